@@ -1,0 +1,3698 @@
+"""HydraFlow: compact parameter sweeps, executed here or on a cluster, recorded and resumed.
+
+Copy this one file to where you work, write hydraflow.yaml, type `python -m hydraflow run train`.
+The file reads from top to bottom; each chapter calls only those above it:
+
+    1. Errors and places: text -> Source, Mark, Error
+    2. Sweep language: Source -> Sweep
+    3. YAML reader: Source -> Node
+    4. Job file: Node -> Job
+    5. Planning: Job, overrides -> Task, Task, ...
+    6. Processes: argv -> process
+    7. Records: Task, Event <-> files
+    8. Execution: Task, Task, ... -> Event, Event, ...
+    9. Reports: Event, Event, ... -> text
+    10. Command line: argv -> exit status
+
+The line through them: hydraflow.yaml is read into nodes, the nodes into jobs that hold parsed sweeps; jobs and
+the words of the command line are planned as tasks; a record keeps them on disk while they are executed; what
+happens comes back as events, which the screen shows and the exit status sums up. Nothing is written to disk
+before every mistake that can be known is known.
+"""
+import argparse
+import errno
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from bisect import bisect_right
+from collections import namedtuple
+from functools import partial
+from itertools import chain, islice, product
+
+__version__ = "1.0.0"
+__all__ = ["Error", "Errors", "Job", "Mark", "Node", "Plan", "Source", "Step", "Sweep", "Task", "collect", "expand",
+           "load", "main", "plan", "read_yaml"]
+
+TYPE_CHECKING = False  # type checkers take this name as true
+if TYPE_CHECKING:
+    from typing import (
+        IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, Optional, Sequence, Set, Tuple, Union)
+else:
+    # Importing typing would make a start on Python 3.6 a third longer.
+    def NamedTuple(name, fields):  # noqa: N802
+        return namedtuple(name, [field for field, _ in fields])
+
+
+# ---------------------------------------------------------------------------
+# 1. Errors and places: text -> Source, Mark, Error
+# ---------------------------------------------------------------------------
+# Source, Mark, Error, Errors, suggest. A Source maps an offset in a text, even in
+# a scalar that was unfolded or unescaped, to the line and column of the file that
+# it came from, so that a sweep parser which never heard of YAML points into it.
+
+
+class Mark(NamedTuple("Mark", [("source", str), ("line", int), ("column", int), ("text", str), ("width", int)])):
+    """A place: line and column count from 1; text is that line, width how much of it is meant."""
+    __slots__ = ()
+
+
+NOWHERE = Mark("", 0, 0, "", 0)  # for what has no place in a text: no job file, a full disk
+
+
+class Source:
+    """A text, and where it came from.
+
+    A part of another text that was rewritten on the way (folded, unescaped) names that text as origin
+    and has pieces: pairs (offset here, offset there), ascending; between two pairs both run in step.
+
+    >>> Source("notes", "one\\ntwo").mark(4, 7)[:3]
+    ('notes', 2, 1)
+    """
+    __slots__ = ("name", "text", "origin", "pieces", "starts")
+
+    def __init__(self, name: str, text: str, origin: "Optional[Source]" = None,
+                 pieces: "Sequence[Tuple[int, int]]" = ()) -> None:
+        self.name, self.text, self.origin, self.pieces = name, text, origin, pieces
+        self.starts = []  # type: List[int]
+
+    def mark(self, start: int, end: int) -> Mark:
+        """Return the place of text[start:end], cut at the end of its first line."""
+        if self.origin is not None:
+            first = self.offset(start)
+            return self.origin.mark(first, max(first, self.offset(end - 1) + 1 if end > start else first))
+        if not self.starts:
+            self.starts = [0] + [match.end() for match in re.finditer("\n", self.text)]
+        line = bisect_right(self.starts, start)
+        begin = self.starts[line - 1]
+        stop = self.starts[line] - 1 if line < len(self.starts) else len(self.text)
+        return Mark(self.name, line, start - begin + 1, self.text[begin:stop], max(1, min(end, stop) - start))
+
+    def offset(self, position: int) -> int:
+        """Return where the character at position stands in the origin."""
+        piece = bisect_right(self.pieces, (position, sys.maxsize)) - 1
+        here, there = self.pieces[piece] if piece >= 0 else (position, 0)
+        return there + position - here
+
+
+class Error(ValueError):
+    """A mistake that the user can mend: one message, no traceback, exit status 2.
+
+    >>> print(Error("range step is zero", Source("job.yaml", "t=1:2:0").mark(2, 7), "quote it"))
+    job.yaml:1:3: error: range step is zero
+        t=1:2:0
+          ^^^^^
+    hint: quote it
+    """
+
+    def __init__(self, message: str, mark: Mark = NOWHERE, hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.mark, self.hint = message, mark, hint
+        self.source, self.line, self.column = mark.source, mark.line, mark.column
+
+    def __str__(self) -> str:
+        lines = [f"error: {self.message}"]
+        if self.line:
+            lines = [f"{self.source}:{self.line}:{self.column}: {lines[0]}"] + drawn(self.mark)
+        return "\n".join(lines + ([f"hint: {self.hint}"] if self.hint else []))
+
+
+class Errors(Error):
+    """Several mistakes that were found together; place and message are those of the first."""
+
+    def __init__(self, errors: "Sequence[Error]") -> None:
+        super().__init__(errors[0].message, errors[0].mark, errors[0].hint)
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
+
+
+def drawn(mark: Mark, room: int = 100) -> "List[str]":
+    """Return the line of a mark without its indentation, and the carets below it; of a long line the part around them."""
+    from unicodedata import east_asian_width
+    first = min(len(mark.text) - len(mark.text.lstrip(" ")), mark.column - 1)
+    if len(mark.text) - first > room:
+        first = max(first, mark.column - 1 - room // 2)
+    shown = "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}"
+                    for char in mark.text[first:first + room])
+
+    def columns(text: str) -> int:
+        return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+    before, marked = shown[:mark.column - 1 - first], shown[mark.column - 1 - first:][:mark.width]
+    lead = "".join("\t" if char == "\t" else " " * columns(char) for char in before)  # tabs stay: carets stay below
+    return [f"    {shown}".rstrip(), f"    {lead}{'^' * max(columns(marked), 1)}"]
+
+
+def suggest(word: str, known: "Iterable[str]") -> str:
+    """Return a hint that names the known words close to word, or nothing.
+
+    >>> suggest("bacth", ["args", "batch"])
+    'did you mean batch?'
+    """
+    from difflib import get_close_matches
+    close = get_close_matches(word, list(known), 3, 0.6)
+    return f"did you mean {' or '.join(close)}?" if close else ""
+
+
+# ---------------------------------------------------------------------------
+# 2. Sweep language: Source -> Sweep
+# ---------------------------------------------------------------------------
+# Number (exact decimals), Values (listed, ranged, spaced, grouped, joined), Segment,
+# Axis, tokenize, SweepParser, Sweep, expand, collect. Each parse_* method is
+# one rule of the grammar; it gets a slice of the tokens and never looks outside it.
+# What is Hydra's (its lexer, hydra-core 1.3 OverrideLexer.g4) is told apart by tokens:
+# quotes, brackets, braces and ${...} are opaque. Nothing here is longer than the text:
+# values are computed when they are asked for.
+
+SI_UNITS = {"T": 12, "G": 9, "M": 6, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15}
+HYDRA_FUNCTIONS = frozenset((
+    "choice", "range", "interval", "glob", "sort", "shuffle", "tag", "extend_list", "json_str", "int", "float", "str", "bool"))
+NUMBER_TEXT = r"[+-]?(?:[0-9]+(?:_[0-9]+)*\.?(?:[0-9]+(?:_[0-9]+)*)?|\.[0-9]+(?:_[0-9]+)*)(?:[eE][+-]?[0-9]+)?[TGMkmunpf]?"
+UNIT_TEXT = r"(?:[TGMkmunpf]|[eE][+-]?[0-9]+)"
+NUMBER = re.compile(NUMBER_TEXT)
+UNIT = re.compile(UNIT_TEXT)
+UNIT_KEY = re.compile(rf"(?P<key>[^~].*)/(?P<unit>{UNIT_TEXT})", re.DOTALL)
+RANGE_START = re.compile(rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}|{NUMBER_TEXT}:{UNIT_TEXT}$")
+SPACED = re.compile(rf"(?P<start>{NUMBER_TEXT}):(?P<stop>{NUMBER_TEXT}):(?P<count>{NUMBER_TEXT})")
+LONGEST_NUMBER = 400  # characters, and the largest exponent: far beyond any float, and cheap to calculate with
+DEEPEST_GROUP = 40
+MOST_JOINED = 1000000  # values in one word; Linux takes no word over 128 KiB
+
+
+def decimal_text(mantissa: int, exponent: int) -> str:
+    """Return mantissa * 10**exponent without an exponent and without needless zeros.
+
+    >>> decimal_text(-250, -2), decimal_text(5, -3), decimal_text(7, 2)
+    ('-2.5', '0.005', '700')
+    """
+    if exponent >= 0:
+        return str(mantissa * 10 ** exponent)
+    digits = str(abs(mantissa)).zfill(1 - exponent)
+    text = f"{digits[:exponent]}.{digits[exponent:]}".rstrip("0").rstrip(".")
+    return f"-{text}" if mantissa < 0 else text
+
+
+def ratio_text(numerator: int, denominator: int) -> str:
+    """Return a quotient as an integer where it is one, else as the shortest text of the nearest float."""
+    if numerator % denominator == 0:
+        return str(numerator // denominator)
+    return repr(numerator / denominator).replace("e-0", "e-")
+
+
+class Number(NamedTuple("Number", [("mantissa", int), ("exponent", int), ("scale", int), ("kept", bool)])):
+    """The exact number mantissa * 10**exponent, and how it is written.
+
+    scale is the power of ten that its unit or exponent gave; kept is true where the user wrote that as an
+    exponent, which then stays. Other integral values are written as integers, as an int field of Hydra wants.
+
+    >>> [str(read_number(text)) for text in ("1k", "3u", "2.5M", "1.50e-3", "1_000")]
+    ['1000', '3e-6', '2500000', '1.5e-3', '1000']
+    """
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        if self.kept or (self.scale and self.exponent < 0 and self.mantissa % 10 ** -self.exponent):
+            return f"{decimal_text(self.mantissa, self.exponent - self.scale)}e{self.scale}"
+        return decimal_text(self.mantissa, self.exponent)
+
+    def times(self, unit: "Unit") -> "Number":
+        """Return this number in a unit."""
+        return Number(self.mantissa, self.exponent + unit.scale, self.scale + unit.scale, self.kept or unit.kept)
+
+    def shifted(self, exponent: int) -> int:
+        """Return the mantissa that the same number has with a smaller exponent."""
+        return int(self.mantissa * 10 ** (self.exponent - exponent))
+
+
+class Unit(NamedTuple("Unit", [("text", str), ("scale", int), ("kept", bool)])):
+    """A factor of 10**scale, written as an SI letter or (kept) as an exponent."""
+    __slots__ = ()
+
+
+def read_unit(text: str) -> "Optional[Unit]":
+    """Return the unit that the whole text is, or nothing."""
+    if not UNIT.fullmatch(text) or len(text) > 6:
+        return None
+    return Unit(text, SI_UNITS[text], False) if text in SI_UNITS else Unit(text, int(text[1:]), True)
+
+
+def read_number(text: str) -> "Optional[Number]":
+    """Return the number that the whole text is, or nothing."""
+    if len(text) > LONGEST_NUMBER or not NUMBER.fullmatch(text):
+        return None
+    letter = SI_UNITS.get(text[-1], 0)
+    digits, _, power = text.rstrip("TGMkmunpf").replace("_", "").replace("E", "e").partition("e")
+    if len(power) > 6 or abs(int(power or 0)) > LONGEST_NUMBER:
+        return None
+    whole, _, part = digits.partition(".")
+    scale = int(power or 0) + letter
+    return Number(int(whole + part), scale - len(part), scale, bool(power))
+
+
+def in_unit(text: str, unit: Unit) -> str:
+    """Return a number in a unit; to what is no number the unit's letters are appended as text."""
+    number = read_number(text)
+    return str(number.times(unit)) if number else text + unit.text
+
+
+class Values:
+    """The values that a key takes: count of them; at(index), from 0, calculates one when it is asked for."""
+    __slots__ = ("count", "at", "texts")
+
+    def __init__(self, count: int, at: "Callable[[int], str]", texts: "Sequence[str]" = ()) -> None:
+        self.count, self.at, self.texts = count, at, texts  # texts: where the values stand in the text one by one
+
+    def __iter__(self) -> "Iterator[str]":
+        return iter(self.texts) if self.texts else map(self.at, range(self.count))
+
+    def is_number(self) -> "Optional[bool]":
+        """Return whether all values are numbers, or None for a mixture; of many values the first ones tell."""
+        kinds = {read_number(value) is not None for value in islice(self, 1000)}
+        return kinds.pop() if len(kinds) == 1 else None
+
+    def times(self, unit: Unit) -> "Values":
+        """Return these values in a unit."""
+        return Values(self.count, lambda index: in_unit(self.at(index), unit))
+
+
+def listed(texts: "Sequence[str]") -> Values:
+    """Return the values that stand in the text one by one."""
+    return Values(len(texts), texts.__getitem__, texts)
+
+
+def ranged(start: Number, step: Number, count: int) -> Values:
+    """Return start, start + step, ... in exact decimals and in the notation of start."""
+    exponent = min(start.exponent, step.exponent)
+    first, stride = start.shifted(exponent), step.shifted(exponent)
+    if not exponent and not start.kept:
+        return Values(count, lambda index: str(first + index * stride))
+    return Values(count, lambda index: str(Number(first + index * stride, exponent, start.scale, start.kept)))
+
+
+def spaced(start: Number, stop: Number, count: int, is_log: bool) -> Values:
+    """Return count values from start to stop, both included, evenly or (is_log) geometrically spaced."""
+    exponent = min(start.exponent, stop.exponent, 0)
+    first, last, gaps = start.shifted(exponent), stop.shifted(exponent), max(count - 1, 1)
+
+    def at(index: int) -> str:
+        if index in (0, gaps) or not is_log:
+            return ratio_text(first * (gaps - index) + last * index, gaps * 10 ** -exponent)
+        from decimal import Context, Decimal
+        context = Context(prec=50)  # so many digits that rounding to a float removes every error of the power
+        growth = context.power(context.divide(Decimal(last), Decimal(first)), context.divide(Decimal(index), Decimal(gaps)))
+        value = float(context.multiply(context.scaleb(Decimal(first), exponent), growth))
+        return ratio_text(*value.as_integer_ratio())
+
+    return Values(count, at)
+
+
+def grouped(parts: "Sequence[Values]") -> Values:
+    """Return every combination of texts and lists that follow each other, the first list fastest."""
+    count = 1
+    for part in parts:
+        count *= part.count
+
+    def at(index: int) -> str:
+        texts = []
+        for part in parts:
+            index, place = divmod(index, part.count)
+            texts.append(part.at(place))
+        return "".join(texts)
+
+    return Values(count, at)
+
+
+def starts_of(counts: "Iterable[int]") -> "List[int]":
+    """Return the running sum of counts, from 0 to the sum of all."""
+    starts = [0]
+    for count in counts:
+        starts.append(starts[-1] + count)
+    return starts
+
+
+def joined(items: "Sequence[Values]") -> Values:
+    """Return the values of several items, one item after the other."""
+    if len(items) == 1:
+        return items[0]
+    if all(item.texts for item in items):
+        return listed([text for item in items for text in item.texts])
+    starts = starts_of(item.count for item in items)
+
+    def at(index: int) -> str:
+        place = bisect_right(starts, index) - 1
+        return items[place].at(index - starts[place])
+
+    return Values(starts[-1], at)
+
+
+class Segment(NamedTuple("Segment", [("keys", "Tuple[str, ...]"), ("values", Values), ("mark", Mark)])):
+    """What stands between two pipes: the values of one key, or of linked keys (then in turn, tuple by tuple)."""
+    __slots__ = ()
+
+    def joined(self) -> str:
+        """Return one word that lets Hydra sweep over the values."""
+        if self.values.count > MOST_JOINED:
+            raise Error(f"{self.values.count} values are too many for one word", self.mark,
+                        "as a word of batch they become tasks of their own")
+        return f"{self.keys[0]}={','.join(self.values)}"
+
+
+class Axis:
+    """One word of a sweep: count rows, each a word or, of linked keys, a tuple of words."""
+    __slots__ = ("literal", "segments", "starts", "count", "mark")
+
+    def __init__(self, literal: str, segments: "Sequence[Segment]", mark: Mark) -> None:
+        self.literal, self.segments, self.mark = literal, segments, mark
+        self.starts = starts_of(segment.values.count // len(segment.keys) if len(segment.keys) > 1 or len(segments) == 1
+                                else 1 for segment in segments)
+        self.count = self.starts[-1] if segments else 1
+
+    @property
+    def keys(self) -> "Tuple[str, ...]":
+        """The keys that the rows set; none for a word that is passed on as it is."""
+        return tuple(key for segment in self.segments for key in segment.keys)
+
+    def at(self, index: int) -> "Union[str, Tuple[str, ...]]":
+        """Return one row."""
+        if not self.segments:
+            return self.literal
+        place = bisect_right(self.starts, index) - 1
+        keys, values, _ = segment = self.segments[place]
+        row = (index - self.starts[place]) * len(keys)
+        if len(keys) > 1:
+            return tuple(f"{key}={values.at(row + column)}" for column, key in enumerate(keys))
+        return segment.joined() if len(self.segments) > 1 else f"{keys[0]}={values.at(row)}"
+
+    def __iter__(self) -> "Iterator[Union[str, Tuple[str, ...]]]":
+        if len(self.segments) == 1 == len(self.keys):
+            return map((self.keys[0] + "=").__add__, self.segments[0].values)
+        return map(self.at, range(self.count))
+
+
+class Token(NamedTuple("Token", [("kind", str), ("text", str), ("start", int)])):
+    """A piece of the sweep's text that the grammar names; start is its offset."""
+    __slots__ = ()
+
+    @property
+    def end(self) -> int:
+        """The offset behind it."""
+        return self.start + len(self.text)
+
+
+TOKEN = re.compile(r"""
+    (?P<quoted>         '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
+  | (?P<interpolation>  \$\{[^}]*\}? )         # to Hydra, the first closing brace ends it, whatever stands inside
+  | (?P<escape>         \\.? )
+  | (?P<open>           [(\[{] )
+  | (?P<close>          [)\]}] )
+  | (?P<comma>          , )
+  | (?P<pipe>           \| )
+  | (?P<equals>         = )
+  | (?P<space>          \s+ )
+  | (?P<text>           (?: [^\s,|()\[\]{}='"\\$] | \$(?!\{) )+ )
+  | (?P<quote>          ['"] )                 # never closed: with it, every character belongs to some token
+""", re.VERBOSE | re.DOTALL)
+PARTNERS = {"(": ")", "[": "]", "{": "}"}
+BRACKET_NAMES = {"(": "parenthesis", "[": "bracket", "{": "brace"}
+
+
+def tokenize(source: Source) -> "Tuple[List[Token], Dict[int, int]]":
+    """Return the tokens of a text, and for each opening bracket's index the index of its closing one."""
+    tokens, partners, opened = [], {}, []  # type: List[Token], Dict[int, int], List[int]
+    for match in TOKEN.finditer(source.text):
+        token = Token(str(match.lastgroup), match.group(), match.start())
+        mark = source.mark(token.start, token.start + 1) if token.kind in ("quote", "close") else NOWHERE
+        if token.kind == "quote":
+            other = "'" if token.text == '"' else '"'
+            raise Error("quote is never closed", mark, f"text that holds {token.text} stands between {other} and {other}")
+        if token.kind == "interpolation" and (token.text[-1] != "}" or len(token.text) < 4):
+            raise Error("interpolation is never closed" if token.text[-1] != "}" else "interpolation is empty",
+                        source.mark(token.start, token.start + 2), "an interpolation is ${key} or ${resolver:argument}")
+        if token.kind == "open":
+            opened.append(len(tokens))
+        elif token.kind == "close":
+            if not opened or PARTNERS[tokens[opened[-1]].text] != token.text:
+                raise Error(f"nothing is open that {token.text} could close", mark,
+                            f"write \\{token.text} for the character itself, or quote the value")
+            partners[opened.pop()] = len(tokens)
+        tokens.append(token)
+    if opened:
+        token = tokens[opened[-1]]
+        raise Error(f"{BRACKET_NAMES[token.text]} is never closed", source.mark(token.start, token.end),
+                    f"write \\{token.text} for the character itself, or quote the value")
+    return tokens, partners
+
+
+class SweepParser:
+    """A recursive parser over slices tokens[start:stop]; what a rule does not know is text and passed on."""
+    __slots__ = ("source", "tokens", "partners", "word")
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.tokens, self.partners = tokenize(source)
+        self.word = ""  # the keys of the word in hand, for hints
+
+    def text(self, start: int, stop: int) -> str:
+        """Return the text of a slice."""
+        return self.source.text[self.tokens[start].start:self.tokens[stop - 1].end] if start < stop else ""
+
+    def mark(self, start: int, stop: int) -> Mark:
+        """Return the place of a slice, of an empty one the place where something is missing."""
+        if start < stop:
+            return self.source.mark(self.tokens[start].start, self.tokens[stop - 1].end)
+        offset = self.tokens[start - 1].end if start else 0
+        return self.source.mark(offset, offset)
+
+    def split(self, start: int, stop: int, kind: str) -> "Iterator[Tuple[int, int]]":
+        """Yield the slices between the tokens of a kind that stand outside all brackets."""
+        begin = index = start
+        while index < stop:
+            if self.tokens[index].kind == kind:
+                yield begin, index
+                begin = index + 1
+            index = self.partners.get(index, index) + 1
+        yield begin, stop
+
+    def trim(self, start: int, stop: int) -> "Tuple[int, int]":
+        """Return the slice without white space at its ends, which means nothing to Hydra either."""
+        while start < stop and self.tokens[start].kind == "space":
+            start += 1
+        while start < stop and self.tokens[stop - 1].kind == "space":
+            stop -= 1
+        return start, stop
+
+    def parse_sweep(self) -> "Iterator[Axis]":
+        """sweep = { word }"""
+        for start, stop in self.split(0, len(self.tokens), "space"):
+            if start < stop:
+                yield self.parse_word(start, stop)
+
+    def parse_word(self, start: int, stop: int) -> Axis:
+        """word = segment { "|" segment } | literal"""
+        mark = self.mark(start, stop)
+        if self.keys_end(start, stop) is None:
+            first = self.tokens[start] if start < stop else Token("text", "", 0)
+            key, equals, value = first.text[1:-1].partition("=")
+            if first.kind == "quoted" and equals and stop == start + 1:
+                raise Error("a whole word in quotes is neither a key nor its value", mark,
+                            f"quote the value alone: {key}={first.text[0]}{value}{first.text[0]}")
+            return Axis(self.text(start, stop), (), mark)
+        segments = []  # type: List[Segment]
+        for first_token, last_token in self.split(start, stop, "pipe"):
+            segments.append(self.parse_segment(first_token, last_token, segments[-1].keys if segments else ()))
+        return Axis("", segments, mark)
+
+    def keys_end(self, start: int, stop: int) -> "Optional[int]":
+        """Return the index of the equals sign that ends the keys, or None: keys have no quotes and no brackets."""
+        for index in range(start, stop):
+            if self.tokens[index].kind == "equals":
+                return index
+            if self.tokens[index].kind not in ("text", "comma"):
+                return None
+        return None
+
+    def parse_segment(self, start: int, stop: int, keys: "Tuple[str, ...]") -> Segment:
+        """segment = [ keys "=" ] list ;  keys = key [ "/" unit ] | key "," key { "," key }"""
+        equals = self.keys_end(start, stop)
+        mark = self.mark(start, stop)
+        if equals is not None:
+            self.word = self.text(start, equals)
+            keys = tuple(self.word.split(","))
+            if len(keys) > 1 and "" in keys:
+                raise Error("a key is missing between commas", self.mark(start, equals), "linked keys: a,b=(1,x),(2,y)")
+            start = equals + 1
+        elif start == stop:
+            raise Error("nothing stands beside the pipe", mark, "a pipe stands between two values: a=1,2|3,4")
+        start, stop = self.trim(start, stop)
+        if len(keys) > 1:
+            tuples = [self.parse_tuple(*slice, keys) for slice in self.split(start, stop, "comma")]
+            return Segment(keys, joined(tuples), mark)
+        if start == stop:
+            return Segment(keys, listed([""]), mark)
+        return self.with_key_unit(Segment(keys, self.parse_list(start, stop, 0), mark))
+
+    def with_key_unit(self, segment: Segment) -> Segment:
+        """Return the segment in the unit of its key; behind what takes no numbers, /m is a config group."""
+        match = UNIT_KEY.fullmatch(segment.keys[0])
+        unit = read_unit(match.group("unit")) if match else None
+        is_number = segment.values.is_number() if unit else False
+        if is_number is None:
+            raise Error(f"numbers and texts are mixed under the unit /{unit.text if unit else ''}", segment.mark,
+                        "give every value as a number, or quote the numbers of a config group")
+        if not match or not unit or not is_number:
+            return segment
+        return Segment((match.group("key"),), segment.values.times(unit), segment.mark)
+
+    def parse_list(self, start: int, stop: int, depth: int) -> Values:
+        """list = item { "," item }"""
+        return joined([self.parse_item(*self.trim(*slice), depth) for slice in self.split(start, stop, "comma")])
+
+    def parse_item(self, start: int, stop: int, depth: int) -> Values:
+        """item = range | spaced | group | literal"""
+        if start == stop:
+            raise Error("a value is missing", self.mark(start, stop),
+                        "an empty text is written ''; no white space follows a comma")
+        text = self.text(start, stop)
+        if RANGE_START.match(text):
+            return self.parse_range(text, self.tokens[start].start)
+        bracket = next((index for index in range(start, stop) if self.tokens[index].text == "("), stop)
+        name = self.text(start, bracket).strip()
+        if bracket == stop or name in HYDRA_FUNCTIONS or self.is_inside(start, bracket):
+            number = read_number(text) if text[-1] in SI_UNITS else None
+            return listed([str(number) if number else text])
+        if name in ("lin", "log"):
+            return self.parse_spaced(name, bracket, stop)
+        return self.parse_group(start, stop, depth)
+
+    def is_inside(self, start: int, index: int) -> bool:
+        """Return whether a token stands within brackets that begin in its slice: those belong to Hydra."""
+        return any(begin < index < self.partners[begin] for begin in range(start, index) if begin in self.partners)
+
+    def parse_range(self, text: str, offset: int) -> Values:
+        """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
+        mark = self.source.mark(offset, offset + len(text))
+        quoted = f"quote it to keep it as text: {self.word}='{text}'"
+        fields = text.split(":")
+        unit = read_unit(fields[-1])
+        numbers = [read_number(field) for field in (fields[:-1] if unit else fields)]
+        if not fields[0]:
+            numbers[0] = Number(0, 0, 0, False)
+        if None in numbers or len(numbers) > 3:
+            wrong = fields[numbers.index(None)] if None in numbers else fields[3]
+            raise Error(f"{wrong or 'nothing'} is no number of a range", mark, quoted)
+        start, stop, step = (numbers + [None, None])[:3]  # type: Any, Any, Any
+        if stop is None:
+            stop = start
+        if step is not None and not step.mantissa:
+            raise Error("range step is zero", mark, quoted)
+        if any(re.match("[+-]?0[0-9]", field) for field in fields[:2]):
+            raise Error("a number of a range begins with 0", mark, quoted)
+        if not fields[0] and (stop.kept or stop.scale):
+            start = Number(0, 0, stop.scale, stop.kept)
+        if step is None or not start.mantissa and not stop.mantissa:
+            step = step or Number(1, 0, 0, False)
+        values = ranged(start, step, self.range_count(start, stop, step, len(numbers) > 2, mark))
+        return values.times(unit) if unit else values
+
+    def range_count(self, start: Number, stop: Number, step: Number, is_written: bool, mark: Mark) -> int:
+        """Return how many values a range has; one that is empty or steps beyond its end at once is a mistake."""
+        exponent = min(start.exponent, stop.exponent, step.exponent)
+        first, last, stride = (number.shifted(exponent) for number in (start, stop, step))
+        if (last - first) * stride < 0:
+            raise Error(f"range is empty: no step of {step} leads from {start} to {stop}", mark,
+                        f"turn the sign of the step: {start}:{stop}:{decimal_text(-step.mantissa, step.exponent)}")
+        if abs(stride) > abs(last - first) and (is_written or first != last):
+            hint = f"the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0: {start}:{step}:{stop}"
+            raise Error(f"range step {step} is larger than the whole range", mark,
+                        hint if is_written else f"write a smaller step behind it: {start}:{stop}:0.1")
+        return (last - first) // stride + 1
+
+    def parse_spaced(self, name: str, bracket: int, stop: int) -> Values:
+        """spaced = ( "lin" | "log" ) "(" number ":" number ":" count ")" [ unit ]"""
+        close = self.partners[bracket]
+        mark = self.mark(bracket - 1, stop)
+        match = SPACED.fullmatch(self.text(bracket + 1, close).strip())
+        fields = [read_number(match.group(field)) for field in ("start", "stop", "count")] if match else [None]
+        unit = read_unit(self.text(close + 1, stop))
+        if None in fields or (not unit and close + 1 < stop):
+            raise Error(f"{name} takes start, stop and count, and a unit behind it", mark, f"for example {name}(1:100:3)")
+        first, last, number = fields  # type: Any, Any, Any
+        count = ratio_text(number.shifted(min(number.exponent, 0)), 10 ** max(-number.exponent, 0))
+        if not re.fullmatch("[0-9]{1,18}", count) or int(count) < (1 if first.shifted(-999) == last.shifted(-999) else 2):
+            raise Error(f"{name} cannot place {count} values from {first} to {last}", mark, "the count includes both ends")
+        if name == "log" and first.mantissa * last.mantissa <= 0:
+            raise Error("log needs both ends above zero, or both below", mark, "lin(start:stop:count) goes through zero")
+        if max(abs(first.exponent), abs(last.exponent)) > 250:
+            raise Error(f"{name} calculates with floats, and these numbers are none", mark)
+        values = spaced(first, last, int(count), name == "log")
+        return values.times(unit) if unit else values
+
+    def parse_group(self, start: int, stop: int, depth: int) -> Values:
+        """group = { text | "(" list ")" } [ unit ], with at least one parenthesis"""
+        if depth > DEEPEST_GROUP:
+            raise Error(f"groups are nested more than {DEEPEST_GROUP} deep", self.mark(start, start + 1))
+        parts = []  # type: List[Values]
+        begin = index = start
+        while index < stop:
+            token = self.tokens[index]
+            if token.kind == "quoted":
+                raise Error("quoted text cannot be a part of a group", self.mark(index, index + 1),
+                            "quote the values inside the parentheses, or the whole value")
+            after = self.partners.get(index, index) + 1
+            if token.text == "(":
+                if begin < index:
+                    parts.append(listed([self.text(begin, index)]))
+                parts.append(self.parse_list(*self.trim(index + 1, after - 1), depth + 1))
+                begin = after
+            index = after
+        unit = read_unit(self.text(begin, stop))
+        if begin < stop and not unit:
+            parts.append(listed([self.text(begin, stop)]))
+        values = grouped(parts)
+        return values.times(unit) if unit else values
+
+    def parse_tuple(self, start: int, stop: int, keys: "Tuple[str, ...]") -> Values:
+        """tuple = "(" list ")", with a value for each of the linked keys"""
+        start, stop = self.trim(start, stop)
+        if start == stop or self.tokens[start].text != "(" or self.partners[start] != stop - 1:
+            raise Error("linked keys take their values in parentheses", self.mark(start, stop),
+                        f"for example {','.join(keys)}=({','.join('1' for _ in keys)})")
+        values = self.parse_list(*self.trim(start + 1, stop - 1), 1)
+        if values.count != len(keys):
+            raise Error(f"{len(keys)} keys are linked, but there are {values.count} values", self.mark(start, stop),
+                        f"the keys are {', '.join(keys)}")
+        return values
+
+
+def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
+    """Return the words of rows, those of linked keys one by one."""
+    return tuple(chain.from_iterable((row,) if isinstance(row, str) else row for row in rows))
+
+
+def walk(axes: "Sequence[Axis]") -> "Iterator[Tuple[Any, ...]]":
+    """Yield the product of axes, the last one fastest, holding one value of each."""
+    if not axes:
+        yield ()
+        return
+    for head in walk(axes[:-1]):
+        for value in axes[-1]:
+            yield (*head, value)
+
+
+class Sweep:
+    """The product of the axes that a text, or a list of words, spells; the last axis varies fastest.
+
+    Nothing is expanded before it is asked for: count (and len, up to sys.maxsize) and indexing cost one step
+    for each axis, iteration streams. Raises Error, with its place in the text.
+
+    >>> sweep = Sweep("model=cnn,vit lr=log(1e-4:1e-1:4)")
+    >>> len(sweep), sweep[5]
+    (8, ('model=vit', 'lr=0.001'))
+    """
+    __slots__ = ("axes",)
+
+    def __init__(self, sweep: "Union[str, Source, Sequence[str]]" = (), name: str = "sweep") -> None:
+        if isinstance(sweep, str):
+            sweep = Source(name, sweep)
+        if isinstance(sweep, Source):
+            self.axes = list(SweepParser(sweep).parse_sweep())
+        else:
+            parsers = [SweepParser(Source(name, word)) for word in sweep]
+            self.axes = [parser.parse_word(0, len(parser.tokens)) for parser in parsers]
+
+    @property
+    def count(self) -> int:
+        """How many combinations there are."""
+        count = 1
+        for axis in self.axes:
+            count *= axis.count
+        return count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> "Tuple[str, ...]":
+        count, rows = self.count, []
+        if not -count <= index < count:
+            raise IndexError(f"sweep has {count} combinations, none with index {index}")
+        index %= count
+        for axis in reversed(self.axes):
+            index, place = divmod(index, axis.count)
+            rows.append(axis.at(place))
+        return flat(reversed(rows))
+
+    def __iter__(self) -> "Iterator[Tuple[str, ...]]":
+        rows = combinations(self.axes)
+        return map(flat, rows) if any(len(segment.keys) > 1 for axis in self.axes for segment in axis.segments) else rows
+
+    def collect(self) -> "List[str]":
+        """Return a word for each axis, its values joined by commas for Hydra to sweep over."""
+        words = []
+        for axis in self.axes:
+            if len(axis.keys) > 1:
+                what = "a pipe makes" if len(axis.segments) > 1 else "linked keys make"
+                raise Error(f"{what} tasks of their own, and these words are one", axis.mark,
+                            "it belongs into batch; in args, quote it to keep it as text")
+            words.append(axis.segments[0].joined() if axis.segments else axis.literal)
+        return words
+
+
+def combinations(axes: "Sequence[Axis]", block: int = 65536) -> "Iterator[Tuple[Any, ...]]":
+    """Stream the product of the rows of axes, the last one fastest, with at most about block rows in memory."""
+    size, cut = 1, len(axes)
+    while cut and size * axes[cut - 1].count <= block:
+        cut -= 1
+        size *= axes[cut].count
+    inner = [list(axis) for axis in axes[cut:]]  # product() copies what it gets, so it gets the short ones only
+    if not inner:
+        return walk(axes)
+    return chain.from_iterable(product(*([row] for row in head), *inner) for head in walk(axes[:cut]))
+
+
+def expand(sweep: "Union[str, Sequence[str]]") -> "Iterator[Tuple[str, ...]]":
+    """Return an iterator over the combinations of a sweep, a text or a list of words.
+
+    >>> list(expand("a=1:2 b=x,y|z"))
+    [('a=1', 'b=x,y'), ('a=1', 'b=z'), ('a=2', 'b=x,y'), ('a=2', 'b=z')]
+    """
+    return iter(Sweep(sweep))
+
+
+def collect(sweep: "Union[str, Sequence[str]]") -> "List[str]":
+    """Return the words of a sweep, each with its values joined by commas for Hydra to sweep over.
+
+    >>> collect("a=1:3 b=(x,y)_1 c='1,2'")
+    ['a=1,2,3', 'b=x_1,y_1', "c='1,2'"]
+    """
+    return Sweep(sweep).collect()
+
+
+# ---------------------------------------------------------------------------
+# 3. YAML reader: Source -> Node
+# ---------------------------------------------------------------------------
+# Node, REFUSED, patterns, fold_lines, YamlParser, read_yaml. A text comes in, its root Node goes out. Numbers
+# like "6.3" are chapters of the YAML 1.2.2 specification; the docstring of a parse_* method begins with its rule.
+# Strange here: whether a line opens a mapping is known only behind its first scalar, when a colon follows.
+# So parse_block_content reads that scalar and then decides; no text is ever parsed twice.
+
+
+class Node:
+    """A part of a YAML document; kind is "scalar", "sequence" or "mapping".
+
+    value is a text, a list of nodes, or a list of pairs (key node, value node). plain is True for an
+    unquoted scalar; a missing value is a plain "". An alias is the very node that its anchor names.
+    """
+    __slots__ = ("kind", "value", "plain", "source", "start", "end", "parts")
+
+    def __init__(self, kind: str, value: "Any", plain: bool, source: Source, start: int, end: int,
+                 parts: "Optional[List[Tuple[str, int]]]" = None) -> None:
+        self.kind, self.value, self.plain, self.source = kind, value, plain, source
+        self.start, self.end, self.parts = start, end, parts  # parts: (text, offset) of a rewritten scalar
+
+    @property
+    def mark(self) -> Mark:
+        """The place of the node; of a block collection, that of its first key or dash."""
+        return self.source.mark(self.start, self.end)
+
+    @property
+    def line(self) -> int:
+        """From 1."""
+        if not self.source.starts:
+            self.source.mark(0, 0)  # finds the starts of all lines
+        return bisect_right(self.source.starts, self.start)
+
+    @property
+    def column(self) -> int:
+        """From 1."""
+        line = self.line
+        return self.start - self.source.starts[line - 1] + 1
+
+    def text_source(self) -> Source:
+        """Return the value of a scalar as a Source that knows where each of its characters stands in the file.
+
+        >>> node = read_yaml("run: >-\\n  one\\n  two").value[0][1]
+        >>> node.value, node.text_source().mark(4, 7)[1:3]
+        ('one two', (3, 3))
+        """
+        pieces, here = [], 0
+        for part, there in self.parts or [(self.value, self.start)]:
+            pieces.append((here, there))
+            here += len(part)
+        return Source(self.source.name, self.value, self.source, pieces)
+
+
+DEEPEST_NODE = 50  # collections in collections
+MOST_COPIES = 1000000  # nodes that aliases and merge keys may add to those that are written ("billion laughs")
+LONGEST_KEY = 1024  # 7.4.2, 8.2.2: from its first character to the colon
+
+REFUSED = {  # construct: (message, hint)
+    # what YAML has, and is not read here
+    "directive": ("a directive (%) is not read", "drop the line; quote a text that begins with %"),
+    "documents": ("several documents are not read", "one file holds one document: drop what follows --- or ..."),
+    "tag": ("a tag (!) is not read", "drop it: each value is its text; quote a text that begins with !"),
+    "complex key": ("a complex key (? or a collection as key) is not read", "write a plain key: key: value"),
+    "nesting": (f"nesting of more than {DEEPEST_NODE} levels is not read", "take some levels out"),
+    "aliases": (f"alias expansion beyond {MOST_COPIES} nodes is not read", "write out what is meant"),
+    "digit": ("an indentation indicator at the top is not read", "drop the digit"),
+    "character": ("the character U+{:04X} is not read", "remove it, or write it as an escape in double quotes"),
+    # what YAML has not
+    "duplicate": ("duplicate key: {}", "it stands in line {} already"),
+    "tab": ("a tab as indentation", "indent with spaces"),
+    "long key": (f"a key longer than {LONGEST_KEY} characters", "quote the text if it is no key"),
+    "bracket": ("{} is never closed", "close it with {}, and indent its lines more than that of its key or dash"),
+    "closing": ("{} is not indented", "indent it more than the line of its key or dash, one space is enough"),
+    "quote": ("{} is never closed", "close it in its line, or indent the lines that continue the text"),
+    "escape": ("unknown escape {}", r"write \\ for a backslash, or use single quotes, in which it stands for itself"),
+    "alias": ("undefined alias {}", "define it above with &; quote a text that begins with *; a space ends the name"),
+    "anchor": ("an anchor cannot stand before {}", "one value has one anchor, and an alias has none"),
+    "merge": ("a merge key << takes a mapping", "for example <<: *name, or <<: [*one, *two]"),
+    "comment": ("white space is missing before a comment", "put a space before #"),
+    "space": ("white space is missing after a colon", "put a space after it"),
+    "dash space": ("white space is missing after a dash", "put a space after it, or quote the text"),
+    "no colon": ("a colon is missing after a key", "write key: value; indent the line if it continues a text above"),
+    "comma": ("a comma or {} is missing", "part the entries with commas; quote a text that has signs in it"),
+    "colon": ("a colon and a space within a value", "quote the value; a key begins a line of its own"),
+    "below": ("a key within a text that begins in a line above", "indent it like the keys above, or quote that text"),
+    "text": ("text behind a complete value", "quote the value as a whole, a ' in it as ''; begin a comment with ' #'"),
+    "end": ("text behind the end of the document", "indent it if it belongs to what stands above"),
+    "mixed": ("keys and list entries in one column", "give a list a key of its own, and indent it below"),
+    "indentation": ("wrong indentation", "begin the line in column {}, as lines above do"),
+    "blank": ("an empty line is indented more than the text below it", "remove its white space"),
+    "header": ("a block of text begins in the line below {}", "quote a text that begins with | or >"),
+    "dash": ("a list entry cannot begin here", "begin a list in the line below its key; quote a text that is no list"),
+    "start": ("a value cannot begin with {}", "quote a text that begins with it"),
+}
+
+# A text is parsed with "\n\0" behind it: NUL is no character of YAML (5.1), so no pattern and no index runs over
+# the end. No repetition has behind it what could fail after a long match: time is linear. Those marked Any cannot
+# fail at all. NEL, LS and PS are line breaks to YAML 1.1 and none to 1.2 (5.4), so they are refused as well.
+FORBIDDEN = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+GAP = re.compile(r"((?:[ \t]*(?:(?<![^ \t\n])#[^\n]*)?\n)*)( *)[ \t]*")  # type: Any
+BLANK = re.compile(r" *(\t[ \t]*)?")  # type: Any
+MARKER = re.compile(r"(?:---|\.\.\.)(?=[ \t\n])")  # 9.1.2, in the first column
+DASH = re.compile(r"-(?=[ \t\n])")
+COLON = re.compile(r"[ \t]*:(?=[ \t\n])")
+COLON_IN_FLOW = re.compile(r":(?=[ \t\n,\[\]{}])")
+SQUEEZED = re.compile(r"[\w./-]+:(?=[^ \t\n])")  # a colon without its white space
+ANCHOR = re.compile(r"[&*][^ \t\n,\[\]{}\0]+")  # 6.9.2
+ANCHOR_ALONE = re.compile(r"(&[^ \t\n,\[\]{}\0]+)[ \t]*(?=\n|(?<=[ \t])#)")
+FOLD = re.compile(r"[ \t]*\n(?:[ \t]*\n)*( *)")
+CONTINUED = re.compile(r"\n( *)(?![ \n])")
+BLOCK_HEADER = re.compile(r"[|>](?:([1-9])([+-]?)|([+-]?)([1-9]?))[ \t]*(?:(?<=[ \t])#[^\n]*)?\n")  # 8.1.1
+BLOCK_LINE = re.compile(r"( *)([^\n]*)\n")  # type: Any
+QUOTED = {'"': re.compile(r'[^"\\\0]*(?:\\[^\0][^"\\\0]*)*'), "'": re.compile(r"[^'\0]*(?:''[^'\0]*)*")}  # type: Any
+PLAIN_START = r"(?![-?:](?:[ \t\n{0}])|[,\[\]{{}}#&*!|>'\"%@`])"
+PLAIN_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0{0}]+|:(?![ \t\n{0}])|(?<=[^ \t\n])#))+"  # 7.3.3
+IN_BLOCK, IN_FLOW = [(re.compile((PLAIN_START + PLAIN_LINE).format(stop)), re.compile(PLAIN_LINE.format(stop)))
+                     for stop in ("", r",\[\]{}")]
+PARTS = {quote: re.compile(rf"([ \t]*\n[ \t\n]*)|({escape})|(?:[^{stop} \t\n]+|[ \t]+(?![ \t\n]))+")
+         for quote, stop, escape in (("", "", "(?!)"), ("'", "'", "''"), (
+             '"', r"\\", r"\\(?:\n[ \t\n]*|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[^\n])"))}
+ESCAPES = dict(zip(("\\" + char for char in '0abt\tnvfre "/\\N_LP'),  # 5.7
+                   '\0\a\b\t\t\n\v\f\r\x1b "/\\\x85\xa0\u2028\u2029'), **{"''": "'"})
+
+
+def fold_lines(lines: "List[Tuple[str, int]]", folded: bool, chomp: str, ends: bool) -> "List[Tuple[str, int]]":
+    """Return the parts of a block scalar: its lines and what joins them (8.1.1.2, 8.1.3).
+
+    A folded newline is a space, but nothing before empty lines, and itself beside a line that begins with white
+    space. ends: whether a newline ends the last line; at the end of a file it may be missing.
+    """
+    parts = []  # type: List[Tuple[str, int]]
+    breaks, kept, end = 0, False, 0  # newlines since the last line that is not empty
+    for line, offset in lines:
+        if line:
+            spaced = line[0] in " \t"
+            if parts and folded and not kept and not spaced:
+                breaks -= 1
+            if parts or breaks:
+                parts.append(("\n" * breaks or " ", end or lines[0][1]))
+            parts.append((line, offset))
+            breaks, kept, end = 0, spaced, offset + len(line)
+        breaks += 1
+    if not end:
+        breaks = breaks if chomp == "+" else 0
+    elif chomp == "-" or not ends and lines[-1][0]:
+        breaks = 0
+    return parts + [("\n" * (breaks if chomp == "+" else min(breaks, 1)), end or (lines or [("", 0)])[0][1])]
+
+
+class YamlParser:
+    """The parser of one document; at is the offset of what comes next, brackets those of the open [ and {.
+
+    In block context, line is the offset of the line at hand, column how far it is indented (-1 at the end of the
+    document), tab the offset of a tab in its indentation or -1, closed that of the block collection that it ended.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source, self.text = source, source.text + ("\0" if source.text.endswith("\n") else "\n\0")
+        self.at = self.line = self.column = self.depth = self.count = 0  # count: nodes, those of aliases included
+        self.tab = self.closed = -1
+        self.brackets = []  # type: List[int]
+        self.anchors = {}  # type: Dict[str, Optional[Tuple[Node, int]]]
+        self.parsers = {'"': self.parse_quoted, "'": self.parse_quoted, "[": self.parse_flow,
+                        "{": self.parse_flow, "&": self.parse_anchored, "*": self.parse_alias,
+                        "|": self.parse_block_scalar, ">": self.parse_block_scalar}
+
+    def error(self, construct: str, start: int, end: int = 0, word: object = "", hint: object = "") -> Error:
+        """Return the Error about text[start:end], one character when there is no end."""
+        message, advice = REFUSED[construct]
+        mark = self.source.mark(start, end if end > start else start + 1)
+        return Error(message.format(word), mark, advice.format(hint))
+
+    def misplaced(self, *columns: int) -> Error:
+        """Return the Error about a line that continues no open collection; columns would have been right."""
+        at, end = self.at, self.text.index("\n", self.at)
+        if self.tab >= 0:
+            return self.error("tab", self.tab)
+        if self.closed >= 0:
+            columns = (self.source.mark(self.closed, self.closed).column - 1,) + columns
+        if self.column in columns:
+            return self.error("dash space" if self.text[at] == "-" else "mixed", at, end)
+        if not columns:
+            return self.error("end", at, end)
+        return self.error("indentation", at, end, "", " or ".join(str(column + 1) for column in columns))
+
+    def no_value(self) -> Error:
+        """Return the Error about a character that no value begins with (5.3)."""
+        char = self.text[self.at]
+        if char == "\0":
+            return self.unclosed()
+        names = {"!": "tag", "?": "complex key", "-": "dash", "#": "comment", ":": "colon"}
+        return self.error(names.get(char, "start"), self.at, 0, char)
+
+    def no_key(self, start: int, at: int) -> Error:
+        """Return the Error about a text that is no key, with or without a colon at at."""
+        text, squeezed, colon = self.text, SQUEEZED.match(self.text, start), COLON.match(self.text, at)
+        line = BLANK.match(text, text.rfind("\n", 0, at) + 1).end()
+        if squeezed and (line > start or not colon):
+            return self.error("space", squeezed.end() - 1)
+        if colon and line <= start:
+            return self.error("colon", colon.end() - 1)
+        if colon and line - text.rfind("\n", 0, line) > start - text.rfind("\n", 0, start):
+            return self.error("below", line, at)
+        return self.error("dash space" if text[start] == "-" else "no colon", start, text.index("\n", start))
+
+    def unclosed(self) -> Error:
+        """Return the Error about a bracket that is open where the text or the indentation ends (6.1)."""
+        opening, at = self.brackets[-1], GAP.match(self.text, self.at).end()
+        close = "]" if self.text[opening] == "[" else "}"
+        if self.text[at] == close:
+            return self.error("closing", at, 0, close)
+        return self.error("bracket", opening, 0, self.text[opening], close)
+
+    def next_line(self) -> None:
+        """gap = { [white] [comment] newline } indentation (6.6, 6.1)."""
+        gap = GAP.match(self.text, self.at)
+        if gap.end(1) == self.at and self.at:  # no newline
+            at = BLANK.match(self.text, self.at).end()
+            raise self.error({"#": "comment", ":": "space"}.get(self.text[at], "text"), at)
+        self.line, self.at, self.closed = gap.end(1), gap.end(), -1
+        self.column, self.tab = gap.end(2) - self.line, gap.end(2) if gap.end(2) < self.at else -1
+        if self.text[self.at] == "\0" or not self.column and MARKER.match(self.text, self.line):
+            self.column = -1
+
+    def separate(self, indent: int) -> None:
+        """separation = { white | comment | newline indentation }, within brackets (6.7)."""
+        gap = GAP.match(self.text, self.at)
+        line = gap.end(1)
+        if line > self.at and (gap.end(2) - line < indent or MARKER.match(self.text, line)):
+            raise self.error("tab", gap.end(2)) if self.text[gap.end(2)] == "\t" else self.unclosed()
+        self.at = gap.end()
+
+    def check_lines(self, start: int, end: int, indent: int) -> None:
+        """Raise unless the further lines of a scalar text[start:end] are indented and no marker (6.1, 9.1.2)."""
+        for line in CONTINUED.finditer(self.text, start, end):
+            if line.end() - line.start() <= indent or not line.group(1) and MARKER.match(self.text, line.end()):
+                if self.text[line.end()] == "\t":
+                    raise self.error("tab", line.end())
+                raise self.error("quote", start, 0, self.text[start])
+
+    def check_key(self, key: Node, start: int, end: int) -> None:
+        """Raise unless the node text[start:end] can be a key."""
+        if key.kind != "scalar":
+            raise self.error("complex key", start)
+        if self.text.find("\n", start, end) >= 0:
+            raise self.no_key(start, end)
+        if end - start > LONGEST_KEY:
+            raise self.error("long key", start)
+
+    def enter(self, start: int) -> None:
+        self.depth += 1
+        if self.depth > DEEPEST_NODE:
+            raise self.error("nesting", start)
+
+    def add_copies(self, count: int, start: int) -> None:
+        self.count += count
+        if self.count > MOST_COPIES + len(self.text):
+            raise self.error("aliases", start)
+
+    def scalar(self, start: int, end: int, plain: bool, parts: "Optional[List[Tuple[str, int]]]" = None) -> Node:
+        value = self.text[start:end] if parts is None else "".join([part for part, _ in parts])
+        return Node("scalar", value, plain, self.source, start, end, parts)
+
+    def collection(self, kind: str, value: "List[Any]", start: int, end: int) -> Node:
+        self.count += len(value)
+        return Node(kind, self.merge(value) if kind == "mapping" else value, False, self.source, start, end)
+
+    def merge(self, pairs: "List[Tuple[Node, Node]]") -> "List[Tuple[Node, Node]]":
+        """Return the pairs of a mapping with what its merge key << names in front: a key of the mapping itself wins
+        over one that is named, one of a mapping named earlier over one named later (yaml.org/type/merge.html)."""
+        own = {}  # type: Dict[str, Tuple[Node, Node]]
+        for pair in pairs:
+            if own.setdefault(pair[0].value, pair) is not pair:
+                raise self.error("duplicate", pair[0].start, pair[0].end, pair[0].value, own[pair[0].value][0].line)
+        if "<<" not in own or not own["<<"][0].plain:
+            return pairs
+        (key, named), merged, keys = own["<<"], [], set(own)
+        for mapping in named.value if named.kind == "sequence" else [named]:
+            if mapping.kind != "mapping":
+                raise self.error("merge", key.start, key.end)
+            self.add_copies(len(mapping.value), key.start)
+            merged += [pair for pair in mapping.value if pair[0].value not in keys]
+            keys.update(pair[0].value for pair in mapping.value)
+        return merged + [pair for pair in pairs if pair[0] is not key]
+
+    def parse_parts(self, style: str, start: int, end: int) -> "List[Tuple[str, int]]":
+        """parts = { newlines | escape | text }; one newline is a space, of more the first is dropped (6.5)."""
+        parts = []
+        for match in PARTS[style].finditer(self.text, start, end):
+            part, (newlines, escape) = match.group(), match.groups()
+            if newlines:
+                part = "\n" * (newlines.count("\n") - 1) or " "
+            elif escape in ESCAPES:
+                part = ESCAPES[escape]
+            elif escape and escape[1] == "\n":
+                part = "\n" * (escape.count("\n") - 1)
+            elif escape:
+                code = int(escape[2:] or "D800", 16)  # a half of a pair (UTF-16) is no character, nor is \\q
+                if code > 0x10FFFF or 0xD800 <= code < 0xE000:
+                    raise self.error("escape", match.start(), match.end(), escape)
+                part = chr(code)
+            parts.append((part, match.start()))
+        return parts
+
+    def parse_quoted(self, indent: int) -> Node:
+        """quoted = "'" { text | "''" | newline } "'" | '"' { text | escape | newline } '"' (7.3.1, 7.3.2)."""
+        text, start = self.text, self.at
+        quote, end = text[start], QUOTED[text[start]].match(text, start + 1).end()
+        self.check_lines(start, end, indent)
+        if text[end] != quote:
+            raise self.error("quote", start, 0, quote)
+        self.at = end + 1
+        rewritten = text.find("\n", start, end) >= 0 or text.find("\\" if quote == '"' else "'", start + 1, end) >= 0
+        return self.scalar(start, end + 1, False, self.parse_parts(quote, start + 1, end) if rewritten else
+                           [(text[start + 1:end], start + 1)])
+
+    def parse_plain(self, indent: int) -> Node:
+        """plain = line { newline line } | nothing (7.3.3)."""
+        text, start = self.text, self.at
+        first, further = IN_FLOW if self.brackets else IN_BLOCK
+        match = first.match(text, start)
+        if not match:
+            if (COLON_IN_FLOW.match(text, start) or text[start] in ",]}") if self.brackets else (
+                    COLON.match(text, start) or text[start] == "\n"):
+                return self.scalar(start, start, True)
+            raise self.no_value()
+        end = lines_end = match.end()
+        fold = FOLD.match(text, end)
+        while fold and len(fold.group(1)) >= indent and (fold.group(1) or not MARKER.match(text, fold.end())):
+            match = further.match(text, fold.end())
+            if not match:
+                break
+            end = match.end()
+            fold = FOLD.match(text, end)
+        self.at = end
+        if end == lines_end:
+            return self.scalar(start, end, True)
+        self.check_lines(start, end, indent)
+        return self.scalar(start, end, True, self.parse_parts("", start, end))
+
+    def parse_block_lines(self, start: int, indent: int, depth: int) -> "Tuple[List[Tuple[str, int]], int]":
+        """lines = { indentation text newline | { " " } newline }; depth is that indentation, -1 when it is that of
+        the first text (8.1.1.1). Return the lines without it, and where the next one starts."""
+        text, at, longest = self.text, start, 0
+        lines = []  # type: List[Tuple[str, int]]
+        while text[at] != "\0" and not MARKER.match(text, at):
+            blank, words = BLOCK_LINE.match(text, at).groups()
+            spaces, end = len(blank), at + len(blank) + len(words)
+            if words and depth < 0 and spaces >= indent:
+                depth = spaces
+                if longest > depth:
+                    raise self.error("blank", start, text.index("\n", start))
+            if words and spaces < max(depth, indent):
+                if not words.strip("\t "):
+                    raise self.error("tab", at + spaces)
+                if spaces >= indent and words[0] != "#":
+                    raise self.error("indentation", at + spaces, end, "", depth + 1)
+                break
+            longest = max(longest, spaces)
+            first = at + (min(depth, spaces) if depth >= 0 else spaces)
+            lines.append((text[first:end], first))
+            at = end + 1
+        return lines, at
+
+    def parse_block_scalar(self, indent: int) -> Node:
+        """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1)."""
+        start, char = self.at, self.text[self.at]
+        header = BLOCK_HEADER.match(self.text, start)
+        if self.brackets or not header:
+            raise self.error("start" if self.brackets else "header", start, 0, char)
+        digit, chomp = header.group(1) or header.group(4), header.group(2) or header.group(3) or ""
+        lines, at = self.parse_block_lines(header.end(), indent, indent - 1 + int(digit) if digit else -1)
+        if digit and not indent and any(line for line, _ in lines):
+            raise self.error("digit", start, header.end() - 1)  # relative to -1 or to 0: readers differ
+        self.at = at - 1  # the newline, where every other scalar ends
+        ends = at <= len(self.source.text) or not lines or not lines[-1][0].strip(" ")  # else the file ends in a text
+        parts = fold_lines(lines, char == ">", chomp, ends)
+        return self.scalar(start, header.end() - 1, False, parts)
+
+    def parse_alias(self, indent: int) -> Node:
+        """alias = "*" name (7.1)."""
+        match = ANCHOR.match(self.text, self.at)
+        if not match:
+            raise self.error("start", self.at, 0, "*")
+        known = self.anchors.get(match.group()[1:])
+        if not known:
+            raise self.error("alias", self.at, match.end(), match.group())
+        self.add_copies(known[1], self.at)
+        self.at = match.end()
+        return known[0]
+
+    def parse_anchored(self, indent: int) -> Node:
+        """anchored = "&" name node (6.9.2)."""
+        match = ANCHOR.match(self.text, self.at)
+        if not match:
+            raise self.error("start", self.at, 0, "&")
+        name, before, self.at = match.group()[1:], self.count, match.end()
+        if self.brackets:
+            self.separate(indent)
+        else:
+            self.at = BLANK.match(self.text, self.at).end()
+        char = self.text[self.at]
+        if char in "&*" or char in "[{" and self.at == match.end():
+            raise self.error("anchor", self.at, 0, char)
+        self.anchors[name] = None  # within the node, an alias of this name is neither it nor one defined earlier
+        node = self.parse_node(indent)
+        self.anchors[name] = (node, self.count - before + 1)
+        return node
+
+    def parse_node(self, indent: int) -> Node:
+        """node = anchored | alias | quoted | plain | block_scalar | flow_sequence | flow_mapping."""
+        return self.parsers.get(self.text[self.at], self.parse_plain)(indent)
+
+    def parse_flow_entry(self, indent: int, pair: bool) -> "Tuple[Node, Optional[Node]]":
+        """flow_entry = node [":" node]; a pair in a sequence has its colon in the line of its key (7.4.1, 7.4.2)."""
+        text, start = self.text, self.at
+        key = self.parse_node(indent)
+        closed = text[self.at - 1] in "\"'}]" and text[start] not in "*:" and self.at > start  # its colon may touch
+        self.separate(indent)
+        colon = self.at
+        found = text[colon] == ":" and (closed or COLON_IN_FLOW.match(text, colon))
+        if found or not pair:
+            self.check_key(key, start, colon if pair else start)
+        if not found:
+            return key, None
+        self.at += 1
+        self.separate(indent)
+        if not closed and self.at == colon + 1 and text[self.at] in "[{":
+            raise self.error("space", colon)
+        return key, self.parse_node(indent)
+
+    def parse_flow(self, indent: int) -> Node:
+        """flow = "[" entries "]" | "{" entries "}"; entries = [flow_entry { "," flow_entry } [","]] (7.4).
+
+        In a sequence, a pair is a mapping of its own; in a mapping, a key alone has no value.
+        """
+        text, start, items = self.text, self.at, []  # type: str, int, List[Any]
+        kind, close = ("sequence", "]") if text[start] == "[" else ("mapping", "}")
+        self.enter(start)
+        self.brackets.append(start)
+        self.at += 1
+        self.separate(indent)
+        while text[self.at] != close:
+            if text[self.at] in ",]}":
+                raise self.no_value()
+            key, value = self.parse_flow_entry(indent, close == "]")
+            if close == "}":
+                items.append((key, value or self.scalar(key.end, key.end, True)))
+            else:
+                items.append(self.collection("mapping", [(key, value)], key.start, value.end) if value else key)
+            self.separate(indent)
+            if text[self.at] == ",":
+                self.at += 1
+                self.separate(indent)
+            elif text[self.at] != close:
+                raise self.unclosed() if text[self.at] == "\0" else self.error("comma", self.at, 0, close)
+        self.brackets.pop()
+        self.depth -= 1
+        self.at += 1
+        return self.collection(kind, items, start, self.at)
+
+    def parse_block_sequence(self) -> Node:
+        """block_sequence = "-" block_node { newline "-" block_node }, the dashes in one column (8.2.1)."""
+        start, column, items = self.at, self.column, []
+        self.enter(start)
+        while self.column == column and self.tab < 0 and DASH.match(self.text, self.at):
+            self.at += 1
+            items.append(self.parse_block_node(column, True))
+        if self.column > column:
+            raise self.misplaced(column)
+        self.closed, self.depth = start, self.depth - 1
+        return self.collection("sequence", items, start, start + 1)
+
+    def parse_block_mapping(self, key: Node, start: int, colon: int) -> Node:
+        """block_mapping = key ":" block_node { newline key ":" block_node }, the keys in one column (8.2.2)."""
+        column, first, end, pairs = start - self.line, start, colon, []
+        self.enter(start)
+        while True:
+            self.check_key(key, start, colon)
+            self.at = colon + 1
+            pairs.append((key, self.parse_block_node(column, False)))
+            if self.column != column:
+                break
+            if self.tab >= 0:
+                raise self.misplaced()
+            start = self.at
+            key = self.parse_node(column + 1)
+            match = COLON.match(self.text, self.at)
+            if not match:
+                raise self.no_key(start, self.at)
+            colon = match.end() - 1
+        if self.column > column:
+            raise self.misplaced(column)
+        self.closed, self.depth = first, self.depth - 1
+        return self.collection("mapping", pairs, first, end)
+
+    def parse_block_node(self, parent: int, compact: bool) -> Node:
+        """block_node = [newline] (block_sequence | block_mapping | node) | nothing, indented more than its parent.
+
+        compact: the parent is a dash, and a collection may begin in its line (8.2.3). Otherwise it is a key, and
+        dashes may stand in its column (8.2.1). A collection has only spaces and dashes before it in its line (6.1).
+        """
+        text, start = self.text, self.at
+        blank = BLANK.match(text, start)
+        at = blank.end()
+        if text[at] == "\n" or text[at] == "#" and at > start:
+            self.next_line()
+            if self.column <= parent and (compact or self.column < parent or not DASH.match(text, self.at)):
+                return self.scalar(start, start, True)
+        else:
+            self.at, self.column = at, at - self.line if compact else -1
+            self.tab = max(self.tab, blank.start(1))
+        start, fresh = self.at, self.tab < 0 <= self.column
+        if DASH.match(text, start):
+            if not fresh:
+                raise self.misplaced() if self.tab >= 0 else self.no_value()
+            return self.parse_block_sequence()
+        anchor = ANCHOR_ALONE.match(text, start)
+        if anchor:
+            return self.parse_anchored_block(anchor.group(1), parent, compact)
+        node = self.parse_node(parent + 1)
+        colon = COLON.match(text, self.at)
+        if not colon:
+            self.next_line()
+            return node
+        if not fresh:
+            raise self.misplaced() if self.tab >= 0 else self.no_key(start, self.at)
+        return self.parse_block_mapping(node, start, colon.end() - 1)
+
+    def parse_anchored_block(self, anchor: str, parent: int, compact: bool) -> Node:
+        """anchored_block = "&" name newline block_node; such an anchor may be that of a block collection."""
+        self.at += len(anchor)
+        before, below = self.count, GAP.match(self.text, self.at).end()
+        self.anchors[anchor[1:]] = None
+        node = self.parse_block_node(parent, compact)
+        if self.text[below] in "&*" and node.start != below < self.at:  # unless it is that of a mapping's first key
+            raise self.error("anchor", below, 0, self.text[below])
+        self.anchors[anchor[1:]] = (node, self.count - before + 1)
+        return node
+
+    def parse_document(self) -> Node:
+        """document = ["---"] block_node { "..." } (9.2)."""
+        self.next_line()
+        if self.text[self.at] == "%" and self.tab < 0:
+            raise self.error("directive", self.at, self.text.index("\n", self.at))
+        if self.text[self.at] == "-" and self.column < 0:
+            self.at += 3
+            node = self.parse_block_node(-1, False)
+        else:
+            node = self.scalar(0, 0, True) if self.column < 0 else self.parse_block_node(-1, True)
+        ended = self.column < 0
+        while self.column < 0 and self.text[self.at] == ".":
+            self.at += 3
+            self.next_line()
+        if self.text[self.at] == "\0":
+            return node
+        raise self.error("documents", self.at, self.at + 3) if ended else self.misplaced()
+
+
+def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node:
+    """Return the root node of a YAML document, an empty scalar when there is nothing; Error, with its place, for what
+    is not YAML 1.2 and for what is REFUSED.
+
+    >>> [(key.value, node.value, node.line) for key, node in read_yaml("a: 1\\nb: no").value]
+    [('a', '1', 1), ('b', 'no', 2)]
+    """
+    bad = b""
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            bad, text = error.object[error.start:], error.object[:error.start].decode("utf-8")
+    if text.startswith("\ufeff"):
+        text = text[1:]
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")  # 5.4
+    if bad:
+        wide = text == "" and bad[:2] in (b"\xff\xfe", b"\xfe\xff")
+        whole = Source(source, text + bad.split(b"\n")[0].decode("utf-8", "replace"))
+        raise Error("this is UTF-16 or UTF-32" if wide else f"invalid UTF-8: byte 0x{bad[0]:02x}",
+                    whole.mark(len(text), len(text) + 1), "save the file as UTF-8")
+    parser, wrong = YamlParser(Source(source, text)), FORBIDDEN.search(text)
+    if wrong:
+        raise parser.error("character", wrong.start(), 0, ord(wrong.group()))
+    return parser.parse_document()
+
+
+# ---------------------------------------------------------------------------
+# 4. Job file: Node -> Job
+# ---------------------------------------------------------------------------
+# Job, Step, the readers of one value each (read_text, read_count, read_sweep, ...), the
+# tables JOB_KEYS and STEP_KEYS, read_jobs, order_needs, find_job_file, load. A text stays
+# a Source, so that whoever finds a mistake in it later can still point into the file.
+# All mistakes of a file are collected and told at once, in the order of the file.
+
+NOT_YET = ("submit", "python")
+OLD_SPELLINGS = {"sets": "steps", "each": "batch", "all": "args", "add": "with"}  # of HydraFlow 0.16 and later
+JOB_FILES = ("hydraflow.yaml", "hydraflow.yml")
+
+
+class Step(NamedTuple("Step", [
+        ("name", str), ("batch", Sweep), ("args", Sweep), ("with_", "Optional[Source]"),
+        ("env", "Dict[str, Source]"), ("run", "Optional[Source]"), ("call", "Optional[Source]"),
+        ("submit", "Optional[Source]"), ("exclude", "List[Sweep]"), ("include", "List[Sweep]")])):
+    """A parameter sweep of a job."""
+    __slots__ = ()
+
+
+class Job(NamedTuple("Job", [
+        ("key", str), ("name", str), ("run", "Optional[Source]"), ("call", "Optional[Source]"),
+        ("submit", "Optional[Source]"), ("with_", "Optional[Source]"), ("steps", "List[Step]"),
+        ("hydra", "Optional[bool]"), ("env", "Dict[str, Source]"), ("working_directory", "Optional[Source]"),
+        ("needs", "List[Tuple[str, Mark]]"), ("max_parallel", int), ("fail_fast", bool), ("retries", int),
+        ("timeout_minutes", float), ("python", "Optional[Source]"), ("mark", Mark)])):
+    """An entry under jobs: a command and its steps; key is its name in the file."""
+    __slots__ = ()
+
+
+def expect_kind(node: Node, kind: str, example: str) -> None:
+    """Raise an Error unless the node is of a kind: a scalar, a sequence or a mapping."""
+    if node.kind != kind:
+        names = {"scalar": "a text", "sequence": "a list", "mapping": "keys with values"}
+        raise Error(f"{names[kind]} is expected here, not {names[node.kind]}", node.mark, f"for example {example}")
+
+
+def read_text(node: Node) -> Source:
+    """Return a text that is not empty."""
+    expect_kind(node, "scalar", "run: python train.py")
+    if not str(node.value).strip():
+        raise Error("a text is expected here, and there is none", node.mark, "give a value, or drop the key")
+    return node.text_source()
+
+
+def read_name(node: Node) -> str:
+    """Return a name: one line of text."""
+    name = read_text(node).text
+    if not name.isprintable():
+        raise Error("a name is one line of printable text", node.mark)
+    return name
+
+
+def read_flag(node: Node) -> bool:
+    """Return true or false, as YAML 1.2 spells them."""
+    if node.kind != "scalar" or not node.plain or str(node.value).lower() not in ("true", "false"):
+        raise Error("true or false is expected here", node.mark)
+    return str(node.value).lower() == "true"
+
+
+def read_count(node: Node, least: int = 1) -> int:
+    """Return a whole number."""
+    if node.kind != "scalar" or not re.fullmatch("[0-9]{1,9}", str(node.value)) or int(str(node.value)) < least:
+        raise Error(f"a whole number of at least {least} is expected here", node.mark)
+    return int(str(node.value))
+
+
+def read_retries(node: Node) -> int:
+    """Return a whole number, 0 included."""
+    return read_count(node, 0)
+
+
+def read_minutes(node: Node) -> float:
+    """Return a number of minutes, fractions included."""
+    number = read_number(str(node.value)) if node.kind == "scalar" else None
+    if number is None or number.mantissa <= 0:
+        raise Error("a number of minutes above zero is expected here", node.mark, "for example 90, or 0.5")
+    return float(str(number))
+
+
+def read_sweep(node: Node) -> Sweep:
+    """Return a sweep; an empty text is one without axes."""
+    expect_kind(node, "scalar", "batch: model=cnn,vit lr=0.1,0.01")
+    return Sweep(node.text_source())
+
+
+def read_sweeps(node: Node) -> "List[Sweep]":
+    """Return one sweep, or a list of them."""
+    return [read_sweep(item) for item in (node.value if node.kind == "sequence" else [node])]
+
+
+def read_environment(node: Node) -> "Dict[str, Source]":
+    """Return environment variables, each with the text of its value as written."""
+    expect_kind(node, "mapping", "env: {OMP_NUM_THREADS: 1}")
+    variables = {}
+    for key, value in node.value:
+        expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key.value):
+            raise Error(f"no environment variable can be called {key.value}", key.mark)
+        variables[key.value] = value.text_source()
+    return variables
+
+
+def read_needs(node: Node) -> "List[Tuple[str, Mark]]":
+    """Return the names of jobs: one, or a list of them."""
+    return [(read_name(item), item.mark) for item in (node.value if node.kind == "sequence" else [node])]
+
+
+def read_keys(node: Node, table: "Dict[str, Tuple[Callable[[Node], Any], Any]]", errors: "List[Error]") -> "Dict[str, Any]":
+    """Return the values of the keys that are right, and defaults for absent ones; add an Error for every wrong one."""
+    values = {key: default for key, (_, default) in table.items()}
+    seen = {}  # type: Dict[str, Node]
+    for key, value in node.value:
+        name = OLD_SPELLINGS.get(key.value, key.value)
+        try:
+            if name not in table:
+                raise Error(f"unknown key: {key.value}", key.mark,
+                            suggest(key.value, table) or f"the keys here are {', '.join(sorted(table))}")
+            if name in NOT_YET:
+                raise Error(f"{name} is not available yet", key.mark, "HydraFlow executes tasks on this machine only")
+            if name in seen:
+                raise Error(f"{key.value} and {seen[name].value} are two spellings of one key", key.mark)
+            seen[name] = key
+            values[name] = table[name][0](value)
+        except Errors as several:
+            errors.extend(several.errors)
+        except Error as error:
+            errors.append(error)
+    if values.get("run") and values.get("call"):
+        errors.append(Error("run and call are two commands, and there can be only one", seen["call"].mark))
+    return {"with_" if key == "with" else key.replace("-", "_"): value for key, value in values.items()}
+
+
+STEP_KEYS = {
+    "name": (read_name, ""), "batch": (read_sweep, Sweep()), "args": (read_sweep, Sweep()), "with": (read_text, None),
+    "env": (read_environment, {}), "run": (read_text, None), "call": (read_text, None), "submit": (read_text, None),
+    "exclude": (read_sweeps, []), "include": (read_sweeps, []),
+}  # type: Dict[str, Tuple[Callable[[Node], Any], Any]]
+
+
+def read_steps(node: Node) -> "List[Step]":
+    """Return the steps of a job, or raise all the Errors in them."""
+    expect_kind(node, "sequence", "steps: [{batch: a=1:3}]")
+    steps, errors = [], []  # type: List[Step], List[Error]
+    for item in node.value:
+        if item.kind != "mapping":
+            errors.append(Error("a step is keys with values", item.mark, "for example - batch: a=1:3"))
+            continue
+        count = len(errors)
+        step = Step(**read_keys(item, STEP_KEYS, errors))
+        try:
+            step.args.collect()
+        except Error as error:
+            errors.append(error)
+        known = {key for axis in step.batch.axes for key in axis.keys}
+        for sweep in step.exclude:
+            for axis in sweep.axes:
+                strange = [key for key in axis.keys if key not in known]
+                if count == len(errors) and (strange or not axis.keys):
+                    errors.append(Error(f"exclude names {(strange or [axis.literal])[0]}, which is no axis of batch", axis.mark,
+                                        suggest((strange or [""])[0], known)))
+        steps.append(step)
+    if errors:
+        raise Errors(errors)
+    if not steps:
+        raise Error("steps are empty", node.mark, "drop the key: a job without steps is one task")
+    return steps
+
+
+JOB_KEYS = {
+    "name": (read_name, ""), "run": (read_text, None), "call": (read_text, None), "submit": (read_text, None),
+    "with": (read_text, None), "steps": (read_steps, []), "hydra": (read_flag, None), "env": (read_environment, {}),
+    "working-directory": (read_text, None), "needs": (read_needs, []), "max-parallel": (read_count, 1),
+    "fail-fast": (read_flag, True), "retries": (read_retries, 0), "timeout-minutes": (read_minutes, 0.0),
+    "python": (read_text, None),
+}  # type: Dict[str, Tuple[Callable[[Node], Any], Any]]
+
+
+def read_job(key: Node, node: Node, errors: "List[Error]") -> "Optional[Job]":
+    """Return a job, or add its Errors and return nothing."""
+    before = len(errors)
+    if node.kind != "mapping":
+        errors.append(Error(f"job {key.value} has no keys", node.mark, "a job has at least run: with its command"))
+        return None
+    values = read_keys(node, JOB_KEYS, errors)
+    if len(errors) > before:
+        return None
+    if values["submit"] and values["with_"] and not values["run"] and not values["call"]:
+        words = Sweep(values["with_"]).axes  # HydraFlow up to 0.15 had the command there: with: python train.py
+        if words and not words[0].keys and not words[0].literal.startswith(("-", "~", "+")):
+            values["run"], values["with_"] = values["with_"], None
+    values["name"] = values["name"] or key.value
+    job = Job(key=key.value, mark=key.mark, **values)
+    commands = [step.run or step.call or step.submit for step in job.steps] or [None]
+    if not (job.run or job.call or job.submit or all(commands)):
+        errors.append(Error(f"job {key.value} has no command", key.mark, "add run: python train.py, or call: package.function"))
+    return job
+
+
+def order_needs(jobs: "Dict[str, Job]", names: "Iterable[str]") -> "List[Job]":
+    """Return jobs behind all the jobs that they need, each once; an Error names the whole circle."""
+    order, path = {}, []  # type: Dict[str, Job], List[Tuple[str, Iterator[Tuple[str, Mark]]]]
+    entered = set()  # type: Set[str]
+    for name in names:
+        path.append((name, iter(jobs[name].needs)))
+        while path:
+            key, needs = path[-1]
+            entered.add(key)
+            needed, place = next(((key, place) for key, place in needs if key in jobs and key not in order), ("", NOWHERE))
+            if needed in entered:
+                keys = [key for key, _ in path]
+                circle = " -> ".join(keys[keys.index(needed):] + [needed])
+                raise Error(f"needs go in a circle: {circle}", place, "drop one of them")
+            if needed:
+                path.append((needed, iter(jobs[needed].needs)))
+            else:
+                order[path.pop()[0]] = jobs[key]
+    return list(order.values())
+
+
+def read_jobs(node: Node) -> "Dict[str, Job]":
+    """Return the jobs of a file by name; raises Errors, all that there are."""
+    jobs, errors = {}, []  # type: Dict[str, Job], List[Error]
+    entries = []
+    if node.kind != "mapping":
+        errors.append(Error("a job file begins with jobs:", node.mark, "hydraflow init writes an example"))
+    for key, value in node.value if node.kind == "mapping" else ():
+        if key.value == "jobs" and value.kind == "mapping":
+            entries = value.value
+        elif key.value == "jobs":
+            errors.append(Error("jobs are names with keys below them", value.mark, "hydraflow init writes an example"))
+        elif not key.value.startswith("x-"):  # where anchors for several jobs can stand
+            errors.append(Error(f"unknown key: {key.value}", key.mark, suggest(key.value, ["jobs"]) or "jobs stand under jobs:"))
+    for key, value in entries:
+        job = read_job(key, value, errors)
+        if job:
+            jobs[job.key] = job
+    if not entries and not errors:
+        errors.append(Error("there are no jobs", node.mark, "a job file begins with jobs:; hydraflow init writes an example"))
+    names = {key.value for key, _ in entries}
+    for job in jobs.values():
+        errors.extend(Error(f"needs names no job: {needed}", place, suggest(needed, names))
+                      for needed, place in job.needs if needed not in names)
+    try:
+        order_needs(jobs, jobs)
+    except Error as error:
+        errors.append(error)
+    if errors:
+        raise Errors(sorted(errors, key=lambda error: (error.line, error.column))) if len(errors) > 1 else errors[0]
+    return jobs
+
+
+def find_job_file() -> str:
+    """Return the job file of the current directory."""
+    for name in JOB_FILES:
+        if os.path.lexists(name):
+            return name
+    raise Error(f"no job file: there is neither {JOB_FILES[0]} nor {JOB_FILES[1]} in {os.getcwd()}", NOWHERE,
+                "hydraflow init writes one; -f FILE names another, -C DIR another directory")
+
+
+def load(path: str) -> "Dict[str, Job]":
+    """Return the jobs of a job file by name, in its order; raises Error, or Errors with all that there are."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise Error(f"cannot read {path}: {error.strerror}") from None
+    if not content.strip():
+        raise Error(f"{path} is empty", NOWHERE, "hydraflow init writes an example")
+    return read_jobs(read_yaml(content, path))
+
+
+# ---------------------------------------------------------------------------
+# 5. Planning: Job, overrides -> Task, Task, ...
+# ---------------------------------------------------------------------------
+# split_command, fill, hydra_text, unquoted, count_runs, the exclusions, new_ulid, Task,
+# Plan, plan, shell_text. What a mistake can be found in is prepared when a Plan is made;
+# tasks are made one by one when they are asked for, so that 10**12 of them cost nothing.
+
+TEMPLATE = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+SLOT = "${{ task.slot }}"  # known only when a task starts
+COMMAND_TOKEN = re.compile(r"""
+    (?P<template>  \$\{\{.*?\}\} )
+  | (?P<single>    '[^']*' )
+  | (?P<double>    "(?:[^"\\]|\\.)*" )
+  | (?P<escape>    \\. )
+  | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
+  | (?P<space>     \s+ )
+  | (?P<operator>  (?:&&|\|\||[|;<>&]|[12]>|&>|>>)(?=\s|$) )
+  | (?P<text>      [^\s'"\\$]+ | \$ )
+  | (?P<stray>     . )
+""", re.VERBOSE | re.DOTALL)
+QUOTED_PART = re.compile(r'''
+    (?P<template>  \$\{\{.*?\}\} )
+  | \\(?P<escaped> ["\\$`] )
+  | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
+''', re.VERBOSE | re.DOTALL)
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def variable_value(name: str, mark: Mark, environment: "Mapping[str, str]") -> str:
+    """Return the value of $NAME or ${NAME}."""
+    name = name.strip("${}")
+    if name not in environment:
+        raise Error(f"${name} is not set in the environment", mark, f"set it, or write \\${name} for the characters themselves")
+    return environment[name]
+
+
+def quoted_part(environment: "Mapping[str, str]", mark: Mark, match: "Match[str]") -> str:
+    """Return what a template, an escape or a variable between double quotes stands for."""
+    return match["template"] or match["escaped"] or variable_value(match["variable"], mark, environment)
+
+
+def split_command(source: Source, environment: "Mapping[str, str]") -> "List[str]":
+    """Return the words of a command, split and unquoted as a shell does it, with $NAME replaced.
+
+    >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
+    ['python', 'my train.py', '--home=/home/ann']
+    """
+    words, begun = [], False  # type: List[str], bool
+    for match in COMMAND_TOKEN.finditer(source.text):
+        kind, text, mark = str(match.lastgroup), match.group(), source.mark(match.start(), match.end())
+        if kind == "space":
+            begun = False
+            continue
+        if kind == "stray":
+            raise Error("quote is never closed" if text in "'\"" else "nothing follows the backslash", mark)
+        if kind == "operator" and not begun:
+            raise Error(f"no shell executes this command, so {text} would be a mere word of it", mark,
+                        "sh -c '...' calls a shell; '&&' in quotes is a word")
+        if kind == "single":
+            text = text[1:-1]
+        elif kind == "escape":
+            text = text[1:].replace("\n", "")
+        elif kind == "variable":
+            text = variable_value(text, mark, environment)
+        elif kind == "double":
+            text = QUOTED_PART.sub(partial(quoted_part, environment, mark), text[1:-1])
+        if begun:
+            words[-1] += text
+        else:
+            words.append(text)
+        begun = True
+    return words
+
+
+def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE) -> str:
+    """Return a text with every ${{ NAME }} replaced by its value; ${{ task.slot }} stays for the start of the task."""
+    def value(match: "Match[str]") -> str:
+        name = match.group(1)
+        if name == "task.slot":
+            return SLOT
+        if name in values:
+            return values[name]
+        if name.startswith("env.") and name[len("env."):] in os.environ:
+            return os.environ[name[len("env."):]]
+        hint = "set it under env, or in the environment" if name.startswith("env.") else suggest(name, [*values, "task.slot"])
+        raise Error(f"{match.group()} has no value", mark, hint or "there are env.NAME, job.name, matrix.KEY, task.index, "
+                    "task.dir and task.slot")
+    return TEMPLATE.sub(value, text) if "${{" in text else text
+
+
+def hydra_text(text: str) -> str:
+    """Return a text as Hydra's grammar takes it, in quotes where it must be.
+
+    >>> hydra_text("train"), hydra_text("it's 1")
+    ('train', "'it\\\\'s 1'")
+    """
+    if re.fullmatch(r"[A-Za-z0-9_./-]+", text):
+        return text
+    return "'" + re.sub(r"(\\*)('|$)", lambda match: match.group(1) * 2 + ("\\'" if match.group(2) else ""), text) + "'"
+
+
+def unquoted(word: str) -> str:
+    """Return a word without the quotes around its values, for programs that are not Hydra's.
+
+    >>> unquoted("a='x y',\\"it's\\""), unquoted('a={"k": 1}')
+    ("a=x y,it's", 'a={"k": 1}')
+    """
+    if "'" not in word and '"' not in word:
+        return word
+    tokens, partners = tokenize(Source("word", word))
+    texts, index = [], 0
+    while index < len(tokens):
+        after = partners.get(index, index) + 1
+        text = word[tokens[index].start:tokens[after - 1].end]
+        if tokens[index].kind == "quoted":
+            text = re.sub(rf"(\\+)({text[0]}|$)", lambda match: match[1][:len(match[1]) // 2] + match[2], text[1:-1])
+        texts.append(text)
+        index = after
+    return "".join(texts)
+
+
+def key_of(word: str) -> str:
+    """Return the parameter that a word sets, adds or deletes; "" for any other word.
+
+    >>> [key_of(word) for word in ("+a.b=1", "~db", "db/engine@pkg=x", "--verbose")]
+    ['a.b', 'db', 'db/engine@pkg', '']
+    """
+    match = re.match(r"[+~]*([^=\s'\"()\[\]{}]*)(=|$)", word)
+    return match.group(1) if match and (match.group(2) or word[0] in "~") else ""
+
+
+def count_runs(words: "Iterable[str]") -> "Optional[int]":
+    """Return how many runs Hydra's own sweeper makes of override words, or None where only Hydra knows.
+
+    >>> count_runs(["a=1,2,3", "b='x,y'", "c=choice(1,2)"]), count_runs(["a=glob(*)"])
+    (6, None)
+    """
+    count = 1
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key == "hydra/sweeper" or key.startswith("hydra.sweeper"):
+            return None
+        function = re.match(r"\s*(choice|range|interval|glob|sort|shuffle|tag)\s*\(", value)
+        if function and function.group(1) != "choice":
+            return None
+        if not equals or word[0] == "~" or not ("," in value or function):
+            continue
+        parser = SweepParser(Source("word", value[function.end():].rstrip()[:-1] if function else value))
+        count *= sum(1 for _ in parser.split(0, len(parser.tokens), "comma"))
+    return count
+
+
+def same_value(word: str) -> "Tuple[str, str]":
+    """Return key and value of a word such that equal numbers are equal, however they are written."""
+    key, _, value = word.partition("=")
+    number = read_number(value)
+    if number is None:
+        return key, unquoted(value)
+    digits = str(number.mantissa).rstrip("0") or "0"
+    return key, f"{digits}e{number.exponent + len(str(number.mantissa)) - len(digits) if digits != '0' else 0}"
+
+
+class Exclusion:
+    """The combinations that exclude names: each drops what agrees with it in all of its keys."""
+    __slots__ = ("dropped",)
+
+    def __init__(self, sweeps: "Sequence[Sweep]") -> None:
+        self.dropped = {}  # type: Dict[Tuple[str, ...], Set[Tuple[Tuple[str, str], ...]]]
+        for sweep in sweeps:
+            if sweep.count > MOST_JOINED:
+                raise Error(f"exclude names {sweep.count} combinations, which are too many", sweep.axes[0].mark)
+            for combination in sweep:
+                pairs = tuple(sorted(map(same_value, combination)))
+                self.dropped.setdefault(tuple(key for key, _ in pairs), set()).add(pairs)
+
+    def drops(self, combination: "Sequence[str]") -> bool:
+        """Return whether a combination is excluded."""
+        pairs = dict(map(same_value, combination))
+        return any(all(key in pairs for key in keys) and tuple((key, pairs[key]) for key in keys) in dropped
+                   for keys, dropped in self.dropped.items())
+
+
+def new_ulid(moment: "Optional[float]" = None) -> int:
+    """Return a number that is unique and ascends in time: 48 bits of milliseconds, 80 of chance (ulid/spec).
+
+    >>> ulid_text(new_ulid(0.0))[:10]
+    '0000000000'
+    """
+    milliseconds = int((time.time() if moment is None else moment) * 1000)
+    return milliseconds << 80 | int.from_bytes(os.urandom(10), "big") >> 1  # a spare bit: to count on never carries over
+
+
+def ulid_text(number: int) -> str:
+    """Return a ULID as its 26 characters."""
+    return "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+class Task(NamedTuple("Task", [
+        ("number", int), ("step", int), ("index", int), ("argv", "Tuple[str, ...]"), ("key", "Tuple[str, ...]"),
+        ("directory", str), ("cwd", str), ("env", "Dict[str, str]"), ("runs", "Optional[int]")])):
+    """One command to execute.
+
+    number counts from 1 within the plan, index within the step; key is the command line without what is made
+    anew each time, by which --resume knows the task again; directory is ${{ task.dir }}; runs is how many runs
+    Hydra makes of it, None where that is not known.
+    """
+    __slots__ = ()
+
+
+def split_words(source: "Optional[Source]") -> "List[str]":
+    """Return the words of a text as a sweep has them, templates included."""
+    if source is None:
+        return []
+    masked = TEMPLATE.sub(lambda match: "x" * len(match.group()), source.text)  # a template may hold white space
+    parser = SweepParser(Source(source.name, masked, source, [(0, 0)]))
+    slices = parser.split(0, len(parser.tokens), "space")
+    return [source.text[parser.tokens[start].start:parser.tokens[stop - 1].end] for start, stop in slices if start < stop]
+
+
+def override(words: "Iterable[str]", overrides: "Dict[str, str]", used: "Set[str]") -> "List[str]":
+    """Return words in which those of an overridden parameter gave way to the override; used collects such keys."""
+    result = []
+    for word in words:
+        key = key_of(word)
+        if key not in overrides:
+            result.append(word)
+        elif key not in used:
+            used.add(key)
+            result.extend(Sweep([overrides[key]], "command line").collect())
+    return result
+
+
+def override_axes(sweep: Sweep, overrides: "Dict[str, str]", used: "Set[str]") -> "List[Axis]":
+    """Return the axes of a batch in which those of an overridden parameter gave way to the override's axis."""
+    axes = []  # type: List[Axis]
+    for axis in sweep.axes:
+        keys = list(dict.fromkeys(map(key_of, (f"{key}=" for key in axis.keys))))
+        hits = [key for key in keys if key in overrides]
+        if hits and len(keys) > 1:
+            raise Error(f"{hits[0]} is linked with {', '.join(key for key in keys if key != hits[0])}, and cannot be"
+                        " overridden alone", axis.mark, "change it in the job file")
+        if not hits:
+            axes.append(axis)
+        elif hits[0] not in used:
+            axes.extend(Sweep([overrides[hits[0]]], "command line").axes)
+        used.update(hits)
+    return axes
+
+
+class PlannedStep:
+    """A step with everything prepared that all of its tasks share."""
+    __slots__ = ("job", "number", "submit", "command", "place", "is_call", "is_hydra", "sweep", "included", "exclusion",
+                 "args", "with_", "env", "cwd", "matrix", "uses_directory", "count")
+
+    def __init__(self, job: Job, step: Step, number: int, overrides: "Dict[str, str]", options: "Sequence[str]") -> None:
+        self.job, self.number, self.submit = job, number, step.submit or job.submit
+        self.is_call = bool(step.call or job.call and not step.run)
+        self.is_hydra = bool(job.steps) if job.hydra is None else job.hydra
+        source = step.run or step.call or job.run or job.call
+        self.place = source.mark(0, len(source.text)) if source else job.mark
+        self.command = split_command(source, os.environ) if source else []
+        if self.command and re.match("[A-Za-z_][A-Za-z0-9_]*=", self.command[0]):
+            raise Error(f"{self.command[0]} is no program", self.place, "variables for the tasks stand under env:")
+        if self.is_call and not re.match(r"[^\W\d]\w*(\.[^\W\d]\w*)+$", self.command[0]):
+            raise Error(f"{self.command[0]} is no function's name", self.place, "for example call: package.function")
+        self.command += options
+        used = set()  # type: Set[str]
+        self.sweep = Sweep()
+        self.sweep.axes = override_axes(step.batch, overrides, used)
+        self.included = [combination for sweep in step.include for combination in sweep]
+        self.exclusion = Exclusion(step.exclude) if step.exclude else None
+        self.args = override(step.args.collect(), overrides, used)
+        appended = {key_of(word) or word: word for source in (job.with_, step.with_) for word in split_words(source)}
+        self.with_ = override(appended.values(), overrides, used)
+        self.with_ += override([overrides[key] for key in overrides if key not in used], overrides, used)
+        self.env, self.cwd = {**job.env, **step.env}, job.working_directory
+        templates = self.command + self.with_ + [source.text for source in [*self.env.values(), self.cwd] if source]
+        names = {name for text in templates for name in TEMPLATE.findall(text)}
+        self.matrix = {name[len("matrix."):] for name in names if name.startswith("matrix.")}
+        self.uses_directory = "task.dir" in names
+        self.count = sum(1 for _ in self.combinations()) if self.exclusion else self.sweep.count + len(self.included)
+        for combination in [*islice(self.sweep, 1), *self.included]:  # what has no value is found before anything executes
+            self.task(combination, 1, 1, "")
+
+    def combinations(self) -> "Iterator[Tuple[str, ...]]":
+        """Yield the combinations of the batch that are not excluded, then those that are included."""
+        kept = self.exclusion
+        yield from (self.sweep if kept is None else (row for row in self.sweep if not kept.drops(row)))
+        yield from self.included
+
+    def tasks(self, number: int, ulid: int) -> "Iterator[Task]":
+        """Yield the tasks of the step; the first one gets that number in the plan."""
+        for index, combination in enumerate(self.combinations()):
+            yield self.task(combination, number + index, index + 1, ulid_text(ulid + number + index))
+
+    def task(self, combination: "Sequence[str]", number: int, index: int, ulid: str) -> Task:
+        """Return the task of one combination."""
+        directory = f"multirun/{ulid}"
+        values = {"job.name": self.job.name, "task.index": str(index), "task.dir": directory}
+        if self.matrix:
+            values.update((f"matrix.{key_of(word)}", unquoted(word).partition("=")[2]) for word in combination)
+            combination = [word for word in combination if key_of(word) not in self.matrix]
+        env = {name: fill(source.text, values, source.mark(0, len(source.text))) for name, source in self.env.items()}
+        values.update((f"env.{name}", value) for name, value in env.items())
+        words = self.words(combination, values)
+        key = self.words(combination, {**values, "task.dir": "${{ task.dir }}"}) if self.uses_directory else words
+        program = [sys.executable, os.path.abspath(__file__), "call"] if self.is_call else []
+        cwd = fill(self.cwd.text, values, self.cwd.mark(0, len(self.cwd.text))) if self.cwd else "."
+        runs = count_runs([*combination, *self.args, *self.with_]) if self.is_hydra else None
+        argv = program + words + self.generated(words, directory)
+        return Task(number, self.number, index, tuple(argv), tuple(key), directory, cwd, env, runs)
+
+    def words(self, combination: "Sequence[str]", values: "Mapping[str, str]") -> "List[str]":
+        """Return the command line of a task but for what HydraFlow generates."""
+        words = [fill(text, values, self.place) for text in self.command]
+        if self.is_hydra and not {"--multirun", "-m"} & set(words):
+            words.append("--multirun")
+        overrides = [*combination, *self.args, *(fill(text, values, self.place) for text in self.with_)]
+        return words + (overrides if self.is_hydra else [unquoted(word) for word in overrides])
+
+    def generated(self, words: "Sequence[str]", directory: str) -> "List[str]":
+        """Return the words for Hydra that the user did not give."""
+        if not self.is_hydra:
+            return []
+        keys = set(map(key_of, words))
+        pairs = (("hydra.job.name", hydra_text(self.job.name)), ("hydra.sweep.dir", directory))
+        return [f"{key}={value}" for key, value in pairs if key not in keys]
+
+
+class Plan:
+    """The tasks of a job, step by step: count of them, made when they are asked for."""
+    __slots__ = ("job", "steps", "count", "ulid")
+
+    def __init__(self, job: Job, words: "Sequence[str]" = ()) -> None:
+        self.job, self.ulid = job, new_ulid()
+        overrides = {key_of(word): word for word in words if key_of(word)}
+        options = [word for word in words if not key_of(word)]
+        steps = job.steps or [Step("", Sweep(), Sweep(), None, {}, None, None, None, [], [])]
+        self.steps = [PlannedStep(job, step, number, overrides, options) for number, step in enumerate(steps, 1)]
+        self.count = sum(step.count for step in self.steps)
+
+    def __iter__(self) -> "Iterator[Task]":
+        number = 1
+        for step in self.steps:
+            yield from step.tasks(number, self.ulid)
+            number += step.count
+
+
+def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
+    """Return the tasks of a job; words are overrides, and options for the command. Raises Error.
+
+    >>> job = read_jobs(read_yaml("jobs: {fit: {run: fit.sh, hydra: false, steps: [{batch: a=1:2}]}}"))["fit"]
+    >>> [task.argv for task in plan(job, ["b=x"])]
+    [('fit.sh', 'a=1', 'b=x'), ('fit.sh', 'a=2', 'b=x')]
+    """
+    return Plan(job, words)
+
+
+def shell_text(words: "Sequence[str]") -> str:
+    """Return a command line that a shell reads back as these words.
+
+    >>> print(shell_text(["train.py", "a='x y'", ""]))
+    train.py 'a='"'"'x y'"'"'' ''
+    """
+    return " ".join(shlex.quote(word) for word in words)
+
+
+# ---------------------------------------------------------------------------
+# 6. Processes: argv -> process
+# ---------------------------------------------------------------------------
+# spawn, capture, stop_group, find_program, process_birth; the only chapter that starts,
+# signals and looks at processes. A task is wrapped in a line of POSIX sh that records its start and its exit
+# status itself: whether HydraFlow still lives or not, what has finished is known.
+
+# $1 the events, $2 the place, $3 the task's number, then the command. Both files are opened before the command starts,
+# so that the end can be told even if the directory is not writable any more by then. The trap keeps the shell alive
+# when its group is signalled; the command itself starts with the defaults (POSIX sh, 2.14, trap). A start that cannot
+# be recorded is no start: the task would run again after a crash. An end that finds no room on a full disk goes into
+# the place, whose room was taken before. Fields 1 and 22 of the files that are read: seconds since the machine
+# started, and when the process did (proc(5)).
+WRAPPER = """
+trap : HUP INT QUIT TERM USR1 USR2
+read -r up _ 2>/dev/null </proc/uptime || up=$(date +%s)
+read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ born _ 2>/dev/null </proc/$$/stat || born=0
+command exec 3>>"$1" 4<>"$2" || exit 125
+task=$3; shift 3
+printf '\n{"task":%s,"event":"start","pid":%s,"born":%s,"up":%s}' $task $$ $born $up 2>/dev/null >&3 || {
+    printf '{"task":%s,"event":"unstarted"}' $task >&4; exit 125; }
+(exec 3>&- 4>&- "$@")
+status=$?
+read -r up _ 2>/dev/null </proc/uptime || up=$(date +%s)
+printf '\n{"task":%s,"event":"end","status":%s,"up":%s}' $task $status $up 2>/dev/null >&3 ||
+    printf '{"task":%s,"event":"end","status":%s,"up":%s}' $task $status $up >&4
+exit $status
+"""
+
+
+SHELL = ("/bin/sh", "-c", WRAPPER, "hydraflow")
+
+
+def native_bytes(text: str) -> bytes:
+    """Return the bytes that a text of the system, an argument or a file name for example, stands for."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def native(text: str) -> "Union[str, bytes]":
+    """Return a text as the system takes it; Python 3.6 in an ASCII locale would refuse to encode it."""
+    return native_bytes(text) if os.name == "posix" else text
+
+
+def environment(changes: "Mapping[str, str]") -> "Dict[Any, Any]":
+    """Return the environment of this process with changes."""
+    result = dict(os.environb if os.name == "posix" else os.environ)  # type: Dict[Any, Any]
+    result.update((native(name), native(value)) for name, value in changes.items())
+    return result
+
+
+def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes]]", cwd: str, env: "Mapping[Any, Any]",
+          errors: "Union[int, IO[bytes]]" = subprocess.STDOUT) -> "subprocess.Popen[bytes]":
+    """Start argv without a shell, as the leader of a session of its own and with nothing to read."""
+    return subprocess.Popen([native(word) for word in argv], stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
+                            cwd=native(cwd), env=env, start_new_session=True)
+
+
+def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]", timeout: float) -> "Tuple[int, str, str]":
+    """Return exit status, output and errors of a command; 127 if it cannot be started, 124 if it takes too long."""
+    try:
+        process = spawn(argv, subprocess.PIPE, ".", env, subprocess.PIPE)
+    except OSError as error:
+        return 127, "", str(error.strerror)
+    try:
+        output, errors = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        stop_group(process.pid, signal.SIGKILL)
+        process.communicate()
+        return 124, "", f"no answer for {timeout:.0f} seconds"
+    return process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
+
+
+def stop_group(leader: int, number: int) -> bool:
+    """Send a signal to a process group; return whether anything of it was still there."""
+    try:
+        os.killpg(leader, number)
+    except OSError:
+        return False
+    return True
+
+
+def stop_process(pid: int, number: int) -> bool:
+    """Send a signal to one process; return whether it was still there."""
+    try:
+        os.kill(pid, number)
+    except OSError:
+        return False
+    return True
+
+
+def find_program(name: str, cwd: str, env: "Mapping[str, str]") -> str:
+    """Return the path of a program, looked up as the system does it when it starts one; "" if there is none.
+
+    >>> find_program("sh", ".", {"PATH": "/nowhere:/bin"})
+    '/bin/sh'
+    """
+    folders = [cwd] if os.path.dirname(name) else env.get("PATH", os.defpath).split(os.pathsep)
+    for folder in folders:
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return ""
+
+
+def uptime() -> float:
+    """Return the seconds since the machine started, which no change of the clock touches; else those since 1970."""
+    try:
+        with open("/proc/uptime", "rb") as file:
+            return float(file.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return time.time()
+
+
+def boot_id() -> str:
+    """Return what tells this start of the machine from all others, or nothing."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            return file.read().decode("ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def process_birth(pid: int) -> int:
+    """Return when a process started, in clock ticks since the machine did; 0 if there is none, or only its remains.
+
+    Field 22 of /proc/PID/stat (proc(5)); the second field is a name that may hold anything, parentheses included.
+    Where there is no /proc, 1 stands for a process that exists.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+    except (OSError, ValueError, IndexError):
+        return 1 if not os.path.exists("/proc/self/stat") and is_process(pid) else 0
+
+
+def is_process(pid: int) -> bool:
+    """Return whether a process exists, whoever owns it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def host_name() -> str:
+    """Return the name of this machine."""
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+
+
+# ---------------------------------------------------------------------------
+# 7. Records: Task, Event <-> files
+# ---------------------------------------------------------------------------
+# Record knows every path under .hydraflow/; append_line is the one function that writes
+# to a record that others may read; read_lines passes over what a kill or a full disk tore.
+# State is what the events say of a task. Nothing is ever rewritten, each file has one
+# machine that writes to it, and a line is written by one system call:
+#
+#   .hydraflow/JOB/lock                  held while a run of the job goes on
+#   .hydraflow/JOB/ULID/plan.jsonl       a header, then a line for each task
+#   .hydraflow/JOB/ULID/events/*.jsonl   a line when a task starts, a line when it has ended
+#   .hydraflow/JOB/ULID/places/N         room kept free for the end of a task on a full disk
+#   .hydraflow/JOB/ULID/logs/K/N.log     the output of task N, as it wrote it
+
+ROOT = ".hydraflow"
+
+
+def say_error(error: OSError, what: str) -> Error:
+    """Return the mistake that a failed system call amounts to."""
+    return Error(f"cannot {what}: {error.strerror or error}")
+
+
+def append_line(path: str, values: "Dict[str, Any]") -> None:
+    """Append an event, or part of a plan, as one line of JSON."""
+    append_lines(path, [values])
+
+
+def append_lines(path: str, lines: "Iterable[Dict[str, Any]]") -> None:
+    """Append lines of JSON."""
+    import json
+    # The line break comes first: were the line before torn by a full disk or a kill, this one would still be whole.
+    # One write on O_APPEND, as several processes of this machine append to the same file.
+    data = b"".join(b"\n" + json.dumps(values, separators=(",", ":")).encode("ascii") for values in lines)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        while data:
+            data = data[os.write(descriptor, data):]
+    finally:
+        os.close(descriptor)
+
+
+def read_lines(path: str) -> "List[Dict[str, Any]]":
+    """Return the lines of a file of the record that are whole; none if there is no such file."""
+    import json
+    try:
+        with open(path, "rb") as file:
+            lines = [line for line in file.read().split(b"\n") if line.startswith(b"{") and line.rstrip().endswith(b"}")]
+    except OSError:
+        return []
+    try:
+        return list(json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8", "replace")))  # one call: much faster
+    except ValueError:
+        return [values for values in map(read_line, lines) if values is not None]
+
+
+def read_line(line: bytes) -> "Optional[Dict[str, Any]]":
+    """Return one line of JSON, or nothing if it is torn."""
+    import json
+    try:
+        values = json.loads(line.decode("utf-8", "replace"))
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
+
+
+class State:
+    """What the events say of one task.
+
+    name is waiting, running, succeeded, failed, interrupted, skipped; status the exit status, 128 and more for a
+    signal; started and ended are seconds since 1970, 0.0 where unknown; why tells more of a failure.
+    """
+    __slots__ = ("name", "status", "started", "ended", "pid", "born", "run", "attempts", "why", "record")
+
+    def __init__(self) -> None:
+        self.name, self.status, self.started, self.ended = "waiting", 0, 0.0, 0.0
+        self.pid, self.born, self.attempts, self.why, self.record = 0, 0, 0, "", ""
+        self.run = {}  # type: Dict[str, Any]
+
+
+def is_gone(state: State) -> bool:
+    """Return whether the process of a running task no longer exists; another machine's are taken to live."""
+    if state.run.get("host") != host_name():
+        return False
+    return state.run.get("boot", "") != boot_id() or process_birth(state.pid) != (state.born or 1)
+
+
+def apply_event(state: State, event: "Dict[str, Any]", run: "Dict[str, Any]") -> None:
+    """Bring a task's state up to date by one more event; run is the event that opened the file."""
+    kind = event["event"]
+    moment = run.get("epoch", 0.0) + event.get("up", 0.0)
+    if kind == "start":
+        state.name, state.why, state.status = "running", "", 0
+        state.started, state.pid, state.born, state.run = moment, event["pid"], event["born"], run
+        state.attempts += 1
+    elif kind == "end" and state.name != "skipped":
+        state.status, state.ended = event["status"], moment
+        state.name = "succeeded" if state.status == 0 else "interrupted" if state.why == "interrupted" else "failed"
+    elif kind in ("timeout", "interrupted"):
+        state.why = kind
+    elif kind == "missing":
+        state.name, state.why = "failed", f"{event['missing']} of {event['runs']} runs are missing"
+    elif kind in ("skipped", "lost", "cancelled"):
+        state.name = "skipped" if kind == "skipped" else "interrupted"
+        state.why = event.get("why", kind)
+
+
+class Record:
+    """The directory in which one run of a job keeps its plan, events and logs."""
+    __slots__ = ("path", "ulid", "job")
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+        self.ulid = os.path.basename(self.path)
+        self.job = os.path.basename(os.path.dirname(self.path))
+
+    @staticmethod
+    def directory(job: str) -> str:
+        """Return where the records of a job are; its name may hold what no file name can.
+
+        >>> Record.directory("a/b")
+        '.hydraflow/a%2Fb'
+        """
+        name = re.sub("[^A-Za-z0-9_-]", lambda match: "".join(map("%{:02X}".format, native_bytes(match[0]))), job)
+        return f"{ROOT}/{name[:200]}" + (f"%{abs(hash_text(name))}" if len(name) > 200 else "")
+
+    @property
+    def plan(self) -> str:
+        """The file with a header and a line for each task."""
+        return f"{self.path}/plan.jsonl"
+
+    def events(self, writer: str = "local") -> str:
+        """Return the file of the events of one writer."""
+        return f"{self.path}/events/{writer}.jsonl"
+
+    def place(self, slot: int) -> str:
+        """Return the file with room for the end of a task on a full disk."""
+        return f"{self.path}/places/{slot}"
+
+    def log(self, number: int) -> str:
+        """Return the file of the output of a task."""
+        return f"{self.path}/logs/{number // 1000}/{number}.log"
+
+    @classmethod
+    def create(cls, job: str, ulid: int, header: "Dict[str, Any]") -> "Record":
+        """Make the directory of a new record; it comes behind all others even if the clock was set back."""
+        directory = cls.directory(job)
+        try:
+            os.makedirs(directory, exist_ok=True)
+            if not os.path.exists(f"{ROOT}/.gitignore"):
+                append_text(f"{ROOT}/.gitignore", "*\n")
+            last = max([name for name in os.listdir(directory) if len(name) == 26], default="")
+            record = cls(f"{directory}/{max(ulid_text(ulid), next_ulid(last))}")
+            for part in ("", "events", "places", "logs"):
+                os.mkdir(os.path.join(record.path, part))
+            append_line(record.plan, header)
+        except OSError as error:
+            raise say_error(error, f"keep a record in {directory}") from None
+        return record
+
+    @classmethod
+    def all(cls, job: str) -> "List[Record]":
+        """Return the records of a job, the oldest first."""
+        return cls.all_in(cls.directory(job))
+
+    @classmethod
+    def all_in(cls, directory: str) -> "List[Record]":
+        """Return the records in the directory of a job, the oldest first."""
+        try:
+            names = sorted(name for name in os.listdir(directory) if len(name) == 26)
+        except OSError:
+            return []
+        return [cls(f"{directory}/{name}") for name in names if os.path.exists(f"{directory}/{name}/plan.jsonl")]
+
+    @classmethod
+    def newest(cls) -> "List[Record]":
+        """Return the newest record of every job that was run here."""
+        names = sorted(os.listdir(ROOT)) if os.path.isdir(ROOT) else []
+        return [records[-1] for records in (cls.all_in(f"{ROOT}/{name}") for name in names) if records]
+
+    def tasks(self) -> "Iterator[Dict[str, Any]]":
+        """Yield the lines of the plan that are tasks."""
+        return (line for line in read_lines(self.plan) if "task" in line)
+
+    def header(self) -> "Dict[str, Any]":
+        """Return the first line of the plan: job, count of tasks, host, version."""
+        try:
+            with open(self.plan, "rb") as file:
+                return read_line(file.readline() + file.readline()) or {}
+        except OSError:
+            return {}
+
+    def states(self) -> "Dict[int, State]":
+        """Return the state of each task that has one other than waiting; what no longer lives is interrupted."""
+        states = self.told_states()
+        if any(state.name == "running" and is_gone(state) for state in states.values()):
+            gone = [number for number, state in states.items() if state.name == "running" and is_gone(state)]
+            states = self.told_states()  # once more: they may have told their end before they went
+            for number in gone:
+                if states[number].name == "running":
+                    states[number].name, states[number].why = "interrupted", "killed"
+        return states
+
+    def told_states(self) -> "Dict[int, State]":
+        """Return what the events say."""
+        states = {}  # type: Dict[int, State]
+        if self.header().get("resumes"):
+            for line in self.tasks():
+                if "done" in line:
+                    state = states[line["task"]] = State()
+                    state.name, state.record = "succeeded", line["done"]
+        run = {}  # type: Dict[str, Any]
+        for path in self.event_files():
+            for event in read_lines(path):
+                if "task" in event:
+                    apply_event(states.get(event["task"]) or states.setdefault(event["task"], State()), event, run)
+                elif event.get("event") == "run":
+                    run = event
+        return states
+
+    def line(self, number: int) -> "Dict[str, Any]":
+        """Return the line of the plan of one task."""
+        begin = b'{"task":%d,' % number
+        with open(self.plan, "rb") as file:
+            return next((read_line(line) or {} for line in file if line.startswith(begin)), {})
+
+    def task_log(self, number: int, state: State) -> str:
+        """Return the log of a task, which may be in an earlier record."""
+        if not state.record:
+            return self.log(number)
+        ulid, _, earlier = state.record.partition("/")
+        return Record(f"{os.path.dirname(self.path)}/{ulid}").log(int(earlier))
+
+    def event_files(self) -> "List[str]":
+        """Return the files with events, those behind which hold what found no room elsewhere."""
+        paths = []
+        for part in ("events", "places"):
+            try:
+                paths += [f"{self.path}/{part}/{name}" for name in sorted(os.listdir(f"{self.path}/{part}"))]
+            except OSError:
+                pass
+        return paths
+
+
+def append_text(path: str, text: str) -> None:
+    """Append a text to a file of the record that no one else writes to."""
+    with open(path, "ab") as file:
+        file.write(native_bytes(text))
+
+
+def hash_text(text: str) -> int:
+    """Return a number that is the same for the same text on every machine."""
+    import zlib
+    return zlib.crc32(text.encode("ascii"))
+
+
+def next_ulid(text: str) -> str:
+    """Return the text of the ULID that follows one; of nothing the first.
+
+    >>> next_ulid("01ARZ3NDEKTSV4RRFFQ69G5FZZ")
+    '01ARZ3NDEKTSV4RRFFQ69G5G00'
+    """
+    number = 0
+    for char in text:
+        number = number << 5 | max(CROCKFORD.find(char), 0)
+    return ulid_text(number + 1)
+
+
+class Lock:
+    """Held while a run of a job goes on: by one that resumes alone, by others together.
+
+    The kernel lets go of it when its holder dies, however it dies. What is written in it is for the message only.
+    """
+    __slots__ = ("file", "path")
+
+    def __init__(self, job: str, alone: bool) -> None:
+        self.path = f"{Record.directory(job)}/lock"
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return
+        try:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            self.file = open(self.path, "a+b")
+        except OSError as error:
+            raise say_error(error, f"write {self.path}") from None
+        try:
+            fcntl.flock(self.file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.file.seek(0)
+            holder = self.file.read().decode("utf-8", "replace").strip()
+            raise Error(f"job {job} is being run by {holder or 'another process'}", NOWHERE,
+                        f"wait for it, or end it; hydraflow status {shlex.quote(job)} shows how far it is") from None
+        except OSError:
+            return  # a file system without locks
+        self.file.truncate(0)
+        self.file.write(f"process {os.getpid()} on {os.uname().nodename}".encode("utf-8", "replace"))
+        self.file.flush()
+
+    def release(self) -> None:
+        """Let others run the job."""
+        if hasattr(self, "file"):
+            self.file.close()
+
+
+# ---------------------------------------------------------------------------
+# 8. Execution: Task, Task, ... -> Event, Event, ...
+# ---------------------------------------------------------------------------
+# Limits, Event, Signals, earlier_tasks, planned, run_tasks. One thread, one loop: start
+# what there is room for, sleep until a child ends, a signal comes or a deadline passes,
+# look at what has ended. It yields events and shows nothing: that is for the Screen.
+
+GRACE = 10.0  # seconds between asking a task to stop and killing it
+TICK = 0.05  # seconds between two looks at the logs
+BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
+
+
+class Limits(NamedTuple("Limits", [("jobs", int), ("retries", int), ("timeout", float), ("fail_fast", bool)])):
+    """How many tasks at once, how many more tries, how many seconds a try may take (0.0: any), and when to stop."""
+    __slots__ = ()
+
+
+class Event(NamedTuple("Event", [("kind", str), ("task", "Optional[Task]"), ("log", str), ("status", int),
+                                 ("why", str), ("seconds", float)])):
+    """What happened: start, retry, end, done (earlier), tick (nothing, but time passed), interrupt, full, note."""
+    __slots__ = ()
+
+
+class Signals:
+    """Signals that ask to stop are noted here, and wake the loop up, instead of breaking into it anywhere."""
+    __slots__ = ("numbers", "reader", "writer", "old", "old_wakeup")
+
+    def __enter__(self) -> "Signals":
+        self.numbers, self.old = [], {}  # type: List[int], Dict[int, Any]
+        self.reader, self.writer = os.pipe()
+        os.set_blocking(self.reader, False)
+        os.set_blocking(self.writer, False)
+        self.old_wakeup = None  # type: Optional[int]
+        try:
+            self.old_wakeup = signal.set_wakeup_fd(self.writer)
+        except ValueError:  # not the main thread: then wait() comes back often enough
+            return self
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD"):
+            number = getattr(signal, name, None)
+            if number is None or (signal.getsignal(number) == signal.SIG_IGN and name != "SIGCHLD"):
+                continue  # who ignores a signal for us (nohup) means it
+            self.old[number] = signal.signal(number, self.note)
+        return self
+
+    def note(self, number: int, frame: object) -> None:
+        """Note a signal."""
+        if number != getattr(signal, "SIGCHLD", 0):
+            self.numbers.append(number)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until a child ends, a signal comes or time has passed."""
+        import select
+        seconds = seconds if self.old_wakeup is not None else min(seconds, 0.02)
+        if select.select([self.reader], [], [], max(seconds, 0.0))[0]:
+            try:
+                while len(os.read(self.reader, 4096)) == 4096:
+                    pass
+            except BlockingIOError:
+                pass
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self.old.items():
+            signal.signal(number, handler)
+        if self.old_wakeup is not None:
+            signal.set_wakeup_fd(self.old_wakeup)
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+class Earlier(NamedTuple("Earlier", [("record", Record), ("number", int), ("state", State)])):
+    """A task of an earlier record."""
+    __slots__ = ()
+
+
+def earlier_tasks(job: str) -> "Dict[Tuple[Tuple[str, ...], int], Earlier]":
+    """Return the tasks of a job's records that have succeeded or still run, by command line and occurrence."""
+    found = {}  # type: Dict[Tuple[Tuple[str, ...], int], Earlier]
+    for record in Record.all(job):
+        states, counts = record.states(), {}  # type: Dict[int, State], Dict[Tuple[str, ...], int]
+        for line in record.tasks():
+            key = tuple(line["key"])
+            counts[key] = counts.get(key, 0) + 1
+            state = states.get(line["task"])
+            if state is None or state.name not in ("succeeded", "running"):
+                continue
+            if state.name == "succeeded" and not state.record and missing_runs(line.get("runs"), line["dir"], line["cwd"]):
+                continue
+            found[key, counts[key]] = Earlier(record, line["task"], state)
+    return found
+
+
+def missing_runs(runs: "Optional[int]", directory: str, cwd: str) -> int:
+    """Return how many of the runs that Hydra was to make have left no numbered directory."""
+    if not runs or runs < 2:
+        return 0
+    try:
+        names = os.listdir(os.path.join(cwd, directory))
+    except OSError:
+        return 0  # the application was told to keep them elsewhere
+    made = sum(name.isdigit() for name in names)
+    return max(runs - made, 0) if made else 0
+
+
+def task_line(task: Task) -> "Dict[str, Any]":
+    """Return a task as a line of the plan."""
+    return {"task": task.number, "step": task.step, "index": task.index, "argv": task.argv, "key": task.key,
+            "dir": task.directory, "cwd": os.path.abspath(task.cwd), "env": task.env, "runs": task.runs}
+
+
+def planned(record: Record, tasks: "Iterable[Task]", earlier: "Dict[Tuple[Tuple[str, ...], int], Earlier]"
+            ) -> "Iterator[Tuple[Task, Optional[Earlier]]]":
+    """Yield the tasks, each with what an earlier record knows of it, after they were written into the plan."""
+    iterator, counts = iter(tasks), {}  # type: Iterator[Task], Dict[Tuple[str, ...], int]
+    while True:
+        lines, block = [], []  # type: List[Dict[str, Any]], List[Tuple[Task, Optional[Earlier]]]
+        for task in islice(iterator, BLOCK):
+            line, known = task_line(task), None
+            if earlier:  # without it, counting would only cost memory
+                counts[task.key] = counts.get(task.key, 0) + 1
+                known = earlier.get((task.key, counts[task.key]))
+            if known and known.state.name == "succeeded":
+                line["done"] = known.state.record or f"{known.record.ulid}/{known.number}"
+            lines.append(line)
+            block.append((task, known))
+        if not block:
+            return
+        append_lines(record.plan, lines)
+        yield from block
+
+
+def open_log(path: str) -> "IO[bytes]":
+    """Open the log of a task; a further try of the task appends to it."""
+    try:
+        return open(path, "ab", 0)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return open(path, "ab", 0)
+
+
+def remove_if_empty(path: str) -> None:
+    """Leave no log of a task that printed nothing."""
+    try:
+        if not os.stat(path).st_size:
+            os.unlink(path)
+    except OSError:
+        pass
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal.
+
+    >>> signal_name(9), signal_name(99)
+    ('SIGKILL', 'signal 99')
+    """
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def status_text(status: int, why: str) -> str:
+    """Return in words how a task failed.
+
+    >>> status_text(1, ""), status_text(137, "")
+    ('exit status 1', 'SIGKILL (exit status 137)')
+    """
+    if why == "timeout":
+        return "time limit"
+    if why and why != "interrupted":
+        return why
+    if status > 128 and signal_name(status - 128).startswith("SIG"):
+        return f"{signal_name(status - 128)} (exit status {status})"
+    return f"exit status {status}"
+
+
+class Process:
+    """A task that runs: one that was started here, or (without a child) one that outlived an earlier HydraFlow."""
+    __slots__ = ("task", "child", "earlier", "log", "slot", "attempt", "started", "deadline", "why")
+
+    def __init__(self, task: Task, slot: int, attempt: int, log: str) -> None:
+        self.task, self.slot, self.attempt, self.log = task, slot, attempt, log
+        self.child = None  # type: Optional[subprocess.Popen[bytes]]
+        self.earlier = None  # type: Optional[Earlier]
+        self.started, self.deadline, self.why = time.monotonic(), 0.0, ""
+
+    @property
+    def pid(self) -> int:
+        """The leader of the task's process group."""
+        return self.child.pid if self.child else self.earlier.state.pid if self.earlier else 0
+
+    def poll(self) -> "Optional[int]":
+        """Return the exit status when it has ended, below 0 if a signal ended the shell around it; None before."""
+        if self.child:
+            return self.child.poll()
+        if self.earlier is None or not is_gone(self.earlier.state):
+            return None
+        state = self.earlier.record.states()[self.earlier.number]
+        return state.status if state.ended else -int(signal.SIGKILL)
+
+
+class Runner:
+    """The loop of run_tasks, and what it has to remember."""
+    __slots__ = ("record", "queue", "limits", "events", "waiting", "running", "slots", "places", "leftovers", "stopping",
+                 "step", "grace", "base", "kill_at")
+
+    def __init__(self, record: Record, queue: "Iterator[Tuple[Task, Optional[Earlier]]]", limits: Limits, writer: str) -> None:
+        self.record, self.queue, self.limits, self.events = record, queue, limits, record.events(writer)
+        self.waiting = []  # type: List[Tuple[Task, Optional[Earlier], int]]
+        self.running = []  # type: List[Process]
+        self.slots = list(range(limits.jobs - 1, -1, -1))  # the lowest free one is at the end
+        self.places = set()  # type: Set[int]
+        self.leftovers = []  # type: List[int]
+        self.stopping, self.step, self.kill_at = "", 0, 0.0
+        self.grace = float(os.environ.get("HYDRAFLOW_GRACE", "") or GRACE)
+        self.base = environment({} if "PYTHONUNBUFFERED" in os.environ else {"PYTHONUNBUFFERED": "1"})  # output as it comes
+
+    def stop(self, error: OSError, what: str) -> None:
+        """Start nothing more, as the system failed in what concerns all tasks; the loop tells it at its end."""
+        self.stopping = str(say_error(error, what))
+
+    def note(self, task: Task, kind: str, **values: object) -> None:
+        """Append an event of a task; where that is not possible, stop, as nothing more could be remembered."""
+        try:
+            append_line(self.events, {"task": task.number, "event": kind, "up": uptime(), **values})
+        except OSError as error:
+            self.stop(error, f"write {self.events}")
+
+    def next_task(self) -> "Optional[Tuple[Task, Optional[Earlier], int]]":
+        """Return a task, what earlier records know of it and the number of the try; None at the end or at a barrier."""
+        if not self.waiting:
+            for task, earlier in self.queue:
+                self.waiting.append((task, earlier, 1))
+                break
+        if not self.waiting or (self.running and self.waiting[-1][0].step != self.step):
+            return None
+        self.step = self.waiting[-1][0].step
+        return self.waiting.pop()
+
+    def start_tasks(self) -> "Iterator[Event]":
+        """Start what there is room for."""
+        while self.slots and not self.stopping:
+            try:
+                found = self.next_task()
+            except OSError as error:
+                self.stop(error, f"write {self.record.plan}")
+                return
+            if found is None:
+                return
+            task, earlier, attempt = found
+            if earlier and earlier.state.name == "succeeded":
+                yield Event("done", task, "", 0, "", 0.0)
+                continue
+            yield self.start(task, earlier, attempt)
+
+    def start(self, task: Task, earlier: "Optional[Earlier]", attempt: int) -> Event:
+        """Start one task, or wait for one that runs since before."""
+        slot, log = self.slots.pop(), self.record.log(task.number)
+        process = Process(task, slot, attempt, log)
+        if earlier:
+            process.earlier, process.log = earlier, earlier.record.log(earlier.number)
+            self.running.append(process)
+            return Event("start", task, process.log, 0, "runs since an earlier start", 0.0)
+        argv = [word.replace(SLOT, str(slot)) for word in task.argv]
+        env = self.base
+        if task.env:
+            env = {**env, **{native(name): native(value.replace(SLOT, str(slot))) for name, value in task.env.items()}}
+        try:
+            if slot not in self.places:
+                with open(self.record.place(slot), "wb", 0) as place:
+                    place.write(b" " * 512)
+                self.places.add(slot)
+            if any("${{ task.dir }}" in word for word in task.key):
+                os.makedirs(os.path.join(task.cwd, task.directory), exist_ok=True)
+            with open_log(log) as output:
+                wrapped = [*SHELL, self.events, self.record.place(slot), str(task.number), *argv]
+                process.child = spawn(wrapped, output, task.cwd, env)
+        except OSError as error:
+            self.slots.append(slot)
+            return self.not_started(process, error)
+        if self.limits.timeout:
+            process.deadline = process.started + self.limits.timeout
+        self.running.append(process)
+        return Event("start" if attempt == 1 else "retry", task, log, 0, "", 0.0)
+
+    def not_started(self, process: Process, error: OSError) -> Event:
+        """Return the event for a task that the system would not start; what concerns all tasks stops the run."""
+        task = process.task
+        if error.errno == errno.EAGAIN and self.running:  # too many processes at the moment: one of ours ends first
+            self.waiting.append((task, None, process.attempt))
+            del self.slots[len(self.running):]
+            return Event("tick", None, "", 0, "", 0.0)
+        why = f"cannot be started: {error.strerror or error}"
+        if error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE, errno.ENFILE):
+            self.stop(error, f"start task {task.number}")
+            return Event("tick", None, "", 0, "", 0.0)
+        self.note(task, "end", status=126, why=why)
+        self.after_failure()
+        return Event("end", task, process.log, 126, why, 0.0)
+
+    def after_failure(self) -> None:
+        """Stop starting tasks, where a failure is to do that."""
+        if self.limits.fail_fast and not self.stopping:
+            self.stopping = "failed"
+
+    def reap(self) -> "Iterator[Event]":
+        """Look which tasks have ended."""
+        for process in list(self.running):
+            status = process.poll()
+            if status is not None:
+                self.running.remove(process)
+                self.slots.append(process.slot)
+                yield from self.ended(process, status)
+        self.slots.sort(reverse=True)
+
+    def ended(self, process: Process, status: int) -> "Iterator[Event]":
+        """Settle what a task's end means."""
+        task, why = process.task, process.why
+        if process.earlier and status < 0:  # it was killed as well, and nothing is known of its end
+            self.waiting.append((task, None, 1))
+            return
+        if status < 0 or process.earlier:  # the shell around it could not tell, or told another record
+            status = 128 - status if status < 0 else status
+            self.note(task, "end", status=status)
+        else:
+            with open(self.record.place(process.slot), "rb", 0) as place:
+                told = place.read(512)
+            if told[:1] == b"{":
+                self.stop(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), f"write {self.events}")
+            if b"unstarted" in told:
+                return
+        if stop_group(process.pid, 0):
+            self.leftovers.append(process.pid)
+        missing = missing_runs(task.runs, task.directory, task.cwd) if status == 0 else 0
+        if missing:
+            why, status = f"{missing} of {task.runs} runs are missing", 1
+            self.note(task, "missing", missing=missing, runs=task.runs)
+        remove_if_empty(process.log)
+        seconds = time.monotonic() - process.started
+        if status == 0 and why != "timeout":
+            yield Event("end", task, process.log, 0, why, seconds)
+        elif process.attempt <= self.limits.retries and not self.stopping:
+            yield Event("note", task, process.log, status, f"task {task.number} failed, and is tried again", seconds)
+            self.waiting.append((task, None, process.attempt + 1))
+        else:
+            self.after_failure()
+            yield Event("end", task, process.log, status or 1, why, seconds)
+
+    def signal_all(self, number: int) -> None:
+        """Send a signal to every process group that this run started, to those of ended tasks too."""
+        for leader in [process.pid for process in self.running] + self.leftovers:
+            stop_group(leader, number)
+
+    def interrupt(self, number: int) -> Event:
+        """Ask all tasks to stop; whoever asks a second time kills them."""
+        if self.stopping == "interrupted":
+            self.signal_all(signal.SIGKILL)
+            return Event("note", None, "", 0, "killing the tasks", 0.0)
+        self.stopping, self.kill_at = "interrupted", time.monotonic() + self.grace
+        for process in self.running:
+            process.why = "interrupted"
+            self.note(process.task, "interrupted")
+        self.signal_all(number)
+        names = {process.task.number for process in self.running}
+        return Event("interrupt", None, "", number, f"{signal_name(number)}: waiting for {len(names)} running tasks; once more"
+                     " kills them" if names else signal_name(number), 0.0)
+
+    def enforce_deadlines(self) -> None:
+        """Stop what has run too long, and kill what does not stop."""
+        now = time.monotonic()
+        if self.kill_at and now >= self.kill_at:
+            self.signal_all(signal.SIGKILL)
+            self.kill_at = now + self.grace
+        for process in self.running:
+            if process.deadline and now >= process.deadline:
+                number = signal.SIGKILL if process.why == "timeout" else signal.SIGTERM
+                if process.why != "timeout":
+                    process.why = "timeout"
+                    self.note(process.task, "timeout")
+                process.deadline = now + self.grace
+                stop_group(process.pid, number)
+
+    def loop(self, signals: Signals) -> "Iterator[Event]":
+        """Yield events until nothing runs and nothing more is to be started."""
+        append_line(self.events, {"event": "run", "host": host_name(), "boot": boot_id(), "pid": os.getpid(),
+                                  "born": process_birth(os.getpid()), "epoch": time.time() - uptime()})
+        while True:
+            yield from self.start_tasks()
+            if not self.running and (self.stopping or not self.waiting):
+                break
+            deadlines = [process.deadline - time.monotonic() for process in self.running if process.deadline]
+            signals.wait(min([TICK, *deadlines]))
+            while signals.numbers:
+                yield self.interrupt(signals.numbers.pop(0))
+            yield from self.reap()
+            self.enforce_deadlines()
+            yield Event("tick", None, "", 0, "", 0.0)
+        if self.stopping == "interrupted":
+            self.signal_all(signal.SIGKILL)  # what the tasks left behind
+        elif self.stopping.startswith("error:"):
+            yield Event("note", None, "", 0, self.stopping, 0.0)
+
+    def end(self) -> None:
+        """Leave nothing running, whatever broke the loop."""
+        if self.running:
+            self.signal_all(signal.SIGTERM)
+            limit = time.monotonic() + min(self.grace, 2.0)
+            while time.monotonic() < limit and any(process.poll() is None for process in self.running):
+                time.sleep(0.01)
+            self.signal_all(signal.SIGKILL)
+
+
+def run_tasks(record: Record, queue: "Iterator[Tuple[Task, Optional[Earlier]]]", limits: Limits, writer: str = "local"
+              ) -> "Iterator[Event]":
+    """Execute tasks, several at once, and yield what happens; nothing runs any more when it ends, however it ends.
+
+    A step begins when all tasks of the step before have ended. INT, TERM and HUP stop it; other errors of the
+    system that concern all tasks, a full disk for example, let the running ones end and are told as a note.
+    """
+    with Signals() as signals:
+        runner = Runner(record, queue, limits, writer)
+        try:
+            yield from runner.loop(signals)
+        finally:
+            runner.end()
+
+
+# ---------------------------------------------------------------------------
+# 9. Reports: Event, Event, ... -> text
+# ---------------------------------------------------------------------------
+# say, Screen (output of the tasks, progress line, summary), status and logs of a record.
+# A task's output goes to standard output, what HydraFlow has to say to standard error.
+# The screen reads the logs: from a line that is not complete yet it starts again the next
+# time, so that nothing of a log, however long its lines, is kept in memory.
+
+CHUNK = 65536  # bytes of a log that are looked at together, and the longest line that is shown as one
+TERMINAL_CONTROLS = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f]", re.DOTALL)  # ECMA-48
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def say(text: str, stream: "Optional[IO[str]]" = None) -> None:
+    """Write a line for a person; what the stream cannot encode is escaped, who does not listen any more is let go."""
+    stream = stream or sys.stderr
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    write(stream, (text + "\n").encode("utf-8" if encoding.lower() == "utf-8" else encoding, "backslashreplace"))
+
+
+def write(stream: "IO[str]", data: bytes) -> None:
+    """Write bytes at once to a stream of text."""
+    raw = getattr(stream, "buffer", None)
+    try:
+        if raw is None:  # replaced by a caller: an io.StringIO, for example
+            stream.write(data.decode("utf-8", "replace"))
+        else:
+            stream.flush()
+            raw.write(data)
+            raw.flush()
+    except BrokenPipeError:
+        pass  # the reader has gone; the tasks go on
+
+
+def harmless(data: bytes) -> str:
+    """Return bytes as a text that moves no cursor; colours stay.
+
+    >>> harmless(b"\\x1b[2Jred \\xff")
+    'red \\ufffd'
+    """
+    text = data.decode("utf-8", "replace")
+    return TERMINAL_CONTROLS.sub(lambda match: match[0] if COLOURS.fullmatch(match[0]) else "", text)
+
+
+def last_state(line: bytes) -> bytes:
+    """Return what a terminal would show of a line in which carriage returns start again."""
+    return next((part for part in reversed(line.split(b"\r")) if part.strip()), b"")
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration for people.
+
+    >>> [duration_text(seconds) for seconds in (0.04, 12.34, 75, 36610)]
+    ['0.0 s', '12.3 s', '1:15', '10:10:10']
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def counted(count: int, what: str) -> str:
+    """Return a count with its noun.
+
+    >>> counted(1, "task"), counted(12000, "task")
+    ('1 task', '12,000 tasks')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def tail_lines(path: str, count: int) -> "List[str]":
+    """Return the last lines of a log that are not empty."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - CHUNK // 8, 0))
+            lines = file.read().split(b"\n")
+    except OSError:
+        return []
+    texts = (COLOURS.sub("", harmless(last_state(line))).rstrip() for line in lines)
+    return [text[:400] for text in texts if text.strip()][-count:]
+
+
+def task_text(task: Task) -> str:
+    """Return a command line that executes a task in a shell, where it would be executed."""
+    words = [word.replace(SLOT, "0") for word in task.argv]
+    env = [f"{name}={value.replace(SLOT, '0')}" for name, value in task.env.items()]
+    text = shell_text((["env", *env] if env else []) + words)
+    return text if os.path.abspath(task.cwd) == os.getcwd() else f"(cd {shlex.quote(task.cwd)} && {text})"
+
+
+class Failure:
+    """Failures that end in the same line: how many, and one of them."""
+    __slots__ = ("count", "event", "lines")
+
+    def __init__(self, event: Event, lines: "List[str]") -> None:
+        self.count, self.event, self.lines = 1, event, lines
+
+
+class Screen:
+    """Shows events as they come: output of the tasks, a progress line on a terminal, a line per task elsewhere."""
+    __slots__ = ("total", "jobs", "quiet", "is_live", "is_raw", "following", "rows", "partial", "counts", "failures",
+                 "begun", "spent", "signal", "notes", "drawn")
+
+    def __init__(self, total: int, jobs: int, quiet: bool) -> None:
+        self.total, self.jobs, self.quiet = total, jobs, quiet
+        self.is_live = sys.stderr.isatty() and not quiet and os.environ.get("TERM", "dumb") != "dumb"
+        self.is_raw = not sys.stdout.isatty()
+        self.following = {}  # type: Dict[int, List[Any]]
+        self.rows, self.partial, self.drawn = 0, "", ""
+        self.counts = {"succeeded": 0, "failed": 0, "interrupted": 0, "earlier": 0}
+        self.failures = {}  # type: Dict[str, Failure]
+        self.begun, self.spent, self.signal = time.monotonic(), 0.0, 0
+        self.notes = []  # type: List[str]
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        if event.kind in ("start", "retry") and event.task:
+            self.following[event.task.number] = [event.log, 0]
+        elif event.kind == "done":
+            self.counts["earlier"] += 1
+        elif event.kind == "end" and event.task:
+            self.follow(event.task.number, True)
+            self.following.pop(event.task.number, None)
+            self.ended(event, event.task)
+        elif event.kind in ("note", "interrupt"):
+            self.signal = self.signal or (event.status if event.kind == "interrupt" else 0)
+            if event.kind == "note" and event.why.startswith("error:"):
+                self.notes.append(event.why)
+            elif not self.quiet:
+                self.line(event.why)
+        elif event.kind == "tick":
+            for number in list(self.following):
+                self.follow(number, False)
+            self.draw()
+
+    def ended(self, event: Event, task: Task) -> None:
+        """Count a task that has ended, and tell of it."""
+        name = "succeeded" if event.status == 0 else "interrupted" if event.why == "interrupted" else "failed"
+        self.counts[name] += 1
+        self.spent += event.seconds
+        if name == "failed":
+            lines = tail_lines(event.log, 5)
+            last = lines[-1] if lines else status_text(event.status, event.why)
+            if last in self.failures:
+                self.failures[last].count += 1
+            elif len(self.failures) < 1000:
+                self.failures[last] = Failure(event, lines)
+        if (not self.is_live and not self.quiet) or name == "failed":
+            how = name if name != "failed" else f"failed: {status_text(event.status, event.why)}"
+            self.line(f"task {task.number} {how} ({duration_text(event.seconds)})  [{self.done()}/{self.total}]")
+
+    def done(self) -> int:
+        """Return how many tasks have ended, now or earlier."""
+        return sum(self.counts.values())
+
+    def follow(self, number: int, is_end: bool) -> None:
+        """Show what is new in the log of a task, in whole lines but for the end."""
+        if self.quiet or number not in self.following:
+            return
+        log, offset = self.following[number]
+        try:
+            if os.stat(log).st_size <= offset and not (is_end and self.partial):
+                return
+            with open(log, "rb") as file:
+                file.seek(offset)
+                while True:
+                    data = file.read(CHUNK)
+                    whole = len(data) if len(data) == CHUNK or is_end else data.rfind(b"\n") + 1
+                    if len(data) == CHUNK and b"\n" in data:
+                        whole = data.rfind(b"\n") + 1
+                    if self.jobs == 1 and self.is_raw:
+                        whole = len(data)
+                    self.output(number, data[:whole])
+                    self.partial = harmless(last_state(data[whole:])) if self.jobs == 1 and not self.is_raw else ""
+                    offset += whole
+                    file.seek(offset)
+                    if len(data) < CHUNK:
+                        break
+        except OSError:
+            return
+        self.following[number][1] = offset
+
+    def output(self, number: int, data: bytes) -> None:
+        """Write output of a task: as it is, or on a terminal without what moves the cursor; several with numbers."""
+        if not data:
+            return
+        if self.jobs > 1 or not self.is_raw:
+            lines = data[:-1].split(b"\n") if data.endswith(b"\n") else data.split(b"\n")
+            if not self.is_raw:
+                lines = [harmless(last_state(line)).encode("utf-8", "replace") for line in lines]
+            lead = b"[%d] " % number if self.jobs > 1 else b""
+            reset = b"\x1b[m" if not self.is_raw and b"\x1b" in data else b""
+            data = b"".join(lead + line + reset + b"\n" for line in lines)
+        self.erase()
+        write(sys.stdout, data)
+
+    def line(self, text: str) -> None:
+        """Write a line of HydraFlow's own."""
+        self.erase()
+        say(text)
+
+    def erase(self) -> None:
+        """Take the progress line away; the cursor is where it began."""
+        if self.rows:
+            write(sys.stderr, b"\r\x1b[K" + b"\x1b[A\x1b[K" * (self.rows - 1))
+        self.rows, self.drawn = 0, ""
+
+    def draw(self) -> None:
+        """Draw the progress line, below the line that a task has not ended yet."""
+        if not self.is_live:
+            return
+        try:
+            width = os.get_terminal_size(sys.stderr.fileno()).columns - 1
+        except OSError:
+            width = 79
+        rows = ([fitting(self.partial, width)] if self.partial else []) + [self.progress()[:min(width, 79)]]
+        text = "\n".join(rows)
+        if text != self.drawn:
+            self.erase()
+            write(sys.stderr, text.replace("\n", "\x1b[m\n").encode(sys.stderr.encoding or "ascii", "backslashreplace"))
+            self.rows, self.drawn = len(rows), text
+
+    def progress(self) -> str:
+        """Return the progress line."""
+        done, elapsed = self.done(), time.monotonic() - self.begun
+        filled = 20 * done // max(self.total, 1)
+        text = f"[{'#' * filled}{'-' * (20 - filled)}] {done}/{self.total}  {len(self.following)} running"
+        if self.counts["failed"]:
+            text += f"  {self.counts['failed']} failed"
+        text += f"  {clock_text(elapsed)}"
+        ended = done - self.counts["earlier"]
+        if ended and done < self.total:
+            left = (self.total - done) * self.spent / ended / self.jobs
+            text += f"  {clock_text(left)} left"
+        return text
+
+    def summary(self, not_started: int) -> None:
+        """Say how a run ended, and of each kind of failure what helps to mend it."""
+        self.partial = ""
+        self.erase()
+        counts = [f"{count} {name}" for name, count in self.counts.items() if count and name != "earlier"]
+        counts += [f"{self.counts['earlier']} had succeeded before"] if self.counts["earlier"] else []
+        counts += [f"{not_started} not started"] if not_started > 0 else []
+        took = duration_text(time.monotonic() - self.begun)
+        say(f"{counted(self.total, 'task')}: {', '.join(counts) or 'nothing to do'}, {took}")
+        for failure in list(self.failures.values())[:10]:
+            for text in failure_lines(failure):
+                say(text)
+        if len(self.failures) > 10:
+            say(f"and {len(self.failures) - 10} more kinds of failure; see hydraflow status")
+        for note in self.notes:
+            say(note)
+
+
+def clock_text(seconds: float) -> str:
+    """Return a duration as on a clock.
+
+    >>> clock_text(5.2), clock_text(75)
+    ('0:05', '1:15')
+    """
+    return duration_text(seconds) if seconds >= 60 else f"0:{int(seconds):02d}"
+
+
+def fitting(text: str, width: int) -> str:
+    """Return as much of a text as fits into a row of a terminal."""
+    from unicodedata import east_asian_width
+    shown, used = [], 0
+    for part in re.split(r"(\x1b\[[0-9;]*m)", text.expandtabs()):
+        if part.startswith("\x1b"):
+            shown.append(part)
+            continue
+        for char in part:
+            used += 2 if east_asian_width(char) in "WF" else 1
+            if used <= width:
+                shown.append(char)
+    return "".join(shown)
+
+
+def failure_lines(failure: Failure) -> "List[str]":
+    """Return the part of a summary that tells of one kind of failure."""
+    event, lines = failure.event, failure.lines
+    task = event.task
+    if task is None:
+        return []
+    title = f"task {task.number} failed: {status_text(event.status, event.why)}"
+    if failure.count > 1:
+        last = lines[-1] if lines else status_text(event.status, event.why)
+        title = f"{counted(failure.count, 'task')} failed: {last} (task {task.number} for example)"
+    result = ["", title] + [f"    {line}" for line in lines]
+    if lines:
+        result.append(f"  log:   {os.path.relpath(event.log)}")
+    return result + [f"  again: {task_text(task)}"]
+
+
+def state_text(state: State) -> str:
+    """Return a state in words."""
+    if state.name == "running":
+        host = state.run.get("host", "")
+        return f"running since {moment_text(state.started)}" + (f" on {host}" if host != host_name() else "")
+    if state.name == "succeeded":
+        return "succeeded earlier" if state.record else "succeeded"
+    if state.name == "failed":
+        return f"failed: {status_text(state.status, state.why)}"
+    return state.name + (f": {state.why}" if state.why not in ("", state.name) else "")
+
+
+def moment_text(moment: float) -> str:
+    """Return a time of day, with its date if that is not today."""
+    import datetime
+    when = datetime.datetime.fromtimestamp(moment)
+    return when.strftime("%H:%M:%S" if when.date() == datetime.date.today() else "%Y-%m-%d %H:%M")
+
+
+def count_states(count: int, states: "Dict[int, State]") -> "Dict[str, int]":
+    """Return how many tasks are in each state."""
+    counts = dict.fromkeys(("failed", "interrupted", "skipped", "running", "succeeded"), 0)
+    for state in states.values():
+        counts[state.name] = counts.get(state.name, 0) + 1
+    counts["waiting"] = count - len(states) + counts.pop("waiting", 0)
+    return counts
+
+
+def status_lines(record: Record, states: "Dict[int, State]", most: int = 20) -> "Iterator[str]":
+    """Yield what is to be said of a record: counts, then failures, then what runs."""
+    header = record.header()
+    counts = count_states(header.get("count", len(states)), states)
+    told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    total = counted(header.get("count", len(states)), "task")
+    yield f"{header.get('job', record.job)}: {total}: {told}  (started {moment_text(header.get('time', 0.0))})"
+    groups = {}  # type: Dict[Tuple[str, str], List[int]]
+    for number, state in sorted(states.items()):
+        if state.name in ("failed", "interrupted", "skipped"):
+            lines = tail_lines(record.task_log(number, state), 1) if len(groups) < 1000 and state.name == "failed" else []
+            groups.setdefault((state_text(state), "".join(lines)), []).append(number)
+    for (text, last), numbers in list(groups.items())[:most]:
+        yield f"  {task_range(numbers)} {text}" + (f": {last}" if last else "")
+    if len(groups) > most:
+        yield f"  and {len(groups) - most} more kinds of failure"
+    running = [number for number, state in sorted(states.items()) if state.name == "running"]
+    for number in running[:most]:
+        yield f"  task {number} {state_text(states[number])}"
+    if len(running) > most:
+        yield f"  and {len(running) - most} more running"
+
+
+def task_range(numbers: "Sequence[int]") -> str:
+    """Return task numbers in words.
+
+    >>> task_range([7]), task_range([1, 2, 3, 9, 10])
+    ('task 7', '5 tasks (1-3, 9, 10)')
+    """
+    if len(numbers) == 1:
+        return f"task {numbers[0]}"
+    parts = []  # type: List[List[int]]
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    texts = [f"{part[0]}-{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts[:8]]
+    return f"{len(numbers)} tasks ({', '.join(texts)}{', ...' if len(parts) > 8 else ''})"
+
+
+def status_document(record: Record, states: "Dict[int, State]") -> "Dict[str, Any]":
+    """Return the status of a record for programs: times in seconds since 1970, null where unknown."""
+    header = record.header()
+    tasks = []
+    for line in record.tasks():
+        state = states.get(line["task"]) or State()
+        ended = state.name not in ("waiting", "running")
+        tasks.append({"task": line["task"], "step": line["step"], "argv": line["argv"], "state": state.name,
+                      "exit_status": state.status if state.ended else None, "why": state.why or None,
+                      "started": state.started or None, "ended": (state.ended or None) if ended else None,
+                      "host": state.run.get("host"), "attempts": state.attempts,
+                      "log": os.path.relpath(record.task_log(line["task"], state))})
+    return {"job": header.get("job", record.job), "record": os.path.relpath(record.path), "count": header.get("count"),
+            "started": header.get("time"), "states": count_states(header.get("count", len(tasks)), states), "tasks": tasks}
+
+
+# ---------------------------------------------------------------------------
+# 10. Command line: argv -> exit status
+# ---------------------------------------------------------------------------
+# A subcommand is a function add_NAME that declares its options, a function NAME_command,
+# and a row of COMMANDS. main is the one place that turns an Error into a message. Exit
+# status: 0 all succeeded, 1 a task failed, 2 a mistake of the user's, 130 interrupted.
+
+JOB_FILE_TEMPLATE = """\
+# hydraflow run train            executes the tasks of train, one after the other
+# hydraflow run train --dry-run  only prints their commands
+jobs:
+  train:
+    run: python train.py
+    hydra: false                 # train.py is no Hydra application; drop this line for one
+    steps:
+      # Every combination of the values is a task.
+      - batch: >-
+          model=transformer,lstm
+          learning_rate=0.1,0.01,0.001
+"""
+TRAIN_TEMPLATE = """\
+import sys
+
+settings = dict(word.split("=", 1) for word in sys.argv[1:])
+print("training", settings)
+loss = 1.0
+for epoch in range(3):
+    loss *= 1 - float(settings["learning_rate"])
+    print("epoch", epoch, "loss", round(loss, 4))
+"""
+COMPLETION = {
+    "bash": """\
+_hydraflow() {
+    local words
+    if [ "$COMP_CWORD" -eq 1 ]; then words="@COMMANDS@"; else words=$(hydraflow show --names 2>/dev/null); fi
+    COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -o default -F _hydraflow hydraflow
+""",
+    "zsh": """\
+#compdef hydraflow
+_hydraflow() {
+    if (( CURRENT == 2 )); then compadd @COMMANDS@; else compadd $(hydraflow show --names 2>/dev/null); fi
+}
+compdef _hydraflow hydraflow
+""",
+    "fish": """\
+complete -c hydraflow -n __fish_use_subcommand -f -a "@COMMANDS@"
+complete -c hydraflow -n "not __fish_use_subcommand" -a "(hydraflow show --names 2>/dev/null)"
+""",
+}
+
+
+def job_named(jobs: "Dict[str, Job]", name: str) -> Job:
+    """Return a job by its name in the file."""
+    if name not in jobs:
+        raise Error(f"no job is called {name}", NOWHERE, suggest(name, jobs) or f"the jobs are {', '.join(jobs)}")
+    return jobs[name]
+
+
+def option(read: "Callable[[Node], Any]") -> "Callable[[str], Any]":
+    """Return a reader of an option's text from a reader of a node."""
+    def convert(text: str) -> object:
+        try:
+            return read(read_yaml(text, "command line"))
+        except Error as error:
+            raise argparse.ArgumentTypeError(error.message) from None
+    return convert
+
+
+def add_run(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of run."""
+    command.add_argument("job", metavar="JOB")
+    command.add_argument("--dry-run", action="store_true", help="print the commands and change nothing")
+    command.add_argument("--jobs", "-j", type=option(read_count), metavar="N", help="execute N tasks at once")
+    command.add_argument("--keep-going", action="store_true", help="start the remaining tasks although one has failed")
+    command.add_argument("--resume", action="store_true", help="skip what has succeeded before, and await what still runs")
+    command.add_argument("--retries", type=option(read_retries), metavar="N", help="try a failed task up to N times more")
+    command.add_argument("--timeout", type=option(read_minutes), metavar="MIN", help="stop a task after so many minutes")
+    command.add_argument("--quiet", "-q", action="store_true", help="show failures and the summary only")
+    command.usage = "hydraflow run JOB [OVERRIDE ...] [options] [-- WORD ...]"
+    command.epilog = ("An OVERRIDE is key=value and wins over the job's own word with that key. "
+                      "Options that are not listed here, and all words behind --, go to the command of the tasks.")
+
+
+def check_programs(plan: Plan) -> None:
+    """Raise an Error for a step whose first task has no working directory, or no program, before anything executes."""
+    for step in plan.steps:
+        for task in islice(step.tasks(1, plan.ulid), 1):
+            if not os.path.isdir(native(task.cwd)):
+                raise Error(f"there is no directory {task.cwd}", step.cwd.mark(0, len(step.cwd.text)) if step.cwd else NOWHERE)
+            if not find_program(task.argv[0], task.cwd, {**os.environ, **task.env}):
+                hint = "python3 is there" if task.argv[0] == "python" and find_program("python3", ".", os.environ) else ""
+                raise Error(f"there is no program {task.argv[0]}", step.place, hint or "it is looked up in PATH, without a shell")
+
+
+def run_command(args: "argparse.Namespace") -> int:
+    """Execute the tasks of a job, after those of the jobs that it needs."""
+    if os.name != "posix" and not args.dry_run:
+        raise Error("tasks are executed on Linux, macOS and other POSIX systems only", NOWHERE, "--dry-run works here")
+    jobs = load(args.file or find_job_file())
+    job_named(jobs, args.job)
+    order = order_needs(jobs, [args.job])
+    plans = [Plan(job, args.words if job.key == args.job else ()) for job in order]
+    for plan in plans:
+        check_programs(plan)
+    for plan in plans:
+        if args.dry_run:
+            for task in plan:
+                put(task_text(task))
+            continue
+        status = run_plan(plan, args)
+        if status:
+            if plan is not plans[-1]:
+                rest = ", ".join(later.job.key for later in plans[plans.index(plan) + 1:])
+                say(f"job {plan.job.key} has not succeeded, so {rest} was not started")
+            return status
+    return 0
+
+
+def run_plan(plan: Plan, args: "argparse.Namespace") -> int:
+    """Execute the tasks of one job here; return the exit status."""
+    job = plan.job
+    limits = Limits(args.jobs or job.max_parallel, job.retries if args.retries is None else args.retries,
+                    60 * (args.timeout or job.timeout_minutes), job.fail_fast and not args.keep_going)
+    lock = Lock(job.key, args.resume)
+    record = Record.create(job.key, plan.ulid, {"job": job.key, "count": plan.count, "version": __version__,
+                                                "host": host_name(), "time": time.time(), "resumes": args.resume})
+    queue = planned(record, plan, earlier_tasks(job.key) if args.resume else {})
+    screen = Screen(plan.count, limits.jobs, args.quiet)
+    try:
+        for event in run_tasks(record, queue, limits):
+            screen.show(event)
+    finally:
+        screen.summary(plan.count - screen.done())
+        lock.release()
+    return 130 if screen.signal else 0 if screen.counts["succeeded"] + screen.counts["earlier"] == plan.count else 1
+
+
+def put(text: str) -> None:
+    """Write a line of data, the bytes of arguments and file names as they are."""
+    stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO in its place
+    if stream is None:
+        sys.stdout.write(text + "\n")
+    else:
+        stream.write(native_bytes(text + "\n"))
+
+
+def add_show(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of show."""
+    command.add_argument("job", metavar="JOB", nargs="?")
+    command.add_argument("--names", action="store_true", help="print the names of the jobs alone")
+
+
+def show_command(args: "argparse.Namespace") -> int:
+    """Show the jobs, or one of them as HydraFlow understands it."""
+    jobs = load(args.file or find_job_file())
+    if args.names:
+        for name in jobs:
+            put(name)
+    elif args.job:
+        for line in job_lines(Plan(job_named(jobs, args.job))):
+            put(line)
+    else:
+        width = max(map(len, jobs))
+        for name, job in jobs.items():
+            command = next(source.text for source in [job.run, job.call, job.submit] + [
+                step.run or step.call for step in job.steps] if source)
+            put(f"{name:{width}}  {counted(Plan(job).count, 'task'):>10}  {command}")
+    return 0
+
+
+def job_lines(plan: Plan) -> "Iterator[str]":
+    """Yield what there is to know of a job, and the first command of each step."""
+    job = plan.job
+    yield f"{job.key}: {counted(plan.count, 'task')}"
+    for name, value in (("name", job.name), ("needs", ", ".join(name for name, _ in job.needs)),
+                        ("max-parallel", job.max_parallel), ("fail-fast", str(job.fail_fast).lower()),
+                        ("retries", job.retries), ("timeout-minutes", job.timeout_minutes)):
+        yield from [f"  {name}: {value}"] if value else []
+    for step in plan.steps:
+        counts = [f"{axis.count:,}" for axis in step.sweep.axes if axis.keys]
+        text = " x ".join(counts) + f" = {step.sweep.count:,}" if len(counts) > 1 else f"{step.sweep.count:,}"
+        dropped = step.sweep.count + len(step.included) - step.count
+        text += f", {dropped:,} excluded" if dropped else ""
+        text += f", {len(step.included):,} included" if step.included else ""
+        name = job.steps[step.number - 1].name if job.steps else ""
+        yield f"  step {step.number}{f' ({name})' if name else ''}: {text}: {counted(step.count, 'task')}"
+        for task in islice(step.tasks(1, plan.ulid), 1):
+            runs = f", each of {task.runs} runs" if task.runs and task.runs > 1 else ""
+            yield f"    {task_text(task)}" + (f"    (the first{runs})" if step.count > 1 or runs else "")
+
+
+def add_expand(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of expand."""
+    command.add_argument("sweep", metavar="SWEEP", nargs="+")
+    command.add_argument("--collect", action="store_true", help="print the words that args: makes of it")
+
+
+def expand_command(args: "argparse.Namespace") -> int:
+    """Show what a sweep means: the combinations, and how many."""
+    sweep = Sweep(" ".join(args.sweep))
+    if args.collect:
+        put(shell_text(sweep.collect()))
+        return 0
+    say(counted(sweep.count, "combination"))
+    for combination in sweep:
+        put(shell_text(combination))
+    return 0
+
+
+def newest_record(args: "argparse.Namespace") -> Record:
+    """Return the newest record of the job that the command line names; the job file need not name it any more."""
+    records = Record.all(args.job)
+    if not records:
+        try:
+            known = os.listdir(ROOT)
+        except OSError:
+            known = []
+        raise Error(f"job {args.job} has not been run here", NOWHERE, suggest(args.job, known) or "hydraflow show lists the jobs")
+    return records[-1]
+
+
+def add_status(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of status."""
+    command.add_argument("job", metavar="JOB", nargs="?")
+    command.add_argument("--json", action="store_true", help="print all that is known of every task, for programs")
+
+
+def status_command(args: "argparse.Namespace") -> int:
+    """Show the tasks of a job's last run by state, failures first."""
+    if args.job:
+        records = [newest_record(args)]
+    else:
+        records = Record.newest()
+        if not records:
+            raise Error("nothing has been run here", NOWHERE, "hydraflow run JOB runs a job, hydraflow show lists them")
+    documents = []
+    for record in records:
+        states = record.states()
+        if args.json:
+            documents.append(status_document(record, states))
+        else:
+            for line in status_lines(record, states):
+                put(line)
+    if args.json:
+        import json
+        put(json.dumps(documents[0] if args.job else documents, indent=1))
+    return 0
+
+
+def add_logs(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of logs."""
+    command.add_argument("job", metavar="JOB")
+    command.add_argument("task", metavar="TASK", nargs="?", type=option(read_count))
+    command.add_argument("--follow", action="store_true", help="go on until the tasks have ended")
+    command.add_argument("--failed", action="store_true", help="of the failed tasks only")
+
+
+def logs_command(args: "argparse.Namespace") -> int:
+    """Print the output of a task of the last run, or of all tasks."""
+    record = newest_record(args)
+    states, count = record.states(), record.header().get("count", 0)
+    if args.task and args.task > count:
+        raise Error(f"there is no task {args.task}; job {args.job} has {counted(count, 'task')}")
+    offsets = {}  # type: Dict[int, int]
+    while True:
+        for number in [args.task] if args.task else sorted(states):
+            state = states.get(number) or State()
+            if args.failed and state.name != "failed":
+                continue
+            offset = offsets.get(number, 0)
+            if offset == 0 and not args.task:
+                say(f"==> task {number}: {state_text(state)} <==")
+            offsets[number] = copy_log(record.task_log(number, state), offset) or 1
+        waiting = [states.get(args.task) or State()] if args.task else list(states.values())
+        if not args.follow or not any(state.name in ("running", "waiting") for state in waiting):
+            return 0
+        time.sleep(0.2)
+        states = record.states()
+
+
+def copy_log(path: str, offset: int) -> int:
+    """Write what a log has from an offset to standard output; return the offset of its end."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            while True:
+                data = file.read(CHUNK)
+                if not data:
+                    return file.tell()
+                write(sys.stdout, data)
+    except OSError:
+        return offset
+
+
+def add_cancel(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of cancel."""
+    command.add_argument("job", metavar="JOB")
+
+
+def cancel_command(args: "argparse.Namespace") -> int:
+    """Stop the last run of a job."""
+    record = newest_record(args)
+    running = [state for state in record.states().values() if state.name == "running"]
+    here = [state for state in running if not is_gone(state) and state.run.get("host") == host_name()]
+    for state in here:
+        stop_group(state.pid, signal.SIGTERM)
+    run = next((state.run for state in here), {})
+    if run and process_birth(run["pid"]) == run["born"]:
+        stop_process(run["pid"], signal.SIGTERM)
+    say(f"asked {counted(len(here), 'task')} to stop")
+    return 0
+
+
+def add_nothing(command: "argparse.ArgumentParser") -> None:
+    """Declare no options."""
+
+
+def init_command(args: "argparse.Namespace") -> int:
+    """Write a commented hydraflow.yaml, and a train.py to try it on."""
+    files = ((JOB_FILES[0], JOB_FILE_TEMPLATE), ("train.py", TRAIN_TEMPLATE))
+    for name in (*JOB_FILES, "train.py"):
+        if os.path.lexists(name):
+            raise Error(f"there is a {name} already, and it stays as it is", NOWHERE, "hydraflow -C DIR init writes elsewhere")
+    for name, text in files:
+        with open(name, "x", encoding="utf-8") as file:
+            file.write(text)
+    say(f"wrote {files[0][0]} and {files[1][0]}; try: hydraflow run train")
+    return 0
+
+
+def add_completion(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of completion."""
+    command.add_argument("shell", choices=sorted(COMPLETION))
+
+
+def completion_command(args: "argparse.Namespace") -> int:
+    """Print a script that completes commands and jobs in a shell."""
+    put(COMPLETION[args.shell].replace("@COMMANDS@", " ".join(name for name, _, _ in COMMANDS)).rstrip())
+    return 0
+
+
+def call_function(argv: "Sequence[str]") -> int:
+    """Call package.function with a list of strings; a traceback shows the user's own code only."""
+    import importlib
+    import traceback
+    sys.path[0] = ""  # the working directory, as with python -m, in place of this file's
+    module, _, name = argv[0].rpartition(".")
+    try:
+        function = getattr(importlib.import_module(module), name, None)
+        if function is None:
+            raise Error(f"module {module} has no function {name}")
+        function(list(argv[1:]))
+    except SystemExit:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module + ".").startswith(error.name + "."):
+            raise
+        raise Error(f"there is no module {error.name}", NOWHERE,
+                    "it is looked up in the working directory and PYTHONPATH") from None
+    except Exception as error:
+        own = (__file__, importlib.__file__)
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+                  if frame.filename not in own and not frame.filename.startswith("<frozen importlib")]
+        lines = traceback.format_list(frames) + traceback.format_exception_only(type(error), error)
+        say("Traceback (most recent call last):\n" + "".join(lines).rstrip())
+        return 1
+    return 0
+
+
+COMMANDS = (
+    ("run", add_run, run_command), ("show", add_show, show_command), ("expand", add_expand, expand_command),
+    ("status", add_status, status_command), ("logs", add_logs, logs_command), ("cancel", add_cancel, cancel_command),
+    ("init", add_nothing, init_command), ("completion", add_completion, completion_command),
+)
+
+
+def build_parser() -> "argparse.ArgumentParser":
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="hydraflow", description="Compact parameter sweeps, executed here or on a cluster.")
+    parser.add_argument("--version", action="version", version=f"hydraflow {__version__}")
+    parser.add_argument("-f", dest="file", metavar="FILE", help="the job file, in place of hydraflow.yaml")
+    parser.add_argument("-C", dest="directory", metavar="DIR", help="change into a directory first")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
+    commands.required = True  # an argument of add_subparsers only since Python 3.7
+    for name, add_options, function in COMMANDS:
+        command = commands.add_parser(name, help=function.__doc__, description=function.__doc__, allow_abbrev=False)
+        add_options(command)
+        command.set_defaults(function=function)
+    return parser
+
+
+def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
+    """Return the parsed command line; words for the command of the tasks are in args.words, in their order."""
+    parser = build_parser()
+    cut = argv.index("--") if "--" in argv else len(argv)
+    args, words = parser.parse_known_args(argv[:cut])
+    args.words = words + list(argv[cut + 1:])
+    if args.words and args.command != "run":
+        parser.error(f"{args.command} does not know {args.words[0]}")
+    return args
+
+
+def main(argv: "Optional[Sequence[str]]" = None) -> int:
+    """Execute one command line and return its exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        if argv[:1] == ["call"]:
+            return call_function(argv[1:])
+        args = parse_arguments(argv)
+        if args.directory:
+            os.chdir(args.directory)
+        status = int(args.function(args))
+        sys.stdout.flush()
+        return status
+    except SystemExit as stop:  # argparse has said what is wrong, or what was asked for
+        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+    except Error as error:
+        say(str(error))
+        return 2
+    except BrokenPipeError:  # who reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        say(f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""What the tests share: an empty folder with a copy of the program, and what one command of it did."""
+import collections
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+Result = collections.namedtuple("Result", "status out err")
+
+
+def run(*argv, cwd=".", env=None, stdin=b"", timeout=120):
+    """Execute the program in a folder; texts are decoded whatever the locale."""
+    process = subprocess.run([sys.executable, "-m", "hydraflow", *argv], cwd=cwd, input=stdin, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, timeout=timeout, env={**os.environ, **(env or {})})
+    return Result(process.returncode, *(data.decode("utf-8", "surrogateescape") for data in (process.stdout, process.stderr)))
+
+
+class EmptyFolder(unittest.TestCase):
+    """Each test gets an empty folder with a copy of hydraflow.py in it."""
+
+    def setUp(self):
+        self.folder = os.path.realpath(tempfile.mkdtemp(prefix="hydraflow-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        shutil.copy(os.path.join(ROOT, "hydraflow.py"), self.folder)
+
+    def write(self, name, text):
+        """Write a file of the folder."""
+        with open(os.path.join(self.folder, name), "wb") as file:
+            file.write(text if isinstance(text, bytes) else text.encode("utf-8"))
+
+    def read(self, name):
+        """Return the text of a file of the folder."""
+        with open(os.path.join(self.folder, name), "rb") as file:
+            return file.read().decode("utf-8", "surrogateescape")
+
+    def names(self):
+        """Return what is in the folder, but for byte code."""
+        return sorted(name for name in os.listdir(self.folder) if name != "__pycache__")
+
+    def hydraflow(self, *argv, env=None, stdin=b""):
+        """Execute the program in the folder."""
+        return run(*argv, cwd=self.folder, env=env, stdin=stdin)

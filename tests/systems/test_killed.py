@@ -1,0 +1,146 @@
+"""Killed at random moments: what has finished is known, and every task succeeds exactly once."""
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from support import ROOT, EmptyFolder, run
+
+TURNS = int(os.environ.get("HYDRAFLOW_SOAK", "200"))
+TASKS = 6
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a copy of the program."""
+    shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(tmp_path))
+    return tmp_path
+
+
+def start(folder, *argv):
+    """Start the program and return at once."""
+    return subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=str(folder), stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_soak(folder, number):
+    """The side effect of a task is its last deed, behind a trap: a task that was interrupted has none."""
+    (folder / "hydraflow.yaml").write_text(
+        "jobs:\n  job:\n    run: sh -c 'sleep 0.0$1; trap \"\" INT; echo x >> done/$0'\n    hydra: false\n    max-parallel: 3\n"
+        f"    steps: [{{batch: 'a=1:{TASKS}', args: 8}}]\n", encoding="utf-8")
+    chance = random.Random(int(number))
+    killed = 0
+    for turn in range(TURNS):
+        shutil.rmtree(str(folder / ".hydraflow"), ignore_errors=True)
+        shutil.rmtree(str(folder / "done"), ignore_errors=True)
+        (folder / "done").mkdir()
+        for attempt in range(20):
+            process = start(folder, "run", "job", "--resume")
+            if attempt < 3:
+                time.sleep(chance.uniform(0.05, 0.25))
+                killed += process.poll() is None
+                process.send_signal(number)
+            out = process.communicate(timeout=60)[0]
+            if os.path.isdir(str(folder / ".hydraflow" / "job")):
+                result = run("status", "job", "--json", cwd=str(folder))
+                if result.status == 0:
+                    assert len(json.loads(result.out)["tasks"]) <= TASKS
+                else:  # killed before there was a record
+                    assert "has not been run here" in result.err
+            if process.returncode == 0:
+                break
+        assert process.returncode == 0, (turn, out)
+        done = {name: (folder / "done" / name).read_text() for name in os.listdir(str(folder / "done"))}
+        assert done == {f"a={index}": "x\n" for index in range(1, TASKS + 1)}, (turn, out)
+    assert killed > TURNS / 2
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of one megabyte."""
+    path = tmp_path / "small"
+    path.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(path)], stderr=subprocess.DEVNULL).returncode == 0
+    if not mounted:
+        pytest.skip("mounting a tmpfs needs root")
+    shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(path))
+    yield path
+    subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def test_full_disk(small_disk, tmp_path):
+    """What has finished on a full disk is known, the message says what happened, and --resume goes on."""
+    effects = tmp_path / "effects"
+    (small_disk / "hydraflow.yaml").write_text(
+        f"jobs:\n  job:\n    run: sh -c 'test $0 = a=2 && head -c 3000000 /dev/zero > filler; echo $0 >> {effects}'\n"
+        "    hydra: false\n    steps: [{batch: a=1:200}]\n", encoding="utf-8")
+    result = run("run", "job", cwd=str(small_disk))
+    assert result.status == 1, result
+    assert "No space left on device" in result.err
+    assert "Traceback" not in result.err
+    done = effects.read_text().split()
+    assert done == [f"a={index}" for index in range(1, len(done) + 1)] and 2 < len(done) < 200
+    states = json.loads(run("status", "job", "--json", cwd=str(small_disk)).out)["states"]
+    assert states["succeeded"] == len(done)
+    result = run("run", "job", "--resume", cwd=str(small_disk))
+    assert result.status in (1, 2) and "No space left on device" in result.err, result
+    (small_disk / "filler").unlink()
+    assert run("run", "job", "--resume", cwd=str(small_disk)).status == 0
+    assert effects.read_text().split() == [f"a={index}" for index in range(1, 201)]
+
+
+@pytest.mark.parametrize("part", ["", "/logs"])
+def test_read_only_half_way(folder, part):
+    """A record that can no longer be written stops the run and is told; what has finished is known."""
+    (folder / "hydraflow.yaml").write_text(
+        "jobs:\n  job:\n    run: sh -c 'echo $0; test $0 != a=2 || ./read-only .hydraflow/job/0*" + part + "; echo $0 >> effects'\n"
+        "    hydra: false\n    steps: [{batch: a=1:4}]\n", encoding="utf-8")
+    (folder / "read-only").write_text("#!/bin/sh\nmount --bind $1 $1 && mount -o remount,bind,ro $1 && echo $1 > mounted\n")
+    (folder / "read-only").chmod(0o755)
+    process = start(folder, "run", "job")
+    out = process.communicate(timeout=60)[0].decode()
+    if not (folder / "mounted").exists():
+        pytest.skip("making a directory read-only for root needs mount")
+    try:
+        assert process.returncode == 1, out
+        assert "Read-only file system" in out and "Traceback" not in out
+        states = json.loads(run("status", "job", "--json", cwd=str(folder)).out)["states"]
+        assert states["succeeded"] == 2, states
+    finally:
+        subprocess.run(["umount", "-l", (folder / "mounted").read_text().strip()], cwd=str(folder), check=True)
+    assert run("run", "job", "--resume", cwd=str(folder)).status == 0
+    assert (folder / "effects").read_text().split() == ["a=1", "a=2", "a=3", "a=4"]
+
+
+def test_more_tasks_at_once_than_file_descriptors(folder):
+    """A task that runs costs no descriptor but that of its place."""
+    (folder / "hydraflow.yaml").write_text(
+        "jobs:\n  job:\n    run: sh -c 'echo $0; sleep 3'\n    hydra: false\n    max-parallel: 2000\n"
+        "    steps: [{batch: a=1:2000}]\n", encoding="utf-8")
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limit[1]))
+    try:
+        result = run("run", "job", cwd=str(folder))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    assert result.status == 0, result.err[-2000:]
+    assert sorted(result.out.split("\n")) == sorted([""] + [f"[{number}] a={number}" for number in range(1, 2001)])
+
+
+class Leftovers(EmptyFolder):
+    """What a task leaves behind when it has ended."""
+
+    def test_a_task_that_forks_and_exits(self):
+        self.write("hydraflow.yaml", "jobs: {job: {run: sh -c 'sleep 1000 & echo $! > child; exit 0'}}")
+        begun = time.monotonic()
+        result = run("run", "job", cwd=self.folder)
+        self.assertEqual(result.status, 0)
+        self.assertLess(time.monotonic() - begun, 60)
+        os.kill(int(self.read("child")), signal.SIGKILL)  # it was left alone

@@ -1,0 +1,222 @@
+"""The sweep language: what each form means, and how each mistake is told."""
+import itertools
+import sys
+import unittest
+
+import hydraflow
+from hydraflow import Error, Sweep, collect, expand
+
+VALUES = (  # a sweep of one key, the values it takes
+    ("a=1:3", "1 2 3"),
+    ("a=:3:2", "0 2"),
+    ("a=4.5:1.5:-1.5", "4.5 3 1.5"),
+    ("a=-0.3:0.3:0.1", "-0.3 -0.2 -0.1 0 0.1 0.2 0.3"),
+    ("a=1:2:.25:n", "1e-9 1.25e-9 1.5e-9 1.75e-9 2e-9"),
+    ("a=1:3:k", "1000 2000 3000"),
+    ("a/m=1,2,5:7", "1e-3 2e-3 5e-3 6e-3 7e-3"),
+    ("a=1k,2.5M,3u", "1000 2500000 3e-6"),
+    ("a=(1:3,20)k", "1000 2000 3000 20000"),
+    ("a=(1,5)e-(1:3)", "1e-1 5e-1 1e-2 5e-2 1e-3 5e-3"),
+    ("m=(cnn,vit)_(s,l)", "cnn_s vit_s cnn_l vit_l"),
+    ("a=log(1e-4:1e-1:4)", "0.0001 0.001 0.01 0.1"),
+    ("a=lin(0:1:5)", "0 0.25 0.5 0.75 1"),
+    ("a=1:2:e2", "1e2 2e2"),
+    ("a=1.2e-3:1.4e-3:0.1e-3", "1.2e-3 1.3e-3 1.4e-3"),
+    # beyond the table of the design
+    ("a=5:k", "5000"),
+    ("a=1:1", "1"),
+    ("a=0:0.3:0.1", "0 0.1 0.2 0.3"),
+    ("a=1k:3k:1k", "1000 2000 3000"),
+    ("a=:3m:1m", "0 1e-3 2e-3 3e-3"),
+    ("a=-1:1:m", "-1e-3 0 1e-3"),
+    ("a=0:2:e2", "0e2 1e2 2e2"),
+    ("a=1_000:3_000:1_000", "1000 2000 3000"),
+    ("a=+1:+2", "1 2"),
+    ("a=1000000000000000000000:1000000000000000000001", "1000000000000000000000 1000000000000000000001"),
+    ("a=1:3:k,7", "1000 2000 3000 7"),
+    ("a=1e-3k", "1e0"),
+    ("a/e3=1:2", "1e3 2e3"),
+    ("a/k=1.5", "1500"),
+    ("a=(1,x(2,3))_y", "1_y x2_y x3_y"),
+    ("a=resnet(18,50)", "resnet18 resnet50"),
+    ("a=x(1,2)k", "x1k x2k"),
+    ("a=1(0,5)k", "10000 15000"),
+    ("a=(a,b)m", "am bm"),
+    ("a=(0.5,1)m", "0.5e-3 1e-3"),
+    ("a=([1,2],{x: 1})", "[1,2] {x: 1}"),
+    ("a=(lin(0:1:3),5)", "0 0.5 1 5"),
+    ("a=lin(1:2:2)k", "1000 2000"),
+    ("a=lin(0:1:4)", "0 0.3333333333333333 0.6666666666666666 1"),
+    ("a=lin(3:1:3)", "3 2 1"),
+    ("a=log(1:1000:4)", "1 10 100 1000"),
+    ("a=log(-1:-100:3)", "-1 -10 -100"),
+    ("a=log(1e-7:1e-5:3)", "1e-7 1e-6 1e-5"),
+)
+UNTOUCHED = (  # words that mean the same to us and to Hydra: one value, to the letter
+    "a=", "a=1e-3", "a=1_000", "a=5.", "a=01", "a='quoted, text'", 'a="x:y,z"', r"a='it\'s'", "a=[1,2,[3,4]]", "a={x: 1,y: 2}",
+    "a=${f:a,b}", "a=${x}", "a=choice(1,2)", "a=range(1,10,2)", "a=interval(0,1)", "a=glob(*,exclude=b*)", "a=sort(3,1,reverse=true)",
+    "a=shuffle(1,2)", "a=tag(x,choice(1,2))", "a=extend_list(1,2)", "a=int(3)", "a=str([1,2])", "+a=1", "++a=1", "~a", "~a=1",
+    "db/engine@pkg=mysql", "db/m=mysql", r"a=x\,y", r"a=1\:3", "path=C:/x", "url=http://h:80/x", "img=repo:tag", "a=1:abc",
+    "a=127.0.0.1:80", "a=::1", "a=null", "a=x=y", "a=$x", "train.py", "-v", "--lr=0.1", "a.b.0=1", "a=[1:3,(2)]", "a=x/y.z-w+*@?%",
+)
+TASKS = (  # a sweep, its combinations
+    ("a=1,2|3,4", [("a=1,2",), ("a=3,4",)]),
+    ("a=1|b=2,3", [("a=1",), ("b=2,3",)]),
+    ("opt,lr=(sgd,0.1),(adam,1e-3)", [("opt=sgd", "lr=0.1"), ("opt=adam", "lr=1e-3")]),
+    ("a,b=(1,x)|c=1:3", [("a=1", "b=x"), ("c=1,2,3",)]),
+    ("a,b=(1:2),(3,4) c=5,6", [("a=1", "b=2", "c=5"), ("a=1", "b=2", "c=6"), ("a=3", "b=4", "c=5"), ("a=3", "b=4", "c=6")]),
+    ("a=1,2 b=x,y", [("a=1", "b=x"), ("a=1", "b=y"), ("a=2", "b=x"), ("a=2", "b=y")]),
+    ("", [()]),
+    (" \n\t a=1 \n", [("a=1",)]),
+    ("a='x y' b=[1, 2] c=f(1, 2)", [("a='x y'", "b=[1, 2]", "c=f1"), ("a='x y'", "b=[1, 2]", "c=f2")]),
+    (["a=x y,z"], [("a=x y",), ("a=z",)]),
+    (["a=1, 2:3"], [("a=1",), ("a=2",), ("a=3",)]),
+    ("a=choice(1,2),5 -v", [("a=choice(1,2)", "-v"), ("a=5", "-v")]),
+)
+MISTAKES = (  # sweep, column, what the carets mark, message
+    ("t=12:30:00", 3, "12:30:00", "range step is zero"),
+    ("a=(1,2", 3, "(", "parenthesis is never closed"),
+    ("a=[1,2", 3, "[", "bracket is never closed"),
+    ("a={1,2", 3, "{", "brace is never closed"),
+    ("a=1 b='x", 7, "'", "quote is never closed"),
+    ("a=${x", 3, "${", "interpolation is never closed"),
+    ("a=${}", 3, "${", "interpolation is empty"),
+    ("a=1)", 4, ")", "nothing is open that ) could close"),
+    ("a=[1)]", 5, ")", "nothing is open that ) could close"),
+    ("a=0:2:10", 3, "0:2:10", "range step 10 is larger than the whole range"),
+    ("a=0.1:0.5", 3, "0.1:0.5", "range step 1 is larger than the whole range"),
+    ("a=5:1", 3, "5:1", "range is empty: no step of 1 leads from 5 to 1"),
+    ("a=1:5:-1", 3, "1:5:-1", "range is empty: no step of -1 leads from 1 to 5"),
+    ("a=1:10x", 3, "1:10x", "10x is no number of a range"),
+    ("a=1:2:3:4", 3, "1:2:3:4", "4 is no number of a range"),
+    ("a=08:30", 3, "08:30", "a number of a range begins with 0"),
+    ("a=1,", 5, "^", "a value is missing"),
+    ("a=1,,2", 5, "^", "a value is missing"),
+    ("a=()", 4, "^", "a value is missing"),
+    ("a=1|", 5, "^", "nothing stands beside the pipe"),
+    ("'a=x y'", 1, "'a=x y'", "a whole word in quotes is neither a key nor its value"),
+    ("db/m=mysql,1", 1, "db/m=mysql,1", "numbers and texts are mixed under the unit /m"),
+    ("a,b=1,2", 5, "1", "linked keys take their values in parentheses"),
+    ("a,b=(1,2),(3)", 11, "(3)", "2 keys are linked, but there are 1 values"),
+    ("a,=(1,2)", 1, "a,", "a key is missing between commas"),
+    ("a=lin(1:2)", 3, "lin(1:2)", "lin takes start, stop and count, and a unit behind it"),
+    ("a=log(0:1:3)", 3, "log(0:1:3)", "log needs both ends above zero, or both below"),
+    ("a=lin(1:2:1)", 3, "lin(1:2:1)", "lin cannot place 1 values from 1 to 2"),
+    ("a='x'_(1,2)", 3, "'x'", "quoted text cannot be a part of a group"),
+)
+HINTS = (
+    ("t=12:30:00", "quote it to keep it as text: t='12:30:00'"),
+    ("'a=x y'", "quote the value alone: a='x y'"),
+    ("a=0:2:10", "the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0: 0:10:2"),
+    ("a=5:1", "turn the sign of the step: 5:1:-1"),
+)
+
+
+def values_of(sweep: str) -> "list[str]":
+    """Return the values of the one key of a sweep."""
+    return [words[0].split("=", 1)[1] for words in expand(sweep)]
+
+
+class Meaning(unittest.TestCase):
+    def test_values(self) -> None:
+        for sweep, values in VALUES:
+            with self.subTest(sweep=sweep):
+                expected = values.split(" ") if "{" not in values else ["[1,2]", "{x: 1}"]
+                self.assertEqual(values_of(sweep), expected)
+
+    def test_what_is_hydras_stays_hydras(self) -> None:
+        for word in UNTOUCHED:
+            with self.subTest(word=word):
+                self.assertEqual(collect(word), [word])
+                self.assertEqual(list(expand([word])), [(word,)])
+
+    def test_combinations(self) -> None:
+        for sweep, combinations in TASKS:
+            with self.subTest(sweep=sweep):
+                self.assertEqual(list(expand(sweep)), combinations)
+
+    def test_args_join_the_values(self) -> None:
+        self.assertEqual(collect("a=1:3 b='x,y',z c=(s,l)_1 -v"), ["a=1,2,3", "b='x,y',z", "c=s_1,l_1", "-v"])
+        for sweep in ("a=1|2", "a,b=(1,2)"):
+            with self.subTest(sweep=sweep), self.assertRaises(Error):
+                collect(sweep)
+
+    def test_numbers_beyond_any_float_stay_text(self) -> None:
+        long = "9" * 1000 + "k"
+        self.assertEqual(values_of(f"a={long}"), [long])
+        with self.assertRaises(Error):
+            Sweep("a=1:1e999999999")
+
+
+class Mistakes(unittest.TestCase):
+    def test_place_and_message(self) -> None:
+        for sweep, column, marked, message in MISTAKES:
+            with self.subTest(sweep=sweep):
+                with self.assertRaises(Error) as caught:
+                    Sweep(sweep)
+                error = caught.exception
+                self.assertEqual((error.column, error.mark.width, error.message), (column, len(marked), message))
+                if marked != "^":
+                    self.assertEqual(sweep[column - 1:column - 1 + len(marked)], marked)
+
+    def test_hints(self) -> None:
+        for sweep, hint in HINTS:
+            with self.subTest(sweep=sweep), self.assertRaises(Error) as caught:
+                Sweep(sweep)
+            self.assertEqual(caught.exception.hint, hint)
+
+    def test_deep_nesting_is_an_error(self) -> None:
+        for sweep in ("a=" + "(" * 100000 + "1" + ")" * 100000, "a=" + "(" * 100000, "a=" + "[" * 100000 + "]" * 99999):
+            with self.assertRaises(Error):
+                Sweep(sweep)
+        deep = "a=" + "[" * 100000 + "]" * 100000  # Hydra's own: not looked into
+        self.assertEqual(collect(deep), [deep])
+
+    def test_too_many_values_for_one_word(self) -> None:
+        with self.assertRaises(Error):
+            collect("a=1:1000000000")
+
+
+class Laziness(unittest.TestCase):
+    def test_count_and_index_of_a_huge_sweep(self) -> None:
+        sweep = Sweep("a=1:1000000000 b=1:1000000000:1,x c=(1:1000,y)k")
+        self.assertEqual(sweep.count, 10 ** 9 * (10 ** 9 + 1) * 1001)
+        self.assertEqual(sweep[sweep.count - 1], ("a=1000000000", "b=x", "c=yk"))
+        self.assertEqual(sweep[-1], sweep[sweep.count - 1])
+        self.assertEqual(next(iter(sweep)), ("a=1", "b=1", "c=1000"))
+        with self.assertRaises(OverflowError):
+            len(sweep)
+        with self.assertRaises(IndexError):
+            sweep[sweep.count]
+        self.assertGreater(sweep.count, sys.maxsize)
+
+    def test_index_equals_iteration_equals_product(self) -> None:
+        for text in ("a=1:3 b=x,y,z c=(1,2)e(1:2)", "a=1,2|3,4 b,c=(1,2),(3,4)|d=5 e=1:2", "a=1:70000", "a=1:300 b=1:300 -v"):
+            with self.subTest(sweep=text):
+                sweep = Sweep(text)
+                listed = list(sweep)
+                self.assertEqual(len(sweep), len(listed))
+                step = max(len(listed) // 500, 1)
+                self.assertEqual(listed[::step], [sweep[index] for index in range(0, len(listed), step)])
+                rows = itertools.product(*([(row,) if isinstance(row, str) else row for row in axis] for axis in sweep.axes))
+                self.assertEqual(listed, [tuple(itertools.chain.from_iterable(row)) for row in rows])
+
+    def test_iteration_can_be_repeated(self) -> None:
+        sweep = Sweep("a=1:3 b=1:70000")
+        self.assertEqual(list(itertools.islice(sweep, 5)), list(itertools.islice(sweep, 5)))
+
+
+class Numbers(unittest.TestCase):
+    def test_integral_values_are_integers(self) -> None:
+        for text, written in (("1.5k", "1500"), ("0.001k", "1"), ("1500u", "1500e-6"), ("1000m", "1"), ("2.50m", "2.5e-3")):
+            with self.subTest(text=text):
+                self.assertEqual(str(hydraflow.read_number(text)), written)
+
+    def test_what_is_no_number(self) -> None:
+        for text in ("", "x", "1x", "1e", "--1", "1__0", "1.2.3", "٣", "inf", "0x10", "1 "):
+            with self.subTest(text=text):
+                self.assertIsNone(hydraflow.read_number(text))
+
+
+if __name__ == "__main__":
+    unittest.main()

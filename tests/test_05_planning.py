@@ -1,0 +1,145 @@
+"""Planning: what commands a job makes."""
+import os
+import unittest
+
+from hydraflow import Error, Source, fill, hydra_text, key_of, plan, read_jobs, read_yaml, shell_text, split_command, unquoted
+
+COMMANDS = (  # a command, its words
+    ("python train.py", ["python", "train.py"]),
+    ("python 'my train.py' \"a b\"'c' d\\ e ''", ["python", "my train.py", "a bc", "d e", ""]),
+    ("x $A ${A}b \"$A c\" '$A' \\$A $ a$", ["x", "1 2", "1 2b", "1 2 c", "$A", "$A", "$", "a$"]),
+    ("x ${{ task.index }} \"n ${{ job.name }}\"", ["x", "${{ task.index }}", "n ${{ job.name }}"]),
+    ("x 'a && b' a&&b 1>2", ["x", "a && b", "a&&b", "1>2"]),
+    ("x \"a\\\"b\\\\c\\d\"", ["x", "a\"b\\c\\d"]),
+    ("", []),
+)
+COMMAND_MISTAKES = (  # a command, the column of the mistake, the message
+    ("x $NOT_SET", 3, "$NOT_SET is not set in the environment"),
+    ("x \"${NOT_SET}\"", 3, "$NOT_SET is not set in the environment"),
+    ("x 'a", 3, "quote is never closed"),
+    ("cd x && y", 6, "no shell executes this command, so && would be a mere word of it"),
+    ("x | y", 3, "no shell executes this command, so | would be a mere word of it"),
+    ("x > y", 3, "no shell executes this command, so > would be a mere word of it"),
+    ("x \\", 3, "nothing follows the backslash"),
+)
+PLANS = (  # a job, overrides, the commands; words that HydraFlow generates are left out
+    ("run: t\nsteps: [{batch: a=1:2 b=x}]", [], ["t --multirun a=1 b=x", "t --multirun a=2 b=x"]),
+    ("run: t\nsteps: [{args: \"a=1:2 b=x,y\"}]", [], ["t --multirun a=1,2 b=x,y"]),
+    ("run: t\nwith: w=0\nsteps: [{batch: a=1:2, args: c=1:2}, {args: d=1, with: w=1 v=2}]", [],
+     ["t --multirun a=1 c=1,2 w=0", "t --multirun a=2 c=1,2 w=0", "t --multirun d=1 w=1 v=2"]),
+    ("run: t\nsteps: [{batch: a=1}, {batch: a=2, run: u v}]", [], ["t --multirun a=1", "u v --multirun a=2"]),
+    ("run: t -m\nsteps: [{batch: a=1}]", [], ["t -m a=1"]),
+    ("run: t x=1\nwith: y=2", [], ["t x=1 y=2"]),
+    ("run: t\nhydra: false\nsteps: [{batch: \"a='x y',\\\"it's\\\" b=[1,'2']\"}]", [], [["t", "a=x y", "b=[1,'2']"], ["t", "a=it's", "b=[1,'2']"]]),
+    # exclude and include
+    ("run: t\nhydra: false\nsteps: [{batch: 'm=cnn,lstm lr=0.1,0.01', exclude: m=lstm lr=1e-1}]", [],
+     ["t m=cnn lr=0.1", "t m=cnn lr=0.01", "t m=lstm lr=0.01"]),
+    ("run: t\nhydra: false\nsteps: [{batch: 'a=1:3 b=1:2', exclude: [a=2, 'a=3 b=1'], include: [a=9 b=8]}]", [],
+     ["t a=1 b=1", "t a=1 b=2", "t a=3 b=2", "t a=9 b=8"]),
+    # overrides of the command line
+    ("run: t\nsteps: [{batch: a=1:2, args: b=1, with: c=1}]", ["b=7", "c=8", "d=9"],
+     ["t --multirun a=1 b=7 c=8 d=9", "t --multirun a=2 b=7 c=8 d=9"]),
+    ("run: t\nsteps: [{batch: a=1:2 b=1}]", ["a=5:6"], ["t --multirun a=5 b=1", "t --multirun a=6 b=1"]),
+    ("run: t\nsteps: [{args: a=1:2}]", ["+a=5:6", "~b"], ["t --multirun +a=5,6 '~b'"]),
+    ("run: t", ["--epochs", "3", "-v", "a=1"], ["t --epochs 3 -v a=1"]),
+    ("run: t\nsteps: [{args: a=1}]", ["hydra.sweep.dir=here", "hydra.job.name=x"], ["t --multirun a=1 hydra.sweep.dir=here hydra.job.name=x"]),
+    # templates
+    ("run: t -n ${{ task.index }} ${{ matrix.a }} ${{ env.X }} ${{ job.name }}\nenv: {X: x y}\nhydra: false\nsteps: [{batch: \"a=1,'2 3' b=4\"}]",
+     [], ["t -n 1 1 'x y' job b=4", "t -n 2 '2 3' 'x y' job b=4"]),
+    ("run: t\nwith: c=${{ matrix.a }}x\nsteps: [{batch: a=1:2 b=3}]", [], ["t --multirun b=3 c=1x", "t --multirun b=3 c=2x"]),
+    ("run: t ${{ task.slot }}", [], ["t '${{ task.slot }}'"]),
+    ("run: t\nsteps: [{batch: '', args: 'x=${a:b,c}'}]", [], ["t --multirun 'x=${a:b,c}'"]),
+)
+PLAN_MISTAKES = (  # a job, overrides, the message
+    ("run: t ${{ task.idnex }}", [], "${{ task.idnex }} has no value"),
+    ("run: t ${{ env.NOT_SET }}", [], "${{ env.NOT_SET }} has no value"),
+    ("run: t ${{ matrix.b }}\nsteps: [{batch: a=1}]", [], "${{ matrix.b }} has no value"),
+    ("run: t ${{ matrix.a }}\nsteps: [{batch: a=1, include: b=1}]", [], "${{ matrix.a }} has no value"),
+    ("run: A=1 t", [], "A=1 is no program"),
+    ("call: train", [], "train is no function's name"),
+    ("run: t\nsteps: [{batch: 'a,b=(1,2),(3,4)'}]", ["a=5"], "a is linked with b, and cannot be overridden alone"),
+    ("run: t", ["a=1:0"], "range is empty: no step of 1 leads from 1 to 0"),
+)
+GENERATED = ("hydra.job.name=job", "hydra.sweep.dir=multirun/")
+
+
+def job_of(text: str) -> "object":
+    """Return the job whose keys are given."""
+    return read_jobs(read_yaml("jobs:\n  job:\n" + "".join(f"    {line}\n" for line in text.split("\n"))))["job"]
+
+
+class Commands(unittest.TestCase):
+    def test_words(self) -> None:
+        for command, words in COMMANDS:
+            with self.subTest(command=command):
+                self.assertEqual(split_command(Source("f", command), {"A": "1 2"}), words)
+
+    def test_mistakes(self) -> None:
+        for command, column, message in COMMAND_MISTAKES:
+            with self.subTest(command=command):
+                with self.assertRaises(Error) as caught:
+                    split_command(Source("f", command), {})
+                self.assertEqual((caught.exception.column, caught.exception.message), (column, message))
+
+
+class Plans(unittest.TestCase):
+    def test_commands(self) -> None:
+        for text, overrides, commands in PLANS:
+            with self.subTest(text=text):
+                tasks = [[word for word in task.argv if not word.startswith(GENERATED)] for task in plan(job_of(text), overrides)]
+                self.assertEqual([shell_text(words) if isinstance(commands[0], str) else words for words in tasks], commands)
+
+    def test_mistakes(self) -> None:
+        for text, overrides, message in PLAN_MISTAKES:
+            with self.subTest(text=text):
+                with self.assertRaises(Error) as caught:
+                    plan(job_of(text), overrides)
+                self.assertEqual(caught.exception.message, message)
+
+    def test_generated_words_and_key(self) -> None:
+        tasks = list(plan(job_of("run: t\nsteps: [{batch: a=1:3}]")))
+        self.assertEqual([task.number for task in tasks], [1, 2, 3])
+        self.assertEqual(len({task.argv[-1] for task in tasks}), 3)
+        for task in tasks:
+            self.assertEqual(task.argv[-2:], ("hydra.job.name=job", f"hydra.sweep.dir={task.directory}"))
+            self.assertRegex(task.directory, "^multirun/[0-9A-HJKMNP-TV-Z]{26}$")
+            self.assertEqual(task.key, task.argv[:-2])
+
+    def test_a_generated_directory_is_no_part_of_the_key(self) -> None:
+        first, second = (next(iter(plan(job_of("run: t --out ${{ task.dir }}")))) for _ in range(2))
+        self.assertNotEqual(first.argv, second.argv)
+        self.assertEqual(first.key, second.key)
+
+    def test_count_is_lazy(self) -> None:
+        tasks = plan(job_of("run: t\nsteps: [{batch: a=1:1000000 b=1:1000000}, {batch: c=1:2}]"))
+        self.assertEqual(tasks.count, 10 ** 12 + 2)
+        self.assertEqual(next(iter(tasks)).argv[2:4], ("a=1", "b=1"))
+
+    def test_environment_and_directory(self) -> None:
+        task = next(iter(plan(job_of("run: t\nworking-directory: d/${{ matrix.a }}\nenv: {G: '${{ task.slot }}', H: '${{ env.HOME }}!'}\n"
+                                     "steps: [{batch: a=1}]"))))
+        self.assertEqual((task.cwd, task.env), ("d/1", {"G": "${{ task.slot }}", "H": os.environ.get("HOME", "") + "!"}))
+
+
+class Texts(unittest.TestCase):
+    def test_keys(self) -> None:
+        for word, key in (("a=1", "a"), ("++a.b=1", "a.b"), ("~a", "a"), ("--lr=1", "--lr"), ("x", ""), ("-v", ""), ("=1", "")):
+            with self.subTest(word=word):
+                self.assertEqual(key_of(word), key)
+
+    def test_unquoted(self) -> None:
+        for word, text in ((r"a='it\'s'", "a=it's"), ("a='x'", "a=x"), (r"a='x\\'", "a=x\\"), ("a=['x']", "a=['x']"), ("a=x", "a=x")):
+            with self.subTest(word=word):
+                self.assertEqual(unquoted(word), text)
+
+    def test_hydra_text(self) -> None:
+        for text, quoted in (("train", "train"), ("my train", "'my train'"), ("it's", r"'it\'s'"), ("a\\", r"'a\\'"), ("", "''")):
+            with self.subTest(text=text):
+                self.assertEqual(hydra_text(text), quoted)
+
+    def test_fill_leaves_what_is_hydras(self) -> None:
+        self.assertEqual(fill("${a} ${{ x }} $y", {"x": "1"}), "${a} 1 $y")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,347 @@
+"""Execution: real processes, real signals, and what is remembered of them."""
+import glob
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from support import EmptyFolder
+
+
+class Execution(EmptyFolder):
+    """Each test runs the program in an empty folder."""
+
+    def job(self, text: str) -> None:
+        """Write a job file with one job; its tasks are shell commands."""
+        self.write("hydraflow.yaml", "jobs:\n  job:\n    hydra: false\n" + "".join(f"    {line}\n" for line in text.strip().split("\n")))
+
+    def start(self, *argv: str, **options: object) -> "subprocess.Popen[bytes]":
+        """Start the program and return at once."""
+        return subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+
+    def until(self, name: str) -> None:
+        """Wait until a file is there."""
+        limit = time.monotonic() + 30
+        while not os.path.exists(os.path.join(self.folder, name)):
+            self.assertLess(time.monotonic(), limit, f"no file {name}")
+            time.sleep(0.01)
+
+    def states(self) -> "dict":
+        """Return the states of the tasks as the program tells them."""
+        result = self.hydraflow("status", "job", "--json")
+        self.assertEqual(result.status, 0, result.err)
+        return {task["task"]: task for task in json.loads(result.out)["tasks"]}
+
+
+class Here(Execution):
+    def test_tasks_in_order_with_logs(self) -> None:
+        self.job("run: sh -c 'echo out $0; echo err $0 >&2'\nsteps: [{batch: a=1:2}, {batch: b=3}]")
+        result = self.hydraflow("run", "job")
+        self.assertEqual((result.status, result.out), (0, "out a=1\nerr a=1\nout a=2\nerr a=2\nout b=3\nerr b=3\n"))
+        self.assertIn("3 tasks: 3 succeeded", result.err)
+        self.assertEqual(result.err.count("task 2 succeeded"), 1)
+        self.assertEqual([task["state"] for task in self.states().values()], ["succeeded"] * 3)
+
+    def test_a_failure_stops_what_comes_after(self) -> None:
+        self.job("run: sh -c 'echo $0; test $0 != a=2'\nsteps: [{batch: a=1:4}]")
+        result = self.hydraflow("run", "job")
+        self.assertEqual((result.status, result.out), (1, "a=1\na=2\n"))
+        self.assertIn("4 tasks: 1 succeeded, 1 failed, 2 not started", result.err)
+        self.assertIn("task 2 failed: exit status 1", result.err)
+        self.assertIn("again: sh -c 'echo $0; test $0 != a=2' a=2", result.err)
+        self.assertEqual(self.hydraflow("run", "job", "--keep-going").out, "a=1\na=2\na=3\na=4\n")
+        self.job("run: sh -c 'echo $0; test $0 != a=2'\nfail-fast: false\nsteps: [{batch: a=1:4}]")
+        self.assertEqual(self.hydraflow("run", "job").out, "a=1\na=2\na=3\na=4\n")
+
+    def test_resume_executes_what_has_not_succeeded(self) -> None:
+        self.job("run: sh -c 'echo $0 >> done; test -e ok || test $0 != a=2'\nsteps: [{batch: a=1:3}]")
+        self.assertEqual(self.hydraflow("run", "job", "--keep-going").status, 1)
+        self.write("ok", "")
+        self.job("run: sh -c 'echo $0 >> done; test -e ok || test $0 != a=2'\nsteps: [{batch: a=0:4}]")
+        result = self.hydraflow("run", "job", "--resume")
+        self.assertEqual(result.status, 0, result.err)
+        self.assertIn("5 tasks: 3 succeeded, 2 had succeeded before", result.err)
+        self.assertEqual(self.read("done").split(), ["a=1", "a=2", "a=3", "a=0", "a=2", "a=4"])
+        self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
+        self.assertEqual(len(self.read("done").split()), 6)
+        self.assertEqual([task["state"] for task in self.states().values()], ["succeeded"] * 5)
+
+    def test_the_same_command_twice_is_two_tasks(self) -> None:
+        self.job("run: sh -c 'echo x >> done; test $(wc -l < done) -ne 2'\nsteps: [{batch: \"a=1,1\"}]")
+        self.assertEqual(self.hydraflow("run", "job").status, 1)
+        self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
+        self.assertEqual(self.read("done").split(), ["x"] * 3)
+
+    def test_several_at_once_with_prefixes_and_barriers(self) -> None:
+        self.job("run: sh -c 'echo $0 >> order; echo begin; sleep 0.2; echo end; echo $0 >> order'\nmax-parallel: 3\n"
+                 "steps: [{batch: a=1:3}, {batch: b=1}]")
+        result = self.hydraflow("run", "job")
+        self.assertEqual(result.status, 0, result.err)
+        self.assertEqual(sorted(result.out.split("\n")), sorted(["", *(f"[{n}] {w}" for n in range(1, 5) for w in ("begin", "end"))]))
+        order = self.read("order").split()
+        self.assertEqual((sorted(order[:3]), sorted(order[3:6]), order[6:]), (["a=1", "a=2", "a=3"], ["a=1", "a=2", "a=3"], ["b=1"] * 2))
+
+    def test_slots(self) -> None:
+        self.job("run: sh -c 'echo $0 $SLOT; sleep 0.1' ${{ task.slot }}\nmax-parallel: 2\nenv: {SLOT: \"${{ task.slot }}\"}\n"
+                 "steps: [{batch: a=1:6}]")
+        result = self.hydraflow("run", "job")
+        self.assertEqual({line.split("] ")[1] for line in result.out.splitlines()}, {"0 0", "1 1"})
+
+    def test_each_task_leads_a_session_and_reads_nothing(self) -> None:
+        self.job("run: sh -c 'cat; ps -o pgid=,sid= -p $$'")
+        out = self.hydraflow("run", "job", stdin=b"never read").out.split()
+        self.assertEqual(out[0], out[1])
+        self.assertNotEqual(int(out[0]), os.getpgrp())
+
+    def test_output_is_passed_on_as_it_is(self) -> None:
+        self.write("noise.py", "import sys\nout = sys.stdout.buffer\nout.write(b'\\xff\\xfe [/x] \\x1b[2J\\r\\n')\n"
+                               "out.write(b'x' * 10_000_000 + b'\\nlast, no line break')\n".replace("10_000_000", "10000000"))
+        self.job(f"run: {sys.executable} noise.py")
+        process = self.start("run", "job")
+        out, _ = process.communicate()
+        self.assertEqual(process.returncode, 0)
+        self.assertTrue(out.startswith(b"\xff\xfe [/x] \x1b[2J\r\n" + b"x" * 10000000 + b"\nlast, no line break"))
+
+    def test_a_program_or_directory_that_is_not_there(self) -> None:
+        for text, part in (("run: nosuchprogram x", "there is no program nosuchprogram"),
+                           ("run: sh\nworking-directory: nosuch", "there is no directory nosuch"),
+                           ("run: ./hydraflow.yaml", "there is no program ./hydraflow.yaml")):
+            with self.subTest(text=text):
+                self.job(text)
+                result = self.hydraflow("run", "job")
+                self.assertEqual((result.status, result.out), (2, ""))
+                self.assertIn(part, result.err)
+                self.assertIn("hydraflow.yaml:", result.err)
+                self.assertFalse(os.path.exists(os.path.join(self.folder, ".hydraflow")))
+
+    def test_a_task_that_cannot_be_started(self) -> None:
+        self.job("run: sh -c 'echo $0'\nworking-directory: ${{ matrix.d }}\nsteps: [{batch: \"d=.,gone,.\"}]")
+        result = self.hydraflow("run", "job", "--keep-going")
+        self.assertEqual(result.status, 1)
+        self.assertIn("task 2 failed: cannot be started: No such file or directory", result.err)
+        self.assertEqual([task["state"] for task in self.states().values()], ["succeeded", "failed", "succeeded"])
+
+    def test_builtins_of_the_shell_are_not_taken_for_programs(self) -> None:
+        self.write("echo", "#!/bin/sh\nprintf 'mine %s\\n' \"$*\"\n")
+        os.chmod(os.path.join(self.folder, "echo"), 0o755)
+        self.job("run: echo 'a\\nb'")
+        result = self.hydraflow("run", "job", env={"PATH": self.folder + os.pathsep + os.environ["PATH"]})
+        self.assertEqual(result.out, "mine a\\nb\n")
+
+    def test_environment_is_text_as_written(self) -> None:
+        self.job("run: sh -c 'echo $PY $ANSWER $X'\nenv: {PY: 3.10, ANSWER: no, X: 'Ω $HOME'}")
+        self.assertEqual(self.hydraflow("run", "job").out, "3.10 no Ω $HOME\n")
+        self.assertEqual(self.hydraflow("run", "job", env={"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}).out, "3.10 no Ω $HOME\n")
+
+    def test_quiet_shows_failures_and_the_summary(self) -> None:
+        self.job("run: sh -c 'echo $0; test $0 != a=2'\nfail-fast: false\nsteps: [{batch: a=1:3}]")
+        result = self.hydraflow("run", "job", "--quiet")
+        self.assertEqual(result.out, "")
+        self.assertNotIn("task 1 succeeded", result.err)
+        self.assertIn("task 2 failed", result.err)
+
+    def test_no_log_for_who_prints_nothing(self) -> None:
+        self.job("run: sh -c 'test $0 = a=1 || echo x'\nsteps: [{batch: a=1:2}]")
+        self.hydraflow("run", "job")
+        self.assertEqual([os.path.basename(path) for path in glob.glob(f"{self.folder}/.hydraflow/job/*/logs/*/*")], ["2.log"])
+
+    def test_failures_with_the_same_last_line_are_one_group(self) -> None:
+        self.job("run: sh -c 'echo $0; echo CUDA out of memory; exit 3'\nfail-fast: false\nsteps: [{batch: a=1:5}]")
+        result = self.hydraflow("run", "job")
+        self.assertIn("5 tasks failed: CUDA out of memory (task 1 for example)", result.err)
+        self.assertIn("5 tasks (1-5) failed: exit status 3: CUDA out of memory", self.hydraflow("status", "job").out)
+
+    def test_retries(self) -> None:
+        self.job("run: sh -c 'echo $0 >> tries; test $(grep -c $0 tries) -ge 3'\nretries: 2\nsteps: [{batch: a=1:2}]")
+        result = self.hydraflow("run", "job")
+        self.assertEqual(result.status, 0, result.err)
+        self.assertEqual(self.read("tries").split(), ["a=1"] * 3 + ["a=2"] * 3)
+        self.assertEqual([task["attempts"] for task in self.states().values()], [3, 3])
+        os.remove(os.path.join(self.folder, "tries"))
+        self.assertEqual(self.hydraflow("run", "job", "--retries", "1").status, 1)
+
+    def test_timeout_ends_who_ignores_sigterm_and_all_it_forked(self) -> None:
+        self.job("run: sh -c 'trap \"\" TERM; sleep 1000 & echo $! > child; sleep 1000; sleep 1000'\ntimeout-minutes: 0.005")
+        result = self.hydraflow("run", "job", env={"HYDRAFLOW_GRACE": "0.3"})
+        self.assertEqual(result.status, 1)
+        self.assertIn("task 1 failed: time limit", result.err)
+        self.assertGone(int(self.read("child")))
+        self.assertEqual(self.states()[1]["why"], "timeout")
+
+    def test_needs_come_first_and_stop_what_needs_them(self) -> None:
+        self.write("hydraflow.yaml", "jobs:\n  a: {run: sh -c 'echo a'}\n  b: {run: sh -c 'echo b; test -e ok', needs: a}\n"
+                                     "  c: {run: sh -c 'echo c', needs: [a, b]}\n")
+        result = self.hydraflow("run", "c")
+        self.assertEqual((result.status, result.out), (1, "a\nb\n"))
+        self.assertIn("job b has not succeeded, so c was not started", result.err)
+        self.write("ok", "")
+        self.assertEqual(self.hydraflow("run", "c").out, "a\nb\nc\n")
+        self.assertEqual(self.hydraflow("run", "c", "--resume").out, "")
+
+    def test_signals_of_tasks_are_told_by_name(self) -> None:
+        self.job("run: sh -c 'kill -9 $$'")
+        self.assertIn("failed: SIGKILL (exit status 137)", self.hydraflow("run", "job").err)
+
+    def test_call(self) -> None:
+        self.write("mine.py", "def work(words):\n    print(words)\n    if 'a=2' in words:\n        raise ValueError('two')\n")
+        self.job("call: mine.work first\nsteps: [{batch: a=1:2}]")
+        result = self.hydraflow("run", "job")
+        self.assertEqual(result.status, 1)
+        self.assertIn("['first', 'a=1']\n['first', 'a=2']\nTraceback (most recent call last):\n  File", result.out)
+        self.assertNotIn("hydraflow.py", result.out)
+        self.assertNotIn("importlib", result.out)
+        self.assertIn("ValueError: two", result.err)
+        for call, message in (("nosuch.work", "there is no module nosuch"), ("mine.nosuch", "module mine has no function nosuch")):
+            self.job(f"call: {call}")
+            self.assertIn(message, self.hydraflow("run", "job").out)
+
+    def test_task_directory(self) -> None:
+        self.job("run: sh -c 'echo $0 > $1/out' x ${{ task.dir }}\nsteps: [{run: \"sh -c 'echo $1 > $0/out' ${{ task.dir }}\", batch: a=1:2}]")
+        self.assertEqual(self.hydraflow("run", "job").status, 0)
+        self.assertEqual(sorted(self.read(path) for path in glob.glob(f"{self.folder}/multirun/*/out")), ["a=1\n", "a=2\n"])
+
+    def assertGone(self, pid: int) -> None:
+        """Assert that a process no longer runs."""
+        limit = time.monotonic() + 5
+        while time.monotonic() < limit:
+            try:
+                with open(f"/proc/{pid}/stat") as file:
+                    if file.read().rpartition(")")[2].split()[0] == "Z":
+                        return
+            except OSError:
+                return
+            time.sleep(0.02)
+        self.fail(f"process {pid} still runs")
+
+
+class Signals(Execution):
+    def test_interrupt_leaves_nothing_running_and_resumes(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(signal=number):
+                self.job("run: sh -c 'test -e go && exit; sleep 1000 & echo $! > child-$0; wait'\nmax-parallel: 2\nsteps: [{batch: a=1:4}]")
+                for name in glob.glob(f"{self.folder}/child*") + glob.glob(f"{self.folder}/go"):
+                    os.remove(name)
+                process = self.start("run", "job", start_new_session=True, restore_signals=True)
+                self.until("child-a=1")
+                self.until("child-a=2")
+                process.send_signal(number)
+                out = process.communicate(timeout=20)[0].decode()
+                self.assertEqual(process.returncode, 130, out)
+                for name in ("child-a=1", "child-a=2"):
+                    Here.assertGone(self, int(self.read(name)))
+                states = self.states()
+                self.assertEqual([states[task]["state"] for task in (1, 2, 3, 4)], ["interrupted"] * 2 + ["waiting"] * 2)
+                self.write("go", "")
+                self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
+
+    def test_a_second_interrupt_kills(self) -> None:
+        self.job("run: sh -c 'trap \"\" INT; echo $$ > child; while :; do sleep 0.1; done'")
+        process = self.start("run", "job", start_new_session=True)
+        self.until("child")
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        self.assertEqual(process.returncode, 130)
+        Here.assertGone(self, int(self.read("child")))
+
+    def test_a_grace_period_kills(self) -> None:
+        self.job("run: sh -c 'trap \"\" INT; echo $$ > child; while :; do sleep 0.1; done'")
+        process = self.start("run", "job", start_new_session=True, env={**os.environ, "HYDRAFLOW_GRACE": "0.3"})
+        self.until("child")
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+        Here.assertGone(self, int(self.read("child")))
+
+    def test_tasks_outlive_a_killed_hydraflow_and_are_awaited(self) -> None:
+        self.job("run: sh -c 'echo $0 >> begun; while ! test -e go; do sleep 0.05; done; echo $0 >> done'\nmax-parallel: 2\n"
+                 "steps: [{batch: a=1:3}]")
+        process = self.start("run", "job")
+        self.until("begun")
+        time.sleep(0.2)
+        process.kill()
+        process.communicate()
+        self.assertEqual([task["state"] for task in self.states().values()], ["running", "running", "waiting"])
+        again = self.start("run", "job", "--resume")
+        time.sleep(0.5)
+        self.assertIsNone(again.poll())
+        second = self.hydraflow("run", "job", "--resume")
+        self.assertEqual(second.status, 2)
+        self.assertIn(f"job job is being run by process {again.pid} on", second.err)
+        self.write("go", "")
+        out = again.communicate(timeout=20)[0].decode()
+        self.assertEqual(again.returncode, 0, out)
+        self.assertEqual(sorted(self.read("done").split()), ["a=1", "a=2", "a=3"])
+        self.assertEqual(sorted(self.read("begun").split()), ["a=1", "a=2", "a=3"])
+
+    def test_what_ended_while_nobody_watched_is_known(self) -> None:
+        self.job("run: sh -c 'touch begun; sleep 0.5; echo $0 >> done; test $0 = a=1'\nmax-parallel: 2\nsteps: [{batch: a=1:2}]")
+        process = self.start("run", "job")
+        self.until("begun")
+        process.kill()
+        process.communicate()
+        time.sleep(1.2)
+        self.assertEqual([task["state"] for task in self.states().values()], ["succeeded", "failed"])
+        self.assertEqual(self.hydraflow("run", "job", "--resume").status, 1)
+        self.assertEqual(sorted(self.read("done").split()), ["a=1", "a=2", "a=2"])
+
+    def test_cancel(self) -> None:
+        self.job("run: sh -c 'echo $$ > child; sleep 1000; :'\nsteps: [{batch: a=1:2}]")
+        process = self.start("run", "job")
+        self.until("child")
+        self.assertEqual(self.hydraflow("cancel", "job").status, 0)
+        process.communicate(timeout=20)
+        self.assertEqual(process.returncode, 130)
+        Here.assertGone(self, int(self.read("child")))
+
+
+class Records(Execution):
+    def test_torn_lines_are_passed_over(self) -> None:
+        self.job("run: sh -c 'echo $0 >> done'\nsteps: [{batch: a=1:3}]")
+        self.hydraflow("run", "job")
+        events, = glob.glob(f"{self.folder}/.hydraflow/job/*/events/local.jsonl")
+        with open(events, "rb+") as file:
+            data = file.read()
+            file.truncate(len(data) - 20)  # the end of task 3
+        self.assertEqual([task["state"] for task in self.states().values()], ["succeeded", "succeeded", "interrupted"])
+        with open(events, "ab") as file:
+            file.write(b'\n{"task":2,"event":"end","status":1,"u' + b'\n{"task":1,\xff\n\n[]\n7')
+        self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
+        self.assertEqual(self.read("done").split(), ["a=1", "a=2", "a=3", "a=3"])
+
+    def test_a_clock_that_jumps_back(self) -> None:
+        self.job("run: sh -c 'test -e ok'")
+        self.assertEqual(self.hydraflow("run", "job").status, 1)
+        record, = glob.glob(f"{self.folder}/.hydraflow/job/0*")
+        os.rename(record, os.path.join(os.path.dirname(record), "7" + os.path.basename(record)[1:]))  # made in the far future
+        self.write("ok", "")
+        self.assertEqual(self.hydraflow("run", "job").status, 0)
+        self.assertEqual(self.states()[1]["state"], "succeeded")
+
+    def test_logs(self) -> None:
+        self.job("run: sh -c 'echo out $0; test $0 != a=2'\nfail-fast: false\nsteps: [{batch: a=1:3}]")
+        self.hydraflow("run", "job")
+        self.assertEqual(self.hydraflow("logs", "job", "3").out, "out a=3\n")
+        self.assertEqual(self.hydraflow("logs", "job", "--failed").out, "out a=2\n")
+        self.assertEqual(self.hydraflow("logs", "job").out, "out a=1\nout a=2\nout a=3\n")
+        self.assertIn("there is no task 4", self.hydraflow("logs", "job", "4").err)
+        self.assertIn("job jib has not been run here", self.hydraflow("logs", "jib").err)
+        self.hydraflow("run", "job", "--resume")  # task 1 is then known from an earlier record
+        self.assertEqual(self.hydraflow("logs", "job", "1").out, "out a=1\n")
+
+    def test_names_of_jobs_that_are_no_file_names(self) -> None:
+        self.write("hydraflow.yaml", "jobs: {'../a b/é': {run: sh -c 'echo hello'}}")
+        self.assertEqual(self.hydraflow("run", "../a b/é").out, "hello\n")
+        self.assertEqual(os.listdir(os.path.join(self.folder, ".hydraflow")).count(".gitignore"), 1)
+        self.assertIn("1 succeeded", self.hydraflow("status", "../a b/é").out)
+
+
+if __name__ == "__main__":
+    unittest.main()
