@@ -3567,13 +3567,13 @@ def add_cancel(command: "argparse.ArgumentParser") -> None:
 def cancel_command(args: "argparse.Namespace") -> int:
     """Stop the last run of a job."""
     record = newest_record(args)
-    running = [state for state in record.states().values() if state.name == "running"]
-    here = [state for state in running if not is_gone(state) and state.run.get("host") == host_name()]
-    for state in here:
+    here = [state for state in record.states().values()
+            if state.name == "running" and not is_gone(state) and state.run.get("host") == host_name()]
+    runs = {state.run["pid"] for state in here if process_birth(state.run["pid"]) == state.run["born"]}
+    for pid in runs:  # it passes the signal on to its tasks
+        stop_process(pid, signal.SIGTERM)
+    for state in here if not runs else []:  # their HydraFlow was killed
         stop_group(state.pid, signal.SIGTERM)
-    run = next((state.run for state in here), {})
-    if run and process_birth(run["pid"]) == run["born"]:
-        stop_process(run["pid"], signal.SIGTERM)
     say(f"asked {counted(len(here), 'task')} to stop")
     return 0
 

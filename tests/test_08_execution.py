@@ -24,9 +24,9 @@ class Execution(EmptyFolder):
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
 
     def until(self, name: str) -> None:
-        """Wait until a file is there."""
+        """Wait until a file is there and has a line."""
         limit = time.monotonic() + 30
-        while not os.path.exists(os.path.join(self.folder, name)):
+        while not os.path.exists(os.path.join(self.folder, name)) or not self.read(name).endswith("\n"):
             self.assertLess(time.monotonic(), limit, f"no file {name}")
             time.sleep(0.01)
 
@@ -282,7 +282,7 @@ class Signals(Execution):
         self.assertEqual(sorted(self.read("begun").split()), ["a=1", "a=2", "a=3"])
 
     def test_what_ended_while_nobody_watched_is_known(self) -> None:
-        self.job("run: sh -c 'touch begun; sleep 0.5; echo $0 >> done; test $0 = a=1'\nmax-parallel: 2\nsteps: [{batch: a=1:2}]")
+        self.job("run: sh -c 'echo > begun; sleep 0.5; echo $0 >> done; test $0 = a=1'\nmax-parallel: 2\nsteps: [{batch: a=1:2}]")
         process = self.start("run", "job")
         self.until("begun")
         process.kill()

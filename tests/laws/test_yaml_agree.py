@@ -83,8 +83,8 @@ def test_what_pyyaml_writes(tree, flow, style, width, indent, unicode):
         assume(loader.get_single_data() == tree)  # it cannot always read what it writes
     except yaml.YAMLError:
         assume(False)
-    assume(not re.search(r"(?m)^ *(- )*\? ", text))  # a long key
     value, problem = read_by(hydraflow.read_yaml, text)
+    assume(not str(problem).startswith("a complex key") or not re.search(r"(?m)(^|[\s\[{,])\? ", text))  # a long key
     assert problem is None and plain(value) == tree, (problem, text)
 
 
@@ -99,27 +99,25 @@ def test_what_ruamel_writes(tree, flow, width, indents):
     text = file.getvalue()
     theirs, problem = read_by(by_ruamel, text)
     assume(problem is None and plain(theirs) == tree)
-    assume(not re.search(r"(?m)^ *(- +)*\? ", text))
     value, problem = read_by(hydraflow.read_yaml, text)
+    assume(not str(problem).startswith("a complex key") or not re.search(r"(?m)(^|[\s\[{,])\? ", text))
     assert problem is None and plain(value) == tree, (problem, text)
 
 
 # ---- Any text whatever
 
 REFUSED_BY_RUAMEL = (  # its problem, and the rule by which we read on
-    r"'\\t' that cannot start any token",  # 6.2: tabs separate wherever no indentation is meant
-    r"comment or a line break, but found '\\t'|chomping or indentation indicators, but found '\\t'",  # 8.1.1: s-b-comment
     r"more indented follow up line",  # 8.1.1.1: only empty lines before the first text count
-    r"expected ',' or '[\]}]', but got '(:|<scalar>|\?)'",  # 7.4.2: "key" newline :value; tabs in a plain scalar
+    r"expected ',' or '[\]}]', but got ':'",  # 7.4.2: "key" newline :value
     r"expected the node content, but found '[:?]'",  # 7.4.1: [: a], {a: ?b}
     r"expected the node content, but found '<document end>'",  # 9.2: "..." and nothing before it
 )
 
 DIFFERENT = (  # in the text where ruamel.yaml reads something else, and the rule
-    r"[|>][+-]?\d?[+-]?[ \t]*(#.*)?\n(.*\n)*.* +\Z",  # 8.1.1.2: white space ends the file (case JEF9-2 of the test suite)
-    r":[,\[\]{}\n]|:\Z",  # 7.3.3: in flow, a colon before , [ ] { } ends a plain scalar
-    r"[\[{,:]\s*\?[^\s]",  # 7.3.3: ?a is a plain scalar in flow, too
-    r"(?m)^(\.\.\.|---)",  # 9.1.2: a marker ends a block scalar without text
+    r"[|>][-+\d]*[ \t]*(#.*)?\n(.*\n)* +\Z",  # 8.1.1.2: white space ends the file (case JEF9-2 of the test suite)
+    r":[,\[\]{}]",  # 7.3.3: in flow, a colon before , [ ] { } ends a plain scalar
+    r"[\[{,:]\s*[?:][^\s]",  # 7.3.3: ?a and :a are plain scalars in flow, too
+    r"[|>][^\n]*\n([ \t]*\n)*(\.\.\.|---)",  # 9.1.2: a marker ends a block scalar without text
 )
 
 
@@ -129,12 +127,12 @@ def disagreement(text):
     if problem is not None:
         return ""
     theirs, refusal = read_by(by_ruamel, text)
-    if refusal is None:
-        if ours == theirs or any(re.search(pattern, text) for pattern in DIFFERENT):
-            return ""
-        return f"we read {ours!r}, ruamel.yaml {theirs!r}"
-    if any(re.search(pattern, refusal) for pattern in REFUSED_BY_RUAMEL):
+    if any(re.search(pattern, text) for pattern in DIFFERENT):
         return ""
+    if refusal is None:
+        return "" if ours == theirs else f"we read {ours!r}, ruamel.yaml {theirs!r}"
+    if "\t" in text or any(re.search(pattern, refusal) for pattern in REFUSED_BY_RUAMEL):
+        return ""  # 6.2: tabs separate wherever no indentation is meant
     return "" if read_by(by_pyyaml, text) == (ours, None) else f"we read {ours!r}, ruamel.yaml refuses: {refusal}"
 
 
