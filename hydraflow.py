@@ -11,8 +11,9 @@ The file reads from top to bottom; each chapter calls only those above it:
     6. Processes: argv -> process
     7. Records: Task, Event <-> files
     8. Execution: Task, Task, ... -> Event, Event, ...
-    9. Reports: Event, Event, ... -> text
-    10. Command line: argv -> exit status
+    9. Clusters: Task, Task, ... -> array job
+    10. Reports: Event, Event, ... -> text
+    11. Command line: argv -> exit status
 
 The line through them: hydraflow.yaml is read into nodes, the nodes into jobs that hold parsed sweeps; jobs and
 the words of the command line are planned as tasks; a record keeps them on disk while they are executed; what
@@ -1099,7 +1100,7 @@ class YamlParser:
                     COLON.match(text, start) or text[start] == "\n"):
                 return self.scalar(start, start, True)
             raise self.no_value()
-        end = lines_end = match.end()
+        self.at = end = match.end()
         fold = FOLD.match(text, end)
         while fold and len(fold.group(1)) >= indent and (fold.group(1) or not MARKER.match(text, fold.end())):
             match = further.match(text, fold.end())
@@ -1107,9 +1108,9 @@ class YamlParser:
                 break
             end = match.end()
             fold = FOLD.match(text, end)
-        self.at = end
-        if end == lines_end:
+        if end == self.at:
             return self.scalar(start, end, True)
+        self.at = end
         self.check_lines(start, end, indent)
         return self.scalar(start, end, True, self.parse_parts("", start, end))
 
@@ -1283,8 +1284,8 @@ class YamlParser:
             if self.column <= parent and (compact or self.column < parent or not DASH.match(text, self.at)):
                 return self.scalar(start, start, True)
         else:
-            self.at, self.column = at, at - self.line if compact else -1
-            self.tab = max(self.tab, blank.start(1))
+            self.at = at
+            self.column, self.tab = (at - self.line, max(self.tab, blank.start(1))) if compact else (-1, -1)
         start, fresh = self.at, self.tab < 0 <= self.column
         if DASH.match(text, start):
             if not fresh:
@@ -1368,7 +1369,6 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # a Source, so that whoever finds a mistake in it later can still point into the file.
 # All mistakes of a file are collected and told at once, in the order of the file.
 
-NOT_YET = ("submit", "python")
 OLD_SPELLINGS = {"sets": "steps", "each": "batch", "all": "args", "add": "with"}  # of HydraFlow 0.16 and later
 JOB_FILES = ("hydraflow.yaml", "hydraflow.yml")
 
@@ -1385,9 +1385,13 @@ class Job(NamedTuple("Job", [
         ("key", str), ("name", str), ("run", "Optional[Source]"), ("call", "Optional[Source]"),
         ("submit", "Optional[Source]"), ("with_", "Optional[Source]"), ("steps", "List[Step]"),
         ("hydra", "Optional[bool]"), ("env", "Dict[str, Source]"), ("working_directory", "Optional[Source]"),
-        ("needs", "List[Tuple[str, Mark]]"), ("max_parallel", int), ("fail_fast", bool), ("retries", int),
+        ("needs", "List[Tuple[str, Mark]]"), ("max_parallel", int), ("fail_fast", "Optional[bool]"), ("retries", int),
         ("timeout_minutes", float), ("python", "Optional[Source]"), ("mark", Mark)])):
-    """An entry under jobs: a command and its steps; key is its name in the file."""
+    """An entry under jobs: a command and its steps.
+
+    key is its name in the file; max_parallel is 0 and fail_fast None where the file says nothing: then they are 1 and
+    true on this machine, without a limit and false on a cluster.
+    """
     __slots__ = ()
 
 
@@ -1479,8 +1483,6 @@ def read_keys(node: Node, table: "Dict[str, Tuple[Callable[[Node], Any], Any]]",
             if name not in table:
                 raise Error(f"unknown key: {key.value}", key.mark,
                             suggest(key.value, table) or f"the keys here are {', '.join(sorted(table))}")
-            if name in NOT_YET:
-                raise Error(f"{name} is not available yet", key.mark, "HydraFlow executes tasks on this machine only")
             if name in seen:
                 raise Error(f"{key.value} and {seen[name].value} are two spellings of one key", key.mark)
             seen[name] = key
@@ -1533,8 +1535,8 @@ def read_steps(node: Node) -> "List[Step]":
 JOB_KEYS = {
     "name": (read_name, ""), "run": (read_text, None), "call": (read_text, None), "submit": (read_text, None),
     "with": (read_text, None), "steps": (read_steps, []), "hydra": (read_flag, None), "env": (read_environment, {}),
-    "working-directory": (read_text, None), "needs": (read_needs, []), "max-parallel": (read_count, 1),
-    "fail-fast": (read_flag, True), "retries": (read_retries, 0), "timeout-minutes": (read_minutes, 0.0),
+    "working-directory": (read_text, None), "needs": (read_needs, []), "max-parallel": (read_count, 0),
+    "fail-fast": (read_flag, None), "retries": (read_retries, 0), "timeout-minutes": (read_minutes, 0.0),
     "python": (read_text, None),
 }  # type: Dict[str, Tuple[Callable[[Node], Any], Any]]
 
@@ -1889,7 +1891,10 @@ class PlannedStep:
                  "args", "with_", "env", "cwd", "matrix", "uses_directory", "count")
 
     def __init__(self, job: Job, step: Step, number: int, overrides: "Dict[str, str]", options: "Sequence[str]") -> None:
-        self.job, self.number, self.submit = job, number, step.submit or job.submit
+        self.job, self.number = job, number
+        submit = step.submit or job.submit
+        words = split_command(submit, os.environ) if submit else []
+        self.submit = [fill(word, {"job.name": job.name}, submit.mark(0, len(submit.text))) for word in words] if submit else []
         self.is_call = bool(step.call or job.call and not step.run)
         self.is_hydra = bool(job.steps) if job.hydra is None else job.hydra
         source = step.run or step.call or job.run or job.call
@@ -2051,8 +2056,8 @@ def environment(changes: "Mapping[str, str]") -> "Dict[Any, Any]":
     return result
 
 
-def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes]]", cwd: str, env: "Mapping[Any, Any]",
-          errors: "Union[int, IO[bytes]]" = subprocess.STDOUT) -> "subprocess.Popen[bytes]":
+def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]", cwd: str, env: "Mapping[Any, Any]",
+          errors: "Union[int, IO[bytes], None]" = subprocess.STDOUT) -> "subprocess.Popen[bytes]":
     """Start argv without a shell, as the leader of a session of its own and with nothing to read."""
     return subprocess.Popen([native(word) for word in argv], stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
                             cwd=native(cwd), env=env, start_new_session=True)
@@ -2259,6 +2264,16 @@ def apply_event(state: State, event: "Dict[str, Any]", run: "Dict[str, Any]") ->
         state.why = event.get("why", kind)
 
 
+def read_events(path: str, states: "Dict[int, State]", run: "Dict[str, Any]") -> "Dict[str, Any]":
+    """Bring states up to date by a file of events; return the event that opened it, or that of the file before."""
+    for event in read_lines(path):
+        if "task" in event:
+            apply_event(states.get(event["task"]) or states.setdefault(event["task"], State()), event, run)
+        elif event.get("event") == "run":
+            run = event
+    return run
+
+
 class Record:
     """The directory in which one run of a job keeps its plan, events and logs."""
     __slots__ = ("path", "ulid", "job")
@@ -2287,9 +2302,9 @@ class Record:
         """Return the file of the events of one writer."""
         return f"{self.path}/events/{writer}.jsonl"
 
-    def place(self, slot: int) -> str:
+    def place(self, writer: str, slot: int) -> str:
         """Return the file with room for the end of a task on a full disk."""
-        return f"{self.path}/places/{slot}"
+        return f"{self.path}/places/{writer}-{slot}"
 
     def log(self, number: int) -> str:
         """Return the file of the output of a task."""
@@ -2360,23 +2375,24 @@ class Record:
         states = {}  # type: Dict[int, State]
         if self.header().get("resumes"):
             for line in self.tasks():
-                if "done" in line:
+                if "done" in line or "elsewhere" in line:
                     state = states[line["task"]] = State()
-                    state.name, state.record = "succeeded", line["done"]
+                    state.name = "succeeded" if "done" in line else "elsewhere"
+                    state.record = line.get("done") or line["elsewhere"]
         run = {}  # type: Dict[str, Any]
         for path in self.event_files():
-            for event in read_lines(path):
-                if "task" in event:
-                    apply_event(states.get(event["task"]) or states.setdefault(event["task"], State()), event, run)
-                elif event.get("event") == "run":
-                    run = event
+            run = read_events(path, states, run)
         return states
 
-    def line(self, number: int) -> "Dict[str, Any]":
-        """Return the line of the plan of one task."""
-        begin = b'{"task":%d,' % number
+    def lines(self, numbers: "Iterable[int]") -> "Dict[int, Dict[str, Any]]":
+        """Return the lines of the plan of some tasks; the others are not parsed."""
+        wanted, found = {b'{"task":%d' % number for number in numbers}, {}
         with open(self.plan, "rb") as file:
-            return next((read_line(line) or {} for line in file if line.startswith(begin)), {})
+            for line in file:
+                values = read_line(line) if line[:line.find(b",")] in wanted else None
+                if values:
+                    found[values["task"]] = values
+        return found
 
     def task_log(self, number: int, state: State) -> str:
         """Return the log of a task, which may be in an earlier record."""
@@ -2466,6 +2482,7 @@ class Lock:
 
 GRACE = 10.0  # seconds between asking a task to stop and killing it
 TICK = 0.05  # seconds between two looks at the logs
+PLACE = 512  # bytes that are enough for the end of a task
 BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
 
 
@@ -2476,7 +2493,7 @@ class Limits(NamedTuple("Limits", [("jobs", int), ("retries", int), ("timeout", 
 
 class Event(NamedTuple("Event", [("kind", str), ("task", "Optional[Task]"), ("log", str), ("status", int),
                                  ("why", str), ("seconds", float)])):
-    """What happened: start, retry, end, done (earlier), tick (nothing, but time passed), interrupt, full, note."""
+    """What happened: start, retry, end, done (earlier), skip, tick (nothing, but time passed), interrupt, note."""
     __slots__ = ()
 
 
@@ -2494,7 +2511,7 @@ class Signals:
             self.old_wakeup = signal.set_wakeup_fd(self.writer)
         except ValueError:  # not the main thread: then wait() comes back often enough
             return self
-        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD"):
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGUSR1", "SIGUSR2"):
             number = getattr(signal, name, None)
             if number is None or (signal.getsignal(number) == signal.SIG_IGN and name != "SIGCHLD"):
                 continue  # who ignores a signal for us (nohup) means it
@@ -2526,26 +2543,9 @@ class Signals:
         os.close(self.writer)
 
 
-class Earlier(NamedTuple("Earlier", [("record", Record), ("number", int), ("state", State)])):
-    """A task of an earlier record."""
+class Earlier(NamedTuple("Earlier", [("record", Record), ("number", int), ("state", State), ("is_submitted", bool)])):
+    """A task of an earlier record, executed here or submitted to a scheduler."""
     __slots__ = ()
-
-
-def earlier_tasks(job: str) -> "Dict[Tuple[Tuple[str, ...], int], Earlier]":
-    """Return the tasks of a job's records that have succeeded or still run, by command line and occurrence."""
-    found = {}  # type: Dict[Tuple[Tuple[str, ...], int], Earlier]
-    for record in Record.all(job):
-        states, counts = record.states(), {}  # type: Dict[int, State], Dict[Tuple[str, ...], int]
-        for line in record.tasks():
-            key = tuple(line["key"])
-            counts[key] = counts.get(key, 0) + 1
-            state = states.get(line["task"])
-            if state is None or state.name not in ("succeeded", "running"):
-                continue
-            if state.name == "succeeded" and not state.record and missing_runs(line.get("runs"), line["dir"], line["cwd"]):
-                continue
-            found[key, counts[key]] = Earlier(record, line["task"], state)
-    return found
 
 
 def missing_runs(runs: "Optional[int]", directory: str, cwd: str) -> int:
@@ -2560,25 +2560,27 @@ def missing_runs(runs: "Optional[int]", directory: str, cwd: str) -> int:
     return max(runs - made, 0) if made else 0
 
 
-def task_line(task: Task) -> "Dict[str, Any]":
-    """Return a task as a line of the plan."""
+def task_line(task: Task, is_remote: bool = False) -> "Dict[str, Any]":
+    """Return a task as a line of the plan; for another machine with the path of the program, as it finds it here."""
     return {"task": task.number, "step": task.step, "index": task.index, "argv": task.argv, "key": task.key,
-            "dir": task.directory, "cwd": os.path.abspath(task.cwd), "env": task.env, "runs": task.runs}
+            "dir": task.directory, "cwd": os.path.abspath(task.cwd), "env": task.env, "runs": task.runs,
+            "program": find_program(task.argv[0], task.cwd, {**os.environ, **task.env}) if is_remote and task.argv else ""}
 
 
-def planned(record: Record, tasks: "Iterable[Task]", earlier: "Dict[Tuple[Tuple[str, ...], int], Earlier]"
-            ) -> "Iterator[Tuple[Task, Optional[Earlier]]]":
+def planned(record: Record, tasks: "Iterable[Task]", earlier: "Dict[Tuple[Tuple[str, ...], int], Earlier]",
+            is_remote: bool = False) -> "Iterator[Tuple[Task, Optional[Earlier]]]":
     """Yield the tasks, each with what an earlier record knows of it, after they were written into the plan."""
     iterator, counts = iter(tasks), {}  # type: Iterator[Task], Dict[Tuple[str, ...], int]
     while True:
         lines, block = [], []  # type: List[Dict[str, Any]], List[Tuple[Task, Optional[Earlier]]]
         for task in islice(iterator, BLOCK):
-            line, known = task_line(task), None
+            line, known = task_line(task, is_remote), None
             if earlier:  # without it, counting would only cost memory
                 counts[task.key] = counts.get(task.key, 0) + 1
                 known = earlier.get((task.key, counts[task.key]))
-            if known and known.state.name == "succeeded":
-                line["done"] = known.state.record or f"{known.record.ulid}/{known.number}"
+            if known:
+                kind = "done" if known.state.name == "succeeded" else "elsewhere"
+                line[kind] = f"{known.record.ulid}/{known.number}"
             lines.append(line)
             block.append((task, known))
         if not block:
@@ -2659,15 +2661,15 @@ class Process:
 
 class Runner:
     """The loop of run_tasks, and what it has to remember."""
-    __slots__ = ("record", "queue", "limits", "events", "waiting", "running", "slots", "places", "leftovers", "stopping",
-                 "step", "grace", "base", "kill_at")
+    __slots__ = ("record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "places", "leftovers",
+                 "stopping", "step", "grace", "base", "kill_at")
 
     def __init__(self, record: Record, queue: "Iterator[Tuple[Task, Optional[Earlier]]]", limits: Limits, writer: str) -> None:
-        self.record, self.queue, self.limits, self.events = record, queue, limits, record.events(writer)
+        self.record, self.queue, self.limits, self.writer, self.events = record, queue, limits, writer, record.events(writer)
         self.waiting = []  # type: List[Tuple[Task, Optional[Earlier], int]]
         self.running = []  # type: List[Process]
         self.slots = list(range(limits.jobs - 1, -1, -1))  # the lowest free one is at the end
-        self.places = set()  # type: Set[int]
+        self.places = {}  # type: Dict[int, str]
         self.leftovers = []  # type: List[int]
         self.stopping, self.step, self.kill_at = "", 0, 0.0
         self.grace = float(os.environ.get("HYDRAFLOW_GRACE", "") or GRACE)
@@ -2725,13 +2727,13 @@ class Runner:
             env = {**env, **{native(name): native(value.replace(SLOT, str(slot))) for name, value in task.env.items()}}
         try:
             if slot not in self.places:
-                with open(self.record.place(slot), "wb", 0) as place:
-                    place.write(b" " * 512)
-                self.places.add(slot)
+                self.places[slot] = self.record.place(self.writer, slot)
+                with open(self.places[slot], "wb", 0) as place:
+                    place.write(b" " * PLACE)
             if any("${{ task.dir }}" in word for word in task.key):
                 os.makedirs(os.path.join(task.cwd, task.directory), exist_ok=True)
             with open_log(log) as output:
-                wrapped = [*SHELL, self.events, self.record.place(slot), str(task.number), *argv]
+                wrapped = [*SHELL, self.events, self.places[slot], str(task.number), *argv]
                 process.child = spawn(wrapped, output, task.cwd, env)
         except OSError as error:
             self.slots.append(slot)
@@ -2755,6 +2757,11 @@ class Runner:
         self.note(task, "end", status=126, why=why)
         self.after_failure()
         return Event("end", task, process.log, 126, why, 0.0)
+
+    def told(self, slot: int) -> bytes:
+        """Return what stands in a place."""
+        with open(self.places[slot], "rb", 0) as place:
+            return place.read(PLACE)
 
     def after_failure(self) -> None:
         """Stop starting tasks, where a failure is to do that."""
@@ -2781,8 +2788,7 @@ class Runner:
             status = 128 - status if status < 0 else status
             self.note(task, "end", status=status)
         else:
-            with open(self.record.place(process.slot), "rb", 0) as place:
-                told = place.read(512)
+            told = self.told(process.slot)
             if told[:1] == b"{":
                 self.stop(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), f"write {self.events}")
             if b"unstarted" in told:
@@ -2810,7 +2816,10 @@ class Runner:
             stop_group(leader, number)
 
     def interrupt(self, number: int) -> Event:
-        """Ask all tasks to stop; whoever asks a second time kills them."""
+        """Ask all tasks to stop; whoever asks a second time kills them. USR1 and USR2 are for the tasks alone."""
+        if number in (signal.SIGUSR1, signal.SIGUSR2):
+            self.signal_all(number)
+            return Event("note", None, "", 0, f"passed {signal_name(number)} on to the tasks", 0.0)
         if self.stopping == "interrupted":
             self.signal_all(signal.SIGKILL)
             return Event("note", None, "", 0, "killing the tasks", 0.0)
@@ -2866,6 +2875,9 @@ class Runner:
             while time.monotonic() < limit and any(process.poll() is None for process in self.running):
                 time.sleep(0.01)
             self.signal_all(signal.SIGKILL)
+        for slot, path in self.places.items():
+            if self.told(slot)[:1] == b" ":
+                os.unlink(path)
 
 
 def run_tasks(record: Record, queue: "Iterator[Tuple[Task, Optional[Earlier]]]", limits: Limits, writer: str = "local"
@@ -2884,7 +2896,451 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, Optional[Earlier]]]",
 
 
 # ---------------------------------------------------------------------------
-# 9. Reports: Event, Event, ... -> text
+# 9. Clusters: Task, Task, ... -> array job
+# ---------------------------------------------------------------------------
+# Scheduler (a row of facts for each), SCHEDULERS, Submission, submit, job_script,
+# run_element, queue_states, merged_states. A step becomes one array job; its index is a
+# slot of the submission, looked up in the record, never a parameter. An element executes
+# its tasks with run_tasks and its own file of events, after a look whether they have
+# succeeded already. What the events say comes first, what the scheduler says second; a
+# state that is not known, or a query that fails, means that the task is still there.
+
+PASSING = re.compile("timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|communication|"
+                     "socket|not responding|resource temporarily|cannot connect|can't connect|no answer", re.IGNORECASE)
+TRIES = (1.0, 2.0, 4.0, 8.0)  # seconds between tries of what failed in passing
+ENDED = {  # how schedulers call an end that the task could not tell itself
+    "TIMEOUT": "time limit", "DEADLINE": "time limit", "OUT_OF_MEMORY": "out of memory", "NODE_FAIL": "node failure",
+    "BOOT_FAIL": "node failure", "CANCELLED": "cancelled", "PREEMPTED": "preempted", "REVOKED": "cancelled",
+    "FAILED": "ended without a word", "COMPLETED": "ended without a word", "EXIT": "ended without a word",
+    "DONE": "ended without a word", "X": "ended without a word", "F": "ended without a word",
+}
+WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND", "PSUSP", "WAIT",
+           "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
+
+
+class Submission(NamedTuple("Submission", [
+        ("number", int), ("step", int), ("scheduler", str), ("job_id", str), ("name", str), ("slots", "List[List[int]]"),
+        ("after", "List[Tuple[str, int]]"), ("limits", "List[Any]"), ("must_succeed", bool)])):
+    """An array job of a record: the tasks of each slot, and the submissions (record, number) that come before it."""
+    __slots__ = ()
+
+
+class Scheduler(NamedTuple("Scheduler", [
+        ("name", str), ("index", str), ("options", "Callable[[Record, Submission, int, List[str]], List[str]]"),
+        ("job_id", str), ("query", "Tuple[str, ...]"), ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
+        ("cancel", "Tuple[str, ...]"), ("limit", "Tuple[Tuple[str, ...], str, int]"), ("forgotten", str),
+        ("variables", str)])):
+    """What differs between schedulers.
+
+    index is the variable with the slot; options makes those of a submission, with its throttle and the ids that it
+    waits for; job_id finds the id in what a submission prints; query, with ids, lists elements, which read yields as
+    (job id, slots, state, reason); limit is a command, what to find in its output, and the limit elsewhere; forgotten
+    is what a query says of a job that is gone; variables are those that a surrounding job sets.
+    """
+    __slots__ = ()
+
+
+def slurm_options(record: Record, submission: Submission, throttle: int, ids: "List[str]") -> "List[str]":
+    """Return the options of sbatch (sbatch(1)); a percent sign of a path is doubled, as it begins a pattern."""
+    log = f"{record.path}/scheduler/{submission.number}-".replace("%", "%%")
+    options = ["--parsable", f"--job-name={submission.name}", f"--output={log}%a.out", "--open-mode=append",
+               f"--array=1-{len(submission.slots)}" + (f"%{throttle}" if throttle else "")]
+    if ids:
+        kind = "afterok" if submission.must_succeed else "afterany"
+        options += [f"--dependency={kind}:{':'.join(ids)}", "--kill-on-invalid-dep=yes"]
+    return options
+
+
+def gridengine_options(record: Record, submission: Submission, throttle: int, ids: "List[str]") -> "List[str]":
+    """Return the options of qsub of Grid Engine (qsub(1)); -hold_jid waits for the end, whatever it was."""
+    log = f"{record.path}/scheduler/{submission.number}-$TASK_ID.out"
+    return ["-terse", "-N", submission.name, "-t", f"1-{len(submission.slots)}", *(["-tc", str(throttle)] if throttle else []),
+            "-o", log, "-j", "y", "-S", "/bin/sh", "-b", "n", *(["-hold_jid", ",".join(ids)] if ids else [])]
+
+
+def pbs_options(record: Record, submission: Submission, throttle: int, ids: "List[str]") -> "List[str]":
+    """Return the options of qsub of PBS (qsub(1B)); an array of one element is refused there, so it is a plain job."""
+    several = len(submission.slots) > 1
+    log = f"{record.path}/scheduler/{submission.number}-" + ("^array_index^" if several else "1") + ".out"
+    array = f"1-{len(submission.slots)}" + (f"%{throttle}" if throttle else "")
+    kind = "afterok" if submission.must_succeed else "afterany"
+    return ["-N", submission.name[:15], *(["-J", array] if several else []), "-o", log, "-j", "oe", "-S", "/bin/sh",
+            *(["-W", f"depend={kind}:{':'.join(ids)}"] if ids else [])]
+
+
+def lsf_options(record: Record, submission: Submission, throttle: int, ids: "List[str]") -> "List[str]":
+    """Return the options of bsub (bsub(1))."""
+    array = f"{submission.name}[1-{len(submission.slots)}]" + (f"%{throttle}" if throttle else "")
+    kind = "done" if submission.must_succeed else "ended"
+    return ["-J", array, "-o", f"{record.path}/scheduler/{submission.number}-%I.out",
+            *(["-w", " && ".join(f"{kind}({number})" for number in ids)] if ids else [])]
+
+
+def read_columns(text: str) -> "Iterator[Tuple[str, str, str, str]]":
+    """Yield the elements of squeue and bjobs, in the formats of their rows."""
+    for line in text.splitlines():
+        fields = [field.strip() for field in line.split("|")]
+        if len(fields) >= 4:
+            yield fields[0], fields[1], fields[2].split(" ")[0], fields[3]
+
+
+def read_qstat(text: str) -> "Iterator[Tuple[str, str, str, str]]":
+    """Yield the elements of qstat of Grid Engine: id, priority, name, user, state, date, time, ..., slots, task ids."""
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) >= 8 and fields[0].isdigit():
+            yield fields[0], fields[-1], fields[4], ""
+
+
+def read_qstat_t(text: str) -> "Iterator[Tuple[str, str, str, str]]":
+    """Yield the elements of qstat -t of PBS: id[index].server, name, user, time, state, queue."""
+    for line in text.splitlines():
+        match = re.match(r"(\d+)(?:\[(\d*)\])?\S*\s.*\s([A-Z])\s+\S+\s*$", line)
+        if match and match.group(2) != "":
+            yield match.group(1), match.group(2) or "1", match.group(3), ""
+
+
+SCHEDULERS = {row.name: row for row in (
+    Scheduler("slurm", "SLURM_ARRAY_TASK_ID", slurm_options, r"^(\d+)(?:;|\s|$)",
+              ("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"), read_columns, ("scancel",),
+              (("scontrol", "show", "config"), r"MaxArraySize\s*=\s*(\d+)", 1001), "Invalid job id",
+              r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|SBATCH_(ARRAY_INX|WAIT|WAIT_ALL_NODES)$|PMI"),
+    Scheduler("gridengine", "SGE_TASK_ID", gridengine_options, r"^(\d+)", ("qstat", "-u", "*"), read_qstat, ("qdel",),
+              (("qconf", "-sconf"), r"max_aj_tasks\s+(\d+)", 75000), "",
+              r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|(JOB_ID|JOB_NAME|JOB_SCRIPT|TASK_ID|QUEUE|"
+              r"RESTARTED|NSLOTS|NQUEUES|NHOSTS|PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$"),
+    Scheduler("pbs", "PBS_ARRAY_INDEX", pbs_options, r"^(\d+)(?:\[\])?", ("qstat", "-t", "-x"), read_qstat_t, ("qdel",),
+              (("qmgr", "-c", "print server"), r"max_array_size\s*=\s*(\d+)", 10000), "Unknown Job Id",
+              r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI"),
+    Scheduler("lsf", "LSB_JOBINDEX", lsf_options, r"Job <(\d+)>",
+              ("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'"), read_columns, ("bkill",),
+              (("bparams", "-a"), r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", 1000), "is not found",
+              r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI"),
+)}
+
+
+def scheduler_of(words: "Sequence[str]") -> "Optional[Scheduler]":
+    """Return the scheduler of a submission command; the two that have a qsub are told apart by asking it."""
+    program = os.path.basename(words[0])
+    if program == "sbatch":
+        return SCHEDULERS["slurm"]
+    if program == "bsub":
+        return SCHEDULERS["lsf"]
+    if program == "qsub":
+        _, out, errors = capture([words[0], "--version"], environment({}), 20.0)
+        return SCHEDULERS["pbs" if "pbs_version" in out + errors or "PBS" in out + errors else "gridengine"]
+    return None
+
+
+def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
+    """Return the environment without the variables of a job that surrounds us, which would rule the new one."""
+    return {name: value for name, value in environment({}).items() if not re.match(scheduler.variables, os.fsdecode(name))}
+
+
+def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0) -> "Tuple[int, str, str]":
+    """Return what a command of the scheduler answers, after more tries where it fails in passing."""
+    for delay in (*TRIES, None):
+        status, out, errors = capture(argv, outer_environment(scheduler), timeout)
+        if status in (0, 127) or delay is None or not (status == 124 or PASSING.search(errors)):
+            break
+        time.sleep(delay)
+    return status, out, errors
+
+
+def array_limit(scheduler: Scheduler) -> int:
+    """Return how many elements an array may have; Slurm's limit is that of the index, so one more than allowed."""
+    command, pattern, usual = scheduler.limit
+    status, out, _ = ask(command, scheduler, 20.0)
+    match = re.search(pattern, out) if status == 0 else None
+    limit = int(match.group(1)) if match else usual
+    return max(limit - 1 if scheduler.name == "slurm" else limit, 1)
+
+
+def packed(numbers: "Sequence[int]", pack: int, limit: int) -> "List[List[int]]":
+    """Return the tasks of each slot: pack tasks, or as many as the limit of slots makes necessary.
+
+    >>> packed([1, 2, 3, 4, 5], 1, 2)
+    [[1, 2, 3], [4, 5]]
+    """
+    size = max(pack, -(-len(numbers) // limit), 1)
+    return [list(numbers[start:start + size]) for start in range(0, len(numbers), size)]
+
+
+def job_script(record: Record, submission: Submission, python: str) -> str:
+    """Return the script of an array job: no text of a parameter, nothing from the environment but the index."""
+    command = shell_text([python, f"{record.path}/hydraflow.py", "element", record.path, str(submission.number)])
+    index = SCHEDULERS[submission.scheduler].index
+    return ("#!/bin/sh\n# HydraFlow executes here the tasks of one slot; plan and slots stand beside this file.\n"
+            f"exec {command} \"${{{index}:-1}}\"\n")
+
+
+def check_python(python: str) -> None:
+    """Raise an Error unless a program is a Python that can execute HydraFlow."""
+    status, out, errors = capture([python, "-c", "import sys; print(sys.version_info >= (3, 6))"], environment({}), 60.0)
+    if status or out.strip() != "True":
+        raise Error(f"{python} is no Python 3.6 or later", NOWHERE,
+                    errors.strip() or "python: in the job, or HYDRAFLOW_PYTHON, names it")
+
+
+def submission_words(words: "Sequence[str]", scheduler: Scheduler, options: "Sequence[str]", script: str) -> "List[str]":
+    """Return the submission command; our options come behind the user's, where they win."""
+    if scheduler.name == "lsf":
+        return [*words, *options, "/bin/sh", shlex.quote(script)]
+    return [*words, *options, script]
+
+
+def prepared(record: Record, step: PlannedStep, scheduler: Scheduler, slots: "List[List[int]]", limits: Limits,
+             after: "List[Tuple[str, int]]") -> Submission:
+    """Return the submission of a step; its name is unique, so that it can be found where an answer got lost."""
+    name = re.sub("[^A-Za-z0-9_]", "_", step.job.name)
+    name = f"{'' if name[:1].isalpha() else 'j'}{name}.{record.ulid[-6:]}.{step.number}"
+    must_succeed = step.job.fail_fast is not False
+    return Submission(step.number, step.number, scheduler.name, "", name, slots, after, list(limits), must_succeed)
+
+
+def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
+    """Submit, and return the job's id; the Error of a refusal is the scheduler's own message."""
+    for delay in (*TRIES, None):
+        status, out, errors = capture(words, outer_environment(scheduler), 120.0)
+        match = re.search(scheduler.job_id, out, re.MULTILINE) if status == 0 else None
+        if match:
+            return match.group(1)
+        if scheduler.name == "slurm" and status == 124:  # not known whether it was accepted: look before the next try
+            _, found, _ = ask(("squeue", "-h", "-o", "%F", f"--name={name}"), scheduler)
+            if found.strip():
+                return found.split()[0]
+        if delay is None or not (status == 124 or PASSING.search(errors)):
+            break
+        time.sleep(delay)
+    raise Error(f"{words[0]} refused: {(errors.strip() or out.strip() or f'exit status {status}')}")
+
+
+def cancel_jobs(submissions: "Iterable[Submission]") -> str:
+    """Cancel array jobs; return what went wrong."""
+    wrong = []
+    for submission in submissions:
+        scheduler = SCHEDULERS[submission.scheduler]
+        name = f"{submission.job_id}[]" if scheduler.name == "pbs" and len(submission.slots) > 1 else submission.job_id
+        status, _, errors = ask([*scheduler.cancel, name], scheduler)
+        if status and scheduler.forgotten not in errors:
+            wrong.append(errors.strip())
+    return "\n".join(wrong)
+
+
+def write_submission(record: Record, submission: Submission) -> None:
+    """Write a submission into the record, in one piece."""
+    os.makedirs(f"{record.path}/submissions", exist_ok=True)
+    os.makedirs(f"{record.path}/scheduler", exist_ok=True)
+    path = f"{record.path}/submissions/{submission.number}.json"
+    append_line(path + ".new", submission._asdict())
+    os.rename(path + ".new", path)
+
+
+def submit(record: Record, submission: Submission, words: "Sequence[str]", throttle: int, python: str) -> Submission:
+    """Submit a step as one array job; return the submission with its id. Raises the Error of a refusal."""
+    scheduler = SCHEDULERS[submission.scheduler]
+    script = f"{record.path}/step-{submission.number}.sh"
+    write_submission(record, submission)
+    append_text(script, job_script(record, submission, python))
+    earlier = [one for path, number in submission.after for one in read_submissions(Record(path)) if one.number == number]
+    options = scheduler.options(record, submission, throttle, [one.job_id for one in earlier])
+    job_id = send(submission_words(words, scheduler, options, script), scheduler, submission.name)
+    submission = submission._replace(job_id=job_id)
+    write_submission(record, submission)
+    return submission
+
+
+def hand_over(words: "Sequence[str]", path: str) -> int:
+    """Execute a handler with a file of commands as its last argument, and return its exit status."""
+    with Signals() as signals:
+        process = spawn([*words, path], None, ".", environment({}), None)
+        while process.poll() is None:
+            signals.wait(0.2)
+            while signals.numbers:
+                stop_group(process.pid, signals.numbers.pop(0))
+    return 128 - process.returncode if process.returncode < 0 else process.returncode
+
+
+def read_submissions(record: Record) -> "List[Submission]":
+    """Return the submissions of a record."""
+    try:
+        names = [name for name in os.listdir(f"{record.path}/submissions") if name.endswith(".json")]
+    except OSError:
+        return []
+    lines = [line for name in names for line in read_lines(f"{record.path}/submissions/{name}")]
+    return sorted(Submission(**line) for line in lines)
+
+
+def element_states(record: Record, submission: Submission, slot: int) -> "Dict[int, State]":
+    """Return what earlier elements of a slot, requeued or submitted twice, have told of their tasks."""
+    states = {}  # type: Dict[int, State]
+    for name in sorted(os.listdir(f"{record.path}/events")):
+        if name.startswith(f"{submission.number}-{slot}-"):
+            read_events(f"{record.path}/events/{name}", states, {})
+    return states
+
+
+def tasks_of(record: Record, number: int) -> "List[int]":
+    """Return the tasks of a submission of a record."""
+    return [task for one in read_submissions(record) if one.number == number for slot in one.slots for task in slot]
+
+
+def has_failed(record: Record, number: int) -> bool:
+    """Return whether a submission has tasks of which it is known that they did not succeed."""
+    states = record.told_states()
+    return any(task in states and states[task].name in ("failed", "interrupted", "skipped") for task in tasks_of(record, number))
+
+
+def may_begin(record: Record, submission: Submission) -> bool:
+    """Return whether all has succeeded that an element waits for, where the scheduler cannot tell (Grid Engine).
+
+    The first element that finds out leaves it in a file, so that a thousand of them don't read a thousand files each.
+    """
+    if not submission.must_succeed or submission.scheduler != "gridengine" or not submission.after:
+        return True
+    verdict = f"{record.path}/submissions/{submission.number}.before"
+    if not os.path.exists(verdict):
+        waited = [(Record(path).told_states(), tasks_of(Record(path), number)) for path, number in submission.after]
+        passed = all(task in states and states[task].name == "succeeded" for states, tasks in waited for task in tasks)
+        append_text(verdict, "succeeded\n" if passed else "failed\n")
+    with open(verdict, encoding="ascii") as file:
+        return file.read().startswith("succeeded")
+
+
+def run_element(path: str, number: int, slot: int) -> "Iterator[Event]":
+    """Execute the tasks of one slot of a submission that have not succeeded yet."""
+    record = Record(path)
+    submission = next(found for found in read_submissions(record) if found.number == number)
+    states, limits = element_states(record, submission, slot), Limits(*submission.limits)
+    numbers, writer = submission.slots[slot - 1], f"{number}-{slot}-{host_name()}-{os.getpid()}"
+    lines, begins = record.lines(numbers), may_begin(record, submission)
+
+    def queue() -> "Iterator[Tuple[Task, Optional[Earlier]]]":
+        for task in numbers:
+            state = states.get(task) or State()
+            if not begins or (limits.fail_fast and os.path.exists(f"{record.path}/failed")):
+                why = "another task has failed" if begins else "what it waits for has failed"
+                append_line(record.events(writer), {"task": task, "event": "skipped", "why": why, "up": uptime()})
+                continue
+            yield line_task(lines[task]), Earlier(record, task, state, True) if state.name == "succeeded" else None
+
+    for event in run_tasks(record, queue(), limits, writer):
+        if event.kind == "end" and event.status and limits.fail_fast:
+            append_text(f"{record.path}/failed", "")
+        yield event
+    remove_if_empty(f"{record.path}/scheduler/{number}-{slot}.out")
+
+
+def line_task(line: "Dict[str, Any]") -> Task:
+    """Return the task that a line of a plan describes."""
+    argv = list(line["argv"])
+    if line.get("program") and os.access(line["program"], os.X_OK):
+        argv[0] = line["program"]
+    return Task(line["task"], line["step"], line["index"], tuple(argv), tuple(line["key"]), line["dir"], line["cwd"],
+                line["env"], line["runs"])
+
+
+def slot_numbers(text: str) -> "List[int]":
+    """Return the numbers of a list with ranges.
+
+    >>> slot_numbers("1,3-5,10-20:5")
+    [1, 3, 4, 5, 10, 15, 20]
+    """
+    numbers = []  # type: List[int]
+    for match in re.finditer(r"(\d+)(?:-(\d+)(?::(\d+))?)?", text):
+        numbers.extend(range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1)))
+    return numbers
+
+
+def queue_states(submissions: "Sequence[Submission]") -> "Tuple[Dict[Tuple[str, int], Tuple[str, str]], str]":
+    """Return what the schedulers know of elements, by job id and slot, as (state, reason), and what went wrong.
+
+    One query for each scheduler, whatever the number of elements.
+    """
+    found, wrong = {}, ""  # type: Dict[Tuple[str, int], Tuple[str, str]], str
+    for name in sorted({submission.scheduler for submission in submissions}):
+        scheduler, ids = SCHEDULERS[name], [one.job_id for one in submissions if one.scheduler == name]
+        words = {"slurm": [",".join(ids)], "pbs": [f"{number}[]" for number in ids], "lsf": ids}.get(name, [])
+        status, out, errors = ask([*scheduler.query, *words], scheduler)
+        if status and not (scheduler.forgotten and scheduler.forgotten in errors):
+            wrong = f"{scheduler.query[0]}: {errors.strip() or f'exit status {status}'}"
+        for job_id, slots, state, reason in scheduler.read(out):
+            for slot in slot_numbers(slots) or [1]:
+                found[job_id, slot] = (state, reason)
+    return found, wrong
+
+
+def merged_states(record: Record) -> "Tuple[Dict[int, State], str]":
+    """Return the states of a record's tasks, its own events merged with what the scheduler knows, and what went wrong."""
+    states, submissions = record.states(), read_submissions(record)
+    elsewhere = {}  # type: Dict[str, Dict[int, State]]
+    for number, state in states.items():
+        if state.name == "elsewhere":
+            ulid, _, other = state.record.partition("/")
+            if ulid not in elsewhere:
+                elsewhere[ulid] = merged_states(Record(f"{os.path.dirname(record.path)}/{ulid}"))[0]
+            found = elsewhere[ulid].get(int(other)) or State()
+            found.record = state.record
+            states[number] = found
+    settled = ("succeeded", "failed", "skipped")
+    open_ones = [one for one in submissions if any((states.get(task) or State()).name not in settled
+                                                   for slot in one.slots for task in slot)]
+    if not open_ones:
+        return states, ""
+    queue, wrong = queue_states(open_ones)
+    told = record.states()  # once more: what ended while we asked has told so by now
+    states.update((number, state) for number, state in told.items() if state.name != "elsewhere")
+    for submission in open_ones:
+        blocked = submission.must_succeed and any(has_failed(Record(path), number) for path, number in submission.after)
+        for slot, numbers in enumerate(submission.slots, 1):
+            queued, reason = queue.get((submission.job_id, slot), ("", ""))
+            for number in numbers:
+                task = states.setdefault(number, State())
+                if task.name not in settled:
+                    settle(task, queued, reason, bool(wrong), blocked)
+    return states, wrong
+
+
+def settle(task: State, state: str, reason: str, is_unknown: bool, is_blocked: bool) -> None:
+    """Bring the state of a task that has not ended by its own word up to date with the scheduler's."""
+    if state == "" and is_unknown:
+        task.name = "queued" if task.name == "waiting" else task.name
+    elif reason == "DependencyNeverSatisfied":
+        task.name, task.why = "skipped", "what it waits for has failed"
+    elif state in WAITING:
+        task.name, task.why = "queued", "requeued" if task.attempts else ""
+    elif state == "":
+        task.why = task.why if task.why not in ("", "interrupted") else "gone from the queue"
+        task.name = "skipped" if is_blocked and not task.attempts else "interrupted"
+        task.why = "what it waits for has failed" if task.name == "skipped" else task.why
+    elif state in ENDED:
+        task.why = ENDED[state]
+        task.name = "skipped" if is_blocked and state == "CANCELLED" and not task.attempts else "interrupted"
+        task.why = "what it waits for has failed" if task.name == "skipped" else task.why
+    elif task.name == "waiting":
+        task.name = "queued"  # the element runs, and its task has not begun
+
+
+def earlier_tasks(job: str) -> "Dict[Tuple[Tuple[str, ...], int], Earlier]":
+    """Return the tasks of a job's records that have succeeded, run or are queued, by command line and occurrence."""
+    found = {}  # type: Dict[Tuple[Tuple[str, ...], int], Earlier]
+    for record in Record.all(job):
+        states, _ = merged_states(record)
+        counts = {}  # type: Dict[Tuple[str, ...], int]
+        submitted = {task for one in read_submissions(record) for slot in one.slots for task in slot}
+        for line in record.tasks():
+            key, state = tuple(line["key"]), states.get(line["task"])
+            counts[key] = counts.get(key, 0) + 1
+            if state is None or state.record or state.name not in ("succeeded", "running", "queued"):
+                continue
+            if state.name == "succeeded" and missing_runs(line.get("runs"), line["dir"], line["cwd"]):
+                continue
+            found[key, counts[key]] = Earlier(record, line["task"], state, line["task"] in submitted)
+    return found
+
+
+# ---------------------------------------------------------------------------
+# 10. Reports: Event, Event, ... -> text
 # ---------------------------------------------------------------------------
 # say, Screen (output of the tasks, progress line, summary), status and logs of a record.
 # A task's output goes to standard output, what HydraFlow has to say to standard error.
@@ -2985,15 +3441,15 @@ class Failure:
 class Screen:
     """Shows events as they come: output of the tasks, a progress line on a terminal, a line per task elsewhere."""
     __slots__ = ("total", "jobs", "quiet", "is_live", "is_raw", "following", "rows", "partial", "counts", "failures",
-                 "begun", "spent", "signal", "notes", "drawn")
+                 "begun", "spent", "signal", "notes", "drawn", "running")
 
     def __init__(self, total: int, jobs: int, quiet: bool) -> None:
         self.total, self.jobs, self.quiet = total, jobs, quiet
         self.is_live = sys.stderr.isatty() and not quiet and os.environ.get("TERM", "dumb") != "dumb"
         self.is_raw = not sys.stdout.isatty()
         self.following = {}  # type: Dict[int, List[Any]]
-        self.rows, self.partial, self.drawn = 0, "", ""
-        self.counts = {"succeeded": 0, "failed": 0, "interrupted": 0, "earlier": 0}
+        self.rows, self.partial, self.drawn, self.running = 0, "", "", 0
+        self.counts = {"succeeded": 0, "failed": 0, "interrupted": 0, "skipped": 0, "earlier": 0}
         self.failures = {}  # type: Dict[str, Failure]
         self.begun, self.spent, self.signal = time.monotonic(), 0.0, 0
         self.notes = []  # type: List[str]
@@ -3004,6 +3460,9 @@ class Screen:
             self.following[event.task.number] = [event.log, 0]
         elif event.kind == "done":
             self.counts["earlier"] += 1
+        elif event.kind == "skip" and event.task:
+            self.counts["skipped"] += 1
+            self.line(f"task {event.task.number} skipped: {event.why}  [{self.done()}/{self.total}]")
         elif event.kind == "end" and event.task:
             self.follow(event.task.number, True)
             self.following.pop(event.task.number, None)
@@ -3110,7 +3569,7 @@ class Screen:
         """Return the progress line."""
         done, elapsed = self.done(), time.monotonic() - self.begun
         filled = 20 * done // max(self.total, 1)
-        text = f"[{'#' * filled}{'-' * (20 - filled)}] {done}/{self.total}  {len(self.following)} running"
+        text = f"[{'#' * filled}{'-' * (20 - filled)}] {done}/{self.total}  {self.running or len(self.following)} running"
         if self.counts["failed"]:
             text += f"  {self.counts['failed']} failed"
         text += f"  {clock_text(elapsed)}"
@@ -3199,7 +3658,7 @@ def moment_text(moment: float) -> str:
 
 def count_states(count: int, states: "Dict[int, State]") -> "Dict[str, int]":
     """Return how many tasks are in each state."""
-    counts = dict.fromkeys(("failed", "interrupted", "skipped", "running", "succeeded"), 0)
+    counts = dict.fromkeys(("failed", "interrupted", "skipped", "running", "queued", "succeeded"), 0)
     for state in states.values():
         counts[state.name] = counts.get(state.name, 0) + 1
     counts["waiting"] = count - len(states) + counts.pop("waiting", 0)
@@ -3253,7 +3712,7 @@ def status_document(record: Record, states: "Dict[int, State]") -> "Dict[str, An
     tasks = []
     for line in record.tasks():
         state = states.get(line["task"]) or State()
-        ended = state.name not in ("waiting", "running")
+        ended = state.name not in ("waiting", "running", "queued")
         tasks.append({"task": line["task"], "step": line["step"], "argv": line["argv"], "state": state.name,
                       "exit_status": state.status if state.ended else None, "why": state.why or None,
                       "started": state.started or None, "ended": (state.ended or None) if ended else None,
@@ -3264,7 +3723,7 @@ def status_document(record: Record, states: "Dict[int, State]") -> "Dict[str, An
 
 
 # ---------------------------------------------------------------------------
-# 10. Command line: argv -> exit status
+# 11. Command line: argv -> exit status
 # ---------------------------------------------------------------------------
 # A subcommand is a function add_NAME that declares its options, a function NAME_command,
 # and a row of COMMANDS. main is the one place that turns an Error into a message. Exit
@@ -3342,6 +3801,8 @@ def add_run(command: "argparse.ArgumentParser") -> None:
     command.add_argument("--resume", action="store_true", help="skip what has succeeded before, and await what still runs")
     command.add_argument("--retries", type=option(read_retries), metavar="N", help="try a failed task up to N times more")
     command.add_argument("--timeout", type=option(read_minutes), metavar="MIN", help="stop a task after so many minutes")
+    command.add_argument("--wait", action="store_true", help="wait until submitted tasks have ended")
+    command.add_argument("--pack", type=option(read_count), metavar="N", help="let an element of an array take N tasks in turn")
     command.add_argument("--quiet", "-q", action="store_true", help="show failures and the summary only")
     command.usage = "hydraflow run JOB [OVERRIDE ...] [options] [-- WORD ...]"
     command.epilog = ("An OVERRIDE is key=value and wins over the job's own word with that key. "
@@ -3354,7 +3815,7 @@ def check_programs(plan: Plan) -> None:
         for task in islice(step.tasks(1, plan.ulid), 1):
             if not os.path.isdir(native(task.cwd)):
                 raise Error(f"there is no directory {task.cwd}", step.cwd.mark(0, len(step.cwd.text)) if step.cwd else NOWHERE)
-            if not find_program(task.argv[0], task.cwd, {**os.environ, **task.env}):
+            if step.command and not find_program(task.argv[0], task.cwd, {**os.environ, **task.env}):
                 hint = "python3 is there" if task.argv[0] == "python" and find_program("python3", ".", os.environ) else ""
                 raise Error(f"there is no program {task.argv[0]}", step.place, hint or "it is looked up in PATH, without a shell")
 
@@ -3369,37 +3830,214 @@ def run_command(args: "argparse.Namespace") -> int:
     plans = [Plan(job, args.words if job.key == args.job else ()) for job in order]
     for plan in plans:
         check_programs(plan)
+    needed = {}  # type: Dict[str, List[Tuple[str, int]]]
     for plan in plans:
+        before = [one for name, _ in plan.job.needs for one in needed.get(name, [])]
+        is_submitted = any(step.submit for step in plan.steps)
         if args.dry_run:
-            for task in plan:
-                put(task_text(task))
+            print_submission(plan, args)
             continue
-        status = run_plan(plan, args)
+        if is_submitted:
+            status, needed[plan.job.key] = submit_plan(plan, args, before)
+        else:
+            status = wait_for(before, args) or run_plan(plan, args)
         if status:
             if plan is not plans[-1]:
                 rest = ", ".join(later.job.key for later in plans[plans.index(plan) + 1:])
                 say(f"job {plan.job.key} has not succeeded, so {rest} was not started")
             return status
-    return 0
+    return wait_for(needed.get(args.job, []), args) if args.wait else 0
+
+
+def limits_of(job: Job, args: "argparse.Namespace", is_remote: bool) -> Limits:
+    """Return the limits of a run: the command line's word, else the job's, else what is usual there."""
+    fail_fast = not is_remote if job.fail_fast is None else job.fail_fast
+    return Limits(1 if is_remote else args.jobs or job.max_parallel or 1, job.retries if args.retries is None else args.retries,
+                  60 * (args.timeout or job.timeout_minutes), fail_fast and not args.keep_going)
+
+
+def new_record(plan: Plan, args: "argparse.Namespace") -> Record:
+    """Make the record of a run."""
+    return Record.create(plan.job.key, plan.ulid, {
+        "job": plan.job.key, "count": plan.count, "version": __version__, "host": host_name(), "time": time.time(),
+        "resumes": args.resume})
 
 
 def run_plan(plan: Plan, args: "argparse.Namespace") -> int:
     """Execute the tasks of one job here; return the exit status."""
-    job = plan.job
-    limits = Limits(args.jobs or job.max_parallel, job.retries if args.retries is None else args.retries,
-                    60 * (args.timeout or job.timeout_minutes), job.fail_fast and not args.keep_going)
+    job, limits = plan.job, limits_of(plan.job, args, False)
     lock = Lock(job.key, args.resume)
-    record = Record.create(job.key, plan.ulid, {"job": job.key, "count": plan.count, "version": __version__,
-                                                "host": host_name(), "time": time.time(), "resumes": args.resume})
-    queue = planned(record, plan, earlier_tasks(job.key) if args.resume else {})
-    screen = Screen(plan.count, limits.jobs, args.quiet)
+    earlier = earlier_tasks(job.key) if args.resume else {}
+    queued = sum(1 for known in earlier.values() if known.is_submitted and known.state.name != "succeeded")
+    if queued:
+        raise Error(f"job {job.key} still has {counted(queued, 'task')} queued or running on the cluster", NOWHERE,
+                    f"wait, or hydraflow cancel {shlex.quote(job.key)}")
+    record = new_record(plan, args)
     try:
-        for event in run_tasks(record, queue, limits):
+        return show_run(run_tasks(record, planned(record, plan, earlier), limits), Screen(plan.count, limits.jobs, args.quiet))
+    finally:
+        lock.release()
+
+
+def show_run(events: "Iterator[Event]", screen: "Screen") -> int:
+    """Show what happens and return the exit status."""
+    try:
+        for event in events:
             screen.show(event)
     finally:
-        screen.summary(plan.count - screen.done())
+        screen.summary(screen.total - screen.done())
+    return 130 if screen.signal else 0 if screen.counts["succeeded"] + screen.counts["earlier"] == screen.total else 1
+
+
+def submit_plan(plan: Plan, args: "argparse.Namespace", needed: "List[Tuple[str, int]]") -> "Tuple[int, List[Tuple[str, int]]]":
+    """Submit the steps of a job; return the exit status, and the submissions that whoever needs the job waits for."""
+    job, python = plan.job, python_of(plan.job)
+    check_python(python)
+    lock = Lock(job.key, args.resume)
+    earlier = earlier_tasks(job.key) if args.resume else {}
+    record = new_record(plan, args)
+    sent, before = [], list(needed)  # type: List[Submission], List[Tuple[str, int]]
+    try:
+        with open(__file__, "rb") as source, open(f"{record.path}/hydraflow.py", "wb") as copy:
+            copy.write(source.read())
+        tasks = {}  # type: Dict[int, List[Tuple[Task, Optional[Earlier]]]]
+        for task, known in planned(record, plan, earlier, True):
+            tasks.setdefault(task.step, []).append((task, known))
+        for step in plan.steps:
+            entries = tasks.get(step.number, [])
+            todo = [(task, known) for task, known in entries if known is None]
+            scheduler = scheduler_of(step.submit) if step.submit else None
+            if not todo and not (args.resume and entries):
+                continue
+            if scheduler is None:
+                status = wait_for(before, args) or run_between(record, step, todo, args)
+                if status:
+                    return status, []
+                before = []
+                continue
+            if todo:
+                slots = packed([task.number for task, _ in todo], args.pack or 1, array_limit(scheduler))
+                limits = limits_of(job, args, True)
+                submission = prepared(record, step, scheduler, slots, limits, before)
+                sent.append(submit(record, submission, step.submit, args.jobs or job.max_parallel, python))
+                say(f"step {step.number}: {counted(len(todo), 'task')} as array job {sent[-1].job_id}"
+                    f" of {counted(len(slots), 'element')}")
+            before = [(record.path, step.number)] if todo else []
+            unfinished = [known for _, known in entries if known and known.state.name != "succeeded"]
+            before += sorted({(known.record.path, one.number) for known in unfinished for one in read_submissions(known.record)
+                              if known.number in tasks_of(known.record, one.number)})
+    except Error as error:
+        wrong = cancel_jobs(sent)
+        remove_tree(record.path)
+        say(str(error))
+        if sent:
+            jobs = ", ".join(f"array job {one.job_id} of step {one.step}" for one in sent)
+            say(f"cancelled {jobs}, so that nothing is half submitted{f': {wrong}' if wrong else ''}")
+        return 1, []
+    finally:
         lock.release()
-    return 130 if screen.signal else 0 if screen.counts["succeeded"] + screen.counts["earlier"] == plan.count else 1
+    if not sent and not before:
+        say(f"{counted(plan.count, 'task')}: nothing to submit")
+    return 0, before
+
+
+def python_of(job: Job) -> str:
+    """Return the Python that executes the elements."""
+    if job.python:
+        return split_command(job.python, os.environ)[0]
+    return os.environ.get("HYDRAFLOW_PYTHON") or sys.executable
+
+
+def remove_tree(path: str) -> None:
+    """Remove the record of what was never submitted."""
+    import shutil
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def run_between(record: Record, step: PlannedStep, todo: "Sequence[Tuple[Task, Optional[Earlier]]]",
+                args: "argparse.Namespace") -> int:
+    """Execute a step that no scheduler gets: here, or by a handler that takes a file of commands."""
+    if not step.submit:
+        limits = limits_of(step.job, args, False)
+        return show_run(run_tasks(record, iter(todo), limits), Screen(len(todo), limits.jobs, args.quiet))
+    path = f"{record.path}/commands-{step.number}.txt"
+    append_text(path, "".join(handler_line(step, task) + "\n" for task, _ in todo))
+    return hand_over(step.submit, path)
+
+
+def handler_line(step: PlannedStep, task: Task) -> str:
+    """Return a line for a handler: the command, or where the job has none the parameters alone."""
+    return task_text(task) if step.command else shell_text(task.argv)
+
+
+def wait_for(before: "Sequence[Tuple[str, int]]", args: "argparse.Namespace") -> int:
+    """Wait until submissions have ended; return 0 if all of their tasks have succeeded."""
+    records = sorted({path for path, _ in before})
+    return max([watch(Record(path), args.quiet) for path in records], default=0)
+
+
+def watch(record: Record, quiet: bool) -> int:
+    """Show the progress of a record until all of its tasks have ended; return the exit status."""
+    count = record.header().get("count", 0)
+    screen, told, delay = Screen(count, 1, quiet), {}, 0.5  # type: Screen, Dict[int, str], float
+    with Signals() as signals:
+        while len([name for name in told.values() if name != "interrupted?"]) < count and not screen.signal:
+            states, wrong = merged_states(record)
+            screen.running = sum(1 for state in states.values() if state.name == "running")
+            ended = [number for number, state in sorted(states.items()) if told.get(number) in (None, "interrupted?")
+                     and state.name in ("succeeded", "failed", "skipped", "interrupted")]
+            lines = record.lines(number for number in ended if states[number].name != "succeeded")
+            for number in ended:
+                state = states[number]
+                if state.name == "interrupted" and number not in told:  # a single look at a queue proves nothing
+                    told[number] = "interrupted?"
+                    continue
+                told[number] = state.name
+                screen.show(ended_event(record, number, state, lines.get(number)))
+            screen.draw()
+            if wrong and not quiet:
+                screen.line(wrong)
+            signals.wait(delay if len(told) < count else 0.5)
+            delay = min(delay * 1.3, 15.0)
+            if signals.numbers:
+                screen.signal = signals.numbers[0]
+    screen.summary(count - screen.done())
+    if screen.signal:
+        say(f"the tasks go on; hydraflow status {shlex.quote(record.header().get('job', record.job))} tells of them")
+        return 130
+    return 0 if screen.counts["succeeded"] + screen.counts["earlier"] == count else 1
+
+
+def ended_event(record: Record, number: int, state: State, line: "Optional[Dict[str, Any]]") -> Event:
+    """Return the event for a task that was executed elsewhere."""
+    if state.name == "succeeded" and state.record:
+        return Event("done", None, "", 0, "", 0.0)
+    task = line_task(line) if line else Task(number, 0, 0, (), (), "", ".", {}, None)
+    seconds = max(state.ended - state.started, 0.0) if state.started and state.ended else 0.0
+    status = 0 if state.name == "succeeded" else state.status or 1
+    return Event("skip" if state.name == "skipped" else "end", task, record.task_log(number, state), status, state.why, seconds)
+
+
+def print_submission(plan: Plan, args: "argparse.Namespace") -> None:
+    """Print what would be submitted: for each step the command and the script, or the commands for a handler."""
+    record = Record(f"{Record.directory(plan.job.key)}/{ulid_text(plan.ulid)}")
+    number, before = 1, []  # type: int, List[str]
+    for step in plan.steps:
+        scheduler = scheduler_of(step.submit) if step.submit else None
+        if scheduler is None:
+            if step.submit:
+                put(f"# {shell_text([*step.submit, f'commands-{step.number}.txt'])} with these lines:")
+            for task in step.tasks(number, plan.ulid):
+                put(handler_line(step, task))
+        else:
+            slots = packed(range(number, number + step.count), args.pack or 1, array_limit(scheduler))
+            submission = prepared(record, step, scheduler, slots, limits_of(plan.job, args, True), [])
+            options = scheduler.options(record, submission, args.jobs or plan.job.max_parallel, before)
+            script = f"{record.path}/step-{step.number}.sh"
+            put(shell_text(submission_words(step.submit, scheduler, options, script)))
+            put(f"# {script}:\n{job_script(record, submission, python_of(plan.job))}")
+            before = [f"<id of step {step.number}>"]
+        number += step.count
 
 
 def put(text: str) -> None:
@@ -3502,12 +4140,14 @@ def status_command(args: "argparse.Namespace") -> int:
             raise Error("nothing has been run here", NOWHERE, "hydraflow run JOB runs a job, hydraflow show lists them")
     documents = []
     for record in records:
-        states = record.states()
+        states, wrong = merged_states(record)
         if args.json:
             documents.append(status_document(record, states))
         else:
             for line in status_lines(record, states):
                 put(line)
+        if wrong:
+            say(f"what follows from the events alone: the scheduler does not answer ({wrong})")
     if args.json:
         import json
         put(json.dumps(documents[0] if args.job else documents, indent=1))
@@ -3525,7 +4165,7 @@ def add_logs(command: "argparse.ArgumentParser") -> None:
 def logs_command(args: "argparse.Namespace") -> int:
     """Print the output of a task of the last run, or of all tasks."""
     record = newest_record(args)
-    states, count = record.states(), record.header().get("count", 0)
+    states, count = merged_states(record)[0], record.header().get("count", 0)
     if args.task and args.task > count:
         raise Error(f"there is no task {args.task}; job {args.job} has {counted(count, 'task')}")
     offsets = {}  # type: Dict[int, int]
@@ -3539,10 +4179,10 @@ def logs_command(args: "argparse.Namespace") -> int:
                 say(f"==> task {number}: {state_text(state)} <==")
             offsets[number] = copy_log(record.task_log(number, state), offset) or 1
         waiting = [states.get(args.task) or State()] if args.task else list(states.values())
-        if not args.follow or not any(state.name in ("running", "waiting") for state in waiting):
+        if not args.follow or not any(state.name in ("running", "waiting", "queued") for state in waiting):
             return 0
-        time.sleep(0.2)
-        states = record.states()
+        time.sleep(0.2 if not read_submissions(record) else 2.0)
+        states = merged_states(record)[0]
 
 
 def copy_log(path: str, offset: int) -> int:
@@ -3567,6 +4207,11 @@ def add_cancel(command: "argparse.ArgumentParser") -> None:
 def cancel_command(args: "argparse.Namespace") -> int:
     """Stop the last run of a job."""
     record = newest_record(args)
+    submissions = read_submissions(record)
+    if submissions:
+        wrong = cancel_jobs(submissions)
+        say(wrong or f"cancelled {', '.join(f'array job {one.job_id}' for one in submissions)}")
+        return 1 if wrong else 0
     here = [state for state in record.states().values()
             if state.name == "running" and not is_gone(state) and state.run.get("host") == host_name()]
     runs = {state.run["pid"] for state in here if process_birth(state.run["pid"]) == state.run["born"]}
@@ -3634,6 +4279,16 @@ def call_function(argv: "Sequence[str]") -> int:
     return 0
 
 
+def element_command(argv: "Sequence[str]") -> int:
+    """Execute the tasks of one slot, as an element of an array job."""
+    status = 0
+    for event in run_element(argv[0], int(argv[1]), int(argv[2])):
+        if event.kind in ("note", "interrupt"):
+            say(event.why)
+        status = 1 if event.kind == "end" and event.status else status
+    return status
+
+
 COMMANDS = (
     ("run", add_run, run_command), ("show", add_show, show_command), ("expand", add_expand, expand_command),
     ("status", add_status, status_command), ("logs", add_logs, logs_command), ("cancel", add_cancel, cancel_command),
@@ -3673,6 +4328,8 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     try:
         if argv[:1] == ["call"]:
             return call_function(argv[1:])
+        if argv[:1] == ["element"]:
+            return element_command(argv[1:])
         args = parse_arguments(argv)
         if args.directory:
             os.chdir(args.directory)

@@ -194,6 +194,7 @@ REFUSALS = (  # text, line, column, what the message names
     ("*a\n", 1, 1, "undefined alias *a"), ("&a [*a]\n", 1, 5, "undefined alias *a"), ("- &a b\n- &a [*a]\n", 2, 7, "undefined alias *a"),
     ("<<: a\n", 1, 1, "merge key"), ("<<: [a]\n", 1, 1, "merge key"), ("a: &x &y b\n", 1, 7, "anchor"), ("a: &x b\nc: &y *x\n", 2, 7, "anchor"),
     ("a: &x\n  &y b\n", 2, 3, "anchor"), ("a: &x\n *x\n", 2, 2, "undefined"), ("--- &a - b\n", 1, 8, "list"),
+    ("run:\techo a: b\n", 1, 12, "colon"), ("a:\t- b\n", 1, 4, "list entry"),
     ("[" * 60, 1, 51, "nesting"), ("- " * 60, 1, 101, "nesting"), ("a: \x07\n", 1, 4, "U+0007"), ("a\0b", 1, 2, "U+0000"),
     ("a: b\u2028c", 1, 5, "U+2028"), ("a: b\x85c", 1, 5, "U+0085"), ("a: '\ufeff'", 1, 5, "U+FEFF"), ("a: \ud800", 1, 4, "U+D800"), ("\x7f", 1, 1, "U+007F"),
     ("\"\\ud83d\\ude00\"", 1, 2, "escape"), ("\"\\U00110000\"", 1, 2, "escape"), ("\"\\'\"", 1, 2, "escape"), ("\"\\x4\"", 1, 2, "escape"),

@@ -117,6 +117,7 @@ DIFFERENT = (  # in the text where ruamel.yaml reads something else, and the rul
     r"[|>][-+\d]*[ \t]*(#.*)?\n(.*\n)* +\Z",  # 8.1.1.2: white space ends the file (case JEF9-2 of the test suite)
     r":[,\[\]{}]",  # 7.3.3: in flow, a colon before , [ ] { } ends a plain scalar
     r"[\[{,:]\s*[?:][^\s]",  # 7.3.3: ?a and :a are plain scalars in flow, too
+    r"\t:[^\s]",  # 7.3.3: a colon before text is text, with a tab before it, too
     r"[|>][^\n]*\n([ \t]*\n)*(\.\.\.|---)",  # 9.1.2: a marker ends a block scalar without text
 )
 
