@@ -2226,8 +2226,9 @@ def read_line(line: bytes) -> "Optional[Dict[str, Any]]":
 class State:
     """What the events say of one task.
 
-    name is waiting, running, succeeded, failed, interrupted, skipped; status the exit status, 128 and more for a
-    signal; started and ended are seconds since 1970, 0.0 where unknown; why tells more of a failure.
+    name is waiting, running, succeeded, failed, interrupted, skipped, handed (to a handler of the user's) and, of what
+    a scheduler has, queued; status is the exit status, 128 and more for a signal; started and ended are seconds since
+    1970, 0.0 where unknown; why tells more of a failure.
     """
     __slots__ = ("name", "status", "started", "ended", "pid", "born", "run", "attempts", "why", "record")
 
@@ -2257,6 +2258,10 @@ def apply_event(state: State, event: "Dict[str, Any]", run: "Dict[str, Any]") ->
         state.name = "succeeded" if state.status == 0 else "interrupted" if state.why == "interrupted" else "failed"
     elif kind in ("timeout", "interrupted"):
         state.why = kind
+        if kind == "interrupted" and state.status > 128:  # the signal reached the task before us
+            state.name = kind
+    elif kind == "handed":
+        state.name, state.why = kind, event["why"]
     elif kind == "missing":
         state.name, state.why = "failed", f"{event['missing']} of {event['runs']} runs are missing"
     elif kind in ("skipped", "lost", "cancelled"):
@@ -2915,8 +2920,12 @@ ENDED = {  # how schedulers call an end that the task could not tell itself
     "TIMEOUT": "time limit", "DEADLINE": "time limit", "OUT_OF_MEMORY": "out of memory", "NODE_FAIL": "node failure",
     "BOOT_FAIL": "node failure", "CANCELLED": "cancelled", "PREEMPTED": "preempted", "REVOKED": "cancelled",
     "FAILED": "ended without a word", "COMPLETED": "ended without a word", "EXIT": "ended without a word",
-    "DONE": "ended without a word", "X": "ended without a word", "F": "ended without a word",
+    "DONE": "ended without a word", "X": "ended without a word", "F": "ended without a word", "": "gone from the queue",
 }
+SAID = (  # what schedulers write behind the output of an element that they end
+    ("out of memory", re.compile(rb"memory limit|MEMLIMIT|oom.kill|out of memory|: v?mem .*exceeded", re.IGNORECASE)),
+    ("time limit", re.compile(rb"TIME LIMIT|RUNLIMIT|walltime .*exceeded", re.IGNORECASE)),
+)
 WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND", "PSUSP", "WAIT",
            "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
 
@@ -3040,9 +3049,10 @@ def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
     return {name: value for name, value in environment({}).items() if not re.match(scheduler.variables, os.fsdecode(name))}
 
 
-def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0) -> "Tuple[int, str, str]":
+def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0, delays: "Sequence[float]" = TRIES
+        ) -> "Tuple[int, str, str]":
     """Return what a command of the scheduler answers, after more tries where it fails in passing."""
-    for delay in (*TRIES, None):
+    for delay in (*delays, None):
         status, out, errors = capture(argv, outer_environment(scheduler), timeout)
         if status in (0, 127) or delay is None or not (status == 124 or PASSING.search(errors)):
             break
@@ -3053,7 +3063,7 @@ def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0) -> "
 def array_limit(scheduler: Scheduler) -> int:
     """Return how many elements an array may have; Slurm's limit is that of the index, so one more than allowed."""
     command, pattern, usual = scheduler.limit
-    status, out, _ = ask(command, scheduler, 20.0)
+    status, out, _ = ask(command, scheduler, 20.0, ())
     match = re.search(pattern, out) if status == 0 else None
     limit = int(match.group(1)) if match else usual
     return max(limit - 1 if scheduler.name == "slurm" else limit, 1)
@@ -3118,9 +3128,10 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
     raise Error(f"{words[0]} refused: {(errors.strip() or out.strip() or f'exit status {status}')}")
 
 
-def cancel_jobs(submissions: "Iterable[Submission]") -> str:
-    """Cancel array jobs; return what went wrong."""
+def cancel_jobs(record: Record, submissions: "Iterable[Submission]") -> str:
+    """Cancel array jobs; return what went wrong. A note stays, as not every scheduler remembers why a job is gone."""
     wrong = []
+    append_text(f"{record.path}/cancelled", "")
     for submission in submissions:
         scheduler = SCHEDULERS[submission.scheduler]
         name = f"{submission.job_id}[]" if scheduler.name == "pbs" and len(submission.slots) > 1 else submission.job_id
@@ -3188,10 +3199,19 @@ def tasks_of(record: Record, number: int) -> "List[int]":
     return [task for one in read_submissions(record) if one.number == number for slot in one.slots for task in slot]
 
 
+def scheduler_logs(record: Record, task: int) -> "List[str]":
+    """Return the files of what a scheduler and the elements themselves wrote beside the output of a task."""
+    return [f"{record.path}/scheduler/{one.number}-{slot}.out" for one in read_submissions(record)
+            for slot, numbers in enumerate(one.slots, 1) if task in numbers]
+
+
 def has_failed(record: Record, number: int) -> bool:
-    """Return whether a submission has tasks of which it is known that they did not succeed."""
+    """Return whether a submission, or one that it waits for, has tasks of which it is known that they did not succeed."""
     states = record.told_states()
-    return any(task in states and states[task].name in ("failed", "interrupted", "skipped") for task in tasks_of(record, number))
+    if any(task in states and states[task].name in ("failed", "interrupted", "skipped") for task in tasks_of(record, number)):
+        return True
+    return any(has_failed(Record(path), before) for one in read_submissions(record) if one.number == number and one.must_succeed
+               for path, before in one.after)
 
 
 def may_begin(record: Record, submission: Submission) -> bool:
@@ -3227,7 +3247,7 @@ def run_element(path: str, number: int, slot: int) -> "Iterator[Event]":
                 continue
             yield line_task(lines[task]), Earlier(record, task, state, True) if state.name == "succeeded" else None
 
-    for event in run_tasks(record, queue(), limits, writer):
+    for event in run_tasks(record, queue(), limits._replace(fail_fast=False), writer):  # the queue skips them, and says so
         if event.kind == "end" and event.status and limits.fail_fast:
             append_text(f"{record.path}/failed", "")
         yield event
@@ -3264,7 +3284,7 @@ def queue_states(submissions: "Sequence[Submission]") -> "Tuple[Dict[Tuple[str, 
     for name in sorted({submission.scheduler for submission in submissions}):
         scheduler, ids = SCHEDULERS[name], [one.job_id for one in submissions if one.scheduler == name]
         words = {"slurm": [",".join(ids)], "pbs": [f"{number}[]" for number in ids], "lsf": ids}.get(name, [])
-        status, out, errors = ask([*scheduler.query, *words], scheduler)
+        status, out, errors = ask([*scheduler.query, *words], scheduler, delays=TRIES[:2])  # somebody waits for the answer
         if status and not (scheduler.forgotten and scheduler.forgotten in errors):
             wrong = f"{scheduler.query[0]}: {errors.strip() or f'exit status {status}'}"
         for job_id, slots, state, reason in scheduler.read(out):
@@ -3285,9 +3305,7 @@ def merged_states(record: Record) -> "Tuple[Dict[int, State], str]":
             found = elsewhere[ulid].get(int(other)) or State()
             found.record = state.record
             states[number] = found
-    settled = ("succeeded", "failed", "skipped")
-    open_ones = [one for one in submissions if any((states.get(task) or State()).name not in settled
-                                                   for slot in one.slots for task in slot)]
+    open_ones = [one for one in submissions if any(is_open(states.get(task) or State()) for slot in one.slots for task in slot)]
     if not open_ones:
         return states, ""
     queue, wrong = queue_states(open_ones)
@@ -3297,31 +3315,54 @@ def merged_states(record: Record) -> "Tuple[Dict[int, State], str]":
         blocked = submission.must_succeed and any(has_failed(Record(path), number) for path, number in submission.after)
         for slot, numbers in enumerate(submission.slots, 1):
             queued, reason = queue.get((submission.job_id, slot), ("", ""))
-            for number in numbers:
-                task = states.setdefault(number, State())
-                if task.name not in settled:
-                    settle(task, queued, reason, bool(wrong), blocked)
+            for task in [states.setdefault(number, State()) for number in numbers]:
+                if queued in ENDED and is_open(task) and not (wrong and not queued):
+                    settle(task, cause_of(record, submission, slot, queued), blocked and queued in ("", "CANCELLED"))
+                elif is_open(task) and task.name != "failed":
+                    await_end(task, queued, reason)
     return states, wrong
 
 
-def settle(task: State, state: str, reason: str, is_unknown: bool, is_blocked: bool) -> None:
-    """Bring the state of a task that has not ended by its own word up to date with the scheduler's."""
-    if state == "" and is_unknown:
-        task.name = "queued" if task.name == "waiting" else task.name
-    elif reason == "DependencyNeverSatisfied":
+def is_open(state: State) -> bool:
+    """Return whether the scheduler may know more of a task than the task has told: a signal may be its doing."""
+    is_signalled = state.name == "failed" and state.status > 128 and not state.why
+    return is_signalled or state.name not in ("succeeded", "failed", "skipped")
+
+
+def cause_of(record: Record, submission: Submission, slot: int, state: str) -> str:
+    """Return why a scheduler ended an element: by its state, else by what it wrote behind the element's output."""
+    if state not in ENDED or ENDED[state] not in (ENDED[""], ENDED["FAILED"]):
+        return ENDED.get(state, "")
+    if os.path.exists(f"{record.path}/cancelled"):
+        return "cancelled"
+    try:
+        with open(f"{record.path}/scheduler/{submission.number}-{slot}.out", "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
+            said = file.read()
+    except OSError:
+        said = b""
+    return next((cause for cause, pattern in SAID if pattern.search(said)), ENDED[state])
+
+
+def settle(task: State, cause: str, is_blocked: bool) -> None:
+    """Bring the state of a task up to date whose element has ended, and that has not told its own end, or not why."""
+    is_known = cause not in (ENDED[""], ENDED["FAILED"])
+    if task.name == "failed":
+        task.why = cause if is_known else ""
+    elif is_blocked and not task.attempts:
+        task.name, task.why = "skipped", "what it waits for has failed"
+    else:
+        task.name, task.why = "interrupted", cause if is_known or task.why != "interrupted" else task.why
+
+
+def await_end(task: State, state: str, reason: str) -> None:
+    """Bring the state of a task up to date whose element is in the queue, or (without a state) not known to be gone."""
+    if reason == "DependencyNeverSatisfied":
         task.name, task.why = "skipped", "what it waits for has failed"
     elif state in WAITING:
         task.name, task.why = "queued", "requeued" if task.attempts else ""
-    elif state == "":
-        task.why = task.why if task.why not in ("", "interrupted") else "gone from the queue"
-        task.name = "skipped" if is_blocked and not task.attempts else "interrupted"
-        task.why = "what it waits for has failed" if task.name == "skipped" else task.why
-    elif state in ENDED:
-        task.why = ENDED[state]
-        task.name = "skipped" if is_blocked and state == "CANCELLED" and not task.attempts else "interrupted"
-        task.why = "what it waits for has failed" if task.name == "skipped" else task.why
-    elif task.name == "waiting":
-        task.name = "queued"  # the element runs, and its task has not begun
+    elif task.name == "waiting" or state and task.name == "interrupted":
+        task.name, task.why = "queued", ""  # the element is there: its task has not begun, or its end will be told
 
 
 def earlier_tasks(job: str) -> "Dict[Tuple[Tuple[str, ...], int], Earlier]":
@@ -3649,7 +3690,7 @@ def state_text(state: State) -> str:
         return "succeeded earlier" if state.record else "succeeded"
     if state.name == "failed":
         return f"failed: {status_text(state.status, state.why)}"
-    return state.name + (f": {state.why}" if state.why not in ("", state.name) else "")
+    return state.name + (f"{' ' if state.name == 'handed' else ': '}{state.why}" if state.why not in ("", state.name) else "")
 
 
 def moment_text(moment: float) -> str:
@@ -3661,7 +3702,7 @@ def moment_text(moment: float) -> str:
 
 def count_states(count: int, states: "Dict[int, State]") -> "Dict[str, int]":
     """Return how many tasks are in each state."""
-    counts = dict.fromkeys(("failed", "interrupted", "skipped", "running", "queued", "succeeded"), 0)
+    counts = dict.fromkeys(("failed", "interrupted", "skipped", "running", "queued", "handed", "succeeded"), 0)
     for state in states.values():
         counts[state.name] = counts.get(state.name, 0) + 1
     counts["waiting"] = count - len(states) + counts.pop("waiting", 0)
@@ -3677,7 +3718,7 @@ def status_lines(record: Record, states: "Dict[int, State]", most: int = 20) -> 
     yield f"{header.get('job', record.job)}: {total}: {told}  (started {moment_text(header.get('time', 0.0))})"
     groups = {}  # type: Dict[Tuple[str, str], List[int]]
     for number, state in sorted(states.items()):
-        if state.name in ("failed", "interrupted", "skipped"):
+        if state.name in ("failed", "interrupted", "skipped", "handed"):
             lines = tail_lines(record.task_log(number, state), 1) if len(groups) < 1000 and state.name == "failed" else []
             groups.setdefault((state_text(state), "".join(lines)), []).append(number)
     for (text, last), numbers in list(groups.items())[:most]:
@@ -3815,6 +3856,11 @@ def add_run(command: "argparse.ArgumentParser") -> None:
 def check_programs(plan: Plan) -> None:
     """Raise an Error for a step whose first task has no working directory, or no program, before anything executes."""
     for step in plan.steps:
+        if step.submit and not find_program(step.submit[0], ".", os.environ):
+            source = plan.job.steps[step.number - 1].submit if plan.job.steps else None
+            place = source or plan.job.submit
+            raise Error(f"there is no program {step.submit[0]}", place.mark(0, len(place.text)) if place else NOWHERE,
+                        "it is looked up in PATH; is this a machine from which jobs are submitted?")
         for task in islice(step.tasks(1, plan.ulid), 1):
             if not os.path.isdir(native(task.cwd)):
                 raise Error(f"there is no directory {task.cwd}", step.cwd.mark(0, len(step.cwd.text)) if step.cwd else NOWHERE)
@@ -3899,7 +3945,7 @@ def submit_plan(plan: Plan, args: "argparse.Namespace", needed: "List[Tuple[str,
     lock = Lock(job.key, args.resume)
     earlier = earlier_tasks(job.key) if args.resume else {}
     record = new_record(plan, args)
-    sent, before = [], list(needed)  # type: List[Submission], List[Tuple[str, int]]
+    sent, before, executed = [], list(needed), False  # type: List[Submission], List[Tuple[str, int]], bool
     try:
         with open(__file__, "rb") as source, open(f"{record.path}/hydraflow.py", "wb") as copy:
             copy.write(source.read())
@@ -3916,7 +3962,7 @@ def submit_plan(plan: Plan, args: "argparse.Namespace", needed: "List[Tuple[str,
                 status = wait_for(before, args) or run_between(record, step, todo, args)
                 if status:
                     return status, []
-                before = []
+                before, executed = [], True
                 continue
             if todo:
                 slots = packed([task.number for task, _ in todo], args.pack or 1, array_limit(scheduler))
@@ -3930,7 +3976,7 @@ def submit_plan(plan: Plan, args: "argparse.Namespace", needed: "List[Tuple[str,
             before += sorted({(known.record.path, one.number) for known in unfinished for one in read_submissions(known.record)
                               if known.number in tasks_of(known.record, one.number)})
     except Error as error:
-        wrong = cancel_jobs(sent)
+        wrong = cancel_jobs(record, sent)
         remove_tree(record.path)
         say(str(error))
         if sent:
@@ -3939,8 +3985,9 @@ def submit_plan(plan: Plan, args: "argparse.Namespace", needed: "List[Tuple[str,
         return 1, []
     finally:
         lock.release()
-    if not sent and not before:
+    if not sent and not executed:
         say(f"{counted(plan.count, 'task')}: nothing to submit")
+        remove_tree(record.path)  # the records that know of the tasks stay the newest
     return 0, before
 
 
@@ -3965,7 +4012,10 @@ def run_between(record: Record, step: PlannedStep, todo: "Sequence[Tuple[Task, O
         return show_run(run_tasks(record, iter(todo), limits), Screen(len(todo), limits.jobs, args.quiet))
     path = f"{record.path}/commands-{step.number}.txt"
     append_text(path, "".join(handler_line(step, task) + "\n" for task, _ in todo))
-    return hand_over(step.submit, path)
+    status = hand_over(step.submit, path)
+    why = f"to {shell_text(step.submit)}" + (f", which ended with {status_text(status, '')}" if status else "")
+    append_lines(record.events("handler"), [{"task": task.number, "event": "handed", "why": why} for task, _ in todo])
+    return status
 
 
 def handler_line(step: PlannedStep, task: Task) -> str:
@@ -4119,10 +4169,7 @@ def newest_record(args: "argparse.Namespace") -> Record:
     """Return the newest record of the job that the command line names; the job file need not name it any more."""
     records = Record.all(args.job)
     if not records:
-        try:
-            known = os.listdir(ROOT)
-        except OSError:
-            known = []
+        known = [record.header().get("job", record.job) for record in Record.newest()]
         raise Error(f"job {args.job} has not been run here", NOWHERE, suggest(args.job, known) or "hydraflow show lists the jobs")
     return records[-1]
 
@@ -4177,10 +4224,13 @@ def logs_command(args: "argparse.Namespace") -> int:
             state = states.get(number) or State()
             if args.failed and state.name != "failed":
                 continue
-            offset = offsets.get(number, 0)
-            if offset == 0 and not args.task:
+            is_new = number not in offsets
+            if is_new and not args.task:
                 say(f"==> task {number}: {state_text(state)} <==")
-            offsets[number] = copy_log(record.task_log(number, state), offset) or 1
+            offsets[number] = copy_log(record.task_log(number, state), offsets.get(number, 0))
+            if state.name == "interrupted" and is_new:  # what killed it may have said why
+                for path in scheduler_logs(record, number):
+                    copy_log(path, 0)
         waiting = [states.get(args.task) or State()] if args.task else list(states.values())
         if not args.follow or not any(state.name in ("running", "waiting", "queued") for state in waiting):
             return 0
@@ -4209,13 +4259,15 @@ def add_cancel(command: "argparse.ArgumentParser") -> None:
 
 def cancel_command(args: "argparse.Namespace") -> int:
     """Stop the last run of a job."""
-    record = newest_record(args)
-    submissions = read_submissions(record)
+    newest = newest_record(args)
+    referred = {state.record.partition("/")[0] for state in newest.told_states().values() if state.name == "elsewhere"}
+    records = [newest] + [record for record in Record.all(args.job) if record.ulid in referred]
+    submissions = [(record, one) for record in records for one in read_submissions(record)]
     if submissions:
-        wrong = cancel_jobs(submissions)
-        say(wrong or f"cancelled {', '.join(f'array job {one.job_id}' for one in submissions)}")
+        wrong = "\n".join(filter(None, (cancel_jobs(record, [one]) for record, one in submissions)))
+        say(wrong or f"cancelled {', '.join(f'array job {one.job_id}' for _, one in submissions)}")
         return 1 if wrong else 0
-    here = [state for state in record.states().values()
+    here = [state for record in records for state in record.states().values()
             if state.name == "running" and not is_gone(state) and state.run.get("host") == host_name()]
     runs = {state.run["pid"] for state in here if process_birth(state.run["pid"]) == state.run["born"]}
     for pid in runs:  # it passes the signal on to its tasks

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -16,6 +17,17 @@ def run(*argv, cwd=".", env=None, stdin=b"", timeout=120):
     process = subprocess.run([sys.executable, "-m", "hydraflow", *argv], cwd=cwd, input=stdin, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, timeout=timeout, env={**os.environ, **(env or {})})
     return Result(process.returncode, *(data.decode("utf-8", "surrogateescape") for data in (process.stdout, process.stderr)))
+
+
+def wait_until(condition, seconds=120.0):
+    """Wait until a condition holds; return what it returned."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("it did not come")
 
 
 class EmptyFolder(unittest.TestCase):

@@ -1,0 +1,113 @@
+"""Fixtures: a folder with a copy of the program, and real schedulers on loopback, started once and ended at the end."""
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+from support import ROOT, run
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MUST_INSTALL = bool(os.environ.get("CI") or os.environ.get("HYDRAFLOW_INSTALL"))
+
+
+class Cluster:
+    """A scheduler, and a folder from which jobs are submitted to it."""
+
+    def __init__(self, name, script, directory, variables):
+        self.name, self.script, self.directory, self.variables = name, script, directory, variables
+        self.submit = {"slurm": "sbatch", "gridengine": "qsub -cwd"}[name]
+        self.folder = None
+
+    def verb(self, *words):
+        """Tell the script that started the scheduler to do something more."""
+        subprocess.run(["bash", self.script, words[0], self.directory, *words[1:]], check=True, stdout=subprocess.DEVNULL)
+
+    def environment(self, **changes):
+        """Return the environment with which the scheduler's commands find it."""
+        return {**os.environ, **self.variables, **changes}
+
+    def hydraflow(self, *argv, **changes):
+        """Execute the program in the folder."""
+        return run(*argv, cwd=str(self.folder), env=self.environment(**changes), timeout=600)
+
+    def start(self, *argv, **changes):
+        """Start the program in the folder, and return at once."""
+        return subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=str(self.folder), stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.environment(**changes))
+
+    def call(self, command, **changes):
+        """Execute a command of the scheduler, and return what it printed."""
+        return subprocess.run(shlex.split(command), cwd=str(self.folder), env=self.environment(**changes), stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False).stdout.decode()
+
+    def job(self, text):
+        """Write the job file."""
+        (self.folder / "hydraflow.yaml").write_text(text.replace("SUBMIT", self.submit), encoding="utf-8")
+
+    def shim(self, name, script):
+        """Put a program before the real one of the same name; in the script, "$REAL" is that one."""
+        (self.folder / "bin").mkdir(exist_ok=True)
+        path = self.folder / "bin" / name
+        path.write_text(f"#!/bin/sh\nREAL={shlex.quote(shutil.which(name) or 'false')}\n{script}\n", encoding="utf-8")
+        path.chmod(0o755)
+        return {"PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+
+    def effects(self):
+        """Return the names that tasks have left in the folder "done"."""
+        return sorted(os.listdir(str(self.folder / "done")))
+
+
+def started(name, script, programs, directory):
+    """Start a scheduler, or skip: in CI, and where HYDRAFLOW_INSTALL is set, it must be possible."""
+    if not MUST_INSTALL and (os.geteuid() or not all(map(shutil.which, programs))):
+        pytest.skip(f"not installed: {name}")
+    path = os.path.join(HERE, script)
+    process = subprocess.run(["bash", path, "start", directory], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    if process.returncode:
+        pytest.fail(f"{name} could not be started: {process.stderr.decode()}")
+    words = shlex.split(process.stdout.decode())
+    return Cluster(name, path, directory, dict(word.split("=", 1) for word in words if "=" in word))
+
+
+@pytest.fixture(scope="session")
+def slurm_daemons(tmp_path_factory):
+    """A real Slurm of three nodes, of which two may die."""
+    cluster = started("slurm", "slurm-up", ("sbatch", "slurmctld", "slurmd", "munged"), str(tmp_path_factory.mktemp("slurm")))
+    yield cluster
+    cluster.verb("stop")
+
+
+@pytest.fixture(scope="session")
+def gridengine_daemons(tmp_path_factory):
+    """A real Grid Engine of one node."""
+    cluster = started("gridengine", "gridengine-up", ("qsub", "qconf"), str(tmp_path_factory.mktemp("gridengine")))
+    yield cluster
+    cluster.verb("stop")
+
+
+def in_folder(cluster, tmp_path):
+    """Give a cluster an empty folder with a copy of the program."""
+    shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(tmp_path))
+    (tmp_path / "done").mkdir()
+    cluster.folder = tmp_path
+    return cluster
+
+
+@pytest.fixture
+def slurm(slurm_daemons, tmp_path):
+    """Slurm, and a new folder."""
+    return in_folder(slurm_daemons, tmp_path)
+
+
+@pytest.fixture
+def gridengine(gridengine_daemons, tmp_path):
+    """Grid Engine, and a new folder."""
+    return in_folder(gridengine_daemons, tmp_path)
+
+
+@pytest.fixture(params=["slurm", "gridengine"])
+def cluster(request, tmp_path):
+    """Each of the schedulers that are tested for real."""
+    return in_folder(request.getfixturevalue(f"{request.param}_daemons"), tmp_path)

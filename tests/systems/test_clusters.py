@@ -1,0 +1,518 @@
+"""Array jobs on a real Slurm and a real Grid Engine: each test submits, lets something happen, and looks."""
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import time
+
+import pytest
+from support import wait_until
+
+TASK = "sh -c 'echo task $0 prints this; test ! -e stop-$0 || exit 3; touch done/$0'"  # $0 is the task's only word
+
+
+def states(cluster, job="job", **changes):
+    """Return the states of a job's tasks, by number."""
+    result = cluster.hydraflow("status", job, "--json", **changes)
+    assert result.status == 0, result
+    return {task["task"]: task["state"] for task in json.loads(result.out)["tasks"]}
+
+
+def tasks(cluster, job="job"):
+    """Return what is known of a job's tasks."""
+    return json.loads(cluster.hydraflow("status", job, "--json").out)["tasks"]
+
+
+def submitted(cluster, *argv, **changes):
+    """Run a job, and return the ids of its array jobs."""
+    result = cluster.hydraflow("run", *argv, **changes)
+    assert result.status == 0, result
+    return [line.split("array job ")[1].split()[0] for line in result.err.splitlines() if "array job " in line]
+
+
+def counting(cluster):
+    """Return changes of the environment with which every submission leaves its words in submissions.txt."""
+    program = cluster.submit.split()[0]
+    return cluster.shim(program, 'test "$1" = --version || printf "%s|" "$@" >> submissions.txt; '
+                                 'test "$1" = --version || echo >> submissions.txt; exec "$REAL" "$@"')
+
+
+@pytest.fixture(scope="module")
+def time_limited(slurm_daemons, tmp_path_factory):
+    """A job that Slurm ends after its shortest limit, a minute: submitted first and looked at last.
+
+    Ten seconds after its begin, the element gets USR1.
+    """
+    folder = tmp_path_factory.mktemp("time-limit")
+    slurm_daemons.folder = folder
+    shutil.copy("hydraflow.py", str(folder))
+    (folder / "done").mkdir()
+    slurm_daemons.job("""
+jobs:
+  job:
+    run: sh -c 'trap "echo got >> signals" USR1; echo begun; test $0 = a=1 || i=0; while test ${i:-300} -lt 300; do i=$((i+1)); sleep 1; done; touch done/$0'
+    submit: sbatch --time=1 --signal=B:USR1@50
+    hydra: false
+    steps: [{batch: 'a=1:2'}]
+""".replace("${i:-300}", "$((${i:-300}))"))
+    assert slurm_daemons.hydraflow("run", "job").status == 0
+    return folder
+
+
+def test_first_the_slow_one(time_limited):
+    """It goes on while the others are tested."""
+    assert os.path.isdir(str(time_limited / ".hydraflow" / "job"))
+
+
+def test_thousand_tasks(cluster):
+    """One submission; all of them succeed, each once, and the status says so in one query."""
+    cluster.job("jobs: {job: {run: sh -c 'echo x >> done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:1000'}]}}")
+    pack = () if cluster.name == "slurm" else ("--pack", "10")  # Grid Engine starts some 16 elements a second here
+    result = cluster.hydraflow("run", "job", "--wait", *pack, **counting(cluster))
+    assert result.status == 0, result
+    assert "1,000 tasks: 1000 succeeded" in result.err
+    assert len((cluster.folder / "submissions.txt").read_text().splitlines()) == 1
+    assert len(cluster.effects()) == 1000
+    assert {(cluster.folder / "done" / name).read_text() for name in cluster.effects()} == {"x\n"}
+    assert set(states(cluster).values()) == {"succeeded"}
+    record = next((cluster.folder / ".hydraflow" / "job").glob("0*"))
+    assert not os.listdir(str(record / "scheduler"))  # no empty file for each element
+
+
+def test_throttle(cluster):
+    """max-parallel is how many elements run at once."""
+    cluster.job("""
+jobs:
+  job:
+    run: sh -c 'touch now/$0; ls now | wc -l > done/$0; sleep 0.5; rm now/$0'
+    submit: SUBMIT
+    hydra: false
+    max-parallel: 2
+    steps: [{batch: 'a=1:8'}]
+""")
+    (cluster.folder / "now").mkdir()
+    assert cluster.hydraflow("run", "job", "--wait").status == 0
+    seen = {int((cluster.folder / "done" / name).read_text()) for name in cluster.effects()}
+    assert len(cluster.effects()) == 8 and max(seen) <= 2, seen
+
+
+CHAIN = f"""
+jobs:
+  job:
+    run: {TASK}
+    submit: SUBMIT
+    hydra: false
+    steps:
+      - batch: a=1:2
+      - batch: b=1:3
+      - batch: c=1:2
+  after:
+    run: {TASK}
+    submit: SUBMIT
+    hydra: false
+    needs: job
+    steps: [{{batch: 'd=1:2'}}]
+"""
+
+
+def test_chain_with_a_failure(cluster):
+    """What waits for a failed step is skipped, in the job and in the one that needs it; --resume makes up for it."""
+    cluster.job(CHAIN)
+    (cluster.folder / "stop-b=2").touch()
+    result = cluster.hydraflow("run", "after", "--wait")
+    assert result.status == 1, result
+    assert "2 skipped" in result.err
+    assert cluster.effects() == ["a=1", "a=2", "b=1", "b=3"]
+    wait_until(lambda: list(states(cluster).values()) == ["succeeded"] * 2 + ["succeeded", "failed", "succeeded"] + ["skipped"] * 2)
+    result = cluster.hydraflow("status", "job")
+    assert "task 4 failed: exit status 3: task b=2 prints this" in result.out
+    assert "2 tasks (6, 7) skipped: what it waits for has failed" in result.out
+    (cluster.folder / "stop-b=2").unlink()
+    for name in cluster.effects():
+        (cluster.folder / "done" / name).unlink()
+    result = cluster.hydraflow("run", "after", "--wait", "--resume")
+    assert result.status == 0, result
+    assert cluster.effects() == ["b=2", "c=1", "c=2", "d=1", "d=2"]
+    assert set(states(cluster).values()) == {"succeeded"}
+    assert cluster.hydraflow("run", "job", "--resume", "--wait").err == "7 tasks: nothing to submit\n"
+
+
+def test_steps_go_on(cluster):
+    """With fail-fast: false, a step waits for the end of the one before, whatever it was."""
+    cluster.job(CHAIN.replace("    submit", "    fail-fast: false\n    submit", 1))
+    (cluster.folder / "stop-b=2").touch()
+    assert cluster.hydraflow("run", "job", "--wait").status == 1
+    assert cluster.effects() == ["a=1", "a=2", "b=1", "b=3", "c=1", "c=2"]
+
+
+def test_fail_fast_in_a_packed_element(cluster):
+    """With fail-fast: true, no further task of a step starts; otherwise neighbours in an element don't mind."""
+    cluster.job(f"jobs: {{job: {{run: {json.dumps(TASK)}, submit: SUBMIT, hydra: false, steps: [{{batch: 'a=1:4'}}]}}}}")
+    (cluster.folder / "stop-a=2").touch()
+    assert cluster.hydraflow("run", "job", "--wait", "--pack", "4").status == 1
+    assert cluster.effects() == ["a=1", "a=3", "a=4"]
+    cluster.job(f"jobs: {{fast: {{run: {json.dumps(TASK)}, submit: SUBMIT, fail-fast: true, hydra: false, steps: [{{batch: 'a=1:4'}}]}}}}")
+    for name in cluster.effects():
+        (cluster.folder / "done" / name).unlink()
+    result = cluster.hydraflow("run", "fast", "--wait", "--pack", "4")
+    assert result.status == 1 and "1 succeeded, 1 failed, 2 skipped" in result.err, result
+    assert cluster.effects() == ["a=1"]
+
+
+def test_array_limit(slurm):
+    """More tasks than an array may have elements are packed."""
+    slurm.job("jobs: {job: {run: 'true', submit: SUBMIT --hold, hydra: false, steps: [{batch: 'a=1:5000'}]}}")
+    result = slurm.hydraflow("run", "job")
+    assert result.status == 0 and "5,000 tasks as array job" in result.err and "of 1667 elements" in result.err.replace(",", ""), result
+    assert slurm.hydraflow("cancel", "job").status == 0
+    assert set(states(slurm).values()) == {"interrupted"}
+
+
+def test_cancel_and_resume(cluster):
+    """A cancelled job says so; --resume submits what has not succeeded."""
+    cluster.job("jobs: {job: {run: sh -c 'test $0 = a=1 || test -e go || sleep 300; touch done/$0', submit: SUBMIT, hydra: false, "
+                "steps: [{batch: 'a=1:3'}]}}")
+    submitted(cluster, "job")
+    wait_until(lambda: list(states(cluster).values()) == ["succeeded", "running", "running"])
+    result = cluster.hydraflow("run", "job", "--resume")
+    assert result.err == "3 tasks: nothing to submit\n", result
+    assert cluster.hydraflow("cancel", "job").status == 0
+    wait_until(lambda: list(states(cluster).values()) == ["succeeded", "interrupted", "interrupted"])
+    assert "2 tasks (2, 3) interrupted: cancelled" in cluster.hydraflow("status", "job").out
+    assert cluster.hydraflow("cancel", "job").status == 0  # nothing is left to cancel
+    (cluster.folder / "go").touch()
+    result = cluster.hydraflow("run", "job", "--resume", "--wait")
+    assert result.status == 0, result
+    assert cluster.effects() == ["a=1", "a=2", "a=3"]
+
+
+def test_cancelled_by_the_scheduler(cluster):
+    """What somebody else cancelled is not lost either."""
+    cluster.job("jobs: {job: {run: sh -c 'test -e go || sleep 300; touch done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    job_id, = submitted(cluster, "job")
+    wait_until(lambda: set(states(cluster).values()) == {"running"})
+    cluster.call({"slurm": f"scancel {job_id}", "gridengine": f"qdel {job_id}"}[cluster.name])
+    wait_until(lambda: set(states(cluster).values()) == {"interrupted"})
+    (cluster.folder / "go").touch()
+    assert cluster.hydraflow("run", "job", "--resume", "--wait").status == 0
+    assert cluster.effects() == ["a=1", "a=2"]
+
+
+def test_node_dies(slurm):
+    """Its element is requeued, and goes on with the tasks that have not succeeded."""
+    slurm.job("""
+jobs:
+  job:
+    run: sh -c 'echo x >> done/$0; test $0 != a=3 || test -e go || sleep 300'
+    submit: sbatch --partition=flaky --nodelist=n2
+    hydra: false
+    steps: [{batch: 'a=1:4'}]
+""")
+    submitted(slurm, "job", "--pack", "4")
+    wait_until(lambda: states(slurm) == {1: "succeeded", 2: "succeeded", 3: "running", 4: "queued"})
+    slurm.verb("kill-node", "n2")
+    try:
+        wait_until(lambda: "requeued" in slurm.hydraflow("status", "job", "--json").out)
+        assert slurm.hydraflow("run", "job", "--resume").err == "4 tasks: nothing to submit\n"
+        (slurm.folder / "go").touch()
+    finally:
+        slurm.verb("start-node", "n2")
+    wait_until(lambda: set(states(slurm).values()) == {"succeeded"})
+    assert [(slurm.folder / "done" / name).read_text().count("x") for name in slurm.effects()] == [1, 1, 2, 1]
+
+
+def test_node_dies_for_good(slurm):
+    """Without a requeue, its task is among those that --resume submits."""
+    slurm.job("jobs: {job: {run: sh -c 'touch done/$0; test -e go || sleep 300', hydra: false, "
+              "submit: sbatch --partition=flaky --nodelist=n3 --no-requeue, steps: [{batch: 'a=1:1'}]}}")
+    submitted(slurm, "job")
+    wait_until(slurm.effects)
+    slurm.verb("kill-node", "n3")
+    try:
+        wait_until(lambda: "task 1 interrupted: node failure" in slurm.hydraflow("status", "job").out)
+    finally:
+        slurm.verb("start-node", "n3")
+    (slurm.folder / "go").touch()
+    assert slurm.hydraflow("run", "job", "--resume", "--wait").status == 0
+
+
+def test_requeued(slurm):
+    """scontrol requeue: what has succeeded is not executed again."""
+    slurm.job("jobs: {job: {run: sh -c 'echo x >> done/$0; test $0 != a=2 || test -e go || sleep 300', submit: SUBMIT, hydra: false, "
+              "steps: [{batch: 'a=1:3'}]}}")
+    job_id, = submitted(slurm, "job", "--pack", "3")
+    wait_until(lambda: states(slurm) == {1: "succeeded", 2: "running", 3: "queued"})
+    (slurm.folder / "go").touch()
+    slurm.call(f"scontrol requeue {job_id}_1")
+    wait_until(lambda: set(states(slurm).values()) == {"succeeded"})
+    assert [(slurm.folder / "done" / name).read_text().count("x") for name in slurm.effects()] == [1, 2, 1]
+    assert [task["attempts"] for task in tasks(slurm)] == [1, 2, 1]
+
+
+def test_out_of_memory(slurm):
+    """The kill of a task that takes too much is told by its name."""
+    slurm.job("""
+jobs:
+  job:
+    run: python -c 'import os, time; hold = b"x" * (1 if os.path.exists("go") else 400000000); time.sleep(0 if hold == b"x" else 60)'
+    submit: sbatch --mem=100
+    hydra: false
+    steps: [{batch: a=1}]
+""")
+    submitted(slurm, "job")
+    wait_until(lambda: states(slurm) == {1: "interrupted"})
+    assert "out of memory" in slurm.hydraflow("status", "job").out
+    (slurm.folder / "go").touch()
+    assert slurm.hydraflow("run", "job", "--resume", "--wait").status == 0
+
+
+def test_no_word_of_a_parameter_in_the_script(cluster):
+    """Whatever stands in a value, it is a word of the task and never executed."""
+    values = ["$(touch pwned)", "`touch pwned`", "a;touch pwned", "it's", 'say "x"', "two\nlines", "&& touch pwned", "%A %a", "é"]
+    (cluster.folder / "show.py").write_text("import sys\nopen('done/' + sys.argv[1], 'wb').write(sys.argv[2].encode('utf-8', 'surrogateescape'))\n")
+    steps = [{"run": f"python show.py ${{{{ task.index }}}}-{index} ${{{{ env.VALUE }}}}", "env": {"VALUE": value}} for index, value in enumerate(values)]
+    cluster.job(json.dumps({"jobs": {"job's $(x)": {"hydra": False, "submit": cluster.submit, "fail-fast": False, "steps": steps}}}))
+    result = cluster.hydraflow("run", "job's $(x)", "--wait", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert result.status == 0, result
+    found = [(cluster.folder / "done" / name).read_bytes().decode() for name in cluster.effects()]
+    assert found == values
+    assert not (cluster.folder / "pwned").exists()
+    record = next((cluster.folder / ".hydraflow").glob("*/0*"))
+    for script in record.glob("step-*.sh"):
+        text = script.read_text()
+        assert "VALUE" not in text and "pwned" not in text and "show" not in text and len(text.splitlines()) == 3
+
+
+def test_python36(cluster):
+    """Elements under an ASCII locale on the oldest Python."""
+    found = [path for path in (os.path.expanduser("~/.pyenv/versions/3.6.15/bin/python"), shutil.which("python3.6")) if path and os.path.exists(path)]
+    if not found:
+        pytest.skip("there is no Python 3.6 here")
+    cluster.job(f"jobs: {{job: {{run: sh -c 'printf %s $1 > done/x', python: {found[0]}, submit: SUBMIT, hydra: false, steps: [{{batch: \"a='é ü'\", args: x=ö}}]}}}}")
+    result = cluster.hydraflow("run", "job", "--wait", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert result.status == 0, (result, cluster.hydraflow("logs", "job"))
+    assert (cluster.folder / "done" / "x").read_text(encoding="utf-8") == "x=ö"
+
+
+def test_environment_of_the_submission(slurm):
+    """Options of ours win over SBATCH_*; variables of a surrounding job do not reach the tasks; configuration stays."""
+    slurm.job("jobs: {job: {run: sh -c 'env > done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    outer = {"SBATCH_ARRAY_INX": "0-9", "SBATCH_EXPORT": "NONE", "SBATCH_OUTPUT": "nowhere/x", "SBATCH_JOB_NAME": "other",
+             "SBATCH_OPEN_MODE": "truncate", "SBATCH_WAIT": "1", "SLURM_JOB_ID": "77", "SLURM_CPU_BIND": "quiet,mask_cpu:0x1",
+             "SLURM_MEM_PER_NODE": "1", "SLURM_ARRAY_TASK_ID": "5", "SLURM_JOB_NAME": "outer", "SLURM_NTASKS": "3",
+             "SBATCH_DEPENDENCY": "afterok:1", "SLURM_TIME_FORMAT": "%s"}
+    assert slurm.hydraflow("run", "job", "--wait", **outer).status == 0
+    assert slurm.effects() == ["a=1", "a=2"]
+    seen = dict(line.split("=", 1) for line in (slurm.folder / "done" / "a=2").read_text().splitlines() if "=" in line)
+    assert seen["SLURM_ARRAY_TASK_ID"] == "2" and seen["SLURM_JOB_NAME"] != "outer" and seen["SLURM_JOB_ID"] != "77"
+    assert "SLURM_CPU_BIND" not in seen and seen.get("SLURM_NTASKS") != "3"
+
+
+def test_environment_of_a_surrounding_element(gridengine):
+    """A job may be submitted from within an element of another one."""
+    gridengine.job("jobs: {job: {run: sh -c 'env > done/$0', submit: SUBMIT -V, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    outer = {"SGE_TASK_ID": "7", "JOB_ID": "99", "SGE_TASK_FIRST": "7", "JOB_NAME": "outer", "SGE_STDOUT_PATH": "/nowhere"}
+    assert gridengine.hydraflow("run", "job", "--wait", **outer).status == 0
+    assert gridengine.effects() == ["a=1", "a=2"]
+    seen = dict(line.split("=", 1) for line in (gridengine.folder / "done" / "a=2").read_text().splitlines() if "=" in line)
+    assert seen["SGE_TASK_ID"] == "2" and seen["JOB_ID"] != "99" and seen["SGE_STDOUT_PATH"] != "/nowhere"
+
+
+def test_query_fails(slurm):
+    """An error in passing is asked again; one that stays, and a state that nobody knows, mean: still there."""
+    slurm.job("jobs: {job: {run: sh -c 'touch done/$0; until test -e go; do sleep 0.2; done', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    submitted(slurm, "job")
+    wait_until(lambda: set(states(slurm).values()) == {"running"})
+    contact = 'echo "slurm_load_jobs error: Unable to contact slurm controller (connect failure)" >&2; exit 1'
+    passing = slurm.shim("squeue", f'test -e asked || {{ touch asked; {contact}; }}; exec "$REAL" "$@"')
+    result = slurm.hydraflow("status", "job", **passing)
+    assert "2 running" in result.out and result.err == "", result
+    (slurm.folder / "asked").unlink()
+    result = slurm.hydraflow("status", "job", **slurm.shim("squeue", contact))
+    assert "2 running" in result.out and "the scheduler does not answer" in result.err and "Unable to contact" in result.err, result
+    unknown = slurm.shim("squeue", '"$REAL" "$@" | sed "s/RUNNING/FROBNICATING/"')
+    assert set(states(slurm, **unknown).values()) == {"running"}
+    result = slurm.hydraflow("run", "job", "--resume", **slurm.shim("squeue", contact))
+    assert "nothing to submit" in result.err, result
+    waiting = slurm.start("run", "job", "--wait", "--resume", **slurm.shim("squeue", 'test -e go || exit 1; exec "$REAL" "$@"'))
+    (slurm.folder / "go").touch()
+    out = waiting.communicate(timeout=120)[0].decode()
+    assert waiting.returncode == 0, out
+
+
+def test_tools_are_gone(cluster):
+    """Long afterwards, on another machine: the status follows from the events, and says so where that matters."""
+    cluster.job("jobs: {job: {run: sh -c 'touch done/$0; test $0 != a=2 || exit 4', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    assert cluster.hydraflow("run", "job", "--wait").status == 1
+    folder = cluster.folder / "bin"
+    folder.mkdir()
+    (folder / "sh").symlink_to(shutil.which("sh"))
+    result = cluster.hydraflow("status", "job", PATH=str(folder))
+    assert "2 tasks: 1 failed, 1 succeeded" in result.out and result.err == "", result
+    events = next((cluster.folder / ".hydraflow" / "job").glob("0*/events"))
+    for path in events.glob("1-1-*"):
+        path.unlink()  # as if its node had died
+    result = cluster.hydraflow("status", "job", PATH=str(folder))
+    assert "1 failed, 1 queued" in result.out and "the scheduler does not answer" in result.err, result
+
+
+def test_nothing_queued_changes(slurm):
+    """An edit, an upgrade or a deletion after the submission changes nothing that is queued."""
+    slurm.job("jobs: {job: {run: sh -c 'touch done/$0', submit: SUBMIT --hold, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    job_id, = submitted(slurm, "job")
+    (slurm.folder / "hydraflow.yaml").write_text("jobs: {job: {run: 'false'}}")
+    (slurm.folder / "hydraflow.py").rename(slurm.folder / "elsewhere.py")
+    (slurm.folder / "hydraflow.py").write_text("raise SystemExit('upgraded, and broken')\n")
+    slurm.call(f"scontrol release {job_id}")
+    wait_until(lambda: slurm.effects() == ["a=1", "a=2"])
+    (slurm.folder / "elsewhere.py").rename(slurm.folder / "hydraflow.py")
+    wait_until(lambda: set(states(slurm).values()) == {"succeeded"})
+
+
+def test_refused(cluster):
+    """The scheduler's own message, exit status 1, nothing half submitted: the first step is cancelled."""
+    wrong = {"slurm": "sbatch --partition=nowhere", "gridengine": "qsub -q nowhere"}[cluster.name]
+    cluster.job("jobs: {job: {run: sleep 60, submit: SUBMIT, hydra: false, steps: [{batch: a=1}, {submit: " + wrong + ", batch: b=1}, {batch: c=1}]}}")
+    result = cluster.hydraflow("run", "job")
+    assert result.status == 1, result
+    assert {"slurm": "invalid partition", "gridengine": "unknown queue"}[cluster.name] in result.err, result
+    assert "cancelled array job" in result.err and "step 1" in result.err
+    job_id = result.err.split("cancelled array job ")[1].split()[0]
+    wait_until(lambda: job_id not in cluster.call({"slurm": "squeue -h -o %F", "gridengine": "qstat"}[cluster.name]))
+    result = cluster.hydraflow("status", "job")
+    assert result.status == 2 and "has not been run here" in result.err and "did you mean" not in result.err, result
+
+
+def test_not_installed(cluster):
+    """A scheduler that is not here is a mistake in the job file or of the machine, told before anything is written."""
+    cluster.job("jobs: {job: {run: sleep 60, submit: SUBMIT, hydra: false, steps: [{batch: a=1}]}}")
+    folder = cluster.folder / "bin"
+    folder.mkdir()
+    for name in ("sh", "sleep"):
+        (folder / name).symlink_to(shutil.which(name))
+    result = cluster.hydraflow("run", "job", PATH=str(folder))
+    assert result.status == 2 and f"no program {cluster.submit.split()[0]}" in result.err and "Traceback" not in result.err, result
+    assert not list((cluster.folder / ".hydraflow").glob("*/0*"))
+
+
+def test_scheduler_is_down(gridengine):
+    """Its message is shown."""
+    gridengine.job("jobs: {job: {run: sleep 60, submit: SUBMIT, hydra: false, steps: [{batch: a=1}]}}")
+    result = gridengine.hydraflow("run", "job", SGE_QMASTER_PORT="1")
+    assert result.status == 1 and "unable to" in result.err.lower() and "Traceback" not in result.err, result
+    assert not list((gridengine.folder / ".hydraflow").glob("*/0*"))
+
+
+def test_dry_run(cluster):
+    """It prints the submission command and the script, and changes nothing."""
+    cluster.job(CHAIN)
+    result = cluster.hydraflow("run", "job", "--dry-run")
+    assert result.status == 0 and result.err == "", result
+    assert result.out.count("#!/bin/sh") == 3 and result.out.count("\n" + cluster.submit.split()[0] + " ") == 2, result.out
+    assert not (cluster.folder / ".hydraflow").exists()
+
+
+def test_own_exit_status(gridengine):
+    """99 and 100 of a task have no meaning for Grid Engine: no rerun, and nothing that stays in state Eqw."""
+    gridengine.job("""
+jobs:
+  job:
+    run: sh -c 'echo x >> done/$0; exit ${0#a=}'
+    submit: SUBMIT -r y
+    hydra: false
+    steps: [{batch: 'a=99,100'}, {batch: b=1}]
+""")
+    result = gridengine.hydraflow("run", "job", "--wait")
+    assert result.status == 1 and "exit status 99" in result.err and "exit status 100" in result.err, result
+    assert [(gridengine.folder / "done" / name).read_text() for name in gridengine.effects()] == ["x\n", "x\n"]
+    job = json.loads((next((gridengine.folder / ".hydraflow" / "job").glob("0*")) / "submissions" / "1.json").read_text())["job_id"]
+    wait_until(lambda: job not in gridengine.call("qstat").split())
+
+
+def test_two_records_at_once(cluster):
+    """Two users' worth of records: jobs submitted at the same time from one folder do not touch each other."""
+    cluster.job("jobs:\n" + "".join(f"  job{name}: {{run: sh -c 'echo x >> done/{name}-$0', submit: SUBMIT, hydra: false, steps: [{{batch: 'a=1:5'}}]}}\n"
+                                    for name in "pq"))
+    runs = [cluster.start("run", f"job{name}", "--wait") for name in "ppq"]
+    for process in runs:
+        out = process.communicate(timeout=300)[0].decode()
+        assert process.returncode == 0, out
+    assert {(cluster.folder / "done" / name).read_text() for name in cluster.effects() if name[0] == "p"} == {"x\nx\n"}
+    assert {(cluster.folder / "done" / name).read_text() for name in cluster.effects() if name[0] == "q"} == {"x\n"}
+    assert len(cluster.effects()) == 10
+
+
+def test_one_writer_for_each_file(cluster):
+    """Elements append to files of their own."""
+    cluster.job("jobs: {job: {run: 'true', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:4'}]}}")
+    assert cluster.hydraflow("run", "job", "--wait").status == 0
+    record = next((cluster.folder / ".hydraflow" / "job").glob("0*"))
+    names = sorted(os.listdir(str(record / "events")))
+    assert len(names) == 4 and [name.split("-")[:2] for name in names] == [["1", str(slot)] for slot in range(1, 5)]
+
+
+def test_logs_and_one_element(cluster):
+    """logs shows a task's output from wherever it ran; a step of one task is an array of one."""
+    cluster.job(f"jobs: {{job: {{run: {json.dumps(TASK)}, submit: SUBMIT, hydra: false, steps: [{{batch: a=1}}]}}}}")
+    submitted(cluster, "job")
+    result = cluster.hydraflow("logs", "job", "1", "--follow")
+    assert (result.status, result.out) == (0, "task a=1 prints this\n")
+    wait_until(lambda: states(cluster) == {1: "succeeded"})
+
+
+def test_wait_interrupted(cluster):
+    """Ctrl-C ends the waiting, not the tasks."""
+    cluster.job("jobs: {job: {run: sh -c 'until test -e go; do sleep 0.2; done; touch done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    process = cluster.start("run", "job", "--wait")
+    wait_until(lambda: (cluster.folder / ".hydraflow" / "job").exists() and set(states(cluster).values()) == {"running"})
+    process.send_signal(2)
+    out = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == 130 and "the tasks go on" in out, out
+    (cluster.folder / "go").touch()
+    wait_until(lambda: set(states(cluster).values()) == {"succeeded"})
+
+
+def test_hydra_application(slurm):
+    """A real Hydra application as array elements, each a multirun of its own."""
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hydra_app")
+    shutil.copytree(source, str(slurm.folder / "app"))
+    program = sorted(name for name in os.listdir(source) if name.endswith(".py"))[0]
+    slurm.job(f"jobs: {{job: {{run: python app/{program}, submit: SUBMIT, steps: [{{batch: 'db/engine=mysql,postgresql', args: 'batch_size=1:3:k'}}]}}}}")
+    path = os.pathsep.join([os.path.dirname(os.path.abspath(os.sys.executable)), os.environ["PATH"]])
+    result = slurm.hydraflow("run", "job", "--wait", PATH=path)
+    assert result.status == 0, (result, slurm.hydraflow("logs", "job"))
+    assert len(list((slurm.folder / "multirun").glob("*/*/.hydra/overrides.yaml"))) == 6
+
+
+def test_last_the_time_limit(time_limited, slurm_daemons):
+    """The time limit is told by its name, USR1 has reached the task, and --resume submits it again."""
+    slurm_daemons.folder = time_limited
+    wait_until(lambda: states(slurm_daemons) == {1: "succeeded", 2: "interrupted"}, 180)
+    assert "task 2 interrupted: time limit" in slurm_daemons.hydraflow("status", "job").out
+    assert (time_limited / "signals").read_text().startswith("got")
+    path = time_limited / "hydraflow.yaml"
+    path.write_text(path.read_text().replace("--time=1 ", ""))
+    assert submitted(slurm_daemons, "job", "--resume")
+    wait_until(lambda: states(slurm_daemons) == {1: "succeeded", 2: "running"})
+    assert slurm_daemons.hydraflow("cancel", "job").status == 0
+
+
+def test_silence_is_not_the_end(slurm):
+    """What has left the queue without a word is found out, and submitted again."""
+    slurm.job("jobs: {job: {run: sh -c 'test -e go || kill -9 0; touch done/$0', submit: SUBMIT, hydra: false, steps: [{batch: a=1}]}}")
+    result = slurm.hydraflow("run", "job", "--wait")
+    assert result.status == 1, result
+    (slurm.folder / "go").touch()
+    assert slurm.hydraflow("run", "job", "--wait", "--resume").status == 0
+    assert slurm.effects() == ["a=1"]
+
+
+def test_shell_quoting_of_the_dry_run(slurm):
+    """Each printed submission is one command of the shell."""
+    slurm.job("jobs: {'my job': {run: 'true', submit: SUBMIT --comment='a b', hydra: false, steps: [{batch: a=1}]}}")
+    line = slurm.hydraflow("run", "my job", "--dry-run").out.splitlines()[0]
+    words = shlex.split(line)
+    assert words[:2] == ["sbatch", "--comment=a b"] and words[-1].endswith("step-1.sh")
+    begun = time.monotonic()
+    assert subprocess.run(["sh", "-n", "-c", line], check=False).returncode == 0 and time.monotonic() >= begun
