@@ -173,7 +173,7 @@ def suggest(word: str, known: "Iterable[str]") -> str:
 SI_UNITS = {"T": 12, "G": 9, "M": 6, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15}
 HYDRA_FUNCTIONS = frozenset((
     "choice", "range", "interval", "glob", "sort", "shuffle", "tag", "extend_list", "json_str", "int", "float", "str", "bool"))
-NUMBER_TEXT = r"[+-]?(?:[0-9]+(?:_[0-9]+)*\.?(?:[0-9]+(?:_[0-9]+)*)?|\.[0-9]+(?:_[0-9]+)*)(?:[eE][+-]?[0-9]+)?[TGMkmunpf]?"
+NUMBER_TEXT = r"[+-]?(?:[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?|\.[0-9]+(?:_[0-9]+)*)(?:[eE][+-]?[0-9]+)?[TGMkmunpf]?"
 UNIT_TEXT = r"(?:[TGMkmunpf]|[eE][+-]?[0-9]+)"
 NUMBER = re.compile(NUMBER_TEXT)
 UNIT = re.compile(UNIT_TEXT)
@@ -408,7 +408,7 @@ class Token(NamedTuple("Token", [("kind", str), ("text", str), ("start", int)]))
 TOKEN = re.compile(r"""
     (?P<quoted>         '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
   | (?P<interpolation>  \$\{[^}]*\}? )         # to Hydra, the first closing brace ends it, whatever stands inside
-  | (?P<escape>         \\.? )
+  | (?P<escape>         \\(?:(?!\$\{).)? )     # to Hydra, a backslash does not hide ${
   | (?P<open>           [(\[{] )
   | (?P<close>          [)\]}] )
   | (?P<comma>          , )
