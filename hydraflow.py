@@ -3188,10 +3188,14 @@ def read_submissions(record: Record) -> "List[Submission]":
 def element_states(record: Record, submission: Submission, slot: int) -> "Dict[int, State]":
     """Return what earlier elements of a slot, requeued or submitted twice, have told of their tasks."""
     states = {}  # type: Dict[int, State]
-    for name in sorted(os.listdir(f"{record.path}/events")):
-        if name.startswith(f"{submission.number}-{slot}-"):
-            read_events(f"{record.path}/events/{name}", states, {})
+    for path in element_files(record, submission, slot):
+        read_events(path, states, {})
     return states
+
+
+def element_files(record: Record, submission: Submission, slot: int) -> "List[str]":
+    """Return the files of events that earlier elements of a slot have written."""
+    return [path for path in record.event_files() if os.path.basename(path).startswith(f"{submission.number}-{slot}-")]
 
 
 def tasks_of(record: Record, number: int) -> "List[int]":
@@ -3235,7 +3239,9 @@ def run_element(path: str, number: int, slot: int) -> "Iterator[Event]":
     record = Record(path)
     submission = next(found for found in read_submissions(record) if found.number == number)
     states, limits = element_states(record, submission, slot), Limits(*submission.limits)
-    numbers, writer = submission.slots[slot - 1], f"{number}-{slot}-{host_name()}-{os.getpid()}"
+    # Event files are read in the order of their names: a requeued element's come behind those that it goes on from.
+    attempt = len(element_files(record, submission, slot)) + 1
+    numbers, writer = submission.slots[slot - 1], f"{number}-{slot}-{attempt:04d}-{host_name()}-{os.getpid()}"
     lines, begins = record.lines(numbers), may_begin(record, submission)
 
     def queue() -> "Iterator[Tuple[Task, Optional[Earlier]]]":
