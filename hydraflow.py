@@ -3612,7 +3612,8 @@ class Screen:
         text = "\n".join(rows)
         if text != self.drawn:
             self.erase()
-            write(sys.stderr, text.replace("\n", "\x1b[m\n").encode(sys.stderr.encoding or "ascii", "backslashreplace"))
+            shown = text.replace("\n", "\x1b[m\n") if "\x1b" in text else text  # a task's colour ends with its line
+            write(sys.stderr, shown.encode(sys.stderr.encoding or "ascii", "backslashreplace"))
             self.rows, self.drawn = len(rows), text
 
     def progress(self) -> str:

@@ -71,6 +71,17 @@ def started(name, script, programs, directory):
     return Cluster(name, path, directory, dict(word.split("=", 1) for word in words if "=" in word))
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Add to the report of a failure what the scheduler and the record say at that moment."""
+    report = (yield).get_result()
+    cluster = next((value for value in item.funcargs.values() if isinstance(value, Cluster)), None)
+    if report.when == "call" and report.failed and cluster:
+        queries = {"slurm": ["squeue -a -t all", "sinfo -N -l"], "gridengine": ["qstat -f -u *"]}[cluster.name]
+        for query in [*queries, f"{sys.executable} -m hydraflow status --json", "ls -lR .hydraflow"]:
+            report.sections.append((query, cluster.call(query)))
+
+
 @pytest.fixture(scope="session")
 def slurm_daemons(tmp_path_factory):
     """A real Slurm of three nodes, of which two may die."""

@@ -1,0 +1,313 @@
+"""What people see: the program in a terminal that is emulated by pyte, and in a real tmux; and what it costs."""
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import shlex
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+import pyte
+import pytest
+from support import ROOT, run, wait_until
+
+PROGRESS = re.compile(r"\[[#-]{20}\] \d+/\d+  \d+ running")
+
+
+class Terminal:
+    """The program in a terminal of its own; rows are what stands there, those that have scrolled away included."""
+
+    def __init__(self, folder, *argv, columns=100, lines=24, **variables):
+        self.master, slave = pty.openpty()
+        self.screen = pyte.HistoryScreen(columns, lines, history=10000)
+        self.stream, self.sent, self.seen = pyte.ByteStream(self.screen), b"", set()
+        self.resize(columns, lines)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "hydraflow", *argv], cwd=str(folder), stdin=slave, stdout=slave, stderr=slave,
+            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env={**os.environ, "TERM": "xterm-256color", **variables})
+        os.close(slave)
+
+    def resize(self, columns, lines):
+        """Change the size of the window."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        if (columns, lines) != (self.screen.columns, self.screen.lines):
+            self.screen.resize(lines, columns)
+
+    def read(self, seconds=0.05):
+        """Take in what was written; return whether the terminal is still open."""
+        if select.select([self.master], [], [], seconds)[0]:
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:  # all who had it open have ended
+                return False
+            self.sent += data
+            self.stream.feed(data)
+            self.seen.update(row for row in self.display() if PROGRESS.search(row))
+        return True
+
+    def display(self):
+        """Return the rows of the window."""
+        return [row.rstrip() for row in self.screen.display]
+
+    def rows(self):
+        """Return all rows, without empty ones at the end."""
+        history = ["".join(row[column].data for column in range(max(row, default=-1) + 1)) for row in self.screen.history.top]
+        rows = [row.rstrip() for row in history] + self.display()
+        return rows[:max([index + 1 for index, row in enumerate(rows) if row], default=0)]
+
+    def until(self, condition, seconds=30.0):
+        """Read until something stands there."""
+        limit = time.monotonic() + seconds
+        while not condition(self.rows()):
+            assert self.read() or condition(self.rows()), "\n".join(self.rows())
+            assert time.monotonic() < limit, "\n".join(self.rows())
+
+    def end(self):
+        """Read to the end, and return the exit status."""
+        while self.read(10.0):
+            pass
+        return self.process.wait()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a copy of the program."""
+    shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(tmp_path))
+    return tmp_path
+
+
+def job(folder, code, batch="a=1", more=""):
+    """Write a job whose tasks execute a Python program: code, in which word is its parameter."""
+    head = "import os, sys, time\nword = sys.argv[1]\ndef wait(name):\n    while not os.path.exists(name): time.sleep(0.01)\n"
+    (folder / "task.py").write_text(head + code, encoding="utf-8")
+    (folder / "hydraflow.yaml").write_text(
+        f"jobs:\n  job:\n    run: {shlex.quote(sys.executable)} task.py\n    hydra: false\n{more}    steps: [{{batch: '{batch}'}}]\n",
+        encoding="utf-8")
+
+
+def body(rows):
+    """Return the rows above the summary."""
+    return rows[:next(index for index, row in enumerate(rows) if re.match(r"[\d,]+ tasks?: ", row))]
+
+
+def test_output_as_it_comes(folder):
+    """Of one task, also a line that has not ended yet; the progress line stands below it and leaves no trace."""
+    job(folder, "print('first'); print('half', end='', flush=True); wait('go'); print(' whole'); print('last')")
+    terminal = Terminal(folder, "run", "job")
+    terminal.until(lambda rows: len(rows) == 3 and PROGRESS.search(rows[2]))
+    assert terminal.rows()[:2] == ["first", "half"]
+    assert re.fullmatch(r"\[-{20}\] 0/1  1 running  0:0\d", terminal.rows()[2])
+    (folder / "go").touch()
+    assert terminal.end() == 0
+    assert body(terminal.rows()) == ["first", "half whole", "last"]
+    assert len(terminal.rows()) == 4
+
+
+def test_bar_of_a_task_moves(folder):
+    """A line that a task draws again and again, as tqdm does, stays one row and ends in its last state."""
+    job(folder, "for n in range(5):\n    print(f'\\r{n * 25:3d}%|{\"#\" * n}', end='', flush=True)\n    wait(f'go{n}')\nprint()\nprint('done')")
+    terminal = Terminal(folder, "run", "job")
+    for number in range(5):
+        terminal.until(lambda rows, number=number: rows and rows[0] == f"{number * 25:3d}%|{'#' * number}" and len(rows) == 2)
+        (folder / f"go{number}").touch()
+    assert terminal.end() == 0
+    assert body(terminal.rows()) == ["100%|####", "done"]
+
+
+def test_several_tasks(folder):
+    """Whole lines, each with the number of its task; and a progress line that counts."""
+    job(folder, "for n in range(3):\n    print('a', end='', flush=True); time.sleep(0.02); print('b', word, n)\n"
+                "if word == 'a=2': sys.exit('broken')\nif word > 'a=4': wait('go')", "a=1:6", "    max-parallel: 3\n    fail-fast: false\n")
+    terminal = Terminal(folder, "run", "job")
+    terminal.until(lambda rows: any("4/6  2 running  1 failed" in row for row in rows))
+    last = terminal.rows()[-1]
+    assert re.fullmatch(r"\[#{13}-{7}\] 4/6  2 running  1 failed  0:\d\d  0:\d\d left", last), last
+    (folder / "go").touch()
+    assert terminal.end() == 1
+    lines = [row for row in body(terminal.rows()) if not row.startswith("task 2 failed: exit status 1 (")]
+    expected = [f"[{number}] ab a={number} {n}" for number in range(1, 7) for n in range(3)] + ["[2] broken"]
+    assert sorted(lines) == sorted(expected)
+    for number in range(1, 7):  # of each task in their order
+        assert [line for line in lines if line.startswith(f"[{number}] ab")] == expected[3 * number - 3:3 * number]
+    assert "6 tasks: 5 succeeded, 1 failed" in "\n".join(terminal.rows())
+
+
+@pytest.mark.parametrize("columns", [100, 50, 30])
+def test_window_changes_its_size(folder, columns):
+    """The progress line keeps to the new width, and no line of a task is lost or torn."""
+    job(folder, "for n in range(12):\n    print(word, 'line', n)\n    wait(f'go{n // 6}')", "a=1:3")
+    terminal = Terminal(folder, "run", "job", columns=80, lines=10)
+    terminal.until(lambda rows: any(PROGRESS.search(row) for row in rows))
+    terminal.resize(columns, 15)
+    (folder / "go0").touch()
+    terminal.until(lambda rows: "a=1 line 6" in rows and rows[-1].startswith("[---"))
+    assert len(terminal.rows()[-1]) < columns
+    (folder / "go1").touch()
+    assert terminal.end() == 0
+    lines = [row for row in terminal.rows() if row.startswith("a=")]
+    assert lines == [f"a={task} line {n}" for task in range(1, 4) for n in range(12)]
+    assert not any(row.startswith("[") for row in terminal.rows())
+
+
+def test_wide_lines(folder):
+    """A line that is longer than the window, of characters that take two columns, takes one row before its end."""
+    job(folder, "print('日本' * 40, end='', flush=True); wait('go'); print('。')")
+    terminal = Terminal(folder, "run", "job", columns=61)
+    terminal.until(lambda rows: any(PROGRESS.search(row) for row in rows))
+    assert len(terminal.rows()) == 2
+    (folder / "go").touch()
+    assert terminal.end() == 0
+    text = "".join(row.replace(" ", "") for row in body(terminal.rows()))
+    assert text.replace("\0", "") == "日本" * 40 + "。"
+
+
+def test_control_sequences_are_not_interpreted(folder):
+    """Nothing of a task moves the cursor, clears the screen or sets a title; its colours stay, and end with the line."""
+    codes = ["\x1b[2J\x1b[Hcleared", "\x1b]0;title\x07titled", "\x1b[31mred", "\x1b[5Aup", "bell\x07\x0e", "\x1bcreset", "\x9b2Jc1"]
+    job(folder, f"print('before')\nfor code in {codes!r}: print(code)\nprint('after')")
+    terminal = Terminal(folder, "run", "job")
+    assert terminal.end() == 0
+    assert body(terminal.rows()) == ["before", "cleared", "titled", "red", "up", "bell", "reset", "2Jc1", "after"]
+    assert terminal.screen.title == ""
+    colours = [terminal.screen.buffer[row][0].fg for row in range(9)]
+    assert colours == ["default"] * 3 + ["red"] + ["default"] * 5
+
+
+def test_no_colour(folder):
+    """HydraFlow has no colours of its own, so what it writes holds with NO_COLOR and without it."""
+    job(folder, "print('x', end='', flush=True); wait('go'); print(os.environ.get('NO_COLOR')); sys.exit(3)")
+    for variables in ({}, {"NO_COLOR": "1"}):
+        if (folder / "go").exists():
+            (folder / "go").unlink()
+        terminal = Terminal(folder, "run", "job", **variables)
+        terminal.until(lambda rows: any(PROGRESS.search(row) for row in rows))
+        (folder / "go").touch()
+        assert terminal.end() == 1
+        assert not re.search(rb"\x1b\[[0-9;]*m", terminal.sent)
+        assert f"x{variables.get('NO_COLOR')}" in terminal.rows()
+
+
+def test_quiet(folder):
+    """Only what failed, and the summary."""
+    job(folder, "print('noise', word)\nif word == 'a=2': sys.exit('broken')", "a=1:3", "    fail-fast: false\n")
+    terminal = Terminal(folder, "run", "job", "--quiet")
+    assert terminal.end() == 1
+    rows = terminal.rows()
+    assert re.fullmatch(r"task 2 failed: exit status 1 \(\d\.\d s\)  \[2/3\]", rows[0])
+    assert rows[1].startswith("3 tasks: 2 succeeded, 1 failed, ")
+    assert "noise a=1" not in rows and not terminal.seen
+
+
+def test_through_a_pipe(folder):
+    """Elsewhere than on a terminal: output to the byte, one plain line for each task, and no escape sequence."""
+    job(folder, "sys.stdout.buffer.write(b'\\xff\\x1b[31mred\\x1b[m\\r\\n')", "a=1:3")
+    process = subprocess.run([sys.executable, "-m", "hydraflow", "run", "job"], cwd=str(folder), stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, check=True)
+    assert process.stdout == b"\xff\x1b[31mred\x1b[m\r\n" * 3
+    lines = process.stderr.decode("ascii").splitlines()
+    assert [re.sub(r"\(.*\)", "()", line) for line in lines[:3]] == [f"task {n} succeeded ()  [{n}/3]" for n in (1, 2, 3)]
+    assert lines[3].startswith("3 tasks: 3 succeeded, ") and len(lines) == 4 and b"\x1b" not in process.stderr
+
+
+def test_ctrl_c(folder):
+    """Typed in the terminal: the task gets it once, what it says is shown, the status is 130, nothing is left."""
+    job(folder, "import signal\ndef stop(*_):\n    print('stopping'); sys.exit(1)\nsignal.signal(signal.SIGINT, stop)\n"
+                "print('pid', os.getpid())\ntime.sleep(300)", "a=1:3")
+    terminal = Terminal(folder, "run", "job")
+    terminal.until(lambda rows: any(row.startswith("pid ") for row in rows) and PROGRESS.search(rows[-1]))
+    pid = int(next(row.split()[1] for row in terminal.rows() if row.startswith("pid ")))
+    os.write(terminal.master, b"\x03")
+    assert terminal.end() == 130
+    rows = terminal.rows()
+    assert rows.count("stopping") == 1 and not any(PROGRESS.search(row) for row in rows)
+    assert any(row.startswith("3 tasks: 1 interrupted, 2 not started") for row in rows), rows
+    assert not os.path.exists(f"/proc/{pid}")
+    told = json.loads(run("status", "job", "--json", cwd=str(folder)).out)
+    assert [task["state"] for task in told["tasks"]] == ["interrupted", "waiting", "waiting"]
+
+
+def test_sudden_end_of_the_terminal(folder):
+    """Its window is closed: SIGHUP ends the task, and the record says so."""
+    job(folder, "print('pid', os.getpid())\ntime.sleep(300)")
+    terminal = Terminal(folder, "run", "job")
+    terminal.until(lambda rows: any(row.startswith("pid ") for row in rows))
+    os.close(terminal.master)
+    terminal.process.wait(60)
+    told = json.loads(run("status", "job", "--json", cwd=str(folder)).out)
+    assert told["tasks"][0]["state"] == "interrupted"
+
+
+PEAK = "import hydraflow, resource, sys; hydraflow.main(['run', 'job']); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+
+
+def peak(folder, **options):
+    """Return the most memory, in KiB, that the program took for a run, and what it wrote to standard error."""
+    process = subprocess.run([sys.executable, "-c", PEAK], cwd=str(folder), stderr=subprocess.PIPE, check=True, **options)
+    text = process.stderr.decode()
+    return int(text.split()[-1]), text
+
+
+def test_memory_stays_constant(folder):
+    """An output of 1 GB in one line, and another one of many lines, cost no more memory than one of a few bytes."""
+    results = []
+    for code in ("print('x')", "block = b'x' * 1000000\nfor _ in range(1000): sys.stdout.buffer.write(block)",
+                 "block = b'some line\\n' * 100000\nfor _ in range(1000): sys.stdout.buffer.write(block)"):
+        job(folder, code)
+        results.append(peak(folder, stdout=subprocess.DEVNULL)[0])
+        size = sum(path.stat().st_size for path in folder.glob(".hydraflow/job/*/logs/0/1.log"))
+        shutil.rmtree(str(folder / ".hydraflow"))
+    assert size == 1000000000
+    assert max(results) < results[0] + 4096, results
+
+
+def test_long_lines_on_a_terminal(folder):
+    """A line of 10 MB, and bytes that are no UTF-8, arrive; the memory for it is that for a chunk of it."""
+    job(folder, "sys.stdout.buffer.write(b'\\xff\\xfe' + b'0123456789' * 1000000 + b'\\nend\\n')")
+    master, slave = pty.openpty()
+    sink = subprocess.Popen(["cat"], stdin=master, stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", PEAK], cwd=str(folder), stdout=slave, stderr=subprocess.PIPE)
+    os.close(slave)
+    os.close(master)
+    received = sink.stdout.read()
+    large = int(process.stderr.read().split()[-1])
+    assert process.wait() == 0
+    sink.wait()
+    sink.stdout.close()
+    process.stderr.close()
+    assert received.replace(b"\r\n", b"").startswith("\ufffd\ufffd0123456789".encode())
+    assert received.count(b"0123456789") > 999000 and received.replace(b"\r\n", b"\n").endswith(b"\nend\n")
+    job(folder, "print('x')")
+    assert large < peak(folder, stdout=subprocess.DEVNULL)[0] + 4096
+
+
+@pytest.mark.skipif(not shutil.which("tmux"), reason="not installed: tmux")
+def test_in_tmux(folder):
+    """A real terminal, that breaks lines anew when it is resized: the lines of the tasks stay, the summary comes last."""
+    job(folder, "for n in range(8):\n    print(word, 'line', n)\n    wait(f'go{n // 4}')", "a=1:3")
+    socket = f"hydraflow-{os.getpid()}"
+
+    def tmux(*words):
+        return subprocess.run(["tmux", "-L", socket, *words], stdout=subprocess.PIPE, check=True).stdout.decode()
+
+    command = f"cd {shlex.quote(str(folder))} && {shlex.quote(sys.executable)} -m hydraflow run job; echo status $?; sleep 300"
+    tmux("-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "20", command)
+    try:
+        wait_until(lambda: PROGRESS.search(tmux("capture-pane", "-p")))
+        tmux("resize-window", "-x", "60", "-y", "30")
+        (folder / "go0").touch()
+        wait_until(lambda: "a=1 line 4\n" in tmux("capture-pane", "-p"))
+        tmux("resize-window", "-x", "90", "-y", "25")
+        (folder / "go1").touch()
+        wait_until(lambda: "status 0" in tmux("capture-pane", "-p"))
+        rows = tmux("capture-pane", "-p", "-S", "-100").rstrip().split("\n")
+    finally:
+        subprocess.run(["tmux", "-L", socket, "kill-server"], check=False)
+    assert rows[:24] == [f"a={task} line {n}" for task in range(1, 4) for n in range(8)]
+    assert re.fullmatch(r"3 tasks: 3 succeeded, \d\.\d s", rows[24]) and rows[25:] == ["status 0"]
