@@ -185,3 +185,19 @@ def test_what_is_hydras_stays_hydras(word):
     """Words that cannot be executed here reach Hydra to the letter."""
     assert list(hydraflow.expand(word)) == [(word,)]
     assert hydraflow.collect(word) == [word]
+
+
+def test_missing_runs(tmp_path):
+    """An application that leaves in its third run ends with status 0, and takes the rest of its runs along."""
+    shutil.copytree(os.path.join(ROOT, "tests", "systems", "hydra_app"), str(tmp_path), dirs_exist_ok=True)
+    shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(tmp_path))
+    (tmp_path / "hydraflow.yaml").write_text(
+        "jobs: {train: {run: $PYTHON app.py, steps: [{args: 'name=a,b,leave,d,e'}, {args: seed=1:2}]}}", encoding="utf-8")
+    result = run("run", "train", "--keep-going", cwd=str(tmp_path), env={"PYTHON": sys.executable})
+    assert result.status == 1
+    assert "task 1 failed: 2 of 5 runs are missing (" in result.err and "2 tasks: 1 succeeded, 1 failed, " in result.err
+    told = json.loads(run("status", "train", "--json", cwd=str(tmp_path)).out)["tasks"]
+    assert [(task["state"], task["why"]) for task in told] == [("failed", "2 of 5 runs are missing"), ("succeeded", None)]
+    (tmp_path / "app.py").write_text((tmp_path / "app.py").read_text().replace("sys.exit(0)", "pass"), encoding="utf-8")
+    result = run("run", "train", "--resume", cwd=str(tmp_path), env={"PYTHON": sys.executable})
+    assert result.status == 0 and "2 tasks: 1 succeeded, 1 had succeeded before, " in result.err

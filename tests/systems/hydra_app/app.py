@@ -1,6 +1,7 @@
 """A Hydra application with a field of every kind: writes what it was given, with its types, into its run directory."""
 import json
 import os
+import sys
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
@@ -34,7 +35,12 @@ ConfigStore.instance().store(name="settings", node=Settings)
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
-    """Write result.json: the values, in JSON, which tells integers, floats, truth values and texts apart."""
+    """Write result.json: the values, in JSON, which tells integers, floats, truth values and texts apart.
+
+    With the name "leave", end as if all were well, and take the further runs of the task along.
+    """
+    if config.name == "leave":
+        sys.exit(0)
     path = os.path.join(HydraConfig.get().runtime.output_dir, "result.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(OmegaConf.to_container(config, resolve=True), file)
