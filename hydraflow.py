@@ -2017,25 +2017,23 @@ def shell_text(words: "Sequence[str]") -> str:
 # so that the end can be told even if the directory is not writable any more by then. The trap keeps the shell alive
 # when its group is signalled; the command itself starts with the defaults (POSIX sh, 2.14, trap). A start that cannot
 # be recorded is no start: the task would run again after a crash. An end that finds no room on a full disk goes into
-# the place, whose room was taken before. Fields 1 and 22 of the files that are read: seconds since the machine
-# started, and when the process did (proc(5)).
+# the place, whose room was taken before. What /proc/uptime begins with: seconds since the machine started (proc(5)).
+# Output of programs in Python is to come as it is made.
 WRAPPER = """
 trap : HUP INT QUIT TERM USR1 USR2
-read -r up _ 2>/dev/null </proc/uptime || up=$(date +%s)
-read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ born _ 2>/dev/null </proc/$$/stat || born=0
-command exec 3>>"$1" 4<>"$2" || exit 125
+command exec 3>>"$1" 4<>"$2" 5>&2 2>/dev/null || exit 125
 task=$3; shift 3
-printf '\n{"task":%s,"event":"start","pid":%s,"born":%s,"up":%s}' $task $$ $born $up 2>/dev/null >&3 || {
+: ${PYTHONUNBUFFERED=1}; export PYTHONUNBUFFERED
+read -r up _ </proc/uptime || up=$(date +%s)
+printf '\n{"task":%s,"event":"start","pid":%s,"up":%s}' $task $$ $up >&3 || {
     printf '{"task":%s,"event":"unstarted"}' $task >&4; exit 125; }
-(exec 3>&- 4>&- "$@")
+(exec 2>&5 3>&- 4>&- 5>&- "$@")
 status=$?
-read -r up _ 2>/dev/null </proc/uptime || up=$(date +%s)
-printf '\n{"task":%s,"event":"end","status":%s,"up":%s}' $task $status $up 2>/dev/null >&3 ||
+read -r up _ </proc/uptime || up=$(date +%s)
+printf '\n{"task":%s,"event":"end","status":%s,"up":%s}' $task $status $up >&3 ||
     printf '{"task":%s,"event":"end","status":%s,"up":%s}' $task $status $up >&4
 exit $status
 """
-
-
 SHELL = ("/bin/sh", "-c", WRAPPER, "hydraflow")
 
 
@@ -2056,9 +2054,9 @@ def environment(changes: "Mapping[str, str]") -> "Dict[Any, Any]":
     return result
 
 
-def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]", cwd: str, env: "Mapping[Any, Any]",
+def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]", cwd: str, env: "Optional[Mapping[Any, Any]]",
           errors: "Union[int, IO[bytes], None]" = subprocess.STDOUT) -> "subprocess.Popen[bytes]":
-    """Start argv without a shell, as the leader of a session of its own and with nothing to read."""
+    """Start argv without a shell, as the leader of a session of its own and with nothing to read; env None is ours."""
     return subprocess.Popen([native(word) for word in argv], stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
                             cwd=native(cwd), env=env, start_new_session=True)
 
@@ -2242,7 +2240,8 @@ def is_gone(state: State) -> bool:
     """Return whether the process of a running task no longer exists; another machine's are taken to live."""
     if state.run.get("host") != host_name():
         return False
-    return state.run.get("boot", "") != boot_id() or process_birth(state.pid) != (state.born or 1)
+    birth = process_birth(state.pid)
+    return state.run.get("boot", "") != boot_id() or birth == 0 or birth != (state.born or birth)
 
 
 def apply_event(state: State, event: "Dict[str, Any]", run: "Dict[str, Any]") -> None:
@@ -2251,8 +2250,10 @@ def apply_event(state: State, event: "Dict[str, Any]", run: "Dict[str, Any]") ->
     moment = run.get("epoch", 0.0) + event.get("up", 0.0)
     if kind == "start":
         state.name, state.why, state.status = "running", "", 0
-        state.started, state.pid, state.born, state.run = moment, event["pid"], event["born"], run
+        state.started, state.pid, state.born, state.run = moment, event["pid"], 0, run
         state.attempts += 1
+    elif kind == "born":
+        state.born = event["born"]
     elif kind == "end" and state.name != "skipped":
         state.status, state.ended = event["status"], moment
         state.name = "succeeded" if state.status == 0 else "interrupted" if state.why == "interrupted" else "failed"
@@ -2641,13 +2642,13 @@ def status_text(status: int, why: str) -> str:
 
 class Process:
     """A task that runs: one that was started here, or (without a child) one that outlived an earlier HydraFlow."""
-    __slots__ = ("task", "child", "earlier", "log", "slot", "attempt", "started", "deadline", "why")
+    __slots__ = ("task", "child", "earlier", "log", "slot", "attempt", "started", "deadline", "why", "born")
 
     def __init__(self, task: Task, slot: int, attempt: int, log: str) -> None:
         self.task, self.slot, self.attempt, self.log = task, slot, attempt, log
         self.child = None  # type: Optional[subprocess.Popen[bytes]]
         self.earlier = None  # type: Optional[Earlier]
-        self.started, self.deadline, self.why = time.monotonic(), 0.0, ""
+        self.started, self.deadline, self.why, self.born = time.monotonic(), 0.0, "", 0
 
     @property
     def pid(self) -> int:
@@ -2667,7 +2668,7 @@ class Process:
 class Runner:
     """The loop of run_tasks, and what it has to remember."""
     __slots__ = ("record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "places", "leftovers",
-                 "stopping", "step", "grace", "base", "kill_at")
+                 "stopping", "step", "grace", "kill_at")
 
     def __init__(self, record: Record, queue: "Iterator[Tuple[Task, Optional[Earlier]]]", limits: Limits, writer: str) -> None:
         self.record, self.queue, self.limits, self.writer, self.events = record, queue, limits, writer, record.events(writer)
@@ -2678,7 +2679,6 @@ class Runner:
         self.leftovers = []  # type: List[int]
         self.stopping, self.step, self.kill_at = "", 0, 0.0
         self.grace = float(os.environ.get("HYDRAFLOW_GRACE", "") or GRACE)
-        self.base = environment({} if "PYTHONUNBUFFERED" in os.environ else {"PYTHONUNBUFFERED": "1"})  # output as it comes
 
     def stop(self, error: OSError, what: str) -> None:
         """Start nothing more, as the system failed in what concerns all tasks; the loop tells it at its end."""
@@ -2727,9 +2727,7 @@ class Runner:
             self.running.append(process)
             return Event("start", task, process.log, 0, "runs since an earlier start", 0.0)
         argv = [word.replace(SLOT, str(slot)) for word in task.argv]
-        env = self.base
-        if task.env:
-            env = {**env, **{native(name): native(value.replace(SLOT, str(slot))) for name, value in task.env.items()}}
+        changes = {name: value.replace(SLOT, str(slot)) for name, value in task.env.items()}
         try:
             if slot not in self.places:
                 self.places[slot] = self.record.place(self.writer, slot)
@@ -2739,7 +2737,7 @@ class Runner:
                 os.makedirs(os.path.join(task.cwd, task.directory), exist_ok=True)
             with open_log(log) as output:
                 wrapped = [*SHELL, self.events, self.places[slot], str(task.number), *argv]
-                process.child = spawn(wrapped, output, task.cwd, env)
+                process.child = spawn(wrapped, output, task.cwd, environment(changes) if changes else None)
         except OSError as error:
             self.slots.append(slot)
             return self.not_started(process, error)
@@ -2837,6 +2835,18 @@ class Runner:
         return Event("interrupt", None, "", number, f"{signal_name(number)}: waiting for {len(names)} running tasks; once more"
                      " kills them" if names else signal_name(number), 0.0)
 
+    def note_births(self) -> None:
+        """Note when the processes of tasks were born: with its number, that tells one from all that come later.
+
+        Only of those that take a while: reading it takes longer than many a task, and only who outlives us is looked for.
+        """
+        now = time.monotonic()
+        for process in self.running:
+            if process.child and not process.born and now - process.started > TICK:
+                process.born = process_birth(process.pid)
+                if process.born:
+                    self.note(process.task, "born", born=process.born)
+
     def enforce_deadlines(self) -> None:
         """Stop what has run too long, and kill what does not stop."""
         now = time.monotonic()
@@ -2865,6 +2875,7 @@ class Runner:
             while signals.numbers:
                 yield self.interrupt(signals.numbers.pop(0))
             yield from self.reap()
+            self.note_births()
             self.enforce_deadlines()
             yield Event("tick", None, "", 0, "", 0.0)
         if self.stopping == "interrupted":
