@@ -2014,15 +2014,16 @@ def shell_text(words: "Sequence[str]") -> str:
 # status itself: whether HydraFlow still lives or not, what has finished is known.
 
 # $1 the events, $2 the place, $3 the task's number, then the command. Both files are opened before the command starts,
-# so that the end can be told even if the directory is not writable any more by then. The trap keeps the shell alive
-# when its group is signalled; the command itself starts with the defaults (POSIX sh, 2.14, trap). A start that cannot
+# so that the end can be told even if the directory is not writable any more by then. The traps keep the shell alive
+# when its group is signalled, and tell of it; the command itself starts with the defaults (POSIX sh, 2.14, trap). A start that cannot
 # be recorded is no start: the task would run again after a crash. An end that finds no room on a full disk goes into
 # the place, whose room was taken before. What /proc/uptime begins with: seconds since the machine started (proc(5)).
 # Output of programs in Python is to come as it is made.
 WRAPPER = """
-trap : HUP INT QUIT TERM USR1 USR2
+trap : USR1 USR2
+trap 'why=",\\"why\\":\\"interrupted\\""' HUP INT QUIT TERM
 command exec 3>>"$1" 4<>"$2" 5>&2 2>/dev/null || exit 125
-task=$3; shift 3
+task=$3 why=; shift 3
 : ${PYTHONUNBUFFERED=1}; export PYTHONUNBUFFERED
 read -r up _ </proc/uptime || up=$(date +%s)
 printf '\n{"task":%s,"event":"start","pid":%s,"up":%s}' $task $$ $up >&3 || {
@@ -2030,8 +2031,8 @@ printf '\n{"task":%s,"event":"start","pid":%s,"up":%s}' $task $$ $up >&3 || {
 (exec 2>&5 3>&- 4>&- 5>&- "$@")
 status=$?
 read -r up _ </proc/uptime || up=$(date +%s)
-printf '\n{"task":%s,"event":"end","status":%s,"up":%s}' $task $status $up >&3 ||
-    printf '{"task":%s,"event":"end","status":%s,"up":%s}' $task $status $up >&4
+printf '\n{"task":%s,"event":"end","status":%s,"up":%s%s}' $task $status $up "$why" >&3 ||
+    printf '{"task":%s,"event":"end","status":%s,"up":%s%s}' $task $status $up "$why" >&4
 exit $status
 """
 SHELL = ("/bin/sh", "-c", WRAPPER, "hydraflow")
@@ -2055,10 +2056,13 @@ def environment(changes: "Mapping[str, str]") -> "Dict[Any, Any]":
 
 
 def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]", cwd: str, env: "Optional[Mapping[Any, Any]]",
-          errors: "Union[int, IO[bytes], None]" = subprocess.STDOUT) -> "subprocess.Popen[bytes]":
-    """Start argv without a shell, as the leader of a session of its own and with nothing to read; env None is ours."""
+          errors: "Union[int, IO[bytes], None]" = subprocess.STDOUT, is_session: bool = True) -> "subprocess.Popen[bytes]":
+    """Start argv without a shell, as the leader of a process group and with nothing to read; env None is ours.
+
+    The group is a session of its own, without a terminal, unless our own session is to end it with us (PBS).
+    """
     return subprocess.Popen([native(word) for word in argv], stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
-                            cwd=native(cwd), env=env, start_new_session=True)
+                            cwd=native(cwd), env=env, start_new_session=is_session, preexec_fn=None if is_session else os.setpgrp)
 
 
 def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]", timeout: float) -> "Tuple[int, str, str]":
@@ -2094,13 +2098,14 @@ def stop_process(pid: int, number: int) -> bool:
     return True
 
 
-def find_program(name: str, cwd: str, env: "Mapping[str, str]") -> str:
+def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.environ) -> str:
     """Return the path of a program, looked up as the system does it when it starts one; "" if there is none.
 
     >>> find_program("sh", ".", {"PATH": "/nowhere:/bin"})
     '/bin/sh'
     """
-    folders = [cwd] if os.path.dirname(name) else env.get("PATH", os.defpath).split(os.pathsep)
+    path = env.get("PATH") or os.environ.get("PATH") or os.defpath
+    folders = [cwd] if os.path.dirname(name) else path.split(os.pathsep)
     for folder in folders:
         path = os.path.join(folder, name)
         if os.path.isfile(path) and os.access(path, os.X_OK):
@@ -2255,7 +2260,7 @@ def apply_event(state: State, event: "Dict[str, Any]", run: "Dict[str, Any]") ->
     elif kind == "born":
         state.born = event["born"]
     elif kind == "end" and state.name != "skipped":
-        state.status, state.ended = event["status"], moment
+        state.status, state.ended, state.why = event["status"], moment, state.why or event.get("why", "")
         state.name = "succeeded" if state.status == 0 else "interrupted" if state.why == "interrupted" else "failed"
     elif kind in ("timeout", "interrupted"):
         state.why = kind
@@ -2570,7 +2575,8 @@ def task_line(task: Task, is_remote: bool = False) -> "Dict[str, Any]":
     """Return a task as a line of the plan; for another machine with the path of the program, as it finds it here."""
     return {"task": task.number, "step": task.step, "index": task.index, "argv": task.argv, "key": task.key,
             "dir": task.directory, "cwd": os.path.abspath(task.cwd), "env": task.env, "runs": task.runs,
-            "program": find_program(task.argv[0], task.cwd, {**os.environ, **task.env}) if is_remote and task.argv else ""}
+            "call": task.argv[1:3] == (os.path.abspath(__file__), "call"),
+            "program": find_program(task.argv[0], task.cwd, task.env) if is_remote and task.argv else ""}
 
 
 def planned(record: Record, tasks: "Iterable[Task]", earlier: "Dict[Tuple[Tuple[str, ...], int], Earlier]",
@@ -2737,7 +2743,8 @@ class Runner:
                 os.makedirs(os.path.join(task.cwd, task.directory), exist_ok=True)
             with open_log(log) as output:
                 wrapped = [*SHELL, self.events, self.places[slot], str(task.number), *argv]
-                process.child = spawn(wrapped, output, task.cwd, environment(changes) if changes else None)
+                env = environment(changes) if changes else None
+                process.child = spawn(wrapped, output, task.cwd, env, is_session=self.writer == "local")
         except OSError as error:
             self.slots.append(slot)
             return self.not_started(process, error)
@@ -2958,7 +2965,7 @@ class Scheduler(NamedTuple("Scheduler", [
     index is the variable with the slot; options makes those of a submission, with its throttle and the ids that it
     waits for; job_id finds the id in what a submission prints; query, with ids, lists elements, which read yields as
     (job id, slots, state, reason); limit is a command, what to find in its output, and the limit elsewhere; forgotten
-    is what a query says of a job that is gone; variables are those that a surrounding job sets.
+    matches what is said of a job that is gone; variables are those that a surrounding job sets.
     """
     __slots__ = ()
 
@@ -2992,11 +2999,11 @@ def pbs_options(record: Record, submission: Submission, throttle: int, ids: "Lis
 
 
 def lsf_options(record: Record, submission: Submission, throttle: int, ids: "List[str]") -> "List[str]":
-    """Return the options of bsub (bsub(1))."""
+    """Return the options of bsub (bsub(1)); -ti ends what can never begin, which would wait for ever."""
     array = f"{submission.name}[1-{len(submission.slots)}]" + (f"%{throttle}" if throttle else "")
-    kind = "done" if submission.must_succeed else "ended"
+    kind, orphans = ("done", ["-ti"]) if submission.must_succeed else ("ended", [])
     return ["-J", array, "-o", f"{record.path}/scheduler/{submission.number}-%I.out",
-            *(["-w", " && ".join(f"{kind}({number})" for number in ids)] if ids else [])]
+            *(["-w", " && ".join(f"{kind}({number})" for number in ids), *orphans] if ids else [])]
 
 
 def read_columns(text: str) -> "Iterator[Tuple[str, str, str, str]]":
@@ -3019,8 +3026,8 @@ def read_qstat_t(text: str) -> "Iterator[Tuple[str, str, str, str]]":
     """Yield the elements of qstat -t of PBS: id[index].server, name, user, time, state, queue."""
     for line in text.splitlines():
         match = re.match(r"(\d+)(?:\[(\d*)\])?\S*\s.*\s([A-Z])\s+\S+\s*$", line)
-        if match and match.group(2) != "":
-            yield match.group(1), match.group(2) or "1", match.group(3), ""
+        if match and match.group(2) != "":  # not the row of a whole array
+            yield match.group(1) + ("[]" if match.group(2) else ""), match.group(2) or "1", match.group(3), ""
 
 
 SCHEDULERS = {row.name: row for row in (
@@ -3032,12 +3039,12 @@ SCHEDULERS = {row.name: row for row in (
               (("qconf", "-sconf"), r"max_aj_tasks\s+(\d+)", 75000), "",
               r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|(JOB_ID|JOB_NAME|JOB_SCRIPT|TASK_ID|QUEUE|"
               r"RESTARTED|NSLOTS|NQUEUES|NHOSTS|PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$"),
-    Scheduler("pbs", "PBS_ARRAY_INDEX", pbs_options, r"^(\d+)(?:\[\])?", ("qstat", "-t", "-x"), read_qstat_t, ("qdel",),
-              (("qmgr", "-c", "print server"), r"max_array_size\s*=\s*(\d+)", 10000), "Unknown Job Id",
+    Scheduler("pbs", "PBS_ARRAY_INDEX", pbs_options, r"^(\d+(?:\[\])?)", ("qstat", "-t"), read_qstat_t, ("qdel",),
+              (("qmgr", "-c", "print server"), r"max_array_size\s*=\s*(\d+)", 10000), "Unknown Job Id|Job has finished",
               r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI"),
     Scheduler("lsf", "LSB_JOBINDEX", lsf_options, r"Job <(\d+)>",
               ("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'"), read_columns, ("bkill",),
-              (("bparams", "-a"), r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", 1000), "is not found",
+              (("bparams", "-a"), r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", 1000), "is not found|No matching job|already finished",
               r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI"),
 )}
 
@@ -3090,9 +3097,13 @@ def packed(numbers: "Sequence[int]", pack: int, limit: int) -> "List[List[int]]"
     return [list(numbers[start:start + size]) for start in range(0, len(numbers), size)]
 
 
+# The record's copy of this file is imported, so that its byte code is kept: compiling takes longer than many a task.
+ELEMENT = 'import sys; sys.path[0] = sys.argv[1]; import hydraflow; sys.exit(hydraflow.main(["element"] + sys.argv[1:]))'
+
+
 def job_script(record: Record, submission: Submission, python: str) -> str:
     """Return the script of an array job: no text of a parameter, nothing from the environment but the index."""
-    command = shell_text([python, f"{record.path}/hydraflow.py", "element", record.path, str(submission.number)])
+    command = shell_text([python, "-c", ELEMENT, record.path, str(submission.number)])
     index = SCHEDULERS[submission.scheduler].index
     return ("#!/bin/sh\n# HydraFlow executes here the tasks of one slot; plan and slots stand beside this file.\n"
             f"exec {command} \"${{{index}:-1}}\"\n")
@@ -3145,9 +3156,8 @@ def cancel_jobs(record: Record, submissions: "Iterable[Submission]") -> str:
     append_text(f"{record.path}/cancelled", "")
     for submission in submissions:
         scheduler = SCHEDULERS[submission.scheduler]
-        name = f"{submission.job_id}[]" if scheduler.name == "pbs" and len(submission.slots) > 1 else submission.job_id
-        status, _, errors = ask([*scheduler.cancel, name], scheduler)
-        if status and scheduler.forgotten not in errors:
+        status, _, errors = ask([*scheduler.cancel, submission.job_id], scheduler)
+        if status and not re.search(scheduler.forgotten or "$^", errors):
             wrong.append(errors.strip())
     return "\n".join(wrong)
 
@@ -3274,7 +3284,9 @@ def run_element(path: str, number: int, slot: int) -> "Iterator[Event]":
 def line_task(line: "Dict[str, Any]") -> Task:
     """Return the task that a line of a plan describes."""
     argv = list(line["argv"])
-    if line.get("program") and os.access(line["program"], os.X_OK):
+    if line.get("call"):  # in an element: its own Python, and the record's copy of this file
+        argv[:2] = [sys.executable, os.path.abspath(__file__)]
+    elif line.get("program") and os.access(line["program"], os.X_OK):
         argv[0] = line["program"]
     return Task(line["task"], line["step"], line["index"], tuple(argv), tuple(line["key"]), line["dir"], line["cwd"],
                 line["env"], line["runs"])
@@ -3300,9 +3312,9 @@ def queue_states(submissions: "Sequence[Submission]") -> "Tuple[Dict[Tuple[str, 
     found, wrong = {}, ""  # type: Dict[Tuple[str, int], Tuple[str, str]], str
     for name in sorted({submission.scheduler for submission in submissions}):
         scheduler, ids = SCHEDULERS[name], [one.job_id for one in submissions if one.scheduler == name]
-        words = {"slurm": [",".join(ids)], "pbs": [f"{number}[]" for number in ids], "lsf": ids}.get(name, [])
+        words = {"slurm": [",".join(ids)], "pbs": ids, "lsf": ids}.get(name, [])
         status, out, errors = ask([*scheduler.query, *words], scheduler, delays=TRIES[:2])  # somebody waits for the answer
-        if status and not (scheduler.forgotten and scheduler.forgotten in errors):
+        if status and not re.search(scheduler.forgotten or "$^", errors):
             wrong = f"{scheduler.query[0]}: {errors.strip() or f'exit status {status}'}"
         for job_id, slots, state, reason in scheduler.read(out):
             for slot in slot_numbers(slots) or [1]:
@@ -3334,7 +3346,7 @@ def merged_states(record: Record) -> "Tuple[Dict[int, State], str]":
             queued, reason = queue.get((submission.job_id, slot), ("", ""))
             for task in [states.setdefault(number, State()) for number in numbers]:
                 if queued in ENDED and is_open(task) and not (wrong and not queued):
-                    settle(task, cause_of(record, submission, slot, queued), blocked and queued in ("", "CANCELLED"))
+                    settle(task, cause_of(record, submission, slot, queued), blocked)
                 elif is_open(task) and task.name != "failed":
                     await_end(task, queued, reason)
     return states, wrong
@@ -3374,7 +3386,7 @@ def settle(task: State, cause: str, is_blocked: bool) -> None:
 
 def await_end(task: State, state: str, reason: str) -> None:
     """Bring the state of a task up to date whose element is in the queue, or (without a state) not known to be gone."""
-    if reason == "DependencyNeverSatisfied":
+    if re.search("never ?satisfied", reason, re.IGNORECASE):  # of Slurm, and of LSF
         task.name, task.why = "skipped", "what it waits for has failed"
     elif state in WAITING:
         task.name, task.why = "queued", "requeued" if task.attempts else ""
@@ -3874,7 +3886,7 @@ def add_run(command: "argparse.ArgumentParser") -> None:
 def check_programs(plan: Plan) -> None:
     """Raise an Error for a step whose first task has no working directory, or no program, before anything executes."""
     for step in plan.steps:
-        if step.submit and not find_program(step.submit[0], ".", os.environ):
+        if step.submit and not find_program(step.submit[0]):
             source = plan.job.steps[step.number - 1].submit if plan.job.steps else None
             place = source or plan.job.submit
             raise Error(f"there is no program {step.submit[0]}", place.mark(0, len(place.text)) if place else NOWHERE,
@@ -3882,8 +3894,8 @@ def check_programs(plan: Plan) -> None:
         for task in islice(step.tasks(1, plan.ulid), 1):
             if not os.path.isdir(native(task.cwd)):
                 raise Error(f"there is no directory {task.cwd}", step.cwd.mark(0, len(step.cwd.text)) if step.cwd else NOWHERE)
-            if step.command and not find_program(task.argv[0], task.cwd, {**os.environ, **task.env}):
-                hint = "python3 is there" if task.argv[0] == "python" and find_program("python3", ".", os.environ) else ""
+            if step.command and not find_program(task.argv[0], task.cwd, task.env):
+                hint = "python3 is there" if task.argv[0] == "python" and find_program("python3") else ""
                 raise Error(f"there is no program {task.argv[0]}", step.place, hint or "it is looked up in PATH, without a shell")
 
 

@@ -19,7 +19,7 @@ def run(*argv, cwd=".", env=None, stdin=b"", timeout=120):
     return Result(process.returncode, *(data.decode("utf-8", "surrogateescape") for data in (process.stdout, process.stderr)))
 
 
-def wait_until(condition, seconds=120.0):
+def wait_until(condition, seconds=float(os.environ.get("HYDRAFLOW_PATIENCE", "120"))):
     """Wait until a condition holds; return what it returned."""
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:

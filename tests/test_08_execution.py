@@ -238,6 +238,12 @@ class Signals(Execution):
                 self.write("go", "")
                 self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
 
+    def test_a_group_that_somebody_else_ends_is_interrupted(self) -> None:
+        """The shell around the task got the signal too, which tells it from a task that was killed alone."""
+        self.job("run: sh -c 'kill -TERM -$PPID; sleep 9'\nsteps: [{batch: a=1}]")
+        self.assertEqual(self.hydraflow("run", "job").status, 1)
+        self.assertEqual([(task["state"], task["exit_status"]) for task in self.states().values()], [("interrupted", 143)])
+
     def test_a_second_interrupt_kills(self) -> None:
         self.job("run: sh -c 'trap \"\" INT; echo $$ > child; while :; do sleep 0.1; done'")
         process = self.start("run", "job", start_new_session=True)
@@ -282,9 +288,10 @@ class Signals(Execution):
         self.assertEqual(sorted(self.read("begun").split()), ["a=1", "a=2", "a=3"])
 
     def test_what_ended_while_nobody_watched_is_known(self) -> None:
-        self.job("run: sh -c 'echo > begun; sleep 0.5; echo $0 >> done; test $0 = a=1'\nmax-parallel: 2\nsteps: [{batch: a=1:2}]")
+        self.job("run: sh -c 'echo > begun-$0; sleep 0.5; echo $0 >> done; test $0 = a=1'\nmax-parallel: 2\nsteps: [{batch: a=1:2}]")
         process = self.start("run", "job")
-        self.until("begun")
+        self.until("begun-a=1")
+        self.until("begun-a=2")
         process.kill()
         process.communicate()
         time.sleep(1.2)

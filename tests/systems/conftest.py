@@ -1,4 +1,5 @@
 """Fixtures: a folder with a copy of the program, and real schedulers on loopback, started once and ended at the end."""
+import collections
 import os
 import shlex
 import shutil
@@ -12,13 +13,23 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MUST_INSTALL = bool(os.environ.get("CI") or os.environ.get("HYDRAFLOW_INSTALL"))
 
 
+# What differs between schedulers to who uses them: the words that submit, that cancel, that list what has not ended; a
+# submission that is refused, and what is said then.
+Words = collections.namedtuple("Words", "submit cancel queue wrong refusal")
+WORDS = {
+    "slurm": Words("sbatch", "scancel", "squeue -h -o %F", "sbatch --partition=nowhere", "invalid partition"),
+    "gridengine": Words("qsub -cwd", "qdel", "qstat", "qsub -q nowhere", "unknown queue"),
+    "pbs": Words("qsub", "qdel", "qstat -t", "qsub -q nowhere", "Unknown queue"),
+    "lsf": Words("bsub", "bkill", "bjobs", "bsub -q nowhere", "No such queue"),
+}
+
+
 class Cluster:
     """A scheduler, and a folder from which jobs are submitted to it."""
 
     def __init__(self, name, script, directory, variables):
         self.name, self.script, self.directory, self.variables = name, script, directory, variables
-        self.submit = {"slurm": "sbatch", "gridengine": "qsub -cwd"}[name]
-        self.folder = None
+        self.words, self.submit, self.folder = WORDS[name], WORDS[name].submit, None
 
     def verb(self, *words):
         """Tell the script that started the scheduler to do something more."""
@@ -49,10 +60,10 @@ class Cluster:
     def shim(self, name, script):
         """Put a program before the real one of the same name; in the script, "$REAL" is that one."""
         (self.folder / "bin").mkdir(exist_ok=True)
-        path = self.folder / "bin" / name
-        path.write_text(f"#!/bin/sh\nREAL={shlex.quote(shutil.which(name) or 'false')}\n{script}\n", encoding="utf-8")
+        path, search = self.folder / "bin" / name, self.environment()["PATH"]
+        path.write_text(f"#!/bin/sh\nREAL={shlex.quote(shutil.which(name, path=search) or 'false')}\n{script}\n", encoding="utf-8")
         path.chmod(0o755)
-        return {"PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+        return {"PATH": f"{self.folder / 'bin'}{os.pathsep}{search}"}
 
     def effects(self):
         """Return the names that tasks have left in the folder "done"."""
@@ -77,7 +88,7 @@ def pytest_runtest_makereport(item):
     report = (yield).get_result()
     cluster = next((value for value in item.funcargs.values() if isinstance(value, Cluster)), None)
     if report.when == "call" and report.failed and cluster:
-        queries = {"slurm": ["squeue -a -t all", "sinfo -N -l"], "gridengine": ["qstat -f -u *"]}[cluster.name]
+        queries = {"slurm": ["squeue -a -t all", "sinfo -N -l"], "gridengine": ["qstat -f -u *"]}.get(cluster.name, [])
         for query in [*queries, f"{sys.executable} -m hydraflow status --json", "ls -lR .hydraflow"]:
             report.sections.append((query, cluster.call(query)))
 
@@ -118,7 +129,24 @@ def gridengine(gridengine_daemons, tmp_path):
     return in_folder(gridengine_daemons, tmp_path)
 
 
-@pytest.fixture(params=["slurm", "gridengine"])
-def cluster(request, tmp_path):
-    """Each of the schedulers that are tested for real."""
-    return in_folder(request.getfixturevalue(f"{request.param}_daemons"), tmp_path)
+def stand_in(name, directory):
+    """Return a stand-in for a scheduler that cannot be had."""
+    os.mkdir(os.path.join(directory, "bin"))
+    for command in {"pbs": ("qsub", "qstat", "qdel", "qmgr"), "lsf": ("bsub", "bjobs", "bkill", "bparams")}[name]:
+        path = os.path.join(directory, "bin", command)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(os.path.join(HERE, 'standin.py'))} {command} \"$@\"\n")
+        os.chmod(path, 0o755)
+    variables = {"STANDIN_DIR": directory, "PATH": os.path.join(directory, "bin") + os.pathsep + os.environ["PATH"]}
+    return Cluster(name, "", directory, variables)
+
+
+@pytest.fixture(params=["slurm", "gridengine", "pbs", "lsf"])
+def cluster(request, tmp_path, tmp_path_factory):
+    """Each scheduler: two of them for real, of two a stand-in."""
+    if request.param in ("slurm", "gridengine"):
+        yield in_folder(request.getfixturevalue(f"{request.param}_daemons"), tmp_path)
+        return
+    cluster = stand_in(request.param, str(tmp_path_factory.mktemp(request.param)))
+    yield in_folder(cluster, tmp_path)
+    cluster.call(f"{shlex.quote(sys.executable)} {shlex.quote(os.path.join(HERE, 'standin.py'))} stop")

@@ -192,11 +192,22 @@ def test_cancelled_by_the_scheduler(cluster):
     cluster.job("jobs: {job: {run: sh -c 'test -e go || sleep 300; touch done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
     job_id, = submitted(cluster, "job")
     wait_until(lambda: set(states(cluster).values()) == {"running"})
-    cluster.call({"slurm": f"scancel {job_id}", "gridengine": f"qdel {job_id}"}[cluster.name])
+    cluster.call(f"{cluster.words.cancel} {job_id}")
     wait_until(lambda: set(states(cluster).values()) == {"interrupted"})
     (cluster.folder / "go").touch()
     assert cluster.hydraflow("run", "job", "--resume", "--wait").status == 0
     assert cluster.effects() == ["a=1", "a=2"]
+
+
+@pytest.mark.parametrize("cluster", ["pbs"], indirect=True)
+def test_who_does_not_want_to_end(cluster):
+    """PBS ends the processes of an element's session, asked first and then killed: a task that ignores it is among them."""
+    cluster.job("""jobs: {job: {run: sh -c 'trap "" TERM; echo $$ > pid; sleep 300', submit: SUBMIT, hydra: false}}""")
+    submitted(cluster, "job")
+    pid = wait_until(lambda: (cluster.folder / "pid").exists() and (cluster.folder / "pid").read_text().strip())
+    assert cluster.hydraflow("cancel", "job").status == 0
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
+    wait_until(lambda: states(cluster) == {1: "interrupted"})
 
 
 def test_node_dies(slurm):
@@ -359,27 +370,29 @@ def test_tools_are_gone(cluster):
 
 def test_nothing_queued_changes(slurm):
     """An edit, an upgrade or a deletion after the submission changes nothing that is queued."""
-    slurm.job("jobs: {job: {run: sh -c 'touch done/$0', submit: SUBMIT --hold, hydra: false, steps: [{batch: 'a=1:2'}]}}")
-    job_id, = submitted(slurm, "job")
+    slurm.job("jobs: {job: {run: sh -c 'touch done/$0', submit: SUBMIT --hold, hydra: false, steps: [{batch: 'a=1:2'}, "
+              "{call: work.touch, batch: b=1}]}}")
+    (slurm.folder / "work.py").write_text("def touch(words):\n    open('done/' + words[0], 'w').close()\n")
+    job_id, second = submitted(slurm, "job")
     (slurm.folder / "hydraflow.yaml").write_text("jobs: {job: {run: 'false'}}")
     (slurm.folder / "hydraflow.py").rename(slurm.folder / "elsewhere.py")
     (slurm.folder / "hydraflow.py").write_text("raise SystemExit('upgraded, and broken')\n")
     slurm.call(f"scontrol release {job_id}")
-    wait_until(lambda: slurm.effects() == ["a=1", "a=2"])
+    slurm.call(f"scontrol release {second}")
+    wait_until(lambda: slurm.effects() == ["a=1", "a=2", "b=1"])
     (slurm.folder / "elsewhere.py").rename(slurm.folder / "hydraflow.py")
     wait_until(lambda: set(states(slurm).values()) == {"succeeded"})
 
 
 def test_refused(cluster):
     """The scheduler's own message, exit status 1, nothing half submitted: the first step is cancelled."""
-    wrong = {"slurm": "sbatch --partition=nowhere", "gridengine": "qsub -q nowhere"}[cluster.name]
-    cluster.job("jobs: {job: {run: sleep 60, submit: SUBMIT, hydra: false, steps: [{batch: a=1}, {submit: " + wrong + ", batch: b=1}, {batch: c=1}]}}")
+    cluster.job("jobs: {job: {run: sleep 60, submit: SUBMIT, hydra: false, steps: [{batch: a=1}, {submit: " + cluster.words.wrong + ", batch: b=1}, {batch: c=1}]}}")
     result = cluster.hydraflow("run", "job")
     assert result.status == 1, result
-    assert {"slurm": "invalid partition", "gridengine": "unknown queue"}[cluster.name] in result.err, result
+    assert cluster.words.refusal in result.err, result
     assert "cancelled array job" in result.err and "step 1" in result.err
     job_id = result.err.split("cancelled array job ")[1].split()[0]
-    wait_until(lambda: job_id not in cluster.call({"slurm": "squeue -h -o %F", "gridengine": "qstat"}[cluster.name]))
+    wait_until(lambda: job_id not in cluster.call(cluster.words.queue))
     result = cluster.hydraflow("status", "job")
     assert result.status == 2 and "has not been run here" in result.err and "did you mean" not in result.err, result
 
