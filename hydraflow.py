@@ -2015,10 +2015,10 @@ def shell_text(words: "Sequence[str]") -> str:
 
 # $1 the events, $2 the place, $3 the task's number, then the command. Both files are opened before the command starts,
 # so that the end can be told even if the directory is not writable any more by then. The traps keep the shell alive
-# when its group is signalled, and tell of it; the command itself starts with the defaults (POSIX sh, 2.14, trap). A start that cannot
-# be recorded is no start: the task would run again after a crash. An end that finds no room on a full disk goes into
-# the place, whose room was taken before. What /proc/uptime begins with: seconds since the machine started (proc(5)).
-# Output of programs in Python is to come as it is made.
+# when its group is signalled, and tell of it; the command itself starts with the defaults (POSIX sh, 2.14, trap). A
+# start that cannot be recorded is no start: the task would run again after a crash. An end that finds no room on a full
+# disk goes into the place, whose room was taken before. What /proc/uptime begins with: seconds since the machine started
+# (proc(5)). Output of programs in Python is to come as it is made.
 WRAPPER = """
 trap : USR1 USR2
 trap 'why=",\\"why\\":\\"interrupted\\""' HUP INT QUIT TERM
@@ -2061,8 +2061,9 @@ def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]", cwd: str
 
     The group is a session of its own, without a terminal, unless our own session is to end it with us (PBS).
     """
-    return subprocess.Popen([native(word) for word in argv], stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
-                            cwd=native(cwd), env=env, start_new_session=is_session, preexec_fn=None if is_session else os.setpgrp)
+    return subprocess.Popen(
+        [native(word) for word in argv], stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=native(cwd), env=env,
+        start_new_session=is_session, preexec_fn=None if is_session else os.setpgrp)  # noqa: PLW1509 (there are no threads)
 
 
 def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]", timeout: float) -> "Tuple[int, str, str]":
