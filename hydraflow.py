@@ -3884,6 +3884,11 @@ def add_run(command: "argparse.ArgumentParser") -> None:
                       "Options that are not listed here, and all words behind --, go to the command of the tasks.")
 
 
+def handler_line(step: PlannedStep, task: Task) -> str:
+    """Return a line for a handler: the command, or where the job has none the parameters alone."""
+    return task_text(task) if step.command else shell_text(task.argv)
+
+
 def check_programs(plan: Plan) -> None:
     """Raise an Error for a step whose first task has no working directory, or no program, before anything executes."""
     for step in plan.steps:
@@ -3892,6 +3897,9 @@ def check_programs(plan: Plan) -> None:
             place = source or plan.job.submit
             raise Error(f"there is no program {step.submit[0]}", place.mark(0, len(place.text)) if place else NOWHERE,
                         "it is looked up in PATH; is this a machine from which jobs are submitted?")
+        for task in step.tasks(1, plan.ulid) if step.submit and not scheduler_of(step.submit) else ():
+            if re.search("[\r\n]", handler_line(step, task)):  # the rest of the value would be a command of its own
+                raise Error("a handler gets one command per line, and a word of this step has a line break in it", step.place)
         for task in islice(step.tasks(1, plan.ulid), 1):
             if not os.path.isdir(native(task.cwd)):
                 raise Error(f"there is no directory {task.cwd}", step.cwd.mark(0, len(step.cwd.text)) if step.cwd else NOWHERE)
@@ -4047,11 +4055,6 @@ def run_between(record: Record, step: PlannedStep, todo: "Sequence[Tuple[Task, O
     why = f"to {shell_text(step.submit)}" + (f", which ended with {status_text(status, '')}" if status else "")
     append_lines(record.events("handler"), [{"task": task.number, "event": "handed", "why": why} for task, _ in todo])
     return status
-
-
-def handler_line(step: PlannedStep, task: Task) -> str:
-    """Return a line for a handler: the command, or where the job has none the parameters alone."""
-    return task_text(task) if step.command else shell_text(task.argv)
 
 
 def wait_for(before: "Sequence[Tuple[str, int]]", args: "argparse.Namespace") -> int:
