@@ -1369,7 +1369,7 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # a Source, so that whoever finds a mistake in it later can still point into the file.
 # All mistakes of a file are collected and told at once, in the order of the file.
 
-OLD_SPELLINGS = {"sets": "steps", "each": "batch", "all": "args", "add": "with"}  # of HydraFlow 0.16 and later
+OLD_SPELLINGS = {"sets": "steps", "each": "batch", "all": "args", "add": "with"}  # of HydraFlow 0.15.1 and later
 JOB_FILES = ("hydraflow.yaml", "hydraflow.yml")
 
 
