@@ -3112,6 +3112,8 @@ def job_script(record: Record, submission: Submission, python: str) -> str:
 
 def check_python(python: str) -> None:
     """Raise an Error unless a program is a Python that can execute HydraFlow."""
+    if python == sys.executable:
+        return
     status, out, errors = capture([python, "-c", "import sys; print(sys.version_info >= (3, 6))"], environment({}), 60.0)
     if status or out.strip() != "True":
         raise Error(f"{python} is no Python 3.6 or later", NOWHERE,
