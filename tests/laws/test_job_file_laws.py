@@ -1,0 +1,119 @@
+"""Any mapping is a job file that can be planned, or has mistakes with places; old spellings mean the same as new ones.
+
+HYDRAFLOW_EXAMPLES=100000 looks longer.
+"""
+import json
+import os
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import hydraflow
+
+EXAMPLES = int(os.environ.get("HYDRAFLOW_EXAMPLES", "0"))
+OLD = {"steps": "sets", "batch": "each", "args": "all", "with": "add"}
+
+
+def examples(count):
+    return settings(max_examples=max(count, EXAMPLES), deadline=None, suppress_health_check=list(HealthCheck), database=None)
+
+
+def jobs_of(mapping, dump=json.dumps):
+    return hydraflow.read_jobs(hydraflow.read_yaml(dump(mapping)))
+
+
+# ---- Any mapping
+
+RIGHT_SWEEPS = st.sampled_from(["a=1,2", "a=2", "a=1:3 b=x,y", "c='x y' -v", "", "hydra/launcher=joblib", "a=(1,2)k"])
+SWEEPS = RIGHT_SWEEPS | RIGHT_SWEEPS | RIGHT_SWEEPS | st.sampled_from(["a=1:", "a=(1", "a=1|2", "a,b=(1,2),(3,4)", "b=x", "a=${{ env.X }}"])
+RIGHT_COMMANDS = st.sampled_from(["python train.py", "package.function x", "sbatch --mem 1", "${{ job.name }}"])
+COMMANDS = RIGHT_COMMANDS | RIGHT_COMMANDS | RIGHT_COMMANDS | st.sampled_from(["echo ${{ matrix.a }}", "x '", "$HYDRAFLOW_UNSET y", "A=1 x", "x | y", "${{", ""])
+SCALARS = st.none() | st.booleans() | st.integers(-2, 3) | st.floats(allow_nan=False) | SWEEPS | COMMANDS | st.text(max_size=6)
+KEYS = st.sampled_from([*hydraflow.JOB_KEYS, *hydraflow.STEP_KEYS, *OLD.values(), "stesp", "x-y", "jobs"]) | st.text(max_size=3)
+ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=6)
+ENVIRONMENTS = st.dictionaries(st.sampled_from(["X", "X", "X", "Y_1", "1"]), SCALARS, max_size=2)
+
+
+def mappings(needed, **likely):
+    """Mappings that have the needed and some of the likely keys with values of their kind, and now and then any key with any value."""
+    likely = {key.rstrip("_").replace("_", "-"): value for key, value in likely.items()}
+    right, wrong = st.fixed_dictionaries(needed, optional=likely), st.dictionaries(KEYS, ANYTHING, min_size=1, max_size=1)
+    return right | right | right | right | st.builds(lambda right, wrong: {**right, **wrong}, right, wrong)
+
+
+STEPS = mappings({}, batch=SWEEPS, args=RIGHT_SWEEPS, with_=SWEEPS, env=ENVIRONMENTS, run=COMMANDS, include=SWEEPS | st.lists(SWEEPS, max_size=2)) | mappings(
+    {"batch": st.just("a=1,2")}, exclude=SWEEPS | st.lists(SWEEPS, max_size=2), name=st.just("s"), submit=COMMANDS)
+JOBS = mappings({"run": COMMANDS}, submit=COMMANDS, steps=st.lists(STEPS, max_size=3), hydra=st.booleans(), env=ENVIRONMENTS) | mappings(
+    {"call": COMMANDS}, needs=st.sampled_from([[], [], "x", ["y", "z"]]), retries=st.integers(-1, 9), timeout_minutes=st.floats(0, 9),
+    fail_fast=st.booleans(), max_parallel=st.integers(0, 9), working_directory=COMMANDS)
+FILES = mappings({"jobs": st.dictionaries(st.sampled_from("xyz") | st.text(max_size=2), JOBS | JOBS | ANYTHING, max_size=2)})
+
+
+@examples(600)
+@given(FILES | st.dictionaries(KEYS, ANYTHING, max_size=3), st.sampled_from([json.dumps, yaml.safe_dump]))
+def test_any_mapping_is_jobs_or_mistakes_with_places(mapping, dump):
+    lines = dump(mapping).split("\n")
+    try:
+        for job in jobs_of(mapping, dump).values():
+            plan = hydraflow.plan(job)
+            assert len(list(plan)) == plan.count
+    except hydraflow.Error as error:
+        for one in getattr(error, "errors", [error]):
+            assert 1 <= one.line <= len(lines) and 1 <= one.column <= len(lines[one.line - 1]) + 1, repr(one)
+            assert one.message in str(error)
+
+
+def test_many_of_these_mappings_are_jobs():
+    """Otherwise the test above would show little."""
+    seen = []
+
+    @settings(examples(200), derandomize=True)
+    @given(FILES)
+    def look(mapping):
+        try:
+            seen.append(bool(jobs_of(mapping)))
+        except hydraflow.Error:
+            seen.append(False)
+
+    look()
+    assert len(seen) // 20 < sum(seen) < len(seen)
+
+
+# ---- Old spellings
+
+WORDS = st.lists(st.sampled_from(["a=1,2", "b=1:3", "c='x y',z", "+d=[1,2]", "e/m=1,2", "-v"]), min_size=1, max_size=3, unique=True).map(" ".join)
+RIGHT_STEP = st.fixed_dictionaries({"batch": WORDS}, optional={"args": WORDS, "with": WORDS, "name": st.just("s")})
+RIGHT_JOB = st.fixed_dictionaries({"run": st.just("python x.py"), "steps": st.lists(RIGHT_STEP, min_size=1, max_size=3)}, optional={"with": WORDS, "hydra": st.booleans()})
+
+
+def in_old_words(value):
+    """Return the same job in the spellings of HydraFlow 0.16 and later."""
+    if isinstance(value, list):
+        return [in_old_words(item) for item in value]
+    return {OLD.get(key, key): in_old_words(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def tasks_of(job):
+    return [task._replace(argv=(), directory="") for task in hydraflow.plan(jobs_of({"jobs": {"x": job}})["x"])]  # both hold a new ULID
+
+
+@examples(150)
+@given(RIGHT_JOB)
+def test_old_spellings_mean_the_same(job):
+    assert in_old_words(job) != job
+    assert tasks_of(in_old_words(job)) == tasks_of(job) != []
+
+
+@pytest.mark.parametrize("new", OLD)
+def test_both_spellings_at_once_are_an_error(new):
+    value = [{"batch": "a=1"}] if new == "steps" else "a=1"
+    job = {"run": "x", new: value, OLD[new]: value} if new in ("steps", "with") else {"run": "x", "steps": [{new: value, OLD[new]: value}]}
+    with pytest.raises(hydraflow.Error, match="two spellings of one key"):
+        jobs_of({"jobs": {"x": job}})
+
+
+def test_the_command_of_a_submit_job_may_stand_under_with():
+    job = {"submit": "sbatch", "steps": [{"batch": "a=1,2"}]}
+    assert tasks_of({**job, "with": "python x.py"}) == tasks_of({**job, "run": "python x.py"})
