@@ -32,7 +32,8 @@ import time
 from bisect import bisect_right
 from collections import namedtuple
 from functools import partial
-from itertools import chain, islice, product
+from itertools import accumulate, chain, islice, product
+from operator import mul
 
 __version__ = "1.0.0"
 __all__ = ["Error", "Errors", "Job", "Mark", "Node", "Plan", "Source", "Step", "Sweep", "Task", "collect", "expand",
@@ -73,12 +74,13 @@ class Source:
     >>> Source("notes", "one\\ntwo").mark(4, 7)[:3]
     ('notes', 2, 1)
     """
-    __slots__ = ("name", "text", "origin", "pieces", "starts")
+    __slots__ = ("name", "text", "origin", "pieces", "starts", "lines")
 
     def __init__(self, name: str, text: str, origin: "Optional[Source]" = None,
                  pieces: "Sequence[Tuple[int, int]]" = ()) -> None:
         self.name, self.text, self.origin, self.pieces = name, text, origin, pieces
         self.starts = []  # type: List[int]
+        self.lines = {}  # type: Dict[int, str]
 
     def mark(self, start: int, end: int) -> Mark:
         """Return the place of text[start:end], cut at the end of its first line."""
@@ -90,7 +92,9 @@ class Source:
         line = bisect_right(self.starts, start)
         begin = self.starts[line - 1]
         stop = self.starts[line] - 1 if line < len(self.starts) else len(self.text)
-        return Mark(self.name, line, start - begin + 1, self.text[begin:stop], max(1, min(end, stop) - start))
+        if line not in self.lines:
+            self.lines[line] = self.text[begin:stop]  # shared by all marks of the line, however many there are
+        return Mark(self.name, line, start - begin + 1, self.lines[line], max(1, min(end, stop) - start))
 
     def offset(self, position: int) -> int:
         """Return where the character at position stands in the origin."""
@@ -198,13 +202,6 @@ def decimal_text(mantissa: int, exponent: int) -> str:
     return f"-{text}" if mantissa < 0 else text
 
 
-def ratio_text(numerator: int, denominator: int) -> str:
-    """Return a quotient as an integer where it is one, else as the shortest text of the nearest float."""
-    if numerator % denominator == 0:
-        return str(numerator // denominator)
-    return repr(numerator / denominator).replace("e-0", "e-")
-
-
 class Number(NamedTuple("Number", [("mantissa", int), ("exponent", int), ("scale", int), ("kept", bool)])):
     """The exact number mantissa * 10**exponent, and how it is written.
 
@@ -255,21 +252,31 @@ def read_number(text: str) -> "Optional[Number]":
     return Number(int(whole + part), scale - len(part), scale, bool(power))
 
 
-def in_unit(text: str, unit: Unit) -> str:
-    """Return a number in a unit; to what is no number the unit's letters are appended as text."""
-    number = read_number(text)
-    return str(number.times(unit)) if number else text + unit.text
+def nearest(value: float) -> Number:
+    """Return the number that is the shortest text of a float; its exponent is none that a user wrote."""
+    number = read_number(repr(value))
+    assert number is not None  # what calls has made sure that it is finite
+    return number._replace(kept=False)
+
+
+def quotient(numerator: int, denominator: int) -> Number:
+    """Return a quotient as an integer where it is one, else as the nearest float."""
+    whole, rest = divmod(numerator, denominator)
+    return nearest(numerator / denominator) if rest else Number(whole, 0, 0, False)
 
 
 class Values:
-    """The values that a key takes: count of them; at(index), from 0, calculates one when it is asked for."""
-    __slots__ = ("count", "at", "texts")
+    """The values that a key takes: count of them; at(index), from 0, calculates one when it is asked for.
 
-    def __init__(self, count: int, at: "Callable[[int], str]", texts: "Sequence[str]" = ()) -> None:
-        self.count, self.at, self.texts = count, at, texts  # texts: where the values stand in the text one by one
+    A value stays a Number until it is written, as more than one unit may stand behind it; what is no number is a text.
+    """
+    __slots__ = ("count", "at")
+
+    def __init__(self, count: int, at: "Callable[[int], Union[str, Number]]") -> None:
+        self.count, self.at = count, at
 
     def __iter__(self) -> "Iterator[str]":
-        return iter(self.texts) if self.texts else map(self.at, range(self.count))
+        return map(str, map(self.at, range(self.count)))
 
     def is_number(self) -> "Optional[bool]":
         """Return whether all values are numbers, or None for a mixture; of many values the first ones tell."""
@@ -277,22 +284,25 @@ class Values:
         return kinds.pop() if len(kinds) == 1 else None
 
     def times(self, unit: Unit) -> "Values":
-        """Return these values in a unit."""
-        return Values(self.count, lambda index: in_unit(self.at(index), unit))
+        """Return these values in a unit; to what is no number the unit's letters are appended as text."""
+        def at(index: int) -> "Union[str, Number]":
+            value = self.at(index)
+            number = read_number(value) if isinstance(value, str) else value
+            return number.times(unit) if number else f"{value}{unit.text}"
+
+        return Values(self.count, at)
 
 
-def listed(texts: "Sequence[str]") -> Values:
+def listed(values: "Sequence[Union[str, Number]]") -> Values:
     """Return the values that stand in the text one by one."""
-    return Values(len(texts), texts.__getitem__, texts)
+    return Values(len(values), values.__getitem__)
 
 
 def ranged(start: Number, step: Number, count: int) -> Values:
     """Return start, start + step, ... in exact decimals and in the notation of start."""
     exponent = min(start.exponent, step.exponent)
     first, stride = start.shifted(exponent), step.shifted(exponent)
-    if not exponent and not start.kept:
-        return Values(count, lambda index: str(first + index * stride))
-    return Values(count, lambda index: str(Number(first + index * stride, exponent, start.scale, start.kept)))
+    return Values(count, lambda index: Number(first + index * stride, exponent, start.scale, start.kept))
 
 
 def spaced(start: Number, stop: Number, count: int, is_log: bool) -> Values:
@@ -300,51 +310,36 @@ def spaced(start: Number, stop: Number, count: int, is_log: bool) -> Values:
     exponent = min(start.exponent, stop.exponent, 0)
     first, last, gaps = start.shifted(exponent), stop.shifted(exponent), max(count - 1, 1)
 
-    def at(index: int) -> str:
+    def at(index: int) -> Number:
         if index in (0, gaps) or not is_log:
-            return ratio_text(first * (gaps - index) + last * index, gaps * 10 ** -exponent)
+            return quotient(first * (gaps - index) + last * index, gaps * 10 ** -exponent)
         from decimal import Context, Decimal
         context = Context(prec=50)  # so many digits that rounding to a float removes every error of the power
         growth = context.power(context.divide(Decimal(last), Decimal(first)), context.divide(Decimal(index), Decimal(gaps)))
-        value = float(context.multiply(context.scaleb(Decimal(first), exponent), growth))
-        return ratio_text(*value.as_integer_ratio())
+        return nearest(float(context.multiply(context.scaleb(Decimal(first), exponent), growth)))
 
     return Values(count, at)
 
 
 def grouped(parts: "Sequence[Values]") -> Values:
     """Return every combination of texts and lists that follow each other, the first list fastest."""
-    count = 1
-    for part in parts:
-        count *= part.count
+    if len(parts) == 1:
+        return parts[0]
+    starts = list(accumulate((part.count for part in parts), mul))
 
     def at(index: int) -> str:
-        texts = []
-        for part in parts:
-            index, place = divmod(index, part.count)
-            texts.append(part.at(place))
-        return "".join(texts)
+        return "".join(str(part.at(index * part.count // start % part.count)) for part, start in zip(parts, starts))
 
-    return Values(count, at)
-
-
-def starts_of(counts: "Iterable[int]") -> "List[int]":
-    """Return the running sum of counts, from 0 to the sum of all."""
-    starts = [0]
-    for count in counts:
-        starts.append(starts[-1] + count)
-    return starts
+    return Values(starts[-1], at)
 
 
 def joined(items: "Sequence[Values]") -> Values:
     """Return the values of several items, one item after the other."""
     if len(items) == 1:
         return items[0]
-    if all(item.texts for item in items):
-        return listed([text for item in items for text in item.texts])
-    starts = starts_of(item.count for item in items)
+    starts = [0, *accumulate(item.count for item in items)]
 
-    def at(index: int) -> str:
+    def at(index: int) -> "Union[str, Number]":
         place = bisect_right(starts, index) - 1
         return items[place].at(index - starts[place])
 
@@ -369,8 +364,8 @@ class Axis:
 
     def __init__(self, literal: str, segments: "Sequence[Segment]", mark: Mark) -> None:
         self.literal, self.segments, self.mark = literal, segments, mark
-        self.starts = starts_of(segment.values.count // len(segment.keys) if len(segment.keys) > 1 or len(segments) == 1
-                                else 1 for segment in segments)
+        self.starts = [0, *accumulate(segment.values.count // len(segment.keys) if len(segment.keys) > 1 or len(segments) == 1
+                                      else 1 for segment in segments)]
         self.count = self.starts[-1] if segments else 1
 
     @property
@@ -390,8 +385,6 @@ class Axis:
         return segment.joined() if len(self.segments) > 1 else f"{keys[0]}={values.at(row)}"
 
     def __iter__(self) -> "Iterator[Union[str, Tuple[str, ...]]]":
-        if len(self.segments) == 1 == len(self.keys):
-            return map((self.keys[0] + "=").__add__, self.segments[0].values)
         return map(self.at, range(self.count))
 
 
@@ -504,9 +497,9 @@ class SweepParser:
                             f"quote the value alone: {key}={first.text[0]}{value}{first.text[0]}")
             return Axis(self.text(start, stop), (), mark)
         segments = []  # type: List[Segment]
-        for first_token, last_token in self.split(start, stop, "pipe"):
-            segments.append(self.parse_segment(first_token, last_token, segments[-1].keys if segments else ()))
-        return Axis("", segments, mark)
+        for slice in self.split(start, stop, "pipe"):
+            segments.append(self.parse_segment(*slice, segments[-1].keys if segments else ()))
+        return Axis("", self.in_key_units(segments), mark)
 
     def keys_end(self, start: int, stop: int) -> "Optional[int]":
         """Return the index of the equals sign that ends the keys, or None: keys have no quotes and no brackets."""
@@ -533,21 +526,25 @@ class SweepParser:
         if len(keys) > 1:
             tuples = [self.parse_tuple(*slice, keys) for slice in self.split(start, stop, "comma")]
             return Segment(keys, joined(tuples), mark)
-        if start == stop:
-            return Segment(keys, listed([""]), mark)
-        return self.with_key_unit(Segment(keys, self.parse_list(start, stop, 0), mark))
+        return Segment(keys, self.parse_list(start, stop, 0) if start < stop else listed([""]), mark)
 
-    def with_key_unit(self, segment: Segment) -> Segment:
-        """Return the segment in the unit of its key; behind what takes no numbers, /m is a config group."""
-        match = UNIT_KEY.fullmatch(segment.keys[0])
-        unit = read_unit(match.group("unit")) if match else None
-        is_number = segment.values.is_number() if unit else False
-        if is_number is None:
-            raise Error(f"numbers and texts are mixed under the unit /{unit.text if unit else ''}", segment.mark,
-                        "give every value as a number, or quote the numbers of a config group")
-        if not match or not unit or not is_number:
-            return segment
-        return Segment((match.group("key"),), segment.values.times(unit), segment.mark)
+    def in_key_units(self, segments: "List[Segment]") -> "List[Segment]":
+        """Return segments in the units of their keys; behind what takes no numbers, /m is a config group."""
+        same = {}  # type: Dict[Tuple[str, ...], List[Segment]]
+        for segment in segments:
+            same.setdefault(segment.keys, []).append(segment)
+        units = {}  # type: Dict[Tuple[str, ...], Tuple[str, Unit]]
+        for keys, those in same.items():
+            match = UNIT_KEY.fullmatch(keys[0]) if len(keys) == 1 else None
+            unit = read_unit(match["unit"]) if match else None
+            kinds = {segment.values.is_number() for segment in those} if unit else {False}
+            if len(kinds) > 1 or None in kinds:
+                raise Error(f"numbers and texts are mixed under the unit /{unit.text if unit else ''}", those[-1].mark,
+                            "give every value as a number, or quote the numbers of a config group")
+            if match and unit and True in kinds:
+                units[keys] = match["key"], unit
+        return [Segment((units[segment.keys][0],), segment.values.times(units[segment.keys][1]), segment.mark)
+                if segment.keys in units else segment for segment in segments]
 
     def parse_list(self, start: int, stop: int, depth: int) -> Values:
         """list = item { "," item }"""
@@ -564,8 +561,7 @@ class SweepParser:
         bracket = next((index for index in range(start, stop) if self.tokens[index].text == "("), stop)
         name = self.text(start, bracket).strip()
         if bracket == stop or name in HYDRA_FUNCTIONS or self.is_inside(start, bracket):
-            number = read_number(text) if text[-1] in SI_UNITS else None
-            return listed([str(number) if number else text])
+            return listed([read_number(text) or text if text[-1] in SI_UNITS else text])
         if name in ("lin", "log"):
             return self.parse_spaced(name, bracket, stop)
         return self.parse_group(start, stop, depth)
@@ -623,12 +619,12 @@ class SweepParser:
         if None in fields or (not unit and close + 1 < stop):
             raise Error(f"{name} takes start, stop and count, and a unit behind it", mark, f"for example {name}(1:100:3)")
         first, last, number = fields  # type: Any, Any, Any
-        count = ratio_text(number.shifted(min(number.exponent, 0)), 10 ** max(-number.exponent, 0))
+        count = str(quotient(number.shifted(min(number.exponent, 0)), 10 ** max(-number.exponent, 0)))
         if not re.fullmatch("[0-9]{1,18}", count) or int(count) < (1 if first.shifted(-999) == last.shifted(-999) else 2):
             raise Error(f"{name} cannot place {count} values from {first} to {last}", mark, "the count includes both ends")
         if name == "log" and first.mantissa * last.mantissa <= 0:
             raise Error("log needs both ends above zero, or both below", mark, "lin(start:stop:count) goes through zero")
-        if max(abs(first.exponent), abs(last.exponent)) > 250:
+        if any(len(str(end.mantissa)) + abs(end.exponent) > 250 for end in (first, last)):
             raise Error(f"{name} calculates with floats, and these numbers are none", mark)
         values = spaced(first, last, int(count), name == "log")
         return values.times(unit) if unit else values
@@ -675,16 +671,6 @@ def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
     return tuple(chain.from_iterable((row,) if isinstance(row, str) else row for row in rows))
 
 
-def walk(axes: "Sequence[Axis]") -> "Iterator[Tuple[Any, ...]]":
-    """Yield the product of axes, the last one fastest, holding one value of each."""
-    if not axes:
-        yield ()
-        return
-    for head in walk(axes[:-1]):
-        for value in axes[-1]:
-            yield (*head, value)
-
-
 class Sweep:
     """The product of the axes that a text, or a list of words, spells; the last axis varies fastest.
 
@@ -720,7 +706,7 @@ class Sweep:
     def __getitem__(self, index: int) -> "Tuple[str, ...]":
         count, rows = self.count, []
         if not -count <= index < count:
-            raise IndexError(f"sweep has {count} combinations, none with index {index}")
+            raise IndexError("a sweep has combinations from 0 to its count, which is not included")
         index %= count
         for axis in reversed(self.axes):
             index, place = divmod(index, axis.count)
@@ -749,10 +735,11 @@ def combinations(axes: "Sequence[Axis]", block: int = 65536) -> "Iterator[Tuple[
     while cut and size * axes[cut - 1].count <= block:
         cut -= 1
         size *= axes[cut].count
+    if cut == len(axes) > 0:  # the last axis alone is longer
+        return ((*head, row) for head in combinations(axes[:-1]) for row in axes[-1])
     inner = [list(axis) for axis in axes[cut:]]  # product() copies what it gets, so it gets the short ones only
-    if not inner:
-        return walk(axes)
-    return chain.from_iterable(product(*([row] for row in head), *inner) for head in walk(axes[:cut]))
+    heads = combinations(axes[:cut]) if cut else iter([()])  # type: Iterator[Tuple[Any, ...]]
+    return chain.from_iterable(product(*([row] for row in head), *inner) for head in heads)
 
 
 def expand(sweep: "Union[str, Sequence[str]]") -> "Iterator[Tuple[str, ...]]":
@@ -1544,6 +1531,10 @@ JOB_KEYS = {
 def read_job(key: Node, node: Node, errors: "List[Error]") -> "Optional[Job]":
     """Return a job, or add its Errors and return nothing."""
     before = len(errors)
+    try:
+        read_name(key)
+    except Error as error:
+        errors.append(error)
     if node.kind != "mapping":
         errors.append(Error(f"job {key.value} has no keys", node.mark, "a job has at least run: with its command"))
         return None
@@ -3483,7 +3474,8 @@ def counted(count: int, what: str) -> str:
     >>> counted(1, "task"), counted(12000, "task")
     ('1 task', '12,000 tasks')
     """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    text = f"{count:,}" if count < 10 ** 1000 else "more than 10^1000"  # Python writes no number of 4,301 digits
+    return f"{text} {what}{'' if count == 1 else 's'}"
 
 
 def tail_lines(path: str, count: int) -> "List[str]":
