@@ -502,13 +502,10 @@ class SweepParser:
         return Axis("", self.in_key_units(segments), mark)
 
     def keys_end(self, start: int, stop: int) -> "Optional[int]":
-        """Return the index of the equals sign that ends the keys, or None: keys have no quotes and no brackets."""
-        for index in range(start, stop):
-            if self.tokens[index].kind == "equals":
-                return index
-            if self.tokens[index].kind not in ("text", "comma"):
-                return None
-        return None
+        """Return the index of the equals sign that ends the keys, or None; of brackets, keys have [0] (Hydra 1.4)."""
+        while start < stop and (self.tokens[start].kind in ("text", "comma", "escape") or self.tokens[start].text == "["):
+            start = self.partners.get(start, start) + 1
+        return start if start < stop and self.tokens[start].kind == "equals" else None
 
     def parse_segment(self, start: int, stop: int, keys: "Tuple[str, ...]") -> Segment:
         """segment = [ keys "=" ] list ;  keys = key [ "/" unit ] | key "," key { "," key }"""
@@ -516,7 +513,7 @@ class SweepParser:
         mark = self.mark(start, stop)
         if equals is not None:
             self.word = self.text(start, equals)
-            keys = tuple(self.word.split(","))
+            keys = tuple(self.text(*slice) for slice in self.split(start, equals, "comma"))
             if len(keys) > 1 and "" in keys:
                 raise Error("a key is missing between commas", self.mark(start, equals), "linked keys: a,b=(1,x),(2,y)")
             start = equals + 1
@@ -1751,10 +1748,10 @@ def unquoted(word: str) -> str:
 def key_of(word: str) -> str:
     """Return the parameter that a word sets, adds or deletes; "" for any other word.
 
-    >>> [key_of(word) for word in ("+a.b=1", "~db", "db/engine@pkg=x", "--verbose")]
-    ['a.b', 'db', 'db/engine@pkg', '']
+    >>> [key_of(word) for word in ("+a.b=1", "~db", "db/engine@pkg=x", "items[0]=1", "--verbose")]
+    ['a.b', 'db', 'db/engine@pkg', 'items[0]', '']
     """
-    match = re.match(r"[+~]*([^=\s'\"()\[\]{}]*)(=|$)", word)
+    match = re.match(r"[+~]*((?:\\.|[^=\s'\"(){}\\])*)(=|$)", word)
     return match.group(1) if match and (match.group(2) or word[0] in "~") else ""
 
 

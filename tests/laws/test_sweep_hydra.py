@@ -104,6 +104,8 @@ def is_passed_through(word):
     assert len(parts) == len(items), parts
     elements = [theirs._value] if len(items) == 1 else theirs._value.list
     for part, element in zip(map(parsed, parts), elements):
+        if part is None:  # a value that Hydra takes in a list of them only, and refuses in the run that it makes of it
+            continue
         assert (part.key_or_group, part.package) == (theirs.key_or_group, theirs.package), parts
         if part.type.name == "EXTEND_LIST" and part.type != theirs.type:  # within a sweep, it is a type of the value
             element = element.values
@@ -309,7 +311,7 @@ class Meant(namedtuple("Meant", "value kept near text", defaults=(False, False, 
             return
         read = parsed(word)._value
         if self.value.denominator == 1 and not self.kept:
-            assert type(read) is int and read == self.value, (word, self)
+            assert type(read) is int and abs(read - self.value) <= (abs(self.value) / 10 ** 15 if self.near else 0), (word, self)
         elif self.near:
             assert type(read) in (int, float) and abs(Fraction(read) - self.value) <= abs(self.value) / 10 ** 15, (word, self)
         else:
