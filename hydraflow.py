@@ -104,7 +104,7 @@ class Source:
 
 
 class Error(ValueError):
-    """A mistake that the user can mend: one message, no traceback, exit status 2.
+    """A mistake that the user can mend: one message, no traceback, and by its status exit status 2.
 
     >>> print(Error("range step is zero", Source("job.yaml", "t=1:2:0").mark(2, 7), "quote it"))
     job.yaml:1:3: error: range step is zero
@@ -112,6 +112,8 @@ class Error(ValueError):
           ^^^^^
     hint: quote it
     """
+
+    status = 2
 
     def __init__(self, message: str, mark: Mark = NOWHERE, hint: str = "") -> None:
         super().__init__(message)
@@ -353,7 +355,7 @@ class Segment(NamedTuple("Segment", [("keys", "Tuple[str, ...]"), ("values", Val
     def joined(self) -> str:
         """Return one word that lets Hydra sweep over the values."""
         if self.values.count > MOST_JOINED:
-            raise Error(f"{self.values.count} values are too many for one word", self.mark,
+            raise Error(f"more than {MOST_JOINED} values are too many for one word", self.mark,
                         "as a word of batch they become tasks of their own")
         return f"{self.keys[0]}={','.join(self.values)}"
 
@@ -473,10 +475,10 @@ class SweepParser:
         yield begin, stop
 
     def trim(self, start: int, stop: int) -> "Tuple[int, int]":
-        """Return the slice without white space at its ends, which means nothing to Hydra either."""
+        """Return the slice without white space at its ends, which to Hydra means something behind a colon only."""
         while start < stop and self.tokens[start].kind == "space":
             start += 1
-        while start < stop and self.tokens[stop - 1].kind == "space":
+        while start < stop and self.tokens[stop - 1].kind == "space" and self.tokens[stop - 2].text[-1] != ":":
             stop -= 1
         return start, stop
 
@@ -1794,7 +1796,7 @@ class Exclusion:
         self.dropped = {}  # type: Dict[Tuple[str, ...], Set[Tuple[Tuple[str, str], ...]]]
         for sweep in sweeps:
             if sweep.count > MOST_JOINED:
-                raise Error(f"exclude names {sweep.count} combinations, which are too many", sweep.axes[0].mark)
+                raise Error(f"exclude names more than {MOST_JOINED} combinations", sweep.axes[0].mark)
             for combination in sweep:
                 pairs = tuple(sorted(map(same_value, combination)))
                 self.dropped.setdefault(tuple(key for key, _ in pairs), set()).add(pairs)
@@ -1896,6 +1898,9 @@ class PlannedStep:
         used = set()  # type: Set[str]
         self.sweep = Sweep()
         self.sweep.axes = override_axes(step.batch, overrides, used)
+        for sweep in step.include:
+            if sweep.count > MOST_JOINED:
+                raise Error(f"include names more than {MOST_JOINED} combinations", sweep.axes[0].mark, "they belong into batch")
         self.included = [combination for sweep in step.include for combination in sweep]
         self.exclusion = Exclusion(step.exclude) if step.exclude else None
         self.args = override(step.args.collect(), overrides, used)
@@ -2937,6 +2942,12 @@ WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", 
            "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
 
 
+class Refusal(Error):
+    """A submission that failed: the job file may be right, so the exit status is 1."""
+
+    status = 1
+
+
 class Submission(NamedTuple("Submission", [
         ("number", int), ("step", int), ("scheduler", str), ("job_id", str), ("name", str), ("slots", "List[List[int]]"),
         ("after", "List[Tuple[str, int]]"), ("limits", "List[Any]"), ("must_succeed", bool)])):
@@ -3138,7 +3149,7 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
         if delay is None or not (status == 124 or PASSING.search(errors)):
             break
         time.sleep(delay)
-    raise Error(f"{words[0]} refused: {(errors.strip() or out.strip() or f'exit status {status}')}")
+    raise Refusal(f"{words[0]} refused: {(errors.strip() or out.strip() or f'exit status {status}')}")
 
 
 def cancel_jobs(record: Record, submissions: "Iterable[Submission]") -> str:
@@ -3886,8 +3897,9 @@ def check_programs(plan: Plan) -> None:
         if step.submit and not find_program(step.submit[0]):
             source = plan.job.steps[step.number - 1].submit if plan.job.steps else None
             place = source or plan.job.submit
-            raise Error(f"there is no program {step.submit[0]}", place.mark(0, len(place.text)) if place else NOWHERE,
-                        "it is looked up in PATH; is this a machine from which jobs are submitted?")
+            kind = Refusal if scheduler_of(step.submit) else Error
+            raise kind(f"there is no program {step.submit[0]}", place.mark(0, len(place.text)) if place else NOWHERE,
+                       "it is looked up in PATH; is this a machine from which jobs are submitted?")
         for task in step.tasks(1, plan.ulid) if step.submit and not scheduler_of(step.submit) else ():
             if re.search("[\r\n]", handler_line(step, task)):  # the rest of the value would be a command of its own
                 raise Error("a handler gets one command per line, and a word of this step has a line break in it", step.place)
@@ -4420,7 +4432,7 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
     except Error as error:
         say(str(error))
-        return 2
+        return error.status
     except BrokenPipeError:  # who reads has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -71,7 +71,7 @@ def text_of(words):
     return " ".join(text for text, _ in words)
 
 
-@examples(300)
+@examples(100)
 @given(SWEEPS)
 def test_iteration_is_the_product_of_the_axes(words):
     """And len is the count of it, and the index, from either end, says the same as iteration."""
@@ -85,7 +85,7 @@ def test_iteration_is_the_product_of_the_axes(words):
             sweep[index]
 
 
-@examples(200)
+@examples(120)
 @given(SWEEPS, st.data())
 def test_white_space_between_words_means_nothing(words, data):
     blank = BLANKS | st.just("")
@@ -93,7 +93,7 @@ def test_white_space_between_words_means_nothing(words, data):
     assert list(expand(text)) == list(expand([word for word, _ in words])) == product(words)
 
 
-@examples(200)
+@examples(120)
 @given(SWEEPS)
 def test_an_expanded_word_expands_to_itself(words):
     """Where a pipe was, several values stand in one word for Hydra: collect leaves it as it is."""
@@ -103,7 +103,7 @@ def test_an_expanded_word_expands_to_itself(words):
             assert Sweep(text).axes[0].keys[1:] or list(expand([word])) == [(word,)]
 
 
-@examples(200)
+@examples(120)
 @given(st.lists(PLAIN, max_size=3))
 def test_collected_words_sweep_over_the_same(words):
     """collect joins the values of each word; expanded, they are the sweep again."""
@@ -170,7 +170,7 @@ def values_of(text):
     return [word[2:] for (word,) in expand(f"a={text}")]
 
 
-@examples(200)
+@examples(120)
 @given(DECIMALS, DECIMALS | st.integers(-10, 30), DECIMALS | st.none())
 def test_a_range_is_what_its_three_numbers_say_or_an_error(start, stop, step):
     """Empty, a step of zero and a step beyond the end are errors; any other range has floor(span / step) + 1 values."""
@@ -188,7 +188,7 @@ def test_a_range_is_what_its_three_numbers_say_or_an_error(start, stop, step):
         assert Fraction(sweep[index][0][2:]) == start + index * stride
 
 
-@examples(200)
+@examples(120)
 @given(DECIMALS, DECIMALS, st.integers(2, 9))
 def test_lin_has_equal_gaps(first, last, count):
     """Value i is the float nearest to first + i (last - first) / (count - 1); an integer is written as one; turned ends turn the values."""
@@ -199,7 +199,7 @@ def test_lin_has_equal_gaps(first, last, count):
     assert values_of(f"lin({decimal(last)}:{decimal(first)}:{count})") == values[::-1]
 
 
-@examples(200)
+@examples(120)
 @given(DECIMALS.filter(bool), DECIMALS.filter(bool), st.integers(2, 9))
 def test_log_has_equal_ratios(first, last, count):
     """first**(gaps-i) last**i is value i to the power of gaps; both ends are exact; turned ends turn the values, a sign stays outside."""
@@ -233,7 +233,7 @@ def chosen(draw, keys):
     return text, list(itertools.product(*([(key, number) for number, _ in values] for key, values in lists)))
 
 
-@examples(150)
+@examples(100)
 @given(chosen("abc"), st.lists(st.sets(st.sampled_from("abc"), min_size=1).map(sorted).flatmap(chosen), max_size=3), st.lists(chosen("abd"), max_size=2))
 def test_exclude_drops_and_include_adds(batch, exclude, include):
     """What agrees in all keys with an excluded combination is dropped, however numbers and texts are spelled; the included come last."""
@@ -263,7 +263,7 @@ def test_found(text):
     check(text)
 
 
-@examples(1500)
+@examples(1000)
 @given(st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=20).map("a=".__add__))
 def test_any_text_parses_or_has_an_error_with_its_place(text):
     check(text)
@@ -282,13 +282,13 @@ def test_deep_nesting_that_is_hydras_passes(text):
 
 
 def test_any_number_of_words():
-    sweep = Sweep(" ".join(["a=1,2"] * 3000))
-    assert sweep.count == 2 ** 3000
-    assert next(iter(sweep)) == sweep[0] == ("a=1",) * 3000
+    sweep = Sweep(" ".join(["a=1,2"] * 1500))
+    assert sweep.count == 2 ** 1500
+    assert next(iter(sweep)) == sweep[0] == ("a=1",) * 1500
     with pytest.raises(IndexError):
         sweep[sweep.count]
     with pytest.raises(IndexError):
-        Sweep(" ".join(["a=1,2"] * 20000))[-10 ** 9000]
+        Sweep(" ".join(["a=1,2"] * 15000))[-10 ** 9000]
 
 
 # ---- Cost
@@ -304,6 +304,7 @@ NASTY = {  # what a text is made of: its beginning, what is repeated, what follo
     "slashes": ("a", "/e1", "=1"), "lin": ("a=lin(1:2:3)", ",lin(1:2:3)", ""), "functions": ("a=", "choice(", ""), "units": ("a=(1)", "k", ""), "text": ("a=", "x", ""),
     "value missing late": ("a=1", ",1", ","), "tilde": ("~", "~", ""), "unit of a key": ("a/m=1", ",1", ""), "mixture": ("a/m=x", ",1", ""),
     "key of pipes": ("", "k", "=1", "|1", ""), "key of ranges": ("", "k", "=1:2", ",1:2", ""), "key of mistakes": ("", "k", "=1", ",5:1", ""), "long text": ("a=", "x", "(1", ",2", ")"),
+    "line of words": ("", "x ", "\nb=1"), "line of pipes": ("a=1", "|1", "\nb=1"), "line of values": ("a=1", ",(1)k", "\nb=1"), "line of ranges": ("a=1:2", ",1:2", "\nb=1"),
 }
 
 
@@ -337,22 +338,21 @@ def peak(text):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("behind", ["", "\nb=1"])
 @pytest.mark.parametrize("family", NASTY)
-def test_time_and_memory_grow_with_the_length_and_not_faster(family, behind):
-    """Four times the text take less than eight times the memory and ten times the time: linear is four, a square would be sixteen."""
+def test_time_and_memory_grow_with_the_length_and_not_faster(family):
+    """Four times the text take less than seven times the memory and ten times the time: linear is four, a square would be sixteen."""
     first, *pairs = NASTY[family]
 
     def text(length):
-        return first + "".join(part * (2 * length // len(pairs) // len(part)) + then for part, then in zip(pairs[::2], pairs[1::2])) + behind
+        return first + "".join(part * (2 * length // len(pairs) // len(part)) + then for part, then in zip(pairs[::2], pairs[1::2]))
 
-    small, large = peak(text(1500)), peak(text(6000))
-    assert large < 8 * small
+    small, large = peak(text(1200)), peak(text(4800))
+    assert large < 7 * small
     gc.collect()
     gc.disable()
     try:
-        turns = max(1, int(0.002 / max(seconds(text(3000), 1), 1e-6)))
-        ratios = (seconds(text(12000), turns) / max(seconds(text(3000), turns), 0.001) for _ in range(4))
+        turns = max(1, int(0.001 / max(seconds(text(2000), 1), 1e-6)))
+        ratios = (seconds(text(8000), turns) / max(seconds(text(2000), turns), 0.001) for _ in range(4))
         assert any(ratio < 10 for ratio in ratios)  # once is enough: what else the machine does can only take time
     finally:
         gc.enable()

@@ -398,14 +398,14 @@ def test_refused(cluster):
 
 
 def test_not_installed(cluster):
-    """A scheduler that is not here is a mistake in the job file or of the machine, told before anything is written."""
+    """A scheduler that is not here is told with its place, before anything is written."""
     cluster.job("jobs: {job: {run: sleep 60, submit: SUBMIT, hydra: false, steps: [{batch: a=1}]}}")
     folder = cluster.folder / "bin"
     folder.mkdir()
     for name in ("sh", "sleep"):
         (folder / name).symlink_to(shutil.which(name))
     result = cluster.hydraflow("run", "job", PATH=str(folder))
-    assert result.status == 2 and f"no program {cluster.submit.split()[0]}" in result.err and "Traceback" not in result.err, result
+    assert result.status == 1 and f"no program {cluster.submit.split()[0]}" in result.err and "Traceback" not in result.err, result
     assert not list((cluster.folder / ".hydraflow").glob("*/0*"))
 
 
