@@ -2,6 +2,7 @@
 import collections
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,8 @@ import time
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as for what a script starts in the background: tests send it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 Result = collections.namedtuple("Result", "status out err")
 
 
