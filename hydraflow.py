@@ -3378,8 +3378,8 @@ def cause_of(record: Record, submission: Submission, slot: int, state: str) -> s
 def settle(task: State, cause: str, is_blocked: bool) -> None:
     """Bring the state of a task up to date whose element has ended, and that has not told its own end, or not why."""
     is_known = cause not in (ENDED[""], ENDED["FAILED"])
-    if task.name == "failed":
-        task.why = cause if is_known else ""
+    if task.name == "failed":  # by a signal
+        task.name, task.why = ("interrupted", cause) if is_known else ("failed", "")
     elif is_blocked and not task.attempts:
         task.name, task.why = "skipped", "what it waits for has failed"
     else:
@@ -3439,12 +3439,18 @@ def write(stream: "IO[str]", data: bytes) -> None:
     """Write bytes at once to a stream of text."""
     raw = getattr(stream, "buffer", None)
     try:
+        stream.flush()
         if raw is None:  # replaced by a caller: an io.StringIO, for example
             stream.write(data.decode("utf-8", "replace"))
-        else:
-            stream.flush()
+            return
+        try:
+            descriptor = raw.fileno()
+        except OSError:  # another kind of replacement
             raw.write(data)
-            raw.flush()
+            return
+        rest = memoryview(data)
+        while rest:  # not through the buffer: that of Python 3.6 loses bytes when a signal comes while it writes
+            rest = rest[os.write(descriptor, rest):]
     except BrokenPipeError:
         pass  # the reader has gone; the tasks go on
 
