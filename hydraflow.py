@@ -4393,24 +4393,37 @@ COMMANDS = (
 )
 
 
-def build_parser() -> "argparse.ArgumentParser":
-    """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="hydraflow", description="Compact parameter sweeps, executed here or on a cluster.")
+def help_width() -> int:
+    """Return how wide a help text may be; left to itself, argparse imports shutil to find that out, at every start."""
+    columns = os.environ.get("COLUMNS", "")
+    try:
+        return ((int(columns) if columns.isdigit() else os.get_terminal_size().columns) or 80) - 2
+    except OSError:
+        return 78
+
+
+def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
+    """Return the parser of a command line, with the options of the commands that it may name."""
+    style = partial(argparse.HelpFormatter, width=help_width())
+    parser = argparse.ArgumentParser(prog="hydraflow", description="Compact parameter sweeps, executed here or on a cluster.",
+                                     formatter_class=style)
     parser.add_argument("--version", action="version", version=f"hydraflow {__version__}")
     parser.add_argument("-f", dest="file", metavar="FILE", help="the job file, in place of hydraflow.yaml")
     parser.add_argument("-C", dest="directory", metavar="DIR", help="change into a directory first")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")
     commands.required = True  # an argument of add_subparsers only since Python 3.7
     for name, add_options, function in COMMANDS:
-        command = commands.add_parser(name, help=function.__doc__, description=function.__doc__, allow_abbrev=False)
-        add_options(command)
+        command = commands.add_parser(name, help=function.__doc__, description=function.__doc__, allow_abbrev=False,
+                                      formatter_class=style)
+        if name in argv:
+            add_options(command)
         command.set_defaults(function=function)
     return parser
 
 
 def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
     """Return the parsed command line; words for the command of the tasks are in args.words, in their order."""
-    parser = build_parser()
+    parser = build_parser(argv)
     cut = argv.index("--") if "--" in argv else len(argv)
     args, words = parser.parse_known_args(argv[:cut])
     args.words = words + list(argv[cut + 1:])
