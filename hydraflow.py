@@ -184,7 +184,7 @@ UNIT_TEXT = r"(?:[TGMkmunpf]|[eE][+-]?[0-9]+)"
 NUMBER = re.compile(NUMBER_TEXT)
 UNIT = re.compile(UNIT_TEXT)
 UNIT_KEY = re.compile(rf"(?P<key>[^~].*)/(?P<unit>{UNIT_TEXT})", re.DOTALL)
-RANGE_START = re.compile(rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}|{NUMBER_TEXT}:{UNIT_TEXT}$")
+RANGE_START = rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}|{NUMBER_TEXT}:{UNIT_TEXT}$"  # compiled when a colon asks for it
 LONGEST_NUMBER = 400  # characters, and the largest exponent: far beyond any float, and cheap to calculate with
 DEEPEST_GROUP = 40
 MOST_JOINED = 1000000  # values in one word; Linux takes no word over 128 KiB
@@ -554,7 +554,7 @@ class SweepParser:
             raise Error("a value is missing", self.mark(start, stop),
                         "an empty text is written ''; no white space follows a comma")
         text = self.text(start, stop)
-        if RANGE_START.match(text):
+        if ":" in text and re.match(RANGE_START, text):
             return self.parse_range(text, self.tokens[start].start)
         bracket = next((index for index in range(start, stop) if self.tokens[index].text == "("), stop)
         name = self.text(start, bracket).strip()
@@ -2924,8 +2924,8 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, Optional[Earlier]]]",
 # succeeded already. What the events say comes first, what the scheduler says second; a
 # state that is not known, or a query that fails, means that the task is still there.
 
-PASSING = re.compile("timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|communication|"
-                     "socket|not responding|resource temporarily|cannot connect|can't connect|no answer", re.IGNORECASE)
+PASSING = ("(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|communication|"
+           "socket|not responding|resource temporarily|cannot connect|can't connect|no answer")
 TRIES = (1.0, 2.0, 4.0, 8.0)  # seconds between tries of what failed in passing
 ENDED = {  # how schedulers call an end that the task could not tell itself
     "TIMEOUT": "time limit", "DEADLINE": "time limit", "OUT_OF_MEMORY": "out of memory", "NODE_FAIL": "node failure",
@@ -2934,8 +2934,8 @@ ENDED = {  # how schedulers call an end that the task could not tell itself
     "DONE": "ended without a word", "X": "ended without a word", "F": "ended without a word", "": "gone from the queue",
 }
 SAID = (  # what schedulers write behind the output of an element that they end
-    ("out of memory", re.compile(rb"memory limit|MEMLIMIT|oom.kill|out of memory|: v?mem .*exceeded", re.IGNORECASE)),
-    ("time limit", re.compile(rb"TIME LIMIT|RUNLIMIT|walltime .*exceeded", re.IGNORECASE)),
+    ("out of memory", rb"(?i)memory limit|MEMLIMIT|oom.kill|out of memory|: v?mem .*exceeded"),
+    ("time limit", rb"(?i)TIME LIMIT|RUNLIMIT|walltime .*exceeded"),
 )
 WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND", "PSUSP", "WAIT",
            "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
@@ -3071,7 +3071,7 @@ def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0, dela
     """Return what a command of the scheduler answers, after more tries where it fails in passing."""
     for delay in (*delays, None):
         status, out, errors = capture(argv, outer_environment(scheduler), timeout)
-        if status in (0, 127) or delay is None or not (status == 124 or PASSING.search(errors)):
+        if status in (0, 127) or delay is None or not (status == 124 or re.search(PASSING, errors)):
             break
         time.sleep(delay)
     return status, out, errors
@@ -3145,7 +3145,7 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
             _, found, _ = ask(("squeue", "-h", "-o", "%F", f"--name={name}"), scheduler)
             if found.strip():
                 return found.split()[0]
-        if delay is None or not (status == 124 or PASSING.search(errors)):
+        if delay is None or not (status == 124 or re.search(PASSING, errors)):
             break
         time.sleep(delay)
     raise Refusal(f"{words[0]} refused: {(errors.strip() or out.strip() or f'exit status {status}')}")
@@ -3371,7 +3371,7 @@ def cause_of(record: Record, submission: Submission, slot: int, state: str) -> s
             said = file.read()
     except OSError:
         said = b""
-    return next((cause for cause, pattern in SAID if pattern.search(said)), ENDED[state])
+    return next((cause for cause, pattern in SAID if re.search(pattern, said)), ENDED[state])
 
 
 def settle(task: State, cause: str, is_blocked: bool) -> None:
