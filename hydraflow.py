@@ -169,7 +169,7 @@ def suggest(word: str, known: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # 2. Sweep language: Source -> Sweep
 # ---------------------------------------------------------------------------
-# Number (exact decimals), Values (listed, ranged, spaced, grouped, joined), Segment,
+# Number (exact decimals), Values (ranged, spaced, grouped, joined), Segment,
 # Axis, tokenize, SweepParser, Sweep, expand, collect. Each parse_* method is
 # one rule of the grammar; it gets a slice of the tokens and never looks outside it.
 # What is Hydra's (its lexer, hydra-core 1.3 OverrideLexer.g4) is told apart by tokens:
@@ -179,28 +179,15 @@ def suggest(word: str, known: "Iterable[str]") -> str:
 SI_UNITS = {"T": 12, "G": 9, "M": 6, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15}
 HYDRA_FUNCTIONS = frozenset((
     "choice", "range", "interval", "glob", "sort", "shuffle", "tag", "extend_list", "json_str", "int", "float", "str", "bool"))
-NUMBER_TEXT = r"[+-]?(?:[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?|\.[0-9]+(?:_[0-9]+)*)(?:[eE][+-]?[0-9]+)?[TGMkmunpf]?"
-UNIT_TEXT = r"(?:[TGMkmunpf]|[eE][+-]?[0-9]+)"
+POWER_TEXT = "[eE][+-]?[0-9]{1,3}"  # far beyond any float, and cheap to calculate with
+NUMBER_TEXT = rf"([+-]?(?:[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?|\.[0-9]+(?:_[0-9]+)*))({POWER_TEXT})?([TGMkmunpf])?"
 NUMBER = re.compile(NUMBER_TEXT)
-UNIT = re.compile(UNIT_TEXT)
-UNIT_KEY = re.compile(rf"(?P<key>[^~].*)/(?P<unit>{UNIT_TEXT})", re.DOTALL)
-RANGE_START = rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}|{NUMBER_TEXT}:{UNIT_TEXT}$"  # compiled when a colon asks for it
-LONGEST_NUMBER = 400  # characters, and the largest exponent: far beyond any float, and cheap to calculate with
+UNIT = re.compile(rf"[TGMkmunpf]|{POWER_TEXT}")
+UNIT_KEY = re.compile(rf"([^~].*)/({UNIT.pattern})", re.DOTALL)
+RANGE_START = rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}|{NUMBER_TEXT}:(?:{UNIT.pattern})$"  # compiled when a colon asks for it
+LONGEST_NUMBER = 400  # characters
 DEEPEST_GROUP = 40
 MOST_JOINED = 1000000  # values in one word; Linux takes no word over 128 KiB
-
-
-def decimal_text(mantissa: int, exponent: int) -> str:
-    """Return mantissa * 10**exponent without an exponent and without needless zeros.
-
-    >>> decimal_text(-250, -2), decimal_text(5, -3), decimal_text(7, 2)
-    ('-2.5', '0.005', '700')
-    """
-    if exponent >= 0:
-        return str(mantissa * 10 ** exponent)
-    digits = str(abs(mantissa)).zfill(1 - exponent)
-    text = f"{digits[:exponent]}.{digits[exponent:]}".rstrip("0").rstrip(".")
-    return f"-{text}" if mantissa < 0 else text
 
 
 class Number(NamedTuple("Number", [("mantissa", int), ("exponent", int), ("scale", int), ("kept", bool)])):
@@ -209,94 +196,67 @@ class Number(NamedTuple("Number", [("mantissa", int), ("exponent", int), ("scale
     scale is the power of ten that its unit or exponent gave; kept is true where the user wrote that as an
     exponent, which then stays. Other integral values are written as integers, as an int field of Hydra wants.
 
-    >>> [str(read_number(text)) for text in ("1k", "3u", "2.5M", "1.50e-3", "1_000")]
-    ['1000', '3e-6', '2500000', '1.5e-3', '1000']
+    >>> [str(read_number(text)) for text in ("1k", "3u", "2.5M", "1.50e-3", "-1_000")]
+    ['1000', '3e-6', '2500000', '1.5e-3', '-1000']
     """
     __slots__ = ()
 
     def __str__(self) -> str:
-        if self.kept or (self.scale and self.exponent < 0 and self.mantissa % 10 ** -self.exponent):
-            return f"{decimal_text(self.mantissa, self.exponent - self.scale)}e{self.scale}"
-        return decimal_text(self.mantissa, self.exponent)
+        is_scaled = self.kept or (self.scale and self.exponent < 0 and self.mantissa % 10 ** -self.exponent)
+        places = (self.scale if is_scaled else 0) - self.exponent  # behind the decimal point
+        text = str(abs(self.mantissa) * 10 ** max(-places, 0)).zfill(places + 1)
+        if places > 0:
+            text = f"{text[:-places]}.{text[-places:]}".rstrip("0").rstrip(".")
+        return ("-" if self.mantissa < 0 else "") + text + (f"e{self.scale}" if is_scaled else "")
 
-    def times(self, unit: "Unit") -> "Number":
+    def times(self, unit: "Number") -> "Number":
         """Return this number in a unit."""
-        return Number(self.mantissa, self.exponent + unit.scale, self.scale + unit.scale, self.kept or unit.kept)
+        return Number(self.mantissa, self.exponent + unit.exponent, self.scale + unit.scale, self.kept or unit.kept)
 
     def shifted(self, exponent: int) -> int:
         """Return the mantissa that the same number has with a smaller exponent."""
         return int(self.mantissa * 10 ** (self.exponent - exponent))
 
 
-class Unit(NamedTuple("Unit", [("text", str), ("scale", int), ("kept", bool)])):
-    """A factor of 10**scale, written as an SI letter or (kept) as an exponent."""
-    __slots__ = ()
-
-
-def read_unit(text: str) -> "Optional[Unit]":
-    """Return the unit that the whole text is, or nothing."""
-    if not UNIT.fullmatch(text) or len(text) > 6:
-        return None
-    return Unit(text, SI_UNITS[text], False) if text in SI_UNITS else Unit(text, int(text[1:]), True)
-
-
 def read_number(text: str) -> "Optional[Number]":
     """Return the number that the whole text is, or nothing."""
-    if len(text) > LONGEST_NUMBER or not NUMBER.fullmatch(text):
+    match = NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
+    if not match:
         return None
-    letter = SI_UNITS.get(text[-1], 0)
-    digits, _, power = text.rstrip("TGMkmunpf").replace("_", "").replace("E", "e").partition("e")
-    if len(power) > 6 or abs(int(power or 0)) > LONGEST_NUMBER:
-        return None
-    whole, _, part = digits.partition(".")
-    scale = int(power or 0) + letter
+    digits, power, letter = match.groups("")
+    whole, _, part = digits.replace("_", "").partition(".")
+    scale = int(power[1:] or 0) + SI_UNITS.get(letter, 0)
     return Number(int(whole + part), scale - len(part), scale, bool(power))
 
 
-def nearest(value: float) -> Number:
-    """Return the number that is the shortest text of a float; its exponent is none that a user wrote."""
-    number = read_number(repr(value))
-    assert number is not None  # what calls has made sure that it is finite
-    return number._replace(kept=False)
-
-
-def quotient(numerator: int, denominator: int) -> Number:
-    """Return a quotient as an integer where it is one, else as the nearest float."""
-    whole, rest = divmod(numerator, denominator)
-    return nearest(numerator / denominator) if rest else Number(whole, 0, 0, False)
-
-
 class Values:
-    """The values that a key takes: count of them; at(index), from 0, calculates one when it is asked for.
+    """The values that a key takes, or the rows of an axis: count of them; at(index), from 0, calculates one.
 
     A value stays a Number until it is written, as more than one unit may stand behind it; what is no number is a text.
     """
     __slots__ = ("count", "at")
 
-    def __init__(self, count: int, at: "Callable[[int], Union[str, Number]]") -> None:
+    def __init__(self, count: int, at: "Callable[[int], Any]") -> None:
         self.count, self.at = count, at
 
-    def __iter__(self) -> "Iterator[str]":
-        return map(str, map(self.at, range(self.count)))
+    def __iter__(self) -> "Iterator[Any]":
+        return map(self.at, range(self.count))
 
     def is_number(self) -> "Optional[bool]":
         """Return whether all values are numbers, or None for a mixture; of many values the first ones tell."""
-        kinds = {read_number(value) is not None for value in islice(self, 1000)}
+        kinds = {read_number(str(value)) is not None for value in islice(self, 1000)}
         return kinds.pop() if len(kinds) == 1 else None
 
-    def times(self, unit: Unit) -> "Values":
-        """Return these values in a unit; to what is no number the unit's letters are appended as text."""
+    def times(self, unit: str) -> "Values":
+        """Return these values in a unit, if there is one; to what is no number it is appended as text."""
+        factor = read_number(f"1{unit}")  # type: Any
+
         def at(index: int) -> "Union[str, Number]":
             value = self.at(index)
             number = read_number(value) if isinstance(value, str) else value
-            return number.times(unit) if number else f"{value}{unit.text}"
+            return number.times(factor) if number else f"{value}{unit}"
 
-        return Values(self.count, at)
-
-
-def listed(values: "Sequence[Union[str, Number]]") -> Values:
-    """Return the values that stand in the text one by one."""
-    return Values(len(values), values.__getitem__)
+        return Values(self.count, at) if unit else self
 
 
 def ranged(start: Number, step: Number, count: int) -> Values:
@@ -311,13 +271,19 @@ def spaced(start: Number, stop: Number, count: int, is_log: bool) -> Values:
     exponent = min(start.exponent, stop.exponent, 0)
     first, last, gaps = start.shifted(exponent), stop.shifted(exponent), max(count - 1, 1)
 
-    def at(index: int) -> Number:
+    def at(index: int) -> "Optional[Number]":
         if index in (0, gaps) or not is_log:
-            return quotient(first * (gaps - index) + last * index, gaps * 10 ** -exponent)
-        from decimal import Context, Decimal
-        context = Context(prec=50)  # so many digits that rounding to a float removes every error of the power
-        growth = context.power(context.divide(Decimal(last), Decimal(first)), context.divide(Decimal(index), Decimal(gaps)))
-        return nearest(float(context.multiply(context.scaleb(Decimal(first), exponent), growth)))
+            total, parts = first * (gaps - index) + last * index, gaps * 10 ** -exponent
+            if total % parts == 0:
+                return Number(total // parts, 0, 0, False)
+            value = total / parts
+        else:
+            from decimal import Context, Decimal
+            context = Context(prec=50)  # so many digits that rounding to a float removes every error of the power
+            growth = context.power(context.divide(Decimal(last), Decimal(first)), context.divide(Decimal(index), Decimal(gaps)))
+            value = float(context.multiply(context.scaleb(Decimal(first), exponent), growth))
+        number = read_number(repr(value))
+        return number and number._replace(kept=False)  # an exponent in it is none that a user wrote
 
     return Values(count, at)
 
@@ -340,7 +306,7 @@ def joined(items: "Sequence[Values]") -> Values:
         return items[0]
     starts = [0, *accumulate(item.count for item in items)]
 
-    def at(index: int) -> "Union[str, Number]":
+    def at(index: int) -> "Any":
         place = bisect_right(starts, index) - 1
         return items[place].at(index - starts[place])
 
@@ -351,95 +317,69 @@ class Segment(NamedTuple("Segment", [("keys", "Tuple[str, ...]"), ("values", Val
     """What stands between two pipes: the values of one key, or of linked keys (then in turn, tuple by tuple)."""
     __slots__ = ()
 
-    def joined(self) -> str:
+    def word(self) -> str:
         """Return one word that lets Hydra sweep over the values."""
         if self.values.count > MOST_JOINED:
             raise Error(f"more than {MOST_JOINED} values are too many for one word", self.mark,
                         "as a word of batch they become tasks of their own")
-        return f"{self.keys[0]}={','.join(self.values)}"
+        return f"{self.keys[0]}={','.join(map(str, self.values))}"
 
-
-class Axis:
-    """One word of a sweep: count rows, each a word or, of linked keys, a tuple of words."""
-    __slots__ = ("literal", "segments", "starts", "count", "mark")
-
-    def __init__(self, literal: str, segments: "Sequence[Segment]", mark: Mark) -> None:
-        self.literal, self.segments, self.mark = literal, segments, mark
-        self.starts = [0, *accumulate(segment.values.count // len(segment.keys) if len(segment.keys) > 1 or len(segments) == 1
-                                      else 1 for segment in segments)]
-        self.count = self.starts[-1] if segments else 1
-
-    @property
-    def keys(self) -> "Tuple[str, ...]":
-        """The keys that the rows set; none for a word that is passed on as it is."""
-        return tuple(key for segment in self.segments for key in segment.keys)
-
-    def at(self, index: int) -> "Union[str, Tuple[str, ...]]":
-        """Return one row."""
-        if not self.segments:
-            return self.literal
-        place = bisect_right(self.starts, index) - 1
-        keys, values, _ = segment = self.segments[place]
-        row = (index - self.starts[place]) * len(keys)
+    def rows(self, is_alone: bool) -> Values:
+        """Return the words, of linked keys tuples of words, that the segment makes where it is alone or beside a pipe."""
+        keys, values, _ = self
         if len(keys) > 1:
-            return tuple(f"{key}={values.at(row + column)}" for column, key in enumerate(keys))
-        return segment.joined() if len(self.segments) > 1 else f"{keys[0]}={values.at(row)}"
-
-    def __iter__(self) -> "Iterator[Union[str, Tuple[str, ...]]]":
-        return map(self.at, range(self.count))
+            return Values(values.count // len(keys), lambda row: tuple(
+                f"{key}={values.at(row * len(keys) + column)}" for column, key in enumerate(keys)))
+        return Values(values.count, lambda row: f"{keys[0]}={values.at(row)}") if is_alone else Values(1, lambda _: self.word())
 
 
-class Token(NamedTuple("Token", [("kind", str), ("text", str), ("start", int)])):
-    """A piece of the sweep's text that the grammar names; start is its offset."""
-    __slots__ = ()
+class Axis(Values):
+    """One word of a sweep: its values are rows, each a word or, of linked keys, a tuple of words.
 
-    @property
-    def end(self) -> int:
-        """The offset behind it."""
-        return self.start + len(self.text)
+    keys are those that the rows set; a word that is passed on as it is has no segments, and no keys.
+    """
+    __slots__ = ("segments", "keys", "mark")
+
+    def __init__(self, rows: Values, segments: "Sequence[Segment]", mark: Mark) -> None:
+        super().__init__(rows.count, rows.at)
+        self.segments, self.keys, self.mark = segments, tuple(key for segment in segments for key in segment.keys), mark
 
 
 TOKEN = re.compile(r"""
     (?P<quoted>         '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
-  | (?P<interpolation>  \$\{[^}]*\}? )         # to Hydra, the first closing brace ends it, whatever stands inside
+  | (?P<interpolation>  \$\{[^}]+\} )          # to Hydra, the first closing brace ends it, whatever stands inside
   | (?P<escape>         \\(?:(?!\$\{).)? )     # to Hydra, a backslash does not hide ${
-  | (?P<open>           [(\[{] )
+  | (?P<group>          \( )
+  | (?P<bracket>        [\[{] )
   | (?P<close>          [)\]}] )
   | (?P<comma>          , )
   | (?P<pipe>           \| )
   | (?P<equals>         = )
   | (?P<space>          \s+ )
   | (?P<text>           (?: [^\s,|()\[\]{}='"\\$] | \$(?!\{) )+ )
-  | (?P<quote>          ['"] )                 # never closed: with it, every character belongs to some token
+  | (?P<unclosed>       ['"] | \$\{[^}]*\}? )  # with it, every character belongs to some token
 """, re.VERBOSE | re.DOTALL)
 PARTNERS = {"(": ")", "[": "]", "{": "}"}
-BRACKET_NAMES = {"(": "parenthesis", "[": "bracket", "{": "brace"}
+NAMES = {"(": "parenthesis", "[": "bracket", "{": "brace", "'": "quote", '"': "quote", "$": "interpolation"}
 
 
-def tokenize(source: Source) -> "Tuple[List[Token], Dict[int, int]]":
+def tokenize(source: Source) -> "Tuple[List[Match[str]], Dict[int, int]]":
     """Return the tokens of a text, and for each opening bracket's index the index of its closing one."""
-    tokens, partners, opened = [], {}, []  # type: List[Token], Dict[int, int], List[int]
-    for match in TOKEN.finditer(source.text):
-        token = Token(str(match.lastgroup), match.group(), match.start())
-        mark = source.mark(token.start, token.start + 1) if token.kind in ("quote", "close") else NOWHERE
-        if token.kind == "quote":
-            other = "'" if token.text == '"' else '"'
-            raise Error("quote is never closed", mark, f"text that holds {token.text} stands between {other} and {other}")
-        if token.kind == "interpolation" and (token.text[-1] != "}" or len(token.text) < 4):
-            raise Error("interpolation is never closed" if token.text[-1] != "}" else "interpolation is empty",
-                        source.mark(token.start, token.start + 2), "an interpolation is ${key} or ${resolver:argument}")
-        if token.kind == "open":
-            opened.append(len(tokens))
-        elif token.kind == "close":
-            if not opened or PARTNERS[tokens[opened[-1]].text] != token.text:
-                raise Error(f"nothing is open that {token.text} could close", mark,
-                            f"write \\{token.text} for the character itself, or quote the value")
-            partners[opened.pop()] = len(tokens)
-        tokens.append(token)
+    tokens, partners, opened = list(TOKEN.finditer(source.text)), {}, []  # type: List[Match[str]], Dict[int, int], List[int]
+    for index, token in enumerate(tokens):
+        if token.lastgroup == "close":
+            if not opened or PARTNERS[tokens[opened[-1]].group()] != token.group():
+                raise Error(f"nothing is open that {token.group()} could close", source.mark(token.start(), token.end()),
+                            f"write \\{token.group()} for the character itself, or quote the value")
+            partners[opened.pop()] = index
+        elif token.lastgroup in ("group", "bracket", "unclosed"):
+            opened.append(index)
+            if token.lastgroup == "unclosed":
+                break
     if opened:
         token = tokens[opened[-1]]
-        raise Error(f"{BRACKET_NAMES[token.text]} is never closed", source.mark(token.start, token.end),
-                    f"write \\{token.text} for the character itself, or quote the value")
+        raise Error(f"{NAMES[token.group()[0]]} is {'empty' if token.group() == '${}' else 'never closed'}",
+                    source.mark(token.start(), token.start() + 1), f"close it, or quote a value that holds {token.group()[0]}")
     return tokens, partners
 
 
@@ -454,20 +394,20 @@ class SweepParser:
 
     def text(self, start: int, stop: int) -> str:
         """Return the text of a slice."""
-        return self.source.text[self.tokens[start].start:self.tokens[stop - 1].end] if start < stop else ""
+        return self.source.text[self.tokens[start].start():self.tokens[stop - 1].end()] if start < stop else ""
 
     def mark(self, start: int, stop: int) -> Mark:
         """Return the place of a slice, of an empty one the place where something is missing."""
         if start < stop:
-            return self.source.mark(self.tokens[start].start, self.tokens[stop - 1].end)
-        offset = self.tokens[start - 1].end if start else 0
+            return self.source.mark(self.tokens[start].start(), self.tokens[stop - 1].end())
+        offset = self.tokens[start - 1].end() if start else 0
         return self.source.mark(offset, offset)
 
     def split(self, start: int, stop: int, kind: str) -> "Iterator[Tuple[int, int]]":
         """Yield the slices between the tokens of a kind that stand outside all brackets."""
         begin = index = start
         while index < stop:
-            if self.tokens[index].kind == kind:
+            if self.tokens[index].lastgroup == kind:
                 yield begin, index
                 begin = index + 1
             index = self.partners.get(index, index) + 1
@@ -475,74 +415,68 @@ class SweepParser:
 
     def trim(self, start: int, stop: int) -> "Tuple[int, int]":
         """Return the slice without white space at its ends, which to Hydra means something behind a colon only."""
-        while start < stop and self.tokens[start].kind == "space":
+        while start < stop and self.tokens[start].lastgroup == "space":
             start += 1
-        while start < stop and self.tokens[stop - 1].kind == "space" and self.tokens[stop - 2].text[-1] != ":":
+        while start < stop and self.tokens[stop - 1].lastgroup == "space" and self.tokens[stop - 2].group()[-1] != ":":
             stop -= 1
         return start, stop
 
-    def parse_sweep(self) -> "Iterator[Axis]":
+    def parse_sweep(self) -> "List[Axis]":
         """sweep = { word }"""
-        for start, stop in self.split(0, len(self.tokens), "space"):
-            if start < stop:
-                yield self.parse_word(start, stop)
+        return [self.parse_word(*slice) for slice in self.split(0, len(self.tokens), "space") if slice[0] < slice[1]]
 
     def parse_word(self, start: int, stop: int) -> Axis:
         """word = segment { "|" segment } | literal"""
-        mark = self.mark(start, stop)
+        mark, segments = self.mark(start, stop), []  # type: Mark, List[Segment]
         if self.keys_end(start, stop) is None:
-            first = self.tokens[start] if start < stop else Token("text", "", 0)
-            key, equals, value = first.text[1:-1].partition("=")
-            if first.kind == "quoted" and equals and stop == start + 1:
+            text = self.text(start, stop)
+            key, equals, value = text[1:-1].partition("=")
+            if stop == start + 1 and self.tokens[start].lastgroup == "quoted" and equals:
                 raise Error("a whole word in quotes is neither a key nor its value", mark,
-                            f"quote the value alone: {key}={first.text[0]}{value}{first.text[0]}")
-            return Axis(self.text(start, stop), (), mark)
-        segments = []  # type: List[Segment]
+                            f"quote the value alone: {key}={text[0]}{value}{text[0]}")
+            return Axis(Values(1, [text].__getitem__), (), mark)
         for slice in self.split(start, stop, "pipe"):
             segments.append(self.parse_segment(*slice, segments[-1].keys if segments else ()))
-        return Axis("", self.in_key_units(segments), mark)
+        segments = self.in_key_units(segments)
+        return Axis(joined([segment.rows(len(segments) == 1) for segment in segments]), segments, mark)
 
     def keys_end(self, start: int, stop: int) -> "Optional[int]":
         """Return the index of the equals sign that ends the keys, or None; of brackets, keys have [0] (Hydra 1.4)."""
-        while start < stop and (self.tokens[start].kind in ("text", "comma", "escape") or self.tokens[start].text == "["):
+        while start < stop and (self.tokens[start].lastgroup in ("text", "comma", "escape") or self.tokens[start].group() == "["):
             start = self.partners.get(start, start) + 1
-        return start if start < stop and self.tokens[start].kind == "equals" else None
+        return start if start < stop and self.tokens[start].lastgroup == "equals" else None
 
     def parse_segment(self, start: int, stop: int, keys: "Tuple[str, ...]") -> Segment:
         """segment = [ keys "=" ] list ;  keys = key [ "/" unit ] | key "," key { "," key }"""
-        equals = self.keys_end(start, stop)
-        mark = self.mark(start, stop)
+        equals, mark = self.keys_end(start, stop), self.mark(start, stop)
+        if start == stop:
+            raise Error("nothing stands beside the pipe", mark, "a pipe stands between two values: a=1,2|3,4")
         if equals is not None:
             self.word = self.text(start, equals)
             keys = tuple(self.text(*slice) for slice in self.split(start, equals, "comma"))
             if len(keys) > 1 and "" in keys:
                 raise Error("a key is missing between commas", self.mark(start, equals), "linked keys: a,b=(1,x),(2,y)")
             start = equals + 1
-        elif start == stop:
-            raise Error("nothing stands beside the pipe", mark, "a pipe stands between two values: a=1,2|3,4")
         start, stop = self.trim(start, stop)
         if len(keys) > 1:
-            tuples = [self.parse_tuple(*slice, keys) for slice in self.split(start, stop, "comma")]
+            tuples = [self.parse_tuple(*self.trim(*slice), keys) for slice in self.split(start, stop, "comma")]
             return Segment(keys, joined(tuples), mark)
-        return Segment(keys, self.parse_list(start, stop, 0) if start < stop else listed([""]), mark)
+        return Segment(keys, self.parse_list(start, stop, 0) if start < stop else Values(1, [""].__getitem__), mark)
 
     def in_key_units(self, segments: "List[Segment]") -> "List[Segment]":
         """Return segments in the units of their keys; behind what takes no numbers, /m is a config group."""
-        same = {}  # type: Dict[Tuple[str, ...], List[Segment]]
-        for segment in segments:
-            same.setdefault(segment.keys, []).append(segment)
-        units = {}  # type: Dict[Tuple[str, ...], Tuple[str, Unit]]
-        for keys, those in same.items():
-            match = UNIT_KEY.fullmatch(keys[0]) if len(keys) == 1 else None
-            unit = read_unit(match["unit"]) if match else None
-            kinds = {segment.values.is_number() for segment in those} if unit else {False}
-            if len(kinds) > 1 or None in kinds:
-                raise Error(f"numbers and texts are mixed under the unit /{unit.text if unit else ''}", those[-1].mark,
+        same = {}  # type: Dict[Tuple[str, ...], List[int]]
+        for index, segment in enumerate(segments):
+            same.setdefault(segment.keys, []).append(index)
+        for keys, indices in same.items():
+            match = UNIT_KEY.fullmatch(keys[0]) if len(keys) == 1 else None  # type: Any
+            kinds = {segments[index].values.is_number() for index in indices if match}
+            if match and (len(kinds) > 1 or None in kinds):
+                raise Error(f"numbers and texts are mixed under the unit /{match.group(2)}", segments[indices[-1]].mark,
                             "give every value as a number, or quote the numbers of a config group")
-            if match and unit and True in kinds:
-                units[keys] = match["key"], unit
-        return [Segment((units[segment.keys][0],), segment.values.times(units[segment.keys][1]), segment.mark)
-                if segment.keys in units else segment for segment in segments]
+            for index in indices if match and True in kinds else ():
+                segments[index] = Segment((match.group(1),), segments[index].values.times(match.group(2)), segments[index].mark)
+        return segments
 
     def parse_list(self, start: int, stop: int, depth: int) -> Values:
         """list = item { "," item }"""
@@ -550,110 +484,86 @@ class SweepParser:
 
     def parse_item(self, start: int, stop: int, depth: int) -> Values:
         """item = range | spaced | group | literal"""
-        if start == stop:
+        text = self.text(start, stop)
+        if not text:
             raise Error("a value is missing", self.mark(start, stop),
                         "an empty text is written ''; no white space follows a comma")
-        text = self.text(start, stop)
         if ":" in text and re.match(RANGE_START, text):
-            return self.parse_range(text, self.tokens[start].start)
-        bracket = next((index for index in range(start, stop) if self.tokens[index].text == "("), stop)
+            return self.parse_range(text, self.mark(start, stop))
+        bracket = next(self.split(start, stop, "group"))[1]
         name = self.text(start, bracket).strip()
-        if bracket == stop or name in HYDRA_FUNCTIONS or self.is_inside(start, bracket):
-            return listed([read_number(text) or text if text[-1] in SI_UNITS else text])
-        if name in ("lin", "log"):
+        if name in ("lin", "log") and bracket < stop:
             return self.parse_spaced(name, bracket, stop)
-        return self.parse_group(start, stop, depth)
+        if bracket < stop and name not in HYDRA_FUNCTIONS:
+            return self.parse_group(start, stop, depth)
+        return Values(1, [read_number(text) or text if text[-1] in SI_UNITS else text].__getitem__)
 
-    def is_inside(self, start: int, index: int) -> bool:
-        """Return whether a token stands within brackets that begin in its slice: those belong to Hydra."""
-        return any(begin < index < self.partners[begin] for begin in range(start, index) if begin in self.partners)
-
-    def parse_range(self, text: str, offset: int) -> Values:
+    def parse_range(self, text: str, mark: Mark) -> Values:
         """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
-        mark = self.source.mark(offset, offset + len(text))
         quoted = f"quote it to keep it as text: {self.word}='{text}'"
         fields = text.split(":")
-        unit = read_unit(fields[-1])
-        numbers = [read_number(field) for field in (fields[:-1] if unit else fields)]
-        if not fields[0]:
-            numbers[0] = Number(0, 0, 0, False)
+        unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
+        numbers = [read_number(fields[0] or "0"), *map(read_number, fields[1:])]  # type: List[Any]
         if None in numbers or len(numbers) > 3:
             wrong = fields[numbers.index(None)] if None in numbers else fields[3]
             raise Error(f"{wrong or 'nothing'} is no number of a range", mark, quoted)
-        start, stop, step = (numbers + [None, None])[:3]  # type: Any, Any, Any
-        if stop is None:
-            stop = start
-        if step is not None and not step.mantissa:
+        start, stop, step = numbers[0], numbers[:2][-1], (numbers[2:] or [Number(1, 0, 0, False)])[0]
+        if not step.mantissa:
             raise Error("range step is zero", mark, quoted)
         if any(re.match("[+-]?0[0-9]", field) for field in fields[:2]):
             raise Error("a number of a range begins with 0", mark, quoted)
-        if not fields[0] and (stop.kept or stop.scale):
-            start = Number(0, 0, stop.scale, stop.kept)
-        if step is None or not start.mantissa and not stop.mantissa:
-            step = step or Number(1, 0, 0, False)
-        values = ranged(start, step, self.range_count(start, stop, step, len(numbers) > 2, mark))
-        return values.times(unit) if unit else values
-
-    def range_count(self, start: Number, stop: Number, step: Number, is_written: bool, mark: Mark) -> int:
-        """Return how many values a range has; one that is empty or steps beyond its end at once is a mistake."""
-        exponent = min(start.exponent, stop.exponent, step.exponent)
+        if not fields[0]:
+            start = stop._replace(mantissa=0, exponent=0)  # in the notation of the other end
+        exponent = min(number.exponent for number in (start, stop, step))
         first, last, stride = (number.shifted(exponent) for number in (start, stop, step))
         if (last - first) * stride < 0:
             raise Error(f"range is empty: no step of {step} leads from {start} to {stop}", mark,
-                        f"turn the sign of the step: {start}:{stop}:{decimal_text(-step.mantissa, step.exponent)}")
-        if abs(stride) > abs(last - first) and (is_written or first != last):
+                        f"turn the sign of the step: {start}:{stop}:{step._replace(mantissa=-step.mantissa)}")
+        if abs(stride) > abs(last - first) and (len(numbers) > 2 or first != last):
             hint = f"the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0: {start}:{step}:{stop}"
             raise Error(f"range step {step} is larger than the whole range", mark,
-                        hint if is_written else f"write a smaller step behind it: {start}:{stop}:0.1")
-        return (last - first) // stride + 1
+                        hint if len(numbers) > 2 else f"write a smaller step behind it: {start}:{stop}:0.1")
+        return ranged(start, step, (last - first) // stride + 1).times(unit)
 
     def parse_spaced(self, name: str, bracket: int, stop: int) -> Values:
         """spaced = ( "lin" | "log" ) "(" number ":" number ":" count ")" [ unit ]"""
-        close = self.partners[bracket]
-        mark = self.mark(bracket - 1, stop)
-        fields = [read_number(field) for field in self.text(bracket + 1, close).strip().split(":")]
-        unit = read_unit(self.text(close + 1, stop))
-        if None in fields or len(fields) != 3 or (not unit and close + 1 < stop):
+        close, mark = self.partners[bracket], self.mark(bracket - 1, stop)
+        fields = [read_number(field) for field in self.text(bracket + 1, close).strip().split(":")]  # type: List[Any]
+        unit = self.text(close + 1, stop)
+        if None in fields or len(fields) != 3 or (unit and not UNIT.fullmatch(unit)):
             raise Error(f"{name} takes start, stop and count, and a unit behind it", mark, f"for example {name}(1:100:3)")
-        first, last, number = fields  # type: Any, Any, Any
-        count = str(quotient(number.shifted(min(number.exponent, 0)), 10 ** max(-number.exponent, 0)))
-        if not re.fullmatch("[0-9]{1,18}", count) or int(count) < (1 if first.shifted(-999) == last.shifted(-999) else 2):
+        first, last, count = fields[0], fields[1], str(fields[2]._replace(scale=0, kept=False))
+        ends = {end.shifted(min(first.exponent, last.exponent)) for end in (first, last)}
+        if not re.fullmatch("[0-9]{1,18}", count) or int(count) < len(ends):
             raise Error(f"{name} cannot place {count} values from {first} to {last}", mark, "the count includes both ends")
         if name == "log" and first.mantissa * last.mantissa <= 0:
             raise Error("log needs both ends above zero, or both below", mark, "lin(start:stop:count) goes through zero")
         if any(len(str(end.mantissa)) + abs(end.exponent) > 250 for end in (first, last)):
             raise Error(f"{name} calculates with floats, and these numbers are none", mark)
-        values = spaced(first, last, int(count), name == "log")
-        return values.times(unit) if unit else values
+        return spaced(first, last, int(count), name == "log").times(unit)
 
     def parse_group(self, start: int, stop: int, depth: int) -> Values:
         """group = { text | "(" list ")" } [ unit ], with at least one parenthesis"""
         if depth > DEEPEST_GROUP:
             raise Error(f"groups are nested more than {DEEPEST_GROUP} deep", self.mark(start, start + 1))
         parts = []  # type: List[Values]
-        begin = index = start
-        while index < stop:
-            token = self.tokens[index]
-            if token.kind == "quoted":
-                raise Error("quoted text cannot be a part of a group", self.mark(index, index + 1),
-                            "quote the values inside the parentheses, or the whole value")
-            after = self.partners.get(index, index) + 1
-            if token.text == "(":
-                if begin < index:
-                    parts.append(listed([self.text(begin, index)]))
-                parts.append(self.parse_list(*self.trim(index + 1, after - 1), depth + 1))
-                begin = after
-            index = after
-        unit = read_unit(self.text(begin, stop))
-        if begin < stop and not unit:
-            parts.append(listed([self.text(begin, stop)]))
-        values = grouped(parts)
-        return values.times(unit) if unit else values
+        for begin, end in self.split(start, stop, "group"):
+            if begin > start:  # behind a parenthesis
+                close = self.partners[begin - 1]
+                parts.append(self.parse_list(*self.trim(begin, close), depth + 1))
+                begin = close + 1
+            for index in range(begin, end):
+                if self.tokens[index].lastgroup == "quoted":
+                    raise Error("quoted text cannot be a part of a group", self.mark(index, index + 1),
+                                "quote the values inside the parentheses, or the whole value")
+            text = self.text(begin, end)
+            if text and not (end == stop and UNIT.fullmatch(text)):
+                parts.append(Values(1, [text].__getitem__))
+        return grouped(parts).times(text if UNIT.fullmatch(text) else "")
 
     def parse_tuple(self, start: int, stop: int, keys: "Tuple[str, ...]") -> Values:
         """tuple = "(" list ")", with a value for each of the linked keys"""
-        start, stop = self.trim(start, stop)
-        if start == stop or self.tokens[start].text != "(" or self.partners[start] != stop - 1:
+        if start == stop or self.partners.get(start) != stop - 1 or self.tokens[start].lastgroup != "group":
             raise Error("linked keys take their values in parentheses", self.mark(start, stop),
                         f"for example {','.join(keys)}=({','.join('1' for _ in keys)})")
         values = self.parse_list(*self.trim(start + 1, stop - 1), 1)
@@ -684,7 +594,7 @@ class Sweep:
         if isinstance(sweep, str):
             sweep = Source(name, sweep)
         if isinstance(sweep, Source):
-            self.axes = list(SweepParser(sweep).parse_sweep())
+            self.axes = SweepParser(sweep).parse_sweep()
         else:
             parsers = [SweepParser(Source(name, word)) for word in sweep]
             self.axes = [parser.parse_word(0, len(parser.tokens)) for parser in parsers]
@@ -722,7 +632,7 @@ class Sweep:
                 what = "a pipe makes" if len(axis.segments) > 1 else "linked keys make"
                 raise Error(f"{what} tasks of their own, and these words are one", axis.mark,
                             "it belongs into batch; in args, quote it to keep it as text")
-            words.append(axis.segments[0].joined() if axis.segments else axis.literal)
+            words.append(axis.segments[0].word() if axis.segments else axis.at(0))
         return words
 
 
@@ -760,42 +670,29 @@ def collect(sweep: "Union[str, Sequence[str]]") -> "List[str]":
 # ---------------------------------------------------------------------------
 # 3. YAML reader: Source -> Node
 # ---------------------------------------------------------------------------
-# Node, REFUSED, patterns, fold_lines, YamlParser, read_yaml. A text comes in, its root Node goes out. Numbers
-# like "6.3" are chapters of the YAML 1.2.2 specification; the docstring of a parse_* method begins with its rule.
+# Node, REFUSED, patterns, YamlParser, read_yaml. A text comes in, its root Node goes out. Numbers like "6.3" are
+# chapters of the YAML 1.2.2 specification; the docstring of a parse_* method begins with its rule.
 # Strange here: whether a line opens a mapping is known only behind its first scalar, when a colon follows.
-# So parse_block_content reads that scalar and then decides; no text is ever parsed twice.
+# So parse_block_node reads that scalar and then decides; no text is ever parsed twice.
 
 
-class Node:
+class Node(NamedTuple("Node", [("kind", str), ("value", "Any"), ("plain", bool), ("source", Source), ("start", int),
+                               ("end", int), ("parts", "Optional[List[Tuple[str, int]]]")])):
     """A part of a YAML document; kind is "scalar", "sequence" or "mapping".
 
-    value is a text, a list of nodes, or a list of pairs (key node, value node). plain is True for an
-    unquoted scalar; a missing value is a plain "". An alias is the very node that its anchor names.
+    value is a text, a list of nodes, or a list of pairs (key node, value node). plain is True for an unquoted scalar;
+    a missing value is a plain "". An alias is the very node that its anchor names. start and end are offsets of its
+    text, of a block collection those of its first key or dash; parts are (text, offset) of a scalar that is rewritten.
     """
-    __slots__ = ("kind", "value", "plain", "source", "start", "end", "parts")
-
-    def __init__(self, kind: str, value: "Any", plain: bool, source: Source, start: int, end: int,
-                 parts: "Optional[List[Tuple[str, int]]]" = None) -> None:
-        self.kind, self.value, self.plain, self.source = kind, value, plain, source
-        self.start, self.end, self.parts = start, end, parts  # parts: (text, offset) of a rewritten scalar
+    __slots__ = ()
 
     @property
     def mark(self) -> Mark:
-        """The place of the node; of a block collection, that of its first key or dash."""
+        """The place of the node."""
         return self.source.mark(self.start, self.end)
 
-    @property
-    def line(self) -> int:
-        """From 1."""
-        if not self.source.starts:
-            self.source.mark(0, 0)  # finds the starts of all lines
-        return bisect_right(self.source.starts, self.start)
-
-    @property
-    def column(self) -> int:
-        """From 1."""
-        line = self.line
-        return self.start - self.source.starts[line - 1] + 1
+    line = property(lambda self: self.mark.line)  # from 1
+    column = property(lambda self: self.mark.column)  # from 1
 
     def text_source(self) -> Source:
         """Return the value of a scalar as a Source that knows where each of its characters stands in the file.
@@ -804,11 +701,9 @@ class Node:
         >>> node.value, node.text_source().mark(4, 7)[1:3]
         ('one two', (3, 3))
         """
-        pieces, here = [], 0
-        for part, there in self.parts or [(self.value, self.start)]:
-            pieces.append((here, there))
-            here += len(part)
-        return Source(self.source.name, self.value, self.source, pieces)
+        parts = self.parts or [(self.value, self.start)]
+        pieces = zip(accumulate(chain([0], (len(text) for text, _ in parts))), (there for _, there in parts))
+        return Source(self.source.name, self.value, self.source, list(pieces))
 
 
 DEEPEST_NODE = 50  # collections in collections
@@ -825,32 +720,29 @@ REFUSED = {  # construct: (message, hint)
     "aliases": (f"alias expansion beyond {MOST_COPIES} nodes is not read", "write out what is meant"),
     "digit": ("an indentation indicator at the top is not read", "drop the digit"),
     "character": ("the character U+{:04X} is not read", "remove it, or write it as an escape in double quotes"),
+    "encoding": ("invalid UTF-8: byte 0x{:02x}", "save the file as UTF-8"),
     # what YAML has not
     "duplicate": ("duplicate key: {}", "it stands in line {} already"),
     "tab": ("a tab as indentation", "indent with spaces"),
     "long key": (f"a key longer than {LONGEST_KEY} characters", "quote the text if it is no key"),
-    "bracket": ("{} is never closed", "close it with {}, and indent its lines more than that of its key or dash"),
-    "closing": ("{} is not indented", "indent it more than the line of its key or dash, one space is enough"),
+    "bracket": ("a bracket is never closed", "close it with {}, and indent its lines more than that of its key or dash"),
+    "closing": ("the closing bracket is not indented", "indent it more than the line of its key or dash, by one space at least"),
     "quote": ("{} is never closed", "close it in its line, or indent the lines that continue the text"),
     "escape": ("unknown escape {}", r"write \\ for a backslash, or use single quotes, in which it stands for itself"),
     "alias": ("undefined alias {}", "define it above with &; quote a text that begins with *; a space ends the name"),
-    "anchor": ("an anchor cannot stand before {}", "one value has one anchor, and an alias has none"),
+    "anchor": ("an anchor cannot stand before another, or an alias", "one value has one anchor, and an alias has none"),
     "merge": ("a merge key << takes a mapping", "for example <<: *name, or <<: [*one, *two]"),
-    "comment": ("white space is missing before a comment", "put a space before #"),
-    "space": ("white space is missing after a colon", "put a space after it"),
-    "dash space": ("white space is missing after a dash", "put a space after it, or quote the text"),
+    "space": ("white space is missing {}", "put a space there, or quote the text"),
     "no colon": ("a colon is missing after a key", "write key: value; indent the line if it continues a text above"),
     "comma": ("a comma or {} is missing", "part the entries with commas; quote a text that has signs in it"),
     "colon": ("a colon and a space within a value", "quote the value; a key begins a line of its own"),
     "below": ("a key within a text that begins in a line above", "indent it like the keys above, or quote that text"),
     "text": ("text behind a complete value", "quote the value as a whole, a ' in it as ''; begin a comment with ' #'"),
-    "end": ("text behind the end of the document", "indent it if it belongs to what stands above"),
     "mixed": ("keys and list entries in one column", "give a list a key of its own, and indent it below"),
     "indentation": ("wrong indentation", "begin the line in column {}, as lines above do"),
     "blank": ("an empty line is indented more than the text below it", "remove its white space"),
-    "header": ("a block of text begins in the line below {}", "quote a text that begins with | or >"),
     "dash": ("a list entry cannot begin here", "begin a list in the line below its key; quote a text that is no list"),
-    "start": ("a value cannot begin with {}", "quote a text that begins with it"),
+    "start": ("a value cannot begin with {}", "quote a text that begins with it; one of several lines begins below its | or >"),
 }
 
 # A text is parsed with "\n\0" behind it: NUL is no character of YAML (5.1), so no pattern and no index runs over
@@ -859,209 +751,159 @@ REFUSED = {  # construct: (message, hint)
 UNUSUAL = re.compile("[^\t\n\x20-\x7e]")
 FORBIDDEN = "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"  # compiling takes 5 ms
 GAP = re.compile(r"((?:[ \t]*(?:(?<![^ \t\n])#[^\n]*)?\n)*)( *)[ \t]*")  # type: Any
-BLANK = re.compile(r" *(\t[ \t]*)?")  # type: Any
-MARKER = re.compile(r"(?:---|\.\.\.)(?=[ \t\n])")  # 9.1.2, in the first column
+INDENT = re.compile(r"(?: |-(?=[ \t\n]))*")  # type: Any  # what may stand before a block collection in its line
+LINE_END = re.compile(r"[ \t]*(?:\n|(?<=[ \t])#)")
+MARKER = re.compile(r"(?:---|\.\.\.)(?=[ \t\n])|\0")  # 9.1.2, in the first column: the end of the document
 DASH = re.compile(r"-(?=[ \t\n])")
 COLON = re.compile(r"[ \t]*:(?=[ \t\n])")
 COLON_IN_FLOW = re.compile(r":(?=[ \t\n,\[\]{}])")
 SQUEEZED = re.compile(r"[\w./-]+:(?=[^ \t\n])")  # a colon without its white space
-ANCHOR = re.compile(r"[&*][^ \t\n,\[\]{}\0]+")  # 6.9.2
-ANCHOR_ALONE = re.compile(r"(&[^ \t\n,\[\]{}\0]+)[ \t]*(?=\n|(?<=[ \t])#)")
+ANCHOR = re.compile(r"([&*][^ \t\n,\[\]{}\0]+)(?=[ \t\n,\]}])[ \t]*")  # 6.9.2
 FOLD = re.compile(r"[ \t]*\n(?:[ \t]*\n)*( *)")
 CONTINUED = re.compile(r"\n( *)(?![ \n])")
-BLOCK_HEADER = re.compile(r"[|>](?:([1-9])([+-]?)|([+-]?)([1-9]?))[ \t]*(?:(?<=[ \t])#[^\n]*)?\n")  # 8.1.1
-BLOCK_LINE = re.compile(r"( *)([^\n]*)\n")  # type: Any
+BLOCK_HEADER = re.compile(r"[|>](?:([1-9])([+-]?)|([+-]?)([1-9]?))[ \t]*(?:(?<=[ \t])#[^\n]*)?\n((?: *\n)*)( *)")  # 8.1.1
 QUOTED = {'"': re.compile(r'[^"\\\0]*(?:\\[^\0][^"\\\0]*)*'), "'": re.compile(r"[^'\0]*(?:''[^'\0]*)*")}  # type: Any
 PLAIN_START = r"(?![-?:](?:[ \t\n{0}])|[,\[\]{{}}#&*!|>'\"%@`])"
 PLAIN_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0{0}]+|:(?![ \t\n{0}])|(?<=[^ \t\n])#))+"  # 7.3.3
-IN_BLOCK, IN_FLOW = [(re.compile((PLAIN_START + PLAIN_LINE).format(stop)), re.compile(PLAIN_LINE.format(stop)))
-                     for stop in ("", r",\[\]{}")]
-PARTS = {quote: re.compile(rf"([ \t]*\n[ \t\n]*)|({escape})|(?:[^{stop} \t\n]+|[ \t]+(?![ \t\n]))+")
-         for quote, stop, escape in (("", "", "(?!)"), ("'", "'", "''"), (
-             '"', r"\\", r"\\(?:\n[ \t\n]*|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[^\n])"))}
+IN_BLOCK, IN_FLOW = [tuple(re.compile(pattern.format(stop)) for pattern in (PLAIN_START + PLAIN_LINE, PLAIN_LINE, nothing))
+                     for stop, nothing in (("", r"[ \t]*:[ \t\n]|\n"), (r",\[\]{}", r":[ \t\n{0}]|[,\]}}]"))]
+PARTS = {quote: re.compile(rf"({newlines}[ \t\n]*)|({escape})|(?:[^{stop} \t\n]+|[ \t]+(?![ \t\n]))+")
+         for quote, stop, newlines, escape in (
+             ("", "", r"[ \t]*\n", "(?!)"), ("'", "'", r"[ \t]*\n", "''"),
+             ('"', r"\\", r"(?:\\|[ \t]*)\n", r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)"))}
 ESCAPES = dict(zip(("\\" + char for char in '0abt\tnvfre "/\\N_LP'),  # 5.7
                    '\0\a\b\t\t\n\v\f\r\x1b "/\\\x85\xa0\u2028\u2029'), **{"''": "'"})
-
-
-def fold_lines(lines: "List[Tuple[str, int]]", folded: bool, chomp: str, ends: bool) -> "List[Tuple[str, int]]":
-    """Return the parts of a block scalar: its lines and what joins them (8.1.1.2, 8.1.3).
-
-    A folded newline is a space, but nothing before empty lines, and itself beside a line that begins with white
-    space. ends: whether a newline ends the last line; at the end of a file it may be missing.
-    """
-    parts = []  # type: List[Tuple[str, int]]
-    breaks, kept, end = 0, False, 0  # newlines since the last line that is not empty
-    for line, offset in lines:
-        if line:
-            spaced = line[0] in " \t"
-            if parts and folded and not kept and not spaced:
-                breaks -= 1
-            if parts or breaks:
-                parts.append(("\n" * breaks or " ", end or lines[0][1]))
-            parts.append((line, offset))
-            breaks, kept, end = 0, spaced, offset + len(line)
-        breaks += 1
-    if not end:
-        breaks = breaks if chomp == "+" else 0
-    elif chomp == "-" or not ends and lines[-1][0]:
-        breaks = 0
-    return parts + [("\n" * (breaks if chomp == "+" else min(breaks, 1)), end or (lines or [("", 0)])[0][1])]
 
 
 class YamlParser:
     """The parser of one document; at is the offset of what comes next, brackets those of the open [ and {.
 
-    In block context, line is the offset of the line at hand, column how far it is indented (-1 at the end of the
-    document), tab the offset of a tab in its indentation or -1, closed that of the block collection that it ended.
+    In block context, line is the offset of the line at hand, column how many spaces indent it (-1 at the end of the
+    document), closed the column of the block collection that it ended, or -1.
     """
 
     def __init__(self, source: Source) -> None:
         self.source, self.text = source, source.text + ("\0" if source.text.endswith("\n") else "\n\0")
         self.at = self.line = self.column = self.depth = self.count = 0  # count: nodes, those of aliases included
-        self.tab = self.closed = -1
+        self.closed = -1
         self.brackets = []  # type: List[int]
         self.anchors = {}  # type: Dict[str, Optional[Tuple[Node, int]]]
-        self.parsers = {'"': self.parse_quoted, "'": self.parse_quoted, "[": self.parse_flow,
-                        "{": self.parse_flow, "&": self.parse_anchored, "*": self.parse_alias,
+        self.named = None  # type: Optional[Node]  # by the last anchor or alias
+        self.parsers = {'"': self.parse_quoted, "'": self.parse_quoted, "[": self.parse_flow, "{": self.parse_flow,
                         "|": self.parse_block_scalar, ">": self.parse_block_scalar}
 
     def error(self, construct: str, start: int, end: int = 0, word: object = "", hint: object = "") -> Error:
         """Return the Error about text[start:end], one character when there is no end."""
         message, advice = REFUSED[construct]
-        mark = self.source.mark(start, end if end > start else start + 1)
-        return Error(message.format(word), mark, advice.format(hint))
+        return Error(message.format(word), self.source.mark(start, max(end, start + 1)), advice.format(hint))
 
-    def misplaced(self, *columns: int) -> Error:
-        """Return the Error about a line that continues no open collection; columns would have been right."""
-        at, end = self.at, self.text.index("\n", self.at)
-        if self.tab >= 0:
-            return self.error("tab", self.tab)
-        if self.closed >= 0:
-            columns = (self.source.mark(self.closed, self.closed).column - 1,) + columns
-        if self.column in columns:
-            return self.error("dash space" if self.text[at] == "-" else "mixed", at, end)
-        if not columns:
-            return self.error("end", at, end)
-        return self.error("indentation", at, end, "", " or ".join(str(column + 1) for column in columns))
-
-    def no_value(self) -> Error:
-        """Return the Error about a character that no value begins with (5.3)."""
-        char = self.text[self.at]
-        if char == "\0":
-            return self.unclosed()
-        names = {"!": "tag", "?": "complex key", "-": "dash", "#": "comment", ":": "colon"}
-        return self.error(names.get(char, "start"), self.at, 0, char)
-
-    def no_key(self, start: int, at: int) -> Error:
-        """Return the Error about a text that is no key, with or without a colon at at."""
-        text, squeezed, colon = self.text, SQUEEZED.match(self.text, start), COLON.match(self.text, at)
-        line = BLANK.match(text, text.rfind("\n", 0, at) + 1).end()
-        if squeezed and (line > start or not colon):
-            return self.error("space", squeezed.end() - 1)
-        if colon and line <= start:
+    def no_key(self, start: int) -> Error:
+        """Return the Error about a text that is no key, with or without a colon behind it."""
+        text, squeezed, colon = self.text, SQUEEZED.match(self.text, start), COLON.match(self.text, self.at)
+        begin = text.rfind("\n", 0, self.at) + 1
+        words = GAP.match(text, begin).end()  # the first ones of its last line
+        if squeezed and (words > start or not colon):
+            return self.error("space", squeezed.end() - 1, 0, "after a colon")
+        if colon and words <= start:
             return self.error("colon", colon.end() - 1)
-        if colon and line - text.rfind("\n", 0, line) > start - text.rfind("\n", 0, start):
-            return self.error("below", line, at)
-        return self.error("dash space" if text[start] == "-" else "no colon", start, text.index("\n", start))
-
-    def unclosed(self) -> Error:
-        """Return the Error about a bracket that is open where the text or the indentation ends (6.1)."""
-        opening, at = self.brackets[-1], GAP.match(self.text, self.at).end()
-        close = "]" if self.text[opening] == "[" else "}"
-        if self.text[at] == close:
-            return self.error("closing", at, 0, close)
-        return self.error("bracket", opening, 0, self.text[opening], close)
+        if colon and words - begin > INDENT.match(text, self.line).end() - self.line:
+            return self.error("below", words, self.at)
+        return self.error("no colon", start, text.index("\n", start))
 
     def next_line(self) -> None:
         """gap = { [white] [comment] newline } indentation (6.6, 6.1)."""
         gap = GAP.match(self.text, self.at)
-        if gap.end(1) == self.at and self.at:  # no newline
-            at = BLANK.match(self.text, self.at).end()
-            raise self.error({"#": "comment", ":": "space"}.get(self.text[at], "text"), at)
+        if gap.end(1) == self.at > 0:  # no newline
+            missing = {"#": "before a comment", ":": "after a colon"}.get(self.text[gap.end()])
+            raise self.error("space" if missing else "text", gap.end(), 0, missing)
         self.line, self.at, self.closed = gap.end(1), gap.end(), -1
-        self.column, self.tab = gap.end(2) - self.line, gap.end(2) if gap.end(2) < self.at else -1
-        if self.text[self.at] == "\0" or not self.column and MARKER.match(self.text, self.line):
-            self.column = -1
+        self.column = -1 if MARKER.match(self.text, self.line) else gap.end(2) - self.line
 
-    def separate(self, indent: int) -> None:
-        """separation = { white | comment | newline indentation }, within brackets (6.7)."""
-        gap = GAP.match(self.text, self.at)
-        line = gap.end(1)
-        if line > self.at and (gap.end(2) - line < indent or MARKER.match(self.text, line)):
-            raise self.error("tab", gap.end(2)) if self.text[gap.end(2)] == "\t" else self.unclosed()
+    def step(self, indent: int, length: int = 1) -> None:
+        """separation = { white | comment | newline indentation }, within brackets, behind length characters (6.7)."""
+        gap, start = GAP.match(self.text, self.at + length), self.brackets[-1]
+        if gap.end(1) > gap.start() and (gap.end(2) - gap.end(1) < indent or MARKER.match(self.text, gap.end(1))):
+            if self.text[gap.end(2)] == "\t":
+                raise self.error("tab", gap.end(2))
+            if self.text[gap.end()] == PARTNERS[self.text[start]]:
+                raise self.error("closing", gap.end())
+            raise self.error("bracket", start, 0, "", PARTNERS[self.text[start]])
         self.at = gap.end()
 
     def check_lines(self, start: int, end: int, indent: int) -> None:
         """Raise unless the further lines of a scalar text[start:end] are indented and no marker (6.1, 9.1.2)."""
         for line in CONTINUED.finditer(self.text, start, end):
-            if line.end() - line.start() <= indent or not line.group(1) and MARKER.match(self.text, line.end()):
-                if self.text[line.end()] == "\t":
-                    raise self.error("tab", line.end())
-                raise self.error("quote", start, 0, self.text[start])
+            if len(line.group(1)) < indent or not line.group(1) and MARKER.match(self.text, line.end()):
+                is_tab = self.text[line.end()] == "\t"
+                raise self.error("tab", line.end()) if is_tab else self.error("quote", start, 0, self.text[start])
 
     def check_key(self, key: Node, start: int, end: int) -> None:
         """Raise unless the node text[start:end] can be a key."""
         if key.kind != "scalar":
             raise self.error("complex key", start)
         if self.text.find("\n", start, end) >= 0:
-            raise self.no_key(start, end)
+            raise self.no_key(start)
         if end - start > LONGEST_KEY:
             raise self.error("long key", start)
 
-    def enter(self, start: int) -> None:
-        self.depth += 1
-        if self.depth > DEEPEST_NODE:
-            raise self.error("nesting", start)
+    def check_line(self, parent: int) -> None:
+        """Raise unless the line at hand may follow a node within the block collection in the column parent (6.1)."""
+        if self.text[self.line + self.column] == "\t":
+            raise self.error("tab", self.line + self.column)
+        if self.column > parent:
+            end = self.text.index("\n", self.at)
+            if self.column == self.closed:
+                raise self.error("space" if self.text[self.at] == "-" else "mixed", self.at, end, "after a dash")
+            columns = [str(column + 1) for column in (self.closed, parent) if column >= 0]
+            raise self.error("indentation" if columns else "text", self.at, end, "", " or ".join(columns))
 
-    def add_copies(self, count: int, start: int) -> None:
-        self.count += count
-        if self.count > MOST_COPIES + len(self.text):
-            raise self.error("aliases", start)
-
-    def scalar(self, start: int, end: int, plain: bool, parts: "Optional[List[Tuple[str, int]]]" = None) -> Node:
-        value = self.text[start:end] if parts is None else "".join([part for part, _ in parts])
-        return Node("scalar", value, plain, self.source, start, end, parts)
+    def grow(self, start: int, levels: int, count: int) -> None:
+        self.depth, self.count = self.depth + levels, self.count + count
+        if self.depth > DEEPEST_NODE or self.count > MOST_COPIES + len(self.text):
+            raise self.error("nesting" if self.depth > DEEPEST_NODE else "aliases", start)
 
     def collection(self, kind: str, value: "List[Any]", start: int, end: int) -> Node:
-        self.count += len(value)
-        return Node(kind, self.merge(value) if kind == "mapping" else value, False, self.source, start, end)
+        self.grow(start, -1, len(value))
+        return Node(kind, self.merge(value) if kind == "mapping" else value, False, self.source, start, end, None)
 
     def merge(self, pairs: "List[Tuple[Node, Node]]") -> "List[Tuple[Node, Node]]":
         """Return the pairs of a mapping with what its merge key << names in front: a key of the mapping itself wins
         over one that is named, one of a mapping named earlier over one named later (yaml.org/type/merge.html)."""
-        own = {}  # type: Dict[str, Tuple[Node, Node]]
-        for pair in pairs:
-            if own.setdefault(pair[0].value, pair) is not pair:
-                raise self.error("duplicate", pair[0].start, pair[0].end, pair[0].value, own[pair[0].value][0].line)
+        own, merged = {}, {}  # type: Dict[str, Tuple[Node, Node]], Dict[str, Tuple[Node, Node]]
+        for key, value in pairs:
+            if key.value in own:
+                raise self.error("duplicate", key.start, key.end, key.value, own[key.value][0].line)
+            own[key.value] = key, value
         if "<<" not in own or not own["<<"][0].plain:
             return pairs
-        (key, named), merged, keys = own["<<"], [], set(own)
+        key, named = own["<<"]
         for mapping in named.value if named.kind == "sequence" else [named]:
             if mapping.kind != "mapping":
                 raise self.error("merge", key.start, key.end)
-            self.add_copies(len(mapping.value), key.start)
-            merged += [pair for pair in mapping.value if pair[0].value not in keys]
-            keys.update(pair[0].value for pair in mapping.value)
-        return merged + [pair for pair in pairs if pair[0] is not key]
+            self.grow(key.start, 0, len(mapping.value))
+            for pair in mapping.value:
+                merged.setdefault(pair[0].value, pair)
+        return [merged[name] for name in merged if name not in own] + [pair for pair in pairs if pair[0] is not key]
 
-    def parse_parts(self, style: str, start: int, end: int) -> "List[Tuple[str, int]]":
-        """parts = { newlines | escape | text }; one newline is a space, of more the first is dropped (6.5)."""
-        parts = []
-        for match in PARTS[style].finditer(self.text, start, end):
-            part, (newlines, escape) = match.group(), match.groups()
+    def scalar(self, start: int, end: int, style: str) -> Node:
+        """Return the scalar text[start:end], with style as its quotes: { newlines | escape | text }, where one newline
+        is a space, and of more the first is dropped (6.5)."""
+        if not style and self.text.find("\n", start, end) < 0:
+            return Node("scalar", self.text[start:end], True, self.source, start, end, None)
+        parts = []  # type: List[Tuple[str, int]]
+        for match in PARTS[style].finditer(self.text, start + len(style), end - len(style)):
+            part, newlines, escape = match.group(0, 1, 2)
             if newlines:
-                part = "\n" * (newlines.count("\n") - 1) or " "
+                part = "\n" * (newlines.count("\n") - 1) or ("" if newlines[0] == "\\" else " ")
             elif escape in ESCAPES:
                 part = ESCAPES[escape]
-            elif escape and escape[1] == "\n":
-                part = "\n" * (escape.count("\n") - 1)
             elif escape:
                 code = int(escape[2:] or "D800", 16)  # a half of a pair (UTF-16) is no character, nor is \\q
                 if code > 0x10FFFF or 0xD800 <= code < 0xE000:
                     raise self.error("escape", match.start(), match.end(), escape)
                 part = chr(code)
             parts.append((part, match.start()))
-        return parts
+        return Node("scalar", "".join([part for part, _ in parts]), not style, self.source, start, end, parts)
 
     def parse_quoted(self, indent: int) -> Node:
         """quoted = "'" { text | "''" | newline } "'" | '"' { text | escape | newline } '"' (7.3.1, 7.3.2)."""
@@ -1071,188 +913,168 @@ class YamlParser:
         if text[end] != quote:
             raise self.error("quote", start, 0, quote)
         self.at = end + 1
-        rewritten = text.find("\n", start, end) >= 0 or text.find("\\" if quote == '"' else "'", start + 1, end) >= 0
-        return self.scalar(start, end + 1, False, self.parse_parts(quote, start + 1, end) if rewritten else
-                           [(text[start + 1:end], start + 1)])
+        return self.scalar(start, end + 1, quote)
 
     def parse_plain(self, indent: int) -> Node:
         """plain = line { newline line } | nothing (7.3.3)."""
         text, start = self.text, self.at
-        first, further = IN_FLOW if self.brackets else IN_BLOCK
-        match = first.match(text, start)
-        if not match:
-            if (COLON_IN_FLOW.match(text, start) or text[start] in ",]}") if self.brackets else (
-                    COLON.match(text, start) or text[start] == "\n"):
-                return self.scalar(start, start, True)
-            raise self.no_value()
-        self.at = end = match.end()
-        fold = FOLD.match(text, end)
-        while fold and len(fold.group(1)) >= indent and (fold.group(1) or not MARKER.match(text, fold.end())):
-            match = further.match(text, fold.end())
-            if not match:
+        first, further, nothing = IN_FLOW if self.brackets else IN_BLOCK
+        match = first.match(text, start)  # type: Optional[Match[str]]
+        if not match and not nothing.match(text, start):
+            construct = {"!": "tag", "?": "complex key", "-": "dash"}.get(text[start], "start")
+            raise self.error(construct, start, 0, text[start])
+        while match:
+            self.at = match.end()
+            fold = FOLD.match(text, self.at)
+            if not fold or len(fold.group(1)) < indent or not fold.group(1) and MARKER.match(text, fold.end()):
                 break
-            end = match.end()
-            fold = FOLD.match(text, end)
-        if end == self.at:
-            return self.scalar(start, end, True)
-        self.at = end
-        self.check_lines(start, end, indent)
-        return self.scalar(start, end, True, self.parse_parts("", start, end))
+            match = further.match(text, fold.end())
+        self.check_lines(start, self.at, indent)
+        return self.scalar(start, self.at, "")
 
-    def parse_block_lines(self, start: int, indent: int, depth: int) -> "Tuple[List[Tuple[str, int]], int]":
-        """lines = { indentation text newline | { " " } newline }; depth is that indentation, -1 when it is that of
-        the first text (8.1.1.1). Return the lines without it, and where the next one starts."""
-        text, at, longest = self.text, start, 0
-        lines = []  # type: List[Tuple[str, int]]
-        while text[at] != "\0" and not MARKER.match(text, at):
-            blank, words = BLOCK_LINE.match(text, at).groups()
-            spaces, end = len(blank), at + len(blank) + len(words)
-            if words and depth < 0 and spaces >= indent:
-                depth = spaces
-                if longest > depth:
-                    raise self.error("blank", start, text.index("\n", start))
-            if words and spaces < max(depth, indent):
+    def parse_block_lines(self, at: int, depth: int, indent: int) -> "Tuple[List[Tuple[str, int]], int]":
+        """lines = { indentation text newline | { " " } newline }; return them without it, and where the next one starts."""
+        lines = []
+        while not MARKER.match(self.text, at):
+            line = self.text[at:self.text.index("\n", at)]
+            words = line.lstrip(" ")
+            spaces = len(line) - len(words)
+            if words and spaces < depth:
                 if not words.strip("\t "):
                     raise self.error("tab", at + spaces)
                 if spaces >= indent and words[0] != "#":
-                    raise self.error("indentation", at + spaces, end, "", depth + 1)
+                    raise self.error("indentation", at + spaces, at + len(line), "", depth + 1)
                 break
-            longest = max(longest, spaces)
-            first = at + (min(depth, spaces) if depth >= 0 else spaces)
-            lines.append((text[first:end], first))
-            at = end + 1
+            lines.append((line[depth:], at + min(depth, len(line))))
+            at += len(line) + 1
         return lines, at
 
     def parse_block_scalar(self, indent: int) -> Node:
-        """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1)."""
-        start, char = self.at, self.text[self.at]
-        header = BLOCK_HEADER.match(self.text, start)
+        """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1).
+
+        A folded newline is a space, but nothing before empty lines, and itself beside a line that begins with white
+        space (8.1.3). At the end of a file, the newline of the last line may be missing.
+        """
+        text, start, header = self.text, self.at, BLOCK_HEADER.match(self.text, self.at)
         if self.brackets or not header:
-            raise self.error("start" if self.brackets else "header", start, 0, char)
-        digit, chomp = header.group(1) or header.group(4), header.group(2) or header.group(3) or ""
-        lines, at = self.parse_block_lines(header.end(), indent, indent - 1 + int(digit) if digit else -1)
+            raise self.error("start", start, 0, text[start])
+        digit, chomp, at = header.group(1) or header.group(4), header.group(2) or header.group(3), header.start(5)
+        depth, blank = len(header.group(6)), max(map(len, header.group(5).split("\n")))
+        if not digit and indent <= depth < blank and not MARKER.match(text, header.end()):
+            raise self.error("blank", at, text.index("\n", at))  # 8.1.1.1
+        lines, self.at = self.parse_block_lines(at, indent - 1 + int(digit) if digit else max(depth, blank, indent), indent)
         if digit and not indent and any(line for line, _ in lines):
-            raise self.error("digit", start, header.end() - 1)  # relative to -1 or to 0: readers differ
-        self.at = at - 1  # the newline, where every other scalar ends
-        ends = at <= len(self.source.text) or not lines or not lines[-1][0].strip(" ")  # else the file ends in a text
-        parts = fold_lines(lines, char == ">", chomp, ends)
-        return self.scalar(start, header.end() - 1, False, parts)
+            raise self.error("digit", start)  # relative to -1 or to 0: readers differ
+        is_torn = self.at > len(self.source.text) and lines and lines[-1][0].strip(" ")
+        self.at -= 1  # the newline, where every other scalar ends
+        while lines and not lines[-1][0] and chomp != "+":
+            lines.pop()
+        parts, fold = [], -1  # type: List[Tuple[str, int]], int  # fold: the index of the part whose newline is folded when such a line follows
+        for line, offset in lines:
+            if line:
+                folds = text[start] == ">" and line[0] not in " \t"
+                if folds and fold >= 0:
+                    parts[fold] = parts[fold][0][:-1] + (" " if fold == len(parts) - 1 else ""), parts[fold][1]
+                fold = len(parts) if folds else -1
+            parts.append((line + "\n", offset))
+        if parts and (chomp == "-" or is_torn):
+            parts[-1] = parts[-1][0][:-1], parts[-1][1]
+        return Node("scalar", "".join(part for part, _ in parts), False, self.source, start, at - 1, parts)
 
-    def parse_alias(self, indent: int) -> Node:
-        """alias = "*" name (7.1)."""
-        match = ANCHOR.match(self.text, self.at)
-        if not match:
-            raise self.error("start", self.at, 0, "*")
-        known = self.anchors.get(match.group()[1:])
-        if not known:
-            raise self.error("alias", self.at, match.end(), match.group())
-        self.add_copies(known[1], self.at)
-        self.at = match.end()
-        return known[0]
-
-    def parse_anchored(self, indent: int) -> Node:
-        """anchored = "&" name node (6.9.2)."""
-        match = ANCHOR.match(self.text, self.at)
-        if not match:
-            raise self.error("start", self.at, 0, "&")
-        name, before, self.at = match.group()[1:], self.count, match.end()
+    def parse_anchored(self, name: "Match[str]", indent: int, compact: "Optional[bool]" = None) -> Node:
+        """anchored = "&" name node (6.9.2), or block_node where the name stands alone in its line (compact: as there)."""
+        before, self.at = self.count, name.end()
+        self.grow(name.start(), 1, 0)
+        self.anchors[name.group(1)[1:]] = None  # within the node, its alias is neither it nor one defined earlier
         if self.brackets:
-            self.separate(indent)
-        else:
-            self.at = BLANK.match(self.text, self.at).end()
-        char = self.text[self.at]
-        if char in "&*" or char in "[{" and self.at == match.end():
-            raise self.error("anchor", self.at, 0, char)
-        self.anchors[name] = None  # within the node, an alias of this name is neither it nor one defined earlier
-        node = self.parse_node(indent)
-        self.anchors[name] = (node, self.count - before + 1)
+            self.step(indent, 0)
+        node = self.parse_node(indent) if compact is None else self.parse_block_node(indent - 1, compact)
+        if node is self.named:
+            raise self.error("anchor", name.start(), name.end(1))
+        self.depth -= 1
+        self.named, self.anchors[name.group(1)[1:]] = node, (node, self.count - before + 1)
         return node
 
     def parse_node(self, indent: int) -> Node:
-        """node = anchored | alias | quoted | plain | block_scalar | flow_sequence | flow_mapping."""
-        return self.parsers.get(self.text[self.at], self.parse_plain)(indent)
-
-    def parse_flow_entry(self, indent: int, pair: bool) -> "Tuple[Node, Optional[Node]]":
-        """flow_entry = node [":" node]; a pair in a sequence has its colon in the line of its key (7.4.1, 7.4.2)."""
-        text, start = self.text, self.at
-        key = self.parse_node(indent)
-        closed = text[self.at - 1] in "\"'}]" and text[start] not in "*:" and self.at > start  # its colon may touch
-        self.separate(indent)
-        colon = self.at
-        found = text[colon] == ":" and (closed or COLON_IN_FLOW.match(text, colon))
-        if found or not pair:
-            self.check_key(key, start, colon if pair else start)
-        if not found:
-            return key, None
-        self.at += 1
-        self.separate(indent)
-        if not closed and self.at == colon + 1 and text[self.at] in "[{":
-            raise self.error("space", colon)
-        return key, self.parse_node(indent)
+        """node = "*" name | anchored | quoted | plain | block_scalar | flow."""
+        name = ANCHOR.match(self.text, self.at)
+        if not name:
+            return self.parsers.get(self.text[self.at], self.parse_plain)(indent)
+        if self.text[self.at] == "&":
+            return self.parse_anchored(name, indent)
+        known = self.anchors.get(name.group(1)[1:])
+        if not known:
+            raise self.error("alias", name.start(), name.end(1), name.group(1))
+        self.at, (self.named, count) = name.end(1), known
+        self.grow(name.start(), 0, count)
+        return self.named
 
     def parse_flow(self, indent: int) -> Node:
-        """flow = "[" entries "]" | "{" entries "}"; entries = [flow_entry { "," flow_entry } [","]] (7.4).
+        """flow = "[" entries "]" | "{" entries "}" ;  entries = [entry { "," entry } [","]] ;  entry = node [":" node] (7.4)
 
-        In a sequence, a pair is a mapping of its own; in a mapping, a key alone has no value.
+        In a sequence, a pair is a mapping of its own and has its colon in the line of its key; in a mapping, a key
+        alone has no value.
         """
         text, start, items = self.text, self.at, []  # type: str, int, List[Any]
-        kind, close = ("sequence", "]") if text[start] == "[" else ("mapping", "}")
-        self.enter(start)
+        close, is_mapping = PARTNERS[text[start]], text[start] == "{"
+        self.grow(start, 1, 0)
         self.brackets.append(start)
-        self.at += 1
-        self.separate(indent)
+        self.step(indent)
         while text[self.at] != close:
-            if text[self.at] in ",]}":
-                raise self.no_value()
-            key, value = self.parse_flow_entry(indent, close == "]")
-            if close == "}":
-                items.append((key, value or self.scalar(key.end, key.end, True)))
-            else:
-                items.append(self.collection("mapping", [(key, value)], key.start, value.end) if value else key)
-            self.separate(indent)
+            begin = self.at
+            if text[begin] in ",]}":
+                raise self.error("start", begin, 0, text[begin])
+            key = self.parse_node(indent)
+            value = self.scalar(self.at, self.at, "")
+            self.step(indent, 0)
+            colon, touches = self.at, not key.plain and text[begin] != "*"  # its colon may touch the value
+            is_pair = text[colon] == ":" and (touches or COLON_IN_FLOW.match(text, colon))
+            if is_pair or is_mapping:
+                self.check_key(key, begin, begin if is_mapping else colon)
+            if is_pair:
+                self.step(indent)
+                if not touches and self.at == colon + 1 and text[self.at] in "[{":
+                    raise self.error("space", colon, 0, "after a colon")
+                value = self.parse_node(indent)
+                self.step(indent, 0)
+            if is_pair and not is_mapping:
+                self.grow(begin, 1, 0)
+                key = self.collection("mapping", [(key, value)], begin, value.end)
+            items.append((key, value) if is_mapping else key)
             if text[self.at] == ",":
-                self.at += 1
-                self.separate(indent)
+                self.step(indent)
             elif text[self.at] != close:
-                raise self.unclosed() if text[self.at] == "\0" else self.error("comma", self.at, 0, close)
+                raise self.error("comma", self.at, 0, close)
         self.brackets.pop()
-        self.depth -= 1
         self.at += 1
-        return self.collection(kind, items, start, self.at)
+        return self.collection("mapping" if is_mapping else "sequence", items, start, self.at)
 
     def parse_block_sequence(self) -> Node:
         """block_sequence = "-" block_node { newline "-" block_node }, the dashes in one column (8.2.1)."""
         start, column, items = self.at, self.column, []
-        self.enter(start)
-        while self.column == column and self.tab < 0 and DASH.match(self.text, self.at):
+        self.grow(start, 1, 0)
+        while self.column == column and DASH.match(self.text, self.at):
             self.at += 1
             items.append(self.parse_block_node(column, True))
-        if self.column > column:
-            raise self.misplaced(column)
-        self.closed, self.depth = start, self.depth - 1
+        self.closed = column
         return self.collection("sequence", items, start, start + 1)
 
-    def parse_block_mapping(self, key: Node, start: int, colon: int) -> Node:
+    def parse_block_mapping(self, key: Node, start: int) -> Node:
         """block_mapping = key ":" block_node { newline key ":" block_node }, the keys in one column (8.2.2)."""
-        column, first, end, pairs = start - self.line, start, colon, []
-        self.enter(start)
+        column, first, end, pairs = self.column, start, self.at, []
+        self.grow(start, 1, 0)
         while True:
-            self.check_key(key, start, colon)
-            self.at = colon + 1
+            colon = COLON.match(self.text, self.at)
+            if not colon:
+                raise self.no_key(start)
+            self.check_key(key, start, colon.end() - 1)
+            self.at = colon.end()
             pairs.append((key, self.parse_block_node(column, False)))
             if self.column != column:
                 break
-            if self.tab >= 0:
-                raise self.misplaced()
             start = self.at
             key = self.parse_node(column + 1)
-            match = COLON.match(self.text, self.at)
-            if not match:
-                raise self.no_key(start, self.at)
-            colon = match.end() - 1
-        if self.column > column:
-            raise self.misplaced(column)
-        self.closed, self.depth = first, self.depth - 1
+        self.closed = column
         return self.collection("mapping", pairs, first, end)
 
     def parse_block_node(self, parent: int, compact: bool) -> Node:
@@ -1261,61 +1083,49 @@ class YamlParser:
         compact: the parent is a dash, and a collection may begin in its line (8.2.3). Otherwise it is a key, and
         dashes may stand in its column (8.2.1). A collection has only spaces and dashes before it in its line (6.1).
         """
-        text, start = self.text, self.at
-        blank = BLANK.match(text, start)
-        at = blank.end()
-        if text[at] == "\n" or text[at] == "#" and at > start:
+        text, before = self.text, self.at
+        is_below = LINE_END.match(text, before)
+        if is_below:
             self.next_line()
-            if self.column <= parent and (compact or self.column < parent or not DASH.match(text, self.at)):
-                return self.scalar(start, start, True)
         else:
-            self.at = at
-            self.column, self.tab = (at - self.line, max(self.tab, blank.start(1))) if compact else (-1, -1)
-        start, fresh = self.at, self.tab < 0 <= self.column
-        if DASH.match(text, start):
-            if not fresh:
-                raise self.misplaced() if self.tab >= 0 else self.no_value()
-            return self.parse_block_sequence()
-        anchor = ANCHOR_ALONE.match(text, start)
-        if anchor:
-            return self.parse_anchored_block(anchor.group(1), parent, compact)
-        node = self.parse_node(parent + 1)
-        colon = COLON.match(text, self.at)
-        if not colon:
-            self.next_line()
-            return node
-        if not fresh:
-            raise self.misplaced() if self.tab >= 0 else self.no_key(start, self.at)
-        return self.parse_block_mapping(node, start, colon.end() - 1)
-
-    def parse_anchored_block(self, anchor: str, parent: int, compact: bool) -> Node:
-        """anchored_block = "&" name newline block_node; such an anchor may be that of a block collection."""
-        self.at += len(anchor)
-        before, below = self.count, GAP.match(self.text, self.at).end()
-        self.anchors[anchor[1:]] = None
-        node = self.parse_block_node(parent, compact)
-        if self.text[below] in "&*" and node.start != below < self.at:  # unless it is that of a mapping's first key
-            raise self.error("anchor", below, 0, self.text[below])
-        self.anchors[anchor[1:]] = (node, self.count - before + 1)
+            self.at = GAP.match(text, before).end()
+            self.column = self.at - self.line
+        start, name, indented = self.at, ANCHOR.match(text, self.at), INDENT.match(text, self.line).end()
+        if is_below and self.column <= parent and (compact or self.column < parent or not DASH.match(text, start)):
+            node = self.scalar(before, before, "")
+        elif DASH.match(text, start):
+            if start > indented:
+                raise self.error("tab", indented) if text[indented] == "\t" else self.error("dash", start)
+            node = self.parse_block_sequence()
+        elif name and text[start] == "&" and LINE_END.match(text, name.end()):
+            node = self.parse_anchored(name, parent + 1, compact)
+        else:
+            node = self.parse_node(parent + 1)
+            if not COLON.match(text, self.at):
+                self.next_line()
+            elif start <= indented:
+                node = self.parse_block_mapping(node, start)
+            else:
+                raise self.error("tab", indented) if text[indented] == "\t" else self.no_key(start)
+        self.check_line(parent)
         return node
 
     def parse_document(self) -> Node:
         """document = ["---"] block_node ["..."] (9.2)."""
         self.next_line()
-        if self.text[self.at] == "%" and self.tab < 0:
+        if self.text[self.at] == "%" and self.column == 0:
             raise self.error("directive", self.at, self.text.index("\n", self.at))
         if self.text[self.at] == "-" and self.column < 0:
             self.at += 3
             node = self.parse_block_node(-1, False)
         else:
-            node = self.scalar(0, 0, True) if self.column < 0 else self.parse_block_node(-1, True)
-        ended = self.column < 0
-        if self.column < 0 and self.text[self.at] == ".":
+            node = self.scalar(0, 0, "") if self.column < 0 else self.parse_block_node(-1, True)
+        if self.text[self.at] == ".":
             self.at += 3
             self.next_line()
-        if self.text[self.at] == "\0":
-            return node
-        raise self.error("documents", self.at, self.at + 3) if ended else self.misplaced()
+        if self.text[self.at] != "\0":
+            raise self.error("documents", self.at, self.at + 3)
+        return node
 
 
 def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node:
@@ -1325,24 +1135,17 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
     >>> [(key.value, node.value, node.line) for key, node in read_yaml("a: 1\\nb: no").value]
     [('a', '1', 1), ('b', 'no', 2)]
     """
-    bad = b""
     if isinstance(text, bytes):
-        try:
-            text = text.decode("utf-8")
-        except UnicodeDecodeError as error:
-            bad, text = error.object[error.start:], error.object[:error.start].decode("utf-8")
+        text = text.decode("utf-8", "surrogateescape")  # a byte that is no UTF-8 becomes one of U+DC80 to U+DCFF
     if text.startswith("\ufeff"):
         text = text[1:]
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")  # 5.4
-    if bad:
-        wide = text == "" and bad[:2] in (b"\xff\xfe", b"\xfe\xff")
-        whole = Source(source, text + bad.split(b"\n")[0].decode("utf-8", "replace"))
-        raise Error("this is UTF-16 or UTF-32" if wide else f"invalid UTF-8: byte 0x{bad[0]:02x}",
-                    whole.mark(len(text), len(text) + 1), "save the file as UTF-8")
     parser, wrong = YamlParser(Source(source, text)), re.search(FORBIDDEN, text) if UNUSUAL.search(text) else None
     if wrong:
-        raise parser.error("character", wrong.start(), 0, ord(wrong.group()))
+        code = ord(wrong.group())
+        is_byte = 0xDC80 <= code <= 0xDCFF
+        raise parser.error("encoding" if is_byte else "character", wrong.start(), 0, code & 0xFF if is_byte else code)
     return parser.parse_document()
 
 
@@ -1507,7 +1310,7 @@ def read_steps(node: Node) -> "List[Step]":
             for axis in sweep.axes:
                 strange = [key for key in axis.keys if key not in known]
                 if count == len(errors) and (strange or not axis.keys):
-                    errors.append(Error(f"exclude names {(strange or [axis.literal])[0]}, which is no axis of batch", axis.mark,
+                    errors.append(Error(f"exclude names {(strange or [axis.at(0)])[0]}, which is no axis of batch", axis.mark,
                                         suggest((strange or [""])[0], known)))
         steps.append(step)
     if errors:
@@ -1541,7 +1344,7 @@ def read_job(key: Node, node: Node, errors: "List[Error]") -> "Optional[Job]":
         return None
     if values["submit"] and values["with_"] and not values["run"] and not values["call"]:
         words = Sweep(values["with_"]).axes  # HydraFlow up to 0.15 had the command there: with: python train.py
-        if words and not words[0].keys and not words[0].literal.startswith(("-", "~", "+")):
+        if words and not words[0].keys and not words[0].at(0).startswith(("-", "~", "+")):
             values["run"], values["with_"] = values["with_"], None
     values["name"] = values["name"] or key.value
     job = Job(key=key.value, mark=key.mark, **values)
@@ -1738,8 +1541,8 @@ def unquoted(word: str) -> str:
     texts, index = [], 0
     while index < len(tokens):
         after = partners.get(index, index) + 1
-        text = word[tokens[index].start:tokens[after - 1].end]
-        if tokens[index].kind == "quoted":
+        text = word[tokens[index].start():tokens[after - 1].end()]
+        if tokens[index].lastgroup == "quoted":
             text = re.sub(rf"(\\+)({text[0]}|$)", lambda match: match[1][:len(match[1]) // 2] + match[2], text[1:-1])
         texts.append(text)
         index = after
@@ -1840,8 +1643,8 @@ def split_words(source: "Optional[Source]") -> "List[str]":
         return []
     masked = TEMPLATE.sub(lambda match: "x" * len(match.group()), source.text)  # a template may hold white space
     parser = SweepParser(Source(source.name, masked, source, [(0, 0)]))
-    slices = parser.split(0, len(parser.tokens), "space")
-    return [source.text[parser.tokens[start].start:parser.tokens[stop - 1].end] for start, stop in slices if start < stop]
+    slices, tokens = parser.split(0, len(parser.tokens), "space"), parser.tokens
+    return [source.text[tokens[start].start():tokens[stop - 1].end()] for start, stop in slices if start < stop]
 
 
 def override(words: "Iterable[str]", overrides: "Dict[str, str]", used: "Set[str]") -> "List[str]":
