@@ -3,7 +3,7 @@
 Copy this one file to where you work, write hydraflow.yaml, type `python -m hydraflow run train`.
 The file reads from top to bottom; each chapter calls only those above it:
 
-    1. Errors and places: text -> Source, Mark, Error
+    1. Places, errors and numbers: text -> Source, Mark, Error, Number
     2. Sweep language: Source -> Sweep
     3. YAML reader: Source -> Node
     4. Job file: Node -> Job
@@ -31,7 +31,7 @@ import sys
 import time
 from bisect import bisect_right
 from collections import namedtuple
-from functools import partial
+from functools import partial, reduce
 from itertools import accumulate, chain, islice, product
 from operator import mul
 
@@ -50,11 +50,11 @@ else:
 
 
 # ---------------------------------------------------------------------------
-# 1. Errors and places: text -> Source, Mark, Error
+# 1. Places, errors and numbers: text -> Source, Mark, Error, Number
 # ---------------------------------------------------------------------------
-# Source, Mark, Error, Errors, suggest. A Source maps an offset in a text, even in
-# a scalar that was unfolded or unescaped, to the line and column of the file that
-# it came from, so that a sweep parser which never heard of YAML points into it.
+# Source, read_source, Mark, Error, Errors, suggest; Number (an exact decimal), read_number: what the chapters below
+# share. A Source maps an offset in a text, even in a scalar that was unfolded or unescaped, to the line and column
+# of the file that it came from, so that a sweep parser which never heard of YAML points into it.
 
 
 class Mark(NamedTuple("Mark", [("source", str), ("line", int), ("column", int), ("text", str), ("width", int)])):
@@ -155,6 +155,25 @@ def drawn(mark: Mark, room: int = 100) -> "List[str]":
     return [f"    {shown}".rstrip(), f"    {lead}{'^' * max(columns(marked), 1)}"]
 
 
+UNUSUAL = re.compile("[^\t\n\x20-\x7e]")
+FORBIDDEN = "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"  # compiling takes 5 ms
+
+
+def read_source(text: "Union[str, bytes]", name: str) -> Source:
+    """Return what a file holds as a Source without byte order mark, its lines ended by newlines; Error for bytes that are
+    no UTF-8 and for characters that YAML has not (YAML 1.2.2, 5.1), or takes for line breaks in 1.1 only (5.4)."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "surrogateescape")  # what is no UTF-8 becomes one of U+DC80 to U+DCFF
+    source = Source(name, text[text.startswith("\ufeff"):].replace("\r\n", "\n").replace("\r", "\n"))
+    wrong = re.search(FORBIDDEN, source.text) if UNUSUAL.search(source.text) else None
+    if wrong:
+        code, mark = ord(wrong.group()), source.mark(wrong.start(), wrong.end())
+        if 0xDC80 <= code <= 0xDCFF:
+            raise Error(f"invalid UTF-8: byte 0x{code & 0xFF:02x}", mark, "save the file as UTF-8")
+        raise Error(f"the character U+{code:04X} is not read", mark, "remove it, or write it as an escape in double quotes")
+    return source
+
+
 def suggest(word: str, known: "Iterable[str]") -> str:
     """Return a hint that names the known words close to word, or nothing.
 
@@ -166,28 +185,11 @@ def suggest(word: str, known: "Iterable[str]") -> str:
     return f"did you mean {' or '.join(close)}?" if close else ""
 
 
-# ---------------------------------------------------------------------------
-# 2. Sweep language: Source -> Sweep
-# ---------------------------------------------------------------------------
-# Number (exact decimals), Values (ranged, spaced, grouped, joined), Segment,
-# Axis, tokenize, SweepParser, Sweep, expand, collect. Each parse_* method is
-# one rule of the grammar; it gets a slice of the tokens and never looks outside it.
-# What is Hydra's (its lexer, hydra-core 1.3 OverrideLexer.g4) is told apart by tokens:
-# quotes, brackets, braces and ${...} are opaque. Nothing here is longer than the text:
-# values are computed when they are asked for.
-
 SI_UNITS = {"T": 12, "G": 9, "M": 6, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15}
-HYDRA_FUNCTIONS = frozenset((
-    "choice", "range", "interval", "glob", "sort", "shuffle", "tag", "extend_list", "json_str", "int", "float", "str", "bool"))
-POWER_TEXT = "[eE][+-]?[0-9]{1,3}"  # far beyond any float, and cheap to calculate with
-NUMBER_TEXT = rf"([+-]?(?:[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?|\.[0-9]+(?:_[0-9]+)*))({POWER_TEXT})?([TGMkmunpf])?"
+NUMBER_TEXT = r"([+-]?(?:[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?|\.[0-9]+(?:_[0-9]+)*))([eE][+-]?[0-9]+)?([TGMkmunpf])?"
 NUMBER = re.compile(NUMBER_TEXT)
-UNIT = re.compile(rf"[TGMkmunpf]|{POWER_TEXT}")
-UNIT_KEY = re.compile(rf"([^~].*)/({UNIT.pattern})", re.DOTALL)
-RANGE_START = rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}|{NUMBER_TEXT}:(?:{UNIT.pattern})$"  # compiled when a colon asks for it
-LONGEST_NUMBER = 400  # characters
-DEEPEST_GROUP = 40
-MOST_JOINED = 1000000  # values in one word; Linux takes no word over 128 KiB
+UNIT = re.compile("[TGMkmunpf]|[eE][+-]?[0-9]{1,3}")
+LONGEST_NUMBER, LONGEST_POWER = 400, len("e-999")  # characters: far beyond any float, and cheap to calculate with
 
 
 class Number(NamedTuple("Number", [("mantissa", int), ("exponent", int), ("scale", int), ("kept", bool)])):
@@ -221,7 +223,7 @@ class Number(NamedTuple("Number", [("mantissa", int), ("exponent", int), ("scale
 def read_number(text: str) -> "Optional[Number]":
     """Return the number that the whole text is, or nothing."""
     match = NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
-    if not match:
+    if not match or len(match.group(2) or "") > LONGEST_POWER:
         return None
     digits, power, letter = match.groups("")
     whole, _, part = digits.replace("_", "").partition(".")
@@ -229,23 +231,38 @@ def read_number(text: str) -> "Optional[Number]":
     return Number(int(whole + part), scale - len(part), scale, bool(power))
 
 
+# ---------------------------------------------------------------------------
+# 2. Sweep language: Source -> Sweep
+# ---------------------------------------------------------------------------
+# Values (ranged, spaced, grouped, joined), Segment, Axis, tokenize, SweepParser, Sweep, expand, collect. Each
+# parse_* method is one rule of the grammar; it gets a slice of the tokens and never looks outside it. What is
+# Hydra's (its lexer, hydra-core 1.3 OverrideLexer.g4) is told apart by tokens: quotes, brackets, braces and ${...}
+# are opaque. Nothing here is longer than the text: values are computed when they are asked for.
+
+HYDRA_FUNCTIONS = frozenset((
+    "choice", "range", "interval", "glob", "sort", "shuffle", "tag", "extend_list", "json_str", "int", "float", "str", "bool"))
+UNIT_KEY = re.compile(rf"([^~].*)/({UNIT.pattern})", re.DOTALL)
+RANGE_START = rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}|{NUMBER_TEXT}:(?:{UNIT.pattern})$"  # compiled when a colon asks for it
+DEEPEST_GROUP = 40
+MOST_JOINED = 1000000  # values in one word; Linux takes no word over 128 KiB
+
+
 class Values:
-    """The values that a key takes, or the rows of an axis: count of them; at(index), from 0, calculates one.
+    """The values that a key takes, or the rows of an axis: count of them; at(index), from 0, calculates one. A value
+    stays a Number until it is written, as more than one unit may stand behind it. items are the values that these join."""
+    __slots__ = ("count", "at", "items")
 
-    A value stays a Number until it is written, as more than one unit may stand behind it; what is no number is a text.
-    """
-    __slots__ = ("count", "at")
-
-    def __init__(self, count: int, at: "Callable[[int], Any]") -> None:
-        self.count, self.at = count, at
+    def __init__(self, count: int, at: "Callable[[int], Any]", items: "Sequence[Values]" = ()) -> None:
+        self.count, self.at, self.items = count, at, items
 
     def __iter__(self) -> "Iterator[Any]":
         return map(self.at, range(self.count))
 
-    def is_number(self) -> "Optional[bool]":
-        """Return whether all values are numbers, or None for a mixture; of many values the first ones tell."""
-        kinds = {read_number(str(value)) is not None for value in islice(self, 1000)}
-        return kinds.pop() if len(kinds) == 1 else None
+    def kinds(self) -> "Set[bool]":
+        """Return which there are, numbers (True) and texts (False); the first thousand of an item tell of all."""
+        if self.items:
+            return set(chain.from_iterable(item.kinds() for item in self.items))
+        return {read_number(str(value)) is not None for value in islice(self, 1000)}
 
     def times(self, unit: str) -> "Values":
         """Return these values in a unit, if there is one; to what is no number it is appended as text."""
@@ -256,7 +273,7 @@ class Values:
             number = read_number(value) if isinstance(value, str) else value
             return number.times(factor) if number else f"{value}{unit}"
 
-        return Values(self.count, at) if unit else self
+        return Values(self.count, at, self.items) if unit else self
 
 
 def ranged(start: Number, step: Number, count: int) -> Values:
@@ -310,7 +327,7 @@ def joined(items: "Sequence[Values]") -> Values:
         place = bisect_right(starts, index) - 1
         return items[place].at(index - starts[place])
 
-    return Values(starts[-1], at)
+    return Values(starts[-1], at, items)
 
 
 class Segment(NamedTuple("Segment", [("keys", "Tuple[str, ...]"), ("values", Values), ("mark", Mark)])):
@@ -334,10 +351,8 @@ class Segment(NamedTuple("Segment", [("keys", "Tuple[str, ...]"), ("values", Val
 
 
 class Axis(Values):
-    """One word of a sweep: its values are rows, each a word or, of linked keys, a tuple of words.
-
-    keys are those that the rows set; a word that is passed on as it is has no segments, and no keys.
-    """
+    """One word of a sweep: its values are rows, each a word or, of linked keys, a tuple of words. keys are those that
+    the rows set: none when the word is passed on as it is."""
     __slots__ = ("segments", "keys", "mark")
 
     def __init__(self, rows: Values, segments: "Sequence[Segment]", mark: Mark) -> None:
@@ -385,12 +400,12 @@ def tokenize(source: Source) -> "Tuple[List[Match[str]], Dict[int, int]]":
 
 class SweepParser:
     """A recursive parser over slices tokens[start:stop]; what a rule does not know is text and passed on."""
-    __slots__ = ("source", "tokens", "partners", "word")
+    __slots__ = ("source", "tokens", "partners", "keys", "kinds")
 
     def __init__(self, source: Source) -> None:
-        self.source = source
-        self.tokens, self.partners = tokenize(source)
-        self.word = ""  # the keys of the word in hand, for hints
+        self.source, (self.tokens, self.partners) = source, tokenize(source)
+        self.keys = ()  # type: Tuple[str, ...]  # those of the segment in hand
+        self.kinds = {}  # type: Dict[Tuple[str, ...], Set[bool]]  # those of a word's keys with a unit
 
     def text(self, start: int, stop: int) -> str:
         """Return the text of a slice."""
@@ -427,7 +442,7 @@ class SweepParser:
 
     def parse_word(self, start: int, stop: int) -> Axis:
         """word = segment { "|" segment } | literal"""
-        mark, segments = self.mark(start, stop), []  # type: Mark, List[Segment]
+        mark, self.keys, self.kinds = self.mark(start, stop), (), {}
         if self.keys_end(start, stop) is None:
             text = self.text(start, stop)
             key, equals, value = text[1:-1].partition("=")
@@ -435,9 +450,7 @@ class SweepParser:
                 raise Error("a whole word in quotes is neither a key nor its value", mark,
                             f"quote the value alone: {key}={text[0]}{value}{text[0]}")
             return Axis(Values(1, [text].__getitem__), (), mark)
-        for slice in self.split(start, stop, "pipe"):
-            segments.append(self.parse_segment(*slice, segments[-1].keys if segments else ()))
-        segments = self.in_key_units(segments)
+        segments = [self.parse_segment(*slice) for slice in self.split(start, stop, "pipe")]
         return Axis(joined([segment.rows(len(segments) == 1) for segment in segments]), segments, mark)
 
     def keys_end(self, start: int, stop: int) -> "Optional[int]":
@@ -446,37 +459,29 @@ class SweepParser:
             start = self.partners.get(start, start) + 1
         return start if start < stop and self.tokens[start].lastgroup == "equals" else None
 
-    def parse_segment(self, start: int, stop: int, keys: "Tuple[str, ...]") -> Segment:
+    def parse_segment(self, start: int, stop: int) -> Segment:
         """segment = [ keys "=" ] list ;  keys = key [ "/" unit ] | key "," key { "," key }"""
         equals, mark = self.keys_end(start, stop), self.mark(start, stop)
         if start == stop:
             raise Error("nothing stands beside the pipe", mark, "a pipe stands between two values: a=1,2|3,4")
         if equals is not None:
-            self.word = self.text(start, equals)
-            keys = tuple(self.text(*slice) for slice in self.split(start, equals, "comma"))
-            if len(keys) > 1 and "" in keys:
+            self.keys = tuple(self.text(*slice) for slice in self.split(start, equals, "comma"))
+            if len(self.keys) > 1 and "" in self.keys:
                 raise Error("a key is missing between commas", self.mark(start, equals), "linked keys: a,b=(1,x),(2,y)")
             start = equals + 1
         start, stop = self.trim(start, stop)
-        if len(keys) > 1:
-            tuples = [self.parse_tuple(*self.trim(*slice), keys) for slice in self.split(start, stop, "comma")]
-            return Segment(keys, joined(tuples), mark)
-        return Segment(keys, self.parse_list(start, stop, 0) if start < stop else Values(1, [""].__getitem__), mark)
-
-    def in_key_units(self, segments: "List[Segment]") -> "List[Segment]":
-        """Return segments in the units of their keys; behind what takes no numbers, /m is a config group."""
-        same = {}  # type: Dict[Tuple[str, ...], List[int]]
-        for index, segment in enumerate(segments):
-            same.setdefault(segment.keys, []).append(index)
-        for keys, indices in same.items():
-            match = UNIT_KEY.fullmatch(keys[0]) if len(keys) == 1 else None  # type: Any
-            kinds = {segments[index].values.is_number() for index in indices if match}
-            if match and (len(kinds) > 1 or None in kinds):
-                raise Error(f"numbers and texts are mixed under the unit /{match.group(2)}", segments[indices[-1]].mark,
-                            "give every value as a number, or quote the numbers of a config group")
-            for index in indices if match and True in kinds else ():
-                segments[index] = Segment((match.group(1),), segments[index].values.times(match.group(2)), segments[index].mark)
-        return segments
+        if len(self.keys) > 1:
+            tuples = [self.parse_tuple(*self.trim(*slice)) for slice in self.split(start, stop, "comma")]
+            return Segment(self.keys, joined(tuples), mark)
+        values = self.parse_list(start, stop, 0) if start < stop else Values(1, [""].__getitem__)
+        unit = UNIT_KEY.fullmatch(self.keys[0])
+        kinds = values.kinds() if unit else {False}
+        if unit and (len(kinds) > 1 or self.kinds.setdefault(self.keys, kinds) != kinds):
+            raise Error(f"numbers and texts are mixed under the unit /{unit.group(2)}", mark,
+                        "give every value as a number, or quote the numbers of a config group")
+        if not unit or False in kinds:  # then /m is a config group
+            return Segment(self.keys, values, mark)
+        return Segment((unit.group(1),), values.times(unit.group(2)), mark)
 
     def parse_list(self, start: int, stop: int, depth: int) -> Values:
         """list = item { "," item }"""
@@ -500,7 +505,7 @@ class SweepParser:
 
     def parse_range(self, text: str, mark: Mark) -> Values:
         """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
-        quoted = f"quote it to keep it as text: {self.word}='{text}'"
+        quoted = f"quote it to keep it as text: {','.join(self.keys)}='{text}'"
         fields = text.split(":")
         unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
         numbers = [read_number(fields[0] or "0"), *map(read_number, fields[1:])]  # type: List[Any]
@@ -561,15 +566,15 @@ class SweepParser:
                 parts.append(Values(1, [text].__getitem__))
         return grouped(parts).times(text if UNIT.fullmatch(text) else "")
 
-    def parse_tuple(self, start: int, stop: int, keys: "Tuple[str, ...]") -> Values:
+    def parse_tuple(self, start: int, stop: int) -> Values:
         """tuple = "(" list ")", with a value for each of the linked keys"""
         if start == stop or self.partners.get(start) != stop - 1 or self.tokens[start].lastgroup != "group":
             raise Error("linked keys take their values in parentheses", self.mark(start, stop),
-                        f"for example {','.join(keys)}=({','.join('1' for _ in keys)})")
+                        f"for example {','.join(self.keys)}=({','.join('1' for _ in self.keys)})")
         values = self.parse_list(*self.trim(start + 1, stop - 1), 1)
-        if values.count != len(keys):
-            raise Error(f"{len(keys)} keys are linked, but there are {values.count} values", self.mark(start, stop),
-                        f"the keys are {', '.join(keys)}")
+        if values.count != len(self.keys):
+            raise Error(f"{len(self.keys)} keys are linked, but there are {values.count} values", self.mark(start, stop),
+                        f"the keys are {', '.join(self.keys)}")
         return values
 
 
@@ -581,8 +586,7 @@ def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
 class Sweep:
     """The product of the axes that a text, or a list of words, spells; the last axis varies fastest.
 
-    Nothing is expanded before it is asked for: count (and len, up to sys.maxsize) and indexing cost one step
-    for each axis, iteration streams. Raises Error, with its place in the text.
+    count (and len, up to sys.maxsize) and indexing cost one step for each axis, iteration streams. Raises Error.
 
     >>> sweep = Sweep("model=cnn,vit lr=log(1e-4:1e-1:4)")
     >>> len(sweep), sweep[5]
@@ -602,10 +606,7 @@ class Sweep:
     @property
     def count(self) -> int:
         """How many combinations there are."""
-        count = 1
-        for axis in self.axes:
-            count *= axis.count
-        return count
+        return reduce(mul, (axis.count for axis in self.axes), 1)
 
     def __len__(self) -> int:
         return self.count
@@ -719,8 +720,6 @@ REFUSED = {  # construct: (message, hint)
     "nesting": (f"nesting of more than {DEEPEST_NODE} levels is not read", "take some levels out"),
     "aliases": (f"alias expansion beyond {MOST_COPIES} nodes is not read", "write out what is meant"),
     "digit": ("an indentation indicator at the top is not read", "drop the digit"),
-    "character": ("the character U+{:04X} is not read", "remove it, or write it as an escape in double quotes"),
-    "encoding": ("invalid UTF-8: byte 0x{:02x}", "save the file as UTF-8"),
     # what YAML has not
     "duplicate": ("duplicate key: {}", "it stands in line {} already"),
     "tab": ("a tab as indentation", "indent with spaces"),
@@ -746,10 +745,7 @@ REFUSED = {  # construct: (message, hint)
 }
 
 # A text is parsed with "\n\0" behind it: NUL is no character of YAML (5.1), so no pattern and no index runs over
-# the end. No repetition has behind it what could fail after a long match: time is linear. Those marked Any cannot
-# fail at all. NEL, LS and PS are line breaks to YAML 1.1 and none to 1.2 (5.4), so they are refused as well.
-UNUSUAL = re.compile("[^\t\n\x20-\x7e]")
-FORBIDDEN = "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"  # compiling takes 5 ms
+# the end. No repetition has behind it what could fail after a long match: time is linear. Those marked Any cannot fail.
 GAP = re.compile(r"((?:[ \t]*(?:(?<![^ \t\n])#[^\n]*)?\n)*)( *)[ \t]*")  # type: Any
 INDENT = re.compile(r"(?: |-(?=[ \t\n]))*")  # type: Any  # what may stand before a block collection in its line
 LINE_END = re.compile(r"[ \t]*(?:\n|(?<=[ \t])#)")
@@ -951,10 +947,8 @@ class YamlParser:
 
     def parse_block_scalar(self, indent: int) -> Node:
         """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1).
-
         A folded newline is a space, but nothing before empty lines, and itself beside a line that begins with white
-        space (8.1.3). At the end of a file, the newline of the last line may be missing.
-        """
+        space (8.1.3). At the end of a file, the newline of the last line may be missing."""
         text, start, header = self.text, self.at, BLOCK_HEADER.match(self.text, self.at)
         if self.brackets or not header:
             raise self.error("start", start, 0, text[start])
@@ -969,7 +963,7 @@ class YamlParser:
         self.at -= 1  # the newline, where every other scalar ends
         while lines and not lines[-1][0] and chomp != "+":
             lines.pop()
-        parts, fold = [], -1  # type: List[Tuple[str, int]], int  # fold: the index of the part whose newline is folded when such a line follows
+        parts, fold = [], -1  # type: List[Tuple[str, int]], int  # fold: the part whose newline one more such line folds
         for line, offset in lines:
             if line:
                 folds = text[start] == ">" and line[0] not in " \t"
@@ -1010,11 +1004,9 @@ class YamlParser:
         return self.named
 
     def parse_flow(self, indent: int) -> Node:
-        """flow = "[" entries "]" | "{" entries "}" ;  entries = [entry { "," entry } [","]] ;  entry = node [":" node] (7.4)
-
-        In a sequence, a pair is a mapping of its own and has its colon in the line of its key; in a mapping, a key
-        alone has no value.
-        """
+        """flow = "[" entries "]" | "{" entries "}" ;  entries = [entry { "," entry } [","]] ;  entry = node [":" node] (7.4).
+        In a sequence, a pair is a mapping of its own with its colon in the line of its key; in a mapping, a key alone
+        has no value."""
         text, start, items = self.text, self.at, []  # type: str, int, List[Any]
         close, is_mapping = PARTNERS[text[start]], text[start] == "{"
         self.grow(start, 1, 0)
@@ -1061,7 +1053,7 @@ class YamlParser:
 
     def parse_block_mapping(self, key: Node, start: int) -> Node:
         """block_mapping = key ":" block_node { newline key ":" block_node }, the keys in one column (8.2.2)."""
-        column, first, end, pairs = self.column, start, self.at, []
+        column, first, pairs = self.column, start, []
         self.grow(start, 1, 0)
         while True:
             colon = COLON.match(self.text, self.at)
@@ -1075,14 +1067,12 @@ class YamlParser:
             start = self.at
             key = self.parse_node(column + 1)
         self.closed = column
-        return self.collection("mapping", pairs, first, end)
+        return self.collection("mapping", pairs, first, pairs[0][0].end)
 
     def parse_block_node(self, parent: int, compact: bool) -> Node:
         """block_node = [newline] (block_sequence | block_mapping | node) | nothing, indented more than its parent.
-
         compact: the parent is a dash, and a collection may begin in its line (8.2.3). Otherwise it is a key, and
-        dashes may stand in its column (8.2.1). A collection has only spaces and dashes before it in its line (6.1).
-        """
+        dashes may stand in its column (8.2.1). A collection has only spaces and dashes before it in its line (6.1)."""
         text, before = self.text, self.at
         is_below = LINE_END.match(text, before)
         if is_below:
@@ -1135,18 +1125,7 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
     >>> [(key.value, node.value, node.line) for key, node in read_yaml("a: 1\\nb: no").value]
     [('a', '1', 1), ('b', 'no', 2)]
     """
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "surrogateescape")  # a byte that is no UTF-8 becomes one of U+DC80 to U+DCFF
-    if text.startswith("\ufeff"):
-        text = text[1:]
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")  # 5.4
-    parser, wrong = YamlParser(Source(source, text)), re.search(FORBIDDEN, text) if UNUSUAL.search(text) else None
-    if wrong:
-        code = ord(wrong.group())
-        is_byte = 0xDC80 <= code <= 0xDCFF
-        raise parser.error("encoding" if is_byte else "character", wrong.start(), 0, code & 0xFF if is_byte else code)
-    return parser.parse_document()
+    return YamlParser(read_source(text, source)).parse_document()
 
 
 # ---------------------------------------------------------------------------

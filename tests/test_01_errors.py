@@ -1,4 +1,4 @@
-"""Errors and places: a mistake is told with its place, a caret and a hint."""
+"""Places, errors and numbers: a mistake is told with its place, a caret and a hint; a number is exact."""
 import unittest
 
 import hydraflow
@@ -51,6 +51,18 @@ class Places(unittest.TestCase):
     def test_suggestions(self) -> None:
         self.assertEqual(hydraflow.suggest("bacth", ["args", "batch"]), "did you mean batch?")
         self.assertEqual(hydraflow.suggest("zzz", ["args", "batch"]), "")
+
+
+class Numbers(unittest.TestCase):
+    def test_integral_values_are_integers(self) -> None:
+        for text, written in (("1.5k", "1500"), ("0.001k", "1"), ("1500u", "1500e-6"), ("1000m", "1"), ("2.50m", "2.5e-3")):
+            with self.subTest(text=text):
+                self.assertEqual(str(hydraflow.read_number(text)), written)
+
+    def test_what_is_no_number(self) -> None:
+        for text in ("", "x", "1x", "1e", "--1", "1__0", "1.2.3", "٣", "inf", "0x10", "1 "):
+            with self.subTest(text=text):
+                self.assertIsNone(hydraflow.read_number(text))
 
 
 if __name__ == "__main__":

@@ -97,6 +97,9 @@ MISTAKES = (  # sweep, column, what the carets mark, message
     ("a=1|", 5, "^", "nothing stands beside the pipe"),
     ("'a=x y'", 1, "'a=x y'", "a whole word in quotes is neither a key nor its value"),
     ("db/m=mysql,1", 1, "db/m=mysql,1", "numbers and texts are mixed under the unit /m"),
+    ("a/k=1:2000,x", 1, "a/k=1:2000,x", "numbers and texts are mixed under the unit /k"),
+    ("a/k=(1:2000,x)|2", 1, "a/k=(1:2000,x)", "numbers and texts are mixed under the unit /k"),
+    ("a/k=1|b=x|a/k=x", 11, "a/k=x", "numbers and texts are mixed under the unit /k"),
     ("a,b=1,2", 5, "1", "linked keys take their values in parentheses"),
     ("a,b=(1,2),(3)", 11, "(3)", "2 keys are linked, but there are 1 values"),
     ("a,=(1,2)", 1, "a,", "a key is missing between commas"),
@@ -216,18 +219,6 @@ class Laziness(unittest.TestCase):
     def test_iteration_can_be_repeated(self) -> None:
         sweep = Sweep("a=1:3 b=1:70000")
         self.assertEqual(list(itertools.islice(sweep, 5)), list(itertools.islice(sweep, 5)))
-
-
-class Numbers(unittest.TestCase):
-    def test_integral_values_are_integers(self) -> None:
-        for text, written in (("1.5k", "1500"), ("0.001k", "1"), ("1500u", "1500e-6"), ("1000m", "1"), ("2.50m", "2.5e-3")):
-            with self.subTest(text=text):
-                self.assertEqual(str(hydraflow.read_number(text)), written)
-
-    def test_what_is_no_number(self) -> None:
-        for text in ("", "x", "1x", "1e", "--1", "1__0", "1.2.3", "٣", "inf", "0x10", "1 "):
-            with self.subTest(text=text):
-                self.assertIsNone(hydraflow.read_number(text))
 
 
 if __name__ == "__main__":

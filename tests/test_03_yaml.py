@@ -240,7 +240,7 @@ class Refusals(unittest.TestCase):
     def test_nesting_up_to_the_limit(self):
         self.assertEqual(hydraflow.read_yaml("[" * 50 + "]" * 50).kind, "sequence")
         self.assertEqual(hydraflow.read_yaml("- " * 50).kind, "sequence")
-        for text in ("[" * 100000, "- " * 100000, "{a: " * 100000, "a: " * 100000, "&a " * 100000,
+        for text in ("[" * 100000, "- " * 100000, "{a: " * 100000, "a: " * 100000, "&a " * 100000, "&a\n" * 100000, "- &a\n" * 100000 + "b",
                      "".join(" " * depth + "a:\n" for depth in range(1000))):
             caught(self, text)
 
