@@ -305,16 +305,20 @@ def spaced(start: Number, stop: Number, count: int, is_log: bool) -> Values:
     return Values(count, at)
 
 
+def combination(parts: "Iterable[Values]", index: int) -> "List[Any]":
+    """Return a value of every part, those that an index means; the first part varies fastest."""
+    values = []
+    for part in parts:
+        index, place = divmod(index, part.count)
+        values.append(part.at(place))
+    return values
+
+
 def grouped(parts: "Sequence[Values]") -> Values:
     """Return every combination of texts and lists that follow each other, the first list fastest."""
     if len(parts) == 1:
         return parts[0]
-    starts = list(accumulate((part.count for part in parts), mul))
-
-    def at(index: int) -> str:
-        return "".join(str(part.at(index * part.count // start % part.count)) for part, start in zip(parts, starts))
-
-    return Values(starts[-1], at)
+    return Values(reduce(mul, (part.count for part in parts)), lambda index: "".join(map(str, combination(parts, index))))
 
 
 def joined(items: "Sequence[Values]") -> Values:
@@ -400,11 +404,12 @@ def tokenize(source: Source) -> "Tuple[List[Match[str]], Dict[int, int]]":
 
 class SweepParser:
     """A recursive parser over slices tokens[start:stop]; what a rule does not know is text and passed on."""
-    __slots__ = ("source", "tokens", "partners", "keys", "kinds")
+    __slots__ = ("source", "tokens", "partners", "keys", "unit", "kinds")
 
     def __init__(self, source: Source) -> None:
         self.source, (self.tokens, self.partners) = source, tokenize(source)
         self.keys = ()  # type: Tuple[str, ...]  # those of the segment in hand
+        self.unit = None  # type: Optional[Match[str]]  # in the first of them, looked for once and not behind every pipe
         self.kinds = {}  # type: Dict[Tuple[str, ...], Set[bool]]  # those of a word's keys with a unit
 
     def text(self, start: int, stop: int) -> str:
@@ -468,14 +473,13 @@ class SweepParser:
             self.keys = tuple(self.text(*slice) for slice in self.split(start, equals, "comma"))
             if len(self.keys) > 1 and "" in self.keys:
                 raise Error("a key is missing between commas", self.mark(start, equals), "linked keys: a,b=(1,x),(2,y)")
-            start = equals + 1
+            self.unit, start = UNIT_KEY.fullmatch(self.keys[0]), equals + 1
         start, stop = self.trim(start, stop)
         if len(self.keys) > 1:
             tuples = [self.parse_tuple(*self.trim(*slice)) for slice in self.split(start, stop, "comma")]
             return Segment(self.keys, joined(tuples), mark)
         values = self.parse_list(start, stop, 0) if start < stop else Values(1, [""].__getitem__)
-        unit = UNIT_KEY.fullmatch(self.keys[0])
-        kinds = values.kinds() if unit else {False}
+        unit, kinds = self.unit, values.kinds() if self.unit else {False}
         if unit and (len(kinds) > 1 or self.kinds.setdefault(self.keys, kinds) != kinds):
             raise Error(f"numbers and texts are mixed under the unit /{unit.group(2)}", mark,
                         "give every value as a number, or quote the numbers of a config group")
@@ -612,14 +616,10 @@ class Sweep:
         return self.count
 
     def __getitem__(self, index: int) -> "Tuple[str, ...]":
-        count, rows = self.count, []
+        count = self.count
         if not -count <= index < count:
             raise IndexError("a sweep has combinations from 0 to its count, which is not included")
-        index %= count
-        for axis in reversed(self.axes):
-            index, place = divmod(index, axis.count)
-            rows.append(axis.at(place))
-        return flat(reversed(rows))
+        return flat(reversed(combination(reversed(self.axes), index % count)))
 
     def __iter__(self) -> "Iterator[Tuple[str, ...]]":
         rows = combinations(self.axes)
@@ -780,8 +780,8 @@ class YamlParser:
 
     def __init__(self, source: Source) -> None:
         self.source, self.text = source, source.text + ("\0" if source.text.endswith("\n") else "\n\0")
-        self.at = self.line = self.column = self.depth = self.count = 0  # count: nodes, those of aliases included
-        self.closed = -1
+        self.at = self.line = self.column = self.closed = 0
+        self.depth = self.count = 0  # of open collections; of nodes, those of aliases included
         self.brackets = []  # type: List[int]
         self.anchors = {}  # type: Dict[str, Optional[Tuple[Node, int]]]
         self.named = None  # type: Optional[Node]  # by the last anchor or alias
@@ -854,6 +854,7 @@ class YamlParser:
             raise self.error("indentation" if columns else "text", self.at, end, "", " or ".join(columns))
 
     def grow(self, start: int, levels: int, count: int) -> None:
+        """Count open collections and nodes; start is that of what brings them."""
         self.depth, self.count = self.depth + levels, self.count + count
         if self.depth > DEEPEST_NODE or self.count > MOST_COPIES + len(self.text):
             raise self.error("nesting" if self.depth > DEEPEST_NODE else "aliases", start)
