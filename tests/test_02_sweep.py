@@ -113,6 +113,7 @@ HINTS = (
     ("'a=x y'", "quote the value alone: a='x y'"),
     ("a=0:2:10", "the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0: 0:10:2"),
     ("a=5:1", "turn the sign of the step: 5:1:-1"),
+    ("a=0.1:0.5", "write a smaller step behind it: 0.1:0.5:0.1"),
 )
 
 
@@ -141,9 +142,10 @@ class Meaning(unittest.TestCase):
 
     def test_args_join_the_values(self) -> None:
         self.assertEqual(collect("a=1:3 b='x,y',z c=(s,l)_1 -v"), ["a=1,2,3", "b='x,y',z", "c=s_1,l_1", "-v"])
-        for sweep in ("a=1|2", "a,b=(1,2)"):
-            with self.subTest(sweep=sweep), self.assertRaises(Error):
+        for sweep, what in (("a=1|2", "a pipe makes"), ("a,b=(1,2)", "linked keys make"), ("a,b=(1,2)|c=3", "a pipe makes")):
+            with self.subTest(sweep=sweep), self.assertRaises(Error) as caught:
                 collect(sweep)
+            self.assertEqual(caught.exception.message, f"{what} tasks of their own, and these words are one")
 
     def test_numbers_beyond_any_float_stay_text(self) -> None:
         long = "9" * 1000 + "k"
@@ -198,6 +200,7 @@ class Laziness(unittest.TestCase):
         self.assertEqual(sweep.count, 10 ** 9 * (10 ** 9 + 1) * 1001)
         self.assertEqual(sweep[sweep.count - 1], ("a=1000000000", "b=x", "c=yk"))
         self.assertEqual(sweep[-1], sweep[sweep.count - 1])
+        self.assertEqual(sweep[-sweep.count], sweep[0])
         self.assertEqual(next(iter(sweep)), ("a=1", "b=1", "c=1000"))
         with self.assertRaises(OverflowError):
             len(sweep)

@@ -60,7 +60,7 @@ SCALARS = (  # text, value, plain
     ('"a  \n \t b"', "a b", False), ('"a\\  \n  b"', "a  b", False), ('"a \\\n  b"', "a b", False),
     ('"a\\\n\n  \\ b"', "a\n b", False), ('"\n\n"', "\n", False), ('"\\x41\\u00e9\\U0001F600"', "A\u00e9\U0001f600", False),
     (r'"\0\a\b\t\n\v\f\r\e\ \"\/\\\N\_\L\P"', '\0\a\b\t\n\v\f\r\x1b "/\\\x85\xa0\u2028\u2029', False),
-    ('"\\\t"', "\t", False), ("\u00e9\u4e2d", "\u00e9\u4e2d", True), ("a\u00a0#b", "a\u00a0#b", True),
+    (r'"\ud7ff\ue000\U0010FFFF"', "\ud7ff\ue000\U0010ffff", False), ('"\\\t"', "\t", False), ("\u00e9\u4e2d", "\u00e9\u4e2d", True), ("a\u00a0#b", "a\u00a0#b", True),
 )
 
 BLOCKS = (  # text below "- ", value
@@ -197,7 +197,7 @@ REFUSALS = (  # text, line, column, what the message names
     ("run:\techo a: b\n", 1, 12, "colon"), ("a:\t- b\n", 1, 4, "list entry"),
     ("[" * 60, 1, 51, "nesting"), ("- " * 60, 1, 101, "nesting"), ("a: \x07\n", 1, 4, "U+0007"), ("a\0b", 1, 2, "U+0000"),
     ("a: b\u2028c", 1, 5, "U+2028"), ("a: b\x85c", 1, 5, "U+0085"), ("a: '\ufeff'", 1, 5, "U+FEFF"), ("a: \ud800", 1, 4, "U+D800"), ("\x7f", 1, 1, "U+007F"),
-    ("\"\\ud83d\\ude00\"", 1, 2, "escape"), ("\"\\U00110000\"", 1, 2, "escape"), ("\"\\'\"", 1, 2, "escape"), ("\"\\x4\"", 1, 2, "escape"),
+    ("\"\\ud83d\\ude00\"", 1, 2, "escape"), ("\"\\udfff\"", 1, 2, "escape"), ("\"\\U00110000\"", 1, 2, "escape"), ("\"\\'\"", 1, 2, "escape"), ("\"\\x4\"", 1, 2, "escape"),
     ("|1\n a\n", 1, 1, "indentation indicator"), ("k" * 1025 + ": a\n", 1, 1, "longer than 1024"), ("[" + "k" * 1025 + ": a]", 1, 2, "longer than 1024"),
     (b"a: b\nc: \xff\n", 2, 4, "invalid UTF-8"), (b"a: \xe9t\xe9\n", 1, 4, "invalid UTF-8"), (b"\xff\xfea\0", 1, 1, "UTF-8"), (b"\xfe\xff\0a", 1, 1, "UTF-8"),
     (b"\xff\xfe\0\0a\0\0\0", 1, 1, "UTF-8"), (b"\r\n\r\n \xc0\x80", 3, 2, "invalid UTF-8"),
