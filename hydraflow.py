@@ -1249,8 +1249,10 @@ def read_keys(node: Node, table: "Dict[str, Tuple[Callable[[Node], Any], Any]]",
         name = OLD_SPELLINGS.get(key.value, key.value)
         try:
             if name not in table:
-                raise Error(f"unknown key: {key.value}", key.mark,
-                            suggest(key.value, table) or f"the keys here are {', '.join(sorted(table))}")
+                hint = suggest(key.value, table) or f"the keys here are {', '.join(sorted(table))}"
+                if name in ("batch", "args", "exclude", "include"):
+                    hint = "it belongs into a step: steps: [{batch: a=1:3}]"
+                raise Error(f"unknown key: {key.value}", key.mark, hint)
             if name in seen:
                 raise Error(f"{key.value} and {seen[name].value} are two spellings of one key", key.mark)
             seen[name] = key

@@ -57,10 +57,11 @@ class Mistakes(unittest.TestCase):
             with self.subTest(text=text):
                 self.assertEqual(errors_of(text), expected)
 
-    def test_a_typo_is_recognised(self) -> None:
-        with self.assertRaises(Error) as caught:
-            read_jobs(read_yaml("jobs: {a: {run: x, stepps: [{batch: a=1}]}}"))
-        self.assertEqual(caught.exception.hint, "did you mean steps?")
+    def test_an_unknown_key_has_a_hint(self) -> None:
+        for key, hint in (("stepps", "did you mean steps?"), ("each", "it belongs into a step: steps: [{batch: a=1:3}]")):
+            with self.subTest(key=key), self.assertRaises(Error) as caught:
+                read_jobs(read_yaml(f"jobs: {{a: {{run: x, {key}: a=1:3}}}}"))
+            self.assertEqual(caught.exception.hint, hint)
 
     def test_needs_in_a_circle(self) -> None:
         text = "jobs:\n  a: {run: x, needs: b}\n  b: {run: x, needs: [c]}\n  c: {run: x, needs: a}\n"
