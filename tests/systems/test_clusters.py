@@ -171,7 +171,7 @@ def test_array_limit(slurm):
 
 def test_cancel_and_resume(cluster):
     """A cancelled job says so; --resume submits what has not succeeded."""
-    cluster.job("jobs: {job: {run: sh -c 'test $0 = a=1 || test -e go || sleep 300; touch done/$0', submit: SUBMIT, hydra: false, "
+    cluster.job("jobs: {job: {run: sh -c 'test $0 = a=1 || test -e go || sleep 300 && touch done/$0', submit: SUBMIT, hydra: false, "
                 "steps: [{batch: 'a=1:3'}]}}")
     submitted(cluster, "job")
     wait_until(lambda: list(states(cluster).values()) == ["succeeded", "running", "running"])
@@ -189,7 +189,7 @@ def test_cancel_and_resume(cluster):
 
 def test_cancelled_by_the_scheduler(cluster):
     """What somebody else cancelled is not lost either."""
-    cluster.job("jobs: {job: {run: sh -c 'test -e go || sleep 300; touch done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    cluster.job("jobs: {job: {run: sh -c 'test -e go || sleep 300 && touch done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
     job_id, = submitted(cluster, "job")
     wait_until(lambda: set(states(cluster).values()) == {"running"})
     cluster.call(f"{cluster.words.cancel} {job_id}")
