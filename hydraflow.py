@@ -937,7 +937,7 @@ class YamlParser:
             words = line.lstrip(" ")
             spaces = len(line) - len(words)
             if words and spaces < depth:
-                if not words.strip("\t "):
+                if words[0] == "\t":  # even before a comment: the first line behind the text is no ordinary gap (8.1.1.2)
                     raise self.error("tab", at + spaces)
                 if spaces >= indent and words[0] != "#":
                     raise self.error("indentation", at + spaces, at + len(line), "", depth + 1)

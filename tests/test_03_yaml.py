@@ -188,7 +188,7 @@ REFUSALS = (  # text, line, column, what the message names
     ("? a\n: b\n", 1, 1, "complex key"), ("[? a]", 1, 2, "complex key"), ("{a: b}: c\n", 1, 1, "complex key"),
     ("[[a]: b]", 1, 2, "complex key"), ("{[a]: b}", 1, 2, "complex key"), ("a: &x [b]\n*x : c\n", 2, 1, "complex key"), ("{[a]}", 1, 2, "complex key"),
     ("a:\n\tb: c\n", 2, 1, "tab"), ("a:\n  b: c\n\td: e\n", 3, 1, "tab"), ("-\t- a\n", 1, 2, "tab"), ("a:\n \tb: c\n", 2, 2, "tab"),
-    ("a: 'b\n\tc'\n", 2, 1, "tab"), ("a: [b,\n\tc]\n", 2, 1, "tab"), ("a: |\n\t\nb: c\n", 2, 1, "tab"), ("- a\n\t- b\n- c", 2, 1, "tab"),
+    ("a: 'b\n\tc'\n", 2, 1, "tab"), ("a: [b,\n\tc]\n", 2, 1, "tab"), ("a: |\n\t\nb: c\n", 2, 1, "tab"), ("- |\n  a\n\t # c\n- b\n", 3, 1, "tab"), ("- a\n\t- b\n- c", 2, 1, "tab"),
     ("a: b\na: c\n", 2, 1, "duplicate key: a"), ("{a, a: b}", 1, 5, "duplicate key: a"), ("a: b\n\"a\": c\n", 2, 1, "duplicate key: a"),
     (": a\n: b\n", 2, 1, "duplicate key"), ("<<: {}\n<<: {}\n", 2, 1, "duplicate key: <<"),
     ("*a\n", 1, 1, "undefined alias *a"), ("&a [*a]\n", 1, 5, "undefined alias *a"), ("- &a b\n- &a [*a]\n", 2, 7, "undefined alias *a"),
