@@ -1132,7 +1132,7 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # ---------------------------------------------------------------------------
 # 4. Job file: Node -> Job
 # ---------------------------------------------------------------------------
-# Job, Step, the readers of one value each (read_text, read_count, read_sweep, ...), the
+# Job, Step, split_command, split_words, the readers of one value each (read_text, read_count, read_sweep, ...), the
 # tables JOB_KEYS and STEP_KEYS, read_jobs, order_needs, find_job_file, load. A text stays
 # a Source, so that whoever finds a mistake in it later can still point into the file.
 # All mistakes of a file are collected and told at once, in the order of the file.
@@ -1161,6 +1161,81 @@ class Job(NamedTuple("Job", [
     true on this machine, without a limit and false on a cluster.
     """
     __slots__ = ()
+
+
+TEMPLATE = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+COMMAND_TOKEN = re.compile(r"""
+    (?P<template>  \$\{\{.*?\}\} )
+  | (?P<single>    '[^']*' )
+  | (?P<double>    "(?:[^"\\]|\\.)*" )
+  | (?P<escape>    \\. )
+  | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
+  | (?P<space>     \s+ )
+  | (?P<operator>  (?:&&|\|\||[|;<>&]|[12]>|&>|>>)(?=\s|$) )
+  | (?P<text>      [^\s'"\\$]+ | \$ )
+  | (?P<stray>     . )
+""", re.VERBOSE | re.DOTALL)
+QUOTED_PART = re.compile(r'''
+    (?P<template>  \$\{\{.*?\}\} )
+  | \\(?P<escaped> ["\\$`] )
+  | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
+''', re.VERBOSE | re.DOTALL)
+
+
+def variable_value(name: str, mark: Mark, environment: "Mapping[str, str]") -> str:
+    """Return the value of $NAME or ${NAME}."""
+    name = name.strip("${}")
+    if name not in environment:
+        raise Error(f"${name} is not set in the environment", mark, f"set it, or write \\${name} for the characters themselves")
+    return environment[name]
+
+
+def quoted_part(environment: "Mapping[str, str]", mark: Mark, match: "Match[str]") -> str:
+    """Return what a template, an escape or a variable between double quotes stands for."""
+    return match["template"] or match["escaped"] or variable_value(match["variable"], mark, environment)
+
+
+def split_command(source: Source, environment: "Mapping[str, str]") -> "List[str]":
+    """Return the words of a command, split and unquoted as a shell does it, with $NAME replaced.
+
+    >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
+    ['python', 'my train.py', '--home=/home/ann']
+    """
+    words, begun = [], False  # type: List[str], bool
+    for match in COMMAND_TOKEN.finditer(source.text):
+        kind, text, mark = str(match.lastgroup), match.group(), source.mark(match.start(), match.end())
+        if kind == "space":
+            begun = False
+            continue
+        if kind == "stray":
+            raise Error("quote is never closed" if text in "'\"" else "nothing follows the backslash", mark)
+        if kind == "operator" and not begun:
+            raise Error(f"no shell executes this command, so {text} would be a mere word of it", mark,
+                        "sh -c '...' calls a shell; '&&' in quotes is a word")
+        if kind == "single":
+            text = text[1:-1]
+        elif kind == "escape":
+            text = text[1:].replace("\n", "")
+        elif kind == "variable":
+            text = variable_value(text, mark, environment)
+        elif kind == "double":
+            text = QUOTED_PART.sub(partial(quoted_part, environment, mark), text[1:-1])
+        if begun:
+            words[-1] += text
+        else:
+            words.append(text)
+        begun = True
+    return words
+
+
+def split_words(source: "Optional[Source]") -> "List[str]":
+    """Return the words of a text as a sweep has them, templates included."""
+    if source is None:
+        return []
+    masked = TEMPLATE.sub(lambda match: "x" * len(match.group()), source.text)  # a template may hold white space
+    parser = SweepParser(Source(source.name, masked, source, [(0, 0)]))
+    slices, tokens = parser.split(0, len(parser.tokens), "space"), parser.tokens
+    return [source.text[tokens[start].start():tokens[stop - 1].end()] for start, stop in slices if start < stop]
 
 
 def expect_kind(node: Node, kind: str, example: str) -> None:
@@ -1413,75 +1488,12 @@ def load(path: str) -> "Dict[str, Job]":
 # ---------------------------------------------------------------------------
 # 5. Planning: Job, overrides -> Task, Task, ...
 # ---------------------------------------------------------------------------
-# split_command, fill, hydra_text, unquoted, count_runs, the exclusions, new_ulid, Task,
+# fill, hydra_text, unquoted, count_runs, the exclusions, new_ulid, Task,
 # Plan, plan, shell_text. What a mistake can be found in is prepared when a Plan is made;
 # tasks are made one by one when they are asked for, so that 10**12 of them cost nothing.
 
-TEMPLATE = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 SLOT = "${{ task.slot }}"  # known only when a task starts
-COMMAND_TOKEN = re.compile(r"""
-    (?P<template>  \$\{\{.*?\}\} )
-  | (?P<single>    '[^']*' )
-  | (?P<double>    "(?:[^"\\]|\\.)*" )
-  | (?P<escape>    \\. )
-  | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
-  | (?P<space>     \s+ )
-  | (?P<operator>  (?:&&|\|\||[|;<>&]|[12]>|&>|>>)(?=\s|$) )
-  | (?P<text>      [^\s'"\\$]+ | \$ )
-  | (?P<stray>     . )
-""", re.VERBOSE | re.DOTALL)
-QUOTED_PART = re.compile(r'''
-    (?P<template>  \$\{\{.*?\}\} )
-  | \\(?P<escaped> ["\\$`] )
-  | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
-''', re.VERBOSE | re.DOTALL)
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-
-def variable_value(name: str, mark: Mark, environment: "Mapping[str, str]") -> str:
-    """Return the value of $NAME or ${NAME}."""
-    name = name.strip("${}")
-    if name not in environment:
-        raise Error(f"${name} is not set in the environment", mark, f"set it, or write \\${name} for the characters themselves")
-    return environment[name]
-
-
-def quoted_part(environment: "Mapping[str, str]", mark: Mark, match: "Match[str]") -> str:
-    """Return what a template, an escape or a variable between double quotes stands for."""
-    return match["template"] or match["escaped"] or variable_value(match["variable"], mark, environment)
-
-
-def split_command(source: Source, environment: "Mapping[str, str]") -> "List[str]":
-    """Return the words of a command, split and unquoted as a shell does it, with $NAME replaced.
-
-    >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
-    ['python', 'my train.py', '--home=/home/ann']
-    """
-    words, begun = [], False  # type: List[str], bool
-    for match in COMMAND_TOKEN.finditer(source.text):
-        kind, text, mark = str(match.lastgroup), match.group(), source.mark(match.start(), match.end())
-        if kind == "space":
-            begun = False
-            continue
-        if kind == "stray":
-            raise Error("quote is never closed" if text in "'\"" else "nothing follows the backslash", mark)
-        if kind == "operator" and not begun:
-            raise Error(f"no shell executes this command, so {text} would be a mere word of it", mark,
-                        "sh -c '...' calls a shell; '&&' in quotes is a word")
-        if kind == "single":
-            text = text[1:-1]
-        elif kind == "escape":
-            text = text[1:].replace("\n", "")
-        elif kind == "variable":
-            text = variable_value(text, mark, environment)
-        elif kind == "double":
-            text = QUOTED_PART.sub(partial(quoted_part, environment, mark), text[1:-1])
-        if begun:
-            words[-1] += text
-        else:
-            words.append(text)
-        begun = True
-    return words
 
 
 def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE) -> str:
@@ -1617,16 +1629,6 @@ class Task(NamedTuple("Task", [
     Hydra makes of it, None where that is not known.
     """
     __slots__ = ()
-
-
-def split_words(source: "Optional[Source]") -> "List[str]":
-    """Return the words of a text as a sweep has them, templates included."""
-    if source is None:
-        return []
-    masked = TEMPLATE.sub(lambda match: "x" * len(match.group()), source.text)  # a template may hold white space
-    parser = SweepParser(Source(source.name, masked, source, [(0, 0)]))
-    slices, tokens = parser.split(0, len(parser.tokens), "space"), parser.tokens
-    return [source.text[tokens[start].start():tokens[stop - 1].end()] for start, stop in slices if start < stop]
 
 
 def override(words: "Iterable[str]", overrides: "Dict[str, str]", used: "Set[str]") -> "List[str]":
