@@ -1163,9 +1163,10 @@ class Job(NamedTuple("Job", [
     __slots__ = ()
 
 
-TEMPLATE = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+TEMPLATE_NAMES = ("job.name", "task.index", "task.dir", "task.slot")  # beside env.NAME and matrix.KEY
+TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
 COMMAND_TOKEN = re.compile(r"""
-    (?P<template>  \$\{\{.*?\}\} )
+    (?P<template>  \$\{\{[^{}\n]*\}\} )
   | (?P<single>    '[^']*' )
   | (?P<double>    "(?:[^"\\]|\\.)*" )
   | (?P<escape>    \\. )
@@ -1176,27 +1177,29 @@ COMMAND_TOKEN = re.compile(r"""
   | (?P<stray>     . )
 """, re.VERBOSE | re.DOTALL)
 QUOTED_PART = re.compile(r'''
-    (?P<template>  \$\{\{.*?\}\} )
+    (?P<template>  \$\{\{[^{}\n]*\}\} )
   | \\(?P<escaped> ["\\$`] )
   | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
 ''', re.VERBOSE | re.DOTALL)
 
 
-def variable_value(name: str, mark: Mark, environment: "Mapping[str, str]") -> str:
-    """Return the value of $NAME or ${NAME}."""
-    name = name.strip("${}")
+def variable_value(text: str, mark: Mark, environment: "Optional[Mapping[str, str]]") -> str:
+    """Return the value of $NAME or ${NAME}; without an environment the text itself."""
+    name = text.strip("${}")
+    if environment is None:
+        return text
     if name not in environment:
         raise Error(f"${name} is not set in the environment", mark, f"set it, or write \\${name} for the characters themselves")
     return environment[name]
 
 
-def quoted_part(environment: "Mapping[str, str]", mark: Mark, match: "Match[str]") -> str:
+def quoted_part(environment: "Optional[Mapping[str, str]]", mark: Mark, match: "Match[str]") -> str:
     """Return what a template, an escape or a variable between double quotes stands for."""
     return match["template"] or match["escaped"] or variable_value(match["variable"], mark, environment)
 
 
-def split_command(source: Source, environment: "Mapping[str, str]") -> "List[str]":
-    """Return the words of a command, split and unquoted as a shell does it, with $NAME replaced.
+def split_command(source: Source, environment: "Optional[Mapping[str, str]]") -> "List[str]":
+    """Return the words of a command, split and unquoted as a shell does it, with $NAME replaced if there is an environment.
 
     >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
     ['python', 'my train.py', '--home=/home/ann']
@@ -1228,12 +1231,16 @@ def split_command(source: Source, environment: "Mapping[str, str]") -> "List[str
     return words
 
 
+def masked(text: str) -> str:
+    """Return a text of the same length without templates, which may hold white space."""
+    return TEMPLATE.sub(lambda match: "x" * len(match.group()), text)
+
+
 def split_words(source: "Optional[Source]") -> "List[str]":
     """Return the words of a text as a sweep has them, templates included."""
     if source is None:
         return []
-    masked = TEMPLATE.sub(lambda match: "x" * len(match.group()), source.text)  # a template may hold white space
-    parser = SweepParser(Source(source.name, masked, source, [(0, 0)]))
+    parser = SweepParser(Source(source.name, masked(source.text), source, [(0, 0)]))
     slices, tokens = parser.split(0, len(parser.tokens), "space"), parser.tokens
     return [source.text[tokens[start].start():tokens[stop - 1].end()] for start, stop in slices if start < stop]
 
@@ -1251,6 +1258,59 @@ def read_text(node: Node) -> Source:
     if not str(node.value).strip():
         raise Error("a text is expected here, and there is none", node.mark, "give a value, or drop the key")
     return node.text_source()
+
+
+def no_value(template: "Match[str]", mark: Mark, names: "Iterable[str]") -> Error:
+    """Return the Error about a template that nothing can take the place of; names are those that something can."""
+    is_variable = template.group(1).strip().startswith("env.")
+    hint = "set it under env, or in the environment" if is_variable else suggest(template.group(1).strip(), names)
+    return Error(f"{template.group()} has no value", mark, hint or f"there are env.NAME, matrix.KEY, {', '.join(TEMPLATE_NAMES)}")
+
+
+def check_templates(source: Source) -> Source:
+    """Return a text in which templates may stand; Error for one that nothing ever takes the place of."""
+    for template in TEMPLATE.finditer(source.text):
+        name = template.group(1).strip()
+        if name not in TEMPLATE_NAMES and not re.match(r"(env|matrix)\..", name):
+            raise no_value(template, source.mark(template.start(), template.end()), TEMPLATE_NAMES)
+    start = masked(source.text).find("${{")
+    if start >= 0:
+        raise Error("a template is never closed", source.mark(start, start + 3), "close it with }} in the same line")
+    return source
+
+
+def check_command(source: Source) -> Source:
+    """Return a command; Error for what is none, whatever the environment."""
+    word = split_command(check_templates(source), None)[0]
+    if re.match("[A-Za-z_][A-Za-z0-9_]*=", word):
+        raise Error(f"{word} is no program", source.mark(0, len(source.text)), "variables for the tasks stand under env:")
+    return source
+
+
+def read_command(node: Node) -> Source:
+    """Return a command: a program and its words."""
+    return check_command(read_text(node))
+
+
+def read_call(node: Node) -> Source:
+    """Return the name of a function with its module, and words."""
+    source = read_text(node)
+    name = split_command(check_templates(source), None)[0]
+    if not re.match(r"[^\W\d]\w*(\.[^\W\d]\w*)+$", name):
+        raise Error(f"{name} is no function's name", source.mark(0, len(source.text)), "for example call: package.function")
+    return source
+
+
+def read_words(node: Node) -> Source:
+    """Return words that are appended to a command."""
+    source = check_templates(read_text(node))
+    split_words(source)
+    return source
+
+
+def read_path(node: Node) -> Source:
+    """Return the path of a directory."""
+    return check_templates(read_text(node))
 
 
 def read_name(node: Node) -> str:
@@ -1295,8 +1355,13 @@ def read_sweep(node: Node) -> Sweep:
 
 
 def read_sweeps(node: Node) -> "List[Sweep]":
-    """Return one sweep, or a list of them."""
-    return [read_sweep(item) for item in (node.value if node.kind == "sequence" else [node])]
+    """Return one sweep, or a list of them, of which every combination is looked at."""
+    sweeps = [read_sweep(item) for item in (node.value if node.kind == "sequence" else [node])]
+    for sweep in sweeps:
+        if sweep.count > MOST_JOINED:
+            raise Error(f"more than {MOST_JOINED} combinations are too many for exclude and include", sweep.axes[0].mark,
+                        "as axes of batch they cost nothing")
+    return sweeps
 
 
 def read_environment(node: Node) -> "Dict[str, Source]":
@@ -1307,7 +1372,7 @@ def read_environment(node: Node) -> "Dict[str, Source]":
         expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
         if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key.value):
             raise Error(f"no environment variable can be called {key.value}", key.mark)
-        variables[key.value] = value.text_source()
+        variables[key.value] = check_templates(value.text_source())
     return variables
 
 
@@ -1342,8 +1407,8 @@ def read_keys(node: Node, table: "Dict[str, Tuple[Callable[[Node], Any], Any]]",
 
 
 STEP_KEYS = {
-    "name": (read_name, ""), "batch": (read_sweep, Sweep()), "args": (read_sweep, Sweep()), "with": (read_text, None),
-    "env": (read_environment, {}), "run": (read_text, None), "call": (read_text, None), "submit": (read_text, None),
+    "name": (read_name, ""), "batch": (read_sweep, Sweep()), "args": (read_sweep, Sweep()), "with": (read_words, None),
+    "env": (read_environment, {}), "run": (read_command, None), "call": (read_call, None), "submit": (read_command, None),
     "exclude": (read_sweeps, []), "include": (read_sweeps, []),
 }  # type: Dict[str, Tuple[Callable[[Node], Any], Any]]
 
@@ -1378,11 +1443,11 @@ def read_steps(node: Node) -> "List[Step]":
 
 
 JOB_KEYS = {
-    "name": (read_name, ""), "run": (read_text, None), "call": (read_text, None), "submit": (read_text, None),
-    "with": (read_text, None), "steps": (read_steps, []), "hydra": (read_flag, None), "env": (read_environment, {}),
-    "working-directory": (read_text, None), "needs": (read_needs, []), "max-parallel": (read_count, 0),
+    "name": (read_name, ""), "run": (read_command, None), "call": (read_call, None), "submit": (read_command, None),
+    "with": (read_words, None), "steps": (read_steps, []), "hydra": (read_flag, None), "env": (read_environment, {}),
+    "working-directory": (read_path, None), "needs": (read_needs, []), "max-parallel": (read_count, 0),
     "fail-fast": (read_flag, None), "retries": (read_retries, 0), "timeout-minutes": (read_minutes, 0.0),
-    "python": (read_text, None),
+    "python": (read_command, None),
 }  # type: Dict[str, Tuple[Callable[[Node], Any], Any]]
 
 
@@ -1402,7 +1467,7 @@ def read_job(key: Node, node: Node, errors: "List[Error]") -> "Optional[Job]":
     if values["submit"] and values["with_"] and not values["run"] and not values["call"]:
         words = Sweep(values["with_"]).axes  # HydraFlow up to 0.15 had the command there: with: python train.py
         if words and not words[0].keys and not words[0].at(0).startswith(("-", "~", "+")):
-            values["run"], values["with_"] = values["with_"], None
+            values["run"], values["with_"] = check_command(values["with_"]), None
     values["name"] = values["name"] or key.value
     job = Job(key=key.value, mark=key.mark, **values)
     commands = [step.run or step.call or step.submit for step in job.steps] or [None]
@@ -1499,16 +1564,14 @@ CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE) -> str:
     """Return a text with every ${{ NAME }} replaced by its value; ${{ task.slot }} stays for the start of the task."""
     def value(match: "Match[str]") -> str:
-        name = match.group(1)
+        name = match.group(1).strip()
         if name == "task.slot":
             return SLOT
         if name in values:
             return values[name]
         if name.startswith("env.") and name[len("env."):] in os.environ:
             return os.environ[name[len("env."):]]
-        hint = "set it under env, or in the environment" if name.startswith("env.") else suggest(name, [*values, "task.slot"])
-        raise Error(f"{match.group()} has no value", mark, hint or "there are env.NAME, job.name, matrix.KEY, task.index, "
-                    "task.dir and task.slot")
+        raise no_value(match, mark, values)
     return TEMPLATE.sub(value, text) if "${{" in text else text
 
 
@@ -1591,8 +1654,6 @@ class Exclusion:
     def __init__(self, sweeps: "Sequence[Sweep]") -> None:
         self.dropped = {}  # type: Dict[Tuple[str, ...], Set[Tuple[Tuple[str, str], ...]]]
         for sweep in sweeps:
-            if sweep.count > MOST_JOINED:
-                raise Error(f"exclude names more than {MOST_JOINED} combinations", sweep.axes[0].mark)
             for combination in sweep:
                 pairs = tuple(sorted(map(same_value, combination)))
                 self.dropped.setdefault(tuple(key for key, _ in pairs), set()).add(pairs)
@@ -1676,17 +1737,10 @@ class PlannedStep:
         source = step.run or step.call or job.run or job.call
         self.place = source.mark(0, len(source.text)) if source else job.mark
         self.command = split_command(source, os.environ) if source else []
-        if self.command and re.match("[A-Za-z_][A-Za-z0-9_]*=", self.command[0]):
-            raise Error(f"{self.command[0]} is no program", self.place, "variables for the tasks stand under env:")
-        if self.is_call and not re.match(r"[^\W\d]\w*(\.[^\W\d]\w*)+$", self.command[0]):
-            raise Error(f"{self.command[0]} is no function's name", self.place, "for example call: package.function")
         self.command += options
         used = set()  # type: Set[str]
         self.sweep = Sweep()
         self.sweep.axes = override_axes(step.batch, overrides, used)
-        for sweep in step.include:
-            if sweep.count > MOST_JOINED:
-                raise Error(f"include names more than {MOST_JOINED} combinations", sweep.axes[0].mark, "they belong into batch")
         self.included = [combination for sweep in step.include for combination in sweep]
         self.exclusion = Exclusion(step.exclude) if step.exclude else None
         self.args = override(step.args.collect(), overrides, used)
@@ -1695,7 +1749,7 @@ class PlannedStep:
         self.with_ += override([overrides[key] for key in overrides if key not in used], overrides, used)
         self.env, self.cwd = {**job.env, **step.env}, job.working_directory
         templates = self.command + self.with_ + [source.text for source in [*self.env.values(), self.cwd] if source]
-        names = {name for text in templates for name in TEMPLATE.findall(text)}
+        names = {name.strip() for text in templates for name in TEMPLATE.findall(text)}
         self.matrix = {name[len("matrix."):] for name in names if name.startswith("matrix.")}
         self.uses_directory = "task.dir" in names
         self.count = sum(1 for _ in self.combinations()) if self.exclusion else self.sweep.count + len(self.included)
