@@ -52,7 +52,7 @@ else:
 # ---------------------------------------------------------------------------
 # 1. Places, errors and numbers: text -> Source, Mark, Error, Number
 # ---------------------------------------------------------------------------
-# Source, read_source, Mark, Error, Errors, suggest; Number (an exact decimal), read_number: what the chapters below
+# Source, read_source, Mark, Error, Errors, read_all, suggest; Number (an exact decimal), read_number: what the chapters below
 # share. A Source maps an offset in a text, even in a scalar that was unfolded or unescaped, to the line and column
 # of the file that it came from, so that a sweep parser which never heard of YAML points into it.
 
@@ -136,6 +136,28 @@ class Errors(Error):
 
     def __str__(self) -> str:
         return "\n".join(str(error) for error in self.errors)
+
+
+def read_each(read: "Callable[[Any], Any]", items: "Iterable[Any]", errors: "List[Error]") -> "List[Any]":
+    """Return what read makes of each item that is right; add the Errors of all others."""
+    results = []
+    for item in items:
+        try:
+            results.append(read(item))
+        except Errors as several:
+            errors.extend(several.errors)
+        except Error as error:
+            errors.append(error)
+    return results
+
+
+def read_all(read: "Callable[[Any], Any]", items: "Iterable[Any]") -> "List[Any]":
+    """Return what read makes of each item, or raise all the Errors that there are."""
+    errors = []  # type: List[Error]
+    results = read_each(read, items, errors)
+    if errors:
+        raise errors[0] if len(errors) == 1 else Errors(errors)
+    return results
 
 
 def drawn(mark: Mark, room: int = 100) -> "List[str]":
@@ -363,6 +385,14 @@ class Axis(Values):
         super().__init__(rows.count, rows.at)
         self.segments, self.keys, self.mark = segments, tuple(key for segment in segments for key in segment.keys), mark
 
+    def word(self) -> str:
+        """Return one word that lets Hydra sweep over the values, where that is possible."""
+        if len(self.keys) > 1:
+            what = "a pipe makes" if len(self.segments) > 1 else "linked keys make"
+            raise Error(f"{what} tasks of their own, and these words are one", self.mark,
+                        "it belongs into batch; in args, quote it to keep it as text")
+        return self.segments[0].word() if self.segments else str(self.at(0))
+
 
 TOKEN = re.compile(r"""
     (?P<quoted>         '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
@@ -443,10 +473,11 @@ class SweepParser:
 
     def parse_sweep(self) -> "List[Axis]":
         """sweep = { word }"""
-        return [self.parse_word(*slice) for slice in self.split(0, len(self.tokens), "space") if slice[0] < slice[1]]
+        return read_all(self.parse_word, (slice for slice in self.split(0, len(self.tokens), "space") if slice[0] < slice[1]))
 
-    def parse_word(self, start: int, stop: int) -> Axis:
+    def parse_word(self, slice: "Tuple[int, int]") -> Axis:
         """word = segment { "|" segment } | literal"""
+        start, stop = slice
         mark, self.keys, self.kinds = self.mark(start, stop), (), {}
         if self.keys_end(start, stop) is None:
             text = self.text(start, stop)
@@ -602,10 +633,10 @@ class Sweep:
         if isinstance(sweep, str):
             sweep = Source(name, sweep)
         if isinstance(sweep, Source):
-            self.axes = SweepParser(sweep).parse_sweep()
+            self.axes = SweepParser(sweep).parse_sweep()  # type: List[Axis]
         else:
             parsers = [SweepParser(Source(name, word)) for word in sweep]
-            self.axes = [parser.parse_word(0, len(parser.tokens)) for parser in parsers]
+            self.axes = read_all(lambda parser: parser.parse_word((0, len(parser.tokens))), parsers)
 
     @property
     def count(self) -> int:
@@ -627,14 +658,7 @@ class Sweep:
 
     def collect(self) -> "List[str]":
         """Return a word for each axis, its values joined by commas for Hydra to sweep over."""
-        words = []
-        for axis in self.axes:
-            if len(axis.keys) > 1:
-                what = "a pipe makes" if len(axis.segments) > 1 else "linked keys make"
-                raise Error(f"{what} tasks of their own, and these words are one", axis.mark,
-                            "it belongs into batch; in args, quote it to keep it as text")
-            words.append(axis.segments[0].word() if axis.segments else axis.at(0))
-        return words
+        return read_all(Axis.word, self.axes)
 
 
 def combinations(axes: "Sequence[Axis]", block: int = 65536) -> "Iterator[Tuple[Any, ...]]":
@@ -1133,7 +1157,7 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # 4. Job file: Node -> Job
 # ---------------------------------------------------------------------------
 # Job, Step, split_command, split_words, the readers of one value each (read_text, read_count, read_sweep, ...), the
-# tables JOB_KEYS and STEP_KEYS, read_jobs, order_needs, find_job_file, load. A text stays
+# tables STEP_KEYS and job_keys, read_jobs, order_needs, find_job_file, load. A text stays
 # a Source, so that whoever finds a mistake in it later can still point into the file.
 # All mistakes of a file are collected and told at once, in the order of the file.
 
@@ -1354,116 +1378,130 @@ def read_sweep(node: Node) -> Sweep:
     return Sweep(node.text_source())
 
 
+def read_args(node: Node) -> Sweep:
+    """Return a sweep that one word holds for each of its axes."""
+    sweep = read_sweep(node)
+    sweep.collect()
+    return sweep
+
+
+def read_short_sweep(node: Node) -> Sweep:
+    """Return a sweep of so few combinations that each of them can be looked at."""
+    sweep = read_sweep(node)
+    if sweep.count > MOST_JOINED:
+        raise Error(f"more than {MOST_JOINED} combinations are too many for exclude and include", sweep.axes[0].mark,
+                    "as axes of batch they cost nothing")
+    return sweep
+
+
 def read_sweeps(node: Node) -> "List[Sweep]":
-    """Return one sweep, or a list of them, of which every combination is looked at."""
-    sweeps = [read_sweep(item) for item in (node.value if node.kind == "sequence" else [node])]
-    for sweep in sweeps:
-        if sweep.count > MOST_JOINED:
-            raise Error(f"more than {MOST_JOINED} combinations are too many for exclude and include", sweep.axes[0].mark,
-                        "as axes of batch they cost nothing")
-    return sweeps
+    """Return one sweep, or a list of them."""
+    return read_all(read_short_sweep, node.value if node.kind == "sequence" else [node])
+
+
+def read_variable(pair: "Tuple[Node, Node]") -> "Tuple[str, Source]":
+    """Return the name of an environment variable, and its value as written."""
+    key, value = pair
+    expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key.value):
+        raise Error(f"no environment variable can be called {key.value}", key.mark)
+    return key.value, check_templates(value.text_source())
 
 
 def read_environment(node: Node) -> "Dict[str, Source]":
-    """Return environment variables, each with the text of its value as written."""
+    """Return environment variables."""
     expect_kind(node, "mapping", "env: {OMP_NUM_THREADS: 1}")
-    variables = {}
-    for key, value in node.value:
-        expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
-        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key.value):
-            raise Error(f"no environment variable can be called {key.value}", key.mark)
-        variables[key.value] = check_templates(value.text_source())
-    return variables
+    return dict(read_all(read_variable, node.value))
 
 
-def read_needs(node: Node) -> "List[Tuple[str, Mark]]":
-    """Return the names of jobs: one, or a list of them."""
-    return [(read_name(item), item.mark) for item in (node.value if node.kind == "sequence" else [node])]
+def read_need(names: "Set[str]", node: Node) -> "Tuple[str, Mark]":
+    """Return the name of a job of the file, and where it is needed."""
+    name = read_name(node)
+    if name not in names:
+        raise Error(f"needs names no job: {name}", node.mark, suggest(name, names))
+    return name, node.mark
 
 
-def read_keys(node: Node, table: "Dict[str, Tuple[Callable[[Node], Any], Any]]", errors: "List[Error]") -> "Dict[str, Any]":
-    """Return the values of the keys that are right, and defaults for absent ones; add an Error for every wrong one."""
+def read_needs(names: "Set[str]", node: Node) -> "List[Tuple[str, Mark]]":
+    """Return one job that is needed, or a list of them."""
+    return read_all(partial(read_need, names), node.value if node.kind == "sequence" else [node])
+
+
+def read_key(table: "Mapping[str, Tuple[Callable[[Node], Any], Any]]", seen: "Dict[str, Node]", pair: "Tuple[Node, Node]"
+             ) -> "Tuple[str, Any]":
+    """Return a key in its present spelling, and its value; seen collects those before it."""
+    key, value = pair
+    name = OLD_SPELLINGS.get(key.value, key.value)
+    if name not in table:
+        hint = suggest(key.value, table) or f"the keys here are {', '.join(sorted(table))}"
+        if name in ("batch", "args", "exclude", "include"):
+            hint = "it belongs into a step: steps: [{batch: a=1:3}]"
+        raise Error(f"unknown key: {key.value}", key.mark, hint)
+    if name in seen:
+        raise Error(f"{key.value} and {seen[name].value} are two spellings of one key", key.mark)
+    if {"run": "call", "call": "run"}.get(name) in seen:
+        raise Error("run and call are two commands, and there can be only one", key.mark)
+    seen[name] = key
+    return name, table[name][0](value)
+
+
+def read_keys(table: "Mapping[str, Tuple[Callable[[Node], Any], Any]]", node: Node) -> "Dict[str, Any]":
+    """Return the values of the keys of a table, as arguments for a Job or Step; defaults for those that are absent."""
     values = {key: default for key, (_, default) in table.items()}
-    seen = {}  # type: Dict[str, Node]
-    for key, value in node.value:
-        name = OLD_SPELLINGS.get(key.value, key.value)
-        try:
-            if name not in table:
-                hint = suggest(key.value, table) or f"the keys here are {', '.join(sorted(table))}"
-                if name in ("batch", "args", "exclude", "include"):
-                    hint = "it belongs into a step: steps: [{batch: a=1:3}]"
-                raise Error(f"unknown key: {key.value}", key.mark, hint)
-            if name in seen:
-                raise Error(f"{key.value} and {seen[name].value} are two spellings of one key", key.mark)
-            seen[name] = key
-            values[name] = table[name][0](value)
-        except Errors as several:
-            errors.extend(several.errors)
-        except Error as error:
-            errors.append(error)
-    if values.get("run") and values.get("call"):
-        errors.append(Error("run and call are two commands, and there can be only one", seen["call"].mark))
+    values.update(read_all(partial(read_key, table, {}), node.value))
     return {"with_" if key == "with" else key.replace("-", "_"): value for key, value in values.items()}
 
 
 STEP_KEYS = {
-    "name": (read_name, ""), "batch": (read_sweep, Sweep()), "args": (read_sweep, Sweep()), "with": (read_words, None),
+    "name": (read_name, ""), "batch": (read_sweep, Sweep()), "args": (read_args, Sweep()), "with": (read_words, None),
     "env": (read_environment, {}), "run": (read_command, None), "call": (read_call, None), "submit": (read_command, None),
     "exclude": (read_sweeps, []), "include": (read_sweeps, []),
 }  # type: Dict[str, Tuple[Callable[[Node], Any], Any]]
 
 
-def read_steps(node: Node) -> "List[Step]":
-    """Return the steps of a job, or raise all the Errors in them."""
-    expect_kind(node, "sequence", "steps: [{batch: a=1:3}]")
-    steps, errors = [], []  # type: List[Step], List[Error]
-    for item in node.value:
-        if item.kind != "mapping":
-            errors.append(Error("a step is keys with values", item.mark, "for example - batch: a=1:3"))
-            continue
-        count = len(errors)
-        step = Step(**read_keys(item, STEP_KEYS, errors))
-        try:
-            step.args.collect()
-        except Error as error:
-            errors.append(error)
-        known = {key for axis in step.batch.axes for key in axis.keys}
-        for sweep in step.exclude:
-            for axis in sweep.axes:
-                strange = [key for key in axis.keys if key not in known]
-                if count == len(errors) and (strange or not axis.keys):
-                    errors.append(Error(f"exclude names {(strange or [axis.at(0)])[0]}, which is no axis of batch", axis.mark,
-                                        suggest((strange or [""])[0], known)))
-        steps.append(step)
-    if errors:
-        raise Errors(errors)
-    if not steps:
-        raise Error("steps are empty", node.mark, "drop the key: a job without steps is one task")
-    return steps
-
-
-JOB_KEYS = {
-    "name": (read_name, ""), "run": (read_command, None), "call": (read_call, None), "submit": (read_command, None),
-    "with": (read_words, None), "steps": (read_steps, []), "hydra": (read_flag, None), "env": (read_environment, {}),
-    "working-directory": (read_path, None), "needs": (read_needs, []), "max-parallel": (read_count, 0),
-    "fail-fast": (read_flag, None), "retries": (read_retries, 0), "timeout-minutes": (read_minutes, 0.0),
-    "python": (read_command, None),
-}  # type: Dict[str, Tuple[Callable[[Node], Any], Any]]
-
-
-def read_job(key: Node, node: Node, errors: "List[Error]") -> "Optional[Job]":
-    """Return a job, or add its Errors and return nothing."""
-    before = len(errors)
-    try:
-        read_name(key)
-    except Error as error:
-        errors.append(error)
+def read_step(node: Node) -> Step:
+    """Return a step of a job."""
     if node.kind != "mapping":
-        errors.append(Error(f"job {key.value} has no keys", node.mark, "a job has at least run: with its command"))
-        return None
-    values = read_keys(node, JOB_KEYS, errors)
-    if len(errors) > before:
-        return None
+        raise Error("a step is keys with values", node.mark, "for example - batch: a=1:3")
+    step = Step(**read_keys(STEP_KEYS, node))
+    known = {key for axis in step.batch.axes for key in axis.keys}
+
+    def check_excluded(axis: Axis) -> None:
+        strange = [key for key in axis.keys if key not in known]
+        if strange or not axis.keys:
+            raise Error(f"exclude names {(strange or [axis.at(0)])[0]}, which is no axis of batch", axis.mark,
+                        suggest((strange or [""])[0], known))
+
+    read_all(check_excluded, [axis for sweep in step.exclude for axis in sweep.axes])
+    return step
+
+
+def read_steps(node: Node) -> "List[Step]":
+    """Return the steps of a job."""
+    expect_kind(node, "sequence", "steps: [{batch: a=1:3}]")
+    if not node.value:
+        raise Error("steps are empty", node.mark, "drop the key: a job without steps is one task")
+    return read_all(read_step, node.value)
+
+
+def job_keys(names: "Set[str]") -> "Dict[str, Tuple[Callable[[Node], Any], Any]]":
+    """Return the keys of a job, each with its reader and its default; names are those of all jobs."""
+    return {
+        "name": (read_name, ""), "run": (read_command, None), "call": (read_call, None), "submit": (read_command, None),
+        "with": (read_words, None), "steps": (read_steps, []), "hydra": (read_flag, None), "env": (read_environment, {}),
+        "working-directory": (read_path, None), "needs": (partial(read_needs, names), []), "max-parallel": (read_count, 0),
+        "fail-fast": (read_flag, None), "retries": (read_retries, 0), "timeout-minutes": (read_minutes, 0.0),
+        "python": (read_command, None),
+    }
+
+
+def read_job(table: "Mapping[str, Tuple[Callable[[Node], Any], Any]]", entry: "Tuple[Node, Node]") -> Job:
+    """Return a job; table is that of its keys."""
+    key, node = entry
+    read_name(key)
+    if node.kind != "mapping":
+        raise Error(f"job {key.value} has no keys", node.mark, "a job has at least run: with its command")
+    values = read_keys(table, node)
     if values["submit"] and values["with_"] and not values["run"] and not values["call"]:
         words = Sweep(values["with_"]).axes  # HydraFlow up to 0.15 had the command there: with: python train.py
         if words and not words[0].keys and not words[0].at(0).startswith(("-", "~", "+")):
@@ -1472,7 +1510,7 @@ def read_job(key: Node, node: Node, errors: "List[Error]") -> "Optional[Job]":
     job = Job(key=key.value, mark=key.mark, **values)
     commands = [step.run or step.call or step.submit for step in job.steps] or [None]
     if not (job.run or job.call or job.submit or all(commands)):
-        errors.append(Error(f"job {key.value} has no command", key.mark, "add run: python train.py, or call: package.function"))
+        raise Error(f"job {key.value} has no command", key.mark, "add run: python train.py, or call: package.function")
     return job
 
 
@@ -1499,27 +1537,20 @@ def order_needs(jobs: "Dict[str, Job]", names: "Iterable[str]") -> "List[Job]":
 
 def read_jobs(node: Node) -> "Dict[str, Job]":
     """Return the jobs of a file by name; raises Errors, all that there are."""
-    jobs, errors = {}, []  # type: Dict[str, Job], List[Error]
-    entries = []
+    entries, errors = [], []  # type: List[Tuple[Node, Node]], List[Error]
     if node.kind != "mapping":
-        errors.append(Error("a job file begins with jobs:", node.mark, "hydraflow init writes an example"))
-    for key, value in node.value if node.kind == "mapping" else ():
+        raise Error("a job file begins with jobs:", node.mark, "hydraflow init writes an example")
+    for key, value in node.value:
         if key.value == "jobs" and value.kind == "mapping":
             entries = value.value
         elif key.value == "jobs":
             errors.append(Error("jobs are names with keys below them", value.mark, "hydraflow init writes an example"))
         elif not key.value.startswith("x-"):  # where anchors for several jobs can stand
             errors.append(Error(f"unknown key: {key.value}", key.mark, suggest(key.value, ["jobs"]) or "jobs stand under jobs:"))
-    for key, value in entries:
-        job = read_job(key, value, errors)
-        if job:
-            jobs[job.key] = job
     if not entries and not errors:
         errors.append(Error("there are no jobs", node.mark, "a job file begins with jobs:; hydraflow init writes an example"))
-    names = {key.value for key, _ in entries}
-    for job in jobs.values():
-        errors.extend(Error(f"needs names no job: {needed}", place, suggest(needed, names))
-                      for needed, place in job.needs if needed not in names)
+    table = job_keys({key.value for key, _ in entries})
+    jobs = {job.key: job for job in read_each(partial(read_job, table), entries, errors)}
     try:
         order_needs(jobs, jobs)
     except Error as error:

@@ -36,7 +36,19 @@ MISTAKES = (  # a job file, then for each of its mistakes the place and the mess
     # all at once, in the order of the file
     ("jobs:\n  a:\n    rum: x\n    steps:\n      - batch: a=1:2:0\n        bacth: x\n  b:\n    run: x\n    retries: -1\n    needs: c\n",
      [(3, 5, "unknown key: rum"), (5, 18, "range step is zero"), (6, 9, "unknown key: bacth"),
-      (9, 14, "a whole number of at least 0 is expected here")]),
+      (9, 14, "a whole number of at least 0 is expected here"), (10, 12, "needs names no job: c")]),
+    ("jobs:\n  a:\n    run: python 'x\n    with: b=[1\n    working-directory: ${{ job.nmae }}\n    env: {1A: x, B: [y], C: '${{ env.X'}\n"
+     "    needs: [b, c, d]\n    steps:\n      - batch: a=1:2:0 b=x c=5:1\n        args: d=1|2 e=x,y f=3|4\n        include: [a=9:1, a=1, 'b=[']\n"
+     "      - batch: a=1:3\n        exclude: [b=1 c=2, a=1]\n        include: a=1:9999999\n      - batch: a=1\n        exclude: [b=1 c=2, a=1]\n"
+     "  b:\n    call: train\n    submit: X=1 sbatch\n  c: {call: p.f, run: x | y}\n",
+     [(3, 17, "quote is never closed"), (4, 13, "bracket is never closed"), (5, 24, "${{ job.nmae }} has no value"),
+      (6, 11, "no environment variable can be called 1A"), (6, 21, "a text is expected here, not a list"), (6, 30, "a template is never closed"),
+      (7, 19, "needs names no job: d"), (9, 18, "range step is zero"), (9, 30, "range is empty: no step of 1 leads from 5 to 1"),
+      (10, 15, "a pipe makes tasks of their own, and these words are one"), (10, 27, "a pipe makes tasks of their own, and these words are one"),
+      (11, 21, "range is empty: no step of 1 leads from 9 to 1"), (11, 34, "bracket is never closed"),
+      (14, 18, "more than 1000000 combinations are too many for exclude and include"),
+      (16, 19, "exclude names b, which is no axis of batch"), (16, 23, "exclude names c, which is no axis of batch"),
+      (18, 11, "train is no function's name"), (19, 13, "X=1 is no program"), (20, 18, "run and call are two commands, and there can be only one")]),
 )
 
 

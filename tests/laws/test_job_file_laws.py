@@ -32,7 +32,7 @@ COMMANDS = st.sampled_from(["python train.py", "package.function x", "sbatch --m
 WRONG_COMMANDS = st.sampled_from(["echo ${{ matrix.a }}", "x '", "$HYDRAFLOW_UNSET y", "A=1 x", "x | y", "${{", ""])
 SCALARS = (st.none() | st.booleans() | st.integers(-2, 3) | st.floats(allow_nan=False) | SWEEPS | WRONG_SWEEPS | COMMANDS | WRONG_COMMANDS
            | st.text(max_size=6))
-KEYS = st.sampled_from([*hydraflow.JOB_KEYS, *hydraflow.STEP_KEYS, *OLD.values(), "stesp", "x-y", "jobs"]) | st.text(max_size=3)
+KEYS = st.sampled_from([*hydraflow.job_keys(set()), *hydraflow.STEP_KEYS, *OLD.values(), "stesp", "x-y", "jobs"]) | st.text(max_size=3)
 ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=6)
 
 
