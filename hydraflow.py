@@ -256,7 +256,7 @@ def read_number(text: str) -> "Optional[Number]":
 # ---------------------------------------------------------------------------
 # 2. Sweep language: Source -> Sweep
 # ---------------------------------------------------------------------------
-# Values (ranged, spaced, grouped, joined), Segment, Axis, tokenize, SweepParser, Sweep, expand, collect. Each
+# Values (ranged, spaced, grouped, joined), Axis, tokenize, SweepParser, Sweep, expand, collect. Each
 # parse_* method is one rule of the grammar; it gets a slice of the tokens and never looks outside it. What is
 # Hydra's (its lexer, hydra-core 1.3 OverrideLexer.g4) is told apart by tokens: quotes, brackets, braces and ${...}
 # are opaque. Nothing here is longer than the text: values are computed when they are asked for.
@@ -356,42 +356,33 @@ def joined(items: "Sequence[Values]") -> Values:
     return Values(starts[-1], at, items)
 
 
-class Segment(NamedTuple("Segment", [("keys", "Tuple[str, ...]"), ("values", Values), ("mark", Mark)])):
-    """What stands between two pipes: the values of one key, or of linked keys (then in turn, tuple by tuple)."""
-    __slots__ = ()
+class Axis(Values):
+    """A word of a sweep, or what stands between two of its pipes; its values are rows: words, or tuples of linked words.
+
+    keys are those that the rows set: none when the word is passed on as it is. values are those of its only key; where
+    keys are linked, or pipes chain several axes, there are none.
+    """
+    __slots__ = ("keys", "values", "mark")
+
+    def __init__(self, rows: Values, keys: "Tuple[str, ...]", values: "Optional[Values]", mark: Mark) -> None:
+        super().__init__(rows.count, rows.at)
+        self.keys, self.values, self.mark = keys, values, mark
 
     def word(self) -> str:
         """Return one word that lets Hydra sweep over the values."""
+        if not self.keys:
+            return str(self.at(0))
+        if not self.values:
+            raise Error("pipes and linked keys make tasks, and these words are all of one task", self.mark,
+                        "it belongs into batch; in args, quote it to keep it as text")
         if self.values.count > MOST_JOINED:
             raise Error(f"more than {MOST_JOINED} values are too many for one word", self.mark,
                         "as a word of batch they become tasks of their own")
         return f"{self.keys[0]}={','.join(map(str, self.values))}"
 
-    def rows(self, is_alone: bool) -> Values:
-        """Return the words, of linked keys tuples of words, that the segment makes where it is alone or beside a pipe."""
-        keys, values, _ = self
-        if len(keys) > 1:
-            return Values(values.count // len(keys), lambda row: tuple(
-                f"{key}={values.at(row * len(keys) + column)}" for column, key in enumerate(keys)))
-        return Values(values.count, lambda row: f"{keys[0]}={values.at(row)}") if is_alone else Values(1, lambda _: self.word())
-
-
-class Axis(Values):
-    """One word of a sweep: its values are rows, each a word or, of linked keys, a tuple of words. keys are those that
-    the rows set: none when the word is passed on as it is."""
-    __slots__ = ("segments", "keys", "mark")
-
-    def __init__(self, rows: Values, segments: "Sequence[Segment]", mark: Mark) -> None:
-        super().__init__(rows.count, rows.at)
-        self.segments, self.keys, self.mark = segments, tuple(key for segment in segments for key in segment.keys), mark
-
-    def word(self) -> str:
-        """Return one word that lets Hydra sweep over the values, where that is possible."""
-        if len(self.keys) > 1:
-            what = "a pipe makes" if len(self.segments) > 1 else "linked keys make"
-            raise Error(f"{what} tasks of their own, and these words are one", self.mark,
-                        "it belongs into batch; in args, quote it to keep it as text")
-        return self.segments[0].word() if self.segments else str(self.at(0))
+    def piped(self) -> Values:
+        """Return the rows beside a pipe: a single one of the values of a key."""
+        return Values(1, lambda _: self.word()) if self.values else self
 
 
 TOKEN = re.compile(r"""
@@ -485,9 +476,10 @@ class SweepParser:
             if stop == start + 1 and self.tokens[start].lastgroup == "quoted" and equals:
                 raise Error("a whole word in quotes is neither a key nor its value", mark,
                             f"quote the value alone: {key}={text[0]}{value}{text[0]}")
-            return Axis(Values(1, [text].__getitem__), (), mark)
-        segments = [self.parse_segment(*slice) for slice in self.split(start, stop, "pipe")]
-        return Axis(joined([segment.rows(len(segments) == 1) for segment in segments]), segments, mark)
+            return Axis(Values(1, [text].__getitem__), (), None, mark)
+        axes = [self.parse_segment(*slice) for slice in self.split(start, stop, "pipe")]
+        keys = tuple(key for axis in axes for key in axis.keys)
+        return axes[0] if len(axes) == 1 else Axis(joined([axis.piped() for axis in axes]), keys, None, mark)
 
     def keys_end(self, start: int, stop: int) -> "Optional[int]":
         """Return the index of the equals sign that ends the keys, or None; of brackets, keys have [0] (Hydra 1.4)."""
@@ -495,7 +487,7 @@ class SweepParser:
             start = self.partners.get(start, start) + 1
         return start if start < stop and self.tokens[start].lastgroup == "equals" else None
 
-    def parse_segment(self, start: int, stop: int) -> Segment:
+    def parse_segment(self, start: int, stop: int) -> Axis:
         """segment = [ keys "=" ] list ;  keys = key [ "/" unit ] | key "," key { "," key }"""
         equals, mark = self.keys_end(start, stop), self.mark(start, stop)
         if start == stop:
@@ -507,16 +499,18 @@ class SweepParser:
             self.unit, start = UNIT_KEY.fullmatch(self.keys[0]), equals + 1
         start, stop = self.trim(start, stop)
         if len(self.keys) > 1:
-            tuples = [self.parse_tuple(*self.trim(*slice)) for slice in self.split(start, stop, "comma")]
-            return Segment(self.keys, joined(tuples), mark)
+            keys, values = self.keys, joined([self.parse_tuple(*self.trim(*slice)) for slice in self.split(start, stop, "comma")])
+            return Axis(Values(values.count // len(keys), lambda row: tuple(
+                f"{key}={values.at(row * len(keys) + column)}" for column, key in enumerate(keys))), keys, None, mark)
         values = self.parse_list(start, stop, 0) if start < stop else Values(1, [""].__getitem__)
         unit, kinds = self.unit, values.kinds() if self.unit else {False}
         if unit and (len(kinds) > 1 or self.kinds.setdefault(self.keys, kinds) != kinds):
             raise Error(f"numbers and texts are mixed under the unit /{unit.group(2)}", mark,
                         "give every value as a number, or quote the numbers of a config group")
-        if not unit or False in kinds:  # then /m is a config group
-            return Segment(self.keys, values, mark)
-        return Segment((unit.group(1),), values.times(unit.group(2)), mark)
+        key = self.keys[0]
+        if unit and False not in kinds:  # otherwise /m is a config group
+            key, values = unit.group(1), values.times(unit.group(2))
+        return Axis(Values(values.count, lambda row: f"{key}={values.at(row)}"), (key,), values, mark)
 
     def parse_list(self, start: int, stop: int, depth: int) -> Values:
         """list = item { "," item }"""
@@ -654,7 +648,7 @@ class Sweep:
 
     def __iter__(self) -> "Iterator[Tuple[str, ...]]":
         rows = combinations(self.axes)
-        return map(flat, rows) if any(len(segment.keys) > 1 for axis in self.axes for segment in axis.segments) else rows
+        return map(flat, rows) if any(axis.keys and not axis.values for axis in self.axes) else rows
 
     def collect(self) -> "List[str]":
         """Return a word for each axis, its values joined by commas for Hydra to sweep over."""
