@@ -10,10 +10,10 @@ import sys
 import tempfile
 from unittest import mock
 
-MOST_JOINED = 10000  # values in one word, in place of a million: the fuzzer is to look at many texts, not at long ones
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 import hydraflow
 
+MOST_JOINED = 10000  # values in one word, in place of a million: the fuzzer is to look at many texts, not at long ones
 SEEDS = (
     "a=1:3", "a=:3:2", "a=4.5:1.5:-1.5", "a=1:2:.25:n", "a/m=1,2,5:7", "a=1k,2.5M,3u", "a=(1:3,20)k", "a=(1,5)e-(1:3)", "m=(cnn,vit)_(s,l)",
     "a=log(1e-4:1e-1:4)", "a=lin(0:1:5)M", "a=1,2|b=3,4", "opt,lr=(sgd,0.1),(adam,1e-3)", "a='x y',\"z\" b=[1,{c: 2}] c=${d:e} -v ~f", r"a=x\,y",
