@@ -1155,7 +1155,8 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # a Source, so that whoever finds a mistake in it later can still point into the file.
 # All mistakes of a file are collected and told at once, in the order of the file.
 
-OLD_SPELLINGS = {"sets": "steps", "each": "batch", "all": "args", "add": "with"}  # of HydraFlow 0.15.1 and later
+OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
+    "sets": "steps", "each": "batch", "all": "args", "add": "with", "configs": "with", "options": "with"}
 JOB_FILES = ("hydraflow.yaml", "hydraflow.yml")
 
 

@@ -60,6 +60,13 @@ PLAN_MISTAKES = (  # a job, overrides, the message
     ("run: t\nsteps: [{batch: 'a,b=(1,2),(3,4)'}]", ["a=5"], "a is linked with b, and cannot be overridden alone"),
     ("run: t", ["a=1:0"], "range is empty: no step of 1 leads from 1 to 0"),
 )
+OLD_FILES = (  # the same job as every version of the original HydraFlow spelled it
+    ("0.9, 0.10", "run: t\nsteps:\n  - batch: a=1:3 b=(s,l)_x\n    args: c/m=1,2 d=4:u\n    options: e=1 hydra/launcher=x\n  - args: a=1,2\n    options: e=1"),
+    ("0.11", "run: t\nconfigs: e=1\nsteps:\n  - batch: a=1:3 b=(s,l)_x\n    args: c/m=1,2 d=4:u\n    configs: e=1 hydra/launcher=x\n  - args: a=1,2"),
+    ("0.12 to 0.15.0", "run: t\nwith: e=1\nsteps:\n  - batch: a=1:3 b=(s,l)_x\n    args: c/m=1,2 d=4:u\n    with: e=1 hydra/launcher=x\n  - args: a=1,2"),
+    ("0.15.1 and later", "run: t\nadd: e=1\nsets:\n  - each: a=1:3 b=(s,l)_x\n    all: c/m=1,2 d=4:u\n    add: hydra/launcher=x\n  - all: a=1,2"),
+)
+OLD_COMMANDS = [*(f"t --multirun a={a} b={b}_x c=1e-3,2e-3 d=4e-6 e=1 hydra/launcher=x" for a in "123" for b in "sl"), "t --multirun a=1,2 e=1"]
 GENERATED = ("hydra.job.name=job", "hydra.sweep.dir=multirun/")
 
 
@@ -88,6 +95,12 @@ class Plans(unittest.TestCase):
             with self.subTest(text=text):
                 tasks = [[word for word in task.argv if not word.startswith(GENERATED)] for task in plan(job_of(text), overrides)]
                 self.assertEqual([shell_text(words) if isinstance(commands[0], str) else words for words in tasks], commands)
+
+    def test_files_of_every_version_of_the_original(self) -> None:
+        for version, text in OLD_FILES:
+            with self.subTest(version=version):
+                tasks = [[word for word in task.argv if not word.startswith(GENERATED)] for task in plan(job_of(text))]
+                self.assertEqual(list(map(shell_text, tasks)), OLD_COMMANDS)
 
     def test_mistakes(self) -> None:
         for text, overrides, message in PLAN_MISTAKES:
