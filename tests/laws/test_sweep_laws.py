@@ -2,17 +2,14 @@
 
 HYDRAFLOW_EXAMPLES=100000 looks longer.
 """
-import gc
 import itertools
 import json
 import os
-import statistics
-import time
-import tracemalloc
 from fractions import Fraction
 
 import pytest
 from fuzz_sweep import SEEDS, check
+from growth import check_growth
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -317,42 +314,11 @@ def look(text):
         return str(error)
 
 
-def seconds(text, turns):
-    """Return the median time of a processor for a number of looks at a text."""
-    times = []
-    for _ in range(3):
-        begun = time.process_time()
-        for _ in range(turns):
-            look(text)
-        times.append(time.process_time() - begun)
-    return statistics.median(times)
-
-
-def peak(text):
-    """Return the largest number of bytes in use at once while a text is looked at."""
-    tracemalloc.start()
-    try:
-        look(text)
-        return tracemalloc.get_traced_memory()[1] + 10000
-    finally:
-        tracemalloc.stop()
-
-
 @pytest.mark.parametrize("family", NASTY)
 def test_time_and_memory_grow_with_the_length_and_not_faster(family):
-    """Four times the text take less than seven times the memory and ten times the time: linear is four, a square would be sixteen."""
     first, *pairs = NASTY[family]
 
     def text(length):
         return first + "".join(part * (2 * length // len(pairs) // len(part)) + then for part, then in zip(pairs[::2], pairs[1::2]))
 
-    small, large = peak(text(1200)), peak(text(4800))
-    assert large < 7 * small
-    gc.collect()
-    gc.disable()
-    try:
-        turns = max(1, int(0.001 / max(seconds(text(2000), 1), 1e-6)))
-        ratios = (seconds(text(8000), turns) / max(seconds(text(2000), turns), 0.001) for _ in range(4))
-        assert any(ratio < 10 for ratio in ratios)  # once is enough: what else the machine does can only take time
-    finally:
-        gc.enable()
+    check_growth(look, text)

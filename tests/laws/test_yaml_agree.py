@@ -1,4 +1,4 @@
-"""What others write is read back; of any text whatever, ruamel.yaml reads the same or one of us refuses; time is linear.
+"""What others write is read back; of any text whatever, ruamel.yaml reads the same or one of us refuses; time and memory are linear.
 
 HYDRAFLOW_EXAMPLES=100000 looks longer.
 """
@@ -13,6 +13,7 @@ from collections import ChainMap
 import pytest
 import ruamel.yaml
 import yaml
+from growth import check_growth
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -220,7 +221,7 @@ def test_merge_keys(mappings, data):
     assert ruamel.yaml.YAML(typ="safe", pure=True).load(text) == expected
 
 
-# ---- Linear time
+# ---- Linear time and memory
 
 GROWING = {
     "brackets": lambda n: "[" * n, "braces": lambda n: "{a: " * n, "dashes": lambda n: "- " * n, "keys": lambda n: "a: " * n, "anchors": lambda n: "&a " * n,
@@ -233,24 +234,15 @@ GROWING = {
         f"k{i}: v\n" for i in range(n // 5)), "flow pairs": lambda n: "{" + "".join(f"k{i}: v, " for i in range(n // 5)) + "}", "empty items": lambda n: "-\n" * n,
     "block": lambda n: "a: |\n" + "  b\n" * n, "folded": lambda n: "a: >\n" + "  b\n\n   c\n" * n, "blank block": lambda n: "a: |\n" + (" " * 50 + "\n") * (n // 50),
     "merges": lambda n: "- &a {x: 1}\n" + "- {<<: *a}\n" * (n // 10), "adjacent": lambda n: "{" + '"a"' * n, "aliases": lambda n: "- &a b\n" + "- *a\n" * n,
-    "stairs": lambda n: "".join(" " * (i % 40) + "a:\n" for i in range(n)), "quoted lines": lambda n: "'" + "a\n " * n + "'", "feeds": lambda n: "\r" * n,
+    "stairs": lambda n: "".join(" " * (i % 40) + "a:\n" for i in range(n)), "bomb": lambda n: "- &a0 b\n" + "".join(f"- &a{i + 1} [*a{i}, *a{i}]\n" for i in range(n // 20)), "merge chain": lambda n: "- &a0 {x: 1}\n" + "".join(
+        f"- &a{i + 1} {{<<: *a{i}}}\n" for i in range(n // 20)), "wide merges": lambda n: "- &a {" + "".join(f"k{i}: v, " for i in range(n // 20)) + "}\n" + "- {<<: *a}\n" * 10,
+    "quoted lines": lambda n: "'" + "a\n " * n + "'", "feeds": lambda n: "\r" * n,
 }
 
 
 @pytest.mark.parametrize("name", GROWING)
-def test_time_is_linear(name):
-    def seconds(size):
-        text = GROWING[name](size)
-        best = float("inf")
-        for _ in range(3):
-            start = time.perf_counter()
-            read_by(hydraflow.read_yaml, text)
-            best = min(best, time.perf_counter() - start)
-        return best
-
-    small = 5000
-    # four times the text takes four times the time; quadratic would be sixteen, so twelve leaves room for a busy machine
-    assert any(seconds(4 * small) < 12 * seconds(small) + 0.002 for _ in range(3))
+def test_time_and_memory_are_linear(name):
+    check_growth(lambda text: read_by(hydraflow.read_yaml, text), GROWING[name])
 
 
 def test_places_take_no_time_by_length():
