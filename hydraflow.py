@@ -43,6 +43,7 @@ TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
     from typing import (
         IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, Optional, Sequence, Set, Tuple, Union)
+    KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any]]  # of the job file: a key, its reader and its default
 else:
     # Importing typing would make a start on Python 3.6 a third longer.
     def NamedTuple(name, fields):  # noqa: N802
@@ -1422,8 +1423,7 @@ def read_needs(names: "Set[str]", node: Node) -> "List[Tuple[str, Mark]]":
     return read_all(partial(read_need, names), node.value if node.kind == "sequence" else [node])
 
 
-def read_key(table: "Mapping[str, Tuple[Callable[[Node], Any], Any]]", seen: "Dict[str, Node]", pair: "Tuple[Node, Node]"
-             ) -> "Tuple[str, Any]":
+def read_key(table: "KeyTable", seen: "Dict[str, Node]", pair: "Tuple[Node, Node]") -> "Tuple[str, Any]":
     """Return a key in its present spelling, and its value; seen collects those before it."""
     key, value = pair
     name = OLD_SPELLINGS.get(key.value, key.value)
@@ -1440,7 +1440,7 @@ def read_key(table: "Mapping[str, Tuple[Callable[[Node], Any], Any]]", seen: "Di
     return name, table[name][0](value)
 
 
-def read_keys(table: "Mapping[str, Tuple[Callable[[Node], Any], Any]]", node: Node) -> "Dict[str, Any]":
+def read_keys(table: "KeyTable", node: Node) -> "Dict[str, Any]":
     """Return the values of the keys of a table, as arguments for a Job or Step; defaults for those that are absent."""
     values = {key: default for key, (_, default) in table.items()}
     values.update(read_all(partial(read_key, table, {}), node.value))
@@ -1451,7 +1451,7 @@ STEP_KEYS = {
     "name": (read_name, ""), "batch": (read_sweep, Sweep()), "args": (read_args, Sweep()), "with": (read_words, None),
     "env": (read_environment, {}), "run": (read_command, None), "call": (read_call, None), "submit": (read_command, None),
     "exclude": (read_sweeps, []), "include": (read_sweeps, []),
-}  # type: Dict[str, Tuple[Callable[[Node], Any], Any]]
+}  # type: KeyTable
 
 
 def read_step(node: Node) -> Step:
@@ -1479,7 +1479,7 @@ def read_steps(node: Node) -> "List[Step]":
     return read_all(read_step, node.value)
 
 
-def job_keys(names: "Set[str]") -> "Dict[str, Tuple[Callable[[Node], Any], Any]]":
+def job_keys(names: "Set[str]") -> "KeyTable":
     """Return the keys of a job, each with its reader and its default; names are those of all jobs."""
     return {
         "name": (read_name, ""), "run": (read_command, None), "call": (read_call, None), "submit": (read_command, None),
@@ -1490,7 +1490,7 @@ def job_keys(names: "Set[str]") -> "Dict[str, Tuple[Callable[[Node], Any], Any]]
     }
 
 
-def read_job(table: "Mapping[str, Tuple[Callable[[Node], Any], Any]]", entry: "Tuple[Node, Node]") -> Job:
+def read_job(table: "KeyTable", entry: "Tuple[Node, Node]") -> Job:
     """Return a job; table is that of its keys."""
     key, node = entry
     read_name(key)
@@ -1498,8 +1498,8 @@ def read_job(table: "Mapping[str, Tuple[Callable[[Node], Any], Any]]", entry: "T
         raise Error(f"job {key.value} has no keys", node.mark, "a job has at least run: with its command")
     values = read_keys(table, node)
     if values["submit"] and values["with_"] and not values["run"] and not values["call"]:
-        words = Sweep(values["with_"]).axes  # HydraFlow up to 0.15 had the command there: with: python train.py
-        if words and not words[0].keys and not words[0].at(0).startswith(("-", "~", "+")):
+        word = split_words(values["with_"])[0]  # HydraFlow up to 0.15 had the command there: with: python train.py
+        if "=" not in word and not word.startswith(("-", "~", "+")):
             values["run"], values["with_"] = check_command(values["with_"]), None
     values["name"] = values["name"] or key.value
     job = Job(key=key.value, mark=key.mark, **values)

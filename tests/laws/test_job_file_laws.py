@@ -130,3 +130,5 @@ def test_both_spellings_at_once_are_an_error(new):
 def test_the_command_of_a_submit_job_may_stand_under_with():
     job = {"submit": "sbatch", "steps": [{"batch": "a=1,2"}]}
     assert tasks_of({**job, "with": "python x.py"}) == tasks_of({**job, "run": "python x.py"})
+    assert tasks_of({**job, "with": "python x.py ${{ job.name }}"}) == tasks_of({**job, "run": "python x.py ${{ job.name }}"})
+    assert tasks_of({**job, "with": "b=${{ job.name }}"})[0].key == ("--multirun", "a=1", "b=x")
