@@ -979,7 +979,7 @@ class YamlParser:
         lines, self.at = self.parse_block_lines(at, indent - 1 + int(digit) if digit else max(depth, blank, indent), indent)
         if digit and not indent and any(line for line, _ in lines):
             raise self.error("digit", start)  # relative to -1 or to 0: readers differ
-        is_torn = self.at > len(self.source.text) and lines and lines[-1][0].strip(" ")
+        is_torn = self.at > len(self.source.text) and lines and lines[-1][0]
         self.at -= 1  # the newline, where every other scalar ends
         while lines and not lines[-1][0] and chomp != "+":
             lines.pop()

@@ -71,7 +71,7 @@ BLOCKS = (  # text below "- ", value
     ("|\n", ""), ("|+\n", ""), ("|+\n\n\n", "\n\n"), ("|-\n\n", ""), (">\n\n\n", ""), ("|\n a", "a"), ("|+\n a", "a"),
     ("|2\n   a\n", " a\n"), ("|1-\n  a\n", " a"), (">-1\n  a\n", " a"), ("|+1\n  a\n\n", " a\n\n"), ("| # c\n a\n", "a\n"),
     ("|\n # a\n", "# a\n"), ("|\n a\n# c\n", "a\n"), ("|\n a: b\n - c\n", "a: b\n- c\n"), ("|\n a\n   \n", "a\n  \n"),
-    ("|\n \t\n a\n", "\t\na\n"), (">\n \n  \n  a\n", "\n\na\n"), ("|\n a\n...\n", "a\n"), ("|\n a \t\n", "a \t\n"),
+    ("|\n \t\n a\n", "\t\na\n"), (">\n \n  \n  a\n", "\n\na\n"), ("|\n a\n...\n", "a\n"), ("|\n a \t\n", "a \t\n"), ("|+\n a\n   ", "a\n  "), (">\n a\n  ", "a\n "),
 )
 
 TREES = (
