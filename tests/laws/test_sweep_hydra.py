@@ -244,7 +244,7 @@ IDS = WORDS | st.sampled_from(["db", "$a", "a$b", "hydra"])
 PATHS = IDS | st.lists(IDS | st.sampled_from(["0", "10"]), min_size=2, max_size=3).map(".".join)
 GROUPS = st.lists(WORDS, min_size=2, max_size=3).map("/".join)
 KEYS = st.builds("{}{}{}".format, st.sampled_from(["", "", "", "+", "++", "~"]), PATHS | PATHS | GROUPS | st.just(""),
-                 st.sampled_from(["", "", "", "@p", "@p.q", "@_global_"]))
+                 st.sampled_from(["", "", "", "@p", "@p.q", "@_global_", "@p:q"]))
 OVERRIDES = st.builds("{}={}{}".format, KEYS, BLANKS, VALUES)
 
 

@@ -301,6 +301,7 @@ NASTY = {  # what a text is made of: its beginning, what is repeated, what follo
     "slashes": ("a", "/e1", "=1"), "lin": ("a=lin(1:2:3)", ",lin(1:2:3)", ""), "functions": ("a=", "choice(", ""), "units": ("a=(1)", "k", ""), "text": ("a=", "x", ""),
     "value missing late": ("a=1", ",1", ","), "tilde": ("~", "~", ""), "unit of a key": ("a/m=1", ",1", ""), "mixture": ("a/m=x", ",1", ""),
     "key of pipes": ("", "k", "=1", "|1", ""), "key of ranges": ("", "k", "=1:2", ",1:2", ""), "key of mistakes": ("", "k", "=1", ",5:1", ""), "long text": ("a=", "x", "(1", ",2", ")"),
+    "words of mistakes": ("  ", "a=5:1 ", ""), "lines of mistakes": ("", "a=5:1\n", ""), "linked mistakes": ("a,b=(1)", ",(1)", ""),
     "line of words": ("", "x ", "\nb=1"), "line of pipes": ("a=1", "|1", "\nb=1"), "line of values": ("a=1", ",(1)k", "\nb=1"), "line of ranges": ("a=1:2", ",1:2", "\nb=1"),
 }
 
