@@ -212,7 +212,7 @@ SI_UNITS = {"T": 12, "G": 9, "M": 6, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12
 NUMBER_TEXT = r"([+-]?(?:[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?|\.[0-9]+(?:_[0-9]+)*))([eE][+-]?[0-9]+)?([TGMkmunpf])?"
 NUMBER = re.compile(NUMBER_TEXT)
 UNIT = re.compile("[TGMkmunpf]|[eE][+-]?[0-9]{1,3}")
-LONGEST_NUMBER, LONGEST_POWER = 400, len("e-999")  # characters: far beyond any float, and cheap to calculate with
+LONGEST_NUMBER, LARGEST_POWER = 400, 999  # characters, exponent: beyond any float; Python writes integers of 4,300 digits
 
 
 class Number(NamedTuple("Number", [("mantissa", int), ("exponent", int), ("scale", int), ("kept", bool)])):
@@ -246,7 +246,7 @@ class Number(NamedTuple("Number", [("mantissa", int), ("exponent", int), ("scale
 def read_number(text: str) -> "Optional[Number]":
     """Return the number that the whole text is, or nothing."""
     match = NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
-    if not match or len(match.group(2) or "") > LONGEST_POWER:
+    if not match or abs(int((match.group(2) or "e0")[1:])) > LARGEST_POWER:
         return None
     digits, power, letter = match.groups("")
     whole, _, part = digits.replace("_", "").partition(".")
