@@ -1270,6 +1270,8 @@ def expect_kind(node: Node, kind: str, example: str) -> None:
     if node.kind != kind:
         names = {"scalar": "a text", "sequence": "a list", "mapping": "keys with values"}
         raise Error(f"{names[kind]} is expected here, not {names[node.kind]}", node.mark, f"for example {example}")
+    if kind == "scalar" and "\0" in node.value:
+        raise Error("no command line and no variable can hold the character U+0000", node.mark)
 
 
 def read_text(node: Node) -> Source:
@@ -1283,7 +1285,7 @@ def read_text(node: Node) -> Source:
 def no_value(template: "Match[str]", mark: Mark, names: "Iterable[str]") -> Error:
     """Return the Error about a template that nothing can take the place of; names are those that something can."""
     is_variable = template.group(1).strip().startswith("env.")
-    hint = "set it under env, or in the environment" if is_variable else suggest(template.group(1).strip(), names)
+    hint = "set it under env, above its use, or in the environment" if is_variable else suggest(template.group(1).strip(), names)
     return Error(f"{template.group()} has no value", mark, hint or f"there are env.NAME, matrix.KEY, {', '.join(TEMPLATE_NAMES)}")
 
 
@@ -1363,9 +1365,10 @@ def read_retries(node: Node) -> int:
 def read_minutes(node: Node) -> float:
     """Return a number of minutes, fractions included."""
     number = read_number(str(node.value)) if node.kind == "scalar" else None
-    if number is None or number.mantissa <= 0:
+    minutes = float(str(number or 0))
+    if not 0 < minutes < float("inf"):
         raise Error("a number of minutes above zero is expected here", node.mark, "for example 90, or 0.5")
-    return float(str(number))
+    return minutes
 
 
 def read_sweep(node: Node) -> Sweep:
@@ -1383,7 +1386,7 @@ def read_args(node: Node) -> Sweep:
 
 def read_short_sweep(node: Node) -> Sweep:
     """Return a sweep of so few combinations that each of them can be looked at."""
-    sweep = read_sweep(node)
+    sweep = Sweep(read_text(node))
     if sweep.count > MOST_JOINED:
         raise Error(f"more than {MOST_JOINED} combinations are too many for exclude and include", sweep.axes[0].mark,
                     "as axes of batch they cost nothing")
@@ -1620,7 +1623,7 @@ def unquoted(word: str) -> str:
     """
     if "'" not in word and '"' not in word:
         return word
-    tokens, partners = tokenize(Source("word", word))
+    tokens, partners = tokenize(Source("word", masked(word)))
     texts, index = [], 0
     while index < len(tokens):
         after = partners.get(index, index) + 1
@@ -1639,7 +1642,26 @@ def key_of(word: str) -> str:
     ['a.b', 'db', 'db/engine@pkg', 'items[0]', '']
     """
     match = re.match(r"[+~]*((?:\\.|[^=\s'\"(){}\\])*)(=|$)", word)
-    return match.group(1) if match and (match.group(2) or word[0] in "~") else ""
+    return match.group(1) if match and (match.group(2) or word.startswith("~")) else ""
+
+
+def is_override(word: str) -> bool:
+    """Return whether a word of the command line takes the place of the job's own: key=value, but no option.
+
+    >>> [word for word in ("a=1", "~db", "--lr=1", "x") if is_override(word)]
+    ['a=1', '~db']
+    """
+    return bool(key_of(word)) and not word.startswith("-")
+
+
+def is_multirun(words: "Sequence[str]") -> bool:
+    """Return whether a command has Hydra's --multirun already; -m before a module's name is Python's own.
+
+    >>> [is_multirun(text.split()) for text in ("python train.py -m", "python -m app", "srun python -m app -m a=1,2")]
+    [True, False, True]
+    """
+    behind = [after for word, after in zip(words, [*words[1:], ""]) if word == "-m"]
+    return "--multirun" in words or any("=" in after or not re.match(r"\w", after) for after in behind)
 
 
 def count_runs(words: "Iterable[str]") -> "Optional[int]":
@@ -1711,9 +1733,9 @@ class Task(NamedTuple("Task", [
         ("directory", str), ("cwd", str), ("env", "Dict[str, str]"), ("runs", "Optional[int]")])):
     """One command to execute.
 
-    number counts from 1 within the plan, index within the step; key is the command line without what is made
-    anew each time, by which --resume knows the task again; directory is ${{ task.dir }}; runs is how many runs
-    Hydra makes of it, None where that is not known.
+    number counts from 1 within the plan, index within the step; key, by which --resume knows the task again, is the
+    command line without what is made anew each time, and what only env or working-directory tell of the combination;
+    directory is ${{ task.dir }}; runs is how many runs Hydra makes of it, None where that is not known.
     """
     __slots__ = ()
 
@@ -1751,7 +1773,7 @@ def override_axes(sweep: Sweep, overrides: "Dict[str, str]", used: "Set[str]") -
 class PlannedStep:
     """A step with everything prepared that all of its tasks share."""
     __slots__ = ("job", "number", "submit", "command", "place", "is_call", "is_hydra", "sweep", "included", "exclusion",
-                 "args", "with_", "env", "cwd", "matrix", "uses_directory", "count")
+                 "args", "with_", "env", "cwd", "matrix", "unseen", "uses_directory", "count")
 
     def __init__(self, job: Job, step: Step, number: int, overrides: "Dict[str, str]", options: "Sequence[str]") -> None:
         self.job, self.number = job, number
@@ -1770,17 +1792,28 @@ class PlannedStep:
         self.included = [combination for sweep in step.include for combination in sweep]
         self.exclusion = Exclusion(step.exclude) if step.exclude else None
         self.args = override(step.args.collect(), overrides, used)
-        appended = {key_of(word) or word: word for source in (job.with_, step.with_) for word in split_words(source)}
-        self.with_ = override(appended.values(), overrides, used)
+        own = split_words(step.with_)
+        keys = set(filter(None, map(key_of, own)))
+        appended = [word for word in split_words(job.with_) if key_of(word) not in keys] + own
+        self.with_ = override(appended, overrides, used)
         self.with_ += override([overrides[key] for key in overrides if key not in used], overrides, used)
         self.env, self.cwd = {**job.env, **step.env}, job.working_directory
         templates = self.command + self.with_ + [source.text for source in [*self.env.values(), self.cwd] if source]
         names = {name.strip() for text in templates for name in TEMPLATE.findall(text)}
         self.matrix = {name[len("matrix."):] for name in names if name.startswith("matrix.")}
+        unseen = [source.text for source in [*self.env.values(), self.cwd] if source]
+        self.unseen = {name.strip()[len("matrix."):] for text in unseen for name in TEMPLATE.findall(text) if "matrix." in name}
         self.uses_directory = "task.dir" in names
         self.count = sum(1 for _ in self.combinations()) if self.exclusion else self.sweep.count + len(self.included)
-        for combination in [*islice(self.sweep, 1), *self.included]:  # what has no value is found before anything executes
+        for combination in chain(self.samples(), self.included):  # what has no value is found before anything executes
             self.task(combination, 1, 1, "")
+
+    def samples(self) -> "Iterator[Tuple[str, ...]]":
+        """Yield the first combination, and those that differ from it behind a pipe, where other keys may stand."""
+        yield from islice(self.sweep, 1)
+        for axis in self.sweep.axes if self.matrix else ():
+            for row in axis if axis.keys and not axis.values else ():
+                yield flat(row if one is axis else one.at(0) for one in self.sweep.axes)
 
     def combinations(self) -> "Iterator[Tuple[str, ...]]":
         """Yield the combinations of the batch that are not excluded, then those that are included."""
@@ -1797,26 +1830,30 @@ class PlannedStep:
         """Return the task of one combination."""
         directory = f"multirun/{ulid}"
         values = {"job.name": self.job.name, "task.index": str(index), "task.dir": directory}
+        hidden = [word for word in combination if self.unseen and key_of(word) in self.unseen]  # the command line need not tell
         if self.matrix:
             values.update((f"matrix.{key_of(word)}", unquoted(word).partition("=")[2]) for word in combination)
             combination = [word for word in combination if key_of(word) not in self.matrix]
-        env = {name: fill(source.text, values, source.mark(0, len(source.text))) for name, source in self.env.items()}
-        values.update((f"env.{name}", value) for name, value in env.items())
+        env = {}  # type: Dict[str, str]
+        for name, source in self.env.items():
+            env[name] = values[f"env.{name}"] = fill(source.text, values, source.mark(0, len(source.text)))
         words = self.words(combination, values)
         key = self.words(combination, {**values, "task.dir": "${{ task.dir }}"}) if self.uses_directory else words
         program = [sys.executable, os.path.abspath(__file__), "call"] if self.is_call else []
         cwd = fill(self.cwd.text, values, self.cwd.mark(0, len(self.cwd.text))) if self.cwd else "."
         runs = count_runs([*combination, *self.args, *self.with_]) if self.is_hydra else None
         argv = program + words + self.generated(words, directory)
-        return Task(number, self.number, index, tuple(argv), tuple(key), directory, cwd, env, runs)
+        return Task(number, self.number, index, tuple(argv), (*key, *hidden), directory, cwd, env, runs)
 
     def words(self, combination: "Sequence[str]", values: "Mapping[str, str]") -> "List[str]":
         """Return the command line of a task but for what HydraFlow generates."""
         words = [fill(text, values, self.place) for text in self.command]
-        if self.is_hydra and not {"--multirun", "-m"} & set(words):
+        if self.is_hydra and not is_multirun(words):
             words.append("--multirun")
-        overrides = [*combination, *self.args, *(fill(text, values, self.place) for text in self.with_)]
-        return words + (overrides if self.is_hydra else [unquoted(word) for word in overrides])
+        own, appended = [*combination, *self.args], self.with_
+        if not self.is_hydra:
+            own, appended = list(map(unquoted, own)), list(map(unquoted, appended))  # before what is filled in has quotes
+        return words + own + [fill(text, values, self.place) for text in appended]
 
     def generated(self, words: "Sequence[str]", directory: str) -> "List[str]":
         """Return the words for Hydra that the user did not give."""
@@ -1833,8 +1870,9 @@ class Plan:
 
     def __init__(self, job: Job, words: "Sequence[str]" = ()) -> None:
         self.job, self.ulid = job, new_ulid()
-        overrides = {key_of(word): word for word in words if key_of(word)}
-        options = [word for word in words if not key_of(word)]
+        cut = list(words).index("--") if "--" in words else len(words)
+        overrides = {key_of(word): word for word in words[:cut] if is_override(word)}
+        options = [word for word in words[:cut] if not is_override(word)] + list(words[cut + 1:])
         steps = job.steps or [Step("", Sweep(), Sweep(), None, {}, None, None, None, [], [])]
         self.steps = [PlannedStep(job, step, number, overrides, options) for number, step in enumerate(steps, 1)]
         self.count = sum(step.count for step in self.steps)
@@ -1847,7 +1885,7 @@ class Plan:
 
 
 def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
-    """Return the tasks of a job; words are overrides, and options for the command. Raises Error.
+    """Return the tasks of a job; words are overrides, and options for the command, as all are behind "--". Raises Error.
 
     >>> job = read_jobs(read_yaml("jobs: {fit: {run: fit.sh, hydra: false, steps: [{batch: a=1:2}]}}"))["fit"]
     >>> [task.argv for task in plan(job, ["b=x"])]
@@ -4293,7 +4331,7 @@ def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
     parser = build_parser(argv)
     cut = argv.index("--") if "--" in argv else len(argv)
     args, words = parser.parse_known_args(argv[:cut])
-    args.words = words + list(argv[cut + 1:])
+    args.words = words + list(argv[cut:])
     if args.words and args.command != "run":
         parser.error(f"{args.command} does not know {args.words[0]}")
     return args

@@ -43,7 +43,14 @@ PLANS = (  # a job, overrides, the commands; words that HydraFlow generates are 
     ("run: t\nsteps: [{args: a=1:2}]", ["+a=5:6", "~b"], ["t --multirun +a=5,6 '~b'"]),
     ("run: t", ["--epochs", "3", "-v", "a=1"], ["t --epochs 3 -v a=1"]),
     ("run: t\nsteps: [{args: a=1}]", ["hydra.sweep.dir=here", "hydra.job.name=x"], ["t --multirun a=1 hydra.sweep.dir=here hydra.job.name=x"]),
+    # words that are no override of another
+    ("run: t\nwith: --e 5 --b 5 -v -v", [], ["t --e 5 --b 5 -v -v"]),
+    ("run: t", ["a=1", "--x=1:3", "--", "--x=a", "--x=b", "--p=8080:80", "a=5"], ["t --x=1:3 --x=a --x=b --p=8080:80 a=5 a=1"]),
+    ("run: python -m app\nsteps: [{batch: a=1}]", [], ["python -m app --multirun a=1"]),
+    ("run: echo \"\"\nsteps: [{batch: a=1}]", [], ["echo '' --multirun a=1"]),
     # templates
+    ("run: t\nhydra: false\nwith: \"m='${{ env.M }}' n=${{ matrix.a }}\"\nenv: {L: \"it's\", M: \"${{ env.L }} 1\"}\nsteps: [{batch: a=\\\"it's\\\"}]".replace(
+        "batch: a=\\\"it's\\\"", "batch: 'a=\"it''s\"'"), [], [["t", "m=it's 1", "n=it's"]]),
     ("run: t -n ${{ task.index }} ${{ matrix.a }} ${{ env.X }} ${{ job.name }}\nenv: {X: x y}\nhydra: false\nsteps: [{batch: \"a=1,'2 3' b=4\"}]",
      [], ["t -n 1 1 'x y' job b=4", "t -n 2 '2 3' 'x y' job b=4"]),
     ("run: t\nwith: c=${{ matrix.a }}x\nsteps: [{batch: a=1:2 b=3}]", [], ["t --multirun b=3 c=1x", "t --multirun b=3 c=2x"]),
@@ -55,6 +62,7 @@ PLAN_MISTAKES = (  # a job, overrides, the message
     ("run: t ${{ env.NOT_SET }}", [], "${{ env.NOT_SET }} has no value"),
     ("run: t ${{ matrix.b }}\nsteps: [{batch: a=1}]", [], "${{ matrix.b }} has no value"),
     ("run: t ${{ matrix.a }}\nsteps: [{batch: a=1, include: b=1}]", [], "${{ matrix.a }} has no value"),
+    ("run: t\nhydra: false\nwith: m=${{ matrix.a }}\nsteps: [{batch: a=1|b=2 c=1:300}]", [], "${{ matrix.a }} has no value"),
     ("run: A=1 t", [], "A=1 is no program"),
     ("call: train", [], "train is no function's name"),
     ("run: t\nsteps: [{batch: 'a,b=(1,2),(3,4)'}]", ["a=5"], "a is linked with b, and cannot be overridden alone"),
@@ -122,6 +130,12 @@ class Plans(unittest.TestCase):
         first, second = (next(iter(plan(job_of("run: t --out ${{ task.dir }}")))) for _ in range(2))
         self.assertNotEqual(first.argv, second.argv)
         self.assertEqual(first.key, second.key)
+
+    def test_what_only_the_environment_tells_is_part_of_the_key(self) -> None:
+        for where in ("env: {A: '${{ matrix.a }}'}", "working-directory: ${{matrix.a}}"):
+            first, second = (next(iter(plan(job_of(f"run: t\nhydra: false\n{where}\nsteps: [{{batch: a={value}}}]")))) for value in "12")
+            self.assertEqual(first.argv, second.argv)
+            self.assertNotEqual(first.key, second.key)
 
     def test_count_is_lazy(self) -> None:
         tasks = plan(job_of("run: t\nsteps: [{batch: a=1:1000000 b=1:1000000}, {batch: c=1:2}]"))
