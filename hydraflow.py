@@ -117,8 +117,8 @@ class Error(ValueError):
     status = 2
 
     def __init__(self, message: str, mark: Mark = NOWHERE, hint: str = "") -> None:
-        super().__init__(message)
-        self.message, self.mark, self.hint = message, mark, hint
+        self.message, self.mark, self.hint = printable(message), mark, printable(hint)
+        super().__init__(self.message)
         self.source, self.line, self.column = mark.source, mark.line, mark.column
 
     def __str__(self) -> str:
@@ -161,14 +161,18 @@ def read_all(read: "Callable[[Any], Any]", items: "Iterable[Any]") -> "List[Any]
     return results
 
 
+def printable(text: str) -> str:
+    """Return a text of which nothing reaches a terminal as a command."""
+    return "".join(char if char.isprintable() or char in "\t\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
 def drawn(mark: Mark, room: int = 100) -> "List[str]":
     """Return the line of a mark without its indentation, and the carets below it; of a long line the part around them."""
     from unicodedata import east_asian_width
     first = min(len(mark.text) - len(mark.text.lstrip(" ")), mark.column - 1)
     if len(mark.text) - first > room:
         first = max(first, mark.column - 1 - room // 2)
-    shown = "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}"
-                    for char in mark.text[first:first + room])
+    shown = printable(mark.text[first:first + room])
 
     def columns(text: str) -> int:
         return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
@@ -1553,8 +1557,9 @@ def read_jobs(node: Node) -> "Dict[str, Job]":
         order_needs(jobs, jobs)
     except Error as error:
         errors.append(error)
-    if errors:
-        raise Errors(sorted(errors, key=lambda error: (error.line, error.column))) if len(errors) > 1 else errors[0]
+    if errors:  # what an alias repeats is told once
+        several = {(error.line, error.column, error.message): error for error in errors}
+        raise Errors([several[place] for place in sorted(several)]) if len(several) > 1 else errors[0]
     return jobs
 
 
@@ -1773,7 +1778,7 @@ def override_axes(sweep: Sweep, overrides: "Dict[str, str]", used: "Set[str]") -
 class PlannedStep:
     """A step with everything prepared that all of its tasks share."""
     __slots__ = ("job", "number", "submit", "command", "place", "is_call", "is_hydra", "sweep", "included", "exclusion",
-                 "args", "with_", "env", "cwd", "matrix", "unseen", "uses_directory", "count")
+                 "args", "with_", "env", "cwd", "matrix", "unseen", "uses_directory", "total")
 
     def __init__(self, job: Job, step: Step, number: int, overrides: "Dict[str, str]", options: "Sequence[str]") -> None:
         self.job, self.number = job, number
@@ -1804,9 +1809,16 @@ class PlannedStep:
         unseen = [source.text for source in [*self.env.values(), self.cwd] if source]
         self.unseen = {name.strip()[len("matrix."):] for text in unseen for name in TEMPLATE.findall(text) if "matrix." in name}
         self.uses_directory = "task.dir" in names
-        self.count = sum(1 for _ in self.combinations()) if self.exclusion else self.sweep.count + len(self.included)
+        self.total = -1 if self.exclusion else self.sweep.count + len(self.included)
         for combination in chain(self.samples(), self.included):  # what has no value is found before anything executes
             self.task(combination, 1, 1, "")
+
+    @property
+    def count(self) -> int:
+        """How many tasks there are; where some are excluded, only a look at every combination tells."""
+        if self.total < 0:
+            self.total = sum(1 for _ in self.combinations())
+        return self.total
 
     def samples(self) -> "Iterator[Tuple[str, ...]]":
         """Yield the first combination, and those that differ from it behind a pipe, where other keys may stand."""
@@ -1866,7 +1878,7 @@ class PlannedStep:
 
 class Plan:
     """The tasks of a job, step by step: count of them, made when they are asked for."""
-    __slots__ = ("job", "steps", "count", "ulid")
+    __slots__ = ("job", "steps", "ulid")
 
     def __init__(self, job: Job, words: "Sequence[str]" = ()) -> None:
         self.job, self.ulid = job, new_ulid()
@@ -1875,7 +1887,11 @@ class Plan:
         options = [word for word in words[:cut] if not is_override(word)] + list(words[cut + 1:])
         steps = job.steps or [Step("", Sweep(), Sweep(), None, {}, None, None, None, [], [])]
         self.steps = [PlannedStep(job, step, number, overrides, options) for number, step in enumerate(steps, 1)]
-        self.count = sum(step.count for step in self.steps)
+
+    @property
+    def count(self) -> int:
+        """How many tasks there are."""
+        return sum(step.count for step in self.steps)
 
     def __iter__(self) -> "Iterator[Task]":
         number = 1
@@ -2006,7 +2022,7 @@ def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.enviro
     folders = [cwd] if os.path.dirname(name) else path.split(os.pathsep)
     for folder in folders:
         path = os.path.join(folder, name)
-        if os.path.isfile(path) and os.access(path, os.X_OK):
+        if os.path.isfile(native(path)) and os.access(native(path), os.X_OK):
             return path
     return ""
 
@@ -2392,6 +2408,7 @@ class Lock:
 GRACE = 10.0  # seconds between asking a task to stop and killing it
 TICK = 0.05  # seconds between two looks at the logs
 PLACE = 512  # bytes that are enough for the end of a task
+MOST_PROCESSES = 32768  # at once, far more than a machine takes
 BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
 
 
@@ -2569,6 +2586,15 @@ class Process:
         return state.status if state.ended else -int(signal.SIGKILL)
 
 
+def grace() -> float:
+    """Return how many seconds a task has between being asked to stop and being killed."""
+    text = os.environ.get("HYDRAFLOW_GRACE", "")
+    number = read_number(text or str(GRACE))
+    if number is None or number.mantissa < 0:
+        raise Error(f"HYDRAFLOW_GRACE is {text}, which is no number of seconds")
+    return float(str(number))
+
+
 class Runner:
     """The loop of run_tasks, and what it has to remember."""
     __slots__ = ("record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "places", "leftovers",
@@ -2578,11 +2604,11 @@ class Runner:
         self.record, self.queue, self.limits, self.writer, self.events = record, queue, limits, writer, record.events(writer)
         self.waiting = []  # type: List[Tuple[Task, Optional[Earlier], int]]
         self.running = []  # type: List[Process]
-        self.slots = list(range(limits.jobs - 1, -1, -1))  # the lowest free one is at the end
+        self.slots = list(range(min(limits.jobs, MOST_PROCESSES) - 1, -1, -1))  # the lowest free one is at the end
         self.places = {}  # type: Dict[int, str]
         self.leftovers = []  # type: List[int]
         self.stopping, self.step, self.kill_at = "", 0, 0.0
-        self.grace = float(os.environ.get("HYDRAFLOW_GRACE", "") or GRACE)
+        self.grace = grace()
 
     def stop(self, error: OSError, what: str) -> None:
         """Start nothing more, as the system failed in what concerns all tasks; the loop tells it at its end."""
@@ -2637,12 +2663,15 @@ class Runner:
                 self.places[slot] = self.record.place(self.writer, slot)
                 with open(self.places[slot], "wb", 0) as place:
                     place.write(b" " * PLACE)
-            if any("${{ task.dir }}" in word for word in task.key):
-                os.makedirs(os.path.join(task.cwd, task.directory), exist_ok=True)
+            cwd = task.cwd.replace(SLOT, str(slot))
+            if task.directory in task.cwd:
+                os.makedirs(native(cwd), exist_ok=True)
+            elif any("${{ task.dir }}" in word for word in task.key) or any(task.directory in text for text in changes.values()):
+                os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
             with open_log(log) as output:
                 wrapped = [*SHELL, self.events, self.places[slot], str(task.number), *argv]
                 env = environment(changes) if changes else None
-                process.child = spawn(wrapped, output, task.cwd, env, is_session=self.writer == "local")
+                process.child = spawn(wrapped, output, cwd, env, is_session=self.writer == "local")
         except OSError as error:
             self.slots.append(slot)
             return self.not_started(process, error)
@@ -3392,8 +3421,12 @@ def counted(count: int, what: str) -> str:
     >>> counted(1, "task"), counted(12000, "task")
     ('1 task', '12,000 tasks')
     """
-    text = f"{count:,}" if count < 10 ** 1000 else "more than 10^1000"  # Python writes no number of 4,301 digits
-    return f"{text} {what}{'' if count == 1 else 's'}"
+    return f"{count_text(count)} {what}{'' if count == 1 else 's'}"
+
+
+def count_text(count: int) -> str:
+    """Return a count in digits; Python writes no number that has more than 4,300 of them."""
+    return f"{count:,}" if count < 10 ** 1000 else "more than 10^1000"
 
 
 def tail_lines(path: str, count: int) -> "List[str]":
@@ -3801,8 +3834,11 @@ def handler_line(step: PlannedStep, task: Task) -> str:
     return task_text(task) if step.command else shell_text(task.argv)
 
 
-def check_programs(plan: Plan) -> None:
-    """Raise an Error for a step whose first task has no working directory, or no program, before anything executes."""
+def check_plan(plan: Plan, is_dry: bool) -> None:
+    """Raise an Error for what can't be executed: too many tasks, a step whose first task has no directory or program."""
+    grace()
+    if not is_dry and plan.count > sys.maxsize:
+        raise Error(f"job {plan.job.key} has {counted(plan.count, 'task')}, which are too many to execute", plan.job.mark)
     for step in plan.steps:
         if step.submit and not find_program(step.submit[0]):
             source = plan.job.steps[step.number - 1].submit if plan.job.steps else None
@@ -3810,11 +3846,11 @@ def check_programs(plan: Plan) -> None:
             kind = Refusal if scheduler_of(step.submit) else Error
             raise kind(f"there is no program {step.submit[0]}", place.mark(0, len(place.text)) if place else NOWHERE,
                        "it is looked up in PATH; is this a machine from which jobs are submitted?")
-        for task in step.tasks(1, plan.ulid) if step.submit and not scheduler_of(step.submit) else ():
+        for task in step.tasks(1, plan.ulid) if step.submit and not is_dry and not scheduler_of(step.submit) else ():
             if re.search("[\r\n]", handler_line(step, task)):  # the rest of the value would be a command of its own
                 raise Error("a handler gets one command per line, and a word of this step has a line break in it", step.place)
         for task in islice(step.tasks(1, plan.ulid), 1):
-            if not os.path.isdir(native(task.cwd)):
+            if not (os.path.isdir(native(task.cwd)) or SLOT in task.cwd or task.directory in task.cwd):
                 raise Error(f"there is no directory {task.cwd}", step.cwd.mark(0, len(step.cwd.text)) if step.cwd else NOWHERE)
             if step.command and not find_program(task.argv[0], task.cwd, task.env):
                 hint = "python3 is there" if task.argv[0] == "python" and find_program("python3") else ""
@@ -3830,7 +3866,7 @@ def run_command(args: "argparse.Namespace") -> int:
     order = order_needs(jobs, [args.job])
     plans = [Plan(job, args.words if job.key == args.job else ()) for job in order]
     for plan in plans:
-        check_programs(plan)
+        check_plan(plan, args.dry_run)
     needed = {}  # type: Dict[str, List[Tuple[str, int]]]
     for plan in plans:
         before = [one for name, _ in plan.job.needs for one in needed.get(name, [])]
@@ -4029,6 +4065,7 @@ def print_submission(plan: Plan, args: "argparse.Namespace") -> None:
                 put(f"# {shell_text([*step.submit, f'commands-{step.number}.txt'])} with these lines:")
             for task in step.tasks(number, plan.ulid):
                 put(handler_line(step, task))
+                number += 1
         else:
             slots = packed(range(number, number + step.count), args.pack or 1, array_limit(scheduler))
             submission = prepared(record, step, scheduler, slots, limits_of(plan.job, args, True), [])
@@ -4037,7 +4074,7 @@ def print_submission(plan: Plan, args: "argparse.Namespace") -> None:
             put(shell_text(submission_words(step.submit, scheduler, options, script)))
             put(f"# {script}:\n{job_script(record, submission, python_of(plan.job))}")
             before = [f"<id of step {step.number}>"]
-        number += step.count
+            number += step.count
 
 
 def put(text: str) -> None:
@@ -4068,7 +4105,7 @@ def show_command(args: "argparse.Namespace") -> int:
         width = max(map(len, jobs))
         for name, job in jobs.items():
             command = next(source.text for source in [job.run, job.call, job.submit] + [
-                step.run or step.call for step in job.steps] if source)
+                step.run or step.call or step.submit for step in job.steps] if source)
             put(f"{name:{width}}  {counted(Plan(job).count, 'task'):>10}  {command}")
     return 0
 
@@ -4077,13 +4114,14 @@ def job_lines(plan: Plan) -> "Iterator[str]":
     """Yield what there is to know of a job, and the first command of each step."""
     job = plan.job
     yield f"{job.key}: {counted(plan.count, 'task')}"
+    fail_fast = {None: "", True: "true", False: "false"}[job.fail_fast]
     for name, value in (("name", job.name), ("needs", ", ".join(name for name, _ in job.needs)),
-                        ("max-parallel", job.max_parallel), ("fail-fast", str(job.fail_fast).lower()),
+                        ("max-parallel", job.max_parallel), ("fail-fast", fail_fast),
                         ("retries", job.retries), ("timeout-minutes", job.timeout_minutes)):
         yield from [f"  {name}: {value}"] if value else []
     for step in plan.steps:
-        counts = [f"{axis.count:,}" for axis in step.sweep.axes if axis.keys]
-        text = " x ".join(counts) + f" = {step.sweep.count:,}" if len(counts) > 1 else f"{step.sweep.count:,}"
+        counts = [count_text(axis.count) for axis in step.sweep.axes if axis.keys]
+        text = " x ".join(counts) + f" = {count_text(step.sweep.count)}" if len(counts) > 1 else count_text(step.sweep.count)
         dropped = step.sweep.count + len(step.included) - step.count
         text += f", {dropped:,} excluded" if dropped else ""
         text += f", {len(step.included):,} included" if step.included else ""
@@ -4264,7 +4302,7 @@ def call_function(argv: "Sequence[str]") -> int:
         if function is None:
             raise Error(f"module {module} has no function {name}")
         function(list(argv[1:]))
-    except SystemExit:
+    except (SystemExit, Error):
         raise
     except ModuleNotFoundError as error:
         if error.name is None or not (module + ".").startswith(error.name + "."):
@@ -4302,7 +4340,7 @@ def help_width() -> int:
     """Return how wide a help text may be; left to itself, argparse imports shutil to find that out, at every start."""
     columns = os.environ.get("COLUMNS", "")
     try:
-        return ((int(columns) if columns.isdigit() else os.get_terminal_size().columns) or 80) - 2
+        return ((int(columns) if columns.isdecimal() else os.get_terminal_size().columns) or 80) - 2
     except OSError:
         return 78
 
@@ -4329,6 +4367,9 @@ def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
 def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
     """Return the parsed command line; words for the command of the tasks are in args.words, in their order."""
     parser = build_parser(argv)
+    first = next((word for word, before in zip(argv, ["", *argv]) if before not in ("-f", "-C") and word not in ("-f", "-C")), "")
+    if first.startswith("-") and first[:2] not in ("-f", "-C", "-h") and first not in ("--help", "--version"):
+        parser.error(f"{first} stands before the command: options follow it, hydraflow run JOB {first}")
     cut = argv.index("--") if "--" in argv else len(argv)
     args, words = parser.parse_known_args(argv[:cut])
     args.words = words + list(argv[cut:])
@@ -4340,6 +4381,7 @@ def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
 def main(argv: "Optional[Sequence[str]]" = None) -> int:
     """Execute one command line and return its exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    sys.stdout, sys.stderr = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")  # closed by a caller
     try:
         if argv[:1] == ["call"]:
             return call_function(argv[1:])

@@ -119,6 +119,44 @@ class Here(Execution):
                 self.assertIn("hydraflow.yaml:", result.err)
                 self.assertFalse(os.path.exists(os.path.join(self.folder, ".hydraflow")))
 
+    def test_directories_of_tasks(self) -> None:
+        self.job("run: sh -c 'pwd; cd \"$OUT\" && pwd'\nenv: {OUT: '${{ task.dir }}'}")
+        here, there = self.hydraflow("run", "job").out.split()
+        self.assertEqual((here, os.path.dirname(there)), (self.folder, os.path.join(self.folder, "multirun")))
+        self.job("run: pwd\nworking-directory: ${{ task.dir }}")
+        self.assertIn(os.path.join(self.folder, "multirun"), self.hydraflow("run", "job").out)
+        os.mkdir(os.path.join(self.folder, "0"))
+        self.job("run: pwd\nworking-directory: ${{ task.slot }}")
+        self.assertEqual(self.hydraflow("run", "job").out.strip(), os.path.join(self.folder, "0"))
+
+    def test_mistakes_that_are_told_before_anything_executes(self) -> None:
+        self.job("run: echo executed")
+        for argv, env, part in ((["--dry-run", "run", "job"], {}, "--dry-run stands before the command"),
+                                (["-C", ".", "--quiet", "run", "job"], {}, "--quiet stands before the command"),
+                                (["run", "job"], {"HYDRAFLOW_GRACE": "x"}, "HYDRAFLOW_GRACE is x, which is no number of seconds")):
+            with self.subTest(argv=argv):
+                result = self.hydraflow(*argv, env=env)
+                self.assertEqual((result.status, result.out), (2, ""))
+                self.assertIn(part, result.err)
+                self.assertFalse(os.path.exists(os.path.join(self.folder, ".hydraflow")))
+        self.job("run: echo\nsteps: [{batch: \"a=" + "(1,2)" * 15000 + "\"}]")
+        result = self.hydraflow("run", "job")
+        self.assertEqual(result.status, 2)
+        self.assertIn("job job has more than 10^1000 tasks, which are too many to execute", result.err)
+
+    def test_a_function_that_is_not_there(self) -> None:
+        self.job("call: os.nofunc")
+        result = self.hydraflow("run", "job")
+        self.assertEqual((result.status, result.out), (1, "error: module os has no function nofunc\n"))
+
+    def test_a_dry_run_streams_whatever_is_excluded(self) -> None:
+        self.job("run: echo\nsteps: [{batch: \"a=1:1000000000\", exclude: a=5}]")
+        process = self.start("run", "job", "--dry-run")
+        lines = [process.stdout.readline() for _ in range(6)]
+        process.stdout.close()
+        process.wait()
+        self.assertEqual([line.split()[1] for line in lines], [b"a=1", b"a=2", b"a=3", b"a=4", b"a=6", b"a=7"])
+
     def test_a_task_that_cannot_be_started(self) -> None:
         self.job("run: sh -c 'echo $0'\nworking-directory: ${{ matrix.d }}\nsteps: [{batch: \"d=.,gone,.\"}]")
         result = self.hydraflow("run", "job", "--keep-going")
