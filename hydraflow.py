@@ -3846,7 +3846,8 @@ def check_plan(plan: Plan, is_dry: bool) -> None:
             kind = Refusal if scheduler_of(step.submit) else Error
             raise kind(f"there is no program {step.submit[0]}", place.mark(0, len(place.text)) if place else NOWHERE,
                        "it is looked up in PATH; is this a machine from which jobs are submitted?")
-        for task in step.tasks(1, plan.ulid) if step.submit and not is_dry and not scheduler_of(step.submit) else ():
+        looked_at = islice(step.tasks(1, plan.ulid), 1000 if is_dry else None)  # a dry run streams, however many there are
+        for task in looked_at if step.submit and not scheduler_of(step.submit) else ():
             if re.search("[\r\n]", handler_line(step, task)):  # the rest of the value would be a command of its own
                 raise Error("a handler gets one command per line, and a word of this step has a line break in it", step.place)
         for task in islice(step.tasks(1, plan.ulid), 1):
