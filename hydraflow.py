@@ -53,9 +53,9 @@ else:
 # ---------------------------------------------------------------------------
 # 1. Places, errors and numbers: text -> Source, Mark, Error, Number
 # ---------------------------------------------------------------------------
-# Source, read_source, Mark, Error, Errors, read_all, suggest; Number (an exact decimal), read_number: what the chapters below
-# share. A Source maps an offset in a text, even in a scalar that was unfolded or unescaped, to the line and column
-# of the file that it came from, so that a sweep parser which never heard of YAML points into it.
+# Source, read_source, Mark, Error, Errors, read_all, suggest; Number (an exact decimal), read_number, literal: what the
+# chapters below share. A Source maps an offset in a text, even in a scalar that was unfolded or unescaped, to the line and
+# column of the file that it came from, so that a sweep parser which never heard of YAML points into it.
 
 
 class Mark(NamedTuple("Mark", [("source", str), ("line", int), ("column", int), ("text", str), ("width", int)])):
@@ -258,6 +258,11 @@ def read_number(text: str) -> "Optional[Number]":
     return Number(int(whole + part), scale - len(part), scale, bool(power))
 
 
+def literal(text: str) -> "Union[str, Number]":
+    """Return the number that a text with an SI letter is; any other text stays as it is."""
+    return read_number(text) or text if text[-1:] in SI_UNITS else text
+
+
 # ---------------------------------------------------------------------------
 # 2. Sweep language: Source -> Sweep
 # ---------------------------------------------------------------------------
@@ -345,7 +350,8 @@ def grouped(parts: "Sequence[Values]") -> Values:
     """Return every combination of texts and lists that follow each other, the first list fastest."""
     if len(parts) == 1:
         return parts[0]
-    return Values(reduce(mul, (part.count for part in parts)), lambda index: "".join(map(str, combination(parts, index))))
+    count = reduce(mul, (part.count for part in parts))
+    return Values(count, lambda index: literal("".join(map(str, combination(parts, index)))))
 
 
 def joined(items: "Sequence[Values]") -> Values:
@@ -363,10 +369,7 @@ def joined(items: "Sequence[Values]") -> Values:
 
 class Axis(Values):
     """A word of a sweep, or what stands between two of its pipes; its values are rows: words, or tuples of linked words.
-
-    keys are those that the rows set: none when the word is passed on as it is. values are those of its only key; where
-    keys are linked, or pipes chain several axes, there are none.
-    """
+    keys are those that the rows set; values are those of its only key, none where keys are linked or pipes chain axes."""
     __slots__ = ("keys", "values", "mark")
 
     def __init__(self, rows: Values, keys: "Tuple[str, ...]", values: "Optional[Values]", mark: Mark) -> None:
@@ -505,6 +508,8 @@ class SweepParser:
         start, stop = self.trim(start, stop)
         if len(self.keys) > 1:
             keys, values = self.keys, joined([self.parse_tuple(*self.trim(*slice)) for slice in self.split(start, stop, "comma")])
+            if any(UNIT_KEY.fullmatch(key) and read_number(str(values.at(column))) for column, key in enumerate(keys)):
+                raise Error("linked keys take no unit", mark, "write it behind each number: a,b=(1k,x),(2k,y)")
             return Axis(Values(values.count // len(keys), lambda row: tuple(
                 f"{key}={values.at(row * len(keys) + column)}" for column, key in enumerate(keys))), keys, None, mark)
         values = self.parse_list(start, stop, 0) if start < stop else Values(1, [""].__getitem__)
@@ -535,7 +540,7 @@ class SweepParser:
             return self.parse_spaced(name, bracket, stop)
         if bracket < stop and name not in HYDRA_FUNCTIONS:
             return self.parse_group(start, stop, depth)
-        return Values(1, [read_number(text) or text if text[-1] in SI_UNITS else text].__getitem__)
+        return Values(1, [literal(text)].__getitem__)
 
     def parse_range(self, text: str, mark: Mark) -> Values:
         """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
@@ -555,13 +560,16 @@ class SweepParser:
             start = stop._replace(mantissa=0, exponent=0)  # in the notation of the other end
         exponent = min(number.exponent for number in (start, stop, step))
         first, last, stride = (number.shifted(exponent) for number in (start, stop, step))
-        if (last - first) * stride < 0:
-            raise Error(f"range is empty: no step of {step} leads from {start} to {stop}", mark,
-                        f"turn the sign of the step: {start}:{stop}:{step._replace(mantissa=-step.mantissa)}")
-        if abs(stride) > abs(last - first) and (len(numbers) > 2 or first != last):
-            hint = f"the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0: {start}:{step}:{stop}"
-            raise Error(f"range step {step} is larger than the whole range", mark,
-                        hint if len(numbers) > 2 else f"write a smaller step behind it: {start}:{stop}:0.1")
+        span, tail, order = last - first, f":{unit}" if unit else "", "the order is start:stop:step"
+        hint = f"{order}, for example {start}:{stop}:{Number(span, exponent - 1, 0, False)}{tail}" if span else f"write {start}"
+        if span * stride < 0:
+            if abs(stride) <= abs(span):
+                hint = f"turn the sign of the step: {start}:{stop}:{step._replace(mantissa=-step.mantissa)}{tail}"
+            raise Error(f"range is empty: no step of {step} leads from {start} to {stop}", mark, hint)
+        if abs(stride) > abs(span) and (len(numbers) > 2 or span):
+            if len(numbers) > 2 and (stride - first) * last > 0 and abs(last) <= abs(stride - first):
+                hint = f"{order}; if start:step:stop was meant, as up to HydraFlow 0.15.0: {start}:{step}:{stop}{tail}"
+            raise Error(f"range step {step} is larger than the whole range", mark, hint)
         return ranged(start, step, (last - first) // stride + 1).times(unit)
 
     def parse_spaced(self, name: str, bracket: int, stop: int) -> Values:
@@ -594,7 +602,7 @@ class SweepParser:
             for index in range(begin, end):
                 if self.tokens[index].lastgroup == "quoted":
                     raise Error("quoted text cannot be a part of a group", self.mark(index, index + 1),
-                                "quote the values inside the parentheses, or the whole value")
+                                "write the values out, each in quotes as a whole")
             text = self.text(begin, end)
             if text and not (end == stop and UNIT.fullmatch(text)):
                 parts.append(Values(1, [text].__getitem__))
@@ -666,10 +674,12 @@ def combinations(axes: "Sequence[Axis]", block: int = 65536) -> "Iterator[Tuple[
     while cut and size * axes[cut - 1].count <= block:
         cut -= 1
         size *= axes[cut].count
-    if cut == len(axes) > 0:  # the last axis alone is longer
-        return ((*head, row) for head in combinations(axes[:-1]) for row in axes[-1])
+    is_long = cut == len(axes) > 0  # the last axis alone is
+    outer = axes[:cut - is_long][::-1]
+    heads = (combination(outer, index)[::-1] for index in range(reduce(mul, (axis.count for axis in outer), 1)))
+    if is_long:
+        return ((*head, row) for head in heads for row in axes[-1])
     inner = [list(axis) for axis in axes[cut:]]  # product() copies what it gets, so it gets the short ones only
-    heads = combinations(axes[:cut]) if cut else iter([()])  # type: Iterator[Tuple[Any, ...]]
     return chain.from_iterable(product(*([row] for row in head), *inner) for head in heads)
 
 

@@ -25,6 +25,8 @@ VALUES = (  # a sweep of one key, the values it takes
     ("a=1.2e-3:1.4e-3:0.1e-3", "1.2e-3 1.3e-3 1.4e-3"),
     # beyond the table of the design
     ("a=5:k", "5000"),
+    ("a=(1,2).5k", "1500 2500"),
+    ("a=1(k,M),x(k,M)", "1000 1000000 xk xM"),
     ("a=1:1", "1"),
     ("a=0:0.3:0.1", "0 0.1 0.2 0.3"),
     ("a=1k:3k:1k", "1000 2000 3000"),
@@ -103,6 +105,7 @@ MISTAKES = (  # sweep, column, what the carets mark, message
     ("a,b=1,2", 5, "1", "linked keys take their values in parentheses"),
     ("a,b=(1,2),(3)", 11, "(3)", "2 keys are linked, but there are 1 values"),
     ("a,=(1,2)", 1, "a,", "a key is missing between commas"),
+    ("lr/m,b=(1,x)", 1, "lr/m,b=(1,x)", "linked keys take no unit"),
     ("a=lin(1:2)", 3, "lin(1:2)", "lin takes start, stop and count, and a unit behind it"),
     ("a=log(0:1:3)", 3, "log(0:1:3)", "log needs both ends above zero, or both below"),
     ("a=lin(1:2:1)", 3, "lin(1:2:1)", "lin cannot place 1 values from 1 to 2"),
@@ -113,7 +116,9 @@ HINTS = (
     ("'a=x y'", "quote the value alone: a='x y'"),
     ("a=0:2:10", "the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0: 0:10:2"),
     ("a=5:1", "turn the sign of the step: 5:1:-1"),
-    ("a=0.1:0.5", "write a smaller step behind it: 0.1:0.5:0.1"),
+    ("a=5:1:k", "turn the sign of the step: 5:1:-1:k"), ("a=0:2:10:k", "the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0: 0:10:2:k"),
+    ("a=0.1:0.5", "the order is start:stop:step, for example 0.1:0.5:0.04"), ("a=1:0.5", "the order is start:stop:step, for example 1:0.5:-0.05"),
+    ("a=1:1:-1", "write 1"), ("m='a'_(x,y)", "write the values out, each in quotes as a whole"),
 )
 
 
