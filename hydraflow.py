@@ -1318,7 +1318,8 @@ def check_templates(source: Source) -> Source:
 def check_command(source: Source) -> Source:
     """Return a command; Error for what is none, whatever the environment."""
     word = split_command(check_templates(source), None)[0]
-    if re.match("[A-Za-z_][A-Za-z0-9_]*=", word):
+    name, equals, _ = word.partition("=")
+    if equals and name.isidentifier():
         raise Error(f"{word} is no program", source.mark(0, len(source.text)), "variables for the tasks stand under env:")
     return source
 
