@@ -1270,6 +1270,11 @@ def masked(text: str) -> str:
     return TEMPLATE.sub(lambda match: "x" * len(match.group()), text)
 
 
+def template_names(texts: "Iterable[str]") -> "Set[str]":
+    """Return the names in the templates of texts."""
+    return {name.strip() for text in texts for name in TEMPLATE.findall(text)}
+
+
 def split_words(source: "Optional[Source]") -> "List[str]":
     """Return the words of a text as a sweep has them, templates included."""
     if source is None:
@@ -1305,10 +1310,12 @@ def no_value(template: "Match[str]", mark: Mark, names: "Iterable[str]") -> Erro
 
 def check_templates(source: Source) -> Source:
     """Return a text in which templates may stand; Error for one that nothing ever takes the place of."""
-    for template in TEMPLATE.finditer(source.text):
+    def check(template: "Match[str]") -> None:
         name = template.group(1).strip()
         if name not in TEMPLATE_NAMES and not re.match(r"(env|matrix)\..", name):
             raise no_value(template, source.mark(template.start(), template.end()), TEMPLATE_NAMES)
+
+    read_all(check, TEMPLATE.finditer(source.text))
     start = masked(source.text).find("${{")
     if start >= 0:
         raise Error("a template is never closed", source.mark(start, start + 3), "close it with }} in the same line")
@@ -1446,6 +1453,7 @@ def read_key(table: "KeyTable", seen: "Dict[str, Node]", pair: "Tuple[Node, Node
     key, value = pair
     name = OLD_SPELLINGS.get(key.value, key.value)
     if name not in table:
+        seen[name] = key
         hint = suggest(key.value, table) or f"the keys here are {', '.join(sorted(table))}"
         if name in ("batch", "args", "exclude", "include"):
             hint = "it belongs into a step: steps: [{batch: a=1:3}]"
@@ -1458,11 +1466,13 @@ def read_key(table: "KeyTable", seen: "Dict[str, Node]", pair: "Tuple[Node, Node
     return name, table[name][0](value)
 
 
-def read_keys(table: "KeyTable", node: Node) -> "Dict[str, Any]":
-    """Return the values of the keys of a table, as arguments for a Job or Step; defaults for those that are absent."""
-    values = {key: default for key, (_, default) in table.items()}
-    values.update(read_all(partial(read_key, table, {}), node.value))
-    return {"with_" if key == "with" else key.replace("-", "_"): value for key, value in values.items()}
+def read_keys(table: "KeyTable", node: Node, errors: "List[Error]", needed: "Set[str]") -> "Tuple[Dict[str, Any], bool]":
+    """Return the values of the keys of a table, as arguments for a Job or Step, with defaults for those that are absent or
+    wrong; and whether those that are needed can be relied on: none of them is wrong, or may stand under another name."""
+    seen = {}  # type: Dict[str, Node]
+    pairs = dict(read_each(partial(read_key, table, seen), node.value, errors))
+    values = {"with_" if key == "with" else key.replace("-", "_"): pairs.get(key, default) for key, (_, default) in table.items()}
+    return values, not any(key in needed or key not in table for key in seen if key not in pairs)
 
 
 STEP_KEYS = {
@@ -1476,7 +1486,9 @@ def read_step(node: Node) -> Step:
     """Return a step of a job."""
     if node.kind != "mapping":
         raise Error("a step is keys with values", node.mark, "for example - batch: a=1:3")
-    step = Step(**read_keys(STEP_KEYS, node))
+    errors = []  # type: List[Error]
+    values, is_sure = read_keys(STEP_KEYS, node, errors, {"batch"})
+    step = Step(**values)
     known = {key for axis in step.batch.axes for key in axis.keys}
 
     def check_excluded(axis: Axis) -> None:
@@ -1485,7 +1497,9 @@ def read_step(node: Node) -> Step:
             raise Error(f"exclude names {(strange or [axis.at(0)])[0]}, which is no axis of batch", axis.mark,
                         suggest((strange or [""])[0], known))
 
-    read_all(check_excluded, [axis for sweep in step.exclude for axis in sweep.axes])
+    read_each(check_excluded, [axis for sweep in step.exclude for axis in sweep.axes] if is_sure else [], errors)
+    if errors:
+        raise Errors(errors)
     return step
 
 
@@ -1514,16 +1528,20 @@ def read_job(table: "KeyTable", entry: "Tuple[Node, Node]") -> Job:
     read_name(key)
     if node.kind != "mapping":
         raise Error(f"job {key.value} has no keys", node.mark, "a job has at least run: with its command")
-    values = read_keys(table, node)
+    errors = []  # type: List[Error]
+    values, is_sure = read_keys(table, node, errors, {"run", "call", "submit", "steps"})
     if values["submit"] and values["with_"] and not values["run"] and not values["call"]:
         word = split_words(values["with_"])[0]  # HydraFlow up to 0.15 had the command there: with: python train.py
         if "=" not in word and not word.startswith(("-", "~", "+")):
-            values["run"], values["with_"] = check_command(values["with_"]), None
+            read_each(check_command, [values["with_"]], errors)
+            values["run"], values["with_"] = values["with_"], None
     values["name"] = values["name"] or key.value
     job = Job(key=key.value, mark=key.mark, **values)
     commands = [step.run or step.call or step.submit for step in job.steps] or [None]
-    if not (job.run or job.call or job.submit or all(commands)):
-        raise Error(f"job {key.value} has no command", key.mark, "add run: python train.py, or call: package.function")
+    if is_sure and not (job.run or job.call or job.submit or all(commands)):
+        errors.append(Error(f"job {key.value} has no command", key.mark, "add run: python train.py, or call: package.function"))
+    if errors:
+        raise Errors(errors)
     return job
 
 
@@ -1800,8 +1818,7 @@ class PlannedStep:
         self.is_hydra = bool(job.steps) if job.hydra is None else job.hydra
         source = step.run or step.call or job.run or job.call
         self.place = source.mark(0, len(source.text)) if source else job.mark
-        self.command = split_command(source, os.environ) if source else []
-        self.command += options
+        self.command = (split_command(source, os.environ) if source else []) + list(options)
         used = set()  # type: Set[str]
         self.sweep = Sweep()
         self.sweep.axes = override_axes(step.batch, overrides, used)
@@ -1814,11 +1831,9 @@ class PlannedStep:
         self.with_ = override(appended, overrides, used)
         self.with_ += override([overrides[key] for key in overrides if key not in used], overrides, used)
         self.env, self.cwd = {**job.env, **step.env}, job.working_directory
-        templates = self.command + self.with_ + [source.text for source in [*self.env.values(), self.cwd] if source]
-        names = {name.strip() for text in templates for name in TEMPLATE.findall(text)}
-        self.matrix = {name[len("matrix."):] for name in names if name.startswith("matrix.")}
-        unseen = [source.text for source in [*self.env.values(), self.cwd] if source]
-        self.unseen = {name.strip()[len("matrix."):] for text in unseen for name in TEMPLATE.findall(text) if "matrix." in name}
+        unseen = template_names([source.text for source in [*self.env.values(), self.cwd] if source])
+        names = template_names(self.command + self.with_) | unseen
+        self.matrix, self.unseen = ({name[len("matrix."):] for name in some if name.startswith("matrix.")} for some in (names, unseen))
         self.uses_directory = "task.dir" in names
         self.total = -1 if self.exclusion else self.sweep.count + len(self.included)
         for combination in chain(self.samples(), self.included):  # what has no value is found before anything executes
@@ -1835,7 +1850,8 @@ class PlannedStep:
         """Yield the first combination, and those that differ from it behind a pipe, where other keys may stand."""
         yield from islice(self.sweep, 1)
         for axis in self.sweep.axes if self.matrix else ():
-            for row in axis if axis.keys and not axis.values else ():
+            rows = {tuple(map(key_of, flat([row]))): row for row in axis} if len(axis.keys) > 1 else {}
+            for row in rows.values():
                 yield flat(row if one is axis else one.at(0) for one in self.sweep.axes)
 
     def combinations(self) -> "Iterator[Tuple[str, ...]]":

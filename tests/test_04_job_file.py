@@ -36,6 +36,15 @@ MISTAKES = (  # a job file, then for each of its mistakes the place and the mess
     ("jobs: {}\n", [(1, 1, "there are no jobs")]),
     ("- a\n", [(1, 1, "a job file begins with jobs:")]),
     ("jobs: {a: x}\n", [(1, 11, "job a has no keys")]),
+    ("jobs:\n  a:\n    max-parallel: 0\n    env: {A: '${{ x }} ${{ y }} ${{ job.name }}'}\n    steps:\n      - batch: a=1\n        exclude: b=1\n        env: 1\n",
+     [(3, 19, "a whole number of at least 1 is expected here"), (4, 15, "${{ x }} has no value"),
+      (4, 24, "${{ y }} has no value"), (7, 18, "exclude names b, which is no axis of batch"), (8, 14, "keys with values is expected here, not a text")]),
+    ("jobs:\n  a:\n    max-parallel: 0\n", [(2, 3, "job a has no command"), (3, 19, "a whole number of at least 1 is expected here")]),
+    ("jobs:\n  a:\n    submit: sbatch\n    with: x | y\n    retries: x\n",
+     [(4, 13, "no shell executes this command, so | would be a mere word of it"), (5, 14, "a whole number of at least 0 is expected here")]),
+    # nothing that may only follow from another mistake
+    ("jobs:\n  a:\n    rum: x\n    steps:\n      - bacth: a=1\n        exclude: a=1\n      - batch: a=5:1\n        exclude: a=1\n",
+     [(3, 5, "unknown key: rum"), (5, 9, "unknown key: bacth"), (7, 18, "range is empty: no step of 1 leads from 5 to 1")]),
     # a sweep inside a folded block: the place is in the block
     ("jobs:\n  train:\n    run: python train.py\n    steps:\n      - batch: >-\n          learning_rate=0.1 t=12:30:00\n",
      [(6, 31, "range step is zero")]),
@@ -52,6 +61,7 @@ MISTAKES = (  # a job file, then for each of its mistakes the place and the mess
       (7, 19, "needs names no job: d"), (9, 18, "range step is zero"), (9, 30, "range is empty: no step of 1 leads from 5 to 1"),
       (10, 15, "pipes and linked keys make tasks, and these words are all of one task"), (10, 27, "pipes and linked keys make tasks, and these words are all of one task"),
       (11, 21, "range is empty: no step of 1 leads from 9 to 1"), (11, 34, "bracket is never closed"),
+      (13, 19, "exclude names b, which is no axis of batch"), (13, 23, "exclude names c, which is no axis of batch"),
       (14, 18, "more than 1000000 combinations are too many for exclude and include"),
       (16, 19, "exclude names b, which is no axis of batch"), (16, 23, "exclude names c, which is no axis of batch"),
       (18, 11, "train is no function's name"), (19, 13, "X=1 is no program"), (20, 18, "run and call are two commands, and there can be only one")]),
