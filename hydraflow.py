@@ -1833,7 +1833,8 @@ class PlannedStep:
         self.env, self.cwd = {**job.env, **step.env}, job.working_directory
         unseen = template_names([source.text for source in [*self.env.values(), self.cwd] if source])
         names = template_names(self.command + self.with_) | unseen
-        self.matrix, self.unseen = ({name[len("matrix."):] for name in some if name.startswith("matrix.")} for some in (names, unseen))
+        self.matrix, self.unseen = (
+            {name[len("matrix."):] for name in some if name.startswith("matrix.")} for some in (names, unseen))
         self.uses_directory = "task.dir" in names
         self.total = -1 if self.exclusion else self.sweep.count + len(self.included)
         for combination in chain(self.samples(), self.included):  # what has no value is found before anything executes
