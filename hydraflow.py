@@ -1210,11 +1210,11 @@ COMMAND_TOKEN = re.compile(r"""
   | (?P<text>      [^\s'"\\$]+ | \$ )
   | (?P<stray>     . )
 """, re.VERBOSE | re.DOTALL)
-QUOTED_PART = re.compile(r'''
+QUOTED_PART = r'''(?xs)  # compiled when a command has such quotes
     (?P<template>  \$\{\{[^{}\n]*\}\} )
   | \\(?P<escaped> ["\\$`] )
   | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
-''', re.VERBOSE | re.DOTALL)
+'''
 
 
 def variable_value(text: str, mark: Mark, environment: "Optional[Mapping[str, str]]") -> str:
@@ -1256,7 +1256,7 @@ def split_command(source: Source, environment: "Optional[Mapping[str, str]]") ->
         elif kind == "variable":
             text = variable_value(text, mark, environment)
         elif kind == "double":
-            text = QUOTED_PART.sub(partial(quoted_part, environment, mark), text[1:-1])
+            text = re.sub(QUOTED_PART, partial(quoted_part, environment, mark), text[1:-1])
         if begun:
             words[-1] += text
         else:
@@ -3384,9 +3384,9 @@ def earlier_tasks(job: str) -> "Dict[Tuple[Tuple[str, ...], int], Earlier]":
 # time, so that nothing of a log, however long its lines, is kept in memory.
 
 CHUNK = 65536  # bytes of a log that are looked at together, and the longest line that is shown as one
-TERMINAL_CONTROLS = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f]", re.DOTALL)  # ECMA-48
-COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+TERMINAL_CONTROLS = (  # compiled when there is output to show
+    r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # ECMA-48
+COLOURS = r"\x1b\[[0-9;]*m"
 
 
 def say(text: str, stream: "Optional[IO[str]]" = None) -> None:
@@ -3423,7 +3423,7 @@ def harmless(data: bytes) -> str:
     'red \\ufffd'
     """
     text = data.decode("utf-8", "replace")
-    return TERMINAL_CONTROLS.sub(lambda match: match[0] if COLOURS.fullmatch(match[0]) else "", text)
+    return re.sub(TERMINAL_CONTROLS, lambda match: match[0] if re.fullmatch(COLOURS, match[0]) else "", text)
 
 
 def last_state(line: bytes) -> bytes:
@@ -3465,7 +3465,7 @@ def tail_lines(path: str, count: int) -> "List[str]":
             lines = file.read().split(b"\n")
     except OSError:
         return []
-    texts = (COLOURS.sub("", harmless(last_state(line))).rstrip() for line in lines)
+    texts = (re.sub(COLOURS, "", harmless(last_state(line))).rstrip() for line in lines)
     return [text[:400] for text in texts if text.strip()][-count:]
 
 
