@@ -9,11 +9,13 @@ The file reads from top to bottom; each chapter calls only those above it:
     4. Job file: Node -> Job
     5. Planning: Job, overrides -> Task, Task, ...
     6. Processes: argv -> process
-    7. Records: Task, Event <-> files
-    8. Execution: Task, Task, ... -> Event, Event, ...
-    9. Clusters: Task, Task, ... -> array job
-    10. Reports: Event, Event, ... -> text
-    11. Command line: argv -> exit status
+    7. Records: Task, Start, Submission, event <-> files
+    8. States: events -> State of each task
+    9. Local execution: Task, Task, ... -> Event, Event, ...
+    10. Schedulers: words and texts <-> array jobs
+    11. Runs: Plan -> Event, Event, ...
+    12. What people see: Event, State -> text
+    13. Command line: argv -> exit status
 
 The line through them: hydraflow.yaml is read into nodes, the nodes into jobs that hold parsed sweeps; jobs and
 the words of the command line are planned as tasks; a record keeps them on disk while they are executed; what
@@ -31,7 +33,7 @@ import sys
 import time
 from bisect import bisect_right
 from collections import namedtuple
-from functools import partial, reduce
+from functools import lru_cache, partial, reduce
 from itertools import accumulate, chain, islice, product
 from operator import mul
 
@@ -42,7 +44,7 @@ __all__ = ["Error", "Errors", "Job", "Mark", "Node", "Plan", "Source", "Step", "
 TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
     from typing import (
-        IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, Optional, Sequence, Set, Tuple, Union)
+        IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, Optional, Sequence, Set, Tuple, Type, Union)
     KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any]]  # of the job file: a key, its reader and its default
 else:
     # Importing typing would make a start on Python 3.6 a third longer.
@@ -1616,26 +1618,42 @@ def load(path: str) -> "Dict[str, Job]":
 # ---------------------------------------------------------------------------
 # 5. Planning: Job, overrides -> Task, Task, ...
 # ---------------------------------------------------------------------------
-# fill, hydra_text, unquoted, count_runs, the exclusions, new_ulid, Task,
-# Plan, plan, shell_text. What a mistake can be found in is prepared when a Plan is made;
-# tasks are made one by one when they are asked for, so that 10**12 of them cost nothing.
+# fill, resolved, hydra_text, unquoted, key_of, count_runs, Exclusion, new_ulid, Task, Overrides,
+# PlannedStep, plan_step, Plan, plan, shell_text. What a mistake can be found in is prepared when a
+# Plan is made; tasks are made one by one when they are asked for, so that 10**12 of them cost nothing.
+# A task is made in two moves: PlannedStep.task gives what its combination says, which is enough to
+# know it again; numbered gives it its number and its directory, which it keeps as long as its run.
 
 SLOT = "${{ task.slot }}"  # known only when a task starts
+DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE) -> str:
-    """Return a text with every ${{ NAME }} replaced by its value; ${{ task.slot }} stays for the start of the task."""
+def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE, by_name: bool = False) -> str:
+    """Return a text with every ${{ NAME }} replaced by its value.
+
+    task.slot and task.dir stay for later. With by_name, so does what comes from the environment:
+    a record and a screen then hold the name of a secret, and not the secret.
+    """
     def value(match: "Match[str]") -> str:
         name = match.group(1).strip()
-        if name == "task.slot":
-            return SLOT
+        if name in ("task.slot", "task.dir"):
+            return SLOT if name == "task.slot" else DIRECTORY
         if name in values:
             return values[name]
-        if name.startswith("env.") and name[len("env."):] in os.environ:
-            return os.environ[name[len("env."):]]
-        raise no_value(match, mark, values)
+        variable = name[len("env."):]
+        if not name.startswith("env.") or variable not in os.environ:
+            raise no_value(match, mark, values)
+        return f"${{{{ env.{variable} }}}}" if by_name else os.environ[variable]
+
     return TEMPLATE.sub(value, text) if "${{" in text else text
+
+
+def resolved(text: str) -> str:
+    """Return a text in which what was kept by name is taken from the environment; Error without it."""
+    if "${{" not in text:
+        return text
+    return TEMPLATE.sub(lambda match: fill(match.group(), {}) if "env." in match[1] else match[0], text)
 
 
 def hydra_text(text: str) -> str:
@@ -1646,7 +1664,12 @@ def hydra_text(text: str) -> str:
     """
     if re.fullmatch(r"[A-Za-z0-9_./-]+", text):
         return text
-    return "'" + re.sub(r"(\\*)('|$)", lambda match: match.group(1) * 2 + ("\\'" if match.group(2) else ""), text) + "'"
+
+    def escaped(match: "Match[str]") -> str:
+        quote = "\\'" if match.group(2) else ""
+        return match.group(1) * 2 + quote
+
+    return "'" + re.sub(r"(\\*)('|$)", escaped, text) + "'"
 
 
 def unquoted(word: str) -> str:
@@ -1663,7 +1686,8 @@ def unquoted(word: str) -> str:
         after = partners.get(index, index) + 1
         text = word[tokens[index].start():tokens[after - 1].end()]
         if tokens[index].lastgroup == "quoted":
-            text = re.sub(rf"(\\+)({text[0]}|$)", lambda match: match[1][:len(match[1]) // 2] + match[2], text[1:-1])
+            escapes = rf"(\\+)({text[0]}|$)"
+            text = re.sub(escapes, lambda match: match[1][:len(match[1]) // 2] + match[2], text[1:-1])
         texts.append(text)
         index = after
     return "".join(texts)
@@ -1680,18 +1704,18 @@ def key_of(word: str) -> str:
 
 
 def is_override(word: str) -> bool:
-    """Return whether a word of the command line takes the place of the job's own: key=value, but no option.
+    """Return whether a word of the command line takes the place of the job's own.
 
-    >>> [word for word in ("a=1", "~db", "--lr=1", "x") if is_override(word)]
-    ['a=1', '~db']
+    >>> [word for word in ("a=1", "~db", "--lr=1", "--lr", "x") if is_override(word)]
+    ['a=1', '~db', '--lr=1']
     """
-    return bool(key_of(word)) and not word.startswith("-")
+    return bool(key_of(word))
 
 
 def is_multirun(words: "Sequence[str]") -> bool:
-    """Return whether a command has Hydra's --multirun already; -m before a module's name is Python's own.
+    """Return whether a command has Hydra's --multirun already; -m before a module is Python's own.
 
-    >>> [is_multirun(text.split()) for text in ("python train.py -m", "python -m app", "srun python -m app -m a=1,2")]
+    >>> [is_multirun(text.split()) for text in ("python t.py -m", "python -m app", "python -m app -m a=1,2")]
     [True, False, True]
     """
     behind = [after for word, after in zip(words, [*words[1:], ""]) if word == "-m"]
@@ -1699,7 +1723,7 @@ def is_multirun(words: "Sequence[str]") -> bool:
 
 
 def count_runs(words: "Iterable[str]") -> "Optional[int]":
-    """Return how many runs Hydra's own sweeper makes of override words, or None where only Hydra knows.
+    """Return how many runs Hydra's own sweeper makes of override words, None where only Hydra knows.
 
     >>> count_runs(["a=1,2,3", "b='x,y'", "c=choice(1,2)"]), count_runs(["a=glob(*)"])
     (6, None)
@@ -1714,19 +1738,39 @@ def count_runs(words: "Iterable[str]") -> "Optional[int]":
             return None
         if not equals or word[0] == "~" or not ("," in value or function):
             continue
-        parser = SweepParser(Source("word", value[function.end():].rstrip()[:-1] if function else value))
+        listed = value[function.end():].rstrip()[:-1] if function else value
+        parser = SweepParser(Source("word", listed))
         count *= sum(1 for _ in parser.split(0, len(parser.tokens), "comma"))
     return count
 
 
+def own_runs(words: "Sequence[str]") -> int:
+    """Return how many run directories Hydra leaves at least in the sweep directory that we give it.
+
+    0 where the user's own words move them elsewhere (hydra.sweep.*, hydra.mode, another sweeper).
+    """
+    for word in words:
+        key = key_of(word)
+        if key.startswith(("hydra.sweep", "hydra.mode", "hydra.run")) or key == "hydra/sweeper":
+            return 0
+    return count_runs(words) or 1
+
+
 def same_value(word: str) -> "Tuple[str, str]":
-    """Return key and value of a word such that equal numbers are equal, however they are written."""
+    """Return key and value of a word such that equal numbers are equal, however they are written.
+
+    >>> same_value("lr=1e-3") == same_value("lr=0.0010"), same_value("n=0.0")
+    (True, ('n', '0e0'))
+    """
     key, _, value = word.partition("=")
     number = read_number(value)
     if number is None:
         return key, unquoted(value)
-    digits = str(number.mantissa).rstrip("0") or "0"
-    return key, f"{digits}e{number.exponent + len(str(number.mantissa)) - len(digits) if digits != '0' else 0}"
+    if not number.mantissa:
+        return key, "0e0"
+    digits = str(number.mantissa)
+    zeros = len(digits) - len(digits.rstrip("0"))
+    return key, f"{digits.rstrip('0')}e{number.exponent + zeros}"
 
 
 class Exclusion:
@@ -1734,17 +1778,21 @@ class Exclusion:
     __slots__ = ("dropped",)
 
     def __init__(self, sweeps: "Sequence[Sweep]") -> None:
-        self.dropped = {}  # type: Dict[Tuple[str, ...], Set[Tuple[Tuple[str, str], ...]]]
+        # keys of an excluded combination -> the values that they are dropped with
+        self.dropped = {}  # type: Dict[Tuple[str, ...], Set[Tuple[str, ...]]]
         for sweep in sweeps:
             for combination in sweep:
-                pairs = tuple(sorted(map(same_value, combination)))
-                self.dropped.setdefault(tuple(key for key, _ in pairs), set()).add(pairs)
+                pairs = sorted(map(same_value, combination))
+                keys = tuple(key for key, _ in pairs)
+                self.dropped.setdefault(keys, set()).add(tuple(value for _, value in pairs))
 
     def drops(self, combination: "Sequence[str]") -> bool:
         """Return whether a combination is excluded."""
-        pairs = dict(map(same_value, combination))
-        return any(all(key in pairs for key in keys) and tuple((key, pairs[key]) for key in keys) in dropped
-                   for keys, dropped in self.dropped.items())
+        values = dict(map(same_value, combination))
+        for keys, dropped in self.dropped.items():
+            if all(key in values for key in keys) and tuple(values[key] for key in keys) in dropped:
+                return True
+        return False
 
 
 def new_ulid(moment: "Optional[float]" = None) -> int:
@@ -1754,7 +1802,8 @@ def new_ulid(moment: "Optional[float]" = None) -> int:
     '0000000000'
     """
     milliseconds = int((time.time() if moment is None else moment) * 1000)
-    return milliseconds << 80 | int.from_bytes(os.urandom(10), "big") >> 1  # a spare bit: to count on never carries over
+    chance = int.from_bytes(os.urandom(10), "big") >> 1  # a spare bit: to count on never carries over
+    return milliseconds << 80 | chance
 
 
 def ulid_text(number: int) -> str:
@@ -1763,145 +1812,226 @@ def ulid_text(number: int) -> str:
 
 
 class Task(NamedTuple("Task", [
-        ("number", int), ("step", int), ("index", int), ("argv", "Tuple[str, ...]"), ("key", "Tuple[str, ...]"),
-        ("directory", str), ("cwd", str), ("env", "Dict[str, str]"), ("runs", "Optional[int]")])):
+        ("number", int), ("step", int), ("index", int), ("combination", "Tuple[str, ...]"),
+        ("argv", "Tuple[str, ...]"), ("key", "Tuple[str, ...]"), ("directory", str), ("cwd", str),
+        ("env", "Dict[str, str]"), ("runs", int), ("is_call", bool), ("has_directory", bool)])):
     """One command to execute.
 
-    number counts from 1 within the plan, index within the step; key, by which --resume knows the task again, is the
-    command line without what is made anew each time, and what only env or working-directory tell of the combination;
-    directory is ${{ task.dir }}; runs is how many runs Hydra makes of it, None where that is not known.
+    number counts from 1 within the run, index within the step; combination are the words of batch;
+    key, by which --resume knows the task again, is the command line without what is generated, and
+    what only env or working-directory tell of the combination; directory is ${{ task.dir }}, to be
+    made before the start where has_directory; values of env that come from the environment are kept
+    by name; runs is how many run directories Hydra leaves in directory at least; is_call marks
+    argv[:3] as Python, this file and "call", which are other paths on another machine.
     """
     __slots__ = ()
 
 
-def override(words: "Iterable[str]", overrides: "Dict[str, str]", used: "Set[str]") -> "List[str]":
-    """Return words in which those of an overridden parameter gave way to the override; used collects such keys."""
-    result = []
-    for word in words:
-        key = key_of(word)
-        if key not in overrides:
-            result.append(word)
-        elif key not in used:
-            used.add(key)
-            result.extend(Sweep([overrides[key]], "command line").collect())
-    return result
+class Overrides:
+    """The overrides of a command line, by their keys, as one step meets them."""
+    __slots__ = ("words", "used")
 
+    def __init__(self, words: "Mapping[str, str]") -> None:
+        self.words = words
+        self.used = set()  # type: Set[str]  # keys whose word has found its place
 
-def override_axes(sweep: Sweep, overrides: "Dict[str, str]", used: "Set[str]") -> "List[Axis]":
-    """Return the axes of a batch in which those of an overridden parameter gave way to the override's axis."""
-    axes = []  # type: List[Axis]
-    for axis in sweep.axes:
-        keys = list(dict.fromkeys(map(key_of, (f"{key}=" for key in axis.keys))))
-        hits = [key for key in keys if key in overrides]
-        if hits and len(keys) > 1:
-            raise Error(f"{hits[0]} is linked with {', '.join(key for key in keys if key != hits[0])}, and cannot be"
-                        " overridden alone", axis.mark, "change it in the job file")
-        if not hits:
-            axes.append(axis)
-        elif hits[0] not in used:
-            axes.extend(Sweep([overrides[hits[0]]], "command line").axes)
-        used.update(hits)
-    return axes
+    def collected(self, key: str) -> "List[str]":
+        """Return the word of a key with its values joined by commas."""
+        return Sweep([self.words[key]], "command line").collect()
+
+    def applied(self, words: "Iterable[str]") -> "List[str]":
+        """Return words in which those of an overridden parameter gave way to the override."""
+        result = []
+        for word in words:
+            key = key_of(word)
+            if key not in self.words:
+                result.append(word)
+            elif key not in self.used:
+                self.used.add(key)
+                result.extend(self.collected(key))
+        return result
+
+    def rest(self) -> "List[str]":
+        """Return the overrides that took no other word's place."""
+        words = []
+        for key in self.words:
+            if key not in self.used:
+                words.extend(self.collected(key))
+        return words
+
+    def swept(self, sweep: Sweep) -> Sweep:
+        """Return a sweep in which the axes of an overridden parameter gave way to the override's axis."""
+        result, placed = Sweep(), set()  # type: Sweep, Set[str]
+        result.axes = []
+        for axis in sweep.axes:
+            keys = list(dict.fromkeys(key_of(f"{key}=") for key in axis.keys))
+            hits = [key for key in keys if key in self.words]
+            if not hits:
+                result.axes.append(axis)
+                continue
+            if len(keys) > 1:
+                others = ", ".join(key for key in keys if key != hits[0])
+                raise Error(f"{hits[0]} is linked with {others}, and cannot be overridden alone", axis.mark,
+                            "change it in the job file")
+            if hits[0] not in placed:
+                result.axes.extend(Sweep([self.words[hits[0]]], "command line").axes)
+            placed.update(hits)
+        self.used.update(placed)
+        return result
 
 
 class PlannedStep:
-    """A step with everything prepared that all of its tasks share."""
-    __slots__ = ("job", "number", "submit", "command", "place", "is_call", "is_hydra", "sweep", "included", "exclusion",
-                 "args", "with_", "env", "cwd", "matrix", "unseen", "uses_directory", "total")
+    """A step with everything prepared that all of its tasks share.
 
-    def __init__(self, job: Job, step: Step, number: int, overrides: "Dict[str, str]", options: "Sequence[str]") -> None:
-        self.job, self.number = job, number
-        submit = step.submit or job.submit
-        words = split_command(submit, os.environ) if submit else []
-        self.submit = [fill(word, {"job.name": job.name}, submit.mark(0, len(submit.text))) for word in words] if submit else []
-        self.is_call = bool(step.call or job.call and not step.run)
+    submit and command are words; program is what stands before the command of a call; sweep,
+    included and exclusion give the combinations; args and appended are words behind each of them.
+    """
+    __slots__ = ("job", "number", "name", "submit", "command", "mark", "program", "is_hydra", "sweep", "included",
+                 "exclusion", "args", "appended", "env", "cwd", "named", "unseen", "uses_directory", "total")
+
+    def __init__(self, job: Job, step: Step, number: int) -> None:
+        self.job, self.number, self.name = job, number, step.name
+        self.submit = []  # type: List[str]
+        self.command = []  # type: List[str]
+        self.program = []  # type: List[str]
+        self.mark = job.mark
         self.is_hydra = bool(job.steps) if job.hydra is None else job.hydra
-        source = step.run or step.call or job.run or job.call
-        self.place = source.mark(0, len(source.text)) if source else job.mark
-        self.command = (split_command(source, os.environ) if source else []) + list(options)
-        used = set()  # type: Set[str]
-        self.sweep = Sweep()
-        self.sweep.axes = override_axes(step.batch, overrides, used)
-        self.included = [combination for sweep in step.include for combination in sweep]
+        self.sweep = step.batch
+        self.included = []  # type: List[Tuple[str, ...]]
         self.exclusion = Exclusion(step.exclude) if step.exclude else None
-        self.args = override(step.args.collect(), overrides, used)
-        own = split_words(step.with_)
-        keys = set(filter(None, map(key_of, own)))
-        appended = [word for word in split_words(job.with_) if key_of(word) not in keys] + own
-        self.with_ = override(appended, overrides, used)
-        self.with_ += override([overrides[key] for key in overrides if key not in used], overrides, used)
+        self.args, self.appended = [], []  # type: List[str], List[str]
         self.env, self.cwd = {**job.env, **step.env}, job.working_directory
-        unseen = template_names([source.text for source in [*self.env.values(), self.cwd] if source])
-        names = template_names(self.command + self.with_) | unseen
-        self.matrix, self.unseen = (
-            {name[len("matrix."):] for name in some if name.startswith("matrix.")} for some in (names, unseen))
-        self.uses_directory = "task.dir" in names
-        self.total = -1 if self.exclusion else self.sweep.count + len(self.included)
-        for combination in chain(self.samples(), self.included):  # what has no value is found before anything executes
-            self.task(combination, 1, 1, "")
+        self.named = set()  # type: Set[str]  # keys that some ${{ matrix.KEY }} names
+        self.unseen = set()  # type: Set[str]  # those of env and working-directory, which no command line shows
+        self.uses_directory = False
+        self.total = -1  # not counted yet
 
     @property
     def count(self) -> int:
         """How many tasks there are; where some are excluded, only a look at every combination tells."""
+        if self.total < 0 and self.exclusion is None:
+            self.total = self.sweep.count + len(self.included)
         if self.total < 0:
             self.total = sum(1 for _ in self.combinations())
         return self.total
 
     def samples(self) -> "Iterator[Tuple[str, ...]]":
-        """Yield the first combination, and those that differ from it behind a pipe, where other keys may stand."""
+        """Yield the first combination, and those that differ from it behind a pipe: other keys may stand there."""
         yield from islice(self.sweep, 1)
-        for axis in self.sweep.axes if self.matrix else ():
-            rows = {tuple(map(key_of, flat([row]))): row for row in axis} if len(axis.keys) > 1 else {}
+        for axis in self.sweep.axes if self.named else ():
+            if len(axis.keys) < 2:
+                continue
+            rows = {tuple(map(key_of, flat([row]))): row for row in axis}
             for row in rows.values():
                 yield flat(row if one is axis else one.at(0) for one in self.sweep.axes)
 
     def combinations(self) -> "Iterator[Tuple[str, ...]]":
         """Yield the combinations of the batch that are not excluded, then those that are included."""
-        kept = self.exclusion
-        yield from (self.sweep if kept is None else (row for row in self.sweep if not kept.drops(row)))
+        if self.exclusion is None:
+            yield from self.sweep
+        else:
+            for combination in self.sweep:
+                if not self.exclusion.drops(combination):
+                    yield combination
         yield from self.included
 
-    def tasks(self, number: int, ulid: int) -> "Iterator[Task]":
-        """Yield the tasks of the step; the first one gets that number in the plan."""
-        for index, combination in enumerate(self.combinations()):
-            yield self.task(combination, number + index, index + 1, ulid_text(ulid + number + index))
+    def tasks(self) -> "Iterator[Task]":
+        """Yield the tasks of the step, not numbered yet."""
+        for index, combination in enumerate(self.combinations(), 1):
+            yield self.task(combination, index)
 
-    def task(self, combination: "Sequence[str]", number: int, index: int, ulid: str) -> Task:
-        """Return the task of one combination."""
-        directory = f"multirun/{ulid}"
-        values = {"job.name": self.job.name, "task.index": str(index), "task.dir": directory}
-        hidden = [word for word in combination if self.unseen and key_of(word) in self.unseen]  # the command line need not tell
-        if self.matrix:
-            values.update((f"matrix.{key_of(word)}", unquoted(word).partition("=")[2]) for word in combination)
-            combination = [word for word in combination if key_of(word) not in self.matrix]
+    def task(self, combination: "Tuple[str, ...]", index: int) -> Task:
+        """Return the task of one combination, without the number and the directory that its run gives it."""
+        values = {"job.name": self.job.name, "task.index": str(index)}
+        words = combination
+        if self.named:
+            for word in combination:
+                values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
+            words = tuple(word for word in combination if key_of(word) not in self.named)
+        env = self.variables(values) if self.env else {}
+        argv = tuple(self.words(words, values))
+        hidden = [word for word in combination if self.unseen and key_of(word) in self.unseen]
+        mark = self.cwd.mark(0, len(self.cwd.text)) if self.cwd else NOWHERE
+        cwd = fill(self.cwd.text, values, mark) if self.cwd else "."
+        runs = own_runs(argv[len(self.command):]) if self.is_hydra else 0
+        return Task(0, self.number, index, combination, argv, (*argv, *hidden), "", cwd, env, runs,
+                    bool(self.program), self.uses_directory)
+
+    def variables(self, values: "Dict[str, str]") -> "Dict[str, str]":
+        """Return the environment of a task, by name where it is taken from ours; values learn the real ones."""
         env = {}  # type: Dict[str, str]
+        names = dict(values)
         for name, source in self.env.items():
-            env[name] = values[f"env.{name}"] = fill(source.text, values, source.mark(0, len(source.text)))
-        words = self.words(combination, values)
-        key = self.words(combination, {**values, "task.dir": "${{ task.dir }}"}) if self.uses_directory else words
-        program = [sys.executable, os.path.abspath(__file__), "call"] if self.is_call else []
-        cwd = fill(self.cwd.text, values, self.cwd.mark(0, len(self.cwd.text))) if self.cwd else "."
-        runs = count_runs([*combination, *self.args, *self.with_]) if self.is_hydra else None
-        argv = program + words + self.generated(words, directory)
-        return Task(number, self.number, index, tuple(argv), (*key, *hidden), directory, cwd, env, runs)
+            mark = source.mark(0, len(source.text))
+            env[name] = names[f"env.{name}"] = fill(source.text, names, mark, True)
+            values[f"env.{name}"] = fill(source.text, values, mark)
+        return env
 
     def words(self, combination: "Sequence[str]", values: "Mapping[str, str]") -> "List[str]":
         """Return the command line of a task but for what HydraFlow generates."""
-        words = [fill(text, values, self.place) for text in self.command]
+        words = [fill(text, values, self.mark) for text in self.command]
         if self.is_hydra and not is_multirun(words):
             words.append("--multirun")
-        own, appended = [*combination, *self.args], self.with_
-        if not self.is_hydra:
-            own, appended = list(map(unquoted, own)), list(map(unquoted, appended))  # before what is filled in has quotes
-        return words + own + [fill(text, values, self.place) for text in appended]
+        own, appended = [*combination, *self.args], self.appended
+        if not self.is_hydra:  # quotes are taken off before a value is filled in that has some of its own
+            own, appended = list(map(unquoted, own)), list(map(unquoted, appended))
+        return words + own + [fill(text, values, self.mark) for text in appended]
 
-    def generated(self, words: "Sequence[str]", directory: str) -> "List[str]":
-        """Return the words for Hydra that the user did not give."""
-        if not self.is_hydra:
-            return []
-        keys = set(map(key_of, words))
-        pairs = (("hydra.job.name", hydra_text(self.job.name)), ("hydra.sweep.dir", directory))
-        return [f"{key}={value}" for key, value in pairs if key not in keys]
+    def numbered(self, task: Task, number: int, directory: str) -> Task:
+        """Return a task with its number and its directory, and with the words that name it to Hydra."""
+        argv, cwd, env = [*self.program, *task.argv], task.cwd, task.env
+        if self.uses_directory:
+            argv = [word.replace(DIRECTORY, directory) for word in argv]
+            cwd = cwd.replace(DIRECTORY, directory)
+            env = {name: text.replace(DIRECTORY, directory) for name, text in env.items()}
+        if self.is_hydra:
+            keys = set(map(key_of, task.argv))
+            generated = (("hydra.job.name", hydra_text(self.job.name)), ("hydra.sweep.dir", directory))
+            argv.extend(f"{key}={value}" for key, value in generated if key not in keys)
+        return task._replace(number=number, directory=directory, argv=tuple(argv), cwd=cwd, env=env)
+
+
+def python_of(job: Job) -> "List[str]":
+    """Return the Python that calls functions and executes array tasks."""
+    if job.python:
+        return split_command(job.python, os.environ)
+    return [os.environ.get("HYDRAFLOW_PYTHON") or sys.executable]
+
+
+def plan_step(job: Job, step: Step, number: int, words: "Mapping[str, str]", more: "Sequence[str]") -> PlannedStep:
+    """Return a step with everything prepared; words are overrides by key, more goes to its command."""
+    planned, overrides = PlannedStep(job, step, number), Overrides(words)
+    source, submit = step.run or step.call or job.run or job.call, step.submit or job.submit
+    if submit:
+        mark, names = submit.mark(0, len(submit.text)), {"job.name": job.name}
+        planned.submit = [fill(word, names, mark) for word in split_command(submit, os.environ)]
+    if source:
+        planned.mark = source.mark(0, len(source.text))
+        planned.command = split_command(source, os.environ) + list(more)
+    if step.call or job.call and not step.run:
+        planned.program = [*python_of(job), os.path.abspath(__file__), "call"]
+    planned.sweep = overrides.swept(step.batch)
+    for sweep in step.include:
+        planned.included.extend(overrides.swept(sweep))
+    planned.args = overrides.applied(step.args.collect())
+    own = split_words(step.with_)
+    keys = set(filter(None, map(key_of, own)))
+    appended = [word for word in split_words(job.with_) if key_of(word) not in keys] + own
+    planned.appended = overrides.applied(appended) + overrides.rest()
+    name_templates(planned)
+    for combination in chain(planned.samples(), planned.included):
+        planned.task(combination, 1)  # what has no value is found before anything executes
+    return planned
+
+
+def name_templates(planned: PlannedStep) -> None:
+    """Note in a step which templates its words and variables have."""
+    around = [source.text for source in planned.env.values()]
+    around += [planned.cwd.text] if planned.cwd else []
+    unseen, seen = template_names(around), template_names(planned.command + planned.appended)
+    planned.unseen = {name[len("matrix."):] for name in unseen if name.startswith("matrix.")}
+    planned.named = planned.unseen | {name[len("matrix."):] for name in seen if name.startswith("matrix.")}
+    planned.uses_directory = "task.dir" in unseen | seen
 
 
 class Plan:
@@ -1910,26 +2040,65 @@ class Plan:
 
     def __init__(self, job: Job, words: "Sequence[str]" = ()) -> None:
         self.job, self.ulid = job, new_ulid()
-        cut = list(words).index("--") if "--" in words else len(words)
-        overrides = {key_of(word): word for word in words[:cut] if is_override(word)}
-        options = [word for word in words[:cut] if not is_override(word)] + list(words[cut + 1:])
         steps = job.steps or [Step("", Sweep(), Sweep(), None, {}, None, None, None, [], [])]
-        self.steps = [PlannedStep(job, step, number, overrides, options) for number, step in enumerate(steps, 1)]
+        overrides, more = {}, []  # type: Dict[str, str], List[str]
+        if not is_for_handler(job):
+            overrides, more = divided(words)
+        self.steps = [plan_step(job, step, number, overrides, more) for number, step in enumerate(steps, 1)]
+        if is_for_handler(job):
+            for step in self.steps:
+                step.submit.extend(word for word in words if word != "--")
 
     @property
     def count(self) -> int:
         """How many tasks there are."""
         return sum(step.count for step in self.steps)
 
+    def directory(self, number: int) -> str:
+        """Return the directory of a task that gets its number now."""
+        return f"multirun/{ulid_text(self.ulid + number)}"
+
     def __iter__(self) -> "Iterator[Task]":
-        number = 1
+        number = 0
         for step in self.steps:
-            yield from step.tasks(number, self.ulid)
-            number += step.count
+            for task in step.tasks():
+                number += 1
+                yield step.numbered(task, number, self.directory(number))
+
+
+def is_for_handler(job: Job) -> bool:
+    """Return whether a job has no command, but a handler that gets the parameters alone."""
+    sources = [job.run, job.call]
+    for step in job.steps:
+        sources += [step.run, step.call]
+    return not any(sources)
+
+
+def parameter_keys(job: Job) -> "Set[str]":
+    """Return the keys that the words of a job set: those that an override can take the place of."""
+    words = split_words(job.with_)
+    keys = set()  # type: Set[str]
+    for step in job.steps:
+        words += split_words(step.with_)
+        for sweep in (step.batch, step.args, *step.include):
+            keys.update(key for axis in sweep.axes for key in axis.keys)
+    return keys | set(map(key_of, words)) - {""}
+
+
+def divided(words: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
+    """Return the overrides among words by their keys, and the words behind "--"; Error for any other."""
+    cut = list(words).index("--") if "--" in words else len(words)
+    overrides = {}  # type: Dict[str, str]
+    for word in words[:cut]:
+        if not is_override(word):
+            raise Error(f"{word} is neither an option of run nor an override", NOWHERE,
+                        f"an override is key=value; behind -- it goes to the command: -- {shell_text([word])}")
+        overrides[key_of(word)] = word
+    return overrides, list(words[cut + 1:])
 
 
 def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
-    """Return the tasks of a job; words are overrides, and options for the command, as all are behind "--". Raises Error.
+    """Return the tasks of a job; words are overrides, and behind "--" words for the command. Raises Error.
 
     >>> job = read_jobs(read_yaml("jobs: {fit: {run: fit.sh, hydra: false, steps: [{batch: a=1:2}]}}"))["fit"]
     >>> [task.argv for task in plan(job, ["b=x"])]
@@ -1938,28 +2107,53 @@ def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
     return Plan(job, words)
 
 
-def shell_text(words: "Sequence[str]") -> str:
+def counted(count: int, what: str) -> str:
+    """Return a count with its noun.
+
+    >>> counted(1, "task"), counted(12000, "task")
+    ('1 task', '12,000 tasks')
+    """
+    plural = "" if count == 1 else "s"
+    return f"{count_text(count)} {what}{plural}"
+
+
+def count_text(count: int) -> str:
+    """Return a count in digits; Python writes no number that has more than 4,300 of them."""
+    return f"{count:,}" if count < 10 ** 1000 else "more than 10^1000"
+
+
+def shell_text(words: "Iterable[str]") -> str:
     """Return a command line that a shell reads back as these words.
 
     >>> print(shell_text(["train.py", "a='x y'", ""]))
     train.py 'a='"'"'x y'"'"'' ''
     """
-    return " ".join(shlex.quote(word) for word in words)
+    return " ".join(map(shlex.quote, words))
 
 
 # ---------------------------------------------------------------------------
 # 6. Processes: argv -> process
 # ---------------------------------------------------------------------------
-# spawn, capture, stop_group, find_program, process_birth; the only chapter that starts,
-# signals and looks at processes. A task is wrapped in a line of POSIX sh that records its start and its exit
-# status itself: whether HydraFlow still lives or not, what has finished is known.
+# WRAPPER, native, environment, spawn, capture, stop_group, stop_process, is_group, find_program;
+# Machine, this_machine, uptime, process_birth, is_process, process_words, group_members; Signals;
+# call_function. The only chapter that starts, signals and looks at processes.
+#
+# A task is wrapped in some lines of POSIX sh that record its start and its exit status themselves:
+# whether HydraFlow still lives or not, what has finished is known. In it, $1 is the file of events,
+# $2 the room, $3 what begins each event (the task, its attempt, its slot), then comes the command.
+#
+# - Both files are opened before the command starts, so that the end can be told even if the
+#   directory is not writable any more by then. A start that cannot be recorded is no start: the
+#   task would run again after a crash. An end that finds no space on a full disk goes into the
+#   room, whose space was taken before.
+# - The shell's standard input is the lock of the run, if it has one, until the start is on record:
+#   who gets the lock after HydraFlow was killed sees every start that there was.
+# - The traps keep the shell alive when its group is signalled, and tell of it; the command itself
+#   starts with the defaults (POSIX sh, 2.14, trap).
+# - What /proc/uptime begins with: seconds since the machine started. Field 22 of /proc/PID/stat:
+#   when the process did (proc(5)); the second field is (sh), without a space.
+# - Output of programs in Python is to come as it is made.
 
-# $1 the events, $2 the place, $3 the task's number, then the command. Both files are opened before the command starts,
-# so that the end can be told even if the directory is not writable any more by then. The traps keep the shell alive
-# when its group is signalled, and tell of it; the command itself starts with the defaults (POSIX sh, 2.14, trap). A
-# start that cannot be recorded is no start: the task would run again after a crash. An end that finds no room on a full
-# disk goes into the place, whose room was taken before. What /proc/uptime begins with: seconds since the machine started
-# (proc(5)). Output of programs in Python is to come as it is made.
 WRAPPER = """
 trap : USR1 USR2
 trap 'why=",\\"why\\":\\"interrupted\\""' HUP INT QUIT TERM
@@ -1967,48 +2161,66 @@ command exec 3>>"$1" 4<>"$2" 5>&2 2>/dev/null || exit 125
 task=$3 why=; shift 3
 : ${PYTHONUNBUFFERED=1}; export PYTHONUNBUFFERED
 read -r up _ </proc/uptime || up=$(date +%s)
-printf '\n{"task":%s,"event":"start","pid":%s,"up":%s}' $task $$ $up >&3 || {
-    printf '{"task":%s,"event":"unstarted"}' $task >&4; exit 125; }
+born=0
+read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ born _ </proc/$$/stat
+printf '\n{%s,"event":"start","pid":%s,"born":%s,"up":%s}' "$task" $$ "$born" "$up" >&3 || {
+    printf '{%s,"event":"unstarted"}' "$task" >&4; exit 125; }
+exec </dev/null
 (exec 2>&5 3>&- 4>&- 5>&- "$@")
 status=$?
 read -r up _ </proc/uptime || up=$(date +%s)
-printf '\n{"task":%s,"event":"end","status":%s,"up":%s%s}' $task $status $up "$why" >&3 ||
-    printf '{"task":%s,"event":"end","status":%s,"up":%s%s}' $task $status $up "$why" >&4
+printf '\n{%s,"event":"end","status":%s,"up":%s%s}' "$task" $status "$up" "$why" >&3 ||
+    printf '{%s,"event":"end","status":%s,"up":%s%s}' "$task" $status "$up" "$why" >&4
 exit $status
 """
 SHELL = ("/bin/sh", "-c", WRAPPER, "hydraflow")
+NOTHING = subprocess.DEVNULL  # to read
+SHELL_NAME = "[A-Za-z_][A-Za-z0-9_]*"  # a variable of any other name is lost on its way through sh
+HAS_PROC = os.path.exists("/proc/self/stat")
 
 
 def native_bytes(text: str) -> bytes:
-    """Return the bytes that a text of the system, an argument or a file name for example, stands for."""
+    """Return the bytes that a text of the system, an argument or a file name, stands for."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def native(text: str) -> "Union[str, bytes]":
-    """Return a text as the system takes it; Python 3.6 in an ASCII locale would refuse to encode it."""
+    """Return a text as the system takes it; Python 3.6 in an ASCII locale would not encode it."""
     return native_bytes(text) if os.name == "posix" else text
 
 
 def environment(changes: "Mapping[str, str]") -> "Dict[Any, Any]":
     """Return the environment of this process with changes."""
     result = dict(os.environb if os.name == "posix" else os.environ)  # type: Dict[Any, Any]
-    result.update((native(name), native(value)) for name, value in changes.items())
+    for name, value in changes.items():
+        result[native(name)] = native(value)
     return result
 
 
-def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]", cwd: str, env: "Optional[Mapping[Any, Any]]",
-          errors: "Union[int, IO[bytes], None]" = subprocess.STDOUT, is_session: bool = True) -> "subprocess.Popen[bytes]":
-    """Start argv without a shell, as the leader of a process group and with nothing to read; env None is ours.
+def lost_in_shell() -> "List[str]":
+    """Return NAME=VALUE of the variables that sh would drop: exported functions of bash, for example."""
+    return [f"{name}={value}" for name, value in os.environ.items() if not re.fullmatch(SHELL_NAME, name)]
 
-    The group is a session of its own, without a terminal, unless our own session is to end it with us (PBS).
+
+def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]", cwd: str,
+          env: "Optional[Mapping[Any, Any]]", errors: "Union[int, IO[bytes], None]" = subprocess.STDOUT,
+          is_session: bool = True, entry: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
+    """Start argv without a shell, as the leader of a process group; env None is ours.
+
+    The group is a session of its own, without a terminal, unless our own session is to end it with
+    us (PBS). entry is the descriptor that becomes its standard input.
     """
     return subprocess.Popen(
-        [native(word) for word in argv], stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=native(cwd), env=env,
-        start_new_session=is_session, preexec_fn=None if is_session else os.setpgrp)  # noqa: PLW1509 (there are no threads)
+        [native(word) for word in argv], stdin=entry, stdout=output, stderr=errors, cwd=native(cwd),
+        env=env, start_new_session=is_session,
+        preexec_fn=None if is_session else os.setpgrp)  # noqa: PLW1509 (there are no threads)
 
 
 def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]", timeout: float) -> "Tuple[int, str, str]":
-    """Return exit status, output and errors of a command; 127 if it cannot be started, 124 if it takes too long."""
+    """Return exit status, output and errors of a command.
+
+    The status is 127 if it cannot be started, 124 if it takes more than timeout seconds.
+    """
     try:
         process = spawn(argv, subprocess.PIPE, ".", env, subprocess.PIPE)
     except OSError as error:
@@ -2040,8 +2252,19 @@ def stop_process(pid: int, number: int) -> bool:
     return True
 
 
+def is_group(leader: int) -> bool:
+    """Return whether anything of a process group is left, if only its remains."""
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.environ) -> str:
-    """Return the path of a program, looked up as the system does it when it starts one; "" if there is none.
+    """Return the path of a program, looked up as the system does when it starts one; "" for none.
 
     >>> find_program("sh", ".", {"PATH": "/nowhere:/bin"})
     '/bin/sh'
@@ -2055,8 +2278,48 @@ def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.enviro
     return ""
 
 
+class Machine(NamedTuple("Machine", [
+        ("host", str), ("identity", str), ("boot", str), ("namespace", str)])):
+    """Where a process number means a process.
+
+    host is the machine's name, identity that of its installation, boot that of its last start,
+    namespace that of the process numbers (a container has its own); "" where not known.
+    """
+    __slots__ = ()
+
+
+def first_line(path: str) -> str:
+    """Return the first line of a small file of the system, "" where there is none."""
+    try:
+        with open(path, "rb") as file:
+            return file.readline(256).decode("ascii", "replace").strip()
+    except OSError:
+        return ""
+
+
+def host_name() -> str:
+    """Return the name of this machine."""
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    return os.environ.get("COMPUTERNAME", "")
+
+
+@lru_cache(maxsize=None)
+def this_machine() -> Machine:
+    """Return the machine that executes us, as process numbers see it."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        namespace = ""
+    boot = first_line("/proc/sys/kernel/random/boot_id")
+    return Machine(host_name(), first_line("/etc/machine-id"), boot, namespace)
+
+
 def uptime() -> float:
-    """Return the seconds since the machine started, which no change of the clock touches; else those since 1970."""
+    """Return the seconds since the machine started, which no change of the clock touches.
+
+    Where there is no /proc, the seconds since 1970.
+    """
     try:
         with open("/proc/uptime", "rb") as file:
             return float(file.read().split()[0])
@@ -2064,27 +2327,27 @@ def uptime() -> float:
         return time.time()
 
 
-def boot_id() -> str:
-    """Return what tells this start of the machine from all others, or nothing."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
-            return file.read().decode("ascii").strip()
-    except (OSError, ValueError):
-        return ""
-
-
 def process_birth(pid: int) -> int:
-    """Return when a process started, in clock ticks since the machine did; 0 if there is none, or only its remains.
+    """Return what tells a process from later ones of its number; 0 if there is none, or its remains.
 
-    Field 22 of /proc/PID/stat (proc(5)); the second field is a name that may hold anything, parentheses included.
-    Where there is no /proc, 1 stands for a process that exists.
+    Its start in clock ticks since that of the machine: field 22 of /proc/PID/stat (proc(5)), whose
+    second field is a name that may hold anything. Without /proc, a number made of what ps says.
     """
+    if not HAS_PROC:
+        status, out, _ = capture(["ps", "-o", "lstart=", "-p", str(pid)], environment({}), 10.0)
+        return hash_text(out.strip()) if status == 0 else 0
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
         return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
     except (OSError, ValueError, IndexError):
-        return 1 if not os.path.exists("/proc/self/stat") and is_process(pid) else 0
+        return 0
+
+
+def hash_text(text: str) -> int:
+    """Return a number above zero that is the same for the same text on every machine."""
+    import zlib
+    return zlib.crc32(native_bytes(text)) + 1
 
 
 def is_process(pid: int) -> bool:
@@ -2098,361 +2361,53 @@ def is_process(pid: int) -> bool:
     return True
 
 
-def host_name() -> str:
-    """Return the name of this machine."""
-    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+def process_text(pid: int) -> bytes:
+    """Return what a process was started with: its words, and where there is /proc its environment."""
+    if not HAS_PROC:
+        _, out, _ = capture(["ps", "-o", "command=", "-p", str(pid)], environment({}), 10.0)
+        return native_bytes(out)
+    text = b""
+    for name in ("cmdline", "environ"):
+        try:
+            with open(f"/proc/{pid}/{name}", "rb") as file:
+                text += file.read() + b"\0"
+        except OSError:
+            pass
+    return text
 
 
-# ---------------------------------------------------------------------------
-# 7. Records: Task, Event <-> files
-# ---------------------------------------------------------------------------
-# Record knows every path under .hydraflow/; append_line is the one function that writes
-# to a record that others may read; read_lines passes over what a kill or a full disk tore.
-# State is what the events say of a task. Nothing is ever rewritten, each file has one
-# machine that writes to it, and a line is written by one system call:
-#
-#   .hydraflow/JOB/lock                  held while a run of the job goes on
-#   .hydraflow/JOB/ULID/plan.jsonl       a header, then a line for each task
-#   .hydraflow/JOB/ULID/events/*.jsonl   a line when a task starts, a line when it has ended
-#   .hydraflow/JOB/ULID/places/N         room kept free for the end of a task on a full disk
-#   .hydraflow/JOB/ULID/logs/K/N.log     the output of task N, as it wrote it
-
-ROOT = ".hydraflow"
-
-
-def say_error(error: OSError, what: str) -> Error:
-    """Return the mistake that a failed system call amounts to."""
-    return Error(f"cannot {what}: {error.strerror or error}")
-
-
-def append_line(path: str, values: "Dict[str, Any]") -> None:
-    """Append an event, or part of a plan, as one line of JSON."""
-    append_lines(path, [values])
-
-
-def append_lines(path: str, lines: "Iterable[Dict[str, Any]]") -> None:
-    """Append lines of JSON."""
-    import json
-    # The line break comes first: were the line before torn by a full disk or a kill, this one would still be whole.
-    # One write on O_APPEND, as several processes of this machine append to the same file.
-    data = b"".join(b"\n" + json.dumps(values, separators=(",", ":")).encode("ascii") for values in lines)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        while data:
-            data = data[os.write(descriptor, data):]
-    finally:
-        os.close(descriptor)
-
-
-def read_lines(path: str) -> "List[Dict[str, Any]]":
-    """Return the lines of a file of the record that are whole; none if there is no such file."""
-    import json
-    try:
-        with open(path, "rb") as file:
-            lines = [line for line in file.read().split(b"\n") if line.startswith(b"{") and line.rstrip().endswith(b"}")]
-    except OSError:
+def group_members(leader: int) -> "List[int]":
+    """Return the living processes of a group, its leader aside; none where there is no /proc."""
+    members = []
+    if not is_group(leader) or not HAS_PROC:
         return []
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == leader:
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        if len(fields) > 2 and int(fields[2]) == leader and fields[0] not in (b"Z", b"X"):
+            members.append(int(name))
+    return members
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal.
+
+    >>> signal_name(9), signal_name(99)
+    ('SIGKILL', 'signal 99')
+    """
     try:
-        return list(json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8", "replace")))  # one call: much faster
+        return signal.Signals(number).name
     except ValueError:
-        return [values for values in map(read_line, lines) if values is not None]
-
-
-def read_line(line: bytes) -> "Optional[Dict[str, Any]]":
-    """Return one line of JSON, or nothing if it is torn."""
-    import json
-    try:
-        values = json.loads(line.decode("utf-8", "replace"))
-    except ValueError:
-        return None
-    return values if isinstance(values, dict) else None
-
-
-class State:
-    """What the events say of one task.
-
-    name is waiting, running, succeeded, failed, interrupted, skipped, handed (to a handler of the user's) and, of what
-    a scheduler has, queued; status is the exit status, 128 and more for a signal; started and ended are seconds since
-    1970, 0.0 where unknown; why tells more of a failure.
-    """
-    __slots__ = ("name", "status", "started", "ended", "pid", "born", "run", "attempts", "why", "record")
-
-    def __init__(self) -> None:
-        self.name, self.status, self.started, self.ended = "waiting", 0, 0.0, 0.0
-        self.pid, self.born, self.attempts, self.why, self.record = 0, 0, 0, "", ""
-        self.run = {}  # type: Dict[str, Any]
-
-
-def is_gone(state: State) -> bool:
-    """Return whether the process of a running task no longer exists; another machine's are taken to live."""
-    if state.run.get("host") != host_name():
-        return False
-    birth = process_birth(state.pid)
-    return state.run.get("boot", "") != boot_id() or birth == 0 or birth != (state.born or birth)
-
-
-def apply_event(state: State, event: "Dict[str, Any]", run: "Dict[str, Any]") -> None:
-    """Bring a task's state up to date by one more event; run is the event that opened the file."""
-    kind = event["event"]
-    moment = run.get("epoch", 0.0) + event.get("up", 0.0)
-    if kind == "start":
-        state.name, state.why, state.status = "running", "", 0
-        state.started, state.pid, state.born, state.run = moment, event["pid"], 0, run
-        state.attempts += 1
-    elif kind == "born":
-        state.born = event["born"]
-    elif kind == "end" and state.name != "skipped":
-        state.status, state.ended, state.why = event["status"], moment, state.why or event.get("why", "")
-        state.name = "succeeded" if state.status == 0 else "interrupted" if state.why == "interrupted" else "failed"
-    elif kind in ("timeout", "interrupted"):
-        state.why = kind
-        if kind == "interrupted" and state.status > 128:  # the signal reached the task before us
-            state.name = kind
-    elif kind == "handed":
-        state.name, state.why = kind, event["why"]
-    elif kind == "missing":
-        state.name, state.why = "failed", f"{event['missing']} of {event['runs']} runs are missing"
-    elif kind in ("skipped", "lost", "cancelled"):
-        state.name = "skipped" if kind == "skipped" else "interrupted"
-        state.why = event.get("why", kind)
-
-
-def read_events(path: str, states: "Dict[int, State]", run: "Dict[str, Any]") -> "Dict[str, Any]":
-    """Bring states up to date by a file of events; return the event that opened it, or that of the file before."""
-    for event in read_lines(path):
-        if "task" in event:
-            apply_event(states.get(event["task"]) or states.setdefault(event["task"], State()), event, run)
-        elif event.get("event") == "run":
-            run = event
-    return run
-
-
-class Record:
-    """The directory in which one run of a job keeps its plan, events and logs."""
-    __slots__ = ("path", "ulid", "job")
-
-    def __init__(self, path: str) -> None:
-        self.path = os.path.abspath(path)
-        self.ulid = os.path.basename(self.path)
-        self.job = os.path.basename(os.path.dirname(self.path))
-
-    @staticmethod
-    def directory(job: str) -> str:
-        """Return where the records of a job are; its name may hold what no file name can.
-
-        >>> Record.directory("a/b")
-        '.hydraflow/a%2Fb'
-        """
-        name = re.sub("[^A-Za-z0-9_-]", lambda match: "".join(map("%{:02X}".format, native_bytes(match[0]))), job)
-        return f"{ROOT}/{name[:200]}" + (f"%{abs(hash_text(name))}" if len(name) > 200 else "")
-
-    @property
-    def plan(self) -> str:
-        """The file with a header and a line for each task."""
-        return f"{self.path}/plan.jsonl"
-
-    def events(self, writer: str = "local") -> str:
-        """Return the file of the events of one writer."""
-        return f"{self.path}/events/{writer}.jsonl"
-
-    def place(self, writer: str, slot: int) -> str:
-        """Return the file with room for the end of a task on a full disk."""
-        return f"{self.path}/places/{writer}-{slot}"
-
-    def log(self, number: int) -> str:
-        """Return the file of the output of a task."""
-        return f"{self.path}/logs/{number // 1000}/{number}.log"
-
-    @classmethod
-    def create(cls, job: str, ulid: int, header: "Dict[str, Any]") -> "Record":
-        """Make the directory of a new record; it comes behind all others even if the clock was set back."""
-        directory = cls.directory(job)
-        try:
-            os.makedirs(directory, exist_ok=True)
-            if not os.path.exists(f"{ROOT}/.gitignore"):
-                append_text(f"{ROOT}/.gitignore", "*\n")
-            last = max([name for name in os.listdir(directory) if len(name) == 26], default="")
-            record = cls(f"{directory}/{max(ulid_text(ulid), next_ulid(last))}")
-            for part in ("", "events", "places", "logs"):
-                os.mkdir(os.path.join(record.path, part))
-            append_line(record.plan, header)
-        except OSError as error:
-            raise say_error(error, f"keep a record in {directory}") from None
-        return record
-
-    @classmethod
-    def all(cls, job: str) -> "List[Record]":
-        """Return the records of a job, the oldest first."""
-        return cls.all_in(cls.directory(job))
-
-    @classmethod
-    def all_in(cls, directory: str) -> "List[Record]":
-        """Return the records in the directory of a job, the oldest first."""
-        try:
-            names = sorted(name for name in os.listdir(directory) if len(name) == 26)
-        except OSError:
-            return []
-        return [cls(f"{directory}/{name}") for name in names if os.path.exists(f"{directory}/{name}/plan.jsonl")]
-
-    @classmethod
-    def newest(cls) -> "List[Record]":
-        """Return the newest record of every job that was run here."""
-        names = sorted(os.listdir(ROOT)) if os.path.isdir(ROOT) else []
-        return [records[-1] for records in (cls.all_in(f"{ROOT}/{name}") for name in names) if records]
-
-    def tasks(self) -> "Iterator[Dict[str, Any]]":
-        """Yield the lines of the plan that are tasks."""
-        return (line for line in read_lines(self.plan) if "task" in line)
-
-    def header(self) -> "Dict[str, Any]":
-        """Return the first line of the plan: job, count of tasks, host, version."""
-        try:
-            with open(self.plan, "rb") as file:
-                return read_line(file.readline() + file.readline()) or {}
-        except OSError:
-            return {}
-
-    def states(self) -> "Dict[int, State]":
-        """Return the state of each task that has one other than waiting; what no longer lives is interrupted."""
-        states = self.told_states()
-        if any(state.name == "running" and is_gone(state) for state in states.values()):
-            gone = [number for number, state in states.items() if state.name == "running" and is_gone(state)]
-            states = self.told_states()  # once more: they may have told their end before they went
-            for number in gone:
-                if states[number].name == "running":
-                    states[number].name, states[number].why = "interrupted", "killed"
-        return states
-
-    def told_states(self) -> "Dict[int, State]":
-        """Return what the events say."""
-        states = {}  # type: Dict[int, State]
-        if self.header().get("resumes"):
-            for line in self.tasks():
-                if "done" in line or "elsewhere" in line:
-                    state = states[line["task"]] = State()
-                    state.name = "succeeded" if "done" in line else "elsewhere"
-                    state.record = line.get("done") or line["elsewhere"]
-        run = {}  # type: Dict[str, Any]
-        for path in self.event_files():
-            run = read_events(path, states, run)
-        return states
-
-    def lines(self, numbers: "Iterable[int]") -> "Dict[int, Dict[str, Any]]":
-        """Return the lines of the plan of some tasks; the others are not parsed."""
-        wanted, found = {b'{"task":%d' % number for number in numbers}, {}
-        with open(self.plan, "rb") as file:
-            for line in file:
-                values = read_line(line) if line[:line.find(b",")] in wanted else None
-                if values:
-                    found[values["task"]] = values
-        return found
-
-    def task_log(self, number: int, state: State) -> str:
-        """Return the log of a task, which may be in an earlier record."""
-        if not state.record:
-            return self.log(number)
-        ulid, _, earlier = state.record.partition("/")
-        return Record(f"{os.path.dirname(self.path)}/{ulid}").log(int(earlier))
-
-    def event_files(self) -> "List[str]":
-        """Return the files with events, those behind which hold what found no room elsewhere."""
-        paths = []
-        for part in ("events", "places"):
-            try:
-                paths += [f"{self.path}/{part}/{name}" for name in sorted(os.listdir(f"{self.path}/{part}"))]
-            except OSError:
-                pass
-        return paths
-
-
-def append_text(path: str, text: str) -> None:
-    """Append a text to a file of the record that no one else writes to."""
-    with open(path, "ab") as file:
-        file.write(native_bytes(text))
-
-
-def hash_text(text: str) -> int:
-    """Return a number that is the same for the same text on every machine."""
-    import zlib
-    return zlib.crc32(text.encode("ascii"))
-
-
-def next_ulid(text: str) -> str:
-    """Return the text of the ULID that follows one; of nothing the first.
-
-    >>> next_ulid("01ARZ3NDEKTSV4RRFFQ69G5FZZ")
-    '01ARZ3NDEKTSV4RRFFQ69G5G00'
-    """
-    number = 0
-    for char in text:
-        number = number << 5 | max(CROCKFORD.find(char), 0)
-    return ulid_text(number + 1)
-
-
-class Lock:
-    """Held while a run of a job goes on: by one that resumes alone, by others together.
-
-    The kernel lets go of it when its holder dies, however it dies. What is written in it is for the message only.
-    """
-    __slots__ = ("file", "path")
-
-    def __init__(self, job: str, alone: bool) -> None:
-        self.path = f"{Record.directory(job)}/lock"
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            return
-        try:
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            self.file = open(self.path, "a+b")
-        except OSError as error:
-            raise say_error(error, f"write {self.path}") from None
-        try:
-            fcntl.flock(self.file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.file.seek(0)
-            holder = self.file.read().decode("utf-8", "replace").strip()
-            raise Error(f"job {job} is being run by {holder or 'another process'}", NOWHERE,
-                        f"wait for it, or end it; hydraflow status {shlex.quote(job)} shows how far it is") from None
-        except OSError:
-            return  # a file system without locks
-        self.file.truncate(0)
-        self.file.write(f"process {os.getpid()} on {os.uname().nodename}".encode("utf-8", "replace"))
-        self.file.flush()
-
-    def release(self) -> None:
-        """Let others run the job."""
-        if hasattr(self, "file"):
-            self.file.close()
-
-
-# ---------------------------------------------------------------------------
-# 8. Execution: Task, Task, ... -> Event, Event, ...
-# ---------------------------------------------------------------------------
-# Limits, Event, Signals, earlier_tasks, planned, run_tasks. One thread, one loop: start
-# what there is room for, sleep until a child ends, a signal comes or a deadline passes,
-# look at what has ended. It yields events and shows nothing: that is for the Screen.
-
-GRACE = 10.0  # seconds between asking a task to stop and killing it
-TICK = 0.05  # seconds between two looks at the logs
-PLACE = 512  # bytes that are enough for the end of a task
-MOST_PROCESSES = 32768  # at once, far more than a machine takes
-BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
-
-
-class Limits(NamedTuple("Limits", [("jobs", int), ("retries", int), ("timeout", float), ("fail_fast", bool)])):
-    """How many tasks at once, how many more tries, how many seconds a try may take (0.0: any), and when to stop."""
-    __slots__ = ()
-
-
-class Event(NamedTuple("Event", [("kind", str), ("task", "Optional[Task]"), ("log", str), ("status", int),
-                                 ("why", str), ("seconds", float)])):
-    """What happened: start, retry, end, done (earlier), skip, tick (nothing, but time passed), interrupt, note."""
-    __slots__ = ()
+        return f"signal {number}"
 
 
 class Signals:
-    """Signals that ask to stop are noted here, and wake the loop up, instead of breaking into it anywhere."""
+    """Signals that ask to stop are noted here, and wake the loop up, instead of breaking into it."""
     __slots__ = ("numbers", "reader", "writer", "old", "old_wakeup")
 
     def __enter__(self) -> "Signals":
@@ -2465,7 +2420,7 @@ class Signals:
             self.old_wakeup = signal.set_wakeup_fd(self.writer)
         except ValueError:  # not the main thread: then wait() comes back often enough
             return self
-        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGUSR1", "SIGUSR2"):
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGCHLD", "SIGUSR1", "SIGUSR2"):
             number = getattr(signal, name, None)
             if number is None or (signal.getsignal(number) == signal.SIG_IGN and name != "SIGCHLD"):
                 continue  # who ignores a signal for us (nohup) means it
@@ -2488,6 +2443,12 @@ class Signals:
             except BlockingIOError:
                 pass
 
+    def pause(self, seconds: float) -> None:
+        """Sleep until a signal comes or time has passed, whatever children end."""
+        limit = time.monotonic() + seconds
+        while not self.numbers and time.monotonic() < limit:
+            self.wait(limit - time.monotonic())
+
     def __exit__(self, *exception: object) -> None:
         for number, handler in self.old.items():
             signal.signal(number, handler)
@@ -2497,121 +2458,911 @@ class Signals:
         os.close(self.writer)
 
 
-class Earlier(NamedTuple("Earlier", [("record", Record), ("number", int), ("state", State), ("is_submitted", bool)])):
-    """A task of an earlier record, executed here or submitted to a scheduler."""
+def call_function(argv: "Sequence[str]") -> str:
+    """Call package.function with a list of strings.
+
+    Return "", or a traceback that shows the user's own code only. Error where there is no function.
+    """
+    import importlib
+    import traceback
+    sys.path[0] = ""  # the working directory, as with python -m, in place of this file's
+    module, _, name = argv[0].rpartition(".")
+    try:
+        function = getattr(importlib.import_module(module), name, None)
+        if function is None:
+            raise Error(f"module {module} has no function {name}")
+        function(list(argv[1:]))
+    except (SystemExit, Error):
+        raise
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module + ".").startswith(error.name + "."):
+            raise
+        raise Error(f"there is no module {error.name}", NOWHERE,
+                    "it is looked up in the working directory and PYTHONPATH") from None
+    except Exception as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+                  if frame.filename not in (__file__, importlib.__file__)
+                  and not frame.filename.startswith("<frozen importlib")]
+        lines = traceback.format_list(frames)
+        lines += traceback.format_exception_only(type(error), error)
+        return "Traceback (most recent call last):\n" + "".join(lines).rstrip()
+    return ""
+
+
+# ---------------------------------------------------------------------------
+# 7. Records: Task, Start, Submission, event <-> files
+# ---------------------------------------------------------------------------
+# Record knows every path below .hydraflow/; open_safely opens every file there, append_lines is the
+# one function that appends what others may read, read_lines passes over what a kill or a full disk
+# tore. Each kind of line is written and read by a pair of functions: Start, task_line and line_task,
+# Submission, event. Ledger is what a plan says, Lock is held while someone executes a run.
+#
+#   .hydraflow/JOB/ULID/plan.jsonl         starts and tasks, appended: a task is planned by the start above it
+#   .hydraflow/JOB/ULID/events/W.jsonl     what writer W saw of the tasks that it executes; one machine each
+#   .hydraflow/JOB/ULID/claims/K/N-A       made by who executes attempt A of task N, and by nobody else
+#   .hydraflow/JOB/ULID/logs/K/N.log       the output of task N, as it wrote it, attempts marked
+#   .hydraflow/JOB/ULID/room/W-S           space kept free for the end of a task on a full disk
+#   .hydraflow/JOB/ULID/lock               held while a start of the run executes or submits
+#   .hydraflow/JOB/ULID/submissions/N.*    what an array job or a handler got: its facts, its slots, a verdict
+#   .hydraflow/JOB/ULID/scheduler/N-S.out  what a scheduler wrote beside the output of the tasks of a slot
+#   .hydraflow/JOB/ULID/hydraflow.py       the program that array tasks execute
+#
+# Nothing is ever rewritten, a line is written by one system call, and a claim is a file whose
+# creation fails where it exists: that holds on a network file system too. What is read here is input,
+# and checked: bytes that make no sense are passed over, or an Error that names the file.
+
+ROOT = ".hydraflow"
+FORMAT = 2  # of the record; what HydraFlow 1.0.0 wrote has no number
+FOLDERS = ("events", "claims", "logs", "room", "submissions", "scheduler")
+BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
+START_TYPES = (int, str, int, (int, float), str, str, list, str, bool, int)  # type: Any
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # a record is not written through a symbolic link
+EVENT_TYPES = {
+    "task": int, "try": int, "pid": int, "born": int, "slot": int, "status": int, "missing": int, "runs": int,
+    "submission": int, "up": (int, float), "began": (int, float), "ended": (int, float), "event": str, "why": str,
+    "from": str}  # type: Dict[str, Any]
+
+
+def say_error(error: OSError, what: str) -> Error:
+    """Return the mistake that a failed system call amounts to."""
+    if error.errno == errno.ELOOP:
+        return Error(f"cannot {what}: it is a symbolic link", NOWHERE, "a record is kept in real files")
+    return Error(f"cannot {what}: {error.strerror or error}")
+
+
+def open_safely(path: str, flags: int) -> int:
+    """Open a file of a record, and return its descriptor; with O_CREAT, also its folder is made."""
+    flags |= NO_FOLLOW | getattr(os, "O_CLOEXEC", 0)
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        if not flags & os.O_CREAT:
+            raise
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    return os.open(path, flags, 0o666)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of data to a file."""
+    while data:
+        data = data[os.write(descriptor, data):]
+
+
+def append_lines(path: str, lines: "Iterable[Dict[str, Any]]") -> "List[int]":
+    """Append lines of JSON to a file of a record; return where each of them begins."""
+    import json
+    # The line break comes first: were the line before torn by a full disk or a kill, this one would
+    # still be whole. One write on O_APPEND, as several processes of this machine append to one file.
+    texts = [b"\n" + json.dumps(values, separators=(",", ":")).encode("ascii") for values in lines]
+    data = b"".join(texts)
+    descriptor = open_safely(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        write_all(descriptor, data)
+        end = os.lseek(descriptor, 0, os.SEEK_CUR)
+    finally:
+        os.close(descriptor)
+    offsets = accumulate([end - len(data) + 1, *map(len, texts)])
+    return list(offsets)[:-1]
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Write a file that is not there yet."""
+    descriptor = open_safely(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def read_bytes(path: str) -> bytes:
+    """Return what a file of a record holds; nothing only where there is no such file, else Error."""
+    try:
+        with open(open_safely(path, os.O_RDONLY), "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise say_error(error, f"read {os.path.relpath(path)}") from None
+
+
+def read_lines(path: str) -> "List[Dict[str, Any]]":
+    """Return the lines of a file of a record that are whole."""
+    import json
+    lines = [line.rstrip(b" ") for line in read_bytes(path).split(b"\n") if line[:1] == b"{"]
+    lines = [line for line in lines if line[-1:] == b"}"]
+    try:  # one call for all of them is much faster
+        found = json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8", "replace"))
+        if len(found) == len(lines):
+            return [values for values in found if isinstance(values, dict)]
+    except (ValueError, RecursionError):
+        pass
+    parsed = map(read_line, lines)
+    return [values for values in parsed if values is not None]
+
+
+def read_line(line: bytes) -> "Optional[Dict[str, Any]]":
+    """Return one line of JSON, or nothing if it is torn."""
+    import json
+    try:
+        values = json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def list_folder(path: str) -> "List[str]":
+    """Return the names in a folder of a record in their order; none only where there is no such folder."""
+    try:
+        return sorted(os.listdir(path))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise say_error(error, f"read {os.path.relpath(path)}") from None
+
+
+class Record:
+    """The directory in which one run of a job keeps its plan, its events and its logs."""
+    __slots__ = ("path", "ulid", "job")
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+        self.ulid = os.path.basename(self.path)
+        self.job = os.path.basename(os.path.dirname(self.path))
+
+    @staticmethod
+    def directory(job: str) -> str:
+        """Return where the records of a job are; its name may hold what no file name can.
+
+        >>> Record.directory("a/b")
+        '.hydraflow/a%2Fb'
+        """
+        def escaped(match: "Match[str]") -> str:
+            return "".join(map("%{:02X}".format, native_bytes(match[0])))
+
+        name = re.sub("[^A-Za-z0-9_-]", escaped, job)
+        if len(name) > 200:
+            name = f"{name[:200]}%{hash_text(name)}"
+        return f"{ROOT}/{name}"
+
+    @property
+    def plan_path(self) -> str:
+        """The file of starts and tasks."""
+        return f"{self.path}/plan.jsonl"
+
+    @property
+    def lock_path(self) -> str:
+        """The file that is locked while someone executes or submits."""
+        return f"{self.path}/lock"
+
+    @property
+    def program_path(self) -> str:
+        """The copy of this file that array tasks execute."""
+        return f"{self.path}/hydraflow.py"
+
+    def events_path(self, writer: str) -> str:
+        """Return the file of the events of one writer."""
+        return f"{self.path}/events/{writer}.jsonl"
+
+    def room_path(self, writer: str, slot: int) -> str:
+        """Return the file with space for the end of a task on a full disk."""
+        return f"{self.path}/room/{writer}-{slot}"
+
+    def log_path(self, number: int) -> str:
+        """Return the file of the output of a task."""
+        return f"{self.path}/logs/{number // 1000}/{number}.log"
+
+    def claim_path(self, number: int, attempt: int) -> str:
+        """Return the file that who executes an attempt of a task makes."""
+        return f"{self.path}/claims/{number // 1000}/{number}-{attempt}"
+
+    def submission_path(self, number: int, part: str) -> str:
+        """Return a file of a submission: jsonl (its facts), slots, sh, txt (a handler's lines), passed, failed."""
+        return f"{self.path}/submissions/{number}.{part}"
+
+    def scheduler_path(self, submission: int, slot: "Union[int, str]") -> str:
+        """Return the file of what a scheduler, and HydraFlow in an array task, wrote for a slot."""
+        return f"{self.path}/scheduler/{submission}-{slot}.out"
+
+    def stop_path(self, start: int) -> str:
+        """Return the file that tells array tasks of a start to begin no more tasks: one has failed."""
+        return f"{self.path}/submissions/stop-{start}"
+
+    @classmethod
+    def create(cls, job: str, ulid: int) -> "Record":
+        """Make the directory of a new record; it comes behind all others even if the clock was set back."""
+        directory = cls.directory(job)
+        try:
+            os.makedirs(directory, exist_ok=True)
+            if not os.path.lexists(f"{ROOT}/.gitignore"):
+                write_file(f"{ROOT}/.gitignore", b"*\n")
+            name = ulid_text(ulid)
+            while True:
+                last = max([one for one in os.listdir(directory) if len(one) == 26], default="")
+                record = cls(f"{directory}/{max(name, next_ulid(last))}")
+                try:
+                    os.mkdir(record.path)
+                    break
+                except FileExistsError:  # another one began in the same instant
+                    continue
+            for folder in FOLDERS:
+                os.mkdir(os.path.join(record.path, folder))
+        except OSError as error:
+            raise say_error(error, f"keep a record in {directory}") from None
+        return record
+
+    @classmethod
+    def all(cls, job: str) -> "List[Record]":
+        """Return the records of a job, the oldest first."""
+        return cls.all_in(cls.directory(job))
+
+    @classmethod
+    def all_in(cls, directory: str) -> "List[Record]":
+        """Return the records in the directory of a job, the oldest first."""
+        records = [cls(f"{directory}/{name}") for name in list_folder(directory) if len(name) == 26]
+        return [record for record in records if os.path.exists(record.plan_path)]
+
+    @classmethod
+    def newest(cls) -> "List[Record]":
+        """Return the newest record of every job that was run here."""
+        found = []
+        for name in list_folder(ROOT):
+            records = cls.all_in(f"{ROOT}/{name}") if os.path.isdir(f"{ROOT}/{name}") else []
+            found += records[-1:]
+        return found
+
+    def event_paths(self) -> "List[str]":
+        """Return the files with events; behind them those which hold what found no space elsewhere."""
+        names = [f"{self.path}/events/{name}" for name in list_folder(f"{self.path}/events")]
+        return names + [f"{self.path}/room/{name}" for name in list_folder(f"{self.path}/room")]
+
+    def claim(self, number: int, attempt: int, writer: str) -> bool:
+        """Claim an attempt of a task; return whether nobody else had.
+
+        A symbolic link to the writer's name, which is read and never followed: made in one step that
+        fails where it exists, and without a block of the disk.
+        """
+        path = self.claim_path(number, attempt)
+        try:
+            os.symlink(writer, path)
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            return self.claim(number, attempt, writer)
+        return True
+
+    def claimant(self, number: int, attempt: int) -> str:
+        """Return the writer that has claimed an attempt of a task, "" for none."""
+        try:
+            return os.readlink(self.claim_path(number, attempt))
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise say_error(error, f"read {self.claim_path(number, attempt)}") from None
+
+
+def next_ulid(text: str) -> str:
+    """Return the text of the ULID that follows one; of nothing the first.
+
+    >>> next_ulid("01ARZ3NDEKTSV4RRFFQ69G5FZZ")
+    '01ARZ3NDEKTSV4RRFFQ69G5G00'
+    """
+    number = 0
+    for char in text:
+        number = number << 5 | max(CROCKFORD.find(char), 0)
+    return ulid_text(number + 1)
+
+
+class Start(NamedTuple("Start", [
+        ("number", int), ("job", str), ("count", int), ("time", float), ("host", str), ("version", str),
+        ("words", "List[str]"), ("commit", str), ("is_dirty", bool), ("format", int)])):
+    """A start of a run: run JOB, or --resume. number counts from 1 within the record; time is in seconds since 1970."""
     __slots__ = ()
 
 
-def missing_runs(runs: "Optional[int]", directory: str, cwd: str) -> int:
-    """Return how many of the runs that Hydra was to make have left no numbered directory."""
-    if not runs or runs < 2:
-        return 0
+def read_start(values: "Dict[str, Any]", path: str) -> Start:
+    """Return the start that a line of a plan describes; Error for that of another format."""
+    if "start" not in values and "job" in values or values.get("format", FORMAT) != FORMAT:
+        raise Error(f"the record {os.path.relpath(path)} was written by HydraFlow {values.get('version', '')},"
+                    " and is not read here", NOWHERE, "run the job anew; that HydraFlow still reads it")
+    found = [values.get("start" if name == "number" else name) for name in Start._fields]  # type: Any
+    if all(isinstance(value, kind) for value, kind in zip(found, START_TYPES)):
+        return Start(*found)
+    raise damaged(path)
+
+
+def damaged(path: str) -> Error:
+    """Return the Error about a file of a record that nobody wrote like this."""
+    return Error(f"{os.path.relpath(path)} is damaged", NOWHERE, "run the job anew")
+
+
+def start_line(start: Start) -> "Dict[str, Any]":
+    """Return a start as a line of the plan."""
+    values = start._asdict()
+    return {"start": values.pop("number"), **values}
+
+
+def task_line(task: Task, program: str) -> "Dict[str, Any]":
+    """Return a task as a line of the plan; program is its path, where another machine is to find it, or ""."""
+    return {"task": task.number, "step": task.step, "index": task.index, "words": task.combination,
+            "argv": task.argv, "key": task.key, "dir": task.directory, "cwd": os.path.abspath(task.cwd),
+            "env": task.env, "runs": task.runs, "call": task.is_call, "makes": task.has_directory,
+            "program": program}
+
+
+def line_task(values: "Dict[str, Any]", path: str) -> Task:
+    """Return the task that a line of a plan describes."""
     try:
-        names = os.listdir(os.path.join(cwd, directory))
-    except OSError:
-        return 0  # the application was told to keep them elsewhere
-    made = sum(name.isdigit() for name in names)
-    return max(runs - made, 0) if made else 0
-
-
-def task_line(task: Task, is_remote: bool = False) -> "Dict[str, Any]":
-    """Return a task as a line of the plan; for another machine with the path of the program, as it finds it here."""
-    return {"task": task.number, "step": task.step, "index": task.index, "argv": task.argv, "key": task.key,
-            "dir": task.directory, "cwd": os.path.abspath(task.cwd), "env": task.env, "runs": task.runs,
-            "call": task.argv[1:3] == (os.path.abspath(__file__), "call"),
-            "program": find_program(task.argv[0], task.cwd, task.env) if is_remote and task.argv else ""}
-
-
-def planned(record: Record, tasks: "Iterable[Task]", earlier: "Dict[Tuple[Tuple[str, ...], int], Earlier]",
-            is_remote: bool = False) -> "Iterator[Tuple[Task, Optional[Earlier]]]":
-    """Yield the tasks, each with what an earlier record knows of it, after they were written into the plan."""
-    iterator, counts = iter(tasks), {}  # type: Iterator[Task], Dict[Tuple[str, ...], int]
-    while True:
-        lines, block = [], []  # type: List[Dict[str, Any]], List[Tuple[Task, Optional[Earlier]]]
-        for task in islice(iterator, BLOCK):
-            line, known = task_line(task, is_remote), None
-            if earlier:  # without it, counting would only cost memory
-                counts[task.key] = counts.get(task.key, 0) + 1
-                known = earlier.get((task.key, counts[task.key]))
-            if known:
-                kind = "done" if known.state.name == "succeeded" else "elsewhere"
-                line[kind] = f"{known.record.ulid}/{known.number}"
-            lines.append(line)
-            block.append((task, known))
-        if not block:
-            return
-        append_lines(record.plan, lines)
-        yield from block
-
-
-def open_log(path: str) -> "IO[bytes]":
-    """Open the log of a task; a further try of the task appends to it."""
-    try:
-        return open(path, "ab", 0)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        return open(path, "ab", 0)
-
-
-def remove_if_empty(path: str) -> None:
-    """Leave no log of a task that printed nothing."""
-    try:
-        if not os.stat(path).st_size:
-            os.unlink(path)
-    except OSError:
+        words, argv, key = [tuple(values[name]) for name in ("words", "argv", "key")]
+        texts = [*words, *argv, *key, values["dir"], values["cwd"], values["program"]]
+        texts += [*values["env"], *values["env"].values()]
+        number, step, index, runs = numbers = [values[name] for name in ("task", "step", "index", "runs")]
+        is_text = all(isinstance(text, str) and "\0" not in text for text in texts)
+        if is_text and argv and all(isinstance(one, int) and one >= 0 for one in numbers):
+            return Task(number, step, index, words, argv, key, values["dir"], values["cwd"], values["env"],
+                        runs, bool(values["call"]), bool(values["makes"]))
+    except (KeyError, TypeError, AttributeError):
         pass
+    raise damaged(path)
 
 
-def signal_name(number: int) -> str:
-    """Return the name of a signal.
+class Ledger:
+    """What the plan of a record says.
 
-    >>> signal_name(9), signal_name(99)
-    ('SIGKILL', 'signal 99')
+    starts are all of them; members are the tasks that the last one planned, in its order, each with
+    its step; spans tell where in data the line of every task is, the last one where there are several.
     """
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    __slots__ = ("path", "starts", "members", "spans", "data")
 
+    def __init__(self, record: Record) -> None:
+        self.path, self.data = record.plan_path, read_bytes(record.plan_path)
+        self.starts = []  # type: List[Start]
+        self.members = {}  # type: Dict[int, int]
+        self.spans = {}  # type: Dict[int, Tuple[int, int]]
+        offset = 0
+        for line in self.data.split(b"\n"):
+            if line[-1:] == b"}":
+                self.add(line, offset)
+            offset += len(line) + 1
+        if not self.starts:
+            raise damaged(self.path)
 
-def status_text(status: int, why: str) -> str:
-    """Return in words how a task failed.
+    def add(self, line: bytes, offset: int) -> None:
+        """Take in one line of the plan."""
+        if line[:8] == b'{"task":':
+            head = line[8:32].split(b",", 2)
+            step = head[1][7:] if len(head) == 3 and head[1][:7] == b'"step":' else b""
+            if head[0].isdigit() and step.isdigit():
+                self.members[int(head[0])] = int(step)
+                self.spans[int(head[0])] = offset, offset + len(line)
+            return
+        values = read_line(line) or {}
+        if "again" in values:
+            self.add_again(values)
+        elif values:
+            self.starts.append(read_start(values, self.path))
+            self.members = {}
 
-    >>> status_text(1, ""), status_text(137, "")
-    ('exit status 1', 'SIGKILL (exit status 137)')
-    """
-    if why == "timeout":
-        return "time limit"
-    if why and why != "interrupted":
-        return why
-    if status > 128 and signal_name(status - 128).startswith("SIG"):
-        return f"{signal_name(status - 128)} (exit status {status})"
-    return f"exit status {status}"
-
-
-class Process:
-    """A task that runs: one that was started here, or (without a child) one that outlived an earlier HydraFlow."""
-    __slots__ = ("task", "child", "earlier", "log", "slot", "attempt", "started", "deadline", "why", "born")
-
-    def __init__(self, task: Task, slot: int, attempt: int, log: str) -> None:
-        self.task, self.slot, self.attempt, self.log = task, slot, attempt, log
-        self.child = None  # type: Optional[subprocess.Popen[bytes]]
-        self.earlier = None  # type: Optional[Earlier]
-        self.started, self.deadline, self.why, self.born = time.monotonic(), 0.0, "", 0
+    def add_again(self, values: "Dict[str, Any]") -> None:
+        """Take in the ranges of tasks that an earlier start had planned, and this one as well."""
+        try:
+            for first, last in values["again"]:
+                for number in range(int(first), int(last) + 1):
+                    if number not in self.spans:
+                        raise damaged(self.path)
+                    self.members[number] = int(values["step"])
+        except (TypeError, ValueError, KeyError):
+            raise damaged(self.path) from None
 
     @property
-    def pid(self) -> int:
-        """The leader of the task's process group."""
-        return self.child.pid if self.child else self.earlier.state.pid if self.earlier else 0
+    def start(self) -> Start:
+        """The last start."""
+        return self.starts[-1]
 
-    def poll(self) -> "Optional[int]":
-        """Return the exit status when it has ended, below 0 if a signal ended the shell around it; None before."""
-        if self.child:
-            return self.child.poll()
-        if self.earlier is None or not is_gone(self.earlier.state):
-            return None
-        state = self.earlier.record.states()[self.earlier.number]
-        return state.status if state.ended else -int(signal.SIGKILL)
+    def values(self, numbers: "Iterable[int]") -> "List[Dict[str, Any]]":
+        """Return the lines of some tasks, those that are planned."""
+        found = (read_line(self.data[slice(*self.spans[number])]) for number in numbers if number in self.spans)
+        return [values for values in found if values]
+
+    def task(self, number: int) -> "Optional[Task]":
+        """Return a task, or nothing if there is none of that number."""
+        for values in self.values([number]):
+            return line_task(values, self.path)
+        return None
+
+    def last_number(self) -> int:
+        """Return the number of the last task."""
+        return max(self.spans, default=0)
+
+    def keys(self) -> "Dict[Tuple[str, ...], List[int]]":
+        """Return the numbers of the tasks of each key, in their order."""
+        import json
+        order = sorted(self.spans)
+        lines = [self.data[slice(*self.spans[number])] for number in order]
+        try:
+            every = json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            raise damaged(self.path) from None
+        numbers = {}  # type: Dict[Tuple[str, ...], List[int]]
+        for number, values in zip(order, every):
+            if not isinstance(values.get("key"), list):
+                raise damaged(self.path)
+            numbers.setdefault(tuple(values["key"]), []).append(number)
+        return numbers
+
+
+class Submission(NamedTuple("Submission", [
+        ("number", int), ("start", int), ("step", int), ("scheduler", str), ("name", str), ("after", "List[List[Any]]"),
+        ("limits", "List[Any]"), ("must_succeed", bool), ("width", int), ("job_id", str), ("status", int),
+        ("slots", "List[List[List[int]]]")])):
+    """What an array job or a handler got.
+
+    number counts from 1 within the record; scheduler is "handler" for one, or "parameters" for one
+    that gets no commands; after are pairs (path of a record, number of a submission) that it waits
+    for; job_id is "" until it is known, status that of a handler that has ended, else -1; slots are the tasks of each slot, from 1: triples of number,
+    first attempt, and offset of its line in the plan. width is that of a slot's line in its file.
+    """
+    __slots__ = ()
+
+    def numbers(self) -> "Iterator[int]":
+        """Yield the numbers of its tasks."""
+        for slot in self.slots:
+            for entry in slot:
+                yield entry[0]
+
+
+def write_submission(record: Record, submission: Submission) -> Submission:
+    """Write a submission that is not made yet into the record; return it with the width of its slots.
+
+    Each slot has a line of the same width, so that an array task reads its own one alone.
+    """
+    import json
+    lines = [json.dumps(slot, separators=(",", ":")) for slot in submission.slots]
+    width = max(map(len, lines)) + 1
+    data = "".join(line.ljust(width - 1) + "\n" for line in lines)
+    write_file(record.submission_path(submission.number, "slots"), data.encode("ascii"))
+    submission = submission._replace(width=width)
+    facts = {name: value for name, value in submission._asdict().items() if name not in ("slots", "job_id", "status")}
+    append_lines(record.submission_path(submission.number, "jsonl"), [facts])
+    return submission
+
+
+def write_job_id(record: Record, submission: Submission, job_id: str) -> Submission:
+    """Note the id by which a scheduler knows a submission."""
+    append_lines(record.submission_path(submission.number, "jsonl"), [{"job_id": job_id}])
+    return submission._replace(job_id=job_id)
+
+
+def write_status(record: Record, submission: Submission, status: int) -> None:
+    """Note with which exit status a handler has ended."""
+    append_lines(record.submission_path(submission.number, "jsonl"), [{"status": status}])
+
+
+def read_submission(record: Record, number: int, slot: int = 0) -> Submission:
+    """Return a submission of a record with all of its slots, or with one of them alone."""
+    path = record.submission_path(number, "jsonl")
+    facts = {"job_id": "", "status": -1}  # type: Dict[str, Any]
+    for values in read_lines(path):
+        facts.update(values)
+    try:
+        data = read_slots(record, number, slot, facts["width"])
+        slots = [line_slot(line) for line in data.decode("ascii", "replace").split("\n") if line.strip()]
+        submission = Submission(**{**facts, "slots": slots})
+    except (TypeError, KeyError, ValueError):
+        raise damaged(path) from None
+    if not is_submission(submission):
+        raise damaged(path)
+    return submission
+
+
+def is_submission(submission: Submission) -> bool:
+    """Return whether what was read is what write_submission writes; no option of a command hides in it."""
+    texts = [submission.scheduler, submission.name, submission.job_id]
+    numbers = [submission.number, submission.start, submission.step, submission.width, submission.status]
+    if not all(isinstance(number, int) for number in numbers):
+        return False
+    if not all(isinstance(text, str) and re.fullmatch(r"([\w\[][\w.\[\];:-]*)?", text) for text in texts):
+        return False
+    for pair in submission.after:
+        if len(pair) != 2 or not isinstance(pair[0], str) or not isinstance(pair[1], int):
+            return False
+    return len(submission.limits) == 4
+
+
+def read_slots(record: Record, number: int, slot: int, width: int) -> bytes:
+    """Return the lines of all slots of a submission, or that of one alone."""
+    path = record.submission_path(number, "slots")
+    if not slot:
+        return read_bytes(path)
+    try:
+        with open(open_safely(path, os.O_RDONLY), "rb") as file:
+            file.seek((slot - 1) * width)
+            return file.read(width)
+    except OSError as error:
+        raise say_error(error, f"read {path}") from None
+
+
+def line_slot(line: str) -> "List[List[int]]":
+    """Return the entries of one slot; ValueError for anything else."""
+    import json
+    entries = json.loads(line)
+    for entry in entries:
+        if len(entry) != 3 or not all(isinstance(number, int) for number in entry):
+            raise ValueError(line)
+    return list(entries)
+
+
+def read_submissions(record: Record) -> "List[Submission]":
+    """Return the submissions of a record in their order."""
+    names = list_folder(f"{record.path}/submissions")
+    numbers = [int(name[:-6]) for name in names if re.fullmatch(r"[0-9]{1,9}\.jsonl", name)]
+    return [read_submission(record, number) for number in sorted(numbers)]
+
+
+def task_at(record: Record, offset: int) -> "Tuple[Task, str]":
+    """Return the task whose line in the plan begins at an offset, and the path of its program."""
+    try:
+        with open(open_safely(record.plan_path, os.O_RDONLY), "rb") as file:
+            file.seek(offset)
+            values = read_line(file.readline().rstrip(b"\n")) or {}
+    except OSError as error:
+        raise say_error(error, f"read {record.plan_path}") from None
+    return line_task(values, record.plan_path), str(values["program"])
+
+
+def is_event(values: "Dict[str, Any]") -> bool:
+    """Return whether a line is an event that HydraFlow may have written."""
+    if not isinstance(values.get("event"), str):
+        return False
+    for name, value in values.items():
+        if not isinstance(value, EVENT_TYPES.get(name, object)):
+            return False
+    return True
+
+
+def append_event(record: Record, writer: str, event: str, **values: "Any") -> None:
+    """Append an event of a task, or of the writer itself."""
+    line = {**values, "event": event, "up": round(uptime(), 2)}
+    append_lines(record.events_path(writer), [line])
+
+
+def begin_events(record: Record, writer: str, **values: "Any") -> None:
+    """Begin the file of a writer: who it is, and when its clock began."""
+    epoch = time.time() - uptime()
+    append_event(record, writer, "writer", **this_machine()._asdict(), pid=os.getpid(),
+                 born=process_birth(os.getpid()), epoch=epoch, **values)
+
+
+class Lock:
+    """Held while a start of a run executes or submits, by one alone.
+
+    The kernel lets go of it when its last holder dies: HydraFlow, and the shells of tasks whose
+    start is not on record yet. What is written in it is for the message only.
+    """
+    __slots__ = ("descriptor",)
+
+    def __init__(self, record: Record, job: str) -> None:
+        self.descriptor = -1
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return
+        try:
+            self.descriptor = open_safely(record.lock_path, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            raise say_error(error, f"write {os.path.relpath(record.lock_path)}") from None
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self.descriptor, 1000).decode("utf-8", "replace").strip()
+            os.close(self.descriptor)
+            raise Error(f"job {job} is being run by {holder or 'another process'}", NOWHERE,
+                        "wait for it, or cancel it; status shows how far it is") from None
+        except OSError:
+            return  # a file system without locks
+        os.ftruncate(self.descriptor, 0)
+        write_all(self.descriptor, native_bytes(f"process {os.getpid()} on {host_name()}"))
+
+    def entry(self) -> int:
+        """Return the descriptor that a task's shell holds until its start is on record."""
+        return self.descriptor if self.descriptor >= 0 else NOTHING
+
+    def release(self) -> None:
+        """Let others go on with the run."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+        self.descriptor = -1
+
+
+# ---------------------------------------------------------------------------
+# 8. States: events -> State of each task
+# ---------------------------------------------------------------------------
+# STATES and CAUSES say what a state and the cause of an end are; Writer is who saw something, State
+# what is known of one task; outcome is the one rule by which an end becomes a state; apply_event,
+# Told, read_told fold the events of a record; is_gone, is_ours look whether a process still lives.
+#
+# A task is executed in attempts, numbered over its whole run; each event names its attempt, and the
+# state of a task is that of its highest one. So the order in which files are read does not matter,
+# and an end that was told is final for its attempt: what comes later begins another one.
+
+
+class Kind(NamedTuple("Kind", [
+        ("name", str), ("is_over", bool), ("is_good", bool), ("text", str), ("colour", str)])):
+    """A state that a task may have, in the order in which people want to see them."""
+    __slots__ = ()
+
+
+STATES = {row.name: row for row in (
+    Kind("failed", True, False, "failed", "31"),
+    Kind("interrupted", True, False, "interrupted", "33"),
+    Kind("skipped", True, False, "skipped", "33"),
+    Kind("running", False, False, "running", "36"),
+    Kind("queued", False, False, "queued", "36"),
+    Kind("handed", True, True, "handed over", ""),  # to a handler that tells nothing
+    Kind("succeeded", True, True, "succeeded", "32"),
+    Kind("waiting", False, False, "not started", ""),
+)}
+CAUSES = {  # why a task ended as it did, or does not begin, where its exit status does not say it
+    "": "", "timeout": "time limit", "interrupted": "", "killed": "killed", "missing": "runs are missing",
+    "cancelled": "cancelled", "lost": "given up: nothing was seen of it any more",
+    "memory": "out of memory", "node": "node failure", "preempted": "preempted", "requeued": "requeued",
+    "silent": "ended without a word", "gone": "gone from the queue", "handler": "its handler has ended",
+    "blocked": "what it waits for has failed", "fail-fast": "another task has failed",
+    "handler-queue": "at the handler",
+}
+
+
+class Writer(NamedTuple("Writer", [
+        ("name", str), ("machine", Machine), ("pid", int), ("born", int), ("epoch", float)])):
+    """Who wrote a file of events: a HydraFlow that executes tasks. epoch is when its uptime was 0."""
+    __slots__ = ()
+
+
+NOBODY = Writer("", Machine("", "", "", ""), 0, 0, 0.0)
+
+
+class State:
+    """What is known of one task.
+
+    name is one of STATES, cause one of CAUSES, and detail more about it; status is the exit status,
+    128 and more for a signal; started and ended are seconds since 1970, 0.0 where unknown; attempt
+    is the number of the last one, attempts how many began; asked is why it was asked to stop;
+    origin is RECORD/NUMBER of a task of an older run whose success counts for this one.
+    """
+    __slots__ = ("name", "cause", "detail", "status", "started", "ended", "attempt", "attempts", "asked",
+                 "pid", "born", "slot", "writer", "origin")
+
+    def __init__(self, attempt: int = 0, attempts: int = 0) -> None:
+        self.name, self.cause, self.detail, self.status = "waiting", "", "", 0
+        self.started, self.ended = 0.0, 0.0
+        self.attempt, self.attempts, self.asked = attempt, attempts, ""
+        self.pid, self.born, self.slot = 0, 0, -1
+        self.writer, self.origin = NOBODY, ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to come of the task by itself."""
+        return STATES[self.name].is_over
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the task needs no further attempt."""
+        return STATES[self.name].is_good
+
+    def become(self, name: str, cause: str = "", detail: str = "") -> None:
+        """Change the state."""
+        self.name, self.cause, self.detail = name, cause, detail
+
+
+def outcome(status: int, asked: str) -> "Tuple[str, str]":
+    """Return state and cause of a task that ended with a status, after it was asked to stop or not.
+
+    What was asked to stop has not succeeded, whatever its exit status.
+
+    >>> outcome(0, ""), outcome(0, "timeout"), outcome(1, "interrupted"), outcome(3, "")
+    (('succeeded', ''), ('failed', 'timeout'), ('interrupted', 'interrupted'), ('failed', ''))
+    """
+    if asked == "timeout":
+        return "failed", "timeout"
+    if asked:
+        return "interrupted", "interrupted"
+    return ("failed", "") if status else ("succeeded", "")
+
+
+def apply_start(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
+    """Bring a state up to date by the start of an attempt."""
+    if state.ended:
+        return
+    state.become("running")
+    state.started = writer.epoch + event.get("up", 0.0)
+    state.pid, state.born, state.slot = event.get("pid", 0), event.get("born", 0), event.get("slot", -1)
+    state.writer = writer
+    state.attempts += 1
+
+
+def apply_end(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
+    """Bring a state up to date by the end of an attempt; the first one that was told counts."""
+    if state.ended:
+        return
+    state.status = event.get("status", 1)
+    state.ended = writer.epoch + event.get("up", 0.0)
+    name, cause = outcome(state.status, state.asked or event.get("why", ""))
+    state.become(name, cause, event.get("detail", ""))
+
+
+def apply_event(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
+    """Bring the state of a task up to date by one more event of its highest attempt."""
+    kind = event["event"]
+    if kind == "start":
+        apply_start(state, event, writer)
+    elif kind == "end":
+        apply_end(state, event, writer)
+    elif kind == "ask" and state.name == "running":
+        state.asked = event.get("why", "interrupted")
+    elif kind == "missing" and state.name == "succeeded":
+        state.become("failed", "missing", f"{event.get('missing', 0)} of {event.get('runs', 0)} runs are missing")
+    elif kind == "lost" and not state.ended:
+        state.become("interrupted", event.get("why", "killed"))
+    elif kind == "skipped" and state.name == "waiting":
+        state.become("skipped", event.get("why", "blocked"))
+    elif kind == "reused":
+        state.become("succeeded")
+        state.started, state.ended = event.get("began", 0.0), event.get("ended", 0.0)
+        state.origin = event.get("from", "")
+
+
+class Told:
+    """What the events of a record say: states of tasks by their number, and which submissions were cancelled."""
+    __slots__ = ("states", "cancelled")
+
+    def __init__(self) -> None:
+        self.states = {}  # type: Dict[int, State]
+        self.cancelled = set()  # type: Set[int]
+
+    def add(self, event: "Dict[str, Any]", writer: Writer) -> None:
+        """Take in one event."""
+        if "task" not in event:
+            if event["event"] == "cancel" and "submission" in event:
+                self.cancelled.add(event["submission"])
+            return
+        number, attempt = event["task"], event.get("try", 0)
+        state = self.states.get(number)
+        if state is None or attempt > state.attempt:
+            attempts = state.attempts if state else 0
+            state = self.states[number] = State(attempt, attempts)
+        if attempt == state.attempt:
+            apply_event(state, event, writer)
+
+    def read(self, path: str, writer: Writer = NOBODY) -> Writer:
+        """Take in a file of events; return who wrote it, where the file says that."""
+        for event in read_lines(path):
+            if not is_event(event):
+                continue
+            if event["event"] == "writer":
+                writer = read_writer(event, path)
+            else:
+                self.add(event, writer)
+        return writer
+
+
+def read_writer(event: "Dict[str, Any]", path: str) -> Writer:
+    """Return who wrote a file of events, from its first line."""
+    texts = [str(event.get(name, "")) for name in Machine._fields]
+    epoch = event.get("epoch", 0.0)
+    epoch = float(epoch) if isinstance(epoch, (int, float)) and abs(epoch) < 1e11 else 0.0
+    return Writer(path, Machine(*texts), event.get("pid", 0), event.get("born", 0), epoch)
+
+
+def read_told(record: Record) -> Told:
+    """Return what all events of a record say."""
+    told, writers = Told(), {}  # type: Told, Dict[str, Writer]
+    for path in record.event_paths():
+        name = os.path.basename(path)
+        if path.endswith(".jsonl"):
+            writers[name[:-len(".jsonl")]] = told.read(path)
+        else:  # in the room of a writer, behind its name the slot
+            told.read(path, writers.get(name.rpartition("-")[0], NOBODY))
+    return told
+
+
+def is_same_machine(machine: Machine) -> bool:
+    """Return whether process numbers of a machine are ours, or were before it started anew."""
+    here = this_machine()
+    return machine[:2] == here[:2] and (machine.boot != here.boot or machine.namespace == here.namespace)
+
+
+def is_process_gone(machine: Machine, pid: int, born: int) -> bool:
+    """Return whether a process no longer exists, as far as it can be known here: another machine's is taken to live."""
+    if not is_same_machine(machine):
+        return False
+    if machine.boot != this_machine().boot or pid <= 0:
+        return True
+    if not HAS_PROC or not born:
+        return not is_process(pid)
+    return process_birth(pid) != born
+
+
+def is_gone(state: State) -> bool:
+    """Return whether nothing of a running task exists any more: neither the shell around it nor its group."""
+    if not is_process_gone(state.writer.machine, state.pid, state.born):
+        return False
+    return state.writer.machine.boot != this_machine().boot or not own_members(state)
+
+
+def own_members(state: State) -> "List[int]":
+    """Return the processes that outlive the shell around a task; their environment names its file of events."""
+    name = native_bytes(state.writer.name)
+    return [pid for pid in group_members(state.pid) if name in process_text(pid)]
+
+
+def is_ours(state: State) -> bool:
+    """Return whether the leader of a task's process group, on this machine, is proved to be the shell around the task."""
+    if is_process_gone(state.writer.machine, state.pid, state.born) or not is_same_machine(state.writer.machine):
+        return False
+    return native_bytes(state.writer.name) in process_text(state.pid)
+
+
+def stop_task(state: State, number: int) -> bool:
+    """Send a signal to the process group of a task, if that is proved to be its own; return whether it was."""
+    if is_ours(state) or (is_same_machine(state.writer.machine) and own_members(state)):
+        return stop_group(state.pid, number)
+    return False
+
+
+# ---------------------------------------------------------------------------
+# 9. Local execution: Task, Task, ... -> Event, Event, ...
+# ---------------------------------------------------------------------------
+# Limits, Event, grace, missing_runs, Process, Runner, run_tasks. One thread, one loop: start what
+# there is space for, sleep until a child ends, a signal comes or a deadline passes, look at what
+# has ended. It yields events and shows nothing: that is for who calls it. Whatever breaks the loop,
+# the tasks that run go on, and tell their ends themselves, as they would after a kill -9 of ours.
+
+GRACE = 10.0  # seconds between asking a task to stop and killing it
+TICK = 0.05  # seconds between two looks at the logs
+ROOM = 512  # bytes that are enough for the end of a task
+MOST_PROCESSES = 32768  # at once, far more than a machine takes
+FATAL = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE, errno.ENFILE)
+
+
+class Limits(NamedTuple("Limits", [
+        ("jobs", int), ("retries", int), ("timeout", float), ("fail_fast", bool)])):
+    """How many tasks at once, how many more tries, how many seconds a try may take (0.0: any), and whether a
+    failure ends the starting of tasks."""
+    __slots__ = ()
+
+
+class Event(NamedTuple("Event", [
+        ("kind", str), ("task", "Optional[Task]"), ("state", State), ("text", str), ("log", str),
+        ("number", int)])):
+    """What happened: start, retry, end, done (earlier), elsewhere (someone else executes it), tick (time
+    passed), interrupt, note, error. number is where in the log the output of the attempt begins, how
+    many tasks are done, or how many run elsewhere at a tick."""
+    __slots__ = ()
+
+
+def note_event(kind: str, text: str) -> Event:
+    """Return an event that is about no task."""
+    return Event(kind, None, State(), text, "", 0)
 
 
 def grace() -> float:
@@ -2623,284 +3374,430 @@ def grace() -> float:
     return float(str(number))
 
 
+def missing_runs(task: Task) -> int:
+    """Return how many of the runs that Hydra was to make have left no numbered directory."""
+    if not task.runs:
+        return 0
+    try:
+        names = os.listdir(native(os.path.join(task.cwd, task.directory)))
+    except OSError:
+        return task.runs  # no Hydra application, or one that never saw its words
+    return max(task.runs - sum(name.isdigit() for name in names), 0)
+
+
+def open_log(path: str, attempt: int) -> "Tuple[IO[bytes], int]":
+    """Open the log of a task, and return where its output begins; a further attempt is marked where there was output."""
+    descriptor = open_safely(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    log = open(descriptor, "ab", 0)
+    size = os.fstat(descriptor).st_size
+    if attempt > 1 and size:
+        log.write(b"==> attempt %d <==\n" % attempt)
+    return log, os.fstat(descriptor).st_size
+
+
+def remove_if_empty(path: str) -> None:
+    """Leave no log of a task that printed nothing."""
+    try:
+        if not os.stat(path).st_size:
+            os.unlink(path)
+    except OSError:
+        pass
+
+
+class Process:
+    """An attempt of a task that runs: started here, or (without a child) one that outlived an earlier HydraFlow.
+
+    tries counts those of this start; asked is why it was asked to stop, kill_at when its group is
+    killed then, in seconds of the monotonic clock, 0.0 for never.
+    """
+    __slots__ = ("task", "child", "state", "log", "offset", "slot", "attempt", "tries", "began", "deadline",
+                 "asked", "kill_at", "is_killed", "status")
+
+    def __init__(self, task: Task, slot: int, attempt: int, tries: int) -> None:
+        self.task, self.slot, self.attempt, self.tries = task, slot, attempt, tries
+        self.child = None  # type: Optional[subprocess.Popen[bytes]]
+        self.state, self.log, self.offset = State(attempt), "", 0
+        self.began, self.deadline, self.asked, self.kill_at = time.monotonic(), 0.0, "", 0.0
+        self.is_killed = False
+        self.status = None  # type: Optional[int]  # of the shell around it, below 0 for a signal
+
+    def poll(self) -> bool:
+        """Return whether it has ended, and if it was asked to stop, all of its group."""
+        if self.status is None:
+            if self.child:
+                self.status = self.child.poll()
+            elif is_gone(self.state):
+                self.status = -int(signal.SIGKILL)
+        if self.status is None:
+            return False
+        return not (self.asked and not self.is_killed and is_group(self.pid))
+
+    @property
+    def pid(self) -> int:
+        """The leader of its process group."""
+        return self.child.pid if self.child else self.state.pid
+
+    def signal(self, number: int) -> None:
+        """Send a signal to its process group."""
+        if self.child:  # as long as anything is left of it, its number is nobody else's
+            stop_group(self.child.pid, number)
+        else:
+            stop_task(self.state, number)
+
+
 class Runner:
-    """The loop of run_tasks, and what it has to remember."""
-    __slots__ = ("record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "places", "leftovers",
-                 "stopping", "step", "grace", "kill_at")
+    """The loop of run_tasks, and what it has to remember.
 
-    def __init__(self, record: Record, queue: "Iterator[Tuple[Task, Optional[Earlier]]]", limits: Limits, writer: str) -> None:
-        self.record, self.queue, self.limits, self.writer, self.events = record, queue, limits, writer, record.events(writer)
-        self.waiting = []  # type: List[Tuple[Task, Optional[Earlier], int]]
+    queue yields tasks and what is known of them; waiting are those to be tried again, as (task,
+    attempt, tries); failure is an error of the system that concerns all tasks.
+    """
+    __slots__ = ("record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "rooms",
+                 "grace", "kills", "entry", "prefix", "failure", "is_stopped", "is_interrupted", "is_crowded")
+
+    def __init__(self, record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits, writer: str,
+                 entry: int, kills: bool) -> None:
+        self.record, self.queue, self.limits, self.writer = record, queue, limits, writer
+        self.events = record.events_path(writer)
+        self.waiting = []  # type: List[Tuple[Task, int, int]]
         self.running = []  # type: List[Process]
-        self.slots = list(range(min(limits.jobs, MOST_PROCESSES) - 1, -1, -1))  # the lowest free one is at the end
-        self.places = {}  # type: Dict[int, str]
-        self.leftovers = []  # type: List[int]
-        self.stopping, self.step, self.kill_at = "", 0, 0.0
-        self.grace = grace()
+        self.slots = list(range(min(limits.jobs, MOST_PROCESSES) - 1, -1, -1))  # the lowest is at the end
+        self.rooms = set()  # type: Set[int]
+        self.grace, self.kills, self.entry = grace(), kills, entry
+        lost = lost_in_shell()
+        self.prefix = ["/usr/bin/env", *lost] if lost else []
+        self.failure, self.is_stopped, self.is_interrupted, self.is_crowded = "", False, False, False
 
-    def stop(self, error: OSError, what: str) -> None:
+    def fail(self, error: OSError, what: str) -> None:
         """Start nothing more, as the system failed in what concerns all tasks; the loop tells it at its end."""
-        self.stopping = str(say_error(error, what))
+        self.failure = self.failure or str(say_error(error, what))
 
-    def note(self, task: Task, kind: str, **values: object) -> None:
-        """Append an event of a task; where that is not possible, stop, as nothing more could be remembered."""
+    def note(self, process: Process, event: str, **values: "Any") -> None:
+        """Append an event of a task; where that is not possible nothing more is started, as it could not be told."""
         try:
-            append_line(self.events, {"task": task.number, "event": kind, "up": uptime(), **values})
+            append_event(self.record, self.writer, event, task=process.task.number, **values,
+                         **{"try": process.attempt})
         except OSError as error:
-            self.stop(error, f"write {self.events}")
+            self.fail(error, f"write {os.path.relpath(self.events)}")
 
-    def next_task(self) -> "Optional[Tuple[Task, Optional[Earlier], int]]":
-        """Return a task, what earlier records know of it and the number of the try; None at the end or at a barrier."""
-        if not self.waiting:
-            for task, earlier in self.queue:
-                self.waiting.append((task, earlier, 1))
-                break
-        if not self.waiting or (self.running and self.waiting[-1][0].step != self.step):
-            return None
-        self.step = self.waiting[-1][0].step
-        return self.waiting.pop()
+    def adopt(self, task: Task, state: State) -> Event:
+        """Await a task that runs since an earlier start."""
+        process = Process(task, state.slot, state.attempt, 1)
+        process.state, process.log = state, self.record.log_path(task.number)
+        if process.slot in self.slots:
+            self.slots.remove(process.slot)
+        elif self.slots:
+            process.slot = self.slots.pop()
+        self.running.append(process)
+        return Event("start", task, state, "runs since an earlier start", process.log, 0)
+
+    def next_task(self) -> "Optional[Tuple[Task, int, int]]":
+        """Return a task that is to be started, with the numbers of its attempt and of its try; None at the end."""
+        if self.waiting:
+            return self.waiting.pop()
+        for task, state in self.queue:
+            return task, state.attempt + 1, 1
+        return None
 
     def start_tasks(self) -> "Iterator[Event]":
-        """Start what there is room for."""
-        while self.slots and not self.stopping:
+        """Start what there is space for."""
+        while self.slots and not (self.is_stopped or self.failure or self.is_crowded):
             try:
                 found = self.next_task()
             except OSError as error:
-                self.stop(error, f"write {self.record.plan}")
+                self.fail(error, "plan the next task")
                 return
             if found is None:
                 return
-            task, earlier, attempt = found
-            if earlier and earlier.state.name == "succeeded":
-                yield Event("done", task, "", 0, "", 0.0)
-                continue
-            yield self.start(task, earlier, attempt)
+            yield self.start(*found)
 
-    def start(self, task: Task, earlier: "Optional[Earlier]", attempt: int) -> Event:
-        """Start one task, or wait for one that runs since before."""
-        slot, log = self.slots.pop(), self.record.log(task.number)
-        process = Process(task, slot, attempt, log)
-        if earlier:
-            process.earlier, process.log = earlier, earlier.record.log(earlier.number)
-            self.running.append(process)
-            return Event("start", task, process.log, 0, "runs since an earlier start", 0.0)
-        argv = [word.replace(SLOT, str(slot)) for word in task.argv]
-        changes = {name: value.replace(SLOT, str(slot)) for name, value in task.env.items()}
+    def start(self, task: Task, attempt: int, tries: int) -> Event:
+        """Start an attempt of a task, unless somebody else has it."""
+        process = Process(task, self.slots.pop(), attempt, tries)
         try:
-            if slot not in self.places:
-                self.places[slot] = self.record.place(self.writer, slot)
-                with open(self.places[slot], "wb", 0) as place:
-                    place.write(b" " * PLACE)
-            cwd = task.cwd.replace(SLOT, str(slot))
-            if task.directory in task.cwd:
-                os.makedirs(native(cwd), exist_ok=True)
-            elif any("${{ task.dir }}" in word for word in task.key) or any(task.directory in text for text in changes.values()):
-                os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
-            with open_log(log) as output:
-                wrapped = [*SHELL, self.events, self.places[slot], str(task.number), *argv]
-                env = environment(changes) if changes else None
-                process.child = spawn(wrapped, output, cwd, env, is_session=self.writer == "local")
-        except OSError as error:
-            self.slots.append(slot)
+            holder = self.claim(process)
+            if holder:
+                self.free(process)
+                return Event("elsewhere", task, State(), f"task {task.number} is executed by {holder}", "", 0)
+            self.launch(process)
+        except (OSError, Error) as error:
+            self.free(process)
             return self.not_started(process, error)
         if self.limits.timeout:
-            process.deadline = process.started + self.limits.timeout
+            process.deadline = process.began + self.limits.timeout
         self.running.append(process)
-        return Event("start" if attempt == 1 else "retry", task, log, 0, "", 0.0)
+        return Event("retry" if tries > 1 else "start", task, process.state, "", process.log, process.offset)
 
-    def not_started(self, process: Process, error: OSError) -> Event:
-        """Return the event for a task that the system would not start; what concerns all tasks stops the run."""
-        task = process.task
-        if error.errno == errno.EAGAIN and self.running:  # too many processes at the moment: one of ours ends first
-            self.waiting.append((task, None, process.attempt))
-            del self.slots[len(self.running):]
-            return Event("tick", None, "", 0, "", 0.0)
-        why = f"cannot be started: {error.strerror or error}"
-        if error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE, errno.ENFILE):
-            self.stop(error, f"start task {task.number}")
-            return Event("tick", None, "", 0, "", 0.0)
-        self.note(task, "end", status=126, why=why)
+    def claim(self, process: Process) -> str:
+        """Claim an attempt of a task; return the writer that has it already, or nothing.
+
+        The lock of a run and the scheduler see to it that earlier writers of our name are dead: what
+        they claimed and never began is passed over.
+        """
+        who = self.writer.split("_")[1]
+        while not self.record.claim(process.task.number, process.attempt, self.writer):
+            holder = self.record.claimant(process.task.number, process.attempt)
+            if holder.split("_")[1:2] != [who]:
+                return holder
+            process.attempt += 1
+        return ""
+
+    def launch(self, process: Process) -> None:
+        """Start the shell around an attempt of a task."""
+        task, slot = process.task, str(process.slot)
+        self.keep_room(process.slot)
+        argv = [word.replace(SLOT, slot) for word in task.argv]
+        changes = {name: resolved(text.replace(SLOT, slot)) for name, text in task.env.items()}
+        changes["HYDRAFLOW_EVENTS"] = self.events
+        cwd = task.cwd.replace(SLOT, slot)
+        if task.has_directory:
+            os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
+            os.makedirs(native(cwd), exist_ok=True)
+        process.log = self.record.log_path(task.number)
+        log, process.offset = open_log(process.log, process.attempt)
+        head = f'"task":{task.number},"try":{process.attempt},"slot":{slot}'
+        room = self.record.room_path(self.writer, process.slot)
+        with log:
+            process.child = spawn([*SHELL, self.events, room, head, *self.prefix, *argv], log, cwd,
+                                  environment(changes), is_session=self.kills, entry=self.entry)
+        process.state.become("running")
+        process.state.started, process.state.slot = time.time(), process.slot
+
+    def keep_room(self, slot: int) -> None:
+        """Take the space for the end of a task, for when the disk is full by then."""
+        if slot in self.rooms:
+            return
+        write_file(self.record.room_path(self.writer, slot), b" " * ROOM)
+        self.rooms.add(slot)
+
+    def told_in_room(self, slot: int) -> bytes:
+        """Return what stands in the room of a slot."""
+        try:
+            return read_bytes(self.record.room_path(self.writer, slot))
+        except Error:  # by its events the task is known all the same
+            return b""
+
+    def free(self, process: Process) -> None:
+        """Let other tasks have the slot of a process."""
+        if 0 <= process.slot < self.limits.jobs and process.slot not in self.slots:
+            self.slots.append(process.slot)
+            self.slots.sort(reverse=True)
+        self.is_crowded = False
+
+    def not_started(self, process: Process, error: "Union[OSError, Error]") -> Event:
+        """Return the event for a task that could not be started; what concerns all tasks ends the starting."""
+        task, number = process.task, getattr(error, "errno", 0)
+        if number == errno.EAGAIN and self.running:  # too many processes: one of ours is to end first
+            self.waiting.append((task, process.attempt + 1, process.tries))
+            self.is_crowded = True
+            return note_event("tick", "")
+        if isinstance(error, OSError) and number in FATAL:
+            self.fail(error, f"start task {task.number}")
+            return note_event("tick", "")
+        reason = error.strerror or str(error) if isinstance(error, OSError) else error.message
+        detail = f"cannot be started: {reason}"
+        self.note(process, "end", status=126, detail=detail)
         self.after_failure()
-        return Event("end", task, process.log, 126, why, 0.0)
-
-    def told(self, slot: int) -> bytes:
-        """Return what stands in a place."""
-        with open(self.places[slot], "rb", 0) as place:
-            return place.read(PLACE)
+        process.state.become("failed", "", detail)
+        process.state.status = 126
+        return Event("end", task, process.state, "", "", 0)
 
     def after_failure(self) -> None:
-        """Stop starting tasks, where a failure is to do that."""
-        if self.limits.fail_fast and not self.stopping:
-            self.stopping = "failed"
+        """Start no more tasks, where a failure is to do that."""
+        if self.limits.fail_fast:
+            self.is_stopped = True
 
     def reap(self) -> "Iterator[Event]":
         """Look which tasks have ended."""
-        for process in list(self.running):
-            status = process.poll()
-            if status is not None:
-                self.running.remove(process)
-                self.slots.append(process.slot)
-                yield from self.ended(process, status)
-        self.slots.sort(reverse=True)
+        ended = [process for process in self.running if process.poll()]
+        awaited = {}  # type: Dict[int, State]
+        if any(process.child is None for process in ended):
+            awaited = read_told(self.record).states
+        for process in ended:
+            self.running.remove(process)
+            self.free(process)
+            if process.child is None:
+                yield from self.awaited_end(process, awaited.get(process.task.number) or process.state)
+            else:
+                yield from self.ended(process)
 
-    def ended(self, process: Process, status: int) -> "Iterator[Event]":
-        """Settle what a task's end means."""
-        task, why = process.task, process.why
-        if process.earlier and status < 0:  # it was killed as well, and nothing is known of its end
-            self.waiting.append((task, None, 1))
-            return
-        if status < 0 or process.earlier:  # the shell around it could not tell, or told another record
-            status = 128 - status if status < 0 else status
-            self.note(task, "end", status=status)
-        else:
-            told = self.told(process.slot)
-            if told[:1] == b"{":
-                self.stop(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), f"write {self.events}")
+    def awaited_end(self, process: Process, state: State) -> "Iterator[Event]":
+        """Settle the end of a task that an earlier HydraFlow had started; its shell may have told it."""
+        process.state = state
+        if not state.is_over:  # it was killed as well: nothing is known of its end
+            self.note(process, "lost", why=process.asked or "killed")
+            state.become("interrupted", process.asked or "killed")
+            if not (self.is_stopped or self.failure):
+                self.waiting.append((process.task, process.attempt + 1, 1))
+                return
+        yield from self.settled(process)
+
+    def ended(self, process: Process) -> "Iterator[Event]":
+        """Settle the end of a task that was started here."""
+        status, told = process.status or 0, self.told_in_room(process.slot)
+        if told[:1] == b"{":
+            self.fail(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), f"write {os.path.relpath(self.events)}")
+            self.rooms.discard(process.slot)
             if b"unstarted" in told:
                 return
-        if stop_group(process.pid, 0):
-            self.leftovers.append(process.pid)
-        missing = missing_runs(task.runs, task.directory, task.cwd) if status == 0 else 0
-        if missing:
-            why, status = f"{missing} of {task.runs} runs are missing", 1
-            self.note(task, "missing", missing=missing, runs=task.runs)
-        remove_if_empty(process.log)
-        seconds = time.monotonic() - process.started
-        if status == 0 and why != "timeout":
-            yield Event("end", task, process.log, 0, why, seconds)
-        elif process.attempt <= self.limits.retries and not self.stopping:
-            yield Event("note", task, process.log, status, f"task {task.number} failed, and is tried again", seconds)
-            self.waiting.append((task, None, process.attempt + 1))
-        else:
-            self.after_failure()
-            yield Event("end", task, process.log, status or 1, why, seconds)
+        if status < 0:  # the shell around it was killed, before it could tell of an end or behind that
+            stop_group(process.pid, signal.SIGKILL)
+            state = read_told(self.record).states.get(process.task.number)
+            if state and state.attempt == process.attempt and state.ended:
+                status = state.status
+            else:
+                status = 128 - status
+                self.note(process, "end", status=status)
+        elif status == 125 and not self.has_begun(process):
+            self.fail(OSError(errno.EIO, os.strerror(errno.EIO)), f"write {os.path.relpath(self.events)}")
+            return
+        process.state.status, process.state.ended = status, time.time()
+        process.state.become(*outcome(status, process.asked))
+        yield from self.settled(process)
 
-    def signal_all(self, number: int) -> None:
-        """Send a signal to every process group that this run started, to those of ended tasks too."""
-        for leader in [process.pid for process in self.running] + self.leftovers:
-            stop_group(leader, number)
+    def has_begun(self, process: Process) -> bool:
+        """Return whether the start of an attempt is on record: without it, its command was not executed."""
+        state = read_told(self.record).states.get(process.task.number)
+        return state is not None and state.attempt == process.attempt
+
+    def settled(self, process: Process) -> "Iterator[Event]":
+        """Yield what the end of a task amounts to: its end, or another try."""
+        task, state = process.task, process.state
+        missing = missing_runs(task) if state.name == "succeeded" else 0
+        if missing:
+            self.note(process, "missing", missing=missing, runs=task.runs)
+            state.become("failed", "missing", f"{missing} of {task.runs} runs are missing")
+        if not process.log or process.child:
+            remove_if_empty(process.log)
+        is_final = process.tries > self.limits.retries or self.is_stopped or bool(self.failure)
+        if state.name == "failed" and not is_final:
+            text = f"task {task.number} failed, and is tried again"
+            self.waiting.append((task, process.attempt + 1, process.tries + 1))
+            yield Event("note", task, state, text, process.log, process.offset)
+            return
+        if state.name == "failed":
+            self.after_failure()
+        yield Event("end", task, state, "", process.log, process.offset)
+
+    def ask(self, process: Process, why: str, number: int) -> None:
+        """Ask a task to stop."""
+        process.asked = why
+        self.note(process, "ask", why=why)
+        process.signal(number)
+        if self.kills:
+            process.kill_at = time.monotonic() + self.grace
+
+    def kill(self, process: Process) -> None:
+        """Kill what is left of a task."""
+        process.signal(signal.SIGKILL)
+        process.is_killed, process.kill_at = True, 0.0
 
     def interrupt(self, number: int) -> Event:
         """Ask all tasks to stop; whoever asks a second time kills them. USR1 and USR2 are for the tasks alone."""
         if number in (signal.SIGUSR1, signal.SIGUSR2):
-            self.signal_all(number)
-            return Event("note", None, "", 0, f"passed {signal_name(number)} on to the tasks", 0.0)
-        if self.stopping == "interrupted":
-            self.signal_all(signal.SIGKILL)
-            return Event("note", None, "", 0, "killing the tasks", 0.0)
-        self.stopping, self.kill_at = "interrupted", time.monotonic() + self.grace
+            for process in self.running:
+                process.signal(number)
+            return note_event("note", f"passed {signal_name(number)} on to the tasks")
+        if self.is_interrupted and self.kills:
+            for process in self.running:
+                self.kill(process)
+            return note_event("note", "killing the tasks")
+        self.is_interrupted = self.is_stopped = True
         for process in self.running:
-            process.why = "interrupted"
-            self.note(process.task, "interrupted")
-        self.signal_all(number)
-        names = {process.task.number for process in self.running}
-        return Event("interrupt", None, "", number, f"{signal_name(number)}: waiting for {len(names)} running tasks; once more"
-                     " kills them" if names else signal_name(number), 0.0)
-
-    def note_births(self) -> None:
-        """Note when the processes of tasks were born: with its number, that tells one from all that come later.
-
-        Only of those that take a while: reading it takes longer than many a task, and only who outlives us is looked for.
-        """
-        now = time.monotonic()
-        for process in self.running:
-            if process.child and not process.born and now - process.started > TICK:
-                process.born = process_birth(process.pid)
-                if process.born:
-                    self.note(process.task, "born", born=process.born)
+            self.ask(process, process.asked or "interrupted", number)
+        text = signal_name(number)
+        if self.running and self.kills:
+            text += f": waiting for {len(self.running)} running tasks; once more kills them"
+        return note_event("interrupt", text)
 
     def enforce_deadlines(self) -> None:
         """Stop what has run too long, and kill what does not stop."""
         now = time.monotonic()
-        if self.kill_at and now >= self.kill_at:
-            self.signal_all(signal.SIGKILL)
-            self.kill_at = now + self.grace
         for process in self.running:
-            if process.deadline and now >= process.deadline:
-                number = signal.SIGKILL if process.why == "timeout" else signal.SIGTERM
-                if process.why != "timeout":
-                    process.why = "timeout"
-                    self.note(process.task, "timeout")
-                process.deadline = now + self.grace
-                stop_group(process.pid, number)
+            if process.kill_at and now >= process.kill_at:
+                self.kill(process)
+            elif process.deadline and now >= process.deadline and not process.asked:
+                process.deadline = 0.0
+                self.ask(process, "timeout", signal.SIGTERM)
+                process.kill_at = now + self.grace
+
+    def until_next(self) -> float:
+        """Return the seconds until something has to be looked at."""
+        now, moments = time.monotonic(), [TICK]
+        for process in self.running:
+            for moment in (process.kill_at, process.deadline):
+                if moment:
+                    moments.append(moment - now)
+        return min(moments)
 
     def loop(self, signals: Signals) -> "Iterator[Event]":
         """Yield events until nothing runs and nothing more is to be started."""
-        append_line(self.events, {"event": "run", "host": host_name(), "boot": boot_id(), "pid": os.getpid(),
-                                  "born": process_birth(os.getpid()), "epoch": time.time() - uptime()})
         while True:
             yield from self.start_tasks()
-            if not self.running and (self.stopping or not self.waiting):
+            if not self.running and not (self.is_crowded and self.waiting):
                 break
-            deadlines = [process.deadline - time.monotonic() for process in self.running if process.deadline]
-            signals.wait(min([TICK, *deadlines]))
+            signals.wait(self.until_next())
             while signals.numbers:
                 yield self.interrupt(signals.numbers.pop(0))
             yield from self.reap()
-            self.note_births()
             self.enforce_deadlines()
-            yield Event("tick", None, "", 0, "", 0.0)
-        if self.stopping == "interrupted":
-            self.signal_all(signal.SIGKILL)  # what the tasks left behind
-        elif self.stopping.startswith("error:"):
-            yield Event("note", None, "", 0, self.stopping, 0.0)
+            yield note_event("tick", "")
+        if self.failure:
+            yield note_event("error", self.failure)
 
-    def end(self) -> None:
-        """Leave nothing running, whatever broke the loop."""
-        if self.running:
-            self.signal_all(signal.SIGTERM)
-            limit = time.monotonic() + min(self.grace, 2.0)
-            while time.monotonic() < limit and any(process.poll() is None for process in self.running):
-                time.sleep(0.01)
-            self.signal_all(signal.SIGKILL)
-        for slot, path in self.places.items():
-            try:
-                if self.told(slot)[:1] == b" ":
-                    os.unlink(path)
-            except OSError:
-                pass  # a directory that is read-only by now: the blank file says nothing to who reads it
+    def leave(self) -> None:
+        """Remove what served the run alone."""
+        for slot in self.rooms:
+            if self.told_in_room(slot)[:1] == b" ":
+                try:
+                    os.unlink(self.record.room_path(self.writer, slot))
+                except OSError:
+                    pass  # read-only by now: a blank file says nothing to who reads it
 
 
-def run_tasks(record: Record, queue: "Iterator[Tuple[Task, Optional[Earlier]]]", limits: Limits, writer: str = "local"
+def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits, writer: str,
+              adopted: "Sequence[Tuple[Task, State]]" = (), entry: int = NOTHING, kills: bool = True
               ) -> "Iterator[Event]":
-    """Execute tasks, several at once, and yield what happens; nothing runs any more when it ends, however it ends.
+    """Execute tasks, several at once, and yield what happens.
 
-    A step begins when all tasks of the step before have ended. INT, TERM and HUP stop it; other errors of the
-    system that concern all tasks, a full disk for example, let the running ones end and are told as a note.
+    adopted run already; they are awaited, and tried again where they were killed. INT, TERM, QUIT
+    and HUP stop all of them; with kills, what does not stop is killed after the grace period, and
+    nothing of it is left. Other errors of the system that concern all tasks, a full disk for
+    example, let the running ones end, and are told by an event "error".
     """
     with Signals() as signals:
-        runner = Runner(record, queue, limits, writer)
+        runner = Runner(record, queue, limits, writer, entry, kills)
         try:
-            yield from runner.loop(signals)
-        finally:
-            runner.end()
+            begin_events(record, writer)
+        except OSError as error:
+            yield note_event("error", str(say_error(error, f"write {os.path.relpath(runner.events)}")))
+            return
+        for task, state in adopted:
+            yield runner.adopt(task, state)
+        yield from runner.loop(signals)
+        runner.leave()
 
 
 # ---------------------------------------------------------------------------
-# 9. Clusters: Task, Task, ... -> array job
+# 10. Schedulers: words and texts <-> array jobs
 # ---------------------------------------------------------------------------
-# Scheduler (a row of facts for each), SCHEDULERS, Submission, submit, job_script,
-# run_element, queue_states, merged_states. A step becomes one array job; its index is a
-# slot of the submission, looked up in the record, never a parameter. An element executes
-# its tasks with run_tasks and its own file of events, after a look whether they have
-# succeeded already. What the events say comes first, what the scheduler says second; a
-# state that is not known, or a query that fails, means that the task is still there.
+# ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS; scheduler_of, ask,
+# array_limit, array_name, submission_words, send, cancel_array, Queued, query. Nothing here knows a
+# record, and no scheduler is named outside its row. The rows rest on the manual pages that their
+# functions name. A state that is not known, or a query that fails, means "still there".
 
 PASSING = ("(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|communication|"
            "socket|not responding|resource temporarily|cannot connect|can't connect|no answer")
 TRIES = (1.0, 2.0, 4.0, 8.0)  # seconds between tries of what failed in passing
-ENDED = {  # how schedulers call an end that the task could not tell itself
-    "TIMEOUT": "time limit", "DEADLINE": "time limit", "OUT_OF_MEMORY": "out of memory", "NODE_FAIL": "node failure",
-    "BOOT_FAIL": "node failure", "CANCELLED": "cancelled", "PREEMPTED": "preempted", "REVOKED": "cancelled",
-    "FAILED": "ended without a word", "COMPLETED": "ended without a word", "EXIT": "ended without a word",
-    "DONE": "ended without a word", "X": "ended without a word", "F": "ended without a word", "": "gone from the queue",
-}
-SAID = (  # what schedulers write behind the output of an element that they end
-    ("out of memory", rb"(?i)memory limit|MEMLIMIT|oom.kill|out of memory|: v?mem .*exceeded"),
-    ("time limit", rb"(?i)TIME LIMIT|RUNLIMIT|walltime .*exceeded"),
-)
-WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND", "PSUSP", "WAIT",
-           "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
+ENDED = {  # how schedulers call an end that the task could not tell itself -> its cause, one of CAUSES
+    "TIMEOUT": "timeout", "DEADLINE": "timeout", "OUT_OF_MEMORY": "memory", "NODE_FAIL": "node",
+    "BOOT_FAIL": "node", "CANCELLED": "cancelled", "PREEMPTED": "preempted", "REVOKED": "cancelled",
+    "FAILED": "silent", "COMPLETED": "silent", "EXIT": "silent", "DONE": "silent", "X": "silent", "F": "silent",
+    "": "gone"}
+SAID = (  # what schedulers write behind the output of an array task that they end
+    ("memory", rb"(?i)memory limit|MEMLIMIT|oom.kill|out of memory|: v?mem .*exceeded"),
+    ("timeout", rb"(?i)TIME LIMIT|RUNLIMIT|walltime .*exceeded"))
+WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND", "PSUSP",
+           "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
 
 
 class Refusal(Error):
@@ -2909,66 +3806,88 @@ class Refusal(Error):
     status = 1
 
 
-class Submission(NamedTuple("Submission", [
-        ("number", int), ("step", int), ("scheduler", str), ("job_id", str), ("name", str), ("slots", "List[List[int]]"),
-        ("after", "List[Tuple[str, int]]"), ("limits", "List[Any]"), ("must_succeed", bool)])):
-    """An array job of a record: the tasks of each slot, and the submissions (record, number) that come before it."""
+class ArrayJob(NamedTuple("ArrayJob", [
+        ("name", str), ("log", str), ("count", int), ("throttle", int), ("ids", "List[str]"),
+        ("must_succeed", bool)])):
+    """What is submitted: count array tasks, throttle of them at once (0: any), which begin when the
+    array jobs of ids have ended, or have succeeded; log is what the path of an array task's log begins with."""
     __slots__ = ()
 
 
 class Scheduler(NamedTuple("Scheduler", [
-        ("name", str), ("index", str), ("options", "Callable[[Record, Submission, int, List[str]], List[str]]"),
-        ("job_id", str), ("query", "Tuple[str, ...]"), ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
-        ("cancel", "Tuple[str, ...]"), ("limit", "Tuple[Tuple[str, ...], str, int]"), ("forgotten", str),
-        ("variables", str)])):
+        ("name", str), ("program", str), ("says", str), ("index", str), ("options", "Callable[[ArrayJob], List[str]]"),
+        ("script", "Tuple[str, ...]"), ("job_id", str), ("query", "Tuple[str, ...]"), ("joins_ids", str),
+        ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"), ("cancel", "Tuple[str, ...]"),
+        ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"), ("limit_text", str), ("limit_usual", int),
+        ("limit_less", int), ("forgotten", str), ("name_length", int), ("knows_success", bool), ("variables", str)])):
     """What differs between schedulers.
 
-    index is the variable with the slot; options makes those of a submission, with its throttle and the ids that it
-    waits for; job_id finds the id in what a submission prints; query, with ids, lists elements, which read yields as
-    (job id, slots, state, reason); limit is a command, what to find in its output, and the limit elsewhere; forgotten
-    matches what is said of a job that is gone; variables are those that a surrounding job sets.
+    program submits; says is what it answers to --version where two have one of that name; index is
+    the variable with the slot; options makes those of an array job; script stands before the script,
+    which is then a word of a shell's; job_id finds the id in what a submission prints. query, with
+    ids joined by joins_ids (" ": as words, "": not named at all), lists array tasks, which read
+    yields as (job id, slots, state, reason). find, with a name, prints the ids of that name. limit
+    is a command, limit_text finds the array limit in its output, limit_usual is that elsewhere,
+    limit_less how much smaller than it the count must be. forgotten matches what is said of a job
+    that is gone; knows_success tells whether a dependency on success can be had; variables are
+    those that a surrounding job sets.
     """
     __slots__ = ()
 
 
-def slurm_options(record: Record, submission: Submission, throttle: int, ids: "List[str]") -> "List[str]":
+def slurm_options(job: ArrayJob) -> "List[str]":
     """Return the options of sbatch (sbatch(1)); a percent sign of a path is doubled, as it begins a pattern."""
-    log = f"{record.path}/scheduler/{submission.number}-".replace("%", "%%")
-    options = ["--parsable", f"--job-name={submission.name}", f"--output={log}%a.out", "--open-mode=append",
-               f"--array=1-{len(submission.slots)}" + (f"%{throttle}" if throttle else "")]
-    if ids:
-        kind = "afterok" if submission.must_succeed else "afterany"
-        options += [f"--dependency={kind}:{':'.join(ids)}", "--kill-on-invalid-dep=yes"]
+    array = f"1-{job.count}" + (f"%{job.throttle}" if job.throttle else "")
+    log = job.log.replace("%", "%%")
+    options = ["--parsable", f"--job-name={job.name}", f"--output={log}%a.out", "--open-mode=append",
+               f"--array={array}"]
+    if job.ids:
+        kind = "afterok" if job.must_succeed else "afterany"
+        options += [f"--dependency={kind}:{':'.join(job.ids)}", "--kill-on-invalid-dep=yes"]
     return options
 
 
-def gridengine_options(record: Record, submission: Submission, throttle: int, ids: "List[str]") -> "List[str]":
+def gridengine_options(job: ArrayJob) -> "List[str]":
     """Return the options of qsub of Grid Engine (qsub(1)); -hold_jid waits for the end, whatever it was."""
-    log = f"{record.path}/scheduler/{submission.number}-$TASK_ID.out"
-    return ["-terse", "-N", submission.name, "-t", f"1-{len(submission.slots)}", *(["-tc", str(throttle)] if throttle else []),
-            "-o", log, "-j", "y", "-S", "/bin/sh", "-b", "n", *(["-hold_jid", ",".join(ids)] if ids else [])]
+    options = ["-terse", "-N", job.name, "-t", f"1-{job.count}"]
+    if job.throttle:
+        options += ["-tc", str(job.throttle)]
+    options += ["-o", f"{job.log}$TASK_ID.out", "-j", "y", "-S", "/bin/sh", "-b", "n"]
+    if job.ids:
+        options += ["-hold_jid", ",".join(job.ids)]
+    return options
 
 
-def pbs_options(record: Record, submission: Submission, throttle: int, ids: "List[str]") -> "List[str]":
-    """Return the options of qsub of PBS (qsub(1B)); an array of one element is refused there, so it is a plain job."""
-    several = len(submission.slots) > 1
-    log = f"{record.path}/scheduler/{submission.number}-" + ("^array_index^" if several else "1") + ".out"
-    array = f"1-{len(submission.slots)}" + (f"%{throttle}" if throttle else "")
-    kind = "afterok" if submission.must_succeed else "afterany"
-    return ["-N", submission.name[:15], *(["-J", array] if several else []), "-o", log, "-j", "oe", "-S", "/bin/sh",
-            *(["-W", f"depend={kind}:{':'.join(ids)}"] if ids else [])]
+def pbs_options(job: ArrayJob) -> "List[str]":
+    """Return the options of qsub of PBS (qsub(1B)); an array of one is refused there, so it is a plain job."""
+    options = ["-N", job.name]
+    if job.count > 1:
+        options += ["-J", f"1-{job.count}" + (f"%{job.throttle}" if job.throttle else "")]
+    index = "^array_index^" if job.count > 1 else "1"
+    options += ["-o", f"{job.log}{index}.out", "-j", "oe", "-S", "/bin/sh"]
+    if job.ids:
+        kind = "afterok" if job.must_succeed else "afterany"
+        options += ["-W", f"depend={kind}:{':'.join(job.ids)}"]
+    return options
 
 
-def lsf_options(record: Record, submission: Submission, throttle: int, ids: "List[str]") -> "List[str]":
+def lsf_options(job: ArrayJob) -> "List[str]":
     """Return the options of bsub (bsub(1)); -ti ends what can never begin, which would wait for ever."""
-    array = f"{submission.name}[1-{len(submission.slots)}]" + (f"%{throttle}" if throttle else "")
-    kind, orphans = ("done", ["-ti"]) if submission.must_succeed else ("ended", [])
-    return ["-J", array, "-o", f"{record.path}/scheduler/{submission.number}-%I.out",
-            *(["-w", " && ".join(f"{kind}({number})" for number in ids), *orphans] if ids else [])]
+    array = f"{job.name}[1-{job.count}]" + (f"%{job.throttle}" if job.throttle else "")
+    options = ["-J", array, "-o", f"{job.log}%I.out"]
+    if job.ids:
+        kind = "done" if job.must_succeed else "ended"
+        options += ["-w", " && ".join(f"{kind}({number})" for number in job.ids)]
+        options += ["-ti"] if job.must_succeed else []
+    return options
 
 
 def read_columns(text: str) -> "Iterator[Tuple[str, str, str, str]]":
-    """Yield the elements of squeue and bjobs, in the formats of their rows."""
+    """Yield the array tasks of squeue and bjobs, in the formats of their rows.
+
+    >>> list(read_columns("12|3|RUNNING|None"))
+    [('12', '3', 'RUNNING', 'None')]
+    """
     for line in text.splitlines():
         fields = [field.strip() for field in line.split("|")]
         if len(fields) >= 4:
@@ -2976,7 +3895,11 @@ def read_columns(text: str) -> "Iterator[Tuple[str, str, str, str]]":
 
 
 def read_qstat(text: str) -> "Iterator[Tuple[str, str, str, str]]":
-    """Yield the elements of qstat of Grid Engine: id, priority, name, user, state, date, time, ..., slots, task ids."""
+    """Yield the array tasks of qstat of Grid Engine: id, priority, name, user, state, ..., slots, task ids.
+
+    >>> list(read_qstat(" 7 0.5 job ann qw 11/25/2026 12:00:00   1 1-4:1"))
+    [('7', '1-4:1', 'qw', '')]
+    """
     for line in text.splitlines():
         fields = line.split()
         if len(fields) >= 8 and fields[0].isdigit():
@@ -2984,48 +3907,79 @@ def read_qstat(text: str) -> "Iterator[Tuple[str, str, str, str]]":
 
 
 def read_qstat_t(text: str) -> "Iterator[Tuple[str, str, str, str]]":
-    """Yield the elements of qstat -t of PBS: id[index].server, name, user, time, state, queue."""
+    """Yield the array tasks of qstat -t of PBS: id[index].server, name, user, time, state, queue.
+
+    >>> list(read_qstat_t("7[2].pbs  job  ann  0 R workq"))
+    [('7[]', '2', 'R', '')]
+    """
     for line in text.splitlines():
         match = re.match(r"(\d+)(?:\[(\d*)\])?\S*\s.*\s([A-Z])\s+\S+\s*$", line)
         if match and match.group(2) != "":  # not the row of a whole array
-            yield match.group(1) + ("[]" if match.group(2) else ""), match.group(2) or "1", match.group(3), ""
+            array = "[]" if match.group(2) else ""
+            yield match.group(1) + array, match.group(2) or "1", match.group(3), ""
 
 
 SCHEDULERS = {row.name: row for row in (
-    Scheduler("slurm", "SLURM_ARRAY_TASK_ID", slurm_options, r"^(\d+)(?:;|\s|$)",
-              ("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"), read_columns, ("scancel",),
-              (("scontrol", "show", "config"), r"MaxArraySize\s*=\s*(\d+)", 1001), "Invalid job id",
-              r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|SBATCH_(ARRAY_INX|WAIT|WAIT_ALL_NODES)$|PMI"),
-    Scheduler("gridengine", "SGE_TASK_ID", gridengine_options, r"^(\d+)", ("qstat", "-u", "*"), read_qstat, ("qdel",),
-              (("qconf", "-sconf"), r"max_aj_tasks\s+(\d+)", 75000), "",
-              r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|(JOB_ID|JOB_NAME|JOB_SCRIPT|TASK_ID|QUEUE|"
-              r"RESTARTED|NSLOTS|NQUEUES|NHOSTS|PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$"),
-    Scheduler("pbs", "PBS_ARRAY_INDEX", pbs_options, r"^(\d+(?:\[\])?)", ("qstat", "-t"), read_qstat_t, ("qdel",),
-              (("qmgr", "-c", "print server"), r"max_array_size\s*=\s*(\d+)", 10000), "Unknown Job Id|Job has finished",
-              r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI"),
-    Scheduler("lsf", "LSB_JOBINDEX", lsf_options, r"Job <(\d+)>",
-              ("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'"), read_columns, ("bkill",),
-              (("bparams", "-a"), r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", 1000), "is not found|No matching job|already finished",
-              r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI"),
+    Scheduler(
+        name="slurm", program="sbatch", says="", index="SLURM_ARRAY_TASK_ID", options=slurm_options, script=(),
+        job_id=r"^(\d+)(?:;|\s|$)", query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
+        joins_ids=",", read=read_columns, cancel=("scancel",), find=("squeue", "-h", "-o", "%F", "--name"),
+        limit=("scontrol", "show", "config"), limit_text=r"MaxArraySize\s*=\s*(\d+)", limit_usual=1001, limit_less=1,
+        forgotten="Invalid job id", name_length=100, knows_success=True,
+        variables=r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|SBATCH_(ARRAY_INX|WAIT|"
+                  r"WAIT_ALL_NODES)$|PMI"),
+    Scheduler(
+        name="gridengine", program="qsub", says="", index="SGE_TASK_ID", options=gridengine_options, script=(),
+        job_id=r"^(\d+)", query=("qstat", "-u", "*"), joins_ids="", read=read_qstat, cancel=("qdel",),
+        find=("qstat", "-j"), limit=("qconf", "-sconf"), limit_text=r"max_aj_tasks\s+(\d+)", limit_usual=75000,
+        limit_less=0, forgotten="", name_length=100, knows_success=False,
+        variables=r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|(JOB_ID|JOB_NAME|JOB_SCRIPT|"
+                  r"TASK_ID|QUEUE|RESTARTED|NSLOTS|NQUEUES|NHOSTS|PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$"),
+    Scheduler(
+        name="pbs", program="qsub", says="pbs_version|PBS", index="PBS_ARRAY_INDEX", options=pbs_options, script=(),
+        job_id=r"^(\d+(?:\[\])?)", query=("qstat", "-t"), joins_ids=" ", read=read_qstat_t, cancel=("qdel",),
+        find=("qselect", "-N"), limit=("qmgr", "-c", "print server"), limit_text=r"max_array_size\s*=\s*(\d+)",
+        limit_usual=10000, limit_less=0, forgotten="Unknown Job Id|Job has finished", name_length=15,
+        knows_success=True, variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI"),
+    Scheduler(
+        name="lsf", program="bsub", says="", index="LSB_JOBINDEX", options=lsf_options, script=("/bin/sh",),
+        job_id=r"Job <(\d+)>", query=("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'"),
+        joins_ids=" ", read=read_columns, cancel=("bkill",), find=("bjobs", "-noheader", "-o", "jobid", "-J"),
+        limit=("bparams", "-a"), limit_text=r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", limit_usual=1000, limit_less=0,
+        forgotten="is not found|No matching job|already finished", name_length=100, knows_success=True,
+        variables=r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI"),
 )}
 
 
-def scheduler_of(words: "Sequence[str]") -> "Optional[Scheduler]":
-    """Return the scheduler of a submission command; the two that have a qsub are told apart by asking it."""
-    program = os.path.basename(words[0])
-    if program == "sbatch":
-        return SCHEDULERS["slurm"]
-    if program == "bsub":
-        return SCHEDULERS["lsf"]
-    if program == "qsub":
-        _, out, errors = capture([words[0], "--version"], environment({}), 20.0)
-        return SCHEDULERS["pbs" if "pbs_version" in out + errors or "PBS" in out + errors else "gridengine"]
-    return None
+@lru_cache(maxsize=None)
+def version_text(program: str) -> str:
+    """Return what a program says of its version, asked once."""
+    _, out, errors = capture([program, "--version"], environment({}), 20.0)
+    return out + errors
+
+
+def scheduler_of(words: "Sequence[str]", may_ask: bool = True) -> "Optional[Scheduler]":
+    """Return the scheduler of a submission command, None for a handler.
+
+    Those that have a program of the same name are told apart by asking it, or without that by the
+    environment: what a dry run is about need not be here, and is not executed.
+    """
+    if not words:
+        return None
+    rows = [row for row in SCHEDULERS.values() if row.program == os.path.basename(words[0])]
+    if len(rows) < 2:
+        return rows[0] if rows else None
+    said = version_text(words[0]) if may_ask else ""
+    for row in rows:
+        if row.says and re.search(row.says, said):
+            return row
+    return next(row for row in rows if not row.says)
 
 
 def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
     """Return the environment without the variables of a job that surrounds us, which would rule the new one."""
-    return {name: value for name, value in environment({}).items() if not re.match(scheduler.variables, os.fsdecode(name))}
+    variables = re.compile(scheduler.variables)
+    return {name: value for name, value in environment({}).items() if not variables.match(os.fsdecode(name))}
 
 
 def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0, delays: "Sequence[float]" = TRIES
@@ -3039,220 +3993,66 @@ def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0, dela
     return status, out, errors
 
 
+@lru_cache(maxsize=None)
 def array_limit(scheduler: Scheduler) -> int:
-    """Return how many elements an array may have; Slurm's limit is that of the index, so one more than allowed."""
-    command, pattern, usual = scheduler.limit
-    status, out, _ = ask(command, scheduler, 20.0, ())
-    match = re.search(pattern, out) if status == 0 else None
-    limit = int(match.group(1)) if match else usual
-    return max(limit - 1 if scheduler.name == "slurm" else limit, 1)
+    """Return how many array tasks an array job may have, asked once."""
+    status, out, _ = ask(scheduler.limit, scheduler, 20.0, ())
+    match = re.search(scheduler.limit_text, out) if status == 0 else None
+    limit = int(match.group(1)) if match else scheduler.limit_usual
+    return max(limit - scheduler.limit_less, 1)
 
 
-def packed(numbers: "Sequence[int]", pack: int, limit: int) -> "List[List[int]]":
-    """Return the tasks of each slot: pack tasks, or as many as the limit of slots makes necessary.
+def array_name(job: str, ulid: str, number: int, scheduler: Scheduler) -> str:
+    """Return a name for an array job, by which it is found where an answer got lost: no other one has it.
 
-    >>> packed([1, 2, 3, 4, 5], 1, 2)
-    [[1, 2, 3], [4, 5]]
+    >>> array_name("my job", "01ARZ3NDEKTSV4RRFFQ69G5FZZ", 2, SCHEDULERS["pbs"])
+    'my_job.9G5FZZ.2'
     """
-    size = max(pack, -(-len(numbers) // limit), 1)
-    return [list(numbers[start:start + size]) for start in range(0, len(numbers), size)]
+    tail = f".{ulid[-6:]}.{number}"
+    name = re.sub("[^A-Za-z0-9_]", "_", job)
+    name = name if name[:1].isalpha() else f"j{name}"
+    return name[:max(min(scheduler.name_length, 60) - len(tail), 1)] + tail
 
 
-# The record's copy of this file is imported, so that its byte code is kept: compiling takes longer than many a task.
-ELEMENT = 'import sys; sys.path[0] = sys.argv[1]; import hydraflow; sys.exit(hydraflow.main(["element"] + sys.argv[1:]))'
-
-
-def job_script(record: Record, submission: Submission, python: str) -> str:
-    """Return the script of an array job: no text of a parameter, nothing from the environment but the index."""
-    command = shell_text([python, "-c", ELEMENT, record.path, str(submission.number)])
-    index = SCHEDULERS[submission.scheduler].index
-    return ("#!/bin/sh\n# HydraFlow executes here the tasks of one slot; plan and slots stand beside this file.\n"
-            f"exec {command} \"${{{index}:-1}}\"\n")
-
-
-def check_python(python: str) -> None:
-    """Raise an Error unless a program is a Python that can execute HydraFlow."""
-    if python == sys.executable:
-        return
-    status, out, errors = capture([python, "-c", "import sys; print(sys.version_info >= (3, 6))"], environment({}), 60.0)
-    if status or out.strip() != "True":
-        raise Error(f"{python} is no Python 3.6 or later", NOWHERE,
-                    errors.strip() or "python: in the job, or HYDRAFLOW_PYTHON, names it")
-
-
-def submission_words(words: "Sequence[str]", scheduler: Scheduler, options: "Sequence[str]", script: str) -> "List[str]":
+def submission_words(words: "Sequence[str]", scheduler: Scheduler, job: ArrayJob, script: str) -> "List[str]":
     """Return the submission command; our options come behind the user's, where they win."""
-    if scheduler.name == "lsf":
-        return [*words, *options, "/bin/sh", shlex.quote(script)]
-    return [*words, *options, script]
-
-
-def prepared(record: Record, step: PlannedStep, scheduler: Scheduler, slots: "List[List[int]]", limits: Limits,
-             after: "List[Tuple[str, int]]") -> Submission:
-    """Return the submission of a step; its name is unique, so that it can be found where an answer got lost."""
-    name = re.sub("[^A-Za-z0-9_]", "_", step.job.name)
-    name = f"{'' if name[:1].isalpha() else 'j'}{name}.{record.ulid[-6:]}.{step.number}"
-    must_succeed = step.job.fail_fast is not False
-    return Submission(step.number, step.number, scheduler.name, "", name, slots, after, list(limits), must_succeed)
+    last = shlex.quote(script) if scheduler.script else script
+    return [*words, *scheduler.options(job), *scheduler.script, last]
 
 
 def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
-    """Submit, and return the job's id; the Error of a refusal is the scheduler's own message."""
+    """Submit, and return the job's id; the Error of a refusal is the scheduler's own message.
+
+    After each try that failed without a refusal, the name is looked for: it may have been accepted.
+    """
     for delay in (*TRIES, None):
         status, out, errors = capture(words, outer_environment(scheduler), 120.0)
         match = re.search(scheduler.job_id, out, re.MULTILINE) if status == 0 else None
         if match:
             return match.group(1)
-        if scheduler.name == "slurm" and status == 124:  # not known whether it was accepted: look before the next try
-            _, found, _ = ask(("squeue", "-h", "-o", "%F", f"--name={name}"), scheduler)
-            if found.strip():
-                return found.split()[0]
-        if delay is None or not (status == 124 or re.search(PASSING, errors)):
+        is_passing = status == 124 or re.search(PASSING, errors)
+        found = find_array(scheduler, name) if is_passing else ""
+        if found:
+            return found
+        if delay is None or not is_passing:
             break
         time.sleep(delay)
     raise Refusal(f"{words[0]} refused: {(errors.strip() or out.strip() or f'exit status {status}')}")
 
 
-def cancel_jobs(record: Record, submissions: "Iterable[Submission]") -> str:
-    """Cancel array jobs; return what went wrong. A note stays, as not every scheduler remembers why a job is gone."""
-    wrong = []
-    append_text(f"{record.path}/cancelled", "")
-    for submission in submissions:
-        scheduler = SCHEDULERS[submission.scheduler]
-        status, _, errors = ask([*scheduler.cancel, submission.job_id], scheduler)
-        if status and not re.search(scheduler.forgotten or "$^", errors):
-            wrong.append(errors.strip())
-    return "\n".join(wrong)
+def find_array(scheduler: Scheduler, name: str) -> str:
+    """Return the id of the array job that has a name, or nothing."""
+    _, out, _ = ask([*scheduler.find, name], scheduler, 60.0, TRIES[:2])
+    match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", out, re.MULTILINE)
+    return match.group(1) if match else ""
 
 
-def write_submission(record: Record, submission: Submission) -> None:
-    """Write a submission into the record, in one piece."""
-    os.makedirs(f"{record.path}/submissions", exist_ok=True)
-    os.makedirs(f"{record.path}/scheduler", exist_ok=True)
-    path = f"{record.path}/submissions/{submission.number}.json"
-    append_line(path + ".new", submission._asdict())
-    os.rename(path + ".new", path)
-
-
-def submit(record: Record, submission: Submission, words: "Sequence[str]", throttle: int, python: str) -> Submission:
-    """Submit a step as one array job; return the submission with its id. Raises the Error of a refusal."""
-    scheduler = SCHEDULERS[submission.scheduler]
-    script = f"{record.path}/step-{submission.number}.sh"
-    write_submission(record, submission)
-    append_text(script, job_script(record, submission, python))
-    earlier = [one for path, number in submission.after for one in read_submissions(Record(path)) if one.number == number]
-    options = scheduler.options(record, submission, throttle, [one.job_id for one in earlier])
-    job_id = send(submission_words(words, scheduler, options, script), scheduler, submission.name)
-    submission = submission._replace(job_id=job_id)
-    write_submission(record, submission)
-    return submission
-
-
-def hand_over(words: "Sequence[str]", path: str) -> int:
-    """Execute a handler with a file of commands as its last argument, and return its exit status."""
-    with Signals() as signals:
-        process = spawn([*words, path], None, ".", environment({}), None)
-        while process.poll() is None:
-            signals.wait(0.2)
-            while signals.numbers:
-                stop_group(process.pid, signals.numbers.pop(0))
-    return 128 - process.returncode if process.returncode < 0 else process.returncode
-
-
-def read_submissions(record: Record) -> "List[Submission]":
-    """Return the submissions of a record."""
-    try:
-        names = [name for name in os.listdir(f"{record.path}/submissions") if name.endswith(".json")]
-    except OSError:
-        return []
-    lines = [line for name in names for line in read_lines(f"{record.path}/submissions/{name}")]
-    return sorted(Submission(**line) for line in lines)
-
-
-def element_states(record: Record, submission: Submission, slot: int) -> "Dict[int, State]":
-    """Return what earlier elements of a slot, requeued or submitted twice, have told of their tasks."""
-    states = {}  # type: Dict[int, State]
-    for path in element_files(record, submission, slot):
-        read_events(path, states, {})
-    return states
-
-
-def element_files(record: Record, submission: Submission, slot: int) -> "List[str]":
-    """Return the files of events that earlier elements of a slot have written."""
-    return [path for path in record.event_files() if os.path.basename(path).startswith(f"{submission.number}-{slot}-")]
-
-
-def tasks_of(record: Record, number: int) -> "List[int]":
-    """Return the tasks of a submission of a record."""
-    return [task for one in read_submissions(record) if one.number == number for slot in one.slots for task in slot]
-
-
-def scheduler_logs(record: Record, task: int) -> "List[str]":
-    """Return the files of what a scheduler and the elements themselves wrote beside the output of a task."""
-    return [f"{record.path}/scheduler/{one.number}-{slot}.out" for one in read_submissions(record)
-            for slot, numbers in enumerate(one.slots, 1) if task in numbers]
-
-
-def has_failed(record: Record, number: int) -> bool:
-    """Return whether a submission, or one that it waits for, has tasks of which it is known that they did not succeed."""
-    states = record.told_states()
-    if any(task in states and states[task].name in ("failed", "interrupted", "skipped") for task in tasks_of(record, number)):
-        return True
-    return any(has_failed(Record(path), before) for one in read_submissions(record) if one.number == number and one.must_succeed
-               for path, before in one.after)
-
-
-def may_begin(record: Record, submission: Submission) -> bool:
-    """Return whether all has succeeded that an element waits for, where the scheduler cannot tell (Grid Engine).
-
-    The first element that finds out leaves it in a file, so that a thousand of them don't read a thousand files each.
-    """
-    if not submission.must_succeed or submission.scheduler != "gridengine" or not submission.after:
-        return True
-    verdict = f"{record.path}/submissions/{submission.number}.before"
-    if not os.path.exists(verdict):
-        waited = [(Record(path).told_states(), tasks_of(Record(path), number)) for path, number in submission.after]
-        passed = all(task in states and states[task].name == "succeeded" for states, tasks in waited for task in tasks)
-        append_text(verdict, "succeeded\n" if passed else "failed\n")
-    with open(verdict, encoding="ascii") as file:
-        return file.read().startswith("succeeded")
-
-
-def run_element(path: str, number: int, slot: int) -> "Iterator[Event]":
-    """Execute the tasks of one slot of a submission that have not succeeded yet."""
-    record = Record(path)
-    submission = next(found for found in read_submissions(record) if found.number == number)
-    states, limits = element_states(record, submission, slot), Limits(*submission.limits)
-    # Event files are read in the order of their names: a requeued element's come behind those that it goes on from.
-    attempt = len(element_files(record, submission, slot)) + 1
-    numbers, writer = submission.slots[slot - 1], f"{number}-{slot}-{attempt:04d}-{host_name()}-{os.getpid()}"
-    lines, begins = record.lines(numbers), may_begin(record, submission)
-
-    def queue() -> "Iterator[Tuple[Task, Optional[Earlier]]]":
-        for task in numbers:
-            state = states.get(task) or State()
-            if not begins or (limits.fail_fast and os.path.exists(f"{record.path}/failed")):
-                why = "another task has failed" if begins else "what it waits for has failed"
-                append_line(record.events(writer), {"task": task, "event": "skipped", "why": why, "up": uptime()})
-                continue
-            yield line_task(lines[task]), Earlier(record, task, state, True) if state.name == "succeeded" else None
-
-    for event in run_tasks(record, queue(), limits._replace(fail_fast=False), writer):  # the queue skips them, and says so
-        if event.kind == "end" and event.status and limits.fail_fast:
-            append_text(f"{record.path}/failed", "")
-        yield event
-    remove_if_empty(f"{record.path}/scheduler/{number}-{slot}.out")
-
-
-def line_task(line: "Dict[str, Any]") -> Task:
-    """Return the task that a line of a plan describes."""
-    argv = list(line["argv"])
-    if line.get("call"):  # in an element: its own Python, and the record's copy of this file
-        argv[:2] = [sys.executable, os.path.abspath(__file__)]
-    elif line.get("program") and os.access(line["program"], os.X_OK):
-        argv[0] = line["program"]
-    return Task(line["task"], line["step"], line["index"], tuple(argv), tuple(line["key"]), line["dir"], line["cwd"],
-                line["env"], line["runs"])
+def cancel_array(scheduler: Scheduler, job_id: str) -> str:
+    """Cancel an array job; return what went wrong."""
+    status, out, errors = ask([*scheduler.cancel, job_id], scheduler)
+    if status and not (scheduler.forgotten and re.search(scheduler.forgotten, errors)):
+        return errors.strip() or out.strip() or f"{scheduler.cancel[0]}: exit status {status}"
+    return ""
 
 
 def slot_numbers(text: str) -> "List[int]":
@@ -3267,153 +4067,1476 @@ def slot_numbers(text: str) -> "List[int]":
     return numbers
 
 
-def queue_states(submissions: "Sequence[Submission]") -> "Tuple[Dict[Tuple[str, int], Tuple[str, str]], str]":
-    """Return what the schedulers know of elements, by job id and slot, as (state, reason), and what went wrong.
+def query(scheduler: Scheduler, ids: "Sequence[str]") -> "Tuple[Dict[Tuple[str, int], Tuple[str, str]], str]":
+    """Return what a scheduler knows of array jobs, by id and slot as (state, reason), and what went wrong.
 
-    One query for each scheduler, whatever the number of elements.
+    One query, whatever the number of array tasks.
     """
-    found, wrong = {}, ""  # type: Dict[Tuple[str, int], Tuple[str, str]], str
-    for name in sorted({submission.scheduler for submission in submissions}):
-        scheduler, ids = SCHEDULERS[name], [one.job_id for one in submissions if one.scheduler == name]
-        words = {"slurm": [",".join(ids)], "pbs": ids, "lsf": ids}.get(name, [])
-        status, out, errors = ask([*scheduler.query, *words], scheduler, delays=TRIES[:2])  # somebody waits for the answer
-        if status and not re.search(scheduler.forgotten or "$^", errors):
-            wrong = f"{scheduler.query[0]}: {errors.strip() or f'exit status {status}'}"
-        for job_id, slots, state, reason in scheduler.read(out):
-            for slot in slot_numbers(slots) or [1]:
-                found[job_id, slot] = (state, reason)
+    named = [scheduler.joins_ids.join(ids)] if scheduler.joins_ids == "," else list(ids)
+    words = [*scheduler.query, *(named if scheduler.joins_ids else [])]
+    status, out, errors = ask(words, scheduler, 60.0, TRIES[:2])  # somebody waits for the answer
+    wrong = ""
+    if status and not (scheduler.forgotten and re.search(scheduler.forgotten, errors)):
+        wrong = f"{scheduler.query[0]}: {errors.strip() or f'exit status {status}'}"
+    found = {}  # type: Dict[Tuple[str, int], Tuple[str, str]]
+    for job_id, slots, state, reason in scheduler.read(out):
+        for slot in slot_numbers(slots) or [1]:
+            found[job_id, slot] = (state, reason)
     return found, wrong
 
 
-def merged_states(record: Record) -> "Tuple[Dict[int, State], str]":
-    """Return the states of a record's tasks, its own events merged with what the scheduler knows, and what went wrong."""
-    states, submissions = record.states(), read_submissions(record)
-    elsewhere = {}  # type: Dict[str, Dict[int, State]]
-    for number, state in states.items():
-        if state.name == "elsewhere":
-            ulid, _, other = state.record.partition("/")
-            if ulid not in elsewhere:
-                elsewhere[ulid] = merged_states(Record(f"{os.path.dirname(record.path)}/{ulid}"))[0]
-            found = elsewhere[ulid].get(int(other)) or State()
-            found.record = state.record
-            states[number] = found
-    open_ones = [one for one in submissions if any(is_open(states.get(task) or State()) for slot in one.slots for task in slot)]
-    if not open_ones:
-        return states, ""
-    queue, wrong = queue_states(open_ones)
-    told = record.states()  # once more: what ended while we asked has told so by now
-    states.update((number, state) for number, state in told.items() if state.name != "elsewhere")
-    for submission in open_ones:
-        blocked = submission.must_succeed and any(has_failed(Record(path), number) for path, number in submission.after)
-        for slot, numbers in enumerate(submission.slots, 1):
-            queued, reason = queue.get((submission.job_id, slot), ("", ""))
-            for task in [states.setdefault(number, State()) for number in numbers]:
-                if queued in ENDED and is_open(task) and not (wrong and not queued):
-                    settle(task, cause_of(record, submission, slot, queued), blocked)
-                elif is_open(task) and task.name != "failed":
-                    await_end(task, queued, reason)
-    return states, wrong
+# ---------------------------------------------------------------------------
+# 11. Runs: Plan -> Event, Event, ...
+# ---------------------------------------------------------------------------
+# Options; survey (what is known of a record: its own events, then what lives, then what queues say);
+# Run and open_run (a start of a run: which tasks are done, run, are to be executed); the places Here,
+# ArrayPlace, Handler; execute and describe (one loop over the steps, for the run and the dry run);
+# follow; run_slot (what an array task executes); cancel. Every place answers the same questions: check, can_wait_for,
+# describe, start. Who executes, follows or cancels yields events; who asks for states gets a Survey.
 
 
-def is_open(state: State) -> bool:
-    """Return whether the scheduler may know more of a task than the task has told: a signal may be its doing."""
-    is_signalled = state.name == "failed" and state.status > 128 and not state.why
-    return is_signalled or state.name not in ("succeeded", "failed", "skipped")
+class Options(NamedTuple("Options", [
+        ("jobs", int), ("keep_going", bool), ("resume", bool), ("reuse", bool), ("wait", bool),
+        ("retries", int), ("timeout", float), ("pack", int), ("words", "List[str]")])):
+    """What the command line asks of a run; 0, and -1 for retries, where it says nothing. timeout is in minutes."""
+    __slots__ = ()
 
 
-def cause_of(record: Record, submission: Submission, slot: int, state: str) -> str:
-    """Return why a scheduler ended an element: by its state, else by what it wrote behind the element's output."""
-    if state not in ENDED or ENDED[state] not in (ENDED[""], ENDED["FAILED"]):
-        return ENDED.get(state, "")
-    if os.path.exists(f"{record.path}/cancelled"):
-        return "cancelled"
-    try:
-        with open(f"{record.path}/scheduler/{submission.number}-{slot}.out", "rb") as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
-            said = file.read()
-    except OSError:
-        said = b""
-    return next((cause for cause, pattern in SAID if re.search(pattern, said)), ENDED[state])
+class Survey(NamedTuple("Survey", [
+        ("record", Record), ("ledger", Ledger), ("states", "Dict[int, State]"), ("submissions", "List[Submission]"),
+        ("wrong", str)])):
+    """What is known of a record; wrong is what kept a scheduler from answering."""
+    __slots__ = ()
+
+    def member_states(self) -> "Iterator[Tuple[int, State]]":
+        """Yield the tasks that the last start planned, with their states."""
+        for number in self.ledger.members:
+            yield number, self.states.get(number) or State()
+
+    def counts(self) -> "Dict[str, int]":
+        """Return how many tasks of the last start are in each state, in the order of STATES."""
+        counts = dict.fromkeys(STATES, 0)
+        for _, state in self.member_states():
+            counts[state.name] += 1
+        counts["waiting"] += max(self.ledger.start.count - len(self.ledger.members), 0)
+        return counts
 
 
-def settle(task: State, cause: str, is_blocked: bool) -> None:
-    """Bring the state of a task up to date whose element has ended, and that has not told its own end, or not why."""
-    is_known = cause not in (ENDED[""], ENDED["FAILED"])
-    if task.name == "failed":  # by a signal
-        task.name, task.why = ("interrupted", cause) if is_known else ("failed", "")
-    elif is_blocked and not task.attempts:
-        task.name, task.why = "skipped", "what it waits for has failed"
-    else:
-        task.name, task.why = "interrupted", cause if is_known or task.why != "interrupted" else task.why
+# -- what is known of a record
 
 
-def await_end(task: State, state: str, reason: str) -> None:
-    """Bring the state of a task up to date whose element is in the queue, or (without a state) not known to be gone."""
-    if re.search("never ?satisfied", reason, re.IGNORECASE):  # of Slurm, and of LSF
-        task.name, task.why = "skipped", "what it waits for has failed"
-    elif state in WAITING:
-        task.name, task.why = "queued", "requeued" if task.attempts else ""
-    elif task.name == "waiting" or state and task.name == "interrupted":
-        task.name, task.why = "queued", ""  # the element is there: its task has not begun, or its end will be told
+def find_gone(record: Record, told: Told) -> Told:
+    """Return what is told, where tasks whose processes no longer exist are interrupted."""
+    gone = [number for number, state in told.states.items() if state.name == "running" and is_gone(state)]
+    if not gone:
+        return told
+    told = read_told(record)  # once more: they may have told their end before they went
+    for number in gone:
+        if told.states[number].name == "running":
+            told.states[number].become("interrupted", "killed")
+    return told
 
 
-def earlier_tasks(job: str) -> "Dict[Tuple[Tuple[str, ...], int], Earlier]":
-    """Return the tasks of a job's records that have succeeded, run or are queued, by command line and occurrence."""
-    found = {}  # type: Dict[Tuple[Tuple[str, ...], int], Earlier]
-    for record in Record.all(job):
-        states, _ = merged_states(record)
-        counts = {}  # type: Dict[Tuple[str, ...], int]
-        submitted = {task for one in read_submissions(record) for slot in one.slots for task in slot}
-        for line in record.tasks():
-            key, state = tuple(line["key"]), states.get(line["task"])
-            counts[key] = counts.get(key, 0) + 1
-            if state is None or state.record or state.name not in ("succeeded", "running", "queued"):
-                continue
-            if state.name == "succeeded" and missing_runs(line.get("runs"), line["dir"], line["cwd"]):
-                continue
-            found[key, counts[key]] = Earlier(record, line["task"], state, line["task"] in submitted)
+class Waiting(NamedTuple("Waiting", [("submission", Submission), ("slot", int), ("first", int)])):
+    """Where a task stands in a submission: its slot, and the first attempt that it may make there."""
+    __slots__ = ()
+
+
+def open_tasks(states: "Dict[int, State]", submissions: "Sequence[Submission]") -> "Dict[int, Waiting]":
+    """Return for each task that a scheduler may know more of where it stands in its last submission."""
+    found = {}  # type: Dict[int, Waiting]
+    for submission in submissions:
+        for slot, entries in enumerate(submission.slots, 1):
+            for number, first, _ in entries:
+                found[number] = Waiting(submission, slot, first)
+    for number, waiting in list(found.items()):
+        state = states.get(number)
+        if state is not None and state.attempt >= waiting.first:
+            who = f"_slot-{waiting.submission.number}-{waiting.slot}_"
+            is_elsewhere = state.writer is not NOBODY and who not in state.writer.name
+            if is_elsewhere or state.origin or not may_be_told_more(state):
+                del found[number]
     return found
 
 
+def may_be_told_more(state: State) -> bool:
+    """Return whether a scheduler may know more of a task than it has told itself: a signal may be its doing."""
+    if state.name == "failed":
+        return not state.cause and is_ending_signal(state.status)
+    return state.name not in ("succeeded", "skipped")
+
+
+def is_ending_signal(status: int) -> bool:
+    """Return whether an exit status is that of a signal by which a scheduler ends a task."""
+    return status - 128 in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2,
+                            signal.SIGXCPU, signal.SIGHUP)
+
+
+class Surveyor:
+    """Makes a survey, and reads each record that it needs for that once."""
+    __slots__ = ("told", "submissions", "failed")
+
+    def __init__(self) -> None:
+        self.told = {}  # type: Dict[str, Told]
+        self.submissions = {}  # type: Dict[str, List[Submission]]
+        self.failed = {}  # type: Dict[Tuple[str, int], bool]
+
+    def read(self, record: Record) -> "Tuple[Told, List[Submission]]":
+        """Return what is told in a record, and its submissions."""
+        if record.path not in self.told:
+            told = self.told[record.path] = find_gone(record, read_told(record))
+            submissions = [named(one) for one in read_submissions(record) if not was_refused(one, told)]
+            self.submissions[record.path] = submissions
+        return self.told[record.path], self.submissions[record.path]
+
+    def has_failed(self, path: str, number: int) -> bool:
+        """Return whether a submission, or one that it waits for, has tasks that are known not to succeed any more."""
+        if (path, number) not in self.failed:
+            self.failed[path, number] = False
+            told, submissions = self.read(Record(path))
+            for submission in submissions:
+                if submission.number == number:
+                    self.failed[path, number] = self.is_blocked(submission) or has_bad(submission, told.states)
+        return self.failed[path, number]
+
+    def is_blocked(self, submission: Submission) -> bool:
+        """Return whether something has failed that a submission waits for."""
+        return submission.must_succeed and any(self.has_failed(path, number) for path, number in submission.after)
+
+    def survey(self, record: Record) -> Survey:
+        """Return what is known of a record."""
+        ledger = Ledger(record)
+        told, submissions = self.read(record)
+        waiting = open_tasks(told.states, submissions)
+        wrong = ""
+        if waiting:
+            queues, wrong = ask_queues([place.submission for place in waiting.values()])
+            told = self.told[record.path] = find_gone(record, read_told(record))  # what ended meanwhile has told so
+            for number, place in open_tasks(told.states, submissions).items():
+                self.merge(record, told, number, place, queues, bool(wrong))
+        return Survey(record, ledger, told.states, submissions, wrong)
+
+    def merge(self, record: Record, told: Told, number: int, place: Waiting,
+              queues: "Dict[Tuple[str, int], Tuple[str, str]]", is_unsure: bool) -> None:
+        """Bring the state of a task up to date by what queues say of its slot."""
+        state, submission = told.states.get(number) or State(), place.submission
+        if state.attempt < place.first:  # it has not begun there yet
+            state = State(state.attempt, state.attempts)
+        told.states[number] = state
+        if submission.scheduler not in SCHEDULERS:
+            merge_handler(state, submission)
+            return
+        queued, reason = queues.get((submission.job_id, place.slot), ("", ""))
+        if queued in ENDED and (queued or not is_unsure) and submission.job_id:
+            is_cancelled = submission.number in told.cancelled
+            settle(state, cause_of(record, place, queued, is_cancelled), self.is_blocked(submission))
+        elif state.name != "failed":
+            await_end(state, queued, reason)
+
+
+def was_refused(submission: Submission, told: Told) -> bool:
+    """Return whether a scheduler never took a submission."""
+    return submission.number in told.cancelled and not submission.job_id and submission.scheduler in SCHEDULERS
+
+
+def named(submission: Submission) -> Submission:
+    """Return a submission with its id, looked for by its name where HydraFlow was killed before it was on record."""
+    if submission.job_id or submission.scheduler not in SCHEDULERS:
+        return submission
+    return submission._replace(job_id=find_array(SCHEDULERS[submission.scheduler], submission.name) or "0")
+
+
+def survey(record: Record) -> Survey:
+    """Return what is known of a record."""
+    return Surveyor().survey(record)
+
+
+def has_bad(submission: Submission, states: "Dict[int, State]") -> bool:
+    """Return whether tasks of a submission are over without success, in an attempt that they made there."""
+    for slot in submission.slots:
+        for number, first, _ in slot:
+            state = states.get(number)
+            if state and state.attempt >= first and state.is_over and not state.is_good:
+                return True
+    return False
+
+
+def ask_queues(submissions: "Iterable[Submission]") -> "Tuple[Dict[Tuple[str, int], Tuple[str, str]], str]":
+    """Return what the schedulers of submissions know of their slots, by job id and slot, and what went wrong."""
+    ids = {}  # type: Dict[str, Set[str]]
+    for submission in submissions:
+        if submission.scheduler in SCHEDULERS and submission.job_id:
+            ids.setdefault(submission.scheduler, set()).add(submission.job_id)
+    found, wrongs = {}, []  # type: Dict[Tuple[str, int], Tuple[str, str]], List[str]
+    for name, numbers in sorted(ids.items()):
+        states, wrong = query(SCHEDULERS[name], sorted(numbers))
+        found.update(states)
+        wrongs += [wrong] if wrong else []
+    return found, "; ".join(wrongs)
+
+
+def cause_of(record: Record, place: Waiting, queued: str, is_cancelled: bool) -> str:
+    """Return why a scheduler ended an array task: by its state, else by what it wrote behind the output."""
+    cause = ENDED[queued]
+    if cause not in ("gone", "silent"):
+        return cause
+    if is_cancelled:
+        return "cancelled"
+    try:
+        with open(record.scheduler_path(place.submission.number, place.slot), "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
+            said = file.read()
+    except OSError:
+        return cause
+    for name, pattern in SAID:
+        if re.search(pattern, said):
+            return name
+    return cause
+
+
+def settle(state: State, cause: str, is_blocked: bool) -> None:
+    """Bring the state of a task up to date whose array task has ended, and that has not told its end, or not why."""
+    is_known = cause not in ("gone", "silent")
+    if state.name == "failed":  # by a signal
+        if is_known:
+            state.become("interrupted", cause)
+    elif is_blocked and not state.ended and state.name != "running":
+        state.become("skipped", "blocked")
+    elif is_known or not (state.name == "interrupted" and state.asked):
+        state.become("interrupted", cause)
+
+
+def await_end(state: State, queued: str, reason: str) -> None:
+    """Bring the state of a task up to date whose array task is in the queue, or not known to be gone."""
+    if re.search("never ?satisfied", reason, re.IGNORECASE):  # of Slurm, and of LSF
+        state.become("skipped", "blocked")
+    elif queued in WAITING:
+        state.become("queued", "requeued" if state.ended or state.pid else "")
+    elif state.name == "waiting" or queued and state.name == "interrupted":
+        state.become("queued")  # the array task is there: its task has not begun, or its end will be told
+
+
+def merge_handler(state: State, submission: Submission) -> None:
+    """Bring the state of a task up to date that a handler has."""
+    if submission.scheduler == "parameters":
+        detail = f"to {submission.name}" if submission.name else ""
+        if submission.status > 0:
+            detail += f", which ended with exit status {submission.status}"
+        state.become("handed", "", detail.strip(", "))
+    elif state.name == "waiting":
+        state.become("queued", "handler-queue")
+
+
+# -- a start of a run
+
+
+def commit_of(folder: str) -> "Tuple[str, bool]":
+    """Return the commit that a folder is at, and whether files that git tracks have changed since; "" without git."""
+    above = os.path.abspath(folder)
+    while not os.path.exists(os.path.join(above, ".git")):
+        if os.path.dirname(above) == above:
+            return "", False
+        above = os.path.dirname(above)
+    words = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    status, out, _ = capture(words, environment({}), 10.0)
+    lines = out.splitlines() if status == 0 else []
+    commits = [line.split()[2] for line in lines if line.startswith("# branch.oid ")]
+    return "".join(commits), any(not line.startswith("#") for line in lines)
+
+
+class Known(NamedTuple("Known", [("state", State), ("origin", str)])):
+    """A task that has succeeded in an older run; origin is RECORD/NUMBER."""
+    __slots__ = ()
+
+
+def older_successes(records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[Known]]":
+    """Return by their keys the tasks that have succeeded in records, the newest last."""
+    found = {}  # type: Dict[Tuple[str, ...], List[Known]]
+    for record in records:
+        try:
+            ledger, states = Ledger(record), read_told(record).states
+        except Error:  # of another format
+            continue
+        counts = {}  # type: Dict[Tuple[str, ...], int]
+        for key, numbers in ledger.keys().items():
+            for number in numbers:
+                state = states.get(number)
+                if state is None or state.name != "succeeded" or state.origin:
+                    continue
+                index = counts[key] = counts.get(key, 0) + 1
+                known = found.setdefault(key, [])
+                if index <= len(known):
+                    known[index - 1] = Known(state, f"{record.ulid}/{number}")
+                else:
+                    known.append(Known(state, f"{record.ulid}/{number}"))
+    return found
+
+
+class Work(NamedTuple("Work", [
+        ("done", int), ("running", "List[Tuple[Task, State]]"), ("elsewhere", "List[Tuple[Task, State]]"),
+        ("todo", "Iterable[Tuple[Task, State]]")])):
+    """The tasks of a step: how many are done, those that run here, those that are queued or run elsewhere, the rest."""
+    __slots__ = ()
+
+
+class Run:
+    """A start of a run: its record, what is known of its tasks, and what has become of them since.
+
+    known are the numbers of planned tasks by their keys, the next one last; offsets are where the
+    lines of tasks that leave this machine begin; counts are ends of tasks by state, seen by this
+    start, open the tasks that are with a scheduler or somebody else; begun is whether something was
+    executed or submitted.
+    """
+    __slots__ = ("plan", "options", "record", "lock", "start", "survey", "known", "older", "last", "offsets",
+                 "counts", "open", "notes", "is_new", "is_dry", "begun", "number", "could_reuse", "refused", "programs")
+
+    def __init__(self, plan: Plan, options: Options, record: Record, is_dry: bool) -> None:
+        self.plan, self.options, self.record, self.is_dry = plan, options, record, is_dry
+        self.lock = None  # type: Optional[Lock]
+        self.survey = None  # type: Optional[Survey]
+        self.known = {}  # type: Dict[Tuple[str, ...], List[int]]
+        self.older = {}  # type: Dict[Tuple[str, ...], List[Known]]
+        self.last, self.number, self.could_reuse = 0, 1, 0
+        self.offsets = {}  # type: Dict[int, int]
+        self.programs = {}  # type: Dict[Tuple[str, ...], str]
+        self.open = set()  # type: Set[int]
+        self.counts = dict.fromkeys([*STATES, "earlier"], 0)
+        self.notes = []  # type: List[str]
+        self.is_new, self.begun, self.refused = True, False, False
+
+    @property
+    def job(self) -> Job:
+        """The job that is run."""
+        return self.plan.job
+
+    def state(self, number: int) -> State:
+        """Return what was known of a task when this start began."""
+        return (self.survey.states.get(number) if self.survey else None) or State()
+
+    def unfinished(self) -> int:
+        """Return how many tasks have neither ended nor are with a scheduler."""
+        over = sum(self.counts.values())
+        return max(self.plan.count - over - len(self.open), 0)
+
+    def limits(self, is_remote: bool) -> Limits:
+        """Return the limits of the tasks: the command line's word, else the job's, else what is usual there."""
+        job, options = self.job, self.options
+        retries = job.retries if options.retries < 0 else options.retries
+        timeout = 60 * (options.timeout or job.timeout_minutes)
+        jobs = 1 if is_remote else options.jobs or job.max_parallel or 1
+        return Limits(jobs, retries, timeout, job.fail_fast is True and not options.keep_going)
+
+    def throttle(self) -> int:
+        """Return how many array tasks may run at once, 0 for any."""
+        return self.options.jobs or self.job.max_parallel
+
+    def must_succeed(self) -> bool:
+        """Return whether a later step begins only if all tasks before it have succeeded."""
+        return self.job.fail_fast is not False and not self.options.keep_going
+
+    def has_failed(self) -> bool:
+        """Return whether a task is over without success, as far as this start has seen."""
+        return any(self.counts[row.name] for row in STATES.values() if row.is_over and not row.is_good
+                   and row.name != "handed")
+
+    def see(self, event: Event) -> None:
+        """Count an event."""
+        if event.kind in ("start", "retry"):
+            self.begun = True
+        elif event.kind == "elsewhere" and event.task:
+            self.open.add(event.task.number)
+        elif event.kind == "end":
+            self.counts[event.state.name] += 1
+            self.open.discard(event.task.number if event.task else 0)
+        elif event.kind == "done":
+            self.counts["earlier"] += event.number
+
+    def writer(self, who: str) -> str:
+        """Return the name of a file of events: their order is the order of starts."""
+        return f"{self.number:04d}_{who}_{host_name()}-{os.getpid()}"
+
+    def work(self, step: PlannedStep, is_remote: bool) -> Work:
+        """Return the tasks of a step by what is to be done with them."""
+        assigned = self.assigned(step, is_remote)
+        if not self.known and not self.older:
+            return Work(0, [], [], assigned)
+        done = 0
+        running, elsewhere, todo = [], [], []  # type: List[Any], List[Any], List[Any]
+        for task, state in assigned:
+            if state.name == "succeeded":
+                done += 1
+            elif state.name == "queued" or (state.name == "running" and "_here_" not in state.writer.name):
+                elsewhere.append((task, state))
+            elif state.name == "running":
+                away = elsewhere if is_remote or not is_same_machine(state.writer.machine) else running
+                away.append((task, state))
+            else:
+                todo.append((task, state))
+        return Work(done, running, elsewhere, todo)
+
+    def assigned(self, step: PlannedStep, is_remote: bool) -> "Iterator[Tuple[Task, State]]":
+        """Yield the tasks of a step with their numbers and states, after they were written into the plan."""
+        drafts = step.tasks()
+        while True:
+            block = [self.identified(step, draft, is_remote) for draft in islice(drafts, BLOCK)]
+            if not block:
+                return
+            if not self.is_dry:
+                self.write(step, block)
+            for task, state, _ in block:
+                yield task, state
+
+    def identified(self, step: PlannedStep, draft: Task, is_remote: bool) -> "Tuple[Task, State, Optional[Dict[str, Any]]]":
+        """Return a task with its number, its state, and the line of the plan that it needs, None if it has one."""
+        numbers = self.known.get(draft.key)
+        if not numbers:
+            self.last += 1
+            task = step.numbered(draft, self.last, self.plan.directory(self.last))
+            return task, self.reused(task, State()), self.line(task, is_remote)
+        number = numbers.pop()
+        state = self.state(number)
+        if state.name == "succeeded" and state.origin == "" and draft.runs:
+            state = self.still_succeeded(number, state)
+        if state.name in ("succeeded", "running", "queued"):
+            return self.planned(step, draft, number, state), state, None
+        task = self.planned(step, draft, number, State())
+        state = self.reused(task, state)
+        line = self.line(task, is_remote)
+        return task, state, None if self.is_written(number, line) else line
+
+    def planned(self, step: PlannedStep, draft: Task, number: int, state: State) -> Task:
+        """Return a task that has its number and its directory since an earlier start."""
+        if state.name == "succeeded" or self.survey is None:
+            return draft._replace(number=number)
+        known = self.survey.ledger.task(number)
+        return step.numbered(draft, number, known.directory if known else self.plan.directory(number))
+
+    def still_succeeded(self, number: int, state: State) -> State:
+        """Return the state of a task of Hydra's that has succeeded: its run directories must be there still."""
+        task = self.survey.ledger.task(number) if self.survey else None
+        missing = missing_runs(task) if task else 0
+        if missing and task:
+            state.become("failed", "missing", f"{missing} of {task.runs} runs are missing")
+        return state
+
+    def reused(self, task: Task, state: State) -> State:
+        """Return the state of a task that is to be executed, or that of an older success that counts for it."""
+        known = self.older.get(task.key)
+        if not known or (self.survey and not self.options.reuse):
+            self.could_reuse += bool(known)
+            return state
+        older = known.pop(0)
+        if not self.is_dry:
+            append_event(self.record, self.writer("reuse"), "reused", task=task.number, **{"try": state.attempt},
+                         began=older.state.started, ended=older.state.ended, **{"from": older.origin})
+        return older.state
+
+    def line(self, task: Task, is_remote: bool) -> "Dict[str, Any]":
+        """Return a task as a line of the plan."""
+        if not is_remote or not task.argv:
+            return task_line(task, "")
+        place = task.argv[0], task.cwd, task.env.get("PATH", "")
+        if place not in self.programs:
+            program = find_program(task.argv[0], task.cwd, task.env)
+            self.programs[place] = os.path.abspath(program) if program else ""
+        return task_line(task, self.programs[place])
+
+    def is_written(self, number: int, line: "Dict[str, Any]") -> bool:
+        """Return whether the plan has a line already, or says the same of the task."""
+        import json
+        if self.survey is None:
+            return False
+        ledger = self.survey.ledger
+        written = ledger.data[slice(*ledger.spans[number])]
+        if written != json.dumps(line, separators=(",", ":")).encode("ascii"):
+            return False
+        self.offsets[number] = ledger.spans[number][0]
+        return True
+
+    def write(self, step: PlannedStep, block: "Sequence[Tuple[Task, State, Optional[Dict[str, Any]]]]") -> None:
+        """Write the lines of tasks that are new, or have changed, and the numbers of the others."""
+        lines, numbers, ranges = [], [], []  # type: List[Dict[str, Any]], List[int], List[List[int]]
+        for task, _, line in block:
+            if line:
+                lines.append(line)
+                numbers.append(task.number)
+            elif ranges and ranges[-1][1] == task.number - 1:
+                ranges[-1][1] = task.number
+            else:
+                ranges.append([task.number, task.number])
+        if ranges:
+            lines.append({"again": ranges, "step": step.number})
+        offsets = append_lines(self.record.plan_path, lines)
+        if step.submit:
+            self.offsets.update(zip(numbers, offsets))
+
+    def plan_rest(self, groups: "Sequence[Tuple[Place, Sequence[PlannedStep]]]", most: int = 100000) -> None:
+        """Write the tasks of steps that do not begin into the plan, so that they are listed as not started."""
+        steps = [(step, place.is_remote) for place, steps in groups for step in steps]
+        if self.plan.count > most:
+            return
+        for step, is_remote in steps:
+            for _ in self.assigned(step, is_remote):
+                pass
+
+    def release(self) -> None:
+        """Let others go on with the run."""
+        if self.lock:
+            self.lock.release()
+
+
+def open_run(plan: Plan, options: Options, is_resume: bool, is_dry: bool) -> Run:
+    """Return a new start of a job: a new run, or (is_resume) of its newest run, if there is one. Raises Error."""
+    job = plan.job
+    records = Record.all(job.key)
+    resumed = records[-1] if is_resume and records else None
+    path = f"{Record.directory(job.key)}/{ulid_text(plan.ulid)}"
+    run = Run(plan, options, resumed or Record(path), is_dry)
+    if resumed:
+        run.is_new = False
+        if not is_dry:
+            run.lock = Lock(resumed, job.key)
+        run.survey = survey(resumed)
+        ledger = run.survey.ledger
+        run.known = {key: numbers[::-1] for key, numbers in ledger.keys().items()}
+        run.last, run.number = ledger.last_number(), ledger.start.number + 1
+    elif records:
+        run.notes += unfinished_note(records[-1])
+    others = records[:-1] if resumed else records
+    if options.reuse or (resumed and others):
+        run.older = older_successes(others)
+    if not is_dry:
+        begin_start(run)
+    return run
+
+
+def begin_start(run: Run) -> None:
+    """Write the start of a run into its record, which is made now if it is a new one."""
+    job, (commit, is_dirty) = run.job, commit_of(".")
+    if run.is_new:
+        run.record = Record.create(job.key, run.plan.ulid)
+        run.lock = Lock(run.record, job.key)
+    elif run.survey:
+        before = run.survey.ledger.start
+        if commit and before.commit and commit != before.commit:
+            run.notes.append(f"the run of {job.key} began at commit {before.commit[:10]}, and goes on at {commit[:10]}")
+    start = Start(run.number, job.key, run.plan.count, time.time(), host_name(), __version__,
+                  list(run.options.words), commit, is_dirty, FORMAT)
+    try:
+        append_lines(run.record.plan_path, [start_line(start)])
+    except OSError as error:
+        run.release()
+        raise say_error(error, f"write {os.path.relpath(run.record.plan_path)}") from None
+
+
+def unfinished_note(record: Record) -> "List[str]":
+    """Return what is to be said of the last run of a job when another one begins."""
+    try:
+        ledger, told = Ledger(record), find_gone(record, read_told(record))
+    except Error as error:
+        return [error.message]
+    good = sum(1 for number in ledger.members if number in told.states and told.states[number].name == "succeeded")
+    when, count = time.strftime("%H:%M", time.localtime(ledger.start.time)), ledger.start.count
+    if any(state.name == "running" for state in told.states.values()):
+        return [f"the run of {when} is still executed; this one begins beside it"]
+    if good < count:
+        return [f"the run of {when} has succeeded in {good} of {count} tasks; --resume goes on with it"]
+    return []
+
+
+# -- places
+
+
+class Ahead(NamedTuple("Ahead", [
+        ("run", Run), ("submission", "Optional[Submission]"), ("numbers", "List[int]")])):
+    """Tasks that are not over, and the array job that has them, None for any other place."""
+    __slots__ = ()
+
+
+class Place:
+    """Where a step is executed; left is what is not over of the tasks of the step that was started last."""
+
+    is_remote = True
+
+    def __init__(self) -> None:
+        self.left = []  # type: List[Ahead]
+
+    def check(self, step: PlannedStep, is_dry: bool) -> None:
+        """Raise an Error for what cannot be executed, as far as it can be known before."""
+        raise NotImplementedError
+
+    def can_wait_for(self, aheads: "Sequence[Ahead]") -> bool:
+        """Return whether what is started here waits by itself for tasks that are not over."""
+        return not aheads
+
+    def describe(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[str]") -> "Iterator[str]":
+        """Yield what a dry run prints: a line for each task, what surrounds them as comments."""
+        raise NotImplementedError
+
+    def start(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+        """Execute the tasks of steps, or hand them to who executes them; yield what happens."""
+        raise NotImplementedError
+
+
+class Here(Place):
+    """This machine."""
+
+    is_remote = False
+
+    def check(self, step: PlannedStep, is_dry: bool) -> None:
+        """Raise an Error for what cannot be executed."""
+        check_first_task(step)
+
+    def describe(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[str]") -> "Iterator[str]":
+        """Yield what a dry run prints."""
+        for step in steps:
+            for task, _ in run.work(step, False).todo:
+                yield task_text(task)
+
+    def start(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+        """Execute the tasks of a step, and await those that run; yield what happens."""
+        work, entry = run.work(steps[0], False), run.lock.entry() if run.lock else NOTHING
+        yield done_event(work.done)
+        self.left = grouped_by_submission(run, work.elsewhere)
+        todo = undone(run, work.todo)
+        writer, limits = run.writer("here"), run.limits(False)
+        taken = []  # type: List[int]
+        for event in run_tasks(run.record, todo, limits, writer, work.running, entry):
+            if event.kind == "elsewhere" and event.task:
+                taken.append(event.task.number)
+            yield event
+        self.left += [Ahead(run, None, taken)] if taken else []
+
+
+def done_event(count: int) -> Event:
+    """Return the event about tasks that had succeeded before."""
+    return Event("done", None, State(), "", "", count)
+
+
+def undone(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "Iterator[Tuple[Task, State]]":
+    """Yield the tasks that have not succeeded; those of a new run that have, in an older one, are counted."""
+    for task, state in tasks:
+        if state.name == "succeeded":
+            run.see(done_event(1))
+        else:
+            yield task, state
+
+
+def task_text(task: Task) -> str:
+    """Return a command line that executes a task in a shell, where it would be executed."""
+    words = [word.replace(SLOT, "0") for word in task.argv]
+    env = []
+    for name, value in task.env.items():
+        value = value.replace(SLOT, "0")
+        env.append(f"{name}={value}")
+    text = shell_text((["env", *env] if env else []) + words)
+    return text if os.path.abspath(task.cwd) == os.getcwd() else f"(cd {shlex.quote(task.cwd)} && {text})"
+
+
+def first_task(step: PlannedStep) -> "Optional[Task]":
+    """Return the first task of a step."""
+    for task in step.tasks():
+        return step.numbered(task, 1, "multirun/1")
+    return None
+
+
+def check_first_task(step: PlannedStep) -> None:
+    """Raise an Error unless the first task of a step has its directory and its program."""
+    task = first_task(step)
+    if task is None:
+        return
+    if not (os.path.isdir(native(task.cwd)) or SLOT in task.cwd or task.directory in task.cwd):
+        mark = step.cwd.mark(0, len(step.cwd.text)) if step.cwd else NOWHERE
+        raise Error(f"there is no directory {task.cwd}", mark)
+    if step.command and not find_program(task.argv[0], task.cwd, task.env):
+        hint = "it is looked up in PATH, without a shell"
+        if task.argv[0] == "python" and find_program("python3"):
+            hint = "python3 is there"
+        raise Error(f"there is no program {task.argv[0]}", step.mark, hint)
+
+
+def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
+    """Raise an Error unless the program of a submission command is here."""
+    if not find_program(step.submit[0]):
+        source = step.job.submit
+        for one in step.job.steps[step.number - 1:step.number]:
+            source = one.submit or source
+        mark = source.mark(0, len(source.text)) if source else NOWHERE
+        raise kind(f"there is no program {step.submit[0]}", mark,
+                   "it is looked up in PATH; is this a machine from which jobs are submitted?")
+
+
+@lru_cache(maxsize=None)
+def check_python(words: "Tuple[str, ...]") -> None:
+    """Raise an Error unless words begin a Python that can execute HydraFlow."""
+    if words == (sys.executable,):
+        return
+    code = "import sys; print(sys.version_info >= (3, 6))"
+    status, out, errors = capture([*words, "-c", code], environment({}), 60.0)
+    if status or out.strip() != "True":
+        raise Error(f"{shell_text(words)} is no Python 3.6 or later", NOWHERE,
+                    errors.strip() or "python: in the job, or HYDRAFLOW_PYTHON, names it")
+
+
+# The record's copy of this file is imported, so that its byte code is kept: compiling takes longer than
+# many a task. -S and -E: a site's .pth files and the user's PYTHON* variables are of no use to it.
+ELEMENT = ('import sys; sys.path[0] = sys.argv[1]; import hydraflow; '
+           'sys.exit(hydraflow.main(["slot"] + sys.argv[1:]))')
+
+
+def slot_script(record: Record, submission: Submission, python: "Sequence[str]", index: str) -> str:
+    """Return the script of a submission: no text of a parameter, nothing from outside but the index, given as sh has it."""
+    words = [*python, "-S", "-E", "-c", ELEMENT, record.path, str(submission.number)]
+    return ("#!/bin/sh\n# HydraFlow executes here the tasks of one slot; plan and slots are in the record.\n"
+            f"exec {shell_text(words)} {index}\n")
+
+
+def write_program(record: Record) -> None:
+    """Keep a copy of this file in a record, so that what is edited later changes nothing that is queued."""
+    if not os.path.exists(record.program_path):
+        with open(__file__, "rb") as source:
+            write_file(record.program_path, source.read())
+
+
+def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
+    """Return the tasks of each slot, pack of them.
+
+    >>> packed([[1], [2], [3], [4], [5]], 2)
+    [[[1], [2]], [[3], [4]], [[5]]]
+    """
+    return [list(entries[start:start + pack]) for start in range(0, len(entries), max(pack, 1))]
+
+
+def throttles(arrays: int, throttle: int) -> "List[int]":
+    """Return how many array tasks each of several array jobs may have at once, 0 for any.
+
+    >>> throttles(3, 10), throttles(2, 0)
+    ([4, 3, 3], [0, 0])
+    """
+    whole, rest = divmod(throttle, arrays)
+    return [whole + (number < rest) for number in range(arrays)]
+
+
+class ArrayPlace(Place):
+    """The array jobs of a scheduler."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        super().__init__()
+        self.scheduler = scheduler
+
+    def check(self, step: PlannedStep, is_dry: bool) -> None:
+        """Raise an Error for what cannot be submitted."""
+        if is_dry:
+            return
+        check_submission(step, Refusal)
+        check_python(tuple(python_of(step.job)))
+        check_first_task(step)
+
+    def can_wait_for(self, aheads: "Sequence[Ahead]") -> bool:
+        """Return whether an array job can wait for tasks that are not over: those of its own scheduler."""
+        return all(ahead.submission and ahead.submission.scheduler == self.scheduler.name for ahead in aheads)
+
+    def arrays(self, run: Run, count: int) -> "List[int]":
+        """Return how many slots each of the array jobs has that count slots need."""
+        limit = array_limit(self.scheduler) if not run.is_dry or find_program(self.scheduler.limit[0]) else (
+            self.scheduler.limit_usual - self.scheduler.limit_less)
+        return [min(limit, count - start) for start in range(0, count, limit)]
+
+    def prepared(self, run: Run, step: PlannedStep, slots: "List[List[List[int]]]", number: int,
+                 after: "List[List[Any]]") -> Submission:
+        """Return a submission of a step."""
+        name = array_name(run.job.name, run.record.ulid, number, self.scheduler)
+        return Submission(number, run.number, step.number, self.scheduler.name, name, after, list(run.limits(True)),
+                          run.must_succeed(), 0, "", -1, slots)
+
+    def array_job(self, run: Run, submission: Submission, throttle: int, ids: "List[str]") -> ArrayJob:
+        """Return what is submitted."""
+        log = run.record.scheduler_path(submission.number, "")[:-len(".out")]
+        return ArrayJob(submission.name, log, len(submission.slots), throttle, ids, submission.must_succeed)
+
+    def describe(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[str]") -> "Iterator[str]":
+        """Yield what a dry run prints: submission commands and scripts as comments, then the tasks."""
+        step = steps[0]
+        work = run.work(step, True)
+        count = step.count if run.survey is None else len(list(work.todo))
+        slots = -(-count // (run.options.pack or 1))
+        number = next_submission(run)
+        sizes = self.arrays(run, slots)
+        for size, throttle in zip(sizes, throttles(max(len(sizes), 1), run.throttle())):
+            submission = self.prepared(run, step, [[]] * size, number, [])
+            job = self.array_job(run, submission, throttle, list(aheads))
+            script = run.record.submission_path(number, "sh")
+            yield f"# {shell_text(submission_words(step.submit, self.scheduler, job, script))}"
+            index = f'"${{{self.scheduler.index}:-1}}"'
+            for line in slot_script(run.record, submission, python_of(run.job), index).splitlines():
+                yield f"#     {line}"
+            number += 1
+        for task, _ in work.todo:
+            yield task_text(task)
+
+    def start(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+        """Submit the tasks of a step; yield what happens. Raises Refusal."""
+        step = steps[0]
+        work, self.left = run.work(step, True), []
+        yield done_event(work.done)
+        entries = [[task.number, state.attempt + 1, run.offsets[task.number]] for task, state in work.todo]
+        slots = packed(entries, run.options.pack or 1)
+        after = [[ahead.run.record.path, ahead.submission.number] for ahead in aheads if ahead.submission]
+        ids = [ahead.submission.job_id for ahead in aheads if ahead.submission]
+        sizes, begin = self.arrays(run, len(slots)), 0
+        is_chain = 0 < run.throttle() < len(sizes)  # then one after the other
+        shares = [run.throttle()] * len(sizes) if is_chain else throttles(max(len(sizes), 1), run.throttle())
+        for size, throttle in zip(sizes, shares):
+            submission = self.prepared(run, step, slots[begin:begin + size], next_submission(run), after)
+            submission = self.submit(run, step, submission, throttle, ids)
+            self.left.append(Ahead(run, submission, list(submission.numbers())))
+            ids = [submission.job_id] if is_chain else ids
+            begin += size
+            yield note_event("note", sent_text(step, submission))
+        self.left += grouped_by_submission(run, work.elsewhere)
+
+    def submit(self, run: Run, step: PlannedStep, submission: Submission, throttle: int, ids: "List[str]") -> Submission:
+        """Write a submission into the record, and send it; return it with its id."""
+        record = run.record
+        write_program(record)
+        submission = write_submission(record, submission)
+        index = f'"${{{self.scheduler.index}:-1}}"'
+        script = record.submission_path(submission.number, "sh")
+        write_file(script, native_bytes(slot_script(record, submission, python_of(run.job), index)))
+        words = submission_words(step.submit, self.scheduler, self.array_job(run, submission, throttle, ids), script)
+        try:
+            job_id = send(words, self.scheduler, submission.name)
+            run.begun = True
+            return write_job_id(record, submission, job_id)
+        except Refusal:
+            append_event(record, run.writer("submit"), "cancel", submission=submission.number)
+            raise
+
+
+def sent_text(step: PlannedStep, submission: Submission) -> str:
+    """Return what is said of an array job that was submitted."""
+    tasks, slots = sum(1 for _ in submission.numbers()), len(submission.slots)
+    return (f"step {step.number}: {tasks:,} task{'s' * (tasks != 1)} as array job {submission.job_id} of {slots:,}"
+            f" array task{'s' * (slots != 1)}")
+
+
+def next_submission(run: Run) -> int:
+    """Return the number of the next submission of a record."""
+    names = list_folder(f"{run.record.path}/submissions")
+    return max([int(name[:-6]) for name in names if re.fullmatch(r"[0-9]{1,9}\.jsonl", name)], default=0) + 1
+
+
+def grouped_by_submission(run: Run, tasks: "Sequence[Tuple[Task, State]]") -> "List[Ahead]":
+    """Return tasks that are not over by the submissions that have them."""
+    submissions = run.survey.submissions if run.survey else []
+    place = {number: one.number for one in submissions for number in one.numbers()}
+    groups = {}  # type: Dict[int, List[int]]
+    for task, state in tasks:
+        is_array = state.name == "queued" or "_slot-" in state.writer.name
+        groups.setdefault(place.get(task.number, 0) if is_array else 0, []).append(task.number)
+    known = {one.number: one for one in submissions if one.scheduler in SCHEDULERS}
+    return [Ahead(run, known.get(number), numbers) for number, numbers in sorted(groups.items())]
+
+
+class Handler(Place):
+    """A command of the user's that gets a file with one line for each task as its last argument.
+
+    With a command, a line executes one task and records it. Without (is_bare), the lines are the
+    parameters alone, of all steps together, and the end of the tasks is not seen.
+    """
+
+    def __init__(self, is_bare: bool) -> None:
+        super().__init__()
+        self.is_bare = is_bare
+
+    def check(self, step: PlannedStep, is_dry: bool) -> None:
+        """Raise an Error for what cannot be handed over."""
+        if not is_dry:
+            check_submission(step, Error)
+            check_python(tuple(python_of(step.job)))
+        if not self.is_bare:
+            check_first_task(step)
+        for task in islice(step.tasks(), 1000 if is_dry else None):  # a dry run streams, however many there are
+            if re.search("[\r\n]", shell_text(task.argv)):  # the rest of the value would be a command of its own
+                raise Error("a handler gets one line for each task, and a word of this step has a line break in it",
+                            step.mark)
+
+    def lines(self, run: Run, submission: Submission, tasks: "Sequence[Task]") -> "Iterator[str]":
+        """Yield the lines for a handler."""
+        script = shlex.quote(run.record.submission_path(submission.number, "sh"))
+        for slot, task in enumerate(tasks, 1):
+            words = shell_text(task.argv)
+            yield words if self.is_bare else f"sh {script} {slot} -- {words}"
+
+    def describe(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[str]") -> "Iterator[str]":
+        """Yield what a dry run prints: the handler's command as a comment, then the tasks."""
+        path = os.path.relpath(run.record.submission_path(next_submission(run), "txt"))
+        yield f"# {shell_text([*steps[0].submit, path])} gets a line for each of these tasks:"
+        for step in steps:
+            for task, _ in run.work(step, True).todo:
+                yield shell_text(task.argv) if self.is_bare else task_text(task)
+
+    def start(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+        """Hand the tasks over, and yield what happens until the handler ends."""
+        self.left, todo, elsewhere = [], [], []  # type: List[Ahead], List[Tuple[Task, State]], List[Any]
+        for step in steps:
+            work = run.work(step, True)
+            yield done_event(work.done)
+            todo += work.todo
+            elsewhere += work.elsewhere
+        self.left = grouped_by_submission(run, elsewhere)
+        if not todo:
+            return
+        submission = self.prepared(run, steps[0], todo)
+        path = run.record.submission_path(submission.number, "txt")
+        tasks = [task for task, _ in todo]
+        write_file(path, native_bytes("".join(f"{line}\n" for line in self.lines(run, submission, tasks))))
+        run.begun = True
+        yield from self.hand_over(run, submission, [*steps[0].submit, path])
+
+    def prepared(self, run: Run, step: PlannedStep, todo: "Sequence[Tuple[Task, State]]") -> Submission:
+        """Write what is handed over into the record."""
+        entries = [[task.number, state.attempt + 1, run.offsets[task.number]] for task, state in todo]
+        kind, name = "parameters" if self.is_bare else "handler", re.sub(r"[^\w.-]", "_", step.submit[0])
+        submission = Submission(next_submission(run), run.number, step.number, kind, name.strip("._-"), [],
+                                list(run.limits(True)), False, 0, "", -1, packed(entries, 1))
+        submission = write_submission(run.record, submission)
+        if not self.is_bare:
+            write_program(run.record)
+            script = slot_script(run.record, submission, python_of(run.job), '"$1" status')
+            write_file(run.record.submission_path(submission.number, "sh"), native_bytes(script))
+        return submission
+
+    def hand_over(self, run: Run, submission: Submission, words: "Sequence[str]") -> "Iterator[Event]":
+        """Execute a handler; yield what its tasks tell until it ends, and what is to be said of it then."""
+        watch = Watch([Ahead(run, submission, list(submission.numbers()))])
+        with Signals() as signals:
+            process = spawn(words, None, ".", environment({}), None)
+            delay = 0.05
+            while process.poll() is None:
+                signals.wait(delay)
+                while signals.numbers:
+                    number = signals.numbers.pop(0)
+                    stop_group(process.pid, number)
+                    yield note_event("interrupt", f"{signal_name(number)}: passed on to {words[0]}")
+                if not self.is_bare:
+                    yield from watch.look()
+                delay = min(delay * 1.2, 1.0)
+        status = process.returncode if process.returncode >= 0 else 128 - process.returncode
+        write_status(run.record, submission, status)
+        yield from self.after(run, submission, watch, status, words[0])
+
+    def after(self, run: Run, submission: Submission, watch: "Watch", status: int, name: str) -> "Iterator[Event]":
+        """Yield what follows when a handler has ended."""
+        if self.is_bare:
+            for number in submission.numbers():
+                state = State()
+                merge_handler(state, submission._replace(status=status))
+                task = watch.task(run, number)
+                yield Event("end", task, state, "", run.record.log_path(number), 0)
+        else:
+            yield from watch.look()
+            if status:
+                yield from self.give_up(run, submission, watch)
+            self.left += watch.aheads()
+        if status:
+            run.refused = True
+            yield note_event("error", f"{name} ended with exit status {status}")
+        elif self.left:
+            left = sum(len(ahead.numbers) for ahead in self.left)
+            yield note_event("note", f"{name} has ended, and {left} of its tasks have not")
+
+    def give_up(self, run: Run, submission: Submission, watch: "Watch") -> "Iterator[Event]":
+        """Note that tasks which never began will not, as their handler has failed."""
+        first = {entry[0]: entry[1] for slot in submission.slots for entry in slot}
+        for ahead in watch.aheads():
+            told = read_told(run.record).states
+            for number in ahead.numbers:
+                state = told.get(number)
+                if state is None or state.attempt < first[number]:
+                    append_event(run.record, run.writer("handler"), "lost", task=number, why="handler",
+                                 **{"try": first[number]})
+        yield from watch.look()
+
+
+def place_of(step: PlannedStep, is_dry: bool) -> Place:
+    """Return where a step is executed."""
+    if not step.submit:
+        return Here()
+    is_found = not is_dry or not os.path.dirname(step.submit[0])  # what a dry run finds in PATH, it may ask
+    scheduler = scheduler_of(step.submit, is_found and bool(find_program(step.submit[0])))
+    return ArrayPlace(scheduler) if scheduler else Handler(not step.command)
+
+
+def places_of(plan: Plan, is_dry: bool) -> "List[Tuple[Place, List[PlannedStep]]]":
+    """Return the steps of a plan in the groups that are started together, each with its place."""
+    groups = []  # type: List[Tuple[Place, List[PlannedStep]]]
+    for step in plan.steps:
+        place = place_of(step, is_dry)
+        is_bare = isinstance(place, Handler) and place.is_bare
+        if is_bare and groups and groups[-1][1][0].submit == step.submit:
+            groups[-1][1].append(step)
+        else:
+            groups.append((place, [step]))
+    return groups
+
+
+def check_plan(plan: Plan, is_dry: bool) -> None:
+    """Raise an Error for what can't be executed."""
+    grace()
+    if not is_dry and plan.count > sys.maxsize:
+        count = counted(plan.count, "task")
+        raise Error(f"job {plan.job.key} has {count}, which are too many to execute", plan.job.mark)
+    for place, steps in places_of(plan, is_dry):
+        for step in steps:
+            place.check(step, is_dry)
+
+
+# -- one loop
+
+
+class Watch:
+    """Tells of tasks that are executed elsewhere, as their records change."""
+    __slots__ = ("waited", "pending", "doubted", "started", "tasks", "wrong", "running")
+
+    def __init__(self, aheads: "Sequence[Ahead]") -> None:
+        self.waited = list(aheads)
+        self.pending = [set(ahead.numbers) for ahead in aheads]
+        self.doubted = set()  # type: Set[Tuple[str, int]]  # a single look at a queue proves nothing
+        self.started = set()  # type: Set[Tuple[str, int]]
+        self.tasks = {}  # type: Dict[str, Ledger]
+        self.wrong, self.running = "", 0
+
+    def aheads(self) -> "List[Ahead]":
+        """Return what is not over."""
+        rows = zip(self.waited, self.pending)
+        return [ahead._replace(numbers=sorted(numbers)) for ahead, numbers in rows if numbers]
+
+    def asks_schedulers(self) -> bool:
+        """Return whether a look asks a scheduler."""
+        return any(ahead.submission and ahead.submission.scheduler in SCHEDULERS for ahead in self.aheads())
+
+    def task(self, run: Run, number: int) -> "Optional[Task]":
+        """Return a task of a record."""
+        if run.record.path not in self.tasks:
+            self.tasks[run.record.path] = Ledger(run.record)
+        return self.tasks[run.record.path].task(number)
+
+    def look(self) -> "Iterator[Event]":
+        """Yield what has happened since the last look."""
+        surveyor, running, self.wrong = Surveyor(), 0, ""
+        surveys = {}  # type: Dict[str, Survey]
+        for ahead, numbers in zip(self.waited, self.pending):
+            path = ahead.run.record.path
+            if numbers and path not in surveys:
+                surveys[path] = surveyor.survey(ahead.run.record)
+                self.wrong = self.wrong or surveys[path].wrong
+            for number in sorted(numbers):
+                state = surveys[path].states.get(number) or State()
+                running += state.name == "running"
+                for event in self.changed(ahead.run, number, state):
+                    if event.kind == "end":
+                        numbers.discard(number)
+                        ahead.run.see(event)
+                    yield event
+        self.running = running
+
+    def changed(self, run: Run, number: int, state: State) -> "Iterator[Event]":
+        """Yield the events of one task whose state was looked at."""
+        key = run.record.path, number
+        log = run.record.log_path(number)
+        if state.name == "running" and key not in self.started:
+            self.started.add(key)
+            yield Event("elsewhere", self.task(run, number), state, "", log, 0)
+        if not state.is_over:
+            return
+        if state.name == "interrupted" and key not in self.doubted:
+            self.doubted.add(key)
+            return
+        yield Event("end", self.task(run, number), state, "", log, 0)
+
+
+def follow(aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+    """Yield what happens to tasks that are executed elsewhere, until all of them are over or a signal comes."""
+    watch, delay = Watch(aheads), 0.5
+    said = ""
+    with Signals() as signals:
+        while True:
+            yield from watch.look()
+            if watch.wrong and watch.wrong != said:
+                yield note_event("note", f"the scheduler does not answer, and is asked again: {watch.wrong}")
+            said = watch.wrong
+            yield Event("tick", None, State(), "", "", watch.running)
+            if not watch.aheads():
+                return
+            longest = 15.0 if watch.asks_schedulers() else 1.0
+            signals.pause(min(delay, longest))
+            delay = min(delay * 1.3, longest)
+            if signals.numbers:
+                yield note_event("interrupt", f"{signal_name(signals.numbers[0])}: the tasks go on")
+                return
+
+
+class Execution:
+    """The loop of execute, and what it has to remember."""
+    __slots__ = ("runs", "options", "aheads", "sent", "rest", "is_interrupted", "must_follow")
+
+    def __init__(self, runs: "Sequence[Run]", options: Options) -> None:
+        self.runs, self.options = list(runs), options
+        self.aheads = {}  # type: Dict[str, List[Ahead]]  # what is not over of each job
+        self.sent = []  # type: List[Ahead]  # what was submitted by this command
+        self.rest = []  # type: List[Ahead]  # what is not known to be over
+        self.is_interrupted = False
+        self.must_follow = False  # what was begun here is awaited here
+
+    def watched(self, events: "Iterator[Event]", run: Run) -> "Iterator[Event]":
+        """Yield events, and count them."""
+        for event in events:
+            if event.kind == "interrupt":
+                self.is_interrupted = True
+            run.see(event)
+            yield event
+
+    def followed(self, aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+        """Wait until tasks are over."""
+        self.rest = [ahead for ahead in self.rest if ahead not in aheads]
+        for event in follow(aheads):  # which counts them
+            if event.kind == "interrupt":
+                self.is_interrupted = True
+            yield event
+
+    def execute(self) -> "Iterator[Event]":
+        """Yield what happens until everything is over or handed to a scheduler, or something has failed."""
+        for run in self.runs:
+            yield from self.execute_run(run)
+            if self.is_interrupted or run.refused or not self.may_go_on(run):
+                return
+        if self.rest and (self.options.wait or self.must_follow):
+            yield from self.followed(list(self.rest))
+
+    def may_go_on(self, run: Run) -> bool:
+        """Return whether jobs that need this one may begin."""
+        return not run.has_failed() and not run.unfinished()
+
+    def execute_run(self, run: Run) -> "Iterator[Event]":
+        """Execute the steps of one job, in their order."""
+        before = [ahead for name, _ in run.job.needs for ahead in self.aheads.get(name, [])]
+        for note in run.notes:
+            yield note_event("note", note)
+        groups = places_of(run.plan, False)
+        for index, (place, steps) in enumerate(groups):
+            if not place.can_wait_for(before):
+                yield from self.followed(before)
+                before = []
+            if self.is_interrupted or self.is_blocked(run):
+                run.plan_rest(groups[index:])
+                return
+            try:
+                yield from self.watched(place.start(run, steps, before), run)
+            except Refusal as refusal:
+                yield from self.refused(run, refusal)
+                run.plan_rest(groups[index + 1:])
+                return
+            self.rest += place.left
+            for ahead in place.left:
+                run.open.update(ahead.numbers)
+                if ahead.submission and ahead.submission.start == run.number:
+                    self.sent.append(ahead)
+            self.must_follow = not place.is_remote
+            before = place.left or before
+            if self.is_interrupted or run.refused:
+                run.plan_rest(groups[index + 1:])
+                return
+        self.aheads[run.job.key] = before
+
+    def is_blocked(self, run: Run) -> bool:
+        """Return whether a step must not begin, as something before it has failed."""
+        needed = {name for name, _ in run.job.needs}
+        if any(one.has_failed() for one in self.runs if one.job.key in needed):
+            return True
+        return run.must_succeed() and run.has_failed()
+
+    def refused(self, run: Run, refusal: Refusal) -> "Iterator[Event]":
+        """Cancel what was submitted by this command, as a later submission was refused; what has succeeded stays."""
+        run.refused = True
+        yield note_event("error", str(refusal))
+        wrong = []
+        for ahead in self.sent:
+            if ahead.submission:
+                wrong += cancel_submission(ahead.run, ahead.submission)
+        if self.sent:
+            jobs = ", ".join(f"array job {ahead.submission.job_id} of step {ahead.submission.step}"
+                             for ahead in self.sent if ahead.submission)
+            yield note_event("error", f"cancelled {jobs}, so that nothing is half submitted")
+        for text in wrong:
+            yield note_event("error", text)
+
+
+def cancel_submission(run: Run, submission: Submission) -> "List[str]":
+    """Cancel an array job, and note that in its record; return what went wrong."""
+    append_event(run.record, run.writer("cancel"), "cancel", submission=submission.number)
+    wrong = cancel_array(SCHEDULERS[submission.scheduler], submission.job_id)
+    return [wrong] if wrong else []
+
+
+def describe(runs: "Sequence[Run]") -> "Iterator[str]":
+    """Yield what execute would do, as a dry run prints it: a command on each line, all else as comments."""
+    aheads = {}  # type: Dict[str, List[str]]
+    for run in runs:
+        before = [name for need, _ in run.job.needs for name in aheads.get(need, [])]
+        for place, steps in places_of(run.plan, True):
+            yield from place.describe(run, steps, before)
+            before = [f"<id of step {steps[0].number} of {run.job.key}>"] if isinstance(place, ArrayPlace) else []
+        aheads[run.job.key] = before
+
+
+# -- what an array task, or a line of a handler, executes
+
+
+def slot_state(record: Record, number: int, first: int, who: str) -> "Tuple[State, str]":
+    """Return what is known of a task that a slot has, and the writer that executes it now, "" for nobody.
+
+    The claims of its attempts, from the first one of the slot on, name the files to look into. Of
+    its own slot, every earlier writer is dead: the scheduler has started it again.
+    """
+    attempt = first
+    while True:
+        holder = record.claimant(number, attempt)
+        if not holder:
+            return State(attempt - 1), ""
+        told = Told()
+        told.read(record.events_path(holder))
+        state = told.states.get(number)
+        if state and state.attempt == attempt and state.name == "succeeded":
+            return state, ""
+        if holder.split("_")[1] != who and (state is None or not state.is_over):
+            return State(attempt), holder
+        attempt += 1
+
+
+def may_begin(record: Record, submission: Submission) -> bool:
+    """Return whether all has succeeded that a slot waits for, where its scheduler cannot see to that.
+
+    Who finds out leaves a file of the verdict's name, so that a thousand of them don't read a thousand files each.
+    """
+    scheduler = SCHEDULERS.get(submission.scheduler)
+    if scheduler is None or scheduler.knows_success or not (submission.must_succeed and submission.after):
+        return True
+    for verdict in ("passed", "failed"):
+        if os.path.exists(record.submission_path(submission.number, verdict)):
+            return verdict == "passed"
+    surveyor = Surveyor()
+    passed = True
+    for path, number in submission.after:
+        told, submissions = surveyor.read(Record(path))
+        for one in submissions:
+            if one.number == number:
+                states = [told.states.get(task) for task in one.numbers()]
+                passed = passed and all(state is not None and state.name == "succeeded" for state in states)
+    write_file(record.submission_path(submission.number, "passed" if passed else "failed"), b"")
+    return passed
+
+
+def here_task(task: Task, program: str) -> Task:
+    """Return a task with the paths that its programs have on this machine."""
+    argv = list(task.argv)
+    if task.is_call:
+        at = argv.index("call")
+        argv[at - 1] = os.path.abspath(__file__)
+    elif program and os.access(native(program), os.X_OK):
+        argv[0] = program
+    return task._replace(argv=tuple(argv))
+
+
+def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
+    """Execute the tasks of one slot of a submission that have not succeeded yet; yield what happens."""
+    record = Record(path)
+    submission = read_submission(record, number, slot)
+    who = f"slot-{number}-{slot}"
+    writer = f"{submission.start:04d}_{who}_{host_name()}-{os.getpid()}"
+    is_handler = submission.scheduler not in SCHEDULERS
+    limits = Limits(*submission.limits)
+    begins, others = may_begin(record, submission), []  # type: bool, List[str]
+
+    def queue() -> "Iterator[Tuple[Task, State]]":
+        for entry in submission.slots[0] if submission.slots else ():
+            state, holder = slot_state(record, entry[0], entry[1], who)
+            why = "" if begins else "blocked"
+            if limits.fail_fast and os.path.exists(record.stop_path(submission.start)):
+                why = why or "fail-fast"
+            if holder:
+                others.append(f"task {entry[0]} is executed by {holder}")
+            elif why and state.name != "succeeded":
+                append_event(record, writer, "skipped", task=entry[0], why=why, **{"try": state.attempt + 1})
+            elif state.name != "succeeded":
+                yield here_task(*task_at(record, entry[2])), state
+
+    events = run_tasks(record, queue(), limits._replace(fail_fast=False), writer, kills=is_handler)
+    for event in events:  # fail-fast is the queue's: it skips the others, and says so
+        if event.kind == "end" and event.state.name == "failed" and limits.fail_fast:
+            write_file(record.stop_path(submission.start), b"")
+        yield event
+    for text in others:
+        yield note_event("error", text)
+    remove_if_empty(record.scheduler_path(number, slot))
+
+
+# -- stopping
+
+
+class Stopped(NamedTuple("Stopped", [
+        ("arrays", "List[str]"), ("tasks", int), ("away", "List[Tuple[int, State]]"), ("wrong", "List[str]")])):
+    """What cancel did: array jobs that it cancelled, how many tasks it asked to stop, those it cannot reach."""
+    __slots__ = ()
+
+
+def cancel_record(record: Record, is_lost: bool) -> Stopped:
+    """Stop all that is open of a run; with is_lost, give up what no longer shows any sign of life."""
+    found = survey(record)
+    writer = f"{found.ledger.start.number:04d}_cancel_{host_name()}-{os.getpid()}"
+    arrays, wrong = cancel_arrays(found, writer)
+    running = {number: state for number, state in found.states.items() if state.name == "running"}
+    in_arrays = {number for one in found.submissions if one.scheduler in SCHEDULERS for number in one.numbers()}
+    asked, away = 0, []  # type: int, List[Tuple[int, State]]
+    stopped = set()  # type: Set[int]
+    for number, state in sorted(running.items()):
+        if number in in_arrays and "_slot-" in state.writer.name:
+            continue
+        if not is_same_machine(state.writer.machine):
+            away.append((number, state))
+        elif stop_writer(state, stopped):
+            asked += 1
+        else:
+            append_event(record, writer, "ask", task=number, why="interrupted", **{"try": state.attempt})
+            asked += stop_task(state, signal.SIGTERM)
+    if is_lost:
+        for number, state in away:
+            append_event(record, writer, "lost", task=number, why="lost", **{"try": state.attempt})
+    return Stopped(arrays, asked, away, wrong)
+
+
+def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
+    """Cancel the array jobs that have tasks which are not over; return their ids, and what went wrong."""
+    arrays, wrong = [], []  # type: List[str], List[str]
+    for submission in found.submissions:
+        scheduler = SCHEDULERS.get(submission.scheduler)
+        states = [found.states.get(number) or State() for number in submission.numbers()]
+        if scheduler is None or all(state.is_over for state in states):
+            continue
+        job_id = submission.job_id or find_array(scheduler, submission.name)
+        append_event(found.record, writer, "cancel", submission=submission.number)
+        said = cancel_array(scheduler, job_id) if job_id else ""
+        arrays.append(job_id)
+        wrong += [said] if said else []
+    return arrays, wrong
+
+
+def stop_writer(state: State, stopped: "Set[int]") -> bool:
+    """Ask the HydraFlow that watches a task to stop, once; return whether there is one. It passes the signal on."""
+    writer = state.writer
+    if writer.pid in stopped:
+        return True
+    if is_process_gone(writer.machine, writer.pid, writer.born) or not writer.born:
+        return False
+    if process_birth(writer.pid) != writer.born:
+        return False
+    stopped.add(writer.pid)
+    return stop_process(writer.pid, signal.SIGTERM)
+
+
 # ---------------------------------------------------------------------------
-# 10. Reports: Event, Event, ... -> text
+# 12. What people see: Event, State -> text
 # ---------------------------------------------------------------------------
-# say, Screen (output of the tasks, progress line, summary), status and logs of a record.
-# A task's output goes to standard output, what HydraFlow has to say to standard error.
-# The screen reads the logs: from a line that is not complete yet it starts again the next
-# time, so that nothing of a log, however long its lines, is kept in memory.
+# say, put, Outlet; texts of durations, counts, moments, states; tail_lines and cause_line; Screen (output
+# of the tasks, progress line, summary); status and logs of a record. A task's output goes to standard
+# output, what HydraFlow has to say to standard error. The screen reads the logs: from a line that is
+# not complete yet it starts again the next time, so that nothing of a log is kept in memory. It is a guest of the
+# loop that executes: it writes what can be written without waiting, and keeps the rest for its next turn.
 
 CHUNK = 65536  # bytes of a log that are looked at together, and the longest line that is shown as one
+TURN = 4 * CHUNK  # bytes of logs that are shown in one turn of the loop
+BEHIND = 256 * CHUNK  # bytes that a terminal may be behind a log before some of them are skipped
 TERMINAL_CONTROLS = (  # compiled when there is output to show
     r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # ECMA-48
 COLOURS = r"\x1b\[[0-9;]*m"
+TRAILERS = (  # last lines that say nothing of the cause
+    r"Set the environment variable HYDRA_FULL_ERROR=1|Config search path|Provider:|==> attempt \d+ <==$|"
+    r"\s*\d+%\||.*\d+(\.\d+)?(it/s|s/it)\]?$|[\s=*#_-]*$")
 
 
-def say(text: str, stream: "Optional[IO[str]]" = None) -> None:
-    """Write a line for a person; what the stream cannot encode is escaped, who does not listen any more is let go."""
-    stream = stream or sys.stderr
+def say(text: str) -> None:
+    """Write a line for a person; what the stream cannot encode is escaped, a stream that is closed is let go."""
+    write(sys.stderr, encoded(sys.stderr, text + "\n"))
+
+
+def encoded(stream: "IO[str]", text: str) -> bytes:
+    """Return a text in the encoding of a stream, with escapes for what it does not have."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    write(stream, (text + "\n").encode("utf-8" if encoding.lower() == "utf-8" else encoding, "backslashreplace"))
+    return text.encode("utf-8" if encoding.lower() == "utf-8" else encoding, "backslashreplace")
 
 
 def write(stream: "IO[str]", data: bytes) -> None:
-    """Write bytes at once to a stream of text."""
-    raw = getattr(stream, "buffer", None)
+    """Write bytes to a stream of text, and wait until they are written; a stream that fails is let go."""
+    outlet = Outlet(stream)
     try:
-        stream.flush()
-        if raw is None:  # replaced by a caller: an io.StringIO, for example
-            stream.write(data.decode("utf-8", "replace"))
-            return
+        while data and not outlet.is_lost:
+            data = outlet.offer(data, True)
+    except BlockingIOError:
+        pass
+
+
+def put(text: str) -> None:
+    """Write a line of data, the bytes of arguments and file names as they are."""
+    stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO in its place
+    if stream is None:
+        sys.stdout.write(text + "\n")
+    else:
+        stream.write(native_bytes(text + "\n"))
+
+
+class Outlet:
+    """A stream of text that bytes are written to without waiting: who does not read must not keep a loop."""
+    __slots__ = ("stream", "descriptor", "is_lost", "is_terminal")
+
+    def __init__(self, stream: "IO[str]") -> None:
+        self.stream, self.is_lost, self.descriptor, self.is_terminal = stream, False, -1, False
         try:
-            descriptor = raw.fileno()
-        except OSError:  # another kind of replacement
-            raw.write(data)
-            return
-        rest = memoryview(data)
-        while rest:  # not through the buffer: that of Python 3.6 loses bytes when a signal comes while it writes
-            rest = rest[os.write(descriptor, rest):]
-    except BrokenPipeError:
-        pass  # the reader has gone; the tasks go on
+            self.descriptor = stream.buffer.fileno()  # type: ignore[attr-defined]
+            self.is_terminal = os.isatty(self.descriptor)
+            stream.flush()
+        except (AttributeError, ValueError, OSError):  # replaced by a caller: an io.StringIO, for example
+            pass
+
+    def offer(self, data: bytes, waits: bool = False) -> bytes:
+        """Write as much of data as the stream takes at once, or (waits) some of it; return the rest."""
+        if self.is_lost:
+            return b""
+        if self.descriptor < 0:
+            self.into_text(data)
+            return b""
+        import select
+        piece = 256 if self.is_terminal else getattr(select, "PIPE_BUF", 512)
+        try:
+            while data and select.select([], [self.descriptor], [], None if waits else 0)[1]:
+                data = data[os.write(self.descriptor, data[:piece]):]
+        except BlockingIOError:
+            if waits:
+                time.sleep(TICK)
+        except (OSError, ValueError):  # a terminal that was closed, a full disk, a reader that has gone
+            self.is_lost = True
+            return b""
+        return data
+
+    def into_text(self, data: bytes) -> None:
+        """Write bytes to what stands in a stream's place."""
+        raw = getattr(self.stream, "buffer", None)
+        try:
+            if raw is None:
+                self.stream.write(data.decode("utf-8", "replace"))
+            else:
+                raw.write(data)
+        except (OSError, ValueError):
+            self.is_lost = True
 
 
 def harmless(data: bytes) -> str:
@@ -3428,7 +5551,10 @@ def harmless(data: bytes) -> str:
 
 def last_state(line: bytes) -> bytes:
     """Return what a terminal would show of a line in which carriage returns start again."""
-    return next((part for part in reversed(line.split(b"\r")) if part.strip()), b"")
+    for part in reversed(line.split(b"\r")):
+        if part.strip():
+            return part
+    return b""
 
 
 def duration_text(seconds: float) -> str:
@@ -3440,137 +5566,196 @@ def duration_text(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+    if minutes < 60:
+        return f"{minutes}:{rest:02d}"
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def counted(count: int, what: str) -> str:
-    """Return a count with its noun.
+def clock_text(seconds: float) -> str:
+    """Return a duration as on a clock.
 
-    >>> counted(1, "task"), counted(12000, "task")
-    ('1 task', '12,000 tasks')
+    >>> clock_text(5.2), clock_text(75)
+    ('0:05', '1:15')
     """
-    return f"{count_text(count)} {what}{'' if count == 1 else 's'}"
+    return duration_text(seconds) if seconds >= 60 else f"0:{int(seconds):02d}"
 
 
-def count_text(count: int) -> str:
-    """Return a count in digits; Python writes no number that has more than 4,300 of them."""
-    return f"{count:,}" if count < 10 ** 1000 else "more than 10^1000"
-
-
-def tail_lines(path: str, count: int) -> "List[str]":
-    """Return the last lines of a log that are not empty."""
+def moment_text(moment: float) -> str:
+    """Return a time of day, with its date if that is not today; of a moment that no calendar has, nothing."""
+    import datetime
     try:
-        with open(path, "rb") as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - CHUNK // 8, 0))
-            lines = file.read().split(b"\n")
+        when = datetime.datetime.fromtimestamp(moment)
+        is_today = when.date() == datetime.date.today()
+        return when.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M")
+    except (OverflowError, ValueError, OSError):
+        return "?"
+
+
+def status_text(status: int) -> str:
+    """Return an exit status in words.
+
+    >>> status_text(1), status_text(137)
+    ('exit status 1', 'SIGKILL (exit status 137)')
+    """
+    if status > 128 and signal_name(status - 128).startswith("SIG"):
+        return f"{signal_name(status - 128)} (exit status {status})"
+    return f"exit status {status}"
+
+
+def state_text(state: State) -> str:
+    """Return a state in words."""
+    cause = state.detail or CAUSES.get(state.cause, "")
+    if state.name == "running":
+        host = state.writer.machine.host
+        where = f" on {printable(host)}" if host not in ("", host_name()) else ""
+        return f"running since {moment_text(state.started)}{where}"
+    if state.name == "succeeded":
+        return "succeeded earlier" if state.origin else "succeeded"
+    if state.name == "failed":
+        return f"failed: {cause or status_text(state.status)}"
+    if state.name == "handed":
+        return f"handed {cause}"
+    name = STATES[state.name].text
+    return f"{name}: {cause}" if cause else name
+
+
+def tail_lines(path: str, count: int, begin: int = 0) -> "List[str]":
+    """Return the last lines of a log that are not empty, of its last attempt or from an offset on."""
+    try:
+        with open(open_safely(path, os.O_RDONLY), "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - CHUNK // 8, begin))
+            data = file.read()
     except OSError:
         return []
+    lines = re.split(rb"(?:^|\n)==> attempt \d+ <==(?=\n|$)", data)[-1].split(b"\n")
     texts = (re.sub(COLOURS, "", harmless(last_state(line))).rstrip() for line in lines)
     return [text[:400] for text in texts if text.strip()][-count:]
 
 
-def task_text(task: Task) -> str:
-    """Return a command line that executes a task in a shell, where it would be executed."""
-    words = [word.replace(SLOT, "0") for word in task.argv]
-    env = [f"{name}={value.replace(SLOT, '0')}" for name, value in task.env.items()]
-    text = shell_text((["env", *env] if env else []) + words)
-    return text if os.path.abspath(task.cwd) == os.getcwd() else f"(cd {shlex.quote(task.cwd)} && {text})"
+def cause_line(lines: "Sequence[str]") -> str:
+    """Return the last line that says something of a cause: no advice of Hydra's, no progress bar.
+
+    >>> cause_line(["ValueError: lr", "Set the environment variable HYDRA_FULL_ERROR=1 for a trace."])
+    'ValueError: lr'
+    """
+    for line in reversed(lines):
+        if not re.match(TRAILERS, line):
+            return line
+    return lines[-1] if lines else ""
 
 
 class Failure:
-    """Failures that end in the same line: how many, and one of them."""
+    """Failures that have the same cause: how many, and one of them."""
     __slots__ = ("count", "event", "lines")
 
     def __init__(self, event: Event, lines: "List[str]") -> None:
         self.count, self.event, self.lines = 1, event, lines
 
 
-class Screen:
-    """Shows events as they come: output of the tasks, a progress line on a terminal, a line per task elsewhere."""
-    __slots__ = ("total", "jobs", "quiet", "is_live", "is_raw", "following", "rows", "partial", "counts", "failures",
-                 "begun", "spent", "signal", "notes", "drawn", "running")
+class Following:
+    """A log that is shown: how far it was, and the end of its task where that has come."""
+    __slots__ = ("log", "offset", "end")
 
-    def __init__(self, total: int, jobs: int, quiet: bool) -> None:
-        self.total, self.jobs, self.quiet = total, jobs, quiet
-        self.is_live = sys.stderr.isatty() and not quiet and os.environ.get("TERM", "dumb") != "dumb"
-        self.is_raw = not sys.stdout.isatty()
-        self.following = {}  # type: Dict[int, List[Any]]
-        self.rows, self.partial, self.drawn, self.running = 0, "", "", 0
-        self.counts = {"succeeded": 0, "failed": 0, "interrupted": 0, "skipped": 0, "earlier": 0}
+    def __init__(self, log: str, offset: int) -> None:
+        self.log, self.offset = log, offset
+        self.end = None  # type: Optional[Event]
+
+
+class Screen:
+    """Shows events as they come: output of the tasks, a progress line on a terminal, a line per task elsewhere.
+
+    total is how many tasks there are, jobs how many of them run at once, where they run here.
+    """
+    __slots__ = ("total", "jobs", "quiet", "is_live", "is_raw", "is_several", "following", "out", "err", "rest",
+                 "rows", "partial", "counts", "failures", "begun", "spent", "notes", "drawn", "running", "budget")
+
+    def __init__(self, total: int, jobs: int, quiet: bool, is_several: bool = False) -> None:
+        self.total, self.jobs, self.quiet, self.is_several = total, jobs, quiet, is_several
+        self.out, self.err, self.rest = Outlet(sys.stdout), Outlet(sys.stderr), b""
+        self.is_live = self.err.is_terminal and not quiet and os.environ.get("TERM", "dumb") != "dumb"
+        self.is_raw = not self.out.is_terminal
+        self.following = {}  # type: Dict[Tuple[str, int], Following]
+        self.rows, self.partial, self.drawn, self.running, self.budget = 0, "", "", 0, TURN
+        self.counts = dict.fromkeys([*STATES, "earlier"], 0)
         self.failures = {}  # type: Dict[str, Failure]
-        self.begun, self.spent, self.signal = time.monotonic(), 0.0, 0
+        self.begun, self.spent = time.monotonic(), 0.0
         self.notes = []  # type: List[str]
 
     def show(self, event: Event) -> None:
         """Show one event."""
-        if event.kind in ("start", "retry") and event.task:
-            self.following[event.task.number] = [event.log, 0]
+        key = event.text, event.task.number if event.task else 0
+        if event.kind in ("start", "retry"):
+            self.following[key] = Following(event.log, event.number)
         elif event.kind == "done":
-            self.counts["earlier"] += 1
-        elif event.kind == "skip" and event.task:
-            self.counts["skipped"] += 1
-            self.line(f"task {event.task.number} skipped: {event.why}  [{self.done()}/{self.total}]")
-        elif event.kind == "end" and event.task:
-            self.follow(event.task.number, True)
-            self.following.pop(event.task.number, None)
-            self.ended(event, event.task)
-        elif event.kind in ("note", "interrupt"):
-            self.signal = self.signal or (event.status if event.kind == "interrupt" else 0)
-            if event.kind == "note" and event.why.startswith("error:"):
-                self.notes.append(event.why)
-            elif not self.quiet:
-                self.line(event.why)
+            self.counts["earlier"] += event.number
+        elif event.kind == "end":
+            self.following.setdefault(key, Following("", 0)).end = event
+            self.turn(False)
+        elif event.kind == "error":
+            self.notes.append(event.text)
+        elif event.kind in ("note", "interrupt") and not self.quiet:
+            self.line(event.text)
         elif event.kind == "tick":
-            for number in list(self.following):
-                self.follow(number, False)
+            self.running = event.number
+            self.turn(False)
             self.draw()
 
-    def ended(self, event: Event, task: Task) -> None:
-        """Count a task that has ended, and tell of it."""
-        name = "succeeded" if event.status == 0 else "interrupted" if event.why == "interrupted" else "failed"
-        self.counts[name] += 1
-        self.spent += event.seconds
-        if name == "failed":
-            lines = tail_lines(event.log, 5)
-            last = lines[-1] if lines else status_text(event.status, event.why)
-            if last in self.failures:
-                self.failures[last].count += 1
-            elif len(self.failures) < 1000:
-                self.failures[last] = Failure(event, lines)
-        if (not self.is_live and not self.quiet) or name == "failed":
-            how = name if name != "failed" else f"failed: {status_text(event.status, event.why)}"
-            self.line(f"task {task.number} {how} ({duration_text(event.seconds)})  [{self.done()}/{self.total}]")
-
-    def done(self) -> int:
-        """Return how many tasks have ended, now or earlier."""
-        return sum(self.counts.values())
-
-    def follow(self, number: int, is_end: bool) -> None:
-        """Show what is new in the log of a task, in whole lines but for the end."""
-        if self.quiet or number not in self.following:
-            return
-        log, offset = self.following[number]
-        try:
-            if os.stat(log).st_size <= offset and not (is_end and self.partial):
+    def turn(self, waits: bool) -> None:
+        """Show what is new in the logs, as much as the stream takes; with waits, all of it."""
+        self.budget = TURN
+        self.rest = self.out.offer(self.rest)
+        while waits and self.rest:
+            self.rest = self.out.offer(self.rest, True)
+        for key, following in list(self.following.items()):
+            if self.rest or (self.budget <= 0 and not waits):
                 return
-            with open(log, "rb") as file:
-                file.seek(offset)
-                while True:
-                    data = file.read(CHUNK)
-                    whole = len(data) if len(data) == CHUNK or is_end else data.rfind(b"\n") + 1
-                    if len(data) == CHUNK and b"\n" in data:
-                        whole = data.rfind(b"\n") + 1
-                    if self.jobs == 1 and self.is_raw:
-                        whole = len(data)
-                    self.output(number, data[:whole])
-                    self.partial = harmless(last_state(data[whole:])) if self.jobs == 1 and not self.is_raw else ""
-                    offset += whole
-                    file.seek(offset)
-                    if len(data) < CHUNK:
-                        break
+            is_whole = self.follow(key[1], following, waits)
+            if following.end and is_whole and following.end.task:
+                del self.following[key]
+                self.ended(following.end, following.end.task)
+
+    def follow(self, number: int, following: Following, waits: bool) -> bool:
+        """Show what is new in the log of a task, in whole lines but for the end; return whether that was all."""
+        if self.quiet or not following.log:
+            return True
+        try:
+            size = os.stat(following.log).st_size
+            if size <= following.offset and not (following.end and self.partial):
+                return True
+            if self.out.is_terminal and size - following.offset > BEHIND:
+                self.skip(number, following, size)
+            with open(open_safely(following.log, os.O_RDONLY), "rb") as file:
+                return self.show_new(number, following, file, waits)
         except OSError:
-            return
-        self.following[number][1] = offset
+            return True
+
+    def skip(self, number: int, following: Following, size: int) -> None:
+        """Leave out what a terminal is too slow for."""
+        left_out = size - following.offset - CHUNK
+        following.offset += left_out
+        self.line(f"task {number}: {left_out:,} bytes of its output are not shown; its log has all of it")
+
+    def show_new(self, number: int, following: Following, file: "IO[bytes]", waits: bool) -> bool:
+        """Show a log from where it was; return whether all of it is shown."""
+        while True:
+            file.seek(following.offset)
+            data = file.read(CHUNK)
+            whole = data.rfind(b"\n") + 1
+            if self.jobs == 1 and self.is_raw or not whole and len(data) == CHUNK or (
+                    following.end and len(data) < CHUNK):
+                whole = len(data)
+            self.output(number, data[:whole])
+            while waits and self.rest:
+                self.rest = self.out.offer(self.rest, True)
+            following.offset += whole
+            self.budget -= whole
+            self.partial = ""
+            if len(data) < CHUNK:
+                if self.jobs == 1 and not self.is_raw:
+                    self.partial = harmless(last_state(data[whole:]))
+                return not self.rest
+            if self.rest or (self.budget <= 0 and not waits):
+                return False
 
     def output(self, number: int, data: bytes) -> None:
         """Write output of a task: as it is, or on a terminal without what moves the cursor; several with numbers."""
@@ -3584,81 +5769,115 @@ class Screen:
             reset = b"\x1b[m" if not self.is_raw and b"\x1b" in data else b""
             data = b"".join(lead + line + reset + b"\n" for line in lines)
         self.erase()
-        write(sys.stdout, data)
+        self.rest += self.out.offer(data)
+
+    def ended(self, event: Event, task: Task) -> None:
+        """Count a task that has ended, and tell of it."""
+        state = event.state
+        self.counts[state.name] += 1
+        seconds = max(state.ended - state.started, 0.0) if state.started and state.ended else 0.0
+        self.spent += seconds
+        if state.name == "failed":
+            lines = tail_lines(event.log, 5, event.number)
+            cause = cause_line(lines) or state_text(state)
+            if cause in self.failures:
+                self.failures[cause].count += 1
+            elif len(self.failures) < 1000:
+                self.failures[cause] = Failure(event, lines)
+        if state.name == "handed":
+            return
+        if (not self.is_live and not self.quiet) or state.name == "failed":
+            text = f"{self.name_of(event)} {state_text(state)}"
+            if state.started:
+                text += f" ({duration_text(seconds)})"
+            self.line(f"{text}  [{self.done()}/{self.total}]")
+
+    def name_of(self, event: Event) -> str:
+        """Return how a task is called."""
+        number = event.task.number if event.task else 0
+        return f"{event.text} task {number}" if self.is_several else f"task {number}"
+
+    def done(self) -> int:
+        """Return how many tasks have ended, now or earlier."""
+        return sum(self.counts.values())
 
     def line(self, text: str) -> None:
         """Write a line of HydraFlow's own."""
         self.erase()
-        say(text)
+        self.err.offer(encoded(sys.stderr, printable(text) + "\n"))
 
     def erase(self) -> None:
         """Take the progress line away; the cursor is where it began."""
         if self.rows:
-            write(sys.stderr, b"\r\x1b[K" + b"\x1b[A\x1b[K" * (self.rows - 1))
+            self.err.offer(b"\r\x1b[K" + b"\x1b[A\x1b[K" * (self.rows - 1))
         self.rows, self.drawn = 0, ""
 
     def draw(self) -> None:
         """Draw the progress line, below the line that a task has not ended yet."""
-        if not self.is_live:
+        if not self.is_live or self.rest:
             return
         try:
             width = os.get_terminal_size(sys.stderr.fileno()).columns - 1
         except OSError:
             width = 79
-        rows = ([fitting(self.partial, width)] if self.partial else []) + [self.progress()[:min(width, 79)]]
+        rows = [fitting(self.partial, width)] if self.partial else []
+        rows.append(self.progress()[:min(width, 79)])
         text = "\n".join(rows)
         if text != self.drawn:
             self.erase()
             shown = text.replace("\n", "\x1b[m\n") if "\x1b" in text else text  # a task's colour ends with its line
-            write(sys.stderr, shown.encode(sys.stderr.encoding or "ascii", "backslashreplace"))
+            self.err.offer(encoded(sys.stderr, shown))
             self.rows, self.drawn = len(rows), text
 
     def progress(self) -> str:
         """Return the progress line."""
         done, elapsed = self.done(), time.monotonic() - self.begun
         filled = 20 * done // max(self.total, 1)
-        text = f"[{'#' * filled}{'-' * (20 - filled)}] {done}/{self.total}  {self.running or len(self.following)} running"
+        running = self.running or len(self.following)
+        text = f"[{'#' * filled}{'-' * (20 - filled)}] {done}/{self.total}  {running} running"
         if self.counts["failed"]:
             text += f"  {self.counts['failed']} failed"
         text += f"  {clock_text(elapsed)}"
         ended = done - self.counts["earlier"]
         if ended and done < self.total:
-            left = (self.total - done) * self.spent / ended / self.jobs
+            left = (self.total - done) * self.spent / ended / max(self.jobs, self.running)
             text += f"  {clock_text(left)} left"
         return text
 
-    def summary(self, not_started: int) -> None:
-        """Say how a run ended, and of each kind of failure what helps to mend it."""
+    def finish(self, submitted: int) -> None:
+        """Show the rest, and say how it ended, with what helps to mend each kind of failure."""
+        self.turn(True)
         self.partial = ""
         self.erase()
-        counts = [f"{count} {name}" for name, count in self.counts.items() if count and name != "earlier"]
-        counts += [f"{self.counts['earlier']} had succeeded before"] if self.counts["earlier"] else []
-        counts += [f"{not_started} not started"] if not_started > 0 else []
-        took = duration_text(time.monotonic() - self.begun)
-        say(f"{counted(self.total, 'task')}: {', '.join(counts) or 'nothing to do'}, {took}")
+        self.say_counts(submitted)
         for failure in list(self.failures.values())[:10]:
-            for text in failure_lines(failure):
-                say(text)
+            for text in failure_lines(failure, self.name_of(failure.event)):
+                say(printable(text))
         if len(self.failures) > 10:
-            say(f"and {len(self.failures) - 10} more kinds of failure; see hydraflow status")
+            say(f"and {len(self.failures) - 10} more kinds of failure; status shows them")
         for note in self.notes:
             say(note)
 
-
-def clock_text(seconds: float) -> str:
-    """Return a duration as on a clock.
-
-    >>> clock_text(5.2), clock_text(75)
-    ('0:05', '1:15')
-    """
-    return duration_text(seconds) if seconds >= 60 else f"0:{int(seconds):02d}"
+    def say_counts(self, submitted: int) -> None:
+        """Say how many tasks ended how."""
+        names = sorted(STATES, key=lambda name: not STATES[name].is_good)  # what is good first
+        counts = [f"{self.counts[name]} {STATES[name].text}" for name in names if self.counts[name]]
+        if self.counts["earlier"]:
+            counts.append(f"{self.counts['earlier']} had succeeded before")
+        if submitted:
+            counts.append(f"{submitted} submitted")
+        not_started = self.total - self.done() - submitted
+        if not_started > 0:
+            counts.append(f"{not_started} not started")
+        took = duration_text(time.monotonic() - self.begun)
+        say(f"{counted(self.total, 'task')}: {', '.join(counts) or 'nothing to do'}, {took}")
 
 
 def fitting(text: str, width: int) -> str:
     """Return as much of a text as fits into a row of a terminal."""
     from unicodedata import east_asian_width
     shown, used = [], 0
-    for part in re.split(r"(\x1b\[[0-9;]*m)", text.expandtabs()):
+    for part in re.split(rf"({COLOURS})", text.expandtabs()):
         if part.startswith("\x1b"):
             shown.append(part)
             continue
@@ -3669,69 +5888,56 @@ def fitting(text: str, width: int) -> str:
     return "".join(shown)
 
 
-def failure_lines(failure: Failure) -> "List[str]":
-    """Return the part of a summary that tells of one kind of failure."""
-    event, lines = failure.event, failure.lines
-    task = event.task
+def failure_lines(failure: Failure, name: str) -> "List[str]":
+    """Return the part of a summary that tells of one kind of failure; name is that of its task."""
+    event, lines, task = failure.event, failure.lines, failure.event.task
     if task is None:
         return []
-    title = f"task {task.number} failed: {status_text(event.status, event.why)}"
+    title = f"{name} {state_text(event.state)}"
     if failure.count > 1:
-        last = lines[-1] if lines else status_text(event.status, event.why)
-        title = f"{counted(failure.count, 'task')} failed: {last} (task {task.number} for example)"
+        cause = cause_line(lines) or state_text(event.state)
+        title = f"{counted(failure.count, 'task')} failed: {cause} ({name} for example)"
     result = ["", title] + [f"    {line}" for line in lines]
     if lines:
         result.append(f"  log:   {os.path.relpath(event.log)}")
-    return result + [f"  again: {task_text(task)}"]
+    again = task_text(task)
+    return result + [f"  again: {again if len(again) < 2000 else again[:2000] + ' ...'}"]
 
 
-def state_text(state: State) -> str:
-    """Return a state in words."""
-    if state.name == "running":
-        host = state.run.get("host", "")
-        return f"running since {moment_text(state.started)}" + (f" on {host}" if host != host_name() else "")
-    if state.name == "succeeded":
-        return "succeeded earlier" if state.record else "succeeded"
-    if state.name == "failed":
-        return f"failed: {status_text(state.status, state.why)}"
-    return state.name + (f"{' ' if state.name == 'handed' else ': '}{state.why}" if state.why not in ("", state.name) else "")
+# -- status and logs
 
 
-def moment_text(moment: float) -> str:
-    """Return a time of day, with its date if that is not today."""
-    import datetime
-    when = datetime.datetime.fromtimestamp(moment)
-    return when.strftime("%H:%M:%S" if when.date() == datetime.date.today() else "%Y-%m-%d %H:%M")
+def log_of(record: Record, number: int, state: State) -> str:
+    """Return the log of a task, which may be in an earlier record."""
+    ulid, _, earlier = state.origin.partition("/")
+    if re.fullmatch("[0-9A-Z]{26}", ulid) and earlier.isdigit():
+        return Record(f"{os.path.dirname(record.path)}/{ulid}").log_path(int(earlier))
+    return record.log_path(number)
 
 
-def count_states(count: int, states: "Dict[int, State]") -> "Dict[str, int]":
-    """Return how many tasks are in each state."""
-    counts = dict.fromkeys(("failed", "interrupted", "skipped", "running", "queued", "handed", "succeeded"), 0)
-    for state in states.values():
-        counts[state.name] = counts.get(state.name, 0) + 1
-    counts["waiting"] = count - len(states) + counts.pop("waiting", 0)
-    return counts
-
-
-def status_lines(record: Record, states: "Dict[int, State]", most: int = 20) -> "Iterator[str]":
+def status_lines(found: Survey, most: int = 20) -> "Iterator[str]":
     """Yield what is to be said of a record: counts, then failures, then what runs."""
-    header = record.header()
-    counts = count_states(header.get("count", len(states)), states)
-    told = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
-    total = counted(header.get("count", len(states)), "task")
-    yield f"{header.get('job', record.job)}: {total}: {told}  (started {moment_text(header.get('time', 0.0))})"
+    start = found.ledger.start
+    counts = [f"{count:,} {STATES[name].text}" for name, count in found.counts().items() if count]
+    moment = moment_text(found.ledger.starts[0].time)
+    again = f", gone on with {moment_text(start.time)}" if len(found.ledger.starts) > 1 else ""
+    yield f"{start.job}: {counted(start.count, 'task')}: {', '.join(counts)}  (started {moment}{again})"
     groups = {}  # type: Dict[Tuple[str, str], List[int]]
-    for number, state in sorted(states.items()):
-        if state.name in ("failed", "interrupted", "skipped", "handed"):
-            lines = tail_lines(record.task_log(number, state), 1) if len(groups) < 1000 and state.name == "failed" else []
-            groups.setdefault((state_text(state), "".join(lines)), []).append(number)
-    for (text, last), numbers in list(groups.items())[:most]:
+    running = []  # type: List[Tuple[int, State]]
+    for number, state in sorted(found.member_states()):
+        if state.name == "running":
+            running.append((number, state))
+        elif state.is_over and state.name != "succeeded":
+            is_told = state.name == "failed" and len(groups) < 1000
+            lines = tail_lines(log_of(found.record, number, state), 5) if is_told else []
+            groups.setdefault((state_text(state), cause_line(lines)), []).append(number)
+    order = list(STATES)
+    for (text, last), numbers in sorted(groups.items(), key=lambda item: order.index(item[0][0].split(":")[0].split()[0]))[:most]:
         yield f"  {task_range(numbers)} {text}" + (f": {last}" if last else "")
     if len(groups) > most:
         yield f"  and {len(groups) - most} more kinds of failure"
-    running = [number for number, state in sorted(states.items()) if state.name == "running"]
-    for number in running[:most]:
-        yield f"  task {number} {state_text(states[number])}"
+    for number, state in running[:most]:
+        yield f"  task {number} {state_text(state)}"
     if len(running) > most:
         yield f"  and {len(running) - most} more running"
 
@@ -3751,27 +5957,47 @@ def task_range(numbers: "Sequence[int]") -> str:
         else:
             parts.append([number])
     texts = [f"{part[0]}-{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts[:8]]
-    return f"{len(numbers)} tasks ({', '.join(texts)}{', ...' if len(parts) > 8 else ''})"
+    more = ", ..." if len(parts) > 8 else ""
+    return f"{len(numbers)} tasks ({', '.join(texts)}{more})"
 
 
-def status_document(record: Record, states: "Dict[int, State]") -> "Dict[str, Any]":
-    """Return the status of a record for programs: times in seconds since 1970, null where unknown."""
-    header = record.header()
-    tasks = []
-    for line in record.tasks():
-        state = states.get(line["task"]) or State()
-        ended = state.name not in ("waiting", "running", "queued")
-        tasks.append({"task": line["task"], "step": line["step"], "argv": line["argv"], "state": state.name,
-                      "exit_status": state.status if state.ended else None, "why": state.why or None,
-                      "started": state.started or None, "ended": (state.ended or None) if ended else None,
-                      "host": state.run.get("host"), "attempts": state.attempts,
-                      "log": os.path.relpath(record.task_log(line["task"], state))})
-    return {"job": header.get("job", record.job), "record": os.path.relpath(record.path), "count": header.get("count"),
-            "started": header.get("time"), "states": count_states(header.get("count", len(tasks)), states), "tasks": tasks}
+def parameters(task: Task) -> "Dict[str, str]":
+    """Return the parameters of a task's combination as a mapping.
+
+    >>> parameters(next(iter(plan(read_jobs(read_yaml(
+    ...     "jobs: {t: {run: x, steps: [{batch: a=1 b='x y'}]}}"))["t"]))))
+    {'a': '1', 'b': 'x y'}
+    """
+    pairs = (unquoted(word).partition("=") for word in task.combination)
+    words = zip(task.combination, pairs)
+    return {key_of(word) or word: value for word, (_, _, value) in words}
+
+
+def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
+    """Return what is known of a task for programs: times in seconds since 1970, null where unknown."""
+    task = found.ledger.task(number)
+    if task is None:
+        raise damaged(found.record.plan_path)
+    log = log_of(found.record, number, state)
+    return {
+        "task": number, "step": found.ledger.members[number], "params": parameters(task), "argv": list(task.argv),
+        "dir": task.directory, "cwd": task.cwd, "state": state.name,
+        "exit_status": state.status if state.ended and not state.origin else None,
+        "cause": state.detail or CAUSES.get(state.cause, "") or None, "why": state.cause or None,
+        "started": state.started or None, "ended": (state.ended or None) if state.is_over else None,
+        "host": state.writer.machine.host or None, "attempts": state.attempts, "log": os.path.relpath(log)}
+
+
+def status_document(found: Survey) -> "Dict[str, Any]":
+    """Return the status of a record for programs."""
+    start = found.ledger.start
+    return {"job": start.job, "record": os.path.relpath(found.record.path), "count": start.count,
+            "started": found.ledger.starts[0].time, "commit": start.commit or None, "states": found.counts(),
+            "tasks": [task_document(found, number, state) for number, state in found.member_states()]}
 
 
 # ---------------------------------------------------------------------------
-# 11. Command line: argv -> exit status
+# 13. Command line: argv -> exit status
 # ---------------------------------------------------------------------------
 # A subcommand is a function add_NAME that declares its options, a function NAME_command,
 # and a row of COMMANDS. main is the one place that turns an Error into a message. Exit
@@ -3823,6 +6049,10 @@ complete -c hydraflow -n "not __fish_use_subcommand" -a "(hydraflow show --names
 }
 
 
+RUN_OPTIONS = ("--dry-run", "--jobs", "-j", "--keep-going", "--resume", "--reuse", "--retries", "--timeout", "--wait", "--pack",
+               "--quiet", "-q", "--help")
+
+
 def job_named(jobs: "Dict[str, Job]", name: str) -> Job:
     """Return a job by its name in the file."""
     if name not in jobs:
@@ -3846,273 +6076,115 @@ def add_run(command: "argparse.ArgumentParser") -> None:
     command.add_argument("--dry-run", action="store_true", help="print the commands and change nothing")
     command.add_argument("--jobs", "-j", type=option(read_count), metavar="N", help="execute N tasks at once")
     command.add_argument("--keep-going", action="store_true", help="start the remaining tasks although one has failed")
-    command.add_argument("--resume", action="store_true", help="skip what has succeeded before, and await what still runs")
+    command.add_argument("--resume", action="store_true", help="go on with the last run: skip what has succeeded in it")
+    command.add_argument("--reuse", action="store_true", help="count what has succeeded in older runs as done, too")
     command.add_argument("--retries", type=option(read_retries), metavar="N", help="try a failed task up to N times more")
     command.add_argument("--timeout", type=option(read_minutes), metavar="MIN", help="stop a task after so many minutes")
     command.add_argument("--wait", action="store_true", help="wait until submitted tasks have ended")
-    command.add_argument("--pack", type=option(read_count), metavar="N", help="let an element of an array take N tasks in turn")
+    command.add_argument("--pack", type=option(read_count), metavar="N", help="let an array task take N tasks in turn")
     command.add_argument("--quiet", "-q", action="store_true", help="show failures and the summary only")
     command.usage = "hydraflow run JOB [OVERRIDE ...] [options] [-- WORD ...]"
     command.epilog = ("An OVERRIDE is key=value and wins over the job's own word with that key. "
-                      "Options that are not listed here, and all words behind --, go to the command of the tasks.")
+                      "All words behind -- go to the command of the tasks.")
 
 
-def handler_line(step: PlannedStep, task: Task) -> str:
-    """Return a line for a handler: the command, or where the job has none the parameters alone."""
-    return task_text(task) if step.command else shell_text(task.argv)
-
-
-def check_plan(plan: Plan, is_dry: bool) -> None:
-    """Raise an Error for what can't be executed: too many tasks, a step whose first task has no directory or program."""
-    grace()
-    if not is_dry and plan.count > sys.maxsize:
-        raise Error(f"job {plan.job.key} has {counted(plan.count, 'task')}, which are too many to execute", plan.job.mark)
-    for step in plan.steps:
-        if step.submit and not find_program(step.submit[0]):
-            source = plan.job.steps[step.number - 1].submit if plan.job.steps else None
-            place = source or plan.job.submit
-            kind = Refusal if scheduler_of(step.submit) else Error
-            raise kind(f"there is no program {step.submit[0]}", place.mark(0, len(place.text)) if place else NOWHERE,
-                       "it is looked up in PATH; is this a machine from which jobs are submitted?")
-        looked_at = islice(step.tasks(1, plan.ulid), 1000 if is_dry else None)  # a dry run streams, however many there are
-        for task in looked_at if step.submit and not scheduler_of(step.submit) else ():
-            if re.search("[\r\n]", handler_line(step, task)):  # the rest of the value would be a command of its own
-                raise Error("a handler gets one command per line, and a word of this step has a line break in it", step.place)
-        for task in islice(step.tasks(1, plan.ulid), 1):
-            if not (os.path.isdir(native(task.cwd)) or SLOT in task.cwd or task.directory in task.cwd):
-                raise Error(f"there is no directory {task.cwd}", step.cwd.mark(0, len(step.cwd.text)) if step.cwd else NOWHERE)
-            if step.command and not find_program(task.argv[0], task.cwd, task.env):
-                hint = "python3 is there" if task.argv[0] == "python" and find_program("python3") else ""
-                raise Error(f"there is no program {task.argv[0]}", step.place, hint or "it is looked up in PATH, without a shell")
+def check_words(job: Job, words: "Sequence[str]", known: "Iterable[str]") -> None:
+    """Raise an Error for words of the command line that no one would understand; known are the options of run."""
+    if is_for_handler(job):
+        return
+    cut = list(words).index("--") if "--" in words else len(words)
+    keys = parameter_keys(job)
+    for word in words[:cut]:
+        if word.startswith("-") and key_of(word) not in keys:
+            option = word.partition("=")[0]
+            close = suggest(option, known)
+            hint = f"behind -- it goes to the command: -- {shell_text([word])}"
+            raise Error(f"run does not know {option}", NOWHERE, f"{close} {hint}".strip())
 
 
 def run_command(args: "argparse.Namespace") -> int:
     """Execute the tasks of a job, after those of the jobs that it needs."""
     if os.name != "posix" and not args.dry_run:
-        raise Error("tasks are executed on Linux, macOS and other POSIX systems only", NOWHERE, "--dry-run works here")
+        raise Error("tasks are executed on Linux, macOS and other POSIX systems only", NOWHERE,
+                    "--dry-run works here")
     jobs = load(args.file or find_job_file())
-    job_named(jobs, args.job)
-    order = order_needs(jobs, [args.job])
-    plans = [Plan(job, args.words if job.key == args.job else ()) for job in order]
-    for plan in plans:
-        check_plan(plan, args.dry_run)
-    needed = {}  # type: Dict[str, List[Tuple[str, int]]]
-    for plan in plans:
-        before = [one for name, _ in plan.job.needs for one in needed.get(name, [])]
-        is_submitted = any(step.submit for step in plan.steps)
+    check_words(job_named(jobs, args.job), args.words, RUN_OPTIONS)
+    options = Options(args.jobs or 0, args.keep_going, args.resume, args.reuse, args.wait,
+                      -1 if args.retries is None else args.retries, args.timeout or 0.0, args.pack or 0, args.words)
+    plans = []
+    for job in order_needs(jobs, [args.job]):
+        plans.append(Plan(job, args.words if job.key == args.job else ()))
+        check_plan(plans[-1], args.dry_run)
+    runs = []  # type: List[Run]
+    try:
+        for plan in plans:
+            is_needed = plan is not plans[-1]
+            runs.append(open_run(plan, options, args.resume or is_needed, args.dry_run))
         if args.dry_run:
-            print_submission(plan, args)
-            continue
-        if is_submitted:
-            status, needed[plan.job.key] = submit_plan(plan, args, before)
+            return print_dry(describe(runs))
+        return show_execution(Execution(runs, options), args.quiet)
+    finally:
+        for run in runs:
+            run.release()
+            if run.is_new and not run.begun and not run.is_dry:
+                remove_tree(run.record.path)
+
+
+def print_dry(lines: "Iterable[str]", most: int = 50) -> int:
+    """Print what a dry run has to show: all of it, or on a terminal the first lines and how many more there are."""
+    more = 0
+    is_terminal = sys.stdout.isatty()
+    for number, line in enumerate(lines, 1):
+        if is_terminal and number > most:
+            more += 1
+            if more > 1000000:
+                break
         else:
-            status = wait_for(before, args) or run_plan(plan, args)
-        if status:
-            if plan is not plans[-1]:
-                rest = ", ".join(later.job.key for later in plans[plans.index(plan) + 1:])
-                say(f"job {plan.job.key} has not succeeded, so {rest} was not started")
-            return status
-    return wait_for(needed.get(args.job, []), args) if args.wait else 0
-
-
-def limits_of(job: Job, args: "argparse.Namespace", is_remote: bool) -> Limits:
-    """Return the limits of a run: the command line's word, else the job's, else what is usual there."""
-    fail_fast = not is_remote if job.fail_fast is None else job.fail_fast
-    return Limits(1 if is_remote else args.jobs or job.max_parallel or 1, job.retries if args.retries is None else args.retries,
-                  60 * (args.timeout or job.timeout_minutes), fail_fast and not args.keep_going)
-
-
-def new_record(plan: Plan, args: "argparse.Namespace") -> Record:
-    """Make the record of a run."""
-    return Record.create(plan.job.key, plan.ulid, {
-        "job": plan.job.key, "count": plan.count, "version": __version__, "host": host_name(), "time": time.time(),
-        "resumes": args.resume})
-
-
-def run_plan(plan: Plan, args: "argparse.Namespace") -> int:
-    """Execute the tasks of one job here; return the exit status."""
-    job, limits = plan.job, limits_of(plan.job, args, False)
-    lock = Lock(job.key, args.resume)
-    earlier = earlier_tasks(job.key) if args.resume else {}
-    queued = sum(1 for known in earlier.values() if known.is_submitted and known.state.name != "succeeded")
-    if queued:
-        raise Error(f"job {job.key} still has {counted(queued, 'task')} queued or running on the cluster", NOWHERE,
-                    f"wait, or hydraflow cancel {shlex.quote(job.key)}")
-    record = new_record(plan, args)
-    try:
-        return show_run(run_tasks(record, planned(record, plan, earlier), limits), Screen(plan.count, limits.jobs, args.quiet))
-    finally:
-        lock.release()
-
-
-def show_run(events: "Iterator[Event]", screen: "Screen") -> int:
-    """Show what happens and return the exit status."""
-    try:
-        for event in events:
-            screen.show(event)
-    finally:
-        screen.summary(screen.total - screen.done())
-    return 130 if screen.signal else 0 if screen.counts["succeeded"] + screen.counts["earlier"] == screen.total else 1
-
-
-def submit_plan(plan: Plan, args: "argparse.Namespace", needed: "List[Tuple[str, int]]") -> "Tuple[int, List[Tuple[str, int]]]":
-    """Submit the steps of a job; return the exit status, and the submissions that whoever needs the job waits for."""
-    job, python = plan.job, python_of(plan.job)
-    check_python(python)
-    lock = Lock(job.key, args.resume)
-    earlier = earlier_tasks(job.key) if args.resume else {}
-    record = new_record(plan, args)
-    sent, before, executed = [], list(needed), False  # type: List[Submission], List[Tuple[str, int]], bool
-    try:
-        with open(__file__, "rb") as source, open(f"{record.path}/hydraflow.py", "wb") as copy:
-            copy.write(source.read())
-        tasks = {}  # type: Dict[int, List[Tuple[Task, Optional[Earlier]]]]
-        for task, known in planned(record, plan, earlier, True):
-            tasks.setdefault(task.step, []).append((task, known))
-        for step in plan.steps:
-            entries = tasks.get(step.number, [])
-            todo = [(task, known) for task, known in entries if known is None]
-            scheduler = scheduler_of(step.submit) if step.submit else None
-            if not todo and not (args.resume and entries):
-                continue
-            if scheduler is None:
-                status = wait_for(before, args) or run_between(record, step, todo, args)
-                if status:
-                    return status, []
-                before, executed = [], True
-                continue
-            if todo:
-                slots = packed([task.number for task, _ in todo], args.pack or 1, array_limit(scheduler))
-                limits = limits_of(job, args, True)
-                submission = prepared(record, step, scheduler, slots, limits, before)
-                sent.append(submit(record, submission, step.submit, args.jobs or job.max_parallel, python))
-                say(f"step {step.number}: {counted(len(todo), 'task')} as array job {sent[-1].job_id}"
-                    f" of {counted(len(slots), 'element')}")
-            before = [(record.path, step.number)] if todo else []
-            unfinished = [known for _, known in entries if known and known.state.name != "succeeded"]
-            before += sorted({(known.record.path, one.number) for known in unfinished for one in read_submissions(known.record)
-                              if known.number in tasks_of(known.record, one.number)})
-    except Error as error:
-        wrong = cancel_jobs(record, sent)
-        remove_tree(record.path)
-        say(str(error))
-        if sent:
-            jobs = ", ".join(f"array job {one.job_id} of step {one.step}" for one in sent)
-            say(f"cancelled {jobs}, so that nothing is half submitted{f': {wrong}' if wrong else ''}")
-        return 1, []
-    finally:
-        lock.release()
-    if not sent and not executed:
-        say(f"{counted(plan.count, 'task')}: nothing to submit")
-        remove_tree(record.path)  # the records that know of the tasks stay the newest
-    return 0, before
-
-
-def python_of(job: Job) -> str:
-    """Return the Python that executes the elements."""
-    if job.python:
-        return split_command(job.python, os.environ)[0]
-    return os.environ.get("HYDRAFLOW_PYTHON") or sys.executable
+            put(printable(line) if is_terminal else line)
+    if more:
+        say(f"and {'more than ' if more > 1000000 else ''}{counted(min(more, 1000000), 'line')} more; | less shows all")
+    return 0
 
 
 def remove_tree(path: str) -> None:
-    """Remove the record of what was never submitted."""
+    """Remove the record of a run in which nothing was executed or submitted."""
     import shutil
     shutil.rmtree(path, ignore_errors=True)
 
 
-def run_between(record: Record, step: PlannedStep, todo: "Sequence[Tuple[Task, Optional[Earlier]]]",
-                args: "argparse.Namespace") -> int:
-    """Execute a step that no scheduler gets: here, or by a handler that takes a file of commands."""
-    if not step.submit:
-        limits = limits_of(step.job, args, False)
-        return show_run(run_tasks(record, iter(todo), limits), Screen(len(todo), limits.jobs, args.quiet))
-    path = f"{record.path}/commands-{step.number}.txt"
-    append_text(path, "".join(handler_line(step, task) + "\n" for task, _ in todo))
-    status = hand_over(step.submit, path)
-    why = f"to {shell_text(step.submit)}" + (f", which ended with {status_text(status, '')}" if status else "")
-    append_lines(record.events("handler"), [{"task": task.number, "event": "handed", "why": why} for task, _ in todo])
-    return status
-
-
-def wait_for(before: "Sequence[Tuple[str, int]]", args: "argparse.Namespace") -> int:
-    """Wait until submissions have ended; return 0 if all of their tasks have succeeded."""
-    records = sorted({path for path, _ in before})
-    return max([watch(Record(path), args.quiet) for path in records], default=0)
-
-
-def watch(record: Record, quiet: bool) -> int:
-    """Show the progress of a record until all of its tasks have ended; return the exit status."""
-    count = record.header().get("count", 0)
-    screen, told, delay = Screen(count, 1, quiet), {}, 0.5  # type: Screen, Dict[int, str], float
-    with Signals() as signals:
-        while len([name for name in told.values() if name != "interrupted?"]) < count and not screen.signal:
-            states, wrong = merged_states(record)
-            screen.running = sum(1 for state in states.values() if state.name == "running")
-            ended = [number for number, state in sorted(states.items()) if told.get(number) in (None, "interrupted?")
-                     and state.name in ("succeeded", "failed", "skipped", "interrupted")]
-            lines = record.lines(number for number in ended if states[number].name != "succeeded")
-            for number in ended:
-                state = states[number]
-                if state.name == "interrupted" and number not in told:  # a single look at a queue proves nothing
-                    told[number] = "interrupted?"
-                    continue
-                told[number] = state.name
-                screen.show(ended_event(record, number, state, lines.get(number)))
-            screen.draw()
-            if wrong and not quiet:
-                screen.line(wrong)
-            signals.wait(delay if len(told) < count else 0.5)
-            delay = min(delay * 1.3, 15.0)
-            if signals.numbers:
-                screen.signal = signals.numbers[0]
-    screen.summary(count - screen.done())
-    if screen.signal:
-        say(f"the tasks go on; hydraflow status {shlex.quote(record.header().get('job', record.job))} tells of them")
+def show_execution(execution: Execution, quiet: bool) -> int:
+    """Show what happens and return the exit status, which follows from the states of the tasks."""
+    runs = execution.runs
+    jobs = [run.limits(False).jobs for run in runs if any(not step.submit for step in run.plan.steps)]
+    screen = Screen(sum(run.plan.count for run in runs), max(jobs, default=1), quiet, len(runs) > 1)
+    try:
+        for event in execution.execute():
+            screen.show(event)
+    finally:
+        screen.finish(sum(len(run.open) for run in runs))
+    for text in closing_lines(execution):
+        say(text)
+    if execution.is_interrupted:
         return 130
-    return 0 if screen.counts["succeeded"] + screen.counts["earlier"] == count else 1
+    return 1 if any(run.refused or run.has_failed() or run.unfinished() for run in runs) else 0
 
 
-def ended_event(record: Record, number: int, state: State, line: "Optional[Dict[str, Any]]") -> Event:
-    """Return the event for a task that was executed elsewhere."""
-    if state.name == "succeeded" and state.record:
-        return Event("done", None, "", 0, "", 0.0)
-    task = line_task(line) if line else Task(number, 0, 0, (), (), "", ".", {}, None)
-    seconds = max(state.ended - state.started, 0.0) if state.started and state.ended else 0.0
-    status = 0 if state.name == "succeeded" else state.status or 1
-    return Event("skip" if state.name == "skipped" else "end", task, record.task_log(number, state), status, state.why, seconds)
-
-
-def print_submission(plan: Plan, args: "argparse.Namespace") -> None:
-    """Print what would be submitted: for each step the command and the script, or the commands for a handler."""
-    record = Record(f"{Record.directory(plan.job.key)}/{ulid_text(plan.ulid)}")
-    number, before = 1, []  # type: int, List[str]
-    for step in plan.steps:
-        scheduler = scheduler_of(step.submit) if step.submit else None
-        if scheduler is None:
-            if step.submit:
-                put(f"# {shell_text([*step.submit, f'commands-{step.number}.txt'])} with these lines:")
-            for task in step.tasks(number, plan.ulid):
-                put(handler_line(step, task))
-                number += 1
-        else:
-            slots = packed(range(number, number + step.count), args.pack or 1, array_limit(scheduler))
-            submission = prepared(record, step, scheduler, slots, limits_of(plan.job, args, True), [])
-            options = scheduler.options(record, submission, args.jobs or plan.job.max_parallel, before)
-            script = f"{record.path}/step-{step.number}.sh"
-            put(shell_text(submission_words(step.submit, scheduler, options, script)))
-            put(f"# {script}:\n{job_script(record, submission, python_of(plan.job))}")
-            before = [f"<id of step {step.number}>"]
-            number += step.count
-
-
-def put(text: str) -> None:
-    """Write a line of data, the bytes of arguments and file names as they are."""
-    stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO in its place
-    if stream is None:
-        sys.stdout.write(text + "\n")
-    else:
-        stream.write(native_bytes(text + "\n"))
+def closing_lines(execution: Execution) -> "Iterator[str]":
+    """Yield what is to be said at the end: what was not started, and what to type next."""
+    runs, last = execution.runs, execution.runs[-1]
+    name = shlex.quote(last.job.key)
+    for index, run in enumerate(runs[:-1]):
+        if not execution.may_go_on(run) and not execution.is_interrupted:
+            rest = ", ".join(later.job.key for later in runs[index + 1:])
+            yield f"job {run.job.key} has not succeeded, so {rest} was not started"
+            break
+    could = sum(run.could_reuse for run in runs)
+    if could and not execution.options.reuse:
+        yield f"{counted(could, 'task')} had succeeded in an older run; --reuse counts them as done"
+    if any(run.open for run in runs):
+        yield f"hydraflow status {name} tells how far the tasks are"
+    elif any(run.begun and (run.has_failed() or run.unfinished()) for run in runs):
+        yield f"hydraflow run {name} --resume executes what has not succeeded"
 
 
 def add_show(command: "argparse.ArgumentParser") -> None:
@@ -4154,10 +6226,11 @@ def job_lines(plan: Plan) -> "Iterator[str]":
         dropped = step.sweep.count + len(step.included) - step.count
         text += f", {dropped:,} excluded" if dropped else ""
         text += f", {len(step.included):,} included" if step.included else ""
-        name = job.steps[step.number - 1].name if job.steps else ""
+        name = step.name
         yield f"  step {step.number}{f' ({name})' if name else ''}: {text}: {counted(step.count, 'task')}"
-        for task in islice(step.tasks(1, plan.ulid), 1):
-            runs = f", each of {task.runs} runs" if task.runs and task.runs > 1 else ""
+        task = first_task(step)
+        if task:
+            runs = f", each of {task.runs} runs" if task.runs > 1 else ""
             yield f"    {task_text(task)}" + (f"    (the first{runs})" if step.count > 1 or runs else "")
 
 
@@ -4183,8 +6256,9 @@ def newest_record(args: "argparse.Namespace") -> Record:
     """Return the newest record of the job that the command line names; the job file need not name it any more."""
     records = Record.all(args.job)
     if not records:
-        known = [record.header().get("job", record.job) for record in Record.newest()]
-        raise Error(f"job {args.job} has not been run here", NOWHERE, suggest(args.job, known) or "hydraflow show lists the jobs")
+        known = [Ledger(record).start.job for record in Record.newest()]
+        raise Error(f"job {args.job} has not been run here", NOWHERE,
+                    suggest(args.job, known) or "hydraflow show lists the jobs")
     return records[-1]
 
 
@@ -4196,22 +6270,25 @@ def add_status(command: "argparse.ArgumentParser") -> None:
 
 def status_command(args: "argparse.Namespace") -> int:
     """Show the tasks of a job's last run by state, failures first."""
-    if args.job:
-        records = [newest_record(args)]
-    else:
-        records = Record.newest()
-        if not records:
-            raise Error("nothing has been run here", NOWHERE, "hydraflow run JOB runs a job, hydraflow show lists them")
-    documents = []
+    records = [newest_record(args)] if args.job else Record.newest()
+    if not records:
+        raise Error("nothing has been run here", NOWHERE, "hydraflow run JOB runs a job, hydraflow show lists them")
+    surveyor, documents = Surveyor(), []
     for record in records:
-        states, wrong = merged_states(record)
+        try:
+            found = surveyor.survey(record)
+        except Error as error:
+            if args.job:
+                raise
+            say(str(error))
+            continue
         if args.json:
-            documents.append(status_document(record, states))
+            documents.append(status_document(found))
         else:
-            for line in status_lines(record, states):
-                put(line)
-        if wrong:
-            say(f"what follows from the events alone: the scheduler does not answer ({wrong})")
+            for line in status_lines(found):
+                put(printable(line))
+        if found.wrong:
+            say(f"what follows from the events alone: the scheduler does not answer ({found.wrong})")
     if args.json:
         import json
         put(json.dumps(documents[0] if args.job else documents, indent=1))
@@ -4229,39 +6306,49 @@ def add_logs(command: "argparse.ArgumentParser") -> None:
 def logs_command(args: "argparse.Namespace") -> int:
     """Print the output of a task of the last run, or of all tasks."""
     record = newest_record(args)
-    states, count = merged_states(record)[0], record.header().get("count", 0)
-    if args.task and args.task > count:
+    found = survey(record)
+    count = found.ledger.start.count
+    if args.task and args.task > max(count, found.ledger.last_number()):
         raise Error(f"there is no task {args.task}; job {args.job} has {counted(count, 'task')}")
     offsets = {}  # type: Dict[int, int]
     while True:
-        for number in [args.task] if args.task else sorted(states):
-            state = states.get(number) or State()
-            if args.failed and state.name != "failed":
+        states = dict(found.member_states())
+        if args.task:
+            states = {args.task: found.states.get(args.task) or State()}
+        for number, state in sorted(states.items()):
+            if state.name == "waiting" or (args.failed and (state.is_good or not state.is_over)):
                 continue
-            is_new = number not in offsets
-            if is_new and not args.task:
-                say(f"==> task {number}: {state_text(state)} <==")
-            offsets[number] = copy_log(record.task_log(number, state), offsets.get(number, 0))
-            if state.name == "interrupted" and is_new:  # what killed it may have said why
-                for path in scheduler_logs(record, number):
-                    copy_log(path, 0)
-        waiting = [states.get(args.task) or State()] if args.task else list(states.values())
-        if not args.follow or not any(state.name in ("running", "waiting", "queued") for state in waiting):
+            show_log(found, number, state, offsets, not args.task)
+        if not args.follow or all(state.is_over for state in states.values()):
             return 0
-        time.sleep(0.2 if not read_submissions(record) else 2.0)
-        states = merged_states(record)[0]
+        time.sleep(2.0 if found.submissions else 0.2)
+        found = survey(record)
+
+
+def show_log(found: Survey, number: int, state: State, offsets: "Dict[int, int]", has_title: bool) -> None:
+    """Print what is new in the log of a task, and at first what a scheduler said of an interruption."""
+    is_new = number not in offsets
+    if is_new and has_title:
+        say(f"==> task {number}: {state_text(state)} <==")
+    offsets[number] = copy_log(log_of(found.record, number, state), offsets.get(number, 0))
+    if state.name == "interrupted" and is_new:
+        for submission in found.submissions:
+            for slot, entries in enumerate(submission.slots, 1):
+                if number in [entry[0] for entry in entries]:
+                    copy_log(found.record.scheduler_path(submission.number, slot), 0)
 
 
 def copy_log(path: str, offset: int) -> int:
     """Write what a log has from an offset to standard output; return the offset of its end."""
+    is_terminal = sys.stdout.isatty()
     try:
-        with open(path, "rb") as file:
+        with open(open_safely(path, os.O_RDONLY), "rb") as file:
             file.seek(offset)
             while True:
                 data = file.read(CHUNK)
                 if not data:
                     return file.tell()
-                write(sys.stdout, data)
+                write(sys.stdout, harmless(data).encode("utf-8", "replace") if is_terminal else data)
     except OSError:
         return offset
 
@@ -4269,27 +6356,37 @@ def copy_log(path: str, offset: int) -> int:
 def add_cancel(command: "argparse.ArgumentParser") -> None:
     """Declare the options of cancel."""
     command.add_argument("job", metavar="JOB")
+    command.add_argument("--lost", action="store_true",
+                         help="give up tasks of other machines, which cannot be reached from here")
 
 
 def cancel_command(args: "argparse.Namespace") -> int:
-    """Stop the last run of a job."""
-    newest = newest_record(args)
-    referred = {state.record.partition("/")[0] for state in newest.told_states().values() if state.name == "elsewhere"}
-    records = [newest] + [record for record in Record.all(args.job) if record.ulid in referred]
-    submissions = [(record, one) for record in records for one in read_submissions(record)]
-    if submissions:
-        wrong = "\n".join(filter(None, (cancel_jobs(record, [one]) for record, one in submissions)))
-        say(wrong or f"cancelled {', '.join(f'array job {one.job_id}' for _, one in submissions)}")
-        return 1 if wrong else 0
-    here = [state for record in records for state in record.states().values()
-            if state.name == "running" and not is_gone(state) and state.run.get("host") == host_name()]
-    runs = {state.run["pid"] for state in here if process_birth(state.run["pid"]) == state.run["born"]}
-    for pid in runs:  # it passes the signal on to its tasks
-        stop_process(pid, signal.SIGTERM)
-    for state in here if not runs else []:  # their HydraFlow was killed
-        stop_group(state.pid, signal.SIGTERM)
-    say(f"asked {counted(len(here), 'task')} to stop")
-    return 0
+    """Stop all that runs, or is queued, of a job, whichever run it is of."""
+    newest_record(args)
+    asked, arrays, away, wrong = 0, [], [], []  # type: int, List[str], List[Tuple[int, State]], List[str]
+    for record in Record.all(args.job):
+        try:
+            stopped = cancel_record(record, args.lost)
+        except Error as error:
+            wrong.append(error.message)
+            continue
+        asked += stopped.tasks
+        arrays += stopped.arrays
+        away += stopped.away
+        wrong += stopped.wrong
+    if arrays:
+        say(f"cancelled {', '.join(f'array job {job_id}' for job_id in arrays)}")
+    if asked or not arrays:
+        say(f"asked {counted(asked, 'task')} to stop")
+    hosts = sorted({printable(state.writer.machine.host) for _, state in away})
+    if away and args.lost:
+        say(f"gave up {counted(len(away), 'task')} of {', '.join(hosts)}: --resume executes them again")
+    elif away:
+        say(f"{counted(len(away), 'task')} of {', '.join(hosts)} cannot be reached from here: cancel them there; "
+            "where nothing of them is left, --lost gives them up")
+    for text in wrong:
+        say(printable(text))
+    return 1 if wrong else 0
 
 
 def add_nothing(command: "argparse.ArgumentParser") -> None:
@@ -4320,42 +6417,26 @@ def completion_command(args: "argparse.Namespace") -> int:
     return 0
 
 
-def call_function(argv: "Sequence[str]") -> int:
-    """Call package.function with a list of strings; a traceback shows the user's own code only."""
-    import importlib
-    import traceback
-    sys.path[0] = ""  # the working directory, as with python -m, in place of this file's
-    module, _, name = argv[0].rpartition(".")
-    try:
-        function = getattr(importlib.import_module(module), name, None)
-        if function is None:
-            raise Error(f"module {module} has no function {name}")
-        function(list(argv[1:]))
-    except (SystemExit, Error):
-        raise
-    except ModuleNotFoundError as error:
-        if error.name is None or not (module + ".").startswith(error.name + "."):
-            raise
-        raise Error(f"there is no module {error.name}", NOWHERE,
-                    "it is looked up in the working directory and PYTHONPATH") from None
-    except Exception as error:
-        own = (__file__, importlib.__file__)
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__)
-                  if frame.filename not in own and not frame.filename.startswith("<frozen importlib")]
-        lines = traceback.format_list(frames) + traceback.format_exception_only(type(error), error)
-        say("Traceback (most recent call last):\n" + "".join(lines).rstrip())
-        return 1
-    return 0
+def call_command(argv: "Sequence[str]") -> int:
+    """Call a function, in a process of its own."""
+    traceback = call_function(argv)
+    if traceback:
+        say(traceback)
+    return 1 if traceback else 0
 
 
-def element_command(argv: "Sequence[str]") -> int:
-    """Execute the tasks of one slot, as an element of an array job."""
-    status = 0
-    for event in run_element(argv[0], int(argv[1]), int(argv[2])):
-        if event.kind in ("note", "interrupt"):
-            say(event.why)
-        status = 1 if event.kind == "end" and event.status else status
-    return status
+def slot_command(argv: "Sequence[str]") -> int:
+    """Execute the tasks of one slot: as an array task, or for a handler, which gets the exit status of the task."""
+    statuses, is_wrong = [], False
+    for event in run_slot(argv[0], int(argv[1]), int(argv[2])):
+        if event.kind in ("note", "interrupt", "error"):
+            say(event.text)
+        is_wrong = is_wrong or event.kind == "error"
+        if event.kind == "end" and event.state.name != "succeeded":
+            statuses.append(event.state.status)
+    if len(argv) > 3 and statuses:
+        return max(1, min(statuses[-1], 255))
+    return 1 if statuses or is_wrong else 0
 
 
 COMMANDS = (
@@ -4413,9 +6494,9 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     sys.stdout, sys.stderr = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")  # closed by a caller
     try:
         if argv[:1] == ["call"]:
-            return call_function(argv[1:])
-        if argv[:1] == ["element"]:
-            return element_command(argv[1:])
+            return call_command(argv[1:])
+        if argv[:1] == ["slot"]:
+            return slot_command(argv[1:])
         args = parse_arguments(argv)
         if args.directory:
             os.chdir(args.directory)

@@ -16,7 +16,7 @@ STANDARD_LIBRARY = frozenset((  # what the file may import; every one is there f
     "msvcrt", "operator", "os", "platform", "pwd", "random", "re", "runpy", "select", "shlex", "shutil", "signal", "socket",
     "stat", "string", "struct", "subprocess", "sys", "tempfile", "termios", "textwrap", "threading", "time", "traceback",
     "typing", "unicodedata", "weakref", "zlib"))
-TALKING = ("Reports", "Command line")  # the chapters that may print, and end the process
+TALKING = ("What people see", "Command line")  # the chapters that may print, and end the process
 IN_THE_README = ("load", "main")  # they need a job file: the README shows them, and its test executes what it shows
 
 

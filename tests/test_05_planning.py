@@ -2,6 +2,7 @@
 import os
 import unittest
 
+import hydraflow
 from hydraflow import Error, Source, fill, hydra_text, key_of, plan, read_jobs, read_yaml, shell_text, split_command, unquoted
 
 COMMANDS = (  # a command, its words
@@ -41,11 +42,11 @@ PLANS = (  # a job, overrides, the commands; words that HydraFlow generates are 
      ["t --multirun a=1 b=7 c=8 d=9", "t --multirun a=2 b=7 c=8 d=9"]),
     ("run: t\nsteps: [{batch: a=1:2 b=1}]", ["a=5:6"], ["t --multirun a=5 b=1", "t --multirun a=6 b=1"]),
     ("run: t\nsteps: [{args: a=1:2}]", ["+a=5:6", "~b"], ["t --multirun +a=5,6 '~b'"]),
-    ("run: t", ["--epochs", "3", "-v", "a=1"], ["t --epochs 3 -v a=1"]),
+    ("run: t", ["a=1", "--", "--epochs", "3", "-v"], ["t --epochs 3 -v a=1"]),
     ("run: t\nsteps: [{args: a=1}]", ["hydra.sweep.dir=here", "hydra.job.name=x"], ["t --multirun a=1 hydra.sweep.dir=here hydra.job.name=x"]),
     # words that are no override of another
     ("run: t\nwith: --e 5 --b 5 -v -v", [], ["t --e 5 --b 5 -v -v"]),
-    ("run: t", ["a=1", "--x=1:3", "--", "--x=a", "--x=b", "--p=8080:80", "a=5"], ["t --x=1:3 --x=a --x=b --p=8080:80 a=5 a=1"]),
+    ("run: t", ["a=1", "--", "--x=1:3", "--x=a", "--x=b", "--p=8080:80", "a=5"], ["t --x=1:3 --x=a --x=b --p=8080:80 a=5 a=1"]),
     ("run: python -m app\nsteps: [{batch: a=1}]", [], ["python -m app --multirun a=1"]),
     ("run: echo \"\"\nsteps: [{batch: a=1}]", [], ["echo '' --multirun a=1"]),
     # templates
@@ -145,7 +146,8 @@ class Plans(unittest.TestCase):
     def test_environment_and_directory(self) -> None:
         task = next(iter(plan(job_of("run: t\nworking-directory: d/${{ matrix.a }}\nenv: {G: '${{ task.slot }}', H: '${{ env.HOME }}!'}\n"
                                      "steps: [{batch: a=1}]"))))
-        self.assertEqual((task.cwd, task.env), ("d/1", {"G": "${{ task.slot }}", "H": os.environ.get("HOME", "") + "!"}))
+        self.assertEqual((task.cwd, task.env), ("d/1", {"G": "${{ task.slot }}", "H": "${{ env.HOME }}!"}))
+        self.assertEqual(hydraflow.resolved(task.env["H"]), os.environ.get("HOME", "") + "!")
 
 
 class Texts(unittest.TestCase):

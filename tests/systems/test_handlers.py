@@ -48,10 +48,18 @@ class Folder:
         """Return what tasks have left in the folder "done"."""
         return {path.name: path.read_text() for path in (self.path / "done").iterdir()}
 
-    def commands(self, step=1):
+    def commands(self, number=1):
         """Return the lines of a handler's file, which stays in the record."""
-        path, = (self.path / ".hydraflow" / "job").glob(f"0*/commands-{step}.txt")
+        path, = (self.path / ".hydraflow" / "job").glob(f"0*/submissions/{number}.txt")
         return path.read_text(encoding="utf-8").splitlines()
+
+    def tasks(self):
+        """Return what is known of the tasks."""
+        return json.loads(self.hydraflow("status", "job", "--json").out)["tasks"]
+
+    def states(self):
+        """Return the states of the tasks."""
+        return [task["state"] for task in self.tasks()]
 
 
 @pytest.fixture
@@ -75,23 +83,30 @@ def test_handler(folder, handler):
     assert found == {str(index): [str(folder.path / "it's sub"), value, [value, "last"]] for index, value in enumerate(VALUES)}
     assert not list(folder.path.glob("**/pwned"))
     assert [len(folder.commands(step)) for step in range(1, len(VALUES) + 1)] == [1] * len(VALUES)
-    result = folder.hydraflow("status", "job")
-    assert f"{len(VALUES)} tasks: {len(VALUES)} handed" in result.out and result.err == "", result
+    assert folder.states() == ["succeeded"] * len(VALUES)
+    assert folder.hydraflow("run", "job", "--resume").status == 0 and not list(folder.path.glob(".hydraflow/*/*/submissions/10.txt"))
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_exit_status(folder, handler):
-    """The handler's exit status is HydraFlow's, and no further step is handed over then."""
+def test_a_failure(folder, handler):
+    """It is recorded with the task's own status and output, no further step begins, and --resume hands over what is left."""
     if "parallel" in handler and not shutil.which("parallel"):
         pytest.skip("not installed: parallel")
-    folder.job(run="sh -c 'touch done/$0; exit ${0#a=}'", submit=handler, steps=[{"batch": "a=0,0,3"}, {"batch": "b=1"}])
+    folder.job(run="sh -c 'echo $0 >> done/$0; echo says $0; test -e go || exit ${0#a=}'", submit=handler,
+               steps=[{"batch": "a=0,00,3"}, {"batch": "b=1"}])
     result = folder.hydraflow("run", "job")
-    assert result.status == (123 if "xargs" in handler else 1 if "parallel" in handler else 3), result  # parallel: how many failed
-    assert sorted(folder.effects()) == ["a=0", "a=3"]
-    result = folder.hydraflow("status", "job")
-    assert f"which ended with exit status {1 if 'parallel' in handler else 123 if 'xargs' in handler else 3}" in result.out, result
-    if "joblog" in handler:
-        assert len((folder.path / "joblog").read_text().splitlines()) == 4
+    assert result.status == 1 and "task 3 failed: exit status 3" in result.err, result
+    assert sorted(folder.effects()) == ["a=0", "a=00", "a=3"]
+    assert folder.states() == ["succeeded", "succeeded", "failed", "waiting"]
+    assert folder.hydraflow("logs", "job", "--failed").out == "says a=3\n"
+    assert sum(1 for line in folder.commands() if line.endswith(" a=3")) == 1
+    if "joblog" in handler:  # who hands over gets the task's own exit status
+        rows = [line.split("\t") for line in (folder.path / "joblog").read_text().splitlines()[1:]]
+        assert sorted(row[6] for row in rows) == ["0", "0", "3"]
+    (folder.path / "go").touch()
+    result = folder.hydraflow("run", "job", "--resume")
+    assert result.status == 0 and "2 had succeeded before" in result.err, result
+    assert folder.effects() == {"a=0": "a=0\n", "a=00": "a=00\n", "a=3": "a=3\na=3\n", "b=1": "b=1\n"}
 
 
 @pytest.mark.parametrize("hydra", [False, True])
@@ -127,25 +142,48 @@ def test_dry_run(folder):
     folder.job(run="sh -c 'touch done/$0'", submit="bash -e", steps=[{"batch": "a=1:2"}, {"batch": "b=\"it's\"", "submit": "sh"}])
     result = folder.hydraflow("run", "job", "--dry-run")
     assert result.status == 0 and result.err == "", result
-    assert [line for line in result.out.splitlines() if line.startswith("#")] == [
-        "# bash -e commands-1.txt with these lines:", "# sh commands-2.txt with these lines:"]
+    told = [line.replace(str(folder.path), "") for line in result.out.splitlines() if line.startswith("#")]
+    assert [line.split(" .hydraflow/")[0] for line in told] == ["# bash -e", "# sh"], told
     assert sorted({*os.listdir(str(folder.path))} - {"hydraflow.yaml", "__pycache__"}) == before and folder.effects() == {}
     assert subprocess.run(["sh", "-c", result.out], cwd=str(folder.path), check=False).returncode == 0  # each line is a command
     printed = [line for line in result.out.splitlines() if not line.startswith("#")]
     assert sorted(folder.effects()) == ["a=1", "a=2", "b=it's"]
     assert folder.hydraflow("run", "job").status == 0
-    assert folder.commands(1) + folder.commands(2) == printed
+    assert [line.partition(" -- ")[2] for line in folder.commands(1) + folder.commands(2)] == printed
+    assert [line for line in folder.hydraflow("run", "job", "--resume", "--dry-run").out.splitlines() if line[0] != "#"] == []
 
 
-def test_handed_over_again(folder):
-    """Their end is not known, so --resume hands them over again, and status tells of the last time."""
-    folder.job(run="sh -c 'echo x >> done/$0'", submit="bash", steps=[{"batch": "a=1:2"}])
-    for _ in range(2):
-        result = folder.hydraflow("run", "job", "--resume", "--wait")
-        assert result.status == 0, result
-    assert folder.effects() == {"a=1": "x\nx\n", "a=2": "x\nx\n"}
-    told = json.loads(folder.hydraflow("status", "job", "--json").out)
-    assert [task["state"] for task in told["tasks"]] == ["handed", "handed"]
+def test_once_for_a_job(folder):
+    """Without a command, all steps are one file and one call; words behind the job's name are the handler's; their end is not seen."""
+    (folder.path / "note.sh").write_text('echo "$@" | sed "s/ [^ ]*$//" >> calls; for last; do :; done; cat "$last" >> lines\n')
+    folder.job(submit="sh note.sh", steps=[{"batch": "a=1:2"}, {"batch": "b=3"}])
+    result = folder.hydraflow("run", "job", "--seed=42", "extra", "--", "-x")
+    assert result.status == 0 and "3 tasks: 3 handed over" in result.err, result
+    assert (folder.path / "calls").read_text() == "--seed=42 extra -x\n"
+    assert (folder.path / "lines").read_text() == "a=1\na=2\nb=3\n"
+    assert folder.states() == ["handed"] * 3
+    assert folder.hydraflow("run", "job", "--resume", "--wait").status == 0
+    assert (folder.path / "lines").read_text() == "a=1\na=2\nb=3\n" * 2
+    (folder.path / "note.sh").write_text("exit 3\n")
+    result = folder.hydraflow("run", "job", "--wait")
+    assert result.status == 1 and "sh ended with exit status 3" in result.err, result
+    assert "3 tasks (1-3) handed to sh, which ended with exit status 3" in folder.hydraflow("status", "job").out
+
+
+def test_returns_before_the_tasks_end(folder):
+    """Its tasks go on without it: they are known, awaited with --wait, and none is executed twice."""
+    (folder.path / "later.sh").write_text('nohup sh "$1" >/dev/null 2>&1 &\n')
+    folder.job(run="sh -c 'until test -e go; do sleep 0.05; done; echo x >> done/$0'", submit="sh later.sh", steps=[{"batch": "a=1:2"}])
+    result = folder.hydraflow("run", "job")
+    assert result.status == 0 and "has ended, and 2 of its tasks have not" in result.err, result
+    wait_until(lambda: folder.states() == ["running", "queued"])
+    process = subprocess.Popen([sys.executable, "-m", "hydraflow", "run", "job", "--resume", "--wait"], cwd=str(folder.path),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    (folder.path / "go").touch()
+    out = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == 0, out
+    assert folder.effects() == {"a=1": "x\n", "a=2": "x\n"}
+    assert folder.states() == ["succeeded", "succeeded"]
 
 
 def test_missing_handler(folder):
@@ -157,7 +195,7 @@ def test_missing_handler(folder):
 
 
 def test_signal(folder):
-    """It reaches the handler, whose exit status stays HydraFlow's."""
+    """It reaches the handler, and what never began is interrupted."""
     folder.job(run="true", submit="sh -c 'trap \"touch got; exit 5\" TERM; touch begun; i=0; while test $i -lt 600; do i=$((i+1)); sleep 0.2; done' sh",
                steps=[{"batch": "a=1:2"}])
     process = subprocess.Popen([sys.executable, "-m", "hydraflow", "run", "job"], cwd=str(folder.path), stdin=subprocess.DEVNULL,
@@ -165,5 +203,6 @@ def test_signal(folder):
     wait_until((folder.path / "begun").exists)
     process.send_signal(signal.SIGTERM)
     out = process.communicate(timeout=60)[0].decode()
-    assert process.returncode == 5 and (folder.path / "got").exists() and "Traceback" not in out, out
-    assert "exit status 5" in folder.hydraflow("status", "job").out
+    assert process.returncode == 130 and (folder.path / "got").exists() and "Traceback" not in out, out
+    assert folder.states() == ["interrupted"] * 2
+    assert "interrupted: its handler has ended" in folder.hydraflow("status", "job").out

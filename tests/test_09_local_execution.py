@@ -46,16 +46,20 @@ class Here(Execution):
         self.assertEqual(result.err.count("task 2 succeeded"), 1)
         self.assertEqual([task["state"] for task in self.states().values()], ["succeeded"] * 3)
 
-    def test_a_failure_stops_what_comes_after(self) -> None:
-        self.job("run: sh -c 'echo $0; test $0 != a=2'\nsteps: [{batch: a=1:4}]")
-        result = self.hydraflow("run", "job")
-        self.assertEqual((result.status, result.out), (1, "a=1\na=2\n"))
-        self.assertIn("4 tasks: 1 succeeded, 1 failed, 2 not started", result.err)
-        self.assertIn("task 2 failed: exit status 1", result.err)
-        self.assertIn("again: sh -c 'echo $0; test $0 != a=2' a=2", result.err)
-        self.assertEqual(self.hydraflow("run", "job", "--keep-going").out, "a=1\na=2\na=3\na=4\n")
-        self.job("run: sh -c 'echo $0; test $0 != a=2'\nfail-fast: false\nsteps: [{batch: a=1:4}]")
-        self.assertEqual(self.hydraflow("run", "job").out, "a=1\na=2\na=3\na=4\n")
+    def test_what_a_failure_stops(self) -> None:
+        """By default what comes in later steps; with fail-fast also the rest of its step; without it, nothing."""
+        for fail_fast, argv, out in (("", (), "a=1 a=2 a=3"), ("fail-fast: true\n", (), "a=1 a=2"),
+                                     ("fail-fast: false\n", (), "a=1 a=2 a=3 b=1"),
+                                     ("fail-fast: true\n", ("--keep-going",), "a=1 a=2 a=3 b=1")):
+            with self.subTest(fail_fast=fail_fast, argv=argv):
+                self.job(f"run: sh -c 'echo $0; test $0 != a=2'\n{fail_fast}steps: [{{batch: a=1:3}}, {{batch: b=1}}]")
+                result = self.hydraflow("run", "job", *argv)
+                self.assertEqual((result.status, " ".join(result.out.split())), (1, out))
+                count = len(out.split())
+                rest = f", {4 - count} not started" if count < 4 else ""
+                self.assertIn(f"4 tasks: {count - 1} succeeded, 1 failed{rest}", result.err)
+                self.assertIn("task 2 failed: exit status 1", result.err)
+                self.assertIn("again: sh -c 'echo $0; test $0 != a=2' a=2", result.err)
 
     def test_resume_executes_what_has_not_succeeded(self) -> None:
         self.job("run: sh -c 'echo $0 >> done; test -e ok || test $0 != a=2'\nsteps: [{batch: a=1:3}]")
@@ -218,7 +222,7 @@ class Here(Execution):
         self.assertEqual((result.status, result.out), (1, "a\nb\n"))
         self.assertIn("job b has not succeeded, so c was not started", result.err)
         self.write("ok", "")
-        self.assertEqual(self.hydraflow("run", "c").out, "a\nb\nc\n")
+        self.assertEqual(self.hydraflow("run", "c").out, "b\nc\n")  # a has succeeded, in its newest run
         self.assertEqual(self.hydraflow("run", "c", "--resume").out, "")
 
     def test_signals_of_tasks_are_told_by_name(self) -> None:
@@ -352,7 +356,7 @@ class Records(Execution):
     def test_torn_lines_are_passed_over(self) -> None:
         self.job("run: sh -c 'echo $0 >> done'\nsteps: [{batch: a=1:3}]")
         self.hydraflow("run", "job")
-        events, = glob.glob(f"{self.folder}/.hydraflow/job/*/events/local.jsonl")
+        events, = glob.glob(f"{self.folder}/.hydraflow/job/*/events/*_here_*.jsonl")
         with open(events, "rb+") as file:
             data = file.read()
             file.truncate(len(data) - 20)  # the end of task 3

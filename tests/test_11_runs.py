@@ -1,0 +1,472 @@
+"""Runs: the ledger of a job and how its life goes on; what a slot of a submission does, without a scheduler around it."""
+import glob
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+from unittest import mock
+
+from support import ROOT, EmptyFolder, wait_until
+
+import hydraflow
+
+
+def is_alive(pid: str) -> bool:
+    """Return whether a process executes something; what only waits for its parent does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+class Program(EmptyFolder):
+    """Each test runs the program in an empty folder."""
+
+    def job(self, text: str) -> None:
+        """Write a job file with one job; its tasks are shell commands."""
+        lines = "".join(f"    {line}\n" for line in text.strip().split("\n"))
+        self.write("hydraflow.yaml", f"jobs:\n  job:\n    hydra: false\n{lines}")
+
+    def start(self, *argv: str, **options: object) -> "subprocess.Popen[bytes]":
+        """Start the program and return at once; whatever happens, it does not outlive the test."""
+        process = subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def tasks(self, job: str = "job") -> "dict":
+        """Return what is known of the tasks of a job's newest run."""
+        result = self.hydraflow("status", job, "--json")
+        self.assertEqual(result.status, 0, result.err)
+        return {task["task"]: task for task in json.loads(result.out)["tasks"]}
+
+    def states(self, job: str = "job") -> "list":
+        """Return the states of the tasks."""
+        return [task["state"] for task in self.tasks(job).values()]
+
+    def records(self, job: str = "job") -> "list":
+        """Return the directories of a job's runs."""
+        return sorted(glob.glob(f"{self.folder}/.hydraflow/{job}/0*"))
+
+    def lines(self, name: str) -> "list":
+        """Return the lines of a file of the folder, none without it."""
+        return self.read(name).split("\n")[:-1] if os.path.exists(os.path.join(self.folder, name)) else []
+
+
+class Life(Program):
+    """Run, fail, resume: what is executed, what is counted."""
+
+    def test_an_old_success_does_not_pass_for_a_new_one(self) -> None:
+        """A second run begins anew; gone on with, it executes what it has not done itself, unless --reuse says so."""
+        self.job("run: sh -c 'echo $0 >> done; test -e go || test $0 = a=1'\nsteps: [{batch: a=1:3}]")
+        self.write("go", "")
+        self.assertEqual(self.hydraflow("run", "job").status, 0)
+        os.remove(os.path.join(self.folder, "go"))
+        self.assertEqual(self.hydraflow("run", "job").status, 1)
+        self.assertEqual(self.states(), ["succeeded", "failed", "failed"])
+        self.assertEqual(self.lines("done"), ["a=1", "a=2", "a=3"] * 2)
+        result = self.hydraflow("run", "job", "--resume")
+        self.assertEqual((result.status, len(self.records())), (1, 2))
+        self.assertIn("2 tasks had succeeded in an older run; --reuse counts them as done", result.err)
+        self.assertEqual(self.lines("done"), ["a=1", "a=2", "a=3"] * 2 + ["a=2", "a=3"])
+        result = self.hydraflow("run", "job", "--resume", "--reuse")
+        self.assertEqual((result.status, len(self.records())), (0, 2), result.err)
+        self.assertEqual(len(self.lines("done")), 8)
+        self.assertEqual(self.states(), ["succeeded"] * 3)
+        self.assertIn("3 succeeded", self.hydraflow("status", "job").out)
+
+    def test_a_new_run_that_reuses(self) -> None:
+        self.job("run: sh -c 'echo $0; echo $0 >> done'\nsteps: [{batch: a=1:2}]")
+        self.hydraflow("run", "job")
+        self.job("run: sh -c 'echo $0; echo $0 >> done'\nsteps: [{batch: a=1:3}]")
+        result = self.hydraflow("run", "job", "--reuse")
+        self.assertIn("3 tasks: 1 succeeded, 2 had succeeded before", result.err)
+        self.assertEqual((self.lines("done"), len(self.records())), (["a=1", "a=2", "a=3"], 2))
+        self.assertEqual(self.hydraflow("logs", "job", "2").out, "a=2\n")
+        self.assertEqual(self.tasks()[2]["log"].split("/")[2], os.path.basename(self.records()[0]))
+
+    def test_a_task_keeps_its_number_and_its_directory(self) -> None:
+        """Also where others come before it; its own words stay those that were executed."""
+        command = "run: sh -c 'mkdir -p $1; echo $0 >> $1/tries; test -e go || test $0 = a=1'\nenv: {OUT: 1}\n"
+        self.job(command + "with: ${{ task.dir }}\nsteps: [{batch: a=1:2}]")
+        self.hydraflow("run", "job")
+        before = self.tasks()
+        self.write("go", "")
+        self.job(command + "with: ${{ task.dir }}\nsteps: [{batch: a=0:2}]")
+        self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
+        after = self.tasks()
+        self.assertEqual(sorted(after), [1, 2, 3])
+        for number in (1, 2):
+            for name in ("argv", "dir", "params"):
+                self.assertEqual(after[number][name], before[number][name])
+        self.assertEqual(after[1]["started"], before[1]["started"])
+        self.assertEqual(after[3]["params"], {"a": "0"})
+        self.assertEqual(self.lines(os.path.join(before[2]["dir"], "tries")), ["a=2", "a=2"])
+        self.assertEqual([after[number]["attempts"] for number in (1, 2, 3)], [1, 2, 1])
+
+    def test_what_is_no_longer_in_the_sweep_is_not_counted(self) -> None:
+        self.job("run: sh -c 'echo $0 >> done; test $0 != a=3'\nsteps: [{batch: a=1:3}]")
+        self.assertEqual(self.hydraflow("run", "job").status, 1)
+        self.job("run: sh -c 'echo $0 >> done; test $0 != a=3'\nsteps: [{batch: \"a=5,2\"}]")
+        result = self.hydraflow("run", "job", "--resume")
+        self.assertEqual(result.status, 0, result.err)
+        self.assertIn("2 tasks: 1 succeeded, 1 had succeeded before", result.err)
+        self.assertEqual({number: task["params"]["a"] for number, task in self.tasks().items()}, {4: "5", 2: "2"})
+        self.assertIn("job: 2 tasks: 2 succeeded", self.hydraflow("status", "job").out)
+
+    def test_what_a_task_is_known_by(self) -> None:
+        """Its command line: another value of env, directory or time limit does not make another task of it."""
+        self.job("run: sh -c 'echo $0 $X >> done; test -e go'\nenv: {X: old}\nsteps: [{batch: a=1:2}]")
+        self.hydraflow("run", "job")
+        self.write("go", "")
+        self.job("run: sh -c 'echo $0 $X >> done; test -e go'\nenv: {X: new}\nsteps: [{batch: a=1:2}]")
+        self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
+        self.job("run: sh -c 'echo $0 $X >> done; test -e go'\nenv: {X: newer}\nsteps: [{batch: a=1:2}]")
+        self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
+        self.assertEqual(self.lines("done"), ["a=1 old", "a=2 old", "a=1 new", "a=2 new"])
+        self.assertEqual(sorted(self.tasks()), [1, 2])
+        self.job("run: sh -c 'echo $X >> done'\nenv: {X: '${{ matrix.a }}'}\nsteps: [{batch: a=1:2}]")
+        self.hydraflow("run", "job")
+        self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
+        self.assertEqual(self.lines("done")[4:], ["1", "2"])
+
+    def test_a_needed_job_is_gone_on_with(self) -> None:
+        self.write("hydraflow.yaml", "jobs:\n  a: {run: sh -c 'echo $0 >> done; test -e go || test $0 = x=1', hydra: false, steps: [{batch: x=1:2}]}\n"
+                                     "  b: {run: sh -c 'echo b >> done', hydra: false, needs: a}\n")
+        result = self.hydraflow("run", "b")
+        self.assertEqual((result.status, self.lines("done")), (1, ["x=1", "x=2"]))
+        self.assertIn("job a has not succeeded, so b was not started", result.err)
+        self.assertEqual(self.records("b"), [])
+        self.write("go", "")
+        for _ in range(2):
+            self.assertEqual(self.hydraflow("run", "b").status, 0)
+        self.assertEqual(self.lines("done"), ["x=1", "x=2", "x=2", "b", "b"])
+        self.assertEqual((len(self.records("a")), len(self.records("b"))), (1, 2))
+
+    def test_what_is_said_of_the_run_before(self) -> None:
+        self.job("run: sh -c 'test $0 != a=2'\nsteps: [{batch: a=1:3}]")
+        self.hydraflow("run", "job")
+        result = self.hydraflow("run", "job")
+        self.assertRegex(result.err, r"^the run of \d\d:\d\d has succeeded in 2 of 3 tasks; --resume goes on with it\n")
+        self.job("run: sh -c 'until test -e go; do sleep 0.05; done'\nsteps: [{batch: a=1:2}]")
+        first = self.start("run", "job")
+        wait_until(lambda: len(self.records()) == 3 and "running" in self.states())
+        second = self.start("run", "job")
+        wait_until(lambda: len(self.records()) == 4 and "running" in self.states())
+        result = self.hydraflow("cancel", "job")
+        self.assertEqual((result.status, result.err), (0, "asked 2 tasks to stop\n"))
+        self.assertIn(b"is still executed; this one begins beside it", second.communicate(timeout=30)[0])
+        self.assertEqual((first.wait(30), second.returncode), (130, 130))
+        self.assertEqual(self.hydraflow("cancel", "job").err, "asked 0 tasks to stop\n")
+        self.assertEqual(self.states(), ["interrupted", "waiting"])
+
+    def test_two_resumes_at_once(self) -> None:
+        self.job("run: sh -c 'echo x >> begun; until test -e go; do sleep 0.05; done'\nsteps: [{batch: a=1:2}]")
+        first = self.start("run", "job", "--resume")
+        wait_until(lambda: self.lines("begun"))
+        result = self.hydraflow("run", "job", "--resume")
+        self.assertEqual(result.status, 2)
+        self.assertIn(f"job job is being run by process {first.pid} on", result.err)
+        self.write("go", "")
+        self.assertEqual(first.wait(30), 0)
+        self.assertEqual(self.lines("begun"), ["x", "x"])
+
+    @unittest.skipUnless(shutil.which("git"), "not installed: git")
+    def test_commits(self) -> None:
+        self.job("run: sh -c 'test -e go'\nsteps: [{batch: a=1:2}]")
+        for words in (["init", "-q"], ["add", "hydraflow.yaml"], ["commit", "-q", "-m", "one"]):
+            self.git(*words)
+        self.hydraflow("run", "job")
+        first = self.git("rev-parse", "HEAD")
+        self.assertEqual(json.loads(self.hydraflow("status", "job", "--json").out)["commit"], first)
+        self.git("commit", "-q", "--allow-empty", "-m", "two")
+        self.write("go", "")
+        result = self.hydraflow("run", "job", "--resume")
+        second = self.git("rev-parse", "HEAD")
+        self.assertIn(f"the run of job began at commit {first[:10]}, and goes on at {second[:10]}\n", result.err)
+        self.job("run: 'true'")
+        self.hydraflow("run", "job")
+        plan = glob.glob(f"{self.records()[-1]}/plan.jsonl")[0]
+        with open(plan) as file:
+            self.assertTrue(json.loads(file.read().split("\n")[1])["is_dirty"])
+
+    def git(self, *words: str) -> str:
+        """Execute git in the folder."""
+        names = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false"]
+        return subprocess.check_output(["git", *names, *words], cwd=self.folder).decode().strip()
+
+    def test_a_dry_run_that_resumes(self) -> None:
+        """It prints what would be executed, and changes nothing."""
+        self.job("run: sh -c 'test $0 != a=2'\nsteps: [{batch: a=1:3}]")
+        self.hydraflow("run", "job")
+        before = subprocess.check_output(["find", ".hydraflow", "-type", "f", "-size", "-9999"], cwd=self.folder)
+        self.assertEqual(self.hydraflow("run", "job", "--resume", "--dry-run").out, "sh -c 'test $0 != a=2' a=2\n")
+        self.assertEqual(subprocess.check_output(["find", ".hydraflow", "-type", "f", "-size", "-9999"], cwd=self.folder), before)
+
+    def test_overrides_of_the_command_line(self) -> None:
+        """A sweep in place of the job's own word, in batch, include and args; what no one knows is an error."""
+        self.job("run: echo\nwith: c=9\nsteps: [{batch: a=1:2 --seed=1, include: a=7 b=8, args: d=1}]")
+        for argv, out in ((("a=5",), "a=5 --seed=1 d=1 c=9|a=5 b=8 d=1 c=9"), (("c=3", "e=4"), "a=1 --seed=1 d=1 c=3 e=4|a=2 --seed=1 d=1 c=3 e=4|a=7 b=8 d=1 c=3 e=4"),
+                          (("--seed=5:6", "a=1"), "a=1 --seed=5 d=1 c=9|a=1 --seed=6 d=1 c=9|a=1 b=8 d=1 c=9"),
+                          (("a=1", "--", "-v", "x"), "-v x a=1 --seed=1 d=1 c=9|-v x a=1 b=8 d=1 c=9")):
+            with self.subTest(argv=argv):
+                result = self.hydraflow("run", "job", *argv)
+                self.assertEqual((result.status, result.out.split("\n")[:-1]), (0, out.split("|")), result.err)
+        for argv, message in ((("--dryrun",), "run does not know --dryrun\nhint: did you mean --dry-run?"), (("--resum",), "did you mean --resume"),
+                              (("-n",), "run does not know -n"), (("--lr=3",), "run does not know --lr"), (("evaluate",), "evaluate is neither"),
+                              (("--max-parallel", "3"), "run does not know --max-parallel")):
+            with self.subTest(argv=argv):
+                count = len(self.records())
+                result = self.hydraflow("run", "job", *argv)
+                self.assertEqual((result.status, result.out, len(self.records())), (2, "", count))
+                self.assertIn(message, result.err)
+
+
+class Ends(Program):
+    """What an end means, whoever brought it about."""
+
+    def test_what_was_asked_to_stop_has_not_succeeded(self) -> None:
+        self.job("run: bash -c 'trap \"exit 0\" TERM INT; echo x >> begun; while :; do sleep 0.05; done'\ntimeout-minutes: 0.02")
+        result = self.hydraflow("run", "job")
+        self.assertEqual(result.status, 1)
+        self.assertIn("failed: time limit", result.err)
+        self.assertEqual([(task["state"], task["why"]) for task in self.tasks().values()], [("failed", "timeout")])
+        self.job("run: bash -c 'trap \"exit 0\" TERM INT; echo x >> begun; while :; do sleep 0.05; done'")
+        process = self.start("run", "job", "--resume", start_new_session=True)
+        wait_until(lambda: len(self.lines("begun")) == 2)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(30), 130)
+        self.assertEqual([(task["state"], task["exit_status"], task["attempts"]) for task in self.tasks().values()], [("interrupted", 0, 2)])
+
+    def test_the_grace_belongs_to_the_group(self) -> None:
+        """The leader of a task ends at once, what it started takes a second to save its work; what ignores the signal is killed."""
+        self.write("inner", "trap 'sleep 1; echo saved > saved; exit' TERM\necho x > begun\nwhile :; do sleep 0.05; done\n")
+        self.job("run: bash -c 'bash inner & (trap \"\" TERM; sleep 77.77) & wait'")
+        process = self.start("run", "job", start_new_session=True, env={**os.environ, "HYDRAFLOW_GRACE": "3"})
+        wait_until(lambda: self.lines("begun"))
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(30), 130)
+        self.assertEqual(self.lines("saved"), ["saved"])
+        self.assertNotIn(b"sleep\x0077.77", self.command_lines())
+
+    def command_lines(self) -> bytes:
+        """Return the command lines of all processes."""
+        texts = []
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                with open(path, "rb") as file:
+                    texts.append(file.read())
+            except OSError:
+                pass
+        return b"\n".join(texts)
+
+    def test_the_recording_shell_alone_is_killed(self) -> None:
+        """What it left is ended before an end is told, and there is never a second one beside it."""
+        self.job("run: sh -c 'echo $PPID > shell; echo x >> begun; echo $$ >> pids; sleep 66.6'\nretries: 1")
+        process = self.start("run", "job")
+        wait_until(lambda: self.lines("begun"))
+        os.kill(int(self.read("shell")), signal.SIGKILL)
+        wait_until(lambda: len(self.lines("begun")) == 2)
+        self.assertFalse(is_alive(self.lines("pids")[0]))
+        self.hydraflow("cancel", "job")
+        self.assertEqual(process.wait(30), 130)
+
+    def test_what_outlives_its_shell_and_hydraflow_is_awaited(self) -> None:
+        self.job("run: sh -c 'echo $PPID > shell; echo x >> begun; until test -e go; do sleep 0.05; done'")
+        process = self.start("run", "job")
+        wait_until(lambda: self.lines("begun"))
+        process.kill()
+        process.wait()
+        os.kill(int(self.read("shell")), signal.SIGKILL)
+        self.assertEqual(self.states(), ["running"])
+        again = self.start("run", "job", "--resume")
+        time.sleep(0.5)
+        self.assertEqual((again.poll(), self.lines("begun")), (None, ["x"]))
+        self.write("go", "")
+        self.assertEqual(again.wait(30), 0)
+        self.assertEqual(self.lines("begun"), ["x", "x"])  # of the first one no end was told
+
+    def test_a_resume_that_awaits_a_task_which_is_killed(self) -> None:
+        """It executes it once more; the next resume does not."""
+        self.job("run: sh -c 'echo $$ >> begun; echo out; test -e go || sleep 55.5'\nsteps: [{batch: a=1}]")
+        process = self.start("run", "job")
+        wait_until(lambda: self.lines("begun"))
+        process.kill()
+        process.wait()
+        again = self.start("run", "job", "--resume")
+        time.sleep(0.3)
+        self.write("go", "")
+        os.killpg(os.getpgid(int(self.lines("begun")[0])), signal.SIGKILL)
+        self.assertEqual(again.wait(30), 0)
+        for _ in range(2):
+            self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
+        self.assertEqual(len(self.lines("begun")), 2)
+        self.assertEqual(self.hydraflow("logs", "job", "1").out, "out\n==> attempt 2 <==\nout\n")
+
+    def test_ctrl_c_of_a_resume_stops_all_that_it_awaits(self) -> None:
+        self.job("run: sh -c 'echo $$ >> pids; sleep 44.4'\nmax-parallel: 3\nsteps: [{batch: a=1:4}]")
+        process = self.start("run", "job")
+        wait_until(lambda: len(self.lines("pids")) == 3)
+        process.kill()
+        process.wait()
+        again = self.start("run", "job", "--resume", "-j1")
+        wait_until(lambda: len(glob.glob(f"{self.records()[0]}/events/*")) == 2)
+        again.send_signal(signal.SIGINT)
+        self.assertEqual(again.wait(30), 130)
+        self.assertEqual(self.states(), ["interrupted"] * 3 + ["waiting"])
+        self.assertEqual([pid for pid in self.lines("pids") if is_alive(pid)], [])
+
+    def test_a_retry_shows_its_own_output_alone(self) -> None:
+        self.job("run: sh -c 'echo x >> tries; echo try $(wc -l < tries); test $(wc -l < tries) = 3'\nretries: 2")
+        result = self.hydraflow("run", "job")
+        self.assertEqual((result.status, result.out), (0, "try 1\ntry 2\ntry 3\n"))
+        self.assertEqual(self.hydraflow("logs", "job").out, "try 1\n==> attempt 2 <==\ntry 2\n==> attempt 3 <==\ntry 3\n")
+
+    def test_causes_are_told_apart(self) -> None:
+        """By the last line that says something, not by the advice that Hydra ends with."""
+        advice = "Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace."
+        self.job(f"run: sh -c 'echo Error of $0; echo; echo \"{advice}\"; exit 1'\nsteps: [{{batch: a=1:2}}]")
+        result = self.hydraflow("run", "job")
+        self.assertEqual(result.err.count("failed: exit status 1"), 4)
+        out = self.hydraflow("status", "job").out
+        self.assertIn("task 1 failed: exit status 1: Error of a=1\n", out)
+        self.assertIn("task 2 failed: exit status 1: Error of a=2\n", out)
+
+
+class Guarded(Program):
+    """Records are input, and hold no secrets."""
+
+    def test_a_record_of_another_format_is_refused_by_name(self) -> None:
+        self.job("run: sh -c 'echo $0 >> done'\nsteps: [{batch: a=1:3}]")
+        shutil.copytree(os.path.join(ROOT, "tests", "cases", "record-1.0.0"), os.path.join(self.folder, ".hydraflow", "job"))
+        for argv in (("status", "job"), ("logs", "job"), ("run", "job", "--resume"), ("run", "job", "--resume", "--dry-run")):
+            with self.subTest(argv=argv):
+                result = self.hydraflow(*argv)
+                self.assertEqual((result.status, result.out), (2, ""))
+                self.assertIn("was written by HydraFlow 1.0.0, and is not read here", result.err)
+        result = self.hydraflow("run", "job", "--reuse")
+        self.assertEqual((result.status, self.lines("done")), (0, ["a=1", "a=2", "a=3"]), result.err)
+
+    def test_an_error_in_reading_is_not_nothing(self) -> None:
+        self.job("run: sh -c 'echo $0 >> done; test $0 != a=2'\nsteps: [{batch: a=1:2}]")
+        self.hydraflow("run", "job")
+        events, = glob.glob(f"{self.records()[0]}/events/*")
+        os.rename(events, events + ".away")
+        os.mkdir(events)
+        for argv in (("run", "job", "--resume"), ("status", "job"), ("logs", "job"), ("cancel", "job")):
+            with self.subTest(argv=argv):
+                result = self.hydraflow(*argv)
+                self.assertIn(result.status, (1, 2))
+                self.assertIn("Is a directory", result.err)
+        self.assertEqual(self.lines("done"), ["a=1", "a=2"])
+
+    def test_nothing_is_written_through_a_link(self) -> None:
+        self.job("run: sh -c 'exit 1'")
+        self.write("mine", "precious\n")
+        self.hydraflow("run", "job")
+        for name in ("lock", "plan.jsonl"):
+            path = os.path.join(self.records()[0], name)
+            os.rename(path, path + ".away")
+            os.symlink(os.path.join(self.folder, "mine"), path)
+            result = self.hydraflow("run", "job", "--resume")
+            self.assertEqual(result.status, 2)
+            self.assertIn("it is a symbolic link", result.err)
+            os.replace(path + ".away", path)
+        self.assertEqual(self.read("mine"), "precious\n")
+
+    def test_secrets_stay_in_the_environment(self) -> None:
+        self.job("run: sh -c 'echo $TOKEN-$BOTH >> seen; exit 1'\nenv: {TOKEN: '${{ env.SECRET }}', BOTH: 'x${{ env.TOKEN }}'}")
+        result = self.hydraflow("run", "job", env={"SECRET": "hunter2"})
+        self.assertEqual(self.lines("seen"), ["hunter2-xhunter2"])
+        self.assertNotIn("hunter2", result.err + self.hydraflow("status", "job", "--json", env={"SECRET": "hunter2"}).out)
+        for folder, _, names in os.walk(os.path.join(self.folder, ".hydraflow")):
+            for path in (os.path.join(folder, name) for name in names):
+                if not os.path.islink(path):  # a claim
+                    with open(path, "rb") as file:
+                        self.assertNotIn(b"hunter2", file.read(), path)
+
+    def test_variables_that_a_shell_would_drop(self) -> None:
+        self.write("show.py", "import os\nprint(os.environ.get('FOO.BAR'), os.environ.get('BASH_FUNC_module%%'), os.environ['X'])\n")
+        self.job(f"run: {sys.executable} show.py\nenv: {{X: '1 2'}}")
+        result = self.hydraflow("run", "job", env={"FOO.BAR": "a b", "BASH_FUNC_module%%": "() { :; }"})
+        self.assertEqual(result.out, "a b () { :; } 1 2\n")
+
+    def test_any_bytes_in_a_record(self) -> None:
+        """Lines that make no sense are passed over, or told; there is no traceback, and nothing is signalled."""
+        self.job("run: sh -c 'exit 1'\nsteps: [{batch: a=1:2}]")
+        self.hydraflow("run", "job")
+        events, = glob.glob(f"{self.records()[0]}/events/*")
+        for line in ('{"task":1,"try":9,"event":"start","pid":1,"born":0,"up":1e308}', '{"task":"x","event":"end"}', "[]", '{"event":"writer","pid":"x"}',
+                     '{"task":1,"try":10,"event":"start","pid":-1}', '{"event":"writer","host":7,"epoch":1e99}', '{"task":1,"try":11,"event":"frobnicate"}', "[" * 99999):
+            with open(events, "a") as file:
+                file.write("\n" + line)
+            result = self.hydraflow("status", "job", "--json")
+            self.assertNotIn("Traceback", result.err)
+            self.assertEqual(result.status, 0, (line, result.err))
+        self.assertEqual(self.hydraflow("cancel", "job").status, 0)
+        with open(f"{self.records()[0]}/plan.jsonl", "a") as file:
+            file.write('\n{"task":1,"step":1,"argv":[7]}')
+        result = self.hydraflow("run", "job", "--resume")
+        self.assertEqual(result.status, 2)
+        self.assertIn("plan.jsonl is damaged", result.err)
+
+
+JOB = "jobs: {job: {run: sh -c 'echo x >> $0; test $0 = a=1 || test -e go', hydra: false, steps: [{batch: a=1:2}]}}"
+
+
+class Slot(EmptyFolder):
+    """An array job of one slot, whose array task is executed in this process."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        options = hydraflow.Options(0, False, False, False, False, -1, 0.0, 0, [])
+        plan = hydraflow.plan(hydraflow.read_jobs(hydraflow.read_yaml(JOB))["job"])
+        plan.steps[0].submit = ["sbatch"]
+        run = hydraflow.open_run(plan, options, False, False)
+        self.addCleanup(run.release)
+        work = run.work(plan.steps[0], True)
+        slots = [[[task.number, 1, run.offsets[task.number]] for task, _ in work.todo]]
+        self.record = run.record
+        hydraflow.write_submission(run.record, hydraflow.Submission(
+            1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "", -1, slots))
+
+    def states(self) -> "list":
+        """Return the states of the tasks."""
+        return [state.name for _, state in sorted(hydraflow.read_told(self.record).states.items())]
+
+    def test_a_requeued_array_task_goes_on(self) -> None:
+        """Its process may have a number that sorts before that of the first one: on another node, or with more digits."""
+        with mock.patch("os.getpid", return_value=998):
+            list(hydraflow.run_slot(self.record.path, 1, 1))
+        self.assertEqual(self.states(), ["succeeded", "failed"])
+        self.write("go", "")
+        with mock.patch("os.getpid", return_value=1003):
+            list(hydraflow.run_slot(self.record.path, 1, 1))
+        self.assertEqual(self.states(), ["succeeded", "succeeded"])
+        self.assertEqual((self.read("a=1"), self.read("a=2")), ("x\n", "x\nx\n"))
+
+    def test_what_somebody_else_has_claimed_is_left_alone(self) -> None:
+        """Of another writer that does not tell an end, a claim is enough; one that has succeeded counts."""
+        self.assertTrue(self.record.claim(1, 1, "0001_here_elsewhere-1"))
+        self.assertFalse(self.record.claim(1, 1, "0001_here_elsewhere-2"))
+        events = list(hydraflow.run_slot(self.record.path, 1, 1))
+        self.assertIn("task 1 is executed by 0001_here_elsewhere-1", [event.text for event in events])
+        self.assertFalse(os.path.exists("a=1"))
+        self.assertEqual(self.read("a=2"), "x\n")
+        hydraflow.append_event(self.record, "0001_here_elsewhere-1", "end", task=1, status=0, **{"try": 1})
+        list(hydraflow.run_slot(self.record.path, 1, 1))
+        self.assertFalse(os.path.exists("a=1"))
+        self.assertEqual(self.states(), ["succeeded", "failed"])
+
+
+if __name__ == "__main__":
+    unittest.main()
