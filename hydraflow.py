@@ -2224,7 +2224,7 @@ def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]", timeout: float) -> 
     try:
         process = spawn(argv, subprocess.PIPE, ".", env, subprocess.PIPE)
     except OSError as error:
-        return 127, "", str(error.strerror)
+        return 127, "", os.strerror(error.errno or 0)  # error.strerror has a path in it on Python 3.6
     try:
         output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -3593,7 +3593,7 @@ class Runner:
         if isinstance(error, OSError) and number in FATAL:
             self.fail(error, f"start task {task.number}")
             return note_event("tick", "")
-        reason = error.strerror or str(error) if isinstance(error, OSError) else error.message
+        reason = error.message if isinstance(error, Error) else os.strerror(error.errno or 0)
         detail = f"cannot be started: {reason}"
         self.note(process, "end", status=126, detail=detail)
         self.after_failure()
