@@ -95,10 +95,11 @@ class Wrapper(EmptyFolder):
         self.assertLess(abs(time.time() - end["up"]), 60)
 
     def test_a_signal_to_the_group_is_told(self) -> None:
+        code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); print('begun', flush=True); time.sleep(99)"
         for number, why, status in ((signal.SIGTERM, "interrupted", 143), (signal.SIGHUP, "interrupted", 129), (signal.SIGINT, "interrupted", 130),
                                     (signal.SIGUSR1, None, 138), (signal.SIGUSR2, None, 140)):
             with self.subTest(signal=number):
-                process = self.wrapped(["sh", "-c", "echo begun; sleep 99; :"], restore_signals=True)
+                process = self.wrapped([sys.executable, "-c", code])
                 process.stdout.readline()
                 os.killpg(process.pid, number)
                 self.assertEqual(process.wait(), status)
