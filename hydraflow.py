@@ -2983,10 +2983,13 @@ def is_submission(submission: Submission) -> bool:
         return False
     if not all(isinstance(text, str) and re.fullmatch(r"([\w\[][\w.\[\];:-]*)?", text) for text in texts):
         return False
-    for pair in submission.after:
-        if len(pair) != 2 or not isinstance(pair[0], str) or not isinstance(pair[1], int):
+    after, limits = submission.after, submission.limits  # type: Any, Any
+    if not isinstance(after, list) or not isinstance(limits, list):
+        return False
+    for pair in after:
+        if not isinstance(pair, list) or [type(part) for part in pair] != [str, int]:
             return False
-    return len(submission.limits) == 4
+    return len(limits) == 4 and all(isinstance(limit, (int, float)) for limit in limits)
 
 
 def read_slots(record: Record, number: int, slot: int, width: int) -> bytes:
