@@ -5435,10 +5435,15 @@ def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
 
 
 def stop_writer(state: State, stopped: "Set[int]") -> bool:
-    """Ask the HydraFlow that watches a task to stop, once; return whether there is one. It passes the signal on."""
+    """Ask the HydraFlow that watches a task to stop, once; return whether there is one. It passes the signal on.
+
+    Nothing in its own words names the record, but the task's do: in the copy of a record they name another one.
+    """
     writer = state.writer
     if writer.pid in stopped:
         return True
+    if not (is_ours(state) or own_members(state)):
+        return False
     if is_process_gone(writer.machine, writer.pid, writer.born) or not writer.born:
         return False
     if process_birth(writer.pid) != writer.born:

@@ -3,6 +3,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from itertools import permutations
 
@@ -36,17 +38,27 @@ class Mixture(Cluster):
         self.job(json.dumps({"jobs": {"job": {"run": run, "hydra": False, "steps": steps, **keys}}}))
 
     def begin(self, *argv):
-        """Start the program; it does not outlive the test."""
-        self.processes.append(self.start(*argv))
-        return self.processes[-1]
+        """Start the program; it does not outlive the test. What it says goes into a file, as a handler may outlive it."""
+        out = open(str(self.folder / f"out-{len(self.processes)}"), "wb+")
+        process = subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=str(self.folder), stdin=subprocess.DEVNULL,
+                                   stdout=out, stderr=out, env=self.environment())
+        self.processes.append((process, out))
+        return process
+
+    def ended(self, process):
+        """Return exit status and output of a program that was started."""
+        process.wait(120)
+        out, = [out for one, out in self.processes if one is process]
+        out.seek(0)
+        return process.returncode, out.read().decode()
 
     def close(self):
         """End what a test that failed has left: the program at once, tasks by what they wait for."""
         (self.folder / "go").touch()
-        for process in self.processes:
+        for process, out in self.processes:
             process.kill()
             process.wait()
-            process.stdout.close()
+            out.close()
 
     def states(self, job="job"):
         """Return the states of the tasks of a job's last run."""
@@ -76,12 +88,6 @@ def mixture(request, tmp_path):
     mixture = Mixture(tmp_path, variables)
     yield mixture
     mixture.close()
-
-
-def ended(process):
-    """Return exit status and output of a program that was started."""
-    out = process.communicate(timeout=120)[0].decode()
-    return process.returncode, out
 
 
 @pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["", "wait"])
@@ -158,7 +164,7 @@ def test_ctrl_c_before_the_second_step(mixture, first, second):
     wait_until(lambda: mixture.begun() == (["a=1"] if is_handler else ["a=1", "a=2"]))
     wait_until(lambda: "running" in mixture.states())
     process.send_signal(signal.SIGINT)
-    status, out = ended(process)
+    status, out = mixture.ended(process)
     assert status == 130 and "Traceback" not in out, out
     assert ("the tasks go on" in out) == (first in SCHEDULERS), out
     if first not in SCHEDULERS:
@@ -178,13 +184,13 @@ def test_killed_and_resumed_elsewhere(mixture, first, second):
     process = mixture.begin("run", "job", "--wait")
     wait_until(lambda: "a=1" in mixture.begun() and "running" in mixture.states())
     process.kill()
-    ended(process)
+    mixture.ended(process)
     mixture.steps(second, run=SLOW)
     again = mixture.begin("run", "job", "--resume", "--wait")
     time.sleep(1.0)
     assert again.poll() is None and mixture.begun().count("a=1") == 1
     (mixture.folder / "go").touch()
-    status, out = ended(again)
+    status, out = mixture.ended(again)
     assert status == 0, out
     assert mixture.succeeded() == mixture.begun() == ["a=1", "a=2"], out
     assert mixture.states() == ["succeeded"] * 2
@@ -197,7 +203,7 @@ def test_killed_with_its_tasks_and_resumed_elsewhere(mixture, first, second):
     process = mixture.begin("run", "job", "--wait")
     wait_until(lambda: "a=1" in mixture.begun() and "running" in mixture.states())
     process.kill()
-    ended(process)
+    mixture.ended(process)
     if first in SCHEDULERS:
         assert mixture.hydraflow("cancel", "job").status == 0
     elif first == "bash":
@@ -249,7 +255,7 @@ def test_cancelled_and_resumed_elsewhere(mixture, first, second):
     process = mixture.begin("run", "job", "--wait")
     wait_until(lambda: "a=1" in mixture.begun() and "running" in mixture.states())
     assert mixture.hydraflow("cancel", "job").status == 0
-    status, out = ended(process)
+    status, out = mixture.ended(process)
     assert status in (1, 130), out
     wait_until(lambda: not {"running", "queued", "succeeded"} & set(mixture.states()))
     (mixture.folder / "go").touch()
@@ -277,7 +283,7 @@ def test_queued_and_resumed_elsewhere(mixture, first, second):
     time.sleep(1.5)
     assert again.poll() is None and mixture.succeeded() == []
     mixture.call(f"{release} {job_id}")
-    status, out = ended(again)
+    status, out = mixture.ended(again)
     assert status == 0, out
     assert mixture.succeeded() == ["a=1", "a=2"]
     assert mixture.states() == ["succeeded"] * 2
@@ -305,5 +311,5 @@ def test_waiting_is_no_busy_loop(mixture, scheduler):
     asked = (mixture.folder / "asked").read_text().count("x")
     assert 5 <= asked <= moments(20.5), asked
     (mixture.folder / "go").touch()
-    status, out = ended(process)
+    status, out = mixture.ended(process)
     assert status == 0, out
