@@ -2134,7 +2134,7 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # 6. Processes: argv -> process
 # ---------------------------------------------------------------------------
-# WRAPPER, native, environment, spawn, capture, stop_group, stop_process, is_group, find_program;
+# WRAPPER, native, environment, spawn, capture, stop_group, stop_process, end_by_signal, is_group, find_program;
 # Machine, this_machine, uptime, process_birth, is_process, process_words, group_members; Signals;
 # call_function. The only chapter that starts, signals and looks at processes.
 #
@@ -2250,6 +2250,12 @@ def stop_process(pid: int, number: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def end_by_signal(number: int) -> None:
+    """End this process as a signal would by default; a shell that executes it then ends as well, and begins no next line."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def is_group(leader: int) -> bool:
@@ -3359,7 +3365,7 @@ class Event(NamedTuple("Event", [
         ("number", int)])):
     """What happened: start, retry, end, done (earlier), elsewhere (someone else executes it), tick (time
     passed), interrupt, note, error. number is where in the log the output of the attempt begins, how
-    many tasks are done, or how many run elsewhere at a tick."""
+    many tasks are done, how many run elsewhere at a tick, or the signal of an interrupt."""
     __slots__ = ()
 
 
@@ -3710,7 +3716,7 @@ class Runner:
         text = signal_name(number)
         if self.running and self.kills:
             text += f": waiting for {len(self.running)} running tasks; once more kills them"
-        return note_event("interrupt", text)
+        return note_event("interrupt", text)._replace(number=number)
 
     def enforce_deadlines(self) -> None:
         """Stop what has run too long, and kill what does not stop."""
@@ -6435,13 +6441,17 @@ def call_command(argv: "Sequence[str]") -> int:
 
 def slot_command(argv: "Sequence[str]") -> int:
     """Execute the tasks of one slot: as an array task, or for a handler, which gets the exit status of the task."""
-    statuses, is_wrong = [], False
+    statuses, is_wrong, number = [], False, 0
     for event in run_slot(argv[0], int(argv[1]), int(argv[2])):
         if event.kind in ("note", "interrupt", "error"):
             say(event.text)
+        if event.kind == "interrupt":
+            number = number or event.number
         is_wrong = is_wrong or event.kind == "error"
         if event.kind == "end" and event.state.name != "succeeded":
             statuses.append(event.state.status)
+    if len(argv) > 3 and number:
+        end_by_signal(number)
     if len(argv) > 3 and statuses:
         return max(1, min(statuses[-1], 255))
     return 1 if statuses or is_wrong else 0
