@@ -3241,18 +3241,23 @@ def apply_event(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
 
 
 class Told:
-    """What the events of a record say: states of tasks by their number, and which submissions were cancelled."""
-    __slots__ = ("states", "cancelled")
+    """What the events of a record say: states of tasks by their number, and of submissions which were cancelled,
+    and what process a handler was."""
+    __slots__ = ("states", "cancelled", "handlers")
 
     def __init__(self) -> None:
         self.states = {}  # type: Dict[int, State]
         self.cancelled = set()  # type: Set[int]
+        self.handlers = {}  # type: Dict[int, Tuple[Machine, int, int]]
 
     def add(self, event: "Dict[str, Any]", writer: Writer) -> None:
         """Take in one event."""
         if "task" not in event:
             if event["event"] == "cancel" and "submission" in event:
                 self.cancelled.add(event["submission"])
+            elif event["event"] == "handler" and "submission" in event:
+                process = writer.machine, event.get("pid", 0), event.get("born", 0)
+                self.handlers[event["submission"]] = process
             return
         number, attempt = event["task"], event.get("try", 0)
         state = self.states.get(number)
@@ -4233,7 +4238,8 @@ class Surveyor:
             state = State(state.attempt, state.attempts)
         told.states[number] = state
         if submission.scheduler not in SCHEDULERS:
-            merge_handler(state, submission)
+            process = told.handlers.get(submission.number)
+            merge_handler(state, submission, process is not None and is_process_gone(*process))
             return
         queued, reason = queues.get((submission.job_id, place.slot), ("", ""))
         if queued in ENDED and (queued or not is_unsure) and submission.job_id:
@@ -4325,13 +4331,19 @@ def await_end(state: State, queued: str, reason: str) -> None:
         state.become("queued")  # the array task is there: its task has not begun, or its end will be told
 
 
-def merge_handler(state: State, submission: Submission) -> None:
-    """Bring the state of a task up to date that a handler has."""
+def merge_handler(state: State, submission: Submission, is_gone: bool) -> None:
+    """Bring the state of a task up to date that a handler has, whose process may be gone.
+
+    A handler that ended while HydraFlow watched may have left its tasks to somebody else. Of one that was killed
+    together with HydraFlow nothing more is to be expected; were it otherwise, claims would keep tasks from a second execution.
+    """
     if submission.scheduler == "parameters":
         detail = f"to {submission.name}" if submission.name else ""
         if submission.status > 0:
             detail += f", which ended with exit status {submission.status}"
         state.become("handed", "", detail.strip(", "))
+    elif state.name == "waiting" and is_gone and submission.status < 0:
+        state.become("interrupted", "handler")
     elif state.name == "waiting":
         state.become("queued", "handler-queue")
 
@@ -5021,6 +5033,9 @@ class Handler(Place):
         watch = Watch([Ahead(run, submission, list(submission.numbers()))])
         with Signals() as signals:
             process = spawn(words, None, ".", environment({}), None)
+            begin_events(run.record, run.writer("handler"))
+            append_event(run.record, run.writer("handler"), "handler", submission=submission.number,
+                         pid=process.pid, born=process_birth(process.pid))
             delay = 0.05
             while process.poll() is None:
                 signals.wait(delay)
@@ -5040,7 +5055,7 @@ class Handler(Place):
         if self.is_bare:
             for number in submission.numbers():
                 state = State()
-                merge_handler(state, submission._replace(status=status))
+                merge_handler(state, submission._replace(status=status), True)
                 task = watch.task(run, number)
                 yield Event("end", task, state, "", run.record.log_path(number), 0)
         else:
@@ -5269,14 +5284,13 @@ class Execution:
         """Cancel what was submitted by this command, as a later submission was refused; what has succeeded stays."""
         run.refused = True
         yield note_event("error", str(refusal))
-        wrong = []
+        wrong, texts = [], []  # type: List[str], List[str]
         for ahead in self.sent:
-            if ahead.submission:
+            if ahead.submission and not ahead.run.open.isdisjoint(ahead.numbers):  # what is over was awaited
                 wrong += cancel_submission(ahead.run, ahead.submission)
-        if self.sent:
-            jobs = ", ".join(f"array job {ahead.submission.job_id} of step {ahead.submission.step}"
-                             for ahead in self.sent if ahead.submission)
-            yield note_event("error", f"cancelled {jobs}, so that nothing is half submitted")
+                texts.append(f"array job {ahead.submission.job_id} of step {ahead.submission.step}")
+        if texts:
+            yield note_event("error", f"cancelled {', '.join(texts)}, so that nothing is half submitted")
         for text in wrong:
             yield note_event("error", text)
 

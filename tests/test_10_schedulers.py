@@ -10,7 +10,7 @@ from unittest import mock
 from support import EmptyFolder
 
 import hydraflow
-from hydraflow import SCHEDULERS, ArrayJob, State, Submission, array_name, await_end, packed, query, settle, slot_numbers, throttles
+from hydraflow import SCHEDULERS, ArrayJob, State, Submission, array_name, await_end, packed, query, settle
 
 JOB = ArrayJob("job.ABCDEF.1", "/r/scheduler/1-", 5, 0, [], True)
 OPTIONS = (  # scheduler, changes of JOB, the options as a shell has them
@@ -126,7 +126,7 @@ class Words(unittest.TestCase):
                 self.assertLessEqual(max(map(len, slots), default=0), pack)
         for arrays in range(1, 9):
             for throttle in range(30):
-                shares = throttles(arrays, throttle)
+                shares = hydraflow.throttles(arrays, throttle)
                 self.assertEqual((len(shares), sum(shares), max(shares) - min(shares) in (0, 1)), (arrays, throttle, True))
 
     def test_environment_of_a_submission(self) -> None:
@@ -152,7 +152,7 @@ class Texts(unittest.TestCase):
     def test_numbers_of_slots(self) -> None:
         for text, numbers in NUMBERS:
             with self.subTest(text=text):
-                self.assertEqual(slot_numbers(text), numbers)
+                self.assertEqual(hydraflow.slot_numbers(text), numbers)
 
     def test_ids(self) -> None:
         for name, text, job_id in IDS:
@@ -190,14 +190,17 @@ class Texts(unittest.TestCase):
 
     def test_what_a_handler_makes_of_a_state(self) -> None:
         submission = Submission(1, 1, 1, "handler", "bash", [], [1, 0, 0.0, False], False, 0, "", -1, [])
-        for told, kind, status, name, detail in (("waiting", "handler", -1, "queued", ""), ("running", "handler", -1, "running", ""), ("failed", "handler", 3, "failed", ""),
+        for told, kind, status, name, detail in (("waiting", "handler", -1, "queued", ""), ("waiting", "handler", 0, "queued", ""), ("running", "handler", -1, "running", ""), ("failed", "handler", 3, "failed", ""),
                                                  ("waiting", "parameters", -1, "handed", "to bash"), ("waiting", "parameters", 0, "handed", "to bash"),
                                                  ("waiting", "parameters", 3, "handed", "to bash, which ended with exit status 3")):
             with self.subTest(told=told, kind=kind, status=status):
                 state = State()
                 state.become(told)
-                hydraflow.merge_handler(state, submission._replace(scheduler=kind, status=status))
+                hydraflow.merge_handler(state, submission._replace(scheduler=kind, status=status), status >= 0)
                 self.assertEqual((state.name, state.detail), (name, detail))
+        state = State()
+        hydraflow.merge_handler(state, submission, True)  # it was killed before it could be seen to end
+        self.assertEqual((state.name, state.cause), ("interrupted", "handler"))
 
     def test_signals_by_which_schedulers_end_tasks(self) -> None:
         for status, is_ending in ((0, False), (1, False), (127, False), (128 + signal.SIGTERM, True), (128 + signal.SIGKILL, True), (128 + signal.SIGSEGV, False),
