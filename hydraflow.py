@@ -15,7 +15,8 @@ The file reads from top to bottom; each chapter calls only those above it:
     10. Schedulers: words and texts <-> array jobs
     11. Runs: Plan -> Event, Event, ...
     12. What people see: Event, State -> text
-    13. Command line: argv -> exit status
+    13. Results and report: Row, Row, ... -> tables, page
+    14. Command line: argv -> exit status
 
 The line through them: hydraflow.yaml is read into nodes, the nodes into jobs that hold parsed sweeps; jobs and
 the words of the command line are planned as tasks; a record keeps them on disk while they are executed; what
@@ -39,7 +40,7 @@ from operator import mul
 
 __version__ = "1.0.0"
 __all__ = ["Error", "Errors", "Job", "Mark", "Node", "Plan", "Source", "Step", "Sweep", "Task", "collect", "expand",
-           "load", "main", "plan", "read_yaml"]
+           "load", "main", "plan", "read_yaml", "results"]
 
 TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
@@ -5602,9 +5603,14 @@ def status_text(status: int) -> str:
     return f"exit status {status}"
 
 
+def cause_text(state: State) -> str:
+    """Return why a task is in its state, in words, where its exit status does not say it."""
+    return printable(state.detail or CAUSES.get(state.cause, ""))
+
+
 def state_text(state: State) -> str:
     """Return a state in words."""
-    cause = state.detail or CAUSES.get(state.cause, "")
+    cause = cause_text(state)
     if state.name == "running":
         host = state.writer.machine.host
         where = f" on {printable(host)}" if host not in ("", host_name()) else ""
@@ -5961,10 +5967,10 @@ def task_range(numbers: "Sequence[int]") -> str:
     return f"{len(numbers)} tasks ({', '.join(texts)}{more})"
 
 
-def parameters(task: Task) -> "Dict[str, str]":
+def task_parameters(task: Task) -> "Dict[str, str]":
     """Return the parameters of a task's combination as a mapping.
 
-    >>> parameters(next(iter(plan(read_jobs(read_yaml(
+    >>> task_parameters(next(iter(plan(read_jobs(read_yaml(
     ...     "jobs: {t: {run: x, steps: [{batch: a=1 b='x y'}]}}"))["t"]))))
     {'a': '1', 'b': 'x y'}
     """
@@ -5980,10 +5986,10 @@ def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
         raise damaged(found.record.plan_path)
     log = log_of(found.record, number, state)
     return {
-        "task": number, "step": found.ledger.members[number], "params": parameters(task), "argv": list(task.argv),
+        "task": number, "step": found.ledger.members[number], "params": task_parameters(task), "argv": list(task.argv),
         "dir": task.directory, "cwd": task.cwd, "state": state.name,
         "exit_status": state.status if state.ended and not state.origin else None,
-        "cause": state.detail or CAUSES.get(state.cause, "") or None, "why": state.cause or None,
+        "cause": cause_text(state) or None, "why": state.cause or None,
         "started": state.started or None, "ended": (state.ended or None) if state.is_over else None,
         "host": state.writer.machine.host or None, "attempts": state.attempts, "log": os.path.relpath(log)}
 
@@ -5997,7 +6003,2022 @@ def status_document(found: Survey) -> "Dict[str, Any]":
 
 
 # ---------------------------------------------------------------------------
-# 13. Command line: argv -> exit status
+# 13. Results and report: Row, Row, ... -> tables, page
+# ---------------------------------------------------------------------------
+# Row; metrics (last_number, json_number, read_metrics); the runs that Hydra makes of one task
+# (hydra_runs, run_outputs, run_output); selection (varying, selected, by_metric, over); texts
+# (table_lines, csv_text, results_document); report_page with its STYLE and SCRIPT.
+# Rows are plain data: what is here knows no record, and prints nothing.
+#
+# A log is read from its end, in blocks that grow, and no further than the metrics ask for: of
+# 10,000 logs of 1 MB the last 16 kB each are looked at, as a rule.
+#
+# The page is one file that asks nothing of any network, and its policy forbids it to. What comes
+# from the user reaches it in two ways, neither of which can become markup: escaped in the table
+# that is read without scripts, and as JSON that SCRIPT puts in place as text nodes.
+
+
+class Row(NamedTuple("Row", [
+        ("task", int), ("run", "Optional[int]"), ("params", "Dict[str, str]"), ("state", str),
+        ("status", "Optional[int]"), ("cause", str), ("started", "Optional[float]"),
+        ("ended", "Optional[float]"), ("attempts", int), ("host", str), ("log", str),
+        ("tail", "Tuple[str, ...]"), ("metrics", "Dict[str, Optional[float]]")])):
+    """What came out of a task, or of one of the runs that Hydra makes of it (run, else None).
+
+    params are parameters as written; status is the exit status; started and ended are seconds
+    since 1970; tail are the last lines of the log. Rows that over() merged have 0 as task.
+    """
+    __slots__ = ()
+
+    @property
+    def seconds(self) -> "Optional[float]":
+        """How long it took, if it has begun and ended."""
+        if self.started is None or self.ended is None:
+            return None
+        return max(self.ended - self.started, 0.0)
+
+    @property
+    def name(self) -> str:
+        """How a person names it: 7, or 7.2 for the run 2 of task 7."""
+        return str(self.task) if self.run is None else f"{self.task}.{self.run}"
+
+
+FIRST_BLOCK, LARGEST_BLOCK = 16384, 4194304  # bytes of a log; a longer line is looked at in parts
+LOG_ESCAPES = rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # ECMA-48: CSI, OSC
+# A name follows no letter, and nothing that makes it the end of a longer one: val/loss, val.loss.
+# Quotes and a call may surround the number: JSON, and how NumPy and PyTorch write a scalar.
+METRIC = rb"""
+    (?<! [\w./\x80-\xff-] ) %s
+    ["']? (?: [ \t]* [=:] [ \t]* | [ \t]+ )
+    (?: (?: np\.float[0-9]+ | tensor ) \( )? ["']?
+    ( [+-]? (?: (?: [0-9][0-9_]* (?: \. [0-9_]* )? | \. [0-9][0-9_]* ) (?: [eE] [+-]? [0-9]+ )?
+              | (?i: nan | inf (?: inity )? ) ) )
+    (?! [\w\x80-\xff] | \.[0-9] )
+"""
+
+
+def blocks_from_end(file: "IO[bytes]", start: int, end: int) -> "Iterator[bytes]":
+    """Yield the lines between two offsets in blocks that grow, the last block first."""
+    size = FIRST_BLOCK
+    while start < end:
+        begin = max(end - size, start)
+        file.seek(begin)
+        data = file.read(end - begin).replace(b"\r", b"\n")  # a progress bar starts its line again
+        if not data:
+            return  # the file was cut while we read it
+        cut = data.find(b"\n", 0, len(data) - 1) + 1 if begin > start else 0
+        if begin > start and not cut and size < LARGEST_BLOCK:
+            size *= 4  # it begins within a line
+            continue
+        if begin > start and not cut:
+            cut = data.find(b" ", 0, len(data) - 1) + 1  # at least no word is cut
+        yield data[cut:]
+        end = begin + cut
+        size = min(size * 4, LARGEST_BLOCK)
+
+
+def number_in(block: bytes, name: bytes) -> "Optional[float]":
+    """Return the last number that follows a name in a part of a log."""
+    pattern = None
+    place = block.rfind(name)
+    while place >= 0:
+        pattern = pattern or re.compile(METRIC % re.escape(name), re.VERBOSE)
+        match = pattern.match(block, place)
+        if match:
+            try:
+                return float(match.group(1))
+            except ValueError:
+                pass  # 1__0
+        place = block.rfind(name, 0, place)
+    return None
+
+
+def last_number(path: str, names: "Iterable[str]", start: int = 0, end: "Optional[int]" = None
+                ) -> "Dict[str, Optional[float]]":
+    """Return for each name the last number that follows it in a file, or between two offsets.
+
+    None is for a name that no number follows, and for all names of a file that is not there.
+    """
+    found = dict.fromkeys(names)  # type: Dict[str, Optional[float]]
+    missing = {name: name.encode("utf-8", "surrogateescape") for name in found if name}
+    try:
+        file = open(path, "rb")
+    except OSError:
+        return found
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        for block in blocks_from_end(file, start, size if end is None else min(end, size)):
+            if b"\x1b" in block:
+                block = re.sub(LOG_ESCAPES, b"", block)
+            for name, text in list(missing.items()):
+                found[name] = number_in(block, text)
+                if found[name] is not None:
+                    del missing[name]
+            if not missing:
+                break
+    return found
+
+
+def is_in_json(metric: str) -> bool:
+    """Return whether a metric names a number of a JSON file: FILE:KEY.KEY.
+
+    >>> is_in_json("metrics.json:test.loss"), is_in_json("loss")
+    (True, False)
+    """
+    return ":" in metric
+
+
+def inner_value(value: "Any", keys: "Sequence[str]") -> "Any":
+    """Return what stands below keys in a JSON value, or None; a key may have dots in it itself."""
+    if not keys:
+        return value
+    if isinstance(value, list) and re.fullmatch("-?[0-9]{1,9}", keys[0]):
+        index = int(keys[0])
+        return inner_value(value[index], keys[1:]) if -len(value) <= index < len(value) else None
+    if not isinstance(value, dict):
+        return None
+    for count in range(len(keys), 0, -1):
+        key = ".".join(keys[:count])
+        found = inner_value(value[key], keys[count:]) if key in value else None
+        if found is not None:
+            return found
+    return None
+
+
+def json_number(folder: str, metric: str) -> "Optional[float]":
+    """Return the number that FILE:KEY.KEY means, with FILE in a folder; None where there is none.
+
+    A part of KEY that is a number counts in a list, from 0, or from its end: epochs.-1.loss.
+    """
+    import json
+    name, _, key = metric.rpartition(":")
+    try:
+        with open(os.path.join(folder, name), "rb") as file:
+            document = json.loads(file.read().decode("utf-8-sig"))
+        value = inner_value(document, key.split("."))
+        is_number = isinstance(value, (int, float, str)) and not isinstance(value, bool)
+        return float(value) if is_number else None
+    except (OSError, ValueError, OverflowError, RecursionError):
+        return None  # not there, not complete yet, no number
+
+
+Output = NamedTuple("Output", [("path", str), ("start", int), ("end", "Optional[int]")])
+
+
+def read_metrics(names: "Sequence[str]", folder: str, outputs: "Iterable[Output]"
+                 ) -> "Dict[str, Optional[float]]":
+    """Return the metrics of a task or run: from JSON files in its folder, and from its outputs.
+
+    What is not found in the first output is looked for in the next one.
+    """
+    values = dict.fromkeys(names)  # type: Dict[str, Optional[float]]
+    for name in filter(is_in_json, names):
+        values[name] = json_number(folder, name)
+    printed = [name for name in names if not is_in_json(name)]
+    for output in outputs:
+        missing = [name for name in printed if values[name] is None]
+        if not missing:
+            break
+        values.update(last_number(output.path, missing, output.start, output.end))
+    return values
+
+
+HydraRun = NamedTuple("HydraRun", [
+    ("number", int), ("params", "Dict[str, str]"), ("log", "Optional[str]")])
+
+
+def hydra_overrides(folder: str) -> "Dict[str, str]":
+    """Return the parameters of a run as Hydra noted them; none while it has not, or not all."""
+    try:
+        with open(os.path.join(folder, ".hydra", "overrides.yaml"), "rb") as file:
+            node = read_yaml(file.read(), file.name)
+    except (OSError, Error):
+        return {}
+    if node.kind != "sequence":
+        return {}
+    words = [item.value for item in node.value if item.kind == "scalar"]
+    return {key_of(word): word.partition("=")[2] for word in words if key_of(word)}
+
+
+def hydra_log(folder: str) -> "Optional[str]":
+    """Return the log that Hydra gave a run, the newest one of several; None where it is empty, as
+    that of a program which only prints is."""
+    with os.scandir(folder) as entries:
+        logs = [entry for entry in entries if entry.name.endswith(".log") and entry.is_file()]
+    filled = [(entry.stat().st_mtime, entry.path) for entry in logs if entry.stat().st_size]
+    return max(filled)[1] if filled else None
+
+
+def hydra_runs(directory: str) -> "List[HydraRun]":
+    """Return the runs that Hydra made in a sweep directory, by number."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return []
+    runs = []
+    for number in sorted(int(name) for name in names if re.fullmatch("0|[1-9][0-9]{0,8}", name)):
+        folder = os.path.join(directory, str(number))
+        if os.path.isdir(folder):
+            runs.append(HydraRun(number, hydra_overrides(folder), hydra_log(folder)))
+    return runs
+
+
+def run_outputs(log: str) -> "Dict[int, Output]":
+    """Return, for each of Hydra's runs, what of a task's log stands behind Hydra's line for it.
+
+    None where several run at once: then what they print is mixed. Hydra's own launcher, which runs
+    one after the other, says "Launching 2 jobs locally"; the others say something else. Of several
+    attempts the last one counts.
+    """
+    outputs = {}  # type: Dict[int, Output]
+    current, offset, is_serial = -1, 0, True
+    try:
+        file = open(log, "rb")
+    except OSError:
+        return outputs
+    with file:
+        for line in iter(partial(file.readline, LARGEST_BLOCK), b""):
+            told = hydra_line(line) if b"HYDRA" in line else None
+            if told is not None:
+                if current >= 0:
+                    outputs[current] = outputs[current]._replace(end=offset)
+                number = re.match(rb"\t?#([0-9]{1,9}) : ", told)
+                current = int(number.group(1)) if number and is_serial else -1
+                if current >= 0:
+                    outputs[current] = Output(log, offset + len(line), None)
+                elif not number:
+                    is_serial = b"jobs locally" in told
+            offset += len(line)
+    return outputs
+
+
+def hydra_line(line: bytes) -> "Optional[bytes]":
+    """Return what a line says that is Hydra's own: [2026-11-25 12:00:00,000][HYDRA] ..."""
+    match = re.search(rb"\]\[HYDRA\] (.*)", re.sub(LOG_ESCAPES, b"", line), re.DOTALL)
+    return match.group(1) if match else None
+
+
+def run_output(log: str, number: int) -> "Optional[Output]":
+    """Return what of a task's log one of Hydra's runs has printed, if that can be told."""
+    return run_outputs(log).get(number)
+
+
+def comparable_value(word: str) -> str:
+    """Return the value of KEY=VALUE such that equal numbers are equal, however they are written.
+
+    >>> comparable_value("lr=1e-3") == comparable_value("lr=0.001"), comparable_value("who=it's")
+    (True, "it's")
+    """
+    try:
+        return same_value(word)[1]
+    except Error:
+        return word.partition("=")[2]  # with a quote, or a bracket, that is part of a text
+
+
+def parameters(rows: "Iterable[Row]") -> "List[str]":
+    """Return the keys of all parameters, in the order in which they first come."""
+    return list(dict.fromkeys(chain.from_iterable(row.params for row in rows)))
+
+
+def constants(rows: "Sequence[Row]") -> "Dict[str, str]":
+    """Return the parameters that are the same in every row: key -> value; none of a single row."""
+    same = dict(rows[0].params) if len(rows) > 1 else {}
+    for row in rows:
+        for key, value in list(same.items()):
+            other = row.params.get(key)
+            if other == value:
+                continue
+            words = [f"{key}={text}" for text in (value, other)]
+            if other is None or len(set(map(comparable_value, words))) > 1:
+                del same[key]
+    return same
+
+
+def varying(rows: "Sequence[Row]") -> "List[str]":
+    """Return the keys of the parameters that are not the same in every row, in their order."""
+    same = constants(rows)
+    return [key for key in parameters(rows) if key not in same]
+
+
+def parameter_named(rows: "Sequence[Row]", name: str) -> str:
+    """Return the key that a user means by a name: lr is --lr, or $lr, where no parameter is lr."""
+    keys = parameters(rows)
+    if name in keys:
+        return name
+    for key in keys:
+        if key.lstrip("-$") == name:
+            return key
+    known = f"the parameters are {', '.join(keys[:20])}" if keys else "the tasks have none"
+    raise Error(f"no task has a parameter {name}", hint=suggest(name, keys) or known)
+
+
+MOST_SELECTED = 1000000  # values that one KEY=VALUE may name
+
+
+def selected(rows: "Sequence[Row]", words: "Iterable[str]") -> "List[Row]":
+    """Return the rows whose parameters are among the values of every word, KEY=VALUE, in which the
+    sweep language selects: lr=0.1,0.01 or seed=1:3. Numbers are equal however they are written."""
+    result = list(rows)
+    for word in words:
+        if not key_of(word) or "=" not in word:
+            raise Error(f"KEY=VALUE is expected, not {word}", hint="for example seed=1:3")
+        sweep = Sweep([word], "selection")
+        if sweep.count > MOST_SELECTED:
+            raise Error(f"{word} names more than {MOST_SELECTED:,} values", hint="name fewer")
+        wanted = {}  # type: Dict[Tuple[str, ...], Set[Tuple[str, ...]]]
+        for pairs in sweep:
+            keys = tuple(parameter_named(rows, key_of(pair)) for pair in pairs)
+            wanted.setdefault(keys, set()).add(tuple(map(comparable_value, pairs)))
+        result = [row for row in result if agrees(row, wanted)]
+    return result
+
+
+def agrees(row: Row, wanted: "Dict[Tuple[str, ...], Set[Tuple[str, ...]]]") -> bool:
+    """Return whether a row has, for some of the keys, values that are wanted for them."""
+    for keys, values in wanted.items():
+        pairs = [f"{key}={row.params[key]}" for key in keys if key in row.params]
+        if tuple(map(comparable_value, pairs)) in values:
+            return True
+    return False
+
+
+def number_of(text: str) -> "Optional[float]":
+    """Return the number that a value is, if it is one."""
+    number = read_number(text)
+    return float(str(number)) if number else None
+
+
+def facts_of(row: Row) -> "Dict[str, Any]":
+    """Return what is known of a row beside parameters and metrics, by the names of the columns."""
+    return {"task": row.task or None, "run": row.run, "state": row.state, "exit_status": row.status,
+            "duration": row.seconds, "attempts": row.attempts, "started": row.started,
+            "ended": row.ended, "host": row.host or None, "cause": row.cause or None,
+            "log": row.log or None}
+
+
+def sort_key(row: Row, name: str) -> "Tuple[int, Any]":
+    """Return by what a row is sorted: numbers, then texts, then what is no number or missing."""
+    value = facts_of(row).get(name)
+    if name in row.params:
+        value = row.params[name]
+        number = number_of(value)
+        value = value if number is None else number
+    if name in row.metrics:
+        value = row.metrics[name]
+    if value is None or value != value:
+        return 2, 0
+    return (1, value) if isinstance(value, str) else (0, value)
+
+
+def by_metric(rows: "Sequence[Row]", name: str, is_descending: bool = False) -> "List[Row]":
+    """Return rows sorted by a metric, a parameter or a column; those without a value come last."""
+    names = set(parameters(rows)).union(*(row.metrics for row in rows), *map(facts_of, rows[:1]))
+    if rows and name not in names:
+        raise Error(f"there is no column {name} to sort by", hint=suggest(name, sorted(names)))
+    keyed = [(sort_key(row, name), row) for row in rows]
+    result = []  # type: List[Row]
+    for kind in (1, 0, 2) if is_descending else (0, 1, 2):
+        of_kind = [pair for pair in keyed if pair[0][0] == kind]
+        of_kind.sort(key=lambda pair: pair[0], reverse=is_descending)
+        result.extend(row for _, row in of_kind)
+    return result
+
+
+def mean_and_deviation(values: "Sequence[float]") -> "Tuple[Optional[float], Optional[float]]":
+    """Return mean and sample standard deviation, None where there are too few values.
+
+    >>> mean_and_deviation([1.0, 2.0, 3.0]), mean_and_deviation([1.0]), mean_and_deviation([])
+    ((2.0, 1.0), (1.0, None), (None, None))
+    """
+    count = len(values)
+    if not count:
+        return None, None
+    mean = sum(values) / count
+    if count == 1:
+        return mean, None
+    return mean, (sum((value - mean) * (value - mean) for value in values) / (count - 1)) ** 0.5
+
+
+def over_metrics(metrics: "Iterable[str]") -> "List[str]":
+    """Return the names of the metrics that over() gives to rows.
+
+    >>> over_metrics(["loss"])
+    ['count', 'seconds', 'loss', 'loss_std', 'loss_count']
+    """
+    names = ["count", "seconds"]
+    for metric in metrics:
+        names += [metric, f"{metric}_std", f"{metric}_count"]
+    return names
+
+
+def over(rows: "Sequence[Row]", key: str, metrics: "Sequence[str]") -> "List[Row]":
+    """Return a row for all rows that differ only in a parameter, as a seed, which goes.
+
+    Its metrics are mean, standard deviation of the sample and count of each metric, the number of
+    rows, and the mean duration in seconds. Rows of different states stay apart: what a failed task
+    printed last is not averaged with the others.
+    """
+    key = parameter_named(rows, key)
+    groups = {}  # type: Dict[Any, List[Row]]
+    for row in rows:
+        pairs = [(name, value) for name, value in row.params.items() if name != key]
+        alike = frozenset((name, comparable_value(f"{name}={value}")) for name, value in pairs)
+        groups.setdefault((alike, row.state), []).append(row)
+    return [merged(group, key, metrics) for group in groups.values()]
+
+
+def merged(rows: "Sequence[Row]", key: str, metrics: "Sequence[str]") -> Row:
+    """Return the one row that over() makes of rows."""
+    durations = [row.seconds for row in rows if row.seconds is not None]
+    seconds, _ = mean_and_deviation(durations)
+    values = {"count": len(rows), "seconds": seconds}  # type: Dict[str, Optional[float]]
+    for metric in metrics:
+        numbers = [row.metrics.get(metric) for row in rows]
+        present = [number for number in numbers if number is not None]
+        values[metric], values[f"{metric}_std"] = mean_and_deviation(present)
+        values[f"{metric}_count"] = len(present)
+    params = {name: value for name, value in rows[0].params.items() if name != key}
+    attempts = max(row.attempts for row in rows)
+    return Row(0, None, params, rows[0].state, None, "", None, None, attempts, "", "", (), values)
+
+
+Column = NamedTuple("Column", [("name", str), ("kind", str), ("cells", "List[Any]")])
+
+
+def columns_of(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
+    """Return every column that rows have: task, parameters, facts, metrics. A name that comes twice
+    is told apart by its kind. Columns of facts that nobody knows are left out."""
+    known = [facts_of(row) for row in rows]
+    facts = []
+    for name in known[0] if known else ():
+        cells = [each[name] for each in known]
+        if set(cells) != {None}:
+            facts.append(Column(name, "fact", cells))
+    params = [Column(name, "param", [row.params.get(name) for row in rows])
+              for name in parameters(rows)]
+    printed = [Column(name, "metric", [row.metrics.get(name) for row in rows]) for name in metrics]
+    first = [column for column in facts if column.name in ("task", "run")]
+    return with_own_names(first + params + facts[len(first):] + printed)
+
+
+def with_own_names(columns: "Sequence[Column]") -> "List[Column]":
+    """Return columns no two of which have the same name."""
+    names = [column.name for column in columns]
+    result = []
+    for column in columns:
+        if names.count(column.name) > 1 and column.kind != "fact":
+            column = column._replace(name=f"{column.kind}.{column.name}")
+        result.append(column)
+    return result
+
+
+def number_text(value: float) -> str:
+    """Return a number for people: whole, or six digits of it.
+
+    >>> [number_text(value) for value in (3.0, 0.123456789, 1e-05, 1234567.0, float("nan"))]
+    ['3', '0.123457', '1e-05', '1234567', 'nan']
+    """
+    return f"{value:.0f}" if abs(value) < 1e15 and value == int(value) else f"{value:.6g}"
+
+
+def text_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    from unicodedata import combining, east_asian_width
+    if len(text) == len(text.encode("utf-8", "surrogateescape")):
+        return len(text)
+    wide = sum(east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(1 for char in text if combining(char))
+
+
+def padded(text: str, width: int, is_right: bool = False) -> str:
+    """Return a text with spaces in front of it or behind it."""
+    space = " " * (width - text_width(text))
+    return space + text if is_right else text + space
+
+
+def aligned(texts: "Sequence[str]") -> "List[str]":
+    """Return numbers such that their decimal points stand below each other.
+
+    >>> aligned(["12", "0.125", "nan", "", "1e-05"])
+    [' 12    ', '  0.125', 'nan    ', '       ', '  1e-05']
+    """
+    parts = []
+    for text in texts:
+        whole = re.match("[+-]?[0-9_]*", text)
+        length = len(whole.group()) if whole and whole.group().strip("+-") else len(text)
+        parts.append((text[:length], text[length:]))
+    before = max(len(whole) for whole, _ in parts)
+    behind = max(len(rest) for _, rest in parts)
+    return [whole.rjust(before) + rest.ljust(behind) for whole, rest in parts]
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text without its middle, if it is too long.
+
+    >>> shortened("data/imagenet/train", 11)
+    'data...rain'
+    """
+    if len(text) <= longest:
+        return text
+    half = (longest - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
+
+
+def cell_text(cell: "Any") -> str:
+    """Return what stands in a cell of a table."""
+    if cell is None:
+        return ""
+    return printable(cell) if isinstance(cell, str) else number_text(cell)
+
+
+def are_numbers(cells: "Iterable[Any]") -> bool:
+    """Return whether all cells that are not empty are numbers, or texts that are."""
+    texts = (cell for cell in cells if isinstance(cell, str))
+    return all(number_of(text) is not None for text in texts)
+
+
+def shown_cells(column: Column, longest: int) -> "List[str]":
+    """Return name and cells of a column as texts of one width."""
+    is_number = are_numbers(column.cells)
+    if column.kind == "fact" and column.name == "duration":
+        texts = ["" if cell is None else duration_text(cell) for cell in column.cells]
+    else:
+        texts = [shortened(cell_text(cell), longest).replace("\n", " ") for cell in column.cells]
+        texts = aligned(texts) if is_number else texts
+    texts.insert(0, printable(column.name))
+    width = max(map(text_width, texts))
+    return [padded(text, width, is_number) for text in texts]
+
+
+def is_constant(column: Column) -> bool:
+    """Return whether a column has the same in every row."""
+    return len(set(column.cells)) == 1
+
+
+def remove_columns(shown: "Dict[str, List[str]]", columns: "Sequence[Column]", width: int
+                   ) -> "List[str]":
+    """Remove columns until the others fit into a width, and return the names of those removed: what
+    is the same in every row first, then facts, then from the right; the first one stays."""
+    same = [column.name for column in columns[1:] if is_constant(column)]
+    facts = [column.name for column in columns[1:] if column.kind == "fact"]
+    others = [column.name for column in columns[1:]]
+    removed = []
+    for name in dict.fromkeys(same[::-1] + facts[::-1] + others[::-1]):
+        if sum(text_width(texts[0]) + 2 for texts in shown.values()) - 2 <= width:
+            break
+        del shown[name]
+        removed.append(name)
+    return removed
+
+
+TABLE_FACTS = ("task", "run", "state", "duration", "attempts")
+
+
+def table_columns(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
+    """Return the columns that people see: what varies, and the facts that matter to them."""
+    same = constants(rows)
+    columns = []
+    for column in columns_of(rows, metrics):
+        is_fact = column.kind == "fact"
+        if column.name == "attempts" and is_fact and max(column.cells) <= 1:
+            continue
+        if column.name not in same and (not is_fact or column.name in TABLE_FACTS):
+            columns.append(column)
+    return columns
+
+
+def table_lines(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> "Iterator[str]":
+    """Yield a table of rows for people: what is the same everywhere, then names, then a line a row.
+
+    width is that of the terminal, 0 where there is none: a table that is too wide is left without
+    some columns, and the last line says which. Numbers share their decimal point; what is missing
+    is an empty cell.
+    """
+    if not rows:
+        yield "there are no rows to show"
+        return
+    same = [f"{key}={value}" for key, value in constants(rows).items()]
+    if same:
+        yield printable(f"the same everywhere: {' '.join(same)}")
+    longest = max(width // 3, 20) if width else sys.maxsize
+    columns = table_columns(rows, metrics)
+    shown = {column.name: shown_cells(column, longest) for column in columns}
+    left_out = remove_columns(shown, columns, width) if width else []
+    for cells in zip(*shown.values()):
+        yield "  ".join(cells).rstrip()
+    if left_out:
+        told = [f"{column.name}={cell_text(column.cells[0])}" if is_constant(column)
+                else column.name for column in columns if column.name in left_out]
+        yield printable(f"left out, to fit into {width} columns: {', '.join(told)}; --csv has all")
+
+
+def csv_text(rows: "Sequence[Row]", metrics: "Sequence[str]") -> str:
+    """Return all that is known of rows as CSV; times in seconds, what is missing is empty."""
+    import csv
+    import io
+    columns = columns_of(rows, metrics)
+    names = [column.name for column in columns]
+    lines = [names, *zip(*(column.cells for column in columns))]
+    # A carriage return in a text would end the line, as not every Python puts it in quotes.
+    is_strange = any("\r" in str(cell) for line in lines for cell in line)
+    output = io.StringIO()
+    dialect = "unix" if is_strange else "excel"  # unix: all in quotes
+    csv.writer(output, dialect, lineterminator="\n").writerows(lines)
+    return output.getvalue()
+
+
+def results_document(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Dict[str, Any]]":
+    """Return rows as plain values for programs; None where something is not known."""
+    document = []
+    for row in rows:
+        printed = {metric: row.metrics.get(metric) for metric in metrics}
+        document.append(dict(facts_of(row), params=dict(row.params), metrics=printed))
+    return document
+
+
+def json_value(value: "Optional[float]") -> "Union[str, float, None]":
+    """Return a number as JSON can have it: "nan", "inf" and "-inf" as texts that float() reads.
+
+    >>> json_value(0.5), json_value(float("-inf")), json_value(None)
+    (0.5, '-inf', None)
+    """
+    return value if value is None or abs(value) < float("inf") else str(value)
+
+
+def results_json(rows: "Sequence[Row]", metrics: "Sequence[str]") -> str:
+    """Return rows as a JSON document."""
+    import json
+    document = results_document(rows, metrics)
+    for entry in document:
+        entry["metrics"] = {name: json_value(value) for name, value in entry["metrics"].items()}
+    return json.dumps(document, indent=2, allow_nan=False)
+
+
+# What of a page is the same for every run: its beginning, the places of its views, how they look,
+# and what draws them. The policy in PAGE_START lets nothing be fetched from anywhere.
+PAGE_START = """\
+<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
+<link rel="icon" href="data:,"><title>{title}</title>
+<style>
+{style}</style></head><body>
+"""
+PAGE_VIEWS = """\
+<main id="live" hidden>
+<div id="bar"><label>Measure <select id="measure"></select></label>
+<span id="legend"></span><span id="filters"></span></div>
+<section id="causes"><h2>Why tasks failed</h2><ul></ul></section>
+<section id="timeline"><h2>When and where</h2><p></p><canvas tabindex="0" role="img"></canvas>
+</section>
+<section id="grid"><h2>Two parameters</h2>
+<p class="pick"><label>down <select id="down"></select></label>
+<label>across <select id="across"></select></label><span class="note"></span></p>
+<div class="wide"></div></section>
+<section id="effects"><h2>Effect of each parameter</h2><p></p><div class="panels"></div></section>
+<section id="parallel"><h2>All parameters together</h2><p></p>
+<div class="wide"><canvas role="img"></canvas></div></section>
+<section id="tasks"><h2>Tasks</h2><p></p>
+<div class="scroller" tabindex="0" role="region" aria-label="table of tasks">
+<table><colgroup></colgroup><thead><tr></tr></thead><tbody></tbody></table></div></section>
+</main>
+<aside id="details" hidden aria-label="details of a task"></aside>
+<div id="tip" hidden></div>
+"""
+STYLE = """\
+:root { color-scheme: light; --page: #fff; --ink: #1b1f24; --faint: #59626d; --line: #d5dae0;
+  --soft: #f3f5f7; --link: #0b5cad; --none: #e4e7eb; --succeeded: #0a8f69; --failed: #c8450c;
+  --interrupted: #b97a00; --skipped: #8a8f98; --running: #2f83c9; --queued: #8e7bb5;
+  --waiting: #a3a9b2; --handed: #b5628f; --ramp-low: 0; --ramp-high: 0.85; }
+@media (prefers-color-scheme: dark) { :root:not(.printing) { color-scheme: dark; --page: #14171b;
+  --ink: #e6e9ed; --faint: #9aa4b0; --line: #363d46; --soft: #1e2329; --link: #7ab8f5;
+  --none: #2a3038; --succeeded: #35b58d; --failed: #f0723c; --interrupted: #e0a52e;
+  --skipped: #7d848e; --running: #5aaaf0; --queued: #a793d1; --waiting: #69717c;
+  --handed: #d487b2; --ramp-low: 0.25; --ramp-high: 1; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 1700px; padding: 0 16px 40px; background: var(--page);
+  color: var(--ink); font: 15px/1.45 system-ui, sans-serif; }
+h1 { font-size: 1.5em; margin: 16px 0 0; overflow-wrap: anywhere; }
+h2 { font-size: 1.1em; margin: 28px 0 4px; }
+p { margin: 4px 0 8px; }
+#lead { font-size: 1.1em; overflow-wrap: anywhere; }
+section { scroll-margin-top: 56px; }
+section > p, .note, .same, footer { color: var(--faint); font-size: .9em; }
+.same, footer { overflow-wrap: anywhere; }
+footer { margin-top: 24px; }
+ul { list-style: none; margin: 8px 0; padding: 0; display: flex; flex-wrap: wrap; gap: 6px; }
+#causes ul { display: block; }
+#causes button { margin: 0 0 4px; text-align: left; overflow-wrap: anywhere; max-width: 100%; }
+button, select { font: inherit; color: inherit; background: var(--soft); padding: 2px 8px;
+  border: 1px solid var(--line); border-radius: 5px; cursor: pointer; max-width: 100%; }
+button:hover { border-color: var(--link); }
+:focus-visible { outline: 2px solid var(--link); outline-offset: 1px; }
+button[aria-pressed="true"] { background: var(--link); color: var(--page); }
+#bar { position: sticky; top: 0; z-index: 3; background: var(--page); padding: 8px 0;
+  border-bottom: 1px solid var(--line); display: flex; flex-wrap: wrap; gap: 6px 16px;
+  align-items: center; }
+#legend, #filters { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; }
+.ramp { display: inline-block; width: 120px; height: 12px; border-radius: 3px; }
+.swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
+  margin-right: 4px; vertical-align: -1px; }
+canvas { display: block; width: 100%; border-radius: 4px; }
+.wide { overflow-x: auto; }
+#grid table { border-collapse: separate; border-spacing: 2px; }
+#grid th { font-weight: normal; color: var(--faint); padding: 2px 6px; text-align: right;
+  max-width: 180px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+#grid thead th { text-align: center; }
+#grid td { padding: 0; min-width: 64px; height: 34px; background: var(--none);
+  border-radius: 4px; }
+#grid td button { width: 100%; height: 34px; border-color: transparent; padding: 0 4px;
+  white-space: nowrap; }
+#grid td.empty { background: repeating-linear-gradient(135deg, var(--soft) 0 4px,
+  var(--page) 4px 8px); }
+.pick { display: flex; flex-wrap: wrap; gap: 6px 16px; }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(270px, 1fr)); gap: 16px; }
+.panels h3 { font-size: 1em; font-weight: 600; margin: 0; overflow-wrap: anywhere; }
+.scroller { overflow: auto; max-height: 75vh; border: 1px solid var(--line); border-radius: 6px; }
+.scroller table { table-layout: fixed; border-collapse: collapse; width: max-content;
+  min-width: 100%; }
+.scroller th { position: sticky; top: 0; background: var(--soft); z-index: 1; padding: 0; }
+.scroller th button { width: 100%; border: 0; border-radius: 0; font-weight: 600;
+  text-align: left; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.scroller td { height: 30px; padding: 0; border-top: 1px solid var(--line); }
+.scroller tr.chosen td { background: var(--soft); }
+.scroller td > * { display: block; width: 100%; height: 29px; line-height: 29px; padding: 0 8px;
+  overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: left; }
+.scroller td button { background: none; border: 0; border-radius: 0; }
+.scroller td button:hover { background: var(--soft); text-decoration: underline; }
+.scroller .number > *, .scroller th.number button { text-align: right;
+  font-variant-numeric: tabular-nums; }
+#details { position: fixed; right: 0; bottom: 0; z-index: 4; width: min(620px, 100%);
+  max-height: 60vh; overflow: auto; padding: 12px 16px; background: var(--page);
+  border: 1px solid var(--line); border-radius: 8px 0 0 0; box-shadow: 0 0 18px #0005; }
+#details h2 { margin: 0 40px 6px 0; overflow-wrap: anywhere; }
+#details .close { position: absolute; right: 12px; top: 12px; }
+#details dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 12px; margin: 0; }
+#details dt { color: var(--faint); max-width: 200px; overflow-wrap: anywhere; }
+#details dd { margin: 0; overflow-wrap: anywhere; }
+pre { background: var(--soft); padding: 8px; border-radius: 5px; overflow-x: auto;
+  font-size: .85em; margin: 8px 0 0; }
+#tip { position: fixed; z-index: 5; pointer-events: none; max-width: 340px; padding: 6px 9px;
+  background: var(--ink); color: var(--page); border-radius: 5px; font-size: .85em;
+  white-space: pre-line; overflow-wrap: anywhere; }
+#plain table { border-collapse: collapse; }
+#plain th, #plain td { text-align: left; padding: 2px 12px 2px 0; vertical-align: top;
+  border-bottom: 1px solid var(--line); white-space: nowrap; }
+#plain td:last-child { white-space: normal; min-width: 14em; overflow-wrap: anywhere; }
+.live #plain, .live #counts li.said { display: none; }
+@media print { .live #plain { display: block; } #bar select, #tasks, #details, #tip,
+  .scroller { display: none; } #bar { position: static; } section { break-inside: avoid; }
+  #plain { break-inside: auto; font-size: .8em; } * { print-color-adjust: exact; } }
+"""
+SCRIPT = r"""
+"use strict";
+// 1. The data, and what is known of each row.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const root = document.documentElement;
+const everyRow = Array.from({length: data.count}, (_, row) => row);
+const good = data.states.words.indexOf("succeeded");
+const unfinished = new Set(["running", "queued", "waiting", "not started", "handed"]);
+const stateOf = (row) => data.states.words[data.states.codes[row]];
+const began = data.started;
+const now = Math.max(0, ...extremes(began).concat(extremes(data.ended)));
+const seconds = everyRow.map((row) => {
+  const isKnown = began[row] !== null && data.ended[row] !== null;
+  return isKnown ? data.ended[row] - began[row] : null;
+});
+
+function extremes(values) {
+  let low = Infinity, high = -Infinity;
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return low <= high ? [low, high] : [];
+}
+
+function readNumber(value) {  // JSON has no nan and no inf: they come as texts
+  if (typeof value !== "string") return value;
+  return {"inf": Infinity, "-inf": -Infinity}[value] || NaN;
+}
+
+function numberText(value) {
+  if (value === null) return "";
+  if (Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  if (Number.isInteger(value) && Math.abs(value) < 1e7) return String(value);
+  const short = Number(value.toPrecision(4));
+  return Math.abs(short) < 1e-3 ? short.toExponential() : String(short);
+}
+
+function durationText(value) {
+  if (value === null) return "";
+  if (value < 60) return `${value.toFixed(1)} s`;
+  const [minutes, rest] = [Math.floor(value / 60), Math.floor(value % 60)];
+  const two = (number) => String(number).padStart(2, "0");
+  if (minutes < 60) return `${minutes}:${two(rest)}`;
+  return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(rest)}`;
+}
+
+const percentText = (share) => share === null ? "" : `${Math.round(100 * share)} %`;
+const success = everyRow.map((row) => {
+  if (unfinished.has(stateOf(row))) return null;
+  return data.states.codes[row] === good ? 1 : 0;
+});
+const parameters = data.parameters.map((parameter) => ({
+  ...parameter,
+  numbers: parameter.numbers && parameter.numbers.map(readNumber),
+  text: (row) => parameter.words[parameter.codes[row]] || "",
+}));
+const measures = data.metrics.map((metric) => (
+  {name: metric.name, values: metric.values.map(readNumber), text: numberText}));
+measures.push({name: "duration", values: seconds, text: durationText});
+measures.push({name: "state", values: success, text: percentText, isState: true});
+
+// 2. What the reader has chosen.
+
+const chosen = {
+  filters: new Map(),  // key -> {label, test}
+  column: "state", isDown: false,
+  measure: measures.find((one) => one.isState || one.values.some(Number.isFinite)),
+  across: null, down: null, row: -1,
+};
+let rows = everyRow, isShown = new Uint8Array(data.count).fill(1);
+
+function toggle(key, label, test) {
+  if (chosen.filters.has(key) && chosen.filters.get(key).label === label) {
+    chosen.filters.delete(key);
+  } else {
+    chosen.filters.set(key, {label, test});
+  }
+  update();
+}
+
+function update() {
+  const tests = Array.from(chosen.filters.values(), (filter) => filter.test);
+  rows = everyRow.filter((row) => tests.every((test) => test(row)));
+  isShown = new Uint8Array(data.count);
+  for (const row of rows) isShown[row] = 1;
+  sortRows();
+  drawFilters();
+  drawTable();
+  drawAll();
+}
+
+// 3. Elements: a text becomes a text node, never markup.
+
+const find = (id) => document.getElementById(id);
+const within = (id, selector) => find(id).querySelector(selector);
+
+function make(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+function button(text, click, attributes = {}) {
+  return make("button", {type: "button", click, ...attributes}, text);
+}
+
+function showTip(event, text) {
+  const tip = find("tip");
+  tip.hidden = !text;
+  if (!text) return;
+  tip.textContent = text;
+  const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
+  const top = Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8);
+  tip.style.left = `${Math.max(left, 4)}px`;
+  tip.style.top = `${Math.max(top, 4)}px`;
+}
+
+function combinationText(row) {
+  return parameters.filter((one) => one.codes[row] >= 0)
+    .map((one) => `${one.name}=${one.text(row)}`).join(" ");
+}
+
+function rowText(row) {
+  const lines = [`task ${data.names[row]}: ${stateOf(row)}`, combinationText(row)];
+  for (const measure of measures) {
+    const text = measure.isState ? "" : measure.text(measure.values[row]);
+    if (text) lines.push(`${measure.name}: ${text}`);
+  }
+  const cause = data.causes.words[data.causes.codes[row]];
+  return lines.concat(cause || []).join("\n");
+}
+
+// 4. Colours. The scale goes from violet to yellow and grows lighter all the way, so that it is
+// read without hues, too; a theme takes the part of it that its page lets see. States have signs
+// and shapes besides.
+
+const STOPS = [[66, 12, 92], [66, 62, 136], [46, 105, 142], [34, 143, 138], [72, 184, 104],
+  [160, 213, 60], [250, 229, 56]];
+
+let ramp = [0, 1];
+
+function mixed(part) {
+  const whole = ramp[0] + (ramp[1] - ramp[0]) * Math.max(0, Math.min(part, 1));
+  const place = whole * (STOPS.length - 1);
+  const index = Math.min(Math.floor(place), STOPS.length - 2);
+  const mix = (low, high) => Math.round(low + (high - low) * (place - index));
+  return `rgb(${STOPS[index].map((low, hue) => mix(low, STOPS[index + 1][hue])).join()})`;
+}
+
+function inkOn(colour) {  // the better one of black and white, by relative luminance
+  const [red, green, blue] = colour.slice(4, -1).split(",").map((part) => (part / 255) ** 2.2);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff";
+}
+
+function themed(name) {
+  return getComputedStyle(root).getPropertyValue(`--${name}`).trim();
+}
+
+function stateColour(state) {
+  return themed(state === "not started" ? "waiting" : state) || themed("waiting");
+}
+
+const scales = new WeakMap();
+
+function scaleOf(values) {
+  if (!scales.has(values)) scales.set(values, newScale(values));
+  return scales.get(values);
+}
+
+function newScale(values) {  // logarithmic where that brings the median nearer to the middle
+  const sorted = values.filter(Number.isFinite).sort((one, other) => one - other);
+  if (!sorted.length) return null;
+  const [low, high] = [sorted[0], sorted[sorted.length - 1]];
+  const median = sorted[Math.floor(sorted.length / 2)];
+  const part = (turned, value) => (turned(value) - turned(low)) / (turned(high) - turned(low));
+  const distance = (turned) => Math.abs(part(turned, median) - 0.5);
+  const isLog = low > 0 && high / low >= 8 && distance(Math.log) < distance(Number);
+  const at = (value) => low < high ? part(isLog ? Math.log : Number, value) : 0.5;
+  const value = (place) => isLog ? low * (high / low) ** place : low + (high - low) * place;
+  return {low, high, isLog, at, value};
+}
+
+function rowColours() {
+  const measure = chosen.measure;
+  const states = data.states.words.map(stateColour);
+  const scale = scaleOf(measure.values);
+  const none = themed("line");
+  return (row) => {
+    if (measure.isState) return states[data.states.codes[row]];
+    return Number.isFinite(measure.values[row]) ? mixed(scale.at(measure.values[row])) : none;
+  };
+}
+
+function drawLegend() {
+  ramp = [themed("ramp-low"), themed("ramp-high")].map(Number);
+  const measure = chosen.measure, scale = scaleOf(measure.values);
+  if (measure.isState || !scale || scale.low === scale.high) {
+    const only = scale ? `everywhere ${measure.text(scale.low)}` : "no numbers";
+    find("legend").replaceChildren(measure.isState ? "" : only);
+    return;
+  }
+  const band = make("span", {class: "ramp"});
+  const colours = [0, 0.17, 0.33, 0.5, 0.67, 0.83, 1].map(mixed);
+  band.style.background = `linear-gradient(to right, ${colours.join()})`;
+  find("legend").replaceChildren(measure.text(scale.low), band, measure.text(scale.high),
+    scale.isLog ? " (logarithmic)" : "");
+}
+
+// 5. Drawing on a canvas.
+
+function contextOf(canvas, height) {
+  const ratio = devicePixelRatio || 1, width = canvas.clientWidth;
+  canvas.style.height = `${height}px`;
+  canvas.width = width * ratio;
+  canvas.height = height * ratio;
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
+  context.fillStyle = themed("page");
+  context.fillRect(0, 0, width, height);
+  context.font = "12px system-ui, sans-serif";
+  context.textBaseline = "middle";
+  return context;
+}
+
+function fitted(context, text, room) {
+  if (context.measureText(text).width <= room) return text;
+  let length = text.length;
+  while (length > 1 && context.measureText(`${text.slice(0, length)}\u2026`).width > room) length--;
+  return `${text.slice(0, length)}\u2026`;
+}
+
+function line(context, ...points) {
+  context.beginPath();
+  points.forEach(([x, y], index) => index ? context.lineTo(x, y) : context.moveTo(x, y));
+  context.stroke();
+}
+
+function hatched(context, x, y, width, height) {  // strokes for what must not rest on colour
+  context.save();
+  context.beginPath();
+  context.rect(x, y, width, height);
+  context.clip();
+  context.strokeStyle = themed("page");
+  context.lineWidth = 1.5;
+  for (let at = x - height; at < x + width; at += 6) {
+    line(context, [at, y + height], [at + height, y]);
+  }
+  context.restore();
+}
+
+// 6. The timeline: a lane for each place that a host had at once.
+
+function timelineLanes() {
+  const seen = new Set(), lanes = [];
+  const timed = everyRow.filter((row) => {
+    const key = `${data.names[row].split(".")[0]} ${began[row]}`;  // runs share their task's bar
+    const isNew = began[row] !== null && !seen.has(key);
+    seen.add(key);
+    return isNew;
+  });
+  timed.sort((one, other) => began[one] - began[other]);
+  const hosts = new Map(data.hosts.words.slice().sort().map((host) => [host, []]));
+  for (const row of timed) {
+    const own = hosts.get(data.hosts.words[data.hosts.codes[row]]);
+    let lane = own.find((one) => one.end <= began[row] + 0.02);
+    if (!lane) own.push(lane = {rows: [], end: 0});
+    lane.rows.push(row);
+    lane.end = data.ended[row] === null ? Infinity : data.ended[row];
+  }
+  for (const [host, own] of hosts) own.forEach((lane) => lanes.push({host, rows: lane.rows}));
+  return {lanes, timed};
+}
+
+const timeline = timelineLanes();
+
+function timelineShape(canvas) {
+  const height = Math.max(2, Math.min(20, Math.floor(560 / timeline.lanes.length)));
+  const left = Math.min(150, canvas.clientWidth * 0.25);
+  const width = canvas.clientWidth - left - 12;
+  const x = (time) => left + width * time / (now || 1);
+  return {height, left, width, x, bottom: height * timeline.lanes.length + 4};
+}
+
+function barOf(shape, lane, row) {
+  const end = data.ended[row] === null ? now : data.ended[row];
+  const start = shape.x(began[row]);
+  const isLow = stateOf(row) === "succeeded";
+  const margin = Math.floor(shape.height * (isLow ? 0.2 : 0.05));
+  return [start, lane * shape.height + 2 + margin, Math.max(shape.x(end) - start, 1.5),
+    shape.height - 2 * margin];
+}
+
+function drawTimeline() {
+  const canvas = within("timeline", "canvas"), shape = timelineShape(canvas);
+  const context = contextOf(canvas, shape.bottom + 26);
+  drawHosts(context, shape);
+  drawTimes(context, shape);
+  const colours = data.states.words.map(stateColour);
+  timeline.lanes.forEach((lane, index) => {
+    for (const row of lane.rows) {
+      const bar = barOf(shape, index, row), state = stateOf(row);
+      context.globalAlpha = isShown[row] ? 1 : 0.15;
+      context.fillStyle = colours[data.states.codes[row]];
+      context.fillRect(...bar);
+      if (state === "failed" || state === "interrupted") hatched(context, ...bar);
+      context.strokeStyle = themed("ink");
+      context.lineWidth = row === chosen.row ? 2.5 : 1;
+      if (row === chosen.row || state === "running") context.strokeRect(...bar);
+    }
+  });
+  context.globalAlpha = 1;
+}
+
+function drawHosts(context, shape) {
+  const hosts = Array.from(new Set(timeline.lanes.map((lane) => lane.host)));
+  const tops = hosts.map((host) => timeline.lanes.findIndex((lane) => lane.host === host));
+  const y = (lane) => lane * shape.height + 2;
+  context.fillStyle = themed("soft");
+  for (let index = 0; index < hosts.length; index += 2) {
+    const below = tops[index + 1] || timeline.lanes.length;
+    context.fillRect(0, y(tops[index]), shape.left + shape.width, y(below) - y(tops[index]));
+  }
+  context.fillStyle = themed("faint");
+  let free = 0;
+  hosts.forEach((host, index) => {
+    const middle = y(tops[index]) + Math.max(shape.height / 2, 6);
+    if (middle < free) return;
+    context.fillText(fitted(context, host || "no host", shape.left - 10), 4, middle);
+    free = middle + 13;
+  });
+}
+
+const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800,
+  21600, 43200, 86400, 172800, 604800];
+
+function drawTimes(context, shape) {
+  const step = STEPS.find((one) => one / (now || 1) * shape.width >= 80) || now || 1;
+  context.strokeStyle = themed("line");
+  context.fillStyle = themed("faint");
+  context.textAlign = "center";
+  for (let count = 0; count * step <= now; count++) {
+    const x = shape.x(count * step);
+    line(context, [x, 0], [x, shape.bottom]);
+    if (x < shape.left + shape.width - 20 || !count) {
+      const text = count * step < 60 ? `${count * step} s` : durationText(count * step);
+      context.fillText(text, x, shape.bottom + 13);
+    }
+  }
+  context.textAlign = "left";
+}
+
+function timelineRow(event) {
+  const canvas = within("timeline", "canvas"), shape = timelineShape(canvas);
+  const box = canvas.getBoundingClientRect();
+  const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+  const index = Math.floor((y - 2) / shape.height), lane = timeline.lanes[index];
+  if (!lane) return -1;
+  const hit = lane.rows.find((row) => {
+    const [left, , width] = barOf(shape, index, row);
+    return x >= left - 1 && x <= left + width + 1;
+  });
+  return hit === undefined ? -1 : hit;
+}
+
+function setUpTimeline() {
+  const canvas = within("timeline", "canvas");
+  find("timeline").hidden = !timeline.timed.length;
+  const start = new Date(data.origin * 1000).toLocaleString();
+  const hosts = new Set(timeline.lanes.map((lane) => lane.host)).size;
+  within("timeline", "p").textContent = `From ${start} on, by host and by what it did at once. `
+    + "Failed and interrupted tasks are hatched and high, running ones have an outline. "
+    + "Click on a task, or step with the arrow keys, for more.";
+  canvas.setAttribute("aria-label", `timeline of ${timeline.timed.length} tasks on ${hosts} hosts`);
+  canvas.addEventListener("pointermove", (event) => {
+    const row = timelineRow(event);
+    showTip(event, row < 0 ? "" : rowText(row));
+  });
+  canvas.addEventListener("pointerleave", (event) => showTip(event, ""));
+  canvas.addEventListener("click", (event) => choose(timelineRow(event)));
+  canvas.addEventListener("keydown", (event) => {
+    const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const place = timeline.timed.indexOf(chosen.row) + step;
+    choose(timeline.timed[Math.max(0, Math.min(place, timeline.timed.length - 1))]);
+  });
+}
+
+// 7. The grid: two parameters, a cell for each pair of their values.
+
+const MOST_VALUES = 24, BINS = 12;
+
+function gridAxis(parameter) {
+  if (!parameter) return {labels: [""], names: [""], place: () => 0, isWhole: true};
+  const {name, words, numbers, codes} = parameter;
+  const count = words.length;
+  if (numbers && count > MOST_VALUES) {
+    const scale = scaleOf(numbers);
+    const bin = numbers.map((number) => Math.min(BINS - 1, Math.floor(scale.at(number) * BINS)));
+    const bound = (index) => numberText(Number(scale.value(index / BINS).toPrecision(2)));
+    const labels = Array.from({length: BINS}, (_, one) => `${bound(one)} \u2013 ${bound(one + 1)}`);
+    return {labels, names: labels.map((label) => `${name} from ${label}`),
+      place: (row) => codes[row] < 0 ? -1 : bin[codes[row]]};
+  }
+  const labels = words.slice(0, MOST_VALUES);
+  return {labels, names: labels.map((label) => `${name}=${label}`), cut: count - labels.length,
+    place: (row) => codes[row] < labels.length ? codes[row] : -1};
+}
+
+function meanOf(values) {
+  const finite = values.filter(Number.isFinite);
+  if (finite.length) return finite.reduce((sum, value) => sum + value, 0) / finite.length;
+  return values.some(Number.isNaN) ? NaN : null;
+}
+
+function cellButton(members, down, across, scale) {
+  const measure = chosen.measure;
+  const mean = meanOf(members.map((row) => measure.values[row]));
+  const worst = Math.min(...members.map((row) => data.states.codes[row]));
+  const label = [down.name, across.name].filter(Boolean).join(", ");
+  const fine = members.filter((row) => data.states.codes[row] === good).length;
+  let text = measure.text(mean) || "\u2013", colour = themed("none"), ink = themed("ink");
+  if (measure.isState) {
+    const sign = data.signs[worst];
+    text = members.length > 1 ? `${sign} ${fine}/${members.length}` : `${sign}`;
+    [colour, ink] = [stateColour(data.states.words[worst]), themed("page")];
+  } else if (Number.isFinite(mean)) {
+    colour = mixed(scale.at(mean));
+    ink = inkOn(colour);
+  }
+  const bad = members.filter((row) => success[row] === 0).length;
+  if (bad && !measure.isState) text += ` ${data.signs[worst]}${bad}`;
+  const told = `${label}: ${measure.name} ${text} (${members.length} of the tasks)`;
+  const key = `cell ${label}`;
+  const test = (row) => down.has(row) && across.has(row);
+  const cell = button(text, () => toggle(key, label, test), {title: told, "aria-label": told});
+  cell.setAttribute("aria-pressed", String(chosen.filters.has(key)));
+  cell.style.background = colour;
+  cell.style.color = ink;
+  return cell;
+}
+
+function gridCells(down, across) {
+  const cells = new Map();
+  for (const row of rows) {
+    const [first, second] = [down.place(row), across.place(row)];
+    if (first < 0 || second < 0) continue;
+    const key = first * across.labels.length + second;
+    if (!cells.has(key)) cells.set(key, []);
+    cells.get(key).push(row);
+  }
+  return cells;
+}
+
+function drawGrid() {
+  const down = gridAxis(chosen.down), across = gridAxis(chosen.across);
+  const cells = gridCells(down, across);
+  const means = Array.from(cells.values(), (members) => (
+    meanOf(members.map((row) => chosen.measure.values[row]))));
+  const scale = scaleOf(chosen.measure.values) && scaleOf(means);
+  const one = (axis, index) => ({name: axis.names[index], has: (row) => axis.place(row) === index});
+  const corner = [chosen.down, chosen.across].map((each) => each ? each.name : "");
+  const head = make("tr", {}, make("th", {}, corner.filter(Boolean).join(" \\ ")),
+    ...across.labels.map((label) => make("th", {scope: "col", title: label}, label)));
+  const body = down.labels.map((label, first) => {
+    const tr = make("tr", {}, make("th", {scope: "row", title: label}, label));
+    across.labels.forEach((_, second) => {
+      const members = cells.get(first * across.labels.length + second);
+      tr.append(members
+        ? make("td", {}, cellButton(members, one(down, first), one(across, second), scale))
+        : make("td", {class: "empty", title: "no task"}));
+    });
+    return tr;
+  });
+  within("grid", ".wide").replaceChildren(
+    make("table", {}, make("thead", {}, head), make("tbody", {}, ...body)));
+  const cut = [down, across].filter((axis) => axis.cut > 0).length;
+  const several = cells.size < rows.length && !chosen.measure.isState
+    ? "Mean of the tasks in a cell, and how many failed. " : "";
+  within("grid", ".note").textContent = several + "Click on a cell to see its tasks."
+    + (cut ? ` Only the first ${MOST_VALUES} values are shown.` : "");
+}
+
+function setUpGrid() {
+  find("grid").hidden = !parameters.length || data.count < 2;
+  const ranked = parameters.slice().sort((one, other) => other.words.length - one.words.length);
+  const fits = (one) => one.numbers || one.words.length <= MOST_VALUES;  // numbers make ranges
+  ranked.sort((one, other) => Boolean(fits(other)) - Boolean(fits(one)));
+  [chosen.across, chosen.down] = [ranked[0] || null, ranked[1] || null];
+  if (chosen.down && chosen.down.words.length > chosen.across.words.length) {
+    [chosen.down, chosen.across] = [chosen.across, chosen.down];
+  }
+  for (const side of ["down", "across"]) {
+    const options = parameters.map((one, index) => make("option", {value: index}, one.name));
+    if (side === "down") options.unshift(make("option", {value: -1}, "nothing"));
+    find(side).replaceChildren(...options);
+    find(side).value = String(parameters.indexOf(chosen[side]));
+    find(side).addEventListener("change", () => {
+      chosen[side] = parameters[find(side).value] || null;
+      drawGrid();
+    });
+  }
+}
+
+// 8. The effect of each parameter: points, and the mean at each of its values.
+
+const MOST_PANELS = 24;
+
+function axisOf(parameter, room) {  // where a value is, from 0 to 1, and [text, place] of labels
+  const {words, numbers} = parameter;
+  const label = (code) => numbers && words[code].length > 7
+    ? numberText(Number(numbers[code].toPrecision(3))) : words[code];
+  const scale = numbers && scaleOf(numbers);
+  const at = (code) => scale ? scale.at(numbers[code]) : (code + 0.5) / words.length;
+  const every = Math.ceil(words.length / Math.max(1, Math.floor(room / 52)));
+  const isEnd = (code) => scale && code === words.length - 1;
+  const shown = words.map((_, code) => code).filter((code) => code % every === 0 || isEnd(code));
+  return {at, ticks: shown.map((code) => [label(code), at(code)])};
+}
+
+function drawPanel(canvas, parameter) {
+  const context = contextOf(canvas, 180), measure = chosen.measure;
+  const [left, right, top, bottom] = [52, canvas.clientWidth - 16, 10, 150];
+  const scale = measure.isState ? scaleOf([0, 1]) : scaleOf(measure.values);
+  if (!scale) return;
+  const {at, ticks} = axisOf(parameter, right - left);
+  const x = (part) => left + (right - left) * (0.04 + 0.92 * part);
+  const y = (value) => bottom - (bottom - top) * scale.at(value);
+  context.strokeStyle = themed("line");
+  context.fillStyle = themed("faint");
+  for (const part of [0, 0.5, 1]) {
+    const value = scale.value(part), text = measure.text(Number(value.toPrecision(3)));
+    line(context, [left, y(value)], [right, y(value)]);
+    context.fillText(fitted(context, text, left - 6), 2, y(value));
+  }
+  context.textAlign = "center";
+  let free = -Infinity;
+  for (const [label, part] of ticks) {
+    const text = fitted(context, label, 76);
+    const half = context.measureText(text).width / 2;
+    if (x(part) - half < free) continue;
+    context.fillText(text, Math.min(x(part), canvas.clientWidth - half - 2), bottom + 16);
+    free = x(part) + half + 6;
+  }
+  drawPoints(context, parameter, (code) => x(at(code)), y);
+}
+
+function drawPoints(context, parameter, x, y) {
+  const {words, numbers, codes} = parameter, values = chosen.measure.values, groups = new Map();
+  const isDense = numbers && words.length > MOST_VALUES;  // then the mean is that of a range
+  const place = (code) => isDense ? Math.round(x(code) / 12) * 12 : x(code);
+  context.fillStyle = themed("running");
+  context.globalAlpha = Math.max(0.06, Math.min(0.6, 60 / rows.length));
+  for (const row of rows) {
+    const code = codes[row];
+    if (code < 0 || !Number.isFinite(values[row])) continue;
+    const at = place(code);
+    if (!groups.has(at)) groups.set(at, []);
+    groups.get(at).push(values[row]);
+    context.fillRect(x(code) - 2.5, y(values[row]) - 2.5, 5, 5);
+  }
+  context.globalAlpha = 1;
+  const points = Array.from(groups, ([at, group]) => [at, y(meanOf(group))]);
+  points.sort(([one], [other]) => one - other);
+  context.strokeStyle = context.fillStyle = themed("ink");
+  context.lineWidth = 1.5;
+  if (numbers) line(context, ...points);
+  for (const [left, top] of points) {
+    context.beginPath();
+    context.arc(left, top, isDense ? 2 : 4, 0, 7);
+    context.fill();
+  }
+}
+
+function setUpEffects() {
+  find("effects").hidden = !parameters.length || data.count < 2;
+  const shown = parameters.slice(0, MOST_PANELS);
+  within("effects", ".panels").replaceChildren(...shown.map((parameter) => (
+    make("div", {}, make("h3", {}, parameter.name), make("canvas", {role: "img"})))));
+}
+
+function drawEffects() {
+  const name = chosen.measure.isState ? "share that succeeded" : chosen.measure.name;
+  const more = parameters.length - MOST_PANELS;
+  const has = rows.some((row) => Number.isFinite(chosen.measure.values[row]));
+  within("effects", "p").textContent = `${name}: `
+    + (has ? "small squares are tasks, discs their mean." : "none of these tasks has a number.")
+    + (more > 0 ? ` ${more} more parameters are not shown.` : "");
+  find("effects").querySelectorAll("canvas").forEach((canvas, index) => {
+    canvas.setAttribute("aria-label", `${name} by ${parameters[index].name}`);
+    drawPanel(canvas, parameters[index]);
+  });
+}
+
+// 9. Parallel coordinates: an axis for each parameter, a line for each task.
+
+const MOST_AXES = 10;
+
+function parallelAxes() {
+  const ranked = parameters.slice().sort((one, other) => other.words.length - one.words.length);
+  const kept = new Set(ranked.slice(0, MOST_AXES));
+  const axes = parameters.filter((one) => kept.has(one)).map((one) => {
+    const {at, ticks} = axisOf(one, 400);
+    return {name: one.name, ticks, at: (row) => one.codes[row] < 0 ? null : at(one.codes[row])};
+  });
+  const measure = chosen.measure, scale = scaleOf(measure.values);
+  if (scale && !measure.isState) {
+    const ticks = [0, 0.5, 1].map((part) => [measure.text(scale.value(part)), part]);
+    axes.push({name: measure.name, ticks, at: (row) => (
+      Number.isFinite(measure.values[row]) ? scale.at(measure.values[row]) : null)});
+  }
+  return axes;
+}
+
+function drawParallel() {
+  const canvas = within("parallel", "canvas"), axes = parallelAxes();
+  canvas.style.minWidth = `${110 * axes.length}px`;
+  const context = contextOf(canvas, 340), colours = rowColours();
+  const [left, right, top, bottom] = [14, canvas.clientWidth - 80, 34, 325];
+  const x = (index) => left + (right - left) * index / Math.max(1, axes.length - 1);
+  const y = (part) => bottom - (bottom - top) * part;
+  context.globalAlpha = Math.max(0.08, Math.min(0.8, 150 / rows.length));
+  const codes = data.states.codes;
+  const ordered = rows.slice().sort((one, other) => codes[other] - codes[one]);  // failures on top
+  for (const row of ordered) {
+    const points = axes.map((axis, index) => [x(index), axis.at(row)])
+      .filter(([, part]) => part !== null).map(([place, part]) => [place, y(part)]);
+    context.strokeStyle = colours(row);
+    context.lineWidth = 1.5;
+    line(context, ...points);
+  }
+  context.globalAlpha = 1;
+  axes.forEach((axis, index) => drawAxis(context, axis, x(index), x(1) - x(0), y));
+  const text = `A line is a task, its colour ${chosen.measure.name}.`;
+  within("parallel", "p").textContent = parameters.length > MOST_AXES
+    ? `${text} The ${MOST_AXES} parameters with the most values.` : text;
+  canvas.setAttribute("aria-label", `parallel coordinates of ${axes.map((axis) => axis.name)}`);
+}
+
+function drawAxis(context, axis, x, room, y) {
+  context.strokeStyle = context.fillStyle = themed("ink");
+  context.lineWidth = 1;
+  line(context, [x, y(0)], [x, y(1)]);
+  context.font = "bold 12px system-ui, sans-serif";
+  context.fillText(fitted(context, axis.name, Math.min(room, 150) - 8), Math.max(x - 6, 2), 12);
+  context.font = "12px system-ui, sans-serif";
+  for (const [text, part] of axis.ticks) {
+    const shown = fitted(context, text, Math.min(room - 12, 74));
+    context.globalAlpha = 0.75;
+    context.fillStyle = themed("page");
+    context.fillRect(x + 3, y(part) - 8, context.measureText(shown).width + 5, 16);
+    context.globalAlpha = 1;
+    context.fillStyle = themed("ink");
+    context.fillText(shown, x + 5, y(part));
+  }
+}
+
+// 10. The table, of which only the rows in sight exist.
+
+const ROW_HEIGHT = 30, SPARE = 25;
+let drawnRange = "";
+
+function tableColumns() {
+  const columns = [{name: "task", text: (row) => data.names[row], key: taskPlace}];
+  columns.push({name: "state", text: (row) => (
+    `${data.signs[data.states.codes[row]]} ${stateOf(row)}`),
+    key: (row) => data.states.codes[row], filter: stateOf});
+  for (const one of parameters) {
+    columns.push({name: one.name, text: one.text, filter: one.text, isNumber: Boolean(one.numbers),
+      key: (row) => one.codes[row] < 0 ? null : one.codes[row]});
+  }
+  for (const measure of measures.filter((one) => !one.isState)) {
+    columns.push({name: measure.name, isNumber: true, key: (row) => measure.values[row],
+      text: (row) => measure.text(measure.values[row])});
+  }
+  const word = (table) => (row) => table.words[table.codes[row]];
+  const number = (values) => ({isNumber: true, key: (row) => values[row],
+    text: (row) => values[row] === null ? "" : String(values[row])});
+  columns.push({name: "exit", ...number(data.status)});
+  if (data.attempts.some((count) => count > 1)) {
+    columns.push({name: "attempts", ...number(data.attempts)});
+  }
+  for (const [name, table] of [["host", data.hosts], ["cause", data.causes]]) {
+    columns.push({name, text: word(table), filter: word(table), key: word(table)});
+  }
+  return columns;
+}
+
+function taskPlace(row) {
+  const [task, run] = data.names[row].split(".").map(Number);
+  return task * 1e6 + (run || 0);
+}
+
+const columns = tableColumns();
+
+function sortRows() {
+  const column = columns.find((one) => one.name === chosen.column);
+  const keys = everyRow.map(column.key), less = chosen.isDown ? 1 : -1;
+  const isMissing = (row) => keys[row] === null || keys[row] === "" || Number.isNaN(keys[row]);
+  const [present, missing] = [rows.filter((row) => !isMissing(row)), rows.filter(isMissing)];
+  present.sort((one, other) => {
+    if (keys[one] === keys[other]) return one - other;
+    return keys[one] < keys[other] ? less : -less;
+  });
+  rows = present.concat(missing);
+}
+
+function sortBy(name) {
+  chosen.isDown = chosen.column === name && !chosen.isDown;
+  chosen.column = name;
+  sortRows();
+  drawTable();
+}
+
+function columnWidth(column) {
+  let longest = column.name.length + 3;
+  for (let index = 0; index < data.count; index += Math.ceil(data.count / 300)) {
+    longest = Math.max(longest, column.text(index).length);
+  }
+  return Math.min(Math.max(longest * 8 + 20, 64), column.name === "cause" ? 460 : 240);
+}
+
+function setUpTable() {
+  const scroller = within("tasks", ".scroller");
+  within("tasks", "colgroup").replaceChildren(...columns.map((column) => {
+    const col = make("col", {});
+    col.style.width = `${columnWidth(column)}px`;
+    return col;
+  }));
+  within("tasks", "thead tr").replaceChildren(...columns.map((column) => (
+    make("th", {scope: "col", class: column.isNumber ? "number" : ""},
+      button(column.name, () => sortBy(column.name))))));
+  scroller.addEventListener("scroll", () => drawRows(false));
+}
+
+function drawTable() {
+  within("tasks", "p").textContent = rows.length === data.count
+    ? "Click on a number for the details of a task, on a value to see only its tasks."
+    : `${rows.length} of ${data.count} tasks.`;
+  within("tasks", "thead").querySelectorAll("th").forEach((th, index) => {
+    const {name} = columns[index], isSorted = name === chosen.column;
+    th.setAttribute("aria-sort", !isSorted ? "none" : chosen.isDown ? "descending" : "ascending");
+    th.firstChild.textContent = name + (!isSorted ? "" : chosen.isDown ? " \u25be" : " \u25b4");
+  });
+  within("tasks", "table").setAttribute("aria-rowcount", rows.length + 1);
+  drawRows(true);
+}
+
+function drawRows(isForced) {
+  const scroller = within("tasks", ".scroller"), body = within("tasks", "tbody");
+  const seen = Math.floor(scroller.scrollTop / ROW_HEIGHT);
+  const first = Math.max(0, seen - seen % SPARE - SPARE);
+  const last = Math.min(rows.length, first + Math.ceil(innerHeight / ROW_HEIGHT) + 3 * SPARE);
+  if (!isForced && drawnRange === `${first}-${last}`) return;
+  drawnRange = `${first}-${last}`;
+  const focused = document.activeElement.dataset.cell;
+  const space = (count) => {
+    const tr = make("tr", {"aria-hidden": "true"});
+    tr.style.height = `${count * ROW_HEIGHT}px`;
+    return count ? [tr] : [];
+  };
+  const drawn = rows.slice(first, last).map((row, index) => tableRow(row, first + index));
+  body.replaceChildren(...space(first), ...drawn, ...space(rows.length - last));
+  const again = focused && body.querySelector(`[data-cell="${focused}"]`);
+  if (again) again.focus({preventScroll: true});
+}
+
+function tableRow(row, index) {
+  const tr = make("tr", {"aria-rowindex": index + 2, class: row === chosen.row ? "chosen" : ""});
+  columns.forEach((column, number) => {
+    const text = column.text(row), isTask = !number;
+    const attributes = {"data-cell": `${row}-${number}`, title: text};
+    let inner = make("span", attributes, text);
+    if (isTask) {
+      inner = button(text, () => choose(row), {...attributes, "aria-label": `task ${text}`});
+    } else if (column.filter && text) {
+      inner = button(text, () => filterBy(column, row), attributes);
+    }
+    if (column.name === "state") inner.prepend(swatch(stateOf(row)));
+    tr.append(make("td", {class: column.isNumber ? "number" : ""}, inner));
+  });
+  return tr;
+}
+
+function swatch(state) {
+  const box = make("span", {class: "swatch"});
+  box.style.background = stateColour(state);
+  return box;
+}
+
+function filterBy(column, row) {
+  const value = column.filter(row);
+  toggle(column.name, `${column.name}=${value}`, (other) => column.filter(other) === value);
+}
+
+// 11. Counts, causes, filters, and the details of a task.
+
+function setUpCounts() {
+  const state = columns.find((column) => column.name === "state");
+  find("counts").replaceChildren(...data.states.words.map((name, code) => {
+    const members = everyRow.filter((row) => data.states.codes[row] === code);
+    const text = `${data.signs[code]} ${members.length.toLocaleString("en")} ${name}`;
+    const chip = button(text, () => filterBy(state, members[0]), {"data-label": `state=${name}`});
+    chip.prepend(swatch(name));
+    return make("li", {}, chip);
+  }));
+}
+
+function setUpCauses() {
+  const counts = new Map();
+  const cause = columns.find((column) => column.name === "cause");
+  for (const row of everyRow) {
+    const text = cause.text(row);
+    if (!text) continue;
+    if (!counts.has(text)) counts.set(text, {count: 0, row});
+    counts.get(text).count++;
+  }
+  const sorted = Array.from(counts).sort((one, other) => other[1].count - one[1].count);
+  find("causes").hidden = !sorted.length;
+  within("causes", "ul").replaceChildren(...sorted.slice(0, 10).map(([text, {count, row}]) => (
+    make("li", {}, button(`${count} \u00d7 ${text}`, () => filterBy(cause, row),
+      {"data-label": `cause=${text}`})))));
+  if (sorted.length > 10) {
+    within("causes", "ul").append(make("li", {class: "note"}, `and ${sorted.length - 10} more`));
+  }
+}
+
+function drawFilters() {
+  const labels = new Set();
+  const chips = Array.from(chosen.filters, ([key, {label, test}]) => {
+    labels.add(label);
+    const attributes = {"aria-label": `drop ${label}`};
+    return button(`${label} \u00d7`, () => toggle(key, label, test), attributes);
+  });
+  if (chips.length) chips.unshift(`${rows.length} of ${data.count}:`);
+  find("filters").replaceChildren(...chips);
+  for (const one of document.querySelectorAll("button[data-label]")) {
+    one.setAttribute("aria-pressed", String(labels.has(one.dataset.label)));
+  }
+}
+
+function choose(row) {
+  chosen.row = row === undefined ? -1 : row;
+  find("details").hidden = chosen.row < 0;
+  if (chosen.row >= 0) drawDetails(chosen.row);
+  drawView(views[0]);
+  drawRows(true);
+}
+
+function drawDetails(row) {
+  const facts = [["state", `${data.signs[data.states.codes[row]]} ${stateOf(row)}`]];
+  for (const column of columns.slice(2)) facts.push([column.name, column.text(row)]);
+  if (began[row] !== null) {
+    facts.push(["started", new Date((data.origin + began[row]) * 1000).toLocaleString()]);
+  }
+  facts.push(["log", data.logs[row] || data.prefix ? data.prefix + data.logs[row] : ""]);
+  const list = make("dl", {});
+  for (const [name, text] of facts.filter(([, text]) => text)) {
+    list.append(make("dt", {}, name), make("dd", {}, text));
+  }
+  const tail = data.tails.words[data.tails.codes[row]];
+  find("details").replaceChildren(make("h2", {}, `Task ${data.names[row]}`),
+    button("\u00d7", () => choose(-1), {class: "close", "aria-label": "close"}), list,
+    ...(tail ? [make("pre", {tabindex: 0, "aria-label": "end of the log"}, tail)] : []));
+}
+
+// 12. Everything is set up once, and drawn when it comes into sight.
+
+const views = [["timeline", drawTimeline], ["grid", drawGrid], ["effects", drawEffects],
+  ["parallel", drawParallel]].map(([id, draw]) => (
+  {box: find(id), draw, isStale: true, isSeen: false}));
+
+function drawView(view) {
+  if (view.box.hidden) return;
+  view.isStale = false;
+  view.draw();
+}
+
+function drawAll(isComplete = false) {
+  drawLegend();
+  for (const view of views) {
+    view.isStale = true;
+    if (view.isSeen || isComplete) drawView(view);
+  }
+}
+
+function watchViews() {
+  const observer = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      const view = views.find((one) => one.box === entry.target);
+      view.isSeen = entry.isIntersecting;
+      if (view.isSeen && view.isStale) drawView(view);
+    }
+  }, {rootMargin: "300px"});
+  views.forEach((view) => observer.observe(view.box));
+}
+
+function setUp() {
+  find("live").hidden = false;
+  find("measure").replaceChildren(...measures.map((measure, index) => (
+    make("option", {value: index}, measure.name))));
+  find("measure").value = String(measures.indexOf(chosen.measure));
+  find("measure").addEventListener("change", () => {
+    chosen.measure = measures[find("measure").value];
+    drawAll();
+  });
+  setUpCounts();
+  setUpCauses();
+  setUpTimeline();
+  setUpGrid();
+  setUpEffects();
+  find("parallel").hidden = parameters.length < 3 || data.count < 2;
+  setUpTable();
+  root.classList.add("live");
+  update();
+  watchViews();
+  addEventListener("resize", () => {
+    drawRows(true);
+    drawAll();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll());
+  addEventListener("keydown", (event) => event.key === "Escape" && choose(-1));
+  addEventListener("beforeprint", () => {
+    root.classList.add("printing");
+    drawAll(true);
+  });
+  addEventListener("afterprint", () => {
+    root.classList.remove("printing");
+    drawAll();
+  });
+}
+
+if (data.count) setUp();
+"""
+
+
+# States in the order of the page, failures first, with the signs that tell them apart without any
+# colour. A state that is not listed gets the last sign, and stands before "succeeded".
+REPORT_STATES = {
+    "failed": "\u2717", "interrupted": "\u25a0", "skipped": "\u2298", "running": "\u25b6",
+    "queued": "\u25f7", "waiting": "\u25cb", "not started": "\u25cb", "handed": "\u21e2",
+    "?": "\u2022", "succeeded": "\u2713"}
+PLAIN_ROWS = 200  # of the table that is read without scripts, and printed
+LONGEST_VALUE, LONGEST_LINE, MOST_TAIL = 200, 300, 2000000  # characters on the page
+
+
+def state_order(state: str) -> int:
+    """Return where a state stands among all."""
+    return list(REPORT_STATES).index(state if state in REPORT_STATES else "?")
+
+
+def state_sign(state: str) -> str:
+    """Return the sign of a state."""
+    return REPORT_STATES.get(state, REPORT_STATES["?"])
+
+
+def state_counts(rows: "Iterable[Row]") -> "List[Tuple[str, int]]":
+    """Return how many rows are in each state that there is, failures first."""
+    counts = {}  # type: Dict[str, int]
+    for row in rows:
+        counts[row.state] = counts.get(row.state, 0) + 1
+    return sorted(counts.items(), key=lambda pair: state_order(pair[0]))
+
+
+def page_text(text: str, longest: int = LONGEST_VALUE) -> str:
+    """Return a text as the page shows it, on one line."""
+    return shortened(printable(text).replace("\n", " "), longest)
+
+
+def coded(texts: "Iterable[str]") -> "Dict[str, List[Any]]":
+    """Return texts as numbers of a list of words, as many of them are equal.
+
+    >>> coded(["a", "b", "a"])
+    {'words': ['a', 'b'], 'codes': [0, 1, 0]}
+    """
+    numbers = {}  # type: Dict[str, int]
+    codes = [numbers.setdefault(text, len(numbers)) for text in texts]
+    return {"words": list(numbers), "codes": codes}
+
+
+def rounded(value: "Optional[float]") -> "Union[str, float, None]":
+    """Return a number with as many digits as can be seen on the page."""
+    if value is None:
+        return None
+    short = float(f"{value:.7g}")
+    if abs(short) < 1e7 and short == int(short):
+        return int(short)
+    return json_value(short)
+
+
+def failures_first(rows: "Sequence[Row]") -> "List[int]":
+    """Return the places of rows in the order of the page."""
+    return sorted(range(len(rows)), key=lambda place: (state_order(rows[place].state), place))
+
+
+def page_parameter(rows: "Sequence[Row]", order: "Iterable[int]", key: str) -> "Dict[str, Any]":
+    """Return a parameter as the page has it: its values, and for each row in order which it has.
+
+    Numbers ascend; texts stand as they come first in the rows, which is as the sweep names them.
+
+    numbers are its values as numbers, where all of them are; no value at all has the code -1.
+    """
+    texts = {}  # type: Dict[str, str]
+    kept = []  # type: List[Optional[str]]
+    for row in rows:
+        same = None
+        if key in row.params:
+            same = comparable_value(f"{key}={row.params[key]}")
+            texts.setdefault(same, row.params[key])
+        kept.append(same)
+    numbers = {same: number_of(text) for same, text in texts.items()}
+    names = list(texts)
+    is_number = None not in numbers.values()
+    if is_number:
+        names.sort(key=lambda name: numbers[name] or 0.0)
+    codes = {name: code for code, name in enumerate(names)}  # type: Dict[Optional[str], int]
+    return {"name": page_text(key), "words": [page_text(texts[name]) for name in names],
+            "numbers": [json_value(numbers[name]) for name in names] if is_number else None,
+            "codes": [codes.get(kept[place], -1) for place in order]}
+
+
+def page_tails(rows: "Sequence[Row]") -> "List[str]":
+    """Return the end of each row's log, as far as the page has room; rows come failures first."""
+    tails, room = [], MOST_TAIL
+    for row in rows:
+        text = "\n".join(page_text(line, LONGEST_LINE) for line in row.tail)
+        room -= len(text)
+        tails.append(text if room > 0 else "")
+    return tails
+
+
+def first_start(rows: "Iterable[Row]") -> float:
+    """Return when the first of rows began, in seconds since 1970."""
+    return min((row.started for row in rows if row.started is not None), default=0.0)
+
+
+def page_moments(moments: "Iterable[Optional[float]]", origin: float) -> "List[Optional[float]]":
+    """Return times as seconds since the origin, to the hundredth."""
+    return [None if moment is None else round(moment - origin, 2) for moment in moments]
+
+
+def page_facts(rows: "Sequence[Row]") -> "Dict[str, Any]":
+    """Return what the page knows of rows beside parameters and metrics, as columns."""
+    origin = first_start(rows)
+    logs = [printable(row.log) for row in rows]
+    prefix = os.path.commonprefix(logs)  # noqa: RUF071  # of characters: it shortens names, too
+    return {
+        "count": len(rows), "names": [row.name for row in rows],
+        "status": [row.status for row in rows], "attempts": [row.attempts for row in rows],
+        "origin": origin, "started": page_moments((row.started for row in rows), origin),
+        "ended": page_moments((row.ended for row in rows), origin),
+        "causes": coded(page_text(row.cause) for row in rows),
+        "hosts": coded(page_text(row.host) for row in rows),
+        "prefix": prefix, "logs": [log[len(prefix):] for log in logs],
+        "tails": coded(page_tails(rows))}
+
+
+def page_data(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "Dict[str, Any]":
+    """Return what SCRIPT draws: columns, as they take a third of the room of rows."""
+    order = failures_first(rows)
+    shown = [rows[place] for place in order]
+    states = [state for state, _ in state_counts(rows)]
+    data = page_facts(shown)
+    data["states"] = {"words": states, "codes": [states.index(row.state) for row in shown]}
+    data["signs"] = [state_sign(state) for state in states]
+    data["parameters"] = [page_parameter(rows, order, key) for key in varying(rows)]
+    data["metrics"] = []
+    for metric in metrics:
+        values = [rounded(row.metrics.get(metric)) for row in shown]
+        data["metrics"].append({"name": page_text(metric), "values": values})
+    return data
+
+
+def script_json(document: "Any") -> str:
+    """Return JSON that can stand in a script element: nothing in it is markup, or ends a line.
+
+    >>> script_json("</script> & \\u2028")
+    '"\\\\u003c/script\\\\u003e \\\\u0026 \\\\u2028"'
+    """
+    import json
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False)  # the rest escapes itself
+    for char in "<>&":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def plain_table(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "Iterator[str]":
+    """Yield the section that is read without scripts, and printed: the beginning of the table."""
+    from html import escape
+    columns = [column for column in table_columns(rows, metrics) if column.name != "run"]
+    columns += [column for column in columns_of(rows, ())
+                if column.kind == "fact" and column.name in ("exit_status", "cause")]
+    yield "<section id=\"plain\"><h2>Tasks</h2>\n"
+    if len(rows) > PLAIN_ROWS:
+        yield f"<p>The first {PLAIN_ROWS} of {counted(len(rows), 'row')}, failures first.</p>\n"
+    yield "<div class=\"wide\"><table><thead><tr>"
+    for column in columns:
+        yield f"<th>{escape(page_text(column.name))}</th>"
+    yield "</tr></thead><tbody>\n"
+    for place in failures_first(rows)[:PLAIN_ROWS]:
+        yield "<tr>"
+        for column in columns:
+            yield f"<td>{escape(plain_cell(rows[place], column, column.cells[place]))}</td>"
+        yield "</tr>\n"
+    yield "</tbody></table></div></section>\n"
+
+
+def plain_cell(row: Row, column: Column, cell: "Any") -> str:
+    """Return the text of a cell of the plain table."""
+    if column.kind == "fact" and column.name == "task":
+        return row.name
+    if column.kind == "fact" and column.name == "state":
+        return page_text(f"{state_sign(row.state)} {row.state}")
+    if column.kind == "fact" and column.name == "duration" and cell is not None:
+        return duration_text(cell)
+    return page_text(cell_text(cell))
+
+
+def page_head(title: str, lead: str, rows: "Sequence[Row]") -> "Iterator[str]":
+    """Yield the beginning of the page: what it is, how the run went, what never varies."""
+    from html import escape
+    yield PAGE_START.format(title=escape(page_text(title)), style=STYLE)
+    yield f"<header><h1>{escape(page_text(title))}</h1>\n"
+    yield f"<p id=\"lead\">{escape(page_text(lead, 1000))}</p>\n<ul id=\"counts\">\n"
+    for state, count in state_counts(rows):
+        yield f"<li>{state_sign(state)} {count:,} {escape(page_text(state))}</li>\n"
+    yield "</ul>\n"
+    same = " ".join(f"{key}={value}" for key, value in constants(rows).items())
+    if same:
+        same = escape(page_text(same, 2000))
+        yield f"<p class=\"same\">The same everywhere: <code>{same}</code></p>\n"
+    yield "</header>\n"
+
+
+def report_page(title: str, lead: str, rows: "Sequence[Row]", metrics: "Sequence[str]", command: str
+                ) -> "Iterator[str]":
+    """Yield an HTML page that shows rows and asks for nothing else; command is what made it.
+
+    >>> page = "".join(report_page("train", "none ran", [], ["loss"], "hydraflow report train"))
+    >>> page.startswith("<!DOCTYPE html>"), "none ran" in page
+    (True, True)
+    """
+    from html import escape
+    yield from page_head(title, lead, rows)
+    yield PAGE_VIEWS
+    if rows:
+        yield from plain_table(rows, metrics)
+    yield f"<footer>Made by <code>{escape(page_text(command, 1000))}</code></footer>\n"
+    yield "<script type=\"application/json\" id=\"data\">"
+    yield script_json(page_data(rows, metrics))
+    yield f"</script>\n<script>{SCRIPT}</script>\n</body></html>\n"
+
+
+# -- rows of a run
+
+
+def attempt_start(path: str, attempt: int) -> int:
+    """Return where in a log the output of the last attempt begins: what an earlier one printed is old."""
+    if attempt < 2:
+        return 0
+    marker = re.compile(rb"(?:^|\n)==> attempt [0-9]+ <==\n")
+    try:
+        with open(path, "rb") as file:
+            end = os.fstat(file.fileno()).st_size
+            while end > 0:
+                begin = max(end - LARGEST_BLOCK, 0)
+                file.seek(begin)
+                places = [match.end() for match in marker.finditer(file.read(end - begin + 64))]
+                if places:
+                    return begin + places[-1]
+                end = begin
+    except OSError:
+        pass
+    return 0
+
+
+def task_rows(found: Survey, number: int, state: State, metrics: "Sequence[str]", has_tail: bool
+              ) -> "Iterator[Row]":
+    """Yield the row of a task, or those of the runs that Hydra makes of it, if there are several."""
+    task = found.ledger.task(number)
+    if task is None:
+        return
+    log = log_of(found.record, number, state)
+    output = Output(log, attempt_start(log, state.attempts), None)
+    folder = os.path.join(task.cwd, task.directory)
+    tail = tuple(tail_lines(log, 5)) if has_tail else ()
+    status = state.status if state.ended and not state.origin else None
+    ended = state.ended or None
+    row = Row(number, None, task_parameters(task), state.name, status, cause_text(state),
+              state.started or None, ended if state.is_over else None, state.attempts,
+              state.writer.machine.host, os.path.relpath(log), tail, {})
+    runs = hydra_runs(folder) if task.runs else []
+    if len(runs) < 2:
+        folder = os.path.join(folder, str(runs[0].number)) if runs else folder
+        folder = folder if os.path.isdir(folder) else task.cwd
+        logs = [Output(runs[0].log, 0, None)] if runs and runs[0].log else []
+        yield row._replace(metrics=read_metrics(metrics, folder, [*logs, output]))
+        return
+    printed = run_outputs(log) if metrics else {}
+    for run in runs:
+        outputs = [Output(run.log, 0, None)] if run.log else []
+        outputs += [printed[run.number]] if run.number in printed else []
+        params = {**row.params, **run.params}
+        own = read_metrics(metrics, os.path.join(folder, str(run.number)), outputs)
+        yield row._replace(run=run.number, params=params, metrics=own)
+
+
+def result_rows(found: Survey, metrics: "Sequence[str]", states: "Sequence[str]" = (),
+                has_tail: bool = False) -> "List[Row]":
+    """Return the rows of a run's tasks, of those in some states alone where some are named."""
+    rows = []  # type: List[Row]
+    for number, state in sorted(found.member_states()):
+        if not states or state.name in states:
+            rows.extend(task_rows(found, number, state, metrics, has_tail))
+    return rows
+
+
+def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[str, Any]]":
+    """Return what came out of the newest run of a job: a dictionary for each task, or Hydra's run.
+
+    metrics are names of numbers in the output, or FILE:KEY.KEY; words select: "lr=0.1,0.01". A
+    row has task, run, params, state, exit_status, cause, started, ended (seconds since 1970),
+    seconds, attempts, host, log and metrics; what is not known is None. Error if it was not run.
+
+    >>> results("no-such-job")
+    Traceback (most recent call last):
+    hydraflow.Error: error: job no-such-job has not been run here
+    """
+    records = Record.all(job)
+    if not records:
+        raise Error(f"job {job} has not been run here")
+    rows = result_rows(survey(records[-1]), list(metrics))
+    return results_document(selected(rows, words), list(metrics))
+
+
+# ---------------------------------------------------------------------------
+# 14. Command line: argv -> exit status
 # ---------------------------------------------------------------------------
 # A subcommand is a function add_NAME that declares its options, a function NAME_command,
 # and a row of COMMANDS. main is the one place that turns an Error into a message. Exit
@@ -6353,6 +8374,79 @@ def copy_log(path: str, offset: int) -> int:
         return offset
 
 
+def add_results(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of results."""
+    add_selection(command)
+    command.add_argument("--sort", metavar="NAME", help="order by a metric, a parameter or a column")
+    command.add_argument("--descending", action="store_true", help="the largest first")
+    command.add_argument("--over", metavar="KEY", help="mean and spread over what differs in KEY alone")
+    command.add_argument("--csv", action="store_true", help="print comma-separated values")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.epilog = ("A METRIC is a name that a number follows in the output (loss=0.1, loss: 0.1), or "
+                      "FILE:KEY.KEY of a JSON file. KEY=VALUE selects, and may be a sweep: seed=1:3.")
+
+
+def add_selection(command: "argparse.ArgumentParser") -> None:
+    """Declare what results and report have in common."""
+    command.add_argument("job", metavar="JOB")
+    command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*")
+    command.add_argument("--state", action="append", choices=list(STATES), default=[],
+                         help="of tasks in this state only")
+
+
+def selected_rows(args: "argparse.Namespace", has_tail: bool) -> "Tuple[Survey, List[Row], List[str]]":
+    """Return the last run of a job, the rows that the command line selects, and the metrics that it names."""
+    found = survey(newest_record(args))
+    metrics = [name for name in args.names if "=" not in name]
+    rows = result_rows(found, metrics, args.state, has_tail)
+    return found, selected(rows, [name for name in args.names if "=" in name]), metrics
+
+
+def results_command(args: "argparse.Namespace") -> int:
+    """Show what came out: parameters, states and metrics side by side."""
+    found, rows, metrics = selected_rows(args, False)
+    if args.over:
+        rows = over(rows, args.over, metrics)
+        metrics = over_metrics(metrics)
+    if args.sort:
+        rows = by_metric(rows, args.sort, args.descending)
+    if args.csv:
+        put(csv_text(rows, metrics).rstrip("\n"))
+        return 0
+    if args.json:
+        put(results_json(rows, metrics))
+        return 0
+    width = 0
+    if sys.stdout.isatty():
+        width = help_width() + 2
+    for line in table_lines(rows, metrics, width):
+        put(line)
+    return 0
+
+
+def add_report(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of report."""
+    add_selection(command)
+    command.add_argument("-o", dest="output", metavar="FILE", default="report.html",
+                         help="the page to write; report.html when absent")
+
+
+def report_command(args: "argparse.Namespace") -> int:
+    """Write a page that shows how a run went and what came out."""
+    found, rows, metrics = selected_rows(args, True)
+    start = found.ledger.start
+    lead = next(status_lines(found)).partition(": ")[2]
+    words = shell_text(["hydraflow", "report", args.job, *args.names])
+    try:
+        with open(native(args.output), "w", encoding="utf-8", errors="backslashreplace") as file:
+            for text in report_page(start.job, lead, rows, metrics, words):
+                file.write(text)
+    except OSError as error:
+        raise say_error(error, f"write {args.output}") from None
+    say(f"wrote {args.output}: {counted(len(rows), 'row')}")
+    return 0
+
+
 def add_cancel(command: "argparse.ArgumentParser") -> None:
     """Declare the options of cancel."""
     command.add_argument("job", metavar="JOB")
@@ -6441,7 +8535,8 @@ def slot_command(argv: "Sequence[str]") -> int:
 
 COMMANDS = (
     ("run", add_run, run_command), ("show", add_show, show_command), ("expand", add_expand, expand_command),
-    ("status", add_status, status_command), ("logs", add_logs, logs_command), ("cancel", add_cancel, cancel_command),
+    ("status", add_status, status_command), ("logs", add_logs, logs_command), ("results", add_results, results_command),
+    ("report", add_report, report_command), ("cancel", add_cancel, cancel_command),
     ("init", add_nothing, init_command), ("completion", add_completion, completion_command),
 )
 
