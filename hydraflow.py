@@ -2151,20 +2151,20 @@ def shell_text(words: "Iterable[str]") -> str:
 #   who gets the lock after HydraFlow was killed sees every start that there was.
 # - The traps keep the shell alive when its group is signalled, and tell of it; the command itself
 #   starts with the defaults (POSIX sh, 2.14, trap).
-# - What /proc/uptime begins with: seconds since the machine started. Field 22 of /proc/PID/stat:
-#   when the process did (proc(5)); the second field is (sh), without a space.
+# - What /proc/uptime begins with: seconds since the machine started (proc(5)). A process that is
+#   there and was born before that is the one that told so: its number was not free for another.
+# - HYDRAFLOW_EVENTS tells of whatever outlives the shell whose it is.
 # - Output of programs in Python is to come as it is made.
 
 WRAPPER = """
 trap : USR1 USR2
 trap 'why=",\\"why\\":\\"interrupted\\""' HUP INT QUIT TERM
 command exec 3>>"$1" 4<>"$2" 5>&2 2>/dev/null || exit 125
-task=$3 why=; shift 3
+HYDRAFLOW_EVENTS=$1 task=$3 why=; shift 3
+export HYDRAFLOW_EVENTS
 : ${PYTHONUNBUFFERED=1}; export PYTHONUNBUFFERED
 read -r up _ </proc/uptime || up=$(date +%s)
-born=0
-read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ born _ </proc/$$/stat
-printf '\n{%s,"event":"start","pid":%s,"born":%s,"up":%s}' "$task" $$ "$born" "$up" >&3 || {
+printf '\n{%s,"event":"start","pid":%s,"up":%s}' "$task" $$ "$up" >&3 || {
     printf '{%s,"event":"unstarted"}' "$task" >&4; exit 125; }
 exec </dev/null
 (exec 2>&5 3>&- 4>&- 5>&- "$@")
@@ -2328,21 +2328,22 @@ def uptime() -> float:
         return time.time()
 
 
-def process_birth(pid: int) -> int:
-    """Return what tells a process from later ones of its number; 0 if there is none, or its remains.
+def process_birth(pid: int) -> float:
+    """Return when a process started, in seconds of uptime(); -1.0 if there is none, or its remains.
 
-    Its start in clock ticks since that of the machine: field 22 of /proc/PID/stat (proc(5)), whose
-    second field is a name that may hold anything. Without /proc, a number made of what ps says.
+    Field 22 of /proc/PID/stat, in clock ticks (proc(5)); the second field is a name that may hold
+    anything. Where there is no /proc, 0.0 stands for a process that exists.
     """
     if not HAS_PROC:
-        status, out, _ = capture(["ps", "-o", "lstart=", "-p", str(pid)], environment({}), 10.0)
-        return hash_text(out.strip()) if status == 0 else 0
+        return 0.0 if is_process(pid) else -1.0
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
-        return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+        if fields[0] in (b"Z", b"X"):
+            return -1.0
+        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
-        return 0
+        return -1.0
 
 
 def hash_text(text: str) -> int:
@@ -2519,7 +2520,7 @@ BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system c
 START_TYPES = (int, str, int, (int, float), str, str, list, str, bool, int)  # type: Any
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # a record is not written through a symbolic link
 EVENT_TYPES = {
-    "task": int, "try": int, "pid": int, "born": int, "slot": int, "status": int, "missing": int, "runs": int,
+    "task": int, "try": int, "pid": int, "slot": int, "status": int, "missing": int, "runs": int,
     "submission": int, "up": (int, float), "began": (int, float), "ended": (int, float), "event": str, "why": str,
     "from": str}  # type: Dict[str, Any]
 
@@ -3050,8 +3051,7 @@ def append_event(record: Record, writer: str, event: str, **values: "Any") -> No
 def begin_events(record: Record, writer: str, **values: "Any") -> None:
     """Begin the file of a writer: who it is, and when its clock began."""
     epoch = time.time() - uptime()
-    append_event(record, writer, "writer", **this_machine()._asdict(), pid=os.getpid(),
-                 born=process_birth(os.getpid()), epoch=epoch, **values)
+    append_event(record, writer, "writer", **this_machine()._asdict(), pid=os.getpid(), epoch=epoch, **values)
 
 
 class Lock:
@@ -3134,30 +3134,32 @@ CAUSES = {  # why a task ended as it did, or does not begin, where its exit stat
 
 
 class Writer(NamedTuple("Writer", [
-        ("name", str), ("machine", Machine), ("pid", int), ("born", int), ("epoch", float)])):
-    """Who wrote a file of events: a HydraFlow that executes tasks. epoch is when its uptime was 0."""
+        ("name", str), ("machine", Machine), ("pid", int), ("up", float), ("epoch", float)])):
+    """Who wrote a file of events: a HydraFlow that executes tasks. up is the uptime when it told so,
+    epoch when its uptime was 0."""
     __slots__ = ()
 
 
-NOBODY = Writer("", Machine("", "", "", ""), 0, 0, 0.0)
+NOBODY = Writer("", Machine("", "", "", ""), 0, 0.0, 0.0)
 
 
 class State:
     """What is known of one task.
 
+    pid is the shell around it, up the uptime when that told its start, writer who watches it.
     name is one of STATES, cause one of CAUSES, and detail more about it; status is the exit status,
     128 and more for a signal; started and ended are seconds since 1970, 0.0 where unknown; attempt
     is the number of the last one, attempts how many began; asked is why it was asked to stop;
     origin is RECORD/NUMBER of a task of an older run whose success counts for this one.
     """
     __slots__ = ("name", "cause", "detail", "status", "started", "ended", "attempt", "attempts", "asked",
-                 "pid", "born", "slot", "writer", "origin")
+                 "pid", "up", "slot", "writer", "origin")
 
     def __init__(self, attempt: int = 0, attempts: int = 0) -> None:
         self.name, self.cause, self.detail, self.status = "waiting", "", "", 0
         self.started, self.ended = 0.0, 0.0
         self.attempt, self.attempts, self.asked = attempt, attempts, ""
-        self.pid, self.born, self.slot = 0, 0, -1
+        self.pid, self.up, self.slot = 0, 0.0, -1
         self.writer, self.origin = NOBODY, ""
 
     @property
@@ -3196,7 +3198,7 @@ def apply_start(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
         return
     state.become("running")
     state.started = writer.epoch + event.get("up", 0.0)
-    state.pid, state.born, state.slot = event.get("pid", 0), event.get("born", 0), event.get("slot", -1)
+    state.pid, state.up, state.slot = event.get("pid", 0), event.get("up", 0.0), event.get("slot", -1)
     state.writer = writer
     state.attempts += 1
 
@@ -3271,7 +3273,7 @@ def read_writer(event: "Dict[str, Any]", path: str) -> Writer:
     texts = [str(event.get(name, "")) for name in Machine._fields]
     epoch = event.get("epoch", 0.0)
     epoch = float(epoch) if isinstance(epoch, (int, float)) and abs(epoch) < 1e11 else 0.0
-    return Writer(path, Machine(*texts), event.get("pid", 0), event.get("born", 0), epoch)
+    return Writer(path, Machine(*texts), event.get("pid", 0), event.get("up", 0.0), epoch)
 
 
 def read_told(record: Record) -> Told:
@@ -3292,20 +3294,22 @@ def is_same_machine(machine: Machine) -> bool:
     return machine[:2] == here[:2] and (machine.boot != here.boot or machine.namespace == here.namespace)
 
 
-def is_process_gone(machine: Machine, pid: int, born: int) -> bool:
-    """Return whether a process no longer exists, as far as it can be known here: another machine's is taken to live."""
+def is_process_gone(machine: Machine, pid: int, up: float) -> bool:
+    """Return whether a process that was there at an uptime no longer exists.
+
+    Another machine's is taken to live, as that cannot be known here.
+    """
     if not is_same_machine(machine):
         return False
     if machine.boot != this_machine().boot or pid <= 0:
         return True
-    if not HAS_PROC or not born:
-        return not is_process(pid)
-    return process_birth(pid) != born
+    birth = process_birth(pid)
+    return birth < 0 or birth > up + 0.02  # both are in hundredths of a second
 
 
 def is_gone(state: State) -> bool:
     """Return whether nothing of a running task exists any more: neither the shell around it nor its group."""
-    if not is_process_gone(state.writer.machine, state.pid, state.born):
+    if not is_process_gone(state.writer.machine, state.pid, state.up):
         return False
     return state.writer.machine.boot != this_machine().boot or not own_members(state)
 
@@ -3318,7 +3322,7 @@ def own_members(state: State) -> "List[int]":
 
 def is_ours(state: State) -> bool:
     """Return whether the leader of a task's process group, on this machine, is proved to be the shell around the task."""
-    if is_process_gone(state.writer.machine, state.pid, state.born) or not is_same_machine(state.writer.machine):
+    if is_process_gone(state.writer.machine, state.pid, state.up) or not is_same_machine(state.writer.machine):
         return False
     return native_bytes(state.writer.name) in process_text(state.pid)
 
@@ -3548,7 +3552,6 @@ class Runner:
         self.keep_room(process.slot)
         argv = [word.replace(SLOT, slot) for word in task.argv]
         changes = {name: resolved(text.replace(SLOT, slot)) for name, text in task.env.items()}
-        changes["HYDRAFLOW_EVENTS"] = self.events
         cwd = task.cwd.replace(SLOT, slot)
         if task.has_directory:
             os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
@@ -3559,7 +3562,8 @@ class Runner:
         room = self.record.room_path(self.writer, process.slot)
         with log:
             process.child = spawn([*SHELL, self.events, room, head, *self.prefix, *argv], log, cwd,
-                                  environment(changes), is_session=self.kills, entry=self.entry)
+                                  environment(changes) if changes else None, is_session=self.kills,
+                                  entry=self.entry)
         process.state.become("running")
         process.state.started, process.state.slot = time.time(), process.slot
 
@@ -5437,9 +5441,9 @@ def stop_writer(state: State, stopped: "Set[int]") -> bool:
     writer = state.writer
     if writer.pid in stopped:
         return True
-    if is_process_gone(writer.machine, writer.pid, writer.born) or not writer.born:
+    if is_process_gone(writer.machine, writer.pid, writer.up):
         return False
-    if process_birth(writer.pid) != writer.born:
+    if b"hydraflow" not in process_text(writer.pid):
         return False
     stopped.add(writer.pid)
     return stop_process(writer.pid, signal.SIGTERM)
