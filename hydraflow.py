@@ -3963,12 +3963,27 @@ def version_text(program: str) -> str:
     return out + errors
 
 
+def behind_env(words: "Sequence[str]") -> "Sequence[str]":
+    """Return a command without the env and the variables before it.
+
+    >>> behind_env(["env", "X=1", "sbatch", "-p", "gpu"])
+    ['sbatch', '-p', 'gpu']
+    """
+    if not words or os.path.basename(words[0]) != "env":
+        return words
+    start = 1
+    while start < len(words) and re.match(r"[A-Za-z_]\w*=", words[start]):
+        start += 1
+    return words[start:]
+
+
 def scheduler_of(words: "Sequence[str]", may_ask: bool = True) -> "Optional[Scheduler]":
     """Return the scheduler of a submission command, None for a handler.
 
     Those that have a program of the same name are told apart by asking it, or without that by the
     environment: what a dry run is about need not be here, and is not executed.
     """
+    words = behind_env(words)
     if not words:
         return None
     rows = [row for row in SCHEDULERS.values() if row.program == os.path.basename(words[0])]
@@ -4703,6 +4718,7 @@ class Here(Place):
         work, entry = run.work(steps[0], False), run.lock.entry() if run.lock else NOTHING
         yield done_event(work.done)
         self.left = grouped_by_submission(run, work.elsewhere)
+        yield from (note_event("note", text) for text in away_notes(work.elsewhere))
         todo = undone(run, work.todo)
         writer, limits = run.writer("here"), run.limits(False)
         taken = []  # type: List[int]
@@ -4711,6 +4727,19 @@ class Here(Place):
                 taken.append(event.task.number)
             yield event
         self.left += [Ahead(run, None, taken)] if taken else []
+
+
+def away_notes(tasks: "Sequence[Tuple[Task, State]]") -> "Iterator[str]":
+    """Yield what is to be said of tasks that run on other machines, of which nothing can be known here."""
+    hosts = {}  # type: Dict[str, List[State]]
+    for _, state in tasks:
+        machine = state.writer.machine
+        if state.name == "running" and not is_same_machine(machine) and "_slot-" not in state.writer.name:
+            hosts.setdefault(machine.host, []).append(state)
+    for host, states in sorted(hosts.items()):
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(max(state.started for state in states)))
+        yield (f"{counted(len(states), 'task')} began on {host}, and no end was told since {since}: they are awaited;"
+               " where nothing of them is left, cancel --lost gives them up")
 
 
 def done_event(count: int) -> Event:
@@ -4762,20 +4791,21 @@ def check_first_task(step: PlannedStep) -> None:
 
 def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
     """Raise an Error unless the program of a submission command is here."""
-    if not find_program(step.submit[0]):
+    program = (behind_env(step.submit) or step.submit)[0]
+    if not find_program(program):
         source = step.job.submit
         for one in step.job.steps[step.number - 1:step.number]:
             source = one.submit or source
         mark = source.mark(0, len(source.text)) if source else NOWHERE
-        raise kind(f"there is no program {step.submit[0]}", mark,
+        raise kind(f"there is no program {program}", mark,
                    "it is looked up in PATH; is this a machine from which jobs are submitted?")
 
 
 @lru_cache(maxsize=None)
 def check_python(words: "Tuple[str, ...]") -> None:
     """Raise an Error unless words begin a Python that can execute HydraFlow."""
-    if words == (sys.executable,):
-        return
+    if words == (sys.executable,) or not find_program(words[0]):
+        return  # one that is not here may be on the machines that are to execute it
     code = "import sys; print(sys.version_info >= (3, 6))"
     status, out, errors = capture([*words, "-c", code], environment({}), 60.0)
     if status or out.strip() != "True":
@@ -5068,8 +5098,9 @@ def place_of(step: PlannedStep, is_dry: bool) -> Place:
     """Return where a step is executed."""
     if not step.submit:
         return Here()
-    is_found = not is_dry or not os.path.dirname(step.submit[0])  # what a dry run finds in PATH, it may ask
-    scheduler = scheduler_of(step.submit, is_found and bool(find_program(step.submit[0])))
+    program = (behind_env(step.submit) or step.submit)[0]
+    is_found = not is_dry or not os.path.dirname(program)  # what a dry run finds in PATH, it may ask
+    scheduler = scheduler_of(step.submit, is_found and bool(find_program(program)))
     return ArrayPlace(scheduler) if scheduler else Handler(not step.command)
 
 
@@ -5491,7 +5522,9 @@ def write(stream: "IO[str]", data: bytes) -> None:
 
 
 def put(text: str) -> None:
-    """Write a line of data, the bytes of arguments and file names as they are."""
+    """Write a line of data: the bytes of arguments and file names as they are, but no commands to a terminal."""
+    if sys.stdout.isatty():
+        text = printable(text)
     stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO in its place
     if stream is None:
         sys.stdout.write(text + "\n")
@@ -8165,7 +8198,7 @@ def print_dry(lines: "Iterable[str]", most: int = 50) -> int:
             if more > 1000000:
                 break
         else:
-            put(printable(line) if is_terminal else line)
+            put(line)
     if more:
         say(f"and {'more than ' if more > 1000000 else ''}{counted(min(more, 1000000), 'line')} more; | less shows all")
     return 0
@@ -8311,7 +8344,7 @@ def status_command(args: "argparse.Namespace") -> int:
             documents.append(status_document(found))
         else:
             for line in status_lines(found):
-                put(printable(line))
+                put(line)
         if found.wrong:
             say(f"what follows from the events alone: the scheduler does not answer ({found.wrong})")
     if args.json:
