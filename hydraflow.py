@@ -32,7 +32,7 @@ import time
 from bisect import bisect_right
 from collections import namedtuple
 from functools import partial, reduce
-from itertools import accumulate, chain, islice, product
+from itertools import accumulate, chain, islice, product, takewhile
 from operator import mul
 
 __version__ = "1.0.0"
@@ -56,9 +56,9 @@ else:
 # 1. Places, errors and numbers: text -> Source, Mark, Error, Number
 # ---------------------------------------------------------------------------
 # Source, read_source, Mark, Error, Errors, read_all, suggest; Number (an exact decimal),
-# read_number, literal: what the chapters below share. A Source maps an offset in a text, even in a
-# scalar that was unfolded or unescaped, to the line and column of the file that it came from, so
-# that a sweep parser which never heard of YAML points into it.
+# read_number, read_duration, literal: what the chapters below share. A Source maps an offset in a
+# text, even in a scalar that was unfolded or unescaped, to the line and column of the file that it
+# came from, so that a sweep parser which never heard of YAML points into it.
 
 
 class Mark(NamedTuple("Mark", [
@@ -112,6 +112,25 @@ class Source:
     def whole(self) -> Mark:
         """Return the place of the whole text, cut at the end of its first line."""
         return self.mark(0, len(self.text))
+
+    def line_end(self, position: int) -> int:
+        """Return where the line ends that the character at position stands in: here, or in the file
+        that this came from, where a folded block has more lines than its text."""
+        end = self.text.find("\n", position)
+        if end < 0:
+            end = len(self.text)
+        if self.origin is None:
+            return end
+        there = self.origin.line_end(self.offset(position))
+        piece = bisect_right(self.pieces, (position, sys.maxsize))
+        while piece < len(self.pieces) and self.pieces[piece][1] <= there:
+            piece += 1
+        if piece < len(self.pieces):
+            end = min(end, self.pieces[piece][0])
+        if piece:
+            begin, place = self.pieces[piece - 1]
+            end = min(end, begin + there - place)
+        return end
 
     def offset(self, position: int) -> int:
         """Return where the character at position stands in the origin."""
@@ -336,6 +355,28 @@ def read_number(text: str) -> "Optional[Number]":
     return Number(int(whole + part), scale - len(part), scale, bool(power))
 
 
+DURATIONS = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0}  # minutes
+
+
+def read_duration(text: str) -> float:
+    """Return the minutes that a text like 90, 5s, 1.5h means, or 0 where it is no duration.
+
+    >>> [read_duration(text) for text in ("90", "90m", "2h", "0.5", "30s", "3k", "-1")]
+    [90.0, 90.0, 120.0, 0.5, 0.5, 0.0, 0.0]
+    """
+    minutes = 1.0
+    if text[-1:] in DURATIONS:
+        minutes = DURATIONS[text[-1]]
+        text = text[:-1].rstrip()
+    number = read_number(text)
+    if not number or text[-1:] in SI_UNITS:
+        return 0.0
+    minutes *= float(str(number))
+    if not 0 < minutes < float("inf"):
+        return 0.0
+    return minutes
+
+
 def literal(text: str) -> "Union[str, Number]":
     """Return the number that a text with an SI letter is; any other text stays as it is."""
     if text[-1:] in SI_UNITS:
@@ -346,7 +387,8 @@ def literal(text: str) -> "Union[str, Number]":
 # ---------------------------------------------------------------------------
 # 2. Sweep language: Source -> Sweep
 # ---------------------------------------------------------------------------
-# Values (ranged, spaced, grouped, joined), Axis, tokenize, SweepParser, Sweep, expand, collect.
+# Values (ranged, spaced, grouped, joined), Axis, tokenize, key_of, hydra_text, file_lines,
+# file_rows, SweepParser, Sweep, expand, collect; check_hydra_words for who knows that they are.
 # Each parse_* method is one rule of the grammar; it gets a slice of the tokens and never looks
 # outside it. What is Hydra's (its lexer, hydra-core 1.3 OverrideLexer.g4) is told apart by tokens:
 # quotes, brackets, braces and ${...} are opaque. Nothing here is longer than the text: values are
@@ -359,6 +401,8 @@ UNIT_KEY = re.compile(rf"([^~].*)/({UNIT.pattern})", re.DOTALL)
 RANGE_START = (  # compiled when a colon asks for it
     rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
     rf"|{NUMBER_TEXT}:(?:{UNIT.pattern})$")
+SPACES_OF_OTHERS = {  # numpy's functions, and what means the same here
+    "linspace": "lin({})", "logspace": "log({})", "geomspace": "log({})", "arange": "{}"}
 DEEPEST_GROUP = 40
 MOST_JOINED = 1000000  # values in one word; Linux takes no word over 128 KiB
 
@@ -500,8 +544,8 @@ class Axis(Values):
     """A word of a sweep, or what stands between two of its pipes; its values are rows: words, or
     tuples of linked words.
 
-    keys are those that the rows set; values are those of its only key, none where keys are linked
-    or pipes chain axes. source.text[start:end] spells it.
+    keys are those that the rows set, $NAME for a variable of the environment; values are those of
+    its only key, none where keys are linked or pipes chain axes. source.text[start:end] spells it.
     """
     __slots__ = ("keys", "values", "source", "start", "end")
 
@@ -518,6 +562,11 @@ class Axis(Values):
     def mark(self) -> Mark:
         """The place of the axis."""
         return self.source.mark(self.start, self.end)
+
+    @property
+    def text(self) -> str:
+        """What spells the axis."""
+        return self.source.text[self.start:self.end]
 
     def word(self) -> str:
         """Return one word that lets Hydra sweep over the values."""
@@ -550,6 +599,7 @@ TOKEN = re.compile(r"""
   | (?P<pipe>           \| )
   | (?P<equals>         = )
   | (?P<space>          \s+ )
+  | (?P<comment>        (?<!\S)\# )            # at the start of a word: where one may stand
   | (?P<text>           (?: [^\s,|()\[\]{}='"\\$] | \$(?!\{) )+ )
   | (?P<unclosed>       ['"] | \$\{[^}]*\}? )  # with it, every character belongs to some token
 """, re.VERBOSE | re.DOTALL)
@@ -569,28 +619,161 @@ def unclosed(source: Source, token: "Match[str]") -> Error:
                  f"close it, or quote a value that holds {sign}")
 
 
-def tokenize(source: Source) -> "Tuple[List[Match[str]], Dict[int, int]]":
+def stray_close(source: Source, tokens: "Sequence[Match[str]]", token: "Match[str]") -> Error:
+    """Return the Error about a closing bracket behind tokens of which it closes none."""
+    sign = token.group()
+    if sign == "}" and tokens and tokens[-1].group().startswith("${{"):
+        template = f"{tokens[-1].group()}}}"
+        return Error(f"{template} is not replaced here",
+                     source.mark(tokens[-1].start(), token.end()),
+                     f"with: takes it, for example with: data={template}")
+    return Error(f"nothing is open that {sign} could close",
+                 source.mark(token.start(), token.end()),
+                 f"write \\{sign} for the character itself, or quote the value")
+
+
+def lex(source: Source, has_comments: bool, opened: "List[int]") -> "Iterator[Match[str]]":
+    """Yield the tokens of a text but for its comments, which go to the end of their line; within a
+    bracket that is opened there are none."""
+    at = 0
+    while at >= 0:
+        tokens = TOKEN.finditer(source.text, at)
+        at = -1
+        for token in tokens:
+            if token.lastgroup == "comment" and has_comments and not opened:
+                at = source.line_end(token.start())
+                break
+            yield token
+
+
+def tokenize(source: Source,
+             has_comments: bool = False) -> "Tuple[List[Match[str]], Dict[int, int]]":
     """Return the tokens of a text, and for each opening bracket's index the index of its closing
     one."""
-    tokens = list(TOKEN.finditer(source.text))
+    tokens = []  # type: List[Match[str]]
     partners = {}  # type: Dict[int, int]
     opened = []  # type: List[int]
-    for index, token in enumerate(tokens):
+    for index, token in enumerate(lex(source, has_comments, opened)):
         kind = token.lastgroup
         if kind == "close":
-            sign = token.group()
-            if not opened or PARTNERS[tokens[opened[-1]].group()] != sign:
-                raise Error(f"nothing is open that {sign} could close",
-                            source.mark(token.start(), token.end()),
-                            f"write \\{sign} for the character itself, or quote the value")
+            if not opened or PARTNERS[tokens[opened[-1]].group()] != token.group():
+                raise stray_close(source, tokens, token)
             partners[opened.pop()] = index
         elif kind in ("group", "bracket"):
             opened.append(index)
         elif kind == "unclosed":
             raise unclosed(source, token)
+        elif kind == "interpolation" and tokens and tokens[-1].group() == "\\":
+            raise Error(f"the backslash before {token.group()} would be a part of the value",
+                        source.mark(tokens[-1].start(), token.end()), f"write {token.group()}")
+        tokens.append(token)
     if opened:
         raise unclosed(source, tokens[opened[-1]])
     return tokens, partners
+
+
+def key_of(word: str) -> str:
+    """Return the parameter that a word sets, adds or deletes; "" for any other word.
+
+    >>> [key_of(word) for word in ("+a.b=1", "~db", "db/engine@pkg=x", "items[0]=1", "--verbose")]
+    ['a.b', 'db', 'db/engine@pkg', 'items[0]', '']
+    """
+    match = re.match(r"((?:\\.|[^=\s'\"(){}\\])*)(=|\Z)", word.lstrip("+~"))
+    if not match or not (match.group(2) or word.startswith("~")):
+        return ""
+    return match.group(1)
+
+
+def hydra_text(text: str) -> str:
+    """Return a text as Hydra's grammar takes it, in quotes where it must be.
+
+    >>> hydra_text("train"), hydra_text("it's 1")
+    ('train', "'it\\\\'s 1'")
+    """
+    if re.fullmatch(r"[A-Za-z0-9_./-]+", text):
+        return text
+    parts = []
+    for part in text.split("'"):  # backslashes count before a quote only, where they are doubled
+        bare = part.rstrip("\\")
+        parts.append(bare + "\\" * 2 * (len(part) - len(bare)))
+    return "'" + "\\'".join(parts) + "'"
+
+
+def open_values(source: Source, path: str, mark: Mark) -> Source:
+    """Return the text of a file that a sweep names; its path counts from the sweep's own file."""
+    name = os.path.join(os.path.dirname(source.name), path)
+    try:
+        with open(name, "rb") as file:
+            return read_source(file.read(), name)
+    except OSError as error:
+        raise Error(f"cannot read {name}: {error.strerror}", mark,
+                    "the path counts from the folder of the job file") from None
+
+
+def file_value(text: str) -> str:
+    """Return a text of a file as a value: it is never a sweep, so it is quoted where it must be."""
+    if NUMBER.fullmatch(text):
+        return text
+    return hydra_text(text)
+
+
+def file_lines(file: Source) -> "List[str]":
+    """Return the lines of a file as values, blank ones and those that begin with # aside."""
+    lines = [line.strip() for line in file.text.split("\n")]
+    return [file_value(line) for line in lines if line and not line.startswith("#")]
+
+
+def line_mark(file: Source, number: int) -> Mark:
+    """Return the place of a whole line of a file, by its number."""
+    lines = file.text.split("\n")
+    start = sum(len(line) + 1 for line in lines[:number - 1])
+    return file.mark(start, start + len(lines[number - 1]))
+
+
+def csv_rows(file: Source) -> "List[Tuple[int, List[str]]]":
+    """Return the rows of a CSV file that are not empty, each with the number of its last line."""
+    from csv import Error as TableError
+    from csv import reader
+    table = reader(file.text.splitlines(True))
+    try:
+        return [(table.line_num, [cell.strip() for cell in row]) for row in table if row]
+    except TableError as error:
+        raise Error(f"this is no CSV: {error}", line_mark(file, table.line_num)) from None
+
+
+def row_columns(file: Source, row: "Tuple[int, List[str]]",
+                names: "Sequence[str]") -> "List[int]":
+    """Return which columns of a CSV file are those of some keys, where a row of it is a header that
+    names any of them."""
+    number, header = row
+    missing = [name for name in names if name not in header]
+    if len(missing) == len(names):
+        return []
+    if missing:
+        raise Error(f"no column is called {missing[0]}", line_mark(file, number),
+                    suggest(missing[0], header) or "the first row names the keys")
+    return [header.index(name) for name in names]
+
+
+def file_rows(file: Source, keys: "Sequence[str]") -> "List[str]":
+    """Return the cells of a CSV file as values, one row after the other; a first row that names the
+    keys tells which column is whose."""
+    rows = csv_rows(file)
+    width = len(keys)
+    columns = []  # type: List[int]
+    if rows:
+        columns = row_columns(file, rows[0], [key_of(f"{key}=") for key in keys])
+    if columns:
+        _, header = rows.pop(0)
+        width = len(header)
+    values = []  # type: List[str]
+    for number, cells in rows:
+        if len(cells) != width:
+            raise Error(f"{len(cells)} columns stand here, where {width} are expected",
+                        line_mark(file, number),
+                        f"one for each of {', '.join(keys)}, or a first row that names them")
+        values.extend(file_value(cells[column]) for column in columns or range(width))
+    return values
 
 
 class SweepParser:
@@ -598,9 +781,9 @@ class SweepParser:
     passed on."""
     __slots__ = ("source", "tokens", "partners", "keys", "unit", "kinds")
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, has_comments: bool = False) -> None:
         self.source = source
-        self.tokens, self.partners = tokenize(source)
+        self.tokens, self.partners = tokenize(source, has_comments)
         self.keys = ()  # type: Tuple[str, ...]  # those of the segment in hand
         self.unit = None  # type: Optional[Match[str]]  # in the first of them
         self.kinds = {}  # type: Dict[Tuple[str, ...], Set[bool]]  # of a word's keys with a unit
@@ -678,9 +861,11 @@ class SweepParser:
         text = self.text(start, stop)
         key, equals, value = text[1:-1].partition("=")
         if stop == start + 1 and self.tokens[start].lastgroup == "quoted" and equals:
-            raise Error(
-                "a whole word in quotes is neither a key nor its value", self.mark(start, stop),
-                f"quote the value alone: {key}={text[0]}{value}{text[0]}")
+            hint = f"leave the quotes out: {key}={value}"
+            if re.search(HYDRA_REFUSES + "|[ =]", value):
+                hint = f"quote the value alone: {key}={text[0]}{value}{text[0]}"
+            raise Error("a whole word in quotes is neither a key nor its value",
+                        self.mark(start, stop), hint)
 
     def keys_end(self, start: int, stop: int) -> "Optional[int]":
         """Return the index of the equals sign that ends the keys, or None; of brackets, keys have
@@ -715,13 +900,16 @@ class SweepParser:
         if len(self.keys) > 1 and "" in self.keys:
             raise Error("a key is missing between commas", self.mark(start, stop),
                         "linked keys: a,b=(1,x),(2,y)")
+        if len(set(self.keys)) < len(self.keys):
+            raise Error("one key is linked with itself", self.mark(start, stop),
+                        "each of linked keys has a name of its own: a,b=(1,x),(2,y)")
         self.unit = UNIT_KEY.fullmatch(self.keys[0])
 
     def linked_axis(self, slice: "Tuple[int, int]", start: int, stop: int) -> Axis:
         """Return the axis of linked keys, whose list of tuples is tokens[start:stop]."""
         keys = self.keys
         parts = self.split(start, stop, "comma")
-        values = joined([self.parse_tuple(*self.trim(*part)) for part in parts])
+        values = joined([self.parse_row(*self.trim(*part)) for part in parts])
         for column, key in enumerate(keys):
             if UNIT_KEY.fullmatch(key) and read_number(str(values.at(column))):
                 raise Error("linked keys take no unit", self.mark(*slice),
@@ -737,6 +925,7 @@ class SweepParser:
         """Return the axis of a single key, whose list is tokens[start:stop]."""
         values = single("")
         if start < stop:
+            self.check_tuples(start, stop)
             values = self.parse_list(start, stop, 0)
         key = self.keys[0]
         if self.unit:
@@ -751,6 +940,21 @@ class SweepParser:
                 values = values.times(self.unit.group(2))
         rows = Values(values.count, lambda index: f"{key}={values.at(index)}")
         return self.axis(slice, rows, (key,), values)
+
+    def check_tuples(self, start: int, stop: int) -> None:
+        """Raise if the list of a single key has tuples in it."""
+        if self.tokens[start].lastgroup != "group":
+            return
+        parts = [self.trim(*part) for part in self.split(start, stop, "comma")]
+        inside = [list(self.split(first + 1, last - 1, "comma")) for first, last in parts]
+        if all(self.is_in_parentheses(*part) for part in parts) and len(parts) > 1 < len(inside[0]):
+            text = self.text(parts[0][0], parts[1][1])
+            key = self.keys[0]
+            lists = text.replace("(", "[").replace(")", "]")
+            raise Error(
+                "tuples are for linked keys, and this is one key", self.mark(start, stop),
+                f"linked keys: {key},other={text}; lists: {key}={lists};"
+                f" values: {key}={text.replace('),(', ',')}")
 
     def parse_list(self, start: int, stop: int, depth: int) -> Values:
         """list = item { "," item }"""
@@ -767,36 +971,78 @@ class SweepParser:
             return self.parse_range(text, self.mark(start, stop))
         bracket = next(self.split(start, stop, "group"))[1]
         if bracket == stop:
+            self.check_dots(text, start, stop)
             return single(literal(text))
         name = self.text(start, bracket).strip()
         if name in ("lin", "log"):
             return self.parse_spaced(name, bracket, stop)
+        if name in ("lines", "rows"):
+            return self.parse_file(name, bracket, stop, self.keys[:1])
+        if name.rpartition(".")[2] in SPACES_OF_OTHERS:
+            raise self.space_of_others(name.rpartition(".")[2], bracket, stop)
         if name in HYDRA_FUNCTIONS:
             return single(literal(text))
         return self.parse_group(start, stop, depth)
+
+    def check_dots(self, text: str, start: int, stop: int) -> None:
+        """Raise if a text is a range as other languages write it: 1..3."""
+        first, dots, last = text.partition("..")
+        last = last.lstrip(".")
+        if dots and read_number(first) and read_number(last):
+            raise Error(f"{text} is no range", self.mark(start, stop),
+                        f"write {first}:{last}, or quote it to keep it as text: '{text}'")
+
+    def space_of_others(self, name: str, bracket: int, stop: int) -> Error:
+        """Return the Error about a function of numpy's."""
+        close = self.partners[bracket]
+        numbers = [part.strip() for part in self.text(bracket + 1, close).split(",")]
+        if len(numbers) == 3 and name == "logspace" and not re.search(r"[.eE]", "".join(numbers)):
+            numbers[:2] = [f"1e{number}" for number in numbers[:2]]
+        if len(numbers) != 3:
+            numbers = ["start", "stop", "step" if name == "arange" else "count"]
+        form = SPACES_OF_OTHERS[name].format(":".join(numbers))
+        return Error(f"{name} is no function of the sweep language", self.mark(bracket - 1, stop),
+                     f"write {form}, whose end is included")
+
+    def parse_file(self, name: str, bracket: int, stop: int, keys: "Sequence[str]") -> Values:
+        """file = ( "lines" | "rows" ) "(" path ")": the values that a file holds"""
+        close = self.partners[bracket]
+        mark = self.mark(bracket - 1, stop)
+        path = self.text(bracket + 1, close).strip()
+        if close - bracket == 2 and self.tokens[bracket + 1].lastgroup == "quoted":
+            path = path[1:-1]
+        if not path or close + 1 != stop:
+            raise Error(f"{name} takes the path of a file, and nothing follows it", mark,
+                        f"for example {name}(data.txt)")
+        file = open_values(self.source, path, mark)
+        values = file_lines(file) if name == "lines" else file_rows(file, keys)
+        if not values:
+            raise Error(f"{file.name} holds no value", mark)
+        return Values(len(values), values.__getitem__)
 
     def parse_range(self, text: str, mark: Mark) -> Values:
         """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
         quoted = f"quote it to keep it as text: {','.join(self.keys)}='{text}'"
         fields = text.split(":")
-        unit = ""
+        tail = ""
         if UNIT.fullmatch(fields[-1]):
-            unit = fields.pop()
+            tail = f":{fields.pop()}"
         start, stop, step = range_numbers(fields, mark, quoted)
-        if not step.mantissa:
-            raise Error("range step is zero", mark, quoted)
         if any(re.match("[+-]?0[0-9]", field) for field in fields[:2]):
             raise Error("a number of a range begins with 0", mark, quoted)
+        if not step.mantissa:
+            old = old_range(start, stop, step, tail)
+            raise Error("range step is zero", mark, f"{old}; or {quoted}" if old else quoted)
         exponent = min(start.exponent, stop.exponent, step.exponent)
         stride = step.shifted(exponent)
         span = stop.shifted(exponent) - start.shifted(exponent)
-        hint = partial(range_hint, start, stop, step, len(fields), f":{unit}" if unit else "")
         if span * stride < 0:
             raise Error(f"range is empty: no step of {step} leads from {start} to {stop}", mark,
-                        hint())
+                        range_hint(start, stop, step, len(fields), tail))
         if abs(stride) > abs(span) and (span or len(fields) > 2):
-            raise Error(f"range step {step} is larger than the whole range", mark, hint())
-        return ranged(start, step, span // stride + 1).times(unit)
+            raise Error(f"range step {step} is larger than the whole range", mark,
+                        range_hint(start, stop, step, len(fields), tail))
+        return ranged(start, step, span // stride + 1).times(tail[1:])
 
     def parse_spaced(self, name: str, bracket: int, stop: int) -> Values:
         """spaced = ( "lin" | "log" ) "(" number ":" number ":" count ")" [ unit ]"""
@@ -850,6 +1096,14 @@ class SweepParser:
                             "write the values out, each in quotes as a whole")
         return self.text(start, stop)
 
+    def parse_row(self, start: int, stop: int) -> Values:
+        """row = tuple | "rows" "(" path ")" """
+        bracket = next(self.split(start, stop, "group"))[1]
+        name = self.text(start, bracket).strip()
+        if bracket < stop and name == "rows":
+            return self.parse_file(name, bracket, stop, self.keys)
+        return self.parse_tuple(start, stop)
+
     def parse_tuple(self, start: int, stop: int) -> Values:
         """tuple = "(" list ")", with a value for each of the linked keys"""
         if not self.is_in_parentheses(start, stop):
@@ -870,17 +1124,26 @@ class SweepParser:
         return self.partners[start] == stop - 1
 
 
+def last_field_hint(fields: "List[str]") -> str:
+    """Return what to write where the last field of a range is almost right, or nothing."""
+    *others, last = fields
+    if not last:
+        return f"leave out the last colon: {':'.join(others)}"
+    if last.swapcase() in SI_UNITS:
+        return f"did you mean {':'.join([*others, last.swapcase()])}?"
+    return ""
+
+
 def range_numbers(fields: "List[str]", mark: Mark,
                   hint: str) -> "Tuple[Number, Number, Number]":
     """Return start, stop and step of a range, whose unit is left out."""
     numbers = [read_number(field) for field in fields]
     if not fields[0]:
         numbers[0] = Number(0, 0, 0, False)
-    for field, number in zip(fields, numbers):
-        if number is None:
-            raise Error(f"{field or 'nothing'} is no number of a range", mark, hint)
-    if len(fields) > 3:
-        raise Error(f"{fields[3] or 'nothing'} is no number of a range", mark, hint)
+    wrong = [field for field, number in zip(fields, numbers) if number is None] + fields[3:]
+    if wrong:
+        message = f"{wrong[0] or 'nothing'} is no number of a range"
+        raise Error(message, mark, last_field_hint(fields) or hint)
     start = stop = numbers[0]
     step = ONE  # type: Optional[Number]
     if len(numbers) > 1:
@@ -893,23 +1156,42 @@ def range_numbers(fields: "List[str]", mark: Mark,
     return start, stop, step
 
 
+def leads(start: Number, stop: Number, step: Number) -> bool:
+    """Return whether one step or more lead from start towards stop, and not beyond it."""
+    exponent = min(start.exponent, stop.exponent, step.exponent)
+    span = stop.shifted(exponent) - start.shifted(exponent)
+    stride = step.shifted(exponent)
+    return span * stride > 0 and abs(stride) <= abs(span)
+
+
+def old_range(start: Number, stop: Number, step: Number, tail: str) -> str:
+    """Return what to write for a range whose numbers are start:step:stop, or nothing where they
+    make no sense in that order."""
+    if not leads(start, step, stop):
+        return ""
+    return ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0:"
+            f" {start}:{step}:{stop}{tail}")
+
+
 def range_hint(start: Number, stop: Number, step: Number, count: int, tail: str) -> str:
     """Return what to write in place of a range that has no values; count numbers spell it."""
-    exponent = min(start.exponent, stop.exponent, step.exponent)
-    first, last, stride = (number.shifted(exponent) for number in (start, stop, step))
-    span = last - first
-    order = "the order is start:stop:step"
-    if not span:
+    old = old_range(start, stop, step, tail)
+    if old and count > 2:
+        return old
+    exponent = min(start.exponent, stop.exponent) - 1
+    first, last = start.shifted(exponent), stop.shifted(exponent)
+    if first == last:
         return f"write {start}"
-    if span * stride < 0 and abs(stride) <= abs(span):
-        turned = step._replace(mantissa=-step.mantissa)
+    turned = step._replace(mantissa=-step.mantissa)
+    if leads(start, stop, turned):
         return f"turn the sign of the step: {start}:{stop}:{turned}{tail}"
-    is_old = count > 2 and (stride - first) * last > 0 and abs(last) <= abs(stride - first)
-    if is_old and span * stride > 0:
-        return (f"{order}; if start:step:stop was meant, as up to HydraFlow 0.15.0:"
-                f" {start}:{step}:{stop}{tail}")
-    tenth = Number(span, exponent - 1, 0, False)
-    return f"{order}, for example {start}:{stop}:{tenth}{tail}"
+    tenth = Number((last - first) // 10, exponent, 0, False)
+    form = f"{start}:{stop}:{tenth}{tail}"
+    low, high = sorted([abs(first), abs(last)])
+    if count == 2 and first * last > 0 and high >= 10 * low:
+        places = len(str(high // low))
+        return f"write log({start}:{stop}:{places}){tail[1:]}, or give a step: {form}"
+    return f"the order is start:stop:step, for example {form}"
 
 
 def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
@@ -941,7 +1223,7 @@ class Sweep:
         if isinstance(sweep, str):
             sweep = Source(name, sweep)
         if isinstance(sweep, Source):
-            self.axes = SweepParser(sweep).parse_sweep()  # type: List[Axis]
+            self.axes = SweepParser(sweep, True).parse_sweep()  # type: List[Axis]
         else:
             parsers = [SweepParser(Source(name, word)) for word in sweep]
             self.axes = read_all(lambda one: one.parse_word((0, len(one.tokens))), parsers)
@@ -1014,6 +1296,147 @@ def collect(sweep: "Union[str, Sequence[str]]") -> "List[str]":
     ['a=1,2,3', 'b=x_1,y_1', "c='1,2'"]
     """
     return Sweep(sweep).collect()
+
+
+# What Hydra's lexer refuses outside quotes and interpolations; compiled for a step of Hydra's.
+HYDRA_REFUSES = r"[^\w/\-\\+.$%*@?|=:,()\[\]{} \t~'\"]|[^\x00-\x7f]"
+HYDRA_OPTIONS = frozenset((  # those that the next word belongs to
+    "--cfg", "-c", "--package", "-p", "--info", "-i", "--config-path", "-cp",
+    "--config-name", "-cn", "--config-dir", "-cd", "--experimental-rerun"))
+
+
+def check_hydra_words(axes: "Sequence[Axis]") -> None:
+    """Raise unless Hydra can read the words of a sweep, or words that are appended, as overrides
+    and options.
+
+    >>> check_hydra_words(Sweep("model=cnn,vit -v").axes)
+    """
+    words = [axis.text for axis in axes]
+    read_all(partial(check_hydra_word, words), enumerate(axes))
+
+
+def is_bare(word: str) -> bool:
+    """Return whether a word is neither an assignment nor a deletion or an option."""
+    return "=" not in word and not word.startswith(("-", "~"))
+
+
+def check_hydra_word(words: "Sequence[str]", place: "Tuple[int, Axis]") -> None:
+    """Raise unless Hydra can read one of some words; what follows from another's mistake is not
+    told again."""
+    index, axis = place
+    word = words[index]
+    before = words[index - 1] if index else ""
+    if word.startswith("-") or before in HYDRA_OPTIONS or before == "=":
+        return
+    follows_bare = index > 0 and is_bare(before)
+    if is_bare(word):
+        if not follows_bare:
+            raise bare_word(words, index, axis)
+    elif word.startswith("="):
+        if not follows_bare:
+            raise space_beside_equals(axis)
+    elif not re.match(r"\$[A-Za-z_]\w*=", word):  # a variable does not reach Hydra
+        check_hydra_text(axis)
+
+
+def space_beside_equals(axis: Axis) -> Error:
+    """Return the Error about a key or a value that stands alone."""
+    return Error("white space beside an equals sign parts a key from its value", axis.mark,
+                 "write key=value without white space")
+
+
+def bare_word(words: "Sequence[str]", index: int, axis: Axis) -> Error:
+    """Return the Error about the first of words that are neither assignments nor options."""
+    before = words[index - 1] if index else ""
+    behind = list(takewhile(is_bare, words[index:]))
+    after = words[index + len(behind):][:1]
+    if before.endswith("=") or (after and after[0].startswith("=")):
+        return space_beside_equals(axis)
+    key, equals, value = before.partition("=")
+    hint = "words of the command belong into run"
+    if before.startswith("-"):
+        hint = f"write {before}={axis.text}, or put both into run"
+    elif equals:
+        quoted = hydra_text(" ".join([value, *behind]))
+        hint = f"quote a value with white space: {key}={quoted}; {hint}"
+    return Error(f"{axis.text} stands where key=value is expected", axis.mark, hint)
+
+
+def surroundings(axis: Axis) -> "Iterator[Tuple[Match[str], str, str]]":
+    """Yield each token of a word, the innermost bracket around it, or the name of the function
+    whose parenthesis that is, and what stands before it."""
+    opened = [""]
+    before = ""
+    for token in TOKEN.finditer(axis.source.text, axis.start, axis.end):
+        text = token.group()
+        if token.lastgroup == "close":
+            opened.pop()
+        yield token, opened[-1], before
+        if token.lastgroup in ("group", "bracket"):
+            opened.append(before if before in HYDRA_FUNCTIONS else text)
+        before = text.strip() or before
+
+
+def check_hydra_text(axis: Axis) -> None:
+    """Raise if a word holds what Hydra takes in quotes only."""
+    if axis.text.count("=") < 2 and not re.search(HYDRA_REFUSES + "|['\"]", axis.text):
+        return
+    has_key = False
+    for token, inside, before in surroundings(axis):
+        kind, text = token.lastgroup, token.group()
+        if is_refused(token, has_key and inside not in HYDRA_FUNCTIONS):
+            raise quotes_missing(axis, token)
+        if inside == "{" and text[0] == ":" and before[-1:] in ("'", '"'):
+            raise Error(f"Hydra takes no quotes around the key {before} of a dictionary",
+                        axis.mark, f"write {before[1:-1]} without them")
+        if kind == "equals":
+            has_key = True
+        elif kind == "pipe" and not inside:
+            has_key = False
+
+
+def is_refused(token: "Match[str]", is_value: bool) -> bool:
+    """Return whether Hydra refuses a token of a key or a value outside quotes."""
+    if token.lastgroup == "equals":
+        return is_value
+    if token.lastgroup in ("quoted", "interpolation"):
+        return False
+    return bool(re.search(HYDRA_REFUSES, token.group()))
+
+
+def quotes_missing(axis: Axis, token: "Match[str]") -> Error:
+    """Return the Error about a token that Hydra takes in quotes only."""
+    sign = re.search(HYDRA_REFUSES + "|=", token.group())
+    assert sign
+    start = token.start() + sign.start()
+    text = axis.source.text
+    key, _, value = axis.text.partition("=")
+    hint = f"quote the value: {key}={hydra_text(value)}"
+    if start < axis.start + len(key):
+        hint = "a key has no such sign"
+    elif axis.count > 1:
+        hint = f"quote the value that holds it: {key}='...'"
+    mark = axis.source.mark(start, start + 1)
+    return Error(f"Hydra refuses {text[start]!r} outside quotes", mark, hint)
+
+
+def check_replaced(axis: Axis) -> None:
+    """Raise if a value holds $NAME, which nothing replaces in a sweep."""
+    if "$" not in axis.text:
+        return
+    is_value = not axis.keys
+    for token in TOKEN.finditer(axis.source.text, axis.start, axis.end):
+        if token.lastgroup == "equals":
+            is_value = True
+        elif token.lastgroup == "pipe":
+            is_value = False
+        name = re.search(r"\$[A-Za-z_][A-Za-z0-9_]*", token.group())
+        if is_value and name and token.lastgroup == "text":
+            start = token.start() + name.start()
+            raise Error(
+                f"{name.group()} is not replaced here",
+                axis.source.mark(start, start + len(name.group())),
+                f"with: takes ${{{{ env.{name.group()[1:]} }}}}; quote it to keep it as text")
 
 
 # ---------------------------------------------------------------------------
@@ -2297,15 +2720,11 @@ def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE) -> str:
     return TEMPLATE.sub(value, text) if "${{" in text else text
 
 
-def hydra_text(text: str) -> str:
-    """Return a text as Hydra's grammar takes it, in quotes where it must be.
-
-    >>> hydra_text("train"), hydra_text("it's 1")
-    ('train', "'it\\\\'s 1'")
-    """
-    if re.fullmatch(r"[A-Za-z0-9_./-]+", text):
-        return text
-    return "'" + re.sub(r"(\\*)('|$)", lambda match: match.group(1) * 2 + ("\\'" if match.group(2) else ""), text) + "'"
+def halved(quote: str, backslashes: "Match[str]") -> str:
+    """Return half of the backslashes where they stand before a quote, or at the end."""
+    behind = backslashes.string[backslashes.end():backslashes.end() + 1]
+    text = backslashes.group()
+    return text[:len(text) // 2] if behind in ("", quote) else text
 
 
 def unquoted(word: str) -> str:
@@ -2322,20 +2741,10 @@ def unquoted(word: str) -> str:
         after = partners.get(index, index) + 1
         text = word[tokens[index].start():tokens[after - 1].end()]
         if tokens[index].lastgroup == "quoted":
-            text = re.sub(rf"(\\+)({text[0]}|$)", lambda match: match[1][:len(match[1]) // 2] + match[2], text[1:-1])
+            text = re.sub(r"\\+", partial(halved, text[0]), text[1:-1])
         texts.append(text)
         index = after
     return "".join(texts)
-
-
-def key_of(word: str) -> str:
-    """Return the parameter that a word sets, adds or deletes; "" for any other word.
-
-    >>> [key_of(word) for word in ("+a.b=1", "~db", "db/engine@pkg=x", "items[0]=1", "--verbose")]
-    ['a.b', 'db', 'db/engine@pkg', 'items[0]', '']
-    """
-    match = re.match(r"[+~]*((?:\\.|[^=\s'\"(){}\\])*)(=|$)", word)
-    return match.group(1) if match and (match.group(2) or word.startswith("~")) else ""
 
 
 def is_override(word: str) -> bool:
