@@ -1516,7 +1516,7 @@ REFUSED = {  # construct: (message, hint)
         "close it with {}, and indent its lines more than that of its key or dash"),
     "closing": (
         "the closing bracket is not indented",
-        "indent it more than the line of its key or dash, by one space at least"),
+        "it stands in the column of its key, or is indented more"),
     "quote": (
         "{} is never closed",
         "close it in its line, or indent the lines that continue the text"),
@@ -1551,6 +1551,9 @@ REFUSED = {  # construct: (message, hint)
         "keys and list entries in one column",
         "give a list a key of its own, and indent it below"),
     "indentation": ("wrong indentation", "begin the line in column {}, as lines above do"),
+    "torn": (
+        "a last line of spaces without a newline behind a block of text",
+        "remove its white space: readers of YAML differ about it"),
     "blank": (
         "an empty line is indented more than the text below it", "remove its white space"),
     "dash": (
@@ -1680,8 +1683,10 @@ class YamlParser:
         gap = GAP.match(self.text, self.at + length)
         line = gap.end(1)
         if line > gap.start():
-            column = gap.end(2) - line
-            if column < indent or MARKER.match(self.text, line):
+            missing = indent - (gap.end(2) - line)
+            if missing == 1 and self.text[gap.end(2)] == PARTNERS[self.text[self.brackets[-1]]]:
+                missing = 0  # every reader takes the bracket in the column of its key
+            if missing > 0 or MARKER.match(self.text, line):
                 raise self.misplaced(gap.end(2), self.unclosed(gap.end()))
         self.at = gap.end()
 
@@ -1877,6 +1882,9 @@ class YamlParser:
         depth = self.block_depth(header, indent)
         lines, self.at = self.parse_block_lines(at, depth, indent)
         is_torn = self.at > len(self.source.text)  # the last line has no newline
+        last = self.text.rfind("\n", 0, self.at - 1) + 1
+        if is_torn and self.text[last:self.at - 1].isspace():
+            raise self.error("torn", last, self.at - 1)
         self.at -= 1  # the newline, where every other scalar ends
         if not indent and block_digit(header) and any(line for line, _ in lines):
             raise self.error("digit", start)  # relative to -1 or to 0: readers differ
