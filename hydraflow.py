@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from typing import (
         IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, Optional,
         Sequence, Set, Tuple, Union)
-    KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any]]  # a key, its reader and its default
+    KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any, str]]  # reader, default, meaning
 else:
     # Importing typing would make a start on Python 3.6 a third longer.
     def NamedTuple(name, fields):  # noqa: N802
@@ -566,6 +566,8 @@ class Axis(Values):
     @property
     def text(self) -> str:
         """What spells the axis."""
+        if not self.keys:
+            return str(self.at(0))  # with the templates, where the source has them masked
         return self.source.text[self.start:self.end]
 
     def word(self) -> str:
@@ -682,6 +684,17 @@ def key_of(word: str) -> str:
     if not match or not (match.group(2) or word.startswith("~")):
         return ""
     return match.group(1)
+
+
+def variable_of(key: str) -> str:
+    """Return the environment variable that the key $NAME of an axis sets, or nothing.
+
+    >>> variable_of("$OMP_NUM_THREADS"), variable_of("lr")
+    ('OMP_NUM_THREADS', '')
+    """
+    if re.match(r"\$[A-Za-z_][A-Za-z0-9_]*\Z", key):
+        return key[1:]
+    return ""
 
 
 def hydra_text(text: str) -> str:
@@ -1330,12 +1343,12 @@ def check_hydra_word(words: "Sequence[str]", place: "Tuple[int, Axis]") -> None:
         return
     follows_bare = index > 0 and is_bare(before)
     if is_bare(word):
-        if not follows_bare:
+        if not follows_bare and "${{" not in word:  # it may become an assignment
             raise bare_word(words, index, axis)
     elif word.startswith("="):
         if not follows_bare:
             raise space_beside_equals(axis)
-    elif not re.match(r"\$[A-Za-z_]\w*=", word):  # a variable does not reach Hydra
+    elif not variable_of(word.partition("=")[0]):  # a variable does not reach Hydra
         check_hydra_text(axis)
 
 
@@ -1350,7 +1363,8 @@ def bare_word(words: "Sequence[str]", index: int, axis: Axis) -> Error:
     before = words[index - 1] if index else ""
     behind = list(takewhile(is_bare, words[index:]))
     after = words[index + len(behind):][:1]
-    if before.endswith("=") or (after and after[0].startswith("=")):
+    is_key = len(behind) == 1 and after and after[0].startswith("=")
+    if is_key or before.endswith("="):
         return space_beside_equals(axis)
     key, equals, value = before.partition("=")
     hint = "words of the command belong into run"
@@ -2136,10 +2150,11 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # ---------------------------------------------------------------------------
 # 4. Job file: Node -> Job
 # ---------------------------------------------------------------------------
-# Job, Step, split_command, split_words, the readers of one value each (read_text, read_count,
-# read_sweep, ...), the tables STEP_KEYS and job_keys, read_jobs, order_needs, find_job_file, load.
-# A text stays a Source, so that whoever finds a mistake in it later can still point into the file.
-# All mistakes of a file are collected and told at once, in the order of the file.
+# Job, Step, Sample, split_command, word_axes, split_words, the readers of one value each
+# (read_text, read_count, read_sweep, ...), the tables STEP_KEYS and job_keys, check_job, read_jobs,
+# order_needs, find_job_file, load, job_schema. A text stays a Source, so that whoever finds a
+# mistake in it later can still point into the file. All mistakes of a file are collected and told
+# at once, in the order of the file.
 
 OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
     "sets": "steps", "each": "batch", "all": "args", "add": "with",
@@ -2148,11 +2163,21 @@ OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
 JOB_FILES = ("hydraflow.yaml", "hydraflow.yml")
 
 
+AUTO = -1  # max-parallel: as many tasks at once as this process may use processors
+
+
+class Sample(NamedTuple("Sample", [("count", int), ("seed", int)])):
+    """How many combinations of a step are taken at random, and which permutation they begin."""
+    __slots__ = ()
+
+
 class Step(NamedTuple("Step", [
         ("name", str), ("batch", Sweep), ("args", Sweep), ("with_", "Optional[Source]"),
         ("env", "Dict[str, Source]"), ("run", "Optional[Source]"), ("call", "Optional[Source]"),
-        ("submit", "Optional[Source]"), ("exclude", "List[Sweep]"), ("include", "List[Sweep]")])):
-    """A parameter sweep of a job."""
+        ("submit", "Optional[Source]"), ("exclude", "List[Sweep]"), ("include", "List[Sweep]"),
+        ("setup", "Optional[Source]"), ("sample", "Optional[Sample]"),
+        ("pack", int), ("pack_parallel", int)])):
+    """A parameter sweep of a job; pack and pack_parallel are 0 where it says nothing of its own."""
     __slots__ = ()
 
 
@@ -2162,11 +2187,12 @@ class Job(NamedTuple("Job", [
         ("hydra", "Optional[bool]"), ("env", "Dict[str, Source]"),
         ("working_directory", "Optional[Source]"), ("needs", "List[Tuple[str, Mark]]"),
         ("max_parallel", int), ("fail_fast", "Optional[bool]"), ("retries", int),
-        ("timeout_minutes", float), ("python", "Optional[Source]"), ("mark", Mark)])):
+        ("timeout_minutes", float), ("python", "Optional[Source]"), ("mark", Mark),
+        ("setup", "Optional[Source]"), ("pack", int), ("pack_parallel", int)])):
     """An entry under jobs: a command and its steps.
 
-    key is its name in the file; max_parallel is 0 and fail_fast None where the file says nothing:
-    then they are 1 and true on this machine, without a limit and false on a cluster.
+    key is its name in the file; max_parallel, pack and pack_parallel are 0 and fail_fast None where
+    the file says nothing.
     """
     __slots__ = ()
 
@@ -2177,18 +2203,26 @@ COMMAND_TOKEN = re.compile(r"""
     (?P<template>  \$\{\{[^{}\n]*\}\} )
   | (?P<single>    '[^']*' )
   | (?P<double>    "(?:[^"\\]|\\.)*" )
+  | (?P<joint>     \\\n )
   | (?P<escape>    \\. )
   | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
   | (?P<space>     \s+ )
-  | (?P<operator>  (?:&&|\|\||[|;<>&]|[12]>|&>|>>)(?=\s|$) )
-  | (?P<text>      [^\s'"\\$]+ | \$ )
+  | (?P<sign>      [;&|<>*`]+ | \$\( )  # a shell takes none of them for text
+  | (?P<brace>     \{[^\s{}'"\\$]*\} )
+  | (?P<text>      [^\s'"\\$;&|<>*`{]+ | [${] )
   | (?P<stray>     . )
 """, re.VERBOSE | re.DOTALL)
-QUOTED_PART = r'''(?xs)  # compiled when a command has such quotes
+QUOTED_PART = r"""(?xs)  # compiled when a command has such quotes
     (?P<template>  \$\{\{[^{}\n]*\}\} )
   | \\(?P<escaped> ["\\$`] )
   | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
-'''
+  | (?P<sign>      ` | \$\( )
+"""
+SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
+SHELL_COMMANDS = frozenset((  # that change the shell itself, and are no programs
+    "source", ".", "module", "ml", "cd", "export", "ulimit", "umask", "unset", "alias", "pushd"))
+ACTIVATING = ("conda", "mamba", "micromamba", "pyenv", "spack")
+ACTIVATIONS = ("activate", "shell", "load")
 
 
 def variable_value(text: str, mark: Mark, environment: "Optional[Mapping[str, str]]") -> str:
@@ -2202,31 +2236,84 @@ def variable_value(text: str, mark: Mark, environment: "Optional[Mapping[str, st
     return environment[name]
 
 
-def quoted_part(environment: "Optional[Mapping[str, str]]", mark: Mark,
-                match: "Match[str]") -> str:
+def shell_form(before: str, behind: str) -> str:
+    """Return the command that calls a shell with a script, where the words that HydraFlow appends
+    stand between two parts of it."""
+    script = f"{before.strip()} \"$@\" {behind.strip()}".strip()
+    return f"bash -c {shlex.quote(script)} bash"
+
+
+def shell_hint(source: Source, token: "Match[str]") -> str:
+    """Return what to write where a token asks for a shell."""
+    before = source.text[:token.start()].strip()
+    behind = source.text[token.end():].strip()
+    sign = token.group().strip() or "&&"  # a line break parts two commands
+    if token.lastgroup == "brace":
+        return "write the words out, or quote them to keep them as text"
+    if token.lastgroup == "text":
+        return "write $HOME/"
+    if sign in ("&", ";") and not behind:
+        return "leave it out: no task is executed in the background"
+    if sign in ("&&", ";") and before and behind:
+        form = shell_form(f"{before} {sign} exec {behind}", "")
+        return f"write setup: {before} beside the command {behind}, or {form}; quote what is text"
+    form = shell_form(f"exec {source.text.strip()}", "")
+    if sign[0] in "|<>&;":
+        form = shell_form(before, f"{sign} {behind}")
+    return f"write {form}; quote what is text"
+
+
+def no_shell(source: Source, token: "Match[str]") -> Error:
+    """Return the Error about what a shell would not take for text."""
+    sign = token.group().strip() or "a line break"
+    return Error(f"no shell executes this command, so {sign} would be a mere word of it",
+                 source.mark(token.start(), token.end()), shell_hint(source, token))
+
+
+def quoted_part(source: Source, token: "Match[str]", environment: "Optional[Mapping[str, str]]",
+                part: "Match[str]") -> str:
     """Return what a template, an escape or a variable between double quotes stands for."""
-    fixed = match["template"] or match["escaped"]
-    return fixed or variable_value(match["variable"], mark, environment)
+    if part["sign"]:
+        raise no_shell(source, token)
+    mark = source.mark(token.start(), token.end())
+    fixed = part["template"] or part["escaped"]
+    return fixed or variable_value(part["variable"], mark, environment)
 
 
-def command_part(token: "Match[str]", mark: Mark,
+def command_part(source: Source, token: "Match[str]",
                  environment: "Optional[Mapping[str, str]]") -> str:
     """Return what a token of a command adds to a word."""
     kind, text = token.lastgroup, token.group()
     if kind == "single":
         return text[1:-1]
     if kind == "escape":
-        return text[1:].replace("\n", "")
+        return text[1:]
     if kind == "variable":
-        return variable_value(text, mark, environment)
+        return variable_value(text, source.mark(token.start(), token.end()), environment)
     if kind == "double":
-        return re.sub(QUOTED_PART, partial(quoted_part, environment, mark), text[1:-1])
+        part = partial(quoted_part, source, token, environment)
+        return re.sub(QUOTED_PART, part, text[1:-1])
     if kind == "stray":
         message = "quote is never closed"
         if text == "\\":
             message = "nothing follows the backslash"
-        raise Error(message, mark)
+        raise Error(message, source.mark(token.start(), token.end()))
     return text
+
+
+def check_sign(source: Source, token: "Match[str]", begun: bool) -> None:
+    """Raise if a token of a command is what a shell would not take for text."""
+    kind, text = token.lastgroup, token.group()
+    is_wrong = kind == "sign"
+    if kind == "space":
+        is_inside = source.text[:token.start()].strip() and source.text[token.end():].strip()
+        is_wrong = "\n" in text and bool(is_inside)
+    elif kind == "brace":
+        is_wrong = "," in text or ".." in text
+    elif kind == "text" and text.startswith("~/") and not begun:
+        is_wrong = True
+    if is_wrong:
+        raise no_shell(source, token)
 
 
 def split_command(source: Source,
@@ -2240,21 +2327,51 @@ def split_command(source: Source,
     words = []  # type: List[str]
     begun = False
     for token in COMMAND_TOKEN.finditer(source.text):
+        check_sign(source, token, begun)
         if token.lastgroup == "space":
             begun = False
-            continue
-        mark = source.mark(token.start(), token.end())
-        if token.lastgroup == "operator" and not begun:
-            raise Error(
-                f"no shell executes this command, so {token.group()} would be a mere word of it",
-                mark, "sh -c '...' calls a shell; '&&' in quotes is a word")
-        text = command_part(token, mark, environment)
-        if begun:
-            words[-1] += text
-        else:
-            words.append(text)
-        begun = True
+        elif token.lastgroup != "joint":
+            text = command_part(source, token, environment)
+            if begun:
+                words[-1] += text
+            else:
+                words.append(text)
+            begun = True
     return words
+
+
+def shell_script(words: "Sequence[str]") -> int:
+    """Return the index of the script in a command SHELL -c SCRIPT, or 0 where it is none."""
+    for index, word in enumerate(words[:-2]):
+        if os.path.basename(word) in SHELLS:
+            options = list(takewhile(lambda option: option.startswith("-"), words[index + 1:]))
+            flags = [option for option in options if re.match("-[a-z]*c$", option)]
+            script = index + 1 + len(options)
+            if flags and script < len(words):
+                return script
+    return 0
+
+
+def check_script(source: Source) -> None:
+    """Raise if a command to which words are appended is a shell's script that drops them: they
+    become $1 and so on only behind a word for $0, and only a script that names them uses them."""
+    words = split_command(source, None)
+    index = shell_script(words)
+    if not index:
+        return
+    script, behind = words[index], words[index + 1:]
+    uses = re.search(r"\$\{?[@*1-9]", script)
+    names_first = re.search(r"\$\{?0", script)  # who writes $0 knows that it is the first word
+    if names_first or (uses and behind):
+        return
+    if not uses:
+        script += ' "$@"'
+    shell = os.path.basename(next(word for word in words if os.path.basename(word) in SHELLS))
+    form = " ".join([*words[:index], shlex.quote(script), *(behind or [shell])])
+    message = "the script uses none of the words that are appended to it"
+    if uses:
+        message = "the first of the appended words would be lost, as it becomes $0 of the script"
+    raise Error(message, source.whole(), f"write {form}")
 
 
 def masked(text: str) -> str:
@@ -2268,13 +2385,23 @@ def template_names(texts: "Iterable[str]") -> "Set[str]":
     return {name.strip() for name in found}
 
 
-def split_words(source: "Optional[Source]") -> "List[str]":
-    """Return the words of a text as a sweep has them, templates included."""
+def word_axes(source: "Optional[Source]") -> "List[Axis]":
+    """Return the words of a text that is appended to a command, each as an Axis of one value; they
+    may hold templates, and a comment is none of them."""
     if source is None:
         return []
-    parser = SweepParser(Source(source.name, masked(source.text), source, [(0, 0)]))
-    offsets = [parser.offsets(*slice) for slice in parser.words()]
-    return [source.text[start:end] for start, end in offsets]
+    parser = SweepParser(Source(source.name, masked(source.text), source, [(0, 0)]), True)
+    axes = []
+    for slice in parser.words():
+        parser.check_literal(*slice)
+        start, end = parser.offsets(*slice)
+        axes.append(Axis(single(source.text[start:end]), (), None, parser.source, start, end))
+    return axes
+
+
+def split_words(source: "Optional[Source]") -> "List[str]":
+    """Return the words of a text as a sweep has them, templates included."""
+    return [str(axis.at(0)) for axis in word_axes(source)]
 
 
 def expect_kind(node: Node, kind: str, example: str) -> None:
@@ -2285,6 +2412,31 @@ def expect_kind(node: Node, kind: str, example: str) -> None:
                     f"for example {example}")
     if kind == "scalar" and "\0" in node.value:
         raise Error("no command line and no variable can hold the character U+0000", node.mark)
+
+
+def items_of(node: Node) -> "List[Node]":
+    """Return the items of a list, or what stands there alone."""
+    if node.kind == "sequence":
+        return list(node.value)
+    return [node]
+
+
+def written_out(node: Node) -> str:
+    """Return the words that keys with values, or a list, would be as a text."""
+    if node.kind == "sequence":
+        return " ".join(str(item.value) for item in node.value if item.kind == "scalar")
+    words = []
+    for key, value in node.value:
+        items = [item.value for item in items_of(value) if item.kind == "scalar"]
+        words.append(f"{key.value}={','.join(items)}")
+    return " ".join(words)
+
+
+def expect_words(node: Node, key: str, example: str) -> None:
+    """Raise an Error unless a node is a text; the hint writes its words out as one."""
+    if node.kind != "scalar":
+        example = written_out(node) or example
+    expect_kind(node, "scalar", f"{key}: {example}")
 
 
 def read_text(node: Node) -> Source:
@@ -2308,38 +2460,50 @@ def no_value(template: "Match[str]", mark: Mark, names: "Iterable[str]") -> Erro
     return Error(f"{template.group()} has no value", mark, hint)
 
 
-def check_templates(source: Source) -> Source:
-    """Return a text in which templates may stand; Error for one that nothing ever takes the place
-    of."""
-    def check(template: "Match[str]") -> None:
-        name = template.group(1).strip()
-        if name not in TEMPLATE_NAMES and not re.match(r"(env|matrix)\..", name):
-            mark = source.mark(template.start(), template.end())
-            raise no_value(template, mark, TEMPLATE_NAMES)
+def check_template(source: Source, template: "Match[str]") -> None:
+    """Raise if nothing ever takes the place of a template."""
+    name = template.group(1).strip()
+    if name not in TEMPLATE_NAMES and not re.match(r"(env|matrix)\..", name):
+        raise no_value(template, source.mark(template.start(), template.end()), TEMPLATE_NAMES)
 
+
+def check_templates(source: Source, start: int = 0, end: int = sys.maxsize) -> Source:
+    """Return a text in which templates may stand; Error for one in text[start:end] that nothing
+    ever takes the place of."""
     if "${{" not in source.text:
         return source
-    read_all(check, TEMPLATE.finditer(source.text))
-    start = masked(source.text).find("${{")
-    if start >= 0:
-        raise Error("a template is never closed", source.mark(start, start + 3),
+    read_all(partial(check_template, source), TEMPLATE.finditer(source.text, start, end))
+    opened = masked(source.text).find("${{", start, end)
+    if opened >= 0:
+        raise Error("a template is never closed", source.mark(opened, opened + 3),
                     "close it with }} in the same line")
     return source
 
 
 def check_command(source: Source) -> Source:
     """Return a command; Error for what is none, whatever the environment."""
-    word = split_command(check_templates(source), None)[0]
+    words = split_command(check_templates(source), None)
+    word = words[0] if words else ""
     name, equals, _ = word.partition("=")
     if equals and name.isidentifier():
         raise Error(f"{word} is no program", source.whole(),
                     "variables for the tasks stand under env:")
+    if word in ACTIVATING and words[1:2] and words[1] in ACTIVATIONS:
+        word = f"{word} {words[1]}"
+    if word in SHELL_COMMANDS or " " in word:
+        raise Error(f"{word} is a command of the shell itself, and no program", source.whole(),
+                    f"write setup: {source.text} beside the command")
     return source
 
 
 def read_command(node: Node) -> Source:
     """Return a command: a program and its words."""
     return check_command(read_text(node))
+
+
+def read_setup(node: Node) -> Source:
+    """Return lines of shell."""
+    return check_templates(read_text(node))
 
 
 def read_call(node: Node) -> Source:
@@ -2354,8 +2518,14 @@ def read_call(node: Node) -> Source:
 
 def read_words(node: Node) -> Source:
     """Return words that are appended to a command."""
-    source = check_templates(read_text(node))
-    split_words(source)
+    expect_words(node, "with", "hydra/launcher=joblib")
+    source = read_text(node)
+    for axis in word_axes(source):
+        check_templates(source, axis.start, axis.end)
+        if variable_of(axis.text.partition("=")[0]):
+            name, _, value = axis.text[1:].partition("=")
+            raise Error(f"{axis.text} sets a variable of the environment", axis.mark,
+                        f"env: {{{name}: {value}}} takes it, and batch: an axis of several values")
     return source
 
 
@@ -2394,34 +2564,50 @@ def read_retries(node: Node) -> int:
     return read_count(node, 0)
 
 
+def read_parallel(node: Node) -> int:
+    """Return a whole number, or AUTO."""
+    if node.kind == "scalar" and node.value == "auto":
+        return AUTO
+    try:
+        return read_count(node)
+    except Error as error:
+        raise Error("a whole number of at least 1, or auto, is expected here", error.mark) from None
+
+
 def read_minutes(node: Node) -> float:
-    """Return a number of minutes, fractions included."""
-    number = None
+    """Return a number of minutes, fractions and units included."""
+    minutes = 0.0
     if node.kind == "scalar":
-        number = read_number(str(node.value))
-    minutes = float(str(number or 0))
-    if not 0 < minutes < float("inf"):
+        minutes = read_duration(str(node.value))
+    if not minutes:
         raise Error("a number of minutes above zero is expected here", node.mark,
-                    "for example 90, or 0.5")
+                    "for example 90, 0.5, or with a unit: 30s, 90m, 2h")
     return minutes
 
 
 def read_sweep(node: Node) -> Sweep:
     """Return a sweep; an empty text is one without axes."""
-    expect_kind(node, "scalar", "batch: model=cnn,vit lr=0.1,0.01")
-    return Sweep(node.text_source())
+    expect_words(node, "batch", "model=cnn,vit lr=0.1,0.01")
+    sweep = Sweep(node.text_source())
+    read_all(check_replaced, sweep.axes)
+    return sweep
 
 
 def read_args(node: Node) -> Sweep:
     """Return a sweep that one word holds for each of its axes."""
     sweep = read_sweep(node)
     sweep.collect()
+    for axis in sweep.axes:
+        if any(map(variable_of, axis.keys)):
+            raise Error(f"{axis.keys[0]} is an axis of the environment, and makes tasks",
+                        axis.mark, "it belongs into batch; a single value into env")
     return sweep
 
 
 def read_short_sweep(node: Node) -> Sweep:
     """Return a sweep of so few combinations that each of them can be looked at."""
-    sweep = Sweep(read_text(node))
+    read_text(node)
+    sweep = read_sweep(node)
     if sweep.count > MOST_JOINED:
         raise Error(
             f"more than {MOST_JOINED} combinations are too many for exclude and include",
@@ -2429,44 +2615,9 @@ def read_short_sweep(node: Node) -> Sweep:
     return sweep
 
 
-def items_of(node: Node) -> "List[Node]":
-    """Return the items of a list, or what stands there alone."""
-    if node.kind == "sequence":
-        return list(node.value)
-    return [node]
-
-
 def read_sweeps(node: Node) -> "List[Sweep]":
     """Return one sweep, or a list of them."""
     return read_all(read_short_sweep, items_of(node))
-
-
-def read_variable(pair: "Tuple[Node, Node]") -> "Tuple[str, Source]":
-    """Return the name of an environment variable, and its value as written."""
-    key, value = pair
-    expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
-    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key.value):
-        raise Error(f"no environment variable can be called {key.value}", key.mark)
-    return key.value, check_templates(value.text_source())
-
-
-def read_environment(node: Node) -> "Dict[str, Source]":
-    """Return environment variables."""
-    expect_kind(node, "mapping", "env: {OMP_NUM_THREADS: 1}")
-    return dict(read_all(read_variable, node.value))
-
-
-def read_need(names: "Set[str]", node: Node) -> "Tuple[str, Mark]":
-    """Return the name of a job of the file, and where it is needed."""
-    name = read_name(node)
-    if name not in names:
-        raise Error(f"needs names no job: {name}", node.mark, suggest(name, names))
-    return name, node.mark
-
-
-def read_needs(names: "Set[str]", node: Node) -> "List[Tuple[str, Mark]]":
-    """Return one job that is needed, or a list of them."""
-    return read_all(partial(read_need, names), items_of(node))
 
 
 RIVALS = {"run": "call", "call": "run"}
@@ -2499,6 +2650,13 @@ def read_key(table: "KeyTable", seen: "Dict[str, Node]",
     return name, read(value)
 
 
+def field_of(key: str) -> str:
+    """Return the name of the field of a Job or Step that holds the value of a key."""
+    if key == "with":
+        return "with_"
+    return key.replace("-", "_")
+
+
 def read_keys(table: "KeyTable", node: Node, errors: "List[Error]",
               needed: "Set[str]") -> "Tuple[Dict[str, Any], bool]":
     """Return the values of the keys of a table, as arguments for a Job or Step, with defaults for
@@ -2506,27 +2664,75 @@ def read_keys(table: "KeyTable", node: Node, errors: "List[Error]",
     is wrong, or may stand under another name."""
     seen = {}  # type: Dict[str, Node]
     pairs = dict(read_each(partial(read_key, table, seen), node.value, errors))
-    values = {}
-    for key, (_, default) in table.items():
-        field = "with_" if key == "with" else key.replace("-", "_")
-        values[field] = pairs.get(key, default)
+    values = {field_of(key): pairs.get(key, row[1]) for key, row in table.items()}
     missed = [key for key in seen if key not in pairs]
     is_sure = all(key in table and key not in needed for key in missed)
     return values, is_sure
 
 
-STEP_KEYS = {
-    "name": (read_name, ""),
-    "batch": (read_sweep, Sweep()),
-    "args": (read_args, Sweep()),
-    "with": (read_words, None),
-    "env": (read_environment, {}),
-    "run": (read_command, None),
-    "call": (read_call, None),
-    "submit": (read_command, None),
-    "exclude": (read_sweeps, []),
-    "include": (read_sweeps, []),
+SAMPLE_KEYS = {
+    "count": (read_count, 0, "how many combinations"),
+    "seed": (read_retries, 0, "which permutation of all combinations they begin"),
 }  # type: KeyTable
+
+
+def read_sample(node: Node) -> Sample:
+    """Return how many combinations are to be taken at random."""
+    if node.kind != "mapping":
+        return Sample(read_count(node), 0)
+    errors = []  # type: List[Error]
+    values, is_sure = read_keys(SAMPLE_KEYS, node, errors, {"count"})
+    if is_sure and not values["count"]:
+        errors.append(Error("a sample has no count", node.mark, "sample: {count: 20, seed: 7}"))
+    raise_all(errors)
+    return Sample(**values)
+
+
+def read_variable(pair: "Tuple[Node, Node]") -> "Tuple[str, Source]":
+    """Return the name of an environment variable, and its value as written."""
+    key, value = pair
+    expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key.value):
+        raise Error(f"no environment variable can be called {key.value}", key.mark)
+    return key.value, check_templates(value.text_source())
+
+
+def read_environment(node: Node) -> "Dict[str, Source]":
+    """Return environment variables."""
+    expect_kind(node, "mapping", "env: {OMP_NUM_THREADS: 1}")
+    return dict(read_all(read_variable, node.value))
+
+
+def read_need(names: "Set[str]", node: Node) -> "Tuple[str, Mark]":
+    """Return the name of a job of the file, and where it is needed."""
+    name = read_name(node)
+    if name not in names:
+        raise Error(f"needs names no job: {name}", node.mark, suggest(name, names))
+    return name, node.mark
+
+
+def read_needs(names: "Set[str]", node: Node) -> "List[Tuple[str, Mark]]":
+    """Return one job that is needed, or a list of them."""
+    return read_all(partial(read_need, names), items_of(node))
+
+
+STEP_KEYS = {
+    "name": (read_name, "", "a name to show"),
+    "batch": (read_sweep, Sweep(), "a sweep, of which each combination is a task"),
+    "args": (read_args, Sweep(), "a sweep that is a part of every task, for Hydra to sweep over"),
+    "with": (read_words, None, "words that are appended to every task; they win over the job's"),
+    "env": (read_environment, {}, "environment variables of the tasks"),
+    "run": (read_command, None, "a command of its own: a program and its words, no shell script"),
+    "call": (read_call, None, "a function to call in place of a command: package.function"),
+    "setup": (read_setup, None, "lines of shell that prepare each task, in place of the job's"),
+    "submit": (read_command, None, "a submission command of its own"),
+    "exclude": (read_sweeps, [], "combinations to leave out: a sweep, or a list of them"),
+    "include": (read_sweeps, [], "combinations to add: a sweep, or a list of them"),
+    "sample": (read_sample, None, "how many combinations to take at random, or count and seed"),
+    "pack": (read_count, 0, "how many tasks an array task of a scheduler takes"),
+    "pack-parallel": (read_count, 0, "how many tasks of a pack are executed at once"),
+}  # type: KeyTable
+EMPTY_STEP = Step(**{field_of(key): row[1] for key, row in STEP_KEYS.items()})
 
 
 def check_excluded(known: "Set[str]", axis: Axis) -> None:
@@ -2567,21 +2773,24 @@ def job_keys(names: "Set[str]") -> "KeyTable":
     """Return the keys of a job, each with its reader and its default; names are those of all
     jobs."""
     return {
-        "name": (read_name, ""),
-        "run": (read_command, None),
-        "call": (read_call, None),
-        "submit": (read_command, None),
-        "with": (read_words, None),
-        "steps": (read_steps, []),
-        "hydra": (read_flag, None),
-        "env": (read_environment, {}),
-        "working-directory": (read_path, None),
-        "needs": (partial(read_needs, names), []),
-        "max-parallel": (read_count, 0),
-        "fail-fast": (read_flag, None),
-        "retries": (read_retries, 0),
-        "timeout-minutes": (read_minutes, 0.0),
-        "python": (read_command, None),
+        "name": (read_name, "", "the name to show, and hydra.job.name; the key when absent"),
+        "run": (read_command, None, "the command: a program and its words, no shell script"),
+        "call": (read_call, None, "the function to call in place of a command: package.function"),
+        "setup": (read_setup, None, "lines of shell that prepare each task: module load cuda"),
+        "submit": (read_command, None, "the command that hands the tasks to a scheduler: sbatch"),
+        "with": (read_words, None, "words that are appended to every task"),
+        "steps": (read_steps, [], "the sweeps, which are executed in order"),
+        "hydra": (read_flag, None, "whether the command is a Hydra application: true with steps"),
+        "env": (read_environment, {}, "environment variables of the tasks"),
+        "working-directory": (read_path, None, "where the tasks are executed"),
+        "needs": (partial(read_needs, names), [], "the jobs that must have succeeded before"),
+        "max-parallel": (read_parallel, 0, "how many tasks at once, or auto"),
+        "fail-fast": (read_flag, None, "true: no task is started after a failure; false: all are"),
+        "retries": (read_retries, 0, "how often a task that failed is tried again"),
+        "timeout-minutes": (read_minutes, 0.0, "how long a task may take: 90, 30s, 2h"),
+        "pack": (read_count, 0, "how many tasks an array task of a scheduler takes"),
+        "pack-parallel": (read_count, 0, "how many tasks of a pack are executed at once"),
+        "python": (read_command, None, "the Python of call and of array tasks"),
     }
 
 
@@ -2598,6 +2807,106 @@ def move_old_command(values: "Dict[str, Any]", errors: "List[Error]") -> None:
         values["with_"] = None
 
 
+def path_words(batch: Sweep) -> "List[Axis]":
+    """Return the words at the front of a batch that look like a path: they belong to the command,
+    as in batch: train.py lr=0.1,0.01 under run: python.
+
+    >>> [axis.text for axis in path_words(Sweep("train.py lr=0.1,0.01"))]
+    ['train.py']
+    """
+    def is_path(axis: Axis) -> bool:
+        return is_bare(axis.text) and bool(re.search(r"[./]", axis.text))
+
+    return list(takewhile(is_path, batch.axes))
+
+
+def has_command(job: Job) -> bool:
+    """Return whether there is something to execute in each step of a job; one without any command
+    is a template for others.
+
+    >>> jobs = read_jobs(read_yaml("jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh}}"))
+    >>> [has_command(job) for job in jobs.values()]
+    [False, True]
+    """
+    if job.run or job.call or job.submit:
+        return True
+    return bool(job.steps) and all(step.run or step.call or step.submit for step in job.steps)
+
+
+def is_hydra(job: Job) -> bool:
+    """Return whether the command of a job is an application of Hydra's."""
+    if job.hydra is None:
+        return bool(job.steps)
+    return job.hydra
+
+
+def assigned_keys(axis: Axis) -> "Set[str]":
+    """Return the parameters that a word assigns to; options and deletions do not."""
+    words = [f"{key}=" for key in axis.keys] or [axis.text]
+    return {key_of(word) for word in words if not word.startswith(("-", "~"))} - {""}
+
+
+def check_assigned_once(axes: "Iterable[Axis]") -> None:
+    """Raise if two words assign to one parameter."""
+    errors = []
+    seen = {}  # type: Dict[str, Axis]
+    for axis in axes:
+        for key in sorted(assigned_keys(axis)):
+            first = seen.setdefault(key, axis)
+            if first is not axis:
+                errors.append(assigned_twice(key, first, axis))
+    raise_all(errors)
+
+
+def assigned_twice(key: str, first: Axis, second: Axis) -> Error:
+    """Return the Error about two words that assign to one parameter."""
+    place = first.mark
+    hint = f"{first.text} stands in line {place.line}, column {place.column}; keep one of them"
+    if len(assigned_keys(first) | assigned_keys(second)) > 1:
+        hint += ", or link keys that go together: a,b=(1,x),(2,y)"
+    return Error(f"{key} is assigned twice", second.mark, hint)
+
+
+def check_step(job: Job, step: Step) -> None:
+    """Raise unless the words of a step go together, and reach its command."""
+    errors = []  # type: List[Error]
+    words = word_axes(step.with_)
+    rest = step.args.axes + words
+    batches = [step.batch.axes[len(path_words(step.batch)):]]
+    batches += [sweep.axes for sweep in step.include]
+    read_each(check_assigned_once, [axes + rest for axes in batches], errors)
+    if is_hydra(job):
+        read_each(check_hydra_words, [*batches, step.args.axes, words], errors)
+    command = step.run or job.run
+    if command and not step.call and gets_words(job, step, command):
+        read_each(check_script, [command], errors)
+    raise_all(errors)
+
+
+def gets_words(job: Job, step: Step, command: Source) -> bool:
+    """Return whether words are appended to a command: all but those that it names itself."""
+    if is_hydra(job) or step.with_ or job.with_:
+        return True
+    named = template_names([command.text])
+    keys = chain.from_iterable(axis.keys or ("",) for axis in step.batch.axes + step.args.axes)
+    return any(f"matrix.{key_of(f'{key}=')}" not in named for key in keys if not variable_of(key))
+
+
+def check_job(job: Job) -> None:
+    """Raise unless the words of a job and its steps go together, and all its steps or none of them
+    have a command."""
+    errors = []  # type: List[Error]
+    words = word_axes(job.with_)
+    read_each(check_assigned_once, [words], errors)
+    if is_hydra(job):
+        read_each(check_hydra_words, [words], errors)
+    read_each(partial(check_step, job), job.steps or [EMPTY_STEP], errors)
+    if not has_command(job) and any(step.run or step.call or step.submit for step in job.steps):
+        errors.append(Error(f"a step of job {job.key} has no command", job.mark,
+                            "give the job a command, or each of its steps"))
+    raise_all(errors)
+
+
 def read_job(table: "KeyTable", entry: "Tuple[Node, Node]") -> Job:
     """Return a job; table is that of its keys."""
     key, node = entry
@@ -2606,23 +2915,15 @@ def read_job(table: "KeyTable", entry: "Tuple[Node, Node]") -> Job:
         raise Error(f"job {key.value} has no keys", node.mark,
                     "a job has at least run: with its command")
     errors = []  # type: List[Error]
-    values, is_sure = read_keys(table, node, errors, {"run", "call", "submit", "steps"})
+    needed = {"run", "call", "submit", "steps", "hydra"}
+    values, is_sure = read_keys(table, node, errors, needed)
     move_old_command(values, errors)
     values["name"] = values["name"] or key.value
     job = Job(key=key.value, mark=key.mark, **values)
-    if is_sure and not has_command(job):
-        errors.append(Error(f"job {key.value} has no command", key.mark,
-                            "add run: python train.py, or call: package.function"))
-    if errors:
-        raise Errors(errors)
+    if is_sure:
+        read_each(check_job, [job], errors)
+    raise_all(errors)
     return job
-
-
-def has_command(job: Job) -> bool:
-    """Return whether there is something to execute in each step of a job."""
-    if job.run or job.call or job.submit:
-        return True
-    return bool(job.steps) and all(step.run or step.call or step.submit for step in job.steps)
 
 
 def order_needs(jobs: "Dict[str, Job]", names: "Iterable[str]") -> "List[Job]":
@@ -2668,13 +2969,35 @@ def read_entries(node: Node, errors: "List[Error]") -> "List[Tuple[Node, Node]]"
     return entries
 
 
+def check_needs(jobs: "Dict[str, Job]") -> None:
+    """Raise if a job needs one that has no command, or needs go in a circle."""
+    for job in jobs.values():
+        for name, mark in job.needs:
+            if name in jobs and not has_command(jobs[name]):
+                raise Error(f"needs names a job without a command: {name}", mark,
+                            "it is a template for others; give it run: or call:")
+    order_needs(jobs, jobs)
+
+
+def check_included(jobs: "Dict[str, Job]") -> None:
+    """Raise if exclude and include have more combinations in all than can be looked at."""
+    steps = chain.from_iterable(job.steps for job in jobs.values())
+    total = 0
+    for sweep in chain.from_iterable(step.exclude + step.include for step in steps):
+        total += sweep.count
+        if total > MOST_JOINED:
+            raise Error(f"more than {MOST_JOINED} combinations in all are too many for exclude and"
+                        " include", sweep.axes[0].mark, "as axes of batch they cost nothing")
+
+
 def read_jobs(node: Node) -> "Dict[str, Job]":
     """Return the jobs of a file by name; raises Errors, all that there are."""
     errors = []  # type: List[Error]
     entries = read_entries(node, errors)
     table = job_keys({key.value for key, _ in entries})
     jobs = {job.key: job for job in read_each(partial(read_job, table), entries, errors)}
-    read_each(partial(order_needs, jobs), [jobs], errors)
+    read_each(check_needs, [jobs], errors)
+    read_each(check_included, [jobs], errors)
     several = {(error.line, error.column, error.message): error for error in errors}
     raise_all([several[place] for place in sorted(several)])  # what an alias repeats is told once
     return jobs
@@ -2701,6 +3024,92 @@ def load(path: str) -> "Dict[str, Job]":
     if not content.strip():
         raise Error(f"{path} is empty", NOWHERE, "hydraflow init writes an example")
     return read_jobs(read_yaml(content, path))
+
+
+TEXT = {"type": ["string", "number", "boolean"], "pattern": r"\S"}  # a scalar is its text
+ANY_TEXT = {"type": ["string", "number", "boolean", "null"]}
+
+
+def whole_number(least: int) -> "Dict[str, Any]":
+    """Return the schema of a whole number of at least 0 or 1."""
+    digits = "^[0-9]{1,9}$" if least == 0 else "^(?=.*[1-9])[0-9]{1,9}$"
+    number = {"type": "integer", "minimum": least, "maximum": 999999999}
+    return {"anyOf": [number, {"type": "string", "pattern": digits}]}
+
+
+def one_or_several(item: "Dict[str, Any]") -> "Dict[str, Any]":
+    """Return the schema of an item, or a list of them."""
+    return {"anyOf": [item, {"type": "array", "items": item}]}
+
+
+NUMBER_SCHEMAS = {
+    read_count: whole_number(1),
+    read_retries: whole_number(0),
+}  # type: Dict[Callable[..., Any], Dict[str, Any]]
+
+
+def value_schemas() -> "Dict[Callable[..., Any], Dict[str, Any]]":
+    """Return the schema of what each reader takes."""
+    minutes = {"anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": "^[0-9+.][^a-zA-Z]*([eE][+-]?[0-9]+)?[smhd]?$"}]}
+    variables = {
+        "type": "object", "additionalProperties": ANY_TEXT,
+        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}
+    sample = {"anyOf": [whole_number(1), {**table_schema(SAMPLE_KEYS), "required": ["count"]}]}
+    return {
+        read_name: TEXT, read_command: TEXT, read_call: TEXT, read_words: TEXT, read_setup: TEXT,
+        read_path: TEXT, read_sweep: ANY_TEXT, read_args: ANY_TEXT,
+        read_sweeps: one_or_several(TEXT), read_needs: one_or_several(TEXT),
+        read_flag: {"type": "boolean"}, **NUMBER_SCHEMAS,
+        read_parallel: {"anyOf": [{"const": "auto"}, whole_number(1)]},
+        read_minutes: minutes, read_environment: variables, read_sample: sample,
+        read_steps: {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}},
+    }
+
+
+def table_schema(table: "KeyTable") -> "Dict[str, Any]":
+    """Return the schema of the keys of a table, old spellings included."""
+    schemas = NUMBER_SCHEMAS
+    if table is not SAMPLE_KEYS:
+        schemas = value_schemas()
+    properties = {}  # type: Dict[str, Any]
+    rivals = [["run", "call"]] if "run" in table else []
+    for key, (read, _, meaning) in table.items():
+        reader = getattr(read, "func", read)  # type: Any
+        schema = schemas[reader]
+        properties[key] = {"description": meaning, **schema}
+        spellings = [key]
+        for old in [old for old, new in OLD_SPELLINGS.items() if new == key]:
+            properties[old] = {"description": f"the old spelling of {key}", "deprecated": True}
+            properties[old].update(schema)
+            rivals.extend([old, one] for one in spellings)
+            spellings.append(old)
+    result = {"type": "object", "properties": properties, "additionalProperties": False}
+    if rivals:
+        result["allOf"] = [{"not": {"required": pair}} for pair in rivals]
+    return result
+
+
+def job_schema() -> "Dict[str, Any]":
+    """Return the JSON Schema (draft 2020-12) of the job file.
+
+    >>> sorted(job_schema()["$defs"])
+    ['job', 'step']
+    """
+    jobs = {
+        "description": "the jobs by name", "type": "object", "minProperties": 1,
+        "propertyNames": {"pattern": r"\S"}, "additionalProperties": {"$ref": "#/$defs/job"}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The job file of HydraFlow",
+        "type": "object",
+        "required": ["jobs"],
+        "properties": {"jobs": jobs},
+        "patternProperties": {"^x-": True},
+        "additionalProperties": False,
+        "$defs": {"job": table_schema(job_keys(set())), "step": table_schema(STEP_KEYS)},
+    }
 
 
 # ---------------------------------------------------------------------------
@@ -2989,7 +3398,7 @@ class Plan:
         cut = list(words).index("--") if "--" in words else len(words)
         overrides = {key_of(word): word for word in words[:cut] if is_override(word)}
         options = [word for word in words[:cut] if not is_override(word)] + list(words[cut + 1:])
-        steps = job.steps or [Step("", Sweep(), Sweep(), None, {}, None, None, None, [], [])]
+        steps = job.steps or [EMPTY_STEP]
         self.steps = [PlannedStep(job, step, number, overrides, options) for number, step in enumerate(steps, 1)]
 
     @property
