@@ -959,8 +959,10 @@ class SweepParser:
         if self.tokens[start].lastgroup != "group":
             return
         parts = [self.trim(*part) for part in self.split(start, stop, "comma")]
-        inside = [list(self.split(first + 1, last - 1, "comma")) for first, last in parts]
-        if all(self.is_in_parentheses(*part) for part in parts) and len(parts) > 1 < len(inside[0]):
+        if len(parts) < 2 or not all(self.is_in_parentheses(*part) for part in parts):
+            return
+        widths = {len(list(self.split(first + 1, last - 1, "comma"))) for first, last in parts}
+        if len(widths) == 1 and widths != {1}:
             text = self.text(parts[0][0], parts[1][1])
             key = self.keys[0]
             lists = text.replace("(", "[").replace(")", "]")
@@ -1415,12 +1417,14 @@ def is_refused(token: "Match[str]", is_value: bool) -> bool:
         return is_value
     if token.lastgroup in ("quoted", "interpolation"):
         return False
+    if token.lastgroup == "escape" and token.group()[1:] in ("'", '"'):
+        return True  # a backslash hides no quote
     return bool(re.search(HYDRA_REFUSES, token.group()))
 
 
 def quotes_missing(axis: Axis, token: "Match[str]") -> Error:
     """Return the Error about a token that Hydra takes in quotes only."""
-    sign = re.search(HYDRA_REFUSES + "|=", token.group())
+    sign = re.search(HYDRA_REFUSES + "|[='\"]", token.group())
     assert sign
     start = token.start() + sign.start()
     text = axis.source.text
