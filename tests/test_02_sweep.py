@@ -4,6 +4,7 @@ import os
 import sys
 import time
 import unittest
+from fractions import Fraction
 
 from support import EmptyFolder
 
@@ -253,6 +254,31 @@ HYDRA_MISTAKES = (  # a sweep of a step of Hydra's: column, message, hint
 )
 HYDRA_TAKES = ("a=1,2 ~b -v --x=a;b +c={x: 'y#'} d='caf\u00e9' e=${x#} f=range(start=1,stop=2)", "--config-name other a=1", "a=1|b=2 c,d=(1,2)|e=3",
                "$NAME=a#b,c a=", "-cn x a=[1,{b: 2}]")
+
+
+OF_THE_ORIGINAL = (  # sweeps as HydraFlow 0.15.1 and later means them: one word for Hydra, the numbers in it
+    ("a=10:11:0.25", "10 10.25 10.5 10.75 11"), ("a=-1:1:0.5", "-1 -.5 0 .5 1"), ("a=4.5:2:-1.5", "4.5 3"), ("a=1.:2:0.5", "1 1.5 2"),
+    ("a=1:M", "1e6"), ("a=0.234p", "0.234e-12"), ("a=1:2:u", "1e-6 2e-6"), ("a=1.2:1.4:0.1:k", "1200 1300 1400"), ("a=:2:e2", "0 100 200"),
+    ("a=1.22e-6:1.24e-6:0.01e-6", "1.22e-6 1.23e-6 1.24e-6"), ("a=1.2e6:1.4e6:0.1e6", "1.2e6 1.3e6 1.4e6"), ("a=-2:2:k", "-2000 -1000 0 1000 2000"),
+    ("a=(1:3,5:9:2,20)k", "1000 2000 3000 5000 7000 9000 20000"), ("a=(1,4)k,(6,8)M", "1000 4000 6e6 8e6"), ("a=1:3:k,3:7:2:M", "1e3 2e3 3e3 3e6 5e6 7e6"),
+    ("a=(1:3)e-2,(5:7)e-3", "0.01 0.02 0.03 0.005 0.006 0.007"), ("a=(2,4)m,2,3", "0.002 0.004 2 3"), ("a/k=0:1:0.25,2.0", "0 250 500 750 1000 2000"),
+    ("a=(1,2)(e-1,e2)", "0.1 0.2 100 200"), ("a=(1,2)e(-1,2)", "0.1 0.2 100 200"), ("a=(0.1:0.4:0.1)k", "100 200 300 400"),
+    # those whose order was start:step:stop up to 0.15.0 are an error that names it; None
+    ("a=0:0.25:1", None), ("a=4:-1:2", None), ("a=4.5:-1.5:1.5", None), ("a=1:.25:2:n", None), ("a=:2:3", None), ("a=3:2:7:M", None),
+)
+
+
+class Original(unittest.TestCase):
+    def test_the_same_by_meaning_or_an_error_that_names_the_difference(self) -> None:
+        for sweep, numbers in OF_THE_ORIGINAL:
+            with self.subTest(sweep=sweep):
+                if numbers is None:
+                    with self.assertRaises(Error) as caught:
+                        Sweep(sweep)
+                    self.assertTrue(caught.exception.hint.startswith(OLD_ORDER), caught.exception.hint)
+                else:
+                    values = collect(sweep)[0].partition("=")[2].split(",")
+                    self.assertEqual(list(map(Fraction, values)), list(map(Fraction, numbers.split())))
 
 
 class HydraWords(unittest.TestCase):
