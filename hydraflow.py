@@ -751,7 +751,8 @@ def csv_rows(file: Source) -> "List[Tuple[int, List[str]]]":
     try:
         return [(table.line_num, [cell.strip() for cell in row]) for row in table if row]
     except TableError as error:
-        raise Error(f"this is no CSV: {error}", line_mark(file, table.line_num)) from None
+        raise Error(f"this is no CSV: {error}", line_mark(file, table.line_num),
+                    "a cell with a comma or a quote stands in double quotes") from None
 
 
 def row_columns(file: Source, row: "Tuple[int, List[str]]",
@@ -1032,7 +1033,7 @@ class SweepParser:
         file = open_values(self.source, path, mark)
         values = file_lines(file) if name == "lines" else file_rows(file, keys)
         if not values:
-            raise Error(f"{file.name} holds no value", mark)
+            raise Error(f"{file.name} holds no value", mark, "each line of it is one")
         return Values(len(values), values.__getitem__)
 
     def parse_range(self, text: str, mark: Mark) -> Values:
@@ -1081,14 +1082,15 @@ class SweepParser:
             raise Error("log needs both ends above zero, or both below", mark,
                         "lin(start:stop:count) goes through zero")
         if any(len(str(end.mantissa)) + abs(end.exponent) > 250 for end in (first, last)):
-            raise Error(f"{name} calculates with floats, and these numbers are none", mark)
+            raise Error(f"{name} calculates with floats, and these numbers are none", mark,
+                        "write shorter numbers, with an exponent: 1.5e-9")
         return spaced(first, last, int(count), name == "log").times(unit)
 
     def parse_group(self, start: int, stop: int, depth: int) -> Values:
         """group = { text | "(" list ")" } [ unit ], with at least one parenthesis"""
         if depth > DEEPEST_GROUP:
             raise Error(f"groups are nested more than {DEEPEST_GROUP} deep",
-                        self.mark(start, start + 1))
+                        self.mark(start, start + 1), "take some parentheses out")
         parts = []  # type: List[Values]
         unit = ""
         for begin, end in self.split(start, stop, "group"):
@@ -1442,19 +1444,16 @@ def check_replaced(axis: Axis) -> None:
     """Raise if a value holds $NAME, which nothing replaces in a sweep."""
     if "$" not in axis.text:
         return
-    is_value = not axis.keys
-    for token in TOKEN.finditer(axis.source.text, axis.start, axis.end):
-        if token.lastgroup == "equals":
-            is_value = True
-        elif token.lastgroup == "pipe":
-            is_value = False
+    text = axis.source.text
+    for token in TOKEN.finditer(text, axis.start, axis.end):
         name = re.search(r"\$[A-Za-z_][A-Za-z0-9_]*", token.group())
-        if is_value and name and token.lastgroup == "text":
+        if token.lastgroup == "text" and name:
             start = token.start() + name.start()
-            raise Error(
-                f"{name.group()} is not replaced here",
-                axis.source.mark(start, start + len(name.group())),
-                f"with: takes ${{{{ env.{name.group()[1:]} }}}}; quote it to keep it as text")
+            end = token.start() + name.end()
+            if name.group() not in axis.keys or text[end:end + 1] not in ("=", ","):
+                raise Error(
+                    f"{name.group()} is not replaced here", axis.source.mark(start, end),
+                    f"with: takes ${{{{ env.{name.group()[1:]} }}}}; quote it to keep it as text")
 
 
 # ---------------------------------------------------------------------------
@@ -2298,10 +2297,11 @@ def command_part(source: Source, token: "Match[str]",
         part = partial(quoted_part, source, token, environment)
         return re.sub(QUOTED_PART, part, text[1:-1])
     if kind == "stray":
-        message = "quote is never closed"
+        mark = source.mark(token.start(), token.end())
+        hint = f"write \\{text} for the character itself"
         if text == "\\":
-            message = "nothing follows the backslash"
-        raise Error(message, source.mark(token.start(), token.end()))
+            raise Error("nothing follows the backslash", mark, hint)
+        raise Error("quote is never closed", mark, f"close it, or {hint}")
     return text
 
 
@@ -2415,7 +2415,8 @@ def expect_kind(node: Node, kind: str, example: str) -> None:
         raise Error(f"{names[kind]} is expected here, not {names[node.kind]}", node.mark,
                     f"for example {example}")
     if kind == "scalar" and "\0" in node.value:
-        raise Error("no command line and no variable can hold the character U+0000", node.mark)
+        raise Error("no command line and no variable can hold the character U+0000", node.mark,
+                    "remove it")
 
 
 def items_of(node: Node) -> "List[Node]":
@@ -2542,7 +2543,7 @@ def read_name(node: Node) -> str:
     """Return a name: one line of text."""
     name = read_text(node).text
     if not name.isprintable():
-        raise Error("a name is one line of printable text", node.mark)
+        raise Error("a name is one line of printable text", node.mark, "for example name: train")
     return name
 
 
@@ -2550,7 +2551,7 @@ def read_flag(node: Node) -> bool:
     """Return true or false, as YAML 1.2 spells them."""
     text = str(node.value).lower()
     if node.kind != "scalar" or not node.plain or text not in ("true", "false"):
-        raise Error("true or false is expected here", node.mark)
+        raise Error("true or false is expected here", node.mark, "write it without quotes")
     return text == "true"
 
 
@@ -2559,7 +2560,8 @@ def read_count(node: Node, least: int = 1) -> int:
     text = str(node.value)
     is_number = node.kind == "scalar" and re.fullmatch("[0-9]{1,9}", text)
     if not is_number or int(text) < least:
-        raise Error(f"a whole number of at least {least} is expected here", node.mark)
+        raise Error(f"a whole number of at least {least} is expected here", node.mark,
+                    "for example 4")
     return int(text)
 
 
@@ -2575,7 +2577,8 @@ def read_parallel(node: Node) -> int:
     try:
         return read_count(node)
     except Error as error:
-        raise Error("a whole number of at least 1, or auto, is expected here", error.mark) from None
+        raise Error("a whole number of at least 1, or auto, is expected here", error.mark,
+                    "for example 4; auto is as many as there are processors") from None
 
 
 def read_minutes(node: Node) -> float:
@@ -2644,9 +2647,11 @@ def read_key(table: "KeyTable", seen: "Dict[str, Node]",
     key, value = pair
     name = OLD_SPELLINGS.get(key.value, key.value)
     if name in seen and name in table:
-        raise Error(f"{key.value} and {seen[name].value} are two spellings of one key", key.mark)
+        raise Error(f"{key.value} and {seen[name].value} are two spellings of one key", key.mark,
+                    f"keep {name}")
     if RIVALS.get(name) in seen:
-        raise Error("run and call are two commands, and there can be only one", key.mark)
+        raise Error("run and call are two commands, and there can be only one", key.mark,
+                    "keep one of them, or give each a step of its own")
     seen[name] = key
     if name not in table:
         raise unknown_key(table, key)
@@ -2697,7 +2702,8 @@ def read_variable(pair: "Tuple[Node, Node]") -> "Tuple[str, Source]":
     key, value = pair
     expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
     if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key.value):
-        raise Error(f"no environment variable can be called {key.value}", key.mark)
+        raise Error(f"no environment variable can be called {key.value}", key.mark,
+                    "its name has letters, digits and _, and begins with no digit")
     return key.value, check_templates(value.text_source())
 
 
@@ -2711,7 +2717,8 @@ def read_need(names: "Set[str]", node: Node) -> "Tuple[str, Mark]":
     """Return the name of a job of the file, and where it is needed."""
     name = read_name(node)
     if name not in names:
-        raise Error(f"needs names no job: {name}", node.mark, suggest(name, names))
+        hint = suggest(name, names) or f"the jobs are {', '.join(sorted(names))}"
+        raise Error(f"needs names no job: {name}", node.mark, hint)
     return name, node.mark
 
 
@@ -2743,10 +2750,11 @@ def check_excluded(known: "Set[str]", axis: Axis) -> None:
     """Raise unless all keys of an axis of exclude are known."""
     strange = [key for key in axis.keys if key not in known]
     if strange:
-        raise Error(f"exclude names {strange[0]}, which is no axis of batch", axis.mark,
-                    suggest(strange[0], known))
+        hint = suggest(strange[0], known) or "the keys of batch are the ones to exclude by"
+        raise Error(f"exclude names {strange[0]}, which is no axis of batch", axis.mark, hint)
     if not axis.keys:
-        raise Error(f"exclude names {axis.at(0)}, which is no axis of batch", axis.mark)
+        raise Error(f"exclude names {axis.at(0)}, which is no axis of batch", axis.mark,
+                    "a word of exclude is key=value")
 
 
 def read_step(node: Node) -> Step:
@@ -3024,7 +3032,8 @@ def load(path: str) -> "Dict[str, Job]":
         with open(path, "rb") as file:
             content = file.read()
     except OSError as error:
-        raise Error(f"cannot read {path}: {error.strerror}") from None
+        raise Error(f"cannot read {path}: {error.strerror}", NOWHERE,
+                    "-f FILE names the job file, -C DIR its directory") from None
     if not content.strip():
         raise Error(f"{path} is empty", NOWHERE, "hydraflow init writes an example")
     return read_jobs(read_yaml(content, path))

@@ -205,6 +205,7 @@ class Mistakes(unittest.TestCase):
                     Sweep(sweep)
                 error = caught.exception
                 self.assertEqual((error.column, error.mark.width, error.message), (column, len(marked), message))
+                self.assertTrue(error.hint)
                 if marked != "^":
                     self.assertEqual(error.mark.text[column - 1:column - 1 + len(marked)], marked)
 

@@ -141,6 +141,8 @@ WORDS = (  # what stands in a job whose command is x: the column of each mistake
      "m=s stands in line 4, column 21; keep one of them, or link keys that go together: a,b=(1,x),(2,y)"),
     ("with: a=1 a=2", 15, "a is assigned twice", "a=1 stands in line 4, column 11; keep one of them"),
     ("steps: [{batch: x=$HOME/data}]", 23, "$HOME is not replaced here", "with: takes ${{ env.HOME }}; quote it to keep it as text"),
+    ("steps: [{batch: '$A,b=(1,x),(2,$B) $C=1'}]", 36, "$B is not replaced here", "with: takes ${{ env.B }}; quote it to keep it as text"),
+    ("steps: [{batch: '$C=1|$D'}]", 27, "$D is not replaced here", "with: takes ${{ env.D }}; quote it to keep it as text"),
     ("steps: [{batch: 'x=${{ env.A }}'}]", 24, "${{ env.A }} is not replaced here", "with: takes it, for example with: data=${{ env.A }}"),
     ("steps: [{args: '$A=1,2'}]", 21, "$A is an axis of the environment, and makes tasks", "it belongs into batch; a single value into env"),
     ("with: $A=1", 11, "$A=1 sets a variable of the environment", "env: {A: 1} takes it, and batch: an axis of several values"),
@@ -154,8 +156,9 @@ WORDS = (  # what stands in a job whose command is x: the column of each mistake
     ("hydra: true\n    with: b=x;y", 14, "Hydra refuses ';' outside quotes", "quote the value: b='x;y'"),
     ("steps: [{batch: a=1, include: a=x;y}]", 38, "Hydra refuses ';' outside quotes", "quote the value: a='x;y'"),
     ("steps: [{batch: a=1, sample: {seed: 1}}]", 34, "a sample has no count", "sample: {count: 20, seed: 7}"),
-    ("steps: [{batch: a=1, sample: 0}]", 34, "a whole number of at least 1 is expected here", ""),
-    ("max-parallel: some", 19, "a whole number of at least 1, or auto, is expected here", ""),
+    ("steps: [{batch: a=1, sample: 0}]", 34, "a whole number of at least 1 is expected here", "for example 4"),
+    ("max-parallel: some", 19, "a whole number of at least 1, or auto, is expected here",
+     "for example 4; auto is as many as there are processors"),
     ("timeout-minutes: 90k", 22, "a number of minutes above zero is expected here", "for example 90, 0.5, or with a unit: 30s, 90m, 2h"),
     ("setup: cd ${{ nowhere }}", 15, "${{ nowhere }} has no value", "there are env.NAME, matrix.KEY, job.name, task.index, task.dir, task.slot"),
 )
@@ -223,6 +226,14 @@ class Mistakes(unittest.TestCase):
         for text, expected in MISTAKES[1:]:
             with self.subTest(text=text):
                 self.assertEqual(errors_of(text), expected)
+
+    def test_each_says_what_to_type_instead(self) -> None:
+        for text, _ in MISTAKES:
+            with self.subTest(text=text):
+                try:
+                    read_jobs(read_yaml(text))
+                except Error as error:
+                    self.assertTrue(all(one.hint for one in getattr(error, "errors", [error])), error)
 
     def test_an_unknown_key_has_a_hint(self) -> None:
         for key, hint in (("stepps", "did you mean steps?"), ("each", "it belongs into a step: steps: [{batch: a=1:3}]")):
