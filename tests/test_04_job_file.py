@@ -208,6 +208,11 @@ class Words(unittest.TestCase):
             with self.subTest(text=text):
                 read_jobs(read_yaml(text))
 
+    def test_a_comment_is_no_word(self) -> None:
+        job = read_jobs(read_yaml(RIGHT[-1]))["a"]
+        self.assertEqual(hydraflow.split_words(job.with_), ["a=1", "${{ env.MORE }}", "b=${{ job.name }}"])
+        self.assertEqual([axis.text for axis in job.steps[0].batch.axes], ["c=1,2", "e=2"])
+
     def test_words_at_the_front_that_look_like_a_path(self) -> None:
         for text, paths in (("train.py lr=1", ["train.py"]), ("src/t x.py a=1 y.py", ["src/t", "x.py"]), ("a=1 t.py", []), ("~a.b -x.y", [])):
             with self.subTest(text=text):
