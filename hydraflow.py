@@ -18,10 +18,10 @@ The file reads from top to bottom; each chapter calls only those above it:
     13. Results and report: Row, Row, ... -> tables, page
     14. Command line: argv -> exit status
 
-The line through them: hydraflow.yaml is read into nodes, the nodes into jobs that hold parsed sweeps; jobs and
-the words of the command line are planned as tasks; a record keeps them on disk while they are executed; what
-happens comes back as events, which the screen shows and the exit status sums up. Nothing is written to disk
-before every mistake that can be known is known.
+The line through them: hydraflow.yaml is read into nodes, the nodes into jobs that hold parsed
+sweeps; jobs and the words of the command line are planned as tasks; a record keeps them on disk
+while they are executed; what happens comes back as events, which the screen shows and the exit
+status sums up. Nothing is written to disk before every mistake that can be known is known.
 """
 import argparse
 import errno
@@ -35,18 +35,20 @@ import time
 from bisect import bisect_right
 from collections import namedtuple
 from functools import lru_cache, partial, reduce
-from itertools import accumulate, chain, islice, product
+from itertools import accumulate, chain, islice, product, takewhile
 from operator import mul
 
 __version__ = "1.0.0"
-__all__ = ["Error", "Errors", "Job", "Mark", "Node", "Plan", "Source", "Step", "Sweep", "Task", "collect", "expand",
-           "load", "main", "plan", "read_yaml", "results"]
+__all__ = [
+    "Error", "Errors", "Job", "Mark", "Node", "Plan", "Source", "Step", "Sweep", "Task",
+    "collect", "expand", "load", "main", "plan", "read_yaml", "results"]
 
 TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
     from typing import (
-        IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, Optional, Sequence, Set, Tuple, Type, Union)
-    KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any]]  # of the job file: a key, its reader and its default
+        IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, Optional,
+        Sequence, Set, Tuple, Type, Union)
+    KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any, str]]  # reader, default, meaning
 else:
     # Importing typing would make a start on Python 3.6 a third longer.
     def NamedTuple(name, fields):  # noqa: N802
@@ -56,12 +58,14 @@ else:
 # ---------------------------------------------------------------------------
 # 1. Places, errors and numbers: text -> Source, Mark, Error, Number
 # ---------------------------------------------------------------------------
-# Source, read_source, Mark, Error, Errors, read_all, suggest; Number (an exact decimal), read_number, literal: what the
-# chapters below share. A Source maps an offset in a text, even in a scalar that was unfolded or unescaped, to the line and
-# column of the file that it came from, so that a sweep parser which never heard of YAML points into it.
+# Source, read_source, Mark, Error, Errors, read_all, suggest; Number (an exact decimal),
+# read_number, read_duration, literal: what the chapters below share. A Source maps an offset in a
+# text, even in a scalar that was unfolded or unescaped, to the line and column of the file that it
+# came from, so that a sweep parser which never heard of YAML points into it.
 
 
-class Mark(NamedTuple("Mark", [("source", str), ("line", int), ("column", int), ("text", str), ("width", int)])):
+class Mark(NamedTuple("Mark", [
+        ("source", str), ("line", int), ("column", int), ("text", str), ("width", int)])):
     """A place: line and column count from 1; text is that line, width how much of it is meant."""
     __slots__ = ()
 
@@ -72,8 +76,9 @@ NOWHERE = Mark("", 0, 0, "", 0)  # for what has no place in a text: no job file,
 class Source:
     """A text, and where it came from.
 
-    A part of another text that was rewritten on the way (folded, unescaped) names that text as origin
-    and has pieces: pairs (offset here, offset there), ascending; between two pairs both run in step.
+    A part of another text that was rewritten on the way (folded, unescaped) names that text as
+    origin and has pieces: pairs (offset here, offset there), ascending; between two pairs both run
+    in step.
 
     >>> Source("notes", "one\\ntwo").mark(4, 7)[:3]
     ('notes', 2, 1)
@@ -82,28 +87,60 @@ class Source:
 
     def __init__(self, name: str, text: str, origin: "Optional[Source]" = None,
                  pieces: "Sequence[Tuple[int, int]]" = ()) -> None:
-        self.name, self.text, self.origin, self.pieces = name, text, origin, pieces
-        self.starts = []  # type: List[int]
+        self.name = name
+        self.text = text
+        self.origin = origin
+        self.pieces = pieces
+        self.starts = []  # type: List[int]  # of its lines, once a mark was asked for
         self.lines = {}  # type: Dict[int, str]
 
     def mark(self, start: int, end: int) -> Mark:
         """Return the place of text[start:end], cut at the end of its first line."""
         if self.origin is not None:
             first = self.offset(start)
-            return self.origin.mark(first, max(first, self.offset(end - 1) + 1 if end > start else first))
+            last = self.offset(end - 1) + 1 if end > start else first
+            return self.origin.mark(first, max(first, last))
         if not self.starts:
             self.starts = [0] + [match.end() for match in re.finditer("\n", self.text)]
         line = bisect_right(self.starts, start)
         begin = self.starts[line - 1]
-        stop = self.starts[line] - 1 if line < len(self.starts) else len(self.text)
+        stop = len(self.text)
+        if line < len(self.starts):
+            stop = self.starts[line] - 1
         if line not in self.lines:
-            self.lines[line] = self.text[begin:stop]  # shared by all marks of the line, however many there are
-        return Mark(self.name, line, start - begin + 1, self.lines[line], max(1, min(end, stop) - start))
+            self.lines[line] = self.text[begin:stop]  # shared by all marks of the line
+        width = max(1, min(end, stop) - start)
+        return Mark(self.name, line, start - begin + 1, self.lines[line], width)
+
+    def whole(self) -> Mark:
+        """Return the place of the whole text, cut at the end of its first line."""
+        return self.mark(0, len(self.text))
+
+    def line_end(self, position: int) -> int:
+        """Return where the line ends that the character at position stands in: here, or in the file
+        that this came from, where a folded block has more lines than its text."""
+        end = self.text.find("\n", position)
+        if end < 0:
+            end = len(self.text)
+        if self.origin is None:
+            return end
+        there = self.origin.line_end(self.offset(position))
+        piece = bisect_right(self.pieces, (position, sys.maxsize))
+        while piece < len(self.pieces) and self.pieces[piece][1] <= there:
+            piece += 1
+        if piece < len(self.pieces):
+            end = min(end, self.pieces[piece][0])
+        if piece:
+            begin, place = self.pieces[piece - 1]
+            end = min(end, begin + there - place)
+        return end
 
     def offset(self, position: int) -> int:
         """Return where the character at position stands in the origin."""
         piece = bisect_right(self.pieces, (position, sys.maxsize)) - 1
-        here, there = self.pieces[piece] if piece >= 0 else (position, 0)
+        if piece < 0:
+            return 0
+        here, there = self.pieces[piece]
         return there + position - here
 
 
@@ -120,15 +157,19 @@ class Error(ValueError):
     status = 2
 
     def __init__(self, message: str, mark: Mark = NOWHERE, hint: str = "") -> None:
-        self.message, self.mark, self.hint = printable(message), mark, printable(hint)
+        self.message = printable(message)
+        self.mark = mark
+        self.hint = printable(hint)
         super().__init__(self.message)
         self.source, self.line, self.column = mark.source, mark.line, mark.column
 
     def __str__(self) -> str:
         lines = [f"error: {self.message}"]
         if self.line:
-            lines = [f"{self.source}:{self.line}:{self.column}: {lines[0]}"] + drawn(self.mark)
-        return "\n".join(lines + ([f"hint: {self.hint}"] if self.hint else []))
+            lines = [f"{self.source}:{self.line}:{self.column}: {lines[0]}", *drawn(self.mark)]
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
 
 
 class Errors(Error):
@@ -142,7 +183,16 @@ class Errors(Error):
         return "\n".join(str(error) for error in self.errors)
 
 
-def read_each(read: "Callable[[Any], Any]", items: "Iterable[Any]", errors: "List[Error]") -> "List[Any]":
+def raise_all(errors: "Sequence[Error]") -> None:
+    """Raise the Errors that there are, if any: a single one as itself."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise Errors(errors)
+
+
+def read_each(read: "Callable[[Any], Any]", items: "Iterable[Any]",
+              errors: "List[Error]") -> "List[Any]":
     """Return what read makes of each item that is right; add the Errors of all others."""
     results = []
     for item in items:
@@ -159,48 +209,69 @@ def read_all(read: "Callable[[Any], Any]", items: "Iterable[Any]") -> "List[Any]
     """Return what read makes of each item, or raise all the Errors that there are."""
     errors = []  # type: List[Error]
     results = read_each(read, items, errors)
-    if errors:
-        raise errors[0] if len(errors) == 1 else Errors(errors)
+    raise_all(errors)
     return results
 
 
 def printable(text: str) -> str:
     """Return a text of which nothing reaches a terminal as a command."""
-    return "".join(char if char.isprintable() or char in "\t\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    if text.isprintable():
+        return text
+    replacement = "\N{REPLACEMENT CHARACTER}"
+    return "".join(
+        char if char.isprintable() or char in "\t\n" else replacement for char in text)
+
+
+def text_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    from unicodedata import combining, east_asian_width
+    if len(text) == len(text.encode("utf-8", "surrogateescape")):
+        return len(text)
+    wide = sum(east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(1 for char in text if combining(char))
 
 
 def drawn(mark: Mark, room: int = 100) -> "List[str]":
-    """Return the line of a mark without its indentation, and the carets below it; of a long line the part around them."""
-    from unicodedata import east_asian_width
-    first = min(len(mark.text) - len(mark.text.lstrip(" ")), mark.column - 1)
+    """Return the line of a mark without its indentation, and the carets below it; of a long line
+    the part around them."""
+    indentation = len(mark.text) - len(mark.text.lstrip(" "))
+    first = min(indentation, mark.column - 1)
     if len(mark.text) - first > room:
         first = max(first, mark.column - 1 - room // 2)
     shown = printable(mark.text[first:first + room])
-
-    def columns(text: str) -> int:
-        return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
-
-    before, marked = shown[:mark.column - 1 - first], shown[mark.column - 1 - first:][:mark.width]
-    lead = "".join("\t" if char == "\t" else " " * columns(char) for char in before)  # tabs stay: carets stay below
-    return [f"    {shown}".rstrip(), f"    {lead}{'^' * max(columns(marked), 1)}"]
+    before = shown[:mark.column - 1 - first]
+    marked = shown[len(before):][:mark.width]
+    lead = "\t".join(" " * text_width(part) for part in before.split("\t"))  # tabs stay tabs
+    carets = "^" * max(text_width(marked), 1)
+    return [f"    {shown}".rstrip(), f"    {lead}{carets}"]
 
 
 UNUSUAL = re.compile("[^\t\n\x20-\x7e]")
-FORBIDDEN = "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"  # compiling takes 5 ms
+FORBIDDEN = (  # compiling takes 5 ms: only a text that has something unusual needs it
+    "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 def read_source(text: "Union[str, bytes]", name: str) -> Source:
-    """Return what a file holds as a Source without byte order mark, its lines ended by newlines; Error for bytes that are
-    no UTF-8 and for characters that YAML has not (YAML 1.2.2, 5.1), or takes for line breaks in 1.1 only (5.4)."""
+    """Return what a file holds as a Source without byte order mark, its lines ended by newlines.
+
+    Raises Error for bytes that are no UTF-8 and for characters that YAML has not (YAML 1.2.2, 5.1),
+    or takes for line breaks in 1.1 only (5.4).
+    """
     if isinstance(text, bytes):
-        text = text.decode("utf-8", "surrogateescape")  # what is no UTF-8 becomes one of U+DC80 to U+DCFF
-    source = Source(name, text[text.startswith("\ufeff"):].replace("\r\n", "\n").replace("\r", "\n"))
-    wrong = re.search(FORBIDDEN, source.text) if UNUSUAL.search(source.text) else None
+        text = text.decode("utf-8", "surrogateescape")  # no UTF-8 becomes one of U+DC80 to U+DCFF
+    if text.startswith("\ufeff"):
+        text = text[1:]
+    source = Source(name, text.replace("\r\n", "\n").replace("\r", "\n"))
+    if not UNUSUAL.search(source.text):
+        return source
+    wrong = re.search(FORBIDDEN, source.text)
     if wrong:
-        code, mark = ord(wrong.group()), source.mark(wrong.start(), wrong.end())
+        code = ord(wrong.group())
+        mark = source.mark(wrong.start(), wrong.end())
         if 0xDC80 <= code <= 0xDCFF:
             raise Error(f"invalid UTF-8: byte 0x{code & 0xFF:02x}", mark, "save the file as UTF-8")
-        raise Error(f"the character U+{code:04X} is not read", mark, "remove it, or write it as an escape in double quotes")
+        raise Error(f"the character U+{code:04X} is not read", mark,
+                    "remove it, or write it as an escape in double quotes")
     return source
 
 
@@ -212,21 +283,30 @@ def suggest(word: str, known: "Iterable[str]") -> str:
     """
     from difflib import get_close_matches
     close = get_close_matches(word, list(known), 3, 0.6)
-    return f"did you mean {' or '.join(close)}?" if close else ""
+    if not close:
+        return ""
+    return f"did you mean {' or '.join(close)}?"
 
 
 SI_UNITS = {"T": 12, "G": 9, "M": 6, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15}
-NUMBER_TEXT = r"([+-]?(?:[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?|\.[0-9]+(?:_[0-9]+)*))([eE][+-]?[0-9]+)?([TGMkmunpf])?"
+DIGITS = "[0-9]+(?:_[0-9]+)*"
+NUMBER_TEXT = (
+    rf"([+-]?(?:{DIGITS}(?:\.(?:{DIGITS})?)?|\.{DIGITS}))"
+    "([eE][+-]?[0-9]+)?"
+    "([TGMkmunpf])?")
 NUMBER = re.compile(NUMBER_TEXT)
 UNIT = re.compile("[TGMkmunpf]|[eE][+-]?[0-9]{1,3}")
-LONGEST_NUMBER, LARGEST_POWER = 400, 999  # characters, exponent: beyond any float; Python writes integers of 4,300 digits
+LONGEST_NUMBER = 400  # characters: beyond any float; Python writes integers of 4,300 digits
+LARGEST_POWER = 999
 
 
-class Number(NamedTuple("Number", [("mantissa", int), ("exponent", int), ("scale", int), ("kept", bool)])):
+class Number(NamedTuple("Number", [
+        ("mantissa", int), ("exponent", int), ("scale", int), ("kept", bool)])):
     """The exact number mantissa * 10**exponent, and how it is written.
 
-    scale is the power of ten that its unit or exponent gave; kept is true where the user wrote that as an
-    exponent, which then stays. Other integral values are written as integers, as an int field of Hydra wants.
+    scale is the power of ten that its unit or exponent gave; kept is true where the user wrote that
+    as an exponent, which then stays. Other integral values are written as integers, as an int field
+    of Hydra wants.
 
     >>> [str(read_number(text)) for text in ("1k", "3u", "2.5M", "1.50e-3", "-1_000")]
     ['1000', '3e-6', '2500000', '1.5e-3', '-1000']
@@ -234,110 +314,201 @@ class Number(NamedTuple("Number", [("mantissa", int), ("exponent", int), ("scale
     __slots__ = ()
 
     def __str__(self) -> str:
-        is_scaled = self.kept or (self.scale and self.exponent < 0 and self.mantissa % 10 ** -self.exponent)
-        places = (self.scale if is_scaled else 0) - self.exponent  # behind the decimal point
+        is_scaled = self.kept or (self.scale != 0 and not self.is_integral())
+        places = -self.exponent  # behind the decimal point
+        if is_scaled:
+            places += self.scale
         text = str(abs(self.mantissa) * 10 ** max(-places, 0)).zfill(places + 1)
         if places > 0:
             text = f"{text[:-places]}.{text[-places:]}".rstrip("0").rstrip(".")
-        return ("-" if self.mantissa < 0 else "") + text + (f"e{self.scale}" if is_scaled else "")
+        if self.mantissa < 0:
+            text = "-" + text
+        if is_scaled:
+            text += f"e{self.scale}"
+        return text
+
+    def is_integral(self) -> bool:
+        """Return whether this is a whole number."""
+        return self.exponent >= 0 or self.mantissa % 10 ** -self.exponent == 0
 
     def times(self, unit: "Number") -> "Number":
         """Return this number in a unit."""
-        return Number(self.mantissa, self.exponent + unit.exponent, self.scale + unit.scale, self.kept or unit.kept)
+        return Number(self.mantissa, self.exponent + unit.exponent,
+                      self.scale + unit.scale, self.kept or unit.kept)
 
     def shifted(self, exponent: int) -> int:
         """Return the mantissa that the same number has with a smaller exponent."""
         return int(self.mantissa * 10 ** (self.exponent - exponent))
 
 
+ONE = Number(1, 0, 0, False)
+
+
 def read_number(text: str) -> "Optional[Number]":
     """Return the number that the whole text is, or nothing."""
-    match = NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
-    if not match or abs(int((match.group(2) or "e0")[1:])) > LARGEST_POWER:
+    if len(text) > LONGEST_NUMBER:
+        return None
+    match = NUMBER.fullmatch(text)
+    if not match:
         return None
     digits, power, letter = match.groups("")
+    exponent = int(power[1:] or 0)
+    if abs(exponent) > LARGEST_POWER:
+        return None
     whole, _, part = digits.replace("_", "").partition(".")
-    scale = int(power[1:] or 0) + SI_UNITS.get(letter, 0)
+    scale = exponent + SI_UNITS.get(letter, 0)
     return Number(int(whole + part), scale - len(part), scale, bool(power))
+
+
+DURATIONS = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0}  # minutes
+
+
+def read_duration(text: str) -> float:
+    """Return the minutes that a text like 90, 5s, 1.5h means, or 0 where it is no duration.
+
+    >>> [read_duration(text) for text in ("90", "90m", "2h", "0.5", "30s", "3k", "-1")]
+    [90.0, 90.0, 120.0, 0.5, 0.5, 0.0, 0.0]
+    """
+    minutes = 1.0
+    if text[-1:] in DURATIONS:
+        minutes = DURATIONS[text[-1]]
+        text = text[:-1].rstrip()
+    number = read_number(text)
+    if not number or text[-1:] in SI_UNITS:
+        return 0.0
+    minutes *= float(str(number))
+    if not 0 < minutes < float("inf"):
+        return 0.0
+    return minutes
 
 
 def literal(text: str) -> "Union[str, Number]":
     """Return the number that a text with an SI letter is; any other text stays as it is."""
-    return read_number(text) or text if text[-1:] in SI_UNITS else text
+    if text[-1:] in SI_UNITS:
+        return read_number(text) or text
+    return text
 
 
 # ---------------------------------------------------------------------------
 # 2. Sweep language: Source -> Sweep
 # ---------------------------------------------------------------------------
-# Values (ranged, spaced, grouped, joined), Axis, tokenize, SweepParser, Sweep, expand, collect. Each
-# parse_* method is one rule of the grammar; it gets a slice of the tokens and never looks outside it. What is
-# Hydra's (its lexer, hydra-core 1.3 OverrideLexer.g4) is told apart by tokens: quotes, brackets, braces and ${...}
-# are opaque. Nothing here is longer than the text: values are computed when they are asked for.
+# Values (ranged, spaced, grouped, joined), Axis, tokenize, key_of, hydra_text, file_lines,
+# file_rows, SweepParser, Sweep, expand, collect; check_hydra_words for who knows that they are.
+# Each parse_* method is one rule of the grammar; it gets a slice of the tokens and never looks
+# outside it. What is Hydra's (its lexer, hydra-core 1.3 OverrideLexer.g4) is told apart by tokens:
+# quotes, brackets, braces and ${...} are opaque. Nothing here is longer than the text: values are
+# computed when they are asked for.
 
 HYDRA_FUNCTIONS = frozenset((
-    "choice", "range", "interval", "glob", "sort", "shuffle", "tag", "extend_list", "json_str", "int", "float", "str", "bool"))
+    "choice", "range", "interval", "glob", "sort", "shuffle", "tag",
+    "extend_list", "json_str", "int", "float", "str", "bool"))
 UNIT_KEY = re.compile(rf"([^~].*)/({UNIT.pattern})", re.DOTALL)
-RANGE_START = rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}|{NUMBER_TEXT}:(?:{UNIT.pattern})$"  # compiled when a colon asks for it
+RANGE_START = (  # compiled when a colon asks for it
+    rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
+    rf"|{NUMBER_TEXT}:(?:{UNIT.pattern})$")
+SPACES_OF_OTHERS = {  # numpy's functions, and what means the same here
+    "linspace": "lin({})", "logspace": "log({})", "geomspace": "log({})", "arange": "{}"}
 DEEPEST_GROUP = 40
 MOST_JOINED = 1000000  # values in one word; Linux takes no word over 128 KiB
 
 
 class Values:
-    """The values that a key takes, or the rows of an axis: count of them; at(index), from 0, calculates one. A value
-    stays a Number until it is written, as more than one unit may stand behind it. items are the values that these join."""
+    """The values that a key takes, or the rows of an axis: count of them; at(index), from 0,
+    calculates one.
+
+    A value stays a Number until it is written, as more than one unit may stand behind it. items are
+    the values that these join.
+    """
     __slots__ = ("count", "at", "items")
 
-    def __init__(self, count: int, at: "Callable[[int], Any]", items: "Sequence[Values]" = ()) -> None:
-        self.count, self.at, self.items = count, at, items
+    def __init__(self, count: int, at: "Callable[[int], Any]",
+                 items: "Sequence[Values]" = ()) -> None:
+        self.count = count
+        self.at = at
+        self.items = items
 
     def __iter__(self) -> "Iterator[Any]":
         return map(self.at, range(self.count))
 
     def kinds(self) -> "Set[bool]":
-        """Return which there are, numbers (True) and texts (False); the first thousand of an item tell of all."""
+        """Return which there are, numbers (True) and texts (False); the first thousand of an item
+        tell of all."""
         if self.items:
-            return set(chain.from_iterable(item.kinds() for item in self.items))
+            return set().union(*(item.kinds() for item in self.items))
         return {read_number(str(value)) is not None for value in islice(self, 1000)}
 
     def times(self, unit: str) -> "Values":
-        """Return these values in a unit, if there is one; to what is no number it is appended as text."""
+        """Return these values in a unit, if there is one; to what is no number it is appended as
+        text."""
+        if not unit:
+            return self
         factor = read_number(f"1{unit}")  # type: Any
 
         def at(index: int) -> "Union[str, Number]":
             value = self.at(index)
-            number = read_number(value) if isinstance(value, str) else value
-            return number.times(factor) if number else f"{value}{unit}"
+            number = value  # type: Optional[Number]
+            if isinstance(value, str):
+                number = read_number(value)
+            if number is None:
+                return f"{value}{unit}"
+            return number.times(factor)
 
-        return Values(self.count, at, self.items) if unit else self
+        return Values(self.count, at, self.items)
+
+
+def single(value: "Union[str, Number]") -> Values:
+    """Return one value."""
+    return Values(1, [value].__getitem__)
 
 
 def ranged(start: Number, step: Number, count: int) -> Values:
     """Return start, start + step, ... in exact decimals and in the notation of start."""
     exponent = min(start.exponent, step.exponent)
-    first, stride = start.shifted(exponent), step.shifted(exponent)
-    return Values(count, lambda index: Number(first + index * stride, exponent, start.scale, start.kept))
+    first = start.shifted(exponent)
+    stride = step.shifted(exponent)
+
+    def at(index: int) -> Number:
+        return Number(first + index * stride, exponent, start.scale, start.kept)
+
+    return Values(count, at)
+
+
+def geometric(first: int, last: int, exponent: int, place: int, gaps: int) -> float:
+    """Return first * (last / first) ** (place / gaps), times 10 ** exponent."""
+    from decimal import Context, Decimal
+    context = Context(prec=50)  # so many digits that rounding to a float removes every error
+    ratio = context.divide(Decimal(last), Decimal(first))
+    power = context.divide(Decimal(place), Decimal(gaps))
+    growth = context.power(ratio, power)
+    return float(context.multiply(context.scaleb(Decimal(first), exponent), growth))
 
 
 def spaced(start: Number, stop: Number, count: int, is_log: bool) -> Values:
-    """Return count values from start to stop, both included, evenly or (is_log) geometrically spaced."""
+    """Return count values from start to stop, both included, evenly or (is_log) geometrically
+    spaced."""
     exponent = min(start.exponent, stop.exponent, 0)
-    first, last, gaps = start.shifted(exponent), stop.shifted(exponent), max(count - 1, 1)
+    first = start.shifted(exponent)
+    last = stop.shifted(exponent)
+    gaps = max(count - 1, 1)
+    parts = gaps * 10 ** -exponent
 
     def at(index: int) -> "Optional[Number]":
-        if index in (0, gaps) or not is_log:
-            total, parts = first * (gaps - index) + last * index, gaps * 10 ** -exponent
+        if is_log and 0 < index < gaps:
+            value = geometric(first, last, exponent, index, gaps)
+        else:
+            total = first * (gaps - index) + last * index
             if total % parts == 0:
                 return Number(total // parts, 0, 0, False)
             value = total / parts
-        else:
-            from decimal import Context, Decimal
-            context = Context(prec=50)  # so many digits that rounding to a float removes every error of the power
-            growth = context.power(context.divide(Decimal(last), Decimal(first)), context.divide(Decimal(index), Decimal(gaps)))
-            value = float(context.multiply(context.scaleb(Decimal(first), exponent), growth))
         number = read_number(repr(value))
-        return number and number._replace(kept=False)  # an exponent in it is none that a user wrote
+        return number and number._replace(kept=False)  # no user wrote an exponent that it has
 
     return Values(count, at)
+
+
+def count_product(parts: "Iterable[Values]") -> int:
+    """Return how many combinations there are of the values of some parts."""
+    return reduce(mul, (part.count for part in parts), 1)
 
 
 def combination(parts: "Iterable[Values]", index: int) -> "List[Any]":
@@ -350,11 +521,15 @@ def combination(parts: "Iterable[Values]", index: int) -> "List[Any]":
 
 
 def grouped(parts: "Sequence[Values]") -> Values:
-    """Return every combination of texts and lists that follow each other, the first list fastest."""
+    """Return every combination of texts and lists that follow each other, the first list
+    fastest."""
     if len(parts) == 1:
         return parts[0]
-    count = reduce(mul, (part.count for part in parts))
-    return Values(count, lambda index: literal("".join(map(str, combination(parts, index)))))
+
+    def at(index: int) -> "Union[str, Number]":
+        return literal("".join(map(str, combination(parts, index))))
+
+    return Values(count_product(parts), at)
 
 
 def joined(items: "Sequence[Values]") -> Values:
@@ -371,21 +546,43 @@ def joined(items: "Sequence[Values]") -> Values:
 
 
 class Axis(Values):
-    """A word of a sweep, or what stands between two of its pipes; its values are rows: words, or tuples of linked words.
-    keys are those that the rows set; values are those of its only key, none where keys are linked or pipes chain axes."""
-    __slots__ = ("keys", "values", "mark")
+    """A word of a sweep, or what stands between two of its pipes; its values are rows: words, or
+    tuples of linked words.
 
-    def __init__(self, rows: Values, keys: "Tuple[str, ...]", values: "Optional[Values]", mark: Mark) -> None:
+    keys are those that the rows set, $NAME for a variable of the environment; values are those of
+    its only key, none where keys are linked or pipes chain axes. source.text[start:end] spells it.
+    """
+    __slots__ = ("keys", "values", "source", "start", "end")
+
+    def __init__(self, rows: Values, keys: "Tuple[str, ...]", values: "Optional[Values]",
+                 source: Source, start: int, end: int) -> None:
         super().__init__(rows.count, rows.at)
-        self.keys, self.values, self.mark = keys, values, mark
+        self.keys = keys
+        self.values = values
+        self.source = source
+        self.start = start
+        self.end = end
+
+    @property
+    def mark(self) -> Mark:
+        """The place of the axis."""
+        return self.source.mark(self.start, self.end)
+
+    @property
+    def text(self) -> str:
+        """What spells the axis."""
+        if not self.keys:
+            return str(self.at(0))  # with the templates, where the source has them masked
+        return self.source.text[self.start:self.end]
 
     def word(self) -> str:
         """Return one word that lets Hydra sweep over the values."""
         if not self.keys:
             return str(self.at(0))
         if not self.values:
-            raise Error("pipes and linked keys make tasks, and these words are all of one task", self.mark,
-                        "it belongs into batch; in args, quote it to keep it as text")
+            raise Error(
+                "pipes and linked keys make tasks, and these words are all of one task", self.mark,
+                "it belongs into batch; in args, quote it to keep it as text")
         if self.values.count > MOST_JOINED:
             raise Error(f"more than {MOST_JOINED} values are too many for one word", self.mark,
                         "as a word of batch they become tasks of their own")
@@ -393,12 +590,14 @@ class Axis(Values):
 
     def piped(self) -> Values:
         """Return the rows beside a pipe: a single one of the values of a key."""
-        return Values(1, lambda _: self.word()) if self.values else self
+        if not self.values:
+            return self
+        return Values(1, lambda _: self.word())
 
 
 TOKEN = re.compile(r"""
     (?P<quoted>         '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
-  | (?P<interpolation>  \$\{[^}]+\} )          # to Hydra, the first closing brace ends it, whatever stands inside
+  | (?P<interpolation>  \$\{[^}]+\} )          # to Hydra, the first closing brace ends it
   | (?P<escape>         \\(?:(?!\$\{).)? )     # to Hydra, a backslash does not hide ${
   | (?P<group>          \( )
   | (?P<bracket>        [\[{] )
@@ -407,53 +606,230 @@ TOKEN = re.compile(r"""
   | (?P<pipe>           \| )
   | (?P<equals>         = )
   | (?P<space>          \s+ )
+  | (?P<comment>        (?<!\S)\# )            # at the start of a word: where one may stand
   | (?P<text>           (?: [^\s,|()\[\]{}='"\\$] | \$(?!\{) )+ )
   | (?P<unclosed>       ['"] | \$\{[^}]*\}? )  # with it, every character belongs to some token
 """, re.VERBOSE | re.DOTALL)
 PARTNERS = {"(": ")", "[": "]", "{": "}"}
-NAMES = {"(": "parenthesis", "[": "bracket", "{": "brace", "'": "quote", '"': "quote", "$": "interpolation"}
+NAMES = {
+    "(": "parenthesis", "[": "bracket", "{": "brace",
+    "'": "quote", '"': "quote", "$": "interpolation"}
 
 
-def tokenize(source: Source) -> "Tuple[List[Match[str]], Dict[int, int]]":
-    """Return the tokens of a text, and for each opening bracket's index the index of its closing one."""
-    tokens, partners, opened = list(TOKEN.finditer(source.text)), {}, []  # type: List[Match[str]], Dict[int, int], List[int]
-    for index, token in enumerate(tokens):
-        if token.lastgroup == "close":
-            if not opened or PARTNERS[tokens[opened[-1]].group()] != token.group():
-                raise Error(f"nothing is open that {token.group()} could close", source.mark(token.start(), token.end()),
-                            f"write \\{token.group()} for the character itself, or quote the value")
-            partners[opened.pop()] = index
-        elif token.lastgroup in ("group", "bracket", "unclosed"):
-            opened.append(index)
-            if token.lastgroup == "unclosed":
+def unclosed(source: Source, token: "Match[str]") -> Error:
+    """Return the Error about a bracket or quote that is never closed."""
+    sign = token.group()[0]
+    what = "never closed"
+    if token.group() == "${}":
+        what = "empty"
+    return Error(f"{NAMES[sign]} is {what}", source.mark(token.start(), token.start() + 1),
+                 f"close it, or quote a value that holds {sign}")
+
+
+def stray_close(source: Source, tokens: "Sequence[Match[str]]", token: "Match[str]") -> Error:
+    """Return the Error about a closing bracket behind tokens of which it closes none."""
+    sign = token.group()
+    if sign == "}" and tokens and tokens[-1].group().startswith("${{"):
+        template = f"{tokens[-1].group()}}}"
+        return Error(f"{template} is not replaced here",
+                     source.mark(tokens[-1].start(), token.end()),
+                     f"with: takes it, for example with: data={template}")
+    return Error(f"nothing is open that {sign} could close",
+                 source.mark(token.start(), token.end()),
+                 f"write \\{sign} for the character itself, or quote the value")
+
+
+def lex(source: Source, has_comments: bool, opened: "List[int]") -> "Iterator[Match[str]]":
+    """Yield the tokens of a text but for its comments, which go to the end of their line; within a
+    bracket that is opened there are none."""
+    at = 0
+    while at >= 0:
+        tokens = TOKEN.finditer(source.text, at)
+        at = -1
+        for token in tokens:
+            if token.lastgroup == "comment" and has_comments and not opened:
+                at = source.line_end(token.start())
                 break
+            yield token
+
+
+def tokenize(source: Source,
+             has_comments: bool = False) -> "Tuple[List[Match[str]], Dict[int, int]]":
+    """Return the tokens of a text, and for each opening bracket's index the index of its closing
+    one."""
+    tokens = []  # type: List[Match[str]]
+    partners = {}  # type: Dict[int, int]
+    opened = []  # type: List[int]
+    for index, token in enumerate(lex(source, has_comments, opened)):
+        kind = token.lastgroup
+        if kind == "close":
+            if not opened or PARTNERS[tokens[opened[-1]].group()] != token.group():
+                raise stray_close(source, tokens, token)
+            partners[opened.pop()] = index
+        elif kind in ("group", "bracket"):
+            opened.append(index)
+        elif kind == "unclosed":
+            raise unclosed(source, token)
+        elif kind == "interpolation" and tokens and tokens[-1].group() == "\\":
+            raise Error(f"the backslash before {token.group()} would be a part of the value",
+                        source.mark(tokens[-1].start(), token.end()), f"write {token.group()}")
+        tokens.append(token)
     if opened:
-        token = tokens[opened[-1]]
-        raise Error(f"{NAMES[token.group()[0]]} is {'empty' if token.group() == '${}' else 'never closed'}",
-                    source.mark(token.start(), token.start() + 1), f"close it, or quote a value that holds {token.group()[0]}")
+        raise unclosed(source, tokens[opened[-1]])
     return tokens, partners
 
 
+def key_of(word: str) -> str:
+    """Return the parameter that a word sets, adds or deletes; "" for any other word.
+
+    >>> [key_of(word) for word in ("+a.b=1", "~db", "db/engine@pkg=x", "items[0]=1", "--verbose")]
+    ['a.b', 'db', 'db/engine@pkg', 'items[0]', '']
+    """
+    match = re.match(r"((?:\\.|[^=\s'\"(){}\\])*)(=|\Z)", word.lstrip("+~"))
+    if not match or not (match.group(2) or word.startswith("~")):
+        return ""
+    return match.group(1)
+
+
+def variable_of(key: str) -> str:
+    """Return the environment variable that the key $NAME of an axis sets, or nothing.
+
+    >>> variable_of("$OMP_NUM_THREADS"), variable_of("lr")
+    ('OMP_NUM_THREADS', '')
+    """
+    if re.match(r"\$[A-Za-z_][A-Za-z0-9_]*\Z", key):
+        return key[1:]
+    return ""
+
+
+def hydra_text(text: str) -> str:
+    """Return a text as Hydra's grammar takes it, in quotes where it must be.
+
+    >>> hydra_text("train"), hydra_text("it's 1")
+    ('train', "'it\\\\'s 1'")
+    """
+    if re.fullmatch(r"[A-Za-z0-9_./-]+", text):
+        return text
+    parts = []
+    for part in text.split("'"):  # backslashes count before a quote only, where they are doubled
+        bare = part.rstrip("\\")
+        parts.append(bare + "\\" * 2 * (len(part) - len(bare)))
+    return "'" + "\\'".join(parts) + "'"
+
+
+def open_values(source: Source, path: str, mark: Mark) -> Source:
+    """Return the text of a file that a sweep names; its path counts from the sweep's own file."""
+    name = os.path.join(os.path.dirname(source.name), path)
+    try:
+        with open(name, "rb") as file:
+            return read_source(file.read(), name)
+    except OSError as error:
+        raise Error(f"cannot read {name}: {error.strerror}", mark,
+                    "the path counts from the folder of the job file") from None
+
+
+def file_value(text: str) -> str:
+    """Return a text of a file as a value: it is never a sweep, so it is quoted where it must be."""
+    if NUMBER.fullmatch(text):
+        return text
+    return hydra_text(text)
+
+
+def file_lines(file: Source) -> "List[str]":
+    """Return the lines of a file as values, blank ones and those that begin with # aside."""
+    lines = [line.strip() for line in file.text.split("\n")]
+    return [file_value(line) for line in lines if line and not line.startswith("#")]
+
+
+def line_mark(file: Source, number: int) -> Mark:
+    """Return the place of a whole line of a file, by its number."""
+    lines = file.text.split("\n")
+    start = sum(len(line) + 1 for line in lines[:number - 1])
+    return file.mark(start, start + len(lines[number - 1]))
+
+
+def csv_rows(file: Source) -> "List[Tuple[int, List[str]]]":
+    """Return the rows of a CSV file that are not empty, each with the number of its last line."""
+    from csv import Error as TableError
+    from csv import reader
+    table = reader(file.text.splitlines(True))
+    try:
+        return [(table.line_num, [cell.strip() for cell in row]) for row in table if row]
+    except TableError as error:
+        raise Error(f"this is no CSV: {error}", line_mark(file, table.line_num),
+                    "a cell with a comma or a quote stands in double quotes") from None
+
+
+def row_columns(file: Source, row: "Tuple[int, List[str]]",
+                names: "Sequence[str]") -> "List[int]":
+    """Return which columns of a CSV file are those of some keys, where a row of it is a header that
+    names any of them."""
+    number, header = row
+    missing = [name for name in names if name not in header]
+    if len(missing) == len(names):
+        return []
+    if missing:
+        raise Error(f"no column is called {missing[0]}", line_mark(file, number),
+                    suggest(missing[0], header) or "the first row names the keys")
+    return [header.index(name) for name in names]
+
+
+def file_rows(file: Source, keys: "Sequence[str]") -> "List[str]":
+    """Return the cells of a CSV file as values, one row after the other; a first row that names the
+    keys tells which column is whose."""
+    rows = csv_rows(file)
+    width = len(keys)
+    columns = []  # type: List[int]
+    if rows:
+        columns = row_columns(file, rows[0], [key_of(f"{key}=") for key in keys])
+    if columns:
+        _, header = rows.pop(0)
+        width = len(header)
+    values = []  # type: List[str]
+    for number, cells in rows:
+        if len(cells) != width:
+            raise Error(f"{len(cells)} columns stand here, where {width} are expected",
+                        line_mark(file, number),
+                        f"one for each of {', '.join(keys)}, or a first row that names them")
+        values.extend(file_value(cells[column]) for column in columns or range(width))
+    return values
+
+
 class SweepParser:
-    """A recursive parser over slices tokens[start:stop]; what a rule does not know is text and passed on."""
+    """A recursive parser over slices tokens[start:stop]; what a rule does not know is text and
+    passed on."""
     __slots__ = ("source", "tokens", "partners", "keys", "unit", "kinds")
 
-    def __init__(self, source: Source) -> None:
-        self.source, (self.tokens, self.partners) = source, tokenize(source)
+    def __init__(self, source: Source, has_comments: bool = False) -> None:
+        self.source = source
+        self.tokens, self.partners = tokenize(source, has_comments)
         self.keys = ()  # type: Tuple[str, ...]  # those of the segment in hand
-        self.unit = None  # type: Optional[Match[str]]  # in the first of them, looked for once and not behind every pipe
-        self.kinds = {}  # type: Dict[Tuple[str, ...], Set[bool]]  # those of a word's keys with a unit
+        self.unit = None  # type: Optional[Match[str]]  # in the first of them
+        self.kinds = {}  # type: Dict[Tuple[str, ...], Set[bool]]  # of a word's keys with a unit
 
     def text(self, start: int, stop: int) -> str:
         """Return the text of a slice."""
-        return self.source.text[self.tokens[start].start():self.tokens[stop - 1].end()] if start < stop else ""
+        if start >= stop:
+            return ""
+        return self.source.text[self.tokens[start].start():self.tokens[stop - 1].end()]
+
+    def offsets(self, start: int, stop: int) -> "Tuple[int, int]":
+        """Return where a slice begins and ends, of an empty one where something is missing."""
+        if start < stop:
+            return self.tokens[start].start(), self.tokens[stop - 1].end()
+        offset = 0
+        if start:
+            offset = self.tokens[start - 1].end()
+        return offset, offset
 
     def mark(self, start: int, stop: int) -> Mark:
-        """Return the place of a slice, of an empty one the place where something is missing."""
-        if start < stop:
-            return self.source.mark(self.tokens[start].start(), self.tokens[stop - 1].end())
-        offset = self.tokens[start - 1].end() if start else 0
-        return self.source.mark(offset, offset)
+        """Return the place of a slice."""
+        return self.source.mark(*self.offsets(start, stop))
+
+    def axis(self, slice: "Tuple[int, int]", rows: Values, keys: "Tuple[str, ...]",
+             values: "Optional[Values]" = None) -> Axis:
+        """Return the Axis that a slice spells."""
+        return Axis(rows, keys, values, self.source, *self.offsets(*slice))
 
     def split(self, start: int, stop: int, kind: str) -> "Iterator[Tuple[int, int]]":
         """Yield the slices between the tokens of a kind that stand outside all brackets."""
@@ -466,68 +842,145 @@ class SweepParser:
         yield begin, stop
 
     def trim(self, start: int, stop: int) -> "Tuple[int, int]":
-        """Return the slice without white space at its ends, which to Hydra means something behind a colon only."""
-        while start < stop and self.tokens[start].lastgroup == "space":
+        """Return the slice without white space at its ends, which to Hydra means something behind a
+        colon only."""
+        tokens = self.tokens
+        while start < stop and tokens[start].lastgroup == "space":
             start += 1
-        while start < stop and self.tokens[stop - 1].lastgroup == "space" and self.tokens[stop - 2].group()[-1] != ":":
+        while start < stop and tokens[stop - 1].lastgroup == "space":
+            if tokens[stop - 2].group()[-1] == ":":
+                break
             stop -= 1
         return start, stop
 
+    def words(self) -> "List[Tuple[int, int]]":
+        """Return the slices between white space."""
+        slices = self.split(0, len(self.tokens), "space")
+        return [(start, stop) for start, stop in slices if start < stop]
+
     def parse_sweep(self) -> "List[Axis]":
         """sweep = { word }"""
-        return read_all(self.parse_word, (slice for slice in self.split(0, len(self.tokens), "space") if slice[0] < slice[1]))
+        return read_all(self.parse_word, self.words())
 
     def parse_word(self, slice: "Tuple[int, int]") -> Axis:
         """word = segment { "|" segment } | literal"""
-        start, stop = slice
-        mark, self.keys, self.kinds = self.mark(start, stop), (), {}
-        if self.keys_end(start, stop) is None:
-            text = self.text(start, stop)
-            key, equals, value = text[1:-1].partition("=")
-            if stop == start + 1 and self.tokens[start].lastgroup == "quoted" and equals:
-                raise Error("a whole word in quotes is neither a key nor its value", mark,
-                            f"quote the value alone: {key}={text[0]}{value}{text[0]}")
-            return Axis(Values(1, [text].__getitem__), (), None, mark)
-        axes = [self.parse_segment(*slice) for slice in self.split(start, stop, "pipe")]
-        keys = tuple(key for axis in axes for key in axis.keys)
-        return axes[0] if len(axes) == 1 else Axis(joined([axis.piped() for axis in axes]), keys, None, mark)
+        self.keys = ()
+        self.kinds = {}
+        if self.keys_end(*slice) is None:
+            self.check_literal(*slice)
+            return self.axis(slice, single(self.text(*slice)), ())
+        axes = [self.parse_segment(*part) for part in self.split(*slice, "pipe")]
+        if len(axes) == 1:
+            return axes[0]
+        keys = tuple(chain.from_iterable(axis.keys for axis in axes))
+        return self.axis(slice, joined([axis.piped() for axis in axes]), keys)
+
+    def check_literal(self, start: int, stop: int) -> None:
+        """Raise if a word is an assignment in quotes."""
+        text = self.text(start, stop)
+        key, equals, value = text[1:-1].partition("=")
+        if stop == start + 1 and self.tokens[start].lastgroup == "quoted" and equals:
+            hint = f"leave the quotes out: {key}={value}"
+            if re.search(HYDRA_REFUSES + "|[ =]", value):
+                hint = f"quote the value alone: {key}={text[0]}{value}{text[0]}"
+            raise Error("a whole word in quotes is neither a key nor its value",
+                        self.mark(start, stop), hint)
 
     def keys_end(self, start: int, stop: int) -> "Optional[int]":
-        """Return the index of the equals sign that ends the keys, or None; of brackets, keys have [0] (Hydra 1.4)."""
-        while start < stop and (self.tokens[start].lastgroup in ("text", "comma", "escape") or self.tokens[start].group() == "["):
+        """Return the index of the equals sign that ends the keys, or None; of brackets, keys have
+        [0] (Hydra 1.4)."""
+        while start < stop:
+            token = self.tokens[start]
+            if token.lastgroup == "equals":
+                return start
+            if token.lastgroup not in ("text", "comma", "escape") and token.group() != "[":
+                return None
             start = self.partners.get(start, start) + 1
-        return start if start < stop and self.tokens[start].lastgroup == "equals" else None
+        return None
 
     def parse_segment(self, start: int, stop: int) -> Axis:
-        """segment = [ keys "=" ] list ;  keys = key [ "/" unit ] | key "," key { "," key }"""
-        equals, mark = self.keys_end(start, stop), self.mark(start, stop)
+        """segment = [ keys "=" ] list"""
+        slice = (start, stop)
         if start == stop:
-            raise Error("nothing stands beside the pipe", mark, "a pipe stands between two values: a=1,2|3,4")
+            raise Error("nothing stands beside the pipe", self.mark(start, stop),
+                        "a pipe stands between two values: a=1,2|3,4")
+        equals = self.keys_end(start, stop)
         if equals is not None:
-            self.keys = tuple(self.text(*slice) for slice in self.split(start, equals, "comma"))
-            if len(self.keys) > 1 and "" in self.keys:
-                raise Error("a key is missing between commas", self.mark(start, equals), "linked keys: a,b=(1,x),(2,y)")
-            self.unit, start = UNIT_KEY.fullmatch(self.keys[0]), equals + 1
+            self.parse_keys(start, equals)
+            start = equals + 1
         start, stop = self.trim(start, stop)
         if len(self.keys) > 1:
-            keys, values = self.keys, joined([self.parse_tuple(*self.trim(*slice)) for slice in self.split(start, stop, "comma")])
-            if any(UNIT_KEY.fullmatch(key) and read_number(str(values.at(column))) for column, key in enumerate(keys)):
-                raise Error("linked keys take no unit", mark, "write it behind each number: a,b=(1k,x),(2k,y)")
-            return Axis(Values(values.count // len(keys), lambda row: tuple(
-                f"{key}={values.at(row * len(keys) + column)}" for column, key in enumerate(keys))), keys, None, mark)
-        values = self.parse_list(start, stop, 0) if start < stop else Values(1, [""].__getitem__)
-        unit, kinds = self.unit, values.kinds() if self.unit else {False}
-        if unit and (len(kinds) > 1 or self.kinds.setdefault(self.keys, kinds) != kinds):
-            raise Error(f"numbers and texts are mixed under the unit /{unit.group(2)}", mark,
-                        "give every value as a number, or quote the numbers of a config group")
+            return self.linked_axis(slice, start, stop)
+        return self.plain_axis(slice, start, stop)
+
+    def parse_keys(self, start: int, stop: int) -> None:
+        """keys = key [ "/" unit ] | key "," key { "," key }"""
+        self.keys = tuple(self.text(*slice) for slice in self.split(start, stop, "comma"))
+        if len(self.keys) > 1 and "" in self.keys:
+            raise Error("a key is missing between commas", self.mark(start, stop),
+                        "linked keys: a,b=(1,x),(2,y)")
+        if len(set(self.keys)) < len(self.keys):
+            raise Error("one key is linked with itself", self.mark(start, stop),
+                        "each of linked keys has a name of its own: a,b=(1,x),(2,y)")
+        self.unit = UNIT_KEY.fullmatch(self.keys[0])
+
+    def linked_axis(self, slice: "Tuple[int, int]", start: int, stop: int) -> Axis:
+        """Return the axis of linked keys, whose list of tuples is tokens[start:stop]."""
+        keys = self.keys
+        parts = self.split(start, stop, "comma")
+        values = joined([self.parse_row(*self.trim(*part)) for part in parts])
+        for column, key in enumerate(keys):
+            if UNIT_KEY.fullmatch(key) and read_number(str(values.at(column))):
+                raise Error("linked keys take no unit", self.mark(*slice),
+                            "write it behind each number: a,b=(1k,x),(2k,y)")
+
+        def row(index: int) -> "Tuple[str, ...]":
+            first = index * len(keys)
+            return tuple(f"{key}={values.at(first + column)}" for column, key in enumerate(keys))
+
+        return self.axis(slice, Values(values.count // len(keys), row), keys)
+
+    def plain_axis(self, slice: "Tuple[int, int]", start: int, stop: int) -> Axis:
+        """Return the axis of a single key, whose list is tokens[start:stop]."""
+        values = single("")
+        if start < stop:
+            self.check_tuples(start, stop)
+            values = self.parse_list(start, stop, 0)
         key = self.keys[0]
-        if unit and False not in kinds:  # otherwise /m is a config group
-            key, values = unit.group(1), values.times(unit.group(2))
-        return Axis(Values(values.count, lambda row: f"{key}={values.at(row)}"), (key,), values, mark)
+        if self.unit:
+            kinds = values.kinds()
+            if len(kinds) > 1 or self.kinds.setdefault(self.keys, kinds) != kinds:
+                raise Error(
+                    f"numbers and texts are mixed under the unit /{self.unit.group(2)}",
+                    self.mark(*slice),
+                    "give every value as a number, or quote the numbers of a config group")
+            if True in kinds:  # otherwise /m is a config group
+                key = self.unit.group(1)
+                values = values.times(self.unit.group(2))
+        rows = Values(values.count, lambda index: f"{key}={values.at(index)}")
+        return self.axis(slice, rows, (key,), values)
+
+    def check_tuples(self, start: int, stop: int) -> None:
+        """Raise if the list of a single key has tuples in it."""
+        if self.tokens[start].lastgroup != "group":
+            return
+        parts = [self.trim(*part) for part in self.split(start, stop, "comma")]
+        if len(parts) < 2 or not all(self.is_in_parentheses(*part) for part in parts):
+            return
+        widths = {len(list(self.split(first + 1, last - 1, "comma"))) for first, last in parts}
+        if len(widths) == 1 and widths != {1}:
+            text = self.text(parts[0][0], parts[1][1])
+            key = self.keys[0]
+            lists = text.replace("(", "[").replace(")", "]")
+            raise Error(
+                "tuples are for linked keys, and this is one key", self.mark(start, stop),
+                f"linked keys: {key},other={text}; lists: {key}={lists};"
+                f" values: {key}={text.replace('),(', ',')}")
 
     def parse_list(self, start: int, stop: int, depth: int) -> Values:
         """list = item { "," item }"""
-        return joined([self.parse_item(*self.trim(*slice), depth) for slice in self.split(start, stop, "comma")])
+        parts = self.split(start, stop, "comma")
+        return joined([self.parse_item(*self.trim(*part), depth) for part in parts])
 
     def parse_item(self, start: int, stop: int, depth: int) -> Values:
         """item = range | spaced | group | literal"""
@@ -538,100 +991,248 @@ class SweepParser:
         if ":" in text and re.match(RANGE_START, text):
             return self.parse_range(text, self.mark(start, stop))
         bracket = next(self.split(start, stop, "group"))[1]
+        if bracket == stop:
+            self.check_dots(text, start, stop)
+            return single(literal(text))
         name = self.text(start, bracket).strip()
-        if name in ("lin", "log") and bracket < stop:
+        if name in ("lin", "log"):
             return self.parse_spaced(name, bracket, stop)
-        if bracket < stop and name not in HYDRA_FUNCTIONS:
-            return self.parse_group(start, stop, depth)
-        return Values(1, [literal(text)].__getitem__)
+        if name in ("lines", "rows"):
+            return self.parse_file(name, bracket, stop, self.keys[:1])
+        if name.rpartition(".")[2] in SPACES_OF_OTHERS:
+            raise self.space_of_others(name.rpartition(".")[2], bracket, stop)
+        if name in HYDRA_FUNCTIONS:
+            return single(literal(text))
+        return self.parse_group(start, stop, depth)
+
+    def check_dots(self, text: str, start: int, stop: int) -> None:
+        """Raise if a text is a range as other languages write it: 1..3."""
+        first, dots, last = text.partition("..")
+        last = last.lstrip(".")
+        if dots and read_number(first) and read_number(last):
+            raise Error(f"{text} is no range", self.mark(start, stop),
+                        f"write {first}:{last}, or quote it to keep it as text: '{text}'")
+
+    def space_of_others(self, name: str, bracket: int, stop: int) -> Error:
+        """Return the Error about a function of numpy's."""
+        close = self.partners[bracket]
+        numbers = [part.strip() for part in self.text(bracket + 1, close).split(",")]
+        if len(numbers) == 3 and name == "logspace" and not re.search(r"[.eE]", "".join(numbers)):
+            numbers[:2] = [f"1e{number}" for number in numbers[:2]]
+        if len(numbers) != 3:
+            numbers = ["start", "stop", "step" if name == "arange" else "count"]
+        form = SPACES_OF_OTHERS[name].format(":".join(numbers))
+        return Error(f"{name} is no function of the sweep language", self.mark(bracket - 1, stop),
+                     f"write {form}, whose end is included")
+
+    def parse_file(self, name: str, bracket: int, stop: int, keys: "Sequence[str]") -> Values:
+        """file = ( "lines" | "rows" ) "(" path ")": the values that a file holds"""
+        close = self.partners[bracket]
+        mark = self.mark(bracket - 1, stop)
+        path = self.text(bracket + 1, close).strip()
+        if close - bracket == 2 and self.tokens[bracket + 1].lastgroup == "quoted":
+            path = path[1:-1]
+        if not path or close + 1 != stop:
+            raise Error(f"{name} takes the path of a file, and nothing follows it", mark,
+                        f"for example {name}(data.txt)")
+        file = open_values(self.source, path, mark)
+        values = file_lines(file) if name == "lines" else file_rows(file, keys)
+        if not values:
+            raise Error(f"{file.name} holds no value", mark, "each line of it is one")
+        return Values(len(values), values.__getitem__)
 
     def parse_range(self, text: str, mark: Mark) -> Values:
         """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
         quoted = f"quote it to keep it as text: {','.join(self.keys)}='{text}'"
         fields = text.split(":")
-        unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
-        numbers = [read_number(fields[0] or "0"), *map(read_number, fields[1:])]  # type: List[Any]
-        if None in numbers or len(numbers) > 3:
-            wrong = fields[numbers.index(None)] if None in numbers else fields[3]
-            raise Error(f"{wrong or 'nothing'} is no number of a range", mark, quoted)
-        start, stop, step = numbers[0], numbers[:2][-1], (numbers[2:] or [Number(1, 0, 0, False)])[0]
-        if not step.mantissa:
-            raise Error("range step is zero", mark, quoted)
+        tail = ""
+        if UNIT.fullmatch(fields[-1]):
+            tail = f":{fields.pop()}"
+        start, stop, step = range_numbers(fields, mark, quoted)
         if any(re.match("[+-]?0[0-9]", field) for field in fields[:2]):
             raise Error("a number of a range begins with 0", mark, quoted)
-        if not fields[0]:
-            start = stop._replace(mantissa=0, exponent=0)  # in the notation of the other end
-        exponent = min(number.exponent for number in (start, stop, step))
-        first, last, stride = (number.shifted(exponent) for number in (start, stop, step))
-        span, tail, order = last - first, f":{unit}" if unit else "", "the order is start:stop:step"
-        hint = f"{order}, for example {start}:{stop}:{Number(span, exponent - 1, 0, False)}{tail}" if span else f"write {start}"
+        if not step.mantissa:
+            old = old_range(start, stop, step, tail)
+            raise Error("range step is zero", mark, f"{old}; or {quoted}" if old else quoted)
+        exponent = min(start.exponent, stop.exponent, step.exponent)
+        stride = step.shifted(exponent)
+        span = stop.shifted(exponent) - start.shifted(exponent)
         if span * stride < 0:
-            if abs(stride) <= abs(span):
-                hint = f"turn the sign of the step: {start}:{stop}:{step._replace(mantissa=-step.mantissa)}{tail}"
-            raise Error(f"range is empty: no step of {step} leads from {start} to {stop}", mark, hint)
-        if abs(stride) > abs(span) and (len(numbers) > 2 or span):
-            if len(numbers) > 2 and (stride - first) * last > 0 and abs(last) <= abs(stride - first):
-                hint = f"{order}; if start:step:stop was meant, as up to HydraFlow 0.15.0: {start}:{step}:{stop}{tail}"
-            raise Error(f"range step {step} is larger than the whole range", mark, hint)
-        return ranged(start, step, (last - first) // stride + 1).times(unit)
+            raise Error(f"range is empty: no step of {step} leads from {start} to {stop}", mark,
+                        range_hint(start, stop, step, len(fields), tail))
+        if abs(stride) > abs(span) and (span or len(fields) > 2):
+            raise Error(f"range step {step} is larger than the whole range", mark,
+                        range_hint(start, stop, step, len(fields), tail))
+        return ranged(start, step, span // stride + 1).times(tail[1:])
 
     def parse_spaced(self, name: str, bracket: int, stop: int) -> Values:
         """spaced = ( "lin" | "log" ) "(" number ":" number ":" count ")" [ unit ]"""
-        close, mark = self.partners[bracket], self.mark(bracket - 1, stop)
-        fields = [read_number(field) for field in self.text(bracket + 1, close).strip().split(":")]  # type: List[Any]
+        close = self.partners[bracket]
+        mark = self.mark(bracket - 1, stop)
+        fields = self.text(bracket + 1, close).strip().split(":")
+        numbers = [read_number(field) for field in fields]  # type: List[Any]
         unit = self.text(close + 1, stop)
-        if None in fields or len(fields) != 3 or (unit and not UNIT.fullmatch(unit)):
-            raise Error(f"{name} takes start, stop and count, and a unit behind it", mark, f"for example {name}(1:100:3)")
-        first, last, count = fields[0], fields[1], str(fields[2]._replace(scale=0, kept=False))
-        ends = {end.shifted(min(first.exponent, last.exponent)) for end in (first, last)}
+        is_wrong = unit and not UNIT.fullmatch(unit)
+        if is_wrong or len(numbers) != 3 or None in numbers:
+            raise Error(f"{name} takes start, stop and count, and a unit behind it", mark,
+                        f"for example {name}(1:100:3)")
+        first, last = numbers[:2]
+        count = str(numbers[2]._replace(scale=0, kept=False))
+        exponent = min(first.exponent, last.exponent)
+        ends = {first.shifted(exponent), last.shifted(exponent)}
         if not re.fullmatch("[0-9]{1,18}", count) or int(count) < len(ends):
-            raise Error(f"{name} cannot place {count} values from {first} to {last}", mark, "the count includes both ends")
+            raise Error(f"{name} cannot place {count} values from {first} to {last}", mark,
+                        "the count includes both ends")
         if name == "log" and first.mantissa * last.mantissa <= 0:
-            raise Error("log needs both ends above zero, or both below", mark, "lin(start:stop:count) goes through zero")
+            raise Error("log needs both ends above zero, or both below", mark,
+                        "lin(start:stop:count) goes through zero")
         if any(len(str(end.mantissa)) + abs(end.exponent) > 250 for end in (first, last)):
-            raise Error(f"{name} calculates with floats, and these numbers are none", mark)
+            raise Error(f"{name} calculates with floats, and these numbers are none", mark,
+                        "write shorter numbers, with an exponent: 1.5e-9")
         return spaced(first, last, int(count), name == "log").times(unit)
 
     def parse_group(self, start: int, stop: int, depth: int) -> Values:
         """group = { text | "(" list ")" } [ unit ], with at least one parenthesis"""
         if depth > DEEPEST_GROUP:
-            raise Error(f"groups are nested more than {DEEPEST_GROUP} deep", self.mark(start, start + 1))
+            raise Error(f"groups are nested more than {DEEPEST_GROUP} deep",
+                        self.mark(start, start + 1), "take some parentheses out")
         parts = []  # type: List[Values]
+        unit = ""
         for begin, end in self.split(start, stop, "group"):
             if begin > start:  # behind a parenthesis
                 close = self.partners[begin - 1]
                 parts.append(self.parse_list(*self.trim(begin, close), depth + 1))
                 begin = close + 1
-            for index in range(begin, end):
-                if self.tokens[index].lastgroup == "quoted":
-                    raise Error("quoted text cannot be a part of a group", self.mark(index, index + 1),
-                                "write the values out, each in quotes as a whole")
-            text = self.text(begin, end)
-            if text and not (end == stop and UNIT.fullmatch(text)):
-                parts.append(Values(1, [text].__getitem__))
-        return grouped(parts).times(text if UNIT.fullmatch(text) else "")
+            text = self.parse_group_text(begin, end)
+            if end == stop and UNIT.fullmatch(text):
+                unit = text
+            elif text:
+                parts.append(single(text))
+        return grouped(parts).times(unit)
+
+    def parse_group_text(self, start: int, stop: int) -> str:
+        """Return the text of a group between its parentheses."""
+        for index in range(start, stop):
+            if self.tokens[index].lastgroup == "quoted":
+                raise Error("quoted text cannot be a part of a group", self.mark(index, index + 1),
+                            "write the values out, each in quotes as a whole")
+        return self.text(start, stop)
+
+    def parse_row(self, start: int, stop: int) -> Values:
+        """row = tuple | "rows" "(" path ")" """
+        bracket = next(self.split(start, stop, "group"))[1]
+        name = self.text(start, bracket).strip()
+        if bracket < stop and name == "rows":
+            return self.parse_file(name, bracket, stop, self.keys)
+        return self.parse_tuple(start, stop)
 
     def parse_tuple(self, start: int, stop: int) -> Values:
         """tuple = "(" list ")", with a value for each of the linked keys"""
-        if start == stop or self.partners.get(start) != stop - 1 or self.tokens[start].lastgroup != "group":
+        if not self.is_in_parentheses(start, stop):
+            example = ",".join("1" for _ in self.keys)
             raise Error("linked keys take their values in parentheses", self.mark(start, stop),
-                        f"for example {','.join(self.keys)}=({','.join('1' for _ in self.keys)})")
+                        f"for example {','.join(self.keys)}=({example})")
         values = self.parse_list(*self.trim(start + 1, stop - 1), 1)
         if values.count != len(self.keys):
-            raise Error(f"{len(self.keys)} keys are linked, but there are {values.count} values", self.mark(start, stop),
-                        f"the keys are {', '.join(self.keys)}")
+            raise Error(
+                f"{len(self.keys)} keys are linked, but there are {values.count} values",
+                self.mark(start, stop), f"the keys are {', '.join(self.keys)}")
         return values
+
+    def is_in_parentheses(self, start: int, stop: int) -> bool:
+        """Return whether one pair of parentheses encloses a whole slice."""
+        if start == stop or self.tokens[start].lastgroup != "group":
+            return False
+        return self.partners[start] == stop - 1
+
+
+def last_field_hint(fields: "List[str]") -> str:
+    """Return what to write where the last field of a range is almost right, or nothing."""
+    *others, last = fields
+    if not last:
+        return f"leave out the last colon: {':'.join(others)}"
+    if last.swapcase() in SI_UNITS:
+        return f"did you mean {':'.join([*others, last.swapcase()])}?"
+    return ""
+
+
+def range_numbers(fields: "List[str]", mark: Mark,
+                  hint: str) -> "Tuple[Number, Number, Number]":
+    """Return start, stop and step of a range, whose unit is left out."""
+    numbers = [read_number(field) for field in fields]
+    if not fields[0]:
+        numbers[0] = Number(0, 0, 0, False)
+    wrong = [field for field, number in zip(fields, numbers) if number is None] + fields[3:]
+    if wrong:
+        message = f"{wrong[0] or 'nothing'} is no number of a range"
+        raise Error(message, mark, last_field_hint(fields) or hint)
+    start = stop = numbers[0]
+    step = ONE  # type: Optional[Number]
+    if len(numbers) > 1:
+        stop = numbers[1]
+    if len(numbers) > 2:
+        step = numbers[2]
+    assert start and stop and step
+    if not fields[0]:
+        start = stop._replace(mantissa=0, exponent=0)  # in the notation of the other end
+    return start, stop, step
+
+
+def leads(start: Number, stop: Number, step: Number) -> bool:
+    """Return whether one step or more lead from start towards stop, and not beyond it."""
+    exponent = min(start.exponent, stop.exponent, step.exponent)
+    span = stop.shifted(exponent) - start.shifted(exponent)
+    stride = step.shifted(exponent)
+    return span * stride > 0 and abs(stride) <= abs(span)
+
+
+def old_range(start: Number, stop: Number, step: Number, tail: str) -> str:
+    """Return what to write for a range whose numbers are start:step:stop, or nothing where they
+    make no sense in that order."""
+    if not leads(start, step, stop):
+        return ""
+    return ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0:"
+            f" {start}:{step}:{stop}{tail}")
+
+
+def range_hint(start: Number, stop: Number, step: Number, count: int, tail: str) -> str:
+    """Return what to write in place of a range that has no values; count numbers spell it."""
+    old = old_range(start, stop, step, tail)
+    if old and count > 2:
+        return old
+    exponent = min(start.exponent, stop.exponent) - 1
+    first, last = start.shifted(exponent), stop.shifted(exponent)
+    if first == last:
+        return f"write {start}"
+    turned = step._replace(mantissa=-step.mantissa)
+    if leads(start, stop, turned):
+        return f"turn the sign of the step: {start}:{stop}:{turned}{tail}"
+    tenth = Number((last - first) // 10, exponent, 0, False)
+    form = f"{start}:{stop}:{tenth}{tail}"
+    low, high = sorted([abs(first), abs(last)])
+    if count == 2 and first * last > 0 and high >= 10 * low:
+        places = len(str(high // low))
+        return f"write log({start}:{stop}:{places}){tail[1:]}, or give a step: {form}"
+    return f"the order is start:stop:step, for example {form}"
 
 
 def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
     """Return the words of rows, those of linked keys one by one."""
-    return tuple(chain.from_iterable((row,) if isinstance(row, str) else row for row in rows))
+    words = []  # type: List[str]
+    for row in rows:
+        if isinstance(row, str):
+            words.append(row)
+        else:
+            words.extend(row)
+    return tuple(words)
 
 
 class Sweep:
-    """The product of the axes that a text, or a list of words, spells; the last axis varies fastest.
+    """The product of the axes that a text, or a list of words, spells; the last axis varies
+    fastest.
 
-    count (and len, up to sys.maxsize) and indexing cost one step for each axis, iteration streams. Raises Error.
+    count (and len, up to sys.maxsize) and indexing cost one step for each axis, iteration streams.
+    Raises Error.
 
     >>> sweep = Sweep("model=cnn,vit lr=log(1e-4:1e-1:4)")
     >>> len(sweep), sweep[5]
@@ -639,19 +1240,20 @@ class Sweep:
     """
     __slots__ = ("axes",)
 
-    def __init__(self, sweep: "Union[str, Source, Sequence[str]]" = (), name: str = "sweep") -> None:
+    def __init__(self, sweep: "Union[str, Source, Sequence[str]]" = (),
+                 name: str = "sweep") -> None:
         if isinstance(sweep, str):
             sweep = Source(name, sweep)
         if isinstance(sweep, Source):
-            self.axes = SweepParser(sweep).parse_sweep()  # type: List[Axis]
+            self.axes = SweepParser(sweep, True).parse_sweep()  # type: List[Axis]
         else:
             parsers = [SweepParser(Source(name, word)) for word in sweep]
-            self.axes = read_all(lambda parser: parser.parse_word((0, len(parser.tokens))), parsers)
+            self.axes = read_all(lambda one: one.parse_word((0, len(one.tokens))), parsers)
 
     @property
     def count(self) -> int:
         """How many combinations there are."""
-        return reduce(mul, (axis.count for axis in self.axes), 1)
+        return count_product(self.axes)
 
     def __len__(self) -> int:
         return self.count
@@ -664,25 +1266,39 @@ class Sweep:
 
     def __iter__(self) -> "Iterator[Tuple[str, ...]]":
         rows = combinations(self.axes)
-        return map(flat, rows) if any(axis.keys and not axis.values for axis in self.axes) else rows
+        if any(axis.keys and not axis.values for axis in self.axes):
+            return map(flat, rows)
+        return rows
 
     def collect(self) -> "List[str]":
         """Return a word for each axis, its values joined by commas for Hydra to sweep over."""
         return read_all(Axis.word, self.axes)
 
 
+def rows_by_index(axes: "Sequence[Axis]") -> "Iterator[List[Any]]":
+    """Yield the product of the rows of axes, the last one fastest, each found by its index."""
+    for index in range(count_product(axes)):
+        yield combination(reversed(axes), index)[::-1]
+
+
+def rows_before(heads: "Iterable[List[Any]]", axis: Axis) -> "Iterator[Tuple[Any, ...]]":
+    """Yield each of the heads with each row of an axis behind it."""
+    for head in heads:
+        for row in axis:
+            yield (*head, row)
+
+
 def combinations(axes: "Sequence[Axis]", block: int = 65536) -> "Iterator[Tuple[Any, ...]]":
-    """Stream the product of the rows of axes, the last one fastest, with at most about block rows in memory."""
+    """Stream the product of the rows of axes, the last one fastest, with at most about block rows
+    in memory."""
     size, cut = 1, len(axes)
     while cut and size * axes[cut - 1].count <= block:
         cut -= 1
         size *= axes[cut].count
-    is_long = cut == len(axes) > 0  # the last axis alone is
-    outer = axes[:cut - is_long][::-1]
-    heads = (combination(outer, index)[::-1] for index in range(reduce(mul, (axis.count for axis in outer), 1)))
-    if is_long:
-        return ((*head, row) for head in heads for row in axes[-1])
-    inner = [list(axis) for axis in axes[cut:]]  # product() copies what it gets, so it gets the short ones only
+    if axes and cut == len(axes):  # the last axis alone is longer than a block
+        return rows_before(rows_by_index(axes[:-1]), axes[-1])
+    heads = rows_by_index(axes[:cut])
+    inner = [list(axis) for axis in axes[cut:]]  # product() copies what it gets: the short ones
     return chain.from_iterable(product(*([row] for row in head), *inner) for head in heads)
 
 
@@ -704,22 +1320,166 @@ def collect(sweep: "Union[str, Sequence[str]]") -> "List[str]":
     return Sweep(sweep).collect()
 
 
+# What Hydra's lexer refuses outside quotes and interpolations; compiled for a step of Hydra's.
+HYDRA_REFUSES = r"[^\w/\-\\+.$%*@?|=:,()\[\]{} \t~'\"]|[^\x00-\x7f]"
+HYDRA_OPTIONS = frozenset((  # those that the next word belongs to
+    "--cfg", "-c", "--package", "-p", "--info", "-i", "--config-path", "-cp",
+    "--config-name", "-cn", "--config-dir", "-cd", "--experimental-rerun"))
+
+
+def check_hydra_words(axes: "Sequence[Axis]") -> None:
+    """Raise unless Hydra can read the words of a sweep, or words that are appended, as overrides
+    and options.
+
+    >>> check_hydra_words(Sweep("model=cnn,vit -v").axes)
+    """
+    words = [axis.text for axis in axes]
+    read_all(partial(check_hydra_word, words), enumerate(axes))
+
+
+def is_bare(word: str) -> bool:
+    """Return whether a word is neither an assignment nor a deletion or an option."""
+    return "=" not in word and not word.startswith(("-", "~"))
+
+
+def check_hydra_word(words: "Sequence[str]", place: "Tuple[int, Axis]") -> None:
+    """Raise unless Hydra can read one of some words; what follows from another's mistake is not
+    told again."""
+    index, axis = place
+    word = words[index]
+    before = words[index - 1] if index else ""
+    if word.startswith("-") or before in HYDRA_OPTIONS or before == "=":
+        return
+    follows_bare = index > 0 and is_bare(before)
+    if is_bare(word):
+        if not follows_bare and "${{" not in word:  # it may become an assignment
+            raise bare_word(words, index, axis)
+    elif word.startswith("="):
+        if not follows_bare:
+            raise space_beside_equals(axis)
+    elif not variable_of(word.partition("=")[0]):  # a variable does not reach Hydra
+        check_hydra_text(axis)
+
+
+def space_beside_equals(axis: Axis) -> Error:
+    """Return the Error about a key or a value that stands alone."""
+    return Error("white space beside an equals sign parts a key from its value", axis.mark,
+                 "write key=value without white space")
+
+
+def bare_word(words: "Sequence[str]", index: int, axis: Axis) -> Error:
+    """Return the Error about the first of words that are neither assignments nor options."""
+    before = words[index - 1] if index else ""
+    behind = list(takewhile(is_bare, words[index:]))
+    after = words[index + len(behind):][:1]
+    is_key = len(behind) == 1 and after and after[0].startswith("=")
+    if is_key or before.endswith("="):
+        return space_beside_equals(axis)
+    key, equals, value = before.partition("=")
+    hint = "words of the command belong into run"
+    if before.startswith("-"):
+        hint = f"write {before}={axis.text}, or put both into run"
+    elif equals:
+        quoted = hydra_text(" ".join([value, *behind]))
+        hint = f"quote a value with white space: {key}={quoted}; {hint}"
+    return Error(f"{axis.text} stands where key=value is expected", axis.mark, hint)
+
+
+def surroundings(axis: Axis) -> "Iterator[Tuple[Match[str], str, str]]":
+    """Yield each token of a word, the innermost bracket around it, or the name of the function
+    whose parenthesis that is, and what stands before it."""
+    opened = [""]
+    before = ""
+    for token in TOKEN.finditer(axis.source.text, axis.start, axis.end):
+        text = token.group()
+        if token.lastgroup == "close":
+            opened.pop()
+        yield token, opened[-1], before
+        if token.lastgroup in ("group", "bracket"):
+            opened.append(before if before in HYDRA_FUNCTIONS else text)
+        before = text.strip() or before
+
+
+def check_hydra_text(axis: Axis) -> None:
+    """Raise if a word holds what Hydra takes in quotes only."""
+    if axis.text.count("=") < 2 and not re.search(HYDRA_REFUSES + "|['\"]", axis.text):
+        return
+    has_key = False
+    for token, inside, before in surroundings(axis):
+        kind, text = token.lastgroup, token.group()
+        if is_refused(token, has_key and inside not in HYDRA_FUNCTIONS):
+            raise quotes_missing(axis, token)
+        if inside == "{" and text[0] == ":" and before[-1:] in ("'", '"'):
+            raise Error(f"Hydra takes no quotes around the key {before} of a dictionary",
+                        axis.mark, f"write {before[1:-1]} without them")
+        if kind == "equals":
+            has_key = True
+        elif kind == "pipe" and not inside:
+            has_key = False
+
+
+def is_refused(token: "Match[str]", is_value: bool) -> bool:
+    """Return whether Hydra refuses a token of a key or a value outside quotes."""
+    if token.lastgroup == "equals":
+        return is_value
+    if token.lastgroup in ("quoted", "interpolation"):
+        return False
+    if token.lastgroup == "escape" and token.group()[1:] in ("'", '"'):
+        return True  # a backslash hides no quote
+    return bool(re.search(HYDRA_REFUSES, token.group()))
+
+
+def quotes_missing(axis: Axis, token: "Match[str]") -> Error:
+    """Return the Error about a token that Hydra takes in quotes only."""
+    sign = re.search(HYDRA_REFUSES + "|[='\"]", token.group())
+    assert sign
+    start = token.start() + sign.start()
+    text = axis.source.text
+    key, _, value = axis.text.partition("=")
+    hint = f"quote the value: {key}={hydra_text(value)}"
+    if start < axis.start + len(key):
+        hint = "a key has no such sign"
+    elif axis.count > 1:
+        hint = f"quote the value that holds it: {key}='...'"
+    mark = axis.source.mark(start, start + 1)
+    return Error(f"Hydra refuses {text[start]!r} outside quotes", mark, hint)
+
+
+def check_replaced(axis: Axis) -> None:
+    """Raise if a value holds $NAME, which nothing replaces in a sweep."""
+    if "$" not in axis.text:
+        return
+    text = axis.source.text
+    for token in TOKEN.finditer(text, axis.start, axis.end):
+        name = re.search(r"\$[A-Za-z_][A-Za-z0-9_]*", token.group())
+        if token.lastgroup == "text" and name:
+            start = token.start() + name.start()
+            end = token.start() + name.end()
+            if name.group() not in axis.keys or text[end:end + 1] not in ("=", ","):
+                raise Error(
+                    f"{name.group()} is not replaced here", axis.source.mark(start, end),
+                    f"with: takes ${{{{ env.{name.group()[1:]} }}}}; quote it to keep it as text")
+
+
 # ---------------------------------------------------------------------------
 # 3. YAML reader: Source -> Node
 # ---------------------------------------------------------------------------
-# Node, REFUSED, patterns, YamlParser, read_yaml. A text comes in, its root Node goes out. Numbers like "6.3" are
-# chapters of the YAML 1.2.2 specification; the docstring of a parse_* method begins with its rule.
-# Strange here: whether a line opens a mapping is known only behind its first scalar, when a colon follows.
-# So parse_block_node reads that scalar and then decides; no text is ever parsed twice.
+# Node, REFUSED, patterns, YamlParser, read_yaml. A text comes in, its root Node goes out. Numbers
+# like "6.3" are chapters of the YAML 1.2.2 specification; the docstring of a parse_* method begins
+# with its rule. Strange here: whether a line opens a mapping is known only behind its first scalar,
+# when a colon follows. So parse_block_node reads that scalar and then decides; no text is ever
+# parsed twice.
 
 
-class Node(NamedTuple("Node", [("kind", str), ("value", "Any"), ("plain", bool), ("source", Source), ("start", int),
-                               ("end", int), ("parts", "Optional[List[Tuple[str, int]]]")])):
+class Node(NamedTuple("Node", [
+        ("kind", str), ("value", "Any"), ("plain", bool), ("source", Source),
+        ("start", int), ("end", int), ("parts", "Optional[List[Tuple[str, int]]]")])):
     """A part of a YAML document; kind is "scalar", "sequence" or "mapping".
 
-    value is a text, a list of nodes, or a list of pairs (key node, value node). plain is True for an unquoted scalar;
-    a missing value is a plain "". An alias is the very node that its anchor names. start and end are offsets of its
-    text, of a block collection those of its first key or dash; parts are (text, offset) of a scalar that is rewritten.
+    value is a text, a list of nodes, or a list of pairs (key node, value node). plain is True for
+    an unquoted scalar; a missing value is a plain "". An alias is the very node that its anchor
+    names. start and end are offsets of its text, of a block collection those of its first key or
+    dash; parts are (text, offset) of a scalar that is rewritten.
     """
     __slots__ = ()
 
@@ -732,106 +1492,184 @@ class Node(NamedTuple("Node", [("kind", str), ("value", "Any"), ("plain", bool),
     column = property(lambda self: self.mark.column)  # from 1
 
     def text_source(self) -> Source:
-        """Return the value of a scalar as a Source that knows where each of its characters stands in the file.
+        """Return the value of a scalar as a Source that knows where each of its characters stands
+        in the file.
 
         >>> node = read_yaml("run: >-\\n  one\\n  two").value[0][1]
         >>> node.value, node.text_source().mark(4, 7)[1:3]
         ('one two', (3, 3))
         """
         parts = self.parts or [(self.value, self.start)]
-        pieces = zip(accumulate(chain([0], (len(text) for text, _ in parts))), (there for _, there in parts))
-        return Source(self.source.name, self.value, self.source, list(pieces))
+        pieces = []
+        here = 0
+        for text, there in parts:
+            pieces.append((here, there))
+            here += len(text)
+        return Source(self.source.name, self.value, self.source, pieces)
 
 
 DEEPEST_NODE = 50  # collections in collections
-MOST_COPIES = 1000000  # nodes that aliases and merge keys may add to those that are written ("billion laughs")
+MOST_COPIES = 1000000  # nodes that aliases and merge keys may add ("billion laughs")
 LONGEST_KEY = 1024  # 7.4.2, 8.2.2: from its first character to the colon
 
 REFUSED = {  # construct: (message, hint)
     # what YAML has, and is not read here
-    "directive": ("a directive (%) is not read", "drop the line; quote a text that begins with %"),
-    "documents": ("several documents are not read", "one file holds one document: drop what follows --- or ..."),
-    "tag": ("a tag (!) is not read", "drop it: each value is its text; quote a text that begins with !"),
-    "complex key": ("a complex key (? or a collection as key) is not read", "write a plain key: key: value"),
+    "directive": (
+        "a directive (%) is not read", "drop the line; quote a text that begins with %"),
+    "documents": (
+        "several documents are not read",
+        "one file holds one document: drop what follows --- or ..."),
+    "tag": (
+        "a tag (!) is not read",
+        "drop it: each value is its text; quote a text that begins with !"),
+    "complex key": (
+        "a complex key (? or a collection as key) is not read", "write a plain key: key: value"),
     "nesting": (f"nesting of more than {DEEPEST_NODE} levels is not read", "take some levels out"),
-    "aliases": (f"alias expansion beyond {MOST_COPIES} nodes is not read", "write out what is meant"),
+    "aliases": (
+        f"alias expansion beyond {MOST_COPIES} nodes is not read", "write out what is meant"),
     "digit": ("an indentation indicator at the top is not read", "drop the digit"),
     # what YAML has not
     "duplicate": ("duplicate key: {}", "it stands in line {} already"),
     "tab": ("a tab as indentation", "indent with spaces"),
-    "long key": (f"a key longer than {LONGEST_KEY} characters", "quote the text if it is no key"),
-    "bracket": ("a bracket is never closed", "close it with {}, and indent its lines more than that of its key or dash"),
-    "closing": ("the closing bracket is not indented", "indent it more than the line of its key or dash, by one space at least"),
-    "quote": ("{} is never closed", "close it in its line, or indent the lines that continue the text"),
-    "escape": ("unknown escape {}", r"write \\ for a backslash, or use single quotes, in which it stands for itself"),
-    "alias": ("undefined alias {}", "define it above with &; quote a text that begins with *; a space ends the name"),
-    "anchor": ("an anchor cannot stand before another, or an alias", "one value has one anchor, and an alias has none"),
-    "merge": ("a merge key << takes a mapping", "for example <<: *name, or <<: [*one, *two]"),
+    "long key": (
+        f"a key longer than {LONGEST_KEY} characters", "quote the text if it is no key"),
+    "bracket": (
+        "a bracket is never closed",
+        "close it with {}, and indent its lines more than that of its key or dash"),
+    "closing": (
+        "the closing bracket is not indented",
+        "it stands in the column of its key, or is indented more"),
+    "quote": (
+        "{} is never closed",
+        "close it in its line, or indent the lines that continue the text"),
+    "escape": (
+        "unknown escape {}",
+        r"write \\ for a backslash, or use single quotes, in which it stands for itself"),
+    "alias": (
+        "undefined alias {}",
+        "define it above with &; quote a text that begins with *; a space ends the name"),
+    "anchor": (
+        "an anchor cannot stand before another, or an alias",
+        "one value has one anchor, and an alias has none"),
+    "merge": (
+        "a merge key << takes a mapping", "for example <<: *name, or <<: [*one, *two]"),
     "space": ("white space is missing {}", "put a space there, or quote the text"),
-    "no colon": ("a colon is missing after a key", "write key: value; indent the line if it continues a text above"),
-    "comma": ("a comma or {} is missing", "part the entries with commas; quote a text that has signs in it"),
-    "colon": ("a colon and a space within a value", "quote the value; a key begins a line of its own"),
-    "below": ("a key within a text that begins in a line above", "indent it like the keys above, or quote that text"),
-    "text": ("text behind a complete value", "quote the value as a whole, a ' in it as ''; begin a comment with ' #'"),
-    "mixed": ("keys and list entries in one column", "give a list a key of its own, and indent it below"),
+    "no colon": (
+        "a colon is missing after a key",
+        "write key: value; indent the line if it continues a text above"),
+    "comma": (
+        "a comma or {} is missing",
+        "part the entries with commas; quote a text that has signs in it"),
+    "colon": (
+        "a colon and a space within a value",
+        "quote the value; a key begins a line of its own"),
+    "below": (
+        "a key within a text that begins in a line above",
+        "indent it like the keys above, or quote that text"),
+    "text": (
+        "text behind a complete value",
+        "quote the value as a whole, a ' in it as ''; begin a comment with ' #'"),
+    "mixed": (
+        "keys and list entries in one column",
+        "give a list a key of its own, and indent it below"),
     "indentation": ("wrong indentation", "begin the line in column {}, as lines above do"),
-    "blank": ("an empty line is indented more than the text below it", "remove its white space"),
-    "dash": ("a list entry cannot begin here", "begin a list in the line below its key; quote a text that is no list"),
-    "start": ("a value cannot begin with {}", "quote a text that begins with it; one of several lines begins below its | or >"),
+    "torn": (
+        "a last line of spaces without a newline behind a block of text",
+        "remove its white space: readers of YAML differ about it"),
+    "blank": (
+        "an empty line is indented more than the text below it", "remove its white space"),
+    "dash": (
+        "a list entry cannot begin here",
+        "begin a list in the line below its key; quote a text that is no list"),
+    "start": (
+        "a value cannot begin with {}",
+        "quote a text that begins with it; one of several lines begins below its | or >"),
 }
+UNREAD_STARTS = {"!": "tag", "?": "complex key", "-": "dash"}
+UNSPACED = {"#": "before a comment", ":": "after a colon"}
 
-# A text is parsed with "\n\0" behind it: NUL is no character of YAML (5.1), so no pattern and no index runs over
-# the end. No repetition has behind it what could fail after a long match: time is linear. Those marked Any cannot fail.
+# A text is parsed with "\n\0" behind it: NUL is no character of YAML (5.1), so no pattern and no
+# index runs over the end. No repetition has behind it what could fail after a long match: time is
+# linear. Those marked Any cannot fail.
 GAP = re.compile(r"((?:[ \t]*(?:(?<![^ \t\n])#[^\n]*)?\n)*)( *)[ \t]*")  # type: Any
-INDENT = re.compile(r"(?: |-(?=[ \t\n]))*")  # type: Any  # what may stand before a block collection in its line
+INDENT = re.compile(r"(?: |-(?=[ \t\n]))*")  # type: Any  # what may stand before a block collection
 LINE_END = re.compile(r"[ \t]*(?:\n|(?<=[ \t])#)")
-MARKER = re.compile(r"(?:---|\.\.\.)(?=[ \t\n])|\0")  # 9.1.2, in the first column: the end of the document
+MARKER = re.compile(r"(?:---|\.\.\.)(?=[ \t\n])|\0")  # 9.1.2: in the first column, the end
 DASH = re.compile(r"-(?=[ \t\n])")
 COLON = re.compile(r"[ \t]*:(?=[ \t\n])")
 COLON_IN_FLOW = re.compile(r":(?=[ \t\n,\[\]{}])")
-SQUEEZED = re.compile(r"[\w./-]+:(?=[^ \t\n])")  # a colon without its white space
+SQUEEZED = r"[\w./-]+:(?=[^ \t\n])"  # a colon without its white space, looked for in a mistake
 ANCHOR = re.compile(r"([&*][^ \t\n,\[\]{}\0]+)(?=[ \t\n,\]}])[ \t]*")  # 6.9.2
 FOLD = re.compile(r"[ \t]*\n(?:[ \t]*\n)*( *)")
 CONTINUED = re.compile(r"\n( *)(?![ \n])")
-BLOCK_HEADER = re.compile(r"[|>](?:([1-9])([+-]?)|([+-]?)([1-9]?))[ \t]*(?:(?<=[ \t])#[^\n]*)?\n((?: *\n)*)( *)")  # 8.1.1
-QUOTED = {'"': re.compile(r'[^"\\\0]*(?:\\[^\0][^"\\\0]*)*'), "'": re.compile(r"[^'\0]*(?:''[^'\0]*)*")}  # type: Any
-PLAIN_START = r"(?![-?:](?:[ \t\n{0}])|[,\[\]{{}}#&*!|>'\"%@`])"
-PLAIN_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0{0}]+|:(?![ \t\n{0}])|(?<=[^ \t\n])#))+"  # 7.3.3
-IN_BLOCK, IN_FLOW = [tuple(re.compile(pattern.format(stop)) for pattern in (PLAIN_START + PLAIN_LINE, PLAIN_LINE, nothing))
-                     for stop, nothing in (("", r"[ \t]*:[ \t\n]|\n"), (r",\[\]{}", r":[ \t\n{0}]|[,\]}}]"))]
-PARTS = {quote: re.compile(rf"({newlines}[ \t\n]*)|({escape})|(?:[^{stop} \t\n]+|[ \t]+(?![ \t\n]))+")
-         for quote, stop, newlines, escape in (
-             ("", "", r"[ \t]*\n", "(?!)"), ("'", "'", r"[ \t]*\n", "''"),
-             ('"', r"\\", r"(?:\\|[ \t]*)\n", r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)"))}
-ESCAPES = dict(zip(("\\" + char for char in '0abt\tnvfre "/\\N_LP'),  # 5.7
-                   '\0\a\b\t\t\n\v\f\r\x1b "/\\\x85\xa0\u2028\u2029'), **{"''": "'"})
+BLOCK_HEADER = re.compile(  # 8.1.1
+    r"[|>](?:([1-9])([+-]?)|([+-]?)([1-9]?))[ \t]*(?:(?<=[ \t])#[^\n]*)?\n"
+    r"((?: *\n)*)( *)")
+QUOTED = {
+    '"': re.compile(r'[^"\\\0]*(?:\\[^\0][^"\\\0]*)*'),
+    "'": re.compile(r"[^'\0]*(?:''[^'\0]*)*")}  # type: Dict[str, Any]
+
+# Plain scalars (7.3.3): how the first line goes, and a further one; what means that there is none.
+PLAIN_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0]+|:(?![ \t\n])|(?<=[^ \t\n])#))+"
+PLAIN_START = r"(?![-?:][ \t\n]|[,\[\]{}#&*!|>'\"%@`])"
+IN_BLOCK = (
+    re.compile(PLAIN_START + PLAIN_LINE), re.compile(PLAIN_LINE), re.compile(r"[ \t]*:[ \t\n]|\n"))
+FLOW_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0,\[\]{}]+|:(?![ \t\n,\[\]{}])|(?<=[^ \t\n])#))+"
+FLOW_START = r"(?![-?:][ \t\n,\[\]{}]|[,\[\]{}#&*!|>'\"%@`])"
+IN_FLOW = (
+    re.compile(FLOW_START + FLOW_LINE), re.compile(FLOW_LINE),
+    re.compile(r":[ \t\n,\[\]{}]|[,\]}]"))
+
+# What a scalar of several lines or with escapes is made of, by its quotes: newlines, escape, text.
+PARTS = {  # compiled when there is one
+    "": r"([ \t]*\n[ \t\n]*)|((?!))|(?:[^ \t\n]+|[ \t]+(?![ \t\n]))+",
+    "'": r"([ \t]*\n[ \t\n]*)|('')|(?:[^' \t\n]+|[ \t]+(?![ \t\n]))+",
+    '"': (
+        r"((?:\\|[ \t]*)\n[ \t\n]*)"
+        r"|(\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.))"
+        r"|(?:[^\\ \t\n]+|[ \t]+(?![ \t\n]))+")}
+ESCAPES = {  # 5.7; '' is that of single quotes
+    r"\0": "\0", r"\a": "\a", r"\b": "\b", r"\t": "\t", "\\\t": "\t", r"\n": "\n", r"\v": "\v",
+    r"\f": "\f", r"\r": "\r", r"\e": "\x1b", r"\ ": " ", r'\"': '"', r"\/": "/", r"\\": "\\",
+    r"\N": "\x85", r"\_": "\xa0", r"\L": "\u2028", r"\P": "\u2029", "''": "'"}
 
 
 class YamlParser:
-    """The parser of one document; at is the offset of what comes next, brackets those of the open [ and {.
+    """The parser of one document; at is the offset of what comes next, brackets those of the open
+    [ and {.
 
-    In block context, line is the offset of the line at hand, column how many spaces indent it (-1 at the end of the
-    document), closed the column of the block collection that it ended, or -1.
+    In block context, line is the offset of the line at hand, column how many spaces indent it (-1
+    at the end of the document), closed the column of the block collection that it ended, or -1.
     """
 
     def __init__(self, source: Source) -> None:
-        self.source, self.text = source, source.text + ("\0" if source.text.endswith("\n") else "\n\0")
+        self.source = source
+        self.text = source.text + "\n\0"
+        if source.text.endswith("\n"):
+            self.text = source.text + "\0"
         self.at = self.line = self.column = self.closed = 0
-        self.depth = self.count = 0  # of open collections; of nodes, those of aliases included
+        self.depth = 0  # of open collections
+        self.count = 0  # of nodes, those of aliases included
         self.brackets = []  # type: List[int]
         self.anchors = {}  # type: Dict[str, Optional[Tuple[Node, int]]]
         self.named = None  # type: Optional[Node]  # by the last anchor or alias
-        self.parsers = {'"': self.parse_quoted, "'": self.parse_quoted, "[": self.parse_flow, "{": self.parse_flow,
-                        "|": self.parse_block_scalar, ">": self.parse_block_scalar}
+        self.parsers = {
+            '"': self.parse_quoted, "'": self.parse_quoted,
+            "[": self.parse_flow, "{": self.parse_flow,
+            "|": self.parse_block_scalar, ">": self.parse_block_scalar}
 
-    def error(self, construct: str, start: int, end: int = 0, word: object = "", hint: object = "") -> Error:
+    def error(self, construct: str, start: int, end: int = 0, word: object = "",
+              hint: object = "") -> Error:
         """Return the Error about text[start:end], one character when there is no end."""
         message, advice = REFUSED[construct]
-        return Error(message.format(word), self.source.mark(start, max(end, start + 1)), advice.format(hint))
+        mark = self.source.mark(start, max(end, start + 1))
+        return Error(message.format(word), mark, advice.format(hint))
 
     def no_key(self, start: int) -> Error:
         """Return the Error about a text that is no key, with or without a colon behind it."""
-        text, squeezed, colon = self.text, SQUEEZED.match(self.text, start), COLON.match(self.text, self.at)
+        text = self.text
+        squeezed = re.compile(SQUEEZED).match(text, start)
+        colon = COLON.match(text, self.at)
         begin = text.rfind("\n", 0, self.at) + 1
         words = GAP.match(text, begin).end()  # the first ones of its last line
         if squeezed and (words > start or not colon):
@@ -842,32 +1680,57 @@ class YamlParser:
             return self.error("below", words, self.at)
         return self.error("no colon", start, text.index("\n", start))
 
+    def misplaced(self, start: int, otherwise: Error) -> Error:
+        """Return the Error about a tab at an offset, or another one where there is none."""
+        if self.text[start] == "\t":
+            return self.error("tab", start)
+        return otherwise
+
     def next_line(self) -> None:
         """gap = { [white] [comment] newline } indentation (6.6, 6.1)."""
         gap = GAP.match(self.text, self.at)
         if gap.end(1) == self.at > 0:  # no newline
-            missing = {"#": "before a comment", ":": "after a colon"}.get(self.text[gap.end()])
+            missing = UNSPACED.get(self.text[gap.end()])
             raise self.error("space" if missing else "text", gap.end(), 0, missing)
-        self.line, self.at, self.closed = gap.end(1), gap.end(), -1
-        self.column = -1 if MARKER.match(self.text, self.line) else gap.end(2) - self.line
+        self.line = gap.end(1)
+        self.at = gap.end()
+        self.closed = -1
+        self.column = gap.end(2) - self.line
+        if MARKER.match(self.text, self.line):
+            self.column = -1
 
     def step(self, indent: int, length: int = 1) -> None:
-        """separation = { white | comment | newline indentation }, within brackets, behind length characters (6.7)."""
-        gap, start = GAP.match(self.text, self.at + length), self.brackets[-1]
-        if gap.end(1) > gap.start() and (gap.end(2) - gap.end(1) < indent or MARKER.match(self.text, gap.end(1))):
-            if self.text[gap.end(2)] == "\t":
-                raise self.error("tab", gap.end(2))
-            if self.text[gap.end()] == PARTNERS[self.text[start]]:
-                raise self.error("closing", gap.end())
-            raise self.error("bracket", start, 0, "", PARTNERS[self.text[start]])
+        """separation = { white | comment | newline indentation }, within brackets, behind length
+        characters (6.7)."""
+        gap = GAP.match(self.text, self.at + length)
+        line = gap.end(1)
+        if line > gap.start():
+            missing = indent - (gap.end(2) - line)
+            if missing == 1 and self.text[gap.end(2)] == PARTNERS[self.text[self.brackets[-1]]]:
+                missing = 0  # every reader takes the bracket in the column of its key
+            if missing > 0 or MARKER.match(self.text, line):
+                raise self.misplaced(gap.end(2), self.unclosed(gap.end()))
         self.at = gap.end()
 
+    def unclosed(self, at: int) -> Error:
+        """Return the Error about the bracket in hand, which should go on at an offset."""
+        start = self.brackets[-1]
+        close = PARTNERS[self.text[start]]
+        if self.text[at] == close:
+            return self.error("closing", at)
+        return self.error("bracket", start, 0, "", close)
+
+    def is_outside(self, line: int, words: int, indent: int) -> bool:
+        """Return whether a line, whose indentation ends at words, belongs to no scalar that is
+        indented so much: it has less, or it is a marker (6.1, 9.1.2)."""
+        column = words - line
+        return column < indent or (not column and bool(MARKER.match(self.text, line)))
+
     def check_lines(self, start: int, end: int, indent: int) -> None:
-        """Raise unless the further lines of a scalar text[start:end] are indented and no marker (6.1, 9.1.2)."""
+        """Raise unless the further lines of a scalar text[start:end] belong to it."""
         for line in CONTINUED.finditer(self.text, start, end):
-            if len(line.group(1)) < indent or not line.group(1) and MARKER.match(self.text, line.end()):
-                is_tab = self.text[line.end()] == "\t"
-                raise self.error("tab", line.end()) if is_tab else self.error("quote", start, 0, self.text[start])
+            if self.is_outside(line.start(1), line.end(), indent):
+                raise self.misplaced(line.end(), self.error("quote", start, 0, self.text[start]))
 
     def check_key(self, key: Node, start: int, end: int) -> None:
         """Raise unless the node text[start:end] can be a key."""
@@ -879,71 +1742,105 @@ class YamlParser:
             raise self.error("long key", start)
 
     def check_line(self, parent: int) -> None:
-        """Raise unless the line at hand may follow a node within the block collection in the column parent (6.1)."""
+        """Raise unless the line at hand may follow a node within the block collection in the column
+        parent (6.1)."""
         if self.text[self.line + self.column] == "\t":
             raise self.error("tab", self.line + self.column)
-        if self.column > parent:
-            end = self.text.index("\n", self.at)
-            if self.column == self.closed:
-                raise self.error("space" if self.text[self.at] == "-" else "mixed", self.at, end, "after a dash")
-            columns = [str(column + 1) for column in (self.closed, parent) if column >= 0]
-            raise self.error("indentation" if columns else "text", self.at, end, "", " or ".join(columns))
+        if self.column <= parent:
+            return
+        end = self.text.index("\n", self.at)
+        if self.column == self.closed:
+            construct = "space" if self.text[self.at] == "-" else "mixed"
+            raise self.error(construct, self.at, end, "after a dash")
+        columns = [str(column + 1) for column in (self.closed, parent) if column >= 0]
+        if not columns:
+            raise self.error("text", self.at, end)
+        raise self.error("indentation", self.at, end, "", " or ".join(columns))
 
     def grow(self, start: int, levels: int, count: int) -> None:
         """Count open collections and nodes; start is that of what brings them."""
-        self.depth, self.count = self.depth + levels, self.count + count
-        if self.depth > DEEPEST_NODE or self.count > MOST_COPIES + len(self.text):
-            raise self.error("nesting" if self.depth > DEEPEST_NODE else "aliases", start)
+        self.depth += levels
+        self.count += count
+        if self.depth > DEEPEST_NODE:
+            raise self.error("nesting", start)
+        if self.count > MOST_COPIES + len(self.text):
+            raise self.error("aliases", start)
 
-    def collection(self, kind: str, value: "List[Any]", start: int, end: int) -> Node:
-        self.grow(start, -1, len(value))
-        return Node(kind, self.merge(value) if kind == "mapping" else value, False, self.source, start, end, None)
+    def sequence(self, items: "List[Node]", start: int, end: int) -> Node:
+        """Return a sequence, which is closed with it."""
+        self.grow(start, -1, len(items))
+        return Node("sequence", items, False, self.source, start, end, None)
+
+    def mapping(self, pairs: "List[Tuple[Node, Node]]", start: int, end: int) -> Node:
+        """Return a mapping, which is closed with it."""
+        self.grow(start, -1, len(pairs))
+        return Node("mapping", self.merge(pairs), False, self.source, start, end, None)
 
     def merge(self, pairs: "List[Tuple[Node, Node]]") -> "List[Tuple[Node, Node]]":
-        """Return the pairs of a mapping with what its merge key << names in front: a key of the mapping itself wins
-        over one that is named, one of a mapping named earlier over one named later (yaml.org/type/merge.html)."""
-        own, merged = {}, {}  # type: Dict[str, Tuple[Node, Node]], Dict[str, Tuple[Node, Node]]
-        for key, value in pairs:
+        """Return the pairs of a mapping with what its merge key << names in front: a key of the
+        mapping itself wins over one that is named, one of a mapping named earlier over one named
+        later (yaml.org/type/merge.html)."""
+        own = {}  # type: Dict[str, Tuple[Node, Node]]
+        for pair in pairs:
+            key = pair[0]
             if key.value in own:
-                raise self.error("duplicate", key.start, key.end, key.value, own[key.value][0].line)
-            own[key.value] = key, value
+                line = own[key.value][0].line
+                raise self.error("duplicate", key.start, key.end, key.value, line)
+            own[key.value] = pair
         if "<<" not in own or not own["<<"][0].plain:
             return pairs
-        key, named = own["<<"]
+        key, named = own.pop("<<")
+        merged = self.merged(key, named)
+        return [merged[name] for name in merged if name not in own] + list(own.values())
+
+    def merged(self, key: Node, named: Node) -> "Dict[str, Tuple[Node, Node]]":
+        """Return the pairs that a merge key names."""
+        merged = {}  # type: Dict[str, Tuple[Node, Node]]
         for mapping in named.value if named.kind == "sequence" else [named]:
             if mapping.kind != "mapping":
                 raise self.error("merge", key.start, key.end)
             self.grow(key.start, 0, len(mapping.value))
             for pair in mapping.value:
                 merged.setdefault(pair[0].value, pair)
-        return [merged[name] for name in merged if name not in own] + [pair for pair in pairs if pair[0] is not key]
+        return merged
 
     def scalar(self, start: int, end: int, style: str) -> Node:
-        """Return the scalar text[start:end], with style as its quotes: { newlines | escape | text }, where one newline
-        is a space, and of more the first is dropped (6.5)."""
+        """Return the scalar text[start:end], with style as its quotes: { newlines | escape | text }
+        where one newline is a space, and of more the first is dropped (6.5)."""
         if not style and self.text.find("\n", start, end) < 0:
             return Node("scalar", self.text[start:end], True, self.source, start, end, None)
         parts = []  # type: List[Tuple[str, int]]
-        for match in PARTS[style].finditer(self.text, start + len(style), end - len(style)):
+        length = len(style)
+        pattern = re.compile(PARTS[style])
+        for match in pattern.finditer(self.text, start + length, end - length):
             part, newlines, escape = match.group(0, 1, 2)
             if newlines:
-                part = "\n" * (newlines.count("\n") - 1) or ("" if newlines[0] == "\\" else " ")
-            elif escape in ESCAPES:
-                part = ESCAPES[escape]
+                part = "\n" * (newlines.count("\n") - 1)
+                if not part and newlines[0] != "\\":
+                    part = " "
             elif escape:
-                code = int(escape[2:] or "D800", 16)  # a half of a pair (UTF-16) is no character, nor is \\q
-                if code > 0x10FFFF or 0xD800 <= code < 0xE000:
-                    raise self.error("escape", match.start(), match.end(), escape)
-                part = chr(code)
+                part = self.unescaped(escape, match.start())
             parts.append((part, match.start()))
-        return Node("scalar", "".join([part for part, _ in parts]), not style, self.source, start, end, parts)
+        value = "".join([part for part, _ in parts])
+        return Node("scalar", value, not style, self.source, start, end, parts)
+
+    def unescaped(self, escape: str, start: int) -> str:
+        """Return the character that an escape means."""
+        if escape in ESCAPES:
+            return ESCAPES[escape]
+        code = int(escape[2:] or "D800", 16)  # a half of a pair (UTF-16) is no character, nor is \q
+        if code > 0x10FFFF or 0xD800 <= code < 0xE000:
+            raise self.error("escape", start, start + len(escape), escape)
+        return chr(code)
 
     def parse_quoted(self, indent: int) -> Node:
-        """quoted = "'" { text | "''" | newline } "'" | '"' { text | escape | newline } '"' (7.3.1, 7.3.2)."""
-        text, start = self.text, self.at
-        quote, end = text[start], QUOTED[text[start]].match(text, start + 1).end()
+        """quoted = "'" { text | "''" | newline } "'" | '"' { text | escape | newline } '"' (7.3.1,
+        7.3.2)."""
+        start = self.at
+        quote = self.text[start]
+        end = QUOTED[quote].match(self.text, start + 1).end()
         self.check_lines(start, end, indent)
-        if text[end] != quote:
+        if self.text[end] != quote:
             raise self.error("quote", start, 0, quote)
         self.at = end + 1
         return self.scalar(start, end + 1, quote)
@@ -954,26 +1851,27 @@ class YamlParser:
         first, further, nothing = IN_FLOW if self.brackets else IN_BLOCK
         match = first.match(text, start)  # type: Optional[Match[str]]
         if not match and not nothing.match(text, start):
-            construct = {"!": "tag", "?": "complex key", "-": "dash"}.get(text[start], "start")
-            raise self.error(construct, start, 0, text[start])
+            raise self.error(UNREAD_STARTS.get(text[start], "start"), start, 0, text[start])
         while match:
             self.at = match.end()
             fold = FOLD.match(text, self.at)
-            if not fold or len(fold.group(1)) < indent or not fold.group(1) and MARKER.match(text, fold.end()):
+            if not fold or self.is_outside(fold.start(1), fold.end(), indent):
                 break
             match = further.match(text, fold.end())
         self.check_lines(start, self.at, indent)
         return self.scalar(start, self.at, "")
 
-    def parse_block_lines(self, at: int, depth: int, indent: int) -> "Tuple[List[Tuple[str, int]], int]":
-        """lines = { indentation text newline | { " " } newline }; return them without it, and where the next one starts."""
+    def parse_block_lines(self, at: int, depth: int,
+                          indent: int) -> "Tuple[List[Tuple[str, int]], int]":
+        """lines = { indentation text newline | { " " } newline }; return them without it, and where
+        the next one starts."""
         lines = []
         while not MARKER.match(self.text, at):
             line = self.text[at:self.text.index("\n", at)]
             words = line.lstrip(" ")
             spaces = len(line) - len(words)
             if words and spaces < depth:
-                if words[0] == "\t":  # even before a comment: the first line behind the text is no ordinary gap (8.1.1.2)
+                if words[0] == "\t":  # even before a comment: this is no ordinary gap (8.1.1.2)
                     raise self.error("tab", at + spaces)
                 if spaces >= indent and words[0] != "#":
                     raise self.error("indentation", at + spaces, at + len(line), "", depth + 1)
@@ -982,48 +1880,62 @@ class YamlParser:
             at += len(line) + 1
         return lines, at
 
-    def parse_block_scalar(self, indent: int) -> Node:
-        """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1).
-        A folded newline is a space, but nothing before empty lines, and itself beside a line that begins with white
-        space (8.1.3). At the end of a file, the newline of the last line may be missing."""
-        text, start, header = self.text, self.at, BLOCK_HEADER.match(self.text, self.at)
-        if self.brackets or not header:
-            raise self.error("start", start, 0, text[start])
-        digit, chomp, at = header.group(1) or header.group(4), header.group(2) or header.group(3), header.start(5)
-        depth, blank = len(header.group(6)), max(map(len, header.group(5).split("\n")))
-        if not digit and indent <= depth < blank and not MARKER.match(text, header.end()):
-            raise self.error("blank", at, text.index("\n", at))  # 8.1.1.1
-        lines, self.at = self.parse_block_lines(at, indent - 1 + int(digit) if digit else max(depth, blank, indent), indent)
-        if digit and not indent and any(line for line, _ in lines):
-            raise self.error("digit", start)  # relative to -1 or to 0: readers differ
-        is_torn = self.at > len(self.source.text) and lines and lines[-1][0]
-        self.at -= 1  # the newline, where every other scalar ends
-        while lines and not lines[-1][0] and chomp != "+":
-            lines.pop()
-        parts, fold = [], -1  # type: List[Tuple[str, int]], int  # fold: the part whose newline one more such line folds
-        for line, offset in lines:
-            if line:
-                folds = text[start] == ">" and line[0] not in " \t"
-                if folds and fold >= 0:
-                    parts[fold] = parts[fold][0][:-1] + (" " if fold == len(parts) - 1 else ""), parts[fold][1]
-                fold = len(parts) if folds else -1
-            parts.append((line + "\n", offset))
-        if parts and (chomp == "-" or is_torn):
-            parts[-1] = parts[-1][0][:-1], parts[-1][1]
-        return Node("scalar", "".join(part for part, _ in parts), False, self.source, start, at - 1, parts)
+    def block_depth(self, header: "Match[str]", indent: int) -> int:
+        """Return how many spaces indent the lines of a block scalar, which is said by a digit, or
+        by its first line (8.1.1.1)."""
+        digit = block_digit(header)
+        if digit:
+            return indent - 1 + int(digit)
+        depth = len(header.group(6))
+        blank = max(map(len, header.group(5).split("\n")))
+        if indent <= depth < blank and not MARKER.match(self.text, header.end()):
+            at = header.start(5)
+            raise self.error("blank", at, self.text.index("\n", at))
+        return max(depth, blank, indent)
 
-    def parse_anchored(self, name: "Match[str]", indent: int, compact: "Optional[bool]" = None) -> Node:
-        """anchored = "&" name node (6.9.2), or block_node where the name stands alone in its line (compact: as there)."""
-        before, self.at = self.count, name.end()
+    def parse_block_scalar(self, indent: int) -> Node:
+        """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1). At the end
+        of a file, the newline of the last line may be missing."""
+        start = self.at
+        header = BLOCK_HEADER.match(self.text, start)
+        if self.brackets or not header:
+            raise self.error("start", start, 0, self.text[start])
+        at = header.start(5)
+        depth = self.block_depth(header, indent)
+        lines, self.at = self.parse_block_lines(at, depth, indent)
+        is_torn = self.at > len(self.source.text)  # the last line has no newline
+        last = self.text.rfind("\n", 0, self.at - 1) + 1
+        if is_torn and self.text[last:self.at - 1].isspace():
+            raise self.error("torn", last, self.at - 1)
+        self.at -= 1  # the newline, where every other scalar ends
+        if not indent and block_digit(header) and any(line for line, _ in lines):
+            raise self.error("digit", start)  # relative to -1 or to 0: readers differ
+        parts = chomped(lines, header.group(2) or header.group(3), is_torn)
+        if self.text[start] == ">":
+            parts = folded(parts)
+        value = "".join(part for part, _ in parts)
+        return Node("scalar", value, False, self.source, start, at - 1, parts)
+
+    def parse_anchored(self, name: "Match[str]", indent: int,
+                       compact: "Optional[bool]" = None) -> Node:
+        """anchored = "&" name node (6.9.2), or block_node where the name stands alone in its line
+        (compact: as there)."""
+        before = self.count
+        anchor = name.group(1)[1:]
+        self.at = name.end()
         self.grow(name.start(), 1, 0)
-        self.anchors[name.group(1)[1:]] = None  # within the node, its alias is neither it nor one defined earlier
+        self.anchors[anchor] = None  # within the node, its alias is neither it nor an earlier one
         if self.brackets:
             self.step(indent, 0)
-        node = self.parse_node(indent) if compact is None else self.parse_block_node(indent - 1, compact)
+        if compact is None:
+            node = self.parse_node(indent)
+        else:
+            node = self.parse_block_node(indent - 1, compact)
         if node is self.named:
             raise self.error("anchor", name.start(), name.end(1))
         self.depth -= 1
-        self.named, self.anchors[name.group(1)[1:]] = node, (node, self.count - before + 1)
+        self.named = node
+        self.anchors[anchor] = (node, self.count - before + 1)
         return node
 
     def parse_node(self, indent: int) -> Node:
@@ -1036,61 +1948,81 @@ class YamlParser:
         known = self.anchors.get(name.group(1)[1:])
         if not known:
             raise self.error("alias", name.start(), name.end(1), name.group(1))
-        self.at, (self.named, count) = name.end(1), known
+        self.at = name.end(1)
+        self.named, count = known
         self.grow(name.start(), 0, count)
         return self.named
 
     def parse_flow(self, indent: int) -> Node:
-        """flow = "[" entries "]" | "{" entries "}" ;  entries = [entry { "," entry } [","]] ;  entry = node [":" node] (7.4).
-        In a sequence, a pair is a mapping of its own with its colon in the line of its key; in a mapping, a key alone
-        has no value."""
-        text, start, items = self.text, self.at, []  # type: str, int, List[Any]
-        close, is_mapping = PARTNERS[text[start]], text[start] == "{"
+        """flow = "[" entries "]" | "{" entries "}"; entries = [entry { "," entry } [","]] (7.4)."""
+        start = self.at
+        close = PARTNERS[self.text[start]]
+        is_mapping = close == "}"
+        items = []  # type: List[Any]
         self.grow(start, 1, 0)
         self.brackets.append(start)
         self.step(indent)
-        while text[self.at] != close:
-            begin = self.at
-            if text[begin] in ",]}":
-                raise self.error("start", begin, 0, text[begin])
-            key = self.parse_node(indent)
-            value = self.scalar(self.at, self.at, "")
-            self.step(indent, 0)
-            colon, touches = self.at, not key.plain and text[begin] != "*"  # its colon may touch the value
-            is_pair = text[colon] == ":" and (touches or COLON_IN_FLOW.match(text, colon))
-            if is_pair or is_mapping:
-                self.check_key(key, begin, begin if is_mapping else colon)
-            if is_pair:
+        while self.text[self.at] != close:
+            items.append(self.parse_entry(indent, is_mapping))
+            if self.text[self.at] == ",":
                 self.step(indent)
-                if not touches and self.at == colon + 1 and text[self.at] in "[{":
-                    raise self.error("space", colon, 0, "after a colon")
-                value = self.parse_node(indent)
-                self.step(indent, 0)
-            if is_pair and not is_mapping:
-                self.grow(begin, 1, 0)
-                key = self.collection("mapping", [(key, value)], begin, value.end)
-            items.append((key, value) if is_mapping else key)
-            if text[self.at] == ",":
-                self.step(indent)
-            elif text[self.at] != close:
+            elif self.text[self.at] != close:
                 raise self.error("comma", self.at, 0, close)
         self.brackets.pop()
         self.at += 1
-        return self.collection("mapping" if is_mapping else "sequence", items, start, self.at)
+        if is_mapping:
+            return self.mapping(items, start, self.at)
+        return self.sequence(items, start, self.at)
+
+    def parse_entry(self, indent: int, is_mapping: bool) -> "Union[Node, Tuple[Node, Node]]":
+        """entry = node [":" node]: in a sequence, a pair is a mapping of its own with its colon in
+        the line of its key; in a mapping, a key alone has no value (7.4)."""
+        text, begin = self.text, self.at
+        if text[begin] in ",]}":
+            raise self.error("start", begin, 0, text[begin])
+        key = self.parse_node(indent)
+        value = self.scalar(self.at, self.at, "")
+        self.step(indent, 0)
+        colon = self.at
+        touches = not key.plain and text[begin] != "*"  # its colon may touch the value
+        is_pair = text[colon] == ":" and (touches or COLON_IN_FLOW.match(text, colon))
+        if not is_pair and not is_mapping:
+            return key
+        self.check_key(key, begin, begin if is_mapping else colon)
+        if is_pair:
+            value = self.parse_entry_value(indent, touches)
+        if is_mapping:
+            return key, value
+        self.grow(begin, 1, 0)
+        return self.mapping([(key, value)], begin, value.end)
+
+    def parse_entry_value(self, indent: int, touches: bool) -> Node:
+        """Return the value behind a colon in brackets, which it may touch."""
+        colon = self.at
+        self.step(indent)
+        if not touches and self.at == colon + 1 and self.text[self.at] in "[{":
+            raise self.error("space", colon, 0, "after a colon")
+        value = self.parse_node(indent)
+        self.step(indent, 0)
+        return value
 
     def parse_block_sequence(self) -> Node:
-        """block_sequence = "-" block_node { newline "-" block_node }, the dashes in one column (8.2.1)."""
-        start, column, items = self.at, self.column, []
+        """block_sequence = "-" block_node { newline "-" block_node }, the dashes in one column
+        (8.2.1)."""
+        start, column = self.at, self.column
+        items = []
         self.grow(start, 1, 0)
         while self.column == column and DASH.match(self.text, self.at):
             self.at += 1
             items.append(self.parse_block_node(column, True))
         self.closed = column
-        return self.collection("sequence", items, start, start + 1)
+        return self.sequence(items, start, start + 1)
 
     def parse_block_mapping(self, key: Node, start: int) -> Node:
-        """block_mapping = key ":" block_node { newline key ":" block_node }, the keys in one column (8.2.2)."""
-        column, first, pairs = self.column, start, []
+        """block_mapping = key ":" block_node { newline key ":" block_node }, the keys in one column
+        (8.2.2)."""
+        first, column = start, self.column
+        pairs = []
         self.grow(start, 1, 0)
         while True:
             colon = COLON.match(self.text, self.at)
@@ -1104,49 +2036,68 @@ class YamlParser:
             start = self.at
             key = self.parse_node(column + 1)
         self.closed = column
-        return self.collection("mapping", pairs, first, pairs[0][0].end)
+        return self.mapping(pairs, first, pairs[0][0].end)
 
     def parse_block_node(self, parent: int, compact: bool) -> Node:
-        """block_node = [newline] (block_sequence | block_mapping | node) | nothing, indented more than its parent.
-        compact: the parent is a dash, and a collection may begin in its line (8.2.3). Otherwise it is a key, and
-        dashes may stand in its column (8.2.1). A collection has only spaces and dashes before it in its line (6.1)."""
-        text, before = self.text, self.at
-        is_below = LINE_END.match(text, before)
+        """block_node = [newline] (block_sequence | block_mapping | node) | nothing, indented more
+        than its parent.
+
+        compact: the parent is a dash, and a collection may begin in its line (8.2.3). Otherwise it
+        is a key, and dashes may stand in its column (8.2.1).
+        """
+        before = self.at
+        is_below = LINE_END.match(self.text, before)
         if is_below:
             self.next_line()
         else:
-            self.at = GAP.match(text, before).end()
+            self.at = GAP.match(self.text, before).end()
             self.column = self.at - self.line
-        start, name, indented = self.at, ANCHOR.match(text, self.at), INDENT.match(text, self.line).end()
-        if is_below and self.column <= parent and (compact or self.column < parent or not DASH.match(text, start)):
+        if is_below and self.is_nothing(parent, compact):
             node = self.scalar(before, before, "")
-        elif DASH.match(text, start):
-            if start > indented:
-                raise self.error("tab", indented) if text[indented] == "\t" else self.error("dash", start)
-            node = self.parse_block_sequence()
-        elif name and text[start] == "&" and LINE_END.match(text, name.end()):
-            node = self.parse_anchored(name, parent + 1, compact)
         else:
-            node = self.parse_node(parent + 1)
-            if not COLON.match(text, self.at):
-                self.next_line()
-            elif start <= indented:
-                node = self.parse_block_mapping(node, start)
-            else:
-                raise self.error("tab", indented) if text[indented] == "\t" else self.no_key(start)
+            node = self.parse_block_value(parent, compact)
         self.check_line(parent)
         return node
+
+    def is_nothing(self, parent: int, compact: bool) -> bool:
+        """Return whether the line at hand holds no value of a parent above."""
+        if self.column == parent and not compact:
+            return not DASH.match(self.text, self.at)
+        return self.column <= parent
+
+    def parse_block_value(self, parent: int, compact: bool) -> Node:
+        """block_value = block_sequence | block_mapping | node. A collection has only spaces and
+        dashes before it in its line (6.1)."""
+        text, start = self.text, self.at
+        indented = INDENT.match(text, self.line).end()
+        name = ANCHOR.match(text, start)
+        if DASH.match(text, start):
+            if start > indented:
+                raise self.misplaced(indented, self.error("dash", start))
+            return self.parse_block_sequence()
+        if name and text[start] == "&" and LINE_END.match(text, name.end()):
+            return self.parse_anchored(name, parent + 1, compact)
+        node = self.parse_node(parent + 1)
+        if not COLON.match(text, self.at):
+            self.next_line()
+            return node
+        if start > indented:
+            raise self.misplaced(indented, self.no_key(start))
+        return self.parse_block_mapping(node, start)
 
     def parse_document(self) -> Node:
         """document = ["---"] block_node ["..."] (9.2)."""
         self.next_line()
-        if self.text[self.at] == "%" and self.column == 0:
+        sign = self.text[self.at]
+        if sign == "%" and self.column == 0:
             raise self.error("directive", self.at, self.text.index("\n", self.at))
-        if self.text[self.at] == "-" and self.column < 0:
+        if sign == "-" and self.column < 0:
             self.at += 3
             node = self.parse_block_node(-1, False)
+        elif self.column < 0:
+            node = self.scalar(0, 0, "")
         else:
-            node = self.scalar(0, 0, "") if self.column < 0 else self.parse_block_node(-1, True)
+            node = self.parse_block_node(-1, True)
         if self.text[self.at] == ".":
             self.at += 3
             self.next_line()
@@ -1155,9 +2106,48 @@ class YamlParser:
         return node
 
 
+def block_digit(header: "Match[str]") -> str:
+    """Return the indentation indicator of a block scalar, or nothing."""
+    return header.group(1) or header.group(4) or ""
+
+
+def chomped(lines: "List[Tuple[str, int]]", chomp: str,
+            is_torn: bool) -> "List[Tuple[str, int]]":
+    """Return the lines of a block scalar with their newlines, of which those at the end are kept
+    (+), dropped (-) or made one (8.1.1.2)."""
+    is_torn = is_torn and bool(lines) and lines[-1][0] != ""
+    while lines and not lines[-1][0] and chomp != "+":
+        lines.pop()
+    parts = [(line + "\n", offset) for line, offset in lines]
+    if parts and (chomp == "-" or is_torn):
+        last, offset = parts[-1]
+        parts[-1] = last[:-1], offset
+    return parts
+
+
+def folded(parts: "List[Tuple[str, int]]") -> "List[Tuple[str, int]]":
+    """Return the lines of a folded block scalar: between two lines of text a newline is a space,
+    with empty lines between them nothing. It stays beside a line that begins with white space
+    (8.1.3)."""
+    result = []  # type: List[Tuple[str, int]]
+    foldable = -1  # the last line of text, whose newline one more such line folds
+    for line, offset in parts:
+        is_text = line[:1] not in ("", " ", "\t", "\n")
+        if is_text and foldable >= 0:
+            above, place = result[foldable]
+            space = " " if foldable == len(result) - 1 else ""
+            result[foldable] = above[:-1] + space, place
+        if is_text:
+            foldable = len(result)
+        elif line != "\n":
+            foldable = -1
+        result.append((line, offset))
+    return result
+
+
 def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node:
-    """Return the root node of a YAML document, an empty scalar when there is nothing; Error, with its place, for what
-    is not YAML 1.2 and for what is REFUSED.
+    """Return the root node of a YAML document, an empty scalar when there is nothing; Error, with
+    its place, for what is not YAML 1.2 and for what is REFUSED.
 
     >>> [(key.value, node.value, node.line) for key, node in read_yaml("a: 1\\nb: no").value]
     [('a', '1', 1), ('b', 'no', 2)]
@@ -1168,56 +2158,79 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # ---------------------------------------------------------------------------
 # 4. Job file: Node -> Job
 # ---------------------------------------------------------------------------
-# Job, Step, split_command, split_words, the readers of one value each (read_text, read_count, read_sweep, ...), the
-# tables STEP_KEYS and job_keys, read_jobs, order_needs, find_job_file, load. A text stays
-# a Source, so that whoever finds a mistake in it later can still point into the file.
-# All mistakes of a file are collected and told at once, in the order of the file.
+# Job, Step, Sample, split_command, word_axes, split_words, the readers of one value each
+# (read_text, read_count, read_sweep, ...), the tables STEP_KEYS and job_keys, check_job, read_jobs,
+# order_needs, find_job_file, load, job_schema. A text stays a Source, so that whoever finds a
+# mistake in it later can still point into the file. All mistakes of a file are collected and told
+# at once, in the order of the file.
 
 OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
-    "sets": "steps", "each": "batch", "all": "args", "add": "with", "configs": "with", "options": "with"}
+    "sets": "steps", "each": "batch", "all": "args", "add": "with",
+    "configs": "with",
+    "options": "with"}
 JOB_FILES = ("hydraflow.yaml", "hydraflow.yml")
+
+
+AUTO = -1  # max-parallel: as many tasks at once as this process may use processors
+
+
+class Sample(NamedTuple("Sample", [("count", int), ("seed", int)])):
+    """How many combinations of a step are taken at random, and which permutation they begin."""
+    __slots__ = ()
 
 
 class Step(NamedTuple("Step", [
         ("name", str), ("batch", Sweep), ("args", Sweep), ("with_", "Optional[Source]"),
         ("env", "Dict[str, Source]"), ("run", "Optional[Source]"), ("call", "Optional[Source]"),
-        ("submit", "Optional[Source]"), ("exclude", "List[Sweep]"), ("include", "List[Sweep]")])):
-    """A parameter sweep of a job."""
+        ("submit", "Optional[Source]"), ("exclude", "List[Sweep]"), ("include", "List[Sweep]"),
+        ("setup", "Optional[Source]"), ("sample", "Optional[Sample]"),
+        ("pack", int), ("pack_parallel", int)])):
+    """A parameter sweep of a job; pack and pack_parallel are 0 where it says nothing of its own."""
     __slots__ = ()
 
 
 class Job(NamedTuple("Job", [
         ("key", str), ("name", str), ("run", "Optional[Source]"), ("call", "Optional[Source]"),
         ("submit", "Optional[Source]"), ("with_", "Optional[Source]"), ("steps", "List[Step]"),
-        ("hydra", "Optional[bool]"), ("env", "Dict[str, Source]"), ("working_directory", "Optional[Source]"),
-        ("needs", "List[Tuple[str, Mark]]"), ("max_parallel", int), ("fail_fast", "Optional[bool]"), ("retries", int),
-        ("timeout_minutes", float), ("python", "Optional[Source]"), ("mark", Mark)])):
+        ("hydra", "Optional[bool]"), ("env", "Dict[str, Source]"),
+        ("working_directory", "Optional[Source]"), ("needs", "List[Tuple[str, Mark]]"),
+        ("max_parallel", int), ("fail_fast", "Optional[bool]"), ("retries", int),
+        ("timeout_minutes", float), ("python", "Optional[Source]"), ("mark", Mark),
+        ("setup", "Optional[Source]"), ("pack", int), ("pack_parallel", int)])):
     """An entry under jobs: a command and its steps.
 
-    key is its name in the file; max_parallel is 0 and fail_fast None where the file says nothing: then they are 1 and
-    true on this machine, without a limit and false on a cluster.
+    key is its name in the file; max_parallel, pack and pack_parallel are 0 and fail_fast None where
+    the file says nothing.
     """
     __slots__ = ()
 
 
-TEMPLATE_NAMES = ("job.name", "task.index", "task.dir", "task.slot")  # beside env.NAME and matrix.KEY
+TEMPLATE_NAMES = ("job.name", "task.index", "task.dir", "task.slot")  # and env.NAME, matrix.KEY
 TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
 COMMAND_TOKEN = re.compile(r"""
     (?P<template>  \$\{\{[^{}\n]*\}\} )
   | (?P<single>    '[^']*' )
   | (?P<double>    "(?:[^"\\]|\\.)*" )
+  | (?P<joint>     \\\n )
   | (?P<escape>    \\. )
   | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
   | (?P<space>     \s+ )
-  | (?P<operator>  (?:&&|\|\||[|;<>&]|[12]>|&>|>>)(?=\s|$) )
-  | (?P<text>      [^\s'"\\$]+ | \$ )
+  | (?P<sign>      [;&|<>*`]+ | \$\( )  # a shell takes none of them for text
+  | (?P<brace>     \{[^\s{}'"\\$]*\} )
+  | (?P<text>      [^\s'"\\$;&|<>*`{]+ | [${] )
   | (?P<stray>     . )
 """, re.VERBOSE | re.DOTALL)
-QUOTED_PART = r'''(?xs)  # compiled when a command has such quotes
+QUOTED_PART = r"""(?xs)  # compiled when a command has such quotes
     (?P<template>  \$\{\{[^{}\n]*\}\} )
   | \\(?P<escaped> ["\\$`] )
   | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
-'''
+  | (?P<sign>      ` | \$\( )
+"""
+SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
+SHELL_COMMANDS = frozenset((  # that change the shell itself, and are no programs
+    "source", ".", "module", "ml", "cd", "export", "ulimit", "umask", "unset", "alias", "pushd"))
+ACTIVATING = ("conda", "mamba", "micromamba", "pyenv", "spack")
+ACTIVATIONS = ("activate", "shell", "load")
 
 
 def variable_value(text: str, mark: Mark, environment: "Optional[Mapping[str, str]]") -> str:
@@ -1226,46 +2239,148 @@ def variable_value(text: str, mark: Mark, environment: "Optional[Mapping[str, st
     if environment is None:
         return text
     if name not in environment:
-        raise Error(f"${name} is not set in the environment", mark, f"set it, or write \\${name} for the characters themselves")
+        raise Error(f"${name} is not set in the environment", mark,
+                    f"set it, or write \\${name} for the characters themselves")
     return environment[name]
 
 
-def quoted_part(environment: "Optional[Mapping[str, str]]", mark: Mark, match: "Match[str]") -> str:
+def shell_form(before: str, behind: str) -> str:
+    """Return the command that calls a shell with a script, where the words that HydraFlow appends
+    stand between two parts of it."""
+    script = f"{before.strip()} \"$@\" {behind.strip()}".strip()
+    return f"bash -c {shlex.quote(script)} bash"
+
+
+def shell_hint(source: Source, token: "Match[str]") -> str:
+    """Return what to write where a token asks for a shell."""
+    before = source.text[:token.start()].strip()
+    behind = source.text[token.end():].strip()
+    sign = token.group().strip() or "&&"  # a line break parts two commands
+    if token.lastgroup == "brace":
+        return "write the words out, or quote them to keep them as text"
+    if token.lastgroup == "text":
+        return "write $HOME/"
+    if sign in ("&", ";") and not behind:
+        return "leave it out: no task is executed in the background"
+    if sign in ("&&", ";") and before and behind:
+        form = shell_form(f"{before} {sign} exec {behind}", "")
+        return f"write setup: {before} beside the command {behind}, or {form}; quote what is text"
+    form = shell_form(f"exec {source.text.strip()}", "")
+    if sign[0] in "|<>&;":
+        form = shell_form(before, f"{sign} {behind}")
+    return f"write {form}; quote what is text"
+
+
+def no_shell(source: Source, token: "Match[str]") -> Error:
+    """Return the Error about what a shell would not take for text."""
+    sign = token.group().strip() or "a line break"
+    return Error(f"no shell executes this command, so {sign} would be a mere word of it",
+                 source.mark(token.start(), token.end()), shell_hint(source, token))
+
+
+def quoted_part(source: Source, token: "Match[str]", environment: "Optional[Mapping[str, str]]",
+                part: "Match[str]") -> str:
     """Return what a template, an escape or a variable between double quotes stands for."""
-    return match["template"] or match["escaped"] or variable_value(match["variable"], mark, environment)
+    if part["sign"]:
+        raise no_shell(source, token)
+    mark = source.mark(token.start(), token.end())
+    fixed = part["template"] or part["escaped"]
+    return fixed or variable_value(part["variable"], mark, environment)
 
 
-def split_command(source: Source, environment: "Optional[Mapping[str, str]]") -> "List[str]":
-    """Return the words of a command, split and unquoted as a shell does it, with $NAME replaced if there is an environment.
+def command_part(source: Source, token: "Match[str]",
+                 environment: "Optional[Mapping[str, str]]") -> str:
+    """Return what a token of a command adds to a word."""
+    kind, text = token.lastgroup, token.group()
+    if kind == "single":
+        return text[1:-1]
+    if kind == "escape":
+        return text[1:]
+    if kind == "variable":
+        return variable_value(text, source.mark(token.start(), token.end()), environment)
+    if kind == "double":
+        part = partial(quoted_part, source, token, environment)
+        return re.sub(QUOTED_PART, part, text[1:-1])
+    if kind == "stray":
+        mark = source.mark(token.start(), token.end())
+        hint = f"write \\{text} for the character itself"
+        if text == "\\":
+            raise Error("nothing follows the backslash", mark, hint)
+        raise Error("quote is never closed", mark, f"close it, or {hint}")
+    return text
+
+
+def check_sign(source: Source, token: "Match[str]", begun: bool) -> None:
+    """Raise if a token of a command is what a shell would not take for text."""
+    kind, text = token.lastgroup, token.group()
+    is_wrong = kind == "sign"
+    if kind == "space":
+        is_inside = source.text[:token.start()].strip() and source.text[token.end():].strip()
+        is_wrong = "\n" in text and bool(is_inside)
+    elif kind == "brace":
+        is_wrong = "," in text or ".." in text
+    elif kind == "text" and text.startswith("~/") and not begun:
+        is_wrong = True
+    if is_wrong:
+        raise no_shell(source, token)
+
+
+def split_command(source: Source,
+                  environment: "Optional[Mapping[str, str]]") -> "List[str]":
+    """Return the words of a command, split and unquoted as a shell does it, with $NAME replaced if
+    there is an environment.
 
     >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
     ['python', 'my train.py', '--home=/home/ann']
     """
-    words, begun = [], False  # type: List[str], bool
-    for match in COMMAND_TOKEN.finditer(source.text):
-        kind, text, mark = str(match.lastgroup), match.group(), source.mark(match.start(), match.end())
-        if kind == "space":
+    words = []  # type: List[str]
+    begun = False
+    for token in COMMAND_TOKEN.finditer(source.text):
+        check_sign(source, token, begun)
+        if token.lastgroup == "space":
             begun = False
-            continue
-        if kind == "stray":
-            raise Error("quote is never closed" if text in "'\"" else "nothing follows the backslash", mark)
-        if kind == "operator" and not begun:
-            raise Error(f"no shell executes this command, so {text} would be a mere word of it", mark,
-                        "sh -c '...' calls a shell; '&&' in quotes is a word")
-        if kind == "single":
-            text = text[1:-1]
-        elif kind == "escape":
-            text = text[1:].replace("\n", "")
-        elif kind == "variable":
-            text = variable_value(text, mark, environment)
-        elif kind == "double":
-            text = re.sub(QUOTED_PART, partial(quoted_part, environment, mark), text[1:-1])
-        if begun:
-            words[-1] += text
-        else:
-            words.append(text)
-        begun = True
+        elif token.lastgroup != "joint":
+            text = command_part(source, token, environment)
+            if begun:
+                words[-1] += text
+            else:
+                words.append(text)
+            begun = True
     return words
+
+
+def shell_script(words: "Sequence[str]") -> int:
+    """Return the index of the script in a command SHELL -c SCRIPT, or 0 where it is none."""
+    for index, word in enumerate(words[:-2]):
+        if os.path.basename(word) in SHELLS:
+            options = list(takewhile(lambda option: option.startswith("-"), words[index + 1:]))
+            flags = [option for option in options if re.match("-[a-z]*c$", option)]
+            script = index + 1 + len(options)
+            if flags and script < len(words):
+                return script
+    return 0
+
+
+def check_script(source: Source) -> None:
+    """Raise if a command to which words are appended is a shell's script that drops them: they
+    become $1 and so on only behind a word for $0, and only a script that names them uses them."""
+    words = split_command(source, None)
+    index = shell_script(words)
+    if not index:
+        return
+    script, behind = words[index], words[index + 1:]
+    uses = re.search(r"\$\{?[@*1-9]", script)
+    names_first = re.search(r"\$\{?0", script)  # who writes $0 knows that it is the first word
+    if names_first or (uses and behind):
+        return
+    if not uses:
+        script += ' "$@"'
+    shell = os.path.basename(next(word for word in words if os.path.basename(word) in SHELLS))
+    form = " ".join([*words[:index], shlex.quote(script), *(behind or [shell])])
+    message = "the script uses none of the words that are appended to it"
+    if uses:
+        message = "the first of the appended words would be lost, as it becomes $0 of the script"
+    raise Error(message, source.whole(), f"write {form}")
 
 
 def masked(text: str) -> str:
@@ -1275,62 +2390,119 @@ def masked(text: str) -> str:
 
 def template_names(texts: "Iterable[str]") -> "Set[str]":
     """Return the names in the templates of texts."""
-    return {name.strip() for text in texts for name in TEMPLATE.findall(text)}
+    found = chain.from_iterable(TEMPLATE.findall(text) for text in texts)
+    return {name.strip() for name in found}
+
+
+def word_axes(source: "Optional[Source]") -> "List[Axis]":
+    """Return the words of a text that is appended to a command, each as an Axis of one value; they
+    may hold templates, and a comment is none of them."""
+    if source is None:
+        return []
+    parser = SweepParser(Source(source.name, masked(source.text), source, [(0, 0)]), True)
+    axes = []
+    for slice in parser.words():
+        parser.check_literal(*slice)
+        start, end = parser.offsets(*slice)
+        axes.append(Axis(single(source.text[start:end]), (), None, parser.source, start, end))
+    return axes
 
 
 def split_words(source: "Optional[Source]") -> "List[str]":
     """Return the words of a text as a sweep has them, templates included."""
-    if source is None:
-        return []
-    parser = SweepParser(Source(source.name, masked(source.text), source, [(0, 0)]))
-    slices, tokens = parser.split(0, len(parser.tokens), "space"), parser.tokens
-    return [source.text[tokens[start].start():tokens[stop - 1].end()] for start, stop in slices if start < stop]
+    return [str(axis.at(0)) for axis in word_axes(source)]
 
 
 def expect_kind(node: Node, kind: str, example: str) -> None:
     """Raise an Error unless the node is of a kind: a scalar, a sequence or a mapping."""
     if node.kind != kind:
         names = {"scalar": "a text", "sequence": "a list", "mapping": "keys with values"}
-        raise Error(f"{names[kind]} is expected here, not {names[node.kind]}", node.mark, f"for example {example}")
+        raise Error(f"{names[kind]} is expected here, not {names[node.kind]}", node.mark,
+                    f"for example {example}")
     if kind == "scalar" and "\0" in node.value:
-        raise Error("no command line and no variable can hold the character U+0000", node.mark)
+        raise Error("no command line and no variable can hold the character U+0000", node.mark,
+                    "remove it")
+
+
+def items_of(node: Node) -> "List[Node]":
+    """Return the items of a list, or what stands there alone."""
+    if node.kind == "sequence":
+        return list(node.value)
+    return [node]
+
+
+def written_out(node: Node) -> str:
+    """Return the words that keys with values, or a list, would be as a text."""
+    if node.kind == "sequence":
+        return " ".join(str(item.value) for item in node.value if item.kind == "scalar")
+    words = []
+    for key, value in node.value:
+        items = [item.value for item in items_of(value) if item.kind == "scalar"]
+        words.append(f"{key.value}={','.join(items)}")
+    return " ".join(words)
+
+
+def expect_words(node: Node, key: str, example: str) -> None:
+    """Raise an Error unless a node is a text; the hint writes its words out as one."""
+    if node.kind != "scalar":
+        example = written_out(node) or example
+    expect_kind(node, "scalar", f"{key}: {example}")
 
 
 def read_text(node: Node) -> Source:
     """Return a text that is not empty."""
     expect_kind(node, "scalar", "run: python train.py")
     if not str(node.value).strip():
-        raise Error("a text is expected here, and there is none", node.mark, "give a value, or drop the key")
+        raise Error("a text is expected here, and there is none", node.mark,
+                    "give a value, or drop the key")
     return node.text_source()
 
 
 def no_value(template: "Match[str]", mark: Mark, names: "Iterable[str]") -> Error:
-    """Return the Error about a template that nothing can take the place of; names are those that something can."""
-    is_variable = template.group(1).strip().startswith("env.")
-    hint = "set it under env, above its use, or in the environment" if is_variable else suggest(template.group(1).strip(), names)
-    return Error(f"{template.group()} has no value", mark, hint or f"there are env.NAME, matrix.KEY, {', '.join(TEMPLATE_NAMES)}")
+    """Return the Error about a template that nothing can take the place of; names are those that
+    something can."""
+    name = template.group(1).strip()
+    hint = suggest(name, names)
+    if name.startswith("env."):
+        hint = "set it under env, above its use, or in the environment"
+    elif not hint:
+        hint = f"there are env.NAME, matrix.KEY, {', '.join(TEMPLATE_NAMES)}"
+    return Error(f"{template.group()} has no value", mark, hint)
 
 
-def check_templates(source: Source) -> Source:
-    """Return a text in which templates may stand; Error for one that nothing ever takes the place of."""
-    def check(template: "Match[str]") -> None:
-        name = template.group(1).strip()
-        if name not in TEMPLATE_NAMES and not re.match(r"(env|matrix)\..", name):
-            raise no_value(template, source.mark(template.start(), template.end()), TEMPLATE_NAMES)
+def check_template(source: Source, template: "Match[str]") -> None:
+    """Raise if nothing ever takes the place of a template."""
+    name = template.group(1).strip()
+    if name not in TEMPLATE_NAMES and not re.match(r"(env|matrix)\..", name):
+        raise no_value(template, source.mark(template.start(), template.end()), TEMPLATE_NAMES)
 
-    read_all(check, TEMPLATE.finditer(source.text))
-    start = masked(source.text).find("${{")
-    if start >= 0:
-        raise Error("a template is never closed", source.mark(start, start + 3), "close it with }} in the same line")
+
+def check_templates(source: Source, start: int = 0, end: int = sys.maxsize) -> Source:
+    """Return a text in which templates may stand; Error for one in text[start:end] that nothing
+    ever takes the place of."""
+    if "${{" not in source.text:
+        return source
+    read_all(partial(check_template, source), TEMPLATE.finditer(source.text, start, end))
+    opened = masked(source.text).find("${{", start, end)
+    if opened >= 0:
+        raise Error("a template is never closed", source.mark(opened, opened + 3),
+                    "close it with }} in the same line")
     return source
 
 
 def check_command(source: Source) -> Source:
     """Return a command; Error for what is none, whatever the environment."""
-    word = split_command(check_templates(source), None)[0]
+    words = split_command(check_templates(source), None)
+    word = words[0] if words else ""
     name, equals, _ = word.partition("=")
     if equals and name.isidentifier():
-        raise Error(f"{word} is no program", source.mark(0, len(source.text)), "variables for the tasks stand under env:")
+        raise Error(f"{word} is no program", source.whole(),
+                    "variables for the tasks stand under env:")
+    if word in ACTIVATING and words[1:2] and words[1] in ACTIVATIONS:
+        word = f"{word} {words[1]}"
+    if word in SHELL_COMMANDS or " " in word:
+        raise Error(f"{word} is a command of the shell itself, and no program", source.whole(),
+                    f"write setup: {source.text} beside the command")
     return source
 
 
@@ -1339,19 +2511,31 @@ def read_command(node: Node) -> Source:
     return check_command(read_text(node))
 
 
+def read_setup(node: Node) -> Source:
+    """Return lines of shell."""
+    return check_templates(read_text(node))
+
+
 def read_call(node: Node) -> Source:
     """Return the name of a function with its module, and words."""
     source = read_text(node)
     name = split_command(check_templates(source), None)[0]
     if not re.match(r"[^\W\d]\w*(\.[^\W\d]\w*)+$", name):
-        raise Error(f"{name} is no function's name", source.mark(0, len(source.text)), "for example call: package.function")
+        raise Error(f"{name} is no function's name", source.whole(),
+                    "for example call: package.function")
     return source
 
 
 def read_words(node: Node) -> Source:
     """Return words that are appended to a command."""
-    source = check_templates(read_text(node))
-    split_words(source)
+    expect_words(node, "with", "hydra/launcher=joblib")
+    source = read_text(node)
+    for axis in word_axes(source):
+        check_templates(source, axis.start, axis.end)
+        if variable_of(axis.text.partition("=")[0]):
+            name, _, value = axis.text[1:].partition("=")
+            raise Error(f"{axis.text} sets a variable of the environment", axis.mark,
+                        f"env: {{{name}: {value}}} takes it, and batch: an axis of several values")
     return source
 
 
@@ -1364,22 +2548,26 @@ def read_name(node: Node) -> str:
     """Return a name: one line of text."""
     name = read_text(node).text
     if not name.isprintable():
-        raise Error("a name is one line of printable text", node.mark)
+        raise Error("a name is one line of printable text", node.mark, "for example name: train")
     return name
 
 
 def read_flag(node: Node) -> bool:
     """Return true or false, as YAML 1.2 spells them."""
-    if node.kind != "scalar" or not node.plain or str(node.value).lower() not in ("true", "false"):
-        raise Error("true or false is expected here", node.mark)
-    return str(node.value).lower() == "true"
+    text = str(node.value).lower()
+    if node.kind != "scalar" or not node.plain or text not in ("true", "false"):
+        raise Error("true or false is expected here", node.mark, "write it without quotes")
+    return text == "true"
 
 
 def read_count(node: Node, least: int = 1) -> int:
     """Return a whole number."""
-    if node.kind != "scalar" or not re.fullmatch("[0-9]{1,9}", str(node.value)) or int(str(node.value)) < least:
-        raise Error(f"a whole number of at least {least} is expected here", node.mark)
-    return int(str(node.value))
+    text = str(node.value)
+    is_number = node.kind == "scalar" and re.fullmatch("[0-9]{1,9}", text)
+    if not is_number or int(text) < least:
+        raise Error(f"a whole number of at least {least} is expected here", node.mark,
+                    "for example 4")
+    return int(text)
 
 
 def read_retries(node: Node) -> int:
@@ -1387,40 +2575,131 @@ def read_retries(node: Node) -> int:
     return read_count(node, 0)
 
 
+def read_parallel(node: Node) -> int:
+    """Return a whole number, or AUTO."""
+    if node.kind == "scalar" and node.value == "auto":
+        return AUTO
+    try:
+        return read_count(node)
+    except Error as error:
+        raise Error("a whole number of at least 1, or auto, is expected here", error.mark,
+                    "for example 4; auto is as many as there are processors") from None
+
+
 def read_minutes(node: Node) -> float:
-    """Return a number of minutes, fractions included."""
-    number = read_number(str(node.value)) if node.kind == "scalar" else None
-    minutes = float(str(number or 0))
-    if not 0 < minutes < float("inf"):
-        raise Error("a number of minutes above zero is expected here", node.mark, "for example 90, or 0.5")
+    """Return a number of minutes, fractions and units included."""
+    minutes = 0.0
+    if node.kind == "scalar":
+        minutes = read_duration(str(node.value))
+    if not minutes:
+        raise Error("a number of minutes above zero is expected here", node.mark,
+                    "for example 90, 0.5, or with a unit: 30s, 90m, 2h")
     return minutes
 
 
 def read_sweep(node: Node) -> Sweep:
     """Return a sweep; an empty text is one without axes."""
-    expect_kind(node, "scalar", "batch: model=cnn,vit lr=0.1,0.01")
-    return Sweep(node.text_source())
+    expect_words(node, "batch", "model=cnn,vit lr=0.1,0.01")
+    sweep = Sweep(node.text_source())
+    read_all(check_replaced, sweep.axes)
+    return sweep
 
 
 def read_args(node: Node) -> Sweep:
     """Return a sweep that one word holds for each of its axes."""
     sweep = read_sweep(node)
     sweep.collect()
+    for axis in sweep.axes:
+        if any(map(variable_of, axis.keys)):
+            raise Error(f"{axis.keys[0]} is an axis of the environment, and makes tasks",
+                        axis.mark, "it belongs into batch; a single value into env")
     return sweep
 
 
 def read_short_sweep(node: Node) -> Sweep:
     """Return a sweep of so few combinations that each of them can be looked at."""
-    sweep = Sweep(read_text(node))
+    read_text(node)
+    sweep = read_sweep(node)
     if sweep.count > MOST_JOINED:
-        raise Error(f"more than {MOST_JOINED} combinations are too many for exclude and include", sweep.axes[0].mark,
-                    "as axes of batch they cost nothing")
+        raise Error(
+            f"more than {MOST_JOINED} combinations are too many for exclude and include",
+            sweep.axes[0].mark, "as axes of batch they cost nothing")
     return sweep
 
 
 def read_sweeps(node: Node) -> "List[Sweep]":
     """Return one sweep, or a list of them."""
-    return read_all(read_short_sweep, node.value if node.kind == "sequence" else [node])
+    return read_all(read_short_sweep, items_of(node))
+
+
+RIVALS = {"run": "call", "call": "run"}
+KEYS_OF_STEPS = ("batch", "args", "exclude", "include")
+
+
+def unknown_key(table: "KeyTable", key: Node) -> Error:
+    """Return the Error about a key that a table has not."""
+    hint = suggest(key.value, table)
+    if OLD_SPELLINGS.get(key.value, key.value) in KEYS_OF_STEPS:
+        hint = "it belongs into a step: steps: [{batch: a=1:3}]"
+    elif not hint:
+        hint = f"the keys here are {', '.join(sorted(table))}"
+    return Error(f"unknown key: {key.value}", key.mark, hint)
+
+
+def read_key(table: "KeyTable", seen: "Dict[str, Node]",
+             pair: "Tuple[Node, Node]") -> "Tuple[str, Any]":
+    """Return a key in its present spelling, and its value; seen collects those before it."""
+    key, value = pair
+    name = OLD_SPELLINGS.get(key.value, key.value)
+    if name in seen and name in table:
+        raise Error(f"{key.value} and {seen[name].value} are two spellings of one key", key.mark,
+                    f"keep {name}")
+    if RIVALS.get(name) in seen:
+        raise Error("run and call are two commands, and there can be only one", key.mark,
+                    "keep one of them, or give each a step of its own")
+    seen[name] = key
+    if name not in table:
+        raise unknown_key(table, key)
+    read = table[name][0]
+    return name, read(value)
+
+
+def field_of(key: str) -> str:
+    """Return the name of the field of a Job or Step that holds the value of a key."""
+    if key == "with":
+        return "with_"
+    return key.replace("-", "_")
+
+
+def read_keys(table: "KeyTable", node: Node, errors: "List[Error]",
+              needed: "Set[str]") -> "Tuple[Dict[str, Any], bool]":
+    """Return the values of the keys of a table, as arguments for a Job or Step, with defaults for
+    those that are absent or wrong; and whether those that are needed can be relied on: none of them
+    is wrong, or may stand under another name."""
+    seen = {}  # type: Dict[str, Node]
+    pairs = dict(read_each(partial(read_key, table, seen), node.value, errors))
+    values = {field_of(key): pairs.get(key, row[1]) for key, row in table.items()}
+    missed = [key for key in seen if key not in pairs]
+    is_sure = all(key in table and key not in needed for key in missed)
+    return values, is_sure
+
+
+SAMPLE_KEYS = {
+    "count": (read_count, 0, "how many combinations"),
+    "seed": (read_retries, 0, "which permutation of all combinations they begin"),
+}  # type: KeyTable
+
+
+def read_sample(node: Node) -> Sample:
+    """Return how many combinations are to be taken at random."""
+    if node.kind != "mapping":
+        return Sample(read_count(node), 0)
+    errors = []  # type: List[Error]
+    values, is_sure = read_keys(SAMPLE_KEYS, node, errors, {"count"})
+    if is_sure and not values["count"]:
+        errors.append(Error("a sample has no count", node.mark, "sample: {count: 20, seed: 7}"))
+    raise_all(errors)
+    return Sample(**values)
 
 
 def read_variable(pair: "Tuple[Node, Node]") -> "Tuple[str, Source]":
@@ -1428,7 +2707,8 @@ def read_variable(pair: "Tuple[Node, Node]") -> "Tuple[str, Source]":
     key, value = pair
     expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
     if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key.value):
-        raise Error(f"no environment variable can be called {key.value}", key.mark)
+        raise Error(f"no environment variable can be called {key.value}", key.mark,
+                    "its name has letters, digits and _, and begins with no digit")
     return key.value, check_templates(value.text_source())
 
 
@@ -1442,47 +2722,44 @@ def read_need(names: "Set[str]", node: Node) -> "Tuple[str, Mark]":
     """Return the name of a job of the file, and where it is needed."""
     name = read_name(node)
     if name not in names:
-        raise Error(f"needs names no job: {name}", node.mark, suggest(name, names))
+        hint = suggest(name, names) or f"the jobs are {', '.join(sorted(names))}"
+        raise Error(f"needs names no job: {name}", node.mark, hint)
     return name, node.mark
 
 
 def read_needs(names: "Set[str]", node: Node) -> "List[Tuple[str, Mark]]":
     """Return one job that is needed, or a list of them."""
-    return read_all(partial(read_need, names), node.value if node.kind == "sequence" else [node])
-
-
-def read_key(table: "KeyTable", seen: "Dict[str, Node]", pair: "Tuple[Node, Node]") -> "Tuple[str, Any]":
-    """Return a key in its present spelling, and its value; seen collects those before it."""
-    key, value = pair
-    name = OLD_SPELLINGS.get(key.value, key.value)
-    if name not in table:
-        seen[name] = key
-        hint = suggest(key.value, table) or f"the keys here are {', '.join(sorted(table))}"
-        if name in ("batch", "args", "exclude", "include"):
-            hint = "it belongs into a step: steps: [{batch: a=1:3}]"
-        raise Error(f"unknown key: {key.value}", key.mark, hint)
-    if name in seen:
-        raise Error(f"{key.value} and {seen[name].value} are two spellings of one key", key.mark)
-    if {"run": "call", "call": "run"}.get(name) in seen:
-        raise Error("run and call are two commands, and there can be only one", key.mark)
-    seen[name] = key
-    return name, table[name][0](value)
-
-
-def read_keys(table: "KeyTable", node: Node, errors: "List[Error]", needed: "Set[str]") -> "Tuple[Dict[str, Any], bool]":
-    """Return the values of the keys of a table, as arguments for a Job or Step, with defaults for those that are absent or
-    wrong; and whether those that are needed can be relied on: none of them is wrong, or may stand under another name."""
-    seen = {}  # type: Dict[str, Node]
-    pairs = dict(read_each(partial(read_key, table, seen), node.value, errors))
-    values = {"with_" if key == "with" else key.replace("-", "_"): pairs.get(key, default) for key, (_, default) in table.items()}
-    return values, not any(key in needed or key not in table for key in seen if key not in pairs)
+    return read_all(partial(read_need, names), items_of(node))
 
 
 STEP_KEYS = {
-    "name": (read_name, ""), "batch": (read_sweep, Sweep()), "args": (read_args, Sweep()), "with": (read_words, None),
-    "env": (read_environment, {}), "run": (read_command, None), "call": (read_call, None), "submit": (read_command, None),
-    "exclude": (read_sweeps, []), "include": (read_sweeps, []),
+    "name": (read_name, "", "a name to show"),
+    "batch": (read_sweep, Sweep(), "a sweep, of which each combination is a task"),
+    "args": (read_args, Sweep(), "a sweep that is a part of every task, for Hydra to sweep over"),
+    "with": (read_words, None, "words that are appended to every task; they win over the job's"),
+    "env": (read_environment, {}, "environment variables of the tasks"),
+    "run": (read_command, None, "a command of its own: a program and its words, no shell script"),
+    "call": (read_call, None, "a function to call in place of a command: package.function"),
+    "setup": (read_setup, None, "lines of shell that prepare each task, in place of the job's"),
+    "submit": (read_command, None, "a submission command of its own"),
+    "exclude": (read_sweeps, [], "combinations to leave out: a sweep, or a list of them"),
+    "include": (read_sweeps, [], "combinations to add: a sweep, or a list of them"),
+    "sample": (read_sample, None, "how many combinations to take at random, or count and seed"),
+    "pack": (read_count, 0, "how many tasks an array task of a scheduler takes"),
+    "pack-parallel": (read_count, 0, "how many tasks of a pack are executed at once"),
 }  # type: KeyTable
+EMPTY_STEP = Step(**{field_of(key): row[1] for key, row in STEP_KEYS.items()})
+
+
+def check_excluded(known: "Set[str]", axis: Axis) -> None:
+    """Raise unless all keys of an axis of exclude are known."""
+    strange = [key for key in axis.keys if key not in known]
+    if strange:
+        hint = suggest(strange[0], known) or "the keys of batch are the ones to exclude by"
+        raise Error(f"exclude names {strange[0]}, which is no axis of batch", axis.mark, hint)
+    if not axis.keys:
+        raise Error(f"exclude names {axis.at(0)}, which is no axis of batch", axis.mark,
+                    "a word of exclude is key=value")
 
 
 def read_step(node: Node) -> Step:
@@ -1492,15 +2769,10 @@ def read_step(node: Node) -> Step:
     errors = []  # type: List[Error]
     values, is_sure = read_keys(STEP_KEYS, node, errors, {"batch"})
     step = Step(**values)
-    known = {key for axis in step.batch.axes for key in axis.keys}
-
-    def check_excluded(axis: Axis) -> None:
-        strange = [key for key in axis.keys if key not in known]
-        if strange or not axis.keys:
-            raise Error(f"exclude names {(strange or [axis.at(0)])[0]}, which is no axis of batch", axis.mark,
-                        suggest((strange or [""])[0], known))
-
-    read_each(check_excluded, [axis for sweep in step.exclude for axis in sweep.axes] if is_sure else [], errors)
+    if is_sure:
+        known = set(chain.from_iterable(axis.keys for axis in step.batch.axes))
+        excluded = chain.from_iterable(sweep.axes for sweep in step.exclude)
+        read_each(partial(check_excluded, known), excluded, errors)
     if errors:
         raise Errors(errors)
     return step
@@ -1515,14 +2787,141 @@ def read_steps(node: Node) -> "List[Step]":
 
 
 def job_keys(names: "Set[str]") -> "KeyTable":
-    """Return the keys of a job, each with its reader and its default; names are those of all jobs."""
+    """Return the keys of a job, each with its reader and its default; names are those of all
+    jobs."""
     return {
-        "name": (read_name, ""), "run": (read_command, None), "call": (read_call, None), "submit": (read_command, None),
-        "with": (read_words, None), "steps": (read_steps, []), "hydra": (read_flag, None), "env": (read_environment, {}),
-        "working-directory": (read_path, None), "needs": (partial(read_needs, names), []), "max-parallel": (read_count, 0),
-        "fail-fast": (read_flag, None), "retries": (read_retries, 0), "timeout-minutes": (read_minutes, 0.0),
-        "python": (read_command, None),
+        "name": (read_name, "", "the name to show, and hydra.job.name; the key when absent"),
+        "run": (read_command, None, "the command: a program and its words, no shell script"),
+        "call": (read_call, None, "the function to call in place of a command: package.function"),
+        "setup": (read_setup, None, "lines of shell that prepare each task: module load cuda"),
+        "submit": (read_command, None, "the command that hands the tasks to a scheduler: sbatch"),
+        "with": (read_words, None, "words that are appended to every task"),
+        "steps": (read_steps, [], "the sweeps, which are executed in order"),
+        "hydra": (read_flag, None, "whether the command is a Hydra application: true with steps"),
+        "env": (read_environment, {}, "environment variables of the tasks"),
+        "working-directory": (read_path, None, "where the tasks are executed"),
+        "needs": (partial(read_needs, names), [], "the jobs that must have succeeded before"),
+        "max-parallel": (read_parallel, 0, "how many tasks at once, or auto"),
+        "fail-fast": (read_flag, None, "true: no task is started after a failure; false: all are"),
+        "retries": (read_retries, 0, "how often a task that failed is tried again"),
+        "timeout-minutes": (read_minutes, 0.0, "how long a task may take: 90, 30s, 2h"),
+        "pack": (read_count, 0, "how many tasks an array task of a scheduler takes"),
+        "pack-parallel": (read_count, 0, "how many tasks of a pack are executed at once"),
+        "python": (read_command, None, "the Python of call and of array tasks"),
     }
+
+
+def move_old_command(values: "Dict[str, Any]", errors: "List[Error]") -> None:
+    """Take what a submitted job has under with as its command, where it is one: up to HydraFlow
+    0.15 the command stood there (with: python train.py)."""
+    words = values["with_"]
+    if not values["submit"] or not words or values["run"] or values["call"]:
+        return
+    word = split_words(words)[0]
+    if "=" not in word and not word.startswith(("-", "~", "+")):
+        read_each(check_command, [words], errors)
+        values["run"] = words
+        values["with_"] = None
+
+
+def path_words(batch: Sweep) -> "List[Axis]":
+    """Return the words at the front of a batch that look like a path: they belong to the command,
+    as in batch: train.py lr=0.1,0.01 under run: python.
+
+    >>> [axis.text for axis in path_words(Sweep("train.py lr=0.1,0.01"))]
+    ['train.py']
+    """
+    def is_path(axis: Axis) -> bool:
+        return is_bare(axis.text) and bool(re.search(r"[./]", axis.text))
+
+    return list(takewhile(is_path, batch.axes))
+
+
+def has_command(job: Job) -> bool:
+    """Return whether there is something to execute in each step of a job; one without any command
+    is a template for others.
+
+    >>> jobs = read_jobs(read_yaml("jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh}}"))
+    >>> [has_command(job) for job in jobs.values()]
+    [False, True]
+    """
+    if job.run or job.call or job.submit:
+        return True
+    return bool(job.steps) and all(step.run or step.call or step.submit for step in job.steps)
+
+
+def is_hydra(job: Job) -> bool:
+    """Return whether the command of a job is an application of Hydra's."""
+    if job.hydra is None:
+        return bool(job.steps)
+    return job.hydra
+
+
+def assigned_keys(axis: Axis) -> "Set[str]":
+    """Return the parameters that a word assigns to; options and deletions do not."""
+    words = [f"{key}=" for key in axis.keys] or [axis.text]
+    return {key_of(word) for word in words if not word.startswith(("-", "~"))} - {""}
+
+
+def check_assigned_once(axes: "Iterable[Axis]") -> None:
+    """Raise if two words assign to one parameter."""
+    errors = []
+    seen = {}  # type: Dict[str, Axis]
+    for axis in axes:
+        for key in sorted(assigned_keys(axis)):
+            first = seen.setdefault(key, axis)
+            if first is not axis:
+                errors.append(assigned_twice(key, first, axis))
+    raise_all(errors)
+
+
+def assigned_twice(key: str, first: Axis, second: Axis) -> Error:
+    """Return the Error about two words that assign to one parameter."""
+    place = first.mark
+    hint = f"{first.text} stands in line {place.line}, column {place.column}; keep one of them"
+    if len(assigned_keys(first) | assigned_keys(second)) > 1:
+        hint += ", or link keys that go together: a,b=(1,x),(2,y)"
+    return Error(f"{key} is assigned twice", second.mark, hint)
+
+
+def check_step(job: Job, step: Step) -> None:
+    """Raise unless the words of a step go together, and reach its command."""
+    errors = []  # type: List[Error]
+    words = word_axes(step.with_)
+    rest = step.args.axes + words
+    batches = [step.batch.axes[len(path_words(step.batch)):]]
+    batches += [sweep.axes for sweep in step.include]
+    read_each(check_assigned_once, [axes + rest for axes in batches], errors)
+    if is_hydra(job):
+        read_each(check_hydra_words, [*batches, step.args.axes, words], errors)
+    command = step.run or job.run
+    if command and not step.call and gets_words(job, step, command):
+        read_each(check_script, [command], errors)
+    raise_all(errors)
+
+
+def gets_words(job: Job, step: Step, command: Source) -> bool:
+    """Return whether words are appended to a command: all but those that it names itself."""
+    if is_hydra(job) or step.with_ or job.with_:
+        return True
+    named = template_names([command.text])
+    keys = chain.from_iterable(axis.keys or ("",) for axis in step.batch.axes + step.args.axes)
+    return any(f"matrix.{key_of(f'{key}=')}" not in named for key in keys if not variable_of(key))
+
+
+def check_job(job: Job) -> None:
+    """Raise unless the words of a job and its steps go together, and all its steps or none of them
+    have a command."""
+    errors = []  # type: List[Error]
+    words = word_axes(job.with_)
+    read_each(check_assigned_once, [words], errors)
+    if is_hydra(job):
+        read_each(check_hydra_words, [words], errors)
+    read_each(partial(check_step, job), job.steps or [EMPTY_STEP], errors)
+    if not has_command(job) and any(step.run or step.call or step.submit for step in job.steps):
+        errors.append(Error(f"a step of job {job.key} has no command", job.mark,
+                            "give the job a command, or each of its steps"))
+    raise_all(errors)
 
 
 def read_job(table: "KeyTable", entry: "Tuple[Node, Node]") -> Job:
@@ -1530,68 +2929,94 @@ def read_job(table: "KeyTable", entry: "Tuple[Node, Node]") -> Job:
     key, node = entry
     read_name(key)
     if node.kind != "mapping":
-        raise Error(f"job {key.value} has no keys", node.mark, "a job has at least run: with its command")
+        raise Error(f"job {key.value} has no keys", node.mark,
+                    "a job has at least run: with its command")
     errors = []  # type: List[Error]
-    values, is_sure = read_keys(table, node, errors, {"run", "call", "submit", "steps"})
-    if values["submit"] and values["with_"] and not values["run"] and not values["call"]:
-        word = split_words(values["with_"])[0]  # HydraFlow up to 0.15 had the command there: with: python train.py
-        if "=" not in word and not word.startswith(("-", "~", "+")):
-            read_each(check_command, [values["with_"]], errors)
-            values["run"], values["with_"] = values["with_"], None
+    needed = {"run", "call", "submit", "steps", "hydra"}
+    values, is_sure = read_keys(table, node, errors, needed)
+    move_old_command(values, errors)
     values["name"] = values["name"] or key.value
     job = Job(key=key.value, mark=key.mark, **values)
-    commands = [step.run or step.call or step.submit for step in job.steps] or [None]
-    if is_sure and not (job.run or job.call or job.submit or all(commands)):
-        errors.append(Error(f"job {key.value} has no command", key.mark, "add run: python train.py, or call: package.function"))
-    if errors:
-        raise Errors(errors)
+    if is_sure:
+        read_each(check_job, [job], errors)
+    raise_all(errors)
     return job
 
 
 def order_needs(jobs: "Dict[str, Job]", names: "Iterable[str]") -> "List[Job]":
-    """Return jobs behind all the jobs that they need, each once; an Error names the whole circle."""
-    order, path = {}, []  # type: Dict[str, Job], List[Tuple[str, Iterator[Tuple[str, Mark]]]]
-    entered = set()  # type: Set[str]
+    """Return jobs behind all the jobs that they need, each once; an Error names the whole
+    circle."""
+    order = {}  # type: Dict[str, Job]
+    path = []  # type: List[str]  # jobs, each needed by the one before it
+    left = {}  # type: Dict[str, Iterator[Tuple[str, Mark]]]  # what each of them still needs
     for name in names:
-        path.append((name, iter(jobs[name].needs)))
-        while path:
-            key, needs = path[-1]
-            entered.add(key)
-            needed, place = next(((key, place) for key, place in needs if key in jobs and key not in order), ("", NOWHERE))
-            if needed in entered:
-                keys = [key for key, _ in path]
-                circle = " -> ".join(keys[keys.index(needed):] + [needed])
+        needed, place = name, NOWHERE
+        while needed or path:
+            if needed in left:
+                circle = " -> ".join([*path[path.index(needed):], needed])
                 raise Error(f"needs go in a circle: {circle}", place, "drop one of them")
-            if needed:
-                path.append((needed, iter(jobs[needed].needs)))
-            else:
-                order[path.pop()[0]] = jobs[key]
+            if needed in jobs and needed not in order:
+                path.append(needed)
+                left[needed] = iter(jobs[needed].needs)
+            elif not needed:
+                key = path.pop()
+                order[key] = jobs[key]
+                del left[key]
+            needed, place = next(left[path[-1]], ("", NOWHERE)) if path else ("", NOWHERE)
     return list(order.values())
 
 
-def read_jobs(node: Node) -> "Dict[str, Job]":
-    """Return the jobs of a file by name; raises Errors, all that there are."""
-    entries, errors = [], []  # type: List[Tuple[Node, Node]], List[Error]
+def read_entries(node: Node, errors: "List[Error]") -> "List[Tuple[Node, Node]]":
+    """Return the entries under jobs; add the Errors about what else stands in the file."""
     if node.kind != "mapping":
         raise Error("a job file begins with jobs:", node.mark, "hydraflow init writes an example")
+    entries = []  # type: List[Tuple[Node, Node]]
     for key, value in node.value:
         if key.value == "jobs" and value.kind == "mapping":
             entries = value.value
         elif key.value == "jobs":
-            errors.append(Error("jobs are names with keys below them", value.mark, "hydraflow init writes an example"))
+            errors.append(Error("jobs are names with keys below them", value.mark,
+                                "hydraflow init writes an example"))
         elif not key.value.startswith("x-"):  # where anchors for several jobs can stand
-            errors.append(Error(f"unknown key: {key.value}", key.mark, suggest(key.value, ["jobs"]) or "jobs stand under jobs:"))
+            hint = suggest(key.value, ["jobs"]) or "jobs stand under jobs:"
+            errors.append(Error(f"unknown key: {key.value}", key.mark, hint))
     if not entries and not errors:
-        errors.append(Error("there are no jobs", node.mark, "a job file begins with jobs:; hydraflow init writes an example"))
+        errors.append(Error("there are no jobs", node.mark,
+                            "a job file begins with jobs:; hydraflow init writes an example"))
+    return entries
+
+
+def check_needs(jobs: "Dict[str, Job]") -> None:
+    """Raise if a job needs one that has no command, or needs go in a circle."""
+    for job in jobs.values():
+        for name, mark in job.needs:
+            if name in jobs and not has_command(jobs[name]):
+                raise Error(f"needs names a job without a command: {name}", mark,
+                            "it is a template for others; give it run: or call:")
+    order_needs(jobs, jobs)
+
+
+def check_included(jobs: "Dict[str, Job]") -> None:
+    """Raise if exclude and include have more combinations in all than can be looked at."""
+    steps = chain.from_iterable(job.steps for job in jobs.values())
+    total = 0
+    for sweep in chain.from_iterable(step.exclude + step.include for step in steps):
+        total += sweep.count
+        if total > MOST_JOINED:
+            raise Error(f"more than {MOST_JOINED} combinations in all are too many for exclude and"
+                        " include", sweep.axes[0].mark, "as axes of batch they cost nothing")
+
+
+def read_jobs(node: Node) -> "Dict[str, Job]":
+    """Return the jobs of a file by name; raises Errors, all that there are."""
+    errors = []  # type: List[Error]
+    entries = read_entries(node, errors)
     table = job_keys({key.value for key, _ in entries})
     jobs = {job.key: job for job in read_each(partial(read_job, table), entries, errors)}
-    try:
-        order_needs(jobs, jobs)
-    except Error as error:
-        errors.append(error)
-    if errors:  # what an alias repeats is told once
-        several = {(error.line, error.column, error.message): error for error in errors}
-        raise Errors([several[place] for place in sorted(several)]) if len(several) > 1 else errors[0]
+    read_each(check_needs, [jobs], errors)
+    read_each(check_included, [jobs], errors)
+    several = {(error.line, error.column, error.message): error for error in errors}
+    raise_all([several[place] for place in sorted(several)])  # what an alias repeats is told once
     return jobs
 
 
@@ -1600,20 +3025,109 @@ def find_job_file() -> str:
     for name in JOB_FILES:
         if os.path.lexists(name):
             return name
-    raise Error(f"no job file: there is neither {JOB_FILES[0]} nor {JOB_FILES[1]} in {os.getcwd()}", NOWHERE,
-                "hydraflow init writes one; -f FILE names another, -C DIR another directory")
+    raise Error(
+        f"no job file: there is neither {JOB_FILES[0]} nor {JOB_FILES[1]} in {os.getcwd()}",
+        NOWHERE, "hydraflow init writes one; -f FILE names another, -C DIR another directory")
 
 
 def load(path: str) -> "Dict[str, Job]":
-    """Return the jobs of a job file by name, in its order; raises Error, or Errors with all that there are."""
+    """Return the jobs of a job file by name, in its order; raises Error, or Errors with all that
+    there are."""
     try:
         with open(path, "rb") as file:
             content = file.read()
     except OSError as error:
-        raise Error(f"cannot read {path}: {error.strerror}") from None
+        raise Error(f"cannot read {path}: {error.strerror}", NOWHERE,
+                    "-f FILE names the job file, -C DIR its directory") from None
     if not content.strip():
         raise Error(f"{path} is empty", NOWHERE, "hydraflow init writes an example")
     return read_jobs(read_yaml(content, path))
+
+
+TEXT = {"type": ["string", "number", "boolean"], "pattern": r"\S"}  # a scalar is its text
+ANY_TEXT = {"type": ["string", "number", "boolean", "null"]}
+
+
+def whole_number(least: int) -> "Dict[str, Any]":
+    """Return the schema of a whole number of at least 0 or 1."""
+    digits = "^[0-9]{1,9}$" if least == 0 else "^(?=.*[1-9])[0-9]{1,9}$"
+    number = {"type": "integer", "minimum": least, "maximum": 999999999}
+    return {"anyOf": [number, {"type": "string", "pattern": digits}]}
+
+
+def one_or_several(item: "Dict[str, Any]") -> "Dict[str, Any]":
+    """Return the schema of an item, or a list of them."""
+    return {"anyOf": [item, {"type": "array", "items": item}]}
+
+
+NUMBER_SCHEMAS = {
+    read_count: whole_number(1),
+    read_retries: whole_number(0),
+}  # type: Dict[Callable[..., Any], Dict[str, Any]]
+
+
+def value_schemas() -> "Dict[Callable[..., Any], Dict[str, Any]]":
+    """Return the schema of what each reader takes."""
+    minutes = {"anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": "^[0-9+.][^a-zA-Z]*([eE][+-]?[0-9]+)?[smhd]?$"}]}
+    variables = {
+        "type": "object", "additionalProperties": ANY_TEXT,
+        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}
+    sample = {"anyOf": [whole_number(1), {**table_schema(SAMPLE_KEYS), "required": ["count"]}]}
+    return {
+        read_name: TEXT, read_command: TEXT, read_call: TEXT, read_words: TEXT, read_setup: TEXT,
+        read_path: TEXT, read_sweep: ANY_TEXT, read_args: ANY_TEXT,
+        read_sweeps: one_or_several(TEXT), read_needs: one_or_several(TEXT),
+        read_flag: {"type": "boolean"}, **NUMBER_SCHEMAS,
+        read_parallel: {"anyOf": [{"const": "auto"}, whole_number(1)]},
+        read_minutes: minutes, read_environment: variables, read_sample: sample,
+        read_steps: {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}},
+    }
+
+
+def table_schema(table: "KeyTable") -> "Dict[str, Any]":
+    """Return the schema of the keys of a table, old spellings included."""
+    schemas = NUMBER_SCHEMAS
+    if table is not SAMPLE_KEYS:
+        schemas = value_schemas()
+    properties = {}  # type: Dict[str, Any]
+    rivals = [["run", "call"]] if "run" in table else []
+    for key, (read, _, meaning) in table.items():
+        reader = getattr(read, "func", read)  # type: Any
+        schema = schemas[reader]
+        properties[key] = {"description": meaning, **schema}
+        spellings = [key]
+        for old in [old for old, new in OLD_SPELLINGS.items() if new == key]:
+            properties[old] = {"description": f"the old spelling of {key}", "deprecated": True}
+            properties[old].update(schema)
+            rivals.extend([old, one] for one in spellings)
+            spellings.append(old)
+    result = {"type": "object", "properties": properties, "additionalProperties": False}
+    if rivals:
+        result["allOf"] = [{"not": {"required": pair}} for pair in rivals]
+    return result
+
+
+def job_schema() -> "Dict[str, Any]":
+    """Return the JSON Schema (draft 2020-12) of the job file.
+
+    >>> sorted(job_schema()["$defs"])
+    ['job', 'step']
+    """
+    jobs = {
+        "description": "the jobs by name", "type": "object", "minProperties": 1,
+        "propertyNames": {"pattern": r"\S"}, "additionalProperties": {"$ref": "#/$defs/job"}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The job file of HydraFlow",
+        "type": "object",
+        "required": ["jobs"],
+        "properties": {"jobs": jobs},
+        "patternProperties": {"^x-": True},
+        "additionalProperties": False,
+        "$defs": {"job": table_schema(job_keys(set())), "step": table_schema(STEP_KEYS)},
+    }
 
 
 # ---------------------------------------------------------------------------
@@ -1657,20 +3171,11 @@ def resolved(text: str) -> str:
     return TEMPLATE.sub(lambda match: fill(match.group(), {}) if "env." in match[1] else match[0], text)
 
 
-def hydra_text(text: str) -> str:
-    """Return a text as Hydra's grammar takes it, in quotes where it must be.
-
-    >>> hydra_text("train"), hydra_text("it's 1")
-    ('train', "'it\\\\'s 1'")
-    """
-    if re.fullmatch(r"[A-Za-z0-9_./-]+", text):
-        return text
-
-    def escaped(match: "Match[str]") -> str:
-        quote = "\\'" if match.group(2) else ""
-        return match.group(1) * 2 + quote
-
-    return "'" + re.sub(r"(\\*)('|$)", escaped, text) + "'"
+def halved(quote: str, backslashes: "Match[str]") -> str:
+    """Return half of the backslashes where they stand before a quote, or at the end."""
+    behind = backslashes.string[backslashes.end():backslashes.end() + 1]
+    text = backslashes.group()
+    return text[:len(text) // 2] if behind in ("", quote) else text
 
 
 def unquoted(word: str) -> str:
@@ -1687,21 +3192,10 @@ def unquoted(word: str) -> str:
         after = partners.get(index, index) + 1
         text = word[tokens[index].start():tokens[after - 1].end()]
         if tokens[index].lastgroup == "quoted":
-            escapes = rf"(\\+)({text[0]}|$)"
-            text = re.sub(escapes, lambda match: match[1][:len(match[1]) // 2] + match[2], text[1:-1])
+            text = re.sub(r"\\+", partial(halved, text[0]), text[1:-1])
         texts.append(text)
         index = after
     return "".join(texts)
-
-
-def key_of(word: str) -> str:
-    """Return the parameter that a word sets, adds or deletes; "" for any other word.
-
-    >>> [key_of(word) for word in ("+a.b=1", "~db", "db/engine@pkg=x", "items[0]=1", "--verbose")]
-    ['a.b', 'db', 'db/engine@pkg', 'items[0]', '']
-    """
-    match = re.match(r"[+~]*((?:\\.|[^=\s'\"(){}\\])*)(=|$)", word)
-    return match.group(1) if match and (match.group(2) or word.startswith("~")) else ""
 
 
 def is_override(word: str) -> bool:
@@ -2041,7 +3535,7 @@ class Plan:
 
     def __init__(self, job: Job, words: "Sequence[str]" = ()) -> None:
         self.job, self.ulid = job, new_ulid()
-        steps = job.steps or [Step("", Sweep(), Sweep(), None, {}, None, None, None, [], [])]
+        steps = job.steps or [EMPTY_STEP]
         overrides, more = {}, []  # type: Dict[str, str], List[str]
         if not is_for_handler(job):
             overrides, more = divided(words)
@@ -6516,15 +8010,6 @@ def number_text(value: float) -> str:
     ['3', '0.123457', '1e-05', '1234567', 'nan']
     """
     return f"{value:.0f}" if abs(value) < 1e15 and value == int(value) else f"{value:.6g}"
-
-
-def text_width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
-    from unicodedata import combining, east_asian_width
-    if len(text) == len(text.encode("utf-8", "surrogateescape")):
-        return len(text)
-    wide = sum(east_asian_width(char) in "WF" for char in text)
-    return len(text) + wide - sum(1 for char in text if combining(char))
 
 
 def padded(text: str, width: int, is_right: bool = False) -> str:

@@ -10,7 +10,8 @@ COMMANDS = (  # a command, its words
     ("python 'my train.py' \"a b\"'c' d\\ e ''", ["python", "my train.py", "a bc", "d e", ""]),
     ("x $A ${A}b \"$A c\" '$A' \\$A $ a$", ["x", "1 2", "1 2b", "1 2 c", "$A", "$A", "$", "a$"]),
     ("x ${{ task.index }} \"n ${{ job.name }}\"", ["x", "${{ task.index }}", "n ${{ job.name }}"]),
-    ("x 'a && b' a&&b 1>2", ["x", "a && b", "a&&b", "1>2"]),
+    ("x 'a && b; >*`$(c) {1..3}' \"&;|<> * {a,b} ~/\" \\; a~/b {a} $ {", ["x", "a && b; >*`$(c) {1..3}", "&;|<> * {a,b} ~/", ";", "a~/b", "{a}", "$", "{"]),
+    ("x \\\n  y\\\nz\n", ["x", "yz"]),
     ("x \"a\\\"b\\\\c\\d\"", ["x", "a\"b\\c\\d"]),
     ("", []),
 )
@@ -22,6 +23,12 @@ COMMAND_MISTAKES = (  # a command, the column of the mistake, the message
     ("x | y", 3, "no shell executes this command, so | would be a mere word of it"),
     ("x > y", 3, "no shell executes this command, so > would be a mere word of it"),
     ("x \\", 3, "nothing follows the backslash"),
+    *((f"x y{sign}", 4, f"no shell executes this command, so {sign} would be a mere word of it")
+      for sign in (";", "&", "|", "<", ">", "*", "`", "$(", ">>", "{1..3}", "{a,b}")),
+    ("x \"`y`\"", 3, "no shell executes this command, so \"`y`\" would be a mere word of it"),
+    ("x \"$(y)\"", 3, "no shell executes this command, so \"$(y)\" would be a mere word of it"),
+    ("x ~/y", 3, "no shell executes this command, so ~/y would be a mere word of it"),
+    ("x\ny", 2, "no shell executes this command, so a line break would be a mere word of it"),
 )
 PLANS = (  # a job, overrides, the commands; words that HydraFlow generates are left out
     ("run: t\nsteps: [{batch: a=1:2 b=x}]", [], ["t --multirun a=1 b=x", "t --multirun a=2 b=x"]),
