@@ -3306,6 +3306,31 @@ def ulid_text(number: int) -> str:
     return "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
+def native_bytes(text: str) -> bytes:
+    """Return the bytes that a text of the system, an argument or a file name, stands for."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def native(text: str) -> "Union[str, bytes]":
+    """Return a text as the system takes it; Python 3.6 in an ASCII locale would not encode it."""
+    return native_bytes(text) if os.name == "posix" else text
+
+
+def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.environ) -> str:
+    """Return the path of a program, looked up as the system does when it starts one; "" for none.
+
+    >>> find_program("sh", ".", {"PATH": "/nowhere:/bin"})
+    '/bin/sh'
+    """
+    path = env.get("PATH") or os.environ.get("PATH") or os.defpath
+    folders = [cwd] if os.path.dirname(name) else path.split(os.pathsep)
+    for folder in folders:
+        path = os.path.join(folder, name)
+        if os.path.isfile(native(path)) and os.access(native(path), os.X_OK):
+            return path
+    return ""
+
+
 class Task(NamedTuple("Task", [
         ("number", int), ("step", int), ("index", int), ("combination", "Tuple[str, ...]"),
         ("argv", "Tuple[str, ...]"), ("key", "Tuple[str, ...]"), ("directory", str), ("cwd", str),
@@ -3378,42 +3403,54 @@ class Overrides:
 class PlannedStep:
     """A step with everything prepared that all of its tasks share.
 
-    submit and command are words; program is what stands before the command of a call; sweep,
-    included and exclusion give the combinations; args and appended are words behind each of them.
+    submit and command are words; program is what stands before the command of a call; setup are
+    lines of shell; sweep, included, exclusion and sample give the combinations; args and appended
+    are words behind each of them; named are the keys that have their place in the command or in
+    setup, hidden those of them that no command line shows.
     """
-    __slots__ = ("job", "number", "name", "submit", "command", "mark", "program", "is_hydra", "sweep", "included",
-                 "exclusion", "args", "appended", "env", "cwd", "named", "unseen", "uses_directory", "total")
+    __slots__ = (
+        "job", "number", "name", "submit", "command", "mark", "program", "setup", "is_hydra",
+        "sweep", "included", "exclusion", "sample", "sampled", "args", "appended", "env", "cwd",
+        "named", "hidden", "has_matrix", "uses_directory", "total", "pack", "pack_parallel")
 
     def __init__(self, job: Job, step: Step, number: int) -> None:
         self.job, self.number, self.name = job, number, step.name
         self.submit = []  # type: List[str]
         self.command = []  # type: List[str]
         self.program = []  # type: List[str]
+        self.setup = step.setup or job.setup
         self.mark = job.mark
         self.is_hydra = bool(job.steps) if job.hydra is None else job.hydra
-        self.sweep = step.batch
+        self.sweep, self.sample = step.batch, step.sample
+        self.sampled = None  # type: Optional[List[Tuple[str, ...]]]
         self.included = []  # type: List[Tuple[str, ...]]
         self.exclusion = Exclusion(step.exclude) if step.exclude else None
         self.args, self.appended = [], []  # type: List[str], List[str]
         self.env, self.cwd = {**job.env, **step.env}, job.working_directory
-        self.named = set()  # type: Set[str]  # keys that some ${{ matrix.KEY }} names
-        self.unseen = set()  # type: Set[str]  # those of env and working-directory, which no command line shows
-        self.uses_directory = False
+        self.named, self.hidden = set(), set()  # type: Set[str], Set[str]
+        self.has_matrix = self.uses_directory = False
         self.total = -1  # not counted yet
+        self.pack, self.pack_parallel = step.pack or job.pack, step.pack_parallel or job.pack_parallel
 
     @property
     def count(self) -> int:
-        """How many tasks there are; where some are excluded, only a look at every combination tells."""
+        """How many tasks there are; where some are excluded, a look at every combination tells."""
         if self.total < 0 and self.exclusion is None:
-            self.total = self.sweep.count + len(self.included)
+            taken = self.sweep.count
+            if self.sample:
+                taken = min(taken, self.sample.count)
+            self.total = taken + len(self.included)
         if self.total < 0:
             self.total = sum(1 for _ in self.combinations())
         return self.total
 
-    def samples(self) -> "Iterator[Tuple[str, ...]]":
-        """Yield the first combination, and those that differ from it behind a pipe: other keys may stand there."""
+    def first_ones(self) -> "Iterator[Tuple[str, ...]]":
+        """Yield the first combination, and those that differ from it behind a pipe.
+
+        Other keys may stand there, and so other mistakes.
+        """
         yield from islice(self.sweep, 1)
-        for axis in self.sweep.axes if self.named else ():
+        for axis in self.sweep.axes if self.has_matrix else ():
             if len(axis.keys) < 2:
                 continue
             rows = {tuple(map(key_of, flat([row]))): row for row in axis}
@@ -3421,8 +3458,13 @@ class PlannedStep:
                 yield flat(row if one is axis else one.at(0) for one in self.sweep.axes)
 
     def combinations(self) -> "Iterator[Tuple[str, ...]]":
-        """Yield the combinations of the batch that are not excluded, then those that are included."""
-        if self.exclusion is None:
+        """Yield the combinations of the batch that are not excluded, or a sample of them, then
+        those that are included."""
+        if self.sample:
+            if self.sampled is None:
+                self.sampled = sampled(self.sweep, self.sample, self.exclusion)
+            yield from self.sampled
+        elif self.exclusion is None:
             yield from self.sweep
         else:
             for combination in self.sweep:
@@ -3436,24 +3478,41 @@ class PlannedStep:
             yield self.task(combination, index)
 
     def task(self, combination: "Tuple[str, ...]", index: int) -> Task:
-        """Return the task of one combination, without the number and the directory that its run gives it."""
+        """Return the task of a combination, without what its run gives it: number, directory."""
         values = {"job.name": self.job.name, "task.index": str(index)}
-        words = combination
-        if self.named:
+        if self.has_matrix:
             for word in combination:
                 values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
-            words = tuple(word for word in combination if key_of(word) not in self.named)
+        axes = [word for word in combination if word.startswith("$")]
+        words = [word for word in combination if not word.startswith("$")]
+        if self.named:
+            words = [word for word in words if key_of(word) not in self.named]
         env = self.variables(values) if self.env else {}
+        for word in axes:
+            name, _, value = unquoted(word).partition("=")
+            env[name[1:]] = value
         argv = tuple(self.words(words, values))
-        hidden = [word for word in combination if self.unseen and key_of(word) in self.unseen]
+        hidden = [word for word in combination if key_of(word) in self.hidden]
+        key = (*argv, *axes, *hidden)
         mark = self.cwd.mark(0, len(self.cwd.text)) if self.cwd else NOWHERE
         cwd = fill(self.cwd.text, values, mark) if self.cwd else "."
         runs = own_runs(argv[len(self.command):]) if self.is_hydra else 0
-        return Task(0, self.number, index, combination, argv, (*argv, *hidden), "", cwd, env, runs,
+        program = (*self.setup_words(values), *self.program)
+        return Task(0, self.number, index, combination, (*program, *argv), key, "", cwd, env, runs,
                     bool(self.program), self.uses_directory)
 
+    def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
+        """Return the shell that prepares the environment, to which the command is appended."""
+        if self.setup is None:
+            return []
+        quoted = {name: shlex.quote(value) for name, value in values.items()}
+        mark = self.setup.mark(0, len(self.setup.text))
+        lines = fill(self.setup.text, quoted, mark).rstrip()
+        shell = "bash" if find_program("bash") else "sh"
+        return [shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow"]
+
     def variables(self, values: "Dict[str, str]") -> "Dict[str, str]":
-        """Return the environment of a task, by name where it is taken from ours; values learn the real ones."""
+        """Return the environment of a task, by name where it comes from ours; values learn it."""
         env = {}  # type: Dict[str, str]
         names = dict(values)
         for name, source in self.env.items():
@@ -3468,22 +3527,65 @@ class PlannedStep:
         if self.is_hydra and not is_multirun(words):
             words.append("--multirun")
         own, appended = [*combination, *self.args], self.appended
-        if not self.is_hydra:  # quotes are taken off before a value is filled in that has some of its own
+        if not self.is_hydra:  # what is filled in later may have quotes of its own
             own, appended = list(map(unquoted, own)), list(map(unquoted, appended))
         return words + own + [fill(text, values, self.mark) for text in appended]
 
     def numbered(self, task: Task, number: int, directory: str) -> Task:
-        """Return a task with its number and its directory, and with the words that name it to Hydra."""
-        argv, cwd, env = [*self.program, *task.argv], task.cwd, task.env
+        """Return a task with its number and its directory, and the words that tell Hydra of it."""
+        argv, cwd, env = list(task.argv), task.cwd, task.env
         if self.uses_directory:
             argv = [word.replace(DIRECTORY, directory) for word in argv]
             cwd = cwd.replace(DIRECTORY, directory)
             env = {name: text.replace(DIRECTORY, directory) for name, text in env.items()}
         if self.is_hydra:
             keys = set(map(key_of, task.argv))
-            generated = (("hydra.job.name", hydra_text(self.job.name)), ("hydra.sweep.dir", directory))
-            argv.extend(f"{key}={value}" for key, value in generated if key not in keys)
+            name = hydra_text(self.job.name)
+            for key, value in (("hydra.job.name", name), ("hydra.sweep.dir", directory)):
+                if key not in keys:
+                    argv.append(f"{key}={value}")
         return task._replace(number=number, directory=directory, argv=tuple(argv), cwd=cwd, env=env)
+
+
+ROUNDS = 8  # of the network that permutes a sweep
+
+
+def permuted(index: int, count: int, key: bytes) -> int:
+    """Return where a pseudo-random permutation of range(count), which key chooses, takes an index.
+
+    A Feistel network over as many bits as count needs, walked until it falls below count (Black
+    and Rogaway, Ciphers with arbitrary finite domains, 2002); the same on every machine.
+
+    >>> sorted(permuted(index, 10, b"key") for index in range(10)) == list(range(10))
+    True
+    """
+    from hashlib import sha256
+    low = max((count - 1).bit_length(), 2) // 2
+    high = max((count - 1).bit_length(), 2) - low
+    while True:
+        left, right, sizes = index >> low, index & (1 << low) - 1, (high, low)
+        for number in range(ROUNDS):
+            text = b"%s/%d/%d" % (key, number, right)
+            noise = b"".join(sha256(b"%d/%s" % (part, text)).digest() for part in range(1 + sizes[0] // 256))
+            mixed = (left ^ int.from_bytes(noise, "big")) & (1 << sizes[0]) - 1
+            left, right, sizes = right, mixed, (sizes[1], sizes[0])
+        index = left << low | right
+        if index < count:
+            return index
+
+
+def sampled(sweep: Sweep, sample: Sample, exclusion: "Optional[Exclusion]") -> "List[Tuple[str, ...]]":
+    """Return so many combinations of a sweep at random, none twice; of a larger count, the same ones first."""
+    count, taken = sweep.count, []  # type: int, List[Tuple[str, ...]]
+    ends = [(axis.count, axis.at(0), axis.at(axis.count - 1)) for axis in sweep.axes]
+    key = native_bytes(f"{sample.seed}:{[(number, str(first), str(last)) for number, first, last in ends]}")
+    for index in range(count):
+        if len(taken) >= sample.count:
+            break
+        combination = sweep[permuted(index, count, key)]
+        if exclusion is None or not exclusion.drops(combination):
+            taken.append(combination)
+    return taken
 
 
 def python_of(job: Job) -> "List[str]":
@@ -3514,34 +3616,41 @@ def plan_step(job: Job, step: Step, number: int, words: "Mapping[str, str]", mor
     appended = [word for word in split_words(job.with_) if key_of(word) not in keys] + own
     planned.appended = overrides.applied(appended) + overrides.rest()
     name_templates(planned)
-    for combination in chain(planned.samples(), planned.included):
+    for combination in chain(planned.first_ones(), planned.included):
         planned.task(combination, 1)  # what has no value is found before anything executes
     return planned
 
 
 def name_templates(planned: PlannedStep) -> None:
-    """Note in a step which templates its words and variables have."""
-    around = [source.text for source in planned.env.values()]
+    """Note in a step which templates it has; only run, call and setup take a key off the words."""
+    setup = template_names([planned.setup.text] if planned.setup else [])
+    command = template_names(planned.command)
+    around = [source.text for source in planned.env.values()] + planned.appended
     around += [planned.cwd.text] if planned.cwd else []
-    unseen, seen = template_names(around), template_names(planned.command + planned.appended)
-    planned.unseen = {name[len("matrix."):] for name in unseen if name.startswith("matrix.")}
-    planned.named = planned.unseen | {name[len("matrix."):] for name in seen if name.startswith("matrix.")}
-    planned.uses_directory = "task.dir" in unseen | seen
+    every = setup | command | template_names(around)
+    planned.named = {name[len("matrix."):] for name in setup | command if name.startswith("matrix.")}
+    planned.hidden = {name[len("matrix."):] for name in setup - command if name.startswith("matrix.")}
+    planned.has_matrix = any(name.startswith("matrix.") for name in every)
+    planned.uses_directory = "task.dir" in every
 
 
 class Plan:
     """The tasks of a job, step by step: count of them, made when they are asked for."""
     __slots__ = ("job", "steps", "ulid")
 
-    def __init__(self, job: Job, words: "Sequence[str]" = ()) -> None:
+    def __init__(self, job: Job, words: "Sequence[str]" = (), sample: "Optional[Sample]" = None) -> None:
+        if not has_command(job):
+            raise Error(f"job {job.key} has no command", job.mark,
+                        "it serves other jobs as a template; run: python train.py makes it one of its own")
         self.job, self.ulid = job, new_ulid()
         steps = job.steps or [EMPTY_STEP]
         overrides, more = {}, []  # type: Dict[str, str], List[str]
         if not is_for_handler(job):
             overrides, more = divided(words)
         self.steps = [plan_step(job, step, number, overrides, more) for number, step in enumerate(steps, 1)]
-        if is_for_handler(job):
-            for step in self.steps:
+        for step in self.steps:
+            step.sample = sample or step.sample
+            if is_for_handler(job):
                 step.submit.extend(word for word in words if word != "--")
 
     @property
@@ -3629,7 +3738,7 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # 6. Processes: argv -> process
 # ---------------------------------------------------------------------------
-# WRAPPER, native, environment, spawn, capture, stop_group, stop_process, is_group, find_program;
+# WRAPPER, environment, spawn, capture, stop_group, stop_process, is_group;
 # Machine, this_machine, uptime, process_birth, is_process, process_words, group_members; Signals;
 # call_function. The only chapter that starts, signals and looks at processes.
 #
@@ -3672,16 +3781,6 @@ SHELL = ("/bin/sh", "-c", WRAPPER, "hydraflow")
 NOTHING = subprocess.DEVNULL  # to read
 SHELL_NAME = "[A-Za-z_][A-Za-z0-9_]*"  # a variable of any other name is lost on its way through sh
 HAS_PROC = os.path.exists("/proc/self/stat")
-
-
-def native_bytes(text: str) -> bytes:
-    """Return the bytes that a text of the system, an argument or a file name, stands for."""
-    return text.encode("utf-8", "surrogateescape")
-
-
-def native(text: str) -> "Union[str, bytes]":
-    """Return a text as the system takes it; Python 3.6 in an ASCII locale would not encode it."""
-    return native_bytes(text) if os.name == "posix" else text
 
 
 def environment(changes: "Mapping[str, str]") -> "Dict[Any, Any]":
@@ -3756,21 +3855,6 @@ def is_group(leader: int) -> bool:
     except OSError:
         pass
     return True
-
-
-def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.environ) -> str:
-    """Return the path of a program, looked up as the system does when it starts one; "" for none.
-
-    >>> find_program("sh", ".", {"PATH": "/nowhere:/bin"})
-    '/bin/sh'
-    """
-    path = env.get("PATH") or os.environ.get("PATH") or os.defpath
-    folders = [cwd] if os.path.dirname(name) else path.split(os.pathsep)
-    for folder in folders:
-        path = os.path.join(folder, name)
-        if os.path.isfile(native(path)) and os.access(native(path), os.X_OK):
-            return path
-    return ""
 
 
 class Machine(NamedTuple("Machine", [
@@ -6276,7 +6360,7 @@ def check_first_task(step: PlannedStep) -> None:
     if not (os.path.isdir(native(task.cwd)) or SLOT in task.cwd or task.directory in task.cwd):
         mark = step.cwd.mark(0, len(step.cwd.text)) if step.cwd else NOWHERE
         raise Error(f"there is no directory {task.cwd}", mark)
-    if step.command and not find_program(task.argv[0], task.cwd, task.env):
+    if step.command and not step.setup and not find_program(task.argv[0], task.cwd, task.env):
         hint = "it is looked up in PATH, without a shell"
         if task.argv[0] == "python" and find_program("python3"):
             hint = "python3 is there"

@@ -132,7 +132,7 @@ class Life(Program):
         self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
         self.assertEqual(self.lines("done"), ["a=1 old", "a=2 old", "a=1 new", "a=2 new"])
         self.assertEqual(sorted(self.tasks()), [1, 2])
-        self.job("run: sh -c 'echo $X >> done'\nenv: {X: '${{ matrix.a }}'}\nsteps: [{batch: a=1:2}]")
+        self.job("run: sh -c 'echo $X >> done'\nsteps: [{batch: '$X=1:2'}]")
         self.hydraflow("run", "job")
         self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
         self.assertEqual(self.lines("done")[4:], ["1", "2"])
