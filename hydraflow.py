@@ -2493,11 +2493,12 @@ def check_command(source: Source) -> Source:
     if equals and name.isidentifier():
         raise Error(f"{word} is no program", source.whole(),
                     "variables for the tasks stand under env:")
+    activation = ""
     if word in ACTIVATING and words[1:2] and words[1] in ACTIVATIONS:
-        word = f"{word} {words[1]}"
-    if word in SHELL_COMMANDS or " " in word:
-        raise Error(f"{word} is a command of the shell itself, and no program", source.whole(),
-                    f"write setup: {source.text} beside the command")
+        activation = f"{word} {words[1]}"
+    if word in SHELL_COMMANDS or activation:
+        raise Error(f"{activation or word} is a command of the shell itself, and no program",
+                    source.whole(), f"write setup: {source.text} beside the command")
     return source
 
 

@@ -126,6 +126,7 @@ RIGHT = (  # job files without a mistake
     "jobs: {a: {sets: [{each: a=1:2, all: 'b=1,2', add: -v}], options: c=1, run: x}}\n",
     "x-common: {any: [thing]}\njobs: {a: {run: x}}\n",
     "jobs: {a: {run: python, steps: [{batch: 'src/train.py lr=0.1,0.01'}, {batch: }]}}\n",
+    "jobs: {a: {run: '${{ job.name }}', steps: [{batch: a=1}]}, b: {run: conda run python x.py}}\n",
     "jobs: {a: {submit: ./handler.sh, steps: [{batch: a=1}]}}\n",
     "jobs: {a: {run: sh -c 'x \"$@\"' sh, with: b=1 ~c -v, steps: [{batch: a=1 --x --x, with: b=2}]}}\n",
     "jobs: {a: {run: \"sh -c 'x ${{ matrix.a }}'\", hydra: false, steps: [{batch: a=1}]}, b: {run: sh -c x}}\n",
