@@ -978,7 +978,7 @@ class SweepParser:
         return joined([self.parse_item(*self.trim(*part), depth) for part in parts])
 
     def parse_item(self, start: int, stop: int, depth: int) -> Values:
-        """item = range | spaced | group | literal"""
+        """item = range | spaced | file | group | literal"""
         text = self.text(start, stop)
         if not text:
             raise Error("a value is missing", self.mark(start, stop),
@@ -2346,13 +2346,16 @@ def split_command(source: Source,
 
 def shell_script(words: "Sequence[str]") -> int:
     """Return the index of the script in a command SHELL -c SCRIPT, or 0 where it is none."""
-    for index, word in enumerate(words[:-2]):
-        if os.path.basename(word) in SHELLS:
-            options = list(takewhile(lambda option: option.startswith("-"), words[index + 1:]))
-            flags = [option for option in options if re.match("-[a-z]*c$", option)]
-            script = index + 1 + len(options)
-            if flags and script < len(words):
-                return script
+    names = [os.path.basename(word) for word in words]
+    shell = next((index for index, name in enumerate(names) if name in SHELLS), len(words))
+    options = iter(range(shell + 1, len(words) - 1))
+    for index in options:
+        if re.match("-[a-z]*c$", words[index]):
+            return index + 1
+        if words[index] in ("-o", "-O"):
+            next(options, 0)  # bash -o pipefail -c SCRIPT
+        elif not words[index].startswith("-"):
+            break
     return 0
 
 

@@ -173,6 +173,7 @@ SHELLS = (  # the value of run with a step, the hint
     ("python t.py {1..3}", "write the words out, or quote them to keep them as text"),
     ("sh -c 'cd src && python t.py'", "write sh -c 'cd src && python t.py \"$@\"' sh"),
     ("/bin/bash -e -c 'python t.py \"$@\"'", "write /bin/bash -e -c 'python t.py \"$@\"' bash"),
+    ("bash -o pipefail -c 'python t.py'", "write bash -o pipefail -c 'python t.py \"$@\"' bash"),
     ("env A=1 sh -c 'python t.py' name", "write env A=1 sh -c 'python t.py \"$@\"' name"),
     ("module load cuda", "write setup: module load cuda beside the command"),
     ("source env.sh", "write setup: source env.sh beside the command"),
