@@ -983,7 +983,7 @@ class SweepParser:
         return joined([self.parse_item(*self.trim(*part), depth) for part in parts])
 
     def parse_item(self, start: int, stop: int, depth: int) -> Values:
-        """item = range | spaced | group | literal"""
+        """item = range | spaced | file | group | literal"""
         text = self.text(start, stop)
         if not text:
             raise Error("a value is missing", self.mark(start, stop),
@@ -2351,13 +2351,16 @@ def split_command(source: Source,
 
 def shell_script(words: "Sequence[str]") -> int:
     """Return the index of the script in a command SHELL -c SCRIPT, or 0 where it is none."""
-    for index, word in enumerate(words[:-2]):
-        if os.path.basename(word) in SHELLS:
-            options = list(takewhile(lambda option: option.startswith("-"), words[index + 1:]))
-            flags = [option for option in options if re.match("-[a-z]*c$", option)]
-            script = index + 1 + len(options)
-            if flags and script < len(words):
-                return script
+    names = [os.path.basename(word) for word in words]
+    shell = next((index for index, name in enumerate(names) if name in SHELLS), len(words))
+    options = iter(range(shell + 1, len(words) - 1))
+    for index in options:
+        if re.match("-[a-z]*c$", words[index]):
+            return index + 1
+        if words[index] in ("-o", "-O"):
+            next(options, 0)  # bash -o pipefail -c SCRIPT
+        elif not words[index].startswith("-"):
+            break
     return 0
 
 
@@ -2498,11 +2501,12 @@ def check_command(source: Source) -> Source:
     if equals and name.isidentifier():
         raise Error(f"{word} is no program", source.whole(),
                     "variables for the tasks stand under env:")
+    activation = ""
     if word in ACTIVATING and words[1:2] and words[1] in ACTIVATIONS:
-        word = f"{word} {words[1]}"
-    if word in SHELL_COMMANDS or " " in word:
-        raise Error(f"{word} is a command of the shell itself, and no program", source.whole(),
-                    f"write setup: {source.text} beside the command")
+        activation = f"{word} {words[1]}"
+    if word in SHELL_COMMANDS or activation:
+        raise Error(f"{activation or word} is a command of the shell itself, and no program",
+                    source.whole(), f"write setup: {source.text} beside the command")
     return source
 
 

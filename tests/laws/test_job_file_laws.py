@@ -55,7 +55,7 @@ def files(is_right):
         {"batch": st.just("a=1,2")}, exclude=mostly(st.sampled_from(["a=1", ["a=2"]]), some_sweeps), name=st.just("s"), submit=commands)
     jobs = mappings({"run": commands}, submit=commands, steps=st.lists(steps, min_size=int(is_right), max_size=3), hydra=st.booleans(),
                     env=environments) | mappings(
-        {"call": commands}, needs=mostly(st.just([]), st.sampled_from(["x", ["y", "z"]])), retries=mostly(st.integers(0, 9), st.just(-1)),
+        {"call": mostly(st.sampled_from(["package.function x", "a.b"]), WRONG_COMMANDS)}, needs=mostly(st.just([]), st.sampled_from(["x", ["y", "z"]])), retries=mostly(st.integers(0, 9), st.just(-1)),
         timeout_minutes=mostly(st.floats(0.1, 9), st.just(0)), fail_fast=st.booleans(), max_parallel=mostly(st.integers(1, 9), st.just(0)),
         working_directory=commands)
     names = mostly(st.sampled_from("xyz"), st.text(max_size=2))

@@ -29,6 +29,8 @@ def check(text, value):
         messages = [one.message for one in getattr(error, "errors", [error])]
     else:
         messages = []
+    if any(message.startswith(("a name is one line", "no command line")) for message in messages):
+        return  # a schema cannot tell, and the reader looks no further there
     tells = [message for message in messages if any(part in message for part in TELLABLE)]
     found = [f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(value)]
     assert bool(found) == bool(tells), (text, found, messages)
