@@ -15,12 +15,13 @@ The file reads from top to bottom; each chapter calls only those above it:
     10. Schedulers: words and texts <-> array jobs
     11. Runs: Plan -> Event, Event, ...
     12. What people see: Event, State -> text
-    13. Command line: argv -> exit status
+    13. Results and report: Row, Row, ... -> tables, page
+    14. Command line: argv -> exit status
 
-The line through them: hydraflow.yaml is read into nodes, the nodes into jobs that hold parsed sweeps; jobs and
-the words of the command line are planned as tasks; a record keeps them on disk while they are executed; what
-happens comes back as events, which the screen shows and the exit status sums up. Nothing is written to disk
-before every mistake that can be known is known.
+The line through them: hydraflow.yaml is read into nodes, the nodes into jobs that hold parsed
+sweeps; jobs and the words of the command line are planned as tasks; a record keeps them on disk
+while they are executed; what happens comes back as events, which the screen shows and the exit
+status sums up. Nothing is written to disk before every mistake that can be known is known.
 """
 import argparse
 import errno
@@ -34,18 +35,20 @@ import time
 from bisect import bisect_right
 from collections import namedtuple
 from functools import lru_cache, partial, reduce
-from itertools import accumulate, chain, islice, product
+from itertools import accumulate, chain, islice, product, takewhile
 from operator import mul
 
 __version__ = "1.0.0"
-__all__ = ["Error", "Errors", "Job", "Mark", "Node", "Plan", "Source", "Step", "Sweep", "Task", "collect", "expand",
-           "load", "main", "plan", "read_yaml"]
+__all__ = [
+    "Error", "Errors", "Job", "Mark", "Node", "Plan", "Source", "Step", "Sweep", "Task",
+    "collect", "expand", "load", "main", "plan", "read_yaml", "results"]
 
 TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
     from typing import (
-        IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, Optional, Sequence, Set, Tuple, Type, Union)
-    KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any]]  # of the job file: a key, its reader and its default
+        IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, Optional,
+        Sequence, Set, Tuple, Type, Union)
+    KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any, str]]  # reader, default, meaning
 else:
     # Importing typing would make a start on Python 3.6 a third longer.
     def NamedTuple(name, fields):  # noqa: N802
@@ -55,12 +58,14 @@ else:
 # ---------------------------------------------------------------------------
 # 1. Places, errors and numbers: text -> Source, Mark, Error, Number
 # ---------------------------------------------------------------------------
-# Source, read_source, Mark, Error, Errors, read_all, suggest; Number (an exact decimal), read_number, literal: what the
-# chapters below share. A Source maps an offset in a text, even in a scalar that was unfolded or unescaped, to the line and
-# column of the file that it came from, so that a sweep parser which never heard of YAML points into it.
+# Source, read_source, Mark, Error, Errors, read_all, suggest; Number (an exact decimal),
+# read_number, read_duration, literal: what the chapters below share. A Source maps an offset in a
+# text, even in a scalar that was unfolded or unescaped, to the line and column of the file that it
+# came from, so that a sweep parser which never heard of YAML points into it.
 
 
-class Mark(NamedTuple("Mark", [("source", str), ("line", int), ("column", int), ("text", str), ("width", int)])):
+class Mark(NamedTuple("Mark", [
+        ("source", str), ("line", int), ("column", int), ("text", str), ("width", int)])):
     """A place: line and column count from 1; text is that line, width how much of it is meant."""
     __slots__ = ()
 
@@ -71,8 +76,9 @@ NOWHERE = Mark("", 0, 0, "", 0)  # for what has no place in a text: no job file,
 class Source:
     """A text, and where it came from.
 
-    A part of another text that was rewritten on the way (folded, unescaped) names that text as origin
-    and has pieces: pairs (offset here, offset there), ascending; between two pairs both run in step.
+    A part of another text that was rewritten on the way (folded, unescaped) names that text as
+    origin and has pieces: pairs (offset here, offset there), ascending; between two pairs both run
+    in step.
 
     >>> Source("notes", "one\\ntwo").mark(4, 7)[:3]
     ('notes', 2, 1)
@@ -81,28 +87,60 @@ class Source:
 
     def __init__(self, name: str, text: str, origin: "Optional[Source]" = None,
                  pieces: "Sequence[Tuple[int, int]]" = ()) -> None:
-        self.name, self.text, self.origin, self.pieces = name, text, origin, pieces
-        self.starts = []  # type: List[int]
+        self.name = name
+        self.text = text
+        self.origin = origin
+        self.pieces = pieces
+        self.starts = []  # type: List[int]  # of its lines, once a mark was asked for
         self.lines = {}  # type: Dict[int, str]
 
     def mark(self, start: int, end: int) -> Mark:
         """Return the place of text[start:end], cut at the end of its first line."""
         if self.origin is not None:
             first = self.offset(start)
-            return self.origin.mark(first, max(first, self.offset(end - 1) + 1 if end > start else first))
+            last = self.offset(end - 1) + 1 if end > start else first
+            return self.origin.mark(first, max(first, last))
         if not self.starts:
             self.starts = [0] + [match.end() for match in re.finditer("\n", self.text)]
         line = bisect_right(self.starts, start)
         begin = self.starts[line - 1]
-        stop = self.starts[line] - 1 if line < len(self.starts) else len(self.text)
+        stop = len(self.text)
+        if line < len(self.starts):
+            stop = self.starts[line] - 1
         if line not in self.lines:
-            self.lines[line] = self.text[begin:stop]  # shared by all marks of the line, however many there are
-        return Mark(self.name, line, start - begin + 1, self.lines[line], max(1, min(end, stop) - start))
+            self.lines[line] = self.text[begin:stop]  # shared by all marks of the line
+        width = max(1, min(end, stop) - start)
+        return Mark(self.name, line, start - begin + 1, self.lines[line], width)
+
+    def whole(self) -> Mark:
+        """Return the place of the whole text, cut at the end of its first line."""
+        return self.mark(0, len(self.text))
+
+    def line_end(self, position: int) -> int:
+        """Return where the line ends that the character at position stands in: here, or in the file
+        that this came from, where a folded block has more lines than its text."""
+        end = self.text.find("\n", position)
+        if end < 0:
+            end = len(self.text)
+        if self.origin is None:
+            return end
+        there = self.origin.line_end(self.offset(position))
+        piece = bisect_right(self.pieces, (position, sys.maxsize))
+        while piece < len(self.pieces) and self.pieces[piece][1] <= there:
+            piece += 1
+        if piece < len(self.pieces):
+            end = min(end, self.pieces[piece][0])
+        if piece:
+            begin, place = self.pieces[piece - 1]
+            end = min(end, begin + there - place)
+        return end
 
     def offset(self, position: int) -> int:
         """Return where the character at position stands in the origin."""
         piece = bisect_right(self.pieces, (position, sys.maxsize)) - 1
-        here, there = self.pieces[piece] if piece >= 0 else (position, 0)
+        if piece < 0:
+            return 0
+        here, there = self.pieces[piece]
         return there + position - here
 
 
@@ -119,15 +157,19 @@ class Error(ValueError):
     status = 2
 
     def __init__(self, message: str, mark: Mark = NOWHERE, hint: str = "") -> None:
-        self.message, self.mark, self.hint = printable(message), mark, printable(hint)
+        self.message = printable(message)
+        self.mark = mark
+        self.hint = printable(hint)
         super().__init__(self.message)
         self.source, self.line, self.column = mark.source, mark.line, mark.column
 
     def __str__(self) -> str:
         lines = [f"error: {self.message}"]
         if self.line:
-            lines = [f"{self.source}:{self.line}:{self.column}: {lines[0]}"] + drawn(self.mark)
-        return "\n".join(lines + ([f"hint: {self.hint}"] if self.hint else []))
+            lines = [f"{self.source}:{self.line}:{self.column}: {lines[0]}", *drawn(self.mark)]
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
 
 
 class Errors(Error):
@@ -141,7 +183,16 @@ class Errors(Error):
         return "\n".join(str(error) for error in self.errors)
 
 
-def read_each(read: "Callable[[Any], Any]", items: "Iterable[Any]", errors: "List[Error]") -> "List[Any]":
+def raise_all(errors: "Sequence[Error]") -> None:
+    """Raise the Errors that there are, if any: a single one as itself."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise Errors(errors)
+
+
+def read_each(read: "Callable[[Any], Any]", items: "Iterable[Any]",
+              errors: "List[Error]") -> "List[Any]":
     """Return what read makes of each item that is right; add the Errors of all others."""
     results = []
     for item in items:
@@ -158,48 +209,69 @@ def read_all(read: "Callable[[Any], Any]", items: "Iterable[Any]") -> "List[Any]
     """Return what read makes of each item, or raise all the Errors that there are."""
     errors = []  # type: List[Error]
     results = read_each(read, items, errors)
-    if errors:
-        raise errors[0] if len(errors) == 1 else Errors(errors)
+    raise_all(errors)
     return results
 
 
 def printable(text: str) -> str:
     """Return a text of which nothing reaches a terminal as a command."""
-    return "".join(char if char.isprintable() or char in "\t\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    if text.isprintable():
+        return text
+    replacement = "\N{REPLACEMENT CHARACTER}"
+    return "".join(
+        char if char.isprintable() or char in "\t\n" else replacement for char in text)
+
+
+def text_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    from unicodedata import combining, east_asian_width
+    if len(text) == len(text.encode("utf-8", "surrogateescape")):
+        return len(text)
+    wide = sum(east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(1 for char in text if combining(char))
 
 
 def drawn(mark: Mark, room: int = 100) -> "List[str]":
-    """Return the line of a mark without its indentation, and the carets below it; of a long line the part around them."""
-    from unicodedata import east_asian_width
-    first = min(len(mark.text) - len(mark.text.lstrip(" ")), mark.column - 1)
+    """Return the line of a mark without its indentation, and the carets below it; of a long line
+    the part around them."""
+    indentation = len(mark.text) - len(mark.text.lstrip(" "))
+    first = min(indentation, mark.column - 1)
     if len(mark.text) - first > room:
         first = max(first, mark.column - 1 - room // 2)
     shown = printable(mark.text[first:first + room])
-
-    def columns(text: str) -> int:
-        return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
-
-    before, marked = shown[:mark.column - 1 - first], shown[mark.column - 1 - first:][:mark.width]
-    lead = "".join("\t" if char == "\t" else " " * columns(char) for char in before)  # tabs stay: carets stay below
-    return [f"    {shown}".rstrip(), f"    {lead}{'^' * max(columns(marked), 1)}"]
+    before = shown[:mark.column - 1 - first]
+    marked = shown[len(before):][:mark.width]
+    lead = "\t".join(" " * text_width(part) for part in before.split("\t"))  # tabs stay tabs
+    carets = "^" * max(text_width(marked), 1)
+    return [f"    {shown}".rstrip(), f"    {lead}{carets}"]
 
 
 UNUSUAL = re.compile("[^\t\n\x20-\x7e]")
-FORBIDDEN = "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"  # compiling takes 5 ms
+FORBIDDEN = (  # compiling takes 5 ms: only a text that has something unusual needs it
+    "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 def read_source(text: "Union[str, bytes]", name: str) -> Source:
-    """Return what a file holds as a Source without byte order mark, its lines ended by newlines; Error for bytes that are
-    no UTF-8 and for characters that YAML has not (YAML 1.2.2, 5.1), or takes for line breaks in 1.1 only (5.4)."""
+    """Return what a file holds as a Source without byte order mark, its lines ended by newlines.
+
+    Raises Error for bytes that are no UTF-8 and for characters that YAML has not (YAML 1.2.2, 5.1),
+    or takes for line breaks in 1.1 only (5.4).
+    """
     if isinstance(text, bytes):
-        text = text.decode("utf-8", "surrogateescape")  # what is no UTF-8 becomes one of U+DC80 to U+DCFF
-    source = Source(name, text[text.startswith("\ufeff"):].replace("\r\n", "\n").replace("\r", "\n"))
-    wrong = re.search(FORBIDDEN, source.text) if UNUSUAL.search(source.text) else None
+        text = text.decode("utf-8", "surrogateescape")  # no UTF-8 becomes one of U+DC80 to U+DCFF
+    if text.startswith("\ufeff"):
+        text = text[1:]
+    source = Source(name, text.replace("\r\n", "\n").replace("\r", "\n"))
+    if not UNUSUAL.search(source.text):
+        return source
+    wrong = re.search(FORBIDDEN, source.text)
     if wrong:
-        code, mark = ord(wrong.group()), source.mark(wrong.start(), wrong.end())
+        code = ord(wrong.group())
+        mark = source.mark(wrong.start(), wrong.end())
         if 0xDC80 <= code <= 0xDCFF:
             raise Error(f"invalid UTF-8: byte 0x{code & 0xFF:02x}", mark, "save the file as UTF-8")
-        raise Error(f"the character U+{code:04X} is not read", mark, "remove it, or write it as an escape in double quotes")
+        raise Error(f"the character U+{code:04X} is not read", mark,
+                    "remove it, or write it as an escape in double quotes")
     return source
 
 
@@ -211,21 +283,30 @@ def suggest(word: str, known: "Iterable[str]") -> str:
     """
     from difflib import get_close_matches
     close = get_close_matches(word, list(known), 3, 0.6)
-    return f"did you mean {' or '.join(close)}?" if close else ""
+    if not close:
+        return ""
+    return f"did you mean {' or '.join(close)}?"
 
 
 SI_UNITS = {"T": 12, "G": 9, "M": 6, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15}
-NUMBER_TEXT = r"([+-]?(?:[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?|\.[0-9]+(?:_[0-9]+)*))([eE][+-]?[0-9]+)?([TGMkmunpf])?"
+DIGITS = "[0-9]+(?:_[0-9]+)*"
+NUMBER_TEXT = (
+    rf"([+-]?(?:{DIGITS}(?:\.(?:{DIGITS})?)?|\.{DIGITS}))"
+    "([eE][+-]?[0-9]+)?"
+    "([TGMkmunpf])?")
 NUMBER = re.compile(NUMBER_TEXT)
 UNIT = re.compile("[TGMkmunpf]|[eE][+-]?[0-9]{1,3}")
-LONGEST_NUMBER, LARGEST_POWER = 400, 999  # characters, exponent: beyond any float; Python writes integers of 4,300 digits
+LONGEST_NUMBER = 400  # characters: beyond any float; Python writes integers of 4,300 digits
+LARGEST_POWER = 999
 
 
-class Number(NamedTuple("Number", [("mantissa", int), ("exponent", int), ("scale", int), ("kept", bool)])):
+class Number(NamedTuple("Number", [
+        ("mantissa", int), ("exponent", int), ("scale", int), ("kept", bool)])):
     """The exact number mantissa * 10**exponent, and how it is written.
 
-    scale is the power of ten that its unit or exponent gave; kept is true where the user wrote that as an
-    exponent, which then stays. Other integral values are written as integers, as an int field of Hydra wants.
+    scale is the power of ten that its unit or exponent gave; kept is true where the user wrote that
+    as an exponent, which then stays. Other integral values are written as integers, as an int field
+    of Hydra wants.
 
     >>> [str(read_number(text)) for text in ("1k", "3u", "2.5M", "1.50e-3", "-1_000")]
     ['1000', '3e-6', '2500000', '1.5e-3', '-1000']
@@ -233,110 +314,201 @@ class Number(NamedTuple("Number", [("mantissa", int), ("exponent", int), ("scale
     __slots__ = ()
 
     def __str__(self) -> str:
-        is_scaled = self.kept or (self.scale and self.exponent < 0 and self.mantissa % 10 ** -self.exponent)
-        places = (self.scale if is_scaled else 0) - self.exponent  # behind the decimal point
+        is_scaled = self.kept or (self.scale != 0 and not self.is_integral())
+        places = -self.exponent  # behind the decimal point
+        if is_scaled:
+            places += self.scale
         text = str(abs(self.mantissa) * 10 ** max(-places, 0)).zfill(places + 1)
         if places > 0:
             text = f"{text[:-places]}.{text[-places:]}".rstrip("0").rstrip(".")
-        return ("-" if self.mantissa < 0 else "") + text + (f"e{self.scale}" if is_scaled else "")
+        if self.mantissa < 0:
+            text = "-" + text
+        if is_scaled:
+            text += f"e{self.scale}"
+        return text
+
+    def is_integral(self) -> bool:
+        """Return whether this is a whole number."""
+        return self.exponent >= 0 or self.mantissa % 10 ** -self.exponent == 0
 
     def times(self, unit: "Number") -> "Number":
         """Return this number in a unit."""
-        return Number(self.mantissa, self.exponent + unit.exponent, self.scale + unit.scale, self.kept or unit.kept)
+        return Number(self.mantissa, self.exponent + unit.exponent,
+                      self.scale + unit.scale, self.kept or unit.kept)
 
     def shifted(self, exponent: int) -> int:
         """Return the mantissa that the same number has with a smaller exponent."""
         return int(self.mantissa * 10 ** (self.exponent - exponent))
 
 
+ONE = Number(1, 0, 0, False)
+
+
 def read_number(text: str) -> "Optional[Number]":
     """Return the number that the whole text is, or nothing."""
-    match = NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
-    if not match or abs(int((match.group(2) or "e0")[1:])) > LARGEST_POWER:
+    if len(text) > LONGEST_NUMBER:
+        return None
+    match = NUMBER.fullmatch(text)
+    if not match:
         return None
     digits, power, letter = match.groups("")
+    exponent = int(power[1:] or 0)
+    if abs(exponent) > LARGEST_POWER:
+        return None
     whole, _, part = digits.replace("_", "").partition(".")
-    scale = int(power[1:] or 0) + SI_UNITS.get(letter, 0)
+    scale = exponent + SI_UNITS.get(letter, 0)
     return Number(int(whole + part), scale - len(part), scale, bool(power))
+
+
+DURATIONS = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0}  # minutes
+
+
+def read_duration(text: str) -> float:
+    """Return the minutes that a text like 90, 5s, 1.5h means, or 0 where it is no duration.
+
+    >>> [read_duration(text) for text in ("90", "90m", "2h", "0.5", "30s", "3k", "-1")]
+    [90.0, 90.0, 120.0, 0.5, 0.5, 0.0, 0.0]
+    """
+    minutes = 1.0
+    if text[-1:] in DURATIONS:
+        minutes = DURATIONS[text[-1]]
+        text = text[:-1].rstrip()
+    number = read_number(text)
+    if not number or text[-1:] in SI_UNITS:
+        return 0.0
+    minutes *= float(str(number))
+    if not 0 < minutes < float("inf"):
+        return 0.0
+    return minutes
 
 
 def literal(text: str) -> "Union[str, Number]":
     """Return the number that a text with an SI letter is; any other text stays as it is."""
-    return read_number(text) or text if text[-1:] in SI_UNITS else text
+    if text[-1:] in SI_UNITS:
+        return read_number(text) or text
+    return text
 
 
 # ---------------------------------------------------------------------------
 # 2. Sweep language: Source -> Sweep
 # ---------------------------------------------------------------------------
-# Values (ranged, spaced, grouped, joined), Axis, tokenize, SweepParser, Sweep, expand, collect. Each
-# parse_* method is one rule of the grammar; it gets a slice of the tokens and never looks outside it. What is
-# Hydra's (its lexer, hydra-core 1.3 OverrideLexer.g4) is told apart by tokens: quotes, brackets, braces and ${...}
-# are opaque. Nothing here is longer than the text: values are computed when they are asked for.
+# Values (ranged, spaced, grouped, joined), Axis, tokenize, key_of, hydra_text, file_lines,
+# file_rows, SweepParser, Sweep, expand, collect; check_hydra_words for who knows that they are.
+# Each parse_* method is one rule of the grammar; it gets a slice of the tokens and never looks
+# outside it. What is Hydra's (its lexer, hydra-core 1.3 OverrideLexer.g4) is told apart by tokens:
+# quotes, brackets, braces and ${...} are opaque. Nothing here is longer than the text: values are
+# computed when they are asked for.
 
 HYDRA_FUNCTIONS = frozenset((
-    "choice", "range", "interval", "glob", "sort", "shuffle", "tag", "extend_list", "json_str", "int", "float", "str", "bool"))
+    "choice", "range", "interval", "glob", "sort", "shuffle", "tag",
+    "extend_list", "json_str", "int", "float", "str", "bool"))
 UNIT_KEY = re.compile(rf"([^~].*)/({UNIT.pattern})", re.DOTALL)
-RANGE_START = rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}|{NUMBER_TEXT}:(?:{UNIT.pattern})$"  # compiled when a colon asks for it
+RANGE_START = (  # compiled when a colon asks for it
+    rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
+    rf"|{NUMBER_TEXT}:(?:{UNIT.pattern})$")
+SPACES_OF_OTHERS = {  # numpy's functions, and what means the same here
+    "linspace": "lin({})", "logspace": "log({})", "geomspace": "log({})", "arange": "{}"}
 DEEPEST_GROUP = 40
 MOST_JOINED = 1000000  # values in one word; Linux takes no word over 128 KiB
 
 
 class Values:
-    """The values that a key takes, or the rows of an axis: count of them; at(index), from 0, calculates one. A value
-    stays a Number until it is written, as more than one unit may stand behind it. items are the values that these join."""
+    """The values that a key takes, or the rows of an axis: count of them; at(index), from 0,
+    calculates one.
+
+    A value stays a Number until it is written, as more than one unit may stand behind it. items are
+    the values that these join.
+    """
     __slots__ = ("count", "at", "items")
 
-    def __init__(self, count: int, at: "Callable[[int], Any]", items: "Sequence[Values]" = ()) -> None:
-        self.count, self.at, self.items = count, at, items
+    def __init__(self, count: int, at: "Callable[[int], Any]",
+                 items: "Sequence[Values]" = ()) -> None:
+        self.count = count
+        self.at = at
+        self.items = items
 
     def __iter__(self) -> "Iterator[Any]":
         return map(self.at, range(self.count))
 
     def kinds(self) -> "Set[bool]":
-        """Return which there are, numbers (True) and texts (False); the first thousand of an item tell of all."""
+        """Return which there are, numbers (True) and texts (False); the first thousand of an item
+        tell of all."""
         if self.items:
-            return set(chain.from_iterable(item.kinds() for item in self.items))
+            return set().union(*(item.kinds() for item in self.items))
         return {read_number(str(value)) is not None for value in islice(self, 1000)}
 
     def times(self, unit: str) -> "Values":
-        """Return these values in a unit, if there is one; to what is no number it is appended as text."""
+        """Return these values in a unit, if there is one; to what is no number it is appended as
+        text."""
+        if not unit:
+            return self
         factor = read_number(f"1{unit}")  # type: Any
 
         def at(index: int) -> "Union[str, Number]":
             value = self.at(index)
-            number = read_number(value) if isinstance(value, str) else value
-            return number.times(factor) if number else f"{value}{unit}"
+            number = value  # type: Optional[Number]
+            if isinstance(value, str):
+                number = read_number(value)
+            if number is None:
+                return f"{value}{unit}"
+            return number.times(factor)
 
-        return Values(self.count, at, self.items) if unit else self
+        return Values(self.count, at, self.items)
+
+
+def single(value: "Union[str, Number]") -> Values:
+    """Return one value."""
+    return Values(1, [value].__getitem__)
 
 
 def ranged(start: Number, step: Number, count: int) -> Values:
     """Return start, start + step, ... in exact decimals and in the notation of start."""
     exponent = min(start.exponent, step.exponent)
-    first, stride = start.shifted(exponent), step.shifted(exponent)
-    return Values(count, lambda index: Number(first + index * stride, exponent, start.scale, start.kept))
+    first = start.shifted(exponent)
+    stride = step.shifted(exponent)
+
+    def at(index: int) -> Number:
+        return Number(first + index * stride, exponent, start.scale, start.kept)
+
+    return Values(count, at)
+
+
+def geometric(first: int, last: int, exponent: int, place: int, gaps: int) -> float:
+    """Return first * (last / first) ** (place / gaps), times 10 ** exponent."""
+    from decimal import Context, Decimal
+    context = Context(prec=50)  # so many digits that rounding to a float removes every error
+    ratio = context.divide(Decimal(last), Decimal(first))
+    power = context.divide(Decimal(place), Decimal(gaps))
+    growth = context.power(ratio, power)
+    return float(context.multiply(context.scaleb(Decimal(first), exponent), growth))
 
 
 def spaced(start: Number, stop: Number, count: int, is_log: bool) -> Values:
-    """Return count values from start to stop, both included, evenly or (is_log) geometrically spaced."""
+    """Return count values from start to stop, both included, evenly or (is_log) geometrically
+    spaced."""
     exponent = min(start.exponent, stop.exponent, 0)
-    first, last, gaps = start.shifted(exponent), stop.shifted(exponent), max(count - 1, 1)
+    first = start.shifted(exponent)
+    last = stop.shifted(exponent)
+    gaps = max(count - 1, 1)
+    parts = gaps * 10 ** -exponent
 
     def at(index: int) -> "Optional[Number]":
-        if index in (0, gaps) or not is_log:
-            total, parts = first * (gaps - index) + last * index, gaps * 10 ** -exponent
+        if is_log and 0 < index < gaps:
+            value = geometric(first, last, exponent, index, gaps)
+        else:
+            total = first * (gaps - index) + last * index
             if total % parts == 0:
                 return Number(total // parts, 0, 0, False)
             value = total / parts
-        else:
-            from decimal import Context, Decimal
-            context = Context(prec=50)  # so many digits that rounding to a float removes every error of the power
-            growth = context.power(context.divide(Decimal(last), Decimal(first)), context.divide(Decimal(index), Decimal(gaps)))
-            value = float(context.multiply(context.scaleb(Decimal(first), exponent), growth))
         number = read_number(repr(value))
-        return number and number._replace(kept=False)  # an exponent in it is none that a user wrote
+        return number and number._replace(kept=False)  # no user wrote an exponent that it has
 
     return Values(count, at)
+
+
+def count_product(parts: "Iterable[Values]") -> int:
+    """Return how many combinations there are of the values of some parts."""
+    return reduce(mul, (part.count for part in parts), 1)
 
 
 def combination(parts: "Iterable[Values]", index: int) -> "List[Any]":
@@ -349,11 +521,15 @@ def combination(parts: "Iterable[Values]", index: int) -> "List[Any]":
 
 
 def grouped(parts: "Sequence[Values]") -> Values:
-    """Return every combination of texts and lists that follow each other, the first list fastest."""
+    """Return every combination of texts and lists that follow each other, the first list
+    fastest."""
     if len(parts) == 1:
         return parts[0]
-    count = reduce(mul, (part.count for part in parts))
-    return Values(count, lambda index: literal("".join(map(str, combination(parts, index)))))
+
+    def at(index: int) -> "Union[str, Number]":
+        return literal("".join(map(str, combination(parts, index))))
+
+    return Values(count_product(parts), at)
 
 
 def joined(items: "Sequence[Values]") -> Values:
@@ -370,21 +546,43 @@ def joined(items: "Sequence[Values]") -> Values:
 
 
 class Axis(Values):
-    """A word of a sweep, or what stands between two of its pipes; its values are rows: words, or tuples of linked words.
-    keys are those that the rows set; values are those of its only key, none where keys are linked or pipes chain axes."""
-    __slots__ = ("keys", "values", "mark")
+    """A word of a sweep, or what stands between two of its pipes; its values are rows: words, or
+    tuples of linked words.
 
-    def __init__(self, rows: Values, keys: "Tuple[str, ...]", values: "Optional[Values]", mark: Mark) -> None:
+    keys are those that the rows set, $NAME for a variable of the environment; values are those of
+    its only key, none where keys are linked or pipes chain axes. source.text[start:end] spells it.
+    """
+    __slots__ = ("keys", "values", "source", "start", "end")
+
+    def __init__(self, rows: Values, keys: "Tuple[str, ...]", values: "Optional[Values]",
+                 source: Source, start: int, end: int) -> None:
         super().__init__(rows.count, rows.at)
-        self.keys, self.values, self.mark = keys, values, mark
+        self.keys = keys
+        self.values = values
+        self.source = source
+        self.start = start
+        self.end = end
+
+    @property
+    def mark(self) -> Mark:
+        """The place of the axis."""
+        return self.source.mark(self.start, self.end)
+
+    @property
+    def text(self) -> str:
+        """What spells the axis."""
+        if not self.keys:
+            return str(self.at(0))  # with the templates, where the source has them masked
+        return self.source.text[self.start:self.end]
 
     def word(self) -> str:
         """Return one word that lets Hydra sweep over the values."""
         if not self.keys:
             return str(self.at(0))
         if not self.values:
-            raise Error("pipes and linked keys make tasks, and these words are all of one task", self.mark,
-                        "it belongs into batch; in args, quote it to keep it as text")
+            raise Error(
+                "pipes and linked keys make tasks, and these words are all of one task", self.mark,
+                "it belongs into batch; in args, quote it to keep it as text")
         if self.values.count > MOST_JOINED:
             raise Error(f"more than {MOST_JOINED} values are too many for one word", self.mark,
                         "as a word of batch they become tasks of their own")
@@ -392,12 +590,14 @@ class Axis(Values):
 
     def piped(self) -> Values:
         """Return the rows beside a pipe: a single one of the values of a key."""
-        return Values(1, lambda _: self.word()) if self.values else self
+        if not self.values:
+            return self
+        return Values(1, lambda _: self.word())
 
 
 TOKEN = re.compile(r"""
     (?P<quoted>         '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
-  | (?P<interpolation>  \$\{[^}]+\} )          # to Hydra, the first closing brace ends it, whatever stands inside
+  | (?P<interpolation>  \$\{[^}]+\} )          # to Hydra, the first closing brace ends it
   | (?P<escape>         \\(?:(?!\$\{).)? )     # to Hydra, a backslash does not hide ${
   | (?P<group>          \( )
   | (?P<bracket>        [\[{] )
@@ -406,53 +606,230 @@ TOKEN = re.compile(r"""
   | (?P<pipe>           \| )
   | (?P<equals>         = )
   | (?P<space>          \s+ )
+  | (?P<comment>        (?<!\S)\# )            # at the start of a word: where one may stand
   | (?P<text>           (?: [^\s,|()\[\]{}='"\\$] | \$(?!\{) )+ )
   | (?P<unclosed>       ['"] | \$\{[^}]*\}? )  # with it, every character belongs to some token
 """, re.VERBOSE | re.DOTALL)
 PARTNERS = {"(": ")", "[": "]", "{": "}"}
-NAMES = {"(": "parenthesis", "[": "bracket", "{": "brace", "'": "quote", '"': "quote", "$": "interpolation"}
+NAMES = {
+    "(": "parenthesis", "[": "bracket", "{": "brace",
+    "'": "quote", '"': "quote", "$": "interpolation"}
 
 
-def tokenize(source: Source) -> "Tuple[List[Match[str]], Dict[int, int]]":
-    """Return the tokens of a text, and for each opening bracket's index the index of its closing one."""
-    tokens, partners, opened = list(TOKEN.finditer(source.text)), {}, []  # type: List[Match[str]], Dict[int, int], List[int]
-    for index, token in enumerate(tokens):
-        if token.lastgroup == "close":
-            if not opened or PARTNERS[tokens[opened[-1]].group()] != token.group():
-                raise Error(f"nothing is open that {token.group()} could close", source.mark(token.start(), token.end()),
-                            f"write \\{token.group()} for the character itself, or quote the value")
-            partners[opened.pop()] = index
-        elif token.lastgroup in ("group", "bracket", "unclosed"):
-            opened.append(index)
-            if token.lastgroup == "unclosed":
+def unclosed(source: Source, token: "Match[str]") -> Error:
+    """Return the Error about a bracket or quote that is never closed."""
+    sign = token.group()[0]
+    what = "never closed"
+    if token.group() == "${}":
+        what = "empty"
+    return Error(f"{NAMES[sign]} is {what}", source.mark(token.start(), token.start() + 1),
+                 f"close it, or quote a value that holds {sign}")
+
+
+def stray_close(source: Source, tokens: "Sequence[Match[str]]", token: "Match[str]") -> Error:
+    """Return the Error about a closing bracket behind tokens of which it closes none."""
+    sign = token.group()
+    if sign == "}" and tokens and tokens[-1].group().startswith("${{"):
+        template = f"{tokens[-1].group()}}}"
+        return Error(f"{template} is not replaced here",
+                     source.mark(tokens[-1].start(), token.end()),
+                     f"with: takes it, for example with: data={template}")
+    return Error(f"nothing is open that {sign} could close",
+                 source.mark(token.start(), token.end()),
+                 f"write \\{sign} for the character itself, or quote the value")
+
+
+def lex(source: Source, has_comments: bool, opened: "List[int]") -> "Iterator[Match[str]]":
+    """Yield the tokens of a text but for its comments, which go to the end of their line; within a
+    bracket that is opened there are none."""
+    at = 0
+    while at >= 0:
+        tokens = TOKEN.finditer(source.text, at)
+        at = -1
+        for token in tokens:
+            if token.lastgroup == "comment" and has_comments and not opened:
+                at = source.line_end(token.start())
                 break
+            yield token
+
+
+def tokenize(source: Source,
+             has_comments: bool = False) -> "Tuple[List[Match[str]], Dict[int, int]]":
+    """Return the tokens of a text, and for each opening bracket's index the index of its closing
+    one."""
+    tokens = []  # type: List[Match[str]]
+    partners = {}  # type: Dict[int, int]
+    opened = []  # type: List[int]
+    for index, token in enumerate(lex(source, has_comments, opened)):
+        kind = token.lastgroup
+        if kind == "close":
+            if not opened or PARTNERS[tokens[opened[-1]].group()] != token.group():
+                raise stray_close(source, tokens, token)
+            partners[opened.pop()] = index
+        elif kind in ("group", "bracket"):
+            opened.append(index)
+        elif kind == "unclosed":
+            raise unclosed(source, token)
+        elif kind == "interpolation" and tokens and tokens[-1].group() == "\\":
+            raise Error(f"the backslash before {token.group()} would be a part of the value",
+                        source.mark(tokens[-1].start(), token.end()), f"write {token.group()}")
+        tokens.append(token)
     if opened:
-        token = tokens[opened[-1]]
-        raise Error(f"{NAMES[token.group()[0]]} is {'empty' if token.group() == '${}' else 'never closed'}",
-                    source.mark(token.start(), token.start() + 1), f"close it, or quote a value that holds {token.group()[0]}")
+        raise unclosed(source, tokens[opened[-1]])
     return tokens, partners
 
 
+def key_of(word: str) -> str:
+    """Return the parameter that a word sets, adds or deletes; "" for any other word.
+
+    >>> [key_of(word) for word in ("+a.b=1", "~db", "db/engine@pkg=x", "items[0]=1", "--verbose")]
+    ['a.b', 'db', 'db/engine@pkg', 'items[0]', '']
+    """
+    match = re.match(r"((?:\\.|[^=\s'\"(){}\\])*)(=|\Z)", word.lstrip("+~"))
+    if not match or not (match.group(2) or word.startswith("~")):
+        return ""
+    return match.group(1)
+
+
+def variable_of(key: str) -> str:
+    """Return the environment variable that the key $NAME of an axis sets, or nothing.
+
+    >>> variable_of("$OMP_NUM_THREADS"), variable_of("lr")
+    ('OMP_NUM_THREADS', '')
+    """
+    if re.match(r"\$[A-Za-z_][A-Za-z0-9_]*\Z", key):
+        return key[1:]
+    return ""
+
+
+def hydra_text(text: str) -> str:
+    """Return a text as Hydra's grammar takes it, in quotes where it must be.
+
+    >>> hydra_text("train"), hydra_text("it's 1")
+    ('train', "'it\\\\'s 1'")
+    """
+    if re.fullmatch(r"[A-Za-z0-9_./-]+", text):
+        return text
+    parts = []
+    for part in text.split("'"):  # backslashes count before a quote only, where they are doubled
+        bare = part.rstrip("\\")
+        parts.append(bare + "\\" * 2 * (len(part) - len(bare)))
+    return "'" + "\\'".join(parts) + "'"
+
+
+def open_values(source: Source, path: str, mark: Mark) -> Source:
+    """Return the text of a file that a sweep names; its path counts from the sweep's own file."""
+    name = os.path.join(os.path.dirname(source.name), path)
+    try:
+        with open(name, "rb") as file:
+            return read_source(file.read(), name)
+    except OSError as error:
+        raise Error(f"cannot read {name}: {error.strerror}", mark,
+                    "the path counts from the folder of the job file") from None
+
+
+def file_value(text: str) -> str:
+    """Return a text of a file as a value: it is never a sweep, so it is quoted where it must be."""
+    if NUMBER.fullmatch(text):
+        return text
+    return hydra_text(text)
+
+
+def file_lines(file: Source) -> "List[str]":
+    """Return the lines of a file as values, blank ones and those that begin with # aside."""
+    lines = [line.strip() for line in file.text.split("\n")]
+    return [file_value(line) for line in lines if line and not line.startswith("#")]
+
+
+def line_mark(file: Source, number: int) -> Mark:
+    """Return the place of a whole line of a file, by its number."""
+    lines = file.text.split("\n")
+    start = sum(len(line) + 1 for line in lines[:number - 1])
+    return file.mark(start, start + len(lines[number - 1]))
+
+
+def csv_rows(file: Source) -> "List[Tuple[int, List[str]]]":
+    """Return the rows of a CSV file that are not empty, each with the number of its last line."""
+    from csv import Error as TableError
+    from csv import reader
+    table = reader(file.text.splitlines(True))
+    try:
+        return [(table.line_num, [cell.strip() for cell in row]) for row in table if row]
+    except TableError as error:
+        raise Error(f"this is no CSV: {error}", line_mark(file, table.line_num),
+                    "a cell with a comma or a quote stands in double quotes") from None
+
+
+def row_columns(file: Source, row: "Tuple[int, List[str]]",
+                names: "Sequence[str]") -> "List[int]":
+    """Return which columns of a CSV file are those of some keys, where a row of it is a header that
+    names any of them."""
+    number, header = row
+    missing = [name for name in names if name not in header]
+    if len(missing) == len(names):
+        return []
+    if missing:
+        raise Error(f"no column is called {missing[0]}", line_mark(file, number),
+                    suggest(missing[0], header) or "the first row names the keys")
+    return [header.index(name) for name in names]
+
+
+def file_rows(file: Source, keys: "Sequence[str]") -> "List[str]":
+    """Return the cells of a CSV file as values, one row after the other; a first row that names the
+    keys tells which column is whose."""
+    rows = csv_rows(file)
+    width = len(keys)
+    columns = []  # type: List[int]
+    if rows:
+        columns = row_columns(file, rows[0], [key_of(f"{key}=") for key in keys])
+    if columns:
+        _, header = rows.pop(0)
+        width = len(header)
+    values = []  # type: List[str]
+    for number, cells in rows:
+        if len(cells) != width:
+            raise Error(f"{len(cells)} columns stand here, where {width} are expected",
+                        line_mark(file, number),
+                        f"one for each of {', '.join(keys)}, or a first row that names them")
+        values.extend(file_value(cells[column]) for column in columns or range(width))
+    return values
+
+
 class SweepParser:
-    """A recursive parser over slices tokens[start:stop]; what a rule does not know is text and passed on."""
+    """A recursive parser over slices tokens[start:stop]; what a rule does not know is text and
+    passed on."""
     __slots__ = ("source", "tokens", "partners", "keys", "unit", "kinds")
 
-    def __init__(self, source: Source) -> None:
-        self.source, (self.tokens, self.partners) = source, tokenize(source)
+    def __init__(self, source: Source, has_comments: bool = False) -> None:
+        self.source = source
+        self.tokens, self.partners = tokenize(source, has_comments)
         self.keys = ()  # type: Tuple[str, ...]  # those of the segment in hand
-        self.unit = None  # type: Optional[Match[str]]  # in the first of them, looked for once and not behind every pipe
-        self.kinds = {}  # type: Dict[Tuple[str, ...], Set[bool]]  # those of a word's keys with a unit
+        self.unit = None  # type: Optional[Match[str]]  # in the first of them
+        self.kinds = {}  # type: Dict[Tuple[str, ...], Set[bool]]  # of a word's keys with a unit
 
     def text(self, start: int, stop: int) -> str:
         """Return the text of a slice."""
-        return self.source.text[self.tokens[start].start():self.tokens[stop - 1].end()] if start < stop else ""
+        if start >= stop:
+            return ""
+        return self.source.text[self.tokens[start].start():self.tokens[stop - 1].end()]
+
+    def offsets(self, start: int, stop: int) -> "Tuple[int, int]":
+        """Return where a slice begins and ends, of an empty one where something is missing."""
+        if start < stop:
+            return self.tokens[start].start(), self.tokens[stop - 1].end()
+        offset = 0
+        if start:
+            offset = self.tokens[start - 1].end()
+        return offset, offset
 
     def mark(self, start: int, stop: int) -> Mark:
-        """Return the place of a slice, of an empty one the place where something is missing."""
-        if start < stop:
-            return self.source.mark(self.tokens[start].start(), self.tokens[stop - 1].end())
-        offset = self.tokens[start - 1].end() if start else 0
-        return self.source.mark(offset, offset)
+        """Return the place of a slice."""
+        return self.source.mark(*self.offsets(start, stop))
+
+    def axis(self, slice: "Tuple[int, int]", rows: Values, keys: "Tuple[str, ...]",
+             values: "Optional[Values]" = None) -> Axis:
+        """Return the Axis that a slice spells."""
+        return Axis(rows, keys, values, self.source, *self.offsets(*slice))
 
     def split(self, start: int, stop: int, kind: str) -> "Iterator[Tuple[int, int]]":
         """Yield the slices between the tokens of a kind that stand outside all brackets."""
@@ -465,71 +842,148 @@ class SweepParser:
         yield begin, stop
 
     def trim(self, start: int, stop: int) -> "Tuple[int, int]":
-        """Return the slice without white space at its ends, which to Hydra means something behind a colon only."""
-        while start < stop and self.tokens[start].lastgroup == "space":
+        """Return the slice without white space at its ends, which to Hydra means something behind a
+        colon only."""
+        tokens = self.tokens
+        while start < stop and tokens[start].lastgroup == "space":
             start += 1
-        while start < stop and self.tokens[stop - 1].lastgroup == "space" and self.tokens[stop - 2].group()[-1] != ":":
+        while start < stop and tokens[stop - 1].lastgroup == "space":
+            if tokens[stop - 2].group()[-1] == ":":
+                break
             stop -= 1
         return start, stop
 
+    def words(self) -> "List[Tuple[int, int]]":
+        """Return the slices between white space."""
+        slices = self.split(0, len(self.tokens), "space")
+        return [(start, stop) for start, stop in slices if start < stop]
+
     def parse_sweep(self) -> "List[Axis]":
         """sweep = { word }"""
-        return read_all(self.parse_word, (slice for slice in self.split(0, len(self.tokens), "space") if slice[0] < slice[1]))
+        return read_all(self.parse_word, self.words())
 
     def parse_word(self, slice: "Tuple[int, int]") -> Axis:
         """word = segment { "|" segment } | literal"""
-        start, stop = slice
-        mark, self.keys, self.kinds = self.mark(start, stop), (), {}
-        if self.keys_end(start, stop) is None:
-            text = self.text(start, stop)
-            key, equals, value = text[1:-1].partition("=")
-            if stop == start + 1 and self.tokens[start].lastgroup == "quoted" and equals:
-                raise Error("a whole word in quotes is neither a key nor its value", mark,
-                            f"quote the value alone: {key}={text[0]}{value}{text[0]}")
-            return Axis(Values(1, [text].__getitem__), (), None, mark)
-        axes = [self.parse_segment(*slice) for slice in self.split(start, stop, "pipe")]
-        keys = tuple(key for axis in axes for key in axis.keys)
-        return axes[0] if len(axes) == 1 else Axis(joined([axis.piped() for axis in axes]), keys, None, mark)
+        self.keys = ()
+        self.kinds = {}
+        if self.keys_end(*slice) is None:
+            self.check_literal(*slice)
+            return self.axis(slice, single(self.text(*slice)), ())
+        axes = [self.parse_segment(*part) for part in self.split(*slice, "pipe")]
+        if len(axes) == 1:
+            return axes[0]
+        keys = tuple(chain.from_iterable(axis.keys for axis in axes))
+        return self.axis(slice, joined([axis.piped() for axis in axes]), keys)
+
+    def check_literal(self, start: int, stop: int) -> None:
+        """Raise if a word is an assignment in quotes."""
+        text = self.text(start, stop)
+        key, equals, value = text[1:-1].partition("=")
+        if stop == start + 1 and self.tokens[start].lastgroup == "quoted" and equals:
+            hint = f"leave the quotes out: {key}={value}"
+            if re.search(HYDRA_REFUSES + "|[ =]", value):
+                hint = f"quote the value alone: {key}={text[0]}{value}{text[0]}"
+            raise Error("a whole word in quotes is neither a key nor its value",
+                        self.mark(start, stop), hint)
 
     def keys_end(self, start: int, stop: int) -> "Optional[int]":
-        """Return the index of the equals sign that ends the keys, or None; of brackets, keys have [0] (Hydra 1.4)."""
-        while start < stop and (self.tokens[start].lastgroup in ("text", "comma", "escape") or self.tokens[start].group() == "["):
+        """Return the index of the equals sign that ends the keys, or None; of brackets, keys have
+        [0] (Hydra 1.4)."""
+        while start < stop:
+            token = self.tokens[start]
+            if token.lastgroup == "equals":
+                return start
+            if token.lastgroup not in ("text", "comma", "escape") and token.group() != "[":
+                return None
             start = self.partners.get(start, start) + 1
-        return start if start < stop and self.tokens[start].lastgroup == "equals" else None
+        return None
 
     def parse_segment(self, start: int, stop: int) -> Axis:
-        """segment = [ keys "=" ] list ;  keys = key [ "/" unit ] | key "," key { "," key }"""
-        equals, mark = self.keys_end(start, stop), self.mark(start, stop)
+        """segment = [ keys "=" ] list"""
+        slice = (start, stop)
         if start == stop:
-            raise Error("nothing stands beside the pipe", mark, "a pipe stands between two values: a=1,2|3,4")
+            raise Error("nothing stands beside the pipe", self.mark(start, stop),
+                        "a pipe stands between two values: a=1,2|3,4")
+        equals = self.keys_end(start, stop)
         if equals is not None:
-            self.keys = tuple(self.text(*slice) for slice in self.split(start, equals, "comma"))
-            if len(self.keys) > 1 and "" in self.keys:
-                raise Error("a key is missing between commas", self.mark(start, equals), "linked keys: a,b=(1,x),(2,y)")
-            self.unit, start = UNIT_KEY.fullmatch(self.keys[0]), equals + 1
+            self.parse_keys(start, equals)
+            start = equals + 1
         start, stop = self.trim(start, stop)
         if len(self.keys) > 1:
-            keys, values = self.keys, joined([self.parse_tuple(*self.trim(*slice)) for slice in self.split(start, stop, "comma")])
-            if any(UNIT_KEY.fullmatch(key) and read_number(str(values.at(column))) for column, key in enumerate(keys)):
-                raise Error("linked keys take no unit", mark, "write it behind each number: a,b=(1k,x),(2k,y)")
-            return Axis(Values(values.count // len(keys), lambda row: tuple(
-                f"{key}={values.at(row * len(keys) + column)}" for column, key in enumerate(keys))), keys, None, mark)
-        values = self.parse_list(start, stop, 0) if start < stop else Values(1, [""].__getitem__)
-        unit, kinds = self.unit, values.kinds() if self.unit else {False}
-        if unit and (len(kinds) > 1 or self.kinds.setdefault(self.keys, kinds) != kinds):
-            raise Error(f"numbers and texts are mixed under the unit /{unit.group(2)}", mark,
-                        "give every value as a number, or quote the numbers of a config group")
+            return self.linked_axis(slice, start, stop)
+        return self.plain_axis(slice, start, stop)
+
+    def parse_keys(self, start: int, stop: int) -> None:
+        """keys = key [ "/" unit ] | key "," key { "," key }"""
+        self.keys = tuple(self.text(*slice) for slice in self.split(start, stop, "comma"))
+        if len(self.keys) > 1 and "" in self.keys:
+            raise Error("a key is missing between commas", self.mark(start, stop),
+                        "linked keys: a,b=(1,x),(2,y)")
+        if len(set(self.keys)) < len(self.keys):
+            raise Error("one key is linked with itself", self.mark(start, stop),
+                        "each of linked keys has a name of its own: a,b=(1,x),(2,y)")
+        self.unit = UNIT_KEY.fullmatch(self.keys[0])
+
+    def linked_axis(self, slice: "Tuple[int, int]", start: int, stop: int) -> Axis:
+        """Return the axis of linked keys, whose list of tuples is tokens[start:stop]."""
+        keys = self.keys
+        parts = self.split(start, stop, "comma")
+        values = joined([self.parse_row(*self.trim(*part)) for part in parts])
+        for column, key in enumerate(keys):
+            if UNIT_KEY.fullmatch(key) and read_number(str(values.at(column))):
+                raise Error("linked keys take no unit", self.mark(*slice),
+                            "write it behind each number: a,b=(1k,x),(2k,y)")
+
+        def row(index: int) -> "Tuple[str, ...]":
+            first = index * len(keys)
+            return tuple(f"{key}={values.at(first + column)}" for column, key in enumerate(keys))
+
+        return self.axis(slice, Values(values.count // len(keys), row), keys)
+
+    def plain_axis(self, slice: "Tuple[int, int]", start: int, stop: int) -> Axis:
+        """Return the axis of a single key, whose list is tokens[start:stop]."""
+        values = single("")
+        if start < stop:
+            self.check_tuples(start, stop)
+            values = self.parse_list(start, stop, 0)
         key = self.keys[0]
-        if unit and False not in kinds:  # otherwise /m is a config group
-            key, values = unit.group(1), values.times(unit.group(2))
-        return Axis(Values(values.count, lambda row: f"{key}={values.at(row)}"), (key,), values, mark)
+        if self.unit:
+            kinds = values.kinds()
+            if len(kinds) > 1 or self.kinds.setdefault(self.keys, kinds) != kinds:
+                raise Error(
+                    f"numbers and texts are mixed under the unit /{self.unit.group(2)}",
+                    self.mark(*slice),
+                    "give every value as a number, or quote the numbers of a config group")
+            if True in kinds:  # otherwise /m is a config group
+                key = self.unit.group(1)
+                values = values.times(self.unit.group(2))
+        rows = Values(values.count, lambda index: f"{key}={values.at(index)}")
+        return self.axis(slice, rows, (key,), values)
+
+    def check_tuples(self, start: int, stop: int) -> None:
+        """Raise if the list of a single key has tuples in it."""
+        if self.tokens[start].lastgroup != "group":
+            return
+        parts = [self.trim(*part) for part in self.split(start, stop, "comma")]
+        if len(parts) < 2 or not all(self.is_in_parentheses(*part) for part in parts):
+            return
+        widths = {len(list(self.split(first + 1, last - 1, "comma"))) for first, last in parts}
+        if len(widths) == 1 and widths != {1}:
+            text = self.text(parts[0][0], parts[1][1])
+            key = self.keys[0]
+            lists = text.replace("(", "[").replace(")", "]")
+            raise Error(
+                "tuples are for linked keys, and this is one key", self.mark(start, stop),
+                f"linked keys: {key},other={text}; lists: {key}={lists};"
+                f" values: {key}={text.replace('),(', ',')}")
 
     def parse_list(self, start: int, stop: int, depth: int) -> Values:
         """list = item { "," item }"""
-        return joined([self.parse_item(*self.trim(*slice), depth) for slice in self.split(start, stop, "comma")])
+        parts = self.split(start, stop, "comma")
+        return joined([self.parse_item(*self.trim(*part), depth) for part in parts])
 
     def parse_item(self, start: int, stop: int, depth: int) -> Values:
-        """item = range | spaced | group | literal"""
+        """item = range | spaced | file | group | literal"""
         text = self.text(start, stop)
         if not text:
             raise Error("a value is missing", self.mark(start, stop),
@@ -537,100 +991,248 @@ class SweepParser:
         if ":" in text and re.match(RANGE_START, text):
             return self.parse_range(text, self.mark(start, stop))
         bracket = next(self.split(start, stop, "group"))[1]
+        if bracket == stop:
+            self.check_dots(text, start, stop)
+            return single(literal(text))
         name = self.text(start, bracket).strip()
-        if name in ("lin", "log") and bracket < stop:
+        if name in ("lin", "log"):
             return self.parse_spaced(name, bracket, stop)
-        if bracket < stop and name not in HYDRA_FUNCTIONS:
-            return self.parse_group(start, stop, depth)
-        return Values(1, [literal(text)].__getitem__)
+        if name in ("lines", "rows"):
+            return self.parse_file(name, bracket, stop, self.keys[:1])
+        if name.rpartition(".")[2] in SPACES_OF_OTHERS:
+            raise self.space_of_others(name.rpartition(".")[2], bracket, stop)
+        if name in HYDRA_FUNCTIONS:
+            return single(literal(text))
+        return self.parse_group(start, stop, depth)
+
+    def check_dots(self, text: str, start: int, stop: int) -> None:
+        """Raise if a text is a range as other languages write it: 1..3."""
+        first, dots, last = text.partition("..")
+        last = last.lstrip(".")
+        if dots and read_number(first) and read_number(last):
+            raise Error(f"{text} is no range", self.mark(start, stop),
+                        f"write {first}:{last}, or quote it to keep it as text: '{text}'")
+
+    def space_of_others(self, name: str, bracket: int, stop: int) -> Error:
+        """Return the Error about a function of numpy's."""
+        close = self.partners[bracket]
+        numbers = [part.strip() for part in self.text(bracket + 1, close).split(",")]
+        if len(numbers) == 3 and name == "logspace" and not re.search(r"[.eE]", "".join(numbers)):
+            numbers[:2] = [f"1e{number}" for number in numbers[:2]]
+        if len(numbers) != 3:
+            numbers = ["start", "stop", "step" if name == "arange" else "count"]
+        form = SPACES_OF_OTHERS[name].format(":".join(numbers))
+        return Error(f"{name} is no function of the sweep language", self.mark(bracket - 1, stop),
+                     f"write {form}, whose end is included")
+
+    def parse_file(self, name: str, bracket: int, stop: int, keys: "Sequence[str]") -> Values:
+        """file = ( "lines" | "rows" ) "(" path ")": the values that a file holds"""
+        close = self.partners[bracket]
+        mark = self.mark(bracket - 1, stop)
+        path = self.text(bracket + 1, close).strip()
+        if close - bracket == 2 and self.tokens[bracket + 1].lastgroup == "quoted":
+            path = path[1:-1]
+        if not path or close + 1 != stop:
+            raise Error(f"{name} takes the path of a file, and nothing follows it", mark,
+                        f"for example {name}(data.txt)")
+        file = open_values(self.source, path, mark)
+        values = file_lines(file) if name == "lines" else file_rows(file, keys)
+        if not values:
+            raise Error(f"{file.name} holds no value", mark, "each line of it is one")
+        return Values(len(values), values.__getitem__)
 
     def parse_range(self, text: str, mark: Mark) -> Values:
         """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
         quoted = f"quote it to keep it as text: {','.join(self.keys)}='{text}'"
         fields = text.split(":")
-        unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
-        numbers = [read_number(fields[0] or "0"), *map(read_number, fields[1:])]  # type: List[Any]
-        if None in numbers or len(numbers) > 3:
-            wrong = fields[numbers.index(None)] if None in numbers else fields[3]
-            raise Error(f"{wrong or 'nothing'} is no number of a range", mark, quoted)
-        start, stop, step = numbers[0], numbers[:2][-1], (numbers[2:] or [Number(1, 0, 0, False)])[0]
-        if not step.mantissa:
-            raise Error("range step is zero", mark, quoted)
+        tail = ""
+        if UNIT.fullmatch(fields[-1]):
+            tail = f":{fields.pop()}"
+        start, stop, step = range_numbers(fields, mark, quoted)
         if any(re.match("[+-]?0[0-9]", field) for field in fields[:2]):
             raise Error("a number of a range begins with 0", mark, quoted)
-        if not fields[0]:
-            start = stop._replace(mantissa=0, exponent=0)  # in the notation of the other end
-        exponent = min(number.exponent for number in (start, stop, step))
-        first, last, stride = (number.shifted(exponent) for number in (start, stop, step))
-        span, tail, order = last - first, f":{unit}" if unit else "", "the order is start:stop:step"
-        hint = f"{order}, for example {start}:{stop}:{Number(span, exponent - 1, 0, False)}{tail}" if span else f"write {start}"
+        if not step.mantissa:
+            old = old_range(start, stop, step, tail)
+            raise Error("range step is zero", mark, f"{old}; or {quoted}" if old else quoted)
+        exponent = min(start.exponent, stop.exponent, step.exponent)
+        stride = step.shifted(exponent)
+        span = stop.shifted(exponent) - start.shifted(exponent)
         if span * stride < 0:
-            if abs(stride) <= abs(span):
-                hint = f"turn the sign of the step: {start}:{stop}:{step._replace(mantissa=-step.mantissa)}{tail}"
-            raise Error(f"range is empty: no step of {step} leads from {start} to {stop}", mark, hint)
-        if abs(stride) > abs(span) and (len(numbers) > 2 or span):
-            if len(numbers) > 2 and (stride - first) * last > 0 and abs(last) <= abs(stride - first):
-                hint = f"{order}; if start:step:stop was meant, as up to HydraFlow 0.15.0: {start}:{step}:{stop}{tail}"
-            raise Error(f"range step {step} is larger than the whole range", mark, hint)
-        return ranged(start, step, (last - first) // stride + 1).times(unit)
+            raise Error(f"range is empty: no step of {step} leads from {start} to {stop}", mark,
+                        range_hint(start, stop, step, len(fields), tail))
+        if abs(stride) > abs(span) and (span or len(fields) > 2):
+            raise Error(f"range step {step} is larger than the whole range", mark,
+                        range_hint(start, stop, step, len(fields), tail))
+        return ranged(start, step, span // stride + 1).times(tail[1:])
 
     def parse_spaced(self, name: str, bracket: int, stop: int) -> Values:
         """spaced = ( "lin" | "log" ) "(" number ":" number ":" count ")" [ unit ]"""
-        close, mark = self.partners[bracket], self.mark(bracket - 1, stop)
-        fields = [read_number(field) for field in self.text(bracket + 1, close).strip().split(":")]  # type: List[Any]
+        close = self.partners[bracket]
+        mark = self.mark(bracket - 1, stop)
+        fields = self.text(bracket + 1, close).strip().split(":")
+        numbers = [read_number(field) for field in fields]  # type: List[Any]
         unit = self.text(close + 1, stop)
-        if None in fields or len(fields) != 3 or (unit and not UNIT.fullmatch(unit)):
-            raise Error(f"{name} takes start, stop and count, and a unit behind it", mark, f"for example {name}(1:100:3)")
-        first, last, count = fields[0], fields[1], str(fields[2]._replace(scale=0, kept=False))
-        ends = {end.shifted(min(first.exponent, last.exponent)) for end in (first, last)}
+        is_wrong = unit and not UNIT.fullmatch(unit)
+        if is_wrong or len(numbers) != 3 or None in numbers:
+            raise Error(f"{name} takes start, stop and count, and a unit behind it", mark,
+                        f"for example {name}(1:100:3)")
+        first, last = numbers[:2]
+        count = str(numbers[2]._replace(scale=0, kept=False))
+        exponent = min(first.exponent, last.exponent)
+        ends = {first.shifted(exponent), last.shifted(exponent)}
         if not re.fullmatch("[0-9]{1,18}", count) or int(count) < len(ends):
-            raise Error(f"{name} cannot place {count} values from {first} to {last}", mark, "the count includes both ends")
+            raise Error(f"{name} cannot place {count} values from {first} to {last}", mark,
+                        "the count includes both ends")
         if name == "log" and first.mantissa * last.mantissa <= 0:
-            raise Error("log needs both ends above zero, or both below", mark, "lin(start:stop:count) goes through zero")
+            raise Error("log needs both ends above zero, or both below", mark,
+                        "lin(start:stop:count) goes through zero")
         if any(len(str(end.mantissa)) + abs(end.exponent) > 250 for end in (first, last)):
-            raise Error(f"{name} calculates with floats, and these numbers are none", mark)
+            raise Error(f"{name} calculates with floats, and these numbers are none", mark,
+                        "write shorter numbers, with an exponent: 1.5e-9")
         return spaced(first, last, int(count), name == "log").times(unit)
 
     def parse_group(self, start: int, stop: int, depth: int) -> Values:
         """group = { text | "(" list ")" } [ unit ], with at least one parenthesis"""
         if depth > DEEPEST_GROUP:
-            raise Error(f"groups are nested more than {DEEPEST_GROUP} deep", self.mark(start, start + 1))
+            raise Error(f"groups are nested more than {DEEPEST_GROUP} deep",
+                        self.mark(start, start + 1), "take some parentheses out")
         parts = []  # type: List[Values]
+        unit = ""
         for begin, end in self.split(start, stop, "group"):
             if begin > start:  # behind a parenthesis
                 close = self.partners[begin - 1]
                 parts.append(self.parse_list(*self.trim(begin, close), depth + 1))
                 begin = close + 1
-            for index in range(begin, end):
-                if self.tokens[index].lastgroup == "quoted":
-                    raise Error("quoted text cannot be a part of a group", self.mark(index, index + 1),
-                                "write the values out, each in quotes as a whole")
-            text = self.text(begin, end)
-            if text and not (end == stop and UNIT.fullmatch(text)):
-                parts.append(Values(1, [text].__getitem__))
-        return grouped(parts).times(text if UNIT.fullmatch(text) else "")
+            text = self.parse_group_text(begin, end)
+            if end == stop and UNIT.fullmatch(text):
+                unit = text
+            elif text:
+                parts.append(single(text))
+        return grouped(parts).times(unit)
+
+    def parse_group_text(self, start: int, stop: int) -> str:
+        """Return the text of a group between its parentheses."""
+        for index in range(start, stop):
+            if self.tokens[index].lastgroup == "quoted":
+                raise Error("quoted text cannot be a part of a group", self.mark(index, index + 1),
+                            "write the values out, each in quotes as a whole")
+        return self.text(start, stop)
+
+    def parse_row(self, start: int, stop: int) -> Values:
+        """row = tuple | "rows" "(" path ")" """
+        bracket = next(self.split(start, stop, "group"))[1]
+        name = self.text(start, bracket).strip()
+        if bracket < stop and name == "rows":
+            return self.parse_file(name, bracket, stop, self.keys)
+        return self.parse_tuple(start, stop)
 
     def parse_tuple(self, start: int, stop: int) -> Values:
         """tuple = "(" list ")", with a value for each of the linked keys"""
-        if start == stop or self.partners.get(start) != stop - 1 or self.tokens[start].lastgroup != "group":
+        if not self.is_in_parentheses(start, stop):
+            example = ",".join("1" for _ in self.keys)
             raise Error("linked keys take their values in parentheses", self.mark(start, stop),
-                        f"for example {','.join(self.keys)}=({','.join('1' for _ in self.keys)})")
+                        f"for example {','.join(self.keys)}=({example})")
         values = self.parse_list(*self.trim(start + 1, stop - 1), 1)
         if values.count != len(self.keys):
-            raise Error(f"{len(self.keys)} keys are linked, but there are {values.count} values", self.mark(start, stop),
-                        f"the keys are {', '.join(self.keys)}")
+            raise Error(
+                f"{len(self.keys)} keys are linked, but there are {values.count} values",
+                self.mark(start, stop), f"the keys are {', '.join(self.keys)}")
         return values
+
+    def is_in_parentheses(self, start: int, stop: int) -> bool:
+        """Return whether one pair of parentheses encloses a whole slice."""
+        if start == stop or self.tokens[start].lastgroup != "group":
+            return False
+        return self.partners[start] == stop - 1
+
+
+def last_field_hint(fields: "List[str]") -> str:
+    """Return what to write where the last field of a range is almost right, or nothing."""
+    *others, last = fields
+    if not last:
+        return f"leave out the last colon: {':'.join(others)}"
+    if last.swapcase() in SI_UNITS:
+        return f"did you mean {':'.join([*others, last.swapcase()])}?"
+    return ""
+
+
+def range_numbers(fields: "List[str]", mark: Mark,
+                  hint: str) -> "Tuple[Number, Number, Number]":
+    """Return start, stop and step of a range, whose unit is left out."""
+    numbers = [read_number(field) for field in fields]
+    if not fields[0]:
+        numbers[0] = Number(0, 0, 0, False)
+    wrong = [field for field, number in zip(fields, numbers) if number is None] + fields[3:]
+    if wrong:
+        message = f"{wrong[0] or 'nothing'} is no number of a range"
+        raise Error(message, mark, last_field_hint(fields) or hint)
+    start = stop = numbers[0]
+    step = ONE  # type: Optional[Number]
+    if len(numbers) > 1:
+        stop = numbers[1]
+    if len(numbers) > 2:
+        step = numbers[2]
+    assert start and stop and step
+    if not fields[0]:
+        start = stop._replace(mantissa=0, exponent=0)  # in the notation of the other end
+    return start, stop, step
+
+
+def leads(start: Number, stop: Number, step: Number) -> bool:
+    """Return whether one step or more lead from start towards stop, and not beyond it."""
+    exponent = min(start.exponent, stop.exponent, step.exponent)
+    span = stop.shifted(exponent) - start.shifted(exponent)
+    stride = step.shifted(exponent)
+    return span * stride > 0 and abs(stride) <= abs(span)
+
+
+def old_range(start: Number, stop: Number, step: Number, tail: str) -> str:
+    """Return what to write for a range whose numbers are start:step:stop, or nothing where they
+    make no sense in that order."""
+    if not leads(start, step, stop):
+        return ""
+    return ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0:"
+            f" {start}:{step}:{stop}{tail}")
+
+
+def range_hint(start: Number, stop: Number, step: Number, count: int, tail: str) -> str:
+    """Return what to write in place of a range that has no values; count numbers spell it."""
+    old = old_range(start, stop, step, tail)
+    if old and count > 2:
+        return old
+    exponent = min(start.exponent, stop.exponent) - 1
+    first, last = start.shifted(exponent), stop.shifted(exponent)
+    if first == last:
+        return f"write {start}"
+    turned = step._replace(mantissa=-step.mantissa)
+    if leads(start, stop, turned):
+        return f"turn the sign of the step: {start}:{stop}:{turned}{tail}"
+    tenth = Number((last - first) // 10, exponent, 0, False)
+    form = f"{start}:{stop}:{tenth}{tail}"
+    low, high = sorted([abs(first), abs(last)])
+    if count == 2 and first * last > 0 and high >= 10 * low:
+        places = len(str(high // low))
+        return f"write log({start}:{stop}:{places}){tail[1:]}, or give a step: {form}"
+    return f"the order is start:stop:step, for example {form}"
 
 
 def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
     """Return the words of rows, those of linked keys one by one."""
-    return tuple(chain.from_iterable((row,) if isinstance(row, str) else row for row in rows))
+    words = []  # type: List[str]
+    for row in rows:
+        if isinstance(row, str):
+            words.append(row)
+        else:
+            words.extend(row)
+    return tuple(words)
 
 
 class Sweep:
-    """The product of the axes that a text, or a list of words, spells; the last axis varies fastest.
+    """The product of the axes that a text, or a list of words, spells; the last axis varies
+    fastest.
 
-    count (and len, up to sys.maxsize) and indexing cost one step for each axis, iteration streams. Raises Error.
+    count (and len, up to sys.maxsize) and indexing cost one step for each axis, iteration streams.
+    Raises Error.
 
     >>> sweep = Sweep("model=cnn,vit lr=log(1e-4:1e-1:4)")
     >>> len(sweep), sweep[5]
@@ -638,19 +1240,20 @@ class Sweep:
     """
     __slots__ = ("axes",)
 
-    def __init__(self, sweep: "Union[str, Source, Sequence[str]]" = (), name: str = "sweep") -> None:
+    def __init__(self, sweep: "Union[str, Source, Sequence[str]]" = (),
+                 name: str = "sweep") -> None:
         if isinstance(sweep, str):
             sweep = Source(name, sweep)
         if isinstance(sweep, Source):
-            self.axes = SweepParser(sweep).parse_sweep()  # type: List[Axis]
+            self.axes = SweepParser(sweep, True).parse_sweep()  # type: List[Axis]
         else:
             parsers = [SweepParser(Source(name, word)) for word in sweep]
-            self.axes = read_all(lambda parser: parser.parse_word((0, len(parser.tokens))), parsers)
+            self.axes = read_all(lambda one: one.parse_word((0, len(one.tokens))), parsers)
 
     @property
     def count(self) -> int:
         """How many combinations there are."""
-        return reduce(mul, (axis.count for axis in self.axes), 1)
+        return count_product(self.axes)
 
     def __len__(self) -> int:
         return self.count
@@ -663,25 +1266,39 @@ class Sweep:
 
     def __iter__(self) -> "Iterator[Tuple[str, ...]]":
         rows = combinations(self.axes)
-        return map(flat, rows) if any(axis.keys and not axis.values for axis in self.axes) else rows
+        if any(axis.keys and not axis.values for axis in self.axes):
+            return map(flat, rows)
+        return rows
 
     def collect(self) -> "List[str]":
         """Return a word for each axis, its values joined by commas for Hydra to sweep over."""
         return read_all(Axis.word, self.axes)
 
 
+def rows_by_index(axes: "Sequence[Axis]") -> "Iterator[List[Any]]":
+    """Yield the product of the rows of axes, the last one fastest, each found by its index."""
+    for index in range(count_product(axes)):
+        yield combination(reversed(axes), index)[::-1]
+
+
+def rows_before(heads: "Iterable[List[Any]]", axis: Axis) -> "Iterator[Tuple[Any, ...]]":
+    """Yield each of the heads with each row of an axis behind it."""
+    for head in heads:
+        for row in axis:
+            yield (*head, row)
+
+
 def combinations(axes: "Sequence[Axis]", block: int = 65536) -> "Iterator[Tuple[Any, ...]]":
-    """Stream the product of the rows of axes, the last one fastest, with at most about block rows in memory."""
+    """Stream the product of the rows of axes, the last one fastest, with at most about block rows
+    in memory."""
     size, cut = 1, len(axes)
     while cut and size * axes[cut - 1].count <= block:
         cut -= 1
         size *= axes[cut].count
-    is_long = cut == len(axes) > 0  # the last axis alone is
-    outer = axes[:cut - is_long][::-1]
-    heads = (combination(outer, index)[::-1] for index in range(reduce(mul, (axis.count for axis in outer), 1)))
-    if is_long:
-        return ((*head, row) for head in heads for row in axes[-1])
-    inner = [list(axis) for axis in axes[cut:]]  # product() copies what it gets, so it gets the short ones only
+    if axes and cut == len(axes):  # the last axis alone is longer than a block
+        return rows_before(rows_by_index(axes[:-1]), axes[-1])
+    heads = rows_by_index(axes[:cut])
+    inner = [list(axis) for axis in axes[cut:]]  # product() copies what it gets: the short ones
     return chain.from_iterable(product(*([row] for row in head), *inner) for head in heads)
 
 
@@ -703,22 +1320,166 @@ def collect(sweep: "Union[str, Sequence[str]]") -> "List[str]":
     return Sweep(sweep).collect()
 
 
+# What Hydra's lexer refuses outside quotes and interpolations; compiled for a step of Hydra's.
+HYDRA_REFUSES = r"[^\w/\-\\+.$%*@?|=:,()\[\]{} \t~'\"]|[^\x00-\x7f]"
+HYDRA_OPTIONS = frozenset((  # those that the next word belongs to
+    "--cfg", "-c", "--package", "-p", "--info", "-i", "--config-path", "-cp",
+    "--config-name", "-cn", "--config-dir", "-cd", "--experimental-rerun"))
+
+
+def check_hydra_words(axes: "Sequence[Axis]") -> None:
+    """Raise unless Hydra can read the words of a sweep, or words that are appended, as overrides
+    and options.
+
+    >>> check_hydra_words(Sweep("model=cnn,vit -v").axes)
+    """
+    words = [axis.text for axis in axes]
+    read_all(partial(check_hydra_word, words), enumerate(axes))
+
+
+def is_bare(word: str) -> bool:
+    """Return whether a word is neither an assignment nor a deletion or an option."""
+    return "=" not in word and not word.startswith(("-", "~"))
+
+
+def check_hydra_word(words: "Sequence[str]", place: "Tuple[int, Axis]") -> None:
+    """Raise unless Hydra can read one of some words; what follows from another's mistake is not
+    told again."""
+    index, axis = place
+    word = words[index]
+    before = words[index - 1] if index else ""
+    if word.startswith("-") or before in HYDRA_OPTIONS or before == "=":
+        return
+    follows_bare = index > 0 and is_bare(before)
+    if is_bare(word):
+        if not follows_bare and "${{" not in word:  # it may become an assignment
+            raise bare_word(words, index, axis)
+    elif word.startswith("="):
+        if not follows_bare:
+            raise space_beside_equals(axis)
+    elif not variable_of(word.partition("=")[0]):  # a variable does not reach Hydra
+        check_hydra_text(axis)
+
+
+def space_beside_equals(axis: Axis) -> Error:
+    """Return the Error about a key or a value that stands alone."""
+    return Error("white space beside an equals sign parts a key from its value", axis.mark,
+                 "write key=value without white space")
+
+
+def bare_word(words: "Sequence[str]", index: int, axis: Axis) -> Error:
+    """Return the Error about the first of words that are neither assignments nor options."""
+    before = words[index - 1] if index else ""
+    behind = list(takewhile(is_bare, words[index:]))
+    after = words[index + len(behind):][:1]
+    is_key = len(behind) == 1 and after and after[0].startswith("=")
+    if is_key or before.endswith("="):
+        return space_beside_equals(axis)
+    key, equals, value = before.partition("=")
+    hint = "words of the command belong into run"
+    if before.startswith("-"):
+        hint = f"write {before}={axis.text}, or put both into run"
+    elif equals:
+        quoted = hydra_text(" ".join([value, *behind]))
+        hint = f"quote a value with white space: {key}={quoted}; {hint}"
+    return Error(f"{axis.text} stands where key=value is expected", axis.mark, hint)
+
+
+def surroundings(axis: Axis) -> "Iterator[Tuple[Match[str], str, str]]":
+    """Yield each token of a word, the innermost bracket around it, or the name of the function
+    whose parenthesis that is, and what stands before it."""
+    opened = [""]
+    before = ""
+    for token in TOKEN.finditer(axis.source.text, axis.start, axis.end):
+        text = token.group()
+        if token.lastgroup == "close":
+            opened.pop()
+        yield token, opened[-1], before
+        if token.lastgroup in ("group", "bracket"):
+            opened.append(before if before in HYDRA_FUNCTIONS else text)
+        before = text.strip() or before
+
+
+def check_hydra_text(axis: Axis) -> None:
+    """Raise if a word holds what Hydra takes in quotes only."""
+    if axis.text.count("=") < 2 and not re.search(HYDRA_REFUSES + "|['\"]", axis.text):
+        return
+    has_key = False
+    for token, inside, before in surroundings(axis):
+        kind, text = token.lastgroup, token.group()
+        if is_refused(token, has_key and inside not in HYDRA_FUNCTIONS):
+            raise quotes_missing(axis, token)
+        if inside == "{" and text[0] == ":" and before[-1:] in ("'", '"'):
+            raise Error(f"Hydra takes no quotes around the key {before} of a dictionary",
+                        axis.mark, f"write {before[1:-1]} without them")
+        if kind == "equals":
+            has_key = True
+        elif kind == "pipe" and not inside:
+            has_key = False
+
+
+def is_refused(token: "Match[str]", is_value: bool) -> bool:
+    """Return whether Hydra refuses a token of a key or a value outside quotes."""
+    if token.lastgroup == "equals":
+        return is_value
+    if token.lastgroup in ("quoted", "interpolation"):
+        return False
+    if token.lastgroup == "escape" and token.group()[1:] in ("'", '"'):
+        return True  # a backslash hides no quote
+    return bool(re.search(HYDRA_REFUSES, token.group()))
+
+
+def quotes_missing(axis: Axis, token: "Match[str]") -> Error:
+    """Return the Error about a token that Hydra takes in quotes only."""
+    sign = re.search(HYDRA_REFUSES + "|[='\"]", token.group())
+    assert sign
+    start = token.start() + sign.start()
+    text = axis.source.text
+    key, _, value = axis.text.partition("=")
+    hint = f"quote the value: {key}={hydra_text(value)}"
+    if start < axis.start + len(key):
+        hint = "a key has no such sign"
+    elif axis.count > 1:
+        hint = f"quote the value that holds it: {key}='...'"
+    mark = axis.source.mark(start, start + 1)
+    return Error(f"Hydra refuses {text[start]!r} outside quotes", mark, hint)
+
+
+def check_replaced(axis: Axis) -> None:
+    """Raise if a value holds $NAME, which nothing replaces in a sweep."""
+    if "$" not in axis.text:
+        return
+    text = axis.source.text
+    for token in TOKEN.finditer(text, axis.start, axis.end):
+        name = re.search(r"\$[A-Za-z_][A-Za-z0-9_]*", token.group())
+        if token.lastgroup == "text" and name:
+            start = token.start() + name.start()
+            end = token.start() + name.end()
+            if name.group() not in axis.keys or text[end:end + 1] not in ("=", ","):
+                raise Error(
+                    f"{name.group()} is not replaced here", axis.source.mark(start, end),
+                    f"with: takes ${{{{ env.{name.group()[1:]} }}}}; quote it to keep it as text")
+
+
 # ---------------------------------------------------------------------------
 # 3. YAML reader: Source -> Node
 # ---------------------------------------------------------------------------
-# Node, REFUSED, patterns, YamlParser, read_yaml. A text comes in, its root Node goes out. Numbers like "6.3" are
-# chapters of the YAML 1.2.2 specification; the docstring of a parse_* method begins with its rule.
-# Strange here: whether a line opens a mapping is known only behind its first scalar, when a colon follows.
-# So parse_block_node reads that scalar and then decides; no text is ever parsed twice.
+# Node, REFUSED, patterns, YamlParser, read_yaml. A text comes in, its root Node goes out. Numbers
+# like "6.3" are chapters of the YAML 1.2.2 specification; the docstring of a parse_* method begins
+# with its rule. Strange here: whether a line opens a mapping is known only behind its first scalar,
+# when a colon follows. So parse_block_node reads that scalar and then decides; no text is ever
+# parsed twice.
 
 
-class Node(NamedTuple("Node", [("kind", str), ("value", "Any"), ("plain", bool), ("source", Source), ("start", int),
-                               ("end", int), ("parts", "Optional[List[Tuple[str, int]]]")])):
+class Node(NamedTuple("Node", [
+        ("kind", str), ("value", "Any"), ("plain", bool), ("source", Source),
+        ("start", int), ("end", int), ("parts", "Optional[List[Tuple[str, int]]]")])):
     """A part of a YAML document; kind is "scalar", "sequence" or "mapping".
 
-    value is a text, a list of nodes, or a list of pairs (key node, value node). plain is True for an unquoted scalar;
-    a missing value is a plain "". An alias is the very node that its anchor names. start and end are offsets of its
-    text, of a block collection those of its first key or dash; parts are (text, offset) of a scalar that is rewritten.
+    value is a text, a list of nodes, or a list of pairs (key node, value node). plain is True for
+    an unquoted scalar; a missing value is a plain "". An alias is the very node that its anchor
+    names. start and end are offsets of its text, of a block collection those of its first key or
+    dash; parts are (text, offset) of a scalar that is rewritten.
     """
     __slots__ = ()
 
@@ -731,106 +1492,184 @@ class Node(NamedTuple("Node", [("kind", str), ("value", "Any"), ("plain", bool),
     column = property(lambda self: self.mark.column)  # from 1
 
     def text_source(self) -> Source:
-        """Return the value of a scalar as a Source that knows where each of its characters stands in the file.
+        """Return the value of a scalar as a Source that knows where each of its characters stands
+        in the file.
 
         >>> node = read_yaml("run: >-\\n  one\\n  two").value[0][1]
         >>> node.value, node.text_source().mark(4, 7)[1:3]
         ('one two', (3, 3))
         """
         parts = self.parts or [(self.value, self.start)]
-        pieces = zip(accumulate(chain([0], (len(text) for text, _ in parts))), (there for _, there in parts))
-        return Source(self.source.name, self.value, self.source, list(pieces))
+        pieces = []
+        here = 0
+        for text, there in parts:
+            pieces.append((here, there))
+            here += len(text)
+        return Source(self.source.name, self.value, self.source, pieces)
 
 
 DEEPEST_NODE = 50  # collections in collections
-MOST_COPIES = 1000000  # nodes that aliases and merge keys may add to those that are written ("billion laughs")
+MOST_COPIES = 1000000  # nodes that aliases and merge keys may add ("billion laughs")
 LONGEST_KEY = 1024  # 7.4.2, 8.2.2: from its first character to the colon
 
 REFUSED = {  # construct: (message, hint)
     # what YAML has, and is not read here
-    "directive": ("a directive (%) is not read", "drop the line; quote a text that begins with %"),
-    "documents": ("several documents are not read", "one file holds one document: drop what follows --- or ..."),
-    "tag": ("a tag (!) is not read", "drop it: each value is its text; quote a text that begins with !"),
-    "complex key": ("a complex key (? or a collection as key) is not read", "write a plain key: key: value"),
+    "directive": (
+        "a directive (%) is not read", "drop the line; quote a text that begins with %"),
+    "documents": (
+        "several documents are not read",
+        "one file holds one document: drop what follows --- or ..."),
+    "tag": (
+        "a tag (!) is not read",
+        "drop it: each value is its text; quote a text that begins with !"),
+    "complex key": (
+        "a complex key (? or a collection as key) is not read", "write a plain key: key: value"),
     "nesting": (f"nesting of more than {DEEPEST_NODE} levels is not read", "take some levels out"),
-    "aliases": (f"alias expansion beyond {MOST_COPIES} nodes is not read", "write out what is meant"),
+    "aliases": (
+        f"alias expansion beyond {MOST_COPIES} nodes is not read", "write out what is meant"),
     "digit": ("an indentation indicator at the top is not read", "drop the digit"),
     # what YAML has not
     "duplicate": ("duplicate key: {}", "it stands in line {} already"),
     "tab": ("a tab as indentation", "indent with spaces"),
-    "long key": (f"a key longer than {LONGEST_KEY} characters", "quote the text if it is no key"),
-    "bracket": ("a bracket is never closed", "close it with {}, and indent its lines more than that of its key or dash"),
-    "closing": ("the closing bracket is not indented", "indent it more than the line of its key or dash, by one space at least"),
-    "quote": ("{} is never closed", "close it in its line, or indent the lines that continue the text"),
-    "escape": ("unknown escape {}", r"write \\ for a backslash, or use single quotes, in which it stands for itself"),
-    "alias": ("undefined alias {}", "define it above with &; quote a text that begins with *; a space ends the name"),
-    "anchor": ("an anchor cannot stand before another, or an alias", "one value has one anchor, and an alias has none"),
-    "merge": ("a merge key << takes a mapping", "for example <<: *name, or <<: [*one, *two]"),
+    "long key": (
+        f"a key longer than {LONGEST_KEY} characters", "quote the text if it is no key"),
+    "bracket": (
+        "a bracket is never closed",
+        "close it with {}, and indent its lines more than that of its key or dash"),
+    "closing": (
+        "the closing bracket is not indented",
+        "it stands in the column of its key, or is indented more"),
+    "quote": (
+        "{} is never closed",
+        "close it in its line, or indent the lines that continue the text"),
+    "escape": (
+        "unknown escape {}",
+        r"write \\ for a backslash, or use single quotes, in which it stands for itself"),
+    "alias": (
+        "undefined alias {}",
+        "define it above with &; quote a text that begins with *; a space ends the name"),
+    "anchor": (
+        "an anchor cannot stand before another, or an alias",
+        "one value has one anchor, and an alias has none"),
+    "merge": (
+        "a merge key << takes a mapping", "for example <<: *name, or <<: [*one, *two]"),
     "space": ("white space is missing {}", "put a space there, or quote the text"),
-    "no colon": ("a colon is missing after a key", "write key: value; indent the line if it continues a text above"),
-    "comma": ("a comma or {} is missing", "part the entries with commas; quote a text that has signs in it"),
-    "colon": ("a colon and a space within a value", "quote the value; a key begins a line of its own"),
-    "below": ("a key within a text that begins in a line above", "indent it like the keys above, or quote that text"),
-    "text": ("text behind a complete value", "quote the value as a whole, a ' in it as ''; begin a comment with ' #'"),
-    "mixed": ("keys and list entries in one column", "give a list a key of its own, and indent it below"),
+    "no colon": (
+        "a colon is missing after a key",
+        "write key: value; indent the line if it continues a text above"),
+    "comma": (
+        "a comma or {} is missing",
+        "part the entries with commas; quote a text that has signs in it"),
+    "colon": (
+        "a colon and a space within a value",
+        "quote the value; a key begins a line of its own"),
+    "below": (
+        "a key within a text that begins in a line above",
+        "indent it like the keys above, or quote that text"),
+    "text": (
+        "text behind a complete value",
+        "quote the value as a whole, a ' in it as ''; begin a comment with ' #'"),
+    "mixed": (
+        "keys and list entries in one column",
+        "give a list a key of its own, and indent it below"),
     "indentation": ("wrong indentation", "begin the line in column {}, as lines above do"),
-    "blank": ("an empty line is indented more than the text below it", "remove its white space"),
-    "dash": ("a list entry cannot begin here", "begin a list in the line below its key; quote a text that is no list"),
-    "start": ("a value cannot begin with {}", "quote a text that begins with it; one of several lines begins below its | or >"),
+    "torn": (
+        "a last line of spaces without a newline behind a block of text",
+        "remove its white space: readers of YAML differ about it"),
+    "blank": (
+        "an empty line is indented more than the text below it", "remove its white space"),
+    "dash": (
+        "a list entry cannot begin here",
+        "begin a list in the line below its key; quote a text that is no list"),
+    "start": (
+        "a value cannot begin with {}",
+        "quote a text that begins with it; one of several lines begins below its | or >"),
 }
+UNREAD_STARTS = {"!": "tag", "?": "complex key", "-": "dash"}
+UNSPACED = {"#": "before a comment", ":": "after a colon"}
 
-# A text is parsed with "\n\0" behind it: NUL is no character of YAML (5.1), so no pattern and no index runs over
-# the end. No repetition has behind it what could fail after a long match: time is linear. Those marked Any cannot fail.
+# A text is parsed with "\n\0" behind it: NUL is no character of YAML (5.1), so no pattern and no
+# index runs over the end. No repetition has behind it what could fail after a long match: time is
+# linear. Those marked Any cannot fail.
 GAP = re.compile(r"((?:[ \t]*(?:(?<![^ \t\n])#[^\n]*)?\n)*)( *)[ \t]*")  # type: Any
-INDENT = re.compile(r"(?: |-(?=[ \t\n]))*")  # type: Any  # what may stand before a block collection in its line
+INDENT = re.compile(r"(?: |-(?=[ \t\n]))*")  # type: Any  # what may stand before a block collection
 LINE_END = re.compile(r"[ \t]*(?:\n|(?<=[ \t])#)")
-MARKER = re.compile(r"(?:---|\.\.\.)(?=[ \t\n])|\0")  # 9.1.2, in the first column: the end of the document
+MARKER = re.compile(r"(?:---|\.\.\.)(?=[ \t\n])|\0")  # 9.1.2: in the first column, the end
 DASH = re.compile(r"-(?=[ \t\n])")
 COLON = re.compile(r"[ \t]*:(?=[ \t\n])")
 COLON_IN_FLOW = re.compile(r":(?=[ \t\n,\[\]{}])")
-SQUEEZED = re.compile(r"[\w./-]+:(?=[^ \t\n])")  # a colon without its white space
+SQUEEZED = r"[\w./-]+:(?=[^ \t\n])"  # a colon without its white space, looked for in a mistake
 ANCHOR = re.compile(r"([&*][^ \t\n,\[\]{}\0]+)(?=[ \t\n,\]}])[ \t]*")  # 6.9.2
 FOLD = re.compile(r"[ \t]*\n(?:[ \t]*\n)*( *)")
 CONTINUED = re.compile(r"\n( *)(?![ \n])")
-BLOCK_HEADER = re.compile(r"[|>](?:([1-9])([+-]?)|([+-]?)([1-9]?))[ \t]*(?:(?<=[ \t])#[^\n]*)?\n((?: *\n)*)( *)")  # 8.1.1
-QUOTED = {'"': re.compile(r'[^"\\\0]*(?:\\[^\0][^"\\\0]*)*'), "'": re.compile(r"[^'\0]*(?:''[^'\0]*)*")}  # type: Any
-PLAIN_START = r"(?![-?:](?:[ \t\n{0}])|[,\[\]{{}}#&*!|>'\"%@`])"
-PLAIN_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0{0}]+|:(?![ \t\n{0}])|(?<=[^ \t\n])#))+"  # 7.3.3
-IN_BLOCK, IN_FLOW = [tuple(re.compile(pattern.format(stop)) for pattern in (PLAIN_START + PLAIN_LINE, PLAIN_LINE, nothing))
-                     for stop, nothing in (("", r"[ \t]*:[ \t\n]|\n"), (r",\[\]{}", r":[ \t\n{0}]|[,\]}}]"))]
-PARTS = {quote: re.compile(rf"({newlines}[ \t\n]*)|({escape})|(?:[^{stop} \t\n]+|[ \t]+(?![ \t\n]))+")
-         for quote, stop, newlines, escape in (
-             ("", "", r"[ \t]*\n", "(?!)"), ("'", "'", r"[ \t]*\n", "''"),
-             ('"', r"\\", r"(?:\\|[ \t]*)\n", r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)"))}
-ESCAPES = dict(zip(("\\" + char for char in '0abt\tnvfre "/\\N_LP'),  # 5.7
-                   '\0\a\b\t\t\n\v\f\r\x1b "/\\\x85\xa0\u2028\u2029'), **{"''": "'"})
+BLOCK_HEADER = re.compile(  # 8.1.1
+    r"[|>](?:([1-9])([+-]?)|([+-]?)([1-9]?))[ \t]*(?:(?<=[ \t])#[^\n]*)?\n"
+    r"((?: *\n)*)( *)")
+QUOTED = {
+    '"': re.compile(r'[^"\\\0]*(?:\\[^\0][^"\\\0]*)*'),
+    "'": re.compile(r"[^'\0]*(?:''[^'\0]*)*")}  # type: Dict[str, Any]
+
+# Plain scalars (7.3.3): how the first line goes, and a further one; what means that there is none.
+PLAIN_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0]+|:(?![ \t\n])|(?<=[^ \t\n])#))+"
+PLAIN_START = r"(?![-?:][ \t\n]|[,\[\]{}#&*!|>'\"%@`])"
+IN_BLOCK = (
+    re.compile(PLAIN_START + PLAIN_LINE), re.compile(PLAIN_LINE), re.compile(r"[ \t]*:[ \t\n]|\n"))
+FLOW_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0,\[\]{}]+|:(?![ \t\n,\[\]{}])|(?<=[^ \t\n])#))+"
+FLOW_START = r"(?![-?:][ \t\n,\[\]{}]|[,\[\]{}#&*!|>'\"%@`])"
+IN_FLOW = (
+    re.compile(FLOW_START + FLOW_LINE), re.compile(FLOW_LINE),
+    re.compile(r":[ \t\n,\[\]{}]|[,\]}]"))
+
+# What a scalar of several lines or with escapes is made of, by its quotes: newlines, escape, text.
+PARTS = {  # compiled when there is one
+    "": r"([ \t]*\n[ \t\n]*)|((?!))|(?:[^ \t\n]+|[ \t]+(?![ \t\n]))+",
+    "'": r"([ \t]*\n[ \t\n]*)|('')|(?:[^' \t\n]+|[ \t]+(?![ \t\n]))+",
+    '"': (
+        r"((?:\\|[ \t]*)\n[ \t\n]*)"
+        r"|(\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.))"
+        r"|(?:[^\\ \t\n]+|[ \t]+(?![ \t\n]))+")}
+ESCAPES = {  # 5.7; '' is that of single quotes
+    r"\0": "\0", r"\a": "\a", r"\b": "\b", r"\t": "\t", "\\\t": "\t", r"\n": "\n", r"\v": "\v",
+    r"\f": "\f", r"\r": "\r", r"\e": "\x1b", r"\ ": " ", r'\"': '"', r"\/": "/", r"\\": "\\",
+    r"\N": "\x85", r"\_": "\xa0", r"\L": "\u2028", r"\P": "\u2029", "''": "'"}
 
 
 class YamlParser:
-    """The parser of one document; at is the offset of what comes next, brackets those of the open [ and {.
+    """The parser of one document; at is the offset of what comes next, brackets those of the open
+    [ and {.
 
-    In block context, line is the offset of the line at hand, column how many spaces indent it (-1 at the end of the
-    document), closed the column of the block collection that it ended, or -1.
+    In block context, line is the offset of the line at hand, column how many spaces indent it (-1
+    at the end of the document), closed the column of the block collection that it ended, or -1.
     """
 
     def __init__(self, source: Source) -> None:
-        self.source, self.text = source, source.text + ("\0" if source.text.endswith("\n") else "\n\0")
+        self.source = source
+        self.text = source.text + "\n\0"
+        if source.text.endswith("\n"):
+            self.text = source.text + "\0"
         self.at = self.line = self.column = self.closed = 0
-        self.depth = self.count = 0  # of open collections; of nodes, those of aliases included
+        self.depth = 0  # of open collections
+        self.count = 0  # of nodes, those of aliases included
         self.brackets = []  # type: List[int]
         self.anchors = {}  # type: Dict[str, Optional[Tuple[Node, int]]]
         self.named = None  # type: Optional[Node]  # by the last anchor or alias
-        self.parsers = {'"': self.parse_quoted, "'": self.parse_quoted, "[": self.parse_flow, "{": self.parse_flow,
-                        "|": self.parse_block_scalar, ">": self.parse_block_scalar}
+        self.parsers = {
+            '"': self.parse_quoted, "'": self.parse_quoted,
+            "[": self.parse_flow, "{": self.parse_flow,
+            "|": self.parse_block_scalar, ">": self.parse_block_scalar}
 
-    def error(self, construct: str, start: int, end: int = 0, word: object = "", hint: object = "") -> Error:
+    def error(self, construct: str, start: int, end: int = 0, word: object = "",
+              hint: object = "") -> Error:
         """Return the Error about text[start:end], one character when there is no end."""
         message, advice = REFUSED[construct]
-        return Error(message.format(word), self.source.mark(start, max(end, start + 1)), advice.format(hint))
+        mark = self.source.mark(start, max(end, start + 1))
+        return Error(message.format(word), mark, advice.format(hint))
 
     def no_key(self, start: int) -> Error:
         """Return the Error about a text that is no key, with or without a colon behind it."""
-        text, squeezed, colon = self.text, SQUEEZED.match(self.text, start), COLON.match(self.text, self.at)
+        text = self.text
+        squeezed = re.compile(SQUEEZED).match(text, start)
+        colon = COLON.match(text, self.at)
         begin = text.rfind("\n", 0, self.at) + 1
         words = GAP.match(text, begin).end()  # the first ones of its last line
         if squeezed and (words > start or not colon):
@@ -841,32 +1680,57 @@ class YamlParser:
             return self.error("below", words, self.at)
         return self.error("no colon", start, text.index("\n", start))
 
+    def misplaced(self, start: int, otherwise: Error) -> Error:
+        """Return the Error about a tab at an offset, or another one where there is none."""
+        if self.text[start] == "\t":
+            return self.error("tab", start)
+        return otherwise
+
     def next_line(self) -> None:
         """gap = { [white] [comment] newline } indentation (6.6, 6.1)."""
         gap = GAP.match(self.text, self.at)
         if gap.end(1) == self.at > 0:  # no newline
-            missing = {"#": "before a comment", ":": "after a colon"}.get(self.text[gap.end()])
+            missing = UNSPACED.get(self.text[gap.end()])
             raise self.error("space" if missing else "text", gap.end(), 0, missing)
-        self.line, self.at, self.closed = gap.end(1), gap.end(), -1
-        self.column = -1 if MARKER.match(self.text, self.line) else gap.end(2) - self.line
+        self.line = gap.end(1)
+        self.at = gap.end()
+        self.closed = -1
+        self.column = gap.end(2) - self.line
+        if MARKER.match(self.text, self.line):
+            self.column = -1
 
     def step(self, indent: int, length: int = 1) -> None:
-        """separation = { white | comment | newline indentation }, within brackets, behind length characters (6.7)."""
-        gap, start = GAP.match(self.text, self.at + length), self.brackets[-1]
-        if gap.end(1) > gap.start() and (gap.end(2) - gap.end(1) < indent or MARKER.match(self.text, gap.end(1))):
-            if self.text[gap.end(2)] == "\t":
-                raise self.error("tab", gap.end(2))
-            if self.text[gap.end()] == PARTNERS[self.text[start]]:
-                raise self.error("closing", gap.end())
-            raise self.error("bracket", start, 0, "", PARTNERS[self.text[start]])
+        """separation = { white | comment | newline indentation }, within brackets, behind length
+        characters (6.7)."""
+        gap = GAP.match(self.text, self.at + length)
+        line = gap.end(1)
+        if line > gap.start():
+            missing = indent - (gap.end(2) - line)
+            if missing == 1 and self.text[gap.end(2)] == PARTNERS[self.text[self.brackets[-1]]]:
+                missing = 0  # every reader takes the bracket in the column of its key
+            if missing > 0 or MARKER.match(self.text, line):
+                raise self.misplaced(gap.end(2), self.unclosed(gap.end()))
         self.at = gap.end()
 
+    def unclosed(self, at: int) -> Error:
+        """Return the Error about the bracket in hand, which should go on at an offset."""
+        start = self.brackets[-1]
+        close = PARTNERS[self.text[start]]
+        if self.text[at] == close:
+            return self.error("closing", at)
+        return self.error("bracket", start, 0, "", close)
+
+    def is_outside(self, line: int, words: int, indent: int) -> bool:
+        """Return whether a line, whose indentation ends at words, belongs to no scalar that is
+        indented so much: it has less, or it is a marker (6.1, 9.1.2)."""
+        column = words - line
+        return column < indent or (not column and bool(MARKER.match(self.text, line)))
+
     def check_lines(self, start: int, end: int, indent: int) -> None:
-        """Raise unless the further lines of a scalar text[start:end] are indented and no marker (6.1, 9.1.2)."""
+        """Raise unless the further lines of a scalar text[start:end] belong to it."""
         for line in CONTINUED.finditer(self.text, start, end):
-            if len(line.group(1)) < indent or not line.group(1) and MARKER.match(self.text, line.end()):
-                is_tab = self.text[line.end()] == "\t"
-                raise self.error("tab", line.end()) if is_tab else self.error("quote", start, 0, self.text[start])
+            if self.is_outside(line.start(1), line.end(), indent):
+                raise self.misplaced(line.end(), self.error("quote", start, 0, self.text[start]))
 
     def check_key(self, key: Node, start: int, end: int) -> None:
         """Raise unless the node text[start:end] can be a key."""
@@ -878,71 +1742,105 @@ class YamlParser:
             raise self.error("long key", start)
 
     def check_line(self, parent: int) -> None:
-        """Raise unless the line at hand may follow a node within the block collection in the column parent (6.1)."""
+        """Raise unless the line at hand may follow a node within the block collection in the column
+        parent (6.1)."""
         if self.text[self.line + self.column] == "\t":
             raise self.error("tab", self.line + self.column)
-        if self.column > parent:
-            end = self.text.index("\n", self.at)
-            if self.column == self.closed:
-                raise self.error("space" if self.text[self.at] == "-" else "mixed", self.at, end, "after a dash")
-            columns = [str(column + 1) for column in (self.closed, parent) if column >= 0]
-            raise self.error("indentation" if columns else "text", self.at, end, "", " or ".join(columns))
+        if self.column <= parent:
+            return
+        end = self.text.index("\n", self.at)
+        if self.column == self.closed:
+            construct = "space" if self.text[self.at] == "-" else "mixed"
+            raise self.error(construct, self.at, end, "after a dash")
+        columns = [str(column + 1) for column in (self.closed, parent) if column >= 0]
+        if not columns:
+            raise self.error("text", self.at, end)
+        raise self.error("indentation", self.at, end, "", " or ".join(columns))
 
     def grow(self, start: int, levels: int, count: int) -> None:
         """Count open collections and nodes; start is that of what brings them."""
-        self.depth, self.count = self.depth + levels, self.count + count
-        if self.depth > DEEPEST_NODE or self.count > MOST_COPIES + len(self.text):
-            raise self.error("nesting" if self.depth > DEEPEST_NODE else "aliases", start)
+        self.depth += levels
+        self.count += count
+        if self.depth > DEEPEST_NODE:
+            raise self.error("nesting", start)
+        if self.count > MOST_COPIES + len(self.text):
+            raise self.error("aliases", start)
 
-    def collection(self, kind: str, value: "List[Any]", start: int, end: int) -> Node:
-        self.grow(start, -1, len(value))
-        return Node(kind, self.merge(value) if kind == "mapping" else value, False, self.source, start, end, None)
+    def sequence(self, items: "List[Node]", start: int, end: int) -> Node:
+        """Return a sequence, which is closed with it."""
+        self.grow(start, -1, len(items))
+        return Node("sequence", items, False, self.source, start, end, None)
+
+    def mapping(self, pairs: "List[Tuple[Node, Node]]", start: int, end: int) -> Node:
+        """Return a mapping, which is closed with it."""
+        self.grow(start, -1, len(pairs))
+        return Node("mapping", self.merge(pairs), False, self.source, start, end, None)
 
     def merge(self, pairs: "List[Tuple[Node, Node]]") -> "List[Tuple[Node, Node]]":
-        """Return the pairs of a mapping with what its merge key << names in front: a key of the mapping itself wins
-        over one that is named, one of a mapping named earlier over one named later (yaml.org/type/merge.html)."""
-        own, merged = {}, {}  # type: Dict[str, Tuple[Node, Node]], Dict[str, Tuple[Node, Node]]
-        for key, value in pairs:
+        """Return the pairs of a mapping with what its merge key << names in front: a key of the
+        mapping itself wins over one that is named, one of a mapping named earlier over one named
+        later (yaml.org/type/merge.html)."""
+        own = {}  # type: Dict[str, Tuple[Node, Node]]
+        for pair in pairs:
+            key = pair[0]
             if key.value in own:
-                raise self.error("duplicate", key.start, key.end, key.value, own[key.value][0].line)
-            own[key.value] = key, value
+                line = own[key.value][0].line
+                raise self.error("duplicate", key.start, key.end, key.value, line)
+            own[key.value] = pair
         if "<<" not in own or not own["<<"][0].plain:
             return pairs
-        key, named = own["<<"]
+        key, named = own.pop("<<")
+        merged = self.merged(key, named)
+        return [merged[name] for name in merged if name not in own] + list(own.values())
+
+    def merged(self, key: Node, named: Node) -> "Dict[str, Tuple[Node, Node]]":
+        """Return the pairs that a merge key names."""
+        merged = {}  # type: Dict[str, Tuple[Node, Node]]
         for mapping in named.value if named.kind == "sequence" else [named]:
             if mapping.kind != "mapping":
                 raise self.error("merge", key.start, key.end)
             self.grow(key.start, 0, len(mapping.value))
             for pair in mapping.value:
                 merged.setdefault(pair[0].value, pair)
-        return [merged[name] for name in merged if name not in own] + [pair for pair in pairs if pair[0] is not key]
+        return merged
 
     def scalar(self, start: int, end: int, style: str) -> Node:
-        """Return the scalar text[start:end], with style as its quotes: { newlines | escape | text }, where one newline
-        is a space, and of more the first is dropped (6.5)."""
+        """Return the scalar text[start:end], with style as its quotes: { newlines | escape | text }
+        where one newline is a space, and of more the first is dropped (6.5)."""
         if not style and self.text.find("\n", start, end) < 0:
             return Node("scalar", self.text[start:end], True, self.source, start, end, None)
         parts = []  # type: List[Tuple[str, int]]
-        for match in PARTS[style].finditer(self.text, start + len(style), end - len(style)):
+        length = len(style)
+        pattern = re.compile(PARTS[style])
+        for match in pattern.finditer(self.text, start + length, end - length):
             part, newlines, escape = match.group(0, 1, 2)
             if newlines:
-                part = "\n" * (newlines.count("\n") - 1) or ("" if newlines[0] == "\\" else " ")
-            elif escape in ESCAPES:
-                part = ESCAPES[escape]
+                part = "\n" * (newlines.count("\n") - 1)
+                if not part and newlines[0] != "\\":
+                    part = " "
             elif escape:
-                code = int(escape[2:] or "D800", 16)  # a half of a pair (UTF-16) is no character, nor is \\q
-                if code > 0x10FFFF or 0xD800 <= code < 0xE000:
-                    raise self.error("escape", match.start(), match.end(), escape)
-                part = chr(code)
+                part = self.unescaped(escape, match.start())
             parts.append((part, match.start()))
-        return Node("scalar", "".join([part for part, _ in parts]), not style, self.source, start, end, parts)
+        value = "".join([part for part, _ in parts])
+        return Node("scalar", value, not style, self.source, start, end, parts)
+
+    def unescaped(self, escape: str, start: int) -> str:
+        """Return the character that an escape means."""
+        if escape in ESCAPES:
+            return ESCAPES[escape]
+        code = int(escape[2:] or "D800", 16)  # a half of a pair (UTF-16) is no character, nor is \q
+        if code > 0x10FFFF or 0xD800 <= code < 0xE000:
+            raise self.error("escape", start, start + len(escape), escape)
+        return chr(code)
 
     def parse_quoted(self, indent: int) -> Node:
-        """quoted = "'" { text | "''" | newline } "'" | '"' { text | escape | newline } '"' (7.3.1, 7.3.2)."""
-        text, start = self.text, self.at
-        quote, end = text[start], QUOTED[text[start]].match(text, start + 1).end()
+        """quoted = "'" { text | "''" | newline } "'" | '"' { text | escape | newline } '"' (7.3.1,
+        7.3.2)."""
+        start = self.at
+        quote = self.text[start]
+        end = QUOTED[quote].match(self.text, start + 1).end()
         self.check_lines(start, end, indent)
-        if text[end] != quote:
+        if self.text[end] != quote:
             raise self.error("quote", start, 0, quote)
         self.at = end + 1
         return self.scalar(start, end + 1, quote)
@@ -953,26 +1851,27 @@ class YamlParser:
         first, further, nothing = IN_FLOW if self.brackets else IN_BLOCK
         match = first.match(text, start)  # type: Optional[Match[str]]
         if not match and not nothing.match(text, start):
-            construct = {"!": "tag", "?": "complex key", "-": "dash"}.get(text[start], "start")
-            raise self.error(construct, start, 0, text[start])
+            raise self.error(UNREAD_STARTS.get(text[start], "start"), start, 0, text[start])
         while match:
             self.at = match.end()
             fold = FOLD.match(text, self.at)
-            if not fold or len(fold.group(1)) < indent or not fold.group(1) and MARKER.match(text, fold.end()):
+            if not fold or self.is_outside(fold.start(1), fold.end(), indent):
                 break
             match = further.match(text, fold.end())
         self.check_lines(start, self.at, indent)
         return self.scalar(start, self.at, "")
 
-    def parse_block_lines(self, at: int, depth: int, indent: int) -> "Tuple[List[Tuple[str, int]], int]":
-        """lines = { indentation text newline | { " " } newline }; return them without it, and where the next one starts."""
+    def parse_block_lines(self, at: int, depth: int,
+                          indent: int) -> "Tuple[List[Tuple[str, int]], int]":
+        """lines = { indentation text newline | { " " } newline }; return them without it, and where
+        the next one starts."""
         lines = []
         while not MARKER.match(self.text, at):
             line = self.text[at:self.text.index("\n", at)]
             words = line.lstrip(" ")
             spaces = len(line) - len(words)
             if words and spaces < depth:
-                if words[0] == "\t":  # even before a comment: the first line behind the text is no ordinary gap (8.1.1.2)
+                if words[0] == "\t":  # even before a comment: this is no ordinary gap (8.1.1.2)
                     raise self.error("tab", at + spaces)
                 if spaces >= indent and words[0] != "#":
                     raise self.error("indentation", at + spaces, at + len(line), "", depth + 1)
@@ -981,48 +1880,62 @@ class YamlParser:
             at += len(line) + 1
         return lines, at
 
-    def parse_block_scalar(self, indent: int) -> Node:
-        """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1).
-        A folded newline is a space, but nothing before empty lines, and itself beside a line that begins with white
-        space (8.1.3). At the end of a file, the newline of the last line may be missing."""
-        text, start, header = self.text, self.at, BLOCK_HEADER.match(self.text, self.at)
-        if self.brackets or not header:
-            raise self.error("start", start, 0, text[start])
-        digit, chomp, at = header.group(1) or header.group(4), header.group(2) or header.group(3), header.start(5)
-        depth, blank = len(header.group(6)), max(map(len, header.group(5).split("\n")))
-        if not digit and indent <= depth < blank and not MARKER.match(text, header.end()):
-            raise self.error("blank", at, text.index("\n", at))  # 8.1.1.1
-        lines, self.at = self.parse_block_lines(at, indent - 1 + int(digit) if digit else max(depth, blank, indent), indent)
-        if digit and not indent and any(line for line, _ in lines):
-            raise self.error("digit", start)  # relative to -1 or to 0: readers differ
-        is_torn = self.at > len(self.source.text) and lines and lines[-1][0]
-        self.at -= 1  # the newline, where every other scalar ends
-        while lines and not lines[-1][0] and chomp != "+":
-            lines.pop()
-        parts, fold = [], -1  # type: List[Tuple[str, int]], int  # fold: the part whose newline one more such line folds
-        for line, offset in lines:
-            if line:
-                folds = text[start] == ">" and line[0] not in " \t"
-                if folds and fold >= 0:
-                    parts[fold] = parts[fold][0][:-1] + (" " if fold == len(parts) - 1 else ""), parts[fold][1]
-                fold = len(parts) if folds else -1
-            parts.append((line + "\n", offset))
-        if parts and (chomp == "-" or is_torn):
-            parts[-1] = parts[-1][0][:-1], parts[-1][1]
-        return Node("scalar", "".join(part for part, _ in parts), False, self.source, start, at - 1, parts)
+    def block_depth(self, header: "Match[str]", indent: int) -> int:
+        """Return how many spaces indent the lines of a block scalar, which is said by a digit, or
+        by its first line (8.1.1.1)."""
+        digit = block_digit(header)
+        if digit:
+            return indent - 1 + int(digit)
+        depth = len(header.group(6))
+        blank = max(map(len, header.group(5).split("\n")))
+        if indent <= depth < blank and not MARKER.match(self.text, header.end()):
+            at = header.start(5)
+            raise self.error("blank", at, self.text.index("\n", at))
+        return max(depth, blank, indent)
 
-    def parse_anchored(self, name: "Match[str]", indent: int, compact: "Optional[bool]" = None) -> Node:
-        """anchored = "&" name node (6.9.2), or block_node where the name stands alone in its line (compact: as there)."""
-        before, self.at = self.count, name.end()
+    def parse_block_scalar(self, indent: int) -> Node:
+        """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1). At the end
+        of a file, the newline of the last line may be missing."""
+        start = self.at
+        header = BLOCK_HEADER.match(self.text, start)
+        if self.brackets or not header:
+            raise self.error("start", start, 0, self.text[start])
+        at = header.start(5)
+        depth = self.block_depth(header, indent)
+        lines, self.at = self.parse_block_lines(at, depth, indent)
+        is_torn = self.at > len(self.source.text)  # the last line has no newline
+        last = self.text.rfind("\n", 0, self.at - 1) + 1
+        if is_torn and self.text[last:self.at - 1].isspace():
+            raise self.error("torn", last, self.at - 1)
+        self.at -= 1  # the newline, where every other scalar ends
+        if not indent and block_digit(header) and any(line for line, _ in lines):
+            raise self.error("digit", start)  # relative to -1 or to 0: readers differ
+        parts = chomped(lines, header.group(2) or header.group(3), is_torn)
+        if self.text[start] == ">":
+            parts = folded(parts)
+        value = "".join(part for part, _ in parts)
+        return Node("scalar", value, False, self.source, start, at - 1, parts)
+
+    def parse_anchored(self, name: "Match[str]", indent: int,
+                       compact: "Optional[bool]" = None) -> Node:
+        """anchored = "&" name node (6.9.2), or block_node where the name stands alone in its line
+        (compact: as there)."""
+        before = self.count
+        anchor = name.group(1)[1:]
+        self.at = name.end()
         self.grow(name.start(), 1, 0)
-        self.anchors[name.group(1)[1:]] = None  # within the node, its alias is neither it nor one defined earlier
+        self.anchors[anchor] = None  # within the node, its alias is neither it nor an earlier one
         if self.brackets:
             self.step(indent, 0)
-        node = self.parse_node(indent) if compact is None else self.parse_block_node(indent - 1, compact)
+        if compact is None:
+            node = self.parse_node(indent)
+        else:
+            node = self.parse_block_node(indent - 1, compact)
         if node is self.named:
             raise self.error("anchor", name.start(), name.end(1))
         self.depth -= 1
-        self.named, self.anchors[name.group(1)[1:]] = node, (node, self.count - before + 1)
+        self.named = node
+        self.anchors[anchor] = (node, self.count - before + 1)
         return node
 
     def parse_node(self, indent: int) -> Node:
@@ -1035,61 +1948,81 @@ class YamlParser:
         known = self.anchors.get(name.group(1)[1:])
         if not known:
             raise self.error("alias", name.start(), name.end(1), name.group(1))
-        self.at, (self.named, count) = name.end(1), known
+        self.at = name.end(1)
+        self.named, count = known
         self.grow(name.start(), 0, count)
         return self.named
 
     def parse_flow(self, indent: int) -> Node:
-        """flow = "[" entries "]" | "{" entries "}" ;  entries = [entry { "," entry } [","]] ;  entry = node [":" node] (7.4).
-        In a sequence, a pair is a mapping of its own with its colon in the line of its key; in a mapping, a key alone
-        has no value."""
-        text, start, items = self.text, self.at, []  # type: str, int, List[Any]
-        close, is_mapping = PARTNERS[text[start]], text[start] == "{"
+        """flow = "[" entries "]" | "{" entries "}"; entries = [entry { "," entry } [","]] (7.4)."""
+        start = self.at
+        close = PARTNERS[self.text[start]]
+        is_mapping = close == "}"
+        items = []  # type: List[Any]
         self.grow(start, 1, 0)
         self.brackets.append(start)
         self.step(indent)
-        while text[self.at] != close:
-            begin = self.at
-            if text[begin] in ",]}":
-                raise self.error("start", begin, 0, text[begin])
-            key = self.parse_node(indent)
-            value = self.scalar(self.at, self.at, "")
-            self.step(indent, 0)
-            colon, touches = self.at, not key.plain and text[begin] != "*"  # its colon may touch the value
-            is_pair = text[colon] == ":" and (touches or COLON_IN_FLOW.match(text, colon))
-            if is_pair or is_mapping:
-                self.check_key(key, begin, begin if is_mapping else colon)
-            if is_pair:
+        while self.text[self.at] != close:
+            items.append(self.parse_entry(indent, is_mapping))
+            if self.text[self.at] == ",":
                 self.step(indent)
-                if not touches and self.at == colon + 1 and text[self.at] in "[{":
-                    raise self.error("space", colon, 0, "after a colon")
-                value = self.parse_node(indent)
-                self.step(indent, 0)
-            if is_pair and not is_mapping:
-                self.grow(begin, 1, 0)
-                key = self.collection("mapping", [(key, value)], begin, value.end)
-            items.append((key, value) if is_mapping else key)
-            if text[self.at] == ",":
-                self.step(indent)
-            elif text[self.at] != close:
+            elif self.text[self.at] != close:
                 raise self.error("comma", self.at, 0, close)
         self.brackets.pop()
         self.at += 1
-        return self.collection("mapping" if is_mapping else "sequence", items, start, self.at)
+        if is_mapping:
+            return self.mapping(items, start, self.at)
+        return self.sequence(items, start, self.at)
+
+    def parse_entry(self, indent: int, is_mapping: bool) -> "Union[Node, Tuple[Node, Node]]":
+        """entry = node [":" node]: in a sequence, a pair is a mapping of its own with its colon in
+        the line of its key; in a mapping, a key alone has no value (7.4)."""
+        text, begin = self.text, self.at
+        if text[begin] in ",]}":
+            raise self.error("start", begin, 0, text[begin])
+        key = self.parse_node(indent)
+        value = self.scalar(self.at, self.at, "")
+        self.step(indent, 0)
+        colon = self.at
+        touches = not key.plain and text[begin] != "*"  # its colon may touch the value
+        is_pair = text[colon] == ":" and (touches or COLON_IN_FLOW.match(text, colon))
+        if not is_pair and not is_mapping:
+            return key
+        self.check_key(key, begin, begin if is_mapping else colon)
+        if is_pair:
+            value = self.parse_entry_value(indent, touches)
+        if is_mapping:
+            return key, value
+        self.grow(begin, 1, 0)
+        return self.mapping([(key, value)], begin, value.end)
+
+    def parse_entry_value(self, indent: int, touches: bool) -> Node:
+        """Return the value behind a colon in brackets, which it may touch."""
+        colon = self.at
+        self.step(indent)
+        if not touches and self.at == colon + 1 and self.text[self.at] in "[{":
+            raise self.error("space", colon, 0, "after a colon")
+        value = self.parse_node(indent)
+        self.step(indent, 0)
+        return value
 
     def parse_block_sequence(self) -> Node:
-        """block_sequence = "-" block_node { newline "-" block_node }, the dashes in one column (8.2.1)."""
-        start, column, items = self.at, self.column, []
+        """block_sequence = "-" block_node { newline "-" block_node }, the dashes in one column
+        (8.2.1)."""
+        start, column = self.at, self.column
+        items = []
         self.grow(start, 1, 0)
         while self.column == column and DASH.match(self.text, self.at):
             self.at += 1
             items.append(self.parse_block_node(column, True))
         self.closed = column
-        return self.collection("sequence", items, start, start + 1)
+        return self.sequence(items, start, start + 1)
 
     def parse_block_mapping(self, key: Node, start: int) -> Node:
-        """block_mapping = key ":" block_node { newline key ":" block_node }, the keys in one column (8.2.2)."""
-        column, first, pairs = self.column, start, []
+        """block_mapping = key ":" block_node { newline key ":" block_node }, the keys in one column
+        (8.2.2)."""
+        first, column = start, self.column
+        pairs = []
         self.grow(start, 1, 0)
         while True:
             colon = COLON.match(self.text, self.at)
@@ -1103,49 +2036,68 @@ class YamlParser:
             start = self.at
             key = self.parse_node(column + 1)
         self.closed = column
-        return self.collection("mapping", pairs, first, pairs[0][0].end)
+        return self.mapping(pairs, first, pairs[0][0].end)
 
     def parse_block_node(self, parent: int, compact: bool) -> Node:
-        """block_node = [newline] (block_sequence | block_mapping | node) | nothing, indented more than its parent.
-        compact: the parent is a dash, and a collection may begin in its line (8.2.3). Otherwise it is a key, and
-        dashes may stand in its column (8.2.1). A collection has only spaces and dashes before it in its line (6.1)."""
-        text, before = self.text, self.at
-        is_below = LINE_END.match(text, before)
+        """block_node = [newline] (block_sequence | block_mapping | node) | nothing, indented more
+        than its parent.
+
+        compact: the parent is a dash, and a collection may begin in its line (8.2.3). Otherwise it
+        is a key, and dashes may stand in its column (8.2.1).
+        """
+        before = self.at
+        is_below = LINE_END.match(self.text, before)
         if is_below:
             self.next_line()
         else:
-            self.at = GAP.match(text, before).end()
+            self.at = GAP.match(self.text, before).end()
             self.column = self.at - self.line
-        start, name, indented = self.at, ANCHOR.match(text, self.at), INDENT.match(text, self.line).end()
-        if is_below and self.column <= parent and (compact or self.column < parent or not DASH.match(text, start)):
+        if is_below and self.is_nothing(parent, compact):
             node = self.scalar(before, before, "")
-        elif DASH.match(text, start):
-            if start > indented:
-                raise self.error("tab", indented) if text[indented] == "\t" else self.error("dash", start)
-            node = self.parse_block_sequence()
-        elif name and text[start] == "&" and LINE_END.match(text, name.end()):
-            node = self.parse_anchored(name, parent + 1, compact)
         else:
-            node = self.parse_node(parent + 1)
-            if not COLON.match(text, self.at):
-                self.next_line()
-            elif start <= indented:
-                node = self.parse_block_mapping(node, start)
-            else:
-                raise self.error("tab", indented) if text[indented] == "\t" else self.no_key(start)
+            node = self.parse_block_value(parent, compact)
         self.check_line(parent)
         return node
+
+    def is_nothing(self, parent: int, compact: bool) -> bool:
+        """Return whether the line at hand holds no value of a parent above."""
+        if self.column == parent and not compact:
+            return not DASH.match(self.text, self.at)
+        return self.column <= parent
+
+    def parse_block_value(self, parent: int, compact: bool) -> Node:
+        """block_value = block_sequence | block_mapping | node. A collection has only spaces and
+        dashes before it in its line (6.1)."""
+        text, start = self.text, self.at
+        indented = INDENT.match(text, self.line).end()
+        name = ANCHOR.match(text, start)
+        if DASH.match(text, start):
+            if start > indented:
+                raise self.misplaced(indented, self.error("dash", start))
+            return self.parse_block_sequence()
+        if name and text[start] == "&" and LINE_END.match(text, name.end()):
+            return self.parse_anchored(name, parent + 1, compact)
+        node = self.parse_node(parent + 1)
+        if not COLON.match(text, self.at):
+            self.next_line()
+            return node
+        if start > indented:
+            raise self.misplaced(indented, self.no_key(start))
+        return self.parse_block_mapping(node, start)
 
     def parse_document(self) -> Node:
         """document = ["---"] block_node ["..."] (9.2)."""
         self.next_line()
-        if self.text[self.at] == "%" and self.column == 0:
+        sign = self.text[self.at]
+        if sign == "%" and self.column == 0:
             raise self.error("directive", self.at, self.text.index("\n", self.at))
-        if self.text[self.at] == "-" and self.column < 0:
+        if sign == "-" and self.column < 0:
             self.at += 3
             node = self.parse_block_node(-1, False)
+        elif self.column < 0:
+            node = self.scalar(0, 0, "")
         else:
-            node = self.scalar(0, 0, "") if self.column < 0 else self.parse_block_node(-1, True)
+            node = self.parse_block_node(-1, True)
         if self.text[self.at] == ".":
             self.at += 3
             self.next_line()
@@ -1154,9 +2106,48 @@ class YamlParser:
         return node
 
 
+def block_digit(header: "Match[str]") -> str:
+    """Return the indentation indicator of a block scalar, or nothing."""
+    return header.group(1) or header.group(4) or ""
+
+
+def chomped(lines: "List[Tuple[str, int]]", chomp: str,
+            is_torn: bool) -> "List[Tuple[str, int]]":
+    """Return the lines of a block scalar with their newlines, of which those at the end are kept
+    (+), dropped (-) or made one (8.1.1.2)."""
+    is_torn = is_torn and bool(lines) and lines[-1][0] != ""
+    while lines and not lines[-1][0] and chomp != "+":
+        lines.pop()
+    parts = [(line + "\n", offset) for line, offset in lines]
+    if parts and (chomp == "-" or is_torn):
+        last, offset = parts[-1]
+        parts[-1] = last[:-1], offset
+    return parts
+
+
+def folded(parts: "List[Tuple[str, int]]") -> "List[Tuple[str, int]]":
+    """Return the lines of a folded block scalar: between two lines of text a newline is a space,
+    with empty lines between them nothing. It stays beside a line that begins with white space
+    (8.1.3)."""
+    result = []  # type: List[Tuple[str, int]]
+    foldable = -1  # the last line of text, whose newline one more such line folds
+    for line, offset in parts:
+        is_text = line[:1] not in ("", " ", "\t", "\n")
+        if is_text and foldable >= 0:
+            above, place = result[foldable]
+            space = " " if foldable == len(result) - 1 else ""
+            result[foldable] = above[:-1] + space, place
+        if is_text:
+            foldable = len(result)
+        elif line != "\n":
+            foldable = -1
+        result.append((line, offset))
+    return result
+
+
 def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node:
-    """Return the root node of a YAML document, an empty scalar when there is nothing; Error, with its place, for what
-    is not YAML 1.2 and for what is REFUSED.
+    """Return the root node of a YAML document, an empty scalar when there is nothing; Error, with
+    its place, for what is not YAML 1.2 and for what is REFUSED.
 
     >>> [(key.value, node.value, node.line) for key, node in read_yaml("a: 1\\nb: no").value]
     [('a', '1', 1), ('b', 'no', 2)]
@@ -1167,56 +2158,79 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # ---------------------------------------------------------------------------
 # 4. Job file: Node -> Job
 # ---------------------------------------------------------------------------
-# Job, Step, split_command, split_words, the readers of one value each (read_text, read_count, read_sweep, ...), the
-# tables STEP_KEYS and job_keys, read_jobs, order_needs, find_job_file, load. A text stays
-# a Source, so that whoever finds a mistake in it later can still point into the file.
-# All mistakes of a file are collected and told at once, in the order of the file.
+# Job, Step, Sample, split_command, word_axes, split_words, the readers of one value each
+# (read_text, read_count, read_sweep, ...), the tables STEP_KEYS and job_keys, check_job, read_jobs,
+# order_needs, find_job_file, load, job_schema. A text stays a Source, so that whoever finds a
+# mistake in it later can still point into the file. All mistakes of a file are collected and told
+# at once, in the order of the file.
 
 OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
-    "sets": "steps", "each": "batch", "all": "args", "add": "with", "configs": "with", "options": "with"}
+    "sets": "steps", "each": "batch", "all": "args", "add": "with",
+    "configs": "with",
+    "options": "with"}
 JOB_FILES = ("hydraflow.yaml", "hydraflow.yml")
+
+
+AUTO = -1  # max-parallel: as many tasks at once as this process may use processors
+
+
+class Sample(NamedTuple("Sample", [("count", int), ("seed", int)])):
+    """How many combinations of a step are taken at random, and which permutation they begin."""
+    __slots__ = ()
 
 
 class Step(NamedTuple("Step", [
         ("name", str), ("batch", Sweep), ("args", Sweep), ("with_", "Optional[Source]"),
         ("env", "Dict[str, Source]"), ("run", "Optional[Source]"), ("call", "Optional[Source]"),
-        ("submit", "Optional[Source]"), ("exclude", "List[Sweep]"), ("include", "List[Sweep]")])):
-    """A parameter sweep of a job."""
+        ("submit", "Optional[Source]"), ("exclude", "List[Sweep]"), ("include", "List[Sweep]"),
+        ("setup", "Optional[Source]"), ("sample", "Optional[Sample]"),
+        ("pack", int), ("pack_parallel", int)])):
+    """A parameter sweep of a job; pack and pack_parallel are 0 where it says nothing of its own."""
     __slots__ = ()
 
 
 class Job(NamedTuple("Job", [
         ("key", str), ("name", str), ("run", "Optional[Source]"), ("call", "Optional[Source]"),
         ("submit", "Optional[Source]"), ("with_", "Optional[Source]"), ("steps", "List[Step]"),
-        ("hydra", "Optional[bool]"), ("env", "Dict[str, Source]"), ("working_directory", "Optional[Source]"),
-        ("needs", "List[Tuple[str, Mark]]"), ("max_parallel", int), ("fail_fast", "Optional[bool]"), ("retries", int),
-        ("timeout_minutes", float), ("python", "Optional[Source]"), ("mark", Mark)])):
+        ("hydra", "Optional[bool]"), ("env", "Dict[str, Source]"),
+        ("working_directory", "Optional[Source]"), ("needs", "List[Tuple[str, Mark]]"),
+        ("max_parallel", int), ("fail_fast", "Optional[bool]"), ("retries", int),
+        ("timeout_minutes", float), ("python", "Optional[Source]"), ("mark", Mark),
+        ("setup", "Optional[Source]"), ("pack", int), ("pack_parallel", int)])):
     """An entry under jobs: a command and its steps.
 
-    key is its name in the file; max_parallel is 0 and fail_fast None where the file says nothing: then they are 1 and
-    true on this machine, without a limit and false on a cluster.
+    key is its name in the file; max_parallel, pack and pack_parallel are 0 and fail_fast None where
+    the file says nothing.
     """
     __slots__ = ()
 
 
-TEMPLATE_NAMES = ("job.name", "task.index", "task.dir", "task.slot")  # beside env.NAME and matrix.KEY
+TEMPLATE_NAMES = ("job.name", "task.index", "task.dir", "task.slot")  # and env.NAME, matrix.KEY
 TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
 COMMAND_TOKEN = re.compile(r"""
     (?P<template>  \$\{\{[^{}\n]*\}\} )
   | (?P<single>    '[^']*' )
   | (?P<double>    "(?:[^"\\]|\\.)*" )
+  | (?P<joint>     \\\n )
   | (?P<escape>    \\. )
   | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
   | (?P<space>     \s+ )
-  | (?P<operator>  (?:&&|\|\||[|;<>&]|[12]>|&>|>>)(?=\s|$) )
-  | (?P<text>      [^\s'"\\$]+ | \$ )
+  | (?P<sign>      [;&|<>*`]+ | \$\( )  # a shell takes none of them for text
+  | (?P<brace>     \{[^\s{}'"\\$]*\} )
+  | (?P<text>      [^\s'"\\$;&|<>*`{]+ | [${] )
   | (?P<stray>     . )
 """, re.VERBOSE | re.DOTALL)
-QUOTED_PART = r'''(?xs)  # compiled when a command has such quotes
+QUOTED_PART = r"""(?xs)  # compiled when a command has such quotes
     (?P<template>  \$\{\{[^{}\n]*\}\} )
   | \\(?P<escaped> ["\\$`] )
   | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
-'''
+  | (?P<sign>      ` | \$\( )
+"""
+SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
+SHELL_COMMANDS = frozenset((  # that change the shell itself, and are no programs
+    "source", ".", "module", "ml", "cd", "export", "ulimit", "umask", "unset", "alias", "pushd"))
+ACTIVATING = ("conda", "mamba", "micromamba", "pyenv", "spack")
+ACTIVATIONS = ("activate", "shell", "load")
 
 
 def variable_value(text: str, mark: Mark, environment: "Optional[Mapping[str, str]]") -> str:
@@ -1225,46 +2239,151 @@ def variable_value(text: str, mark: Mark, environment: "Optional[Mapping[str, st
     if environment is None:
         return text
     if name not in environment:
-        raise Error(f"${name} is not set in the environment", mark, f"set it, or write \\${name} for the characters themselves")
+        raise Error(f"${name} is not set in the environment", mark,
+                    f"set it, or write \\${name} for the characters themselves")
     return environment[name]
 
 
-def quoted_part(environment: "Optional[Mapping[str, str]]", mark: Mark, match: "Match[str]") -> str:
+def shell_form(before: str, behind: str) -> str:
+    """Return the command that calls a shell with a script, where the words that HydraFlow appends
+    stand between two parts of it."""
+    script = f"{before.strip()} \"$@\" {behind.strip()}".strip()
+    return f"bash -c {shlex.quote(script)} bash"
+
+
+def shell_hint(source: Source, token: "Match[str]") -> str:
+    """Return what to write where a token asks for a shell."""
+    before = source.text[:token.start()].strip()
+    behind = source.text[token.end():].strip()
+    sign = token.group().strip() or "&&"  # a line break parts two commands
+    if token.lastgroup == "brace":
+        return "write the words out, or quote them to keep them as text"
+    if token.lastgroup == "text":
+        return "write $HOME/"
+    if sign in ("&", ";") and not behind:
+        return "leave it out: no task is executed in the background"
+    if sign in ("&&", ";") and before and behind:
+        form = shell_form(f"{before} {sign} exec {behind}", "")
+        return f"write setup: {before} beside the command {behind}, or {form}; quote what is text"
+    form = shell_form(f"exec {source.text.strip()}", "")
+    if sign[0] in "|<>&;":
+        form = shell_form(before, f"{sign} {behind}")
+    return f"write {form}; quote what is text"
+
+
+def no_shell(source: Source, token: "Match[str]") -> Error:
+    """Return the Error about what a shell would not take for text."""
+    sign = token.group().strip() or "a line break"
+    return Error(f"no shell executes this command, so {sign} would be a mere word of it",
+                 source.mark(token.start(), token.end()), shell_hint(source, token))
+
+
+def quoted_part(source: Source, token: "Match[str]", environment: "Optional[Mapping[str, str]]",
+                part: "Match[str]") -> str:
     """Return what a template, an escape or a variable between double quotes stands for."""
-    return match["template"] or match["escaped"] or variable_value(match["variable"], mark, environment)
+    if part["sign"]:
+        raise no_shell(source, token)
+    mark = source.mark(token.start(), token.end())
+    fixed = part["template"] or part["escaped"]
+    return fixed or variable_value(part["variable"], mark, environment)
 
 
-def split_command(source: Source, environment: "Optional[Mapping[str, str]]") -> "List[str]":
-    """Return the words of a command, split and unquoted as a shell does it, with $NAME replaced if there is an environment.
+def command_part(source: Source, token: "Match[str]",
+                 environment: "Optional[Mapping[str, str]]") -> str:
+    """Return what a token of a command adds to a word."""
+    kind, text = token.lastgroup, token.group()
+    if kind == "single":
+        return text[1:-1]
+    if kind == "escape":
+        return text[1:]
+    if kind == "variable":
+        return variable_value(text, source.mark(token.start(), token.end()), environment)
+    if kind == "double":
+        part = partial(quoted_part, source, token, environment)
+        return re.sub(QUOTED_PART, part, text[1:-1])
+    if kind == "stray":
+        mark = source.mark(token.start(), token.end())
+        hint = f"write \\{text} for the character itself"
+        if text == "\\":
+            raise Error("nothing follows the backslash", mark, hint)
+        raise Error("quote is never closed", mark, f"close it, or {hint}")
+    return text
+
+
+def check_sign(source: Source, token: "Match[str]", begun: bool) -> None:
+    """Raise if a token of a command is what a shell would not take for text."""
+    kind, text = token.lastgroup, token.group()
+    is_wrong = kind == "sign"
+    if kind == "space":
+        is_inside = source.text[:token.start()].strip() and source.text[token.end():].strip()
+        is_wrong = "\n" in text and bool(is_inside)
+    elif kind == "brace":
+        is_wrong = "," in text or ".." in text
+    elif kind == "text" and text.startswith("~/") and not begun:
+        is_wrong = True
+    if is_wrong:
+        raise no_shell(source, token)
+
+
+def split_command(source: Source,
+                  environment: "Optional[Mapping[str, str]]") -> "List[str]":
+    """Return the words of a command, split and unquoted as a shell does it, with $NAME replaced if
+    there is an environment.
 
     >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
     ['python', 'my train.py', '--home=/home/ann']
     """
-    words, begun = [], False  # type: List[str], bool
-    for match in COMMAND_TOKEN.finditer(source.text):
-        kind, text, mark = str(match.lastgroup), match.group(), source.mark(match.start(), match.end())
-        if kind == "space":
+    words = []  # type: List[str]
+    begun = False
+    for token in COMMAND_TOKEN.finditer(source.text):
+        check_sign(source, token, begun)
+        if token.lastgroup == "space":
             begun = False
-            continue
-        if kind == "stray":
-            raise Error("quote is never closed" if text in "'\"" else "nothing follows the backslash", mark)
-        if kind == "operator" and not begun:
-            raise Error(f"no shell executes this command, so {text} would be a mere word of it", mark,
-                        "sh -c '...' calls a shell; '&&' in quotes is a word")
-        if kind == "single":
-            text = text[1:-1]
-        elif kind == "escape":
-            text = text[1:].replace("\n", "")
-        elif kind == "variable":
-            text = variable_value(text, mark, environment)
-        elif kind == "double":
-            text = re.sub(QUOTED_PART, partial(quoted_part, environment, mark), text[1:-1])
-        if begun:
-            words[-1] += text
-        else:
-            words.append(text)
-        begun = True
+        elif token.lastgroup != "joint":
+            text = command_part(source, token, environment)
+            if begun:
+                words[-1] += text
+            else:
+                words.append(text)
+            begun = True
     return words
+
+
+def shell_script(words: "Sequence[str]") -> int:
+    """Return the index of the script in a command SHELL -c SCRIPT, or 0 where it is none."""
+    names = [os.path.basename(word) for word in words]
+    shell = next((index for index, name in enumerate(names) if name in SHELLS), len(words))
+    options = iter(range(shell + 1, len(words) - 1))
+    for index in options:
+        if re.match("-[a-z]*c$", words[index]):
+            return index + 1
+        if words[index] in ("-o", "-O"):
+            next(options, 0)  # bash -o pipefail -c SCRIPT
+        elif not words[index].startswith("-"):
+            break
+    return 0
+
+
+def check_script(source: Source) -> None:
+    """Raise if a command to which words are appended is a shell's script that drops them: they
+    become $1 and so on only behind a word for $0, and only a script that names them uses them."""
+    words = split_command(source, None)
+    index = shell_script(words)
+    if not index:
+        return
+    script, behind = words[index], words[index + 1:]
+    uses = re.search(r"\$\{?[@*1-9]", script)
+    names_first = re.search(r"\$\{?0", script)  # who writes $0 knows that it is the first word
+    if names_first or (uses and behind):
+        return
+    if not uses:
+        script += ' "$@"'
+    shell = os.path.basename(next(word for word in words if os.path.basename(word) in SHELLS))
+    form = " ".join([*words[:index], shlex.quote(script), *(behind or [shell])])
+    message = "the script uses none of the words that are appended to it"
+    if uses:
+        message = "the first of the appended words would be lost, as it becomes $0 of the script"
+    raise Error(message, source.whole(), f"write {form}")
 
 
 def masked(text: str) -> str:
@@ -1274,62 +2393,120 @@ def masked(text: str) -> str:
 
 def template_names(texts: "Iterable[str]") -> "Set[str]":
     """Return the names in the templates of texts."""
-    return {name.strip() for text in texts for name in TEMPLATE.findall(text)}
+    found = chain.from_iterable(TEMPLATE.findall(text) for text in texts)
+    return {name.strip() for name in found}
+
+
+def word_axes(source: "Optional[Source]") -> "List[Axis]":
+    """Return the words of a text that is appended to a command, each as an Axis of one value; they
+    may hold templates, and a comment is none of them."""
+    if source is None:
+        return []
+    parser = SweepParser(Source(source.name, masked(source.text), source, [(0, 0)]), True)
+    axes = []
+    for slice in parser.words():
+        parser.check_literal(*slice)
+        start, end = parser.offsets(*slice)
+        axes.append(Axis(single(source.text[start:end]), (), None, parser.source, start, end))
+    return axes
 
 
 def split_words(source: "Optional[Source]") -> "List[str]":
     """Return the words of a text as a sweep has them, templates included."""
-    if source is None:
-        return []
-    parser = SweepParser(Source(source.name, masked(source.text), source, [(0, 0)]))
-    slices, tokens = parser.split(0, len(parser.tokens), "space"), parser.tokens
-    return [source.text[tokens[start].start():tokens[stop - 1].end()] for start, stop in slices if start < stop]
+    return [str(axis.at(0)) for axis in word_axes(source)]
 
 
 def expect_kind(node: Node, kind: str, example: str) -> None:
     """Raise an Error unless the node is of a kind: a scalar, a sequence or a mapping."""
     if node.kind != kind:
         names = {"scalar": "a text", "sequence": "a list", "mapping": "keys with values"}
-        raise Error(f"{names[kind]} is expected here, not {names[node.kind]}", node.mark, f"for example {example}")
+        raise Error(f"{names[kind]} is expected here, not {names[node.kind]}", node.mark,
+                    f"for example {example}")
     if kind == "scalar" and "\0" in node.value:
-        raise Error("no command line and no variable can hold the character U+0000", node.mark)
+        raise Error("no command line and no variable can hold the character U+0000", node.mark,
+                    "remove it")
+
+
+def items_of(node: Node) -> "List[Node]":
+    """Return the items of a list, or what stands there alone."""
+    if node.kind == "sequence":
+        return list(node.value)
+    return [node]
+
+
+def written_out(node: Node) -> str:
+    """Return the words that keys with values, or a list, would be as a text."""
+    if node.kind == "sequence":
+        return " ".join(str(item.value) for item in node.value if item.kind == "scalar")
+    words = []
+    for key, value in node.value:
+        items = [item.value for item in items_of(value) if item.kind == "scalar"]
+        words.append(f"{key.value}={','.join(items)}")
+    return " ".join(words)
+
+
+def expect_words(node: Node, key: str, example: str) -> None:
+    """Raise an Error unless a node is a text; the hint writes its words out as one."""
+    if node.kind != "scalar":
+        example = written_out(node) or example
+    expect_kind(node, "scalar", f"{key}: {example}")
 
 
 def read_text(node: Node) -> Source:
     """Return a text that is not empty."""
     expect_kind(node, "scalar", "run: python train.py")
     if not str(node.value).strip():
-        raise Error("a text is expected here, and there is none", node.mark, "give a value, or drop the key")
+        raise Error("a text is expected here, and there is none", node.mark,
+                    "give a value, or drop the key")
     return node.text_source()
 
 
 def no_value(template: "Match[str]", mark: Mark, names: "Iterable[str]") -> Error:
-    """Return the Error about a template that nothing can take the place of; names are those that something can."""
-    is_variable = template.group(1).strip().startswith("env.")
-    hint = "set it under env, above its use, or in the environment" if is_variable else suggest(template.group(1).strip(), names)
-    return Error(f"{template.group()} has no value", mark, hint or f"there are env.NAME, matrix.KEY, {', '.join(TEMPLATE_NAMES)}")
+    """Return the Error about a template that nothing can take the place of; names are those that
+    something can."""
+    name = template.group(1).strip()
+    hint = suggest(name, names)
+    if name.startswith("env."):
+        hint = "set it under env, above its use, or in the environment"
+    elif not hint:
+        hint = f"there are env.NAME, matrix.KEY, {', '.join(TEMPLATE_NAMES)}"
+    return Error(f"{template.group()} has no value", mark, hint)
 
 
-def check_templates(source: Source) -> Source:
-    """Return a text in which templates may stand; Error for one that nothing ever takes the place of."""
-    def check(template: "Match[str]") -> None:
-        name = template.group(1).strip()
-        if name not in TEMPLATE_NAMES and not re.match(r"(env|matrix)\..", name):
-            raise no_value(template, source.mark(template.start(), template.end()), TEMPLATE_NAMES)
+def check_template(source: Source, template: "Match[str]") -> None:
+    """Raise if nothing ever takes the place of a template."""
+    name = template.group(1).strip()
+    if name not in TEMPLATE_NAMES and not re.match(r"(env|matrix)\..", name):
+        raise no_value(template, source.mark(template.start(), template.end()), TEMPLATE_NAMES)
 
-    read_all(check, TEMPLATE.finditer(source.text))
-    start = masked(source.text).find("${{")
-    if start >= 0:
-        raise Error("a template is never closed", source.mark(start, start + 3), "close it with }} in the same line")
+
+def check_templates(source: Source, start: int = 0, end: int = sys.maxsize) -> Source:
+    """Return a text in which templates may stand; Error for one in text[start:end] that nothing
+    ever takes the place of."""
+    if "${{" not in source.text:
+        return source
+    read_all(partial(check_template, source), TEMPLATE.finditer(source.text, start, end))
+    opened = masked(source.text).find("${{", start, end)
+    if opened >= 0:
+        raise Error("a template is never closed", source.mark(opened, opened + 3),
+                    "close it with }} in the same line")
     return source
 
 
 def check_command(source: Source) -> Source:
     """Return a command; Error for what is none, whatever the environment."""
-    word = split_command(check_templates(source), None)[0]
+    words = split_command(check_templates(source), None)
+    word = words[0] if words else ""
     name, equals, _ = word.partition("=")
     if equals and name.isidentifier():
-        raise Error(f"{word} is no program", source.mark(0, len(source.text)), "variables for the tasks stand under env:")
+        raise Error(f"{word} is no program", source.whole(),
+                    "variables for the tasks stand under env:")
+    activation = ""
+    if word in ACTIVATING and words[1:2] and words[1] in ACTIVATIONS:
+        activation = f"{word} {words[1]}"
+    if word in SHELL_COMMANDS or activation:
+        raise Error(f"{activation or word} is a command of the shell itself, and no program",
+                    source.whole(), f"write setup: {source.text} beside the command")
     return source
 
 
@@ -1338,19 +2515,31 @@ def read_command(node: Node) -> Source:
     return check_command(read_text(node))
 
 
+def read_setup(node: Node) -> Source:
+    """Return lines of shell."""
+    return check_templates(read_text(node))
+
+
 def read_call(node: Node) -> Source:
     """Return the name of a function with its module, and words."""
     source = read_text(node)
     name = split_command(check_templates(source), None)[0]
     if not re.match(r"[^\W\d]\w*(\.[^\W\d]\w*)+$", name):
-        raise Error(f"{name} is no function's name", source.mark(0, len(source.text)), "for example call: package.function")
+        raise Error(f"{name} is no function's name", source.whole(),
+                    "for example call: package.function")
     return source
 
 
 def read_words(node: Node) -> Source:
     """Return words that are appended to a command."""
-    source = check_templates(read_text(node))
-    split_words(source)
+    expect_words(node, "with", "hydra/launcher=joblib")
+    source = read_text(node)
+    for axis in word_axes(source):
+        check_templates(source, axis.start, axis.end)
+        if variable_of(axis.text.partition("=")[0]):
+            name, _, value = axis.text[1:].partition("=")
+            raise Error(f"{axis.text} sets a variable of the environment", axis.mark,
+                        f"env: {{{name}: {value}}} takes it, and batch: an axis of several values")
     return source
 
 
@@ -1363,22 +2552,26 @@ def read_name(node: Node) -> str:
     """Return a name: one line of text."""
     name = read_text(node).text
     if not name.isprintable():
-        raise Error("a name is one line of printable text", node.mark)
+        raise Error("a name is one line of printable text", node.mark, "for example name: train")
     return name
 
 
 def read_flag(node: Node) -> bool:
     """Return true or false, as YAML 1.2 spells them."""
-    if node.kind != "scalar" or not node.plain or str(node.value).lower() not in ("true", "false"):
-        raise Error("true or false is expected here", node.mark)
-    return str(node.value).lower() == "true"
+    text = str(node.value).lower()
+    if node.kind != "scalar" or not node.plain or text not in ("true", "false"):
+        raise Error("true or false is expected here", node.mark, "write it without quotes")
+    return text == "true"
 
 
 def read_count(node: Node, least: int = 1) -> int:
     """Return a whole number."""
-    if node.kind != "scalar" or not re.fullmatch("[0-9]{1,9}", str(node.value)) or int(str(node.value)) < least:
-        raise Error(f"a whole number of at least {least} is expected here", node.mark)
-    return int(str(node.value))
+    text = str(node.value)
+    is_number = node.kind == "scalar" and re.fullmatch("[0-9]{1,9}", text)
+    if not is_number or int(text) < least:
+        raise Error(f"a whole number of at least {least} is expected here", node.mark,
+                    "for example 4")
+    return int(text)
 
 
 def read_retries(node: Node) -> int:
@@ -1386,40 +2579,131 @@ def read_retries(node: Node) -> int:
     return read_count(node, 0)
 
 
+def read_parallel(node: Node) -> int:
+    """Return a whole number, or AUTO."""
+    if node.kind == "scalar" and node.value == "auto":
+        return AUTO
+    try:
+        return read_count(node)
+    except Error as error:
+        raise Error("a whole number of at least 1, or auto, is expected here", error.mark,
+                    "for example 4; auto is as many as there are processors") from None
+
+
 def read_minutes(node: Node) -> float:
-    """Return a number of minutes, fractions included."""
-    number = read_number(str(node.value)) if node.kind == "scalar" else None
-    minutes = float(str(number or 0))
-    if not 0 < minutes < float("inf"):
-        raise Error("a number of minutes above zero is expected here", node.mark, "for example 90, or 0.5")
+    """Return a number of minutes, fractions and units included."""
+    minutes = 0.0
+    if node.kind == "scalar":
+        minutes = read_duration(str(node.value))
+    if not minutes:
+        raise Error("a number of minutes above zero is expected here", node.mark,
+                    "for example 90, 0.5, or with a unit: 30s, 90m, 2h")
     return minutes
 
 
 def read_sweep(node: Node) -> Sweep:
     """Return a sweep; an empty text is one without axes."""
-    expect_kind(node, "scalar", "batch: model=cnn,vit lr=0.1,0.01")
-    return Sweep(node.text_source())
+    expect_words(node, "batch", "model=cnn,vit lr=0.1,0.01")
+    sweep = Sweep(node.text_source())
+    read_all(check_replaced, sweep.axes)
+    return sweep
 
 
 def read_args(node: Node) -> Sweep:
     """Return a sweep that one word holds for each of its axes."""
     sweep = read_sweep(node)
     sweep.collect()
+    for axis in sweep.axes:
+        if any(map(variable_of, axis.keys)):
+            raise Error(f"{axis.keys[0]} is an axis of the environment, and makes tasks",
+                        axis.mark, "it belongs into batch; a single value into env")
     return sweep
 
 
 def read_short_sweep(node: Node) -> Sweep:
     """Return a sweep of so few combinations that each of them can be looked at."""
-    sweep = Sweep(read_text(node))
+    read_text(node)
+    sweep = read_sweep(node)
     if sweep.count > MOST_JOINED:
-        raise Error(f"more than {MOST_JOINED} combinations are too many for exclude and include", sweep.axes[0].mark,
-                    "as axes of batch they cost nothing")
+        raise Error(
+            f"more than {MOST_JOINED} combinations are too many for exclude and include",
+            sweep.axes[0].mark, "as axes of batch they cost nothing")
     return sweep
 
 
 def read_sweeps(node: Node) -> "List[Sweep]":
     """Return one sweep, or a list of them."""
-    return read_all(read_short_sweep, node.value if node.kind == "sequence" else [node])
+    return read_all(read_short_sweep, items_of(node))
+
+
+RIVALS = {"run": "call", "call": "run"}
+KEYS_OF_STEPS = ("batch", "args", "exclude", "include")
+
+
+def unknown_key(table: "KeyTable", key: Node) -> Error:
+    """Return the Error about a key that a table has not."""
+    hint = suggest(key.value, table)
+    if OLD_SPELLINGS.get(key.value, key.value) in KEYS_OF_STEPS:
+        hint = "it belongs into a step: steps: [{batch: a=1:3}]"
+    elif not hint:
+        hint = f"the keys here are {', '.join(sorted(table))}"
+    return Error(f"unknown key: {key.value}", key.mark, hint)
+
+
+def read_key(table: "KeyTable", seen: "Dict[str, Node]",
+             pair: "Tuple[Node, Node]") -> "Tuple[str, Any]":
+    """Return a key in its present spelling, and its value; seen collects those before it."""
+    key, value = pair
+    name = OLD_SPELLINGS.get(key.value, key.value)
+    if name in seen and name in table:
+        raise Error(f"{key.value} and {seen[name].value} are two spellings of one key", key.mark,
+                    f"keep {name}")
+    if RIVALS.get(name) in seen:
+        raise Error("run and call are two commands, and there can be only one", key.mark,
+                    "keep one of them, or give each a step of its own")
+    seen[name] = key
+    if name not in table:
+        raise unknown_key(table, key)
+    read = table[name][0]
+    return name, read(value)
+
+
+def field_of(key: str) -> str:
+    """Return the name of the field of a Job or Step that holds the value of a key."""
+    if key == "with":
+        return "with_"
+    return key.replace("-", "_")
+
+
+def read_keys(table: "KeyTable", node: Node, errors: "List[Error]",
+              needed: "Set[str]") -> "Tuple[Dict[str, Any], bool]":
+    """Return the values of the keys of a table, as arguments for a Job or Step, with defaults for
+    those that are absent or wrong; and whether those that are needed can be relied on: none of them
+    is wrong, or may stand under another name."""
+    seen = {}  # type: Dict[str, Node]
+    pairs = dict(read_each(partial(read_key, table, seen), node.value, errors))
+    values = {field_of(key): pairs.get(key, row[1]) for key, row in table.items()}
+    missed = [key for key in seen if key not in pairs]
+    is_sure = all(key in table and key not in needed for key in missed)
+    return values, is_sure
+
+
+SAMPLE_KEYS = {
+    "count": (read_count, 0, "how many combinations"),
+    "seed": (read_retries, 0, "which permutation of all combinations they begin"),
+}  # type: KeyTable
+
+
+def read_sample(node: Node) -> Sample:
+    """Return how many combinations are to be taken at random."""
+    if node.kind != "mapping":
+        return Sample(read_count(node), 0)
+    errors = []  # type: List[Error]
+    values, is_sure = read_keys(SAMPLE_KEYS, node, errors, {"count"})
+    if is_sure and not values["count"]:
+        errors.append(Error("a sample has no count", node.mark, "sample: {count: 20, seed: 7}"))
+    raise_all(errors)
+    return Sample(**values)
 
 
 def read_variable(pair: "Tuple[Node, Node]") -> "Tuple[str, Source]":
@@ -1427,7 +2711,8 @@ def read_variable(pair: "Tuple[Node, Node]") -> "Tuple[str, Source]":
     key, value = pair
     expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
     if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key.value):
-        raise Error(f"no environment variable can be called {key.value}", key.mark)
+        raise Error(f"no environment variable can be called {key.value}", key.mark,
+                    "its name has letters, digits and _, and begins with no digit")
     return key.value, check_templates(value.text_source())
 
 
@@ -1441,47 +2726,44 @@ def read_need(names: "Set[str]", node: Node) -> "Tuple[str, Mark]":
     """Return the name of a job of the file, and where it is needed."""
     name = read_name(node)
     if name not in names:
-        raise Error(f"needs names no job: {name}", node.mark, suggest(name, names))
+        hint = suggest(name, names) or f"the jobs are {', '.join(sorted(names))}"
+        raise Error(f"needs names no job: {name}", node.mark, hint)
     return name, node.mark
 
 
 def read_needs(names: "Set[str]", node: Node) -> "List[Tuple[str, Mark]]":
     """Return one job that is needed, or a list of them."""
-    return read_all(partial(read_need, names), node.value if node.kind == "sequence" else [node])
-
-
-def read_key(table: "KeyTable", seen: "Dict[str, Node]", pair: "Tuple[Node, Node]") -> "Tuple[str, Any]":
-    """Return a key in its present spelling, and its value; seen collects those before it."""
-    key, value = pair
-    name = OLD_SPELLINGS.get(key.value, key.value)
-    if name not in table:
-        seen[name] = key
-        hint = suggest(key.value, table) or f"the keys here are {', '.join(sorted(table))}"
-        if name in ("batch", "args", "exclude", "include"):
-            hint = "it belongs into a step: steps: [{batch: a=1:3}]"
-        raise Error(f"unknown key: {key.value}", key.mark, hint)
-    if name in seen:
-        raise Error(f"{key.value} and {seen[name].value} are two spellings of one key", key.mark)
-    if {"run": "call", "call": "run"}.get(name) in seen:
-        raise Error("run and call are two commands, and there can be only one", key.mark)
-    seen[name] = key
-    return name, table[name][0](value)
-
-
-def read_keys(table: "KeyTable", node: Node, errors: "List[Error]", needed: "Set[str]") -> "Tuple[Dict[str, Any], bool]":
-    """Return the values of the keys of a table, as arguments for a Job or Step, with defaults for those that are absent or
-    wrong; and whether those that are needed can be relied on: none of them is wrong, or may stand under another name."""
-    seen = {}  # type: Dict[str, Node]
-    pairs = dict(read_each(partial(read_key, table, seen), node.value, errors))
-    values = {"with_" if key == "with" else key.replace("-", "_"): pairs.get(key, default) for key, (_, default) in table.items()}
-    return values, not any(key in needed or key not in table for key in seen if key not in pairs)
+    return read_all(partial(read_need, names), items_of(node))
 
 
 STEP_KEYS = {
-    "name": (read_name, ""), "batch": (read_sweep, Sweep()), "args": (read_args, Sweep()), "with": (read_words, None),
-    "env": (read_environment, {}), "run": (read_command, None), "call": (read_call, None), "submit": (read_command, None),
-    "exclude": (read_sweeps, []), "include": (read_sweeps, []),
+    "name": (read_name, "", "a name to show"),
+    "batch": (read_sweep, Sweep(), "a sweep, of which each combination is a task"),
+    "args": (read_args, Sweep(), "a sweep that is a part of every task, for Hydra to sweep over"),
+    "with": (read_words, None, "words that are appended to every task; they win over the job's"),
+    "env": (read_environment, {}, "environment variables of the tasks"),
+    "run": (read_command, None, "a command of its own: a program and its words, no shell script"),
+    "call": (read_call, None, "a function to call in place of a command: package.function"),
+    "setup": (read_setup, None, "lines of shell that prepare each task, in place of the job's"),
+    "submit": (read_command, None, "a submission command of its own"),
+    "exclude": (read_sweeps, [], "combinations to leave out: a sweep, or a list of them"),
+    "include": (read_sweeps, [], "combinations to add: a sweep, or a list of them"),
+    "sample": (read_sample, None, "how many combinations to take at random, or count and seed"),
+    "pack": (read_count, 0, "how many tasks an array task of a scheduler takes"),
+    "pack-parallel": (read_count, 0, "how many tasks of a pack are executed at once"),
 }  # type: KeyTable
+EMPTY_STEP = Step(**{field_of(key): row[1] for key, row in STEP_KEYS.items()})
+
+
+def check_excluded(known: "Set[str]", axis: Axis) -> None:
+    """Raise unless all keys of an axis of exclude are known."""
+    strange = [key for key in axis.keys if key not in known]
+    if strange:
+        hint = suggest(strange[0], known) or "the keys of batch are the ones to exclude by"
+        raise Error(f"exclude names {strange[0]}, which is no axis of batch", axis.mark, hint)
+    if not axis.keys:
+        raise Error(f"exclude names {axis.at(0)}, which is no axis of batch", axis.mark,
+                    "a word of exclude is key=value")
 
 
 def read_step(node: Node) -> Step:
@@ -1491,15 +2773,10 @@ def read_step(node: Node) -> Step:
     errors = []  # type: List[Error]
     values, is_sure = read_keys(STEP_KEYS, node, errors, {"batch"})
     step = Step(**values)
-    known = {key for axis in step.batch.axes for key in axis.keys}
-
-    def check_excluded(axis: Axis) -> None:
-        strange = [key for key in axis.keys if key not in known]
-        if strange or not axis.keys:
-            raise Error(f"exclude names {(strange or [axis.at(0)])[0]}, which is no axis of batch", axis.mark,
-                        suggest((strange or [""])[0], known))
-
-    read_each(check_excluded, [axis for sweep in step.exclude for axis in sweep.axes] if is_sure else [], errors)
+    if is_sure:
+        known = set(chain.from_iterable(axis.keys for axis in step.batch.axes))
+        excluded = chain.from_iterable(sweep.axes for sweep in step.exclude)
+        read_each(partial(check_excluded, known), excluded, errors)
     if errors:
         raise Errors(errors)
     return step
@@ -1514,14 +2791,141 @@ def read_steps(node: Node) -> "List[Step]":
 
 
 def job_keys(names: "Set[str]") -> "KeyTable":
-    """Return the keys of a job, each with its reader and its default; names are those of all jobs."""
+    """Return the keys of a job, each with its reader and its default; names are those of all
+    jobs."""
     return {
-        "name": (read_name, ""), "run": (read_command, None), "call": (read_call, None), "submit": (read_command, None),
-        "with": (read_words, None), "steps": (read_steps, []), "hydra": (read_flag, None), "env": (read_environment, {}),
-        "working-directory": (read_path, None), "needs": (partial(read_needs, names), []), "max-parallel": (read_count, 0),
-        "fail-fast": (read_flag, None), "retries": (read_retries, 0), "timeout-minutes": (read_minutes, 0.0),
-        "python": (read_command, None),
+        "name": (read_name, "", "the name to show, and hydra.job.name; the key when absent"),
+        "run": (read_command, None, "the command: a program and its words, no shell script"),
+        "call": (read_call, None, "the function to call in place of a command: package.function"),
+        "setup": (read_setup, None, "lines of shell that prepare each task: module load cuda"),
+        "submit": (read_command, None, "the command that hands the tasks to a scheduler: sbatch"),
+        "with": (read_words, None, "words that are appended to every task"),
+        "steps": (read_steps, [], "the sweeps, which are executed in order"),
+        "hydra": (read_flag, None, "whether the command is a Hydra application: true with steps"),
+        "env": (read_environment, {}, "environment variables of the tasks"),
+        "working-directory": (read_path, None, "where the tasks are executed"),
+        "needs": (partial(read_needs, names), [], "the jobs that must have succeeded before"),
+        "max-parallel": (read_parallel, 0, "how many tasks at once, or auto"),
+        "fail-fast": (read_flag, None, "true: no task is started after a failure; false: all are"),
+        "retries": (read_retries, 0, "how often a task that failed is tried again"),
+        "timeout-minutes": (read_minutes, 0.0, "how long a task may take: 90, 30s, 2h"),
+        "pack": (read_count, 0, "how many tasks an array task of a scheduler takes"),
+        "pack-parallel": (read_count, 0, "how many tasks of a pack are executed at once"),
+        "python": (read_command, None, "the Python of call and of array tasks"),
     }
+
+
+def move_old_command(values: "Dict[str, Any]", errors: "List[Error]") -> None:
+    """Take what a submitted job has under with as its command, where it is one: up to HydraFlow
+    0.15 the command stood there (with: python train.py)."""
+    words = values["with_"]
+    if not values["submit"] or not words or values["run"] or values["call"]:
+        return
+    word = split_words(words)[0]
+    if "=" not in word and not word.startswith(("-", "~", "+")):
+        read_each(check_command, [words], errors)
+        values["run"] = words
+        values["with_"] = None
+
+
+def path_words(batch: Sweep) -> "List[Axis]":
+    """Return the words at the front of a batch that look like a path: they belong to the command,
+    as in batch: train.py lr=0.1,0.01 under run: python.
+
+    >>> [axis.text for axis in path_words(Sweep("train.py lr=0.1,0.01"))]
+    ['train.py']
+    """
+    def is_path(axis: Axis) -> bool:
+        return is_bare(axis.text) and bool(re.search(r"[./]", axis.text))
+
+    return list(takewhile(is_path, batch.axes))
+
+
+def has_command(job: Job) -> bool:
+    """Return whether there is something to execute in each step of a job; one without any command
+    is a template for others.
+
+    >>> jobs = read_jobs(read_yaml("jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh}}"))
+    >>> [has_command(job) for job in jobs.values()]
+    [False, True]
+    """
+    if job.run or job.call or job.submit:
+        return True
+    return bool(job.steps) and all(step.run or step.call or step.submit for step in job.steps)
+
+
+def is_hydra(job: Job) -> bool:
+    """Return whether the command of a job is an application of Hydra's."""
+    if job.hydra is None:
+        return bool(job.steps)
+    return job.hydra
+
+
+def assigned_keys(axis: Axis) -> "Set[str]":
+    """Return the parameters that a word assigns to; options and deletions do not."""
+    words = [f"{key}=" for key in axis.keys] or [axis.text]
+    return {key_of(word) for word in words if not word.startswith(("-", "~"))} - {""}
+
+
+def check_assigned_once(axes: "Iterable[Axis]") -> None:
+    """Raise if two words assign to one parameter."""
+    errors = []
+    seen = {}  # type: Dict[str, Axis]
+    for axis in axes:
+        for key in sorted(assigned_keys(axis)):
+            first = seen.setdefault(key, axis)
+            if first is not axis:
+                errors.append(assigned_twice(key, first, axis))
+    raise_all(errors)
+
+
+def assigned_twice(key: str, first: Axis, second: Axis) -> Error:
+    """Return the Error about two words that assign to one parameter."""
+    place = first.mark
+    hint = f"{first.text} stands in line {place.line}, column {place.column}; keep one of them"
+    if len(assigned_keys(first) | assigned_keys(second)) > 1:
+        hint += ", or link keys that go together: a,b=(1,x),(2,y)"
+    return Error(f"{key} is assigned twice", second.mark, hint)
+
+
+def check_step(job: Job, step: Step) -> None:
+    """Raise unless the words of a step go together, and reach its command."""
+    errors = []  # type: List[Error]
+    words = word_axes(step.with_)
+    rest = step.args.axes + words
+    batches = [step.batch.axes[len(path_words(step.batch)):]]
+    batches += [sweep.axes for sweep in step.include]
+    read_each(check_assigned_once, [axes + rest for axes in batches], errors)
+    if is_hydra(job):
+        read_each(check_hydra_words, [*batches, step.args.axes, words], errors)
+    command = step.run or job.run
+    if command and not step.call and gets_words(job, step, command):
+        read_each(check_script, [command], errors)
+    raise_all(errors)
+
+
+def gets_words(job: Job, step: Step, command: Source) -> bool:
+    """Return whether words are appended to a command: all but those that it names itself."""
+    if is_hydra(job) or step.with_ or job.with_:
+        return True
+    named = template_names([command.text])
+    keys = chain.from_iterable(axis.keys or ("",) for axis in step.batch.axes + step.args.axes)
+    return any(f"matrix.{key_of(f'{key}=')}" not in named for key in keys if not variable_of(key))
+
+
+def check_job(job: Job) -> None:
+    """Raise unless the words of a job and its steps go together, and all its steps or none of them
+    have a command."""
+    errors = []  # type: List[Error]
+    words = word_axes(job.with_)
+    read_each(check_assigned_once, [words], errors)
+    if is_hydra(job):
+        read_each(check_hydra_words, [words], errors)
+    read_each(partial(check_step, job), job.steps or [EMPTY_STEP], errors)
+    if not has_command(job) and any(step.run or step.call or step.submit for step in job.steps):
+        errors.append(Error(f"a step of job {job.key} has no command", job.mark,
+                            "give the job a command, or each of its steps"))
+    raise_all(errors)
 
 
 def read_job(table: "KeyTable", entry: "Tuple[Node, Node]") -> Job:
@@ -1529,68 +2933,94 @@ def read_job(table: "KeyTable", entry: "Tuple[Node, Node]") -> Job:
     key, node = entry
     read_name(key)
     if node.kind != "mapping":
-        raise Error(f"job {key.value} has no keys", node.mark, "a job has at least run: with its command")
+        raise Error(f"job {key.value} has no keys", node.mark,
+                    "a job has at least run: with its command")
     errors = []  # type: List[Error]
-    values, is_sure = read_keys(table, node, errors, {"run", "call", "submit", "steps"})
-    if values["submit"] and values["with_"] and not values["run"] and not values["call"]:
-        word = split_words(values["with_"])[0]  # HydraFlow up to 0.15 had the command there: with: python train.py
-        if "=" not in word and not word.startswith(("-", "~", "+")):
-            read_each(check_command, [values["with_"]], errors)
-            values["run"], values["with_"] = values["with_"], None
+    needed = {"run", "call", "submit", "steps", "hydra"}
+    values, is_sure = read_keys(table, node, errors, needed)
+    move_old_command(values, errors)
     values["name"] = values["name"] or key.value
     job = Job(key=key.value, mark=key.mark, **values)
-    commands = [step.run or step.call or step.submit for step in job.steps] or [None]
-    if is_sure and not (job.run or job.call or job.submit or all(commands)):
-        errors.append(Error(f"job {key.value} has no command", key.mark, "add run: python train.py, or call: package.function"))
-    if errors:
-        raise Errors(errors)
+    if is_sure:
+        read_each(check_job, [job], errors)
+    raise_all(errors)
     return job
 
 
 def order_needs(jobs: "Dict[str, Job]", names: "Iterable[str]") -> "List[Job]":
-    """Return jobs behind all the jobs that they need, each once; an Error names the whole circle."""
-    order, path = {}, []  # type: Dict[str, Job], List[Tuple[str, Iterator[Tuple[str, Mark]]]]
-    entered = set()  # type: Set[str]
+    """Return jobs behind all the jobs that they need, each once; an Error names the whole
+    circle."""
+    order = {}  # type: Dict[str, Job]
+    path = []  # type: List[str]  # jobs, each needed by the one before it
+    left = {}  # type: Dict[str, Iterator[Tuple[str, Mark]]]  # what each of them still needs
     for name in names:
-        path.append((name, iter(jobs[name].needs)))
-        while path:
-            key, needs = path[-1]
-            entered.add(key)
-            needed, place = next(((key, place) for key, place in needs if key in jobs and key not in order), ("", NOWHERE))
-            if needed in entered:
-                keys = [key for key, _ in path]
-                circle = " -> ".join(keys[keys.index(needed):] + [needed])
+        needed, place = name, NOWHERE
+        while needed or path:
+            if needed in left:
+                circle = " -> ".join([*path[path.index(needed):], needed])
                 raise Error(f"needs go in a circle: {circle}", place, "drop one of them")
-            if needed:
-                path.append((needed, iter(jobs[needed].needs)))
-            else:
-                order[path.pop()[0]] = jobs[key]
+            if needed in jobs and needed not in order:
+                path.append(needed)
+                left[needed] = iter(jobs[needed].needs)
+            elif not needed:
+                key = path.pop()
+                order[key] = jobs[key]
+                del left[key]
+            needed, place = next(left[path[-1]], ("", NOWHERE)) if path else ("", NOWHERE)
     return list(order.values())
 
 
-def read_jobs(node: Node) -> "Dict[str, Job]":
-    """Return the jobs of a file by name; raises Errors, all that there are."""
-    entries, errors = [], []  # type: List[Tuple[Node, Node]], List[Error]
+def read_entries(node: Node, errors: "List[Error]") -> "List[Tuple[Node, Node]]":
+    """Return the entries under jobs; add the Errors about what else stands in the file."""
     if node.kind != "mapping":
         raise Error("a job file begins with jobs:", node.mark, "hydraflow init writes an example")
+    entries = []  # type: List[Tuple[Node, Node]]
     for key, value in node.value:
         if key.value == "jobs" and value.kind == "mapping":
             entries = value.value
         elif key.value == "jobs":
-            errors.append(Error("jobs are names with keys below them", value.mark, "hydraflow init writes an example"))
+            errors.append(Error("jobs are names with keys below them", value.mark,
+                                "hydraflow init writes an example"))
         elif not key.value.startswith("x-"):  # where anchors for several jobs can stand
-            errors.append(Error(f"unknown key: {key.value}", key.mark, suggest(key.value, ["jobs"]) or "jobs stand under jobs:"))
+            hint = suggest(key.value, ["jobs"]) or "jobs stand under jobs:"
+            errors.append(Error(f"unknown key: {key.value}", key.mark, hint))
     if not entries and not errors:
-        errors.append(Error("there are no jobs", node.mark, "a job file begins with jobs:; hydraflow init writes an example"))
+        errors.append(Error("there are no jobs", node.mark,
+                            "a job file begins with jobs:; hydraflow init writes an example"))
+    return entries
+
+
+def check_needs(jobs: "Dict[str, Job]") -> None:
+    """Raise if a job needs one that has no command, or needs go in a circle."""
+    for job in jobs.values():
+        for name, mark in job.needs:
+            if name in jobs and not has_command(jobs[name]):
+                raise Error(f"needs names a job without a command: {name}", mark,
+                            "it is a template for others; give it run: or call:")
+    order_needs(jobs, jobs)
+
+
+def check_included(jobs: "Dict[str, Job]") -> None:
+    """Raise if exclude and include have more combinations in all than can be looked at."""
+    steps = chain.from_iterable(job.steps for job in jobs.values())
+    total = 0
+    for sweep in chain.from_iterable(step.exclude + step.include for step in steps):
+        total += sweep.count
+        if total > MOST_JOINED:
+            raise Error(f"more than {MOST_JOINED} combinations in all are too many for exclude and"
+                        " include", sweep.axes[0].mark, "as axes of batch they cost nothing")
+
+
+def read_jobs(node: Node) -> "Dict[str, Job]":
+    """Return the jobs of a file by name; raises Errors, all that there are."""
+    errors = []  # type: List[Error]
+    entries = read_entries(node, errors)
     table = job_keys({key.value for key, _ in entries})
     jobs = {job.key: job for job in read_each(partial(read_job, table), entries, errors)}
-    try:
-        order_needs(jobs, jobs)
-    except Error as error:
-        errors.append(error)
-    if errors:  # what an alias repeats is told once
-        several = {(error.line, error.column, error.message): error for error in errors}
-        raise Errors([several[place] for place in sorted(several)]) if len(several) > 1 else errors[0]
+    read_each(check_needs, [jobs], errors)
+    read_each(check_included, [jobs], errors)
+    several = {(error.line, error.column, error.message): error for error in errors}
+    raise_all([several[place] for place in sorted(several)])  # what an alias repeats is told once
     return jobs
 
 
@@ -1599,20 +3029,109 @@ def find_job_file() -> str:
     for name in JOB_FILES:
         if os.path.lexists(name):
             return name
-    raise Error(f"no job file: there is neither {JOB_FILES[0]} nor {JOB_FILES[1]} in {os.getcwd()}", NOWHERE,
-                "hydraflow init writes one; -f FILE names another, -C DIR another directory")
+    raise Error(
+        f"no job file: there is neither {JOB_FILES[0]} nor {JOB_FILES[1]} in {os.getcwd()}",
+        NOWHERE, "hydraflow init writes one; -f FILE names another, -C DIR another directory")
 
 
 def load(path: str) -> "Dict[str, Job]":
-    """Return the jobs of a job file by name, in its order; raises Error, or Errors with all that there are."""
+    """Return the jobs of a job file by name, in its order; raises Error, or Errors with all that
+    there are."""
     try:
         with open(path, "rb") as file:
             content = file.read()
     except OSError as error:
-        raise Error(f"cannot read {path}: {error.strerror}") from None
+        raise Error(f"cannot read {path}: {error.strerror}", NOWHERE,
+                    "-f FILE names the job file, -C DIR its directory") from None
     if not content.strip():
         raise Error(f"{path} is empty", NOWHERE, "hydraflow init writes an example")
     return read_jobs(read_yaml(content, path))
+
+
+TEXT = {"type": ["string", "number", "boolean"], "pattern": r"\S"}  # a scalar is its text
+ANY_TEXT = {"type": ["string", "number", "boolean", "null"]}
+
+
+def whole_number(least: int) -> "Dict[str, Any]":
+    """Return the schema of a whole number of at least 0 or 1."""
+    digits = "^[0-9]{1,9}$" if least == 0 else "^(?=.*[1-9])[0-9]{1,9}$"
+    number = {"type": "integer", "minimum": least, "maximum": 999999999}
+    return {"anyOf": [number, {"type": "string", "pattern": digits}]}
+
+
+def one_or_several(item: "Dict[str, Any]") -> "Dict[str, Any]":
+    """Return the schema of an item, or a list of them."""
+    return {"anyOf": [item, {"type": "array", "items": item}]}
+
+
+NUMBER_SCHEMAS = {
+    read_count: whole_number(1),
+    read_retries: whole_number(0),
+}  # type: Dict[Callable[..., Any], Dict[str, Any]]
+
+
+def value_schemas() -> "Dict[Callable[..., Any], Dict[str, Any]]":
+    """Return the schema of what each reader takes."""
+    minutes = {"anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": "^[0-9+.][^a-zA-Z]*([eE][+-]?[0-9]+)?[smhd]?$"}]}
+    variables = {
+        "type": "object", "additionalProperties": ANY_TEXT,
+        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}
+    sample = {"anyOf": [whole_number(1), {**table_schema(SAMPLE_KEYS), "required": ["count"]}]}
+    return {
+        read_name: TEXT, read_command: TEXT, read_call: TEXT, read_words: TEXT, read_setup: TEXT,
+        read_path: TEXT, read_sweep: ANY_TEXT, read_args: ANY_TEXT,
+        read_sweeps: one_or_several(TEXT), read_needs: one_or_several(TEXT),
+        read_flag: {"type": "boolean"}, **NUMBER_SCHEMAS,
+        read_parallel: {"anyOf": [{"const": "auto"}, whole_number(1)]},
+        read_minutes: minutes, read_environment: variables, read_sample: sample,
+        read_steps: {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}},
+    }
+
+
+def table_schema(table: "KeyTable") -> "Dict[str, Any]":
+    """Return the schema of the keys of a table, old spellings included."""
+    schemas = NUMBER_SCHEMAS
+    if table is not SAMPLE_KEYS:
+        schemas = value_schemas()
+    properties = {}  # type: Dict[str, Any]
+    rivals = [["run", "call"]] if "run" in table else []
+    for key, (read, _, meaning) in table.items():
+        reader = getattr(read, "func", read)  # type: Any
+        schema = schemas[reader]
+        properties[key] = {"description": meaning, **schema}
+        spellings = [key]
+        for old in [old for old, new in OLD_SPELLINGS.items() if new == key]:
+            properties[old] = {"description": f"the old spelling of {key}", "deprecated": True}
+            properties[old].update(schema)
+            rivals.extend([old, one] for one in spellings)
+            spellings.append(old)
+    result = {"type": "object", "properties": properties, "additionalProperties": False}
+    if rivals:
+        result["allOf"] = [{"not": {"required": pair}} for pair in rivals]
+    return result
+
+
+def job_schema() -> "Dict[str, Any]":
+    """Return the JSON Schema (draft 2020-12) of the job file.
+
+    >>> sorted(job_schema()["$defs"])
+    ['job', 'step']
+    """
+    jobs = {
+        "description": "the jobs by name", "type": "object", "minProperties": 1,
+        "propertyNames": {"pattern": r"\S"}, "additionalProperties": {"$ref": "#/$defs/job"}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The job file of HydraFlow",
+        "type": "object",
+        "required": ["jobs"],
+        "properties": {"jobs": jobs},
+        "patternProperties": {"^x-": True},
+        "additionalProperties": False,
+        "$defs": {"job": table_schema(job_keys(set())), "step": table_schema(STEP_KEYS)},
+    }
 
 
 # ---------------------------------------------------------------------------
@@ -1656,20 +3175,11 @@ def resolved(text: str) -> str:
     return TEMPLATE.sub(lambda match: fill(match.group(), {}) if "env." in match[1] else match[0], text)
 
 
-def hydra_text(text: str) -> str:
-    """Return a text as Hydra's grammar takes it, in quotes where it must be.
-
-    >>> hydra_text("train"), hydra_text("it's 1")
-    ('train', "'it\\\\'s 1'")
-    """
-    if re.fullmatch(r"[A-Za-z0-9_./-]+", text):
-        return text
-
-    def escaped(match: "Match[str]") -> str:
-        quote = "\\'" if match.group(2) else ""
-        return match.group(1) * 2 + quote
-
-    return "'" + re.sub(r"(\\*)('|$)", escaped, text) + "'"
+def halved(quote: str, backslashes: "Match[str]") -> str:
+    """Return half of the backslashes where they stand before a quote, or at the end."""
+    behind = backslashes.string[backslashes.end():backslashes.end() + 1]
+    text = backslashes.group()
+    return text[:len(text) // 2] if behind in ("", quote) else text
 
 
 def unquoted(word: str) -> str:
@@ -1686,21 +3196,10 @@ def unquoted(word: str) -> str:
         after = partners.get(index, index) + 1
         text = word[tokens[index].start():tokens[after - 1].end()]
         if tokens[index].lastgroup == "quoted":
-            escapes = rf"(\\+)({text[0]}|$)"
-            text = re.sub(escapes, lambda match: match[1][:len(match[1]) // 2] + match[2], text[1:-1])
+            text = re.sub(r"\\+", partial(halved, text[0]), text[1:-1])
         texts.append(text)
         index = after
     return "".join(texts)
-
-
-def key_of(word: str) -> str:
-    """Return the parameter that a word sets, adds or deletes; "" for any other word.
-
-    >>> [key_of(word) for word in ("+a.b=1", "~db", "db/engine@pkg=x", "items[0]=1", "--verbose")]
-    ['a.b', 'db', 'db/engine@pkg', 'items[0]', '']
-    """
-    match = re.match(r"[+~]*((?:\\.|[^=\s'\"(){}\\])*)(=|$)", word)
-    return match.group(1) if match and (match.group(2) or word.startswith("~")) else ""
 
 
 def is_override(word: str) -> bool:
@@ -1811,6 +3310,31 @@ def ulid_text(number: int) -> str:
     return "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
+def native_bytes(text: str) -> bytes:
+    """Return the bytes that a text of the system, an argument or a file name, stands for."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def native(text: str) -> "Union[str, bytes]":
+    """Return a text as the system takes it; Python 3.6 in an ASCII locale would not encode it."""
+    return native_bytes(text) if os.name == "posix" else text
+
+
+def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.environ) -> str:
+    """Return the path of a program, looked up as the system does when it starts one; "" for none.
+
+    >>> find_program("sh", ".", {"PATH": "/nowhere:/bin"})
+    '/bin/sh'
+    """
+    path = env.get("PATH") or os.environ.get("PATH") or os.defpath
+    folders = [cwd] if os.path.dirname(name) else path.split(os.pathsep)
+    for folder in folders:
+        path = os.path.join(folder, name)
+        if os.path.isfile(native(path)) and os.access(native(path), os.X_OK):
+            return path
+    return ""
+
+
 class Task(NamedTuple("Task", [
         ("number", int), ("step", int), ("index", int), ("combination", "Tuple[str, ...]"),
         ("argv", "Tuple[str, ...]"), ("key", "Tuple[str, ...]"), ("directory", str), ("cwd", str),
@@ -1883,42 +3407,54 @@ class Overrides:
 class PlannedStep:
     """A step with everything prepared that all of its tasks share.
 
-    submit and command are words; program is what stands before the command of a call; sweep,
-    included and exclusion give the combinations; args and appended are words behind each of them.
+    submit and command are words; program is what stands before the command of a call; setup are
+    lines of shell; sweep, included, exclusion and sample give the combinations; args and appended
+    are words behind each of them; named are the keys that have their place in the command or in
+    setup, hidden those of them that no command line shows.
     """
-    __slots__ = ("job", "number", "name", "submit", "command", "mark", "program", "is_hydra", "sweep", "included",
-                 "exclusion", "args", "appended", "env", "cwd", "named", "unseen", "uses_directory", "total")
+    __slots__ = (
+        "job", "number", "name", "submit", "command", "mark", "program", "setup", "is_hydra",
+        "sweep", "included", "exclusion", "sample", "sampled", "args", "appended", "env", "cwd",
+        "named", "hidden", "has_matrix", "uses_directory", "total", "pack", "pack_parallel")
 
     def __init__(self, job: Job, step: Step, number: int) -> None:
         self.job, self.number, self.name = job, number, step.name
         self.submit = []  # type: List[str]
         self.command = []  # type: List[str]
         self.program = []  # type: List[str]
+        self.setup = step.setup or job.setup
         self.mark = job.mark
         self.is_hydra = bool(job.steps) if job.hydra is None else job.hydra
-        self.sweep = step.batch
+        self.sweep, self.sample = step.batch, step.sample
+        self.sampled = None  # type: Optional[List[Tuple[str, ...]]]
         self.included = []  # type: List[Tuple[str, ...]]
         self.exclusion = Exclusion(step.exclude) if step.exclude else None
         self.args, self.appended = [], []  # type: List[str], List[str]
         self.env, self.cwd = {**job.env, **step.env}, job.working_directory
-        self.named = set()  # type: Set[str]  # keys that some ${{ matrix.KEY }} names
-        self.unseen = set()  # type: Set[str]  # those of env and working-directory, which no command line shows
-        self.uses_directory = False
+        self.named, self.hidden = set(), set()  # type: Set[str], Set[str]
+        self.has_matrix = self.uses_directory = False
         self.total = -1  # not counted yet
+        self.pack, self.pack_parallel = step.pack or job.pack, step.pack_parallel or job.pack_parallel
 
     @property
     def count(self) -> int:
-        """How many tasks there are; where some are excluded, only a look at every combination tells."""
+        """How many tasks there are; where some are excluded, a look at every combination tells."""
         if self.total < 0 and self.exclusion is None:
-            self.total = self.sweep.count + len(self.included)
+            taken = self.sweep.count
+            if self.sample:
+                taken = min(taken, self.sample.count)
+            self.total = taken + len(self.included)
         if self.total < 0:
             self.total = sum(1 for _ in self.combinations())
         return self.total
 
-    def samples(self) -> "Iterator[Tuple[str, ...]]":
-        """Yield the first combination, and those that differ from it behind a pipe: other keys may stand there."""
+    def first_ones(self) -> "Iterator[Tuple[str, ...]]":
+        """Yield the first combination, and those that differ from it behind a pipe.
+
+        Other keys may stand there, and so other mistakes.
+        """
         yield from islice(self.sweep, 1)
-        for axis in self.sweep.axes if self.named else ():
+        for axis in self.sweep.axes if self.has_matrix else ():
             if len(axis.keys) < 2:
                 continue
             rows = {tuple(map(key_of, flat([row]))): row for row in axis}
@@ -1926,8 +3462,13 @@ class PlannedStep:
                 yield flat(row if one is axis else one.at(0) for one in self.sweep.axes)
 
     def combinations(self) -> "Iterator[Tuple[str, ...]]":
-        """Yield the combinations of the batch that are not excluded, then those that are included."""
-        if self.exclusion is None:
+        """Yield the combinations of the batch that are not excluded, or a sample of them, then
+        those that are included."""
+        if self.sample:
+            if self.sampled is None:
+                self.sampled = sampled(self.sweep, self.sample, self.exclusion)
+            yield from self.sampled
+        elif self.exclusion is None:
             yield from self.sweep
         else:
             for combination in self.sweep:
@@ -1941,24 +3482,41 @@ class PlannedStep:
             yield self.task(combination, index)
 
     def task(self, combination: "Tuple[str, ...]", index: int) -> Task:
-        """Return the task of one combination, without the number and the directory that its run gives it."""
+        """Return the task of a combination, without what its run gives it: number, directory."""
         values = {"job.name": self.job.name, "task.index": str(index)}
-        words = combination
-        if self.named:
+        if self.has_matrix:
             for word in combination:
                 values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
-            words = tuple(word for word in combination if key_of(word) not in self.named)
+        axes = [word for word in combination if word.startswith("$")]
+        words = [word for word in combination if not word.startswith("$")]
+        if self.named:
+            words = [word for word in words if key_of(word) not in self.named]
         env = self.variables(values) if self.env else {}
+        for word in axes:
+            name, _, value = unquoted(word).partition("=")
+            env[name[1:]] = value
         argv = tuple(self.words(words, values))
-        hidden = [word for word in combination if self.unseen and key_of(word) in self.unseen]
+        hidden = [word for word in combination if key_of(word) in self.hidden]
+        key = (*argv, *axes, *hidden)
         mark = self.cwd.mark(0, len(self.cwd.text)) if self.cwd else NOWHERE
         cwd = fill(self.cwd.text, values, mark) if self.cwd else "."
         runs = own_runs(argv[len(self.command):]) if self.is_hydra else 0
-        return Task(0, self.number, index, combination, argv, (*argv, *hidden), "", cwd, env, runs,
+        program = (*self.setup_words(values), *self.program)
+        return Task(0, self.number, index, combination, (*program, *argv), key, "", cwd, env, runs,
                     bool(self.program), self.uses_directory)
 
+    def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
+        """Return the shell that prepares the environment, to which the command is appended."""
+        if self.setup is None:
+            return []
+        quoted = {name: shlex.quote(value) for name, value in values.items()}
+        mark = self.setup.mark(0, len(self.setup.text))
+        lines = fill(self.setup.text, quoted, mark).rstrip()
+        shell = "bash" if find_program("bash") else "sh"
+        return [shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow"]
+
     def variables(self, values: "Dict[str, str]") -> "Dict[str, str]":
-        """Return the environment of a task, by name where it is taken from ours; values learn the real ones."""
+        """Return the environment of a task, by name where it comes from ours; values learn it."""
         env = {}  # type: Dict[str, str]
         names = dict(values)
         for name, source in self.env.items():
@@ -1973,22 +3531,65 @@ class PlannedStep:
         if self.is_hydra and not is_multirun(words):
             words.append("--multirun")
         own, appended = [*combination, *self.args], self.appended
-        if not self.is_hydra:  # quotes are taken off before a value is filled in that has some of its own
+        if not self.is_hydra:  # what is filled in later may have quotes of its own
             own, appended = list(map(unquoted, own)), list(map(unquoted, appended))
         return words + own + [fill(text, values, self.mark) for text in appended]
 
     def numbered(self, task: Task, number: int, directory: str) -> Task:
-        """Return a task with its number and its directory, and with the words that name it to Hydra."""
-        argv, cwd, env = [*self.program, *task.argv], task.cwd, task.env
+        """Return a task with its number and its directory, and the words that tell Hydra of it."""
+        argv, cwd, env = list(task.argv), task.cwd, task.env
         if self.uses_directory:
             argv = [word.replace(DIRECTORY, directory) for word in argv]
             cwd = cwd.replace(DIRECTORY, directory)
             env = {name: text.replace(DIRECTORY, directory) for name, text in env.items()}
         if self.is_hydra:
             keys = set(map(key_of, task.argv))
-            generated = (("hydra.job.name", hydra_text(self.job.name)), ("hydra.sweep.dir", directory))
-            argv.extend(f"{key}={value}" for key, value in generated if key not in keys)
+            name = hydra_text(self.job.name)
+            for key, value in (("hydra.job.name", name), ("hydra.sweep.dir", directory)):
+                if key not in keys:
+                    argv.append(f"{key}={value}")
         return task._replace(number=number, directory=directory, argv=tuple(argv), cwd=cwd, env=env)
+
+
+ROUNDS = 8  # of the network that permutes a sweep
+
+
+def permuted(index: int, count: int, key: bytes) -> int:
+    """Return where a pseudo-random permutation of range(count), which key chooses, takes an index.
+
+    A Feistel network over as many bits as count needs, walked until it falls below count (Black
+    and Rogaway, Ciphers with arbitrary finite domains, 2002); the same on every machine.
+
+    >>> sorted(permuted(index, 10, b"key") for index in range(10)) == list(range(10))
+    True
+    """
+    from hashlib import sha256
+    low = max((count - 1).bit_length(), 2) // 2
+    high = max((count - 1).bit_length(), 2) - low
+    while True:
+        left, right, sizes = index >> low, index & (1 << low) - 1, (high, low)
+        for number in range(ROUNDS):
+            text = b"%s/%d/%d" % (key, number, right)
+            noise = b"".join(sha256(b"%d/%s" % (part, text)).digest() for part in range(1 + sizes[0] // 256))
+            mixed = (left ^ int.from_bytes(noise, "big")) & (1 << sizes[0]) - 1
+            left, right, sizes = right, mixed, (sizes[1], sizes[0])
+        index = left << low | right
+        if index < count:
+            return index
+
+
+def sampled(sweep: Sweep, sample: Sample, exclusion: "Optional[Exclusion]") -> "List[Tuple[str, ...]]":
+    """Return so many combinations of a sweep at random, none twice; of a larger count, the same ones first."""
+    count, taken = sweep.count, []  # type: int, List[Tuple[str, ...]]
+    ends = [(axis.count, axis.at(0), axis.at(axis.count - 1)) for axis in sweep.axes]
+    key = native_bytes(f"{sample.seed}:{[(number, str(first), str(last)) for number, first, last in ends]}")
+    for index in range(count):
+        if len(taken) >= sample.count:
+            break
+        combination = sweep[permuted(index, count, key)]
+        if exclusion is None or not exclusion.drops(combination):
+            taken.append(combination)
+    return taken
 
 
 def python_of(job: Job) -> "List[str]":
@@ -2019,34 +3620,41 @@ def plan_step(job: Job, step: Step, number: int, words: "Mapping[str, str]", mor
     appended = [word for word in split_words(job.with_) if key_of(word) not in keys] + own
     planned.appended = overrides.applied(appended) + overrides.rest()
     name_templates(planned)
-    for combination in chain(planned.samples(), planned.included):
+    for combination in chain(planned.first_ones(), planned.included):
         planned.task(combination, 1)  # what has no value is found before anything executes
     return planned
 
 
 def name_templates(planned: PlannedStep) -> None:
-    """Note in a step which templates its words and variables have."""
-    around = [source.text for source in planned.env.values()]
+    """Note in a step which templates it has; only run, call and setup take a key off the words."""
+    setup = template_names([planned.setup.text] if planned.setup else [])
+    command = template_names(planned.command)
+    around = [source.text for source in planned.env.values()] + planned.appended
     around += [planned.cwd.text] if planned.cwd else []
-    unseen, seen = template_names(around), template_names(planned.command + planned.appended)
-    planned.unseen = {name[len("matrix."):] for name in unseen if name.startswith("matrix.")}
-    planned.named = planned.unseen | {name[len("matrix."):] for name in seen if name.startswith("matrix.")}
-    planned.uses_directory = "task.dir" in unseen | seen
+    every = setup | command | template_names(around)
+    planned.named = {name[len("matrix."):] for name in setup | command if name.startswith("matrix.")}
+    planned.hidden = {name[len("matrix."):] for name in setup - command if name.startswith("matrix.")}
+    planned.has_matrix = any(name.startswith("matrix.") for name in every)
+    planned.uses_directory = "task.dir" in every
 
 
 class Plan:
     """The tasks of a job, step by step: count of them, made when they are asked for."""
     __slots__ = ("job", "steps", "ulid")
 
-    def __init__(self, job: Job, words: "Sequence[str]" = ()) -> None:
+    def __init__(self, job: Job, words: "Sequence[str]" = (), sample: "Optional[Sample]" = None) -> None:
+        if not has_command(job):
+            raise Error(f"job {job.key} has no command", job.mark,
+                        "it serves other jobs as a template; run: python train.py makes it one of its own")
         self.job, self.ulid = job, new_ulid()
-        steps = job.steps or [Step("", Sweep(), Sweep(), None, {}, None, None, None, [], [])]
+        steps = job.steps or [EMPTY_STEP]
         overrides, more = {}, []  # type: Dict[str, str], List[str]
         if not is_for_handler(job):
             overrides, more = divided(words)
         self.steps = [plan_step(job, step, number, overrides, more) for number, step in enumerate(steps, 1)]
-        if is_for_handler(job):
-            for step in self.steps:
+        for step in self.steps:
+            step.sample = sample or step.sample
+            if is_for_handler(job):
                 step.submit.extend(word for word in words if word != "--")
 
     @property
@@ -2134,8 +3742,8 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # 6. Processes: argv -> process
 # ---------------------------------------------------------------------------
-# WRAPPER, native, environment, spawn, capture, stop_group, stop_process, end_by_signal, is_group, find_program;
-# Machine, this_machine, uptime, process_birth, is_process, process_words, group_members; Signals;
+# WRAPPER, environment, spawn, capture, stop_group, stop_process, end_by_signal, is_group;
+# Machine, this_machine, uptime, process_birth, is_process, process_text, group_members; Signals;
 # call_function. The only chapter that starts, signals and looks at processes.
 #
 # A task is wrapped in some lines of POSIX sh that record its start and its exit status themselves:
@@ -2150,20 +3758,20 @@ def shell_text(words: "Iterable[str]") -> str:
 #   who gets the lock after HydraFlow was killed sees every start that there was.
 # - The traps keep the shell alive when its group is signalled, and tell of it; the command itself
 #   starts with the defaults (POSIX sh, 2.14, trap).
-# - What /proc/uptime begins with: seconds since the machine started. Field 22 of /proc/PID/stat:
-#   when the process did (proc(5)); the second field is (sh), without a space.
+# - What /proc/uptime begins with: seconds since the machine started (proc(5)). A process that is
+#   there and was born before that is the one that told so: its number was not free for another.
+# - HYDRAFLOW_EVENTS tells of whatever outlives the shell whose it is.
 # - Output of programs in Python is to come as it is made.
 
 WRAPPER = """
 trap : USR1 USR2
 trap 'why=",\\"why\\":\\"interrupted\\""' HUP INT QUIT TERM
 command exec 3>>"$1" 4<>"$2" 5>&2 2>/dev/null || exit 125
-task=$3 why=; shift 3
+HYDRAFLOW_EVENTS=$1 task=$3 why=; shift 3
+export HYDRAFLOW_EVENTS
 : ${PYTHONUNBUFFERED=1}; export PYTHONUNBUFFERED
 read -r up _ </proc/uptime || up=$(date +%s)
-born=0
-read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ born _ </proc/$$/stat
-printf '\n{%s,"event":"start","pid":%s,"born":%s,"up":%s}' "$task" $$ "$born" "$up" >&3 || {
+printf '\n{%s,"event":"start","pid":%s,"up":%s}' "$task" $$ "$up" >&3 || {
     printf '{%s,"event":"unstarted"}' "$task" >&4; exit 125; }
 exec </dev/null
 (exec 2>&5 3>&- 4>&- 5>&- "$@")
@@ -2177,16 +3785,6 @@ SHELL = ("/bin/sh", "-c", WRAPPER, "hydraflow")
 NOTHING = subprocess.DEVNULL  # to read
 SHELL_NAME = "[A-Za-z_][A-Za-z0-9_]*"  # a variable of any other name is lost on its way through sh
 HAS_PROC = os.path.exists("/proc/self/stat")
-
-
-def native_bytes(text: str) -> bytes:
-    """Return the bytes that a text of the system, an argument or a file name, stands for."""
-    return text.encode("utf-8", "surrogateescape")
-
-
-def native(text: str) -> "Union[str, bytes]":
-    """Return a text as the system takes it; Python 3.6 in an ASCII locale would not encode it."""
-    return native_bytes(text) if os.name == "posix" else text
 
 
 def environment(changes: "Mapping[str, str]") -> "Dict[Any, Any]":
@@ -2269,21 +3867,6 @@ def is_group(leader: int) -> bool:
     return True
 
 
-def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.environ) -> str:
-    """Return the path of a program, looked up as the system does when it starts one; "" for none.
-
-    >>> find_program("sh", ".", {"PATH": "/nowhere:/bin"})
-    '/bin/sh'
-    """
-    path = env.get("PATH") or os.environ.get("PATH") or os.defpath
-    folders = [cwd] if os.path.dirname(name) else path.split(os.pathsep)
-    for folder in folders:
-        path = os.path.join(folder, name)
-        if os.path.isfile(native(path)) and os.access(native(path), os.X_OK):
-            return path
-    return ""
-
-
 class Machine(NamedTuple("Machine", [
         ("host", str), ("identity", str), ("boot", str), ("namespace", str)])):
     """Where a process number means a process.
@@ -2333,21 +3916,22 @@ def uptime() -> float:
         return time.time()
 
 
-def process_birth(pid: int) -> int:
-    """Return what tells a process from later ones of its number; 0 if there is none, or its remains.
+def process_birth(pid: int) -> float:
+    """Return when a process started, in seconds of uptime(); -1.0 if there is none, or its remains.
 
-    Its start in clock ticks since that of the machine: field 22 of /proc/PID/stat (proc(5)), whose
-    second field is a name that may hold anything. Without /proc, a number made of what ps says.
+    Field 22 of /proc/PID/stat, in clock ticks (proc(5)); the second field is a name that may hold
+    anything. Where there is no /proc, 0.0 stands for a process that exists.
     """
     if not HAS_PROC:
-        status, out, _ = capture(["ps", "-o", "lstart=", "-p", str(pid)], environment({}), 10.0)
-        return hash_text(out.strip()) if status == 0 else 0
+        return 0.0 if is_process(pid) else -1.0
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
-        return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+        if fields[0] in (b"Z", b"X"):
+            return -1.0
+        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
-        return 0
+        return -1.0
 
 
 def hash_text(text: str) -> int:
@@ -2524,7 +4108,7 @@ BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system c
 START_TYPES = (int, str, int, (int, float), str, str, list, str, bool, int)  # type: Any
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # a record is not written through a symbolic link
 EVENT_TYPES = {
-    "task": int, "try": int, "pid": int, "born": int, "slot": int, "status": int, "missing": int, "runs": int,
+    "task": int, "try": int, "pid": int, "slot": int, "status": int, "missing": int, "runs": int,
     "submission": int, "up": (int, float), "began": (int, float), "ended": (int, float), "event": str, "why": str,
     "from": str}  # type: Dict[str, Any]
 
@@ -3058,8 +4642,7 @@ def append_event(record: Record, writer: str, event: str, **values: "Any") -> No
 def begin_events(record: Record, writer: str, **values: "Any") -> None:
     """Begin the file of a writer: who it is, and when its clock began."""
     epoch = time.time() - uptime()
-    append_event(record, writer, "writer", **this_machine()._asdict(), pid=os.getpid(),
-                 born=process_birth(os.getpid()), epoch=epoch, **values)
+    append_event(record, writer, "writer", **this_machine()._asdict(), pid=os.getpid(), epoch=epoch, **values)
 
 
 class Lock:
@@ -3142,30 +4725,32 @@ CAUSES = {  # why a task ended as it did, or does not begin, where its exit stat
 
 
 class Writer(NamedTuple("Writer", [
-        ("name", str), ("machine", Machine), ("pid", int), ("born", int), ("epoch", float)])):
-    """Who wrote a file of events: a HydraFlow that executes tasks. epoch is when its uptime was 0."""
+        ("name", str), ("machine", Machine), ("pid", int), ("up", float), ("epoch", float)])):
+    """Who wrote a file of events: a HydraFlow that executes tasks. up is the uptime when it told so,
+    epoch when its uptime was 0."""
     __slots__ = ()
 
 
-NOBODY = Writer("", Machine("", "", "", ""), 0, 0, 0.0)
+NOBODY = Writer("", Machine("", "", "", ""), 0, 0.0, 0.0)
 
 
 class State:
     """What is known of one task.
 
+    pid is the shell around it, up the uptime when that told its start, writer who watches it.
     name is one of STATES, cause one of CAUSES, and detail more about it; status is the exit status,
     128 and more for a signal; started and ended are seconds since 1970, 0.0 where unknown; attempt
     is the number of the last one, attempts how many began; asked is why it was asked to stop;
     origin is RECORD/NUMBER of a task of an older run whose success counts for this one.
     """
     __slots__ = ("name", "cause", "detail", "status", "started", "ended", "attempt", "attempts", "asked",
-                 "pid", "born", "slot", "writer", "origin")
+                 "pid", "up", "slot", "writer", "origin")
 
     def __init__(self, attempt: int = 0, attempts: int = 0) -> None:
         self.name, self.cause, self.detail, self.status = "waiting", "", "", 0
         self.started, self.ended = 0.0, 0.0
         self.attempt, self.attempts, self.asked = attempt, attempts, ""
-        self.pid, self.born, self.slot = 0, 0, -1
+        self.pid, self.up, self.slot = 0, 0.0, -1
         self.writer, self.origin = NOBODY, ""
 
     @property
@@ -3204,7 +4789,7 @@ def apply_start(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
         return
     state.become("running")
     state.started = writer.epoch + event.get("up", 0.0)
-    state.pid, state.born, state.slot = event.get("pid", 0), event.get("born", 0), event.get("slot", -1)
+    state.pid, state.up, state.slot = event.get("pid", 0), event.get("up", 0.0), event.get("slot", -1)
     state.writer = writer
     state.attempts += 1
 
@@ -3248,7 +4833,7 @@ class Told:
     def __init__(self) -> None:
         self.states = {}  # type: Dict[int, State]
         self.cancelled = set()  # type: Set[int]
-        self.handlers = {}  # type: Dict[int, Tuple[Machine, int, int]]
+        self.handlers = {}  # type: Dict[int, Tuple[Machine, int, float]]
 
     def add(self, event: "Dict[str, Any]", writer: Writer) -> None:
         """Take in one event."""
@@ -3256,7 +4841,7 @@ class Told:
             if event["event"] == "cancel" and "submission" in event:
                 self.cancelled.add(event["submission"])
             elif event["event"] == "handler" and "submission" in event:
-                process = writer.machine, event.get("pid", 0), event.get("born", 0)
+                process = writer.machine, event.get("pid", 0), event.get("up", 0.0)
                 self.handlers[event["submission"]] = process
             return
         number, attempt = event["task"], event.get("try", 0)
@@ -3284,7 +4869,7 @@ def read_writer(event: "Dict[str, Any]", path: str) -> Writer:
     texts = [str(event.get(name, "")) for name in Machine._fields]
     epoch = event.get("epoch", 0.0)
     epoch = float(epoch) if isinstance(epoch, (int, float)) and abs(epoch) < 1e11 else 0.0
-    return Writer(path, Machine(*texts), event.get("pid", 0), event.get("born", 0), epoch)
+    return Writer(path, Machine(*texts), event.get("pid", 0), event.get("up", 0.0), epoch)
 
 
 def read_told(record: Record) -> Told:
@@ -3305,20 +4890,22 @@ def is_same_machine(machine: Machine) -> bool:
     return machine[:2] == here[:2] and (machine.boot != here.boot or machine.namespace == here.namespace)
 
 
-def is_process_gone(machine: Machine, pid: int, born: int) -> bool:
-    """Return whether a process no longer exists, as far as it can be known here: another machine's is taken to live."""
+def is_process_gone(machine: Machine, pid: int, up: float) -> bool:
+    """Return whether a process that was there at an uptime no longer exists.
+
+    Another machine's is taken to live, as that cannot be known here.
+    """
     if not is_same_machine(machine):
         return False
     if machine.boot != this_machine().boot or pid <= 0:
         return True
-    if not HAS_PROC or not born:
-        return not is_process(pid)
-    return process_birth(pid) != born
+    birth = process_birth(pid)
+    return birth < 0 or birth > up + 0.02  # both are in hundredths of a second
 
 
 def is_gone(state: State) -> bool:
     """Return whether nothing of a running task exists any more: neither the shell around it nor its group."""
-    if not is_process_gone(state.writer.machine, state.pid, state.born):
+    if not is_process_gone(state.writer.machine, state.pid, state.up):
         return False
     return state.writer.machine.boot != this_machine().boot or not own_members(state)
 
@@ -3331,7 +4918,7 @@ def own_members(state: State) -> "List[int]":
 
 def is_ours(state: State) -> bool:
     """Return whether the leader of a task's process group, on this machine, is proved to be the shell around the task."""
-    if is_process_gone(state.writer.machine, state.pid, state.born) or not is_same_machine(state.writer.machine):
+    if is_process_gone(state.writer.machine, state.pid, state.up) or not is_same_machine(state.writer.machine):
         return False
     return native_bytes(state.writer.name) in process_text(state.pid)
 
@@ -3561,7 +5148,6 @@ class Runner:
         self.keep_room(process.slot)
         argv = [word.replace(SLOT, slot) for word in task.argv]
         changes = {name: resolved(text.replace(SLOT, slot)) for name, text in task.env.items()}
-        changes["HYDRAFLOW_EVENTS"] = self.events
         cwd = task.cwd.replace(SLOT, slot)
         if task.has_directory:
             os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
@@ -3572,7 +5158,8 @@ class Runner:
         room = self.record.room_path(self.writer, process.slot)
         with log:
             process.child = spawn([*SHELL, self.events, room, head, *self.prefix, *argv], log, cwd,
-                                  environment(changes), is_session=self.kills, entry=self.entry)
+                                  environment(changes) if changes else None, is_session=self.kills,
+                                  entry=self.entry)
         process.state.become("running")
         process.state.started, process.state.slot = time.time(), process.slot
 
@@ -3972,12 +5559,27 @@ def version_text(program: str) -> str:
     return out + errors
 
 
+def behind_env(words: "Sequence[str]") -> "Sequence[str]":
+    """Return a command without the env and the variables before it.
+
+    >>> behind_env(["env", "X=1", "sbatch", "-p", "gpu"])
+    ['sbatch', '-p', 'gpu']
+    """
+    if not words or os.path.basename(words[0]) != "env":
+        return words
+    start = 1
+    while start < len(words) and re.match(r"[A-Za-z_]\w*=", words[start]):
+        start += 1
+    return words[start:]
+
+
 def scheduler_of(words: "Sequence[str]", may_ask: bool = True) -> "Optional[Scheduler]":
     """Return the scheduler of a submission command, None for a handler.
 
     Those that have a program of the same name are told apart by asking it, or without that by the
     environment: what a dry run is about need not be here, and is not executed.
     """
+    words = behind_env(words)
     if not words:
         return None
     rows = [row for row in SCHEDULERS.values() if row.program == os.path.basename(words[0])]
@@ -4719,6 +6321,7 @@ class Here(Place):
         work, entry = run.work(steps[0], False), run.lock.entry() if run.lock else NOTHING
         yield done_event(work.done)
         self.left = grouped_by_submission(run, work.elsewhere)
+        yield from (note_event("note", text) for text in away_notes(work.elsewhere))
         todo = undone(run, work.todo)
         writer, limits = run.writer("here"), run.limits(False)
         taken = []  # type: List[int]
@@ -4727,6 +6330,19 @@ class Here(Place):
                 taken.append(event.task.number)
             yield event
         self.left += [Ahead(run, None, taken)] if taken else []
+
+
+def away_notes(tasks: "Sequence[Tuple[Task, State]]") -> "Iterator[str]":
+    """Yield what is to be said of tasks that run on other machines, of which nothing can be known here."""
+    hosts = {}  # type: Dict[str, List[State]]
+    for _, state in tasks:
+        machine = state.writer.machine
+        if state.name == "running" and not is_same_machine(machine) and "_slot-" not in state.writer.name:
+            hosts.setdefault(machine.host, []).append(state)
+    for host, states in sorted(hosts.items()):
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(max(state.started for state in states)))
+        yield (f"{counted(len(states), 'task')} began on {host}, and no end was told since {since}: they are awaited;"
+               " where nothing of them is left, cancel --lost gives them up")
 
 
 def done_event(count: int) -> Event:
@@ -4769,7 +6385,7 @@ def check_first_task(step: PlannedStep) -> None:
     if not (os.path.isdir(native(task.cwd)) or SLOT in task.cwd or task.directory in task.cwd):
         mark = step.cwd.mark(0, len(step.cwd.text)) if step.cwd else NOWHERE
         raise Error(f"there is no directory {task.cwd}", mark)
-    if step.command and not find_program(task.argv[0], task.cwd, task.env):
+    if step.command and not step.setup and not find_program(task.argv[0], task.cwd, task.env):
         hint = "it is looked up in PATH, without a shell"
         if task.argv[0] == "python" and find_program("python3"):
             hint = "python3 is there"
@@ -4778,20 +6394,21 @@ def check_first_task(step: PlannedStep) -> None:
 
 def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
     """Raise an Error unless the program of a submission command is here."""
-    if not find_program(step.submit[0]):
+    program = (behind_env(step.submit) or step.submit)[0]
+    if not find_program(program):
         source = step.job.submit
         for one in step.job.steps[step.number - 1:step.number]:
             source = one.submit or source
         mark = source.mark(0, len(source.text)) if source else NOWHERE
-        raise kind(f"there is no program {step.submit[0]}", mark,
+        raise kind(f"there is no program {program}", mark,
                    "it is looked up in PATH; is this a machine from which jobs are submitted?")
 
 
 @lru_cache(maxsize=None)
 def check_python(words: "Tuple[str, ...]") -> None:
     """Raise an Error unless words begin a Python that can execute HydraFlow."""
-    if words == (sys.executable,):
-        return
+    if words == (sys.executable,) or not find_program(words[0]):
+        return  # one that is not here may be on the machines that are to execute it
     code = "import sys; print(sys.version_info >= (3, 6))"
     status, out, errors = capture([*words, "-c", code], environment({}), 60.0)
     if status or out.strip() != "True":
@@ -5034,8 +6651,7 @@ class Handler(Place):
         with Signals() as signals:
             process = spawn(words, None, ".", environment({}), None)
             begin_events(run.record, run.writer("handler"))
-            append_event(run.record, run.writer("handler"), "handler", submission=submission.number,
-                         pid=process.pid, born=process_birth(process.pid))
+            append_event(run.record, run.writer("handler"), "handler", submission=submission.number, pid=process.pid)
             delay = 0.05
             while process.poll() is None:
                 signals.wait(delay)
@@ -5087,8 +6703,9 @@ def place_of(step: PlannedStep, is_dry: bool) -> Place:
     """Return where a step is executed."""
     if not step.submit:
         return Here()
-    is_found = not is_dry or not os.path.dirname(step.submit[0])  # what a dry run finds in PATH, it may ask
-    scheduler = scheduler_of(step.submit, is_found and bool(find_program(step.submit[0])))
+    program = (behind_env(step.submit) or step.submit)[0]
+    is_found = not is_dry or not os.path.dirname(program)  # what a dry run finds in PATH, it may ask
+    scheduler = scheduler_of(step.submit, is_found and bool(find_program(program)))
     return ArrayPlace(scheduler) if scheduler else Handler(not step.command)
 
 
@@ -5464,9 +7081,9 @@ def stop_writer(state: State, stopped: "Set[int]") -> bool:
         return True
     if not (is_ours(state) or own_members(state)):
         return False
-    if is_process_gone(writer.machine, writer.pid, writer.born) or not writer.born:
+    if is_process_gone(writer.machine, writer.pid, writer.up):
         return False
-    if process_birth(writer.pid) != writer.born:
+    if b"hydraflow" not in process_text(writer.pid):
         return False
     stopped.add(writer.pid)
     return stop_process(writer.pid, signal.SIGTERM)
@@ -5514,7 +7131,9 @@ def write(stream: "IO[str]", data: bytes) -> None:
 
 
 def put(text: str) -> None:
-    """Write a line of data, the bytes of arguments and file names as they are."""
+    """Write a line of data: the bytes of arguments and file names as they are, but no commands to a terminal."""
+    if sys.stdout.isatty():
+        text = printable(text)
     stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO in its place
     if stream is None:
         sys.stdout.write(text + "\n")
@@ -5630,9 +7249,14 @@ def status_text(status: int) -> str:
     return f"exit status {status}"
 
 
+def cause_text(state: State) -> str:
+    """Return why a task is in its state, in words, where its exit status does not say it."""
+    return printable(state.detail or CAUSES.get(state.cause, ""))
+
+
 def state_text(state: State) -> str:
     """Return a state in words."""
-    cause = state.detail or CAUSES.get(state.cause, "")
+    cause = cause_text(state)
     if state.name == "running":
         host = state.writer.machine.host
         where = f" on {printable(host)}" if host not in ("", host_name()) else ""
@@ -5989,10 +7613,10 @@ def task_range(numbers: "Sequence[int]") -> str:
     return f"{len(numbers)} tasks ({', '.join(texts)}{more})"
 
 
-def parameters(task: Task) -> "Dict[str, str]":
+def task_parameters(task: Task) -> "Dict[str, str]":
     """Return the parameters of a task's combination as a mapping.
 
-    >>> parameters(next(iter(plan(read_jobs(read_yaml(
+    >>> task_parameters(next(iter(plan(read_jobs(read_yaml(
     ...     "jobs: {t: {run: x, steps: [{batch: a=1 b='x y'}]}}"))["t"]))))
     {'a': '1', 'b': 'x y'}
     """
@@ -6008,10 +7632,10 @@ def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
         raise damaged(found.record.plan_path)
     log = log_of(found.record, number, state)
     return {
-        "task": number, "step": found.ledger.members[number], "params": parameters(task), "argv": list(task.argv),
+        "task": number, "step": found.ledger.members[number], "params": task_parameters(task), "argv": list(task.argv),
         "dir": task.directory, "cwd": task.cwd, "state": state.name,
         "exit_status": state.status if state.ended and not state.origin else None,
-        "cause": state.detail or CAUSES.get(state.cause, "") or None, "why": state.cause or None,
+        "cause": cause_text(state) or None, "why": state.cause or None,
         "started": state.started or None, "ended": (state.ended or None) if state.is_over else None,
         "host": state.writer.machine.host or None, "attempts": state.attempts, "log": os.path.relpath(log)}
 
@@ -6025,7 +7649,2013 @@ def status_document(found: Survey) -> "Dict[str, Any]":
 
 
 # ---------------------------------------------------------------------------
-# 13. Command line: argv -> exit status
+# 13. Results and report: Row, Row, ... -> tables, page
+# ---------------------------------------------------------------------------
+# Row; metrics (last_number, json_number, read_metrics); the runs that Hydra makes of one task
+# (hydra_runs, run_outputs, run_output); selection (varying, selected, by_metric, over); texts
+# (table_lines, csv_text, results_document); report_page with its STYLE and SCRIPT.
+# Rows are plain data: what is here knows no record, and prints nothing.
+#
+# A log is read from its end, in blocks that grow, and no further than the metrics ask for: of
+# 10,000 logs of 1 MB the last 16 kB each are looked at, as a rule.
+#
+# The page is one file that asks nothing of any network, and its policy forbids it to. What comes
+# from the user reaches it in two ways, neither of which can become markup: escaped in the table
+# that is read without scripts, and as JSON that SCRIPT puts in place as text nodes.
+
+
+class Row(NamedTuple("Row", [
+        ("task", int), ("run", "Optional[int]"), ("params", "Dict[str, str]"), ("state", str),
+        ("status", "Optional[int]"), ("cause", str), ("started", "Optional[float]"),
+        ("ended", "Optional[float]"), ("attempts", int), ("host", str), ("log", str),
+        ("tail", "Tuple[str, ...]"), ("metrics", "Dict[str, Optional[float]]")])):
+    """What came out of a task, or of one of the runs that Hydra makes of it (run, else None).
+
+    params are parameters as written; status is the exit status; started and ended are seconds
+    since 1970; tail are the last lines of the log. Rows that over() merged have 0 as task.
+    """
+    __slots__ = ()
+
+    @property
+    def seconds(self) -> "Optional[float]":
+        """How long it took, if it has begun and ended."""
+        if self.started is None or self.ended is None:
+            return None
+        return max(self.ended - self.started, 0.0)
+
+    @property
+    def name(self) -> str:
+        """How a person names it: 7, or 7.2 for the run 2 of task 7."""
+        return str(self.task) if self.run is None else f"{self.task}.{self.run}"
+
+
+FIRST_BLOCK, LARGEST_BLOCK = 16384, 4194304  # bytes of a log; a longer line is looked at in parts
+LOG_ESCAPES = rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # ECMA-48: CSI, OSC
+# A name follows no letter, and nothing that makes it the end of a longer one: val/loss, val.loss.
+# Quotes and a call may surround the number: JSON, and how NumPy and PyTorch write a scalar.
+METRIC = rb"""
+    (?<! [\w./\x80-\xff-] ) %s
+    ["']? (?: [ \t]* [=:] [ \t]* | [ \t]+ )
+    (?: (?: np\.float[0-9]+ | tensor ) \( )? ["']?
+    ( [+-]? (?: (?: [0-9][0-9_]* (?: \. [0-9_]* )? | \. [0-9][0-9_]* ) (?: [eE] [+-]? [0-9]+ )?
+              | (?i: nan | inf (?: inity )? ) ) )
+    (?! [\w\x80-\xff] | \.[0-9] )
+"""
+
+
+def blocks_from_end(file: "IO[bytes]", start: int, end: int) -> "Iterator[bytes]":
+    """Yield the lines between two offsets in blocks that grow, the last block first."""
+    size = FIRST_BLOCK
+    while start < end:
+        begin = max(end - size, start)
+        file.seek(begin)
+        data = file.read(end - begin).replace(b"\r", b"\n")  # a progress bar starts its line again
+        if not data:
+            return  # the file was cut while we read it
+        cut = data.find(b"\n", 0, len(data) - 1) + 1 if begin > start else 0
+        if begin > start and not cut and size < LARGEST_BLOCK:
+            size *= 4  # it begins within a line
+            continue
+        if begin > start and not cut:
+            cut = data.find(b" ", 0, len(data) - 1) + 1  # at least no word is cut
+        yield data[cut:]
+        end = begin + cut
+        size = min(size * 4, LARGEST_BLOCK)
+
+
+def number_in(block: bytes, name: bytes) -> "Optional[float]":
+    """Return the last number that follows a name in a part of a log."""
+    pattern = None
+    place = block.rfind(name)
+    while place >= 0:
+        pattern = pattern or re.compile(METRIC % re.escape(name), re.VERBOSE)
+        match = pattern.match(block, place)
+        if match:
+            try:
+                return float(match.group(1))
+            except ValueError:
+                pass  # 1__0
+        place = block.rfind(name, 0, place)
+    return None
+
+
+def last_number(path: str, names: "Iterable[str]", start: int = 0, end: "Optional[int]" = None
+                ) -> "Dict[str, Optional[float]]":
+    """Return for each name the last number that follows it in a file, or between two offsets.
+
+    None is for a name that no number follows, and for all names of a file that is not there.
+    """
+    found = dict.fromkeys(names)  # type: Dict[str, Optional[float]]
+    missing = {name: name.encode("utf-8", "surrogateescape") for name in found if name}
+    try:
+        file = open(path, "rb")
+    except OSError:
+        return found
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        for block in blocks_from_end(file, start, size if end is None else min(end, size)):
+            if b"\x1b" in block:
+                block = re.sub(LOG_ESCAPES, b"", block)
+            for name, text in list(missing.items()):
+                found[name] = number_in(block, text)
+                if found[name] is not None:
+                    del missing[name]
+            if not missing:
+                break
+    return found
+
+
+def is_in_json(metric: str) -> bool:
+    """Return whether a metric names a number of a JSON file: FILE:KEY.KEY.
+
+    >>> is_in_json("metrics.json:test.loss"), is_in_json("loss")
+    (True, False)
+    """
+    return ":" in metric
+
+
+def inner_value(value: "Any", keys: "Sequence[str]") -> "Any":
+    """Return what stands below keys in a JSON value, or None; a key may have dots in it itself."""
+    if not keys:
+        return value
+    if isinstance(value, list) and re.fullmatch("-?[0-9]{1,9}", keys[0]):
+        index = int(keys[0])
+        return inner_value(value[index], keys[1:]) if -len(value) <= index < len(value) else None
+    if not isinstance(value, dict):
+        return None
+    for count in range(len(keys), 0, -1):
+        key = ".".join(keys[:count])
+        found = inner_value(value[key], keys[count:]) if key in value else None
+        if found is not None:
+            return found
+    return None
+
+
+def json_number(folder: str, metric: str) -> "Optional[float]":
+    """Return the number that FILE:KEY.KEY means, with FILE in a folder; None where there is none.
+
+    A part of KEY that is a number counts in a list, from 0, or from its end: epochs.-1.loss.
+    """
+    import json
+    name, _, key = metric.rpartition(":")
+    try:
+        with open(os.path.join(folder, name), "rb") as file:
+            document = json.loads(file.read().decode("utf-8-sig"))
+        value = inner_value(document, key.split("."))
+        is_number = isinstance(value, (int, float, str)) and not isinstance(value, bool)
+        return float(value) if is_number else None
+    except (OSError, ValueError, OverflowError, RecursionError):
+        return None  # not there, not complete yet, no number
+
+
+Output = NamedTuple("Output", [("path", str), ("start", int), ("end", "Optional[int]")])
+
+
+def read_metrics(names: "Sequence[str]", folder: str, outputs: "Iterable[Output]"
+                 ) -> "Dict[str, Optional[float]]":
+    """Return the metrics of a task or run: from JSON files in its folder, and from its outputs.
+
+    What is not found in the first output is looked for in the next one.
+    """
+    values = dict.fromkeys(names)  # type: Dict[str, Optional[float]]
+    for name in filter(is_in_json, names):
+        values[name] = json_number(folder, name)
+    printed = [name for name in names if not is_in_json(name)]
+    for output in outputs:
+        missing = [name for name in printed if values[name] is None]
+        if not missing:
+            break
+        values.update(last_number(output.path, missing, output.start, output.end))
+    return values
+
+
+HydraRun = NamedTuple("HydraRun", [
+    ("number", int), ("params", "Dict[str, str]"), ("log", "Optional[str]")])
+
+
+def hydra_overrides(folder: str) -> "Dict[str, str]":
+    """Return the parameters of a run as Hydra noted them; none while it has not, or not all."""
+    try:
+        with open(os.path.join(folder, ".hydra", "overrides.yaml"), "rb") as file:
+            node = read_yaml(file.read(), file.name)
+    except (OSError, Error):
+        return {}
+    if node.kind != "sequence":
+        return {}
+    words = [item.value for item in node.value if item.kind == "scalar"]
+    return {key_of(word): word.partition("=")[2] for word in words if key_of(word)}
+
+
+def hydra_log(folder: str) -> "Optional[str]":
+    """Return the log that Hydra gave a run, the newest one of several; None where it is empty, as
+    that of a program which only prints is."""
+    with os.scandir(folder) as entries:
+        logs = [entry for entry in entries if entry.name.endswith(".log") and entry.is_file()]
+    filled = [(entry.stat().st_mtime, entry.path) for entry in logs if entry.stat().st_size]
+    return max(filled)[1] if filled else None
+
+
+def hydra_runs(directory: str) -> "List[HydraRun]":
+    """Return the runs that Hydra made in a sweep directory, by number."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return []
+    runs = []
+    for number in sorted(int(name) for name in names if re.fullmatch("0|[1-9][0-9]{0,8}", name)):
+        folder = os.path.join(directory, str(number))
+        if os.path.isdir(folder):
+            runs.append(HydraRun(number, hydra_overrides(folder), hydra_log(folder)))
+    return runs
+
+
+def run_outputs(log: str) -> "Dict[int, Output]":
+    """Return, for each of Hydra's runs, what of a task's log stands behind Hydra's line for it.
+
+    None where several run at once: then what they print is mixed. Hydra's own launcher, which runs
+    one after the other, says "Launching 2 jobs locally"; the others say something else. Of several
+    attempts the last one counts.
+    """
+    outputs = {}  # type: Dict[int, Output]
+    current, offset, is_serial = -1, 0, True
+    try:
+        file = open(log, "rb")
+    except OSError:
+        return outputs
+    with file:
+        for line in iter(partial(file.readline, LARGEST_BLOCK), b""):
+            told = hydra_line(line) if b"HYDRA" in line else None
+            if told is not None:
+                if current >= 0:
+                    outputs[current] = outputs[current]._replace(end=offset)
+                number = re.match(rb"\t?#([0-9]{1,9}) : ", told)
+                current = int(number.group(1)) if number and is_serial else -1
+                if current >= 0:
+                    outputs[current] = Output(log, offset + len(line), None)
+                elif not number:
+                    is_serial = b"jobs locally" in told
+            offset += len(line)
+    return outputs
+
+
+def hydra_line(line: bytes) -> "Optional[bytes]":
+    """Return what a line says that is Hydra's own: [2026-11-25 12:00:00,000][HYDRA] ..."""
+    match = re.search(rb"\]\[HYDRA\] (.*)", re.sub(LOG_ESCAPES, b"", line), re.DOTALL)
+    return match.group(1) if match else None
+
+
+def run_output(log: str, number: int) -> "Optional[Output]":
+    """Return what of a task's log one of Hydra's runs has printed, if that can be told."""
+    return run_outputs(log).get(number)
+
+
+def comparable_value(word: str) -> str:
+    """Return the value of KEY=VALUE such that equal numbers are equal, however they are written.
+
+    >>> comparable_value("lr=1e-3") == comparable_value("lr=0.001"), comparable_value("who=it's")
+    (True, "it's")
+    """
+    try:
+        return same_value(word)[1]
+    except Error:
+        return word.partition("=")[2]  # with a quote, or a bracket, that is part of a text
+
+
+def parameters(rows: "Iterable[Row]") -> "List[str]":
+    """Return the keys of all parameters, in the order in which they first come."""
+    return list(dict.fromkeys(chain.from_iterable(row.params for row in rows)))
+
+
+def constants(rows: "Sequence[Row]") -> "Dict[str, str]":
+    """Return the parameters that are the same in every row: key -> value; none of a single row."""
+    same = dict(rows[0].params) if len(rows) > 1 else {}
+    for row in rows:
+        for key, value in list(same.items()):
+            other = row.params.get(key)
+            if other == value:
+                continue
+            words = [f"{key}={text}" for text in (value, other)]
+            if other is None or len(set(map(comparable_value, words))) > 1:
+                del same[key]
+    return same
+
+
+def varying(rows: "Sequence[Row]") -> "List[str]":
+    """Return the keys of the parameters that are not the same in every row, in their order."""
+    same = constants(rows)
+    return [key for key in parameters(rows) if key not in same]
+
+
+def parameter_named(rows: "Sequence[Row]", name: str) -> str:
+    """Return the key that a user means by a name: lr is --lr, or $lr, where no parameter is lr."""
+    keys = parameters(rows)
+    if name in keys:
+        return name
+    for key in keys:
+        if key.lstrip("-$") == name:
+            return key
+    known = f"the parameters are {', '.join(keys[:20])}" if keys else "the tasks have none"
+    raise Error(f"no task has a parameter {name}", hint=suggest(name, keys) or known)
+
+
+MOST_SELECTED = 1000000  # values that one KEY=VALUE may name
+
+
+def selected(rows: "Sequence[Row]", words: "Iterable[str]") -> "List[Row]":
+    """Return the rows whose parameters are among the values of every word, KEY=VALUE, in which the
+    sweep language selects: lr=0.1,0.01 or seed=1:3. Numbers are equal however they are written."""
+    result = list(rows)
+    for word in words:
+        if not key_of(word) or "=" not in word:
+            raise Error(f"KEY=VALUE is expected, not {word}", hint="for example seed=1:3")
+        sweep = Sweep([word], "selection")
+        if sweep.count > MOST_SELECTED:
+            raise Error(f"{word} names more than {MOST_SELECTED:,} values", hint="name fewer")
+        wanted = {}  # type: Dict[Tuple[str, ...], Set[Tuple[str, ...]]]
+        for pairs in sweep:
+            keys = tuple(parameter_named(rows, key_of(pair)) for pair in pairs)
+            wanted.setdefault(keys, set()).add(tuple(map(comparable_value, pairs)))
+        result = [row for row in result if agrees(row, wanted)]
+    return result
+
+
+def agrees(row: Row, wanted: "Dict[Tuple[str, ...], Set[Tuple[str, ...]]]") -> bool:
+    """Return whether a row has, for some of the keys, values that are wanted for them."""
+    for keys, values in wanted.items():
+        pairs = [f"{key}={row.params[key]}" for key in keys if key in row.params]
+        if tuple(map(comparable_value, pairs)) in values:
+            return True
+    return False
+
+
+def number_of(text: str) -> "Optional[float]":
+    """Return the number that a value is, if it is one."""
+    number = read_number(text)
+    return float(str(number)) if number else None
+
+
+def facts_of(row: Row) -> "Dict[str, Any]":
+    """Return what is known of a row beside parameters and metrics, by the names of the columns."""
+    return {"task": row.task or None, "run": row.run, "state": row.state, "exit_status": row.status,
+            "duration": row.seconds, "attempts": row.attempts, "started": row.started,
+            "ended": row.ended, "host": row.host or None, "cause": row.cause or None,
+            "log": row.log or None}
+
+
+def sort_key(row: Row, name: str) -> "Tuple[int, Any]":
+    """Return by what a row is sorted: numbers, then texts, then what is no number or missing."""
+    value = facts_of(row).get(name)
+    if name in row.params:
+        value = row.params[name]
+        number = number_of(value)
+        value = value if number is None else number
+    if name in row.metrics:
+        value = row.metrics[name]
+    if value is None or value != value:
+        return 2, 0
+    return (1, value) if isinstance(value, str) else (0, value)
+
+
+def by_metric(rows: "Sequence[Row]", name: str, is_descending: bool = False) -> "List[Row]":
+    """Return rows sorted by a metric, a parameter or a column; those without a value come last."""
+    names = set(parameters(rows)).union(*(row.metrics for row in rows), *map(facts_of, rows[:1]))
+    if rows and name not in names:
+        raise Error(f"there is no column {name} to sort by", hint=suggest(name, sorted(names)))
+    keyed = [(sort_key(row, name), row) for row in rows]
+    result = []  # type: List[Row]
+    for kind in (1, 0, 2) if is_descending else (0, 1, 2):
+        of_kind = [pair for pair in keyed if pair[0][0] == kind]
+        of_kind.sort(key=lambda pair: pair[0], reverse=is_descending)
+        result.extend(row for _, row in of_kind)
+    return result
+
+
+def mean_and_deviation(values: "Sequence[float]") -> "Tuple[Optional[float], Optional[float]]":
+    """Return mean and sample standard deviation, None where there are too few values.
+
+    >>> mean_and_deviation([1.0, 2.0, 3.0]), mean_and_deviation([1.0]), mean_and_deviation([])
+    ((2.0, 1.0), (1.0, None), (None, None))
+    """
+    count = len(values)
+    if not count:
+        return None, None
+    mean = sum(values) / count
+    if count == 1:
+        return mean, None
+    return mean, (sum((value - mean) * (value - mean) for value in values) / (count - 1)) ** 0.5
+
+
+def over_metrics(metrics: "Iterable[str]") -> "List[str]":
+    """Return the names of the metrics that over() gives to rows.
+
+    >>> over_metrics(["loss"])
+    ['count', 'seconds', 'loss', 'loss_std', 'loss_count']
+    """
+    names = ["count", "seconds"]
+    for metric in metrics:
+        names += [metric, f"{metric}_std", f"{metric}_count"]
+    return names
+
+
+def over(rows: "Sequence[Row]", key: str, metrics: "Sequence[str]") -> "List[Row]":
+    """Return a row for all rows that differ only in a parameter, as a seed, which goes.
+
+    Its metrics are mean, standard deviation of the sample and count of each metric, the number of
+    rows, and the mean duration in seconds. Rows of different states stay apart: what a failed task
+    printed last is not averaged with the others.
+    """
+    key = parameter_named(rows, key)
+    groups = {}  # type: Dict[Any, List[Row]]
+    for row in rows:
+        pairs = [(name, value) for name, value in row.params.items() if name != key]
+        alike = frozenset((name, comparable_value(f"{name}={value}")) for name, value in pairs)
+        groups.setdefault((alike, row.state), []).append(row)
+    return [merged(group, key, metrics) for group in groups.values()]
+
+
+def merged(rows: "Sequence[Row]", key: str, metrics: "Sequence[str]") -> Row:
+    """Return the one row that over() makes of rows."""
+    durations = [row.seconds for row in rows if row.seconds is not None]
+    seconds, _ = mean_and_deviation(durations)
+    values = {"count": len(rows), "seconds": seconds}  # type: Dict[str, Optional[float]]
+    for metric in metrics:
+        numbers = [row.metrics.get(metric) for row in rows]
+        present = [number for number in numbers if number is not None]
+        values[metric], values[f"{metric}_std"] = mean_and_deviation(present)
+        values[f"{metric}_count"] = len(present)
+    params = {name: value for name, value in rows[0].params.items() if name != key}
+    attempts = max(row.attempts for row in rows)
+    return Row(0, None, params, rows[0].state, None, "", None, None, attempts, "", "", (), values)
+
+
+Column = NamedTuple("Column", [("name", str), ("kind", str), ("cells", "List[Any]")])
+
+
+def columns_of(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
+    """Return every column that rows have: task, parameters, facts, metrics. A name that comes twice
+    is told apart by its kind. Columns of facts that nobody knows are left out."""
+    known = [facts_of(row) for row in rows]
+    facts = []
+    for name in known[0] if known else ():
+        cells = [each[name] for each in known]
+        if set(cells) != {None}:
+            facts.append(Column(name, "fact", cells))
+    params = [Column(name, "param", [row.params.get(name) for row in rows])
+              for name in parameters(rows)]
+    printed = [Column(name, "metric", [row.metrics.get(name) for row in rows]) for name in metrics]
+    first = [column for column in facts if column.name in ("task", "run")]
+    return with_own_names(first + params + facts[len(first):] + printed)
+
+
+def with_own_names(columns: "Sequence[Column]") -> "List[Column]":
+    """Return columns no two of which have the same name."""
+    names = [column.name for column in columns]
+    result = []
+    for column in columns:
+        if names.count(column.name) > 1 and column.kind != "fact":
+            column = column._replace(name=f"{column.kind}.{column.name}")
+        result.append(column)
+    return result
+
+
+def number_text(value: float) -> str:
+    """Return a number for people: whole, or six digits of it.
+
+    >>> [number_text(value) for value in (3.0, 0.123456789, 1e-05, 1234567.0, float("nan"))]
+    ['3', '0.123457', '1e-05', '1234567', 'nan']
+    """
+    return f"{value:.0f}" if abs(value) < 1e15 and value == int(value) else f"{value:.6g}"
+
+
+def padded(text: str, width: int, is_right: bool = False) -> str:
+    """Return a text with spaces in front of it or behind it."""
+    space = " " * (width - text_width(text))
+    return space + text if is_right else text + space
+
+
+def aligned(texts: "Sequence[str]") -> "List[str]":
+    """Return numbers such that their decimal points stand below each other.
+
+    >>> aligned(["12", "0.125", "nan", "", "1e-05"])
+    [' 12    ', '  0.125', 'nan    ', '       ', '  1e-05']
+    """
+    parts = []
+    for text in texts:
+        whole = re.match("[+-]?[0-9_]*", text)
+        length = len(whole.group()) if whole and whole.group().strip("+-") else len(text)
+        parts.append((text[:length], text[length:]))
+    before = max(len(whole) for whole, _ in parts)
+    behind = max(len(rest) for _, rest in parts)
+    return [whole.rjust(before) + rest.ljust(behind) for whole, rest in parts]
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text without its middle, if it is too long.
+
+    >>> shortened("data/imagenet/train", 11)
+    'data...rain'
+    """
+    if len(text) <= longest:
+        return text
+    half = (longest - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
+
+
+def cell_text(cell: "Any") -> str:
+    """Return what stands in a cell of a table."""
+    if cell is None:
+        return ""
+    return printable(cell) if isinstance(cell, str) else number_text(cell)
+
+
+def are_numbers(cells: "Iterable[Any]") -> bool:
+    """Return whether all cells that are not empty are numbers, or texts that are."""
+    texts = (cell for cell in cells if isinstance(cell, str))
+    return all(number_of(text) is not None for text in texts)
+
+
+def shown_cells(column: Column, longest: int) -> "List[str]":
+    """Return name and cells of a column as texts of one width."""
+    is_number = are_numbers(column.cells)
+    if column.kind == "fact" and column.name == "duration":
+        texts = ["" if cell is None else duration_text(cell) for cell in column.cells]
+    else:
+        texts = [shortened(cell_text(cell), longest).replace("\n", " ") for cell in column.cells]
+        texts = aligned(texts) if is_number else texts
+    texts.insert(0, printable(column.name))
+    width = max(map(text_width, texts))
+    return [padded(text, width, is_number) for text in texts]
+
+
+def is_constant(column: Column) -> bool:
+    """Return whether a column has the same in every row."""
+    return len(set(column.cells)) == 1
+
+
+def remove_columns(shown: "Dict[str, List[str]]", columns: "Sequence[Column]", width: int
+                   ) -> "List[str]":
+    """Remove columns until the others fit into a width, and return the names of those removed: what
+    is the same in every row first, then facts, then from the right; the first one stays."""
+    same = [column.name for column in columns[1:] if is_constant(column)]
+    facts = [column.name for column in columns[1:] if column.kind == "fact"]
+    others = [column.name for column in columns[1:]]
+    removed = []
+    for name in dict.fromkeys(same[::-1] + facts[::-1] + others[::-1]):
+        if sum(text_width(texts[0]) + 2 for texts in shown.values()) - 2 <= width:
+            break
+        del shown[name]
+        removed.append(name)
+    return removed
+
+
+TABLE_FACTS = ("task", "run", "state", "duration", "attempts")
+
+
+def table_columns(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
+    """Return the columns that people see: what varies, and the facts that matter to them."""
+    same = constants(rows)
+    columns = []
+    for column in columns_of(rows, metrics):
+        is_fact = column.kind == "fact"
+        if column.name == "attempts" and is_fact and max(column.cells) <= 1:
+            continue
+        if column.name not in same and (not is_fact or column.name in TABLE_FACTS):
+            columns.append(column)
+    return columns
+
+
+def table_lines(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> "Iterator[str]":
+    """Yield a table of rows for people: what is the same everywhere, then names, then a line a row.
+
+    width is that of the terminal, 0 where there is none: a table that is too wide is left without
+    some columns, and the last line says which. Numbers share their decimal point; what is missing
+    is an empty cell.
+    """
+    if not rows:
+        yield "there are no rows to show"
+        return
+    same = [f"{key}={value}" for key, value in constants(rows).items()]
+    if same:
+        yield printable(f"the same everywhere: {' '.join(same)}")
+    longest = max(width // 3, 20) if width else sys.maxsize
+    columns = table_columns(rows, metrics)
+    shown = {column.name: shown_cells(column, longest) for column in columns}
+    left_out = remove_columns(shown, columns, width) if width else []
+    for cells in zip(*shown.values()):
+        yield "  ".join(cells).rstrip()
+    if left_out:
+        told = [f"{column.name}={cell_text(column.cells[0])}" if is_constant(column)
+                else column.name for column in columns if column.name in left_out]
+        yield printable(f"left out, to fit into {width} columns: {', '.join(told)}; --csv has all")
+
+
+def csv_text(rows: "Sequence[Row]", metrics: "Sequence[str]") -> str:
+    """Return all that is known of rows as CSV; times in seconds, what is missing is empty."""
+    import csv
+    import io
+    columns = columns_of(rows, metrics)
+    names = [column.name for column in columns]
+    lines = [names, *zip(*(column.cells for column in columns))]
+    # A carriage return in a text would end the line, as not every Python puts it in quotes.
+    is_strange = any("\r" in str(cell) for line in lines for cell in line)
+    output = io.StringIO()
+    dialect = "unix" if is_strange else "excel"  # unix: all in quotes
+    csv.writer(output, dialect, lineterminator="\n").writerows(lines)
+    return output.getvalue()
+
+
+def results_document(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Dict[str, Any]]":
+    """Return rows as plain values for programs; None where something is not known."""
+    document = []
+    for row in rows:
+        printed = {metric: row.metrics.get(metric) for metric in metrics}
+        document.append(dict(facts_of(row), params=dict(row.params), metrics=printed))
+    return document
+
+
+def json_value(value: "Optional[float]") -> "Union[str, float, None]":
+    """Return a number as JSON can have it: "nan", "inf" and "-inf" as texts that float() reads.
+
+    >>> json_value(0.5), json_value(float("-inf")), json_value(None)
+    (0.5, '-inf', None)
+    """
+    return value if value is None or abs(value) < float("inf") else str(value)
+
+
+def results_json(rows: "Sequence[Row]", metrics: "Sequence[str]") -> str:
+    """Return rows as a JSON document."""
+    import json
+    document = results_document(rows, metrics)
+    for entry in document:
+        entry["metrics"] = {name: json_value(value) for name, value in entry["metrics"].items()}
+    return json.dumps(document, indent=2, allow_nan=False)
+
+
+# What of a page is the same for every run: its beginning, the places of its views, how they look,
+# and what draws them. The policy in PAGE_START lets nothing be fetched from anywhere.
+PAGE_START = """\
+<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
+<link rel="icon" href="data:,"><title>{title}</title>
+<style>
+{style}</style></head><body>
+"""
+PAGE_VIEWS = """\
+<main id="live" hidden>
+<div id="bar"><label>Measure <select id="measure"></select></label>
+<span id="legend"></span><span id="filters"></span></div>
+<section id="causes"><h2>Why tasks failed</h2><ul></ul></section>
+<section id="timeline"><h2>When and where</h2><p></p><canvas tabindex="0" role="img"></canvas>
+</section>
+<section id="grid"><h2>Two parameters</h2>
+<p class="pick"><label>down <select id="down"></select></label>
+<label>across <select id="across"></select></label><span class="note"></span></p>
+<div class="wide"></div></section>
+<section id="effects"><h2>Effect of each parameter</h2><p></p><div class="panels"></div></section>
+<section id="parallel"><h2>All parameters together</h2><p></p>
+<div class="wide"><canvas role="img"></canvas></div></section>
+<section id="tasks"><h2>Tasks</h2><p></p>
+<div class="scroller" tabindex="0" role="region" aria-label="table of tasks">
+<table><colgroup></colgroup><thead><tr></tr></thead><tbody></tbody></table></div></section>
+</main>
+<aside id="details" hidden aria-label="details of a task"></aside>
+<div id="tip" hidden></div>
+"""
+STYLE = """\
+:root { color-scheme: light; --page: #fff; --ink: #1b1f24; --faint: #59626d; --line: #d5dae0;
+  --soft: #f3f5f7; --link: #0b5cad; --none: #e4e7eb; --succeeded: #0a8f69; --failed: #c8450c;
+  --interrupted: #b97a00; --skipped: #8a8f98; --running: #2f83c9; --queued: #8e7bb5;
+  --waiting: #a3a9b2; --handed: #b5628f; --ramp-low: 0; --ramp-high: 0.85; }
+@media (prefers-color-scheme: dark) { :root:not(.printing) { color-scheme: dark; --page: #14171b;
+  --ink: #e6e9ed; --faint: #9aa4b0; --line: #363d46; --soft: #1e2329; --link: #7ab8f5;
+  --none: #2a3038; --succeeded: #35b58d; --failed: #f0723c; --interrupted: #e0a52e;
+  --skipped: #7d848e; --running: #5aaaf0; --queued: #a793d1; --waiting: #69717c;
+  --handed: #d487b2; --ramp-low: 0.25; --ramp-high: 1; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 1700px; padding: 0 16px 40px; background: var(--page);
+  color: var(--ink); font: 15px/1.45 system-ui, sans-serif; }
+h1 { font-size: 1.5em; margin: 16px 0 0; overflow-wrap: anywhere; }
+h2 { font-size: 1.1em; margin: 28px 0 4px; }
+p { margin: 4px 0 8px; }
+#lead { font-size: 1.1em; overflow-wrap: anywhere; }
+section { scroll-margin-top: 56px; }
+section > p, .note, .same, footer { color: var(--faint); font-size: .9em; }
+.same, footer { overflow-wrap: anywhere; }
+footer { margin-top: 24px; }
+ul { list-style: none; margin: 8px 0; padding: 0; display: flex; flex-wrap: wrap; gap: 6px; }
+#causes ul { display: block; }
+#causes button { margin: 0 0 4px; text-align: left; overflow-wrap: anywhere; max-width: 100%; }
+button, select { font: inherit; color: inherit; background: var(--soft); padding: 2px 8px;
+  border: 1px solid var(--line); border-radius: 5px; cursor: pointer; max-width: 100%; }
+button:hover { border-color: var(--link); }
+:focus-visible { outline: 2px solid var(--link); outline-offset: 1px; }
+button[aria-pressed="true"] { background: var(--link); color: var(--page); }
+#bar { position: sticky; top: 0; z-index: 3; background: var(--page); padding: 8px 0;
+  border-bottom: 1px solid var(--line); display: flex; flex-wrap: wrap; gap: 6px 16px;
+  align-items: center; }
+#legend, #filters { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; }
+.ramp { display: inline-block; width: 120px; height: 12px; border-radius: 3px; }
+.swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
+  margin-right: 4px; vertical-align: -1px; }
+canvas { display: block; width: 100%; border-radius: 4px; }
+.wide { overflow-x: auto; }
+#grid table { border-collapse: separate; border-spacing: 2px; }
+#grid th { font-weight: normal; color: var(--faint); padding: 2px 6px; text-align: right;
+  max-width: 180px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+#grid thead th { text-align: center; }
+#grid td { padding: 0; min-width: 64px; height: 34px; background: var(--none);
+  border-radius: 4px; }
+#grid td button { width: 100%; height: 34px; border-color: transparent; padding: 0 4px;
+  white-space: nowrap; }
+#grid td.empty { background: repeating-linear-gradient(135deg, var(--soft) 0 4px,
+  var(--page) 4px 8px); }
+.pick { display: flex; flex-wrap: wrap; gap: 6px 16px; }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(270px, 1fr)); gap: 16px; }
+.panels h3 { font-size: 1em; font-weight: 600; margin: 0; overflow-wrap: anywhere; }
+.scroller { overflow: auto; max-height: 75vh; border: 1px solid var(--line); border-radius: 6px; }
+.scroller table { table-layout: fixed; border-collapse: collapse; width: max-content;
+  min-width: 100%; }
+.scroller th { position: sticky; top: 0; background: var(--soft); z-index: 1; padding: 0; }
+.scroller th button { width: 100%; border: 0; border-radius: 0; font-weight: 600;
+  text-align: left; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.scroller td { height: 30px; padding: 0; border-top: 1px solid var(--line); }
+.scroller tr.chosen td { background: var(--soft); }
+.scroller td > * { display: block; width: 100%; height: 29px; line-height: 29px; padding: 0 8px;
+  overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: left; }
+.scroller td button { background: none; border: 0; border-radius: 0; }
+.scroller td button:hover { background: var(--soft); text-decoration: underline; }
+.scroller .number > *, .scroller th.number button { text-align: right;
+  font-variant-numeric: tabular-nums; }
+#details { position: fixed; right: 0; bottom: 0; z-index: 4; width: min(620px, 100%);
+  max-height: 60vh; overflow: auto; padding: 12px 16px; background: var(--page);
+  border: 1px solid var(--line); border-radius: 8px 0 0 0; box-shadow: 0 0 18px #0005; }
+#details h2 { margin: 0 40px 6px 0; overflow-wrap: anywhere; }
+#details .close { position: absolute; right: 12px; top: 12px; }
+#details dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 12px; margin: 0; }
+#details dt { color: var(--faint); max-width: 200px; overflow-wrap: anywhere; }
+#details dd { margin: 0; overflow-wrap: anywhere; }
+pre { background: var(--soft); padding: 8px; border-radius: 5px; overflow-x: auto;
+  font-size: .85em; margin: 8px 0 0; }
+#tip { position: fixed; z-index: 5; pointer-events: none; max-width: 340px; padding: 6px 9px;
+  background: var(--ink); color: var(--page); border-radius: 5px; font-size: .85em;
+  white-space: pre-line; overflow-wrap: anywhere; }
+#plain table { border-collapse: collapse; }
+#plain th, #plain td { text-align: left; padding: 2px 12px 2px 0; vertical-align: top;
+  border-bottom: 1px solid var(--line); white-space: nowrap; }
+#plain td:last-child { white-space: normal; min-width: 14em; overflow-wrap: anywhere; }
+.live #plain, .live #counts li.said { display: none; }
+@media print { .live #plain { display: block; } #bar select, #tasks, #details, #tip,
+  .scroller { display: none; } #bar { position: static; } section { break-inside: avoid; }
+  #plain { break-inside: auto; font-size: .8em; } * { print-color-adjust: exact; } }
+"""
+SCRIPT = r"""
+"use strict";
+// 1. The data, and what is known of each row.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const root = document.documentElement;
+const everyRow = Array.from({length: data.count}, (_, row) => row);
+const good = data.states.words.indexOf("succeeded");
+const unfinished = new Set(["running", "queued", "waiting", "not started", "handed"]);
+const stateOf = (row) => data.states.words[data.states.codes[row]];
+const began = data.started;
+const now = Math.max(0, ...extremes(began).concat(extremes(data.ended)));
+const seconds = everyRow.map((row) => {
+  const isKnown = began[row] !== null && data.ended[row] !== null;
+  return isKnown ? data.ended[row] - began[row] : null;
+});
+
+function extremes(values) {
+  let low = Infinity, high = -Infinity;
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return low <= high ? [low, high] : [];
+}
+
+function readNumber(value) {  // JSON has no nan and no inf: they come as texts
+  if (typeof value !== "string") return value;
+  return {"inf": Infinity, "-inf": -Infinity}[value] || NaN;
+}
+
+function numberText(value) {
+  if (value === null) return "";
+  if (Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  if (Number.isInteger(value) && Math.abs(value) < 1e7) return String(value);
+  const short = Number(value.toPrecision(4));
+  return Math.abs(short) < 1e-3 ? short.toExponential() : String(short);
+}
+
+function durationText(value) {
+  if (value === null) return "";
+  if (value < 60) return `${value.toFixed(1)} s`;
+  const [minutes, rest] = [Math.floor(value / 60), Math.floor(value % 60)];
+  const two = (number) => String(number).padStart(2, "0");
+  if (minutes < 60) return `${minutes}:${two(rest)}`;
+  return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(rest)}`;
+}
+
+const percentText = (share) => share === null ? "" : `${Math.round(100 * share)} %`;
+const success = everyRow.map((row) => {
+  if (unfinished.has(stateOf(row))) return null;
+  return data.states.codes[row] === good ? 1 : 0;
+});
+const parameters = data.parameters.map((parameter) => ({
+  ...parameter,
+  numbers: parameter.numbers && parameter.numbers.map(readNumber),
+  text: (row) => parameter.words[parameter.codes[row]] || "",
+}));
+const measures = data.metrics.map((metric) => (
+  {name: metric.name, values: metric.values.map(readNumber), text: numberText}));
+measures.push({name: "duration", values: seconds, text: durationText});
+measures.push({name: "state", values: success, text: percentText, isState: true});
+
+// 2. What the reader has chosen.
+
+const chosen = {
+  filters: new Map(),  // key -> {label, test}
+  column: "state", isDown: false,
+  measure: measures.find((one) => one.isState || one.values.some(Number.isFinite)),
+  across: null, down: null, row: -1,
+};
+let rows = everyRow, isShown = new Uint8Array(data.count).fill(1);
+
+function toggle(key, label, test) {
+  if (chosen.filters.has(key) && chosen.filters.get(key).label === label) {
+    chosen.filters.delete(key);
+  } else {
+    chosen.filters.set(key, {label, test});
+  }
+  update();
+}
+
+function update() {
+  const tests = Array.from(chosen.filters.values(), (filter) => filter.test);
+  rows = everyRow.filter((row) => tests.every((test) => test(row)));
+  isShown = new Uint8Array(data.count);
+  for (const row of rows) isShown[row] = 1;
+  sortRows();
+  drawFilters();
+  drawTable();
+  drawAll();
+}
+
+// 3. Elements: a text becomes a text node, never markup.
+
+const find = (id) => document.getElementById(id);
+const within = (id, selector) => find(id).querySelector(selector);
+
+function make(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+function button(text, click, attributes = {}) {
+  return make("button", {type: "button", click, ...attributes}, text);
+}
+
+function showTip(event, text) {
+  const tip = find("tip");
+  tip.hidden = !text;
+  if (!text) return;
+  tip.textContent = text;
+  const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
+  const top = Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8);
+  tip.style.left = `${Math.max(left, 4)}px`;
+  tip.style.top = `${Math.max(top, 4)}px`;
+}
+
+function combinationText(row) {
+  return parameters.filter((one) => one.codes[row] >= 0)
+    .map((one) => `${one.name}=${one.text(row)}`).join(" ");
+}
+
+function rowText(row) {
+  const lines = [`task ${data.names[row]}: ${stateOf(row)}`, combinationText(row)];
+  for (const measure of measures) {
+    const text = measure.isState ? "" : measure.text(measure.values[row]);
+    if (text) lines.push(`${measure.name}: ${text}`);
+  }
+  const cause = data.causes.words[data.causes.codes[row]];
+  return lines.concat(cause || []).join("\n");
+}
+
+// 4. Colours. The scale goes from violet to yellow and grows lighter all the way, so that it is
+// read without hues, too; a theme takes the part of it that its page lets see. States have signs
+// and shapes besides.
+
+const STOPS = [[66, 12, 92], [66, 62, 136], [46, 105, 142], [34, 143, 138], [72, 184, 104],
+  [160, 213, 60], [250, 229, 56]];
+
+let ramp = [0, 1];
+
+function mixed(part) {
+  const whole = ramp[0] + (ramp[1] - ramp[0]) * Math.max(0, Math.min(part, 1));
+  const place = whole * (STOPS.length - 1);
+  const index = Math.min(Math.floor(place), STOPS.length - 2);
+  const mix = (low, high) => Math.round(low + (high - low) * (place - index));
+  return `rgb(${STOPS[index].map((low, hue) => mix(low, STOPS[index + 1][hue])).join()})`;
+}
+
+function inkOn(colour) {  // the better one of black and white, by relative luminance
+  const [red, green, blue] = colour.slice(4, -1).split(",").map((part) => (part / 255) ** 2.2);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff";
+}
+
+function themed(name) {
+  return getComputedStyle(root).getPropertyValue(`--${name}`).trim();
+}
+
+function stateColour(state) {
+  return themed(state === "not started" ? "waiting" : state) || themed("waiting");
+}
+
+const scales = new WeakMap();
+
+function scaleOf(values) {
+  if (!scales.has(values)) scales.set(values, newScale(values));
+  return scales.get(values);
+}
+
+function newScale(values) {  // logarithmic where that brings the median nearer to the middle
+  const sorted = values.filter(Number.isFinite).sort((one, other) => one - other);
+  if (!sorted.length) return null;
+  const [low, high] = [sorted[0], sorted[sorted.length - 1]];
+  const median = sorted[Math.floor(sorted.length / 2)];
+  const part = (turned, value) => (turned(value) - turned(low)) / (turned(high) - turned(low));
+  const distance = (turned) => Math.abs(part(turned, median) - 0.5);
+  const isLog = low > 0 && high / low >= 8 && distance(Math.log) < distance(Number);
+  const at = (value) => low < high ? part(isLog ? Math.log : Number, value) : 0.5;
+  const value = (place) => isLog ? low * (high / low) ** place : low + (high - low) * place;
+  return {low, high, isLog, at, value};
+}
+
+function rowColours() {
+  const measure = chosen.measure;
+  const states = data.states.words.map(stateColour);
+  const scale = scaleOf(measure.values);
+  const none = themed("line");
+  return (row) => {
+    if (measure.isState) return states[data.states.codes[row]];
+    return Number.isFinite(measure.values[row]) ? mixed(scale.at(measure.values[row])) : none;
+  };
+}
+
+function drawLegend() {
+  ramp = [themed("ramp-low"), themed("ramp-high")].map(Number);
+  const measure = chosen.measure, scale = scaleOf(measure.values);
+  if (measure.isState || !scale || scale.low === scale.high) {
+    const only = scale ? `everywhere ${measure.text(scale.low)}` : "no numbers";
+    find("legend").replaceChildren(measure.isState ? "" : only);
+    return;
+  }
+  const band = make("span", {class: "ramp"});
+  const colours = [0, 0.17, 0.33, 0.5, 0.67, 0.83, 1].map(mixed);
+  band.style.background = `linear-gradient(to right, ${colours.join()})`;
+  find("legend").replaceChildren(measure.text(scale.low), band, measure.text(scale.high),
+    scale.isLog ? " (logarithmic)" : "");
+}
+
+// 5. Drawing on a canvas.
+
+function contextOf(canvas, height) {
+  const ratio = devicePixelRatio || 1, width = canvas.clientWidth;
+  canvas.style.height = `${height}px`;
+  canvas.width = width * ratio;
+  canvas.height = height * ratio;
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
+  context.fillStyle = themed("page");
+  context.fillRect(0, 0, width, height);
+  context.font = "12px system-ui, sans-serif";
+  context.textBaseline = "middle";
+  return context;
+}
+
+function fitted(context, text, room) {
+  if (context.measureText(text).width <= room) return text;
+  let length = text.length;
+  while (length > 1 && context.measureText(`${text.slice(0, length)}\u2026`).width > room) length--;
+  return `${text.slice(0, length)}\u2026`;
+}
+
+function line(context, ...points) {
+  context.beginPath();
+  points.forEach(([x, y], index) => index ? context.lineTo(x, y) : context.moveTo(x, y));
+  context.stroke();
+}
+
+function hatched(context, x, y, width, height) {  // strokes for what must not rest on colour
+  context.save();
+  context.beginPath();
+  context.rect(x, y, width, height);
+  context.clip();
+  context.strokeStyle = themed("page");
+  context.lineWidth = 1.5;
+  for (let at = x - height; at < x + width; at += 6) {
+    line(context, [at, y + height], [at + height, y]);
+  }
+  context.restore();
+}
+
+// 6. The timeline: a lane for each place that a host had at once.
+
+function timelineLanes() {
+  const seen = new Set(), lanes = [];
+  const timed = everyRow.filter((row) => {
+    const key = `${data.names[row].split(".")[0]} ${began[row]}`;  // runs share their task's bar
+    const isNew = began[row] !== null && !seen.has(key);
+    seen.add(key);
+    return isNew;
+  });
+  timed.sort((one, other) => began[one] - began[other]);
+  const hosts = new Map(data.hosts.words.slice().sort().map((host) => [host, []]));
+  for (const row of timed) {
+    const own = hosts.get(data.hosts.words[data.hosts.codes[row]]);
+    let lane = own.find((one) => one.end <= began[row] + 0.02);
+    if (!lane) own.push(lane = {rows: [], end: 0});
+    lane.rows.push(row);
+    lane.end = data.ended[row] === null ? Infinity : data.ended[row];
+  }
+  for (const [host, own] of hosts) own.forEach((lane) => lanes.push({host, rows: lane.rows}));
+  return {lanes, timed};
+}
+
+const timeline = timelineLanes();
+
+function timelineShape(canvas) {
+  const height = Math.max(2, Math.min(20, Math.floor(560 / timeline.lanes.length)));
+  const left = Math.min(150, canvas.clientWidth * 0.25);
+  const width = canvas.clientWidth - left - 12;
+  const x = (time) => left + width * time / (now || 1);
+  return {height, left, width, x, bottom: height * timeline.lanes.length + 4};
+}
+
+function barOf(shape, lane, row) {
+  const end = data.ended[row] === null ? now : data.ended[row];
+  const start = shape.x(began[row]);
+  const isLow = stateOf(row) === "succeeded";
+  const margin = Math.floor(shape.height * (isLow ? 0.2 : 0.05));
+  return [start, lane * shape.height + 2 + margin, Math.max(shape.x(end) - start, 1.5),
+    shape.height - 2 * margin];
+}
+
+function drawTimeline() {
+  const canvas = within("timeline", "canvas"), shape = timelineShape(canvas);
+  const context = contextOf(canvas, shape.bottom + 26);
+  drawHosts(context, shape);
+  drawTimes(context, shape);
+  const colours = data.states.words.map(stateColour);
+  timeline.lanes.forEach((lane, index) => {
+    for (const row of lane.rows) {
+      const bar = barOf(shape, index, row), state = stateOf(row);
+      context.globalAlpha = isShown[row] ? 1 : 0.15;
+      context.fillStyle = colours[data.states.codes[row]];
+      context.fillRect(...bar);
+      if (state === "failed" || state === "interrupted") hatched(context, ...bar);
+      context.strokeStyle = themed("ink");
+      context.lineWidth = row === chosen.row ? 2.5 : 1;
+      if (row === chosen.row || state === "running") context.strokeRect(...bar);
+    }
+  });
+  context.globalAlpha = 1;
+}
+
+function drawHosts(context, shape) {
+  const hosts = Array.from(new Set(timeline.lanes.map((lane) => lane.host)));
+  const tops = hosts.map((host) => timeline.lanes.findIndex((lane) => lane.host === host));
+  const y = (lane) => lane * shape.height + 2;
+  context.fillStyle = themed("soft");
+  for (let index = 0; index < hosts.length; index += 2) {
+    const below = tops[index + 1] || timeline.lanes.length;
+    context.fillRect(0, y(tops[index]), shape.left + shape.width, y(below) - y(tops[index]));
+  }
+  context.fillStyle = themed("faint");
+  let free = 0;
+  hosts.forEach((host, index) => {
+    const middle = y(tops[index]) + Math.max(shape.height / 2, 6);
+    if (middle < free) return;
+    context.fillText(fitted(context, host || "no host", shape.left - 10), 4, middle);
+    free = middle + 13;
+  });
+}
+
+const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800,
+  21600, 43200, 86400, 172800, 604800];
+
+function drawTimes(context, shape) {
+  const step = STEPS.find((one) => one / (now || 1) * shape.width >= 80) || now || 1;
+  context.strokeStyle = themed("line");
+  context.fillStyle = themed("faint");
+  context.textAlign = "center";
+  for (let count = 0; count * step <= now; count++) {
+    const x = shape.x(count * step);
+    line(context, [x, 0], [x, shape.bottom]);
+    if (x < shape.left + shape.width - 20 || !count) {
+      const text = count * step < 60 ? `${count * step} s` : durationText(count * step);
+      context.fillText(text, x, shape.bottom + 13);
+    }
+  }
+  context.textAlign = "left";
+}
+
+function timelineRow(event) {
+  const canvas = within("timeline", "canvas"), shape = timelineShape(canvas);
+  const box = canvas.getBoundingClientRect();
+  const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+  const index = Math.floor((y - 2) / shape.height), lane = timeline.lanes[index];
+  if (!lane) return -1;
+  const hit = lane.rows.find((row) => {
+    const [left, , width] = barOf(shape, index, row);
+    return x >= left - 1 && x <= left + width + 1;
+  });
+  return hit === undefined ? -1 : hit;
+}
+
+function setUpTimeline() {
+  const canvas = within("timeline", "canvas");
+  find("timeline").hidden = !timeline.timed.length;
+  const start = new Date(data.origin * 1000).toLocaleString();
+  const hosts = new Set(timeline.lanes.map((lane) => lane.host)).size;
+  within("timeline", "p").textContent = `From ${start} on, by host and by what it did at once. `
+    + "Failed and interrupted tasks are hatched and high, running ones have an outline. "
+    + "Click on a task, or step with the arrow keys, for more.";
+  canvas.setAttribute("aria-label", `timeline of ${timeline.timed.length} tasks on ${hosts} hosts`);
+  canvas.addEventListener("pointermove", (event) => {
+    const row = timelineRow(event);
+    showTip(event, row < 0 ? "" : rowText(row));
+  });
+  canvas.addEventListener("pointerleave", (event) => showTip(event, ""));
+  canvas.addEventListener("click", (event) => choose(timelineRow(event)));
+  canvas.addEventListener("keydown", (event) => {
+    const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const place = timeline.timed.indexOf(chosen.row) + step;
+    choose(timeline.timed[Math.max(0, Math.min(place, timeline.timed.length - 1))]);
+  });
+}
+
+// 7. The grid: two parameters, a cell for each pair of their values.
+
+const MOST_VALUES = 24, BINS = 12;
+
+function gridAxis(parameter) {
+  if (!parameter) return {labels: [""], names: [""], place: () => 0, isWhole: true};
+  const {name, words, numbers, codes} = parameter;
+  const count = words.length;
+  if (numbers && count > MOST_VALUES) {
+    const scale = scaleOf(numbers);
+    const bin = numbers.map((number) => Math.min(BINS - 1, Math.floor(scale.at(number) * BINS)));
+    const bound = (index) => numberText(Number(scale.value(index / BINS).toPrecision(2)));
+    const labels = Array.from({length: BINS}, (_, one) => `${bound(one)} \u2013 ${bound(one + 1)}`);
+    return {labels, names: labels.map((label) => `${name} from ${label}`),
+      place: (row) => codes[row] < 0 ? -1 : bin[codes[row]]};
+  }
+  const labels = words.slice(0, MOST_VALUES);
+  return {labels, names: labels.map((label) => `${name}=${label}`), cut: count - labels.length,
+    place: (row) => codes[row] < labels.length ? codes[row] : -1};
+}
+
+function meanOf(values) {
+  const finite = values.filter(Number.isFinite);
+  if (finite.length) return finite.reduce((sum, value) => sum + value, 0) / finite.length;
+  return values.some(Number.isNaN) ? NaN : null;
+}
+
+function cellButton(members, down, across, scale) {
+  const measure = chosen.measure;
+  const mean = meanOf(members.map((row) => measure.values[row]));
+  const worst = Math.min(...members.map((row) => data.states.codes[row]));
+  const label = [down.name, across.name].filter(Boolean).join(", ");
+  const fine = members.filter((row) => data.states.codes[row] === good).length;
+  let text = measure.text(mean) || "\u2013", colour = themed("none"), ink = themed("ink");
+  if (measure.isState) {
+    const sign = data.signs[worst];
+    text = members.length > 1 ? `${sign} ${fine}/${members.length}` : `${sign}`;
+    [colour, ink] = [stateColour(data.states.words[worst]), themed("page")];
+  } else if (Number.isFinite(mean)) {
+    colour = mixed(scale.at(mean));
+    ink = inkOn(colour);
+  }
+  const bad = members.filter((row) => success[row] === 0).length;
+  if (bad && !measure.isState) text += ` ${data.signs[worst]}${bad}`;
+  const told = `${label}: ${measure.name} ${text} (${members.length} of the tasks)`;
+  const key = `cell ${label}`;
+  const test = (row) => down.has(row) && across.has(row);
+  const cell = button(text, () => toggle(key, label, test), {title: told, "aria-label": told});
+  cell.setAttribute("aria-pressed", String(chosen.filters.has(key)));
+  cell.style.background = colour;
+  cell.style.color = ink;
+  return cell;
+}
+
+function gridCells(down, across) {
+  const cells = new Map();
+  for (const row of rows) {
+    const [first, second] = [down.place(row), across.place(row)];
+    if (first < 0 || second < 0) continue;
+    const key = first * across.labels.length + second;
+    if (!cells.has(key)) cells.set(key, []);
+    cells.get(key).push(row);
+  }
+  return cells;
+}
+
+function drawGrid() {
+  const down = gridAxis(chosen.down), across = gridAxis(chosen.across);
+  const cells = gridCells(down, across);
+  const means = Array.from(cells.values(), (members) => (
+    meanOf(members.map((row) => chosen.measure.values[row]))));
+  const scale = scaleOf(chosen.measure.values) && scaleOf(means);
+  const one = (axis, index) => ({name: axis.names[index], has: (row) => axis.place(row) === index});
+  const corner = [chosen.down, chosen.across].map((each) => each ? each.name : "");
+  const head = make("tr", {}, make("th", {}, corner.filter(Boolean).join(" \\ ")),
+    ...across.labels.map((label) => make("th", {scope: "col", title: label}, label)));
+  const body = down.labels.map((label, first) => {
+    const tr = make("tr", {}, make("th", {scope: "row", title: label}, label));
+    across.labels.forEach((_, second) => {
+      const members = cells.get(first * across.labels.length + second);
+      tr.append(members
+        ? make("td", {}, cellButton(members, one(down, first), one(across, second), scale))
+        : make("td", {class: "empty", title: "no task"}));
+    });
+    return tr;
+  });
+  within("grid", ".wide").replaceChildren(
+    make("table", {}, make("thead", {}, head), make("tbody", {}, ...body)));
+  const cut = [down, across].filter((axis) => axis.cut > 0).length;
+  const several = cells.size < rows.length && !chosen.measure.isState
+    ? "Mean of the tasks in a cell, and how many failed. " : "";
+  within("grid", ".note").textContent = several + "Click on a cell to see its tasks."
+    + (cut ? ` Only the first ${MOST_VALUES} values are shown.` : "");
+}
+
+function setUpGrid() {
+  find("grid").hidden = !parameters.length || data.count < 2;
+  const ranked = parameters.slice().sort((one, other) => other.words.length - one.words.length);
+  const fits = (one) => one.numbers || one.words.length <= MOST_VALUES;  // numbers make ranges
+  ranked.sort((one, other) => Boolean(fits(other)) - Boolean(fits(one)));
+  [chosen.across, chosen.down] = [ranked[0] || null, ranked[1] || null];
+  if (chosen.down && chosen.down.words.length > chosen.across.words.length) {
+    [chosen.down, chosen.across] = [chosen.across, chosen.down];
+  }
+  for (const side of ["down", "across"]) {
+    const options = parameters.map((one, index) => make("option", {value: index}, one.name));
+    if (side === "down") options.unshift(make("option", {value: -1}, "nothing"));
+    find(side).replaceChildren(...options);
+    find(side).value = String(parameters.indexOf(chosen[side]));
+    find(side).addEventListener("change", () => {
+      chosen[side] = parameters[find(side).value] || null;
+      drawGrid();
+    });
+  }
+}
+
+// 8. The effect of each parameter: points, and the mean at each of its values.
+
+const MOST_PANELS = 24;
+
+function axisOf(parameter, room) {  // where a value is, from 0 to 1, and [text, place] of labels
+  const {words, numbers} = parameter;
+  const label = (code) => numbers && words[code].length > 7
+    ? numberText(Number(numbers[code].toPrecision(3))) : words[code];
+  const scale = numbers && scaleOf(numbers);
+  const at = (code) => scale ? scale.at(numbers[code]) : (code + 0.5) / words.length;
+  const every = Math.ceil(words.length / Math.max(1, Math.floor(room / 52)));
+  const isEnd = (code) => scale && code === words.length - 1;
+  const shown = words.map((_, code) => code).filter((code) => code % every === 0 || isEnd(code));
+  return {at, ticks: shown.map((code) => [label(code), at(code)])};
+}
+
+function drawPanel(canvas, parameter) {
+  const context = contextOf(canvas, 180), measure = chosen.measure;
+  const [left, right, top, bottom] = [52, canvas.clientWidth - 16, 10, 150];
+  const scale = measure.isState ? scaleOf([0, 1]) : scaleOf(measure.values);
+  if (!scale) return;
+  const {at, ticks} = axisOf(parameter, right - left);
+  const x = (part) => left + (right - left) * (0.04 + 0.92 * part);
+  const y = (value) => bottom - (bottom - top) * scale.at(value);
+  context.strokeStyle = themed("line");
+  context.fillStyle = themed("faint");
+  for (const part of [0, 0.5, 1]) {
+    const value = scale.value(part), text = measure.text(Number(value.toPrecision(3)));
+    line(context, [left, y(value)], [right, y(value)]);
+    context.fillText(fitted(context, text, left - 6), 2, y(value));
+  }
+  context.textAlign = "center";
+  let free = -Infinity;
+  for (const [label, part] of ticks) {
+    const text = fitted(context, label, 76);
+    const half = context.measureText(text).width / 2;
+    if (x(part) - half < free) continue;
+    context.fillText(text, Math.min(x(part), canvas.clientWidth - half - 2), bottom + 16);
+    free = x(part) + half + 6;
+  }
+  drawPoints(context, parameter, (code) => x(at(code)), y);
+}
+
+function drawPoints(context, parameter, x, y) {
+  const {words, numbers, codes} = parameter, values = chosen.measure.values, groups = new Map();
+  const isDense = numbers && words.length > MOST_VALUES;  // then the mean is that of a range
+  const place = (code) => isDense ? Math.round(x(code) / 12) * 12 : x(code);
+  context.fillStyle = themed("running");
+  context.globalAlpha = Math.max(0.06, Math.min(0.6, 60 / rows.length));
+  for (const row of rows) {
+    const code = codes[row];
+    if (code < 0 || !Number.isFinite(values[row])) continue;
+    const at = place(code);
+    if (!groups.has(at)) groups.set(at, []);
+    groups.get(at).push(values[row]);
+    context.fillRect(x(code) - 2.5, y(values[row]) - 2.5, 5, 5);
+  }
+  context.globalAlpha = 1;
+  const points = Array.from(groups, ([at, group]) => [at, y(meanOf(group))]);
+  points.sort(([one], [other]) => one - other);
+  context.strokeStyle = context.fillStyle = themed("ink");
+  context.lineWidth = 1.5;
+  if (numbers) line(context, ...points);
+  for (const [left, top] of points) {
+    context.beginPath();
+    context.arc(left, top, isDense ? 2 : 4, 0, 7);
+    context.fill();
+  }
+}
+
+function setUpEffects() {
+  find("effects").hidden = !parameters.length || data.count < 2;
+  const shown = parameters.slice(0, MOST_PANELS);
+  within("effects", ".panels").replaceChildren(...shown.map((parameter) => (
+    make("div", {}, make("h3", {}, parameter.name), make("canvas", {role: "img"})))));
+}
+
+function drawEffects() {
+  const name = chosen.measure.isState ? "share that succeeded" : chosen.measure.name;
+  const more = parameters.length - MOST_PANELS;
+  const has = rows.some((row) => Number.isFinite(chosen.measure.values[row]));
+  within("effects", "p").textContent = `${name}: `
+    + (has ? "small squares are tasks, discs their mean." : "none of these tasks has a number.")
+    + (more > 0 ? ` ${more} more parameters are not shown.` : "");
+  find("effects").querySelectorAll("canvas").forEach((canvas, index) => {
+    canvas.setAttribute("aria-label", `${name} by ${parameters[index].name}`);
+    drawPanel(canvas, parameters[index]);
+  });
+}
+
+// 9. Parallel coordinates: an axis for each parameter, a line for each task.
+
+const MOST_AXES = 10;
+
+function parallelAxes() {
+  const ranked = parameters.slice().sort((one, other) => other.words.length - one.words.length);
+  const kept = new Set(ranked.slice(0, MOST_AXES));
+  const axes = parameters.filter((one) => kept.has(one)).map((one) => {
+    const {at, ticks} = axisOf(one, 400);
+    return {name: one.name, ticks, at: (row) => one.codes[row] < 0 ? null : at(one.codes[row])};
+  });
+  const measure = chosen.measure, scale = scaleOf(measure.values);
+  if (scale && !measure.isState) {
+    const ticks = [0, 0.5, 1].map((part) => [measure.text(scale.value(part)), part]);
+    axes.push({name: measure.name, ticks, at: (row) => (
+      Number.isFinite(measure.values[row]) ? scale.at(measure.values[row]) : null)});
+  }
+  return axes;
+}
+
+function drawParallel() {
+  const canvas = within("parallel", "canvas"), axes = parallelAxes();
+  canvas.style.minWidth = `${110 * axes.length}px`;
+  const context = contextOf(canvas, 340), colours = rowColours();
+  const [left, right, top, bottom] = [14, canvas.clientWidth - 80, 34, 325];
+  const x = (index) => left + (right - left) * index / Math.max(1, axes.length - 1);
+  const y = (part) => bottom - (bottom - top) * part;
+  context.globalAlpha = Math.max(0.08, Math.min(0.8, 150 / rows.length));
+  const codes = data.states.codes;
+  const ordered = rows.slice().sort((one, other) => codes[other] - codes[one]);  // failures on top
+  for (const row of ordered) {
+    const points = axes.map((axis, index) => [x(index), axis.at(row)])
+      .filter(([, part]) => part !== null).map(([place, part]) => [place, y(part)]);
+    context.strokeStyle = colours(row);
+    context.lineWidth = 1.5;
+    line(context, ...points);
+  }
+  context.globalAlpha = 1;
+  axes.forEach((axis, index) => drawAxis(context, axis, x(index), x(1) - x(0), y));
+  const text = `A line is a task, its colour ${chosen.measure.name}.`;
+  within("parallel", "p").textContent = parameters.length > MOST_AXES
+    ? `${text} The ${MOST_AXES} parameters with the most values.` : text;
+  canvas.setAttribute("aria-label", `parallel coordinates of ${axes.map((axis) => axis.name)}`);
+}
+
+function drawAxis(context, axis, x, room, y) {
+  context.strokeStyle = context.fillStyle = themed("ink");
+  context.lineWidth = 1;
+  line(context, [x, y(0)], [x, y(1)]);
+  context.font = "bold 12px system-ui, sans-serif";
+  context.fillText(fitted(context, axis.name, Math.min(room, 150) - 8), Math.max(x - 6, 2), 12);
+  context.font = "12px system-ui, sans-serif";
+  for (const [text, part] of axis.ticks) {
+    const shown = fitted(context, text, Math.min(room - 12, 74));
+    context.globalAlpha = 0.75;
+    context.fillStyle = themed("page");
+    context.fillRect(x + 3, y(part) - 8, context.measureText(shown).width + 5, 16);
+    context.globalAlpha = 1;
+    context.fillStyle = themed("ink");
+    context.fillText(shown, x + 5, y(part));
+  }
+}
+
+// 10. The table, of which only the rows in sight exist.
+
+const ROW_HEIGHT = 30, SPARE = 25;
+let drawnRange = "";
+
+function tableColumns() {
+  const columns = [{name: "task", text: (row) => data.names[row], key: taskPlace}];
+  columns.push({name: "state", text: (row) => (
+    `${data.signs[data.states.codes[row]]} ${stateOf(row)}`),
+    key: (row) => data.states.codes[row], filter: stateOf});
+  for (const one of parameters) {
+    columns.push({name: one.name, text: one.text, filter: one.text, isNumber: Boolean(one.numbers),
+      key: (row) => one.codes[row] < 0 ? null : one.codes[row]});
+  }
+  for (const measure of measures.filter((one) => !one.isState)) {
+    columns.push({name: measure.name, isNumber: true, key: (row) => measure.values[row],
+      text: (row) => measure.text(measure.values[row])});
+  }
+  const word = (table) => (row) => table.words[table.codes[row]];
+  const number = (values) => ({isNumber: true, key: (row) => values[row],
+    text: (row) => values[row] === null ? "" : String(values[row])});
+  columns.push({name: "exit", ...number(data.status)});
+  if (data.attempts.some((count) => count > 1)) {
+    columns.push({name: "attempts", ...number(data.attempts)});
+  }
+  for (const [name, table] of [["host", data.hosts], ["cause", data.causes]]) {
+    columns.push({name, text: word(table), filter: word(table), key: word(table)});
+  }
+  return columns;
+}
+
+function taskPlace(row) {
+  const [task, run] = data.names[row].split(".").map(Number);
+  return task * 1e6 + (run || 0);
+}
+
+const columns = tableColumns();
+
+function sortRows() {
+  const column = columns.find((one) => one.name === chosen.column);
+  const keys = everyRow.map(column.key), less = chosen.isDown ? 1 : -1;
+  const isMissing = (row) => keys[row] === null || keys[row] === "" || Number.isNaN(keys[row]);
+  const [present, missing] = [rows.filter((row) => !isMissing(row)), rows.filter(isMissing)];
+  present.sort((one, other) => {
+    if (keys[one] === keys[other]) return one - other;
+    return keys[one] < keys[other] ? less : -less;
+  });
+  rows = present.concat(missing);
+}
+
+function sortBy(name) {
+  chosen.isDown = chosen.column === name && !chosen.isDown;
+  chosen.column = name;
+  sortRows();
+  drawTable();
+}
+
+function columnWidth(column) {
+  let longest = column.name.length + 3;
+  for (let index = 0; index < data.count; index += Math.ceil(data.count / 300)) {
+    longest = Math.max(longest, column.text(index).length);
+  }
+  return Math.min(Math.max(longest * 8 + 20, 64), column.name === "cause" ? 460 : 240);
+}
+
+function setUpTable() {
+  const scroller = within("tasks", ".scroller");
+  within("tasks", "colgroup").replaceChildren(...columns.map((column) => {
+    const col = make("col", {});
+    col.style.width = `${columnWidth(column)}px`;
+    return col;
+  }));
+  within("tasks", "thead tr").replaceChildren(...columns.map((column) => (
+    make("th", {scope: "col", class: column.isNumber ? "number" : ""},
+      button(column.name, () => sortBy(column.name))))));
+  scroller.addEventListener("scroll", () => drawRows(false));
+}
+
+function drawTable() {
+  within("tasks", "p").textContent = rows.length === data.count
+    ? "Click on a number for the details of a task, on a value to see only its tasks."
+    : `${rows.length} of ${data.count} tasks.`;
+  within("tasks", "thead").querySelectorAll("th").forEach((th, index) => {
+    const {name} = columns[index], isSorted = name === chosen.column;
+    th.setAttribute("aria-sort", !isSorted ? "none" : chosen.isDown ? "descending" : "ascending");
+    th.firstChild.textContent = name + (!isSorted ? "" : chosen.isDown ? " \u25be" : " \u25b4");
+  });
+  within("tasks", "table").setAttribute("aria-rowcount", rows.length + 1);
+  drawRows(true);
+}
+
+function drawRows(isForced) {
+  const scroller = within("tasks", ".scroller"), body = within("tasks", "tbody");
+  const seen = Math.floor(scroller.scrollTop / ROW_HEIGHT);
+  const first = Math.max(0, seen - seen % SPARE - SPARE);
+  const last = Math.min(rows.length, first + Math.ceil(innerHeight / ROW_HEIGHT) + 3 * SPARE);
+  if (!isForced && drawnRange === `${first}-${last}`) return;
+  drawnRange = `${first}-${last}`;
+  const focused = document.activeElement.dataset.cell;
+  const space = (count) => {
+    const tr = make("tr", {"aria-hidden": "true"});
+    tr.style.height = `${count * ROW_HEIGHT}px`;
+    return count ? [tr] : [];
+  };
+  const drawn = rows.slice(first, last).map((row, index) => tableRow(row, first + index));
+  body.replaceChildren(...space(first), ...drawn, ...space(rows.length - last));
+  const again = focused && body.querySelector(`[data-cell="${focused}"]`);
+  if (again) again.focus({preventScroll: true});
+}
+
+function tableRow(row, index) {
+  const tr = make("tr", {"aria-rowindex": index + 2, class: row === chosen.row ? "chosen" : ""});
+  columns.forEach((column, number) => {
+    const text = column.text(row), isTask = !number;
+    const attributes = {"data-cell": `${row}-${number}`, title: text};
+    let inner = make("span", attributes, text);
+    if (isTask) {
+      inner = button(text, () => choose(row), {...attributes, "aria-label": `task ${text}`});
+    } else if (column.filter && text) {
+      inner = button(text, () => filterBy(column, row), attributes);
+    }
+    if (column.name === "state") inner.prepend(swatch(stateOf(row)));
+    tr.append(make("td", {class: column.isNumber ? "number" : ""}, inner));
+  });
+  return tr;
+}
+
+function swatch(state) {
+  const box = make("span", {class: "swatch"});
+  box.style.background = stateColour(state);
+  return box;
+}
+
+function filterBy(column, row) {
+  const value = column.filter(row);
+  toggle(column.name, `${column.name}=${value}`, (other) => column.filter(other) === value);
+}
+
+// 11. Counts, causes, filters, and the details of a task.
+
+function setUpCounts() {
+  const state = columns.find((column) => column.name === "state");
+  find("counts").replaceChildren(...data.states.words.map((name, code) => {
+    const members = everyRow.filter((row) => data.states.codes[row] === code);
+    const text = `${data.signs[code]} ${members.length.toLocaleString("en")} ${name}`;
+    const chip = button(text, () => filterBy(state, members[0]), {"data-label": `state=${name}`});
+    chip.prepend(swatch(name));
+    return make("li", {}, chip);
+  }));
+}
+
+function setUpCauses() {
+  const counts = new Map();
+  const cause = columns.find((column) => column.name === "cause");
+  for (const row of everyRow) {
+    const text = cause.text(row);
+    if (!text) continue;
+    if (!counts.has(text)) counts.set(text, {count: 0, row});
+    counts.get(text).count++;
+  }
+  const sorted = Array.from(counts).sort((one, other) => other[1].count - one[1].count);
+  find("causes").hidden = !sorted.length;
+  within("causes", "ul").replaceChildren(...sorted.slice(0, 10).map(([text, {count, row}]) => (
+    make("li", {}, button(`${count} \u00d7 ${text}`, () => filterBy(cause, row),
+      {"data-label": `cause=${text}`})))));
+  if (sorted.length > 10) {
+    within("causes", "ul").append(make("li", {class: "note"}, `and ${sorted.length - 10} more`));
+  }
+}
+
+function drawFilters() {
+  const labels = new Set();
+  const chips = Array.from(chosen.filters, ([key, {label, test}]) => {
+    labels.add(label);
+    const attributes = {"aria-label": `drop ${label}`};
+    return button(`${label} \u00d7`, () => toggle(key, label, test), attributes);
+  });
+  if (chips.length) chips.unshift(`${rows.length} of ${data.count}:`);
+  find("filters").replaceChildren(...chips);
+  for (const one of document.querySelectorAll("button[data-label]")) {
+    one.setAttribute("aria-pressed", String(labels.has(one.dataset.label)));
+  }
+}
+
+function choose(row) {
+  chosen.row = row === undefined ? -1 : row;
+  find("details").hidden = chosen.row < 0;
+  if (chosen.row >= 0) drawDetails(chosen.row);
+  drawView(views[0]);
+  drawRows(true);
+}
+
+function drawDetails(row) {
+  const facts = [["state", `${data.signs[data.states.codes[row]]} ${stateOf(row)}`]];
+  for (const column of columns.slice(2)) facts.push([column.name, column.text(row)]);
+  if (began[row] !== null) {
+    facts.push(["started", new Date((data.origin + began[row]) * 1000).toLocaleString()]);
+  }
+  facts.push(["log", data.logs[row] || data.prefix ? data.prefix + data.logs[row] : ""]);
+  const list = make("dl", {});
+  for (const [name, text] of facts.filter(([, text]) => text)) {
+    list.append(make("dt", {}, name), make("dd", {}, text));
+  }
+  const tail = data.tails.words[data.tails.codes[row]];
+  find("details").replaceChildren(make("h2", {}, `Task ${data.names[row]}`),
+    button("\u00d7", () => choose(-1), {class: "close", "aria-label": "close"}), list,
+    ...(tail ? [make("pre", {tabindex: 0, "aria-label": "end of the log"}, tail)] : []));
+}
+
+// 12. Everything is set up once, and drawn when it comes into sight.
+
+const views = [["timeline", drawTimeline], ["grid", drawGrid], ["effects", drawEffects],
+  ["parallel", drawParallel]].map(([id, draw]) => (
+  {box: find(id), draw, isStale: true, isSeen: false}));
+
+function drawView(view) {
+  if (view.box.hidden) return;
+  view.isStale = false;
+  view.draw();
+}
+
+function drawAll(isComplete = false) {
+  drawLegend();
+  for (const view of views) {
+    view.isStale = true;
+    if (view.isSeen || isComplete) drawView(view);
+  }
+}
+
+function watchViews() {
+  const observer = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      const view = views.find((one) => one.box === entry.target);
+      view.isSeen = entry.isIntersecting;
+      if (view.isSeen && view.isStale) drawView(view);
+    }
+  }, {rootMargin: "300px"});
+  views.forEach((view) => observer.observe(view.box));
+}
+
+function setUp() {
+  find("live").hidden = false;
+  find("measure").replaceChildren(...measures.map((measure, index) => (
+    make("option", {value: index}, measure.name))));
+  find("measure").value = String(measures.indexOf(chosen.measure));
+  find("measure").addEventListener("change", () => {
+    chosen.measure = measures[find("measure").value];
+    drawAll();
+  });
+  setUpCounts();
+  setUpCauses();
+  setUpTimeline();
+  setUpGrid();
+  setUpEffects();
+  find("parallel").hidden = parameters.length < 3 || data.count < 2;
+  setUpTable();
+  root.classList.add("live");
+  update();
+  watchViews();
+  addEventListener("resize", () => {
+    drawRows(true);
+    drawAll();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll());
+  addEventListener("keydown", (event) => event.key === "Escape" && choose(-1));
+  addEventListener("beforeprint", () => {
+    root.classList.add("printing");
+    drawAll(true);
+  });
+  addEventListener("afterprint", () => {
+    root.classList.remove("printing");
+    drawAll();
+  });
+}
+
+if (data.count) setUp();
+"""
+
+
+# States in the order of the page, failures first, with the signs that tell them apart without any
+# colour. A state that is not listed gets the last sign, and stands before "succeeded".
+REPORT_STATES = {
+    "failed": "\u2717", "interrupted": "\u25a0", "skipped": "\u2298", "running": "\u25b6",
+    "queued": "\u25f7", "waiting": "\u25cb", "not started": "\u25cb", "handed": "\u21e2",
+    "?": "\u2022", "succeeded": "\u2713"}
+PLAIN_ROWS = 200  # of the table that is read without scripts, and printed
+LONGEST_VALUE, LONGEST_LINE, MOST_TAIL = 200, 300, 2000000  # characters on the page
+
+
+def state_order(state: str) -> int:
+    """Return where a state stands among all."""
+    return list(REPORT_STATES).index(state if state in REPORT_STATES else "?")
+
+
+def state_sign(state: str) -> str:
+    """Return the sign of a state."""
+    return REPORT_STATES.get(state, REPORT_STATES["?"])
+
+
+def state_counts(rows: "Iterable[Row]") -> "List[Tuple[str, int]]":
+    """Return how many rows are in each state that there is, failures first."""
+    counts = {}  # type: Dict[str, int]
+    for row in rows:
+        counts[row.state] = counts.get(row.state, 0) + 1
+    return sorted(counts.items(), key=lambda pair: state_order(pair[0]))
+
+
+def page_text(text: str, longest: int = LONGEST_VALUE) -> str:
+    """Return a text as the page shows it, on one line."""
+    return shortened(printable(text).replace("\n", " "), longest)
+
+
+def coded(texts: "Iterable[str]") -> "Dict[str, List[Any]]":
+    """Return texts as numbers of a list of words, as many of them are equal.
+
+    >>> coded(["a", "b", "a"])
+    {'words': ['a', 'b'], 'codes': [0, 1, 0]}
+    """
+    numbers = {}  # type: Dict[str, int]
+    codes = [numbers.setdefault(text, len(numbers)) for text in texts]
+    return {"words": list(numbers), "codes": codes}
+
+
+def rounded(value: "Optional[float]") -> "Union[str, float, None]":
+    """Return a number with as many digits as can be seen on the page."""
+    if value is None:
+        return None
+    short = float(f"{value:.7g}")
+    if abs(short) < 1e7 and short == int(short):
+        return int(short)
+    return json_value(short)
+
+
+def failures_first(rows: "Sequence[Row]") -> "List[int]":
+    """Return the places of rows in the order of the page."""
+    return sorted(range(len(rows)), key=lambda place: (state_order(rows[place].state), place))
+
+
+def page_parameter(rows: "Sequence[Row]", order: "Iterable[int]", key: str) -> "Dict[str, Any]":
+    """Return a parameter as the page has it: its values, and for each row in order which it has.
+
+    Numbers ascend; texts stand as they come first in the rows, which is as the sweep names them.
+
+    numbers are its values as numbers, where all of them are; no value at all has the code -1.
+    """
+    texts = {}  # type: Dict[str, str]
+    kept = []  # type: List[Optional[str]]
+    for row in rows:
+        same = None
+        if key in row.params:
+            same = comparable_value(f"{key}={row.params[key]}")
+            texts.setdefault(same, row.params[key])
+        kept.append(same)
+    numbers = {same: number_of(text) for same, text in texts.items()}
+    names = list(texts)
+    is_number = None not in numbers.values()
+    if is_number:
+        names.sort(key=lambda name: numbers[name] or 0.0)
+    codes = {name: code for code, name in enumerate(names)}  # type: Dict[Optional[str], int]
+    return {"name": page_text(key), "words": [page_text(texts[name]) for name in names],
+            "numbers": [json_value(numbers[name]) for name in names] if is_number else None,
+            "codes": [codes.get(kept[place], -1) for place in order]}
+
+
+def page_tails(rows: "Sequence[Row]") -> "List[str]":
+    """Return the end of each row's log, as far as the page has room; rows come failures first."""
+    tails, room = [], MOST_TAIL
+    for row in rows:
+        text = "\n".join(page_text(line, LONGEST_LINE) for line in row.tail)
+        room -= len(text)
+        tails.append(text if room > 0 else "")
+    return tails
+
+
+def first_start(rows: "Iterable[Row]") -> float:
+    """Return when the first of rows began, in seconds since 1970."""
+    return min((row.started for row in rows if row.started is not None), default=0.0)
+
+
+def page_moments(moments: "Iterable[Optional[float]]", origin: float) -> "List[Optional[float]]":
+    """Return times as seconds since the origin, to the hundredth."""
+    return [None if moment is None else round(moment - origin, 2) for moment in moments]
+
+
+def page_facts(rows: "Sequence[Row]") -> "Dict[str, Any]":
+    """Return what the page knows of rows beside parameters and metrics, as columns."""
+    origin = first_start(rows)
+    logs = [printable(row.log) for row in rows]
+    prefix = os.path.commonprefix(logs)  # noqa: RUF071  # of characters: it shortens names, too
+    return {
+        "count": len(rows), "names": [row.name for row in rows],
+        "status": [row.status for row in rows], "attempts": [row.attempts for row in rows],
+        "origin": origin, "started": page_moments((row.started for row in rows), origin),
+        "ended": page_moments((row.ended for row in rows), origin),
+        "causes": coded(page_text(row.cause) for row in rows),
+        "hosts": coded(page_text(row.host) for row in rows),
+        "prefix": prefix, "logs": [log[len(prefix):] for log in logs],
+        "tails": coded(page_tails(rows))}
+
+
+def page_data(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "Dict[str, Any]":
+    """Return what SCRIPT draws: columns, as they take a third of the room of rows."""
+    order = failures_first(rows)
+    shown = [rows[place] for place in order]
+    states = [state for state, _ in state_counts(rows)]
+    data = page_facts(shown)
+    data["states"] = {"words": states, "codes": [states.index(row.state) for row in shown]}
+    data["signs"] = [state_sign(state) for state in states]
+    data["parameters"] = [page_parameter(rows, order, key) for key in varying(rows)]
+    data["metrics"] = []
+    for metric in metrics:
+        values = [rounded(row.metrics.get(metric)) for row in shown]
+        data["metrics"].append({"name": page_text(metric), "values": values})
+    return data
+
+
+def script_json(document: "Any") -> str:
+    """Return JSON that can stand in a script element: nothing in it is markup, or ends a line.
+
+    >>> script_json("</script> & \\u2028")
+    '"\\\\u003c/script\\\\u003e \\\\u0026 \\\\u2028"'
+    """
+    import json
+    text = json.dumps(document, separators=(",", ":"), allow_nan=False)  # the rest escapes itself
+    for char in "<>&":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def plain_table(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "Iterator[str]":
+    """Yield the section that is read without scripts, and printed: the beginning of the table."""
+    from html import escape
+    columns = [column for column in table_columns(rows, metrics) if column.name != "run"]
+    columns += [column for column in columns_of(rows, ())
+                if column.kind == "fact" and column.name in ("exit_status", "cause")]
+    yield "<section id=\"plain\"><h2>Tasks</h2>\n"
+    if len(rows) > PLAIN_ROWS:
+        yield f"<p>The first {PLAIN_ROWS} of {counted(len(rows), 'row')}, failures first.</p>\n"
+    yield "<div class=\"wide\"><table><thead><tr>"
+    for column in columns:
+        yield f"<th>{escape(page_text(column.name))}</th>"
+    yield "</tr></thead><tbody>\n"
+    for place in failures_first(rows)[:PLAIN_ROWS]:
+        yield "<tr>"
+        for column in columns:
+            yield f"<td>{escape(plain_cell(rows[place], column, column.cells[place]))}</td>"
+        yield "</tr>\n"
+    yield "</tbody></table></div></section>\n"
+
+
+def plain_cell(row: Row, column: Column, cell: "Any") -> str:
+    """Return the text of a cell of the plain table."""
+    if column.kind == "fact" and column.name == "task":
+        return row.name
+    if column.kind == "fact" and column.name == "state":
+        return page_text(f"{state_sign(row.state)} {row.state}")
+    if column.kind == "fact" and column.name == "duration" and cell is not None:
+        return duration_text(cell)
+    return page_text(cell_text(cell))
+
+
+def page_head(title: str, lead: str, rows: "Sequence[Row]") -> "Iterator[str]":
+    """Yield the beginning of the page: what it is, how the run went, what never varies."""
+    from html import escape
+    yield PAGE_START.format(title=escape(page_text(title)), style=STYLE)
+    yield f"<header><h1>{escape(page_text(title))}</h1>\n"
+    yield f"<p id=\"lead\">{escape(page_text(lead, 1000))}</p>\n<ul id=\"counts\">\n"
+    for state, count in state_counts(rows):
+        yield f"<li>{state_sign(state)} {count:,} {escape(page_text(state))}</li>\n"
+    yield "</ul>\n"
+    same = " ".join(f"{key}={value}" for key, value in constants(rows).items())
+    if same:
+        same = escape(page_text(same, 2000))
+        yield f"<p class=\"same\">The same everywhere: <code>{same}</code></p>\n"
+    yield "</header>\n"
+
+
+def report_page(title: str, lead: str, rows: "Sequence[Row]", metrics: "Sequence[str]", command: str
+                ) -> "Iterator[str]":
+    """Yield an HTML page that shows rows and asks for nothing else; command is what made it.
+
+    >>> page = "".join(report_page("train", "none ran", [], ["loss"], "hydraflow report train"))
+    >>> page.startswith("<!DOCTYPE html>"), "none ran" in page
+    (True, True)
+    """
+    from html import escape
+    yield from page_head(title, lead, rows)
+    yield PAGE_VIEWS
+    if rows:
+        yield from plain_table(rows, metrics)
+    yield f"<footer>Made by <code>{escape(page_text(command, 1000))}</code></footer>\n"
+    yield "<script type=\"application/json\" id=\"data\">"
+    yield script_json(page_data(rows, metrics))
+    yield f"</script>\n<script>{SCRIPT}</script>\n</body></html>\n"
+
+
+# -- rows of a run
+
+
+def attempt_start(path: str, attempt: int) -> int:
+    """Return where in a log the output of the last attempt begins: what an earlier one printed is old."""
+    if attempt < 2:
+        return 0
+    marker = re.compile(rb"(?:^|\n)==> attempt [0-9]+ <==\n")
+    try:
+        with open(path, "rb") as file:
+            end = os.fstat(file.fileno()).st_size
+            while end > 0:
+                begin = max(end - LARGEST_BLOCK, 0)
+                file.seek(begin)
+                places = [match.end() for match in marker.finditer(file.read(end - begin + 64))]
+                if places:
+                    return begin + places[-1]
+                end = begin
+    except OSError:
+        pass
+    return 0
+
+
+def task_rows(found: Survey, number: int, state: State, metrics: "Sequence[str]", has_tail: bool
+              ) -> "Iterator[Row]":
+    """Yield the row of a task, or those of the runs that Hydra makes of it, if there are several."""
+    task = found.ledger.task(number)
+    if task is None:
+        return
+    log = log_of(found.record, number, state)
+    output = Output(log, attempt_start(log, state.attempts), None)
+    folder = os.path.join(task.cwd, task.directory)
+    tail = tuple(tail_lines(log, 5)) if has_tail else ()
+    status = state.status if state.ended and not state.origin else None
+    ended = state.ended or None
+    row = Row(number, None, task_parameters(task), state.name, status, cause_text(state),
+              state.started or None, ended if state.is_over else None, state.attempts,
+              state.writer.machine.host, os.path.relpath(log), tail, {})
+    runs = hydra_runs(folder) if task.runs else []
+    if len(runs) < 2:
+        folder = os.path.join(folder, str(runs[0].number)) if runs else folder
+        folder = folder if os.path.isdir(folder) else task.cwd
+        logs = [Output(runs[0].log, 0, None)] if runs and runs[0].log else []
+        yield row._replace(metrics=read_metrics(metrics, folder, [*logs, output]))
+        return
+    printed = run_outputs(log) if metrics else {}
+    for run in runs:
+        outputs = [Output(run.log, 0, None)] if run.log else []
+        outputs += [printed[run.number]] if run.number in printed else []
+        params = {**row.params, **run.params}
+        own = read_metrics(metrics, os.path.join(folder, str(run.number)), outputs)
+        yield row._replace(run=run.number, params=params, metrics=own)
+
+
+def result_rows(found: Survey, metrics: "Sequence[str]", states: "Sequence[str]" = (),
+                has_tail: bool = False) -> "List[Row]":
+    """Return the rows of a run's tasks, of those in some states alone where some are named."""
+    rows = []  # type: List[Row]
+    for number, state in sorted(found.member_states()):
+        if not states or state.name in states:
+            rows.extend(task_rows(found, number, state, metrics, has_tail))
+    return rows
+
+
+def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[str, Any]]":
+    """Return what came out of the newest run of a job: a dictionary for each task, or Hydra's run.
+
+    metrics are names of numbers in the output, or FILE:KEY.KEY; words select: "lr=0.1,0.01". A
+    row has task, run, params, state, exit_status, cause, started, ended (seconds since 1970),
+    seconds, attempts, host, log and metrics; what is not known is None. Error if it was not run.
+
+    >>> results("no-such-job")
+    Traceback (most recent call last):
+    hydraflow.Error: error: job no-such-job has not been run here
+    """
+    records = Record.all(job)
+    if not records:
+        raise Error(f"job {job} has not been run here")
+    rows = result_rows(survey(records[-1]), list(metrics))
+    return results_document(selected(rows, words), list(metrics))
+
+
+# ---------------------------------------------------------------------------
+# 14. Command line: argv -> exit status
 # ---------------------------------------------------------------------------
 # A subcommand is a function add_NAME that declares its options, a function NAME_command,
 # and a row of COMMANDS. main is the one place that turns an Error into a message. Exit
@@ -6168,7 +9798,7 @@ def print_dry(lines: "Iterable[str]", most: int = 50) -> int:
             if more > 1000000:
                 break
         else:
-            put(printable(line) if is_terminal else line)
+            put(line)
     if more:
         say(f"and {'more than ' if more > 1000000 else ''}{counted(min(more, 1000000), 'line')} more; | less shows all")
     return 0
@@ -6314,7 +9944,7 @@ def status_command(args: "argparse.Namespace") -> int:
             documents.append(status_document(found))
         else:
             for line in status_lines(found):
-                put(printable(line))
+                put(line)
         if found.wrong:
             say(f"what follows from the events alone: the scheduler does not answer ({found.wrong})")
     if args.json:
@@ -6379,6 +10009,79 @@ def copy_log(path: str, offset: int) -> int:
                 write(sys.stdout, harmless(data).encode("utf-8", "replace") if is_terminal else data)
     except OSError:
         return offset
+
+
+def add_results(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of results."""
+    add_selection(command)
+    command.add_argument("--sort", metavar="NAME", help="order by a metric, a parameter or a column")
+    command.add_argument("--descending", action="store_true", help="the largest first")
+    command.add_argument("--over", metavar="KEY", help="mean and spread over what differs in KEY alone")
+    command.add_argument("--csv", action="store_true", help="print comma-separated values")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.epilog = ("A METRIC is a name that a number follows in the output (loss=0.1, loss: 0.1), or "
+                      "FILE:KEY.KEY of a JSON file. KEY=VALUE selects, and may be a sweep: seed=1:3.")
+
+
+def add_selection(command: "argparse.ArgumentParser") -> None:
+    """Declare what results and report have in common."""
+    command.add_argument("job", metavar="JOB")
+    command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*")
+    command.add_argument("--state", action="append", choices=list(STATES), default=[],
+                         help="of tasks in this state only")
+
+
+def selected_rows(args: "argparse.Namespace", has_tail: bool) -> "Tuple[Survey, List[Row], List[str]]":
+    """Return the last run of a job, the rows that the command line selects, and the metrics that it names."""
+    found = survey(newest_record(args))
+    metrics = [name for name in args.names if "=" not in name]
+    rows = result_rows(found, metrics, args.state, has_tail)
+    return found, selected(rows, [name for name in args.names if "=" in name]), metrics
+
+
+def results_command(args: "argparse.Namespace") -> int:
+    """Show what came out: parameters, states and metrics side by side."""
+    found, rows, metrics = selected_rows(args, False)
+    if args.over:
+        rows = over(rows, args.over, metrics)
+        metrics = over_metrics(metrics)
+    if args.sort:
+        rows = by_metric(rows, args.sort, args.descending)
+    if args.csv:
+        put(csv_text(rows, metrics).rstrip("\n"))
+        return 0
+    if args.json:
+        put(results_json(rows, metrics))
+        return 0
+    width = 0
+    if sys.stdout.isatty():
+        width = help_width() + 2
+    for line in table_lines(rows, metrics, width):
+        put(line)
+    return 0
+
+
+def add_report(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of report."""
+    add_selection(command)
+    command.add_argument("-o", dest="output", metavar="FILE", default="report.html",
+                         help="the page to write; report.html when absent")
+
+
+def report_command(args: "argparse.Namespace") -> int:
+    """Write a page that shows how a run went and what came out."""
+    found, rows, metrics = selected_rows(args, True)
+    start = found.ledger.start
+    lead = next(status_lines(found)).partition(": ")[2]
+    words = shell_text(["hydraflow", "report", args.job, *args.names])
+    try:
+        with open(native(args.output), "w", encoding="utf-8", errors="backslashreplace") as file:
+            for text in report_page(start.job, lead, rows, metrics, words):
+                file.write(text)
+    except OSError as error:
+        raise say_error(error, f"write {args.output}") from None
+    say(f"wrote {args.output}: {counted(len(rows), 'row')}")
+    return 0
 
 
 def add_cancel(command: "argparse.ArgumentParser") -> None:
@@ -6473,7 +10176,8 @@ def slot_command(argv: "Sequence[str]") -> int:
 
 COMMANDS = (
     ("run", add_run, run_command), ("show", add_show, show_command), ("expand", add_expand, expand_command),
-    ("status", add_status, status_command), ("logs", add_logs, logs_command), ("cancel", add_cancel, cancel_command),
+    ("status", add_status, status_command), ("logs", add_logs, logs_command), ("results", add_results, results_command),
+    ("report", add_report, report_command), ("cancel", add_cancel, cancel_command),
     ("init", add_nothing, init_command), ("completion", add_completion, completion_command),
 )
 

@@ -1,8 +1,12 @@
 """The sweep language: what each form means, and how each mistake is told."""
 import itertools
+import os
 import sys
 import time
 import unittest
+from fractions import Fraction
+
+from support import EmptyFolder
 
 import hydraflow
 from hydraflow import Error, Sweep, collect, expand
@@ -57,7 +61,7 @@ VALUES = (  # a sweep of one key, the values it takes
 )
 UNTOUCHED = (  # words that mean the same to us and to Hydra: one value, to the letter
     "a=", "a=1e-3", "a=1_000", "a=5.", "a=01", "a='quoted, text'", 'a="x:y,z"', r"a='it\'s'", "a=[1,2,[3,4]]", "a={x: 1,y: 2}",
-    "a=${f:a,b}", "a=${x}", r"a=\${[}", "a=choice(1,2)", "a=range(1,10,2)", "a=interval(0,1)", "a=glob(*,exclude=b*)", "a=sort(3,1,reverse=true)",
+    "a=${f:a,b}", "a=${x}", r"a=\\${[}", "a=choice(1,2)", "a=range(1,10,2)", "a=interval(0,1)", "a=glob(*,exclude=b*)", "a=sort(3,1,reverse=true)",
     "a=shuffle(1,2)", "a=tag(x,choice(1,2))", "a=extend_list(1,2)", "a=int(3)", "a=str([1,2])", "+a=1", "++a=1", "~a", "~a=1",
     "db/engine@pkg=mysql", "db/m=mysql", r"a=x\,y", r"a=1\:3", "path=C:/x", "url=http://h:80/x", "img=repo:tag", "a=1:abc",
     "a=127.0.0.1:80", "a=::1", "a=null", "a=x=y", "a=$x", "train.py", "-v", "--lr=0.1", "a.b.0=1", "a=[1:3,(2)]", "a=x/y.z-w+*@?%",
@@ -73,6 +77,13 @@ TASKS = (  # a sweep, its combinations
     (" \n\t a=1 \n", [("a=1",)]),
     ("a='x y' b=[1, 2] c=f(1, 2)", [("a='x y'", "b=[1, 2]", "c=f1"), ("a='x y'", "b=[1, 2]", "c=f2")]),
     (["a=x y,z"], [("a=x y",), ("a=z",)]),
+    # comments
+    ("a=1 # b=2\nc=3", [("a=1", "c=3")]),
+    ("# a='1\n#\n a=2 #", [("a=2",)]),
+    ("a=x#y b='# z' c=[1, # 2]", [("a=x#y", "b='# z'", "c=[1, # 2]")]),
+    (["#", "a=1 # 2"], [("#", "a=1 # 2")]),
+    # variables of the environment
+    ("$A=1,2 b=3", [("$A=1", "b=3"), ("$A=2", "b=3")]),
     (["a=1, 2:3"], [("a=1",), ("a=2",), ("a=3",)]),
     ("a=choice(1,2),5 -v", [("a=choice(1,2)", "-v"), ("a=5", "-v")]),
 )
@@ -110,14 +121,41 @@ MISTAKES = (  # sweep, column, what the carets mark, message
     ("a=log(0:1:3)", 3, "log(0:1:3)", "log needs both ends above zero, or both below"),
     ("a=lin(1:2:1)", 3, "lin(1:2:1)", "lin cannot place 1 values from 1 to 2"),
     ("a='x'_(1,2)", 3, "'x'", "quoted text cannot be a part of a group"),
+    ("a=5:-1:1", 3, "5:-1:1", "range is empty: no step of 1 leads from 5 to -1"),
+    ("a=-5:1:0", 3, "-5:1:0", "range step is zero"),
+    ("a=1:3:1:", 3, "1:3:1:", "nothing is no number of a range"),
+    ("a=1..3", 3, "1..3", "1..3 is no range"),
+    ("a=x,np.linspace(0,1,5)", 5, "np.linspace(0,1,5)", "linspace is no function of the sweep language"),
+    ("a=(1,2),(3,4)", 3, "(1,2),(3,4)", "tuples are for linked keys, and this is one key"),
+    ("b=1 a=\\${x}", 7, "\\${x}", "the backslash before ${x} would be a part of the value"),
+    ("a=1 b=${{ env.X }}", 7, "${{ env.X }}", "${{ env.X }} is not replaced here"),
+    ("a,b,a=(1,2,3)", 1, "a,b,a", "one key is linked with itself"),
+    ("a=lines()", 3, "lines()", "lines takes the path of a file, and nothing follows it"),
+    ("a=lines(x)k", 3, "lines(x)k", "lines takes the path of a file, and nothing follows it"),
+    ("a=rows(no/such.csv)", 3, "rows(no/such.csv)", "cannot read no/such.csv: No such file or directory"),
+    ("a=1 # 'b\n'c", 1, "'", "quote is never closed"),
 )
+OLD_ORDER = "the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0: "
 HINTS = (
     ("t=12:30:00", "quote it to keep it as text: t='12:30:00'"),
     ("'a=x y'", "quote the value alone: a='x y'"),
+    ("'lr=0.1,0.01'", "leave the quotes out: lr=0.1,0.01"),
+    ("'a=x#y'", "quote the value alone: a='x#y'"),
     ("a=0:2:10", "the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0: 0:10:2"),
     ("a=5:1", "turn the sign of the step: 5:1:-1"),
     ("a=5:1:k", "turn the sign of the step: 5:1:-1:k"), ("a=0:2:10:k", "the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0: 0:10:2:k"),
     ("a=0.1:0.5", "the order is start:stop:step, for example 0.1:0.5:0.04"), ("a=1:0.5", "the order is start:stop:step, for example 1:0.5:-0.05"),
+    ("a=5:-1:1", OLD_ORDER + "5:1:-1"), ("a=0.1:-0.01:0.001", OLD_ORDER + "0.1:0.001:-0.01"), ("a=5:-1:1:k", OLD_ORDER + "5:1:-1:k"),
+    ("a=-5:1:0", OLD_ORDER + "-5:0:1; or quote it to keep it as text: a='-5:1:0'"),
+    ("a=1e-3:1e-1", "write log(1e-3:1e-1:3), or give a step: 1e-3:1e-1:0.0099"),
+    ("a=1:3:K", "did you mean 1:3:k?"), ("a=1:3:1:", "leave out the last colon: 1:3:1"),
+    ("a=1..3", "write 1:3, or quote it to keep it as text: '1..3'"),
+    ("a=logspace(-3,-1,3)", "write log(1e-3:1e-1:3), whose end is included"),
+    ("a=logspace(1e-3,1e-1,3)", "write log(1e-3:1e-1:3), whose end is included"),
+    ("a=linspace(0, 1, 5)", "write lin(0:1:5), whose end is included"),
+    ("a=np.arange(0,1,.1)", "write 0:1:.1, whose end is included"), ("a=arange(5)", "write start:stop:step, whose end is included"),
+    ("a=(1,2),(3,4)", "linked keys: a,other=(1,2),(3,4); lists: a=[1,2],[3,4]; values: a=(1,2,3,4)"),
+    ("a=\\${x}", "write ${x}"),
     ("a=1:1:-1", "write 1"), ("m='a'_(x,y)", "write the values out, each in quotes as a whole"),
 )
 
@@ -167,8 +205,9 @@ class Mistakes(unittest.TestCase):
                     Sweep(sweep)
                 error = caught.exception
                 self.assertEqual((error.column, error.mark.width, error.message), (column, len(marked), message))
+                self.assertTrue(error.hint)
                 if marked != "^":
-                    self.assertEqual(sweep[column - 1:column - 1 + len(marked)], marked)
+                    self.assertEqual(error.mark.text[column - 1:column - 1 + len(marked)], marked)
 
     def test_hints(self) -> None:
         for sweep, hint in HINTS:
@@ -197,6 +236,107 @@ class Mistakes(unittest.TestCase):
     def test_too_many_values_for_one_word(self) -> None:
         with self.assertRaises(Error):
             collect("a=1:1000000000")
+
+
+HYDRA_MISTAKES = (  # a sweep of a step of Hydra's: column, message, hint
+    ("a = 1,2", 1, "white space beside an equals sign parts a key from its value", "write key=value without white space"),
+    ("a= 1,2", 4, "white space beside an equals sign parts a key from its value", "write key=value without white space"),
+    ("b=1 a =1,2", 5, "white space beside an equals sign parts a key from its value", "write key=value without white space"),
+    ("optimizer a=1", 1, "optimizer stands where key=value is expected", "words of the command belong into run"),
+    ("--x y", 5, "y stands where key=value is expected", "write --x=y, or put both into run"),
+    ("x=pink & green", 8, "& stands where key=value is expected",
+     "quote a value with white space: x='pink & green'; words of the command belong into run"),
+    ("ckpt=a/epoch=9-step=1.ckpt", 13, "Hydra refuses '=' outside quotes", "quote the value: ckpt='a/epoch=9-step=1.ckpt'"),
+    ("f=a#b", 4, "Hydra refuses '#' outside quotes", "quote the value: f='a#b'"),
+    ("name=caf\u00e9", 9, "Hydra refuses '\u00e9' outside quotes", "quote the value: name='caf\u00e9'"),
+    ("f=x,a;b", 6, "Hydra refuses ';' outside quotes", "quote the value that holds it: f='...'"),
+    ("f#=x", 2, "Hydra refuses '#' outside quotes", "a key has no such sign"),
+    ("a={'lo': 1}", 1, "Hydra takes no quotes around the key 'lo' of a dictionary", "write lo without them"),
+)
+HYDRA_TAKES = ("a=1,2 ~b -v --x=a;b +c={x: 'y#'} d='caf\u00e9' e=${x#} f=range(start=1,stop=2)", "--config-name other a=1", "a=1|b=2 c,d=(1,2)|e=3",
+               "$NAME=a#b,c a=", "-cn x a=[1,{b: 2}]")
+
+
+OF_THE_ORIGINAL = (  # sweeps as HydraFlow 0.15.1 and later means them: one word for Hydra, the numbers in it
+    ("a=10:11:0.25", "10 10.25 10.5 10.75 11"), ("a=-1:1:0.5", "-1 -.5 0 .5 1"), ("a=4.5:2:-1.5", "4.5 3"), ("a=1.:2:0.5", "1 1.5 2"),
+    ("a=1:M", "1e6"), ("a=0.234p", "0.234e-12"), ("a=1:2:u", "1e-6 2e-6"), ("a=1.2:1.4:0.1:k", "1200 1300 1400"), ("a=:2:e2", "0 100 200"),
+    ("a=1.22e-6:1.24e-6:0.01e-6", "1.22e-6 1.23e-6 1.24e-6"), ("a=1.2e6:1.4e6:0.1e6", "1.2e6 1.3e6 1.4e6"), ("a=-2:2:k", "-2000 -1000 0 1000 2000"),
+    ("a=(1:3,5:9:2,20)k", "1000 2000 3000 5000 7000 9000 20000"), ("a=(1,4)k,(6,8)M", "1000 4000 6e6 8e6"), ("a=1:3:k,3:7:2:M", "1e3 2e3 3e3 3e6 5e6 7e6"),
+    ("a=(1:3)e-2,(5:7)e-3", "0.01 0.02 0.03 0.005 0.006 0.007"), ("a=(2,4)m,2,3", "0.002 0.004 2 3"), ("a/k=0:1:0.25,2.0", "0 250 500 750 1000 2000"),
+    ("a=(1,2)(e-1,e2)", "0.1 0.2 100 200"), ("a=(1,2)e(-1,2)", "0.1 0.2 100 200"), ("a=(0.1:0.4:0.1)k", "100 200 300 400"),
+    # those whose order was start:step:stop up to 0.15.0 are an error that names it; None
+    ("a=0:0.25:1", None), ("a=4:-1:2", None), ("a=4.5:-1.5:1.5", None), ("a=1:.25:2:n", None), ("a=:2:3", None), ("a=3:2:7:M", None),
+)
+
+
+class Original(unittest.TestCase):
+    def test_the_same_by_meaning_or_an_error_that_names_the_difference(self) -> None:
+        for sweep, numbers in OF_THE_ORIGINAL:
+            with self.subTest(sweep=sweep):
+                if numbers is None:
+                    with self.assertRaises(Error) as caught:
+                        Sweep(sweep)
+                    self.assertTrue(caught.exception.hint.startswith(OLD_ORDER), caught.exception.hint)
+                else:
+                    values = collect(sweep)[0].partition("=")[2].split(",")
+                    self.assertEqual(list(map(Fraction, values)), list(map(Fraction, numbers.split())))
+
+
+class HydraWords(unittest.TestCase):
+    def test_mistakes(self) -> None:
+        for sweep, column, message, hint in HYDRA_MISTAKES:
+            with self.subTest(sweep=sweep):
+                with self.assertRaises(Error) as caught:
+                    hydraflow.check_hydra_words(Sweep(sweep).axes)
+                error = caught.exception
+                self.assertEqual((error.column, error.message, error.hint), (column, message, hint))
+
+    def test_what_hydra_takes(self) -> None:
+        for sweep in HYDRA_TAKES:
+            with self.subTest(sweep=sweep):
+                hydraflow.check_hydra_words(Sweep(sweep).axes)
+
+
+class ValuesFromFiles(EmptyFolder):
+    """A file's lines and rows are values, and mistakes in it are told with its own lines."""
+
+    def sweep(self, text: str) -> Sweep:
+        """Return a sweep that stands in a file of the folder."""
+        return Sweep(hydraflow.Source(os.path.join(self.folder, "hydraflow.yaml"), text))
+
+    def test_lines(self) -> None:
+        self.write("seeds.txt", "1\n\n# no\n 1e+3\nx y\nit's,2\n1:3\r\n")
+        values = ["s=1", "s=1e+3", "s='x y'", r"s='it\'s,2'", "s='1:3'"]
+        self.assertEqual([word for word, in self.sweep("s=lines(seeds.txt)")], values)
+        self.assertEqual([word for word, in self.sweep("s=lines('seeds.txt'),0")], [*values, "s=0"])
+
+    def test_rows(self) -> None:
+        rows = [("o=sgd", "lr=0.1"), ("o='a,b'", "lr=1e-3")]
+        self.write("plain.csv", "sgd,0.1\n\n\"a,b\",1e-3\n")
+        self.write("named.csv", "lr, n ,o\n0.1,x,sgd\n1e-3,y,\"a,b\"\n")
+        self.assertEqual(list(self.sweep("o,lr=rows(plain.csv)")), rows)
+        self.assertEqual(list(self.sweep("o,lr=rows(named.csv)")), rows)
+        self.assertEqual(list(self.sweep("o,lr=(x,1),rows(named.csv)")), [("o=x", "lr=1"), *rows])
+        self.assertEqual(list(self.sweep("n=rows(named.csv)")), [("n=x",), ("n=y",)])
+
+    def test_mistakes(self) -> None:
+        self.write("bad.csv", "lr,o\n0.1,sgd\n1e-3\n")
+        self.write("empty.txt", "# nothing\n")
+        self.write("latin.txt", b"1\n\xe9\n")
+        for text, file, line, message in (
+                ("o,lr=rows(bad.csv)", "bad.csv", 3, "1 columns stand here, where 2 are expected"),
+                ("o,lrr=rows(bad.csv)", "bad.csv", 1, "no column is called lrr"),
+                ("a,b=rows(bad.csv)", "bad.csv", 3, "1 columns stand here, where 2 are expected"),
+                ("a=lines(empty.txt)", "hydraflow.yaml", 1, "empty.txt holds no value"),
+                ("a=lines(latin.txt)", "latin.txt", 2, "invalid UTF-8: byte 0xe9"),
+                ("a,b=lines(latin.txt)", "hydraflow.yaml", 1, "linked keys take their values in parentheses"),
+                ("a=lines(.)", "hydraflow.yaml", 1, "Is a directory")):
+            with self.subTest(text=text):
+                with self.assertRaises(Error) as caught:
+                    self.sweep(text)
+                error = caught.exception
+                self.assertEqual((os.path.basename(error.source), error.line), (file, line))
+                self.assertIn(message, error.message)
 
 
 class Laziness(unittest.TestCase):

@@ -71,7 +71,7 @@ BLOCKS = (  # text below "- ", value
     ("|\n", ""), ("|+\n", ""), ("|+\n\n\n", "\n\n"), ("|-\n\n", ""), (">\n\n\n", ""), ("|\n a", "a"), ("|+\n a", "a"),
     ("|2\n   a\n", " a\n"), ("|1-\n  a\n", " a"), (">-1\n  a\n", " a"), ("|+1\n  a\n\n", " a\n\n"), ("| # c\n a\n", "a\n"),
     ("|\n # a\n", "# a\n"), ("|\n a\n# c\n", "a\n"), ("|\n a: b\n - c\n", "a: b\n- c\n"), ("|\n a\n   \n", "a\n  \n"),
-    ("|\n \t\n a\n", "\t\na\n"), (">\n \n  \n  a\n", "\n\na\n"), ("|\n a\n...\n", "a\n"), ("|\n a \t\n", "a \t\n"), ("|+\n a\n   ", "a\n  "), (">\n a\n  ", "a\n "),
+    ("|\n \t\n a\n", "\t\na\n"), (">\n \n  \n  a\n", "\n\na\n"), ("|\n a\n...\n", "a\n"), ("|\n a \t\n", "a \t\n"),
 )
 
 TREES = (
@@ -85,7 +85,8 @@ TREES = (
     ("a: {\n b: c\n }\nd: e\n", {"a": {"b": "c"}, "d": "e"}), ("{\"a\":[1], 'b':{c: d}}", {"a": ["1"], "b": {"c": "d"}}),
     ("{a:\"b\"}", {"a:\"b\"": ""}), ("- -1\n- --\n", ["-1", "--"]), ("a: b\n\t\nc: d\n", {"a": "b", "c": "d"}),
     ("a: b\t# c\n", {"a": "b"}), ("a:\tb", {"a": "b"}), ("-\ta", ["a"]), ("a: |\n  b\n # c\nd: e\n", {"a": "b\n", "d": "e"}),
-    ("\t[a]", ["a"]),
+    ("\t[a]", ["a"]), ("a: [\n  b,\n]\nc: d\n", {"a": ["b"], "c": "d"}), ("a:\n  b: {\n    c: [d,\n  ]\n  }\n", {"a": {"b": {"c": ["d"]}}}),
+    ("- [b\n]\n- c\n", [["b"], "c"]),
 )
 
 ANCHORS = (
@@ -199,12 +200,13 @@ REFUSALS = (  # text, line, column, what the message names
     ("a: b\u2028c", 1, 5, "U+2028"), ("a: b\x85c", 1, 5, "U+0085"), ("a: '\ufeff'", 1, 5, "U+FEFF"), ("a: \ud800", 1, 4, "U+D800"), ("\x7f", 1, 1, "U+007F"),
     ("\"\\ud83d\\ude00\"", 1, 2, "escape"), ("\"\\udfff\"", 1, 2, "escape"), ("\"\\U00110000\"", 1, 2, "escape"), ("\"\\'\"", 1, 2, "escape"), ("\"\\x4\"", 1, 2, "escape"),
     ("|1\n a\n", 1, 1, "indentation indicator"), ("k" * 1025 + ": a\n", 1, 1, "longer than 1024"), ("[" + "k" * 1025 + ": a]", 1, 2, "longer than 1024"),
+    ("- |\n  a\n ", 3, 1, "line of spaces"), ("- |+\n a\n   ", 3, 1, "line of spaces"), ("- >\n a\n  ", 3, 1, "line of spaces"),
     (b"a: b\nc: \xff\n", 2, 4, "invalid UTF-8"), (b"a: \xe9t\xe9\n", 1, 4, "invalid UTF-8"), (b"\xff\xfea\0", 1, 1, "UTF-8"), (b"\xfe\xff\0a", 1, 1, "UTF-8"),
     (b"\xff\xfe\0\0a\0\0\0", 1, 1, "UTF-8"), (b"\r\n\r\n \xc0\x80", 3, 2, "invalid UTF-8"),
 )
 
 FORBIDDEN = (  # nothing but refused
-    "a: b: c", "a: 'b': c", "- a\nb: c", "a: b\n- c", "a\nb: c", "a: [b\n]", "a: {b: c\n}", "a: [b,\nc]", "[a, , b]", "[, a]", "{, a}", "[a b: c\n d: e]",
+    "a: b: c", "a: 'b': c", "- a\nb: c", "a: b\n- c", "a\nb: c", "a:\n b: [c\n]", "a: [b\n---\n]", "a: [b\n\t]", "a: [b,\nc]", "[a, , b]", "[, a]", "{, a}", "[a b: c\n d: e]",
     "[a\n: b]", "[a", "{a", "[a}", "]", "}", "[a]b", "[a, b]#c", "'a'#b", "'a' b", "'a", '"a', '"a\\', "a: 'b\nc'", "'a\n---\n'", "'a\n'b: c",
     "\"a\n b\": c", "a\n b: c", "- - a\n - b", "a:\n   b: c\n  d: e", "a: b\n c: d", "a: |x\n b", "a: |0\n b", "a: |10\n b", "a: |#c\n b",
     "a: |\n   \n  b\n", "a: >\n  b\n c\n", "a: - b", "--- a: b", "--- - a", "&a - b", "- &a\n&b\n- c", "a: @b", "a: `b`", "a: %b", "[-]", "[a, -, b]",

@@ -10,7 +10,8 @@ COMMANDS = (  # a command, its words
     ("python 'my train.py' \"a b\"'c' d\\ e ''", ["python", "my train.py", "a bc", "d e", ""]),
     ("x $A ${A}b \"$A c\" '$A' \\$A $ a$", ["x", "1 2", "1 2b", "1 2 c", "$A", "$A", "$", "a$"]),
     ("x ${{ task.index }} \"n ${{ job.name }}\"", ["x", "${{ task.index }}", "n ${{ job.name }}"]),
-    ("x 'a && b' a&&b 1>2", ["x", "a && b", "a&&b", "1>2"]),
+    ("x 'a && b; >*`$(c) {1..3}' \"&;|<> * {a,b} ~/\" \\; a~/b {a} $ {", ["x", "a && b; >*`$(c) {1..3}", "&;|<> * {a,b} ~/", ";", "a~/b", "{a}", "$", "{"]),
+    ("x \\\n  y\\\nz\n", ["x", "yz"]),
     ("x \"a\\\"b\\\\c\\d\"", ["x", "a\"b\\c\\d"]),
     ("", []),
 )
@@ -22,6 +23,12 @@ COMMAND_MISTAKES = (  # a command, the column of the mistake, the message
     ("x | y", 3, "no shell executes this command, so | would be a mere word of it"),
     ("x > y", 3, "no shell executes this command, so > would be a mere word of it"),
     ("x \\", 3, "nothing follows the backslash"),
+    *((f"x y{sign}", 4, f"no shell executes this command, so {sign} would be a mere word of it")
+      for sign in (";", "&", "|", "<", ">", "*", "`", "$(", ">>", "{1..3}", "{a,b}")),
+    ("x \"`y`\"", 3, "no shell executes this command, so \"`y`\" would be a mere word of it"),
+    ("x \"$(y)\"", 3, "no shell executes this command, so \"$(y)\" would be a mere word of it"),
+    ("x ~/y", 3, "no shell executes this command, so ~/y would be a mere word of it"),
+    ("x\ny", 2, "no shell executes this command, so a line break would be a mere word of it"),
 )
 PLANS = (  # a job, overrides, the commands; words that HydraFlow generates are left out
     ("run: t\nsteps: [{batch: a=1:2 b=x}]", [], ["t --multirun a=1 b=x", "t --multirun a=2 b=x"]),
@@ -51,10 +58,16 @@ PLANS = (  # a job, overrides, the commands; words that HydraFlow generates are 
     ("run: echo \"\"\nsteps: [{batch: a=1}]", [], ["echo '' --multirun a=1"]),
     # templates
     ("run: t\nhydra: false\nwith: \"m='${{ env.M }}' n=${{ matrix.a }}\"\nenv: {L: \"it's\", M: \"${{ env.L }} 1\"}\nsteps: [{batch: a=\\\"it's\\\"}]".replace(
-        "batch: a=\\\"it's\\\"", "batch: 'a=\"it''s\"'"), [], [["t", "m=it's 1", "n=it's"]]),
+        "batch: a=\\\"it's\\\"", "batch: 'a=\"it''s\"'"), [], [["t", "a=it's", "m=it's 1", "n=it's"]]),
     ("run: t -n ${{ task.index }} ${{ matrix.a }} ${{ env.X }} ${{ job.name }}\nenv: {X: x y}\nhydra: false\nsteps: [{batch: \"a=1,'2 3' b=4\"}]",
      [], ["t -n 1 1 'x y' job b=4", "t -n 2 '2 3' 'x y' job b=4"]),
-    ("run: t\nwith: c=${{ matrix.a }}x\nsteps: [{batch: a=1:2 b=3}]", [], ["t --multirun b=3 c=1x", "t --multirun b=3 c=2x"]),
+    ("run: t\nwith: c=${{ matrix.a }}x\nsteps: [{batch: a=1:2 b=3}]", [],
+     ["t --multirun a=1 b=3 c=1x", "t --multirun a=2 b=3 c=2x"]),
+    ("run: t\nenv: {X: '${{ matrix.a }}'}\nworking-directory: ${{ matrix.b }}\nsteps: [{batch: a=1:2 b=3}]", [],
+     ["t --multirun a=1 b=3", "t --multirun a=2 b=3"]),
+    ("run: t\nhydra: false\nsteps: [{batch: \"$X=1,2 a=3\"}]", [], ["t a=3", "t a=3"]),
+    ("run: t\nhydra: false\nsetup: cd ${{ matrix.d }}\nsteps: [{batch: \"d='a b' a=3\"}]", [],
+     [["bash", "-c", "set -e\ncd 'a b'\nexec \"$@\"", "hydraflow", "t", "a=3"]]),
     ("run: t ${{ task.slot }}", [], ["t '${{ task.slot }}'"]),
     ("run: t\nsteps: [{batch: '', args: 'x=${a:b,c}'}]", [], ["t --multirun 'x=${a:b,c}'"]),
 )
@@ -132,11 +145,35 @@ class Plans(unittest.TestCase):
         self.assertNotEqual(first.argv, second.argv)
         self.assertEqual(first.key, second.key)
 
-    def test_what_only_the_environment_tells_is_part_of_the_key(self) -> None:
-        for where in ("env: {A: '${{ matrix.a }}'}", "working-directory: ${{matrix.a}}"):
-            first, second = (next(iter(plan(job_of(f"run: t\nhydra: false\n{where}\nsteps: [{{batch: a={value}}}]")))) for value in "12")
-            self.assertEqual(first.argv, second.argv)
+    def test_what_a_task_is_known_by(self) -> None:
+        """What differs in an axis of the environment, or in what setup takes off the command line, is another task."""
+        for text in ("steps: [{batch: $A=1:2}]", "setup: cd ${{ matrix.a }}\nsteps: [{batch: a=1:2}]"):
+            first, second = plan(job_of(f"run: t\nhydra: false\n{text}"))
+            self.assertEqual(first.argv[-1], second.argv[-1])
             self.assertNotEqual(first.key, second.key)
+            self.assertEqual((first.env, second.env), (({"A": "1"}, {"A": "2"}) if "$A" in text else ({}, {})))
+        same = [next(iter(plan(job_of(f"run: t\nsetup: {line}\nenv: {{X: {line}}}")))) for line in ("one", "two")]
+        self.assertEqual(same[0].key, same[1].key)
+
+    def test_samples(self) -> None:
+        """A permutation, the same everywhere, whose beginning does not depend on how many are taken."""
+        def words(count, seed=0, batch="a=1:50 b=x,y", more=""):
+            return [task.combination for task in plan(job_of(f"run: t\nsteps: [{{batch: '{batch}', sample: {{count: {count}, seed: {seed}}}{more}}}]"))]
+
+        everything = words(1000)
+        self.assertEqual((len(everything), len(set(everything))), (100, 100))
+        self.assertEqual(words(20), everything[:20])
+        self.assertNotEqual(words(20, 7), everything[:20])
+        self.assertEqual(words(3), [("a=5", "b=x"), ("a=46", "b=y"), ("a=38", "b=x")])
+        kept = words(100, 0, more=", exclude: b=x, include: a=0 b=z")
+        self.assertEqual(kept, [row for row in everything if row[1] == "b=y"] + [("a=0", "b=z")])
+        for batch in ("a=1:1000000 b=1:1000000", " ".join(f"{key}=1:1000000" for key in "abcde")):
+            self.assertEqual(len(set(words(20, 0, batch))), 20)
+        counts = [0] * 50
+        for seed in range(400):
+            for combination in words(5, seed):
+                counts[int(combination[0][2:]) - 1] += 1
+        self.assertLess(sum((count - 40) ** 2 / 40 for count in counts), 85.4)  # chi-square, 49 degrees: one in a thousand lies above
 
     def test_count_is_lazy(self) -> None:
         tasks = plan(job_of("run: t\nsteps: [{batch: a=1:1000000 b=1:1000000}, {batch: c=1:2}]"))

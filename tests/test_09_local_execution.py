@@ -75,7 +75,7 @@ class Here(Execution):
         self.assertEqual([task["state"] for task in self.states().values()], ["succeeded"] * 5)
 
     def test_the_same_command_twice_is_two_tasks(self) -> None:
-        self.job("run: sh -c 'echo x >> done; test $(wc -l < done) -ne 2'\nsteps: [{batch: \"a=1,1\"}]")
+        self.job("run: sh -c 'true $0; echo x >> done; test $(wc -l < done) -ne 2'\nsteps: [{batch: \"a=1,1\"}]")
         self.assertEqual(self.hydraflow("run", "job").status, 1)
         self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
         self.assertEqual(self.read("done").split(), ["x"] * 3)
@@ -283,7 +283,7 @@ class Signals(Execution):
 
     def test_a_group_that_somebody_else_ends_is_interrupted(self) -> None:
         """The shell around the task got the signal too, which tells it from a task that was killed alone."""
-        self.job("run: sh -c 'kill -TERM -$PPID; sleep 9'\nsteps: [{batch: a=1}]")
+        self.job("run: sh -c 'kill -TERM -$PPID; sleep 9; true $0'\nsteps: [{batch: a=1}]")
         self.assertEqual(self.hydraflow("run", "job").status, 1)
         self.assertEqual([(task["state"], task["exit_status"]) for task in self.states().values()], [("interrupted", 143)])
 
@@ -343,7 +343,7 @@ class Signals(Execution):
         self.assertEqual(sorted(self.read("done").split()), ["a=1", "a=2", "a=2"])
 
     def test_cancel(self) -> None:
-        self.job("run: sh -c 'echo $$ > child; sleep 1000; :'\nsteps: [{batch: a=1:2}]")
+        self.job("run: sh -c 'echo $$ > child; sleep 1000; true $0'\nsteps: [{batch: a=1:2}]")
         process = self.start("run", "job")
         self.until("child")
         self.assertEqual(self.hydraflow("cancel", "job").status, 0)

@@ -132,7 +132,7 @@ class Life(Program):
         self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
         self.assertEqual(self.lines("done"), ["a=1 old", "a=2 old", "a=1 new", "a=2 new"])
         self.assertEqual(sorted(self.tasks()), [1, 2])
-        self.job("run: sh -c 'echo $X >> done'\nenv: {X: '${{ matrix.a }}'}\nsteps: [{batch: a=1:2}]")
+        self.job("run: sh -c 'echo $X >> done'\nsteps: [{batch: '$X=1:2'}]")
         self.hydraflow("run", "job")
         self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
         self.assertEqual(self.lines("done")[4:], ["1", "2"])
@@ -155,7 +155,7 @@ class Life(Program):
         self.hydraflow("run", "job")
         result = self.hydraflow("run", "job")
         self.assertRegex(result.err, r"^the run of \d\d:\d\d has succeeded in 2 of 3 tasks; --resume goes on with it\n")
-        self.job("run: sh -c 'until test -e go; do sleep 0.05; done'\nsteps: [{batch: a=1:2}]")
+        self.job("run: sh -c 'until test -e go; do sleep 0.05; done; true $0'\nsteps: [{batch: a=1:2}]")
         first = self.start("run", "job")
         wait_until(lambda: len(self.records()) == 3 and "running" in self.states())
         second = self.start("run", "job")
@@ -168,7 +168,7 @@ class Life(Program):
         self.assertEqual(self.states(), ["interrupted", "waiting"])
 
     def test_two_resumes_at_once(self) -> None:
-        self.job("run: sh -c 'echo x >> begun; until test -e go; do sleep 0.05; done'\nsteps: [{batch: a=1:2}]")
+        self.job("run: sh -c 'echo x >> begun; until test -e go; do sleep 0.05; done; true $0'\nsteps: [{batch: a=1:2}]")
         first = self.start("run", "job", "--resume")
         wait_until(lambda: self.lines("begun"))
         result = self.hydraflow("run", "job", "--resume")
@@ -180,7 +180,7 @@ class Life(Program):
 
     @unittest.skipUnless(shutil.which("git"), "not installed: git")
     def test_commits(self) -> None:
-        self.job("run: sh -c 'test -e go'\nsteps: [{batch: a=1:2}]")
+        self.job("run: sh -c 'true $0; test -e go'\nsteps: [{batch: a=1:2}]")
         for words in (["init", "-q"], ["add", "hydraflow.yaml"], ["commit", "-q", "-m", "one"]):
             self.git(*words)
         self.hydraflow("run", "job")
@@ -295,7 +295,7 @@ class Ends(Program):
 
     def test_a_resume_that_awaits_a_task_which_is_killed(self) -> None:
         """It executes it once more; the next resume does not."""
-        self.job("run: sh -c 'echo $$ >> begun; echo out; test -e go || sleep 55.5'\nsteps: [{batch: a=1}]")
+        self.job("run: sh -c 'echo $$ >> begun; echo out; test -e go || sleep 55.5; true $0'\nsteps: [{batch: a=1}]")
         process = self.start("run", "job")
         wait_until(lambda: self.lines("begun"))
         process.kill()
@@ -311,7 +311,7 @@ class Ends(Program):
         self.assertEqual(self.hydraflow("logs", "job", "1").out, "out\n==> attempt 2 <==\nout\n")
 
     def test_ctrl_c_of_a_resume_stops_all_that_it_awaits(self) -> None:
-        self.job("run: sh -c 'echo $$ >> pids; sleep 44.4'\nmax-parallel: 3\nsteps: [{batch: a=1:4}]")
+        self.job("run: sh -c 'echo $$ >> pids; sleep 44.4; true $0'\nmax-parallel: 3\nsteps: [{batch: a=1:4}]")
         process = self.start("run", "job")
         wait_until(lambda: len(self.lines("pids")) == 3)
         process.kill()
@@ -400,7 +400,7 @@ class Guarded(Program):
 
     def test_any_bytes_in_a_record(self) -> None:
         """Lines that make no sense are passed over, or told; there is no traceback, and nothing is signalled."""
-        self.job("run: sh -c 'exit 1'\nsteps: [{batch: a=1:2}]")
+        self.job("run: sh -c 'true $0; exit 1'\nsteps: [{batch: a=1:2}]")
         self.hydraflow("run", "job")
         events, = glob.glob(f"{self.records()[0]}/events/*")
         for line in ('{"task":1,"try":9,"event":"start","pid":1,"born":0,"up":1e308}', '{"task":"x","event":"end"}', "[]", '{"event":"writer","pid":"x"}',

@@ -23,14 +23,34 @@ SEEDS = (
 
 def check(text):
     """Raise AssertionError, or whatever hydraflow raises that is no Error, where a text breaks a law."""
+    with mock.patch.object(hydraflow, "MOST_JOINED", MOST_JOINED):
+        for read in (look, look_at_words, look_for_hydra):
+            check_errors(text, read)
+
+
+def check_errors(text, read):
+    """Raise AssertionError where what is read of the sweep of a text has an Error without a place in it, or a hint."""
     try:
-        with mock.patch.object(hydraflow, "MOST_JOINED", MOST_JOINED):
-            look(hydraflow.Sweep(text))
+        read(hydraflow.Sweep(text))
     except hydraflow.Error as error:
         lines = text.split("\n")
-        for mark in [one.mark for one in getattr(error, "errors", [error])]:
+        for one in getattr(error, "errors", [error]):
+            mark = one.mark
+            assert one.hint, one
             assert str(error) and 1 <= mark.line <= len(lines) and mark.text == lines[mark.line - 1], mark
             assert 1 <= mark.column <= len(mark.text) + 1 and 1 <= mark.width <= max(len(mark.text) - mark.column + 1, 1), mark
+
+
+def look_at_words(sweep):
+    """Raise an Error where a key is assigned twice, or a variable would not be replaced."""
+    hydraflow.check_assigned_once(sweep.axes)
+    for axis in sweep.axes:
+        hydraflow.check_replaced(axis)
+
+
+def look_for_hydra(sweep):
+    """Raise an Error for what Hydra does not take."""
+    hydraflow.check_hydra_words(sweep.axes)
 
 
 def look(sweep):

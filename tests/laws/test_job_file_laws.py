@@ -27,6 +27,7 @@ def jobs_of(mapping, dump=json.dumps):
 # ---- Any mapping
 
 SWEEPS = st.sampled_from(["a=1,2", "a=2", "a=1:3 b=x,y", "c='x y' -v", "", "hydra/launcher=joblib", "a=(1,2)k"])
+ARGS = st.sampled_from(["d=1,2", "e='x y' -v", "", "f=(1,2)k g=1:3"])  # no key of SWEEPS
 WRONG_SWEEPS = st.sampled_from(["a=1:", "a=(1", "a=1|2", "a,b=(1,2),(3,4)", "b=x", "a=${{ env.X }}"])
 COMMANDS = st.sampled_from(["python train.py", "package.function x", "sbatch --mem 1", "${{ job.name }}"])
 WRONG_COMMANDS = st.sampled_from(["echo ${{ matrix.a }}", "x '", "$HYDRAFLOW_UNSET y", "A=1 x", "x | y", "${{", ""])
@@ -49,12 +50,12 @@ def files(is_right):
     sweeps, commands = mostly(SWEEPS, WRONG_SWEEPS), mostly(COMMANDS, WRONG_COMMANDS)
     some_sweeps = sweeps | st.lists(sweeps, max_size=2)
     environments = st.dictionaries(mostly(st.sampled_from(["X", "Y_1"]), st.just("1")), SCALARS, max_size=2)
-    steps = mappings({}, batch=sweeps, args=SWEEPS, with_=mostly(st.just("-v"), sweeps), env=environments, run=commands,
+    steps = mappings({}, batch=sweeps, args=ARGS, with_=mostly(st.just("-v"), sweeps), env=environments, run=commands,
                      include=some_sweeps) | mappings(
         {"batch": st.just("a=1,2")}, exclude=mostly(st.sampled_from(["a=1", ["a=2"]]), some_sweeps), name=st.just("s"), submit=commands)
     jobs = mappings({"run": commands}, submit=commands, steps=st.lists(steps, min_size=int(is_right), max_size=3), hydra=st.booleans(),
                     env=environments) | mappings(
-        {"call": commands}, needs=mostly(st.just([]), st.sampled_from(["x", ["y", "z"]])), retries=mostly(st.integers(0, 9), st.just(-1)),
+        {"call": mostly(st.sampled_from(["package.function x", "a.b"]), WRONG_COMMANDS)}, needs=mostly(st.just([]), st.sampled_from(["x", ["y", "z"]])), retries=mostly(st.integers(0, 9), st.just(-1)),
         timeout_minutes=mostly(st.floats(0.1, 9), st.just(0)), fail_fast=st.booleans(), max_parallel=mostly(st.integers(1, 9), st.just(0)),
         working_directory=commands)
     names = mostly(st.sampled_from("xyz"), st.text(max_size=2))
@@ -96,8 +97,14 @@ def test_many_of_these_mappings_are_jobs():
 
 # ---- Old spellings
 
-WORDS = st.lists(st.sampled_from(["a=1,2", "b=1:3", "c='x y',z", "+d=[1,2]", "e/m=1,2", "-v"]), min_size=1, max_size=3, unique=True).map(" ".join)
-RIGHT_STEP = st.fixed_dictionaries({"batch": WORDS}, optional={"args": WORDS, "with": WORDS, "name": st.just("s")})
+def words(prefix):
+    """Words of a sweep whose keys begin so: a step assigns each key once."""
+    return st.lists(st.sampled_from(["a=1,2", "b=1:3", "c='x y',z", "d=[1,2]", "e/m=1,2", "-v"]), min_size=1, max_size=3, unique=True).map(
+        lambda some: " ".join(word if word == "-v" else prefix + word for word in some))
+
+
+WORDS = words("")
+RIGHT_STEP = st.fixed_dictionaries({"batch": words("+x")}, optional={"args": words("y"), "with": words("z"), "name": st.just("s")})
 RIGHT_JOB = st.fixed_dictionaries({"run": st.just("python x.py"), "steps": st.lists(RIGHT_STEP, min_size=1, max_size=3)}, optional={"with": WORDS, "hydra": st.booleans()})
 
 

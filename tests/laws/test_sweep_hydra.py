@@ -56,7 +56,7 @@ def value_of(word):
 DIGITS = r"[0-9]+(?:_[0-9]+)*"
 NUMBER = rf"[+-]?(?:{DIGITS}(?:\.(?:{DIGITS})?)?|\.{DIGITS})(?:[eE][+-]?[0-9]+)?"
 UNIT = r"(?:[TGMkmunpf]|[eE][+-]?[0-9]+)"
-RANGE = re.compile(rf"(?:{NUMBER}[TGMkmunpf]?)?:{NUMBER}|{NUMBER}[TGMkmunpf]?:{UNIT}$")
+RANGE = re.compile(rf"(?:{NUMBER}[TGMkmunpf]?)?:{NUMBER}|{NUMBER}[TGMkmunpf]?:{UNIT}$|{NUMBER}[TGMkmunpf]?\.{{2,}}{NUMBER}[TGMkmunpf]?$")
 SI_NUMBER = re.compile(rf"{NUMBER}[TGMkmunpf]")
 ANY_NUMBER = re.compile(rf"{NUMBER}[TGMkmunpf]?")
 UNIT_KEY = re.compile(rf"[^~].*/{UNIT}")
@@ -81,6 +81,17 @@ def split(word):
     return texts[0], [text.strip(" \t") for text in texts[1:]] or [""], is_piped
 
 
+def has_old_escape(word):
+    """Return whether a backslash that is none of a pair stands before an interpolation outside quotes: ours to refuse."""
+    tokens = hydraflow.TOKEN.finditer(word)
+    before = ""
+    for token in tokens:
+        if token.lastgroup == "interpolation" and before == "\\":
+            return True
+        before = token.group()
+    return False
+
+
 def is_ours(word):
     """Return whether a word that Hydra accepts means something else to us.
 
@@ -88,7 +99,7 @@ def is_ours(word):
     begins like one, a number with an SI letter, a pipe outside all quotes and brackets, and numbers under a unit key.
     """
     key, items, is_piped = split(word)
-    return (is_piped or any(RANGE.match(item) or SI_NUMBER.fullmatch(item) for item in items)
+    return (is_piped or has_old_escape(word) or any(RANGE.match(item) or SI_NUMBER.fullmatch(item) for item in items)
             or bool(UNIT_KEY.fullmatch(key)) and any(ANY_NUMBER.fullmatch(item) for item in items))
 
 
@@ -140,8 +151,8 @@ TABLE = (
     "a=[${x},${y:1,2}]", "a={$x:1,*:2}", "a=[choice(1,2)]", "a=[str(1),int('2')]", "a={a:float(1)}",
     # interpolations
     "a=${x}", "a=${x.y[0]}", "a=${oc.env:USER,me}", "a=${f:a,b}", "a=x${y}z", "a=${x}${y}", "a=${x},${y}", "a=${x}:${y}", "a=1:${y}", "a=$${x}", "a=${x}_1",
-    "a=${f:'x',\"y\"}", "a=${[}", "a=${(}", "a=${f:]}", "a=${'}", "a=${ x }", "a=${$}", "a=${\\}", "a=${f:{x}", r"a=\${x}", r"a=\${[}", r"a=\${(},1",
-    r"a=\${'},1", r"a=\\${[},1", "a=${|}", "a=${f:1|2}", "a=${:}", "a=${f:1k}", "a=${=}",
+    "a=${f:'x',\"y\"}", "a=${[}", "a=${(}", "a=${f:]}", "a=${'}", "a=${ x }", "a=${$}", "a=${\\}", "a=${f:{x}", r"a=\\${x}", r"a=\\${[}", r"a=\\${(},1",
+    r"a=\\${'},1", "a=${|}", "a=${f:1|2}", "a=${:}", "a=${f:1k}", "a=${=}",
     # functions
     "a=choice(1,2)", "a=choice(x)", "a=choice (1,2)", "a=choice( 1 , 2 )", "a=choice(a,[1,2],{x:1},'q',${i})", "a=choice(1:3,1k,a|b)", "a=range(10)",
     "a=range(1,10)", "a=range(1,10,2)", "a=range(start=1,stop=2,step=.1)", "a=range(1.5,-2,-.5)", "a=interval(0,1)", "a=interval(start=-1,end=1e3)",
@@ -175,6 +186,84 @@ def test_newer(word):
 @pytest.mark.parametrize("word", OURS)
 def test_no_more_than_this_is_ours(word):
     assert parsed(word) is not None and is_ours(word)
+
+
+# ---- What Hydra's lexer refuses
+
+def lexes(word):
+    """Return whether Hydra's lexer takes a word."""
+    errors = []
+    lexer = OverrideLexer(InputStream(word))
+    lexer.removeErrorListeners()
+    lexer.addErrorListener(type("Listener", (), {"syntaxError": lambda self, *details: errors.append(details)})())
+    lexer.getAllTokens()
+    return not errors
+
+
+def is_refused(sweep):
+    """Return whether the words of a sweep are refused for a step of Hydra's."""
+    try:
+        hydraflow.check_hydra_words(sweep.axes)
+    except hydraflow.Error:
+        return True
+    return False
+
+
+def check_refusal(word):
+    """Raise AssertionError unless we refuse what Hydra's lexer refuses, and take what its parser takes; return what is so, or None
+    where we have no sweep of the word, or a sweep with more in it than Hydra reads."""
+    try:
+        sweep = hydraflow.Sweep([word])
+    except hydraflow.Error:
+        return None
+    axis = sweep.axes[0]
+    if not axis.keys or len(axis.keys) > 1 or "(" in word or axis.keys[0][:1] in "~-" or axis.keys[0] == "" or "[" in axis.keys[0]:
+        return None
+    if parsed(word) is not None:
+        assert not is_refused(sweep), word
+        return "taken"
+    if not lexes(word):
+        assert is_refused(sweep), word
+        return "refused"
+    return None
+
+
+REFUSED = (
+    "ckpt=a/epoch=9-step=1.ckpt", "x=a&b", "f=a#b", "name=caf\u00e9", "a={'lo': 1}", 'a={"lo":1}', "a=x;y", "a=<x>", "a=x^2", "a=!x", "a=`x`", "a=[1,#2]",
+    "a=\u4e2d", "a=[x=1]", "a={x: y=1}", "a=1,b=2", "a=[1,\n2]", "a=\\#", "caf\u00e9=1", "a#b=1", "a=x\u00a0y", "a=1|2#", r"a=\"", r"a=x\'y\'",
+)
+
+
+@pytest.mark.parametrize("word", REFUSED)
+def test_what_hydra_refuses_is_refused(word):
+    assert parsed(word) is None
+    assert is_refused(hydraflow.Sweep([word]))
+
+
+@pytest.mark.parametrize("word", TABLE)
+def test_what_hydra_takes_is_taken(word):
+    assert check_refusal(word) in ("taken", None)
+    assert not is_refused(hydraflow.Sweep([word])) or word in ("=1",), word
+
+
+@examples(600)
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=0x17f) | st.sampled_from("=#&;<>^!`'\",:[]{} \t"), max_size=8)
+       | st.lists(st.sampled_from(["x", "1", "'a#b'", "${a#b}", "#", "=", "&", " ", "\u00e9", "[", "]", "{x:", "}", ",", "\\", "|", '"', "'"]), max_size=8).map("".join))
+def test_the_lexer_and_we_refuse_the_same(value):
+    check_refusal("a=" + value)
+
+
+def test_both_are_found():
+    """Otherwise the test above would show little."""
+    seen = []
+
+    @settings(max_examples=300, derandomize=True, **QUIET)
+    @given(st.text(st.sampled_from("ab1=#&;\u00e9'[],x "), max_size=6))
+    def look(value):
+        seen.append(check_refusal("a=" + value))
+
+    look()
+    assert min(seen.count("taken"), seen.count("refused")) > 15, seen
 
 
 # ---- Overrides of Hydra's grammar
@@ -456,7 +545,12 @@ def check_all(sweep, values):
 def test_values(sweep):
     """Each value of a list is what its item means; collect says the same in one word."""
     text, values = sweep
-    words = check_all("a=" + text, values)
+    try:
+        words = check_all("a=" + text, values)
+    except hydraflow.Error as error:
+        assert error.message == "tuples are for linked keys, and this is one key"
+        assert re.fullmatch(r"\(([^()]|\(.*\)[^()]*)+\)(,\(.*\))+", text), text
+        return
     assert hydraflow.collect("a=" + text) == ["a=" + ",".join(word[2:] for word in words)]
 
 

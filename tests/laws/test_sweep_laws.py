@@ -13,7 +13,7 @@ from growth import check_growth
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hydraflow import Error, Sweep, collect, expand, plan, read_jobs, read_yaml
+from hydraflow import Error, Sweep, check_hydra_words, collect, expand, hydra_text, key_of, plan, read_jobs, read_yaml, unquoted
 
 EXAMPLES = int(os.environ.get("HYDRAFLOW_EXAMPLES", "0"))
 
@@ -46,7 +46,7 @@ def simple_segments(draw, is_alone=False):
 @st.composite
 def linked_segments(draw):
     """key,key=(list),(list) -> text, rows: each of the tuples, which give as many values as there are keys."""
-    keys = draw(st.lists(KEYS, min_size=2, max_size=4))
+    keys = draw(st.lists(KEYS, min_size=2, max_size=4, unique=True))
     tuples = draw(st.lists(LISTS.filter(lambda pair: len(pair[1]) >= len(keys)), min_size=1, max_size=3))
     tuples = [pair if len(pair[1]) == len(keys) else (",".join(pair[1][:len(keys)]), pair[1][:len(keys)]) for pair in tuples]
     return (f"{','.join(keys)}=" + ",".join(f"({text})" for text, _ in tuples),
@@ -187,6 +187,40 @@ def test_a_range_is_what_its_three_numbers_say_or_an_error(start, stop, step):
         assert Fraction(sweep[index][0][2:]) == start + index * stride
 
 
+TENTHS = st.integers(-30, 30).map(lambda number: Fraction(number, 10))
+
+
+@examples(400)
+@given(TENTHS, TENTHS.filter(bool), st.integers(1, 12))
+def test_a_range_in_the_old_order_is_named_first(start, step, count):
+    """What start:step:stop meant up to HydraFlow 0.15.0, and means nothing now, is told in the order of today."""
+    stop = start + count * step
+    text = ":".join(map(decimal, (start, step, stop)))
+    try:
+        Sweep(f"a={text}")
+    except Error as error:
+        said = f"the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0: {decimal(start)}:{decimal(stop)}:{decimal(step)}"
+        said = said.replace(".0000", "")
+        found = error.hint.partition("; or quote")[0].split(": ")
+        assert found[0] == said.split(": ")[0]
+        assert values_of(found[1]) == values_of(said.split(": ")[1])
+
+
+# ---- Comments
+
+COMMENTS = st.text("a=1'\"[](#,:| ", max_size=8).map("# {}".format)
+
+
+@examples(150)
+@given(st.lists(st.tuples(PLAIN | linked_segments(), st.just("") | COMMENTS), max_size=4), st.sampled_from([">-", "|", ">", "|-"]))
+def test_a_comment_goes_to_the_end_of_its_line_in_the_file(lines, style):
+    """Folded or not: without its comments the block means the same."""
+    body = [f"    {word[0]} {comment}".rstrip() for word, comment in lines] + ["    z=1 # x"]
+    text = f"jobs: {style}\n" + "\n".join(body) + "\n"
+    node = read_yaml(text).value[0][1]
+    assert list(Sweep(node.text_source())) == product([word for word, _ in lines] + [("z=1", [("z=1",)])])
+
+
 @examples(120)
 @given(DECIMALS, DECIMALS, st.integers(2, 9))
 def test_lin_has_equal_gaps(first, last, count):
@@ -294,6 +328,18 @@ def test_any_number_of_words():
 
 # ---- Cost
 
+@pytest.mark.parametrize("part, end", [("+", "(1)"), ("\\", "x"), ("\\", ""), ("'", "'"), ("\\'", ""), ("~", "("), ("a.", "(1)"), ("\\", "'"), ("\\.", " ")])
+@pytest.mark.parametrize("read", [key_of, hydra_text, lambda text: unquoted(f"'{text}x'"), lambda text: check_words([f"a={text}"])])
+def test_words_cost_what_their_length_costs(read, part, end):
+    def look(text):
+        try:
+            read(text)
+        except Error:
+            pass
+
+    check_growth(look, lambda length: part * (2 * length // len(part)) + end)
+
+
 NASTY = {  # what a text is made of: its beginning, what is repeated, what follows, perhaps what is repeated there, its end
     "digits": ("a=", "1", "x"), "digits and underscores": ("a=", "1_", "x"), "points": ("a=", "1.", ""), "exponents": ("a=", "1e", ""), "signs": ("a=", "+-", "1"),
     "open": ("a=", "(", ""), "pairs": ("a=", "(1)", ""), "open and closed": ("a=", "x(1,2)", ""), "closed": ("a=", ")", ""), "brackets": ("a=", "[", "1"),
@@ -306,8 +352,14 @@ NASTY = {  # what a text is made of: its beginning, what is repeated, what follo
     "value missing late": ("a=1", ",1", ","), "tilde": ("~", "~", ""), "unit of a key": ("a/m=1", ",1", ""), "mixture": ("a/m=x", ",1", ""),
     "key of pipes": ("", "k", "=1", "|1", ""), "key of ranges": ("", "k", "=1:2", ",1:2", ""), "key of mistakes": ("", "k", "=1", ",5:1", ""), "long text": ("a=", "x", "(1", ",2", ")"),
     "words of mistakes": ("  ", "a=5:1 ", ""), "lines of mistakes": ("", "a=5:1\n", ""), "linked mistakes": ("a,b=(1)", ",(1)", ""),
-    "line of words": ("", "x ", "\nb=1"), "line of pipes": ("a=1", "|1", "\nb=1"), "line of values": ("a=1", ",(1)k", "\nb=1"), "line of ranges": ("a=1:2", ",1:2", "\nb=1"),
+    "comments": ("a=1", " # b\nc=2", ""), "comment": ("a=1 #", " # x", ""), "tuples": ("a=(1,2)", ",(1,2)", ""), "dots": ("a=", ".", "1"),
+    "escapes of interpolations": ("a=1", ",\\\\${x}", ""), "line of words": ("", "x ", "\nb=1"), "line of pipes": ("a=1", "|1", "\nb=1"), "line of values": ("a=1", ",(1)k", "\nb=1"), "line of ranges": ("a=1:2", ",1:2", "\nb=1"),
 }
+
+
+def check_words(words):
+    """Look for what Hydra would not take."""
+    check_hydra_words(Sweep(words).axes)
 
 
 def look(text):

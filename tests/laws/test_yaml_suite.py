@@ -17,6 +17,7 @@ SHOWN_BY = {  # what the message names: what the text must hold then
     "several documents": r"(?m)^(---|\.\.\.)(\s|$)",
     "a tag": r"(?m)(^|[\s\[{,])!",
     "a complex key": r"(?m)(^|[\s\[{,-])\?(\s|$)|[\]}]\s*:|\*\w+ :",
+    "a last line of spaces": r"\n +\Z",
     "duplicate key": r"(?ms)^(:| *\w+:).*^\1",
 }
 

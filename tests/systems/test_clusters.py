@@ -302,7 +302,7 @@ def test_python36(cluster):
     found = [path for path in (os.path.expanduser("~/.pyenv/versions/3.6.15/bin/python"), shutil.which("python3.6")) if path and os.path.exists(path)]
     if not found:
         pytest.skip("there is no Python 3.6 here")
-    cluster.job(f"jobs: {{job: {{run: sh -c 'printf %s $1 > done/x', python: {found[0]}, submit: SUBMIT, hydra: false, steps: [{{batch: \"a='é ü'\", args: x=ö}}]}}}}")
+    cluster.job(f"jobs: {{job: {{run: sh -c 'true $0; printf %s $1 > done/x', python: {found[0]}, submit: SUBMIT, hydra: false, steps: [{{batch: \"a='é ü'\", args: x=ö}}]}}}}")
     result = cluster.hydraflow("run", "job", "--wait", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert result.status == 0, (result, cluster.hydraflow("logs", "job"))
     assert (cluster.folder / "done" / "x").read_text(encoding="utf-8") == "x=ö"
