@@ -4804,6 +4804,19 @@ def apply_end(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
     state.become(name, cause, event.get("detail", ""))
 
 
+def apply_ask(state: State, event: "Dict[str, Any]") -> None:
+    """Bring a state up to date by the wish that the task stops; what had told its end before that has ended by itself.
+
+    Who asks may write another file, which is read behind that with the end.
+    """
+    why = event.get("why", "interrupted")
+    if state.name == "running":
+        state.asked = why
+    elif state.ended and not state.asked and event.get("up", 0.0) <= state.ended - state.writer.epoch + 0.01:
+        state.asked = why
+        state.become(*outcome(state.status, why))
+
+
 def apply_event(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
     """Bring the state of a task up to date by one more event of its highest attempt."""
     kind = event["event"]
@@ -4811,8 +4824,8 @@ def apply_event(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
         apply_start(state, event, writer)
     elif kind == "end":
         apply_end(state, event, writer)
-    elif kind == "ask" and state.name == "running":
-        state.asked = event.get("why", "interrupted")
+    elif kind == "ask":
+        apply_ask(state, event)
     elif kind == "missing" and state.name == "succeeded":
         state.become("failed", "missing", f"{event.get('missing', 0)} of {event.get('runs', 0)} runs are missing")
     elif kind == "lost" and not state.ended:
@@ -6794,7 +6807,7 @@ class Watch:
         if state.name == "interrupted" and key not in self.doubted:
             self.doubted.add(key)
             return
-        yield Event("end", self.task(run, number), state, "", log, 0)
+        yield Event("end", self.task(run, number), state, run.job.key, log, 0)
 
 
 def follow(aheads: "Sequence[Ahead]") -> "Iterator[Event]":
@@ -6831,10 +6844,12 @@ class Execution:
         self.must_follow = False  # what was begun here is awaited here
 
     def watched(self, events: "Iterator[Event]", run: Run) -> "Iterator[Event]":
-        """Yield events, and count them."""
+        """Yield events, and count them; those of a task's way say which job it is of."""
         for event in events:
             if event.kind == "interrupt":
                 self.is_interrupted = True
+            if event.kind in ("start", "retry", "end"):
+                event = event._replace(text=run.job.key)
             run.see(event)
             yield event
 
@@ -6914,7 +6929,7 @@ class Execution:
 
 def cancel_submission(run: Run, submission: Submission) -> "List[str]":
     """Cancel an array job, and note that in its record; return what went wrong."""
-    append_event(run.record, run.writer("cancel"), "cancel", submission=submission.number)
+    append_event(run.record, run.writer("stop"), "cancel", submission=submission.number)
     wrong = cancel_array(SCHEDULERS[submission.scheduler], submission.job_id)
     return [wrong] if wrong else []
 
@@ -7033,7 +7048,7 @@ class Stopped(NamedTuple("Stopped", [
 def cancel_record(record: Record, is_lost: bool) -> Stopped:
     """Stop all that is open of a run; with is_lost, give up what no longer shows any sign of life."""
     found = survey(record)
-    writer = f"{found.ledger.start.number:04d}_cancel_{host_name()}-{os.getpid()}"
+    writer = f"{found.ledger.start.number:04d}_stop_{host_name()}-{os.getpid()}"
     arrays, wrong = cancel_arrays(found, writer)
     running = {number: state for number, state in found.states.items() if state.name == "running"}
     in_arrays = {number for one in found.submissions if one.scheduler in SCHEDULERS for number in one.numbers()}
@@ -10027,7 +10042,7 @@ def add_selection(command: "argparse.ArgumentParser") -> None:
     """Declare what results and report have in common."""
     command.add_argument("job", metavar="JOB")
     command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*")
-    command.add_argument("--state", action="append", choices=list(STATES), default=[],
+    command.add_argument("--state", action="append", choices=list(STATES), default=[], metavar="STATE",
                          help="of tasks in this state only")
 
 

@@ -32,7 +32,7 @@ def event(kind: str, attempt: int = 1, **values: object) -> "dict":
 
 
 START, END, BAD = event("start", pid=5, slot=2, up=1.0), event("end", status=0, up=3.0), event("end", status=3, up=4.0)
-ASK, LOST = event("ask", why="interrupted"), event("lost", why="killed")
+ASK, LATE, LOST = event("ask", why="interrupted", up=2.0), event("ask", why="interrupted", up=9.0), event("lost", why="killed")
 FOLDS = (  # events in the order of one file -> state, cause, exit status, attempts
     ((), "", "", 0, 0),
     ((START,), "running", "", 0, 1),
@@ -41,7 +41,11 @@ FOLDS = (  # events in the order of one file -> state, cause, exit status, attem
     ((START, END, BAD), "succeeded", "", 0, 1),  # an end that was told is final
     ((START, BAD, END), "failed", "", 3, 1),
     ((START, END, START), "succeeded", "", 0, 1),
-    ((START, END, ASK), "succeeded", "", 0, 1),  # too late
+    ((START, END, LATE), "succeeded", "", 0, 1),  # it had ended
+    ((START, BAD, LATE), "failed", "", 3, 1),
+    ((START, END, ASK), "interrupted", "interrupted", 0, 1),  # in another file, which is read later
+    ((START, BAD, ASK), "interrupted", "interrupted", 3, 1),
+    ((START, event("ask", why="timeout", up=1.5), END, ASK), "failed", "timeout", 0, 1),
     ((START, END, LOST), "succeeded", "", 0, 1),
     ((START, ASK, END), "interrupted", "interrupted", 0, 1),  # asked, and exit status 0: no success
     ((START, ASK, BAD), "interrupted", "interrupted", 3, 1),
@@ -231,6 +235,21 @@ class Living(EmptyFolder):
         process = self.shell()
         with mock.patch.object(hydraflow, "HAS_PROC", False):  # nothing is known of births there
             self.assertFalse(hydraflow.is_process_gone(this_machine(), process.pid, 1.0))
+
+    def test_asked_by_somebody_else(self) -> None:
+        """HydraFlow was killed, cancel asks the task, which ends with status 0: it has not succeeded."""
+        code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\nopen('begun', 'w').close()\nwhile True: signal.pause()\n"
+        self.write("task.py", code)
+        self.write("hydraflow.yaml", f"jobs: {{job: {{run: '{sys.executable} task.py', hydra: false}}}}")
+        process = subprocess.Popen([sys.executable, "-m", "hydraflow", "run", "job"], cwd=self.folder, stdin=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        wait_until(lambda: "begun" in self.names())
+        process.kill()
+        process.wait()
+        self.assertEqual(self.hydraflow("cancel", "job").err, "asked 1 task to stop\n")
+        wait_until(lambda: "running" not in self.hydraflow("status", "job").out)
+        self.assertIn("1 task: 1 interrupted", self.hydraflow("status", "job").out)
 
     def test_a_copy_of_a_record_stops_nothing(self) -> None:
         """cancel in a copied folder finds the processes of the first one, which are not its own."""
