@@ -3137,7 +3137,7 @@ def job_schema() -> "Dict[str, Any]":
 # ---------------------------------------------------------------------------
 # 5. Planning: Job, overrides -> Task, Task, ...
 # ---------------------------------------------------------------------------
-# fill, resolved, hydra_text, unquoted, key_of, count_runs, Exclusion, new_ulid, Task, Overrides,
+# fill, resolved, unquoted, count_runs, Exclusion, new_ulid, Task, Overrides,
 # PlannedStep, plan_step, Plan, plan, shell_text. What a mistake can be found in is prepared when a
 # Plan is made; tasks are made one by one when they are asked for, so that 10**12 of them cost nothing.
 # A task is made in two moves: PlannedStep.task gives what its combination says, which is enough to
@@ -4325,6 +4325,11 @@ class Record:
         names = [f"{self.path}/events/{name}" for name in list_folder(f"{self.path}/events")]
         return names + [f"{self.path}/room/{name}" for name in list_folder(f"{self.path}/room")]
 
+    def submission_numbers(self) -> "List[int]":
+        """Return the numbers of the submissions, ascending."""
+        names = list_folder(f"{self.path}/submissions")
+        return sorted(int(name[:-6]) for name in names if re.fullmatch(r"[0-9]{1,9}\.jsonl", name))
+
     def claim(self, number: int, attempt: int, writer: str) -> bool:
         """Claim an attempt of a task; return whether nobody else had.
 
@@ -4607,9 +4612,7 @@ def line_slot(line: str) -> "List[List[int]]":
 
 def read_submissions(record: Record) -> "List[Submission]":
     """Return the submissions of a record in their order."""
-    names = list_folder(f"{record.path}/submissions")
-    numbers = [int(name[:-6]) for name in names if re.fullmatch(r"[0-9]{1,9}\.jsonl", name)]
-    return [read_submission(record, number) for number in sorted(numbers)]
+    return [read_submission(record, number) for number in record.submission_numbers()]
 
 
 def task_at(record: Record, offset: int) -> "Tuple[Task, str]":
@@ -6573,8 +6576,7 @@ def sent_text(step: PlannedStep, submission: Submission) -> str:
 
 def next_submission(run: Run) -> int:
     """Return the number of the next submission of a record."""
-    names = list_folder(f"{run.record.path}/submissions")
-    return max([int(name[:-6]) for name in names if re.fullmatch(r"[0-9]{1,9}\.jsonl", name)], default=0) + 1
+    return max(run.record.submission_numbers(), default=0) + 1
 
 
 def grouped_by_submission(run: Run, tasks: "Sequence[Tuple[Task, State]]") -> "List[Ahead]":
@@ -7050,6 +7052,7 @@ def cancel_record(record: Record, is_lost: bool) -> Stopped:
     found = survey(record)
     writer = f"{found.ledger.start.number:04d}_stop_{host_name()}-{os.getpid()}"
     arrays, wrong = cancel_arrays(found, writer)
+    stop_handlers(record)
     running = {number: state for number, state in found.states.items() if state.name == "running"}
     in_arrays = {number for one in found.submissions if one.scheduler in SCHEDULERS for number in one.numbers()}
     asked, away = 0, []  # type: int, List[Tuple[int, State]]
@@ -7084,6 +7087,15 @@ def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
         arrays.append(job_id)
         wrong += [said] if said else []
     return arrays, wrong
+
+
+def stop_handlers(record: Record) -> None:
+    """Ask the handlers of a record to begin no further line; what proves them ours is the file that they were given."""
+    for number, (machine, pid, up) in read_told(record).handlers.items():
+        if is_process_gone(machine, pid, up) or not is_same_machine(machine):
+            continue
+        if native_bytes(record.submission_path(number, "txt")) in process_text(pid):
+            stop_process(pid, signal.SIGTERM)
 
 
 def stop_writer(state: State, stopped: "Set[int]") -> bool:
