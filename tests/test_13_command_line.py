@@ -320,7 +320,8 @@ class Statuses(Program):
                 os.unlink(os.path.join(self.folder, "tries"))
         self.job("run: sh -c 'touch here-$0; while test $(ls here-* | wc -l) -lt 3; do sleep 0.05; done'\nsteps: [{batch: a=1:3}]")
         for option in ("--jobs=3", "-j3"):
-            self.assertEqual(self.hydraflow("run", "job", option, "--timeout", "1").status, 0)
+            result = self.hydraflow("run", "job", option, "--timeout", "1")
+            self.assertEqual(result.status, 0, result.err)
             for name in self.names():
                 if name.startswith("here-"):
                     os.unlink(os.path.join(self.folder, name))
