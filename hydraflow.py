@@ -3609,14 +3609,20 @@ def plan_step(job: Job, step: Step, number: int, words: "Mapping[str, str]", mor
     if source:
         planned.mark = source.mark(0, len(source.text))
         planned.command = split_command(source, os.environ) + list(more)
+    front = path_words(step.batch)
+    planned.command += [axis.text for axis in front]
+    batch = Sweep()
+    batch.axes = step.batch.axes[len(front):]
     if step.call or job.call and not step.run:
         planned.program = [*python_of(job), os.path.abspath(__file__), "call"]
-    planned.sweep = overrides.swept(step.batch)
+    planned.sweep = overrides.swept(batch)
     for sweep in step.include:
         planned.included.extend(overrides.swept(sweep))
     planned.args = overrides.applied(step.args.collect())
     own = split_words(step.with_)
-    keys = set(filter(None, map(key_of, own)))
+    keys = set(map(key_of, own)) - {""}
+    for axis in [*step.batch.axes, *step.args.axes]:
+        keys.update(axis.keys)
     appended = [word for word in split_words(job.with_) if key_of(word) not in keys] + own
     planned.appended = overrides.applied(appended) + overrides.rest()
     name_templates(planned)
@@ -3651,6 +3657,9 @@ class Plan:
         overrides, more = {}, []  # type: Dict[str, str], List[str]
         if not is_for_handler(job):
             overrides, more = divided(words)
+            if is_hydra(job):
+                for word in overrides.values():
+                    check_hydra_words(Sweep([word], "command line").axes)
         self.steps = [plan_step(job, step, number, overrides, more) for number, step in enumerate(steps, 1)]
         for step in self.steps:
             step.sample = sample or step.sample
@@ -4711,6 +4720,7 @@ CAUSES = {  # why a task ended as it did, or does not begin, where its exit stat
     "memory": "out of memory", "node": "node failure", "preempted": "preempted", "requeued": "requeued",
     "silent": "ended without a word", "gone": "gone from the queue", "handler": "its handler has ended",
     "blocked": "what it waits for has failed", "fail-fast": "another task has failed",
+    "time": "no time left in its pack",
     "handler-queue": "at the handler",
 }
 
@@ -5699,9 +5709,28 @@ def query(scheduler: Scheduler, ids: "Sequence[str]") -> "Tuple[Dict[Tuple[str, 
 
 class Options(NamedTuple("Options", [
         ("jobs", int), ("keep_going", bool), ("resume", bool), ("reuse", bool), ("wait", bool),
-        ("retries", int), ("timeout", float), ("pack", int), ("words", "List[str]")])):
-    """What the command line asks of a run; 0, and -1 for retries, where it says nothing. timeout is in minutes."""
+        ("retries", int), ("timeout", float), ("pack", int), ("pack_parallel", int),
+        ("words", "List[str]")])):
+    """What the command line asks of a run; 0, and -1 for retries, where it says nothing.
+
+    timeout is in minutes; jobs is AUTO for as many tasks as there are processors.
+    """
     __slots__ = ()
+
+
+def processors() -> int:
+    """Return how many processors this process may use: by the grant of an allocation around it, its
+    affinity and the quota of its cgroup."""
+    counts = [os.cpu_count() or 1]
+    if hasattr(os, "sched_getaffinity"):
+        counts.append(len(os.sched_getaffinity(0)))
+    for name in ("SLURM_CPUS_ON_NODE", "NSLOTS", "PBS_NCPUS", "LSB_DJOB_NUMPROC"):
+        text = os.environ.get(name, "")
+        counts += [int(text)] if re.fullmatch("[1-9][0-9]{0,5}", text) else []
+    quota = first_line("/sys/fs/cgroup/cpu.max").split()
+    if len(quota) == 2 and quota[0].isdigit() and int(quota[1] or 0):
+        counts.append(max(int(quota[0]) // int(quota[1]), 1))
+    return min(counts)
 
 
 class Survey(NamedTuple("Survey", [
@@ -6025,12 +6054,19 @@ class Run:
         job, options = self.job, self.options
         retries = job.retries if options.retries < 0 else options.retries
         timeout = 60 * (options.timeout or job.timeout_minutes)
-        jobs = 1 if is_remote else options.jobs or job.max_parallel or 1
+        jobs = 1 if is_remote else self.throttle() or options.jobs or job.max_parallel or 1
+        if jobs == AUTO:
+            jobs = processors()
         return Limits(jobs, retries, timeout, job.fail_fast is True and not options.keep_going)
 
     def throttle(self) -> int:
         """Return how many array tasks may run at once, 0 for any."""
-        return self.options.jobs or self.job.max_parallel
+        return max(self.options.jobs or self.job.max_parallel, 0)
+
+    def pack(self, step: PlannedStep) -> "Tuple[int, int]":
+        """Return how many tasks of a step an array task takes, and how many of them at once."""
+        beside = self.options.pack_parallel or step.pack_parallel or 1
+        return max(self.options.pack or step.pack or 1, beside), beside
 
     def must_succeed(self) -> bool:
         """Return whether a later step begins only if all tasks before it have succeeded."""
@@ -6418,10 +6454,13 @@ def write_program(record: Record) -> None:
 def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
     """Return the tasks of each slot, pack of them.
 
+    They are strided: the last axis of a sweep often decides how long a task takes.
+
     >>> packed([[1], [2], [3], [4], [5]], 2)
-    [[[1], [2]], [[3], [4]], [[5]]]
+    [[[1], [4]], [[2], [5]], [[3]]]
     """
-    return [list(entries[start:start + pack]) for start in range(0, len(entries), max(pack, 1))]
+    slots = -(-len(entries) // max(pack, 1))
+    return [list(entries[start::slots]) for start in range(slots)]
 
 
 def throttles(arrays: int, throttle: int) -> "List[int]":
@@ -6463,7 +6502,8 @@ class ArrayPlace(Place):
                  after: "List[List[Any]]") -> Submission:
         """Return a submission of a step."""
         name = array_name(run.job.name, run.record.ulid, number, self.scheduler)
-        return Submission(number, run.number, step.number, self.scheduler.name, name, after, list(run.limits(True)),
+        limits = run.limits(True)._replace(jobs=run.pack(step)[1])
+        return Submission(number, run.number, step.number, self.scheduler.name, name, after, list(limits),
                           run.must_succeed(), 0, "", -1, slots)
 
     def array_job(self, run: Run, submission: Submission, throttle: int, ids: "List[str]") -> ArrayJob:
@@ -6476,7 +6516,7 @@ class ArrayPlace(Place):
         step = steps[0]
         work = run.work(step, True)
         count = step.count if run.survey is None else len(list(work.todo))
-        slots = -(-count // (run.options.pack or 1))
+        slots = -(-count // run.pack(step)[0])
         number = next_submission(run)
         sizes = self.arrays(run, slots)
         for size, throttle in zip(sizes, throttles(max(len(sizes), 1), run.throttle())):
@@ -6497,7 +6537,7 @@ class ArrayPlace(Place):
         work, self.left = run.work(step, True), []
         yield done_event(work.done)
         entries = [[task.number, state.attempt + 1, run.offsets[task.number]] for task, state in work.todo]
-        slots = packed(entries, run.options.pack or 1)
+        slots = packed(entries, run.pack(step)[0])
         after = [[ahead.run.record.path, ahead.submission.number] for ahead in aheads if ahead.submission]
         ids = [ahead.submission.job_id for ahead in aheads if ahead.submission]
         sizes, begin = self.arrays(run, len(slots)), 0
@@ -6911,24 +6951,31 @@ def describe(runs: "Sequence[Run]") -> "Iterator[str]":
 # -- what an array task, or a line of a handler, executes
 
 
-def slot_state(record: Record, number: int, first: int, who: str) -> "Tuple[State, str]":
-    """Return what is known of a task that a slot has, and the writer that executes it now, "" for nobody.
+class Claimed(NamedTuple("Claimed", [("state", State), ("holder", str), ("is_own", bool)])):
+    """What the claims of a task say to a slot: the state of its last attempt; who executes it now, ""
+    for nobody; and whether the last attempt was one of the slot's own, or there was none."""
+    __slots__ = ()
+
+
+def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
+    """Return what is known of a task that a slot may take.
 
     The claims of its attempts, from the first one of the slot on, name the files to look into. Of
     its own slot, every earlier writer is dead: the scheduler has started it again.
     """
-    attempt = first
+    attempt, is_own = first, True
     while True:
         holder = record.claimant(number, attempt)
         if not holder:
-            return State(attempt - 1), ""
+            return Claimed(State(attempt - 1), "", is_own)
         told = Told()
         told.read(record.events_path(holder))
         state = told.states.get(number)
+        is_own = holder.split("_")[1:2] == [who]
         if state and state.attempt == attempt and state.name == "succeeded":
-            return state, ""
-        if holder.split("_")[1] != who and (state is None or not state.is_over):
-            return State(attempt), holder
+            return Claimed(state, "", is_own)
+        if not is_own and (state is None or not state.is_over):
+            return Claimed(State(attempt), holder, False)
         attempt += 1
 
 
@@ -6966,35 +7013,81 @@ def here_task(task: Task, program: str) -> Task:
     return task._replace(argv=tuple(argv))
 
 
+class SlotQueue:
+    """The tasks that an array task, or a line of a handler, executes: those of its slot that have not
+    succeeded, then, where slots are packs, what other slots have not begun."""
+
+    def __init__(self, record: Record, submission: Submission, slot: int, writer: str) -> None:
+        self.record, self.submission, self.slot, self.writer = record, submission, slot, writer
+        self.who = writer.split("_")[1]
+        self.limits = Limits(*submission.limits)
+        self.begins = may_begin(record, submission)
+        self.others = []  # type: List[str]  # what is to be said of tasks that somebody else has
+        self.longest, self.end = 0.0, allocation_end()
+
+    def why_not(self) -> str:
+        """Return why no task may begin now, one of CAUSES, or nothing."""
+        if not self.begins:
+            return "blocked"
+        if self.limits.fail_fast and os.path.exists(self.record.stop_path(self.submission.start)):
+            return "fail-fast"
+        if self.end and self.longest and time.time() + self.longest > self.end:
+            return "time"
+        return ""
+
+    def tasks(self) -> "Iterator[Tuple[Task, State]]":
+        """Yield the tasks with what is known of them; those that may not begin are skipped, and say so."""
+        for entry in self.submission.slots[0] if self.submission.slots else ():
+            claimed = slot_state(self.record, entry[0], entry[1], self.who)
+            if claimed.holder and len(self.submission.slots[0]) == 1:
+                self.others.append(f"task {entry[0]} is executed by {claimed.holder}")
+            if claimed.holder or claimed.state.name == "succeeded":
+                continue
+            why = self.why_not()
+            if why:
+                append_event(self.record, self.writer, "skipped", task=entry[0], why=why,
+                             **{"try": claimed.state.attempt + 1})
+            else:
+                yield here_task(*task_at(self.record, entry[2])), claimed.state
+        if self.submission.slots and len(self.submission.slots[0]) > 1:
+            yield from self.shared()
+
+    def shared(self) -> "Iterator[Tuple[Task, State]]":
+        """Yield tasks of other slots that nobody has begun; who claims one has it."""
+        slots = read_submission(self.record, self.submission.number).slots
+        depth = max(map(len, slots), default=0)
+        for place in range(depth - 1, -1, -1):  # from their ends, which their owners reach last
+            for number in range(len(slots)):
+                entries = slots[(self.slot + number) % len(slots)]  # the slot behind ours first
+                if place >= len(entries) or self.why_not():
+                    continue
+                entry = entries[place]
+                claimed = slot_state(self.record, entry[0], entry[1], self.who)
+                if claimed.is_own and not claimed.holder and claimed.state.name != "succeeded":
+                    yield here_task(*task_at(self.record, entry[2])), claimed.state
+
+
+def allocation_end() -> float:
+    """Return when the allocation around us ends, in seconds since 1970, 0.0 where that is not known."""
+    text = os.environ.get("SLURM_JOB_END_TIME", "")
+    return float(text) if re.fullmatch("[0-9]{9,11}", text) else 0.0
+
+
 def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
     """Execute the tasks of one slot of a submission that have not succeeded yet; yield what happens."""
     record = Record(path)
     submission = read_submission(record, number, slot)
-    who = f"slot-{number}-{slot}"
-    writer = f"{submission.start:04d}_{who}_{host_name()}-{os.getpid()}"
+    writer = f"{submission.start:04d}_slot-{number}-{slot}_{host_name()}-{os.getpid()}"
+    queue = SlotQueue(record, submission, slot, writer)
+    limits = queue.limits._replace(fail_fast=False)  # the queue skips what must not begin
     is_handler = submission.scheduler not in SCHEDULERS
-    limits = Limits(*submission.limits)
-    begins, others = may_begin(record, submission), []  # type: bool, List[str]
-
-    def queue() -> "Iterator[Tuple[Task, State]]":
-        for entry in submission.slots[0] if submission.slots else ():
-            state, holder = slot_state(record, entry[0], entry[1], who)
-            why = "" if begins else "blocked"
-            if limits.fail_fast and os.path.exists(record.stop_path(submission.start)):
-                why = why or "fail-fast"
-            if holder:
-                others.append(f"task {entry[0]} is executed by {holder}")
-            elif why and state.name != "succeeded":
-                append_event(record, writer, "skipped", task=entry[0], why=why, **{"try": state.attempt + 1})
-            elif state.name != "succeeded":
-                yield here_task(*task_at(record, entry[2])), state
-
-    events = run_tasks(record, queue(), limits._replace(fail_fast=False), writer, kills=is_handler)
-    for event in events:  # fail-fast is the queue's: it skips the others, and says so
-        if event.kind == "end" and event.state.name == "failed" and limits.fail_fast:
+    for event in run_tasks(record, queue.tasks(), limits, writer, kills=is_handler):
+        if event.kind == "end" and event.state.name == "failed" and queue.limits.fail_fast:
             write_file(record.stop_path(submission.start), b"")
+        if event.kind == "end":
+            queue.longest = max(queue.longest, event.state.ended - event.state.started)
         yield event
-    for text in others:
+    for text in queue.others:
         yield note_event("error", text)
     remove_if_empty(record.scheduler_path(number, slot))
 
@@ -9681,7 +9774,7 @@ complete -c hydraflow -n "not __fish_use_subcommand" -a "(hydraflow show --names
 
 
 RUN_OPTIONS = ("--dry-run", "--jobs", "-j", "--keep-going", "--resume", "--reuse", "--retries", "--timeout", "--wait", "--pack",
-               "--quiet", "-q", "--help")
+               "--pack-parallel", "--sample", "--quiet", "-q", "--help")
 
 
 def job_named(jobs: "Dict[str, Job]", name: str) -> Job:
@@ -9705,18 +9798,29 @@ def add_run(command: "argparse.ArgumentParser") -> None:
     """Declare the options of run."""
     command.add_argument("job", metavar="JOB")
     command.add_argument("--dry-run", action="store_true", help="print the commands and change nothing")
-    command.add_argument("--jobs", "-j", type=option(read_count), metavar="N", help="execute N tasks at once")
+    command.add_argument("--jobs", "-j", type=option(read_parallel), metavar="N",
+                         help="execute N tasks at once, or auto; on a cluster N array tasks")
+    command.add_argument("--sample", type=sample_of, metavar="N[:SEED]", help="take N tasks of each step at random")
     command.add_argument("--keep-going", action="store_true", help="start the remaining tasks although one has failed")
     command.add_argument("--resume", action="store_true", help="go on with the last run: skip what has succeeded in it")
     command.add_argument("--reuse", action="store_true", help="count what has succeeded in older runs as done, too")
     command.add_argument("--retries", type=option(read_retries), metavar="N", help="try a failed task up to N times more")
     command.add_argument("--timeout", type=option(read_minutes), metavar="MIN", help="stop a task after so many minutes")
     command.add_argument("--wait", action="store_true", help="wait until submitted tasks have ended")
+    command.add_argument("--pack-parallel", type=option(read_count), metavar="N", help="N tasks of a pack at once")
     command.add_argument("--pack", type=option(read_count), metavar="N", help="let an array task take N tasks in turn")
     command.add_argument("--quiet", "-q", action="store_true", help="show failures and the summary only")
     command.usage = "hydraflow run JOB [OVERRIDE ...] [options] [-- WORD ...]"
     command.epilog = ("An OVERRIDE is key=value and wins over the job's own word with that key. "
                       "All words behind -- go to the command of the tasks.")
+
+
+def sample_of(text: str) -> Sample:
+    """Return the sample that N or N:SEED means."""
+    count, _, seed = text.partition(":")
+    if not re.fullmatch("[1-9][0-9]{0,8}", count) or not re.fullmatch("[0-9]{0,9}", seed):
+        raise argparse.ArgumentTypeError("N or N:SEED is expected here, for example 20:7")
+    return Sample(int(count), int(seed or 0))
 
 
 def check_words(job: Job, words: "Sequence[str]", known: "Iterable[str]") -> None:
@@ -9741,10 +9845,12 @@ def run_command(args: "argparse.Namespace") -> int:
     jobs = load(args.file or find_job_file())
     check_words(job_named(jobs, args.job), args.words, RUN_OPTIONS)
     options = Options(args.jobs or 0, args.keep_going, args.resume, args.reuse, args.wait,
-                      -1 if args.retries is None else args.retries, args.timeout or 0.0, args.pack or 0, args.words)
+                      -1 if args.retries is None else args.retries, args.timeout or 0.0, args.pack or 0,
+                      args.pack_parallel or 0, args.words)
     plans = []
     for job in order_needs(jobs, [args.job]):
-        plans.append(Plan(job, args.words if job.key == args.job else ()))
+        is_named = job.key == args.job
+        plans.append(Plan(job, args.words if is_named else (), args.sample if is_named else None))
         check_plan(plans[-1], args.dry_run)
     runs = []  # type: List[Run]
     try:
