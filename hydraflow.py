@@ -7039,7 +7039,7 @@ class SlotQueue:
         """Yield the tasks with what is known of them; those that may not begin are skipped, and say so."""
         for entry in self.submission.slots[0] if self.submission.slots else ():
             claimed = slot_state(self.record, entry[0], entry[1], self.who)
-            if claimed.holder and len(self.submission.slots[0]) == 1:
+            if claimed.holder and f"_slot-{self.submission.number}-" not in claimed.holder:
                 self.others.append(f"task {entry[0]} is executed by {claimed.holder}")
             if claimed.holder or claimed.state.name == "succeeded":
                 continue
@@ -7057,7 +7057,7 @@ class SlotQueue:
         slots = read_submission(self.record, self.submission.number).slots
         depth = max(map(len, slots), default=0)
         for place in range(depth - 1, -1, -1):  # from their ends, which their owners reach last
-            for number in range(len(slots)):
+            for number in range(len(slots) - 1):
                 entries = slots[(self.slot + number) % len(slots)]  # the slot behind ours first
                 if place >= len(entries) or self.why_not():
                     continue
