@@ -3751,8 +3751,8 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # 6. Processes: argv -> process
 # ---------------------------------------------------------------------------
-# WRAPPER, environment, spawn, capture, stop_group, stop_process, is_group;
-# Machine, this_machine, uptime, process_birth, is_process, process_words, group_members; Signals;
+# WRAPPER, environment, spawn, capture, stop_group, stop_process, end_by_signal, is_group;
+# Machine, this_machine, uptime, process_birth, is_process, process_text, group_members; Signals;
 # call_function. The only chapter that starts, signals and looks at processes.
 #
 # A task is wrapped in some lines of POSIX sh that record its start and its exit status themselves:
@@ -3831,7 +3831,7 @@ def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]", timeout: float) -> 
     try:
         process = spawn(argv, subprocess.PIPE, ".", env, subprocess.PIPE)
     except OSError as error:
-        return 127, "", str(error.strerror)
+        return 127, "", os.strerror(error.errno or 0)  # error.strerror has a path in it on Python 3.6
     try:
         output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -3857,6 +3857,12 @@ def stop_process(pid: int, number: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def end_by_signal(number: int) -> None:
+    """End this process as a signal would by default; a shell that executes it then ends as well, and begins no next line."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def is_group(leader: int) -> bool:
@@ -4576,10 +4582,13 @@ def is_submission(submission: Submission) -> bool:
         return False
     if not all(isinstance(text, str) and re.fullmatch(r"([\w\[][\w.\[\];:-]*)?", text) for text in texts):
         return False
-    for pair in submission.after:
-        if len(pair) != 2 or not isinstance(pair[0], str) or not isinstance(pair[1], int):
+    after, limits = submission.after, submission.limits  # type: Any, Any
+    if not isinstance(after, list) or not isinstance(limits, list):
+        return False
+    for pair in after:
+        if not isinstance(pair, list) or [type(part) for part in pair] != [str, int]:
             return False
-    return len(submission.limits) == 4
+    return len(limits) == 4 and all(isinstance(limit, (int, float)) for limit in limits)
 
 
 def read_slots(record: Record, number: int, slot: int, width: int) -> bytes:
@@ -4827,18 +4836,23 @@ def apply_event(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
 
 
 class Told:
-    """What the events of a record say: states of tasks by their number, and which submissions were cancelled."""
-    __slots__ = ("states", "cancelled")
+    """What the events of a record say: states of tasks by their number, and of submissions which were cancelled,
+    and what process a handler was."""
+    __slots__ = ("states", "cancelled", "handlers")
 
     def __init__(self) -> None:
         self.states = {}  # type: Dict[int, State]
         self.cancelled = set()  # type: Set[int]
+        self.handlers = {}  # type: Dict[int, Tuple[Machine, int, float]]
 
     def add(self, event: "Dict[str, Any]", writer: Writer) -> None:
         """Take in one event."""
         if "task" not in event:
             if event["event"] == "cancel" and "submission" in event:
                 self.cancelled.add(event["submission"])
+            elif event["event"] == "handler" and "submission" in event:
+                process = writer.machine, event.get("pid", 0), event.get("up", 0.0)
+                self.handlers[event["submission"]] = process
             return
         number, attempt = event["task"], event.get("try", 0)
         state = self.states.get(number)
@@ -4953,7 +4967,7 @@ class Event(NamedTuple("Event", [
         ("number", int)])):
     """What happened: start, retry, end, done (earlier), elsewhere (someone else executes it), tick (time
     passed), interrupt, note, error. number is where in the log the output of the attempt begins, how
-    many tasks are done, or how many run elsewhere at a tick."""
+    many tasks are done, how many run elsewhere at a tick, or the signal of an interrupt."""
     __slots__ = ()
 
 
@@ -5190,7 +5204,7 @@ class Runner:
         if isinstance(error, OSError) and number in FATAL:
             self.fail(error, f"start task {task.number}")
             return note_event("tick", "")
-        reason = error.strerror or str(error) if isinstance(error, OSError) else error.message
+        reason = error.message if isinstance(error, Error) else os.strerror(error.errno or 0)
         detail = f"cannot be started: {reason}"
         self.note(process, "end", status=126, detail=detail)
         self.after_failure()
@@ -5304,7 +5318,7 @@ class Runner:
         text = signal_name(number)
         if self.running and self.kills:
             text += f": waiting for {len(self.running)} running tasks; once more kills them"
-        return note_event("interrupt", text)
+        return note_event("interrupt", text)._replace(number=number)
 
     def enforce_deadlines(self) -> None:
         """Stop what has run too long, and kill what does not stop."""
@@ -5855,7 +5869,8 @@ class Surveyor:
             state = State(state.attempt, state.attempts)
         told.states[number] = state
         if submission.scheduler not in SCHEDULERS:
-            merge_handler(state, submission)
+            process = told.handlers.get(submission.number)
+            merge_handler(state, submission, process is not None and is_process_gone(*process))
             return
         queued, reason = queues.get((submission.job_id, place.slot), ("", ""))
         if queued in ENDED and (queued or not is_unsure) and submission.job_id:
@@ -5947,13 +5962,19 @@ def await_end(state: State, queued: str, reason: str) -> None:
         state.become("queued")  # the array task is there: its task has not begun, or its end will be told
 
 
-def merge_handler(state: State, submission: Submission) -> None:
-    """Bring the state of a task up to date that a handler has."""
+def merge_handler(state: State, submission: Submission, is_gone: bool) -> None:
+    """Bring the state of a task up to date that a handler has, whose process may be gone.
+
+    A handler that ended while HydraFlow watched may have left its tasks to somebody else. Of one that was killed
+    together with HydraFlow nothing more is to be expected; were it otherwise, claims would keep tasks from a second execution.
+    """
     if submission.scheduler == "parameters":
         detail = f"to {submission.name}" if submission.name else ""
         if submission.status > 0:
             detail += f", which ended with exit status {submission.status}"
         state.become("handed", "", detail.strip(", "))
+    elif state.name == "waiting" and is_gone and submission.status < 0:
+        state.become("interrupted", "handler")
     elif state.name == "waiting":
         state.become("queued", "handler-queue")
 
@@ -6669,6 +6690,8 @@ class Handler(Place):
         watch = Watch([Ahead(run, submission, list(submission.numbers()))])
         with Signals() as signals:
             process = spawn(words, None, ".", environment({}), None)
+            begin_events(run.record, run.writer("handler"))
+            append_event(run.record, run.writer("handler"), "handler", submission=submission.number, pid=process.pid)
             delay = 0.05
             while process.poll() is None:
                 signals.wait(delay)
@@ -6688,7 +6711,7 @@ class Handler(Place):
         if self.is_bare:
             for number in submission.numbers():
                 state = State()
-                merge_handler(state, submission._replace(status=status))
+                merge_handler(state, submission._replace(status=status), True)
                 task = watch.task(run, number)
                 yield Event("end", task, state, "", run.record.log_path(number), 0)
         else:
@@ -6918,14 +6941,13 @@ class Execution:
         """Cancel what was submitted by this command, as a later submission was refused; what has succeeded stays."""
         run.refused = True
         yield note_event("error", str(refusal))
-        wrong = []
+        wrong, texts = [], []  # type: List[str], List[str]
         for ahead in self.sent:
-            if ahead.submission:
+            if ahead.submission and not ahead.run.open.isdisjoint(ahead.numbers):  # what is over was awaited
                 wrong += cancel_submission(ahead.run, ahead.submission)
-        if self.sent:
-            jobs = ", ".join(f"array job {ahead.submission.job_id} of step {ahead.submission.step}"
-                             for ahead in self.sent if ahead.submission)
-            yield note_event("error", f"cancelled {jobs}, so that nothing is half submitted")
+                texts.append(f"array job {ahead.submission.job_id} of step {ahead.submission.step}")
+        if texts:
+            yield note_event("error", f"cancelled {', '.join(texts)}, so that nothing is half submitted")
         for text in wrong:
             yield note_event("error", text)
 
@@ -7143,10 +7165,15 @@ def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
 
 
 def stop_writer(state: State, stopped: "Set[int]") -> bool:
-    """Ask the HydraFlow that watches a task to stop, once; return whether there is one. It passes the signal on."""
+    """Ask the HydraFlow that watches a task to stop, once; return whether there is one. It passes the signal on.
+
+    Nothing in its own words names the record, but the task's do: in the copy of a record they name another one.
+    """
     writer = state.writer
     if writer.pid in stopped:
         return True
+    if not (is_ours(state) or own_members(state)):
+        return False
     if is_process_gone(writer.machine, writer.pid, writer.up):
         return False
     if b"hydraflow" not in process_text(writer.pid):
@@ -10237,13 +10264,17 @@ def call_command(argv: "Sequence[str]") -> int:
 
 def slot_command(argv: "Sequence[str]") -> int:
     """Execute the tasks of one slot: as an array task, or for a handler, which gets the exit status of the task."""
-    statuses, is_wrong = [], False
+    statuses, is_wrong, number = [], False, 0
     for event in run_slot(argv[0], int(argv[1]), int(argv[2])):
         if event.kind in ("note", "interrupt", "error"):
             say(event.text)
+        if event.kind == "interrupt":
+            number = number or event.number
         is_wrong = is_wrong or event.kind == "error"
         if event.kind == "end" and event.state.name != "succeeded":
             statuses.append(event.state.status)
+    if len(argv) > 3 and number:
+        end_by_signal(number)
     if len(argv) > 3 and statuses:
         return max(1, min(statuses[-1], 255))
     return 1 if statuses or is_wrong else 0

@@ -12,6 +12,9 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as for what a script starts in the background: tests send it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGQUIT):  # ignored under nohup, and by some who start what stays in the background
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 Result = collections.namedtuple("Result", "status out err")
 
 

@@ -1,0 +1,339 @@
+"""Processes: the shell around a task, how commands are started, found, signalled and told apart."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+from unittest import mock
+
+from support import EmptyFolder, wait_until
+
+import hydraflow
+from hydraflow import Signals, capture, environment, find_program, group_members, process_birth, spawn
+
+ENDS = (  # a command, the exit status that the shell around it records and ends with
+    (["true"], 0),
+    (["sh", "-c", "exit 3"], 3),
+    (["sh", "-c", "exit 255"], 255),
+    (["sh", "-c", "kill -TERM $$; echo still here"], 143),  # signals have their defaults again
+    (["sh", "-c", "kill -INT $$; echo still here"], 130),
+    (["sh", "-c", "kill -KILL $$"], 137),
+    (["sh", "-c", "kill -USR1 $$; echo still here"], 138),
+    (["./no-such-program"], 127),
+    (["./hydraflow.py.txt"], 126),
+    (["cd", "nowhere"], 127),  # no program, and no word of the shell either
+)
+PROGRAMS = (  # name, PATH, what is found; "" in the table stands for the folder of the test
+    ("tool", "FOLDER/bin", "FOLDER/bin/tool"),
+    ("tool", "/nowhere:FOLDER/bin", "FOLDER/bin/tool"),
+    ("tool", "FOLDER/empty:FOLDER/bin", "FOLDER/bin/tool"),
+    ("tool", "FOLDER/plain:FOLDER/bin", "FOLDER/bin/tool"),  # that one may not be executed
+    ("tool", "FOLDER/plain", ""),
+    ("tool", "FOLDER/directory", ""),  # of that name there is a directory
+    ("tool", "/nowhere", ""),
+    ("bin/tool", "/nowhere", "FOLDER/bin/tool"),
+    ("./bin/tool", "/nowhere", "FOLDER/./bin/tool"),
+    ("tool/", "FOLDER/bin", ""),
+    ("", "FOLDER/bin", ""),
+)
+
+
+class Wrapper(EmptyFolder):
+    """The shell around a task, executed as it is."""
+
+    def wrapped(self, command: "list", events: str = "events", script: str = hydraflow.WRAPPER, **options: object) -> "subprocess.Popen":
+        """Start a command as a task; it does not outlive the test."""
+        room = os.path.join(self.folder, "room")
+        with open(room, "w") as file:
+            file.write(" " * hydraflow.ROOM)
+        words = ["/bin/sh", "-c", script, "hydraflow", os.path.join(self.folder, events), room, '"task":7,"try":2,"slot":1', *command]
+        process = subprocess.Popen(words, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   start_new_session=True, **options)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(hydraflow.stop_group, process.pid, signal.SIGKILL)
+        return process
+
+    def events(self, name: str = "events") -> "list":
+        """Return the events that were recorded."""
+        return [json.loads(line) for line in self.read(name).split("\n") if line.strip()]
+
+    def test_ends(self) -> None:
+        shutil.copy(os.path.join(self.folder, "hydraflow.py"), os.path.join(self.folder, "hydraflow.py.txt"))
+        os.chmod(os.path.join(self.folder, "hydraflow.py.txt"), 0o644)
+        for command, status in ENDS:
+            with self.subTest(command=command):
+                process = self.wrapped(command)
+                out = process.communicate()[0]
+                self.assertEqual((process.returncode, out), (status, b""))
+                start, end = self.events()[-2:]
+                self.assertEqual((start["event"], start["task"], start["try"], start["slot"], start["pid"]), ("start", 7, 2, 1, process.pid))
+                self.assertEqual((end["event"], end["task"], end["try"], end["status"]), ("end", 7, 2, status))
+                self.assertNotIn("why", end)
+                self.assertLessEqual(start["up"], end["up"])
+                self.assertEqual(self.read("room").strip(), "")
+
+    @unittest.skipUnless(hydraflow.HAS_PROC, "there is no /proc here")
+    def test_who_started_when(self) -> None:
+        process = self.wrapped(["sh", "-c", "read line < wait; exit 0"])
+        os.mkfifo(os.path.join(self.folder, "wait"))
+        wait_until(lambda: os.path.exists(os.path.join(self.folder, "events")) and self.read("events").endswith("}"))
+        self.assertEqual(self.events()[0]["born"], process_birth(process.pid))
+        self.assertLess(abs(hydraflow.uptime() - self.events()[0]["up"]), 30)
+
+    def test_without_proc(self) -> None:
+        """Seconds since 1970 take the place of those since the start of the machine."""
+        process = self.wrapped(["true"], script=hydraflow.WRAPPER.replace("/proc/", "/nowhere/"))
+        self.assertEqual((process.wait(), process.stderr.read()), (0, b""))
+        start, end = self.events()
+        self.assertEqual((start["born"], end["status"]), (0, 0))
+        self.assertLess(abs(time.time() - end["up"]), 60)
+
+    def test_a_signal_to_the_group_is_told(self) -> None:
+        code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); print('begun', flush=True); time.sleep(99)"
+        for number, why, status in ((signal.SIGTERM, "interrupted", 143), (signal.SIGHUP, "interrupted", 129), (signal.SIGINT, "interrupted", 130),
+                                    (signal.SIGUSR1, None, 138), (signal.SIGUSR2, None, 140)):
+            with self.subTest(signal=number):
+                process = self.wrapped([sys.executable, "-c", code])
+                process.stdout.readline()
+                os.killpg(process.pid, number)
+                self.assertEqual(process.wait(), status)
+                end = self.events()[-1]
+                self.assertEqual((end["event"], end["status"], end.get("why")), ("end", status, why))
+
+    def test_what_a_task_inherits(self) -> None:
+        """Nothing to read, no descriptor of ours, output unbuffered unless the user wants it otherwise; words as they are."""
+        code = "import os, sys; print(sys.stdin.read(), [n for n in range(3, 20) if os.path.exists('/dev/fd/%d' % n)], sys.argv[1:])"
+        process = self.wrapped([sys.executable, "-c", code, "a b", "", "$HOME", "*", "'"])
+        out, err = process.communicate()
+        self.assertEqual((out.decode(), err), (" [] ['a b', '', '$HOME', '*', \"'\"]\n", b""))
+        for value, shown in ((None, b"1\n"), ("0", b"0\n"), ("", b"\n")):
+            env = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+            process = self.wrapped(["sh", "-c", "echo $PYTHONUNBUFFERED"], env={**env, **({} if value is None else {"PYTHONUNBUFFERED": value})})
+            self.assertEqual(process.communicate()[0], shown)
+
+    def test_errors_of_a_task_are_its_own(self) -> None:
+        process = self.wrapped(["sh", "-c", "echo out; echo err >&2"])
+        self.assertEqual(process.communicate(), (b"out\n", b"err\n"))
+
+    def test_a_start_that_cannot_be_recorded_is_none(self) -> None:
+        process = self.wrapped(["touch", "executed"], events="nowhere/events")
+        self.assertEqual(process.wait(), 125)
+        os.symlink("/dev/full", os.path.join(self.folder, "full"))
+        process = self.wrapped(["touch", "executed"], events="full")
+        self.assertEqual(process.wait(), 125)
+        self.assertIn('{"task":7,"try":2,"slot":1,"event":"unstarted"}', self.read("room"))
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "executed")))
+
+    def test_an_end_without_space_goes_into_the_room(self) -> None:
+        """The file of events fails behind the start, as on a disk that has become full."""
+        script = hydraflow.WRAPPER.replace("status=$?", "status=$?; exec 3>/dev/full")
+        process = self.wrapped(["sh", "-c", "exit 5"], script=script)
+        self.assertEqual(process.wait(), 5)
+        end = json.loads(self.read("room"))
+        self.assertEqual((end["task"], end["event"], end["status"]), (7, "end", 5))
+
+
+class Starting(EmptyFolder):
+    def test_capture(self) -> None:
+        self.assertEqual(capture(["sh", "-c", "echo out; echo err >&2; exit 3"], environment({}), 20.0), (3, "out\n", "err\n"))
+        self.assertEqual(capture(["printf", "\\377"], environment({}), 20.0), (0, "\ufffd", ""))
+        self.assertEqual(capture(["sh", "-c", "kill -9 $$"], environment({}), 20.0)[0], -9)
+        status, out, errors = capture(["/no/such/program"], environment({}), 20.0)
+        self.assertEqual((status, out, errors), (127, "", "No such file or directory"))
+        self.assertEqual(capture(["sh", "-c", "echo $X $0", "ü"], environment({"X": "é"}), 20.0)[1], "é ü\n")
+
+    def test_capture_ends_what_takes_too_long(self) -> None:
+        """With all that it has started."""
+        pid = os.path.join(self.folder, "pid")
+        begun = time.monotonic()
+        status, out, errors = capture(["sh", "-c", f"sleep 99 & echo $! > {pid}; echo out; wait"], environment({}), 1.0)
+        self.assertLess(time.monotonic() - begun, 50)
+        self.assertEqual((status, out, errors), (124, "", "no answer for 1 seconds"))
+        wait_until(lambda: not process_birth(int(self.read("pid"))))
+
+    def test_find_program(self) -> None:
+        for folder in ("bin", "plain", "empty", "directory/tool"):
+            os.makedirs(os.path.join(self.folder, folder))
+        for folder, mode in (("bin", 0o755), ("plain", 0o644)):
+            self.write(f"{folder}/tool", "#!/bin/sh\n")
+            os.chmod(os.path.join(self.folder, folder, "tool"), mode)
+        for name, path, found in PROGRAMS:
+            with self.subTest(name=name, path=path):
+                path, found = (text.replace("FOLDER", self.folder) for text in (path, found))
+                self.assertEqual(find_program(name, self.folder, {"PATH": path}), found)
+
+    def test_environment(self) -> None:
+        with mock.patch.dict(os.environ, {"KEPT": "1", "CHANGED": "1"}):
+            found = environment({"CHANGED": "é", "NEW": "x"})
+        self.assertEqual([found[name] for name in (b"KEPT", b"CHANGED", b"NEW")], [b"1", "é".encode(), b"x"])
+        with mock.patch.dict(os.environ, {"A.B": "x y", "BASH_FUNC_f%%": "() { :; }", "PLAIN_1": "z"}):
+            self.assertEqual(sorted(set(hydraflow.lost_in_shell()) & {"A.B=x y", "BASH_FUNC_f%%=() { :; }", "PLAIN_1=z"}),
+                             ["A.B=x y", "BASH_FUNC_f%%=() { :; }"])
+
+    def test_sessions(self) -> None:
+        """A process leads its group, in a session of its own or in ours."""
+        for is_session in (True, False):
+            process = spawn(["sleep", "99"], subprocess.DEVNULL, self.folder, None, is_session=is_session)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            self.assertEqual(os.getpgid(process.pid), process.pid)
+            self.assertEqual(os.getsid(process.pid), process.pid if is_session else os.getsid(0))
+
+    def test_signals_to_what_is_not_there(self) -> None:
+        process = spawn(["true"], subprocess.DEVNULL, self.folder, None)
+        process.wait()
+        for function in (hydraflow.stop_group, hydraflow.stop_process):
+            self.assertFalse(function(process.pid, signal.SIGTERM))
+        self.assertEqual((hydraflow.is_group(process.pid), hydraflow.is_process(process.pid)), (False, False))
+        self.assertEqual((hydraflow.is_group(os.getpgrp()), hydraflow.is_process(os.getpid())), (True, True))
+
+
+class Looking(EmptyFolder):
+    """What tells processes apart."""
+
+    def sleeper(self, *words: str) -> "subprocess.Popen":
+        """Start something that goes on; it does not outlive the test."""
+        process = spawn(words or ["sleep", "99"], subprocess.DEVNULL, self.folder, environment({"MARK": "of this test"}))
+        self.addCleanup(process.wait)
+        self.addCleanup(hydraflow.stop_group, process.pid, signal.SIGKILL)
+        return process
+
+    def test_birth(self) -> None:
+        first = self.sleeper()
+        time.sleep(0.05)
+        second = self.sleeper()
+        births = [process_birth(process.pid) for process in (first, second)]
+        self.assertTrue(0 < births[0] < births[1], births)
+        self.assertEqual([process_birth(process.pid) for process in (first, second)], births)
+        self.assertEqual(process_birth(1 << 30), 0)
+        first.kill()
+        wait_until(lambda: process_birth(first.pid) == 0)  # nobody has waited for it: its remains are no process
+        self.assertTrue(hydraflow.is_process(first.pid))
+
+    @unittest.skipUnless(hydraflow.HAS_PROC, "there is no /proc here")
+    def test_a_name_that_looks_like_the_rest_of_the_line(self) -> None:
+        name = os.path.join(self.folder, "x) Z 1 (")
+        shutil.copy(shutil.which("sleep"), name)
+        process = self.sleeper(name, "99")
+        self.assertGreater(process_birth(process.pid), 0)
+        leader = self.sleeper("sh", "-c", '"$0" 99 & wait', name)
+        wait_until(lambda: len(group_members(leader.pid)) == 1)
+
+    def test_members_of_a_group(self) -> None:
+        leader = self.sleeper("sh", "-c", "sleep 98 & sleep 99 & wait")
+        if not hydraflow.HAS_PROC:
+            self.assertEqual(group_members(leader.pid), [])
+            return
+        wait_until(lambda: len(group_members(leader.pid)) == 2)
+        self.assertNotIn(leader.pid, group_members(leader.pid))
+        members = group_members(leader.pid)
+        os.kill(members[0], signal.SIGKILL)
+        wait_until(lambda: group_members(leader.pid) == members[1:])
+        leader.kill()
+        leader.wait()
+        self.assertEqual(group_members(leader.pid), members[1:])  # also when its leader has gone
+        hydraflow.stop_group(leader.pid, signal.SIGKILL)
+        wait_until(lambda: group_members(leader.pid) == [])
+
+    def test_what_a_process_was_started_with(self) -> None:
+        process = self.sleeper("sh", "-c", "sleep 99; :", "a word")
+        text = hydraflow.process_text(process.pid)
+        self.assertIn(b"a word", text)
+        if hydraflow.HAS_PROC:
+            self.assertIn(b"MARK=of this test\0", text)
+        self.assertNotIn(b"of this test", hydraflow.process_text(1 << 30))
+
+    @unittest.skipUnless(shutil.which("ps"), "not installed: ps")
+    def test_where_there_is_no_proc(self) -> None:
+        process = self.sleeper("sh", "-c", "sleep 99; :", "a word")
+        with mock.patch.object(hydraflow, "HAS_PROC", False):
+            birth = process_birth(process.pid)
+            self.assertGreater(birth, 0)
+            self.assertEqual(process_birth(process.pid), birth)
+            self.assertEqual(process_birth(1 << 22), 0)
+            self.assertIn(b"a word", hydraflow.process_text(process.pid))
+            self.assertEqual(group_members(process.pid), [])
+
+    def test_this_machine(self) -> None:
+        here = hydraflow.this_machine()
+        self.assertEqual(here.host, os.uname().nodename)
+        self.assertLessEqual(hydraflow.uptime(), hydraflow.uptime())
+        self.assertEqual(hydraflow.first_line(os.path.join(self.folder, "nowhere")), "")
+        self.write("lines", "one \ntwo\n")
+        self.assertEqual(hydraflow.first_line(os.path.join(self.folder, "lines")), "one")
+
+
+class Waiting(unittest.TestCase):
+    """Signals that are noted while a loop sleeps."""
+
+    def later(self, seconds: float, number: int) -> None:
+        """Send a signal to this process after a while."""
+        timer = threading.Timer(seconds, os.kill, (os.getpid(), number))
+        timer.start()
+        self.addCleanup(timer.join)
+        self.addCleanup(timer.cancel)
+
+    def test_a_signal_wakes_up_and_is_noted(self) -> None:
+        for method in ("wait", "pause"):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGQUIT):
+                with self.subTest(method=method, signal=number), Signals() as signals:
+                    self.later(0.1, number)
+                    begun = time.monotonic()
+                    getattr(signals, method)(50.0)
+                    self.assertLess(time.monotonic() - begun, 25.0)
+                    self.assertEqual(signals.numbers, [number])
+
+    def test_a_child_that_ends_wakes_up_who_waits_and_nobody_who_pauses(self) -> None:
+        with Signals() as signals:
+            process = spawn(["sh", "-c", "sleep 0.1"], subprocess.DEVNULL, ".", None)
+            begun = time.monotonic()
+            signals.wait(50.0)
+            self.assertLess(time.monotonic() - begun, 25.0)
+            process.wait()
+            process = spawn(["sh", "-c", "sleep 0.1"], subprocess.DEVNULL, ".", None)
+            begun = time.monotonic()
+            signals.pause(0.6)
+            self.assertGreaterEqual(time.monotonic() - begun, 0.6)
+            process.wait()
+            self.assertEqual(signals.numbers, [])
+
+    def test_time_passes(self) -> None:
+        with Signals() as signals:
+            for seconds in (0.0, -1.0, 0.1):
+                begun = time.monotonic()
+                signals.wait(seconds)
+                self.assertGreaterEqual(time.monotonic() - begun, max(seconds, 0.0) - 0.01)
+
+    def test_handlers_are_put_back_and_what_is_ignored_stays_so(self) -> None:
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2, signal.SIGCHLD)}
+        self.addCleanup(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        with Signals() as signals:
+            self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)
+            self.assertEqual(signal.getsignal(signal.SIGTERM), signals.note)
+        self.assertEqual({number: signal.getsignal(number) for number in before}, before)
+        self.assertEqual(signal.set_wakeup_fd(-1), -1)
+
+    def test_in_another_thread(self) -> None:
+        """Where no signal can be had, a wait is short."""
+        took = []
+
+        def wait() -> None:
+            with Signals() as signals:
+                begun = time.monotonic()
+                signals.wait(60.0)
+                took.append(time.monotonic() - begun)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join()
+        self.assertLess(took[0], 30.0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,323 @@
+"""Records: what is written is read again, whatever it holds; what nobody wrote is passed over or told; claims and locks."""
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import unittest
+from itertools import chain
+
+from support import EmptyFolder, wait_until
+
+import hydraflow
+from hydraflow import Error, Ledger, Lock, Record, Start, Submission, Task, append_lines, read_lines
+
+HOSTILE = ("", " ", "a b", "ü", "\u65e5", "\U0001f600", "\udcff", "\n", "\r\n", "\\n", '"', "'", "{", "}", "]", "$(x)", "\x1b[2J", "x" * 5000)
+LINES = (  # bytes of a file, the lines that are read of it
+    (b"", []),
+    (b"\n", []),
+    (b'\n{"a":1}', [{"a": 1}]),
+    (b'{"a":1}\n{"b":2}\n', [{"a": 1}, {"b": 2}]),
+    (b'\n{"a":1}\n{"b":', [{"a": 1}]),  # torn by a kill
+    (b'\n{"a":\n{"b":2}', [{"b": 2}]),  # torn by a full disk, and gone on with
+    (b'\n{"a":1}   \n{"b":2}     ', [{"a": 1}, {"b": 2}]),  # in a room that was blank
+    (b'\n{"a":1},{"b":2}\n{"c":3}', [{"c": 3}]),  # one line is one event
+    (b'\n{"a":1}}\n{"c":3}', [{"c": 3}]),
+    (b'\n{"a":"\xff"}', [{"a": "\ufffd"}]),
+    (b'\n[1]\n7\nnull\n"{}"\n{}', [{}]),
+    (b'\n{"a":NaN x}\n{"c":3}', [{"c": 3}]),
+    (b"\n{" + b"[" * 100000 + b"}\n" + b'{"c":3}', [{"c": 3}]),
+    (b'\n{"a":' + b"[" * 100000 + b"]" * 100000 + b'}\n{"c":3}', [{"c": 3}]),
+    (b"\0\0\0\0\n" + b'{"c":3}', [{"c": 3}]),
+)
+START = Start(1, "job", 2, 1.5, "host", "1", ["-v", "a b"], "", False, hydraflow.FORMAT)
+SUBMISSION = Submission(3, 1, 2, "slurm", "job.ABC.3", [["/r", 1]], [1, 0, 0.0, False], True, 0, "", -1,
+                        [[[1, 1, 10], [2, 1, 20000]], [[3, 2, 30]], []])
+DIRECTORIES = (  # the name of a job, that of its directory
+    ("train", "train"), ("a-b_C9", "a-b_C9"), ("a/b", "a%2Fb"), ("..", "%2E%2E"), (".", "%2E"), ("a%2Fb", "a%252Fb"), ("", ""),
+    ("\u00e9", "%C3%A9"), ("a\0b", "a%00b"), ("-x", "-x"), ("a\nb", "a%0Ab"),
+)
+
+
+def task(**changes: object) -> Task:
+    """Return a task with changes."""
+    values = Task(1, 1, 1, ("a=1",), ("run", "a=1"), ("run", "a=1"), "multirun/x/1", os.getcwd(), {"A": "1"}, 1, False, False)
+    return values._replace(**changes)
+
+
+class Files(EmptyFolder):
+    """Each test writes into a record of its own."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        self.record = Record.create("job", 1)
+        append_lines(self.record.plan_path, [hydraflow.start_line(START)])
+
+    def test_lines(self) -> None:
+        for data, found in LINES:
+            with self.subTest(data=data[:60]):
+                self.write("lines", data)
+                self.assertEqual(read_lines("lines"), found)
+        self.assertEqual(read_lines("nowhere"), [])
+
+    def test_appended_lines_are_found_by_their_offsets(self) -> None:
+        """Also behind a line that was torn."""
+        self.write("lines", b'{"torn":')
+        offsets = append_lines("lines", [{"a": text} for text in HOSTILE])
+        offsets += append_lines("lines", [{"a": "last"}])
+        with open("lines", "rb") as file:
+            for offset, text in zip(offsets, [*HOSTILE, "last"]):
+                file.seek(offset)
+                self.assertEqual(json.loads(file.readline().decode("ascii")), {"a": text})
+        self.assertEqual(len(read_lines("lines")), len(HOSTILE) + 1)
+        self.assertEqual(append_lines("lines", []), [])
+
+    def test_many_processes_append_to_one_file(self) -> None:
+        code = ("import hydraflow, sys\nfor n in range(200):\n    hydraflow.append_lines('lines', [{'who': int(sys.argv[1]), 'n': n, 'x': 'x' * 300}])")
+        processes = [subprocess.Popen([sys.executable, "-c", code, str(who)], cwd=self.folder) for who in range(4)]
+        self.assertEqual([process.wait() for process in processes], [0] * 4)
+        lines = read_lines("lines")
+        for who in range(4):
+            self.assertEqual([line["n"] for line in lines if line["who"] == who], list(range(200)))
+
+    def test_tasks(self) -> None:
+        tasks = [task(number=number, argv=("run", text), combination=(f"a={text}",), key=("run", text), env={"A": text}, directory=f"d/{text}",
+                      is_call=bool(number % 2), has_directory=not number % 2, runs=number) for number, text in enumerate(HOSTILE, 1)]
+        offsets = append_lines(self.record.plan_path, [hydraflow.task_line(one, f"/bin/{one.number}") for one in tasks])
+        ledger = Ledger(self.record)
+        self.assertEqual([ledger.task(one.number) for one in tasks], tasks)
+        self.assertEqual([hydraflow.task_at(self.record, offset) for offset in offsets], [(one, f"/bin/{one.number}") for one in tasks])
+        self.assertEqual(ledger.keys(), {one.key: [one.number] for one in tasks})
+        self.assertEqual((ledger.members, ledger.last_number()), ({one.number: 1 for one in tasks}, len(tasks)))
+        self.assertIsNone(ledger.task(999))
+
+    def test_tasks_that_nobody_wrote(self) -> None:
+        good = json.loads(json.dumps(hydraflow.task_line(task(), "")))
+        self.assertEqual(hydraflow.line_task(good, "plan"), task())
+        for name, value in (("task", "1"), ("task", -1), ("step", None), ("index", 1.5), ("words", 7), ("words", [7]), ("argv", []), ("argv", [["a"]]),
+                            ("argv", ["a\0b"]), ("key", None), ("key", [None]), ("dir", None), ("dir", "a\0"), ("cwd", 7), ("env", []), ("env", {"A": 1}),
+                            ("env", {"A": "\0"}), ("env", None), ("runs", "x"), ("program", 7), ("program", None)):
+            with self.subTest(name=name, value=value), self.assertRaises(Error) as caught:
+                hydraflow.line_task({**good, name: value}, "plan")
+            self.assertEqual(caught.exception.message, "plan is damaged")
+        for name in good:
+            with self.subTest(without=name), self.assertRaises(Error):
+                hydraflow.line_task({key: value for key, value in good.items() if key != name}, "plan")
+
+    def test_starts(self) -> None:
+        for start in (START, START._replace(number=2, words=list(HOSTILE), commit="abc", is_dirty=True, time=3)):
+            self.assertEqual(hydraflow.read_start(json.loads(json.dumps(hydraflow.start_line(start))), "plan"), start)
+        line = hydraflow.start_line(START)
+        for name, value in (("start", "x"), ("job", 7), ("count", None), ("time", "x"), ("host", []), ("words", "x"), ("commit", None), ("is_dirty", 1)):
+            with self.subTest(name=name, value=value), self.assertRaises(Error) as caught:
+                hydraflow.read_start({**line, name: value}, "plan")
+            self.assertEqual(caught.exception.message, "plan is damaged")
+        for values in ({**line, "format": 3, "version": "9.9"}, {"job": "job", "count": 3, "version": "9.9"}):
+            with self.assertRaises(Error) as caught:
+                hydraflow.read_start(values, "plan")
+            self.assertIn("was written by HydraFlow 9.9", caught.exception.message)
+
+    def test_a_plan_of_several_starts(self) -> None:
+        """Members are the tasks of the last start, of their last lines; a torn line is no task."""
+        for number in (1, 2, 3):
+            append_lines(self.record.plan_path, [hydraflow.task_line(task(number=number), "")])
+        append_lines(self.record.plan_path, [hydraflow.start_line(START._replace(number=2)), {"again": [[2, 3]], "step": 1},
+                                             hydraflow.task_line(task(number=4, step=2), ""), hydraflow.task_line(task(number=2, cwd="/new"), "")])
+        with open(self.record.plan_path, "ab") as file:
+            file.write(b'\n{"task":9,"step":1,"argv"')
+        ledger = Ledger(self.record)
+        self.assertEqual(ledger.members, {2: 1, 3: 1, 4: 2})
+        self.assertEqual((ledger.start.number, len(ledger.starts), ledger.last_number()), (2, 2, 4))
+        self.assertEqual((ledger.task(2).cwd, ledger.task(1).number), ("/new", 1))
+
+    def test_plans_that_nobody_wrote(self) -> None:
+        for data in (b"", b"\n", b'{"task":1,"step":1}', b"\xff", b'\n{"start":1}'):
+            with self.subTest(data=data):
+                os.unlink(self.record.plan_path)
+                self.write(self.record.plan_path, data)
+                with self.assertRaises(Error) as caught:
+                    Ledger(self.record)
+                self.assertIn("plan.jsonl is damaged", caught.exception.message)
+        for again in ({"again": [[1, 2]], "step": 1}, {"again": 7, "step": 1}, {"again": [["x", 1]], "step": 1}, {"again": [[1]], "step": 1}, {"again": []}):
+            with self.subTest(again=again):
+                os.unlink(self.record.plan_path)
+                append_lines(self.record.plan_path, [hydraflow.start_line(START), hydraflow.task_line(task(), ""), hydraflow.start_line(START), again])
+                if again == {"again": []}:
+                    self.assertEqual(Ledger(self.record).members, {})
+                    continue
+                with self.assertRaises(Error):
+                    Ledger(self.record)
+
+    def test_submissions(self) -> None:
+        written = hydraflow.write_submission(self.record, SUBMISSION)
+        self.assertGreater(written.width, 0)
+        self.assertEqual(hydraflow.read_submission(self.record, 3), written)
+        for slot, entries in enumerate(SUBMISSION.slots, 1):  # an array task reads its own slot alone
+            self.assertEqual(hydraflow.read_submission(self.record, 3, slot).slots, [entries])
+        self.assertEqual(hydraflow.read_submission(self.record, 3, 9).slots, [])
+        self.assertEqual(list(written.numbers()), [1, 2, 3])
+        self.assertEqual(hydraflow.write_job_id(self.record, written, "77[].pbs"), hydraflow.read_submission(self.record, 3))
+        hydraflow.write_status(self.record, written, 4)
+        hydraflow.write_submission(self.record, SUBMISSION._replace(number=12, scheduler="handler", name=""))
+        self.assertEqual([(one.number, one.job_id, one.status) for one in hydraflow.read_submissions(self.record)], [(3, "77[].pbs", 4), (12, "", -1)])
+
+    def test_submissions_that_nobody_wrote(self) -> None:
+        """No option of a scheduler's command, no word of a shell gets into what is asked about them."""
+        path = self.record.submission_path(3, "jsonl")
+        for name, value in (("name", "-x"), ("name", "a b"), ("name", "$(x)"), ("name", 7), ("job_id", "--all"), ("job_id", "1 2"), ("job_id", "1\n2"),
+                            ("job_id", 7), ("scheduler", None), ("scheduler", "../x"), ("number", "3"), ("width", "x"), ("width", None), ("status", "x"),
+                            ("after", [["x"]]), ("after", [[1, 1]]), ("after", [["x", "y"]]), ("after", 7), ("after", [7]), ("limits", [1]), ("limits", ["x", 0, 0, 0]), ("limits", None), ("frobnicate", 1)):
+            with self.subTest(name=name, value=value):
+                hydraflow.write_submission(self.record, SUBMISSION)
+                append_lines(path, [{name: value}])
+                with self.assertRaises(Error) as caught:
+                    hydraflow.read_submission(self.record, 3)
+                self.assertIn("is damaged", caught.exception.message)
+                os.unlink(path)
+        for data in (b"7\n", b"[7]\n", b"[[1,2]]\n", b'[[1,2,"x"]]\n', b"{}\n[", b"[[1,1,1]\n"):
+            with self.subTest(slots=data):
+                hydraflow.write_submission(self.record, SUBMISSION)
+                with open(self.record.submission_path(3, "slots"), "wb") as file:
+                    file.write(data)
+                with self.assertRaises(Error):
+                    hydraflow.read_submission(self.record, 3)
+                os.unlink(path)
+
+    def test_events_that_nobody_wrote(self) -> None:
+        for values, is_event in (({"event": "start", "task": 1, "try": 1, "pid": 5, "born": 0, "up": 1.5}, True), ({"event": "cancel", "submission": 1}, True),
+                                 ({"event": "start", "more": [1]}, True), ({}, False), ({"task": 1}, False), ({"event": 7}, False), ({"event": "end", "task": "1"}, False),
+                                 ({"event": "end", "task": 1.0}, False), ({"event": "end", "status": None}, False), ({"event": "end", "up": "x"}, False),
+                                 ({"event": "ask", "why": 7}, False), ({"event": "reused", "from": 7}, False)):
+            with self.subTest(values=values):
+                self.assertEqual(hydraflow.is_event(values), is_event)
+
+    def test_directories_of_jobs(self) -> None:
+        for name, directory in DIRECTORIES:
+            with self.subTest(name=name):
+                self.assertEqual(Record.directory(name), f".hydraflow/{directory}")
+        long = Record.directory("x" * 500), Record.directory("x" * 501)
+        self.assertNotEqual(*long)
+        self.assertLess(max(map(len, long)), 255)
+
+    def test_records_are_in_the_order_in_which_they_were_made(self) -> None:
+        """Whatever the clock says; what is no record is none."""
+        records = [self.record, Record.create("job", 1 << 120), Record.create("job", 5), Record.create("job", 1 << 120)]
+        for record in records[1:]:
+            append_lines(record.plan_path, [hydraflow.start_line(START)])
+        for name in ("0" * 26, "x" * 26, "short"):
+            os.makedirs(f".hydraflow/job/{name}")
+        self.assertEqual([record.path for record in Record.all("job")], [record.path for record in records])
+        self.assertEqual([record.path for record in Record.newest()], [records[-1].path])
+        self.assertEqual((Record.all("other"), self.read(".hydraflow/.gitignore")), ([], "*\n"))
+        self.assertEqual((records[0].job, len(records[0].ulid)), ("job", 26))
+
+    def test_modes_are_those_of_the_user(self) -> None:
+        for mask in (0o002, 0o022, 0o077):
+            before = os.umask(mask)
+            try:
+                hydraflow.write_file(f"made/{mask}", b"x")
+                append_lines(f"appended/{mask}", [{}])
+                record = Record.create(f"job{mask}", 1)
+            finally:
+                os.umask(before)
+            for path in (f"made/{mask}", f"appended/{mask}"):
+                self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o666 & ~mask)
+            self.assertEqual(stat.S_IMODE(os.stat(record.path).st_mode), 0o777 & ~mask)
+
+    def test_no_file_is_opened_through_a_link(self) -> None:
+        self.write("mine", "precious")
+        os.symlink(os.path.join(self.folder, "mine"), "link")
+        for function in (lambda: hydraflow.write_file("link", b"x"), lambda: append_lines("link", [{}])):
+            with self.assertRaises(OSError):
+                function()
+        with self.assertRaises(Error) as caught:
+            read_lines("link")
+        self.assertEqual(caught.exception.message, "cannot read link: it is a symbolic link")
+        self.assertEqual(self.read("mine"), "precious")
+
+    def test_a_folder_that_cannot_be_read_is_told(self) -> None:
+        self.write("file", "x")
+        self.assertEqual(hydraflow.list_folder("nowhere"), [])
+        for function in (hydraflow.list_folder, hydraflow.read_bytes):
+            with self.assertRaises(Error) as caught:
+                function("file/x")
+            self.assertEqual(caught.exception.message, "cannot read file/x: Not a directory")
+
+
+class Alone(EmptyFolder):
+    """Who has something that only one can have."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        self.record = Record.create("job", 1)
+
+    def test_a_claim_has_one_winner(self) -> None:
+        """Of eight processes that claim the same hundred attempts at once; and everybody sees who it was."""
+        code = ("import hydraflow, os, sys, time\nrecord = hydraflow.Record(sys.argv[1])\nprint('ready', flush=True)\n"
+                "while not os.path.exists('go'): pass\n"
+                "print([n for n in range(1, 101) if record.claim(n * 10, 1, 'writer-' + sys.argv[2])])")
+        processes = [subprocess.Popen([sys.executable, "-c", code, self.record.path, str(who)], cwd=self.folder, stdout=subprocess.PIPE) for who in range(8)]
+        for process in processes:
+            self.addCleanup(process.stdout.close)
+            self.addCleanup(process.kill)
+            process.stdout.readline()
+        self.write("go", "")
+        won = [json.loads(process.communicate()[0].decode()) for process in processes]
+        self.assertEqual(sorted(chain(*won)), list(range(1, 101)))
+        self.assertGreater(sum(map(bool, won)), 1)
+        for who, numbers in enumerate(won):
+            self.assertEqual({self.record.claimant(number * 10, 1) for number in numbers} - {f"writer-{who}"}, set())
+        self.assertEqual((self.record.claimant(10, 2), self.record.claim(10, 2, "x"), self.record.claimant(10, 2)), ("", True, "x"))
+
+    def test_a_claim_that_is_none(self) -> None:
+        os.makedirs(self.record.claim_path(1, 1))
+        self.assertFalse(self.record.claim(1, 1, "x"))
+        with self.assertRaises(Error):
+            self.record.claimant(1, 1)
+
+    def test_a_lock_has_one_holder(self) -> None:
+        lock = Lock(self.record, "train")
+        with self.assertRaises(Error) as caught:
+            Lock(self.record, "train")
+        self.assertEqual(caught.exception.message, f"job train is being run by process {os.getpid()} on {hydraflow.host_name()}")
+        self.assertGreaterEqual(lock.entry(), 0)
+        lock.release()
+        lock.release()
+        self.assertEqual(lock.entry(), hydraflow.NOTHING)
+        Lock(self.record, "train").release()
+
+    def test_a_lock_goes_with_its_holder(self) -> None:
+        code = ("import hydraflow, sys, time\nlock = hydraflow.Lock(hydraflow.Record(sys.argv[1]), 'x')\nprint('held', flush=True)\ntime.sleep(99)")
+        process = subprocess.Popen([sys.executable, "-c", code, self.record.path], cwd=self.folder, stdout=subprocess.PIPE)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        process.stdout.readline()
+        with self.assertRaises(Error) as caught:
+            Lock(self.record, "x")
+        self.assertIn(f"process {process.pid} on", caught.exception.message)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        wait_until(lambda: Lock(self.record, "x").release() is None)
+
+    def test_a_lock_that_is_a_link(self) -> None:
+        self.write("mine", "precious")
+        os.symlink(os.path.join(self.folder, "mine"), self.record.lock_path)
+        with self.assertRaises(Error) as caught:
+            Lock(self.record, "x")
+        self.assertIn("it is a symbolic link", caught.exception.message)
+        self.assertEqual(self.read("mine"), "precious")
+
+    def test_a_record_where_a_file_is(self) -> None:
+        self.write(".hydraflow/other", "")
+        with self.assertRaises(Error) as caught:
+            Record.create("other", 1)
+        self.assertIn("cannot keep a record in .hydraflow/other: ", caught.exception.message)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,310 @@
+"""Schedulers as texts: the words of submissions, what queues say, and what a task's state becomes by it."""
+import os
+import re
+import shlex
+import signal
+import time
+import unittest
+from unittest import mock
+
+from support import EmptyFolder
+
+import hydraflow
+from hydraflow import SCHEDULERS, ArrayJob, State, Submission, array_name, await_end, packed, query, settle
+
+JOB = ArrayJob("job.ABCDEF.1", "/r/scheduler/1-", 5, 0, [], True)
+OPTIONS = (  # scheduler, changes of JOB, the options as a shell has them
+    ("slurm", {}, "--parsable --job-name=job.ABCDEF.1 --output=/r/scheduler/1-%a.out --open-mode=append --array=1-5"),
+    ("slurm", {"throttle": 2}, "--parsable --job-name=job.ABCDEF.1 --output=/r/scheduler/1-%a.out --open-mode=append --array=1-5%2"),
+    ("slurm", {"log": "/100%/1-", "count": 1}, "--parsable --job-name=job.ABCDEF.1 --output=/100%%/1-%a.out --open-mode=append --array=1-1"),
+    ("slurm", {"ids": ["7", "8"]}, "--parsable --job-name=job.ABCDEF.1 --output=/r/scheduler/1-%a.out --open-mode=append --array=1-5 "
+                                   "--dependency=afterok:7:8 --kill-on-invalid-dep=yes"),
+    ("slurm", {"ids": ["7"], "must_succeed": False}, "--parsable --job-name=job.ABCDEF.1 --output=/r/scheduler/1-%a.out --open-mode=append "
+                                                     "--array=1-5 --dependency=afterany:7 --kill-on-invalid-dep=yes"),
+    ("gridengine", {}, "-terse -N job.ABCDEF.1 -t 1-5 -o '/r/scheduler/1-$TASK_ID.out' -j y -S /bin/sh -b n"),
+    ("gridengine", {"throttle": 2, "ids": ["7", "8"]}, "-terse -N job.ABCDEF.1 -t 1-5 -tc 2 -o '/r/scheduler/1-$TASK_ID.out' -j y -S /bin/sh -b n "
+                                                       "-hold_jid 7,8"),
+    ("pbs", {}, "-N job.ABCDEF.1 -J 1-5 -o /r/scheduler/1-^array_index^.out -j oe -S /bin/sh"),
+    ("pbs", {"throttle": 2, "ids": ["7[]", "8"]}, "-N job.ABCDEF.1 -J 1-5%2 -o /r/scheduler/1-^array_index^.out -j oe -S /bin/sh -W 'depend=afterok:7[]:8'"),
+    ("pbs", {"count": 1, "throttle": 2}, "-N job.ABCDEF.1 -o /r/scheduler/1-1.out -j oe -S /bin/sh"),  # an array of one is refused
+    ("pbs", {"ids": ["7"], "must_succeed": False}, "-N job.ABCDEF.1 -J 1-5 -o /r/scheduler/1-^array_index^.out -j oe -S /bin/sh -W depend=afterany:7"),
+    ("lsf", {}, "-J 'job.ABCDEF.1[1-5]' -o /r/scheduler/1-%I.out"),
+    ("lsf", {"throttle": 2, "ids": ["7", "8"]}, "-J 'job.ABCDEF.1[1-5]%2' -o /r/scheduler/1-%I.out -w 'done(7) && done(8)' -ti"),
+    ("lsf", {"ids": ["7"], "must_succeed": False}, "-J 'job.ABCDEF.1[1-5]' -o /r/scheduler/1-%I.out -w 'ended(7)'"),
+)
+SUBMISSIONS = (  # scheduler, the user's words, the script, what is executed
+    ("slurm", "sbatch -p gpu", "/a b/1.sh", "sbatch -p gpu OPTIONS '/a b/1.sh'"),
+    ("gridengine", "qsub -cwd", "/a b/1.sh", "qsub -cwd OPTIONS '/a b/1.sh'"),
+    ("pbs", "/opt/bin/qsub", "/r/1.sh", "/opt/bin/qsub OPTIONS /r/1.sh"),
+    ("lsf", "bsub -q x", "/a b/1.sh", "bsub -q x OPTIONS /bin/sh \"'/a b/1.sh'\""),  # which a shell reads once more
+)
+QUEUES = (  # scheduler, what it prints, the array tasks of it
+    ("slurm", "12|3|RUNNING|None\n12|4|PENDING|Dependency\n12|5|CANCELLED by 0|None\n\nslurm_load_jobs error\n",
+     [("12", "3", "RUNNING", "None"), ("12", "4", "PENDING", "Dependency"), ("12", "5", "CANCELLED", "None")]),
+    ("slurm", "12|1-3,7%2|PENDING|(Resources)\n", [("12", "1-3,7%2", "PENDING", "(Resources)")]),
+    ("slurm", "12|N/A|RUNNING|None\n", [("12", "N/A", "RUNNING", "None")]),
+    ("lsf", "7|2|PEND|Job dependency condition never satisfied;\n 7 | 3 | RUN | -\n", [
+        ("7", "2", "PEND", "Job dependency condition never satisfied;"), ("7", "3", "RUN", "-")]),
+    ("gridengine", "job-ID  prior   name       user         state submit/start at     queue                          slots ja-task-ID\n" + "-" * 100 + "\n"
+     "      7 0.55500 job.ABCDEF root         r     11/25/2026 12:00:00 all.q@host                         1 2\n"
+     "      7 0.55500 job.ABCDEF root         qw    11/25/2026 12:00:00                                    1 3-10:1\n"
+     "      9 0.00000 job.ABCDEF root         hqw   11/25/2026 12:00:00                                    1 1,4,7\n",
+     [("7", "2", "r", ""), ("7", "3-10:1", "qw", ""), ("9", "1,4,7", "hqw", "")]),
+    ("gridengine", "", []),
+    ("pbs", "Job id            Name             User              Time Use S Queue\n----------------  ---------------- ----------------  -------- - -----\n"
+     "7[].pbs           job.ABCDEF.1     ann                      0 B workq\n7[1].pbs          job.ABCDEF.1     ann               00:00:01 R workq\n"
+     "7[12].pbs         job.ABCDEF.1     ann                      0 Q workq\n8.pbs             job one          ann               00:00:00 H workq\n",
+     [("7[]", "1", "R", ""), ("7[]", "12", "Q", ""), ("8", "1", "H", "")]),
+)
+NUMBERS = (("", []), ("N/A", []), ("7", [7]), ("1-3", [1, 2, 3]), ("3-10:1", list(range(3, 11))), ("1-9:4", [1, 5, 9]), ("1,4,7", [1, 4, 7]),
+           ("1-3,7%2"[:-2], [1, 2, 3, 7]), ("5-4", []))
+IDS = (  # scheduler, what a submission prints, the id
+    ("slurm", "12\n", "12"), ("slurm", "12;cluster\n", "12"), ("slurm", "sbatch: warning\n12\n", "12"), ("slurm", "Submitted batch job 12\n", None),
+    ("gridengine", "12.1-5:1\n", "12"), ("gridengine", "warning: x\n12.1-5:1\n", "12"),
+    ("pbs", "12[].server\n", "12[]"), ("pbs", "12.server\n", "12"), ("lsf", "Job <12> is submitted to default queue <normal>.\n", "12"),
+)
+PASSING = (
+    (True, "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"), (True, "Socket timed out on send/recv operation"),
+    (True, "error: commlib error: can't connect to service (Connection refused)"), (True, "Resource temporarily unavailable"),
+    (True, "qsub: cannot connect to server pbs (errno=15010)"), (True, "LSF is processing your request. Please try again ..., batch daemon not responding"),
+    (False, "sbatch: error: invalid partition specified: nowhere"), (False, "Unable to run job: unknown queue \"nowhere\"."), (False, "Permission denied"), (False, ""),
+)
+WAITED = (  # state told, cause told, state in the queue, its reason -> state, cause
+    ("waiting", "", "PENDING", "Resources", "queued", ""), ("waiting", "", "qw", "", "queued", ""), ("waiting", "", "PEND", "", "queued", ""),
+    ("waiting", "", "RUNNING", "None", "queued", ""),  # its task has not begun yet
+    ("waiting", "", "", "", "queued", ""), ("waiting", "", "FROBNICATING", "", "queued", ""),  # a state that nobody knows: still there
+    ("waiting", "", "PENDING", "DependencyNeverSatisfied", "skipped", "blocked"), ("waiting", "", "PEND", "condition never satisfied", "skipped", "blocked"),
+    ("running", "", "RUNNING", "None", "running", ""), ("running", "", "r", "", "running", ""), ("running", "", "", "", "running", ""),
+    ("running", "", "PENDING", "", "queued", "requeued"), ("running", "", "REQUEUED", "", "queued", "requeued"),
+    ("interrupted", "killed", "RUNNING", "", "queued", ""), ("interrupted", "killed", "", "", "interrupted", "killed"),
+    ("interrupted", "killed", "PENDING", "", "queued", "requeued"),
+)
+SETTLED = (  # state told, status, why it was asked, cause of the scheduler's, blocked -> state, cause
+    ("waiting", 0, "", "gone", False, "interrupted", "gone"), ("waiting", 0, "", "silent", False, "interrupted", "silent"),
+    ("waiting", 0, "", "cancelled", False, "interrupted", "cancelled"), ("waiting", 0, "", "timeout", False, "interrupted", "timeout"),
+    ("waiting", 0, "", "gone", True, "skipped", "blocked"), ("waiting", 0, "", "cancelled", True, "skipped", "blocked"),
+    ("queued", 0, "", "gone", True, "skipped", "blocked"),
+    ("running", 0, "", "gone", False, "interrupted", "gone"), ("running", 0, "", "node", False, "interrupted", "node"),
+    ("running", 0, "", "cancelled", True, "interrupted", "cancelled"),  # it has begun: nothing had kept it
+    ("interrupted", 143, "interrupted", "gone", False, "interrupted", "told"), ("interrupted", 143, "interrupted", "timeout", False, "interrupted", "timeout"),
+    ("interrupted", 143, "", "memory", False, "interrupted", "memory"),
+    ("failed", 137, "", "memory", False, "interrupted", "memory"), ("failed", 143, "", "silent", False, "failed", "told"), ("failed", 143, "", "gone", True, "failed", "told"),
+)
+
+
+class Words(unittest.TestCase):
+    def test_options(self) -> None:
+        for name, changes, words in OPTIONS:
+            with self.subTest(scheduler=name, changes=changes):
+                self.assertEqual(SCHEDULERS[name].options(JOB._replace(**changes)), shlex.split(words))
+
+    def test_submissions(self) -> None:
+        for name, user, script, line in SUBMISSIONS:
+            with self.subTest(scheduler=name):
+                scheduler = SCHEDULERS[name]
+                words = hydraflow.submission_words(user.split(), scheduler, JOB, script)
+                options = " ".join(map(shlex.quote, scheduler.options(JOB)))
+                self.assertEqual(words, shlex.split(line.replace("OPTIONS", options)))
+
+    def test_names(self) -> None:
+        """Short, without a sign that a scheduler takes for something else, and another one for each submission of each record."""
+        ulid = "01ARZ3NDEKTSV4RRFFQ69G5FZZ"
+        for job, number, scheduler, name in (("train", 1, "slurm", "train.9G5FZZ.1"), ("a b/c:d@e", 12, "gridengine", "a_b_c_d_e.9G5FZZ.12"),
+                                             ("7x", 1, "slurm", "j7x.9G5FZZ.1"), ("\u00e9", 1, "slurm", "j_.9G5FZZ.1"), ("", 1, "lsf", "j.9G5FZZ.1"),
+                                             ("a_very_long_name", 3, "pbs", "a_very.9G5FZZ.3"), ("abc", 1234567, "pbs", "a.9G5FZZ.1234567")):
+            with self.subTest(job=job, number=number):
+                self.assertEqual(array_name(job, ulid, number, SCHEDULERS[scheduler]), name)
+        self.assertEqual(len(array_name("x" * 999, ulid, 1, SCHEDULERS["slurm"])), 60)
+        self.assertLessEqual(len(array_name("x" * 999, ulid, 999, SCHEDULERS["pbs"])), 15)
+
+    def test_shares(self) -> None:
+        for count in range(8):
+            for pack in range(1, 6):
+                slots = packed([[number] for number in range(count)], pack)
+                self.assertEqual(sorted(entry[0] for slot in slots for entry in slot), list(range(count)))
+                self.assertEqual(len(slots), -(-count // pack))
+                self.assertLessEqual(max(map(len, slots), default=0), pack)
+        for arrays in range(1, 9):
+            for throttle in range(30):
+                shares = hydraflow.throttles(arrays, throttle)
+                self.assertEqual((len(shares), sum(shares), max(shares) - min(shares) in (0, 1)), (arrays, throttle, True))
+
+    def test_environment_of_a_submission(self) -> None:
+        """What a surrounding job has set would rule the new one; what says where the scheduler is stays."""
+        for name, gone, kept in (
+                ("slurm", "SLURM_JOB_ID SLURM_ARRAY_TASK_ID SLURMD_NODENAME SBATCH_ARRAY_INX SBATCH_WAIT PMI_RANK SLURM_CONFIG",
+                 "SLURM_CONF SLURM_CONF_SERVER SLURM_CLUSTERS SBATCH_PARTITION SBATCH_ARRAY_INX_X PATH XSLURM_JOB_ID"),
+                ("gridengine", "SGE_TASK_ID JOB_ID JOB_NAME TASK_ID QUEUE NSLOTS PE", "SGE_ROOT SGE_CELL SGE_QMASTER_PORT JOB_IDS PERL5LIB PATH"),
+                ("pbs", "PBS_JOBID PBS_ARRAY_INDEX PBS_NODEFILE", "PBS_SERVER PBS_DEFAULT PBS_CONF_FILE PBS_EXEC"),
+                ("lsf", "LSB_JOBINDEX LSB_JOBID LS_SUBCWD", "LSB_BSUB_PARSE_SCRIPT LSF_ENVDIR")):
+            names = gone.split() + kept.split()
+            with self.subTest(scheduler=name), mock.patch.dict(os.environ, dict.fromkeys(names, "x")):
+                found = {os.fsdecode(key) for key in hydraflow.outer_environment(SCHEDULERS[name])}
+                self.assertEqual([one for one in names if one in found], kept.split())
+
+
+class Texts(unittest.TestCase):
+    def test_queues(self) -> None:
+        for name, text, rows in QUEUES:
+            with self.subTest(scheduler=name, text=text):
+                self.assertEqual(list(SCHEDULERS[name].read(text)), rows)
+
+    def test_numbers_of_slots(self) -> None:
+        for text, numbers in NUMBERS:
+            with self.subTest(text=text):
+                self.assertEqual(hydraflow.slot_numbers(text), numbers)
+
+    def test_ids(self) -> None:
+        for name, text, job_id in IDS:
+            with self.subTest(scheduler=name, text=text):
+                match = re.search(SCHEDULERS[name].job_id, text, re.MULTILINE)
+                self.assertEqual(match.group(1) if match else None, job_id)
+
+    def test_errors_in_passing(self) -> None:
+        for is_passing, text in PASSING:
+            with self.subTest(text=text):
+                self.assertEqual(bool(re.search(hydraflow.PASSING, text)), is_passing)
+
+    def test_states_in_the_queue(self) -> None:
+        for told, cause, queued, reason, name, found in WAITED:
+            with self.subTest(told=told, queued=queued, reason=reason):
+                state = State(1, 1)
+                state.become(told, cause)
+                state.pid = 5 if told in ("running", "interrupted") else 0
+                await_end(state, queued, reason)
+                self.assertEqual((state.name, state.cause), (name, found))
+
+    def test_states_behind_the_queue(self) -> None:
+        for told, status, asked, cause, is_blocked, name, found in SETTLED:
+            with self.subTest(told=told, asked=asked, cause=cause, is_blocked=is_blocked):
+                state = State(1, 1)
+                state.become(told, "told" if told in ("failed", "interrupted") else "")
+                state.status, state.asked, state.ended = status, asked, float(told in ("failed", "interrupted"))
+                settle(state, cause, is_blocked)
+                self.assertEqual((state.name, state.cause), (name, found))
+
+    def test_every_cause_has_words(self) -> None:
+        for cause in {*hydraflow.ENDED.values(), *(name for name, _ in hydraflow.SAID)}:
+            self.assertTrue(hydraflow.CAUSES[cause])
+        self.assertEqual(set(hydraflow.WAITING) & set(hydraflow.ENDED), set())
+
+    def test_what_a_handler_makes_of_a_state(self) -> None:
+        submission = Submission(1, 1, 1, "handler", "bash", [], [1, 0, 0.0, False], False, 0, "", -1, [])
+        for told, kind, status, name, detail in (("waiting", "handler", -1, "queued", ""), ("waiting", "handler", 0, "queued", ""), ("running", "handler", -1, "running", ""), ("failed", "handler", 3, "failed", ""),
+                                                 ("waiting", "parameters", -1, "handed", "to bash"), ("waiting", "parameters", 0, "handed", "to bash"),
+                                                 ("waiting", "parameters", 3, "handed", "to bash, which ended with exit status 3")):
+            with self.subTest(told=told, kind=kind, status=status):
+                state = State()
+                state.become(told)
+                hydraflow.merge_handler(state, submission._replace(scheduler=kind, status=status), status >= 0)
+                self.assertEqual((state.name, state.detail), (name, detail))
+        state = State()
+        hydraflow.merge_handler(state, submission, True)  # it was killed before it could be seen to end
+        self.assertEqual((state.name, state.cause), ("interrupted", "handler"))
+
+    def test_signals_by_which_schedulers_end_tasks(self) -> None:
+        for status, is_ending in ((0, False), (1, False), (127, False), (128 + signal.SIGTERM, True), (128 + signal.SIGKILL, True), (128 + signal.SIGSEGV, False),
+                                  (128 + signal.SIGABRT, False), (-9, False), (255, False)):
+            with self.subTest(status=status):
+                self.assertEqual(hydraflow.is_ending_signal(status), is_ending)
+
+
+class Asking(EmptyFolder):
+    """Programs that answer as those of a scheduler do."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        os.mkdir(os.path.join(self.folder, "bin"))
+        os.environ["PATH"] = os.path.join(self.folder, "bin") + os.pathsep + os.environ["PATH"]
+        self.addCleanup(os.environ.__setitem__, "PATH", os.environ["PATH"].partition(os.pathsep)[2])
+        for name in ("array_limit", "version_text"):
+            self.addCleanup(getattr(hydraflow, name).cache_clear)
+        patch = mock.patch.object(time, "sleep")
+        self.sleep = patch.start()
+        self.addCleanup(patch.stop)
+
+    def program(self, name: str, script: str) -> None:
+        """Put a program before all others; it notes its words in a file."""
+        path = os.path.join(self.folder, "bin", name)
+        self.write(f"bin/{name}", f"#!/bin/sh\necho \"$@\" >> {self.folder}/{name}.asked\n{script}\n")
+        os.chmod(path, 0o755)
+
+    def asked(self, name: str) -> "list":
+        """Return the words with which a program was executed, each time."""
+        return self.read(f"{name}.asked").splitlines() if f"{name}.asked" in self.names() else []
+
+    def test_a_query(self) -> None:
+        self.program("squeue", "echo '12|1-2|RUNNING|None'; echo '13|4|PENDING|x'; echo '14|N/A|PENDING|x'")
+        found, wrong = query(SCHEDULERS["slurm"], ["12", "13"])
+        self.assertEqual((found, wrong), ({("12", 1): ("RUNNING", "None"), ("12", 2): ("RUNNING", "None"), ("13", 4): ("PENDING", "x"),
+                                           ("14", 1): ("PENDING", "x")}, ""))
+        self.assertEqual(self.asked("squeue"), ["-h -r -t all -o %F|%K|%T|%r -j 12,13"])
+        self.program("bjobs", "echo '7|1|RUN|-'")
+        self.assertEqual(query(SCHEDULERS["lsf"], ["7", "8"]), ({("7", 1): ("RUN", "-")}, ""))
+        self.assertTrue(self.asked("bjobs")[0].endswith(" 7 8"))
+
+    def test_a_query_that_fails(self) -> None:
+        for script, tries, wrong in (("echo Connection refused >&2; exit 1", 3, "squeue: Connection refused"), ("echo 'no such option' >&2; exit 1", 1, "squeue: no such option"),
+                                     ("exit 4", 1, "squeue: exit status 4"), ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", 1, ""),
+                                     ("test -e again || { touch again; echo timed out >&2; exit 1; }", 2, "")):
+            with self.subTest(script=script):
+                self.program("squeue", f"cd {self.folder}\n{script}")
+                self.assertEqual(query(SCHEDULERS["slurm"], ["1"]), ({}, wrong))
+                self.assertEqual(len(self.asked("squeue")), tries)
+                os.unlink(os.path.join(self.folder, "squeue.asked"))
+
+    def test_a_submission(self) -> None:
+        """A refusal is told as it is; what fails in passing is tried again, after a look whether it was accepted."""
+        for script, queue, tries, job_id in (("echo 7", "", 1, "7"), ("echo 'invalid partition' >&2; exit 1", "", 1, None),
+                                             ("test -e again && echo 8 || { touch again; echo timed out >&2; exit 1; }", "", 2, "8"),
+                                             ("echo timed out >&2; exit 1", "echo 9", 1, "9"), ("echo timed out >&2; exit 1", "", 5, None)):
+            with self.subTest(script=script, queue=queue):
+                self.program("sbatch", f"cd {self.folder}\n{script}")
+                self.program("squeue", queue)
+                if job_id is None:
+                    with self.assertRaises(hydraflow.Refusal) as caught:
+                        hydraflow.send(["sbatch", "x"], SCHEDULERS["slurm"], "name")
+                    self.assertRegex(caught.exception.message, "^sbatch refused: (invalid partition|timed out)$")
+                else:
+                    self.assertEqual(hydraflow.send(["sbatch", "x"], SCHEDULERS["slurm"], "name"), job_id)
+                self.assertEqual(len(self.asked("sbatch")), tries)
+                for name in ("sbatch.asked", "squeue.asked", "again"):
+                    if name in self.names():
+                        os.unlink(os.path.join(self.folder, name))
+
+    def test_who_is_qsub(self) -> None:
+        """Asked once; without it, or with another answer, it is Grid Engine's."""
+        for answer, name in (("pbs_version = 22.05", "pbs"), ("GE 8.1.9", "gridengine"), ("", "gridengine")):
+            hydraflow.version_text.cache_clear()
+            self.program("qsub", f"echo '{answer}'")
+            for _ in range(3):
+                self.assertEqual(hydraflow.scheduler_of(["qsub", "-q", "x"]).name, name)
+            self.assertEqual(self.asked("qsub"), ["--version"])
+            os.unlink(os.path.join(self.folder, "qsub.asked"))
+        for words, name in (([], None), (["bash"], None), (["/opt/slurm/bin/sbatch"], "slurm"), (["bsub"], "lsf"), (["qsub-wrapper"], None)):
+            row = hydraflow.scheduler_of(words)
+            self.assertEqual(row and row.name, name)
+        self.assertEqual(hydraflow.scheduler_of(["qsub"], False).name, "gridengine")
+
+    def test_limits_of_arrays(self) -> None:
+        for name, program, answer, limit in (("slurm", "scontrol", "MaxArraySize            = 2001", 2000), ("slurm", "scontrol", "nothing", 1000),
+                                             ("slurm", "scontrol", "MaxArraySize=1", 1), ("gridengine", "qconf", "max_aj_tasks                 75000", 75000),
+                                             ("pbs", "qmgr", "set server max_array_size = 500", 500), ("lsf", "bparams", "MAX_JOB_ARRAY_SIZE = 3000", 3000)):
+            with self.subTest(scheduler=name, answer=answer):
+                hydraflow.array_limit.cache_clear()
+                self.program(program, f"echo '{answer}'")
+                self.assertEqual([hydraflow.array_limit(SCHEDULERS[name]) for _ in range(3)], [limit] * 3)
+                self.assertEqual(len(self.asked(program)), 1)
+                os.unlink(os.path.join(self.folder, f"{program}.asked"))
+
+    def test_cancelling(self) -> None:
+        for script, wrong in (("true", ""), ("echo 'scancel: error: Kill job error: Access/permission denied' >&2; exit 1", "scancel: error: Kill job error: Access/permission denied"),
+                              ("echo 'scancel: error: Invalid job id 7' >&2; exit 1", ""), ("exit 3", "scancel: exit status 3")):
+            with self.subTest(script=script):
+                self.program("scancel", script)
+                self.assertEqual(hydraflow.cancel_array(SCHEDULERS["slurm"], "7"), wrong)
+        self.assertEqual(set(self.asked("scancel")), {"7"})
+
+
+if __name__ == "__main__":
+    unittest.main()
