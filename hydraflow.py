@@ -9755,53 +9755,109 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
 # status: 0 all succeeded, 1 a task failed, 2 a mistake of the user's, 130 interrupted.
 
 JOB_FILE_TEMPLATE = """\
-# hydraflow run train            executes the tasks of train, one after the other
+# hydraflow run train            executes the tasks of train
 # hydraflow run train --dry-run  only prints their commands
+# hydraflow results train loss   shows what came out
+# More is in the README: sweeps, keys of a job, clusters.
 jobs:
   train:
-    run: python train.py
-    hydra: false                 # train.py is no Hydra application; drop this line for one
-    steps:
+    run: python @PROGRAM@
+@HYDRA@    max-parallel: 2              # how many tasks at once
+@SUBMIT@    steps:
       # Every combination of the values is a task.
       - batch: >-
           model=transformer,lstm
           learning_rate=0.1,0.01,0.001
+        args: epochs=3           # a part of every task
+        exclude: model=lstm learning_rate=0.1
 """
+NO_HYDRA = "    hydra: false                 # it is no Hydra application: add nothing to its words\n"
+SLURM = "    submit: sbatch --time=10     # hand the tasks to Slurm as an array job\n"
 TRAIN_TEMPLATE = """\
 import sys
 
 settings = dict(word.split("=", 1) for word in sys.argv[1:])
 print("training", settings)
 loss = 1.0
-for epoch in range(3):
+for epoch in range(int(settings["epochs"])):
     loss *= 1 - float(settings["learning_rate"])
     print("epoch", epoch, "loss", round(loss, 4))
 """
-COMPLETION = {
+HYDRA_TRAIN_TEMPLATE = """\
+import hydra
+
+
+@hydra.main(version_base=None, config_path=None, config_name=None)
+def train(settings):
+    print("training", settings)
+    loss = 1.0
+    for epoch in range(settings.epochs):
+        loss *= 1 - settings.learning_rate
+        print("epoch", epoch, "loss", round(loss, 4))
+
+
+train()
+"""
+COMPLETION = {  # the program itself finds the words; none of them is executed or expanded by the shell
     "bash": """\
+# bash: put this line into ~/.bashrc:  eval "$(hydraflow completion bash)"
 _hydraflow() {
-    local words
-    if [ "$COMP_CWORD" -eq 1 ]; then words="@COMMANDS@"; else words=$(hydraflow show --names 2>/dev/null); fi
-    COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
+    COMPREPLY=()
+    local word
+    while IFS= read -r word; do COMPREPLY+=("$word"); done < <(
+        hydraflow complete bash "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
 }
 complete -o default -F _hydraflow hydraflow
 """,
     "zsh": """\
-#compdef hydraflow
+# zsh: put this line into ~/.zshrc, behind compinit:  eval "$(hydraflow completion zsh)"
 _hydraflow() {
-    if (( CURRENT == 2 )); then compadd @COMMANDS@; else compadd $(hydraflow show --names 2>/dev/null); fi
+    local -a found
+    found=("${(@f)$(hydraflow complete zsh "${(@)words[1,CURRENT]}" 2>/dev/null)}")
+    [[ -n "${found[1]}" ]] && compadd -Q -- "${(@q)found}"
 }
 compdef _hydraflow hydraflow
 """,
     "fish": """\
-complete -c hydraflow -n __fish_use_subcommand -f -a "@COMMANDS@"
-complete -c hydraflow -n "not __fish_use_subcommand" -a "(hydraflow show --names 2>/dev/null)"
+# fish: put this line into ~/.config/fish/config.fish:  hydraflow completion fish | source
+complete -c hydraflow -f -a "(hydraflow complete fish (commandline -opc) (commandline -ct) 2>/dev/null)"
 """,
 }
 
 
 RUN_OPTIONS = ("--dry-run", "--jobs", "-j", "--keep-going", "--resume", "--reuse", "--retries", "--timeout", "--wait", "--pack",
                "--pack-parallel", "--sample", "--quiet", "-q", "--help")
+
+
+def program_text() -> str:
+    """Return how the user calls HydraFlow: what we tell to type begins as it was typed."""
+    python = os.path.basename(sys.executable or "python")
+    main_module = sys.modules.get("__main__")
+    path = getattr(main_module, "__file__", "") or ""
+    if os.path.basename(path) != "hydraflow.py":
+        return "hydraflow"
+    if getattr(main_module, "__spec__", None):
+        return f"{python} -m hydraflow"
+    return f"{python} {shlex.quote(sys.argv[0])}"
+
+
+def as_typed(text: str, before: "Sequence[str]") -> str:
+    """Return a text in which commands begin as the user began; before are -f and -C with their values."""
+    names = "|".join(name for name, _, _ in COMMANDS)
+    program = " ".join([program_text(), *map(shlex.quote, before)])
+    return re.sub(rf"\bhydraflow (?=({names})\b)", lambda match: f"{program} ", text)
+
+
+def options_before(argv: "Sequence[str]") -> "List[str]":
+    """Return the options -f and -C of a command line with their values, as they stand before the command."""
+    found = []  # type: List[str]
+    index = 0
+    while index < len(argv) and argv[index][:2] in ("-f", "-C"):
+        size = 2 if len(argv[index]) == 2 else 1
+        found += argv[index:index + size]
+        index += size
+    return found
 
 
 def job_named(jobs: "Dict[str, Job]", name: str) -> Job:
@@ -9823,7 +9879,7 @@ def option(read: "Callable[[Node], Any]") -> "Callable[[str], Any]":
 
 def add_run(command: "argparse.ArgumentParser") -> None:
     """Declare the options of run."""
-    command.add_argument("job", metavar="JOB")
+    command.add_argument("job", metavar="JOB", nargs="?")
     command.add_argument("--dry-run", action="store_true", help="print the commands and change nothing")
     command.add_argument("--jobs", "-j", type=option(read_parallel), metavar="N",
                          help="execute N tasks at once, or auto; on a cluster N array tasks")
@@ -9837,7 +9893,8 @@ def add_run(command: "argparse.ArgumentParser") -> None:
     command.add_argument("--pack-parallel", type=option(read_count), metavar="N", help="N tasks of a pack at once")
     command.add_argument("--pack", type=option(read_count), metavar="N", help="let an array task take N tasks in turn")
     command.add_argument("--quiet", "-q", action="store_true", help="show failures and the summary only")
-    command.usage = "hydraflow run JOB [OVERRIDE ...] [options] [-- WORD ...]"
+    command.usage = ("hydraflow run JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
+                     "       hydraflow run [options] -- COMMAND WORD ...")
     command.epilog = ("An OVERRIDE is key=value and wins over the job's own word with that key. "
                       "All words behind -- go to the command of the tasks.")
 
@@ -9869,8 +9926,7 @@ def run_command(args: "argparse.Namespace") -> int:
     if os.name != "posix" and not args.dry_run:
         raise Error("tasks are executed on Linux, macOS and other POSIX systems only", NOWHERE,
                     "--dry-run works here")
-    jobs = load(args.file or find_job_file())
-    check_words(job_named(jobs, args.job), args.words, RUN_OPTIONS)
+    jobs = jobs_to_run(args)
     options = Options(args.jobs or 0, args.keep_going, args.resume, args.reuse, args.wait,
                       -1 if args.retries is None else args.retries, args.timeout or 0.0, args.pack or 0,
                       args.pack_parallel or 0, args.words)
@@ -9892,6 +9948,36 @@ def run_command(args: "argparse.Namespace") -> int:
             run.release()
             if run.is_new and not run.begun and not run.is_dry:
                 remove_tree(run.record.path)
+
+
+def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
+    """Return the jobs among which that of the command line is, or the one that it spells itself."""
+    if args.job is None and args.words[:1] == ["--"] and len(args.words) > 1:
+        job = spelled_job(args.words[1:])
+        args.job, args.words = job.key, []
+        return {job.key: job}
+    jobs = load(args.file or find_job_file())
+    if args.job is None:
+        raise Error("run which job?", NOWHERE, f"the jobs are {', '.join(jobs)}")
+    check_words(job_named(jobs, args.job), args.words, RUN_OPTIONS)
+    return jobs
+
+
+def spelled_job(words: "Sequence[str]") -> Job:
+    """Return the job of a command whose words are a sweep, called after its program.
+
+    >>> [task.argv for task in plan(spelled_job(["./simulate", "-v", "--x=1:2"]))]
+    [('./simulate', '-v', '--x=1'), ('./simulate', '-v', '--x=2')]
+    """
+    name = os.path.basename(words[0])
+    if re.match(r"(python|bash|sh|perl|Rscript|julia)[\d.]*$", name) and len(words) > 1:
+        script = os.path.basename(words[1])
+        name = script if re.match(r"\w", script) else name
+    values = {key.replace("-", "_"): default for key, (_, default, _) in job_keys(set()).items()}
+    values["with_"] = values.pop("with")
+    step = EMPTY_STEP._replace(batch=Sweep(list(words[1:]), "command line"))
+    values.update(name=name, run=Source("command line", shlex.quote(words[0])), hydra=False, steps=[step])
+    return Job(key=name, mark=NOWHERE, **values)
 
 
 def print_dry(lines: "Iterable[str]", most: int = 50) -> int:
@@ -9927,7 +10013,7 @@ def show_execution(execution: Execution, quiet: bool) -> int:
     finally:
         screen.finish(sum(len(run.open) for run in runs))
     for text in closing_lines(execution):
-        say(text)
+        say(as_typed(text, options_before(sys.argv[1:])))
     if execution.is_interrupted:
         return 130
     return 1 if any(run.refused or run.has_failed() or run.unfinished() for run in runs) else 0
@@ -9949,6 +10035,8 @@ def closing_lines(execution: Execution) -> "Iterator[str]":
         yield f"hydraflow status {name} tells how far the tasks are"
     elif any(run.begun and (run.has_failed() or run.unfinished()) for run in runs):
         yield f"hydraflow run {name} --resume executes what has not succeeded"
+    elif sys.stderr.isatty() and last.begun:
+        yield f"hydraflow results {name} shows what came out"
 
 
 def add_show(command: "argparse.ArgumentParser") -> None:
@@ -10000,12 +10088,14 @@ def job_lines(plan: Plan) -> "Iterator[str]":
 
 def add_expand(command: "argparse.ArgumentParser") -> None:
     """Declare the options of expand."""
-    command.add_argument("sweep", metavar="SWEEP", nargs="+")
+    command.add_argument("sweep", metavar="SWEEP", nargs="*")
     command.add_argument("--collect", action="store_true", help="print the words that args: makes of it")
 
 
 def expand_command(args: "argparse.Namespace") -> int:
     """Show what a sweep means: the combinations, and how many."""
+    if not args.sweep:
+        raise Error("expand what?", NOWHERE, "for example hydraflow expand 'a=1:3 b=x,y'")
     sweep = Sweep(" ".join(args.sweep))
     if args.collect:
         put(shell_text(sweep.collect()))
@@ -10026,15 +10116,39 @@ def newest_record(args: "argparse.Namespace") -> Record:
     return records[-1]
 
 
+def add_run_choice(command: "argparse.ArgumentParser") -> None:
+    """Declare the option that picks a run."""
+    command.add_argument("--run", metavar="RUN", help="not the last run, but that of this name; its end will do")
+
+
+def chosen_record(args: "argparse.Namespace") -> Record:
+    """Return the record of the run that the command line picks, the newest one of the job when it picks none."""
+    newest = newest_record(args)
+    if not args.run:
+        return newest
+    records = Record.all(args.job)
+    found = [record for record in records if record.ulid.endswith(args.run.upper())]
+    if len(found) != 1:
+        raise Error(f"{'several runs end' if found else 'no run ends'} with {args.run}", NOWHERE,
+                    f"hydraflow status {shlex.quote(args.job)} --all lists them")
+    return found[0]
+
+
 def add_status(command: "argparse.ArgumentParser") -> None:
     """Declare the options of status."""
     command.add_argument("job", metavar="JOB", nargs="?")
     command.add_argument("--json", action="store_true", help="print all that is known of every task, for programs")
+    command.add_argument("--all", action="store_true", help="every run of the job, a line each")
+    add_run_choice(command)
 
 
 def status_command(args: "argparse.Namespace") -> int:
     """Show the tasks of a job's last run by state, failures first."""
-    records = [newest_record(args)] if args.job else Record.newest()
+    if (args.all or args.run) and not args.job:
+        raise Error("--all and --run are about one job, which is to be named")
+    records = [chosen_record(args)] if args.job else Record.newest()
+    if args.all:
+        records = Record.all(args.job)
     if not records:
         raise Error("nothing has been run here", NOWHERE, "hydraflow run JOB runs a job, hydraflow show lists them")
     surveyor, documents = Surveyor(), []
@@ -10048,6 +10162,8 @@ def status_command(args: "argparse.Namespace") -> int:
             continue
         if args.json:
             documents.append(status_document(found))
+        elif args.all:
+            put(f"{record.ulid[-8:]}  {next(status_lines(found))}")
         else:
             for line in status_lines(found):
                 put(line)
@@ -10055,51 +10171,107 @@ def status_command(args: "argparse.Namespace") -> int:
             say(f"what follows from the events alone: the scheduler does not answer ({found.wrong})")
     if args.json:
         import json
-        put(json.dumps(documents[0] if args.job else documents, indent=1))
+        put(json.dumps(documents[0] if args.job and not args.all else documents, indent=1))
     return 0
 
 
 def add_logs(command: "argparse.ArgumentParser") -> None:
     """Declare the options of logs."""
     command.add_argument("job", metavar="JOB")
-    command.add_argument("task", metavar="TASK", nargs="?", type=option(read_count))
+    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*")
+    command.add_argument("--last", type=option(read_count), metavar="N", help="the last N lines of each task")
+    add_run_choice(command)
     command.add_argument("--follow", action="store_true", help="go on until the tasks have ended")
     command.add_argument("--failed", action="store_true", help="of the failed tasks only")
 
 
-def logs_command(args: "argparse.Namespace") -> int:
-    """Print the output of a task of the last run, or of all tasks."""
-    record = newest_record(args)
-    found = survey(record)
+def wanted_tasks(found: Survey, names: "Sequence[str]", job: str) -> "Optional[Set[int]]":
+    """Return the tasks that numbers and KEY=VALUE words select, None for all."""
+    if not names:
+        return None
+    numbers = {int(name) for name in names if re.fullmatch("[1-9][0-9]{0,8}", name)}
+    words = [name for name in names if "=" in name]
     count = found.ledger.start.count
-    if args.task and args.task > max(count, found.ledger.last_number()):
-        raise Error(f"there is no task {args.task}; job {args.job} has {counted(count, 'task')}")
+    for name in names:
+        if "=" not in name and not re.fullmatch("[1-9][0-9]{0,8}", name):
+            raise Error(f"{name} is neither the number of a task nor KEY=VALUE")
+    for number in sorted(numbers):
+        if number > max(count, found.ledger.last_number()):
+            raise Error(f"there is no task {number}; job {job} has {counted(count, 'task')}")
+    if words:
+        rows = selected(result_rows(found, []), words)
+        chosen = {row.task for row in rows}
+        numbers = numbers & chosen if numbers else chosen
+    return numbers
+
+
+def logs_command(args: "argparse.Namespace") -> int:
+    """Print the output of tasks of a run: of all, of those that numbers or KEY=VALUE select."""
+    record = chosen_record(args)
+    found = survey(record)
+    wanted = wanted_tasks(found, args.names, args.job)
     offsets = {}  # type: Dict[int, int]
+    begun = {number for number, state in found.member_states() if state.is_over}
     while True:
         states = dict(found.member_states())
-        if args.task:
-            states = {args.task: found.states.get(args.task) or State()}
+        if wanted is not None:
+            states = {number: found.states.get(number) or State() for number in wanted}
         for number, state in sorted(states.items()):
-            if state.name == "waiting" or (args.failed and (state.is_good or not state.is_over)):
+            is_old = args.follow and number in begun and wanted is None  # follow begins with what runs
+            if state.name == "waiting" or is_old or (args.failed and not is_bad(state)):
                 continue
-            show_log(found, number, state, offsets, not args.task)
+            show_log(found, number, state, offsets, len(args.names) != 1 or "=" in args.names[0], args.last)
         if not args.follow or all(state.is_over for state in states.values()):
             return 0
         time.sleep(2.0 if found.submissions else 0.2)
         found = survey(record)
 
 
-def show_log(found: Survey, number: int, state: State, offsets: "Dict[int, int]", has_title: bool) -> None:
-    """Print what is new in the log of a task, and at first what a scheduler said of an interruption."""
-    is_new = number not in offsets
+def is_bad(state: State) -> bool:
+    """Return whether a task is over without success."""
+    return state.is_over and not state.is_good and state.name != "handed"
+
+
+def show_log(found: Survey, number: int, state: State, offsets: "Dict[int, int]", has_title: bool,
+             last: "Optional[int]") -> None:
+    """Print what is new in the log of a task, and at first what a scheduler said of an interruption.
+
+    The title goes where the output goes, but to standard error where that is a file of bytes.
+    """
+    is_new, log = number not in offsets, log_of(found.record, number, state)
     if is_new and has_title:
-        say(f"==> task {number}: {state_text(state)} <==")
-    offsets[number] = copy_log(log_of(found.record, number, state), offsets.get(number, 0))
+        task = found.ledger.task(number)
+        words = " ".join(task.combination) if task else ""
+        title = f"==> task {number}{' ' if words else ''}{words}: {state_text(state)} <=="
+        if sys.stdout.isatty():
+            put(title)
+            sys.stdout.flush()
+        else:
+            say(title)
+    begin = last_lines_start(log, last) if is_new and last else 0
+    offsets[number] = copy_log(log, offsets.get(number, begin))
     if state.name == "interrupted" and is_new:
         for submission in found.submissions:
             for slot, entries in enumerate(submission.slots, 1):
                 if number in [entry[0] for entry in entries]:
                     copy_log(found.record.scheduler_path(submission.number, slot), 0)
+
+
+def last_lines_start(path: str, count: int) -> int:
+    """Return where the last lines of a file begin, as far as they are within its last megabyte."""
+    try:
+        with open(open_safely(path, os.O_RDONLY), "rb") as file:
+            begin = max(os.fstat(file.fileno()).st_size - 16 * CHUNK, 0)
+            file.seek(begin)
+            data = file.read()
+    except OSError:
+        return 0
+    place = len(data) - data.endswith(b"\n")
+    for _ in range(count):
+        place = data.rfind(b"\n", 0, place)
+        if place < 0:
+            return begin
+    return begin + place + 1
 
 
 def copy_log(path: str, offset: int) -> int:
@@ -10132,6 +10304,7 @@ def add_results(command: "argparse.ArgumentParser") -> None:
 def add_selection(command: "argparse.ArgumentParser") -> None:
     """Declare what results and report have in common."""
     command.add_argument("job", metavar="JOB")
+    add_run_choice(command)
     command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*")
     command.add_argument("--state", action="append", choices=list(STATES), default=[],
                          help="of tasks in this state only")
@@ -10139,7 +10312,7 @@ def add_selection(command: "argparse.ArgumentParser") -> None:
 
 def selected_rows(args: "argparse.Namespace", has_tail: bool) -> "Tuple[Survey, List[Row], List[str]]":
     """Return the last run of a job, the rows that the command line selects, and the metrics that it names."""
-    found = survey(newest_record(args))
+    found = survey(chosen_record(args))
     metrics = [name for name in args.names if "=" not in name]
     rows = result_rows(found, metrics, args.state, has_tail)
     return found, selected(rows, [name for name in args.names if "=" in name]), metrics
@@ -10230,16 +10403,94 @@ def add_nothing(command: "argparse.ArgumentParser") -> None:
     """Declare no options."""
 
 
+def add_clean(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of clean."""
+    command.add_argument("job", metavar="JOB", nargs="?")
+    command.add_argument("--keep", type=option(read_count), metavar="N", default=1,
+                         help="keep the newest N runs of each job; 1 when absent")
+    command.add_argument("--dry-run", action="store_true", help="say what would be removed")
+
+
+def clean_command(args: "argparse.Namespace") -> int:
+    """Remove the records of old runs: never the newest, never one in which something runs."""
+    newest = [newest_record(args)] if args.job else Record.newest()
+    freed, count = 0, 0
+    for last in newest:
+        for record in removable(Record.all_in(os.path.dirname(last.path)), args.keep):
+            size = tree_size(record.path)
+            freed, count = freed + size, count + 1
+            say(f"{os.path.relpath(record.path)}: {size / 1e6:,.1f} MB")
+            if not args.dry_run:
+                remove_tree(record.path)
+    verb = "would free" if args.dry_run else "freed"
+    say(f"{counted(count, 'record')}: {verb} {freed / 1e6:,.1f} MB")
+    return 0
+
+
+def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
+    """Yield the records of a job that are old, not in use, and not needed by a newer one."""
+    needed = set()  # type: Set[str]
+    for record in records[-keep:]:
+        try:
+            told = read_told(record)
+        except Error:
+            continue
+        origins = [state.origin for state in told.states.values()]
+        needed.update(origin.partition("/")[0] for origin in origins if origin)
+    for record in records[:-keep]:
+        if record.ulid in needed:
+            continue
+        try:
+            found = survey(record)
+        except Error:  # of another format: nothing executes it any more
+            yield record
+            continue
+        states = [state for _, state in found.member_states()]
+        if not any(state.name in ("running", "queued") for state in states):
+            yield record
+
+
+def tree_size(path: str) -> int:
+    """Return how many bytes the files below a folder take."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            total += os.lstat(os.path.join(folder, name)).st_size
+    return total
+
+
+def schema_command(args: "argparse.Namespace") -> int:
+    """Print the JSON Schema of the job file, with which editors complete and check it."""
+    import json
+    put(json.dumps(job_schema(), indent=1))
+    return 0
+
+
+def add_init(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of init."""
+    command.add_argument("--hydra", action="store_true", help="for a Hydra application")
+    command.add_argument("--slurm", action="store_true", help="for tasks that Slurm gets")
+
+
 def init_command(args: "argparse.Namespace") -> int:
-    """Write a commented hydraflow.yaml, and a train.py to try it on."""
-    files = ((JOB_FILES[0], JOB_FILE_TEMPLATE), ("train.py", TRAIN_TEMPLATE))
-    for name in (*JOB_FILES, "train.py"):
+    """Write a commented hydraflow.yaml, and a train.py to try it on where there is none."""
+    for name in JOB_FILES:
         if os.path.lexists(name):
-            raise Error(f"there is a {name} already, and it stays as it is", NOWHERE, "hydraflow -C DIR init writes elsewhere")
-    for name, text in files:
+            raise Error(f"there is a {name} already, and it stays as it is", NOWHERE,
+                        "hydraflow -C DIR init writes elsewhere")
+    text = JOB_FILE_TEMPLATE.replace("@PROGRAM@", "train.py")
+    text = text.replace("@HYDRA@", "" if args.hydra else NO_HYDRA)
+    text = text.replace("@SUBMIT@", SLURM if args.slurm else "")
+    if args.hydra:  # its configuration has no keys yet
+        text = re.sub(r"\b(?=(model|learning_rate|epochs)=)", "+", text)
+    files = [(JOB_FILES[0], text)]
+    if not os.path.lexists("train.py"):
+        files.append(("train.py", HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE))
+    for name, content in files:
         with open(name, "x", encoding="utf-8") as file:
-            file.write(text)
-    say(f"wrote {files[0][0]} and {files[1][0]}; try: hydraflow run train")
+            file.write(content)
+    written = " and ".join(name for name, _ in files)
+    say(as_typed(f"wrote {written}; try: hydraflow run train", options_before(sys.argv[1:])))
     return 0
 
 
@@ -10250,8 +10501,81 @@ def add_completion(command: "argparse.ArgumentParser") -> None:
 
 def completion_command(args: "argparse.Namespace") -> int:
     """Print a script that completes commands and jobs in a shell."""
-    put(COMPLETION[args.shell].replace("@COMMANDS@", " ".join(name for name, _, _ in COMMANDS)).rstrip())
+    put(COMPLETION[args.shell].rstrip())
     return 0
+
+
+def complete_command(argv: "Sequence[str]") -> int:
+    """Print the words that may stand where a shell wants to complete one, a line each."""
+    shell, words = argv[0], list(argv[1:])
+    if shell == "bash":
+        words = bash_words(words[0])
+    last = words[-1] if len(words) > 1 else ""
+    try:
+        found = sorted(word for word in candidates(words[1:-1]) if word.startswith(last))
+    except (Error, OSError):
+        return 0
+    cut = last.rfind("=") + 1 if shell == "bash" else 0  # bash takes what follows it for a word of its own
+    for word in found:
+        if word.isprintable():
+            put(shlex.quote(word[cut:]) if shell == "bash" and word[-1:] != "=" else word[cut:])
+    return 0
+
+
+def bash_words(line: str) -> "List[str]":
+    """Return the words of a command line up to the cursor, the last one as far as it goes.
+
+    >>> bash_words("hydraflow run tr"), bash_words("hydraflow run ")
+    (['hydraflow', 'run', 'tr'], ['hydraflow', 'run', ''])
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError:  # within quotes
+        words = line.split()
+    return words + ([""] if line[-1:].isspace() else [])
+
+
+def candidates(words: "Sequence[str]") -> "Iterable[str]":
+    """Return what may follow words of a command line, behind the program's name."""
+    before = options_before(words)
+    rest = list(words[len(before):])
+    if not rest:
+        return [name for name, _, _ in COMMANDS] + ["-f", "-C", "--version", "--help"]
+    if len(before) % 2 == 0:
+        for name, value in zip(before[::2], before[1::2]):
+            if name == "-C":
+                os.chdir(value)
+    path = dict(zip(before[::2], before[1::2])).get("-f", "")
+    if rest[0] == "completion":
+        return sorted(COMPLETION)
+    options = command_options(rest[0])
+    if rest[0] in ("init", "schema", "expand") or not options:
+        return options
+    jobs = load(path or find_job_file())
+    names = [word for word in rest[1:] if word in jobs]
+    if not names:
+        return [*jobs, *options]
+    return [*options, *override_words(jobs[names[0]])]
+
+
+def command_options(name: str) -> "List[str]":
+    """Return the options of a command."""
+    for known, add_options, _ in COMMANDS:
+        if known == name:
+            command = argparse.ArgumentParser()
+            add_options(command)
+            actions = command._actions  # argparse has no other list of them
+            return [text for action in actions for text in action.option_strings]
+    return []
+
+
+def override_words(job: Job, most: int = 100) -> "Iterator[str]":
+    """Yield the keys of a job's sweeps, as they begin an override, and their first values."""
+    for step in job.steps:
+        for axis in [*step.batch.axes, *step.args.axes]:
+            if len(axis.keys) == 1:
+                yield f"{axis.keys[0]}="
+                yield from (str(word) for word in islice(axis, most) if isinstance(word, str))
 
 
 def call_command(argv: "Sequence[str]") -> int:
@@ -10283,8 +10607,9 @@ def slot_command(argv: "Sequence[str]") -> int:
 COMMANDS = (
     ("run", add_run, run_command), ("show", add_show, show_command), ("expand", add_expand, expand_command),
     ("status", add_status, status_command), ("logs", add_logs, logs_command), ("results", add_results, results_command),
-    ("report", add_report, report_command), ("cancel", add_cancel, cancel_command),
-    ("init", add_nothing, init_command), ("completion", add_completion, completion_command),
+    ("report", add_report, report_command), ("cancel", add_cancel, cancel_command), ("clean", add_clean, clean_command),
+    ("init", add_init, init_command), ("schema", add_nothing, schema_command),
+    ("completion", add_completion, completion_command),
 )
 
 
@@ -10316,17 +10641,54 @@ def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
     return parser
 
 
+SYNONYMS = {  # what people type who come from other programs
+    "resume": "hydraflow run JOB --resume", "list": "hydraflow show", "ls": "hydraflow show",
+    "start": "hydraflow run JOB", "submit": "hydraflow run JOB", "stop": "hydraflow cancel JOB",
+    "kill": "hydraflow cancel JOB", "log": "hydraflow logs JOB", "result": "hydraflow results JOB",
+    "help": "hydraflow --help", "retry": "hydraflow run JOB --resume", "dry-run": "hydraflow run JOB --dry-run"}
+
+
+def check_command_named(argv: "Sequence[str]") -> None:
+    """Raise an Error unless a command line names a command, and nothing stands before that but -f and -C."""
+    rest = list(argv[len(options_before(argv)):])
+    names = [name for name, _, _ in COMMANDS]
+    if not rest:
+        jobs = ""
+        try:
+            jobs = f"; the jobs of {find_job_file()} are {', '.join(load(find_job_file()))}"
+        except Error:
+            pass
+        raise Error("which command?", NOWHERE, f"the commands are {', '.join(names)}{jobs}")
+    word = rest[0]
+    if word in names or word in ("-h", "--help", "--version"):
+        return
+    if word.startswith("-"):
+        raise Error(f"{word} stands before the command", NOWHERE, f"options follow it: hydraflow run JOB {word}")
+    hint = SYNONYMS.get(word, "") or suggest(word, names)
+    raise Error(f"no command is called {word}", NOWHERE, hint or f"the commands are {', '.join(names)}")
+
+
 def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
     """Return the parsed command line; words for the command of the tasks are in args.words, in their order."""
+    check_command_named(argv)
     parser = build_parser(argv)
-    first = next((word for word, before in zip(argv, ["", *argv]) if before not in ("-f", "-C") and word not in ("-f", "-C")), "")
-    if first.startswith("-") and first[:2] not in ("-f", "-C", "-h") and first not in ("--help", "--version"):
-        parser.error(f"{first} stands before the command: options follow it, hydraflow run JOB {first}")
     cut = argv.index("--") if "--" in argv else len(argv)
     args, words = parser.parse_known_args(argv[:cut])
-    args.words = words + list(argv[cut:])
+    behind = list(argv[cut:])
+    if args.command == "expand":  # any word may be part of a sweep
+        args.sweep += words + behind[1:]
+        words, behind = [], []
+    # Of what stands behind an option, argparse takes nothing for a job or a name that may be absent.
+    if getattr(args, "job", "") is None and words and not words[0].startswith("-"):
+        args.job = words.pop(0)
+    if hasattr(args, "names"):
+        args.names += [word for word in words if not word.startswith("-")]
+        words = [word for word in words if word.startswith("-")]
+    args.words = words + behind
     if args.words and args.command != "run":
-        parser.error(f"{args.command} does not know {args.words[0]}")
+        known = suggest(args.words[0], command_options(args.command))
+        raise Error(f"{args.command} does not know {args.words[0]}", NOWHERE,
+                    known or f"hydraflow {args.command} --help tells what it knows")
     return args
 
 
@@ -10339,6 +10701,8 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
             return call_command(argv[1:])
         if argv[:1] == ["slot"]:
             return slot_command(argv[1:])
+        if argv[:1] == ["complete"]:
+            return complete_command(argv[1:])
         args = parse_arguments(argv)
         if args.directory:
             os.chdir(args.directory)
@@ -10348,7 +10712,7 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     except SystemExit as stop:  # argparse has said what is wrong, or what was asked for
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
     except Error as error:
-        say(str(error))
+        say(as_typed(str(error), options_before(argv)))
         return error.status
     except BrokenPipeError:  # who reads has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
