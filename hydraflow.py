@@ -3137,7 +3137,7 @@ def job_schema() -> "Dict[str, Any]":
 # ---------------------------------------------------------------------------
 # 5. Planning: Job, overrides -> Task, Task, ...
 # ---------------------------------------------------------------------------
-# fill, resolved, hydra_text, unquoted, key_of, count_runs, Exclusion, new_ulid, Task, Overrides,
+# fill, resolved, unquoted, count_runs, Exclusion, new_ulid, Task, Overrides,
 # PlannedStep, plan_step, Plan, plan, shell_text. What a mistake can be found in is prepared when a
 # Plan is made; tasks are made one by one when they are asked for, so that 10**12 of them cost nothing.
 # A task is made in two moves: PlannedStep.task gives what its combination says, which is enough to
@@ -4334,6 +4334,11 @@ class Record:
         names = [f"{self.path}/events/{name}" for name in list_folder(f"{self.path}/events")]
         return names + [f"{self.path}/room/{name}" for name in list_folder(f"{self.path}/room")]
 
+    def submission_numbers(self) -> "List[int]":
+        """Return the numbers of the submissions, ascending."""
+        names = list_folder(f"{self.path}/submissions")
+        return sorted(int(name[:-6]) for name in names if re.fullmatch(r"[0-9]{1,9}\.jsonl", name))
+
     def claim(self, number: int, attempt: int, writer: str) -> bool:
         """Claim an attempt of a task; return whether nobody else had.
 
@@ -4616,9 +4621,7 @@ def line_slot(line: str) -> "List[List[int]]":
 
 def read_submissions(record: Record) -> "List[Submission]":
     """Return the submissions of a record in their order."""
-    names = list_folder(f"{record.path}/submissions")
-    numbers = [int(name[:-6]) for name in names if re.fullmatch(r"[0-9]{1,9}\.jsonl", name)]
-    return [read_submission(record, number) for number in sorted(numbers)]
+    return [read_submission(record, number) for number in record.submission_numbers()]
 
 
 def task_at(record: Record, offset: int) -> "Tuple[Task, str]":
@@ -4814,6 +4817,19 @@ def apply_end(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
     state.become(name, cause, event.get("detail", ""))
 
 
+def apply_ask(state: State, event: "Dict[str, Any]") -> None:
+    """Bring a state up to date by the wish that the task stops; what had told its end before that has ended by itself.
+
+    Who asks may write another file, which is read behind that with the end.
+    """
+    why = event.get("why", "interrupted")
+    if state.name == "running":
+        state.asked = why
+    elif state.ended and not state.asked and event.get("up", 0.0) <= state.ended - state.writer.epoch + 0.01:
+        state.asked = why
+        state.become(*outcome(state.status, why))
+
+
 def apply_event(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
     """Bring the state of a task up to date by one more event of its highest attempt."""
     kind = event["event"]
@@ -4821,8 +4837,8 @@ def apply_event(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
         apply_start(state, event, writer)
     elif kind == "end":
         apply_end(state, event, writer)
-    elif kind == "ask" and state.name == "running":
-        state.asked = event.get("why", "interrupted")
+    elif kind == "ask":
+        apply_ask(state, event)
     elif kind == "missing" and state.name == "succeeded":
         state.become("failed", "missing", f"{event.get('missing', 0)} of {event.get('runs', 0)} runs are missing")
     elif kind == "lost" and not state.ended:
@@ -6600,8 +6616,7 @@ def sent_text(step: PlannedStep, submission: Submission) -> str:
 
 def next_submission(run: Run) -> int:
     """Return the number of the next submission of a record."""
-    names = list_folder(f"{run.record.path}/submissions")
-    return max([int(name[:-6]) for name in names if re.fullmatch(r"[0-9]{1,9}\.jsonl", name)], default=0) + 1
+    return max(run.record.submission_numbers(), default=0) + 1
 
 
 def grouped_by_submission(run: Run, tasks: "Sequence[Tuple[Task, State]]") -> "List[Ahead]":
@@ -6834,7 +6849,7 @@ class Watch:
         if state.name == "interrupted" and key not in self.doubted:
             self.doubted.add(key)
             return
-        yield Event("end", self.task(run, number), state, "", log, 0)
+        yield Event("end", self.task(run, number), state, run.job.key, log, 0)
 
 
 def follow(aheads: "Sequence[Ahead]") -> "Iterator[Event]":
@@ -6871,10 +6886,12 @@ class Execution:
         self.must_follow = False  # what was begun here is awaited here
 
     def watched(self, events: "Iterator[Event]", run: Run) -> "Iterator[Event]":
-        """Yield events, and count them."""
+        """Yield events, and count them; those of a task's way say which job it is of."""
         for event in events:
             if event.kind == "interrupt":
                 self.is_interrupted = True
+            if event.kind in ("start", "retry", "end"):
+                event = event._replace(text=run.job.key)
             run.see(event)
             yield event
 
@@ -6954,7 +6971,7 @@ class Execution:
 
 def cancel_submission(run: Run, submission: Submission) -> "List[str]":
     """Cancel an array job, and note that in its record; return what went wrong."""
-    append_event(run.record, run.writer("cancel"), "cancel", submission=submission.number)
+    append_event(run.record, run.writer("stop"), "cancel", submission=submission.number)
     wrong = cancel_array(SCHEDULERS[submission.scheduler], submission.job_id)
     return [wrong] if wrong else []
 
@@ -7126,8 +7143,9 @@ class Stopped(NamedTuple("Stopped", [
 def cancel_record(record: Record, is_lost: bool) -> Stopped:
     """Stop all that is open of a run; with is_lost, give up what no longer shows any sign of life."""
     found = survey(record)
-    writer = f"{found.ledger.start.number:04d}_cancel_{host_name()}-{os.getpid()}"
+    writer = f"{found.ledger.start.number:04d}_stop_{host_name()}-{os.getpid()}"
     arrays, wrong = cancel_arrays(found, writer)
+    stop_handlers(record)
     running = {number: state for number, state in found.states.items() if state.name == "running"}
     in_arrays = {number for one in found.submissions if one.scheduler in SCHEDULERS for number in one.numbers()}
     asked, away = 0, []  # type: int, List[Tuple[int, State]]
@@ -7162,6 +7180,15 @@ def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
         arrays.append(job_id)
         wrong += [said] if said else []
     return arrays, wrong
+
+
+def stop_handlers(record: Record) -> None:
+    """Ask the handlers of a record to begin no further line; what proves them ours is the file that they were given."""
+    for number, (machine, pid, up) in read_told(record).handlers.items():
+        if is_process_gone(machine, pid, up) or not is_same_machine(machine):
+            continue
+        if native_bytes(record.submission_path(number, "txt")) in process_text(pid):
+            stop_process(pid, signal.SIGTERM)
 
 
 def stop_writer(state: State, stopped: "Set[int]") -> bool:
@@ -10467,7 +10494,7 @@ def add_selection(command: "argparse.ArgumentParser") -> None:
     """Declare what results and report have in common."""
     command.add_argument("job", metavar="JOB")
     command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*")
-    command.add_argument("--state", action="append", choices=list(STATES), default=[],
+    command.add_argument("--state", action="append", choices=list(STATES), default=[], metavar="STATE",
                          help="of tasks in this state only")
     add_run_choice(command)
 

@@ -9,6 +9,10 @@ from itertools import chain
 from support import ROOT
 
 BANNER = re.compile(r"^# -{75}\n# ((\d+)\. (.+): .+ <?-> .+)\n# -{75}$", re.MULTILINE)
+ESSAY = re.compile(r"(?:#.*\n)*")  # what stands below a banner
+FUNCTION = re.compile(r"\b[a-z]+(?:_[a-z0-9]+)+\b")  # what only the name of a function, or of a variable, looks like
+PATHS = ("/events", "/claims", "/logs", "/room", "/submissions", "/scheduler", "plan.jsonl")  # of a record
+SCHEDULERS = frozenset(("slurm", "gridengine", "pbs", "lsf"))
 LONGEST_FUNCTION = 60
 STANDARD_LIBRARY = frozenset((  # what the file may import; every one is there from Python 3.6 to 3.14
     "argparse", "ast", "bisect", "codecs", "collections", "contextlib", "csv", "ctypes", "datetime", "decimal", "difflib", "errno",
@@ -91,6 +95,59 @@ class Book(unittest.TestCase):
         for name, line in sorted(named, key=lambda pair: pair[1]):
             with self.subTest(name=name, line=line):
                 self.assertLessEqual(self.chapter(defined.get(name, 0)), self.chapter(line))
+
+    def test_every_name_has_one_definition(self) -> None:
+        lines = {}
+        for statement in self.tree.body:
+            names = [statement.name] if isinstance(statement, (ast.FunctionDef, ast.ClassDef)) else []
+            for target in getattr(statement, "targets", [getattr(statement, "target", None)]):
+                names += [node.id for node in ast.walk(target) if isinstance(node, ast.Name)] if target else []
+            for name in names:
+                self.assertNotIn(name, lines, f"line {statement.lineno}: {name} is defined in line {lines.get(name)} already")
+                lines[name] = statement.lineno
+        self.assertGreater(len(lines), 300)
+
+    def test_banners_name_what_their_chapters_hold(self) -> None:
+        """A function, or a method, that the essay below a banner names stands in that chapter."""
+        defined = {}
+        for node in self.nodes:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                defined.setdefault(node.name, set()).add(self.chapter(node.lineno))
+        found = 0
+        for match in BANNER.finditer(self.text):
+            number = int(match.group(2))
+            for name in FUNCTION.findall(ESSAY.match(self.text, match.end() + 1).group()):
+                with self.subTest(chapter=number, name=name):
+                    self.assertIn(number, defined.get(name, ()))
+                found += 1
+        self.assertGreater(found, 30)
+
+    def test_paths_of_a_record_are_made_in_one_chapter(self) -> None:
+        documentation = {ast.get_docstring(node, clean=False) for node in ast.walk(self.tree)
+                         if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module))}
+        found = 0
+        for node in self.nodes:
+            text = getattr(node, node._fields[0], None) if type(node).__name__ in ("Str", "Constant") else None
+            if isinstance(text, str) and text not in documentation and any(path in text for path in PATHS):
+                found += 1
+                self.assertEqual(self.title(node.lineno), "Records", f"line {node.lineno}: {text}")
+        self.assertGreater(found, 5)
+
+    def test_no_scheduler_is_told_by_its_name(self) -> None:
+        """What differs between them stands in their rows: nothing is decided by a comparison with a name."""
+        def names(node: "ast.AST") -> "set":
+            texts = [getattr(part, part._fields[0], None) for part in ast.walk(node) if type(part).__name__ in ("Str", "Constant")]
+            return {text for text in texts if isinstance(text, str)} & SCHEDULERS
+
+        rows = [node for node in ast.walk(self.tree) if isinstance(node, ast.keyword) and node.arg == "name" and names(node.value)]
+        self.assertEqual(len(rows), len(SCHEDULERS))
+        for node in self.nodes:
+            if isinstance(node, ast.Compare):
+                self.assertEqual(names(node), set(), f"line {node.lineno} compares with the name of a scheduler")
+            if isinstance(node, ast.Subscript):
+                self.assertEqual(names(node), set(), f"line {node.lineno} looks a scheduler up by its name")
+            if isinstance(node, ast.Dict):
+                self.assertEqual(set().union(*(names(key) for key in node.keys if key)), set(), f"line {node.lineno} lists schedulers")
 
     def test_one_place_starts_processes(self) -> None:
         calls = [dotted(node.func) for node in self.nodes if isinstance(node, ast.Call)]

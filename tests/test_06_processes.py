@@ -83,7 +83,7 @@ class Wrapper(EmptyFolder):
         process = self.wrapped(["sh", "-c", "read line < wait; exit 0"])
         os.mkfifo(os.path.join(self.folder, "wait"))
         wait_until(lambda: os.path.exists(os.path.join(self.folder, "events")) and self.read("events").endswith("}"))
-        self.assertEqual(self.events()[0]["born"], process_birth(process.pid))
+        self.assertLessEqual(process_birth(process.pid), self.events()[0]["up"] + 0.02)
         self.assertLess(abs(hydraflow.uptime() - self.events()[0]["up"]), 30)
 
     def test_without_proc(self) -> None:
@@ -91,7 +91,7 @@ class Wrapper(EmptyFolder):
         process = self.wrapped(["true"], script=hydraflow.WRAPPER.replace("/proc/", "/nowhere/"))
         self.assertEqual((process.wait(), process.stderr.read()), (0, b""))
         start, end = self.events()
-        self.assertEqual((start["born"], end["status"]), (0, 0))
+        self.assertEqual((start["pid"], end["status"]), (process.pid, 0))
         self.assertLess(abs(time.time() - end["up"]), 60)
 
     def test_a_signal_to_the_group_is_told(self) -> None:
@@ -155,7 +155,7 @@ class Starting(EmptyFolder):
         status, out, errors = capture(["sh", "-c", f"sleep 99 & echo $! > {pid}; echo out; wait"], environment({}), 1.0)
         self.assertLess(time.monotonic() - begun, 50)
         self.assertEqual((status, out, errors), (124, "", "no answer for 1 seconds"))
-        wait_until(lambda: not process_birth(int(self.read("pid"))))
+        wait_until(lambda: process_birth(int(self.read("pid"))) < 0)
 
     def test_find_program(self) -> None:
         for folder in ("bin", "plain", "empty", "directory/tool"):
@@ -211,9 +211,10 @@ class Looking(EmptyFolder):
         births = [process_birth(process.pid) for process in (first, second)]
         self.assertTrue(0 < births[0] < births[1], births)
         self.assertEqual([process_birth(process.pid) for process in (first, second)], births)
-        self.assertEqual(process_birth(1 << 30), 0)
+        self.assertTrue(births[1] <= hydraflow.uptime() + 0.02 or not hydraflow.HAS_PROC, births)
+        self.assertLess(process_birth(1 << 30), 0)
         first.kill()
-        wait_until(lambda: process_birth(first.pid) == 0)  # nobody has waited for it: its remains are no process
+        wait_until(lambda: process_birth(first.pid) < 0)  # nobody has waited for it: its remains are no process
         self.assertTrue(hydraflow.is_process(first.pid))
 
     @unittest.skipUnless(hydraflow.HAS_PROC, "there is no /proc here")
@@ -243,8 +244,7 @@ class Looking(EmptyFolder):
 
     def test_what_a_process_was_started_with(self) -> None:
         process = self.sleeper("sh", "-c", "sleep 99; :", "a word")
-        text = hydraflow.process_text(process.pid)
-        self.assertIn(b"a word", text)
+        text = wait_until(lambda: b"a word" in hydraflow.process_text(process.pid) and hydraflow.process_text(process.pid))
         if hydraflow.HAS_PROC:
             self.assertIn(b"MARK=of this test\0", text)
         self.assertNotIn(b"of this test", hydraflow.process_text(1 << 30))
@@ -253,10 +253,7 @@ class Looking(EmptyFolder):
     def test_where_there_is_no_proc(self) -> None:
         process = self.sleeper("sh", "-c", "sleep 99; :", "a word")
         with mock.patch.object(hydraflow, "HAS_PROC", False):
-            birth = process_birth(process.pid)
-            self.assertGreater(birth, 0)
-            self.assertEqual(process_birth(process.pid), birth)
-            self.assertEqual(process_birth(1 << 22), 0)
+            self.assertEqual((process_birth(process.pid), process_birth(1 << 30)), (0.0, -1.0))
             self.assertIn(b"a word", hydraflow.process_text(process.pid))
             self.assertEqual(group_members(process.pid), [])
 

@@ -187,7 +187,7 @@ class Files(EmptyFolder):
                 os.unlink(path)
 
     def test_events_that_nobody_wrote(self) -> None:
-        for values, is_event in (({"event": "start", "task": 1, "try": 1, "pid": 5, "born": 0, "up": 1.5}, True), ({"event": "cancel", "submission": 1}, True),
+        for values, is_event in (({"event": "start", "task": 1, "try": 1, "pid": 5, "up": 1.5}, True), ({"event": "cancel", "submission": 1}, True),
                                  ({"event": "start", "more": [1]}, True), ({}, False), ({"task": 1}, False), ({"event": 7}, False), ({"event": "end", "task": "1"}, False),
                                  ({"event": "end", "task": 1.0}, False), ({"event": "end", "status": None}, False), ({"event": "end", "up": "x"}, False),
                                  ({"event": "ask", "why": 7}, False), ({"event": "reused", "from": 7}, False)):

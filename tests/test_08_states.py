@@ -31,8 +31,8 @@ def event(kind: str, attempt: int = 1, **values: object) -> "dict":
     return {"task": 7, "try": attempt, "event": kind, **values}
 
 
-START, END, BAD = event("start", pid=5, born=6, slot=2, up=1.0), event("end", status=0, up=3.0), event("end", status=3, up=4.0)
-ASK, LOST = event("ask", why="interrupted"), event("lost", why="killed")
+START, END, BAD = event("start", pid=5, slot=2, up=1.0), event("end", status=0, up=3.0), event("end", status=3, up=4.0)
+ASK, LATE, LOST = event("ask", why="interrupted", up=2.0), event("ask", why="interrupted", up=9.0), event("lost", why="killed")
 FOLDS = (  # events in the order of one file -> state, cause, exit status, attempts
     ((), "", "", 0, 0),
     ((START,), "running", "", 0, 1),
@@ -41,7 +41,11 @@ FOLDS = (  # events in the order of one file -> state, cause, exit status, attem
     ((START, END, BAD), "succeeded", "", 0, 1),  # an end that was told is final
     ((START, BAD, END), "failed", "", 3, 1),
     ((START, END, START), "succeeded", "", 0, 1),
-    ((START, END, ASK), "succeeded", "", 0, 1),  # too late
+    ((START, END, LATE), "succeeded", "", 0, 1),  # it had ended
+    ((START, BAD, LATE), "failed", "", 3, 1),
+    ((START, END, ASK), "interrupted", "interrupted", 0, 1),  # in another file, which is read later
+    ((START, BAD, ASK), "interrupted", "interrupted", 3, 1),
+    ((START, event("ask", why="timeout", up=1.5), END, ASK), "failed", "timeout", 0, 1),
     ((START, END, LOST), "succeeded", "", 0, 1),
     ((START, ASK, END), "interrupted", "interrupted", 0, 1),  # asked, and exit status 0: no success
     ((START, ASK, BAD), "interrupted", "interrupted", 3, 1),
@@ -87,7 +91,7 @@ class Folding(EmptyFolder):
 
     def test_what_a_start_and_an_end_say(self) -> None:
         state = folded([START, END])
-        self.assertEqual((state.started, state.ended, state.pid, state.born, state.slot, state.writer), (101.0, 103.0, 5, 6, 2, WRITER))
+        self.assertEqual((state.started, state.ended, state.pid, state.up, state.slot, state.writer), (101.0, 103.0, 5, 1.0, 2, WRITER))
         state = folded([event("reused", 0, began=1.0, ended=2.0, **{"from": "ULID/3"})])
         self.assertEqual((state.started, state.ended, state.origin), (1.0, 2.0, "ULID/3"))
         self.assertEqual(folded([START, END, event("missing", missing=1, runs=2)]).detail, "1 of 2 runs are missing")
@@ -129,9 +133,9 @@ class Folding(EmptyFolder):
         os.chdir(self.folder)
         record = Record.create("job", 1)
         hydraflow.begin_events(record, "0001_here_x-1")
-        append_event(record, "0001_here_x-1", "start", task=1, pid=1, born=1, **{"try": 1})
+        append_event(record, "0001_here_x-1", "start", task=1, pid=1, **{"try": 1})
         append_event(record, "0001_here_x-1", "cancel", submission=4)
-        append_event(record, "0001_here_x-1", "start", task=2, pid=1, born=1, **{"try": 1})
+        append_event(record, "0001_here_x-1", "start", task=2, pid=1, **{"try": 1})
         for writer, slot, number in (("0001_here_x-1", 0, 1), ("0002_here_y-2", 3, 9)):
             hydraflow.write_file(record.room_path(writer, slot), b'{"task":%d,"try":1,"event":"end","status":0,"up":5}' % number + b" " * 100)
         hydraflow.write_file(record.room_path("0001_here_x-1", 1), b" " * 512)
@@ -139,26 +143,26 @@ class Folding(EmptyFolder):
         self.assertEqual({number: state.name for number, state in told.states.items()}, {1: "succeeded", 2: "running", 9: "succeeded"})
         self.assertEqual(told.cancelled, {4})
         writer = told.states[2].writer
-        self.assertEqual((writer.machine, writer.pid, writer.born), (this_machine(), os.getpid(), process_birth(os.getpid())))
+        self.assertEqual((writer.machine, writer.pid), (this_machine(), os.getpid()))
+        self.assertGreaterEqual(writer.up + 0.02, process_birth(os.getpid()))
         self.assertLess(abs(told.states[2].started - hydraflow.time.time()), 60)
 
     def test_writers_that_nobody_is(self) -> None:
         for epoch, found in ((5, 5.0), (1e99, 0.0), (float("inf"), 0.0), (float("nan"), 0.0), ("x", 0.0), (None, 0.0)):
             with self.subTest(epoch=epoch):
                 self.assertEqual(hydraflow.read_writer({"epoch": epoch, "host": 7}, "w").epoch, found)
-        self.assertEqual(hydraflow.read_writer({}, "w"), Writer("w", Machine("", "", "", ""), 0, 0, 0.0))
+        self.assertEqual(hydraflow.read_writer({}, "w"), Writer("w", Machine("", "", "", ""), 0, 0.0, 0.0))
 
 
 class Living(EmptyFolder):
     """Who is gone, and who is ours, by real processes."""
 
     def state(self, process: "subprocess.Popen", **changes: object) -> State:
-        """Return the state of a task whose shell is a process; changes are those of its machine, or its birth."""
+        """Return the state of a task whose shell is a process; changes are those of its machine, or of the uptime at its start."""
         state = State(1)
         state.become("running")
-        born = changes.pop("born", None)
-        state.pid, state.born = process.pid, process_birth(process.pid) if born is None else born
-        state.writer = Writer(self.events, this_machine()._replace(**changes), os.getpid(), process_birth(os.getpid()), 0.0)
+        state.pid, state.up = process.pid, changes.pop("up", hydraflow.uptime())
+        state.writer = Writer(self.events, this_machine()._replace(**changes), os.getpid(), hydraflow.uptime(), 0.0)
         return state
 
     def setUp(self) -> None:
@@ -183,10 +187,10 @@ class Living(EmptyFolder):
         self.assertFalse(hydraflow.stop_task(state, signal.SIGTERM))
 
     def test_a_number_that_somebody_else_has_now(self) -> None:
-        """Another birth, boot or namespace: it is gone, and who has its number is left alone."""
+        """Born behind that start, or in another boot: it is gone, and who has its number now is left alone."""
         process = self.shell("/other/record/events.jsonl")
         wait_until(lambda: hydraflow.group_members(process.pid) or not hydraflow.HAS_PROC)
-        for changes in ({"born": process_birth(process.pid) + 1}, {"boot": "an earlier one"}):
+        for changes in ({"up": process_birth(process.pid) - 1}, {"boot": "an earlier one"}):
             with self.subTest(changes=changes):
                 state = self.state(process, **changes)
                 self.assertTrue(hydraflow.is_gone(state))
@@ -225,14 +229,27 @@ class Living(EmptyFolder):
         self.assertTrue(hydraflow.stop_task(state, signal.SIGKILL))
         wait_until(lambda: hydraflow.is_gone(state))
 
-    def test_without_births(self) -> None:
+    def test_numbers_that_no_process_has(self) -> None:
+        for pid in (0, -1, 1 << 30):
+            self.assertTrue(hydraflow.is_process_gone(this_machine(), pid, hydraflow.uptime()))
         process = self.shell()
-        state = self.state(process, born=0)
-        self.assertFalse(hydraflow.is_process_gone(state.writer.machine, state.pid, 0))
-        self.assertTrue(hydraflow.is_process_gone(state.writer.machine, 0, 0))
-        self.assertTrue(hydraflow.is_process_gone(state.writer.machine, -1, 0))
-        with mock.patch.object(hydraflow, "HAS_PROC", False):
-            self.assertFalse(hydraflow.is_process_gone(state.writer.machine, state.pid, 1))
+        with mock.patch.object(hydraflow, "HAS_PROC", False):  # nothing is known of births there
+            self.assertFalse(hydraflow.is_process_gone(this_machine(), process.pid, 1.0))
+
+    def test_asked_by_somebody_else(self) -> None:
+        """HydraFlow was killed, cancel asks the task, which ends with status 0: it has not succeeded."""
+        code = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\nopen('begun', 'w').close()\nwhile True: signal.pause()\n"
+        self.write("task.py", code)
+        self.write("hydraflow.yaml", f"jobs: {{job: {{run: '{sys.executable} task.py', hydra: false}}}}")
+        process = subprocess.Popen([sys.executable, "-m", "hydraflow", "run", "job"], cwd=self.folder, stdin=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        wait_until(lambda: "begun" in self.names())
+        process.kill()
+        process.wait()
+        self.assertEqual(self.hydraflow("cancel", "job").err, "asked 1 task to stop\n")
+        wait_until(lambda: "running" not in self.hydraflow("status", "job").out)
+        self.assertIn("1 task: 1 interrupted", self.hydraflow("status", "job").out)
 
     def test_a_copy_of_a_record_stops_nothing(self) -> None:
         """cancel in a copied folder finds the processes of the first one, which are not its own."""

@@ -1,0 +1,330 @@
+"""The command line: every subcommand and every option through the real program, and what it says to what it does not know."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import unittest
+
+from support import EmptyFolder, wait_until
+
+import hydraflow
+
+JOBS = """\
+jobs:
+  train:
+    run: echo train
+    hydra: false
+    name: nice
+    max-parallel: 2
+    fail-fast: true
+    retries: 1
+    timeout-minutes: 1.5
+    steps:
+      - {name: first, batch: "a=1:3 b=x,y", exclude: a=1 b=x, include: a=9 b=z}
+      - {batch: "c=1:2", args: d=1}
+  evaluate: {run: echo e, needs: train, hydra: false}
+  short: {run: "sh -c 'echo $0; test $0 != a=2'", hydra: false, steps: [{batch: "a=1:3"}]}
+"""
+WRONG = (  # a command line, a part of what is said; nothing is executed
+    ("run train --jobs 0", "a whole number of at least 1 is expected here"), ("run train --jobs x", "a whole number of at least 1 is expected here"),
+    ("run train -j 1.5", "a whole number of at least 1 is expected here"), ("run train --jobs", "expected one argument"),
+    ("run train --retries -1", "a whole number of at least 0 is expected here"), ("run train --retries x", "a whole number of at least 0 is expected here"),
+    ("run train --timeout 0", "a number of minutes above zero is expected here"), ("run train --timeout x", "a number of minutes above zero is expected here"),
+    ("run train --pack 0", "a whole number of at least 1 is expected here"), ("run train --pack x", "a whole number of at least 1 is expected here"),
+    ("run train --dryrun", "did you mean --dry-run?"), ("run train --resum", "did you mean --resume"), ("run train -x", "run does not know -x"),
+    ("run train word", "word is neither"), ("run", "JOB"), ("run trian", "did you mean train?"), ("run nothing", "no job is called nothing"),
+    ("--dry-run run train", "--dry-run stands before the command"), ("-j2 run train", "-j2 stands before the command"),
+    ("show trian", "did you mean train?"), ("show --name", "--name"), ("show train evaluate", "evaluate"), ("show --frob", "show does not know --frob"),
+    ("expand", "SWEEP"), ("expand a=1:2:0", "sweep:1:3: error: range step is zero"), ("expand a=1 --frob", "expand does not know --frob"), ("expand --collect a=1|2", "tasks"),
+    ("status nothing", "job nothing has not been run here"), ("status", "nothing has been run here"), ("status a b", "status does not know b"),
+    ("logs", "JOB"), ("logs train", "job train has not been run here"), ("logs train --frob", "logs does not know --frob"),
+    ("cancel", "JOB"), ("cancel train", "job train has not been run here"), ("cancel train 1", "cancel does not know 1"),
+    ("init here", "init does not know here"), ("completion", "shell"), ("completion ksh", "ksh"),
+    ("frobnicate", "frobnicate"), ("", "COMMAND"), ("-f", "expected one argument"), ("-C", "expected one argument"),
+    ("-f nowhere.yaml show", "cannot read nowhere.yaml: No such file or directory"), ("-C nowhere show", "No such file or directory: nowhere"),
+    ("-f hydraflow.py show", "hydraflow.py:"), ("-f . show", "Is a directory"),
+)
+
+
+class Program(EmptyFolder):
+    """Each test runs the program in an empty folder."""
+
+    def job(self, text: str) -> None:
+        """Write a job file with one job; its tasks are shell commands."""
+        lines = "".join(f"    {line}\n" for line in text.strip().split("\n"))
+        self.write("hydraflow.yaml", f"jobs:\n  job:\n    hydra: false\n{lines}")
+
+    def start(self, *argv: str, **options: object) -> "subprocess.Popen[bytes]":
+        """Start the program and return at once; whatever happens, it does not outlive the test."""
+        process = subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+        for function in (process.stderr.close, process.stdout.close, process.wait, process.kill):
+            self.addCleanup(function)
+        return process
+
+    def lines(self, name: str) -> "list":
+        """Return the lines of a file of the folder, none without it."""
+        return self.read(name).split("\n")[:-1] if name in self.names() else []
+
+
+class Asked(Program):
+    """Commands that execute nothing."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("hydraflow.yaml", JOBS)
+
+    def test_what_is_not_understood(self) -> None:
+        """Exit status 2, a message, no traceback, nothing to standard output, nothing on the disk."""
+        before = self.names()
+        for line, part in WRONG:
+            with self.subTest(line=line):
+                result = self.hydraflow(*line.split())
+                self.assertEqual((result.status, result.out), (2, ""), result.err)
+                self.assertIn(part, result.err)
+                self.assertNotIn("Traceback", result.err)
+                self.assertEqual(self.names(), before)
+
+    def test_help(self) -> None:
+        """Of each command, with all of its options; no line is longer than the window."""
+        result = self.hydraflow("--help", env={"COLUMNS": "80"})
+        self.assertEqual((result.status, result.err), (0, ""))
+        for name, _, _ in hydraflow.COMMANDS:
+            self.assertRegex(result.out, f"\n    {name}\\s")
+            told = self.hydraflow(name, "--help", env={"COLUMNS": "80"})
+            self.assertEqual((told.status, told.err), (0, ""), name)
+            self.assertLessEqual(max(map(len, told.out.splitlines())), 80)
+        told = self.hydraflow("run", "-h").out
+        for option in hydraflow.RUN_OPTIONS:
+            self.assertIn(option, told)
+        self.assertEqual(self.hydraflow("-h").status, 0)
+
+    def test_version(self) -> None:
+        self.assertEqual(self.hydraflow("--version")[:2], (0, f"hydraflow {hydraflow.__version__}\n"))
+
+    def test_show(self) -> None:
+        result = self.hydraflow("show")
+        self.assertEqual((result.status, [line.split() for line in result.out.splitlines()[:2]]),
+                         (0, [["train", "8", "tasks", "echo", "train"], ["evaluate", "1", "task", "echo", "e"]]))
+        self.assertEqual(self.hydraflow("show", "--names").out, "train\nevaluate\nshort\n")
+
+    def test_show_a_job(self) -> None:
+        """As HydraFlow understands it: its keys, how many combinations there are, how many tasks, the first command of each step."""
+        out = self.hydraflow("show", "train").out
+        for part in ("train: 8 tasks\n", "  name: nice\n", "  max-parallel: 2\n", "  fail-fast: true\n", "  retries: 1\n", "  timeout-minutes: 1.5\n",
+                     "  step 1 (first): 3 x 2 = 6, 1 excluded, 1 included: 6 tasks\n    echo train a=1 b=y ", "  step 2: 2: 2 tasks\n    echo train c=1 d=1 "):
+            self.assertIn(part, out)
+        out = self.hydraflow("show", "evaluate").out
+        self.assertIn("  needs: train\n", out)
+        self.assertTrue(out.endswith("    echo e\n"), out)
+        self.assertNotIn("max-parallel", out)
+
+    def test_expand(self) -> None:
+        for words, err, out in ((("a=1:2 b=x|y",), "4 combinations\n", "a=1 b=x\na=1 b=y\na=2 b=x\na=2 b=y\n"), (("a=1:2", "b=x"), "2 combinations\n", "a=1 b=x\na=2 b=x\n"),
+                                (("a='x y'",), "1 combination\n", "'a='\"'\"'x y'\"'\"''\n"), (("--collect", "a=1:3 b=x,y"), "", "a=1,2,3 b=x,y\n"), (("a=1:3", "--collect"), "", "a=1,2,3\n")):
+            with self.subTest(words=words):
+                self.assertEqual(self.hydraflow("expand", *words), (0, out, err))
+
+    def test_expand_streams(self) -> None:
+        process = self.start("expand", "a=1:1000000000000")
+        self.assertEqual([process.stdout.readline() for _ in range(3)], [b"a=1\n", b"a=2\n", b"a=3\n"])
+        process.stdout.close()
+        self.assertEqual((process.wait(), process.stderr.read()), (0, b"1,000,000,000,000 combinations\n"))
+
+    def test_dry_run(self) -> None:
+        result = self.hydraflow("run", "short", "--dry-run")
+        self.assertEqual(result, (0, "".join(f"sh -c 'echo $0; test $0 != a=2' a={n}\n" for n in (1, 2, 3)), ""))
+        out = self.hydraflow("run", "evaluate", "--dry-run").out
+        self.assertEqual(out.splitlines()[0::8], ["echo train a=1 b=y", "echo e"])
+        self.assertEqual(self.hydraflow("run", "train", "a=2", "--dry-run", "--", "-v").out.splitlines()[0], "echo train -v a=2 b=x")
+        self.assertNotIn(".hydraflow", self.names())
+
+    def test_another_file_and_folder(self) -> None:
+        os.mkdir(os.path.join(self.folder, "sub"))
+        self.write("sub/other.yaml", "jobs: {other: {run: pwd, hydra: false}}")
+        self.write("sub/hydraflow.yml", "jobs: {third: {run: pwd, hydra: false}}")
+        self.assertEqual(self.hydraflow("-f", "sub/other.yaml", "show", "--names").out, "other\n")
+        self.assertEqual(self.hydraflow("-C", "sub", "show", "--names").out, "third\n")
+        self.assertEqual(self.hydraflow("-C", "sub", "-f", "other.yaml", "run", "other").out, os.path.join(self.folder, "sub") + "\n")
+        self.assertEqual(self.hydraflow("-fsub/other.yaml", "-C.", "show", "--names").out, "other\n")
+        os.unlink(os.path.join(self.folder, "hydraflow.yaml"))
+        result = self.hydraflow("show")
+        self.assertEqual(result.status, 2)
+        self.assertIn("hydraflow.yaml", result.err)
+
+    def test_completion(self) -> None:
+        """Of commands and of jobs; the shells that are here take the scripts, bash completes by its own."""
+        for shell in ("bash", "zsh", "fish"):
+            result = self.hydraflow("completion", shell)
+            self.assertEqual((result.status, result.err), (0, ""))
+            for name, _, _ in hydraflow.COMMANDS:
+                self.assertIn(name, result.out)
+            self.write(f"completion.{shell}", result.out)
+            if shutil.which(shell):
+                subprocess.check_call([shell, "-n", f"completion.{shell}"], cwd=self.folder)
+        if not shutil.which("bash"):
+            return
+        os.mkdir(os.path.join(self.folder, "bin"))
+        self.write("bin/hydraflow", f"#!/bin/sh\nexec '{sys.executable}' -m hydraflow \"$@\"\n")
+        os.chmod(os.path.join(self.folder, "bin", "hydraflow"), 0o755)
+        code = ". ./completion.bash; COMP_WORDS=(hydraflow $1 $2); COMP_CWORD=$#; _hydraflow; echo \"${COMPREPLY[@]}\""
+        for words, found in (("st", "status"), ("co", "completion"), ("zz", ""), ("run tr", "train"), ("run e", "evaluate")):
+            out = subprocess.check_output(["bash", "-c", code, "bash", *words.split()], cwd=self.folder,
+                                          env={**os.environ, "PATH": os.path.join(self.folder, "bin") + os.pathsep + os.environ["PATH"]})
+            self.assertEqual(out.decode().strip(), found, words)
+
+
+class Init(Program):
+    def test_what_it_writes_works(self) -> None:
+        result = self.hydraflow("init")
+        self.assertEqual((result.status, result.out), (0, ""), result.err)
+        self.assertEqual(self.names(), ["hydraflow.py", "hydraflow.yaml", "train.py"])
+        os.mkdir(os.path.join(self.folder, "bin"))
+        os.symlink(sys.executable, os.path.join(self.folder, "bin", "python"))
+        path = os.path.join(self.folder, "bin") + os.pathsep + os.environ["PATH"]
+        result = self.hydraflow("run", "train", env={"PATH": path})
+        self.assertEqual(result.status, 0, result.err)
+        self.assertIn("6 tasks: 6 succeeded", result.err)
+
+    def test_no_file_is_touched_that_is_there(self) -> None:
+        for name in ("hydraflow.yaml", "hydraflow.yml", "train.py"):
+            with self.subTest(name=name):
+                self.write(name, "mine")
+                result = self.hydraflow("init")
+                self.assertIn(name, result.err)
+                self.assertNotIn("Traceback", result.err)
+                self.assertEqual(self.read(name), "mine")
+                for one in {"hydraflow.yaml", "hydraflow.yml", "train.py"} & set(self.names()):
+                    os.unlink(os.path.join(self.folder, one))
+        os.symlink("nowhere", os.path.join(self.folder, "hydraflow.yaml"))
+        self.hydraflow("init")
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "nowhere")))
+
+
+class Known(Program):
+    """Commands about what was executed."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("hydraflow.yaml", JOBS)
+
+    def test_status_of_all_jobs(self) -> None:
+        """A line for each job that was run here, whatever the job file says now."""
+        self.assertEqual(self.hydraflow("run", "evaluate").status, 0)
+        self.assertEqual(self.hydraflow("run", "short").status, 1)
+        os.unlink(os.path.join(self.folder, "hydraflow.yaml"))
+        result = self.hydraflow("status")
+        self.assertEqual(result.status, 0)
+        for part in ("evaluate: 1 task: 1 succeeded", "train: 8 tasks: 8 succeeded", "short: 3 tasks: 1 failed, "):
+            self.assertIn(part, result.out)
+        documents = json.loads(self.hydraflow("status", "--json").out)
+        self.assertEqual({one["job"]: one["count"] for one in documents}, {"evaluate": 1, "train": 8, "short": 3})
+        self.assertIn("did you mean short?", self.hydraflow("status", "shrot").err)
+
+    def test_status_for_programs(self) -> None:
+        self.hydraflow("run", "short", "--keep-going")
+        document = json.loads(self.hydraflow("status", "short", "--json").out)
+        self.assertEqual((document["job"], document["count"], document["states"]["failed"], document["states"]["succeeded"]), ("short", 3, 1, 2))
+        self.assertTrue(os.path.isdir(os.path.join(self.folder, document["record"])))
+        task = document["tasks"][1]
+        shown = {name: task[name] for name in ("task", "step", "params", "argv", "cwd", "state", "exit_status", "cause", "why", "attempts")}
+        self.assertEqual(shown, {"task": 2, "step": 1, "params": {"a": "2"}, "argv": ["sh", "-c", "echo $0; test $0 != a=2", "a=2"], "cwd": self.folder,
+                                 "state": "failed", "exit_status": 1, "cause": None, "why": None, "attempts": 1})
+        self.assertEqual((task["host"], self.read(task["log"])), (os.uname().nodename, "a=2\n"))
+        self.assertTrue(document["started"] <= task["started"] + 1 and task["started"] <= task["ended"], task)
+
+    def test_logs(self) -> None:
+        self.hydraflow("run", "short", "--keep-going")
+        for words, out, err in (((), "a=1\na=2\na=3\n", "==> task 1: succeeded <==\n==> task 2: failed: exit status 1 <==\n==> task 3: succeeded <==\n"), (("2",), "a=2\n", ""),
+                                (("--failed",), "a=2\n", "==> task 2: failed: exit status 1 <==\n"), (("1", "--follow"), "a=1\n", "")):
+            with self.subTest(words=words):
+                self.assertEqual(self.hydraflow("logs", "short", *words), (0, out, err))
+        for words, part in ((("4",), "there is no task 4; job short has 3 tasks"), (("0",), "at least 1"), (("x",), "whole number")):
+            result = self.hydraflow("logs", "short", *words)
+            self.assertEqual((result.status, result.out), (2, ""))
+            self.assertIn(part, result.err)
+
+    def test_logs_while_a_task_runs(self) -> None:
+        self.job("run: sh -c 'echo $0 begun; until test -e go-$0; do sleep 0.05; done; echo $0 done'\nsteps: [{batch: a=1:2}]")
+        run = self.start("run", "job")
+        self.assertEqual(run.stdout.readline(), b"a=1 begun\n")
+        self.assertEqual(self.hydraflow("logs", "job").out, "a=1 begun\n")
+        follow = self.start("logs", "job", "--follow")
+        self.assertEqual(follow.stdout.readline(), b"a=1 begun\n")
+        self.write("go-a=1", "")
+        self.assertEqual([follow.stdout.readline() for _ in range(2)], [b"a=1 done\n", b"a=2 begun\n"])
+        self.assertIsNone(follow.poll())
+        self.write("go-a=2", "")
+        self.assertEqual((follow.stdout.read(), follow.wait(60), run.wait(60)), (b"a=2 done\n", 0, 0))
+
+    def test_cancel(self) -> None:
+        self.hydraflow("run", "short")
+        for words in ((), ("--lost",)):
+            self.assertEqual(self.hydraflow("cancel", "short", *words), (0, "", "asked 0 tasks to stop\n"))
+
+    def test_tasks_of_a_machine_that_is_gone(self) -> None:
+        """--lost gives them up, and --resume executes them; without it they are only told."""
+        self.job("run: sh -c 'echo x >> effects; test -e go || sleep 99; true $0'\nsteps: [{batch: a=1}]")
+        process = self.start("run", "job")
+        wait_until(lambda: self.lines("effects"))
+        process.kill()
+        process.wait()
+        folder = os.path.join(self.folder, ".hydraflow", "job")
+        record, = [os.path.join(folder, name) for name in os.listdir(folder)]
+        events, = [os.path.join(record, "events", name) for name in os.listdir(os.path.join(record, "events"))]
+        pid = json.loads(self.read(events).strip().split("\n")[-1])["pid"]
+        self.addCleanup(hydraflow.stop_group, pid, signal.SIGKILL)
+        text = self.read(events).replace(json.dumps(os.uname().nodename), '"gone.example"')
+        with open(events, "w") as file:
+            file.write(text)
+        self.assertIn("on gone.example", self.hydraflow("status", "job").out)
+        result = self.hydraflow("cancel", "job")
+        self.assertIn("1 task of gone.example cannot be reached from here", result.err)
+        self.assertEqual(json.loads(self.hydraflow("status", "job", "--json").out)["states"]["running"], 1)
+        result = self.hydraflow("cancel", "job", "--lost")
+        self.assertIn("gave up 1 task of gone.example", result.err)
+        self.assertIn("given up", self.hydraflow("status", "job").out)
+        self.write("go", "")
+        self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
+        self.assertEqual(self.lines("effects"), ["x", "x"])
+
+
+class Statuses(Program):
+    def test_exit_statuses(self) -> None:
+        for text, argv, status in (("run: 'true'", (), 0), ("run: 'false'", (), 1), ("run: sh -c 'exit 2'", (), 1), ("run: sh -c 'kill -9 $$'", (), 1),
+                                   ("run: nosuchprogram", (), 2), ("rum: x", (), 2), ("run: 'false'", ("--dry-run",), 0), ("run: 'false'\nretries: 2", (), 1),
+                                   ("run: sleep 99", ("--timeout", "0.003"), 1), ("run: 'true'\nsubmit: sh -c 'exit 4'", (), 1), ("run: 'true'\nsubmit: sh", (), 0)):
+            with self.subTest(text=text, argv=argv):
+                self.job(text)
+                result = self.hydraflow("run", "job", *argv)
+                self.assertEqual(result.status, status, result.err)
+
+    def test_interrupted(self) -> None:
+        self.job("run: sh -c 'echo begun; sleep 99; :'")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            with self.subTest(signal=number):
+                process = self.start("run", "job")
+                process.stdout.readline()
+                process.send_signal(number)
+                self.assertEqual(process.wait(60), 130)
+
+    def test_options_of_run(self) -> None:
+        """Each one does what it says."""
+        self.job("run: sh -c 'echo $0 >> tries; test -e go || test $0 != a=1'\nsteps: [{batch: a=1:3}]\nfail-fast: true")
+        for argv, tries in (((), "1"), (("--keep-going",), "1 2 3"), (("--retries", "2"), "1 1 1"), (("a=2,3",), "2 3"), (("a=3", "--quiet"), "3")):
+            with self.subTest(argv=argv):
+                result = self.hydraflow("run", "job", *argv)
+                self.assertEqual(" ".join(self.lines("tries")), " ".join(f"a={number}" for number in tries.split()), result.err)
+                os.unlink(os.path.join(self.folder, "tries"))
+        self.job("run: sh -c 'touch here-$0; while test $(ls here-* | wc -l) -lt 3; do sleep 0.05; done'\nsteps: [{batch: a=1:3}]")
+        for option in ("--jobs=3", "-j3"):
+            self.assertEqual(self.hydraflow("run", "job", option, "--timeout", "1").status, 0)
+            for name in self.names():
+                if name.startswith("here-"):
+                    os.unlink(os.path.join(self.folder, name))
+
+
+if __name__ == "__main__":
+    unittest.main()
