@@ -3609,14 +3609,20 @@ def plan_step(job: Job, step: Step, number: int, words: "Mapping[str, str]", mor
     if source:
         planned.mark = source.mark(0, len(source.text))
         planned.command = split_command(source, os.environ) + list(more)
+    front = path_words(step.batch)
+    planned.command += [axis.text for axis in front]
+    batch = Sweep()
+    batch.axes = step.batch.axes[len(front):]
     if step.call or job.call and not step.run:
         planned.program = [*python_of(job), os.path.abspath(__file__), "call"]
-    planned.sweep = overrides.swept(step.batch)
+    planned.sweep = overrides.swept(batch)
     for sweep in step.include:
         planned.included.extend(overrides.swept(sweep))
     planned.args = overrides.applied(step.args.collect())
     own = split_words(step.with_)
-    keys = set(filter(None, map(key_of, own)))
+    keys = set(map(key_of, own)) - {""}
+    for axis in [*step.batch.axes, *step.args.axes]:
+        keys.update(axis.keys)
     appended = [word for word in split_words(job.with_) if key_of(word) not in keys] + own
     planned.appended = overrides.applied(appended) + overrides.rest()
     name_templates(planned)
@@ -3651,6 +3657,9 @@ class Plan:
         overrides, more = {}, []  # type: Dict[str, str], List[str]
         if not is_for_handler(job):
             overrides, more = divided(words)
+            if is_hydra(job):
+                for word in overrides.values():
+                    check_hydra_words(Sweep([word], "command line").axes)
         self.steps = [plan_step(job, step, number, overrides, more) for number, step in enumerate(steps, 1)]
         for step in self.steps:
             step.sample = sample or step.sample
@@ -4723,6 +4732,7 @@ CAUSES = {  # why a task ended as it did, or does not begin, where its exit stat
     "memory": "out of memory", "node": "node failure", "preempted": "preempted", "requeued": "requeued",
     "silent": "ended without a word", "gone": "gone from the queue", "handler": "its handler has ended",
     "blocked": "what it waits for has failed", "fail-fast": "another task has failed",
+    "time": "no time left in its pack",
     "handler-queue": "at the handler",
 }
 
@@ -5729,9 +5739,28 @@ def query(scheduler: Scheduler, ids: "Sequence[str]") -> "Tuple[Dict[Tuple[str, 
 
 class Options(NamedTuple("Options", [
         ("jobs", int), ("keep_going", bool), ("resume", bool), ("reuse", bool), ("wait", bool),
-        ("retries", int), ("timeout", float), ("pack", int), ("words", "List[str]")])):
-    """What the command line asks of a run; 0, and -1 for retries, where it says nothing. timeout is in minutes."""
+        ("retries", int), ("timeout", float), ("pack", int), ("pack_parallel", int),
+        ("words", "List[str]")])):
+    """What the command line asks of a run; 0, and -1 for retries, where it says nothing.
+
+    timeout is in minutes; jobs is AUTO for as many tasks as there are processors.
+    """
     __slots__ = ()
+
+
+def processors() -> int:
+    """Return how many processors this process may use: by the grant of an allocation around it, its
+    affinity and the quota of its cgroup."""
+    counts = [os.cpu_count() or 1]
+    if hasattr(os, "sched_getaffinity"):
+        counts.append(len(os.sched_getaffinity(0)))
+    for name in ("SLURM_CPUS_ON_NODE", "NSLOTS", "PBS_NCPUS", "LSB_DJOB_NUMPROC"):
+        text = os.environ.get(name, "")
+        counts += [int(text)] if re.fullmatch("[1-9][0-9]{0,5}", text) else []
+    quota = first_line("/sys/fs/cgroup/cpu.max").split()
+    if len(quota) == 2 and quota[0].isdigit() and int(quota[1] or 0):
+        counts.append(max(int(quota[0]) // int(quota[1]), 1))
+    return min(counts)
 
 
 class Survey(NamedTuple("Survey", [
@@ -6062,12 +6091,19 @@ class Run:
         job, options = self.job, self.options
         retries = job.retries if options.retries < 0 else options.retries
         timeout = 60 * (options.timeout or job.timeout_minutes)
-        jobs = 1 if is_remote else options.jobs or job.max_parallel or 1
+        jobs = 1 if is_remote else self.throttle() or options.jobs or job.max_parallel or 1
+        if jobs == AUTO:
+            jobs = processors()
         return Limits(jobs, retries, timeout, job.fail_fast is True and not options.keep_going)
 
     def throttle(self) -> int:
         """Return how many array tasks may run at once, 0 for any."""
-        return self.options.jobs or self.job.max_parallel
+        return max(self.options.jobs or self.job.max_parallel, 0)
+
+    def pack(self, step: PlannedStep) -> "Tuple[int, int]":
+        """Return how many tasks of a step an array task takes, and how many of them at once."""
+        beside = self.options.pack_parallel or step.pack_parallel or 1
+        return max(self.options.pack or step.pack or 1, beside), beside
 
     def must_succeed(self) -> bool:
         """Return whether a later step begins only if all tasks before it have succeeded."""
@@ -6455,10 +6491,13 @@ def write_program(record: Record) -> None:
 def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
     """Return the tasks of each slot, pack of them.
 
+    They are strided: the last axis of a sweep often decides how long a task takes.
+
     >>> packed([[1], [2], [3], [4], [5]], 2)
-    [[[1], [2]], [[3], [4]], [[5]]]
+    [[[1], [4]], [[2], [5]], [[3]]]
     """
-    return [list(entries[start:start + pack]) for start in range(0, len(entries), max(pack, 1))]
+    slots = -(-len(entries) // max(pack, 1))
+    return [list(entries[start::slots]) for start in range(slots)]
 
 
 def throttles(arrays: int, throttle: int) -> "List[int]":
@@ -6500,7 +6539,8 @@ class ArrayPlace(Place):
                  after: "List[List[Any]]") -> Submission:
         """Return a submission of a step."""
         name = array_name(run.job.name, run.record.ulid, number, self.scheduler)
-        return Submission(number, run.number, step.number, self.scheduler.name, name, after, list(run.limits(True)),
+        limits = run.limits(True)._replace(jobs=run.pack(step)[1])
+        return Submission(number, run.number, step.number, self.scheduler.name, name, after, list(limits),
                           run.must_succeed(), 0, "", -1, slots)
 
     def array_job(self, run: Run, submission: Submission, throttle: int, ids: "List[str]") -> ArrayJob:
@@ -6513,7 +6553,7 @@ class ArrayPlace(Place):
         step = steps[0]
         work = run.work(step, True)
         count = step.count if run.survey is None else len(list(work.todo))
-        slots = -(-count // (run.options.pack or 1))
+        slots = -(-count // run.pack(step)[0])
         number = next_submission(run)
         sizes = self.arrays(run, slots)
         for size, throttle in zip(sizes, throttles(max(len(sizes), 1), run.throttle())):
@@ -6534,7 +6574,7 @@ class ArrayPlace(Place):
         work, self.left = run.work(step, True), []
         yield done_event(work.done)
         entries = [[task.number, state.attempt + 1, run.offsets[task.number]] for task, state in work.todo]
-        slots = packed(entries, run.options.pack or 1)
+        slots = packed(entries, run.pack(step)[0])
         after = [[ahead.run.record.path, ahead.submission.number] for ahead in aheads if ahead.submission]
         ids = [ahead.submission.job_id for ahead in aheads if ahead.submission]
         sizes, begin = self.arrays(run, len(slots)), 0
@@ -6950,24 +6990,31 @@ def describe(runs: "Sequence[Run]") -> "Iterator[str]":
 # -- what an array task, or a line of a handler, executes
 
 
-def slot_state(record: Record, number: int, first: int, who: str) -> "Tuple[State, str]":
-    """Return what is known of a task that a slot has, and the writer that executes it now, "" for nobody.
+class Claimed(NamedTuple("Claimed", [("state", State), ("holder", str), ("is_own", bool)])):
+    """What the claims of a task say to a slot: the state of its last attempt; who executes it now, ""
+    for nobody; and whether the last attempt was one of the slot's own, or there was none."""
+    __slots__ = ()
+
+
+def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
+    """Return what is known of a task that a slot may take.
 
     The claims of its attempts, from the first one of the slot on, name the files to look into. Of
     its own slot, every earlier writer is dead: the scheduler has started it again.
     """
-    attempt = first
+    attempt, is_own = first, True
     while True:
         holder = record.claimant(number, attempt)
         if not holder:
-            return State(attempt - 1), ""
+            return Claimed(State(attempt - 1), "", is_own)
         told = Told()
         told.read(record.events_path(holder))
         state = told.states.get(number)
+        is_own = holder.split("_")[1:2] == [who]
         if state and state.attempt == attempt and state.name == "succeeded":
-            return state, ""
-        if holder.split("_")[1] != who and (state is None or not state.is_over):
-            return State(attempt), holder
+            return Claimed(state, "", is_own)
+        if not is_own and (state is None or not state.is_over):
+            return Claimed(State(attempt), holder, False)
         attempt += 1
 
 
@@ -7005,35 +7052,81 @@ def here_task(task: Task, program: str) -> Task:
     return task._replace(argv=tuple(argv))
 
 
+class SlotQueue:
+    """The tasks that an array task, or a line of a handler, executes: those of its slot that have not
+    succeeded, then, where slots are packs, what other slots have not begun."""
+
+    def __init__(self, record: Record, submission: Submission, slot: int, writer: str) -> None:
+        self.record, self.submission, self.slot, self.writer = record, submission, slot, writer
+        self.who = writer.split("_")[1]
+        self.limits = Limits(*submission.limits)
+        self.begins = may_begin(record, submission)
+        self.others = []  # type: List[str]  # what is to be said of tasks that somebody else has
+        self.longest, self.end = 0.0, allocation_end()
+
+    def why_not(self) -> str:
+        """Return why no task may begin now, one of CAUSES, or nothing."""
+        if not self.begins:
+            return "blocked"
+        if self.limits.fail_fast and os.path.exists(self.record.stop_path(self.submission.start)):
+            return "fail-fast"
+        if self.end and self.longest and time.time() + self.longest > self.end:
+            return "time"
+        return ""
+
+    def tasks(self) -> "Iterator[Tuple[Task, State]]":
+        """Yield the tasks with what is known of them; those that may not begin are skipped, and say so."""
+        for entry in self.submission.slots[0] if self.submission.slots else ():
+            claimed = slot_state(self.record, entry[0], entry[1], self.who)
+            if claimed.holder and f"_slot-{self.submission.number}-" not in claimed.holder:
+                self.others.append(f"task {entry[0]} is executed by {claimed.holder}")
+            if claimed.holder or claimed.state.name == "succeeded":
+                continue
+            why = self.why_not()
+            if why:
+                append_event(self.record, self.writer, "skipped", task=entry[0], why=why,
+                             **{"try": claimed.state.attempt + 1})
+            else:
+                yield here_task(*task_at(self.record, entry[2])), claimed.state
+        if self.submission.slots and len(self.submission.slots[0]) > 1:
+            yield from self.shared()
+
+    def shared(self) -> "Iterator[Tuple[Task, State]]":
+        """Yield tasks of other slots that nobody has begun; who claims one has it."""
+        slots = read_submission(self.record, self.submission.number).slots
+        depth = max(map(len, slots), default=0)
+        for place in range(depth - 1, -1, -1):  # from their ends, which their owners reach last
+            for number in range(len(slots) - 1):
+                entries = slots[(self.slot + number) % len(slots)]  # the slot behind ours first
+                if place >= len(entries) or self.why_not():
+                    continue
+                entry = entries[place]
+                claimed = slot_state(self.record, entry[0], entry[1], self.who)
+                if claimed.is_own and not claimed.holder and claimed.state.name != "succeeded":
+                    yield here_task(*task_at(self.record, entry[2])), claimed.state
+
+
+def allocation_end() -> float:
+    """Return when the allocation around us ends, in seconds since 1970, 0.0 where that is not known."""
+    text = os.environ.get("SLURM_JOB_END_TIME", "")
+    return float(text) if re.fullmatch("[0-9]{9,11}", text) else 0.0
+
+
 def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
     """Execute the tasks of one slot of a submission that have not succeeded yet; yield what happens."""
     record = Record(path)
     submission = read_submission(record, number, slot)
-    who = f"slot-{number}-{slot}"
-    writer = f"{submission.start:04d}_{who}_{host_name()}-{os.getpid()}"
+    writer = f"{submission.start:04d}_slot-{number}-{slot}_{host_name()}-{os.getpid()}"
+    queue = SlotQueue(record, submission, slot, writer)
+    limits = queue.limits._replace(fail_fast=False)  # the queue skips what must not begin
     is_handler = submission.scheduler not in SCHEDULERS
-    limits = Limits(*submission.limits)
-    begins, others = may_begin(record, submission), []  # type: bool, List[str]
-
-    def queue() -> "Iterator[Tuple[Task, State]]":
-        for entry in submission.slots[0] if submission.slots else ():
-            state, holder = slot_state(record, entry[0], entry[1], who)
-            why = "" if begins else "blocked"
-            if limits.fail_fast and os.path.exists(record.stop_path(submission.start)):
-                why = why or "fail-fast"
-            if holder:
-                others.append(f"task {entry[0]} is executed by {holder}")
-            elif why and state.name != "succeeded":
-                append_event(record, writer, "skipped", task=entry[0], why=why, **{"try": state.attempt + 1})
-            elif state.name != "succeeded":
-                yield here_task(*task_at(record, entry[2])), state
-
-    events = run_tasks(record, queue(), limits._replace(fail_fast=False), writer, kills=is_handler)
-    for event in events:  # fail-fast is the queue's: it skips the others, and says so
-        if event.kind == "end" and event.state.name == "failed" and limits.fail_fast:
+    for event in run_tasks(record, queue.tasks(), limits, writer, kills=is_handler):
+        if event.kind == "end" and event.state.name == "failed" and queue.limits.fail_fast:
             write_file(record.stop_path(submission.start), b"")
+        if event.kind == "end":
+            queue.longest = max(queue.longest, event.state.ended - event.state.started)
         yield event
-    for text in others:
+    for text in queue.others:
         yield note_event("error", text)
     remove_if_empty(record.scheduler_path(number, slot))
 
@@ -9603,7 +9696,7 @@ def report_page(title: str, lead: str, rows: "Sequence[Row]", metrics: "Sequence
 
 
 def attempt_start(path: str, attempt: int) -> int:
-    """Return where in a log the output of the last attempt begins: what an earlier one printed is old."""
+    """Return where in a log the output of the last attempt begins: what was before is old."""
     if attempt < 2:
         return 0
     marker = re.compile(rb"(?:^|\n)==> attempt [0-9]+ <==\n")
@@ -9624,33 +9717,51 @@ def attempt_start(path: str, attempt: int) -> int:
 
 def task_rows(found: Survey, number: int, state: State, metrics: "Sequence[str]", has_tail: bool
               ) -> "Iterator[Row]":
-    """Yield the row of a task, or those of the runs that Hydra makes of it, if there are several."""
+    """Yield the row of a task, or those of the runs that Hydra makes of it."""
     task = found.ledger.task(number)
     if task is None:
         return
+    row = task_row(found, task, state)
     log = log_of(found.record, number, state)
-    output = Output(log, attempt_start(log, state.attempts), None)
+    if has_tail:
+        row = row._replace(tail=tuple(tail_lines(log, 5)))
     folder = os.path.join(task.cwd, task.directory)
-    tail = tuple(tail_lines(log, 5)) if has_tail else ()
-    status = state.status if state.ended and not state.origin else None
-    ended = state.ended or None
-    row = Row(number, None, task_parameters(task), state.name, status, cause_text(state),
-              state.started or None, ended if state.is_over else None, state.attempts,
-              state.writer.machine.host, os.path.relpath(log), tail, {})
     runs = hydra_runs(folder) if task.runs else []
-    if len(runs) < 2:
-        folder = os.path.join(folder, str(runs[0].number)) if runs else folder
-        folder = folder if os.path.isdir(folder) else task.cwd
-        logs = [Output(runs[0].log, 0, None)] if runs and runs[0].log else []
-        yield row._replace(metrics=read_metrics(metrics, folder, [*logs, output]))
+    if len(runs) > 1:
+        yield from run_rows(row, folder, runs, log, metrics)
         return
+    outputs = [Output(log, attempt_start(log, state.attempts), None)]
+    if runs:
+        folder = os.path.join(folder, str(runs[0].number))
+        if runs[0].log:
+            outputs.insert(0, Output(runs[0].log, 0, None))
+    if not os.path.isdir(folder):
+        folder = task.cwd
+    yield row._replace(metrics=read_metrics(metrics, folder, outputs))
+
+
+def task_row(found: Survey, task: Task, state: State) -> Row:
+    """Return the row of a task, without its metrics and the end of its log."""
+    number = task.number
+    status = state.status if state.ended and not state.origin else None
+    ended = state.ended if state.ended and state.is_over else None
+    log = os.path.relpath(log_of(found.record, number, state))
+    return Row(number, None, task_parameters(task), state.name, status, cause_text(state),
+               state.started or None, ended, state.attempts, state.writer.machine.host, log, (), {})
+
+
+def run_rows(row: Row, folder: str, runs: "Sequence[HydraRun]", log: str, metrics: "Sequence[str]"
+             ) -> "Iterator[Row]":
+    """Yield a row for each run that Hydra made of a task."""
     printed = run_outputs(log) if metrics else {}
     for run in runs:
-        outputs = [Output(run.log, 0, None)] if run.log else []
-        outputs += [printed[run.number]] if run.number in printed else []
-        params = {**row.params, **run.params}
+        outputs = []
+        if run.log:
+            outputs.append(Output(run.log, 0, None))
+        if run.number in printed:
+            outputs.append(printed[run.number])
         own = read_metrics(metrics, os.path.join(folder, str(run.number)), outputs)
-        yield row._replace(run=run.number, params=params, metrics=own)
+        yield row._replace(run=run.number, params={**row.params, **run.params}, metrics=own)
 
 
 def result_rows(found: Survey, metrics: "Sequence[str]", states: "Sequence[str]" = (),
@@ -9689,59 +9800,120 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
 # status: 0 all succeeded, 1 a task failed, 2 a mistake of the user's, 130 interrupted.
 
 JOB_FILE_TEMPLATE = """\
-# hydraflow run train            executes the tasks of train, one after the other
+# hydraflow run train            executes the tasks of train
 # hydraflow run train --dry-run  only prints their commands
+# hydraflow results train loss   shows what came out
+# More is in the README: sweeps, keys of a job, clusters.
 jobs:
   train:
-    run: python train.py
-    hydra: false                 # train.py is no Hydra application; drop this line for one
-    steps:
+    run: python @PROGRAM@
+@HYDRA@    max-parallel: 2              # how many tasks at once
+@SUBMIT@    steps:
       # Every combination of the values is a task.
       - batch: >-
           model=transformer,lstm
           learning_rate=0.1,0.01,0.001
+        args: epochs=3           # a part of every task
+        exclude: model=lstm learning_rate=0.1
 """
+NO_HYDRA = """\
+    hydra: false                 # it is no Hydra application: add nothing to its words
+"""
+SLURM = "    submit: sbatch --time=10     # hand the tasks to Slurm as an array job\n"
 TRAIN_TEMPLATE = """\
 import sys
 
 settings = dict(word.split("=", 1) for word in sys.argv[1:])
 print("training", settings)
 loss = 1.0
-for epoch in range(3):
+for epoch in range(int(settings["epochs"])):
     loss *= 1 - float(settings["learning_rate"])
     print("epoch", epoch, "loss", round(loss, 4))
 """
-COMPLETION = {
+HYDRA_TRAIN_TEMPLATE = """\
+import hydra
+
+
+@hydra.main(version_base=None, config_path=None, config_name=None)
+def train(settings):
+    print("training", settings)
+    loss = 1.0
+    for epoch in range(settings.epochs):
+        loss *= 1 - settings.learning_rate
+        print("epoch", epoch, "loss", round(loss, 4))
+
+
+train()
+"""
+COMPLETION = {  # the program itself finds the words; the shell executes and expands none of them
     "bash": """\
+# bash: put this line into ~/.bashrc:  eval "$(hydraflow completion bash)"
 _hydraflow() {
-    local words
-    if [ "$COMP_CWORD" -eq 1 ]; then words="@COMMANDS@"; else words=$(hydraflow show --names 2>/dev/null); fi
-    COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
+    COMPREPLY=()
+    local word
+    while IFS= read -r word; do COMPREPLY+=("$word"); done < <(
+        hydraflow complete bash "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
 }
 complete -o default -F _hydraflow hydraflow
 """,
     "zsh": """\
-#compdef hydraflow
+# zsh: put this line into ~/.zshrc, behind compinit:  eval "$(hydraflow completion zsh)"
 _hydraflow() {
-    if (( CURRENT == 2 )); then compadd @COMMANDS@; else compadd $(hydraflow show --names 2>/dev/null); fi
+    local -a found
+    found=("${(@f)$(hydraflow complete zsh "${(@)words[1,CURRENT]}" 2>/dev/null)}")
+    [[ -n "${found[1]}" ]] && compadd -Q -- "${(@q)found}"
 }
 compdef _hydraflow hydraflow
 """,
     "fish": """\
-complete -c hydraflow -n __fish_use_subcommand -f -a "@COMMANDS@"
-complete -c hydraflow -n "not __fish_use_subcommand" -a "(hydraflow show --names 2>/dev/null)"
+# fish: put this line into ~/.config/fish/config.fish:  hydraflow completion fish | source
+function _hydraflow
+    hydraflow complete fish (commandline -opc) (commandline -ct) 2>/dev/null
+end
+complete -c hydraflow -f -a "(_hydraflow)"
 """,
 }
 
 
-RUN_OPTIONS = ("--dry-run", "--jobs", "-j", "--keep-going", "--resume", "--reuse", "--retries", "--timeout", "--wait", "--pack",
-               "--quiet", "-q", "--help")
+def program_text() -> str:
+    """Return how the user calls HydraFlow: what we tell to type begins as it was typed."""
+    python = os.path.basename(sys.executable or "python")
+    main_module = sys.modules.get("__main__")
+    path = getattr(main_module, "__file__", "") or ""
+    if os.path.basename(path) != "hydraflow.py":
+        return "hydraflow"
+    if getattr(main_module, "__spec__", None):
+        return f"{python} -m hydraflow"
+    return f"{python} {shlex.quote(sys.argv[0])}"
+
+
+def as_typed(text: str, before: "Sequence[str]") -> str:
+    """Return a text in which commands begin as the user began.
+
+    before are -f and -C with their values.
+    """
+    names = "|".join(name for name, _, _ in COMMANDS)
+    program = " ".join([program_text(), *map(shlex.quote, before)])
+    return re.sub(rf"\bhydraflow (?=({names})\b)", lambda match: f"{program} ", text)
+
+
+def options_before(argv: "Sequence[str]") -> "List[str]":
+    """Return the options -f and -C that stand before the command, with their values."""
+    found = []  # type: List[str]
+    index = 0
+    while index < len(argv) and argv[index][:2] in ("-f", "-C"):
+        size = 2 if len(argv[index]) == 2 else 1
+        found += argv[index:index + size]
+        index += size
+    return found
 
 
 def job_named(jobs: "Dict[str, Job]", name: str) -> Job:
     """Return a job by its name in the file."""
     if name not in jobs:
-        raise Error(f"no job is called {name}", NOWHERE, suggest(name, jobs) or f"the jobs are {', '.join(jobs)}")
+        known = f"the jobs are {', '.join(jobs)}"
+        raise Error(f"no job is called {name}", NOWHERE, suggest(name, jobs) or known)
     return jobs[name]
 
 
@@ -9755,36 +9927,96 @@ def option(read: "Callable[[Node], Any]") -> "Callable[[str], Any]":
     return convert
 
 
+class Flag(NamedTuple("Flag", [("names", "Tuple[str, ...]"), ("help", str)])):
+    """An option without a value."""
+    __slots__ = ()
+
+
+class Value(NamedTuple("Value", [
+        ("names", "Tuple[str, ...]"), ("read", "Callable[[str], Any]"), ("meaning", str),
+        ("help", str)])):
+    """An option with a value; meaning is how the help calls that."""
+    __slots__ = ()
+
+
+def add_options(command: "argparse.ArgumentParser", rows: "Sequence[Union[Flag, Value]]") -> None:
+    """Declare options."""
+    for row in rows:
+        if isinstance(row, Flag):
+            command.add_argument(*row.names, action="store_true", help=row.help)
+        else:
+            command.add_argument(*row.names, type=row.read, metavar=row.meaning, help=row.help)
+
+
+def sample_of(text: str) -> Sample:
+    """Return the sample that N or N:SEED means."""
+    count, _, seed = text.partition(":")
+    if not re.fullmatch("[1-9][0-9]{0,8}", count) or not re.fullmatch("[0-9]{0,9}", seed):
+        raise argparse.ArgumentTypeError("N or N:SEED is expected here, for example 20:7")
+    return Sample(int(count), int(seed or 0))
+
+
+RUN_OPTIONS = (
+    Flag(("--dry-run",), "print the commands and change nothing"),
+    Flag(("--resume",), "go on with the last run: skip what has succeeded in it"),
+    Flag(("--reuse",), "count what has succeeded in older runs as done, too"),
+    Value(("--jobs", "-j"), option(read_parallel), "N",
+          "execute N tasks at once, or auto; on a cluster N array tasks"),
+    Flag(("--keep-going",), "start the remaining tasks although one has failed"),
+    Value(("--retries",), option(read_retries), "N", "try a failed task up to N times more"),
+    Value(("--timeout",), option(read_minutes), "MIN", "stop a task after so long: 90, 5s, 2h"),
+    Value(("--sample",), sample_of, "N[:SEED]", "take N tasks of each step at random"),
+    Flag(("--wait",), "wait until submitted tasks have ended"),
+    Value(("--pack",), option(read_count), "N", "let an array task take N tasks"),
+    Value(("--pack-parallel",), option(read_count), "N", "execute N tasks of a pack at once"),
+    Flag(("--quiet", "-q"), "show failures and the summary only"),
+)
+
+
 def add_run(command: "argparse.ArgumentParser") -> None:
     """Declare the options of run."""
-    command.add_argument("job", metavar="JOB")
-    command.add_argument("--dry-run", action="store_true", help="print the commands and change nothing")
-    command.add_argument("--jobs", "-j", type=option(read_count), metavar="N", help="execute N tasks at once")
-    command.add_argument("--keep-going", action="store_true", help="start the remaining tasks although one has failed")
-    command.add_argument("--resume", action="store_true", help="go on with the last run: skip what has succeeded in it")
-    command.add_argument("--reuse", action="store_true", help="count what has succeeded in older runs as done, too")
-    command.add_argument("--retries", type=option(read_retries), metavar="N", help="try a failed task up to N times more")
-    command.add_argument("--timeout", type=option(read_minutes), metavar="MIN", help="stop a task after so many minutes")
-    command.add_argument("--wait", action="store_true", help="wait until submitted tasks have ended")
-    command.add_argument("--pack", type=option(read_count), metavar="N", help="let an array task take N tasks in turn")
-    command.add_argument("--quiet", "-q", action="store_true", help="show failures and the summary only")
-    command.usage = "hydraflow run JOB [OVERRIDE ...] [options] [-- WORD ...]"
+    command.add_argument("job", metavar="JOB", nargs="?")
+    add_options(command, RUN_OPTIONS)
+    command.usage = ("hydraflow run JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
+                     "       hydraflow run [options] -- COMMAND WORD ...")
     command.epilog = ("An OVERRIDE is key=value and wins over the job's own word with that key. "
-                      "All words behind -- go to the command of the tasks.")
+                      "All words behind -- go to the command of the tasks. "
+                      "Example: hydraflow run train learning_rate=0.1,0.2 --jobs 2")
 
 
-def check_words(job: Job, words: "Sequence[str]", known: "Iterable[str]") -> None:
-    """Raise an Error for words of the command line that no one would understand; known are the options of run."""
+def check_words(job: Job, words: "Sequence[str]") -> None:
+    """Raise an Error for options of the command line that neither run nor the job knows."""
     if is_for_handler(job):
         return
     cut = list(words).index("--") if "--" in words else len(words)
     keys = parameter_keys(job)
+    known = [name for row in RUN_OPTIONS for name in row.names]
     for word in words[:cut]:
         if word.startswith("-") and key_of(word) not in keys:
-            option = word.partition("=")[0]
-            close = suggest(option, known)
-            hint = f"behind -- it goes to the command: -- {shell_text([word])}"
-            raise Error(f"run does not know {option}", NOWHERE, f"{close} {hint}".strip())
+            name = word.partition("=")[0]
+            behind = f"behind -- it goes to the command: -- {shell_text([word])}"
+            hints = [suggest(name, known), behind]
+            raise Error(f"run does not know {name}", NOWHERE, " ".join(filter(None, hints)))
+
+
+def run_options(args: "argparse.Namespace") -> Options:
+    """Return what the command line asks of a run."""
+    retries = -1 if args.retries is None else args.retries
+    return Options(
+        jobs=args.jobs or 0, keep_going=args.keep_going, resume=args.resume, reuse=args.reuse,
+        wait=args.wait, retries=retries, timeout=args.timeout or 0.0, pack=args.pack or 0,
+        pack_parallel=args.pack_parallel or 0, words=args.words)
+
+
+def plans_of(args: "argparse.Namespace") -> "List[Plan]":
+    """Return the plans of the job that is named and, before it, of those that it needs."""
+    jobs = jobs_to_run(args)
+    plans = []
+    for job in order_needs(jobs, [args.job]):
+        is_named = job.key == args.job
+        plans.append(Plan(job, args.words if is_named else (), args.sample if is_named else None))
+        check_plan(plans[-1], args.dry_run)
+    return plans
 
 
 def run_command(args: "argparse.Namespace") -> int:
@@ -9792,14 +10024,7 @@ def run_command(args: "argparse.Namespace") -> int:
     if os.name != "posix" and not args.dry_run:
         raise Error("tasks are executed on Linux, macOS and other POSIX systems only", NOWHERE,
                     "--dry-run works here")
-    jobs = load(args.file or find_job_file())
-    check_words(job_named(jobs, args.job), args.words, RUN_OPTIONS)
-    options = Options(args.jobs or 0, args.keep_going, args.resume, args.reuse, args.wait,
-                      -1 if args.retries is None else args.retries, args.timeout or 0.0, args.pack or 0, args.words)
-    plans = []
-    for job in order_needs(jobs, [args.job]):
-        plans.append(Plan(job, args.words if job.key == args.job else ()))
-        check_plan(plans[-1], args.dry_run)
+    plans, options = plans_of(args), run_options(args)
     runs = []  # type: List[Run]
     try:
         for plan in plans:
@@ -9810,24 +10035,64 @@ def run_command(args: "argparse.Namespace") -> int:
         return show_execution(Execution(runs, options), args.quiet)
     finally:
         for run in runs:
-            run.release()
-            if run.is_new and not run.begun and not run.is_dry:
-                remove_tree(run.record.path)
+            close_run(run)
+
+
+def close_run(run: Run) -> None:
+    """Let others go on with a run; of one in which nothing was executed, nothing is kept."""
+    run.release()
+    if run.is_new and not run.begun and not run.is_dry:
+        remove_tree(run.record.path)
+
+
+def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
+    """Return the jobs among which that of the command line is, or the one that it spells itself."""
+    if args.job is None and args.words[:1] == ["--"] and len(args.words) > 1:
+        job = spelled_job(args.words[1:])
+        args.job, args.words = job.key, []
+        return {job.key: job}
+    jobs = load(args.file or find_job_file())
+    if args.job is None:
+        raise Error("run which job?", NOWHERE, f"the jobs are {', '.join(jobs)}")
+    check_words(job_named(jobs, args.job), args.words)
+    return jobs
+
+
+def spelled_job(words: "Sequence[str]") -> Job:
+    """Return the job of a command whose words are a sweep, called after its program.
+
+    >>> [task.argv for task in plan(spelled_job(["./simulate", "-v", "--x=1:2"]))]
+    [('./simulate', '-v', '--x=1'), ('./simulate', '-v', '--x=2')]
+    """
+    name = os.path.basename(words[0])
+    if re.match(r"(python|bash|sh|perl|Rscript|julia)[\d.]*$", name) and len(words) > 1:
+        script = os.path.basename(words[1])
+        if re.match(r"\w", script):
+            name = script
+    values = {key.replace("-", "_"): row[1] for key, row in job_keys(set()).items()}
+    values["with_"] = values.pop("with")
+    step = EMPTY_STEP._replace(batch=Sweep(list(words[1:]), "command line"))
+    command = Source("command line", shlex.quote(words[0]))
+    values.update(name=name, run=command, hydra=False, steps=[step])
+    return Job(key=name, mark=NOWHERE, **values)
+
+
+MOST_COUNTED = 1000000  # lines that a dry run counts on a terminal
 
 
 def print_dry(lines: "Iterable[str]", most: int = 50) -> int:
-    """Print what a dry run has to show: all of it, or on a terminal the first lines and how many more there are."""
-    more = 0
-    is_terminal = sys.stdout.isatty()
-    for number, line in enumerate(lines, 1):
-        if is_terminal and number > most:
-            more += 1
-            if more > 1000000:
-                break
-        else:
+    """Print what a dry run has to show, on a terminal the first lines of it."""
+    rest = iter(lines)
+    if not sys.stdout.isatty():
+        for line in rest:
             put(line)
+        return 0
+    for line in islice(rest, most):
+        put(line)
+    more = sum(1 for _ in islice(rest, MOST_COUNTED))
     if more:
-        say(f"and {'more than ' if more > 1000000 else ''}{counted(min(more, 1000000), 'line')} more; | less shows all")
+        over = "more than " if more == MOST_COUNTED else ""
+        say(f"and {over}{counted(more, 'line')} more; through | less all of them are shown")
     return 0
 
 
@@ -9840,36 +10105,63 @@ def remove_tree(path: str) -> None:
 def show_execution(execution: Execution, quiet: bool) -> int:
     """Show what happens and return the exit status, which follows from the states of the tasks."""
     runs = execution.runs
-    jobs = [run.limits(False).jobs for run in runs if any(not step.submit for step in run.plan.steps)]
-    screen = Screen(sum(run.plan.count for run in runs), max(jobs, default=1), quiet, len(runs) > 1)
+    screen = Screen(sum(run.plan.count for run in runs), tasks_at_once(runs), quiet, len(runs) > 1)
     try:
         for event in execution.execute():
             screen.show(event)
     finally:
         screen.finish(sum(len(run.open) for run in runs))
     for text in closing_lines(execution):
-        say(text)
+        say(as_typed(text, options_before(sys.argv[1:])))
     if execution.is_interrupted:
         return 130
-    return 1 if any(run.refused or run.has_failed() or run.unfinished() for run in runs) else 0
+    return 1 if any(is_bad_end(run) for run in runs) else 0
+
+
+def tasks_at_once(runs: "Sequence[Run]") -> int:
+    """Return how many tasks of runs are executed at once on this machine."""
+    most = 1
+    for run in runs:
+        if any(not step.submit for step in run.plan.steps):
+            most = max(most, run.limits(False).jobs)
+    return most
+
+
+def is_bad_end(run: Run) -> bool:
+    """Return whether something of a run failed, was refused, or did not begin."""
+    return run.refused or run.has_failed() or run.unfinished() > 0
 
 
 def closing_lines(execution: Execution) -> "Iterator[str]":
     """Yield what is to be said at the end: what was not started, and what to type next."""
-    runs, last = execution.runs, execution.runs[-1]
-    name = shlex.quote(last.job.key)
-    for index, run in enumerate(runs[:-1]):
-        if not execution.may_go_on(run) and not execution.is_interrupted:
-            rest = ", ".join(later.job.key for later in runs[index + 1:])
-            yield f"job {run.job.key} has not succeeded, so {rest} was not started"
-            break
+    runs = execution.runs
+    if not execution.is_interrupted:
+        yield from not_started_lines(execution)
     could = sum(run.could_reuse for run in runs)
     if could and not execution.options.reuse:
         yield f"{counted(could, 'task')} had succeeded in an older run; --reuse counts them as done"
+    yield from next_lines(runs)
+
+
+def not_started_lines(execution: Execution) -> "Iterator[str]":
+    """Yield which jobs were not started, as one that they need has not succeeded."""
+    runs = execution.runs
+    for index, run in enumerate(runs[:-1], 1):
+        if not execution.may_go_on(run):
+            rest = ", ".join(later.job.key for later in runs[index:])
+            yield f"job {run.job.key} has not succeeded, so {rest} was not started"
+            return
+
+
+def next_lines(runs: "Sequence[Run]") -> "Iterator[str]":
+    """Yield what to type next."""
+    name = shlex.quote(runs[-1].job.key)
     if any(run.open for run in runs):
         yield f"hydraflow status {name} tells how far the tasks are"
-    elif any(run.begun and (run.has_failed() or run.unfinished()) for run in runs):
+    elif any(run.begun and is_bad_end(run) for run in runs):
         yield f"hydraflow run {name} --resume executes what has not succeeded"
+    elif sys.stderr.isatty() and runs[-1].begun:
+        yield f"hydraflow results {name} shows what came out"
 
 
 def add_show(command: "argparse.ArgumentParser") -> None:
@@ -9901,32 +10193,58 @@ def job_lines(plan: Plan) -> "Iterator[str]":
     job = plan.job
     yield f"{job.key}: {counted(plan.count, 'task')}"
     fail_fast = {None: "", True: "true", False: "false"}[job.fail_fast]
-    for name, value in (("name", job.name), ("needs", ", ".join(name for name, _ in job.needs)),
-                        ("max-parallel", job.max_parallel), ("fail-fast", fail_fast),
-                        ("retries", job.retries), ("timeout-minutes", job.timeout_minutes)):
-        yield from [f"  {name}: {value}"] if value else []
+    needs = ", ".join(name for name, _ in job.needs)
+    parallel = "auto" if job.max_parallel == AUTO else job.max_parallel
+    for name, value in (("name", job.name), ("needs", needs), ("max-parallel", parallel),
+                        ("fail-fast", fail_fast), ("retries", job.retries),
+                        ("timeout-minutes", job.timeout_minutes)):
+        if value:
+            yield f"  {name}: {value}"
     for step in plan.steps:
-        counts = [count_text(axis.count) for axis in step.sweep.axes if axis.keys]
-        text = " x ".join(counts) + f" = {count_text(step.sweep.count)}" if len(counts) > 1 else count_text(step.sweep.count)
-        dropped = step.sweep.count + len(step.included) - step.count
-        text += f", {dropped:,} excluded" if dropped else ""
-        text += f", {len(step.included):,} included" if step.included else ""
-        name = step.name
-        yield f"  step {step.number}{f' ({name})' if name else ''}: {text}: {counted(step.count, 'task')}"
-        task = first_task(step)
-        if task:
-            runs = f", each of {task.runs} runs" if task.runs > 1 else ""
-            yield f"    {task_text(task)}" + (f"    (the first{runs})" if step.count > 1 or runs else "")
+        yield from step_lines(step)
+
+
+def step_lines(step: PlannedStep) -> "Iterator[str]":
+    """Yield how many tasks a step has, and why, and its first command."""
+    name = f" ({step.name})" if step.name else ""
+    yield f"  step {step.number}{name}: {count_lines(step)}: {counted(step.count, 'task')}"
+    task = first_task(step)
+    if task is None:
+        return
+    text = f"    {task_text(task)}"
+    if task.runs > 1:
+        text += f"    (the first, each of {task.runs} runs)"
+    elif step.count > 1:
+        text += "    (the first)"
+    yield text
+
+
+def count_lines(step: PlannedStep) -> str:
+    """Return in words how the tasks of a step come about: 2 x 3 = 6, 1 excluded."""
+    counts = [count_text(axis.count) for axis in step.sweep.axes if axis.keys]
+    text = count_text(step.sweep.count)
+    if len(counts) > 1:
+        text = f"{' x '.join(counts)} = {text}"
+    dropped = step.sweep.count + len(step.included) - step.count
+    if step.sample:
+        text += f", {step.sample.count:,} of them at random"
+    elif dropped:
+        text += f", {dropped:,} excluded"
+    if step.included:
+        text += f", {len(step.included):,} included"
+    return text
 
 
 def add_expand(command: "argparse.ArgumentParser") -> None:
     """Declare the options of expand."""
-    command.add_argument("sweep", metavar="SWEEP", nargs="+")
-    command.add_argument("--collect", action="store_true", help="print the words that args: makes of it")
+    command.add_argument("sweep", metavar="SWEEP", nargs="*")
+    add_options(command, [Flag(("--collect",), "print the words that args: makes of it")])
 
 
 def expand_command(args: "argparse.Namespace") -> int:
     """Show what a sweep means: the combinations, and how many."""
+    if not args.sweep:
+        raise Error("expand what?", NOWHERE, "for example hydraflow expand 'a=1:3 b=x,y'")
     sweep = Sweep(" ".join(args.sweep))
     if args.collect:
         put(shell_text(sweep.collect()))
@@ -9938,7 +10256,7 @@ def expand_command(args: "argparse.Namespace") -> int:
 
 
 def newest_record(args: "argparse.Namespace") -> Record:
-    """Return the newest record of the job that the command line names; the job file need not name it any more."""
+    """Return the newest record of a job, which the job file need not name any more."""
     records = Record.all(args.job)
     if not records:
         known = [Ledger(record).start.job for record in Record.newest()]
@@ -9947,80 +10265,197 @@ def newest_record(args: "argparse.Namespace") -> Record:
     return records[-1]
 
 
+def add_run_choice(command: "argparse.ArgumentParser") -> None:
+    """Declare the option that picks a run."""
+    command.add_argument("--run", metavar="RUN", help="of this run; the end of its name will do")
+
+
+def chosen_record(args: "argparse.Namespace") -> Record:
+    """Return the record of the run that the command line picks, else the newest one of the job."""
+    newest = newest_record(args)
+    if not args.run:
+        return newest
+    found = [record for record in Record.all(args.job) if record.ulid.endswith(args.run.upper())]
+    if len(found) == 1:
+        return found[0]
+    what = "several runs end" if found else "no run ends"
+    raise Error(f"{what} with {args.run}", NOWHERE,
+                f"hydraflow status {shlex.quote(args.job)} --all lists them")
+
+
 def add_status(command: "argparse.ArgumentParser") -> None:
     """Declare the options of status."""
     command.add_argument("job", metavar="JOB", nargs="?")
-    command.add_argument("--json", action="store_true", help="print all that is known of every task, for programs")
+    add_options(command, [
+        Flag(("--json",), "print all that is known of every task, for programs"),
+        Flag(("--all",), "every run of the job, a line each")])
+    add_run_choice(command)
+
+
+def records_of(args: "argparse.Namespace") -> "List[Record]":
+    """Return the records that status is about."""
+    if not args.job:
+        if args.all or args.run:
+            raise Error("--all and --run are about one job, which is to be named")
+        found = Record.newest()
+        if not found:
+            raise Error("nothing has been run here", NOWHERE,
+                        "hydraflow run JOB runs a job, hydraflow show lists them")
+        return found
+    chosen = chosen_record(args)
+    return Record.all(args.job) if args.all else [chosen]
 
 
 def status_command(args: "argparse.Namespace") -> int:
     """Show the tasks of a job's last run by state, failures first."""
-    records = [newest_record(args)] if args.job else Record.newest()
-    if not records:
-        raise Error("nothing has been run here", NOWHERE, "hydraflow run JOB runs a job, hydraflow show lists them")
-    surveyor, documents = Surveyor(), []
-    for record in records:
+    surveyor, surveys = Surveyor(), []  # type: Surveyor, List[Survey]
+    for record in records_of(args):
         try:
-            found = surveyor.survey(record)
+            surveys.append(surveyor.survey(record))
         except Error as error:
-            if args.job:
+            if args.job and not args.all:
                 raise
             say(str(error))
-            continue
-        if args.json:
-            documents.append(status_document(found))
-        else:
-            for line in status_lines(found):
-                put(line)
-        if found.wrong:
-            say(f"what follows from the events alone: the scheduler does not answer ({found.wrong})")
     if args.json:
         import json
-        put(json.dumps(documents[0] if args.job else documents, indent=1))
+        documents = [status_document(found) for found in surveys]  # type: Any
+        if args.job and not args.all:
+            documents = documents[0]
+        put(json.dumps(documents, indent=1))
+    for found in surveys:
+        if not args.json:
+            show_status(found, args.all)
+        if found.wrong:
+            say("what follows from the events alone, as the scheduler does not answer: "
+                f"{printable(found.wrong)}")
     return 0
+
+
+def show_status(found: Survey, is_short: bool) -> None:
+    """Print the status of a run, or the first line of it with the end of its name."""
+    lines = status_lines(found)
+    if is_short:
+        put(f"{found.record.ulid[-8:]}  {next(lines)}")
+        return
+    for line in lines:
+        put(line)
 
 
 def add_logs(command: "argparse.ArgumentParser") -> None:
     """Declare the options of logs."""
     command.add_argument("job", metavar="JOB")
-    command.add_argument("task", metavar="TASK", nargs="?", type=option(read_count))
-    command.add_argument("--follow", action="store_true", help="go on until the tasks have ended")
-    command.add_argument("--failed", action="store_true", help="of the failed tasks only")
+    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*")
+    add_options(command, [
+        Value(("--last",), option(read_count), "N", "the last N lines of each task"),
+        Flag(("--follow",), "go on until the tasks have ended"),
+        Flag(("--failed",), "of the failed tasks only")])
+    add_run_choice(command)
+
+
+def wanted_tasks(found: Survey, names: "Sequence[str]") -> "List[int]":
+    """Return the tasks that numbers and KEY=VALUE words select, without any all of them."""
+    words = [name for name in names if "=" in name]
+    numbers = [task_number(found, name) for name in names if "=" not in name]
+    if not words:
+        return sorted(numbers or found.ledger.members)
+    chosen = sorted({row.task for row in selected(result_rows(found, []), words)})
+    return [number for number in chosen if not numbers or number in numbers]
+
+
+def task_number(found: Survey, text: str) -> int:
+    """Return the number of a task that a word of the command line is."""
+    start = found.ledger.start
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
+        raise Error(f"{text} is neither the number of a task nor KEY=VALUE")
+    if int(text) > max(start.count, found.ledger.last_number()):
+        raise Error(f"there is no task {text}; job {start.job} has {counted(start.count, 'task')}")
+    return int(text)
 
 
 def logs_command(args: "argparse.Namespace") -> int:
-    """Print the output of a task of the last run, or of all tasks."""
-    record = newest_record(args)
+    """Print the output of tasks of a run: of all, of those that numbers or KEY=VALUE select."""
+    record = chosen_record(args)
     found = survey(record)
-    count = found.ledger.start.count
-    if args.task and args.task > max(count, found.ledger.last_number()):
-        raise Error(f"there is no task {args.task}; job {args.job} has {counted(count, 'task')}")
-    offsets = {}  # type: Dict[int, int]
-    while True:
-        states = dict(found.member_states())
-        if args.task:
-            states = {args.task: found.states.get(args.task) or State()}
-        for number, state in sorted(states.items()):
-            if state.name == "waiting" or (args.failed and (state.is_good or not state.is_over)):
-                continue
-            show_log(found, number, state, offsets, not args.task)
-        if not args.follow or all(state.is_over for state in states.values()):
-            return 0
+    viewer = LogViewer(args)
+    if args.follow and not args.names:  # then it begins with what runs
+        viewer.skipped = {number for number, state in found.member_states() if state.is_over}
+    while viewer.show_all(found, wanted_tasks(found, args.names)) and args.follow:
         time.sleep(2.0 if found.submissions else 0.2)
         found = survey(record)
+    return 0
 
 
-def show_log(found: Survey, number: int, state: State, offsets: "Dict[int, int]", has_title: bool) -> None:
-    """Print what is new in the log of a task, and at first what a scheduler said of an interruption."""
-    is_new = number not in offsets
-    if is_new and has_title:
-        say(f"==> task {number}: {state_text(state)} <==")
-    offsets[number] = copy_log(log_of(found.record, number, state), offsets.get(number, 0))
-    if state.name == "interrupted" and is_new:
-        for submission in found.submissions:
-            for slot, entries in enumerate(submission.slots, 1):
-                if number in [entry[0] for entry in entries]:
-                    copy_log(found.record.scheduler_path(submission.number, slot), 0)
+class LogViewer:
+    """Prints logs, and of each one later what is new in it."""
+    __slots__ = ("offsets", "has_title", "failed", "last", "skipped")
+
+    def __init__(self, args: "argparse.Namespace") -> None:
+        self.offsets = {}  # type: Dict[int, int]
+        self.skipped = set()  # type: Set[int]
+        self.has_title = len(args.names) != 1 or "=" in args.names[0]
+        self.failed, self.last = args.failed, args.last
+
+    def show_all(self, found: Survey, numbers: "Sequence[int]") -> bool:
+        """Print what is new in the logs of tasks; return whether more may come."""
+        is_open = False
+        for number in numbers:
+            state = found.states.get(number) or State()
+            is_open = is_open or not state.is_over
+            if number not in self.skipped:
+                self.show(found, number, state)
+        return is_open
+
+    def show(self, found: Survey, number: int, state: State) -> None:
+        """Print what is new in the log of a task."""
+        is_bad = state.is_over and not state.is_good and state.name != "handed"
+        if state.name == "waiting" or (self.failed and not is_bad):
+            return
+        log = log_of(found.record, number, state)
+        if number not in self.offsets:
+            if self.has_title:
+                self.title(found, number, state)
+            self.offsets[number] = last_lines_start(log, self.last) if self.last else 0
+            if state.name == "interrupted":  # what ended it may have said why
+                self.offsets[number] = copy_log(log, self.offsets[number])
+                for path in scheduler_logs(found, number):
+                    copy_log(path, 0)
+        self.offsets[number] = copy_log(log, self.offsets[number])
+
+    def title(self, found: Survey, number: int, state: State) -> None:
+        """Print which task follows: where the output goes, if people read that, else beside it."""
+        task = found.ledger.task(number)
+        words = [str(number), *(task.combination if task else ())]
+        text = f"==> task {' '.join(words)}: {state_text(state)} <=="
+        if sys.stdout.isatty():
+            put(text)
+            sys.stdout.flush()
+        else:
+            say(printable(text))
+
+
+def scheduler_logs(found: Survey, number: int) -> "Iterator[str]":
+    """Yield the files of what schedulers wrote beside the output of a task."""
+    for submission in found.submissions:
+        for slot, entries in enumerate(submission.slots, 1):
+            if any(entry[0] == number for entry in entries):
+                yield found.record.scheduler_path(submission.number, slot)
+
+
+def last_lines_start(path: str, count: int) -> int:
+    """Return where the last lines of a file begin, as far as they are within its last megabyte."""
+    try:
+        with open(open_safely(path, os.O_RDONLY), "rb") as file:
+            begin = max(os.fstat(file.fileno()).st_size - 16 * CHUNK, 0)
+            file.seek(begin)
+            data = file.read()
+    except OSError:
+        return 0
+    place = len(data) - data.endswith(b"\n")
+    for _ in range(count):
+        place = data.rfind(b"\n", 0, place)
+        if place < 0:
+            return begin
+    return begin + place + 1
 
 
 def copy_log(path: str, offset: int) -> int:
@@ -10033,7 +10468,9 @@ def copy_log(path: str, offset: int) -> int:
                 data = file.read(CHUNK)
                 if not data:
                     return file.tell()
-                write(sys.stdout, harmless(data).encode("utf-8", "replace") if is_terminal else data)
+                if is_terminal:
+                    data = harmless(data).encode("utf-8", "replace")
+                write(sys.stdout, data)
     except OSError:
         return offset
 
@@ -10041,13 +10478,16 @@ def copy_log(path: str, offset: int) -> int:
 def add_results(command: "argparse.ArgumentParser") -> None:
     """Declare the options of results."""
     add_selection(command)
-    command.add_argument("--sort", metavar="NAME", help="order by a metric, a parameter or a column")
-    command.add_argument("--descending", action="store_true", help="the largest first")
-    command.add_argument("--over", metavar="KEY", help="mean and spread over what differs in KEY alone")
-    command.add_argument("--csv", action="store_true", help="print comma-separated values")
-    command.add_argument("--json", action="store_true", help="print JSON")
-    command.epilog = ("A METRIC is a name that a number follows in the output (loss=0.1, loss: 0.1), or "
-                      "FILE:KEY.KEY of a JSON file. KEY=VALUE selects, and may be a sweep: seed=1:3.")
+    add_options(command, [
+        Value(("--sort",), str, "NAME", "order by a metric, a parameter or a column"),
+        Flag(("--descending",), "the largest first"),
+        Value(("--over",), str, "KEY", "mean and spread over what differs in KEY alone"),
+        Flag(("--csv",), "print comma-separated values"),
+        Flag(("--json",), "print JSON")])
+    command.epilog = (
+        "A METRIC is a name that a number follows in the output (loss=0.1, loss: 0.1), or "
+        "FILE:KEY.KEY of a JSON file. KEY=VALUE selects, and may be a sweep: seed=1:3. "
+        "Example: hydraflow results train loss --sort loss")
 
 
 def add_selection(command: "argparse.ArgumentParser") -> None:
@@ -10056,19 +10496,26 @@ def add_selection(command: "argparse.ArgumentParser") -> None:
     command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*")
     command.add_argument("--state", action="append", choices=list(STATES), default=[], metavar="STATE",
                          help="of tasks in this state only")
+    add_run_choice(command)
 
 
-def selected_rows(args: "argparse.Namespace", has_tail: bool) -> "Tuple[Survey, List[Row], List[str]]":
-    """Return the last run of a job, the rows that the command line selects, and the metrics that it names."""
-    found = survey(newest_record(args))
+class Selection(NamedTuple("Selection", [
+        ("found", Survey), ("rows", "List[Row]"), ("metrics", "List[str]")])):
+    """What the command line selects of a run."""
+    __slots__ = ()
+
+
+def selection(args: "argparse.Namespace", has_tail: bool) -> Selection:
+    """Return the rows and the metrics that the command line names."""
+    found = survey(chosen_record(args))
     metrics = [name for name in args.names if "=" not in name]
     rows = result_rows(found, metrics, args.state, has_tail)
-    return found, selected(rows, [name for name in args.names if "=" in name]), metrics
+    return Selection(found, selected(rows, [name for name in args.names if "=" in name]), metrics)
 
 
 def results_command(args: "argparse.Namespace") -> int:
     """Show what came out: parameters, states and metrics side by side."""
-    found, rows, metrics = selected_rows(args, False)
+    _, rows, metrics = selection(args, False)
     if args.over:
         rows = over(rows, args.over, metrics)
         metrics = over_metrics(metrics)
@@ -10080,9 +10527,7 @@ def results_command(args: "argparse.Namespace") -> int:
     if args.json:
         put(results_json(rows, metrics))
         return 0
-    width = 0
-    if sys.stdout.isatty():
-        width = help_width() + 2
+    width = help_width() + 2 if sys.stdout.isatty() else 0
     for line in table_lines(rows, metrics, width):
         put(line)
     return 0
@@ -10097,7 +10542,7 @@ def add_report(command: "argparse.ArgumentParser") -> None:
 
 def report_command(args: "argparse.Namespace") -> int:
     """Write a page that shows how a run went and what came out."""
-    found, rows, metrics = selected_rows(args, True)
+    found, rows, metrics = selection(args, True)
     start = found.ledger.start
     lead = next(status_lines(found)).partition(": ")[2]
     words = shell_text(["hydraflow", "report", args.job, *args.names])
@@ -10121,7 +10566,8 @@ def add_cancel(command: "argparse.ArgumentParser") -> None:
 def cancel_command(args: "argparse.Namespace") -> int:
     """Stop all that runs, or is queued, of a job, whichever run it is of."""
     newest_record(args)
-    asked, arrays, away, wrong = 0, [], [], []  # type: int, List[str], List[Tuple[int, State]], List[str]
+    arrays, away, wrong = [], [], []  # type: List[str], List[State], List[str]
+    asked = 0
     for record in Record.all(args.job):
         try:
             stopped = cancel_record(record, args.lost)
@@ -10130,37 +10576,121 @@ def cancel_command(args: "argparse.Namespace") -> int:
             continue
         asked += stopped.tasks
         arrays += stopped.arrays
-        away += stopped.away
+        away += [state for _, state in stopped.away]
         wrong += stopped.wrong
     if arrays:
-        say(f"cancelled {', '.join(f'array job {job_id}' for job_id in arrays)}")
+        say(f"cancelled array job {', array job '.join(arrays)}")
     if asked or not arrays:
         say(f"asked {counted(asked, 'task')} to stop")
-    hosts = sorted({printable(state.writer.machine.host) for _, state in away})
-    if away and args.lost:
-        say(f"gave up {counted(len(away), 'task')} of {', '.join(hosts)}: --resume executes them again")
-    elif away:
-        say(f"{counted(len(away), 'task')} of {', '.join(hosts)} cannot be reached from here: cancel them there; "
-            "where nothing of them is left, --lost gives them up")
+    if away:
+        say(away_text(away, args.lost))
     for text in wrong:
         say(printable(text))
     return 1 if wrong else 0
+
+
+def away_text(states: "Sequence[State]", is_lost: bool) -> str:
+    """Return what is said of tasks on machines that cannot be reached from here."""
+    hosts = ", ".join(sorted({printable(state.writer.machine.host) for state in states}))
+    tasks = f"{counted(len(states), 'task')} of {hosts}"
+    if is_lost:
+        return f"gave up {tasks}: --resume executes them again"
+    return (f"{tasks} cannot be reached from here: cancel them there; "
+            "where nothing of them is left, --lost gives them up")
 
 
 def add_nothing(command: "argparse.ArgumentParser") -> None:
     """Declare no options."""
 
 
+def add_clean(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of clean."""
+    command.add_argument("job", metavar="JOB", nargs="?")
+    command.add_argument("--keep", type=option(read_count), metavar="N", default=1,
+                         help="keep the newest N runs of each job; 1 when absent")
+    command.add_argument("--dry-run", action="store_true", help="say what would be removed")
+
+
+def clean_command(args: "argparse.Namespace") -> int:
+    """Remove the records of old runs: never the newest, never one in which something runs."""
+    newest = [newest_record(args)] if args.job else Record.newest()
+    freed, count = 0, 0
+    for last in newest:
+        for record in removable(Record.all_in(os.path.dirname(last.path)), args.keep):
+            size = tree_size(record.path)
+            freed, count = freed + size, count + 1
+            say(f"{os.path.relpath(record.path)}: {size / 1e6:,.1f} MB")
+            if not args.dry_run:
+                remove_tree(record.path)
+    verb = "would free" if args.dry_run else "freed"
+    say(f"{counted(count, 'record')}: {verb} {freed / 1e6:,.1f} MB")
+    return 0
+
+
+def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
+    """Yield the records of a job that are old, not in use, and not needed by a newer one."""
+    needed = set()  # type: Set[str]
+    for record in records[-keep:]:
+        try:
+            told = read_told(record)
+        except Error:
+            continue
+        origins = [state.origin for state in told.states.values()]
+        needed.update(origin.partition("/")[0] for origin in origins if origin)
+    for record in records[:-keep]:
+        if record.ulid in needed:
+            continue
+        try:
+            found = survey(record)
+        except Error:  # of another format: nothing executes it any more
+            yield record
+            continue
+        states = [state for _, state in found.member_states()]
+        if not any(state.name in ("running", "queued") for state in states):
+            yield record
+
+
+def tree_size(path: str) -> int:
+    """Return how many bytes the files below a folder take."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            total += os.lstat(os.path.join(folder, name)).st_size
+    return total
+
+
+def schema_command(args: "argparse.Namespace") -> int:
+    """Print the JSON Schema of the job file, with which editors complete and check it."""
+    import json
+    put(json.dumps(job_schema(), indent=1))
+    return 0
+
+
+def add_init(command: "argparse.ArgumentParser") -> None:
+    """Declare the options of init."""
+    command.add_argument("--hydra", action="store_true", help="for a Hydra application")
+    command.add_argument("--slurm", action="store_true", help="for tasks that Slurm gets")
+
+
 def init_command(args: "argparse.Namespace") -> int:
-    """Write a commented hydraflow.yaml, and a train.py to try it on."""
-    files = ((JOB_FILES[0], JOB_FILE_TEMPLATE), ("train.py", TRAIN_TEMPLATE))
-    for name in (*JOB_FILES, "train.py"):
+    """Write a commented hydraflow.yaml, and a train.py to try it on where there is none."""
+    for name in JOB_FILES:
         if os.path.lexists(name):
-            raise Error(f"there is a {name} already, and it stays as it is", NOWHERE, "hydraflow -C DIR init writes elsewhere")
-    for name, text in files:
+            raise Error(f"there is a {name} already, and it stays as it is", NOWHERE,
+                        "hydraflow -C DIR init writes elsewhere")
+    text = JOB_FILE_TEMPLATE.replace("@PROGRAM@", "train.py")
+    text = text.replace("@HYDRA@", "" if args.hydra else NO_HYDRA)
+    text = text.replace("@SUBMIT@", SLURM if args.slurm else "")
+    if args.hydra:  # its configuration has no keys yet
+        text = re.sub(r"\b(?=(model|learning_rate|epochs)=)", "+", text)
+    files = [(JOB_FILES[0], text)]
+    if not os.path.lexists("train.py"):
+        files.append(("train.py", HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE))
+    for name, content in files:
         with open(name, "x", encoding="utf-8") as file:
-            file.write(text)
-    say(f"wrote {files[0][0]} and {files[1][0]}; try: hydraflow run train")
+            file.write(content)
+    written = " and ".join(name for name, _ in files)
+    say(as_typed(f"wrote {written}; try: hydraflow run train", options_before(sys.argv[1:])))
     return 0
 
 
@@ -10171,8 +10701,79 @@ def add_completion(command: "argparse.ArgumentParser") -> None:
 
 def completion_command(args: "argparse.Namespace") -> int:
     """Print a script that completes commands and jobs in a shell."""
-    put(COMPLETION[args.shell].replace("@COMMANDS@", " ".join(name for name, _, _ in COMMANDS)).rstrip())
+    put(COMPLETION[args.shell].rstrip())
     return 0
+
+
+def complete_command(argv: "Sequence[str]") -> int:
+    """Print the words that may stand where a shell wants to complete one, a line each."""
+    shell, words = argv[0], list(argv[1:])
+    if shell == "bash":
+        words = bash_words(words[0])
+    last = words[-1] if len(words) > 1 else ""
+    try:
+        found = sorted(word for word in candidates(words[1:-1]) if word.startswith(last))
+    except (Error, OSError):
+        return 0
+    # To bash, what follows an equals sign is a word of its own.
+    cut = last.rfind("=") + 1 if shell == "bash" else 0
+    for word in found:
+        if word.isprintable():
+            put(shlex.quote(word[cut:]) if shell == "bash" and word[-1:] != "=" else word[cut:])
+    return 0
+
+
+def bash_words(line: str) -> "List[str]":
+    """Return the words of a command line up to the cursor, the last one as far as it goes.
+
+    >>> bash_words("hydraflow run tr"), bash_words("hydraflow run ")
+    (['hydraflow', 'run', 'tr'], ['hydraflow', 'run', ''])
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError:  # within quotes
+        words = line.split()
+    return words + ([""] if line[-1:].isspace() else [])
+
+
+def candidates(words: "Sequence[str]") -> "Iterable[str]":
+    """Return what may follow words of a command line, behind the program's name."""
+    before = options_before(words)
+    rest = list(words[len(before):])
+    if not rest:
+        return [*(name for name, _, _ in COMMANDS), "-f", "-C", "--version", "--help"]
+    if rest[0] == "completion":
+        return sorted(COMPLETION)
+    options = command_options(rest[0])
+    if rest[0] in ("init", "schema", "expand") or not options:
+        return options
+    values = dict(zip(before[::2], before[1::2]))
+    os.chdir(values.get("-C", "."))
+    jobs = load(values.get("-f") or find_job_file())
+    for word in rest[1:]:
+        if word in jobs:
+            return [*options, *override_words(jobs[word])]
+    return [*jobs, *options]
+
+
+def command_options(name: str) -> "List[str]":
+    """Return the options of a command."""
+    for known, add_options, _ in COMMANDS:
+        if known == name:
+            command = argparse.ArgumentParser()
+            add_options(command)
+            actions = command._actions  # argparse has no other list of them
+            return [text for action in actions for text in action.option_strings]
+    return []
+
+
+def override_words(job: Job, most: int = 100) -> "Iterator[str]":
+    """Yield the keys of a job's sweeps, as they begin an override, and their first values."""
+    for step in job.steps:
+        for axis in [*step.batch.axes, *step.args.axes]:
+            if len(axis.keys) == 1:
+                yield f"{axis.keys[0]}="
+                yield from (str(word) for word in islice(axis, most) if isinstance(word, str))
 
 
 def call_command(argv: "Sequence[str]") -> int:
@@ -10184,33 +10785,55 @@ def call_command(argv: "Sequence[str]") -> int:
 
 
 def slot_command(argv: "Sequence[str]") -> int:
-    """Execute the tasks of one slot: as an array task, or for a handler, which gets the exit status of the task."""
-    statuses, is_wrong, number = [], False, 0
+    """Execute the tasks of one slot: as an array task, or as a line for a handler."""
+    statuses = []
+    is_wrong, interruption = False, 0
     for event in run_slot(argv[0], int(argv[1]), int(argv[2])):
         if event.kind in ("note", "interrupt", "error"):
             say(event.text)
         if event.kind == "interrupt":
-            number = number or event.number
-        is_wrong = is_wrong or event.kind == "error"
-        if event.kind == "end" and event.state.name != "succeeded":
+            interruption = interruption or event.number
+        elif event.kind == "error":
+            is_wrong = True
+        elif event.kind == "end" and event.state.name != "succeeded":
             statuses.append(event.state.status)
-    if len(argv) > 3 and number:
-        end_by_signal(number)
-    if len(argv) > 3 and statuses:
-        return max(1, min(statuses[-1], 255))
+    if len(argv) > 3:
+        return handler_status(statuses, interruption)
     return 1 if statuses or is_wrong else 0
 
 
+def handler_status(statuses: "Sequence[int]", interruption: int) -> int:
+    """Return the exit status that a handler gets for a line: that of its task.
+
+    After an interruption we end by its signal, for which a shell that executes the lines begins no
+    further one.
+    """
+    if interruption:
+        end_by_signal(interruption)
+    return max(1, min(statuses[-1], 255)) if statuses else 0
+
+
 COMMANDS = (
-    ("run", add_run, run_command), ("show", add_show, show_command), ("expand", add_expand, expand_command),
-    ("status", add_status, status_command), ("logs", add_logs, logs_command), ("results", add_results, results_command),
-    ("report", add_report, report_command), ("cancel", add_cancel, cancel_command),
-    ("init", add_nothing, init_command), ("completion", add_completion, completion_command),
+    ("run", add_run, run_command),
+    ("show", add_show, show_command),
+    ("expand", add_expand, expand_command),
+    ("status", add_status, status_command),
+    ("logs", add_logs, logs_command),
+    ("results", add_results, results_command),
+    ("report", add_report, report_command),
+    ("cancel", add_cancel, cancel_command),
+    ("clean", add_clean, clean_command),
+    ("init", add_init, init_command),
+    ("schema", add_nothing, schema_command),
+    ("completion", add_completion, completion_command),
 )
 
 
 def help_width() -> int:
-    """Return how wide a help text may be; left to itself, argparse imports shutil to find that out, at every start."""
+    """Return how wide a text may be.
+
+    Left to itself, argparse imports shutil to find that out, at every start.
+    """
     columns = os.environ.get("COLUMNS", "")
     try:
         return ((int(columns) if columns.isdecimal() else os.get_terminal_size().columns) or 80) - 2
@@ -10221,55 +10844,124 @@ def help_width() -> int:
 def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
     """Return the parser of a command line, with the options of the commands that it may name."""
     style = partial(argparse.HelpFormatter, width=help_width())
-    parser = argparse.ArgumentParser(prog="hydraflow", description="Compact parameter sweeps, executed here or on a cluster.",
-                                     formatter_class=style)
+    parser = argparse.ArgumentParser(
+        prog="hydraflow", description="Compact parameter sweeps, executed here or on a cluster.",
+        formatter_class=style)
     parser.add_argument("--version", action="version", version=f"hydraflow {__version__}")
-    parser.add_argument("-f", dest="file", metavar="FILE", help="the job file, in place of hydraflow.yaml")
-    parser.add_argument("-C", dest="directory", metavar="DIR", help="change into a directory first")
+    parser.add_argument("-f", dest="file", metavar="FILE",
+                        help="the job file, in place of hydraflow.yaml")
+    parser.add_argument("-C", dest="directory", metavar="DIR",
+                        help="change into a directory first")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")
     commands.required = True  # an argument of add_subparsers only since Python 3.7
     for name, add_options, function in COMMANDS:
-        command = commands.add_parser(name, help=function.__doc__, description=function.__doc__, allow_abbrev=False,
-                                      formatter_class=style)
+        command = commands.add_parser(
+            name, help=function.__doc__, description=function.__doc__, allow_abbrev=False,
+            formatter_class=style)
         if name in argv:
             add_options(command)
         command.set_defaults(function=function)
     return parser
 
 
+SYNONYMS = {  # what people type who come from other programs
+    "resume": "hydraflow run JOB --resume", "list": "hydraflow show", "ls": "hydraflow show",
+    "start": "hydraflow run JOB", "submit": "hydraflow run JOB", "stop": "hydraflow cancel JOB",
+    "kill": "hydraflow cancel JOB", "log": "hydraflow logs JOB", "result": "hydraflow results JOB",
+    "help": "hydraflow --help", "retry": "hydraflow run JOB --resume"}
+
+
+def check_command_named(argv: "Sequence[str]") -> None:
+    """Raise an Error unless a command line names a command, behind -f and -C alone."""
+    rest = list(argv[len(options_before(argv)):])
+    names = [name for name, _, _ in COMMANDS]
+    known = f"the commands are {', '.join(names)}"
+    if not rest:
+        raise Error("which command?", NOWHERE, f"{known}{known_jobs()}")
+    word = rest[0]
+    if word in names or word in ("-h", "--help", "--version"):
+        return
+    if word.startswith("-"):
+        raise Error(f"{word} stands before the command", NOWHERE,
+                    f"options follow it: hydraflow run JOB {word}")
+    hint = SYNONYMS.get(word, "") or suggest(word, names)
+    raise Error(f"no command is called {word}", NOWHERE, hint or known)
+
+
+def known_jobs() -> str:
+    """Return a text that names the jobs of the job file, if there is one that can be read."""
+    try:
+        path = find_job_file()
+        return f"; the jobs of {path} are {', '.join(load(path))}"
+    except Error:
+        return ""
+
+
 def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
-    """Return the parsed command line; words for the command of the tasks are in args.words, in their order."""
-    parser = build_parser(argv)
-    first = next((word for word, before in zip(argv, ["", *argv]) if before not in ("-f", "-C") and word not in ("-f", "-C")), "")
-    if first.startswith("-") and first[:2] not in ("-f", "-C", "-h") and first not in ("--help", "--version"):
-        parser.error(f"{first} stands before the command: options follow it, hydraflow run JOB {first}")
+    """Return the parsed command line.
+
+    Words for the command of the tasks are in args.words, in their order.
+    """
+    check_command_named(argv)
     cut = argv.index("--") if "--" in argv else len(argv)
-    args, words = parser.parse_known_args(argv[:cut])
-    args.words = words + list(argv[cut:])
+    args, words = build_parser(argv).parse_known_args(argv[:cut])
+    behind = list(argv[cut:])
+    if args.command == "expand":  # any word may be part of a sweep
+        args.sweep += words + behind[1:]
+        words, behind = [], []
+    args.words = with_positionals(args, words) + behind
     if args.words and args.command != "run":
-        parser.error(f"{args.command} does not know {args.words[0]}")
+        known = suggest(args.words[0], command_options(args.command))
+        raise Error(f"{args.command} does not know {args.words[0]}", NOWHERE,
+                    known or f"hydraflow {args.command} --help tells what it knows")
     return args
+
+
+def with_positionals(args: "argparse.Namespace", words: "List[str]") -> "List[str]":
+    """Give a command the job and the names that stand behind its options; return the other words.
+
+    argparse takes none of them there where they may be absent.
+    """
+    if getattr(args, "job", "") is None and words and not words[0].startswith("-"):
+        args.job = words[0]
+        words = words[1:]
+    if hasattr(args, "names"):
+        args.names += [word for word in words if not word.startswith("-")]
+        words = [word for word in words if word.startswith("-")]
+    return words
+
+
+def dispatch(argv: "Sequence[str]") -> int:
+    """Execute one command line and return its exit status; raises Error, OSError, SystemExit."""
+    inner = {"call": call_command, "slot": slot_command, "complete": complete_command}
+    if argv[:1] and argv[0] in inner:  # what HydraFlow and shells type, and no one else
+        return inner[argv[0]](argv[1:])
+    args = parse_arguments(argv)
+    if args.directory:
+        os.chdir(args.directory)
+    status = int(args.function(args))
+    sys.stdout.flush()
+    return status
+
+
+def exit_status(code: "Union[int, str, None]") -> int:
+    """Return the exit status that the argument of SystemExit means."""
+    if code is None:
+        return 0
+    return code if isinstance(code, int) else 1
 
 
 def main(argv: "Optional[Sequence[str]]" = None) -> int:
     """Execute one command line and return its exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    sys.stdout, sys.stderr = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")  # closed by a caller
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # closed by a caller
+    sys.stderr = sys.stderr or open(os.devnull, "w")
     try:
-        if argv[:1] == ["call"]:
-            return call_command(argv[1:])
-        if argv[:1] == ["slot"]:
-            return slot_command(argv[1:])
-        args = parse_arguments(argv)
-        if args.directory:
-            os.chdir(args.directory)
-        status = int(args.function(args))
-        sys.stdout.flush()
-        return status
+        return dispatch(argv)
     except SystemExit as stop:  # argparse has said what is wrong, or what was asked for
-        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+        return exit_status(stop.code)
     except Error as error:
-        say(str(error))
+        say(as_typed(str(error), options_before(argv)))
         return error.status
     except BrokenPipeError:  # who reads has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -10277,7 +10969,8 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        say(f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        where = f": {error.filename}" if error.filename else ""
+        say(f"error: {error.strerror or error}{where}")
         return 2
 
 

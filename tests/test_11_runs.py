@@ -428,7 +428,7 @@ class Slot(EmptyFolder):
         super().setUp()
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(self.folder)
-        options = hydraflow.Options(0, False, False, False, False, -1, 0.0, 0, [])
+        options = hydraflow.Options(0, False, False, False, False, -1, 0.0, 0, 0, [])
         plan = hydraflow.plan(hydraflow.read_jobs(hydraflow.read_yaml(JOB))["job"])
         plan.steps[0].submit = ["sbatch"]
         run = hydraflow.open_run(plan, options, False, False)
