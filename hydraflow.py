@@ -10167,13 +10167,13 @@ def next_lines(runs: "Sequence[Run]") -> "Iterator[str]":
 def add_show(command: "argparse.ArgumentParser") -> None:
     """Declare the options of show."""
     command.add_argument("job", metavar="JOB", nargs="?")
-    command.add_argument("--names", action="store_true", help="print the names of the jobs alone")
+    command.add_argument("--names", dest="only_names", action="store_true", help="print the names of the jobs alone")
 
 
 def show_command(args: "argparse.Namespace") -> int:
     """Show the jobs, or one of them as HydraFlow understands it."""
     jobs = load(args.file or find_job_file())
-    if args.names:
+    if args.only_names:
         for name in jobs:
             put(name)
     elif args.job:
@@ -10897,6 +10897,19 @@ def known_jobs() -> str:
         return ""
 
 
+def separated(words: "Iterable[str]") -> "List[str]":
+    """Return words with -jN as two: before Python 3.8, argparse leaves it whole where it takes no abbreviations.
+
+    >>> separated(["run", "-j3", "-j", "x-j3"])
+    ['run', '-j', '3', '-j', 'x-j3']
+    """
+    result = []  # type: List[str]
+    for word in words:
+        is_whole = word.startswith("-j") and word[2:].isdigit()
+        result += ["-j", word[2:]] if is_whole else [word]
+    return result
+
+
 def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
     """Return the parsed command line.
 
@@ -10904,7 +10917,7 @@ def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
     """
     check_command_named(argv)
     cut = argv.index("--") if "--" in argv else len(argv)
-    args, words = build_parser(argv).parse_known_args(argv[:cut])
+    args, words = build_parser(argv).parse_known_args(separated(argv[:cut]))
     behind = list(argv[cut:])
     if args.command == "expand":  # any word may be part of a sweep
         args.sweep += words + behind[1:]

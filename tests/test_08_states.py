@@ -220,7 +220,7 @@ class Living(EmptyFolder):
     @unittest.skipUnless(hydraflow.HAS_PROC, "there is no /proc here")
     def test_what_outlives_the_shell(self) -> None:
         """Members of its group that have its environment are the task, still; a stranger in the group is not."""
-        process = self.shell(code="sleep 99 & echo > started; wait")
+        process = self.shell(code="sleep 99 & wait")
         wait_until(lambda: hydraflow.group_members(process.pid))
         state = self.state(process)
         process.kill()
