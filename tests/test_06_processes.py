@@ -13,7 +13,15 @@ from unittest import mock
 from support import EmptyFolder, wait_until
 
 import hydraflow
-from hydraflow import Signals, capture, environment, find_program, group_members, process_birth, spawn
+from hydraflow import (
+    Signals,
+    capture,
+    environment,
+    find_program,
+    group_members,
+    process_birth,
+    spawn,
+)
 
 ENDS = (  # a command, the exit status that the shell around it records and ends with
     (["true"], 0),

@@ -12,7 +12,18 @@ from unittest import mock
 from support import EmptyFolder, wait_until
 
 import hydraflow
-from hydraflow import Machine, Record, State, Told, Writer, append_event, outcome, process_birth, read_told, this_machine
+from hydraflow import (
+    Machine,
+    Record,
+    State,
+    Told,
+    Writer,
+    append_event,
+    outcome,
+    process_birth,
+    read_told,
+    this_machine,
+)
 
 OUTCOMES = (  # exit status, why it was asked to stop -> state, cause
     (0, "", "succeeded", ""),

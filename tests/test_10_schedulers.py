@@ -10,7 +10,17 @@ from unittest import mock
 from support import EmptyFolder
 
 import hydraflow
-from hydraflow import SCHEDULERS, ArrayJob, State, Submission, array_name, await_end, packed, query, settle
+from hydraflow import (
+    SCHEDULERS,
+    ArrayJob,
+    State,
+    Submission,
+    array_name,
+    await_end,
+    packed,
+    query,
+    settle,
+)
 
 JOB = ArrayJob("job.ABCDEF.1", "/r/scheduler/1-", 5, 0, [], True)
 OPTIONS = (  # scheduler, changes of JOB, the options as a shell has them
