@@ -1,0 +1,190 @@
+"""What people see: who does not read, or cannot be written to, keeps no loop and ends no run."""
+import fcntl
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from support import EmptyFolder, wait_until
+
+import hydraflow
+
+FLOOD = "import sys\nfor n in range(20000):\n    print('line', n, 'x' * 80)\n"  # far more than a pipe holds
+
+
+class Program(EmptyFolder):
+    """Each test runs the program in an empty folder."""
+
+    def job(self, text: str) -> None:
+        """Write a job file with one job; its tasks are shell commands."""
+        lines = "".join(f"    {line}\n" for line in text.strip().split("\n"))
+        self.write("hydraflow.yaml", f"jobs:\n  job:\n    hydra: false\n{lines}")
+
+    def start(self, *argv: str, **options: object) -> "subprocess.Popen[bytes]":
+        """Start the program and return at once; whatever happens, it does not outlive the test."""
+        process = subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=self.folder, stdin=subprocess.DEVNULL, **options)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def pipe(self) -> int:
+        """Return the end of a pipe that is written to, and that nobody reads."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        return writer
+
+    def states(self) -> "list":
+        """Return the states of the tasks."""
+        return [task["state"] for task in json.loads(self.hydraflow("status", "job", "--json").out)["tasks"]]
+
+
+class NobodyReads(Program):
+    """Standard output is a pipe that is full."""
+
+    def test_a_time_limit_holds(self) -> None:
+        self.write("task.py", FLOOD + "sys.stdout.flush()\nimport time\ntime.sleep(99)\n")
+        self.job(f"run: {sys.executable} task.py\ntimeout-minutes: 0.02")
+        self.start("run", "job", stdout=self.pipe(), stderr=subprocess.DEVNULL)
+        wait_until(lambda: self.hydraflow("status", "job").status == 0 and self.states() == ["failed"])
+
+    def test_an_interrupt_is_heard(self) -> None:
+        self.write("task.py", FLOOD + "sys.stdout.flush()\nopen('begun', 'w').close()\nimport time\ntime.sleep(99)\n")
+        self.job(f"run: {sys.executable} task.py")
+        process = self.start("run", "job", stdout=self.pipe(), stderr=subprocess.DEVNULL)
+        wait_until(lambda: "begun" in self.names())
+        process.send_signal(signal.SIGINT)
+        wait_until(lambda: self.states() == ["interrupted"])
+
+    def test_later_tasks_begin(self) -> None:
+        """A full pipe of standard error keeps nothing, either: its lines are let go."""
+        self.write("task.py", FLOOD + "open('done-' + sys.argv[1], 'w').close()\n")
+        self.job(f"run: {sys.executable} task.py\nsteps: [{{batch: a=1:3}}]")
+        writer = self.pipe()
+        self.start("run", "job", stdout=writer, stderr=writer)
+        wait_until(lambda: "done-a=3" in self.names())
+        wait_until(lambda: self.states() == ["succeeded"] * 3)
+
+
+class NobodyListens(Program):
+    """What is written fails: the run goes on, and ends with the status of its tasks."""
+
+    def ends(self, status: int, **options: object) -> None:
+        """Assert with which exit status a run ends, and that all of its tasks were executed."""
+        process = self.start("run", "job", **options)
+        self.assertEqual(process.wait(60), status)
+        self.assertEqual(self.states(), ["succeeded", "failed" if status else "succeeded", "succeeded"])
+
+    def jobs(self) -> "list":
+        """Write jobs of three tasks, and yield the status with which each ends."""
+        for status in (0, 1):
+            self.job(f"run: sh -c 'echo $0; test {status} = 0 || test $0 != a=2'\nfail-fast: false\nsteps: [{{batch: a=1:3}}]")
+            yield status
+
+    @unittest.skipUnless(os.path.exists("/dev/full"), "there is no /dev/full here")
+    def test_a_full_disk(self) -> None:
+        for status in self.jobs():
+            for names in (("stdout",), ("stderr",), ("stdout", "stderr")):
+                with self.subTest(status=status, names=names), open("/dev/full", "wb") as full:
+                    self.ends(status, **{name: full if name in names else subprocess.DEVNULL for name in ("stdout", "stderr")})
+
+    def test_a_reader_that_has_gone(self) -> None:
+        for status in self.jobs():
+            for names in (("stdout",), ("stderr",), ("stdout", "stderr")):
+                with self.subTest(status=status, names=names):
+                    reader, writer = os.pipe()
+                    os.close(reader)
+                    try:
+                        self.ends(status, **{name: writer if name in names else subprocess.DEVNULL for name in ("stdout", "stderr")})
+                    finally:
+                        os.close(writer)
+
+    def test_streams_that_are_closed(self) -> None:
+        for status in self.jobs():
+            for redirection in (">&-", "2>&-", ">&- 2>&-"):
+                with self.subTest(status=status, redirection=redirection):
+                    code = f"'{sys.executable}' -m hydraflow run job {redirection}"
+                    process = subprocess.run(["sh", "-c", code], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                    self.assertEqual(process.returncode, status)
+                    self.assertEqual(self.states().count("succeeded"), 3 - status)
+
+    def test_a_terminal_that_has_gone(self) -> None:
+        """Without a hang-up, as where the session goes on without it (disown)."""
+        for status in self.jobs():
+            with self.subTest(status=status):
+                master, slave = pty.openpty()
+                try:
+                    process = self.start("run", "job", stdout=slave, stderr=slave, start_new_session=True)
+                finally:
+                    os.close(slave)
+                    os.close(master)
+                self.assertEqual(process.wait(60), status)
+                self.assertEqual(self.states().count("succeeded"), 3 - status)
+
+    def test_a_stream_that_does_not_wait(self) -> None:
+        """Somebody else has made the pipe non-blocking: what does not fit is kept for later, nothing is lost."""
+        self.write("task.py", FLOOD)
+        self.job(f"run: {sys.executable} task.py")
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETFL, fcntl.fcntl(writer, fcntl.F_GETFL) | os.O_NONBLOCK)
+        process = self.start("run", "job", stdout=writer, stderr=subprocess.DEVNULL)
+        os.close(writer)
+        with open(reader, "rb") as file:
+            time.sleep(0.5)
+            data = file.read()
+        self.assertEqual(process.wait(60), 0)
+        self.assertEqual([int(line.split()[1]) for line in data.splitlines()], list(range(20000)))
+
+    def test_commands_whose_reader_has_gone(self) -> None:
+        """Data has been read enough: that is no error, and nothing is said."""
+        self.job("run: echo\nsteps: [{batch: a=1:100000}]")
+        for argv in (("expand", "a=1:1000000"), ("run", "job", "--dry-run")):
+            with self.subTest(argv=argv):
+                process = self.start(*argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                self.addCleanup(process.stderr.close)
+                process.stdout.readline()
+                process.stdout.close()
+                self.assertEqual(process.wait(60), 0)
+                self.assertNotIn(b"Error", process.stderr.read())
+
+
+class Words(unittest.TestCase):
+    def test_durations(self) -> None:
+        for seconds, text in ((0.0, "0.0 s"), (59.94, "59.9 s"), (60, "1:00"), (3599, "59:59"), (3600, "1:00:00"), (360000, "100:00:00")):
+            with self.subTest(seconds=seconds):
+                self.assertEqual(hydraflow.duration_text(seconds), text)
+
+    def test_moments(self) -> None:
+        """Today's with their time, others with their date; what no calendar has is no traceback."""
+        self.assertRegex(hydraflow.moment_text(time.time()), r"^\d\d:\d\d:\d\d$")
+        self.assertRegex(hydraflow.moment_text(1e9), r"^2001-09-0\d \d\d:\d\d$")
+        for moment in (1e30, float("inf"), float("nan"), -1e30):
+            self.assertEqual(hydraflow.moment_text(moment), "?")
+
+    def test_numbers_of_tasks(self) -> None:
+        for numbers, text in (([1], "task 1"), ([1, 2], "2 tasks (1, 2)"), ([1, 2, 3], "3 tasks (1-3)"), (list(range(1, 40, 2)), "20 tasks (1, 3, 5, 7, 9, 11, 13, 15, ...)")):
+            with self.subTest(numbers=numbers):
+                self.assertEqual(hydraflow.task_range(numbers), text)
+
+    def test_causes(self) -> None:
+        advice = "Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace."
+        for lines, cause in (([], ""), (["a", "b"], "b"), (["ValueError: x", advice], "ValueError: x"), (["x", " 45%|####   | 9/20 [00:01<00:02, 5.00it/s]"], "x"),
+                             (["x", "-----", "====="], "x"), ([advice], advice), (["==> attempt 2 <=="], "==> attempt 2 <==")):
+            with self.subTest(lines=lines):
+                self.assertEqual(hydraflow.cause_line(lines), cause)
+
+    def test_what_moves_no_cursor(self) -> None:
+        for data, text in ((b"plain", "plain"), (b"\x1b[31mred\x1b[m", "\x1b[31mred\x1b[m"), (b"\x1b[2J\x1b[Hx", "x"), (b"\x1b]0;title\x07x", "x"), (b"a\x08b\x07\x0e", "ab"),
+                           (b"\xff", "\ufffd"), (b"\x1b", ""), (b"\tx", "\tx")):
+            with self.subTest(data=data):
+                self.assertEqual(hydraflow.harmless(data), text)
+        for line, text in ((b"a\rb", b"b"), (b"a\r\r", b"a"), (b"", b""), (b"a\r  ", b"a")):
+            self.assertEqual(hydraflow.last_state(line), text)
+
+
+if __name__ == "__main__":
+    unittest.main()
