@@ -36,12 +36,29 @@ def wait_until(condition, seconds=float(os.environ.get("HYDRAFLOW_PATIENCE", "12
     raise AssertionError("it did not come")
 
 
+def end_processes(folder):
+    """Kill what still executes something of a folder, as a test has failed: the program there, and the tasks that it began."""
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                is_task = b"HYDRAFLOW_EVENTS=" + os.fsencode(folder) + b"/" in file.read()
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                is_program = b"hydraflow" in file.read() and (os.readlink(f"/proc/{name}/cwd") + "/").startswith(folder + "/")
+            if is_task or is_program:
+                os.kill(int(name), signal.SIGKILL)
+        except OSError:
+            pass  # it has ended, or is somebody else's
+
+
 class EmptyFolder(unittest.TestCase):
     """Each test gets an empty folder with a copy of hydraflow.py in it."""
 
     def setUp(self):
         self.folder = os.path.realpath(tempfile.mkdtemp(prefix="hydraflow-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.addCleanup(end_processes, self.folder)
         shutil.copy(os.path.join(ROOT, "hydraflow.py"), self.folder)
 
     def write(self, name, text):

@@ -19,9 +19,12 @@ class Execution(EmptyFolder):
         self.write("hydraflow.yaml", "jobs:\n  job:\n    hydra: false\n" + "".join(f"    {line}\n" for line in text.strip().split("\n")))
 
     def start(self, *argv: str, **options: object) -> "subprocess.Popen[bytes]":
-        """Start the program and return at once."""
-        return subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+        """Start the program and return at once; whatever happens, it does not outlive the test."""
+        process = subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+        for function in (process.stdout.close, process.wait, process.kill):
+            self.addCleanup(function)
+        return process
 
     def until(self, name: str) -> None:
         """Wait until a file is there and has a line."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from support import ROOT, run
+from support import ROOT, end_processes, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MUST_INSTALL = bool(os.environ.get("CI") or os.environ.get("HYDRAFLOW_INSTALL"))
@@ -107,6 +107,15 @@ def gridengine_daemons(tmp_path_factory):
     cluster = started("gridengine", "gridengine-up", ("qsub", "qconf"), str(tmp_path_factory.mktemp("gridengine")))
     yield cluster
     cluster.verb("stop")
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left(request):
+    """Whatever happened in a test, nothing goes on in its folder."""
+    folder = os.path.realpath(str(request.getfixturevalue("tmp_path"))) if "tmp_path" in request.fixturenames else ""
+    yield
+    if folder:
+        end_processes(folder)
 
 
 def in_folder(cluster, tmp_path):

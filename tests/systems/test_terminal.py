@@ -160,8 +160,7 @@ def test_wide_lines(folder):
     """A line that is longer than the window, of characters that take two columns, takes one row before its end."""
     job(folder, "print('日本' * 40, end='', flush=True); wait('go'); print('。')")
     terminal = Terminal(folder, "run", "job", columns=61)
-    terminal.until(lambda rows: any(PROGRESS.search(row) for row in rows))
-    assert len(terminal.rows()) == 2
+    terminal.until(lambda rows: len(rows) == 2 and rows[0].startswith("日") and PROGRESS.search(rows[1]))
     (folder / "go").touch()
     assert terminal.end() == 0
     text = "".join(row.replace(" ", "") for row in body(terminal.rows()))
