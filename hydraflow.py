@@ -10053,7 +10053,7 @@ def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
         return {job.key: job}
     jobs = load(args.file or find_job_file())
     if args.job is None:
-        raise Error("run which job?", NOWHERE, f"the jobs are {', '.join(jobs)}")
+        raise Error("which job?", NOWHERE, f"the jobs are {', '.join(jobs)}")
     check_words(job_named(jobs, args.job), args.words)
     return jobs
 
@@ -10244,7 +10244,7 @@ def add_expand(command: "argparse.ArgumentParser") -> None:
 def expand_command(args: "argparse.Namespace") -> int:
     """Show what a sweep means: the combinations, and how many."""
     if not args.sweep:
-        raise Error("expand what?", NOWHERE, "for example hydraflow expand 'a=1:3 b=x,y'")
+        raise Error("which sweep?", NOWHERE, "for example hydraflow expand 'a=1:3 b=x,y'")
     sweep = Sweep(" ".join(args.sweep))
     if args.collect:
         put(shell_text(sweep.collect()))
@@ -10718,7 +10718,7 @@ def complete_command(argv: "Sequence[str]") -> int:
     # To bash, what follows an equals sign is a word of its own.
     cut = last.rfind("=") + 1 if shell == "bash" else 0
     for word in found:
-        if word.isprintable():
+        if word.isprintable() and word[cut:]:
             put(shlex.quote(word[cut:]) if shell == "bash" and word[-1:] != "=" else word[cut:])
     return 0
 
@@ -10938,7 +10938,7 @@ def with_positionals(args: "argparse.Namespace", words: "List[str]") -> "List[st
     if getattr(args, "job", "") is None and words and not words[0].startswith("-"):
         args.job = words[0]
         words = words[1:]
-    if hasattr(args, "names"):
+    if isinstance(getattr(args, "names", None), list):
         args.names += [word for word in words if not word.startswith("-")]
         words = [word for word in words if word.startswith("-")]
     return words

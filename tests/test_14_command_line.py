@@ -28,21 +28,24 @@ jobs:
   short: {run: "sh -c 'echo $0; test $0 != a=2'", hydra: false, steps: [{batch: "a=1:3"}]}
 """
 WRONG = (  # a command line, a part of what is said; nothing is executed
-    ("run train --jobs 0", "a whole number of at least 1, or auto, is expected here"), ("run train --jobs x", "a whole number of at least 1, or auto, is expected here"),
+    ("run train --jobs 0", "a whole number of at least 1, or auto, is expected here"), ("run train --jobs x", "a whole number of at least 1, or auto, is"),
     ("run train -j 1.5", "a whole number of at least 1, or auto, is expected here"), ("run train --jobs", "expected one argument"),
     ("run train --retries -1", "a whole number of at least 0 is expected here"), ("run train --retries x", "a whole number of at least 0 is expected here"),
     ("run train --timeout 0", "a number of minutes above zero is expected here"), ("run train --timeout x", "a number of minutes above zero is expected here"),
     ("run train --pack 0", "a whole number of at least 1 is expected here"), ("run train --pack x", "a whole number of at least 1 is expected here"),
     ("run train --dryrun", "did you mean --dry-run?"), ("run train --resum", "did you mean --resume"), ("run train -x", "run does not know -x"),
-    ("run train word", "word is neither"), ("run", "run which job?"), ("run train --sample x", "--sample"), ("run train --pack-parallel 0", "a whole number of at least 1"), ("run trian", "did you mean train?"), ("run nothing", "no job is called nothing"),
+    ("run train word", "word is neither"), ("run", "which job?"), ("run trian", "did you mean train?"), ("run nothing", "no job is called nothing"),
     ("--dry-run run train", "--dry-run stands before the command"), ("-j2 run train", "-j2 stands before the command"),
     ("show trian", "did you mean train?"), ("show --name", "--name"), ("show train evaluate", "evaluate"), ("show --frob", "show does not know --frob"),
-    ("expand", "expand what?"), ("expand a=1:2:0", "sweep:1:3: error: range step is zero"), ("expand --collect a=1|2", "tasks"),
+    ("expand", "which sweep?"), ("expand a=1:2:0", "sweep:1:3: error: range step is zero"), ("expand --collect a=1|2", "tasks"),
     ("status nothing", "job nothing has not been run here"), ("status", "nothing has been run here"), ("status a b", "status does not know b"),
     ("logs", "JOB"), ("logs train", "job train has not been run here"), ("logs train --frob", "logs does not know --frob"),
     ("cancel", "JOB"), ("cancel train", "job train has not been run here"), ("cancel train 1", "cancel does not know 1"),
     ("init here", "init does not know here"), ("completion", "shell"), ("completion ksh", "ksh"),
-    ("frobnicate", "frobnicate"), ("", "which command?"), ("-f", "which command?"), ("-C", "which command?"),
+    ("frobnicate", "no command is called frobnicate"), ("", "the commands are run, show, "), ("-f", "which command?"), ("-C", "which command?"),
+    ("rnu train", "did you mean run?"), ("resume train", "hydraflow run JOB --resume"), ("list", "hydraflow show"), ("run train --sample 0", "N or N:SEED is expected here"),
+    ("logs train x", "has not been run here"), ("results train", "has not been run here"), ("report train", "has not been run here"), ("status --all", "which is to be named"),
+    ("clean nothing", "has not been run here"), ("schema x", "schema does not know x"), ("run -- nosuch a=1:2", "there is no program nosuch"),
     ("-f nowhere.yaml show", "cannot read nowhere.yaml: No such file or directory"), ("-C nowhere show", "No such file or directory: nowhere"),
     ("-f hydraflow.py show", "hydraflow.py:"), ("-f . show", "Is a directory"),
 )
@@ -97,8 +100,8 @@ class Asked(Program):
             self.assertEqual((told.status, told.err), (0, ""), name)
             self.assertLessEqual(max(map(len, told.out.splitlines())), 80)
         told = self.hydraflow("run", "-h").out
-        for name in [name for row in hydraflow.RUN_OPTIONS for name in row.names]:
-            self.assertIn(name, told)
+        for option in (name for row in hydraflow.RUN_OPTIONS for name in row.names):
+            self.assertIn(option, told)
         self.assertEqual(self.hydraflow("-h").status, 0)
 
     def test_version(self) -> None:
@@ -155,24 +158,37 @@ class Asked(Program):
         self.assertIn("hydraflow.yaml", result.err)
 
     def test_completion(self) -> None:
-        """Of commands and of jobs; the shells that are here take the scripts, bash completes by its own."""
+        """The program finds the words; the shells that are here take the scripts, bash completes by its own."""
         for shell in ("bash", "zsh", "fish"):
             result = self.hydraflow("completion", shell)
             self.assertEqual((result.status, result.err), (0, ""))
-            self.assertIn("hydraflow", result.out)
+            self.assertIn(f"# {shell}: put this line into", result.out)
             self.write(f"completion.{shell}", result.out)
             if shutil.which(shell):
                 subprocess.check_call([shell, "-n", f"completion.{shell}"], cwd=self.folder)
+        self.write("other.yaml", "jobs: {'$(touch pwned)': {run: t, hydra: false, steps: [{batch: 'lr=0.1,0.2 n=1'}]}}")
+        odd = "'$(touch pwned)'"
+        rows = (("st", ["status"]), ("comp", ["completion"]), ("zz", []), ("run tr", ["train"]), ("run e", ["evaluate"]), ("run train b=", ["x", "y"]),
+                ("run train --res", ["--resume"]), ("completion b", ["bash"]), ("-f other.yaml run ", [odd, *self.run_options()]),
+                ("-f other.yaml show $", [odd]))
+        for line, found in rows:
+            out = self.hydraflow("complete", "bash", f"hydraflow {line}").out.split("\n")[:-1]
+            self.assertEqual(sorted(out), sorted(found), line)
         if not shutil.which("bash"):
             return
         os.mkdir(os.path.join(self.folder, "bin"))
         self.write("bin/hydraflow", f"#!/bin/sh\nexec '{sys.executable}' -m hydraflow \"$@\"\n")
         os.chmod(os.path.join(self.folder, "bin", "hydraflow"), 0o755)
-        code = ". ./completion.bash; COMP_LINE=\"hydraflow $*\"; COMP_POINT=${#COMP_LINE}; _hydraflow; echo \"${COMPREPLY[@]}\""
-        for words, found in (("st", "status"), ("co", "completion"), ("zz", ""), ("run tr", "train"), ("run e", "evaluate")):
-            out = subprocess.check_output(["bash", "-c", code, "bash", *words.split()], cwd=self.folder,
+        code = ". ./completion.bash; COMP_LINE=$1; COMP_POINT=${#1}; _hydraflow; echo \"${COMPREPLY[@]}\""
+        for line, found in (("hydraflow st", "status"), ("hydraflow run tr", "train"), ("hydraflow -f other.yaml show $", "'$(touch pwned)'")):
+            out = subprocess.check_output(["bash", "-c", code, "bash", line], cwd=self.folder, stderr=subprocess.DEVNULL,
                                           env={**os.environ, "PATH": os.path.join(self.folder, "bin") + os.pathsep + os.environ["PATH"]})
-            self.assertEqual(out.decode().strip(), found, words)
+            self.assertEqual(out.decode().strip(), found, line)
+        self.assertNotIn("pwned", self.names())
+
+    def run_options(self) -> "list":
+        """Return the options of run."""
+        return ["-h", "--help", *(name for row in hydraflow.RUN_OPTIONS for name in row.names)]
 
 
 class Init(Program):
@@ -185,13 +201,24 @@ class Init(Program):
         path = os.path.join(self.folder, "bin") + os.pathsep + os.environ["PATH"]
         result = self.hydraflow("run", "train", env={"PATH": path})
         self.assertEqual(result.status, 0, result.err)
-        self.assertRegex(result.err, r"\n(\d+) tasks: \1 succeeded")
+        self.assertIn("5 tasks: 5 succeeded", result.err)
+
+    def test_for_hydra_and_slurm(self) -> None:
+        """What it writes is understood, and a script that exists is the one that is run."""
+        self.write("train.py", "mine")
+        self.assertEqual(self.hydraflow("init", "--hydra", "--slurm").status, 0)
+        self.assertEqual(self.read("train.py"), "mine")
+        result = self.hydraflow("run", "train", "--dry-run")
+        self.assertEqual(result.status, 0, result.err)
+        self.assertIn("# sbatch --time=10 ", result.out)
+        self.assertIn("python train.py --multirun +model=transformer +learning_rate=0.1 +epochs=3 hydra.job.name=train", result.out)
 
     def test_no_file_is_touched_that_is_there(self) -> None:
-        for name in ("hydraflow.yaml", "hydraflow.yml", "train.py"):
+        for name in ("hydraflow.yaml", "hydraflow.yml"):
             with self.subTest(name=name):
                 self.write(name, "mine")
                 result = self.hydraflow("init")
+                self.assertIn(name, result.err)
                 self.assertNotIn("Traceback", result.err)
                 self.assertEqual(self.read(name), "mine")
                 for one in {"hydraflow.yaml", "hydraflow.yml", "train.py"} & set(self.names()):
@@ -236,10 +263,11 @@ class Known(Program):
     def test_logs(self) -> None:
         self.hydraflow("run", "short", "--keep-going")
         for words, out, err in (((), "a=1\na=2\na=3\n", "==> task 1 a=1: succeeded <==\n==> task 2 a=2: failed: exit status 1 <==\n==> task 3 a=3: succeeded <==\n"), (("2",), "a=2\n", ""),
-                                (("--failed",), "a=2\n", "==> task 2 a=2: failed: exit status 1 <==\n"), (("1", "--follow"), "a=1\n", "")):
+                                (("--failed",), "a=2\n", "==> task 2 a=2: failed: exit status 1 <==\n"), (("1", "--follow"), "a=1\n", ""),
+                                (("a=2:3", "--last", "1"), "a=2\na=3\n", "==> task 2 a=2: failed: exit status 1 <==\n==> task 3 a=3: succeeded <==\n")):
             with self.subTest(words=words):
                 self.assertEqual(self.hydraflow("logs", "short", *words), (0, out, err))
-        for words, part in ((("4",), "there is no task 4; job short has 3 tasks"), (("0",), "neither the number of a task"), (("x",), "neither the number of a task")):
+        for words, part in ((("4",), "there is no task 4; job short has 3 tasks"), (("0",), "0 is neither the number of a task nor KEY=VALUE"), (("b=1",), "no task has a parameter b")):
             result = self.hydraflow("logs", "short", *words)
             self.assertEqual((result.status, result.out), (2, ""))
             self.assertIn(part, result.err)
@@ -318,8 +346,7 @@ class Statuses(Program):
                 os.unlink(os.path.join(self.folder, "tries"))
         self.job("run: sh -c 'touch here-$0; while test $(ls here-* | wc -l) -lt 3; do sleep 0.05; done'\nsteps: [{batch: a=1:3}]")
         for option in ("--jobs=3", "-j3"):
-            result = self.hydraflow("run", "job", option, "--timeout", "1")
-            self.assertEqual(result.status, 0, result.err)
+            self.assertEqual(self.hydraflow("run", "job", option, "--timeout", "1").status, 0)
             for name in self.names():
                 if name.startswith("here-"):
                     os.unlink(os.path.join(self.folder, name))
