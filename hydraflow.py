@@ -3137,9 +3137,11 @@ def job_schema() -> "Dict[str, Any]":
 # ---------------------------------------------------------------------------
 # 5. Planning: Job, overrides -> Task, Task, ...
 # ---------------------------------------------------------------------------
-# fill, resolved, hydra_text, unquoted, key_of, count_runs, Exclusion, new_ulid, Task, Overrides,
-# PlannedStep, plan_step, Plan, plan, shell_text. What a mistake can be found in is prepared when a
-# Plan is made; tasks are made one by one when they are asked for, so that 10**12 of them cost nothing.
+# fill, resolved (templates); unquoted, is_override, is_multirun, count_runs, own_runs, same_value
+# (what a word says to Hydra and to us); Exclusion; new_ulid, ulid_text; native, find_program; Task,
+# Overrides, PlannedStep; permuted, sampled; python_of, plan_step; Plan, divided, plan; counted,
+# shell_text. What a mistake can be found in is prepared when a Plan is made; tasks are made one by
+# one when they are asked for, so that 10**12 of them cost nothing.
 # A task is made in two moves: PlannedStep.task gives what its combination says, which is enough to
 # know it again; numbered gives it its number and its directory, which it keeps as long as its run.
 
@@ -3148,7 +3150,8 @@ DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE, by_name: bool = False) -> str:
+def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
+         by_name: bool = False) -> str:
     """Return a text with every ${{ NAME }} replaced by its value.
 
     task.slot and task.dir stay for later. With by_name, so does what comes from the environment:
@@ -3156,30 +3159,43 @@ def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE, by_name: 
     """
     def value(match: "Match[str]") -> str:
         name = match.group(1).strip()
-        if name in ("task.slot", "task.dir"):
-            return SLOT if name == "task.slot" else DIRECTORY
+        if name == "task.slot":
+            return SLOT
+        if name == "task.dir":
+            return DIRECTORY
         if name in values:
             return values[name]
         variable = name[len("env."):]
         if not name.startswith("env.") or variable not in os.environ:
             raise no_value(match, mark, values)
-        return f"${{{{ env.{variable} }}}}" if by_name else os.environ[variable]
+        if by_name:
+            return f"${{{{ env.{variable} }}}}"
+        return os.environ[variable]
 
-    return TEMPLATE.sub(value, text) if "${{" in text else text
+    if "${{" not in text:
+        return text
+    return TEMPLATE.sub(value, text)
 
 
 def resolved(text: str) -> str:
-    """Return a text in which what was kept by name is taken from the environment; Error without it."""
+    """Return a text with what was kept by name taken from the environment; Error if it is unset."""
+    def value(match: "Match[str]") -> str:
+        if "env." in match.group(1):
+            return fill(match.group(), {})
+        return match.group()
+
     if "${{" not in text:
         return text
-    return TEMPLATE.sub(lambda match: fill(match.group(), {}) if "env." in match[1] else match[0], text)
+    return TEMPLATE.sub(value, text)
 
 
 def halved(quote: str, backslashes: "Match[str]") -> str:
     """Return half of the backslashes where they stand before a quote, or at the end."""
     behind = backslashes.string[backslashes.end():backslashes.end() + 1]
     text = backslashes.group()
-    return text[:len(text) // 2] if behind in ("", quote) else text
+    if behind in ("", quote):
+        return text[:len(text) // 2]
+    return text
 
 
 def unquoted(word: str) -> str:
@@ -3191,7 +3207,8 @@ def unquoted(word: str) -> str:
     if "'" not in word and '"' not in word:
         return word
     tokens, partners = tokenize(Source("word", masked(word)))
-    texts, index = [], 0
+    texts = []
+    index = 0
     while index < len(tokens):
         after = partners.get(index, index) + 1
         text = word[tokens[index].start():tokens[after - 1].end()]
@@ -3214,32 +3231,46 @@ def is_override(word: str) -> bool:
 def is_multirun(words: "Sequence[str]") -> bool:
     """Return whether a command has Hydra's --multirun already; -m before a module is Python's own.
 
-    >>> [is_multirun(text.split()) for text in ("python t.py -m", "python -m app", "python -m app -m a=1,2")]
+    >>> commands = "python t.py -m", "python -m app", "python -m app -m a=1,2"
+    >>> [is_multirun(text.split()) for text in commands]
     [True, False, True]
     """
-    behind = [after for word, after in zip(words, [*words[1:], ""]) if word == "-m"]
-    return "--multirun" in words or any("=" in after or not re.match(r"\w", after) for after in behind)
+    if "--multirun" in words:
+        return True
+    modules = [behind for word, behind in zip(words, [*words[1:], ""]) if word == "-m"]
+    return any("=" in behind or not re.match(r"\w", behind) for behind in modules)
+
+
+def count_values(word: str) -> "Optional[int]":
+    """Return how many values Hydra's sweeper tries of an override, None where only Hydra knows."""
+    key, equals, value = word.partition("=")
+    if key == "hydra/sweeper" or key.startswith("hydra.sweeper"):
+        return None
+    function = re.match(r"\s*(choice|range|interval|glob|sort|shuffle|tag)\s*\(", value)
+    if function and function.group(1) != "choice":
+        return None
+    if not equals or word[0] == "~":
+        return 1
+    if function:
+        value = value[function.end():].rstrip()[:-1]
+    elif "," not in value:
+        return 1
+    parser = SweepParser(Source("word", value))
+    return sum(1 for _ in parser.split(0, len(parser.tokens), "comma"))
 
 
 def count_runs(words: "Iterable[str]") -> "Optional[int]":
-    """Return how many runs Hydra's own sweeper makes of override words, None where only Hydra knows.
+    """Return how many runs Hydra's own sweeper makes of overrides, None where only Hydra knows.
 
     >>> count_runs(["a=1,2,3", "b='x,y'", "c=choice(1,2)"]), count_runs(["a=glob(*)"])
     (6, None)
     """
     count = 1
     for word in words:
-        key, equals, value = word.partition("=")
-        if key == "hydra/sweeper" or key.startswith("hydra.sweeper"):
+        values = count_values(word)
+        if values is None:
             return None
-        function = re.match(r"\s*(choice|range|interval|glob|sort|shuffle|tag)\s*\(", value)
-        if function and function.group(1) != "choice":
-            return None
-        if not equals or word[0] == "~" or not ("," in value or function):
-            continue
-        listed = value[function.end():].rstrip()[:-1] if function else value
-        parser = SweepParser(Source("word", listed))
-        count *= sum(1 for _ in parser.split(0, len(parser.tokens), "comma"))
+        count *= values
     return count
 
 
@@ -3268,8 +3299,9 @@ def same_value(word: str) -> "Tuple[str, str]":
     if not number.mantissa:
         return key, "0e0"
     digits = str(number.mantissa)
-    zeros = len(digits) - len(digits.rstrip("0"))
-    return key, f"{digits.rstrip('0')}e{number.exponent + zeros}"
+    significant = digits.rstrip("0")
+    zeros = len(digits) - len(significant)
+    return key, f"{significant}e{number.exponent + zeros}"
 
 
 class Exclusion:
@@ -3283,25 +3315,32 @@ class Exclusion:
             for combination in sweep:
                 pairs = sorted(map(same_value, combination))
                 keys = tuple(key for key, _ in pairs)
-                self.dropped.setdefault(keys, set()).add(tuple(value for _, value in pairs))
+                values = tuple(value for _, value in pairs)
+                self.dropped.setdefault(keys, set()).add(values)
 
     def drops(self, combination: "Sequence[str]") -> bool:
         """Return whether a combination is excluded."""
         values = dict(map(same_value, combination))
         for keys, dropped in self.dropped.items():
-            if all(key in values for key in keys) and tuple(values[key] for key in keys) in dropped:
+            if not all(key in values for key in keys):
+                continue
+            if tuple(values[key] for key in keys) in dropped:
                 return True
         return False
 
 
 def new_ulid(moment: "Optional[float]" = None) -> int:
-    """Return a number that is unique and ascends in time: 48 bits of milliseconds, 80 of chance (ulid/spec).
+    """Return a number that is unique and ascends in time, as the specification of ULIDs has it.
+
+    48 bits of milliseconds since 1970, which are those of moment or of now, then 80 of chance.
 
     >>> ulid_text(new_ulid(0.0))[:10]
     '0000000000'
     """
-    milliseconds = int((time.time() if moment is None else moment) * 1000)
-    chance = int.from_bytes(os.urandom(10), "big") >> 1  # a spare bit: to count on never carries over
+    if moment is None:
+        moment = time.time()
+    milliseconds = int(moment * 1000)
+    chance = int.from_bytes(os.urandom(10), "big") >> 1  # a spare bit: no sum carries over
     return milliseconds << 80 | chance
 
 
@@ -3317,7 +3356,9 @@ def native_bytes(text: str) -> bytes:
 
 def native(text: str) -> "Union[str, bytes]":
     """Return a text as the system takes it; Python 3.6 in an ASCII locale would not encode it."""
-    return native_bytes(text) if os.name == "posix" else text
+    if os.name == "posix":
+        return native_bytes(text)
+    return text
 
 
 def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.environ) -> str:
@@ -3326,8 +3367,10 @@ def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.enviro
     >>> find_program("sh", ".", {"PATH": "/nowhere:/bin"})
     '/bin/sh'
     """
-    path = env.get("PATH") or os.environ.get("PATH") or os.defpath
-    folders = [cwd] if os.path.dirname(name) else path.split(os.pathsep)
+    folders = [cwd]
+    if not os.path.dirname(name):
+        searched = env.get("PATH") or os.environ.get("PATH") or os.defpath
+        folders = searched.split(os.pathsep)
     for folder in folders:
         path = os.path.join(folder, name)
         if os.path.isfile(native(path)) and os.access(native(path), os.X_OK):
@@ -3383,23 +3426,30 @@ class Overrides:
                 words.extend(self.collected(key))
         return words
 
+    def key_in(self, axis: Axis) -> str:
+        """Return the overridden parameter of an axis, "" for none; Error if it is linked."""
+        keys = list(dict.fromkeys(key_of(f"{key}=") for key in axis.keys))
+        hits = [key for key in keys if key in self.words]
+        if not hits:
+            return ""
+        if len(keys) > 1:
+            others = ", ".join(key for key in keys if key != hits[0])
+            message = f"{hits[0]} is linked with {others}, and cannot be overridden alone"
+            raise Error(message, axis.mark, "change it in the job file")
+        return hits[0]
+
     def swept(self, sweep: Sweep) -> Sweep:
-        """Return a sweep in which the axes of an overridden parameter gave way to the override's axis."""
-        result, placed = Sweep(), set()  # type: Sweep, Set[str]
+        """Return a sweep in which overridden axes gave way to those of the overrides."""
+        result = Sweep()
         result.axes = []
+        placed = set()  # type: Set[str]
         for axis in sweep.axes:
-            keys = list(dict.fromkeys(key_of(f"{key}=") for key in axis.keys))
-            hits = [key for key in keys if key in self.words]
-            if not hits:
+            key = self.key_in(axis)
+            if not key:
                 result.axes.append(axis)
-                continue
-            if len(keys) > 1:
-                others = ", ".join(key for key in keys if key != hits[0])
-                raise Error(f"{hits[0]} is linked with {others}, and cannot be overridden alone", axis.mark,
-                            "change it in the job file")
-            if hits[0] not in placed:
-                result.axes.extend(Sweep([self.words[hits[0]]], "command line").axes)
-            placed.update(hits)
+            elif key not in placed:
+                placed.add(key)
+                result.axes.extend(Sweep([self.words[key]], "command line").axes)
         self.used.update(placed)
         return result
 
@@ -3418,23 +3468,35 @@ class PlannedStep:
         "named", "hidden", "has_matrix", "uses_directory", "total", "pack", "pack_parallel")
 
     def __init__(self, job: Job, step: Step, number: int) -> None:
-        self.job, self.number, self.name = job, number, step.name
+        self.job = job
+        self.number = number
+        self.name = step.name
         self.submit = []  # type: List[str]
         self.command = []  # type: List[str]
         self.program = []  # type: List[str]
         self.setup = step.setup or job.setup
         self.mark = job.mark
-        self.is_hydra = bool(job.steps) if job.hydra is None else job.hydra
-        self.sweep, self.sample = step.batch, step.sample
+        self.is_hydra = bool(job.steps)
+        if job.hydra is not None:
+            self.is_hydra = job.hydra
+        self.sweep = step.batch
+        self.sample = step.sample
         self.sampled = None  # type: Optional[List[Tuple[str, ...]]]
         self.included = []  # type: List[Tuple[str, ...]]
-        self.exclusion = Exclusion(step.exclude) if step.exclude else None
-        self.args, self.appended = [], []  # type: List[str], List[str]
-        self.env, self.cwd = {**job.env, **step.env}, job.working_directory
-        self.named, self.hidden = set(), set()  # type: Set[str], Set[str]
-        self.has_matrix = self.uses_directory = False
+        self.exclusion = None  # type: Optional[Exclusion]
+        if step.exclude:
+            self.exclusion = Exclusion(step.exclude)
+        self.args = []  # type: List[str]
+        self.appended = []  # type: List[str]
+        self.env = {**job.env, **step.env}
+        self.cwd = job.working_directory
+        self.named = set()  # type: Set[str]
+        self.hidden = set()  # type: Set[str]
+        self.has_matrix = False
+        self.uses_directory = False
         self.total = -1  # not counted yet
-        self.pack, self.pack_parallel = step.pack or job.pack, step.pack_parallel or job.pack_parallel
+        self.pack = step.pack or job.pack
+        self.pack_parallel = step.pack_parallel or job.pack_parallel
 
     @property
     def count(self) -> int:
@@ -3454,12 +3516,24 @@ class PlannedStep:
         Other keys may stand there, and so other mistakes.
         """
         yield from islice(self.sweep, 1)
-        for axis in self.sweep.axes if self.has_matrix else ():
+        if not self.has_matrix:
+            return
+        for axis in self.sweep.axes:
             if len(axis.keys) < 2:
                 continue
             rows = {tuple(map(key_of, flat([row]))): row for row in axis}
             for row in rows.values():
-                yield flat(row if one is axis else one.at(0) for one in self.sweep.axes)
+                yield self.first_with(axis, row)
+
+    def first_with(self, axis: Axis, row: "Any") -> "Tuple[str, ...]":
+        """Return the first of the combinations in which an axis takes a row."""
+        rows = []  # type: List[Any]
+        for one in self.sweep.axes:
+            if one is axis:
+                rows.append(row)
+            else:
+                rows.append(one.at(0))
+        return flat(rows)
 
     def combinations(self) -> "Iterator[Tuple[str, ...]]":
         """Yield the combinations of the batch that are not excluded, or a sample of them, then
@@ -3483,35 +3557,47 @@ class PlannedStep:
 
     def task(self, combination: "Tuple[str, ...]", index: int) -> Task:
         """Return the task of a combination, without what its run gives it: number, directory."""
-        values = {"job.name": self.job.name, "task.index": str(index)}
-        if self.has_matrix:
-            for word in combination:
-                values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
+        values = self.values(combination, index)
         axes = [word for word in combination if word.startswith("$")]
-        words = [word for word in combination if not word.startswith("$")]
-        if self.named:
-            words = [word for word in words if key_of(word) not in self.named]
         env = self.variables(values) if self.env else {}
         for word in axes:
             name, _, value = unquoted(word).partition("=")
             env[name[1:]] = value
-        argv = tuple(self.words(words, values))
+        argv = self.words(self.unnamed(combination), values)
         hidden = [word for word in combination if key_of(word) in self.hidden]
-        key = (*argv, *axes, *hidden)
-        mark = self.cwd.mark(0, len(self.cwd.text)) if self.cwd else NOWHERE
-        cwd = fill(self.cwd.text, values, mark) if self.cwd else "."
-        runs = own_runs(argv[len(self.command):]) if self.is_hydra else 0
-        program = (*self.setup_words(values), *self.program)
-        return Task(0, self.number, index, combination, (*program, *argv), key, "", cwd, env, runs,
-                    bool(self.program), self.uses_directory)
+        cwd = "."
+        if self.cwd:
+            cwd = fill(self.cwd.text, values, self.cwd.whole())
+        runs = 0
+        if self.is_hydra:
+            runs = own_runs(argv[len(self.command):])
+        program = self.setup_words(values) + self.program
+        return Task(
+            number=0, step=self.number, index=index, combination=combination,
+            argv=(*program, *argv), key=(*argv, *axes, *hidden), directory="", cwd=cwd, env=env,
+            runs=runs, is_call=bool(self.program), has_directory=self.uses_directory)
+
+    def values(self, combination: "Sequence[str]", index: int) -> "Dict[str, str]":
+        """Return what the templates of a task stand for, but its environment."""
+        values = {"job.name": self.job.name, "task.index": str(index)}
+        if self.has_matrix:
+            for word in combination:
+                values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
+        return values
+
+    def unnamed(self, combination: "Sequence[str]") -> "List[str]":
+        """Return the words of a combination that are appended to the command."""
+        words = [word for word in combination if not word.startswith("$")]
+        if self.named:
+            words = [word for word in words if key_of(word) not in self.named]
+        return words
 
     def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
         """Return the shell that prepares the environment, to which the command is appended."""
         if self.setup is None:
             return []
         quoted = {name: shlex.quote(value) for name, value in values.items()}
-        mark = self.setup.mark(0, len(self.setup.text))
-        lines = fill(self.setup.text, quoted, mark).rstrip()
+        lines = fill(self.setup.text, quoted, self.setup.whole()).rstrip()
         shell = "bash" if find_program("bash") else "sh"
         return [shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow"]
 
@@ -3520,8 +3606,9 @@ class PlannedStep:
         env = {}  # type: Dict[str, str]
         names = dict(values)
         for name, source in self.env.items():
-            mark = source.mark(0, len(source.text))
-            env[name] = names[f"env.{name}"] = fill(source.text, names, mark, True)
+            mark = source.whole()
+            env[name] = fill(source.text, names, mark, by_name=True)
+            names[f"env.{name}"] = env[name]
             values[f"env.{name}"] = fill(source.text, values, mark)
         return env
 
@@ -3530,25 +3617,30 @@ class PlannedStep:
         words = [fill(text, values, self.mark) for text in self.command]
         if self.is_hydra and not is_multirun(words):
             words.append("--multirun")
-        own, appended = [*combination, *self.args], self.appended
+        own = [*combination, *self.args]
+        appended = self.appended
         if not self.is_hydra:  # what is filled in later may have quotes of its own
-            own, appended = list(map(unquoted, own)), list(map(unquoted, appended))
+            own = list(map(unquoted, own))
+            appended = list(map(unquoted, appended))
         return words + own + [fill(text, values, self.mark) for text in appended]
 
     def numbered(self, task: Task, number: int, directory: str) -> Task:
         """Return a task with its number and its directory, and the words that tell Hydra of it."""
-        argv, cwd, env = list(task.argv), task.cwd, task.env
+        argv = list(task.argv)
+        cwd = task.cwd
+        env = task.env
         if self.uses_directory:
             argv = [word.replace(DIRECTORY, directory) for word in argv]
             cwd = cwd.replace(DIRECTORY, directory)
             env = {name: text.replace(DIRECTORY, directory) for name, text in env.items()}
         if self.is_hydra:
             keys = set(map(key_of, task.argv))
-            name = hydra_text(self.job.name)
-            for key, value in (("hydra.job.name", name), ("hydra.sweep.dir", directory)):
-                if key not in keys:
-                    argv.append(f"{key}={value}")
-        return task._replace(number=number, directory=directory, argv=tuple(argv), cwd=cwd, env=env)
+            if "hydra.job.name" not in keys:
+                argv.append(f"hydra.job.name={hydra_text(self.job.name)}")
+            if "hydra.sweep.dir" not in keys:
+                argv.append(f"hydra.sweep.dir={directory}")
+        return task._replace(
+            number=number, directory=directory, argv=tuple(argv), cwd=cwd, env=env)
 
 
 ROUNDS = 8  # of the network that permutes a sweep
@@ -3563,26 +3655,40 @@ def permuted(index: int, count: int, key: bytes) -> int:
     >>> sorted(permuted(index, 10, b"key") for index in range(10)) == list(range(10))
     True
     """
-    from hashlib import sha256
-    low = max((count - 1).bit_length(), 2) // 2
-    high = max((count - 1).bit_length(), 2) - low
+    bits = max((count - 1).bit_length(), 2)
+    low = bits // 2
+    high = bits - low
     while True:
-        left, right, sizes = index >> low, index & (1 << low) - 1, (high, low)
+        left = index >> low
+        right = index & (1 << low) - 1
+        size, other = high, low  # of left and right, in bits
         for number in range(ROUNDS):
-            text = b"%s/%d/%d" % (key, number, right)
-            noise = b"".join(sha256(b"%d/%s" % (part, text)).digest() for part in range(1 + sizes[0] // 256))
-            mixed = (left ^ int.from_bytes(noise, "big")) & (1 << sizes[0]) - 1
-            left, right, sizes = right, mixed, (sizes[1], sizes[0])
+            mixed = left ^ noise(b"%s/%d/%d" % (key, number, right), size)
+            left, right = right, mixed
+            size, other = other, size
         index = left << low | right
         if index < count:
             return index
 
 
-def sampled(sweep: Sweep, sample: Sample, exclusion: "Optional[Exclusion]") -> "List[Tuple[str, ...]]":
-    """Return so many combinations of a sweep at random, none twice; of a larger count, the same ones first."""
-    count, taken = sweep.count, []  # type: int, List[Tuple[str, ...]]
-    ends = [(axis.count, axis.at(0), axis.at(axis.count - 1)) for axis in sweep.axes]
-    key = native_bytes(f"{sample.seed}:{[(number, str(first), str(last)) for number, first, last in ends]}")
+def noise(text: bytes, size: int) -> int:
+    """Return a number of size bits that depends on a text alone."""
+    from hashlib import sha256
+    blocks = range(1 + size // 256)
+    data = b"".join(sha256(b"%d/%s" % (block, text)).digest() for block in blocks)
+    return int.from_bytes(data, "big") & (1 << size) - 1
+
+
+def sampled(sweep: Sweep, sample: Sample,
+            exclusion: "Optional[Exclusion]") -> "List[Tuple[str, ...]]":
+    """Return so many combinations of a sweep at random, none twice; more begin with the same."""
+    count = sweep.count
+    ends = []
+    for axis in sweep.axes:
+        first, last = axis.at(0), axis.at(axis.count - 1)
+        ends.append((axis.count, str(first), str(last)))
+    key = native_bytes(f"{sample.seed}:{ends}")
+    taken = []  # type: List[Tuple[str, ...]]
     for index in range(count):
         if len(taken) >= sample.count:
             break
@@ -3599,72 +3705,102 @@ def python_of(job: Job) -> "List[str]":
     return [os.environ.get("HYDRAFLOW_PYTHON") or sys.executable]
 
 
-def plan_step(job: Job, step: Step, number: int, words: "Mapping[str, str]", more: "Sequence[str]") -> PlannedStep:
-    """Return a step with everything prepared; words are overrides by key, more goes to its command."""
-    planned, overrides = PlannedStep(job, step, number), Overrides(words)
-    source, submit = step.run or step.call or job.run or job.call, step.submit or job.submit
-    if submit:
-        mark, names = submit.mark(0, len(submit.text)), {"job.name": job.name}
-        planned.submit = [fill(word, names, mark) for word in split_command(submit, os.environ)]
-    if source:
-        planned.mark = source.mark(0, len(source.text))
-        planned.command = split_command(source, os.environ) + list(more)
+def plan_step(job: Job, step: Step, number: int, words: "Mapping[str, str]",
+              more: "Sequence[str]") -> PlannedStep:
+    """Return a step with everything prepared; words are overrides by key, more ends its command."""
+    planned = PlannedStep(job, step, number)
+    overrides = Overrides(words)
+    plan_command(planned, step, more)
     front = path_words(step.batch)
     planned.command += [axis.text for axis in front]
     batch = Sweep()
     batch.axes = step.batch.axes[len(front):]
-    if step.call or job.call and not step.run:
-        planned.program = [*python_of(job), os.path.abspath(__file__), "call"]
     planned.sweep = overrides.swept(batch)
     for sweep in step.include:
         planned.included.extend(overrides.swept(sweep))
     planned.args = overrides.applied(step.args.collect())
-    own = split_words(step.with_)
-    keys = set(map(key_of, own)) - {""}
-    for axis in [*step.batch.axes, *step.args.axes]:
-        keys.update(axis.keys)
-    appended = [word for word in split_words(job.with_) if key_of(word) not in keys] + own
-    planned.appended = overrides.applied(appended) + overrides.rest()
+    planned.appended = overrides.applied(appended_words(job, step)) + overrides.rest()
     name_templates(planned)
     for combination in chain(planned.first_ones(), planned.included):
         planned.task(combination, 1)  # what has no value is found before anything executes
     return planned
 
 
+def plan_command(planned: PlannedStep, step: Step, more: "Sequence[str]") -> None:
+    """Give a step its submission command and its command, of its own or its job's; more ends it."""
+    job = planned.job
+    submit = step.submit or job.submit
+    if submit:
+        names = {"job.name": job.name}
+        words = split_command(submit, os.environ)
+        planned.submit = [fill(word, names, submit.whole()) for word in words]
+    source = step.run or step.call or job.run or job.call
+    if source:
+        planned.mark = source.whole()
+        planned.command = split_command(source, os.environ) + list(more)
+    if step.call or (job.call and not step.run):
+        planned.program = [*python_of(job), os.path.abspath(__file__), "call"]
+
+
+def appended_words(job: Job, step: Step) -> "List[str]":
+    """Return the words of `with`; what a step names itself wins over its job's, key by key."""
+    own = split_words(step.with_)
+    keys = set(map(key_of, own)) - {""}
+    for axis in [*step.batch.axes, *step.args.axes]:
+        keys.update(axis.keys)
+    return [word for word in split_words(job.with_) if key_of(word) not in keys] + own
+
+
 def name_templates(planned: PlannedStep) -> None:
     """Note in a step which templates it has; only run, call and setup take a key off the words."""
-    setup = template_names([planned.setup.text] if planned.setup else [])
+    setup = set()  # type: Set[str]
+    if planned.setup:
+        setup = template_names([planned.setup.text])
     command = template_names(planned.command)
     around = [source.text for source in planned.env.values()] + planned.appended
-    around += [planned.cwd.text] if planned.cwd else []
+    if planned.cwd:
+        around.append(planned.cwd.text)
     every = setup | command | template_names(around)
-    planned.named = {name[len("matrix."):] for name in setup | command if name.startswith("matrix.")}
-    planned.hidden = {name[len("matrix."):] for name in setup - command if name.startswith("matrix.")}
-    planned.has_matrix = any(name.startswith("matrix.") for name in every)
+    planned.named = matrix_keys(setup | command)
+    planned.hidden = matrix_keys(setup - command)
+    planned.has_matrix = bool(matrix_keys(every))
     planned.uses_directory = "task.dir" in every
+
+
+def matrix_keys(names: "Iterable[str]") -> "Set[str]":
+    """Return the keys of a combination that names of templates stand for.
+
+    >>> matrix_keys(["matrix.lr", "job.name"])
+    {'lr'}
+    """
+    lead = "matrix."
+    return {name[len(lead):] for name in names if name.startswith(lead)}
 
 
 class Plan:
     """The tasks of a job, step by step: count of them, made when they are asked for."""
     __slots__ = ("job", "steps", "ulid")
 
-    def __init__(self, job: Job, words: "Sequence[str]" = (), sample: "Optional[Sample]" = None) -> None:
+    def __init__(self, job: Job, words: "Sequence[str]" = (),
+                 sample: "Optional[Sample]" = None) -> None:
         if not has_command(job):
-            raise Error(f"job {job.key} has no command", job.mark,
-                        "it serves other jobs as a template; run: python train.py makes it one of its own")
-        self.job, self.ulid = job, new_ulid()
-        steps = job.steps or [EMPTY_STEP]
-        overrides, more = {}, []  # type: Dict[str, str], List[str]
+            hint = "it serves other jobs as a template; "
+            hint += "run: python train.py makes it one of its own"
+            raise Error(f"job {job.key} has no command", job.mark, hint)
+        self.job = job
+        self.ulid = new_ulid()
+        overrides = {}  # type: Dict[str, str]
+        more = []  # type: List[str]
         if not is_for_handler(job):
             overrides, more = divided(words)
-            if is_hydra(job):
-                for word in overrides.values():
-                    check_hydra_words(Sweep([word], "command line").axes)
-        self.steps = [plan_step(job, step, number, overrides, more) for number, step in enumerate(steps, 1)]
-        for step in self.steps:
-            step.sample = sample or step.sample
+            check_overrides(job, overrides)
+        self.steps = []  # type: List[PlannedStep]
+        for number, step in enumerate(job.steps or [EMPTY_STEP], 1):
+            self.steps.append(plan_step(job, step, number, overrides, more))
+        for planned in self.steps:
+            planned.sample = sample or planned.sample
             if is_for_handler(job):
-                step.submit.extend(word for word in words if word != "--")
+                planned.submit.extend(word for word in words if word != "--")
 
     @property
     def count(self) -> int:
@@ -3694,30 +3830,46 @@ def is_for_handler(job: Job) -> bool:
 def parameter_keys(job: Job) -> "Set[str]":
     """Return the keys that the words of a job set: those that an override can take the place of."""
     words = split_words(job.with_)
-    keys = set()  # type: Set[str]
+    axes = []  # type: List[Axis]
     for step in job.steps:
         words += split_words(step.with_)
         for sweep in (step.batch, step.args, *step.include):
-            keys.update(key for axis in sweep.axes for key in axis.keys)
-    return keys | set(map(key_of, words)) - {""}
+            axes += sweep.axes
+    keys = set(map(key_of, words)) - {""}
+    for axis in axes:
+        keys.update(axis.keys)
+    return keys
 
 
 def divided(words: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
-    """Return the overrides among words by their keys, and the words behind "--"; Error for any other."""
-    cut = list(words).index("--") if "--" in words else len(words)
+    """Return the overrides among words by their keys, and what stands behind "--"; else Error."""
+    cut = len(words)
+    if "--" in words:
+        cut = list(words).index("--")
     overrides = {}  # type: Dict[str, str]
     for word in words[:cut]:
         if not is_override(word):
-            raise Error(f"{word} is neither an option of run nor an override", NOWHERE,
-                        f"an override is key=value; behind -- it goes to the command: -- {shell_text([word])}")
+            message = f"{word} is neither an option of run nor an override"
+            hint = "an override is key=value; behind -- it goes to the command: -- "
+            raise Error(message, NOWHERE, hint + shell_text([word]))
         overrides[key_of(word)] = word
     return overrides, list(words[cut + 1:])
 
 
-def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
-    """Return the tasks of a job; words are overrides, and behind "--" words for the command. Raises Error.
+def check_overrides(job: Job, overrides: "Mapping[str, str]") -> None:
+    """Raise an Error for an override that Hydra, if the job is one of Hydra's, would not read."""
+    if is_hydra(job):
+        for word in overrides.values():
+            check_hydra_words(Sweep([word], "command line").axes)
 
-    >>> job = read_jobs(read_yaml("jobs: {fit: {run: fit.sh, hydra: false, steps: [{batch: a=1:2}]}}"))["fit"]
+
+def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
+    """Return the tasks of a job; words are overrides, and behind "--" words for the command.
+
+    Raises Error.
+
+    >>> text = "jobs: {fit: {run: fit.sh, hydra: false, steps: [{batch: a=1:2}]}}"
+    >>> job = read_jobs(read_yaml(text))["fit"]
     >>> [task.argv for task in plan(job, ["b=x"])]
     [('fit.sh', 'a=1', 'b=x'), ('fit.sh', 'a=2', 'b=x')]
     """
@@ -3736,7 +3888,9 @@ def counted(count: int, what: str) -> str:
 
 def count_text(count: int) -> str:
     """Return a count in digits; Python writes no number that has more than 4,300 of them."""
-    return f"{count:,}" if count < 10 ** 1000 else "more than 10^1000"
+    if count >= 10 ** 1000:
+        return "more than 10^1000"
+    return f"{count:,}"
 
 
 def shell_text(words: "Iterable[str]") -> str:
