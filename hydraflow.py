@@ -3905,9 +3905,10 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # 6. Processes: argv -> process
 # ---------------------------------------------------------------------------
-# WRAPPER, environment, spawn, capture, stop_group, stop_process, end_by_signal, is_group;
-# Machine, this_machine, uptime, process_birth, is_process, process_text, group_members; Signals;
-# call_function. The only chapter that starts, signals and looks at processes.
+# WRAPPER; environment, spawn, capture, stop_group, stop_process, end_by_signal, is_group; Machine,
+# host_name, this_machine, uptime, process_stat, process_birth, hash_text, is_process, process_text,
+# group_members, signal_name; Signals; call_function. The only chapter that starts, signals and
+# looks at processes.
 #
 # A task is wrapped in some lines of POSIX sh that record its start and its exit status themselves:
 # whether HydraFlow still lives or not, what has finished is known. In it, $1 is the file of events,
@@ -3959,12 +3960,17 @@ def environment(changes: "Mapping[str, str]") -> "Dict[Any, Any]":
 
 
 def lost_in_shell() -> "List[str]":
-    """Return NAME=VALUE of the variables that sh would drop: exported functions of bash, for example."""
-    return [f"{name}={value}" for name, value in os.environ.items() if not re.fullmatch(SHELL_NAME, name)]
+    """Return NAME=VALUE of the variables that sh would drop: exported functions of bash, say."""
+    lost = []
+    for name, value in os.environ.items():
+        if not re.fullmatch(SHELL_NAME, name):
+            lost.append(f"{name}={value}")
+    return lost
 
 
 def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]", cwd: str,
-          env: "Optional[Mapping[Any, Any]]", errors: "Union[int, IO[bytes], None]" = subprocess.STDOUT,
+          env: "Optional[Mapping[Any, Any]]",
+          errors: "Union[int, IO[bytes], None]" = subprocess.STDOUT,
           is_session: bool = True, entry: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
     """Start argv without a shell, as the leader of a process group; env None is ours.
 
@@ -3972,12 +3978,13 @@ def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]", cwd: str
     us (PBS). entry is the descriptor that becomes its standard input.
     """
     return subprocess.Popen(
-        [native(word) for word in argv], stdin=entry, stdout=output, stderr=errors, cwd=native(cwd),
-        env=env, start_new_session=is_session,
+        [native(word) for word in argv], stdin=entry, stdout=output, stderr=errors,
+        cwd=native(cwd), env=env, start_new_session=is_session,
         preexec_fn=None if is_session else os.setpgrp)  # noqa: PLW1509 (there are no threads)
 
 
-def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]", timeout: float) -> "Tuple[int, str, str]":
+def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]",
+            timeout: float) -> "Tuple[int, str, str]":
     """Return exit status, output and errors of a command.
 
     The status is 127 if it cannot be started, 124 if it takes more than timeout seconds.
@@ -3985,14 +3992,16 @@ def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]", timeout: float) -> 
     try:
         process = spawn(argv, subprocess.PIPE, ".", env, subprocess.PIPE)
     except OSError as error:
-        return 127, "", os.strerror(error.errno or 0)  # error.strerror has a path in it on Python 3.6
+        # error.strerror has a path in it on Python 3.6
+        return 127, "", os.strerror(error.errno or 0)
     try:
         output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         stop_group(process.pid, signal.SIGKILL)
         process.communicate()
         return 124, "", f"no answer for {timeout:.0f} seconds"
-    return process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
+    text = output.decode("utf-8", "replace")
+    return process.returncode, text, errors.decode("utf-8", "replace")
 
 
 def stop_group(leader: int, number: int) -> bool:
@@ -4014,7 +4023,10 @@ def stop_process(pid: int, number: int) -> bool:
 
 
 def end_by_signal(number: int) -> None:
-    """End this process as a signal would by default; a shell that executes it then ends as well, and begins no next line."""
+    """End this process as a signal would by default.
+
+    A shell that executes it then ends as well, and begins no next line.
+    """
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
@@ -4079,20 +4091,32 @@ def uptime() -> float:
         return time.time()
 
 
+def process_stat(pid: int) -> "List[bytes]":
+    """Return the fields of /proc/PID/stat from the third one on, its state (proc(5)); [] for none.
+
+    The second field is a name that may hold anything. What has ended, if its parent has not heard
+    of that yet, counts as gone.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return []
+    if fields and fields[0] in (b"Z", b"X"):
+        return []
+    return fields
+
+
 def process_birth(pid: int) -> float:
     """Return when a process started, in seconds of uptime(); -1.0 if there is none, or its remains.
 
-    Field 22 of /proc/PID/stat, in clock ticks (proc(5)); the second field is a name that may hold
-    anything. Where there is no /proc, 0.0 stands for a process that exists.
+    Field 22 of /proc/PID/stat, in clock ticks (proc(5)). Where there is no /proc, 0.0 stands for a
+    process that exists.
     """
     if not HAS_PROC:
         return 0.0 if is_process(pid) else -1.0
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-        if fields[0] in (b"Z", b"X"):
-            return -1.0
-        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return int(process_stat(pid)[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return -1.0
 
@@ -4115,7 +4139,7 @@ def is_process(pid: int) -> bool:
 
 
 def process_text(pid: int) -> bytes:
-    """Return what a process was started with: its words, and where there is /proc its environment."""
+    """Return what a process was started with: its words, and where there is /proc its variables."""
     if not HAS_PROC:
         _, out, _ = capture(["ps", "-o", "command=", "-p", str(pid)], environment({}), 10.0)
         return native_bytes(out)
@@ -4131,18 +4155,14 @@ def process_text(pid: int) -> bytes:
 
 def group_members(leader: int) -> "List[int]":
     """Return the living processes of a group, its leader aside; none where there is no /proc."""
-    members = []
     if not is_group(leader) or not HAS_PROC:
         return []
+    members = []
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == leader:
             continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        if len(fields) > 2 and int(fields[2]) == leader and fields[0] not in (b"Z", b"X"):
+        fields = process_stat(int(name))
+        if len(fields) > 2 and int(fields[2]) == leader:
             members.append(int(name))
     return members
 
@@ -4160,11 +4180,12 @@ def signal_name(number: int) -> str:
 
 
 class Signals:
-    """Signals that ask to stop are noted here, and wake the loop up, instead of breaking into it."""
+    """Signals that ask to stop are noted, and wake the loop up, instead of breaking into it."""
     __slots__ = ("numbers", "reader", "writer", "old", "old_wakeup")
 
     def __enter__(self) -> "Signals":
-        self.numbers, self.old = [], {}  # type: List[int], Dict[int, Any]
+        self.numbers = []  # type: List[int]
+        self.old = {}  # type: Dict[int, Any]
         self.reader, self.writer = os.pipe()
         os.set_blocking(self.reader, False)
         os.set_blocking(self.writer, False)
@@ -4175,7 +4196,9 @@ class Signals:
             return self
         for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGCHLD", "SIGUSR1", "SIGUSR2"):
             number = getattr(signal, name, None)
-            if number is None or (signal.getsignal(number) == signal.SIG_IGN and name != "SIGCHLD"):
+            if number is None:
+                continue
+            if signal.getsignal(number) == signal.SIG_IGN and name != "SIGCHLD":
                 continue  # who ignores a signal for us (nohup) means it
             self.old[number] = signal.signal(number, self.note)
         return self
@@ -4188,7 +4211,8 @@ class Signals:
     def wait(self, seconds: float) -> None:
         """Sleep until a child ends, a signal comes or time has passed."""
         import select
-        seconds = seconds if self.old_wakeup is not None else min(seconds, 0.02)
+        if self.old_wakeup is None:
+            seconds = min(seconds, 0.02)
         if select.select([self.reader], [], [], max(seconds, 0.0))[0]:
             try:
                 while len(os.read(self.reader, 4096)) == 4096:
@@ -4230,13 +4254,15 @@ def call_function(argv: "Sequence[str]") -> str:
     except ModuleNotFoundError as error:
         if error.name is None or not (module + ".").startswith(error.name + "."):
             raise
-        raise Error(f"there is no module {error.name}", NOWHERE,
-                    "it is looked up in the working directory and PYTHONPATH") from None
+        hint = "it is looked up in the working directory and PYTHONPATH"
+        raise Error(f"there is no module {error.name}", NOWHERE, hint) from None
     except Exception as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__)
-                  if frame.filename not in (__file__, importlib.__file__)
-                  and not frame.filename.startswith("<frozen importlib")]
-        lines = traceback.format_list(frames)
+        own = []
+        for frame in traceback.extract_tb(error.__traceback__):
+            is_frozen = frame.filename.startswith("<frozen importlib")
+            if not is_frozen and frame.filename not in (__file__, importlib.__file__):
+                own.append(frame)
+        lines = traceback.format_list(own)
         lines += traceback.format_exception_only(type(error), error)
         return "Traceback (most recent call last):\n" + "".join(lines).rstrip()
     return ""
