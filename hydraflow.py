@@ -3148,6 +3148,7 @@ def job_schema() -> "Dict[str, Any]":
 SLOT = "${{ task.slot }}"  # known only when a task starts
 DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ULID_LENGTH = 26  # digits of CROCKFORD
 
 
 def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
@@ -4273,39 +4274,48 @@ def call_function(argv: "Sequence[str]") -> str:
 # ---------------------------------------------------------------------------
 # Record knows every path below .hydraflow/; open_safely opens every file there, append_lines is the
 # one function that appends what others may read, read_lines passes over what a kill or a full disk
-# tore. Each kind of line is written and read by a pair of functions: Start, task_line and line_task,
-# Submission, event. Ledger is what a plan says, Lock is held while someone executes a run.
+# tore. WriterName is who writes events, and what a file of them is called. Each kind of line is
+# written and read by functions that stand together: start_line and read_start, task_line and
+# line_task, write_submission and read_submission, append_event and is_event. Ledger is what a plan
+# says, Lock is held while someone executes a run.
 #
-#   .hydraflow/JOB/ULID/plan.jsonl         starts and tasks, appended: a task is planned by the start above it
-#   .hydraflow/JOB/ULID/events/W.jsonl     what writer W saw of the tasks that it executes; one machine each
-#   .hydraflow/JOB/ULID/claims/K/N-A       made by who executes attempt A of task N, and by nobody else
-#   .hydraflow/JOB/ULID/logs/K/N.log       the output of task N, as it wrote it, attempts marked
-#   .hydraflow/JOB/ULID/room/W-S           space kept free for the end of a task on a full disk
-#   .hydraflow/JOB/ULID/lock               held while a start of the run executes or submits
-#   .hydraflow/JOB/ULID/submissions/N.*    what an array job or a handler got: its facts, its slots, a verdict
-#   .hydraflow/JOB/ULID/scheduler/N-S.out  what a scheduler wrote beside the output of the tasks of a slot
-#   .hydraflow/JOB/ULID/hydraflow.py       the program that array tasks execute
+#   .hydraflow/JOB/ULID/...
+#       plan.jsonl         starts and tasks, appended: a task is planned by the start above it
+#       events/W.jsonl     what writer W saw of the tasks that it executes; one machine each
+#       claims/K/N-A       made by who executes attempt A of task N, and by nobody else
+#       logs/K/N.log       the output of task N, as it wrote it, attempts marked
+#       room/W-S           space kept free for the end of a task on a full disk
+#       lock               held while a start of the run executes or submits
+#       submissions/N.*    what an array job or a handler got: its facts, its slots, a verdict
+#       submissions/stop-N made when a task that start N submitted has failed, with fail-fast
+#       scheduler/N-S.out  what a scheduler wrote beside the output of the tasks of a slot
+#       hydraflow.py       the program that array tasks execute
 #
 # Nothing is ever rewritten, a line is written by one system call, and a claim is a file whose
-# creation fails where it exists: that holds on a network file system too. What is read here is input,
-# and checked: bytes that make no sense are passed over, or an Error that names the file.
+# creation fails where it exists: that holds on a network file system too. What is read here is
+# input, and checked: bytes that make no sense are passed over, or an Error that names the file.
 
 ROOT = ".hydraflow"
 FORMAT = 2  # of the record; what HydraFlow 1.0.0 wrote has no number
+HERE = "here"  # who: the HydraFlow of a start, which executes tasks on its own machine
+HANDLER = "handler"  # who calls a handler; in place of a scheduler: one whose lines execute tasks
+PARAMETERS = "parameters"  # in place of a scheduler: a handler that gets no commands
 FOLDERS = ("events", "claims", "logs", "room", "submissions", "scheduler")
 BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
-START_TYPES = (int, str, int, (int, float), str, str, list, str, bool, int)  # type: Any
+START_TYPES = (  # of the fields of Start
+    int, str, int, (int, float), str, str, list, str, bool, int)  # type: Any
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # a record is not written through a symbolic link
 EVENT_TYPES = {
     "task": int, "try": int, "pid": int, "slot": int, "status": int, "missing": int, "runs": int,
-    "submission": int, "up": (int, float), "began": (int, float), "ended": (int, float), "event": str, "why": str,
-    "from": str}  # type: Dict[str, Any]
+    "submission": int, "up": (int, float), "began": (int, float), "ended": (int, float),
+    "event": str, "why": str, "from": str}  # type: Dict[str, Any]
 
 
 def say_error(error: OSError, what: str) -> Error:
     """Return the mistake that a failed system call amounts to."""
     if error.errno == errno.ELOOP:
-        return Error(f"cannot {what}: it is a symbolic link", NOWHERE, "a record is kept in real files")
+        hint = "a record is kept in real files"
+        return Error(f"cannot {what}: it is a symbolic link", NOWHERE, hint)
     return Error(f"cannot {what}: {error.strerror or error}")
 
 
@@ -4330,8 +4340,8 @@ def write_all(descriptor: int, data: bytes) -> None:
 def append_lines(path: str, lines: "Iterable[Dict[str, Any]]") -> "List[int]":
     """Append lines of JSON to a file of a record; return where each of them begins."""
     import json
-    # The line break comes first: were the line before torn by a full disk or a kill, this one would
-    # still be whole. One write on O_APPEND, as several processes of this machine append to one file.
+    # The line break comes first: were the line before torn by a full disk or a kill, this one
+    # would still be whole. One write on O_APPEND, as several processes append to one file.
     texts = [b"\n" + json.dumps(values, separators=(",", ":")).encode("ascii") for values in lines]
     data = b"".join(texts)
     descriptor = open_safely(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -4354,7 +4364,7 @@ def write_file(path: str, data: bytes) -> None:
 
 
 def read_bytes(path: str) -> bytes:
-    """Return what a file of a record holds; nothing only where there is no such file, else Error."""
+    """Return what a file of a record holds; nothing if there is no such file. Raises Error."""
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
             return file.read()
@@ -4364,19 +4374,37 @@ def read_bytes(path: str) -> bytes:
         raise say_error(error, f"read {os.path.relpath(path)}") from None
 
 
+def read_part(path: str, offset: int, size: int) -> bytes:
+    """Return size bytes of a file of a record from an offset on, -1 for its line. Raises Error."""
+    try:
+        with open(open_safely(path, os.O_RDONLY), "rb") as file:
+            file.seek(offset)
+            if size < 0:
+                return file.readline()
+            return file.read(size)
+    except OSError as error:
+        raise say_error(error, f"read {path}") from None
+
+
 def read_lines(path: str) -> "List[Dict[str, Any]]":
     """Return the lines of a file of a record that are whole."""
+    begun = [line for line in read_bytes(path).split(b"\n") if line[:1] == b"{"]
+    stripped = [line.rstrip(b" ") for line in begun]
+    lines = [line for line in stripped if line[-1:] == b"}"]
+    found = read_together(lines)
+    if found is None:
+        found = [read_line(line) for line in lines]
+    return [values for values in found if isinstance(values, dict)]
+
+
+def read_together(lines: "Sequence[bytes]") -> "Optional[List[Any]]":
+    """Return lines of JSON, read by one call, which is much faster; None if one of them is torn."""
     import json
-    lines = [line.rstrip(b" ") for line in read_bytes(path).split(b"\n") if line[:1] == b"{"]
-    lines = [line for line in lines if line[-1:] == b"}"]
-    try:  # one call for all of them is much faster
+    try:
         found = json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8", "replace"))
-        if len(found) == len(lines):
-            return [values for values in found if isinstance(values, dict)]
     except (ValueError, RecursionError):
-        pass
-    parsed = map(read_line, lines)
-    return [values for values in parsed if values is not None]
+        return None
+    return found if len(found) == len(lines) else None
 
 
 def read_line(line: bytes) -> "Optional[Dict[str, Any]]":
@@ -4390,13 +4418,59 @@ def read_line(line: bytes) -> "Optional[Dict[str, Any]]":
 
 
 def list_folder(path: str) -> "List[str]":
-    """Return the names in a folder of a record in their order; none only where there is no such folder."""
+    """Return the names in a folder of a record in order; none if there is no such folder.
+
+    Raises Error for any other failure.
+    """
     try:
         return sorted(os.listdir(path))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise say_error(error, f"read {os.path.relpath(path)}") from None
+
+
+class WriterName(NamedTuple("WriterName", [("start", int), ("who", str), ("unique", str)])):
+    """Who writes events: in which start of a run, as what, and what no other writer has.
+
+    As a text it names a file, and the order of such names is the order of starts.
+
+    >>> WriterName.parse("0002_slot-1-3_node7-4711")
+    WriterName(start=2, who='slot-1-3', unique='node7-4711')
+    >>> str(WriterName(2, "here", "node7-4711"))
+    '0002_here_node7-4711'
+    """
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"{self.start:04d}_{self.who}_{self.unique}"
+
+    @classmethod
+    def parse(cls, text: str) -> "WriterName":
+        """Return the writer of a name; of a name that nobody writes under, 0 and nothing."""
+        start, _, rest = text.partition("_")
+        who, _, unique = rest.partition("_")
+        if not start.isdigit():
+            return cls(0, "", "")
+        return cls(int(start), who, unique)
+
+    @classmethod
+    def own(cls, start: int, who: str) -> str:
+        """Return the name under which this process writes, as a text."""
+        return str(cls(start, who, f"{host_name()}-{os.getpid()}"))
+
+    @property
+    def slot(self) -> "Tuple[int, int]":
+        """The submission and the slot that it executes tasks of, (0, 0) for none."""
+        match = re.fullmatch("slot-([0-9]{1,9})-([0-9]{1,9})", self.who)
+        if match is None:
+            return 0, 0
+        return int(match.group(1)), int(match.group(2))
+
+
+def slot_who(submission: int, slot: int) -> str:
+    """Return as what the executor of a slot writes: whoever has the slot later is the same one."""
+    return f"slot-{submission}-{slot}"
 
 
 class Record:
@@ -4455,7 +4529,10 @@ class Record:
         return f"{self.path}/claims/{number // 1000}/{number}-{attempt}"
 
     def submission_path(self, number: int, part: str) -> str:
-        """Return a file of a submission: jsonl (its facts), slots, sh, txt (a handler's lines), passed, failed."""
+        """Return a file of a submission.
+
+        Its parts are jsonl (its facts), slots, sh, txt (a handler's lines), passed, failed.
+        """
         return f"{self.path}/submissions/{number}.{part}"
 
     def scheduler_path(self, submission: int, slot: "Union[int, str]") -> str:
@@ -4463,31 +4540,42 @@ class Record:
         return f"{self.path}/scheduler/{submission}-{slot}.out"
 
     def stop_path(self, start: int) -> str:
-        """Return the file that tells array tasks of a start to begin no more tasks: one has failed."""
+        """Return the file that tells array tasks of a start to begin nothing: a task has failed."""
         return f"{self.path}/submissions/stop-{start}"
+
+    def submission_numbers(self) -> "List[int]":
+        """Return the numbers of the submissions in their order."""
+        names = list_folder(f"{self.path}/submissions")
+        matches = [re.fullmatch(r"([0-9]{1,9})\.jsonl", name) for name in names]
+        return sorted(int(match.group(1)) for match in matches if match)
 
     @classmethod
     def create(cls, job: str, ulid: int) -> "Record":
-        """Make the directory of a new record; it comes behind all others even if the clock was set back."""
+        """Make the directory of a new record, behind all others even if the clock was set back."""
         directory = cls.directory(job)
         try:
             os.makedirs(directory, exist_ok=True)
             if not os.path.lexists(f"{ROOT}/.gitignore"):
                 write_file(f"{ROOT}/.gitignore", b"*\n")
-            name = ulid_text(ulid)
-            while True:
-                last = max([one for one in os.listdir(directory) if len(one) == 26], default="")
-                record = cls(f"{directory}/{max(name, next_ulid(last))}")
-                try:
-                    os.mkdir(record.path)
-                    break
-                except FileExistsError:  # another one began in the same instant
-                    continue
+            record = cls.make(directory, ulid_text(ulid))
             for folder in FOLDERS:
                 os.mkdir(os.path.join(record.path, folder))
         except OSError as error:
             raise say_error(error, f"keep a record in {directory}") from None
         return record
+
+    @classmethod
+    def make(cls, directory: str, name: str) -> "Record":
+        """Make an empty record of a name, or behind the last one there, under a name of its own."""
+        while True:
+            names = [one for one in os.listdir(directory) if len(one) == ULID_LENGTH]
+            behind = next_ulid(max(names, default=""))
+            record = cls(f"{directory}/{max(name, behind)}")
+            try:
+                os.mkdir(record.path)
+            except FileExistsError:  # another one began in the same instant
+                continue
+            return record
 
     @classmethod
     def all(cls, job: str) -> "List[Record]":
@@ -4497,7 +4585,8 @@ class Record:
     @classmethod
     def all_in(cls, directory: str) -> "List[Record]":
         """Return the records in the directory of a job, the oldest first."""
-        records = [cls(f"{directory}/{name}") for name in list_folder(directory) if len(name) == 26]
+        names = [name for name in list_folder(directory) if len(name) == ULID_LENGTH]
+        records = [cls(f"{directory}/{name}") for name in names]
         return [record for record in records if os.path.exists(record.plan_path)]
 
     @classmethod
@@ -4505,20 +4594,21 @@ class Record:
         """Return the newest record of every job that was run here."""
         found = []
         for name in list_folder(ROOT):
-            records = cls.all_in(f"{ROOT}/{name}") if os.path.isdir(f"{ROOT}/{name}") else []
-            found += records[-1:]
+            directory = f"{ROOT}/{name}"
+            if os.path.isdir(directory):
+                found += cls.all_in(directory)[-1:]
         return found
 
     def event_paths(self) -> "List[str]":
-        """Return the files with events; behind them those which hold what found no space elsewhere."""
+        """Return the files with events, then those which hold what found no space elsewhere."""
         names = [f"{self.path}/events/{name}" for name in list_folder(f"{self.path}/events")]
         return names + [f"{self.path}/room/{name}" for name in list_folder(f"{self.path}/room")]
 
     def claim(self, number: int, attempt: int, writer: str) -> bool:
         """Claim an attempt of a task; return whether nobody else had.
 
-        A symbolic link to the writer's name, which is read and never followed: made in one step that
-        fails where it exists, and without a block of the disk.
+        A symbolic link to the writer's name, which is read and never followed: made in one step
+        that fails where it exists, and without a block of the disk.
         """
         path = self.claim_path(number, attempt)
         try:
@@ -4553,18 +4643,25 @@ def next_ulid(text: str) -> str:
 
 
 class Start(NamedTuple("Start", [
-        ("number", int), ("job", str), ("count", int), ("time", float), ("host", str), ("version", str),
-        ("words", "List[str]"), ("commit", str), ("is_dirty", bool), ("format", int)])):
-    """A start of a run: run JOB, or --resume. number counts from 1 within the record; time is in seconds since 1970."""
+        ("number", int), ("job", str), ("count", int), ("time", float), ("host", str),
+        ("version", str), ("words", "List[str]"), ("commit", str), ("is_dirty", bool),
+        ("format", int)])):
+    """A start of a run: run JOB, or --resume.
+
+    number counts from 1 within the record; time is in seconds since 1970.
+    """
     __slots__ = ()
 
 
 def read_start(values: "Dict[str, Any]", path: str) -> Start:
     """Return the start that a line of a plan describes; Error for that of another format."""
-    if "start" not in values and "job" in values or values.get("format", FORMAT) != FORMAT:
-        raise Error(f"the record {os.path.relpath(path)} was written by HydraFlow {values.get('version', '')},"
-                    " and is not read here", NOWHERE, "run the job anew; that HydraFlow still reads it")
-    found = [values.get("start" if name == "number" else name) for name in Start._fields]  # type: Any
+    is_old = "start" not in values and "job" in values
+    if is_old or values.get("format", FORMAT) != FORMAT:
+        version = values.get("version", "")
+        message = f"the record {os.path.relpath(path)} was written by HydraFlow {version},"
+        hint = "run the job anew; that HydraFlow still reads it"
+        raise Error(f"{message} and is not read here", NOWHERE, hint)
+    found = [values.get(name) for name in ("start", *Start._fields[1:])]  # type: Any
     if all(isinstance(value, kind) for value, kind in zip(found, START_TYPES)):
         return Start(*found)
     raise damaged(path)
@@ -4582,39 +4679,57 @@ def start_line(start: Start) -> "Dict[str, Any]":
 
 
 def task_line(task: Task, program: str) -> "Dict[str, Any]":
-    """Return a task as a line of the plan; program is its path, where another machine is to find it, or ""."""
-    return {"task": task.number, "step": task.step, "index": task.index, "words": task.combination,
-            "argv": task.argv, "key": task.key, "dir": task.directory, "cwd": os.path.abspath(task.cwd),
-            "env": task.env, "runs": task.runs, "call": task.is_call, "makes": task.has_directory,
-            "program": program}
+    """Return a task as a line of the plan; program is its path, where another machine needs it."""
+    return {
+        "task": task.number, "step": task.step, "index": task.index, "words": task.combination,
+        "argv": task.argv, "key": task.key, "dir": task.directory,
+        "cwd": os.path.abspath(task.cwd), "env": task.env, "runs": task.runs,
+        "call": task.is_call, "makes": task.has_directory, "program": program}
 
 
 def line_task(values: "Dict[str, Any]", path: str) -> Task:
     """Return the task that a line of a plan describes."""
     try:
-        words, argv, key = [tuple(values[name]) for name in ("words", "argv", "key")]
-        texts = [*words, *argv, *key, values["dir"], values["cwd"], values["program"]]
-        texts += [*values["env"], *values["env"].values()]
-        number, step, index, runs = numbers = [values[name] for name in ("task", "step", "index", "runs")]
-        is_text = all(isinstance(text, str) and "\0" not in text for text in texts)
-        if is_text and argv and all(isinstance(one, int) and one >= 0 for one in numbers):
-            return Task(number, step, index, words, argv, key, values["dir"], values["cwd"], values["env"],
-                        runs, bool(values["call"]), bool(values["makes"]))
+        if is_task_line(values):
+            return Task(
+                number=values["task"], step=values["step"], index=values["index"],
+                combination=tuple(values["words"]), argv=tuple(values["argv"]),
+                key=tuple(values["key"]), directory=values["dir"], cwd=values["cwd"],
+                env=values["env"], runs=values["runs"], is_call=bool(values["call"]),
+                has_directory=bool(values["makes"]))
     except (KeyError, TypeError, AttributeError):
         pass
     raise damaged(path)
+
+
+def is_task_line(values: "Dict[str, Any]") -> bool:
+    """Return whether the values of a line are of the types that task_line writes.
+
+    KeyError, TypeError or AttributeError where it is something else altogether.
+    """
+    texts = [values["dir"], values["cwd"], values["program"]]
+    for name in ("words", "argv", "key"):
+        texts += values[name]
+    texts += [*values["env"], *values["env"].values()]
+    if not all(isinstance(text, str) and "\0" not in text for text in texts):
+        return False
+    numbers = [values[name] for name in ("task", "step", "index", "runs")]
+    if not all(isinstance(number, int) and number >= 0 for number in numbers):
+        return False
+    return bool(values["argv"])
 
 
 class Ledger:
     """What the plan of a record says.
 
     starts are all of them; members are the tasks that the last one planned, in its order, each with
-    its step; spans tell where in data the line of every task is, the last one where there are several.
+    its step; spans tell where in data the line of every task is, the last where there are several.
     """
     __slots__ = ("path", "starts", "members", "spans", "data")
 
     def __init__(self, record: Record) -> None:
-        self.path, self.data = record.plan_path, read_bytes(record.plan_path)
+        self.path = record.plan_path
+        self.data = read_bytes(record.plan_path)
         self.starts = []  # type: List[Start]
         self.members = {}  # type: Dict[int, int]
         self.spans = {}  # type: Dict[int, Tuple[int, int]]
@@ -4629,11 +4744,7 @@ class Ledger:
     def add(self, line: bytes, offset: int) -> None:
         """Take in one line of the plan."""
         if line[:8] == b'{"task":':
-            head = line[8:32].split(b",", 2)
-            step = head[1][7:] if len(head) == 3 and head[1][:7] == b'"step":' else b""
-            if head[0].isdigit() and step.isdigit():
-                self.members[int(head[0])] = int(step)
-                self.spans[int(head[0])] = offset, offset + len(line)
+            self.add_task(line, offset)
             return
         values = read_line(line) or {}
         if "again" in values:
@@ -4641,6 +4752,17 @@ class Ledger:
         elif values:
             self.starts.append(read_start(values, self.path))
             self.members = {}
+
+    def add_task(self, line: bytes, offset: int) -> None:
+        """Take in the line of a task, of which no more than {"task":1,"step":1, is read."""
+        head = line[8:32].split(b",", 2)
+        if len(head) != 3 or head[1][:7] != b'"step":':
+            return
+        task, step = head[0], head[1][7:]
+        if task.isdigit() and step.isdigit():
+            number = int(task)
+            self.members[number] = int(step)
+            self.spans[number] = offset, offset + len(line)
 
     def add_again(self, values: "Dict[str, Any]") -> None:
         """Take in the ranges of tasks that an earlier start had planned, and this one as well."""
@@ -4658,9 +4780,15 @@ class Ledger:
         """The last start."""
         return self.starts[-1]
 
+    def line(self, number: int) -> bytes:
+        """Return the line of a task."""
+        begin, end = self.spans[number]
+        return self.data[begin:end]
+
     def values(self, numbers: "Iterable[int]") -> "List[Dict[str, Any]]":
         """Return the lines of some tasks, those that are planned."""
-        found = (read_line(self.data[slice(*self.spans[number])]) for number in numbers if number in self.spans)
+        lines = [self.line(number) for number in numbers if number in self.spans]
+        found = map(read_line, lines)
         return [values for values in found if values]
 
     def task(self, number: int) -> "Optional[Task]":
@@ -4675,13 +4803,10 @@ class Ledger:
 
     def keys(self) -> "Dict[Tuple[str, ...], List[int]]":
         """Return the numbers of the tasks of each key, in their order."""
-        import json
         order = sorted(self.spans)
-        lines = [self.data[slice(*self.spans[number])] for number in order]
-        try:
-            every = json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8", "replace"))
-        except (ValueError, RecursionError):
-            raise damaged(self.path) from None
+        every = read_together([self.line(number) for number in order])
+        if every is None:
+            raise damaged(self.path)
         numbers = {}  # type: Dict[Tuple[str, ...], List[int]]
         for number, values in zip(order, every):
             if not isinstance(values.get("key"), list):
@@ -4691,15 +4816,16 @@ class Ledger:
 
 
 class Submission(NamedTuple("Submission", [
-        ("number", int), ("start", int), ("step", int), ("scheduler", str), ("name", str), ("after", "List[List[Any]]"),
-        ("limits", "List[Any]"), ("must_succeed", bool), ("width", int), ("job_id", str), ("status", int),
-        ("slots", "List[List[List[int]]]")])):
+        ("number", int), ("start", int), ("step", int), ("scheduler", str), ("name", str),
+        ("after", "List[List[Any]]"), ("limits", "List[Any]"), ("must_succeed", bool),
+        ("width", int), ("job_id", str), ("status", int), ("slots", "List[List[List[int]]]")])):
     """What an array job or a handler got.
 
-    number counts from 1 within the record; scheduler is "handler" for one, or "parameters" for one
-    that gets no commands; after are pairs (path of a record, number of a submission) that it waits
-    for; job_id is "" until it is known, status that of a handler that has ended, else -1; slots are the tasks of each slot, from 1: triples of number,
-    first attempt, and offset of its line in the plan. width is that of a slot's line in its file.
+    number counts from 1 within the record; scheduler is one of SCHEDULERS, or HANDLER or PARAMETERS
+    in place of one; after are pairs (path of a record, number of a submission) that it waits for;
+    limits are those of its tasks; job_id is "" until it is known, status that of a handler that has
+    ended, else -1; slots are the tasks of each slot, from 1: triples of number, first attempt, and
+    offset of its line in the plan. width is that of a slot's line in its file.
     """
     __slots__ = ()
 
@@ -4711,7 +4837,7 @@ class Submission(NamedTuple("Submission", [
 
 
 def write_submission(record: Record, submission: Submission) -> Submission:
-    """Write a submission that is not made yet into the record; return it with the width of its slots.
+    """Write a submission that is not made yet into the record; return it with its slots' width.
 
     Each slot has a line of the same width, so that an array task reads its own one alone.
     """
@@ -4721,7 +4847,9 @@ def write_submission(record: Record, submission: Submission) -> Submission:
     data = "".join(line.ljust(width - 1) + "\n" for line in lines)
     write_file(record.submission_path(submission.number, "slots"), data.encode("ascii"))
     submission = submission._replace(width=width)
-    facts = {name: value for name, value in submission._asdict().items() if name not in ("slots", "job_id", "status")}
+    facts = dict(submission._asdict())
+    for name in ("slots", "job_id", "status"):
+        del facts[name]
     append_lines(record.submission_path(submission.number, "jsonl"), [facts])
     return submission
 
@@ -4745,8 +4873,9 @@ def read_submission(record: Record, number: int, slot: int = 0) -> Submission:
         facts.update(values)
     try:
         data = read_slots(record, number, slot, facts["width"])
-        slots = [line_slot(line) for line in data.decode("ascii", "replace").split("\n") if line.strip()]
-        submission = Submission(**{**facts, "slots": slots})
+        lines = data.decode("ascii", "replace").split("\n")
+        facts["slots"] = [line_slot(line) for line in lines if line.strip()]
+        submission = Submission(**facts)
     except (TypeError, KeyError, ValueError):
         raise damaged(path) from None
     if not is_submission(submission):
@@ -4754,21 +4883,33 @@ def read_submission(record: Record, number: int, slot: int = 0) -> Submission:
     return submission
 
 
-def is_submission(submission: Submission) -> bool:
-    """Return whether what was read is what write_submission writes; no option of a command hides in it."""
-    texts = [submission.scheduler, submission.name, submission.job_id]
-    numbers = [submission.number, submission.start, submission.step, submission.width, submission.status]
+def is_submission(submission: "Any") -> bool:
+    """Return whether what was read is what write_submission writes; no option hides in it."""
+    numbers = [submission.number, submission.start, submission.step, submission.width,
+               submission.status]
     if not all(isinstance(number, int) for number in numbers):
         return False
-    if not all(isinstance(text, str) and re.fullmatch(r"([\w\[][\w.\[\];:-]*)?", text) for text in texts):
-        return False
-    after, limits = submission.after, submission.limits  # type: Any, Any
-    if not isinstance(after, list) or not isinstance(limits, list):
+    for text in (submission.scheduler, submission.name, submission.job_id):
+        if not isinstance(text, str) or not re.fullmatch(r"([\w\[][\w.\[\];:-]*)?", text):
+            return False
+    return are_pairs(submission.after) and are_limits(submission.limits)
+
+
+def are_pairs(after: "Any") -> bool:
+    """Return whether a value is a list of pairs of a text and a number."""
+    if not isinstance(after, list):
         return False
     for pair in after:
         if not isinstance(pair, list) or [type(part) for part in pair] != [str, int]:
             return False
-    return len(limits) == 4 and all(isinstance(limit, (int, float)) for limit in limits)
+    return True
+
+
+def are_limits(limits: "Any") -> bool:
+    """Return whether a value is a list of the four limits of tasks."""
+    if not isinstance(limits, list) or len(limits) != 4:
+        return False
+    return all(isinstance(limit, (int, float)) for limit in limits)
 
 
 def read_slots(record: Record, number: int, slot: int, width: int) -> bytes:
@@ -4776,12 +4917,7 @@ def read_slots(record: Record, number: int, slot: int, width: int) -> bytes:
     path = record.submission_path(number, "slots")
     if not slot:
         return read_bytes(path)
-    try:
-        with open(open_safely(path, os.O_RDONLY), "rb") as file:
-            file.seek((slot - 1) * width)
-            return file.read(width)
-    except OSError as error:
-        raise say_error(error, f"read {path}") from None
+    return read_part(path, (slot - 1) * width, width)
 
 
 def line_slot(line: str) -> "List[List[int]]":
@@ -4796,19 +4932,13 @@ def line_slot(line: str) -> "List[List[int]]":
 
 def read_submissions(record: Record) -> "List[Submission]":
     """Return the submissions of a record in their order."""
-    names = list_folder(f"{record.path}/submissions")
-    numbers = [int(name[:-6]) for name in names if re.fullmatch(r"[0-9]{1,9}\.jsonl", name)]
-    return [read_submission(record, number) for number in sorted(numbers)]
+    return [read_submission(record, number) for number in record.submission_numbers()]
 
 
 def task_at(record: Record, offset: int) -> "Tuple[Task, str]":
     """Return the task whose line in the plan begins at an offset, and the path of its program."""
-    try:
-        with open(open_safely(record.plan_path, os.O_RDONLY), "rb") as file:
-            file.seek(offset)
-            values = read_line(file.readline().rstrip(b"\n")) or {}
-    except OSError as error:
-        raise say_error(error, f"read {record.plan_path}") from None
+    line = read_part(record.plan_path, offset, -1)
+    values = read_line(line.rstrip(b"\n")) or {}
     return line_task(values, record.plan_path), str(values["program"])
 
 
@@ -4828,10 +4958,11 @@ def append_event(record: Record, writer: str, event: str, **values: "Any") -> No
     append_lines(record.events_path(writer), [line])
 
 
-def begin_events(record: Record, writer: str, **values: "Any") -> None:
+def begin_events(record: Record, writer: str) -> None:
     """Begin the file of a writer: who it is, and when its clock began."""
+    machine = this_machine()._asdict()
     epoch = time.time() - uptime()
-    append_event(record, writer, "writer", **this_machine()._asdict(), pid=os.getpid(), epoch=epoch, **values)
+    append_event(record, writer, "writer", **machine, pid=os.getpid(), epoch=epoch)
 
 
 class Lock:
@@ -4857,8 +4988,9 @@ class Lock:
         except BlockingIOError:
             holder = os.read(self.descriptor, 1000).decode("utf-8", "replace").strip()
             os.close(self.descriptor)
-            raise Error(f"job {job} is being run by {holder or 'another process'}", NOWHERE,
-                        "wait for it, or cancel it; status shows how far it is") from None
+            message = f"job {job} is being run by {holder or 'another process'}"
+            hint = "wait for it, or cancel it; status shows how far it is"
+            raise Error(message, NOWHERE, hint) from None
         except OSError:
             return  # a file system without locks
         os.ftruncate(self.descriptor, 0)
@@ -4866,7 +4998,9 @@ class Lock:
 
     def entry(self) -> int:
         """Return the descriptor that a task's shell holds until its start is on record."""
-        return self.descriptor if self.descriptor >= 0 else NOTHING
+        if self.descriptor < 0:
+            return NOTHING
+        return self.descriptor
 
     def release(self) -> None:
         """Let others go on with the run."""
