@@ -4300,6 +4300,7 @@ FORMAT = 2  # of the record; what HydraFlow 1.0.0 wrote has no number
 HERE = "here"  # who: the HydraFlow of a start, which executes tasks on its own machine
 HANDLER = "handler"  # who calls a handler; in place of a scheduler: one whose lines execute tasks
 PARAMETERS = "parameters"  # in place of a scheduler: a handler that gets no commands
+NO_SLOT = 0, 0  # of a submission: both count from 1
 FOLDERS = ("events", "claims", "logs", "room", "submissions", "scheduler")
 BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
 START_TYPES = (  # of the fields of Start
@@ -4460,11 +4461,16 @@ class WriterName(NamedTuple("WriterName", [("start", int), ("who", str), ("uniqu
         return str(cls(start, who, f"{host_name()}-{os.getpid()}"))
 
     @property
+    def is_slot(self) -> bool:
+        """Whether it executes the tasks of a slot: an array task, or a line of a handler."""
+        return self.slot != NO_SLOT
+
+    @property
     def slot(self) -> "Tuple[int, int]":
-        """The submission and the slot that it executes tasks of, (0, 0) for none."""
+        """The numbers of the submission and of its slot that it executes tasks of."""
         match = re.fullmatch("slot-([0-9]{1,9})-([0-9]{1,9})", self.who)
         if match is None:
-            return 0, 0
+            return NO_SLOT
         return int(match.group(1)), int(match.group(2))
 
 
@@ -4953,9 +4959,15 @@ def is_event(values: "Dict[str, Any]") -> bool:
 
 
 def append_event(record: Record, writer: str, event: str, **values: "Any") -> None:
-    """Append an event of a task, or of the writer itself."""
+    """Append an event of the writer itself, or of what values name."""
     line = {**values, "event": event, "up": round(uptime(), 2)}
     append_lines(record.events_path(writer), [line])
+
+
+def append_attempt(record: Record, writer: str, event: str, number: int, attempt: int,
+                   **values: "Any") -> None:
+    """Append an event of an attempt of a task."""
+    append_event(record, writer, event, task=number, **{"try": attempt}, **values)
 
 
 def begin_events(record: Record, writer: str) -> None:
@@ -5013,8 +5025,9 @@ class Lock:
 # 8. States: events -> State of each task
 # ---------------------------------------------------------------------------
 # STATES and CAUSES say what a state and the cause of an end are; Writer is who saw something, State
-# what is known of one task; outcome is the one rule by which an end becomes a state; apply_event,
-# Told, read_told fold the events of a record; is_gone, is_ours look whether a process still lives.
+# what is known of one task; outcome is the one rule by which an end becomes a state; apply_start,
+# apply_end, apply_event, Told, read_told fold the events of a record; is_process_gone, is_gone,
+# is_ours look whether a process still lives, stop_task signals it if it is proved to be ours.
 #
 # A task is executed in attempts, numbered over its whole run; each event names its attempt, and the
 # state of a task is that of its highest one. So the order in which files are read does not matter,
@@ -5038,21 +5051,40 @@ STATES = {row.name: row for row in (
     Kind("waiting", False, False, "not started", ""),
 )}
 CAUSES = {  # why a task ended as it did, or does not begin, where its exit status does not say it
-    "": "", "timeout": "time limit", "interrupted": "", "killed": "killed", "missing": "runs are missing",
-    "cancelled": "cancelled", "lost": "given up: nothing was seen of it any more",
-    "memory": "out of memory", "node": "node failure", "preempted": "preempted", "requeued": "requeued",
-    "silent": "ended without a word", "gone": "gone from the queue", "handler": "its handler has ended",
-    "blocked": "what it waits for has failed", "fail-fast": "another task has failed",
+    "": "",
+    "timeout": "time limit",
+    "interrupted": "",
+    "killed": "killed",
+    "missing": "runs are missing",
+    "cancelled": "cancelled",
+    "lost": "given up: nothing was seen of it any more",
+    "memory": "out of memory",
+    "node": "node failure",
+    "preempted": "preempted",
+    "requeued": "requeued",
+    "silent": "ended without a word",
+    "gone": "gone from the queue",
+    "handler": "its handler has ended",
+    "blocked": "what it waits for has failed",
+    "fail-fast": "another task has failed",
     "time": "no time left in its pack",
     "handler-queue": "at the handler",
 }
 
 
 class Writer(NamedTuple("Writer", [
-        ("name", str), ("machine", Machine), ("pid", int), ("up", float), ("epoch", float)])):
-    """Who wrote a file of events: a HydraFlow that executes tasks. up is the uptime when it told so,
-    epoch when its uptime was 0."""
+        ("path", str), ("machine", Machine), ("pid", int), ("up", float), ("epoch", float)])):
+    """Who wrote the file of events at path: a HydraFlow that executes tasks.
+
+    up is the uptime when it told so, epoch when its uptime was 0.
+    """
     __slots__ = ()
+
+    @property
+    def name(self) -> WriterName:
+        """What the name of the file says."""
+        base, _ = os.path.splitext(os.path.basename(self.path))
+        return WriterName.parse(base)
 
 
 NOBODY = Writer("", Machine("", "", "", ""), 0, 0.0, 0.0)
@@ -5067,15 +5099,25 @@ class State:
     is the number of the last one, attempts how many began; asked is why it was asked to stop;
     origin is RECORD/NUMBER of a task of an older run whose success counts for this one.
     """
-    __slots__ = ("name", "cause", "detail", "status", "started", "ended", "attempt", "attempts", "asked",
-                 "pid", "up", "slot", "writer", "origin")
+    __slots__ = (
+        "name", "cause", "detail", "status", "started", "ended", "attempt", "attempts", "asked",
+        "pid", "up", "slot", "writer", "origin")
 
     def __init__(self, attempt: int = 0, attempts: int = 0) -> None:
-        self.name, self.cause, self.detail, self.status = "waiting", "", "", 0
-        self.started, self.ended = 0.0, 0.0
-        self.attempt, self.attempts, self.asked = attempt, attempts, ""
-        self.pid, self.up, self.slot = 0, 0.0, -1
-        self.writer, self.origin = NOBODY, ""
+        self.name = "waiting"
+        self.cause = ""
+        self.detail = ""
+        self.status = 0
+        self.started = 0.0
+        self.ended = 0.0
+        self.attempt = attempt
+        self.attempts = attempts
+        self.asked = ""
+        self.pid = 0
+        self.up = 0.0
+        self.slot = -1
+        self.writer = NOBODY
+        self.origin = ""
 
     @property
     def is_over(self) -> bool:
@@ -5089,7 +5131,13 @@ class State:
 
     def become(self, name: str, cause: str = "", detail: str = "") -> None:
         """Change the state."""
-        self.name, self.cause, self.detail = name, cause, detail
+        self.name = name
+        self.cause = cause
+        self.detail = detail
+
+    def miss(self, missing: int, runs: int) -> None:
+        """Fail, as some of the runs of Hydra's that were to be made left no directory."""
+        self.become("failed", "missing", f"{missing} of {runs} runs are missing")
 
 
 def outcome(status: int, asked: str) -> "Tuple[str, str]":
@@ -5104,7 +5152,9 @@ def outcome(status: int, asked: str) -> "Tuple[str, str]":
         return "failed", "timeout"
     if asked:
         return "interrupted", "interrupted"
-    return ("failed", "") if status else ("succeeded", "")
+    if status:
+        return "failed", ""
+    return "succeeded", ""
 
 
 def apply_start(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
@@ -5112,8 +5162,10 @@ def apply_start(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
     if state.ended:
         return
     state.become("running")
-    state.started = writer.epoch + event.get("up", 0.0)
-    state.pid, state.up, state.slot = event.get("pid", 0), event.get("up", 0.0), event.get("slot", -1)
+    state.pid = event.get("pid", 0)
+    state.up = event.get("up", 0.0)
+    state.slot = event.get("slot", -1)
+    state.started = writer.epoch + state.up
     state.writer = writer
     state.attempts += 1
 
@@ -5128,51 +5180,75 @@ def apply_end(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
     state.become(name, cause, event.get("detail", ""))
 
 
+def apply_lost(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
+    """Bring a state up to date by the word that nothing of an attempt is left."""
+    if not state.ended:
+        state.become("interrupted", event.get("why", "killed"))
+
+
+def apply_reused(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
+    """Bring a state up to date by the success in an older run that counts for it."""
+    state.become("succeeded")
+    state.started = event.get("began", 0.0)
+    state.ended = event.get("ended", 0.0)
+    state.origin = event.get("from", "")
+
+
+APPLIED = {  # events that count whatever the name of the state is
+    "start": apply_start, "end": apply_end, "lost": apply_lost, "reused": apply_reused}
+
+
 def apply_event(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
     """Bring the state of a task up to date by one more event of its highest attempt."""
     kind = event["event"]
-    if kind == "start":
-        apply_start(state, event, writer)
-    elif kind == "end":
-        apply_end(state, event, writer)
+    if kind in APPLIED:
+        APPLIED[kind](state, event, writer)
     elif kind == "ask" and state.name == "running":
         state.asked = event.get("why", "interrupted")
     elif kind == "missing" and state.name == "succeeded":
-        state.become("failed", "missing", f"{event.get('missing', 0)} of {event.get('runs', 0)} runs are missing")
-    elif kind == "lost" and not state.ended:
-        state.become("interrupted", event.get("why", "killed"))
+        state.miss(event.get("missing", 0), event.get("runs", 0))
     elif kind == "skipped" and state.name == "waiting":
         state.become("skipped", event.get("why", "blocked"))
-    elif kind == "reused":
-        state.become("succeeded")
-        state.started, state.ended = event.get("began", 0.0), event.get("ended", 0.0)
-        state.origin = event.get("from", "")
+
+
+class SeenProcess(NamedTuple("SeenProcess", [("machine", Machine), ("pid", int), ("up", float)])):
+    """A process of a machine, which was there at an uptime."""
+    __slots__ = ()
 
 
 class Told:
-    """What the events of a record say: states of tasks by their number, and of submissions which were cancelled,
-    and what process a handler was."""
+    """What the events of a record say.
+
+    States of tasks by their number, submissions which were cancelled, processes of handlers.
+    """
     __slots__ = ("states", "cancelled", "handlers")
 
     def __init__(self) -> None:
         self.states = {}  # type: Dict[int, State]
         self.cancelled = set()  # type: Set[int]
-        self.handlers = {}  # type: Dict[int, Tuple[Machine, int, float]]
+        self.handlers = {}  # type: Dict[int, SeenProcess]
 
     def add(self, event: "Dict[str, Any]", writer: Writer) -> None:
         """Take in one event."""
-        if "task" not in event:
-            if event["event"] == "cancel" and "submission" in event:
-                self.cancelled.add(event["submission"])
-            elif event["event"] == "handler" and "submission" in event:
-                process = writer.machine, event.get("pid", 0), event.get("up", 0.0)
-                self.handlers[event["submission"]] = process
+        if "task" in event:
+            self.add_of_task(event, writer)
+        elif "submission" not in event:
             return
-        number, attempt = event["task"], event.get("try", 0)
+        elif event["event"] == "cancel":
+            self.cancelled.add(event["submission"])
+        elif event["event"] == "handler":
+            process = SeenProcess(writer.machine, event.get("pid", 0), event.get("up", 0.0))
+            self.handlers[event["submission"]] = process
+
+    def add_of_task(self, event: "Dict[str, Any]", writer: Writer) -> None:
+        """Take in an event of a task; what comes of an attempt that is not its last one is past."""
+        number = event["task"]
+        attempt = event.get("try", 0)
         state = self.states.get(number)
-        if state is None or attempt > state.attempt:
-            attempts = state.attempts if state else 0
-            state = self.states[number] = State(attempt, attempts)
+        if state is None:
+            state = self.states[number] = State(attempt)
+        elif attempt > state.attempt:
+            state = self.states[number] = State(attempt, state.attempts)
         if attempt == state.attempt:
             apply_event(state, event, writer)
 
@@ -5192,13 +5268,15 @@ def read_writer(event: "Dict[str, Any]", path: str) -> Writer:
     """Return who wrote a file of events, from its first line."""
     texts = [str(event.get(name, "")) for name in Machine._fields]
     epoch = event.get("epoch", 0.0)
-    epoch = float(epoch) if isinstance(epoch, (int, float)) and abs(epoch) < 1e11 else 0.0
-    return Writer(path, Machine(*texts), event.get("pid", 0), event.get("up", 0.0), epoch)
+    if not isinstance(epoch, (int, float)) or not abs(epoch) < 1e11:
+        epoch = 0.0
+    return Writer(path, Machine(*texts), event.get("pid", 0), event.get("up", 0.0), float(epoch))
 
 
 def read_told(record: Record) -> Told:
     """Return what all events of a record say."""
-    told, writers = Told(), {}  # type: Told, Dict[str, Writer]
+    told = Told()
+    writers = {}  # type: Dict[str, Writer]
     for path in record.event_paths():
         name = os.path.basename(path)
         if path.endswith(".jsonl"):
@@ -5211,7 +5289,9 @@ def read_told(record: Record) -> Told:
 def is_same_machine(machine: Machine) -> bool:
     """Return whether process numbers of a machine are ours, or were before it started anew."""
     here = this_machine()
-    return machine[:2] == here[:2] and (machine.boot != here.boot or machine.namespace == here.namespace)
+    if (machine.host, machine.identity) != (here.host, here.identity):
+        return False
+    return machine.boot != here.boot or machine.namespace == here.namespace
 
 
 def is_process_gone(machine: Machine, pid: int, up: float) -> bool:
@@ -5228,27 +5308,29 @@ def is_process_gone(machine: Machine, pid: int, up: float) -> bool:
 
 
 def is_gone(state: State) -> bool:
-    """Return whether nothing of a running task exists any more: neither the shell around it nor its group."""
-    if not is_process_gone(state.writer.machine, state.pid, state.up):
+    """Return whether nothing of a running task exists any more: neither its shell nor its group."""
+    machine = state.writer.machine
+    if not is_process_gone(machine, state.pid, state.up):
         return False
-    return state.writer.machine.boot != this_machine().boot or not own_members(state)
+    return machine.boot != this_machine().boot or not own_members(state)
 
 
 def own_members(state: State) -> "List[int]":
-    """Return the processes that outlive the shell around a task; their environment names its file of events."""
-    name = native_bytes(state.writer.name)
-    return [pid for pid in group_members(state.pid) if name in process_text(pid)]
+    """Return the processes that outlive the shell of a task; their environment names its events."""
+    path = native_bytes(state.writer.path)
+    return [pid for pid in group_members(state.pid) if path in process_text(pid)]
 
 
 def is_ours(state: State) -> bool:
-    """Return whether the leader of a task's process group, on this machine, is proved to be the shell around the task."""
-    if is_process_gone(state.writer.machine, state.pid, state.up) or not is_same_machine(state.writer.machine):
+    """Return whether a process of this machine is proved to be the shell around a task."""
+    machine = state.writer.machine
+    if not is_same_machine(machine) or is_process_gone(machine, state.pid, state.up):
         return False
-    return native_bytes(state.writer.name) in process_text(state.pid)
+    return native_bytes(state.writer.path) in process_text(state.pid)
 
 
 def stop_task(state: State, number: int) -> bool:
-    """Send a signal to the process group of a task, if that is proved to be its own; return whether it was."""
+    """Send a signal to the group of a task, if that is proved to be its own; return whether so."""
     if is_ours(state) or (is_same_machine(state.writer.machine) and own_members(state)):
         return stop_group(state.pid, number)
     return False
@@ -5257,10 +5339,11 @@ def stop_task(state: State, number: int) -> bool:
 # ---------------------------------------------------------------------------
 # 9. Local execution: Task, Task, ... -> Event, Event, ...
 # ---------------------------------------------------------------------------
-# Limits, Event, grace, missing_runs, Process, Runner, run_tasks. One thread, one loop: start what
-# there is space for, sleep until a child ends, a signal comes or a deadline passes, look at what
-# has ended. It yields events and shows nothing: that is for who calls it. Whatever breaks the loop,
-# the tasks that run go on, and tell their ends themselves, as they would after a kill -9 of ours.
+# Limits, Event, note_event; grace, missing_runs, open_log, remove_if_empty; Process (an attempt
+# that runs), Runner (the loop), run_tasks. One thread, one loop: start what there is space for,
+# sleep until a child ends, a signal comes or a deadline passes, look at what has ended. It yields
+# events and shows nothing: that is for who calls it. Whatever breaks the loop, the tasks that run
+# go on, and tell their ends themselves, as they would after a kill -9 of ours.
 
 GRACE = 10.0  # seconds between asking a task to stop and killing it
 TICK = 0.05  # seconds between two looks at the logs
@@ -5271,17 +5354,22 @@ FATAL = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE, er
 
 class Limits(NamedTuple("Limits", [
         ("jobs", int), ("retries", int), ("timeout", float), ("fail_fast", bool)])):
-    """How many tasks at once, how many more tries, how many seconds a try may take (0.0: any), and whether a
-    failure ends the starting of tasks."""
+    """How many tasks at once, how many more tries, how many seconds a try may take (0.0: any).
+
+    With fail_fast, a failure ends the starting of tasks.
+    """
     __slots__ = ()
 
 
 class Event(NamedTuple("Event", [
         ("kind", str), ("task", "Optional[Task]"), ("state", State), ("text", str), ("log", str),
         ("number", int)])):
-    """What happened: start, retry, end, done (earlier), elsewhere (someone else executes it), tick (time
-    passed), interrupt, note, error. number is where in the log the output of the attempt begins, how
-    many tasks are done, how many run elsewhere at a tick, or the signal of an interrupt."""
+    """What happened, to a task or not.
+
+    kind is start, retry, end, done (earlier), elsewhere (someone else executes it), tick (time
+    passed), interrupt, note or error. number is where in the log the output of the attempt begins,
+    how many tasks are done, how many run elsewhere at a tick, or the signal of an interrupt.
+    """
     __slots__ = ()
 
 
@@ -5307,11 +5395,15 @@ def missing_runs(task: Task) -> int:
         names = os.listdir(native(os.path.join(task.cwd, task.directory)))
     except OSError:
         return task.runs  # no Hydra application, or one that never saw its words
-    return max(task.runs - sum(name.isdigit() for name in names), 0)
+    found = [name for name in names if name.isdigit()]
+    return max(task.runs - len(found), 0)
 
 
 def open_log(path: str, attempt: int) -> "Tuple[IO[bytes], int]":
-    """Open the log of a task, and return where its output begins; a further attempt is marked where there was output."""
+    """Open the log of a task, and return where its output begins.
+
+    A further attempt is marked where there was output.
+    """
     descriptor = open_safely(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     log = open(descriptor, "ab", 0)
     size = os.fstat(descriptor).st_size
@@ -5330,19 +5422,29 @@ def remove_if_empty(path: str) -> None:
 
 
 class Process:
-    """An attempt of a task that runs: started here, or (without a child) one that outlived an earlier HydraFlow.
+    """An attempt of a task that runs.
 
-    tries counts those of this start; asked is why it was asked to stop, kill_at when its group is
-    killed then, in seconds of the monotonic clock, 0.0 for never.
+    It was started here or, without a child, has outlived an earlier HydraFlow. tries counts those
+    of this start; asked is why it was asked to stop, kill_at when its group is killed then, in
+    seconds of the monotonic clock, 0.0 for never.
     """
-    __slots__ = ("task", "child", "state", "log", "offset", "slot", "attempt", "tries", "began", "deadline",
-                 "asked", "kill_at", "is_killed", "status")
+    __slots__ = (
+        "task", "child", "state", "log", "offset", "slot", "attempt", "tries", "began",
+        "deadline", "asked", "kill_at", "is_killed", "status")
 
     def __init__(self, task: Task, slot: int, attempt: int, tries: int) -> None:
-        self.task, self.slot, self.attempt, self.tries = task, slot, attempt, tries
+        self.task = task
+        self.slot = slot
+        self.attempt = attempt
+        self.tries = tries
         self.child = None  # type: Optional[subprocess.Popen[bytes]]
-        self.state, self.log, self.offset = State(attempt), "", 0
-        self.began, self.deadline, self.asked, self.kill_at = time.monotonic(), 0.0, "", 0.0
+        self.state = State(attempt)
+        self.log = ""
+        self.offset = 0
+        self.began = time.monotonic()
+        self.deadline = 0.0
+        self.asked = ""
+        self.kill_at = 0.0
         self.is_killed = False
         self.status = None  # type: Optional[int]  # of the shell around it, below 0 for a signal
 
@@ -5355,7 +5457,9 @@ class Process:
                 self.status = -int(signal.SIGKILL)
         if self.status is None:
             return False
-        return not (self.asked and not self.is_killed and is_group(self.pid))
+        if not self.asked or self.is_killed:
+            return True
+        return not is_group(self.pid)
 
     @property
     def pid(self) -> int:
@@ -5374,40 +5478,59 @@ class Runner:
     """The loop of run_tasks, and what it has to remember.
 
     queue yields tasks and what is known of them; waiting are those to be tried again, as (task,
-    attempt, tries); failure is an error of the system that concerns all tasks.
+    attempt, tries); slots are those that are free, the lowest at the end; with kills, what does not
+    stop is killed; entry is what a task's shell reads; failure is an error of the system that
+    concerns all tasks; is_crowded tells that the system takes no further process for now.
     """
-    __slots__ = ("record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "rooms",
-                 "grace", "kills", "entry", "prefix", "failure", "is_stopped", "is_interrupted", "is_crowded")
+    __slots__ = (
+        "record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "rooms",
+        "grace", "kills", "entry", "prefix", "failure", "is_stopped", "is_interrupted",
+        "is_crowded")
 
-    def __init__(self, record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits, writer: str,
-                 entry: int, kills: bool) -> None:
-        self.record, self.queue, self.limits, self.writer = record, queue, limits, writer
+    def __init__(self, record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits,
+                 writer: str, entry: int, kills: bool) -> None:
+        self.record = record
+        self.queue = queue
+        self.limits = limits
+        self.writer = writer
         self.events = record.events_path(writer)
         self.waiting = []  # type: List[Tuple[Task, int, int]]
         self.running = []  # type: List[Process]
-        self.slots = list(range(min(limits.jobs, MOST_PROCESSES) - 1, -1, -1))  # the lowest is at the end
+        self.slots = list(range(min(limits.jobs, MOST_PROCESSES) - 1, -1, -1))
         self.rooms = set()  # type: Set[int]
-        self.grace, self.kills, self.entry = grace(), kills, entry
+        self.grace = grace()
+        self.kills = kills
+        self.entry = entry
+        self.prefix = []  # type: List[str]
         lost = lost_in_shell()
-        self.prefix = ["/usr/bin/env", *lost] if lost else []
-        self.failure, self.is_stopped, self.is_interrupted, self.is_crowded = "", False, False, False
+        if lost:
+            self.prefix = ["/usr/bin/env", *lost]
+        self.failure = ""
+        self.is_stopped = False
+        self.is_interrupted = False
+        self.is_crowded = False
 
     def fail(self, error: OSError, what: str) -> None:
-        """Start nothing more, as the system failed in what concerns all tasks; the loop tells it at its end."""
+        """Start nothing more, as what failed concerns all tasks; the loop tells it at its end."""
         self.failure = self.failure or str(say_error(error, what))
 
+    def fail_to_write(self, number: int) -> None:
+        """Start nothing more, as the events cannot be written for the reason of an error number."""
+        self.fail(OSError(number, os.strerror(number)), f"write {os.path.relpath(self.events)}")
+
     def note(self, process: Process, event: str, **values: "Any") -> None:
-        """Append an event of a task; where that is not possible nothing more is started, as it could not be told."""
+        """Append an event of a task; start nothing more where that fails: it could not be told."""
+        number = process.task.number
         try:
-            append_event(self.record, self.writer, event, task=process.task.number, **values,
-                         **{"try": process.attempt})
+            append_attempt(self.record, self.writer, event, number, process.attempt, **values)
         except OSError as error:
             self.fail(error, f"write {os.path.relpath(self.events)}")
 
     def adopt(self, task: Task, state: State) -> Event:
         """Await a task that runs since an earlier start."""
         process = Process(task, state.slot, state.attempt, 1)
-        process.state, process.log = state, self.record.log_path(task.number)
+        process.state = state
+        process.log = self.record.log_path(task.number)
         if process.slot in self.slots:
             self.slots.remove(process.slot)
         elif self.slots:
@@ -5416,7 +5539,7 @@ class Runner:
         return Event("start", task, state, "runs since an earlier start", process.log, 0)
 
     def next_task(self) -> "Optional[Tuple[Task, int, int]]":
-        """Return a task that is to be started, with the numbers of its attempt and of its try; None at the end."""
+        """Return a task to be started, with the numbers of its attempt and its try, or None."""
         if self.waiting:
             return self.waiting.pop()
         for task, state in self.queue:
@@ -5442,7 +5565,8 @@ class Runner:
             holder = self.claim(process)
             if holder:
                 self.free(process)
-                return Event("elsewhere", task, State(), f"task {task.number} is executed by {holder}", "", 0)
+                text = f"task {task.number} is executed by {holder}"
+                return Event("elsewhere", task, State(), text, "", 0)
             self.launch(process)
         except (OSError, Error) as error:
             self.free(process)
@@ -5450,42 +5574,45 @@ class Runner:
         if self.limits.timeout:
             process.deadline = process.began + self.limits.timeout
         self.running.append(process)
-        return Event("retry" if tries > 1 else "start", task, process.state, "", process.log, process.offset)
+        kind = "retry" if tries > 1 else "start"
+        return Event(kind, task, process.state, "", process.log, process.offset)
 
     def claim(self, process: Process) -> str:
         """Claim an attempt of a task; return the writer that has it already, or nothing.
 
-        The lock of a run and the scheduler see to it that earlier writers of our name are dead: what
-        they claimed and never began is passed over.
+        The lock of a run and the scheduler see to it that earlier writers who are what we are have
+        died: what they claimed and never began is passed over.
         """
-        who = self.writer.split("_")[1]
-        while not self.record.claim(process.task.number, process.attempt, self.writer):
-            holder = self.record.claimant(process.task.number, process.attempt)
-            if holder.split("_")[1:2] != [who]:
+        number = process.task.number
+        while not self.record.claim(number, process.attempt, self.writer):
+            holder = self.record.claimant(number, process.attempt)
+            if WriterName.parse(holder).who != WriterName.parse(self.writer).who:
                 return holder
             process.attempt += 1
         return ""
 
     def launch(self, process: Process) -> None:
         """Start the shell around an attempt of a task."""
-        task, slot = process.task, str(process.slot)
+        task = process.task
+        slot = str(process.slot)
         self.keep_room(process.slot)
         argv = [word.replace(SLOT, slot) for word in task.argv]
         changes = {name: resolved(text.replace(SLOT, slot)) for name, text in task.env.items()}
+        env = environment(changes) if changes else None
         cwd = task.cwd.replace(SLOT, slot)
         if task.has_directory:
             os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
             os.makedirs(native(cwd), exist_ok=True)
         process.log = self.record.log_path(task.number)
         log, process.offset = open_log(process.log, process.attempt)
-        head = f'"task":{task.number},"try":{process.attempt},"slot":{slot}'
         room = self.record.room_path(self.writer, process.slot)
+        head = f'"task":{task.number},"try":{process.attempt},"slot":{slot}'
+        words = [*SHELL, self.events, room, head, *self.prefix, *argv]
         with log:
-            process.child = spawn([*SHELL, self.events, room, head, *self.prefix, *argv], log, cwd,
-                                  environment(changes) if changes else None, is_session=self.kills,
-                                  entry=self.entry)
+            process.child = spawn(words, log, cwd, env, is_session=self.kills, entry=self.entry)
         process.state.become("running")
-        process.state.started, process.state.slot = time.time(), process.slot
+        process.state.started = time.time()
+        process.state.slot = process.slot
 
     def keep_room(self, slot: int) -> None:
         """Take the space for the end of a task, for when the disk is full by then."""
@@ -5509,17 +5636,23 @@ class Runner:
         self.is_crowded = False
 
     def not_started(self, process: Process, error: "Union[OSError, Error]") -> Event:
-        """Return the event for a task that could not be started; what concerns all tasks ends the starting."""
-        task, number = process.task, getattr(error, "errno", 0)
-        if number == errno.EAGAIN and self.running:  # too many processes: one of ours is to end first
+        """Return the event for a task that could not be started.
+
+        What concerns all tasks ends the starting.
+        """
+        task = process.task
+        number = getattr(error, "errno", 0)
+        if number == errno.EAGAIN and self.running:  # too many processes: one of ours ends first
             self.waiting.append((task, process.attempt + 1, process.tries))
             self.is_crowded = True
             return note_event("tick", "")
         if isinstance(error, OSError) and number in FATAL:
             self.fail(error, f"start task {task.number}")
             return note_event("tick", "")
-        reason = error.message if isinstance(error, Error) else os.strerror(error.errno or 0)
-        detail = f"cannot be started: {reason}"
+        if isinstance(error, Error):
+            detail = f"cannot be started: {error.message}"
+        else:
+            detail = f"cannot be started: {os.strerror(error.errno or 0)}"
         self.note(process, "end", status=126, detail=detail)
         self.after_failure()
         process.state.become("failed", "", detail)
@@ -5541,16 +5674,17 @@ class Runner:
             self.running.remove(process)
             self.free(process)
             if process.child is None:
-                yield from self.awaited_end(process, awaited.get(process.task.number) or process.state)
+                process.state = awaited.get(process.task.number) or process.state
+                yield from self.awaited_end(process)
             else:
                 yield from self.ended(process)
 
-    def awaited_end(self, process: Process, state: State) -> "Iterator[Event]":
-        """Settle the end of a task that an earlier HydraFlow had started; its shell may have told it."""
-        process.state = state
-        if not state.is_over:  # it was killed as well: nothing is known of its end
-            self.note(process, "lost", why=process.asked or "killed")
-            state.become("interrupted", process.asked or "killed")
+    def awaited_end(self, process: Process) -> "Iterator[Event]":
+        """Settle the end of a task of an earlier HydraFlow; its shell may have told it."""
+        if not process.state.is_over:  # it was killed as well: nothing is known of its end
+            why = process.asked or "killed"
+            self.note(process, "lost", why=why)
+            process.state.become("interrupted", why)
             if not (self.is_stopped or self.failure):
                 self.waiting.append((process.task, process.attempt + 1, 1))
                 return
@@ -5558,43 +5692,52 @@ class Runner:
 
     def ended(self, process: Process) -> "Iterator[Event]":
         """Settle the end of a task that was started here."""
-        status, told = process.status or 0, self.told_in_room(process.slot)
+        status = process.status or 0
+        told = self.told_in_room(process.slot)
         if told[:1] == b"{":
-            self.fail(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), f"write {os.path.relpath(self.events)}")
+            self.fail_to_write(errno.ENOSPC)
             self.rooms.discard(process.slot)
             if b"unstarted" in told:
                 return
-        if status < 0:  # the shell around it was killed, before it could tell of an end or behind that
-            stop_group(process.pid, signal.SIGKILL)
-            state = read_told(self.record).states.get(process.task.number)
-            if state and state.attempt == process.attempt and state.ended:
-                status = state.status
-            else:
-                status = 128 - status
-                self.note(process, "end", status=status)
+        if status < 0:
+            status = self.status_of_killed(process, status)
         elif status == 125 and not self.has_begun(process):
-            self.fail(OSError(errno.EIO, os.strerror(errno.EIO)), f"write {os.path.relpath(self.events)}")
+            self.fail_to_write(errno.EIO)
             return
-        process.state.status, process.state.ended = status, time.time()
+        process.state.status = status
+        process.state.ended = time.time()
         process.state.become(*outcome(status, process.asked))
         yield from self.settled(process)
 
+    def status_of_killed(self, process: Process, status: int) -> int:
+        """Return the exit status of a task whose shell a signal killed, and see that it is told.
+
+        The shell was killed before it could tell of an end, or behind that.
+        """
+        stop_group(process.pid, signal.SIGKILL)
+        state = read_told(self.record).states.get(process.task.number)
+        if state and state.attempt == process.attempt and state.ended:
+            return state.status
+        status = 128 - status
+        self.note(process, "end", status=status)
+        return status
+
     def has_begun(self, process: Process) -> bool:
-        """Return whether the start of an attempt is on record: without it, its command was not executed."""
+        """Return whether the start of an attempt is on record; else its command never was begun."""
         state = read_told(self.record).states.get(process.task.number)
         return state is not None and state.attempt == process.attempt
 
     def settled(self, process: Process) -> "Iterator[Event]":
         """Yield what the end of a task amounts to: its end, or another try."""
-        task, state = process.task, process.state
+        task = process.task
+        state = process.state
         missing = missing_runs(task) if state.name == "succeeded" else 0
         if missing:
             self.note(process, "missing", missing=missing, runs=task.runs)
-            state.become("failed", "missing", f"{missing} of {task.runs} runs are missing")
+            state.miss(missing, task.runs)
         if not process.log or process.child:
             remove_if_empty(process.log)
-        is_final = process.tries > self.limits.retries or self.is_stopped or bool(self.failure)
-        if state.name == "failed" and not is_final:
+        if state.name == "failed" and self.may_try_again(process):
             text = f"task {task.number} failed, and is tried again"
             self.waiting.append((task, process.attempt + 1, process.tries + 1))
             yield Event("note", task, state, text, process.log, process.offset)
@@ -5602,6 +5745,12 @@ class Runner:
         if state.name == "failed":
             self.after_failure()
         yield Event("end", task, state, "", process.log, process.offset)
+
+    def may_try_again(self, process: Process) -> bool:
+        """Return whether a task that failed has a further try."""
+        if self.is_stopped or self.failure:
+            return False
+        return process.tries <= self.limits.retries
 
     def ask(self, process: Process, why: str, number: int) -> None:
         """Ask a task to stop."""
@@ -5614,10 +5763,14 @@ class Runner:
     def kill(self, process: Process) -> None:
         """Kill what is left of a task."""
         process.signal(signal.SIGKILL)
-        process.is_killed, process.kill_at = True, 0.0
+        process.is_killed = True
+        process.kill_at = 0.0
 
     def interrupt(self, number: int) -> Event:
-        """Ask all tasks to stop; whoever asks a second time kills them. USR1 and USR2 are for the tasks alone."""
+        """Ask all tasks to stop; whoever asks a second time kills them.
+
+        USR1 and USR2 are for the tasks alone.
+        """
         if number in (signal.SIGUSR1, signal.SIGUSR2):
             for process in self.running:
                 process.signal(number)
@@ -5647,7 +5800,8 @@ class Runner:
 
     def until_next(self) -> float:
         """Return the seconds until something has to be looked at."""
-        now, moments = time.monotonic(), [TICK]
+        now = time.monotonic()
+        moments = [TICK]
         for process in self.running:
             for moment in (process.kill_at, process.deadline):
                 if moment:
@@ -5680,8 +5834,8 @@ class Runner:
 
 
 def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits, writer: str,
-              adopted: "Sequence[Tuple[Task, State]]" = (), entry: int = NOTHING, kills: bool = True
-              ) -> "Iterator[Event]":
+              adopted: "Sequence[Tuple[Task, State]]" = (), entry: int = NOTHING,
+              kills: bool = True) -> "Iterator[Event]":
     """Execute tasks, several at once, and yield what happens.
 
     adopted run already; they are awaited, and tried again where they were killed. INT, TERM, QUIT
@@ -5694,7 +5848,8 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
         try:
             begin_events(record, writer)
         except OSError as error:
-            yield note_event("error", str(say_error(error, f"write {os.path.relpath(runner.events)}")))
+            message = str(say_error(error, f"write {os.path.relpath(runner.events)}"))
+            yield note_event("error", message)
             return
         for task, state in adopted:
             yield runner.adopt(task, state)
@@ -6111,8 +6266,8 @@ def open_tasks(states: "Dict[int, State]", submissions: "Sequence[Submission]") 
     for number, waiting in list(found.items()):
         state = states.get(number)
         if state is not None and state.attempt >= waiting.first:
-            who = f"_slot-{waiting.submission.number}-{waiting.slot}_"
-            is_elsewhere = state.writer is not NOBODY and who not in state.writer.name
+            own = waiting.submission.number, waiting.slot
+            is_elsewhere = state.writer is not NOBODY and state.writer.name.slot != own
             if is_elsewhere or state.origin or not may_be_told_more(state):
                 del found[number]
     return found
@@ -6438,7 +6593,7 @@ class Run:
         for task, state in assigned:
             if state.name == "succeeded":
                 done += 1
-            elif state.name == "queued" or (state.name == "running" and "_here_" not in state.writer.name):
+            elif state.name == "queued" or (state.name == "running" and state.writer.name.who != HERE):
                 elsewhere.append((task, state))
             elif state.name == "running":
                 away = elsewhere if is_remote or not is_same_machine(state.writer.machine) else running
@@ -6687,7 +6842,8 @@ def away_notes(tasks: "Sequence[Tuple[Task, State]]") -> "Iterator[str]":
     hosts = {}  # type: Dict[str, List[State]]
     for _, state in tasks:
         machine = state.writer.machine
-        if state.name == "running" and not is_same_machine(machine) and "_slot-" not in state.writer.name:
+        is_array_task = state.writer.name.is_slot
+        if state.name == "running" and not is_same_machine(machine) and not is_array_task:
             hosts.setdefault(machine.host, []).append(state)
     for host, states in sorted(hosts.items()):
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(max(state.started for state in states)))
@@ -6924,7 +7080,7 @@ def grouped_by_submission(run: Run, tasks: "Sequence[Tuple[Task, State]]") -> "L
     place = {number: one.number for one in submissions for number in one.numbers()}
     groups = {}  # type: Dict[int, List[int]]
     for task, state in tasks:
-        is_array = state.name == "queued" or "_slot-" in state.writer.name
+        is_array = state.name == "queued" or state.writer.name.is_slot
         groups.setdefault(place.get(task.number, 0) if is_array else 0, []).append(task.number)
     known = {one.number: one for one in submissions if one.scheduler in SCHEDULERS}
     return [Ahead(run, known.get(number), numbers) for number, numbers in sorted(groups.items())]
@@ -7447,7 +7603,7 @@ def cancel_record(record: Record, is_lost: bool) -> Stopped:
     asked, away = 0, []  # type: int, List[Tuple[int, State]]
     stopped = set()  # type: Set[int]
     for number, state in sorted(running.items()):
-        if number in in_arrays and "_slot-" in state.writer.name:
+        if number in in_arrays and state.writer.name.is_slot:
             continue
         if not is_same_machine(state.writer.machine):
             away.append((number, state))
