@@ -5860,24 +5860,29 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
 # ---------------------------------------------------------------------------
 # 10. Schedulers: words and texts <-> array jobs
 # ---------------------------------------------------------------------------
-# ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS; scheduler_of, ask,
-# array_limit, array_name, submission_words, send, cancel_array, Queued, query. Nothing here knows a
-# record, and no scheduler is named outside its row. The rows rest on the manual pages that their
-# functions name. A state that is not known, or a query that fails, means "still there".
+# ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS, with functions that
+# make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of, ask,
+# array_limit, array_name, submission_words, send, find_array, cancel_array, query. Nothing here
+# knows a record, and no scheduler is named outside its row. The rows rest on the manual pages that
+# their functions name. A state that is not known, or a query that fails, means "still there".
 
-PASSING = ("(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|communication|"
-           "socket|not responding|resource temporarily|cannot connect|can't connect|no answer")
+PASSING = (
+    "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
+    "communication|socket|not responding|resource temporarily|cannot connect|can't connect|"
+    "no answer")
 TRIES = (1.0, 2.0, 4.0, 8.0)  # seconds between tries of what failed in passing
-ENDED = {  # how schedulers call an end that the task could not tell itself -> its cause, one of CAUSES
+ENDED = {  # how schedulers call an end that the task could not tell itself -> its cause, of CAUSES
     "TIMEOUT": "timeout", "DEADLINE": "timeout", "OUT_OF_MEMORY": "memory", "NODE_FAIL": "node",
-    "BOOT_FAIL": "node", "CANCELLED": "cancelled", "PREEMPTED": "preempted", "REVOKED": "cancelled",
-    "FAILED": "silent", "COMPLETED": "silent", "EXIT": "silent", "DONE": "silent", "X": "silent", "F": "silent",
-    "": "gone"}
+    "BOOT_FAIL": "node", "CANCELLED": "cancelled", "PREEMPTED": "preempted",
+    "REVOKED": "cancelled", "FAILED": "silent", "COMPLETED": "silent", "EXIT": "silent",
+    "DONE": "silent", "X": "silent", "F": "silent", "": "gone"}
 SAID = (  # what schedulers write behind the output of an array task that they end
     ("memory", rb"(?i)memory limit|MEMLIMIT|oom.kill|out of memory|: v?mem .*exceeded"),
     ("timeout", rb"(?i)TIME LIMIT|RUNLIMIT|walltime .*exceeded"))
-WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND", "PSUSP",
-           "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
+WAITING = (  # how schedulers call what has not begun
+    "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND",
+    "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
+NO_DELAY = -1.0  # behind the last try
 
 
 class Refusal(Error):
@@ -5889,46 +5894,67 @@ class Refusal(Error):
 class ArrayJob(NamedTuple("ArrayJob", [
         ("name", str), ("log", str), ("count", int), ("throttle", int), ("ids", "List[str]"),
         ("must_succeed", bool)])):
-    """What is submitted: count array tasks, throttle of them at once (0: any), which begin when the
-    array jobs of ids have ended, or have succeeded; log is what the path of an array task's log begins with."""
-    __slots__ = ()
+    """What is submitted: count array tasks, throttle of them at once (0: any).
 
-
-class Scheduler(NamedTuple("Scheduler", [
-        ("name", str), ("program", str), ("says", str), ("index", str), ("options", "Callable[[ArrayJob], List[str]]"),
-        ("script", "Tuple[str, ...]"), ("job_id", str), ("query", "Tuple[str, ...]"), ("joins_ids", str),
-        ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"), ("cancel", "Tuple[str, ...]"),
-        ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"), ("limit_text", str), ("limit_usual", int),
-        ("limit_less", int), ("forgotten", str), ("name_length", int), ("knows_success", bool), ("variables", str)])):
-    """What differs between schedulers.
-
-    program submits; says is what it answers to --version where two have one of that name; index is
-    the variable with the slot; options makes those of an array job; script stands before the script,
-    which is then a word of a shell's; job_id finds the id in what a submission prints. query, with
-    ids joined by joins_ids (" ": as words, "": not named at all), lists array tasks, which read
-    yields as (job id, slots, state, reason). find, with a name, prints the ids of that name. limit
-    is a command, limit_text finds the array limit in its output, limit_usual is that elsewhere,
-    limit_less how much smaller than it the count must be. forgotten matches what is said of a job
-    that is gone; knows_success tells whether a dependency on success can be had; variables are
-    those that a surrounding job sets.
+    They begin when the array jobs of ids have ended, or have succeeded; log is what the path of an
+    array task's log begins with.
     """
     __slots__ = ()
 
+    @property
+    def array(self) -> str:
+        """The slots and how many of them at once, as most schedulers write it: 1-20%4."""
+        if self.throttle:
+            return f"1-{self.count}%{self.throttle}"
+        return f"1-{self.count}"
+
+    def dependency(self, succeeded: str, ended: str) -> str:
+        """Return a scheduler's word for what is waited for: success, or any end."""
+        return succeeded if self.must_succeed else ended
+
+
+class Scheduler(NamedTuple("Scheduler", [
+        ("name", str), ("program", str), ("says", str), ("index", str),
+        ("options", "Callable[[ArrayJob], List[str]]"), ("script", "Tuple[str, ...]"),
+        ("job_id", str), ("query", "Tuple[str, ...]"), ("joins_ids", str),
+        ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
+        ("cancel", "Tuple[str, ...]"), ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"),
+        ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("forgotten", str),
+        ("name_length", int), ("knows_success", bool), ("variables", str)])):
+    """What differs between schedulers.
+
+    program submits; says is what it answers to --version where two have one of that name; index is
+    the variable with the slot; options makes those of an array job; script stands before the
+    script, which is then a word of a shell's; job_id finds the id in what a submission prints.
+
+    query, with ids joined by joins_ids (" ": as words, "": not named at all), lists array tasks,
+    which read yields as (job id, slots, state, reason). find, with a name, prints the ids of that
+    name. limit is a command, limit_text finds the array limit in its output, limit_usual is that
+    elsewhere, limit_less how much smaller than it the count must be. forgotten matches what is
+    said of a job that is gone; knows_success tells whether a dependency on success can be had;
+    variables are those that a surrounding job sets.
+    """
+    __slots__ = ()
+
+    def has_forgotten(self, errors: str) -> bool:
+        """Return whether errors of a command say that a job is gone."""
+        return bool(self.forgotten and re.search(self.forgotten, errors))
+
 
 def slurm_options(job: ArrayJob) -> "List[str]":
-    """Return the options of sbatch (sbatch(1)); a percent sign of a path is doubled, as it begins a pattern."""
-    array = f"1-{job.count}" + (f"%{job.throttle}" if job.throttle else "")
+    """Return the options of sbatch (sbatch(1)); a percent sign of a path is special, so doubled."""
     log = job.log.replace("%", "%%")
-    options = ["--parsable", f"--job-name={job.name}", f"--output={log}%a.out", "--open-mode=append",
-               f"--array={array}"]
+    options = [
+        "--parsable", f"--job-name={job.name}", f"--output={log}%a.out", "--open-mode=append",
+        f"--array={job.array}"]
     if job.ids:
-        kind = "afterok" if job.must_succeed else "afterany"
+        kind = job.dependency("afterok", "afterany")
         options += [f"--dependency={kind}:{':'.join(job.ids)}", "--kill-on-invalid-dep=yes"]
     return options
 
 
 def gridengine_options(job: ArrayJob) -> "List[str]":
-    """Return the options of qsub of Grid Engine (qsub(1)); -hold_jid waits for the end, whatever it was."""
+    """Return the options of qsub of Grid Engine (qsub(1)); -hold_jid waits for any end."""
     options = ["-terse", "-N", job.name, "-t", f"1-{job.count}"]
     if job.throttle:
         options += ["-tc", str(job.throttle)]
@@ -5939,26 +5965,30 @@ def gridengine_options(job: ArrayJob) -> "List[str]":
 
 
 def pbs_options(job: ArrayJob) -> "List[str]":
-    """Return the options of qsub of PBS (qsub(1B)); an array of one is refused there, so it is a plain job."""
+    """Return the options of qsub of PBS (qsub(1B)); an array of one, refused there, is no array."""
     options = ["-N", job.name]
+    index = "1"
     if job.count > 1:
-        options += ["-J", f"1-{job.count}" + (f"%{job.throttle}" if job.throttle else "")]
-    index = "^array_index^" if job.count > 1 else "1"
+        options += ["-J", job.array]
+        index = "^array_index^"
     options += ["-o", f"{job.log}{index}.out", "-j", "oe", "-S", "/bin/sh"]
     if job.ids:
-        kind = "afterok" if job.must_succeed else "afterany"
+        kind = job.dependency("afterok", "afterany")
         options += ["-W", f"depend={kind}:{':'.join(job.ids)}"]
     return options
 
 
 def lsf_options(job: ArrayJob) -> "List[str]":
-    """Return the options of bsub (bsub(1)); -ti ends what can never begin, which would wait for ever."""
-    array = f"{job.name}[1-{job.count}]" + (f"%{job.throttle}" if job.throttle else "")
+    """Return the options of bsub (bsub(1)); -ti ends what can never begin, which would wait on."""
+    array = f"{job.name}[1-{job.count}]"
+    if job.throttle:
+        array += f"%{job.throttle}"
     options = ["-J", array, "-o", f"{job.log}%I.out"]
     if job.ids:
-        kind = "done" if job.must_succeed else "ended"
+        kind = job.dependency("done", "ended")
         options += ["-w", " && ".join(f"{kind}({number})" for number in job.ids)]
-        options += ["-ti"] if job.must_succeed else []
+        if job.must_succeed:
+            options.append("-ti")
     return options
 
 
@@ -5975,7 +6005,9 @@ def read_columns(text: str) -> "Iterator[Tuple[str, str, str, str]]":
 
 
 def read_qstat(text: str) -> "Iterator[Tuple[str, str, str, str]]":
-    """Yield the array tasks of qstat of Grid Engine: id, priority, name, user, state, ..., slots, task ids.
+    """Yield the array tasks of qstat of Grid Engine.
+
+    Its columns: id, priority, name, user, state, ..., slots, task ids.
 
     >>> list(read_qstat(" 7 0.5 job ann qw 11/25/2026 12:00:00   1 1-4:1"))
     [('7', '1-4:1', 'qw', '')]
@@ -6001,32 +6033,91 @@ def read_qstat_t(text: str) -> "Iterator[Tuple[str, str, str, str]]":
 
 SCHEDULERS = {row.name: row for row in (
     Scheduler(
-        name="slurm", program="sbatch", says="", index="SLURM_ARRAY_TASK_ID", options=slurm_options, script=(),
-        job_id=r"^(\d+)(?:;|\s|$)", query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
-        joins_ids=",", read=read_columns, cancel=("scancel",), find=("squeue", "-h", "-o", "%F", "--name"),
-        limit=("scontrol", "show", "config"), limit_text=r"MaxArraySize\s*=\s*(\d+)", limit_usual=1001, limit_less=1,
-        forgotten="Invalid job id", name_length=100, knows_success=True,
-        variables=r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|SBATCH_(ARRAY_INX|WAIT|"
-                  r"WAIT_ALL_NODES)$|PMI"),
+        name="slurm",
+        program="sbatch",
+        says="",
+        index="SLURM_ARRAY_TASK_ID",
+        options=slurm_options,
+        script=(),
+        job_id=r"^(\d+)(?:;|\s|$)",
+        query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
+        joins_ids=",",
+        read=read_columns,
+        cancel=("scancel",),
+        find=("squeue", "-h", "-o", "%F", "--name"),
+        limit=("scontrol", "show", "config"),
+        limit_text=r"MaxArraySize\s*=\s*(\d+)",
+        limit_usual=1001,
+        limit_less=1,
+        forgotten="Invalid job id",
+        name_length=100,
+        knows_success=True,
+        variables=r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|"
+                  r"SBATCH_(ARRAY_INX|WAIT|WAIT_ALL_NODES)$|PMI"),
     Scheduler(
-        name="gridengine", program="qsub", says="", index="SGE_TASK_ID", options=gridengine_options, script=(),
-        job_id=r"^(\d+)", query=("qstat", "-u", "*"), joins_ids="", read=read_qstat, cancel=("qdel",),
-        find=("qstat", "-j"), limit=("qconf", "-sconf"), limit_text=r"max_aj_tasks\s+(\d+)", limit_usual=75000,
-        limit_less=0, forgotten="", name_length=100, knows_success=False,
-        variables=r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|(JOB_ID|JOB_NAME|JOB_SCRIPT|"
-                  r"TASK_ID|QUEUE|RESTARTED|NSLOTS|NQUEUES|NHOSTS|PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$"),
+        name="gridengine",
+        program="qsub",
+        says="",
+        index="SGE_TASK_ID",
+        options=gridengine_options,
+        script=(),
+        job_id=r"^(\d+)",
+        query=("qstat", "-u", "*"),
+        joins_ids="",
+        read=read_qstat,
+        cancel=("qdel",),
+        find=("qstat", "-j"),
+        limit=("qconf", "-sconf"),
+        limit_text=r"max_aj_tasks\s+(\d+)",
+        limit_usual=75000,
+        limit_less=0,
+        forgotten="",
+        name_length=100,
+        knows_success=False,
+        variables=r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|"
+                  r"(JOB_ID|JOB_NAME|JOB_SCRIPT|TASK_ID|QUEUE|RESTARTED|NSLOTS|NQUEUES|NHOSTS|"
+                  r"PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$"),
     Scheduler(
-        name="pbs", program="qsub", says="pbs_version|PBS", index="PBS_ARRAY_INDEX", options=pbs_options, script=(),
-        job_id=r"^(\d+(?:\[\])?)", query=("qstat", "-t"), joins_ids=" ", read=read_qstat_t, cancel=("qdel",),
-        find=("qselect", "-N"), limit=("qmgr", "-c", "print server"), limit_text=r"max_array_size\s*=\s*(\d+)",
-        limit_usual=10000, limit_less=0, forgotten="Unknown Job Id|Job has finished", name_length=15,
-        knows_success=True, variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI"),
+        name="pbs",
+        program="qsub",
+        says="pbs_version|PBS",
+        index="PBS_ARRAY_INDEX",
+        options=pbs_options,
+        script=(),
+        job_id=r"^(\d+(?:\[\])?)",
+        query=("qstat", "-t"),
+        joins_ids=" ",
+        read=read_qstat_t,
+        cancel=("qdel",),
+        find=("qselect", "-N"),
+        limit=("qmgr", "-c", "print server"),
+        limit_text=r"max_array_size\s*=\s*(\d+)",
+        limit_usual=10000,
+        limit_less=0,
+        forgotten="Unknown Job Id|Job has finished",
+        name_length=15,
+        knows_success=True,
+        variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI"),
     Scheduler(
-        name="lsf", program="bsub", says="", index="LSB_JOBINDEX", options=lsf_options, script=("/bin/sh",),
-        job_id=r"Job <(\d+)>", query=("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'"),
-        joins_ids=" ", read=read_columns, cancel=("bkill",), find=("bjobs", "-noheader", "-o", "jobid", "-J"),
-        limit=("bparams", "-a"), limit_text=r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", limit_usual=1000, limit_less=0,
-        forgotten="is not found|No matching job|already finished", name_length=100, knows_success=True,
+        name="lsf",
+        program="bsub",
+        says="",
+        index="LSB_JOBINDEX",
+        options=lsf_options,
+        script=("/bin/sh",),
+        job_id=r"Job <(\d+)>",
+        query=("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'"),
+        joins_ids=" ",
+        read=read_columns,
+        cancel=("bkill",),
+        find=("bjobs", "-noheader", "-o", "jobid", "-J"),
+        limit=("bparams", "-a"),
+        limit_text=r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)",
+        limit_usual=1000,
+        limit_less=0,
+        forgotten="is not found|No matching job|already finished",
+        name_length=100,
+        knows_success=True,
         variables=r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI"),
 )}
 
@@ -6055,36 +6146,60 @@ def behind_env(words: "Sequence[str]") -> "Sequence[str]":
 def scheduler_of(words: "Sequence[str]", may_ask: bool = True) -> "Optional[Scheduler]":
     """Return the scheduler of a submission command, None for a handler.
 
-    Those that have a program of the same name are told apart by asking it, or without that by the
-    environment: what a dry run is about need not be here, and is not executed.
+    Those that have a program of the same name are told apart by what it says of its version. With
+    may_ask false it is not executed, and the one that is known by no word of its own is taken: what
+    a dry run is about need not be here.
     """
     words = behind_env(words)
     if not words:
         return None
-    rows = [row for row in SCHEDULERS.values() if row.program == os.path.basename(words[0])]
-    if len(rows) < 2:
-        return rows[0] if rows else None
+    program = os.path.basename(words[0])
+    rows = [row for row in SCHEDULERS.values() if row.program == program]
+    if not rows:
+        return None
+    if len(rows) == 1:
+        return rows[0]
     said = version_text(words[0]) if may_ask else ""
+    plain = [row for row in rows if not row.says]
     for row in rows:
         if row.says and re.search(row.says, said):
             return row
-    return next(row for row in rows if not row.says)
+    return plain[0]
 
 
 def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
-    """Return the environment without the variables of a job that surrounds us, which would rule the new one."""
+    """Return the environment without what a surrounding job set, which would rule the new one."""
     variables = re.compile(scheduler.variables)
-    return {name: value for name, value in environment({}).items() if not variables.match(os.fsdecode(name))}
+    result = {}  # type: Dict[Any, Any]
+    for name, value in environment({}).items():
+        if not variables.match(os.fsdecode(name)):
+            result[name] = value
+    return result
 
 
-def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0, delays: "Sequence[float]" = TRIES
-        ) -> "Tuple[int, str, str]":
-    """Return what a command of the scheduler answers, after more tries where it fails in passing."""
-    for delay in (*delays, None):
-        status, out, errors = capture(argv, outer_environment(scheduler), timeout)
-        if status in (0, 127) or delay is None or not (status == 124 or re.search(PASSING, errors)):
+def has_failed_in_passing(status: int, errors: str) -> bool:
+    """Return whether a command of a scheduler failed by what may be over soon."""
+    return status == 124 or bool(re.search(PASSING, errors))
+
+
+def failure_text(status: int, *texts: str) -> str:
+    """Return what a command that failed has said, the first text that says something."""
+    for text in texts:
+        if text.strip():
+            return text.strip()
+    return f"exit status {status}"
+
+
+def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0,
+        delays: "Sequence[float]" = TRIES) -> "Tuple[int, str, str]":
+    """Return what a command of the scheduler answers, tried again where it fails in passing."""
+    env = outer_environment(scheduler)
+    status, out, errors = capture(argv, env, timeout)
+    for delay in delays:
+        if status in (0, 127) or not has_failed_in_passing(status, errors):
             break
         time.sleep(delay)
+        status, out, errors = capture(argv, env, timeout)
     return status, out, errors
 
 
@@ -6092,24 +6207,29 @@ def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0, dela
 def array_limit(scheduler: Scheduler) -> int:
     """Return how many array tasks an array job may have, asked once."""
     status, out, _ = ask(scheduler.limit, scheduler, 20.0, ())
-    match = re.search(scheduler.limit_text, out) if status == 0 else None
-    limit = int(match.group(1)) if match else scheduler.limit_usual
+    limit = scheduler.limit_usual
+    match = re.search(scheduler.limit_text, out)
+    if match and status == 0:
+        limit = int(match.group(1))
     return max(limit - scheduler.limit_less, 1)
 
 
 def array_name(job: str, ulid: str, number: int, scheduler: Scheduler) -> str:
-    """Return a name for an array job, by which it is found where an answer got lost: no other one has it.
+    """Return a name that no other array job has, by which it is found where an answer got lost.
 
     >>> array_name("my job", "01ARZ3NDEKTSV4RRFFQ69G5FZZ", 2, SCHEDULERS["pbs"])
     'my_job.9G5FZZ.2'
     """
     tail = f".{ulid[-6:]}.{number}"
     name = re.sub("[^A-Za-z0-9_]", "_", job)
-    name = name if name[:1].isalpha() else f"j{name}"
-    return name[:max(min(scheduler.name_length, 60) - len(tail), 1)] + tail
+    if not name[:1].isalpha():
+        name = f"j{name}"
+    length = min(scheduler.name_length, 60) - len(tail)
+    return name[:max(length, 1)] + tail
 
 
-def submission_words(words: "Sequence[str]", scheduler: Scheduler, job: ArrayJob, script: str) -> "List[str]":
+def submission_words(words: "Sequence[str]", scheduler: Scheduler, job: ArrayJob,
+                     script: str) -> "List[str]":
     """Return the submission command; our options come behind the user's, where they win."""
     last = shlex.quote(script) if scheduler.script else script
     return [*words, *scheduler.options(job), *scheduler.script, last]
@@ -6120,19 +6240,20 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
 
     After each try that failed without a refusal, the name is looked for: it may have been accepted.
     """
-    for delay in (*TRIES, None):
-        status, out, errors = capture(words, outer_environment(scheduler), 120.0)
-        match = re.search(scheduler.job_id, out, re.MULTILINE) if status == 0 else None
-        if match:
+    env = outer_environment(scheduler)
+    for delay in (*TRIES, NO_DELAY):
+        status, out, errors = capture(words, env, 120.0)
+        match = re.search(scheduler.job_id, out, re.MULTILINE)
+        if match and status == 0:
             return match.group(1)
-        is_passing = status == 124 or re.search(PASSING, errors)
-        found = find_array(scheduler, name) if is_passing else ""
+        if not has_failed_in_passing(status, errors):
+            break
+        found = find_array(scheduler, name)
         if found:
             return found
-        if delay is None or not is_passing:
-            break
-        time.sleep(delay)
-    raise Refusal(f"{words[0]} refused: {(errors.strip() or out.strip() or f'exit status {status}')}")
+        if delay != NO_DELAY:
+            time.sleep(delay)
+    raise Refusal(f"{words[0]} refused: {failure_text(status, errors, out)}")
 
 
 def find_array(scheduler: Scheduler, name: str) -> str:
@@ -6145,9 +6266,11 @@ def find_array(scheduler: Scheduler, name: str) -> str:
 def cancel_array(scheduler: Scheduler, job_id: str) -> str:
     """Cancel an array job; return what went wrong."""
     status, out, errors = ask([*scheduler.cancel, job_id], scheduler)
-    if status and not (scheduler.forgotten and re.search(scheduler.forgotten, errors)):
-        return errors.strip() or out.strip() or f"{scheduler.cancel[0]}: exit status {status}"
-    return ""
+    if not status or scheduler.has_forgotten(errors):
+        return ""
+    if errors.strip() or out.strip():
+        return failure_text(status, errors, out)
+    return f"{scheduler.cancel[0]}: exit status {status}"
 
 
 def slot_numbers(text: str) -> "List[int]":
@@ -6158,25 +6281,35 @@ def slot_numbers(text: str) -> "List[int]":
     """
     numbers = []  # type: List[int]
     for match in re.finditer(r"(\d+)(?:-(\d+)(?::(\d+))?)?", text):
-        numbers.extend(range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1)))
+        first, last, step = match.groups()
+        numbers.extend(range(int(first), int(last or first) + 1, int(step or 1)))
     return numbers
 
 
-def query(scheduler: Scheduler, ids: "Sequence[str]") -> "Tuple[Dict[Tuple[str, int], Tuple[str, str]], str]":
-    """Return what a scheduler knows of array jobs, by id and slot as (state, reason), and what went wrong.
+class Queued(NamedTuple("Queued", [("state", str), ("reason", str)])):
+    """What a scheduler says of an array task, in its own words; "" where it says nothing."""
+    __slots__ = ()
+
+
+def query(scheduler: Scheduler,
+          ids: "Sequence[str]") -> "Tuple[Dict[Tuple[str, int], Queued], str]":
+    """Return what a scheduler knows of array jobs, by id and slot, and what went wrong.
 
     One query, whatever the number of array tasks.
     """
-    named = [scheduler.joins_ids.join(ids)] if scheduler.joins_ids == "," else list(ids)
-    words = [*scheduler.query, *(named if scheduler.joins_ids else [])]
+    words = list(scheduler.query)
+    if scheduler.joins_ids == ",":
+        words.append(",".join(ids))
+    elif scheduler.joins_ids:
+        words.extend(ids)
     status, out, errors = ask(words, scheduler, 60.0, TRIES[:2])  # somebody waits for the answer
     wrong = ""
-    if status and not (scheduler.forgotten and re.search(scheduler.forgotten, errors)):
-        wrong = f"{scheduler.query[0]}: {errors.strip() or f'exit status {status}'}"
-    found = {}  # type: Dict[Tuple[str, int], Tuple[str, str]]
+    if status and not scheduler.has_forgotten(errors):
+        wrong = f"{scheduler.query[0]}: {failure_text(status, errors)}"
+    found = {}  # type: Dict[Tuple[str, int], Queued]
     for job_id, slots, state, reason in scheduler.read(out):
         for slot in slot_numbers(slots) or [1]:
-            found[job_id, slot] = (state, reason)
+            found[job_id, slot] = Queued(state, reason)
     return found, wrong
 
 
