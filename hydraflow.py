@@ -6316,11 +6316,12 @@ def query(scheduler: Scheduler,
 # ---------------------------------------------------------------------------
 # 11. Runs: Plan -> Event, Event, ...
 # ---------------------------------------------------------------------------
-# Options; survey (what is known of a record: its own events, then what lives, then what queues say);
-# Run and open_run (a start of a run: which tasks are done, run, are to be executed); the places Here,
-# ArrayPlace, Handler; execute and describe (one loop over the steps, for the run and the dry run);
-# follow; run_slot (what an array task executes); cancel. Every place answers the same questions: check, can_wait_for,
-# describe, start. Who executes, follows or cancels yields events; who asks for states gets a Survey.
+# Options, processors; survey (what is known of a record: its own events, then what lives, then
+# what queues say); Run and open_run (a start of a run: which tasks are done, run, are to be
+# executed); the places Here, ArrayPlace, Handler, place_of, check_plan; Watch, follow, Execution,
+# describe (one loop over the steps, for the run and the dry run); run_slot (what an array task
+# executes); cancel_record. Every place answers the same questions: check, can_wait_for, describe,
+# start. Who executes or follows yields events; who asks for states gets a Survey.
 
 
 class Options(NamedTuple("Options", [
@@ -6335,14 +6336,17 @@ class Options(NamedTuple("Options", [
 
 
 def processors() -> int:
-    """Return how many processors this process may use: by the grant of an allocation around it, its
-    affinity and the quota of its cgroup."""
+    """Return how many processors this process may use.
+
+    The grant of an allocation around it, its affinity and the quota of its cgroup say that.
+    """
     counts = [os.cpu_count() or 1]
     if hasattr(os, "sched_getaffinity"):
         counts.append(len(os.sched_getaffinity(0)))
     for name in ("SLURM_CPUS_ON_NODE", "NSLOTS", "PBS_NCPUS", "LSB_DJOB_NUMPROC"):
         text = os.environ.get(name, "")
-        counts += [int(text)] if re.fullmatch("[1-9][0-9]{0,5}", text) else []
+        if re.fullmatch("[1-9][0-9]{0,5}", text):
+            counts.append(int(text))
     quota = first_line("/sys/fs/cgroup/cpu.max").split()
     if len(quota) == 2 and quota[0].isdigit() and int(quota[1] or 0):
         counts.append(max(int(quota[0]) // int(quota[1]), 1))
@@ -6350,8 +6354,8 @@ def processors() -> int:
 
 
 class Survey(NamedTuple("Survey", [
-        ("record", Record), ("ledger", Ledger), ("states", "Dict[int, State]"), ("submissions", "List[Submission]"),
-        ("wrong", str)])):
+        ("record", Record), ("ledger", Ledger), ("states", "Dict[int, State]"),
+        ("submissions", "List[Submission]"), ("wrong", str)])):
     """What is known of a record; wrong is what kept a scheduler from answering."""
     __slots__ = ()
 
@@ -6374,7 +6378,8 @@ class Survey(NamedTuple("Survey", [
 
 def find_gone(record: Record, told: Told) -> Told:
     """Return what is told, where tasks whose processes no longer exist are interrupted."""
-    gone = [number for number, state in told.states.items() if state.name == "running" and is_gone(state)]
+    running = [number for number, state in told.states.items() if state.name == "running"]
+    gone = [number for number in running if is_gone(told.states[number])]
     if not gone:
         return told
     told = read_told(record)  # once more: they may have told their end before they went
@@ -6385,29 +6390,40 @@ def find_gone(record: Record, told: Told) -> Told:
 
 
 class Waiting(NamedTuple("Waiting", [("submission", Submission), ("slot", int), ("first", int)])):
-    """Where a task stands in a submission: its slot, and the first attempt that it may make there."""
+    """Where a task stands in a submission: its slot, and the first attempt that it may make."""
     __slots__ = ()
 
 
-def open_tasks(states: "Dict[int, State]", submissions: "Sequence[Submission]") -> "Dict[int, Waiting]":
-    """Return for each task that a scheduler may know more of where it stands in its last submission."""
-    found = {}  # type: Dict[int, Waiting]
+def open_tasks(states: "Dict[int, State]",
+               submissions: "Sequence[Submission]") -> "Dict[int, Waiting]":
+    """Return where each task that a scheduler may know more of stands in its last submission."""
+    last = {}  # type: Dict[int, Waiting]
     for submission in submissions:
         for slot, entries in enumerate(submission.slots, 1):
             for number, first, _ in entries:
-                found[number] = Waiting(submission, slot, first)
-    for number, waiting in list(found.items()):
-        state = states.get(number)
-        if state is not None and state.attempt >= waiting.first:
-            own = waiting.submission.number, waiting.slot
-            is_elsewhere = state.writer is not NOBODY and state.writer.name.slot != own
-            if is_elsewhere or state.origin or not may_be_told_more(state):
-                del found[number]
+                last[number] = Waiting(submission, slot, first)
+    found = {}  # type: Dict[int, Waiting]
+    for number, waiting in last.items():
+        if is_open_there(states.get(number), waiting):
+            found[number] = waiting
     return found
 
 
+def is_open_there(state: "Optional[State]", waiting: Waiting) -> bool:
+    """Return whether more may be known of a task where it waits than it has told itself."""
+    if state is None or state.attempt < waiting.first:  # it has not begun there
+        return True
+    slot = waiting.submission.number, waiting.slot
+    if state.writer is not NOBODY and state.writer.name.slot != slot:
+        return False
+    return not state.origin and may_be_told_more(state)
+
+
 def may_be_told_more(state: State) -> bool:
-    """Return whether a scheduler may know more of a task than it has told itself: a signal may be its doing."""
+    """Return whether a scheduler may know more of a task than it has told itself.
+
+    A signal may be the scheduler's doing.
+    """
     if state.name == "failed":
         return not state.cause and is_ending_signal(state.status)
     return state.name not in ("succeeded", "skipped")
@@ -6415,8 +6431,9 @@ def may_be_told_more(state: State) -> bool:
 
 def is_ending_signal(status: int) -> bool:
     """Return whether an exit status is that of a signal by which a scheduler ends a task."""
-    return status - 128 in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2,
-                            signal.SIGXCPU, signal.SIGHUP)
+    return status - 128 in (
+        signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2,
+        signal.SIGXCPU, signal.SIGHUP)
 
 
 class Surveyor:
@@ -6431,24 +6448,28 @@ class Surveyor:
     def read(self, record: Record) -> "Tuple[Told, List[Submission]]":
         """Return what is told in a record, and its submissions."""
         if record.path not in self.told:
-            told = self.told[record.path] = find_gone(record, read_told(record))
-            submissions = [named(one) for one in read_submissions(record) if not was_refused(one, told)]
-            self.submissions[record.path] = submissions
+            told = find_gone(record, read_told(record))
+            taken = [one for one in read_submissions(record) if not was_refused(one, told)]
+            self.told[record.path] = told
+            self.submissions[record.path] = [named(submission) for submission in taken]
         return self.told[record.path], self.submissions[record.path]
 
     def has_failed(self, path: str, number: int) -> bool:
-        """Return whether a submission, or one that it waits for, has tasks that are known not to succeed any more."""
+        """Return whether tasks of a submission, or of what it waits for, cannot succeed now."""
         if (path, number) not in self.failed:
             self.failed[path, number] = False
             told, submissions = self.read(Record(path))
-            for submission in submissions:
-                if submission.number == number:
-                    self.failed[path, number] = self.is_blocked(submission) or has_bad(submission, told.states)
+            for one in submissions:
+                if one.number == number:
+                    is_bad = self.is_blocked(one) or has_bad(one, told.states)
+                    self.failed[path, number] = is_bad
         return self.failed[path, number]
 
     def is_blocked(self, submission: Submission) -> bool:
         """Return whether something has failed that a submission waits for."""
-        return submission.must_succeed and any(self.has_failed(path, number) for path, number in submission.after)
+        if not submission.must_succeed:
+            return False
+        return any(self.has_failed(path, number) for path, number in submission.after)
 
     def survey(self, record: Record) -> Survey:
         """Return what is known of a record."""
@@ -6458,15 +6479,17 @@ class Surveyor:
         wrong = ""
         if waiting:
             queues, wrong = ask_queues([place.submission for place in waiting.values()])
-            told = self.told[record.path] = find_gone(record, read_told(record))  # what ended meanwhile has told so
+            told = find_gone(record, read_told(record))  # what ended meanwhile has told so
+            self.told[record.path] = told
             for number, place in open_tasks(told.states, submissions).items():
                 self.merge(record, told, number, place, queues, bool(wrong))
         return Survey(record, ledger, told.states, submissions, wrong)
 
     def merge(self, record: Record, told: Told, number: int, place: Waiting,
-              queues: "Dict[Tuple[str, int], Tuple[str, str]]", is_unsure: bool) -> None:
+              queues: "Dict[Tuple[str, int], Queued]", is_unsure: bool) -> None:
         """Bring the state of a task up to date by what queues say of its slot."""
-        state, submission = told.states.get(number) or State(), place.submission
+        state = told.states.get(number) or State()
+        submission = place.submission
         if state.attempt < place.first:  # it has not begun there yet
             state = State(state.attempt, state.attempts)
         told.states[number] = state
@@ -6474,24 +6497,32 @@ class Surveyor:
             process = told.handlers.get(submission.number)
             merge_handler(state, submission, process is not None and is_process_gone(*process))
             return
-        queued, reason = queues.get((submission.job_id, place.slot), ("", ""))
-        if queued in ENDED and (queued or not is_unsure) and submission.job_id:
+        queued = queues.get((submission.job_id, place.slot), Queued("", ""))
+        is_missed = not queued.state and is_unsure
+        if queued.state in ENDED and submission.job_id and not is_missed:
             is_cancelled = submission.number in told.cancelled
-            settle(state, cause_of(record, place, queued, is_cancelled), self.is_blocked(submission))
+            cause = cause_of(record, place, queued.state, is_cancelled)
+            settle(state, cause, self.is_blocked(submission))
         elif state.name != "failed":
-            await_end(state, queued, reason)
+            await_end(state, queued.state, queued.reason)
 
 
 def was_refused(submission: Submission, told: Told) -> bool:
     """Return whether a scheduler never took a submission."""
-    return submission.number in told.cancelled and not submission.job_id and submission.scheduler in SCHEDULERS
+    if submission.scheduler not in SCHEDULERS or submission.job_id:
+        return False
+    return submission.number in told.cancelled
 
 
 def named(submission: Submission) -> Submission:
-    """Return a submission with its id, looked for by its name where HydraFlow was killed before it was on record."""
+    """Return a submission with its id.
+
+    It is looked for by its name where HydraFlow was killed before the id was on record.
+    """
     if submission.job_id or submission.scheduler not in SCHEDULERS:
         return submission
-    return submission._replace(job_id=find_array(SCHEDULERS[submission.scheduler], submission.name) or "0")
+    job_id = find_array(SCHEDULERS[submission.scheduler], submission.name)
+    return submission._replace(job_id=job_id or "0")
 
 
 def survey(record: Record) -> Survey:
@@ -6500,7 +6531,7 @@ def survey(record: Record) -> Survey:
 
 
 def has_bad(submission: Submission, states: "Dict[int, State]") -> bool:
-    """Return whether tasks of a submission are over without success, in an attempt that they made there."""
+    """Return whether tasks of a submission are over without success, in an attempt of theirs."""
     for slot in submission.slots:
         for number, first, _ in slot:
             state = states.get(number)
@@ -6509,22 +6540,25 @@ def has_bad(submission: Submission, states: "Dict[int, State]") -> bool:
     return False
 
 
-def ask_queues(submissions: "Iterable[Submission]") -> "Tuple[Dict[Tuple[str, int], Tuple[str, str]], str]":
-    """Return what the schedulers of submissions know of their slots, by job id and slot, and what went wrong."""
+def ask_queues(
+        submissions: "Iterable[Submission]") -> "Tuple[Dict[Tuple[str, int], Queued], str]":
+    """Return what schedulers know of slots, by job id and slot, and what went wrong."""
     ids = {}  # type: Dict[str, Set[str]]
     for submission in submissions:
         if submission.scheduler in SCHEDULERS and submission.job_id:
             ids.setdefault(submission.scheduler, set()).add(submission.job_id)
-    found, wrongs = {}, []  # type: Dict[Tuple[str, int], Tuple[str, str]], List[str]
+    found = {}  # type: Dict[Tuple[str, int], Queued]
+    wrongs = []
     for name, numbers in sorted(ids.items()):
         states, wrong = query(SCHEDULERS[name], sorted(numbers))
         found.update(states)
-        wrongs += [wrong] if wrong else []
+        if wrong:
+            wrongs.append(wrong)
     return found, "; ".join(wrongs)
 
 
 def cause_of(record: Record, place: Waiting, queued: str, is_cancelled: bool) -> str:
-    """Return why a scheduler ended an array task: by its state, else by what it wrote behind the output."""
+    """Return why a scheduler ended an array task: by its state, or what it wrote behind the output."""
     cause = ENDED[queued]
     if cause not in ("gone", "silent"):
         return cause
@@ -6543,7 +6577,7 @@ def cause_of(record: Record, place: Waiting, queued: str, is_cancelled: bool) ->
 
 
 def settle(state: State, cause: str, is_blocked: bool) -> None:
-    """Bring the state of a task up to date whose array task has ended, and that has not told its end, or not why."""
+    """Bring the state of a task up to date whose array task has ended, and has not told why."""
     is_known = cause not in ("gone", "silent")
     if state.name == "failed":  # by a signal
         if is_known:
@@ -6555,26 +6589,30 @@ def settle(state: State, cause: str, is_blocked: bool) -> None:
 
 
 def await_end(state: State, queued: str, reason: str) -> None:
-    """Bring the state of a task up to date whose array task is in the queue, or not known to be gone."""
+    """Bring the state of a task up to date whose array task is queued, or not known to be gone."""
     if re.search("never ?satisfied", reason, re.IGNORECASE):  # of Slurm, and of LSF
         state.become("skipped", "blocked")
     elif queued in WAITING:
-        state.become("queued", "requeued" if state.ended or state.pid else "")
-    elif state.name == "waiting" or queued and state.name == "interrupted":
-        state.become("queued")  # the array task is there: its task has not begun, or its end will be told
+        is_again = state.ended or state.pid
+        state.become("queued", "requeued" if is_again else "")
+    elif state.name == "waiting" or (queued and state.name == "interrupted"):
+        state.become("queued")  # the array task is there: its task is to begin, or to tell its end
 
 
 def merge_handler(state: State, submission: Submission, is_gone: bool) -> None:
     """Bring the state of a task up to date that a handler has, whose process may be gone.
 
-    A handler that ended while HydraFlow watched may have left its tasks to somebody else. Of one that was killed
-    together with HydraFlow nothing more is to be expected; were it otherwise, claims would keep tasks from a second execution.
+    A handler that ended while HydraFlow watched may have left its tasks to somebody else. Of one
+    that was killed together with HydraFlow nothing more is to be expected; were it otherwise,
+    claims would keep tasks from a second execution.
     """
-    if submission.scheduler == "parameters":
-        detail = f"to {submission.name}" if submission.name else ""
+    if submission.scheduler == PARAMETERS:
+        details = []
+        if submission.name:
+            details.append(f"to {submission.name}")
         if submission.status > 0:
-            detail += f", which ended with exit status {submission.status}"
-        state.become("handed", "", detail.strip(", "))
+            details.append(f"which ended with exit status {submission.status}")
+        state.become("handed", "", ", ".join(details))
     elif state.name == "waiting" and is_gone and submission.status < 0:
         state.become("interrupted", "handler")
     elif state.name == "waiting":
@@ -6584,18 +6622,30 @@ def merge_handler(state: State, submission: Submission, is_gone: bool) -> None:
 # -- a start of a run
 
 
-def commit_of(folder: str) -> "Tuple[str, bool]":
-    """Return the commit that a folder is at, and whether files that git tracks have changed since; "" without git."""
+class Commit(NamedTuple("Commit", [("name", str), ("is_dirty", bool)])):
+    """Where git says that files are; is_dirty where some that it tracks have changed since."""
+    __slots__ = ()
+
+
+NO_COMMIT = Commit("", False)  # without git
+
+
+def commit_of(folder: str) -> Commit:
+    """Return the commit that a folder is at."""
     above = os.path.abspath(folder)
     while not os.path.exists(os.path.join(above, ".git")):
         if os.path.dirname(above) == above:
-            return "", False
+            return NO_COMMIT
         above = os.path.dirname(above)
-    words = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    words = [
+        "git", "--no-optional-locks", "status", "--porcelain=v2", "--branch",
+        "--untracked-files=no"]
     status, out, _ = capture(words, environment({}), 10.0)
-    lines = out.splitlines() if status == 0 else []
+    if status:
+        return NO_COMMIT
+    lines = out.splitlines()
     commits = [line.split()[2] for line in lines if line.startswith("# branch.oid ")]
-    return "".join(commits), any(not line.startswith("#") for line in lines)
+    return Commit("".join(commits), any(not line.startswith("#") for line in lines))
 
 
 class Known(NamedTuple("Known", [("state", State), ("origin", str)])):
@@ -6608,55 +6658,72 @@ def older_successes(records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[
     found = {}  # type: Dict[Tuple[str, ...], List[Known]]
     for record in records:
         try:
-            ledger, states = Ledger(record), read_told(record).states
+            ledger = Ledger(record)
+            states = read_told(record).states
         except Error:  # of another format
             continue
-        counts = {}  # type: Dict[Tuple[str, ...], int]
         for key, numbers in ledger.keys().items():
+            good = []
             for number in numbers:
                 state = states.get(number)
-                if state is None or state.name != "succeeded" or state.origin:
-                    continue
-                index = counts[key] = counts.get(key, 0) + 1
-                known = found.setdefault(key, [])
-                if index <= len(known):
-                    known[index - 1] = Known(state, f"{record.ulid}/{number}")
-                else:
-                    known.append(Known(state, f"{record.ulid}/{number}"))
+                if state and state.name == "succeeded" and not state.origin:
+                    good.append(Known(state, f"{record.ulid}/{number}"))
+            if good:
+                older = found.get(key, [])
+                found[key] = good + older[len(good):]
     return found
 
 
 class Work(NamedTuple("Work", [
-        ("done", int), ("running", "List[Tuple[Task, State]]"), ("elsewhere", "List[Tuple[Task, State]]"),
-        ("todo", "Iterable[Tuple[Task, State]]")])):
-    """The tasks of a step: how many are done, those that run here, those that are queued or run elsewhere, the rest."""
+        ("done", int), ("running", "List[Tuple[Task, State]]"),
+        ("elsewhere", "List[Tuple[Task, State]]"), ("todo", "Iterable[Tuple[Task, State]]")])):
+    """The tasks of a step by what is to be done with them; done counts those that have succeeded.
+
+    running are to be awaited here, elsewhere are queued or run where somebody else awaits them.
+    """
+    __slots__ = ()
+
+
+class Identified(NamedTuple("Identified", [
+        ("task", Task), ("state", State), ("line", "Optional[Dict[str, Any]]")])):
+    """A task with its number, its state, and the line of the plan that it needs, if it has none."""
     __slots__ = ()
 
 
 class Run:
     """A start of a run: its record, what is known of its tasks, and what has become of them since.
 
-    known are the numbers of planned tasks by their keys, the next one last; offsets are where the
-    lines of tasks that leave this machine begin; counts are ends of tasks by state, seen by this
-    start, open the tasks that are with a scheduler or somebody else; begun is whether something was
-    executed or submitted.
+    known are the numbers of planned tasks by their keys, the next one last; older are successes of
+    older runs by their keys; last is the number of the last task; offsets are where the lines of
+    tasks that leave this machine begin; counts are ends of tasks by state, seen by this start, open
+    the tasks that are with a scheduler or somebody else; begun is whether something was executed or
+    submitted, refused whether a submission was not taken.
     """
-    __slots__ = ("plan", "options", "record", "lock", "start", "survey", "known", "older", "last", "offsets",
-                 "counts", "open", "notes", "is_new", "is_dry", "begun", "number", "could_reuse", "refused", "programs")
+    __slots__ = (
+        "plan", "options", "record", "lock", "survey", "known", "older", "last", "offsets",
+        "counts", "open", "notes", "is_new", "is_dry", "begun", "number", "could_reuse", "refused",
+        "programs")
 
     def __init__(self, plan: Plan, options: Options, record: Record, is_dry: bool) -> None:
-        self.plan, self.options, self.record, self.is_dry = plan, options, record, is_dry
+        self.plan = plan
+        self.options = options
+        self.record = record
+        self.is_dry = is_dry
         self.lock = None  # type: Optional[Lock]
         self.survey = None  # type: Optional[Survey]
         self.known = {}  # type: Dict[Tuple[str, ...], List[int]]
         self.older = {}  # type: Dict[Tuple[str, ...], List[Known]]
-        self.last, self.number, self.could_reuse = 0, 1, 0
+        self.last = 0
+        self.number = 1
+        self.could_reuse = 0
         self.offsets = {}  # type: Dict[int, int]
         self.programs = {}  # type: Dict[Tuple[str, ...], str]
         self.open = set()  # type: Set[int]
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
         self.notes = []  # type: List[str]
-        self.is_new, self.begun, self.refused = True, False, False
+        self.is_new = True
+        self.begun = False
+        self.refused = False
 
     @property
     def job(self) -> Job:
@@ -6665,7 +6732,9 @@ class Run:
 
     def state(self, number: int) -> State:
         """Return what was known of a task when this start began."""
-        return (self.survey.states.get(number) if self.survey else None) or State()
+        if self.survey is None:
+            return State()
+        return self.survey.states.get(number) or State()
 
     def unfinished(self) -> int:
         """Return how many tasks have neither ended nor are with a scheduler."""
@@ -6673,12 +6742,16 @@ class Run:
         return max(self.plan.count - over - len(self.open), 0)
 
     def limits(self, is_remote: bool) -> Limits:
-        """Return the limits of the tasks: the command line's word, else the job's, else what is usual there."""
+        """Return the limits of the tasks: the command line's, else the job's, else the usual ones."""
         job, options = self.job, self.options
-        retries = job.retries if options.retries < 0 else options.retries
+        retries = options.retries
+        if retries < 0:
+            retries = job.retries
         timeout = 60 * (options.timeout or job.timeout_minutes)
-        jobs = 1 if is_remote else self.throttle() or options.jobs or job.max_parallel or 1
-        if jobs == AUTO:
+        jobs = options.jobs or job.max_parallel or 1
+        if is_remote:
+            jobs = 1
+        elif jobs == AUTO:
             jobs = processors()
         return Limits(jobs, retries, timeout, job.fail_fast is True and not options.keep_going)
 
@@ -6697,24 +6770,25 @@ class Run:
 
     def has_failed(self) -> bool:
         """Return whether a task is over without success, as far as this start has seen."""
-        return any(self.counts[row.name] for row in STATES.values() if row.is_over and not row.is_good
-                   and row.name != "handed")
+        bad = [row.name for row in STATES.values() if row.is_over and not row.is_good]
+        return any(self.counts[name] for name in bad)
 
     def see(self, event: Event) -> None:
         """Count an event."""
         if event.kind in ("start", "retry"):
             self.begun = True
-        elif event.kind == "elsewhere" and event.task:
-            self.open.add(event.task.number)
-        elif event.kind == "end":
-            self.counts[event.state.name] += 1
-            self.open.discard(event.task.number if event.task else 0)
         elif event.kind == "done":
             self.counts["earlier"] += event.number
+        elif event.kind == "end":
+            self.counts[event.state.name] += 1
+            if event.task:
+                self.open.discard(event.task.number)
+        elif event.kind == "elsewhere" and event.task:
+            self.open.add(event.task.number)
 
     def writer(self, who: str) -> str:
-        """Return the name of a file of events: their order is the order of starts."""
-        return f"{self.number:04d}_{who}_{host_name()}-{os.getpid()}"
+        """Return the name under which this start writes events as somebody."""
+        return WriterName.own(self.number, who)
 
     def work(self, step: PlannedStep, is_remote: bool) -> Work:
         """Return the tasks of a step by what is to be done with them."""
@@ -6726,17 +6800,16 @@ class Run:
         for task, state in assigned:
             if state.name == "succeeded":
                 done += 1
-            elif state.name == "queued" or (state.name == "running" and state.writer.name.who != HERE):
+            elif state.name == "running" and not is_remote and is_awaited_here(state):
+                running.append((task, state))
+            elif state.name in ("running", "queued"):
                 elsewhere.append((task, state))
-            elif state.name == "running":
-                away = elsewhere if is_remote or not is_same_machine(state.writer.machine) else running
-                away.append((task, state))
             else:
                 todo.append((task, state))
         return Work(done, running, elsewhere, todo)
 
     def assigned(self, step: PlannedStep, is_remote: bool) -> "Iterator[Tuple[Task, State]]":
-        """Yield the tasks of a step with their numbers and states, after they were written into the plan."""
+        """Yield the tasks of a step with their numbers and states, once the plan has them."""
         drafts = step.tasks()
         while True:
             block = [self.identified(step, draft, is_remote) for draft in islice(drafts, BLOCK)]
@@ -6747,49 +6820,57 @@ class Run:
             for task, state, _ in block:
                 yield task, state
 
-    def identified(self, step: PlannedStep, draft: Task, is_remote: bool) -> "Tuple[Task, State, Optional[Dict[str, Any]]]":
-        """Return a task with its number, its state, and the line of the plan that it needs, None if it has one."""
+    def identified(self, step: PlannedStep, draft: Task, is_remote: bool) -> Identified:
+        """Return a task with its number and its state."""
         numbers = self.known.get(draft.key)
         if not numbers:
             self.last += 1
             task = step.numbered(draft, self.last, self.plan.directory(self.last))
-            return task, self.reused(task, State()), self.line(task, is_remote)
+            return Identified(task, self.reused(task, State()), self.line(task, is_remote))
         number = numbers.pop()
         state = self.state(number)
-        if state.name == "succeeded" and state.origin == "" and draft.runs:
+        if state.name == "succeeded" and not state.origin and draft.runs:
             state = self.still_succeeded(number, state)
         if state.name in ("succeeded", "running", "queued"):
-            return self.planned(step, draft, number, state), state, None
+            return Identified(self.planned(step, draft, number, state), state, None)
         task = self.planned(step, draft, number, State())
         state = self.reused(task, state)
         line = self.line(task, is_remote)
-        return task, state, None if self.is_written(number, line) else line
+        if self.is_written(number, line):
+            return Identified(task, state, None)
+        return Identified(task, state, line)
 
     def planned(self, step: PlannedStep, draft: Task, number: int, state: State) -> Task:
         """Return a task that has its number and its directory since an earlier start."""
         if state.name == "succeeded" or self.survey is None:
             return draft._replace(number=number)
         known = self.survey.ledger.task(number)
-        return step.numbered(draft, number, known.directory if known else self.plan.directory(number))
+        if known is None:
+            return step.numbered(draft, number, self.plan.directory(number))
+        return step.numbered(draft, number, known.directory)
 
     def still_succeeded(self, number: int, state: State) -> State:
-        """Return the state of a task of Hydra's that has succeeded: its run directories must be there still."""
+        """Return the state of a task of Hydra's that had succeeded: it needs its directories."""
         task = self.survey.ledger.task(number) if self.survey else None
-        missing = missing_runs(task) if task else 0
-        if missing and task:
-            state.become("failed", "missing", f"{missing} of {task.runs} runs are missing")
+        if task:
+            missing = missing_runs(task)
+            if missing:
+                state.miss(missing, task.runs)
         return state
 
     def reused(self, task: Task, state: State) -> State:
-        """Return the state of a task that is to be executed, or that of an older success that counts for it."""
+        """Return the state of a task to be executed, or an older success that counts for it."""
         known = self.older.get(task.key)
-        if not known or (self.survey and not self.options.reuse):
-            self.could_reuse += bool(known)
+        if not known:
+            return state
+        if self.survey and not self.options.reuse:
+            self.could_reuse += 1
             return state
         older = known.pop(0)
         if not self.is_dry:
-            append_event(self.record, self.writer("reuse"), "reused", task=task.number, **{"try": state.attempt},
-                         began=older.state.started, ended=older.state.ended, **{"from": older.origin})
+            facts = {"began": older.state.started, "ended": older.state.ended, "from": older.origin}
+            writer = self.writer("reuse")
+            append_attempt(self.record, writer, "reused", task.number, state.attempt, **facts)
         return older.state
 
     def line(self, task: Task, is_remote: bool) -> "Dict[str, Any]":
@@ -6803,20 +6884,22 @@ class Run:
         return task_line(task, self.programs[place])
 
     def is_written(self, number: int, line: "Dict[str, Any]") -> bool:
-        """Return whether the plan has a line already, or says the same of the task."""
+        """Return whether the plan says the same of a task already."""
         import json
         if self.survey is None:
             return False
         ledger = self.survey.ledger
-        written = ledger.data[slice(*ledger.spans[number])]
-        if written != json.dumps(line, separators=(",", ":")).encode("ascii"):
+        text = json.dumps(line, separators=(",", ":"))
+        if ledger.line(number) != text.encode("ascii"):
             return False
         self.offsets[number] = ledger.spans[number][0]
         return True
 
-    def write(self, step: PlannedStep, block: "Sequence[Tuple[Task, State, Optional[Dict[str, Any]]]]") -> None:
+    def write(self, step: PlannedStep, block: "Sequence[Identified]") -> None:
         """Write the lines of tasks that are new, or have changed, and the numbers of the others."""
-        lines, numbers, ranges = [], [], []  # type: List[Dict[str, Any]], List[int], List[List[int]]
+        lines = []  # type: List[Dict[str, Any]]
+        numbers = []  # type: List[int]
+        ranges = []  # type: List[List[int]]
         for task, _, line in block:
             if line:
                 lines.append(line)
@@ -6831,14 +6914,15 @@ class Run:
         if step.submit:
             self.offsets.update(zip(numbers, offsets))
 
-    def plan_rest(self, groups: "Sequence[Tuple[Place, Sequence[PlannedStep]]]", most: int = 100000) -> None:
-        """Write the tasks of steps that do not begin into the plan, so that they are listed as not started."""
-        steps = [(step, place.is_remote) for place, steps in groups for step in steps]
+    def plan_rest(self, groups: "Sequence[Tuple[Place, Sequence[PlannedStep]]]",
+                  most: int = 100000) -> None:
+        """Write the tasks of steps that do not begin into the plan: they are then not started."""
         if self.plan.count > most:
             return
-        for step, is_remote in steps:
-            for _ in self.assigned(step, is_remote):
-                pass
+        for place, steps in groups:
+            for step in steps:
+                for _ in self.assigned(step, place.is_remote):
+                    pass
 
     def release(self) -> None:
         """Let others go on with the run."""
@@ -6846,43 +6930,64 @@ class Run:
             self.lock.release()
 
 
+def is_awaited_here(state: State) -> bool:
+    """Return whether a running task was begun by a HydraFlow of this machine, as its own."""
+    return state.writer.name.who == HERE and is_same_machine(state.writer.machine)
+
+
 def open_run(plan: Plan, options: Options, is_resume: bool, is_dry: bool) -> Run:
-    """Return a new start of a job: a new run, or (is_resume) of its newest run, if there is one. Raises Error."""
-    job = plan.job
-    records = Record.all(job.key)
-    resumed = records[-1] if is_resume and records else None
-    path = f"{Record.directory(job.key)}/{ulid_text(plan.ulid)}"
-    run = Run(plan, options, resumed or Record(path), is_dry)
-    if resumed:
-        run.is_new = False
-        if not is_dry:
-            run.lock = Lock(resumed, job.key)
-        run.survey = survey(resumed)
-        ledger = run.survey.ledger
-        run.known = {key: numbers[::-1] for key, numbers in ledger.keys().items()}
-        run.last, run.number = ledger.last_number(), ledger.start.number + 1
-    elif records:
-        run.notes += unfinished_note(records[-1])
-    others = records[:-1] if resumed else records
-    if options.reuse or (resumed and others):
+    """Return a new start of a job: a new run, or (is_resume) of its newest run, if there is one.
+
+    Raises Error.
+    """
+    key = plan.job.key
+    records = Record.all(key)
+    if is_resume and records:
+        others = records[:-1]
+        run = resumed_run(plan, options, records[-1], is_dry)
+    else:
+        others = records
+        record = Record(f"{Record.directory(key)}/{ulid_text(plan.ulid)}")
+        run = Run(plan, options, record, is_dry)
+        if records:
+            run.notes += unfinished_note(records[-1])
+    if options.reuse or (others and not run.is_new):
         run.older = older_successes(others)
     if not is_dry:
         begin_start(run)
     return run
 
 
+def resumed_run(plan: Plan, options: Options, record: Record, is_dry: bool) -> Run:
+    """Return a start that goes on with the run of a record."""
+    run = Run(plan, options, record, is_dry)
+    run.is_new = False
+    if not is_dry:
+        run.lock = Lock(record, plan.job.key)
+    run.survey = survey(record)
+    ledger = run.survey.ledger
+    run.known = {key: numbers[::-1] for key, numbers in ledger.keys().items()}
+    run.last = ledger.last_number()
+    run.number = ledger.start.number + 1
+    return run
+
+
 def begin_start(run: Run) -> None:
     """Write the start of a run into its record, which is made now if it is a new one."""
-    job, (commit, is_dirty) = run.job, commit_of(".")
+    key = run.job.key
+    commit = commit_of(".")
     if run.is_new:
-        run.record = Record.create(job.key, run.plan.ulid)
-        run.lock = Lock(run.record, job.key)
+        run.record = Record.create(key, run.plan.ulid)
+        run.lock = Lock(run.record, key)
     elif run.survey:
-        before = run.survey.ledger.start
-        if commit and before.commit and commit != before.commit:
-            run.notes.append(f"the run of {job.key} began at commit {before.commit[:10]}, and goes on at {commit[:10]}")
-    start = Start(run.number, job.key, run.plan.count, time.time(), host_name(), __version__,
-                  list(run.options.words), commit, is_dirty, FORMAT)
+        before = run.survey.ledger.start.commit
+        if commit.name and before and commit.name != before:
+            text = f"the run of {key} began at commit {before[:10]}"
+            run.notes.append(f"{text}, and goes on at {commit.name[:10]}")
+    start = Start(
+        number=run.number, job=key, count=run.plan.count, time=time.time(), host=host_name(),
+        version=__version__, words=list(run.options.words), commit=commit.name,
+        is_dirty=commit.is_dirty, format=FORMAT)
     try:
         append_lines(run.record.plan_path, [start_line(start)])
     except OSError as error:
@@ -6893,16 +6998,20 @@ def begin_start(run: Run) -> None:
 def unfinished_note(record: Record) -> "List[str]":
     """Return what is to be said of the last run of a job when another one begins."""
     try:
-        ledger, told = Ledger(record), find_gone(record, read_told(record))
+        ledger = Ledger(record)
+        states = find_gone(record, read_told(record)).states
     except Error as error:
         return [error.message]
-    good = sum(1 for number in ledger.members if number in told.states and told.states[number].name == "succeeded")
-    when, count = time.strftime("%H:%M", time.localtime(ledger.start.time)), ledger.start.count
-    if any(state.name == "running" for state in told.states.values()):
+    when = time.strftime("%H:%M", time.localtime(ledger.start.time))
+    if any(state.name == "running" for state in states.values()):
         return [f"the run of {when} is still executed; this one begins beside it"]
-    if good < count:
-        return [f"the run of {when} has succeeded in {good} of {count} tasks; --resume goes on with it"]
-    return []
+    known = [states[number] for number in ledger.members if number in states]
+    good = [state for state in known if state.name == "succeeded"]
+    count = ledger.start.count
+    if len(good) >= count:
+        return []
+    text = f"the run of {when} has succeeded in {len(good)} of {count} tasks"
+    return [f"{text}; --resume goes on with it"]
 
 
 # -- places
