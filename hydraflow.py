@@ -6558,7 +6558,7 @@ def ask_queues(
 
 
 def cause_of(record: Record, place: Waiting, queued: str, is_cancelled: bool) -> str:
-    """Return why a scheduler ended an array task: by its state, or what it wrote behind the output."""
+    """Return why a scheduler ended an array task: by its state, or what it wrote at the end."""
     cause = ENDED[queued]
     if cause not in ("gone", "silent"):
         return cause
@@ -6742,7 +6742,7 @@ class Run:
         return max(self.plan.count - over - len(self.open), 0)
 
     def limits(self, is_remote: bool) -> Limits:
-        """Return the limits of the tasks: the command line's, else the job's, else the usual ones."""
+        """Return the limits of the tasks: the command line's, else the job's, else usual ones."""
         job, options = self.job, self.options
         retries = options.retries
         if retries < 0:
@@ -7024,7 +7024,10 @@ class Ahead(NamedTuple("Ahead", [
 
 
 class Place:
-    """Where a step is executed; left is what is not over of the tasks of the step that was started last."""
+    """Where a step is executed.
+
+    left is what is not over of the tasks of the step that was started last.
+    """
 
     is_remote = True
 
@@ -7039,11 +7042,13 @@ class Place:
         """Return whether what is started here waits by itself for tasks that are not over."""
         return not aheads
 
-    def describe(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[str]") -> "Iterator[str]":
+    def describe(self, run: Run, steps: "Sequence[PlannedStep]",
+                 aheads: "Sequence[str]") -> "Iterator[str]":
         """Yield what a dry run prints: a line for each task, what surrounds them as comments."""
         raise NotImplementedError
 
-    def start(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+    def start(self, run: Run, steps: "Sequence[PlannedStep]",
+              aheads: "Sequence[Ahead]") -> "Iterator[Event]":
         """Execute the tasks of steps, or hand them to who executes them; yield what happens."""
         raise NotImplementedError
 
@@ -7057,39 +7062,46 @@ class Here(Place):
         """Raise an Error for what cannot be executed."""
         check_first_task(step)
 
-    def describe(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[str]") -> "Iterator[str]":
+    def describe(self, run: Run, steps: "Sequence[PlannedStep]",
+                 aheads: "Sequence[str]") -> "Iterator[str]":
         """Yield what a dry run prints."""
         for step in steps:
             for task, _ in run.work(step, False).todo:
                 yield task_text(task)
 
-    def start(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+    def start(self, run: Run, steps: "Sequence[PlannedStep]",
+              aheads: "Sequence[Ahead]") -> "Iterator[Event]":
         """Execute the tasks of a step, and await those that run; yield what happens."""
-        work, entry = run.work(steps[0], False), run.lock.entry() if run.lock else NOTHING
+        work = run.work(steps[0], False)
         yield done_event(work.done)
         self.left = grouped_by_submission(run, work.elsewhere)
-        yield from (note_event("note", text) for text in away_notes(work.elsewhere))
+        for text in away_notes(work.elsewhere):
+            yield note_event("note", text)
+        entry = run.lock.entry() if run.lock else NOTHING
         todo = undone(run, work.todo)
-        writer, limits = run.writer("here"), run.limits(False)
+        limits = run.limits(False)
         taken = []  # type: List[int]
-        for event in run_tasks(run.record, todo, limits, writer, work.running, entry):
+        for event in run_tasks(run.record, todo, limits, run.writer(HERE), work.running, entry):
             if event.kind == "elsewhere" and event.task:
                 taken.append(event.task.number)
             yield event
-        self.left += [Ahead(run, None, taken)] if taken else []
+        if taken:
+            self.left.append(Ahead(run, None, taken))
 
 
 def away_notes(tasks: "Sequence[Tuple[Task, State]]") -> "Iterator[str]":
-    """Yield what is to be said of tasks that run on other machines, of which nothing can be known here."""
-    hosts = {}  # type: Dict[str, List[State]]
+    """Yield what is to be said of tasks on other machines, of which nothing can be known here."""
+    hosts = {}  # type: Dict[str, List[float]]
     for _, state in tasks:
         machine = state.writer.machine
-        is_array_task = state.writer.name.is_slot
-        if state.name == "running" and not is_same_machine(machine) and not is_array_task:
-            hosts.setdefault(machine.host, []).append(state)
-    for host, states in sorted(hosts.items()):
-        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(max(state.started for state in states)))
-        yield (f"{counted(len(states), 'task')} began on {host}, and no end was told since {since}: they are awaited;"
+        if state.writer.name.is_slot or is_same_machine(machine):
+            continue
+        if state.name == "running":
+            hosts.setdefault(machine.host, []).append(state.started)
+    for host, moments in sorted(hosts.items()):
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(max(moments)))
+        text = f"{counted(len(moments), 'task')} began on {host}, and no end was told since {since}"
+        yield (f"{text}: they are awaited;"
                " where nothing of them is left, cancel --lost gives them up")
 
 
@@ -7099,7 +7111,7 @@ def done_event(count: int) -> Event:
 
 
 def undone(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "Iterator[Tuple[Task, State]]":
-    """Yield the tasks that have not succeeded; those of a new run that have, in an older one, are counted."""
+    """Yield the tasks that have not succeeded, and count those whose older success is reused."""
     for task, state in tasks:
         if state.name == "succeeded":
             run.see(done_event(1))
@@ -7110,12 +7122,13 @@ def undone(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "Iterator[Tuple[T
 def task_text(task: Task) -> str:
     """Return a command line that executes a task in a shell, where it would be executed."""
     words = [word.replace(SLOT, "0") for word in task.argv]
-    env = []
-    for name, value in task.env.items():
-        value = value.replace(SLOT, "0")
-        env.append(f"{name}={value}")
-    text = shell_text((["env", *env] if env else []) + words)
-    return text if os.path.abspath(task.cwd) == os.getcwd() else f"(cd {shlex.quote(task.cwd)} && {text})"
+    if task.env:
+        env = [f"{name}={value}".replace(SLOT, "0") for name, value in task.env.items()]
+        words = ["env", *env, *words]
+    text = shell_text(words)
+    if os.path.abspath(task.cwd) == os.getcwd():
+        return text
+    return f"(cd {shlex.quote(task.cwd)} && {text})"
 
 
 def first_task(step: PlannedStep) -> "Optional[Task]":
@@ -7130,26 +7143,36 @@ def check_first_task(step: PlannedStep) -> None:
     task = first_task(step)
     if task is None:
         return
-    if not (os.path.isdir(native(task.cwd)) or SLOT in task.cwd or task.directory in task.cwd):
-        mark = step.cwd.mark(0, len(step.cwd.text)) if step.cwd else NOWHERE
+    is_made = SLOT in task.cwd or task.directory in task.cwd
+    if not is_made and not os.path.isdir(native(task.cwd)):
+        mark = step.cwd.whole() if step.cwd else NOWHERE
         raise Error(f"there is no directory {task.cwd}", mark)
-    if step.command and not step.setup and not find_program(task.argv[0], task.cwd, task.env):
+    if step.setup or not step.command:
+        return
+    program = task.argv[0]
+    if not find_program(program, task.cwd, task.env):
         hint = "it is looked up in PATH, without a shell"
-        if task.argv[0] == "python" and find_program("python3"):
+        if program == "python" and find_program("python3"):
             hint = "python3 is there"
-        raise Error(f"there is no program {task.argv[0]}", step.mark, hint)
+        raise Error(f"there is no program {program}", step.mark, hint)
+
+
+def submission_program(step: PlannedStep) -> str:
+    """Return the program of a submission command."""
+    return (behind_env(step.submit) or step.submit)[0]
 
 
 def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
     """Raise an Error unless the program of a submission command is here."""
-    program = (behind_env(step.submit) or step.submit)[0]
-    if not find_program(program):
-        source = step.job.submit
-        for one in step.job.steps[step.number - 1:step.number]:
-            source = one.submit or source
-        mark = source.mark(0, len(source.text)) if source else NOWHERE
-        raise kind(f"there is no program {program}", mark,
-                   "it is looked up in PATH; is this a machine from which jobs are submitted?")
+    program = submission_program(step)
+    if find_program(program):
+        return
+    source = step.job.submit
+    for one in step.job.steps[step.number - 1:step.number]:
+        source = one.submit or source
+    mark = source.whole() if source else NOWHERE
+    hint = "it is looked up in PATH; is this a machine from which jobs are submitted?"
+    raise kind(f"there is no program {program}", mark, hint)
 
 
 @lru_cache(maxsize=None)
@@ -7160,28 +7183,61 @@ def check_python(words: "Tuple[str, ...]") -> None:
     code = "import sys; print(sys.version_info >= (3, 6))"
     status, out, errors = capture([*words, "-c", code], environment({}), 60.0)
     if status or out.strip() != "True":
-        raise Error(f"{shell_text(words)} is no Python 3.6 or later", NOWHERE,
-                    errors.strip() or "python: in the job, or HYDRAFLOW_PYTHON, names it")
+        hint = errors.strip() or "python: in the job, or HYDRAFLOW_PYTHON, names it"
+        raise Error(f"{shell_text(words)} is no Python 3.6 or later", NOWHERE, hint)
 
 
-# The record's copy of this file is imported, so that its byte code is kept: compiling takes longer than
-# many a task. -S and -E: a site's .pth files and the user's PYTHON* variables are of no use to it.
+# The record's copy of this file is imported, so that its byte code is kept: compiling takes longer
+# than many a task. -S and -E: a site's .pth files and PYTHON* variables are of no use to it.
 ELEMENT = ('import sys; sys.path[0] = sys.argv[1]; import hydraflow; '
            'sys.exit(hydraflow.main(["slot"] + sys.argv[1:]))')
 
 
-def slot_script(record: Record, submission: Submission, python: "Sequence[str]", index: str) -> str:
-    """Return the script of a submission: no text of a parameter, nothing from outside but the index, given as sh has it."""
-    words = [*python, "-S", "-E", "-c", ELEMENT, record.path, str(submission.number)]
-    return ("#!/bin/sh\n# HydraFlow executes here the tasks of one slot; plan and slots are in the record.\n"
-            f"exec {shell_text(words)} {index}\n")
+def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
+                index: str) -> str:
+    """Return the script of a submission; index, as sh has it, is all that comes from outside.
+
+    No text of a parameter is in it.
+    """
+    words = [
+        *python, "-S", "-E", "-c", ELEMENT, record.path, str(submission.number)]
+    return (
+        "#!/bin/sh\n"
+        "# HydraFlow executes here the tasks of one slot; plan and slots are in the record.\n"
+        f"exec {shell_text(words)} {index}\n")
+
+
+def write_script(record: Record, submission: Submission, python: "Sequence[str]",
+                 index: str) -> str:
+    """Keep in a record what executes a slot of a submission; return the path of its script."""
+    write_program(record)
+    path = record.submission_path(submission.number, "sh")
+    write_file(path, native_bytes(slot_script(record, submission, python, index)))
+    return path
+
+
+def slot_entries(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "List[List[int]]":
+    """Return tasks as the slots of a submission name them."""
+    entries = []
+    for task, state in tasks:
+        entries.append([task.number, state.attempt + 1, run.offsets[task.number]])
+    return entries
 
 
 def write_program(record: Record) -> None:
-    """Keep a copy of this file in a record, so that what is edited later changes nothing that is queued."""
+    """Keep a copy of this file in a record: what is edited later changes nothing that is queued."""
     if not os.path.exists(record.program_path):
         with open(__file__, "rb") as source:
             write_file(record.program_path, source.read())
+
+
+def rounded_up(count: int, size: int) -> int:
+    """Return how many groups of a size take count things.
+
+    >>> rounded_up(5, 2), rounded_up(4, 2), rounded_up(0, 2)
+    (3, 2, 0)
+    """
+    return (count + size - 1) // size
 
 
 def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
@@ -7192,18 +7248,20 @@ def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]"
     >>> packed([[1], [2], [3], [4], [5]], 2)
     [[[1], [4]], [[2], [5]], [[3]]]
     """
-    slots = -(-len(entries) // max(pack, 1))
+    slots = rounded_up(len(entries), max(pack, 1))
     return [list(entries[start::slots]) for start in range(slots)]
 
 
 def throttles(arrays: int, throttle: int) -> "List[int]":
     """Return how many array tasks each of several array jobs may have at once, 0 for any.
 
-    >>> throttles(3, 10), throttles(2, 0)
-    ([4, 3, 3], [0, 0])
+    >>> throttles(3, 10), throttles(2, 0), throttles(0, 2)
+    ([4, 3, 3], [0, 0], [])
     """
+    if not arrays:
+        return []
     whole, rest = divmod(throttle, arrays)
-    return [whole + (number < rest) for number in range(arrays)]
+    return [whole + 1] * rest + [whole] * (arrays - rest)
 
 
 class ArrayPlace(Place):
@@ -7222,110 +7280,139 @@ class ArrayPlace(Place):
         check_first_task(step)
 
     def can_wait_for(self, aheads: "Sequence[Ahead]") -> bool:
-        """Return whether an array job can wait for tasks that are not over: those of its own scheduler."""
-        return all(ahead.submission and ahead.submission.scheduler == self.scheduler.name for ahead in aheads)
+        """Return whether array jobs can wait for tasks: for those of their own scheduler."""
+        for ahead in aheads:
+            if ahead.submission is None or ahead.submission.scheduler != self.scheduler.name:
+                return False
+        return True
+
+    @property
+    def index(self) -> str:
+        """The slot of an array task, as sh has it; 1 for an array of one that is a plain job."""
+        return f'"${{{self.scheduler.index}:-1}}"'
 
     def arrays(self, run: Run, count: int) -> "List[int]":
         """Return how many slots each of the array jobs has that count slots need."""
-        limit = array_limit(self.scheduler) if not run.is_dry or find_program(self.scheduler.limit[0]) else (
-            self.scheduler.limit_usual - self.scheduler.limit_less)
+        limit = self.scheduler.limit_usual - self.scheduler.limit_less
+        if not run.is_dry or find_program(self.scheduler.limit[0]):
+            limit = array_limit(self.scheduler)
         return [min(limit, count - start) for start in range(0, count, limit)]
 
     def prepared(self, run: Run, step: PlannedStep, slots: "List[List[List[int]]]", number: int,
                  after: "List[List[Any]]") -> Submission:
         """Return a submission of a step."""
-        name = array_name(run.job.name, run.record.ulid, number, self.scheduler)
-        limits = run.limits(True)._replace(jobs=run.pack(step)[1])
-        return Submission(number, run.number, step.number, self.scheduler.name, name, after, list(limits),
-                          run.must_succeed(), 0, "", -1, slots)
+        _, beside = run.pack(step)
+        return Submission(
+            number=number, start=run.number, step=step.number, scheduler=self.scheduler.name,
+            name=array_name(run.job.name, run.record.ulid, number, self.scheduler), after=after,
+            limits=list(run.limits(True)._replace(jobs=beside)), must_succeed=run.must_succeed(),
+            width=0, job_id="", status=-1, slots=slots)
 
-    def array_job(self, run: Run, submission: Submission, throttle: int, ids: "List[str]") -> ArrayJob:
-        """Return what is submitted."""
+    def words(self, run: Run, step: PlannedStep, submission: Submission, throttle: int,
+              ids: "Sequence[str]") -> "List[str]":
+        """Return the submission command; ids are those of the array jobs that it waits for."""
         log = run.record.scheduler_path(submission.number, "")[:-len(".out")]
-        return ArrayJob(submission.name, log, len(submission.slots), throttle, ids, submission.must_succeed)
+        job = ArrayJob(
+            name=submission.name, log=log, count=len(submission.slots), throttle=throttle,
+            ids=list(ids), must_succeed=submission.must_succeed)
+        script = run.record.submission_path(submission.number, "sh")
+        return submission_words(step.submit, self.scheduler, job, script)
 
-    def describe(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[str]") -> "Iterator[str]":
-        """Yield what a dry run prints: submission commands and scripts as comments, then the tasks."""
+    def describe(self, run: Run, steps: "Sequence[PlannedStep]",
+                 aheads: "Sequence[str]") -> "Iterator[str]":
+        """Yield what a dry run prints: submission commands and scripts as comments, then tasks."""
         step = steps[0]
         work = run.work(step, True)
-        count = step.count if run.survey is None else len(list(work.todo))
-        slots = -(-count // run.pack(step)[0])
-        number = next_submission(run)
-        sizes = self.arrays(run, slots)
-        for size, throttle in zip(sizes, throttles(max(len(sizes), 1), run.throttle())):
+        count = step.count
+        if run.survey:
+            count = len(list(work.todo))
+        pack, _ = run.pack(step)
+        sizes = self.arrays(run, rounded_up(count, pack))
+        shares = throttles(len(sizes), run.throttle())
+        for number, (size, share) in enumerate(zip(sizes, shares), next_submission(run)):
             submission = self.prepared(run, step, [[]] * size, number, [])
-            job = self.array_job(run, submission, throttle, list(aheads))
-            script = run.record.submission_path(number, "sh")
-            yield f"# {shell_text(submission_words(step.submit, self.scheduler, job, script))}"
-            index = f'"${{{self.scheduler.index}:-1}}"'
-            for line in slot_script(run.record, submission, python_of(run.job), index).splitlines():
+            yield f"# {shell_text(self.words(run, step, submission, share, aheads))}"
+            script = slot_script(run.record, submission, python_of(run.job), self.index)
+            for line in script.splitlines():
                 yield f"#     {line}"
-            number += 1
         for task, _ in work.todo:
             yield task_text(task)
 
-    def start(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+    def start(self, run: Run, steps: "Sequence[PlannedStep]",
+              aheads: "Sequence[Ahead]") -> "Iterator[Event]":
         """Submit the tasks of a step; yield what happens. Raises Refusal."""
         step = steps[0]
-        work, self.left = run.work(step, True), []
+        work = run.work(step, True)
+        self.left = []
         yield done_event(work.done)
-        entries = [[task.number, state.attempt + 1, run.offsets[task.number]] for task, state in work.todo]
-        slots = packed(entries, run.pack(step)[0])
-        after = [[ahead.run.record.path, ahead.submission.number] for ahead in aheads if ahead.submission]
-        ids = [ahead.submission.job_id for ahead in aheads if ahead.submission]
-        sizes, begin = self.arrays(run, len(slots)), 0
+        pack, _ = run.pack(step)
+        slots = packed(slot_entries(run, work.todo), pack)
+        waited = [(ahead.run.record, ahead.submission) for ahead in aheads if ahead.submission]
+        after = [[record.path, submission.number] for record, submission in waited]
+        ids = [submission.job_id for _, submission in waited]
+        sizes = self.arrays(run, len(slots))
+        shares = throttles(len(sizes), run.throttle())
         is_chain = 0 < run.throttle() < len(sizes)  # then one after the other
-        shares = [run.throttle()] * len(sizes) if is_chain else throttles(max(len(sizes), 1), run.throttle())
-        for size, throttle in zip(sizes, shares):
-            submission = self.prepared(run, step, slots[begin:begin + size], next_submission(run), after)
-            submission = self.submit(run, step, submission, throttle, ids)
+        if is_chain:
+            shares = [run.throttle()] * len(sizes)
+        begin = 0
+        for size, share in zip(sizes, shares):
+            submission = self.prepared(
+                run, step, slots[begin:begin + size], next_submission(run), after)
+            submission = self.submit(run, step, submission, share, ids)
             self.left.append(Ahead(run, submission, list(submission.numbers())))
-            ids = [submission.job_id] if is_chain else ids
+            if is_chain:
+                ids = [submission.job_id]
             begin += size
             yield note_event("note", sent_text(step, submission))
         self.left += grouped_by_submission(run, work.elsewhere)
 
-    def submit(self, run: Run, step: PlannedStep, submission: Submission, throttle: int, ids: "List[str]") -> Submission:
+    def submit(self, run: Run, step: PlannedStep, submission: Submission, throttle: int,
+               ids: "Sequence[str]") -> Submission:
         """Write a submission into the record, and send it; return it with its id."""
-        record = run.record
-        write_program(record)
-        submission = write_submission(record, submission)
-        index = f'"${{{self.scheduler.index}:-1}}"'
-        script = record.submission_path(submission.number, "sh")
-        write_file(script, native_bytes(slot_script(record, submission, python_of(run.job), index)))
-        words = submission_words(step.submit, self.scheduler, self.array_job(run, submission, throttle, ids), script)
+        submission = write_submission(run.record, submission)
+        write_script(run.record, submission, python_of(run.job), self.index)
+        words = self.words(run, step, submission, throttle, ids)
         try:
             job_id = send(words, self.scheduler, submission.name)
-            run.begun = True
-            return write_job_id(record, submission, job_id)
         except Refusal:
-            append_event(record, run.writer("submit"), "cancel", submission=submission.number)
+            note_cancelled(run, submission)
             raise
+        run.begun = True
+        return write_job_id(run.record, submission, job_id)
+
+
+def note_cancelled(run: Run, submission: Submission) -> None:
+    """Note in a record that a submission was not taken, or is to be cancelled."""
+    append_event(run.record, run.writer("cancel"), "cancel", submission=submission.number)
 
 
 def sent_text(step: PlannedStep, submission: Submission) -> str:
     """Return what is said of an array job that was submitted."""
-    tasks, slots = sum(1 for _ in submission.numbers()), len(submission.slots)
-    return (f"step {step.number}: {tasks:,} task{'s' * (tasks != 1)} as array job {submission.job_id} of {slots:,}"
-            f" array task{'s' * (slots != 1)}")
+    tasks = counted(sum(map(len, submission.slots)), "task")
+    slots = counted(len(submission.slots), "array task")
+    return f"step {step.number}: {tasks} as array job {submission.job_id} of {slots}"
 
 
 def next_submission(run: Run) -> int:
     """Return the number of the next submission of a record."""
-    names = list_folder(f"{run.record.path}/submissions")
-    return max([int(name[:-6]) for name in names if re.fullmatch(r"[0-9]{1,9}\.jsonl", name)], default=0) + 1
+    return max(run.record.submission_numbers(), default=0) + 1
 
 
 def grouped_by_submission(run: Run, tasks: "Sequence[Tuple[Task, State]]") -> "List[Ahead]":
     """Return tasks that are not over by the submissions that have them."""
     submissions = run.survey.submissions if run.survey else []
-    place = {number: one.number for one in submissions for number in one.numbers()}
+    last = {}  # type: Dict[int, int]  # the last submission that has a task
+    for submission in submissions:
+        last.update(dict.fromkeys(submission.numbers(), submission.number))
     groups = {}  # type: Dict[int, List[int]]
     for task, state in tasks:
-        is_array = state.name == "queued" or state.writer.name.is_slot
-        groups.setdefault(place.get(task.number, 0) if is_array else 0, []).append(task.number)
+        group = 0  # of those that no submission has
+        if state.name == "queued" or state.writer.name.is_slot:
+            group = last.get(task.number, 0)
+        groups.setdefault(group, []).append(task.number)
     known = {one.number: one for one in submissions if one.scheduler in SCHEDULERS}
-    return [Ahead(run, known.get(number), numbers) for number, numbers in sorted(groups.items())]
+    return [Ahead(run, known.get(group), numbers) for group, numbers in sorted(groups.items())]
 
 
 class Handler(Place):
@@ -7346,19 +7433,26 @@ class Handler(Place):
             check_python(tuple(python_of(step.job)))
         if not self.is_bare:
             check_first_task(step)
-        for task in islice(step.tasks(), 1000 if is_dry else None):  # a dry run streams, however many there are
-            if re.search("[\r\n]", shell_text(task.argv)):  # the rest of the value would be a command of its own
-                raise Error("a handler gets one line for each task, and a word of this step has a line break in it",
-                            step.mark)
+        most = 1000 if is_dry else None  # a dry run streams, however many there are
+        for task in islice(step.tasks(), most):
+            # the rest of such a value would be a command of its own
+            if re.search("[\r\n]", shell_text(task.argv)):
+                message = "a handler gets one line for each task, "
+                message += "and a word of this step has a line break in it"
+                raise Error(message, step.mark)
 
     def lines(self, run: Run, submission: Submission, tasks: "Sequence[Task]") -> "Iterator[str]":
         """Yield the lines for a handler."""
         script = shlex.quote(run.record.submission_path(submission.number, "sh"))
         for slot, task in enumerate(tasks, 1):
             words = shell_text(task.argv)
-            yield words if self.is_bare else f"sh {script} {slot} -- {words}"
+            if self.is_bare:
+                yield f"{words}\n"
+            else:
+                yield f"sh {script} {slot} -- {words}\n"
 
-    def describe(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[str]") -> "Iterator[str]":
+    def describe(self, run: Run, steps: "Sequence[PlannedStep]",
+                 aheads: "Sequence[str]") -> "Iterator[str]":
         """Yield what a dry run prints: the handler's command as a comment, then the tasks."""
         path = os.path.relpath(run.record.submission_path(next_submission(run), "txt"))
         yield f"# {shell_text([*steps[0].submit, path])} gets a line for each of these tasks:"
@@ -7366,9 +7460,12 @@ class Handler(Place):
             for task, _ in run.work(step, True).todo:
                 yield shell_text(task.argv) if self.is_bare else task_text(task)
 
-    def start(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+    def start(self, run: Run, steps: "Sequence[PlannedStep]",
+              aheads: "Sequence[Ahead]") -> "Iterator[Event]":
         """Hand the tasks over, and yield what happens until the handler ends."""
-        self.left, todo, elsewhere = [], [], []  # type: List[Ahead], List[Tuple[Task, State]], List[Any]
+        todo = []  # type: List[Tuple[Task, State]]
+        elsewhere = []  # type: List[Tuple[Task, State]]
+        self.left = []
         for step in steps:
             work = run.work(step, True)
             yield done_event(work.done)
@@ -7379,46 +7476,53 @@ class Handler(Place):
             return
         submission = self.prepared(run, steps[0], todo)
         path = run.record.submission_path(submission.number, "txt")
-        tasks = [task for task, _ in todo]
-        write_file(path, native_bytes("".join(f"{line}\n" for line in self.lines(run, submission, tasks))))
+        lines = self.lines(run, submission, [task for task, _ in todo])
+        write_file(path, native_bytes("".join(lines)))
         run.begun = True
         yield from self.hand_over(run, submission, [*steps[0].submit, path])
 
-    def prepared(self, run: Run, step: PlannedStep, todo: "Sequence[Tuple[Task, State]]") -> Submission:
+    def prepared(self, run: Run, step: PlannedStep,
+                 todo: "Sequence[Tuple[Task, State]]") -> Submission:
         """Write what is handed over into the record."""
-        entries = [[task.number, state.attempt + 1, run.offsets[task.number]] for task, state in todo]
-        kind, name = "parameters" if self.is_bare else "handler", re.sub(r"[^\w.-]", "_", step.submit[0])
-        submission = Submission(next_submission(run), run.number, step.number, kind, name.strip("._-"), [],
-                                list(run.limits(True)), False, 0, "", -1, packed(entries, 1))
-        submission = write_submission(run.record, submission)
+        name = re.sub(r"[^\w.-]", "_", step.submit[0]).strip("._-")
+        submission = write_submission(run.record, Submission(
+            number=next_submission(run), start=run.number, step=step.number,
+            scheduler=PARAMETERS if self.is_bare else HANDLER, name=name, after=[],
+            limits=list(run.limits(True)), must_succeed=False, width=0, job_id="", status=-1,
+            slots=packed(slot_entries(run, todo), 1)))
         if not self.is_bare:
-            write_program(run.record)
-            script = slot_script(run.record, submission, python_of(run.job), '"$1" status')
-            write_file(run.record.submission_path(submission.number, "sh"), native_bytes(script))
+            write_script(run.record, submission, python_of(run.job), '"$1" status')
         return submission
 
-    def hand_over(self, run: Run, submission: Submission, words: "Sequence[str]") -> "Iterator[Event]":
-        """Execute a handler; yield what its tasks tell until it ends, and what is to be said of it then."""
+    def hand_over(self, run: Run, submission: Submission,
+                  words: "Sequence[str]") -> "Iterator[Event]":
+        """Execute a handler; yield what its tasks tell until it ends, and what follows then."""
         watch = Watch([Ahead(run, submission, list(submission.numbers()))])
+        writer = run.writer(HANDLER)
         with Signals() as signals:
             process = spawn(words, None, ".", environment({}), None)
-            begin_events(run.record, run.writer("handler"))
-            append_event(run.record, run.writer("handler"), "handler", submission=submission.number, pid=process.pid)
+            begin_events(run.record, writer)
+            append_event(
+                run.record, writer, "handler", submission=submission.number, pid=process.pid)
             delay = 0.05
             while process.poll() is None:
                 signals.wait(delay)
                 while signals.numbers:
                     number = signals.numbers.pop(0)
                     stop_group(process.pid, number)
-                    yield note_event("interrupt", f"{signal_name(number)}: passed on to {words[0]}")
+                    text = f"{signal_name(number)}: passed on to {words[0]}"
+                    yield note_event("interrupt", text)
                 if not self.is_bare:
                     yield from watch.look()
                 delay = min(delay * 1.2, 1.0)
-        status = process.returncode if process.returncode >= 0 else 128 - process.returncode
+        status = process.returncode
+        if status < 0:
+            status = 128 - status
         write_status(run.record, submission, status)
         yield from self.after(run, submission, watch, status, words[0])
 
-    def after(self, run: Run, submission: Submission, watch: "Watch", status: int, name: str) -> "Iterator[Event]":
+    def after(self, run: Run, submission: Submission, watch: "Watch", status: int,
+              name: str) -> "Iterator[Event]":
         """Yield what follows when a handler has ended."""
         if self.is_bare:
             for number in submission.numbers():
@@ -7440,14 +7544,15 @@ class Handler(Place):
 
     def give_up(self, run: Run, submission: Submission, watch: "Watch") -> "Iterator[Event]":
         """Note that tasks which never began will not, as their handler has failed."""
-        first = {entry[0]: entry[1] for slot in submission.slots for entry in slot}
+        states = read_told(run.record).states
+        left = set()  # type: Set[int]
         for ahead in watch.aheads():
-            told = read_told(run.record).states
-            for number in ahead.numbers:
-                state = told.get(number)
-                if state is None or state.attempt < first[number]:
-                    append_event(run.record, run.writer("handler"), "lost", task=number, why="handler",
-                                 **{"try": first[number]})
+            left.update(ahead.numbers)
+        for number, first, _ in chain.from_iterable(submission.slots):
+            state = states.get(number) or State()
+            if number in left and state.attempt < first:
+                writer = run.writer(HANDLER)
+                append_attempt(run.record, writer, "lost", number, first, why="handler")
         yield from watch.look()
 
 
@@ -7455,10 +7560,14 @@ def place_of(step: PlannedStep, is_dry: bool) -> Place:
     """Return where a step is executed."""
     if not step.submit:
         return Here()
-    program = (behind_env(step.submit) or step.submit)[0]
-    is_found = not is_dry or not os.path.dirname(program)  # what a dry run finds in PATH, it may ask
-    scheduler = scheduler_of(step.submit, is_found and bool(find_program(program)))
-    return ArrayPlace(scheduler) if scheduler else Handler(not step.command)
+    program = submission_program(step)
+    may_ask = bool(find_program(program))
+    if is_dry and os.path.dirname(program):
+        may_ask = False  # only what it finds in PATH, a dry run may ask
+    scheduler = scheduler_of(step.submit, may_ask)
+    if scheduler:
+        return ArrayPlace(scheduler)
+    return Handler(not step.command)
 
 
 def places_of(plan: Plan, is_dry: bool) -> "List[Tuple[Place, List[PlannedStep]]]":
