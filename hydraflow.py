@@ -7604,10 +7604,11 @@ class Watch:
     def __init__(self, aheads: "Sequence[Ahead]") -> None:
         self.waited = list(aheads)
         self.pending = [set(ahead.numbers) for ahead in aheads]
-        self.doubted = set()  # type: Set[Tuple[str, int]]  # a single look at a queue proves nothing
+        self.doubted = set()  # type: Set[Tuple[str, int]]  # one look at a queue proves nothing
         self.started = set()  # type: Set[Tuple[str, int]]
         self.tasks = {}  # type: Dict[str, Ledger]
-        self.wrong, self.running = "", 0
+        self.wrong = ""
+        self.running = 0
 
     def aheads(self) -> "List[Ahead]":
         """Return what is not over."""
@@ -7616,7 +7617,8 @@ class Watch:
 
     def asks_schedulers(self) -> bool:
         """Return whether a look asks a scheduler."""
-        return any(ahead.submission and ahead.submission.scheduler in SCHEDULERS for ahead in self.aheads())
+        submissions = [ahead.submission for ahead in self.aheads()]
+        return any(one and one.scheduler in SCHEDULERS for one in submissions)
 
     def task(self, run: Run, number: int) -> "Optional[Task]":
         """Return a task of a record."""
@@ -7626,8 +7628,10 @@ class Watch:
 
     def look(self) -> "Iterator[Event]":
         """Yield what has happened since the last look."""
-        surveyor, running, self.wrong = Surveyor(), 0, ""
+        surveyor = Surveyor()
         surveys = {}  # type: Dict[str, Survey]
+        running = 0
+        self.wrong = ""
         for ahead, numbers in zip(self.waited, self.pending):
             path = ahead.run.record.path
             if numbers and path not in surveys:
@@ -7635,7 +7639,8 @@ class Watch:
                 self.wrong = self.wrong or surveys[path].wrong
             for number in sorted(numbers):
                 state = surveys[path].states.get(number) or State()
-                running += state.name == "running"
+                if state.name == "running":
+                    running += 1
                 for event in self.changed(ahead.run, number, state):
                     if event.kind == "end":
                         numbers.discard(number)
@@ -7659,23 +7664,26 @@ class Watch:
 
 
 def follow(aheads: "Sequence[Ahead]") -> "Iterator[Event]":
-    """Yield what happens to tasks that are executed elsewhere, until all of them are over or a signal comes."""
-    watch, delay = Watch(aheads), 0.5
+    """Yield what happens to tasks that are executed elsewhere, until all are over or interrupted."""
+    watch = Watch(aheads)
+    delay = 0.5
     said = ""
     with Signals() as signals:
         while True:
             yield from watch.look()
             if watch.wrong and watch.wrong != said:
-                yield note_event("note", f"the scheduler does not answer, and is asked again: {watch.wrong}")
+                text = f"the scheduler does not answer, and is asked again: {watch.wrong}"
+                yield note_event("note", text)
             said = watch.wrong
-            yield Event("tick", None, State(), "", "", watch.running)
+            yield note_event("tick", "")._replace(number=watch.running)
             if not watch.aheads():
                 return
             longest = 15.0 if watch.asks_schedulers() else 1.0
             signals.pause(min(delay, longest))
             delay = min(delay * 1.3, longest)
             if signals.numbers:
-                yield note_event("interrupt", f"{signal_name(signals.numbers[0])}: the tasks go on")
+                text = f"{signal_name(signals.numbers[0])}: the tasks go on"
+                yield note_event("interrupt", text)
                 return
 
 
@@ -7684,7 +7692,8 @@ class Execution:
     __slots__ = ("runs", "options", "aheads", "sent", "rest", "is_interrupted", "must_follow")
 
     def __init__(self, runs: "Sequence[Run]", options: Options) -> None:
-        self.runs, self.options = list(runs), options
+        self.runs = list(runs)
+        self.options = options
         self.aheads = {}  # type: Dict[str, List[Ahead]]  # what is not over of each job
         self.sent = []  # type: List[Ahead]  # what was submitted by this command
         self.rest = []  # type: List[Ahead]  # what is not known to be over
@@ -7708,7 +7717,7 @@ class Execution:
             yield event
 
     def execute(self) -> "Iterator[Event]":
-        """Yield what happens until everything is over or handed to a scheduler, or something has failed."""
+        """Yield what happens until everything is over or with a scheduler, or something failed."""
         for run in self.runs:
             yield from self.execute_run(run)
             if self.is_interrupted or run.refused or not self.may_go_on(run):
@@ -7722,7 +7731,9 @@ class Execution:
 
     def execute_run(self, run: Run) -> "Iterator[Event]":
         """Execute the steps of one job, in their order."""
-        before = [ahead for name, _ in run.job.needs for ahead in self.aheads.get(name, [])]
+        before = []  # type: List[Ahead]
+        for name, _ in run.job.needs:
+            before += self.aheads.get(name, [])
         for note in run.notes:
             yield note_event("note", note)
         groups = places_of(run.plan, False)
@@ -7733,23 +7744,27 @@ class Execution:
             if self.is_interrupted or self.is_blocked(run):
                 run.plan_rest(groups[index:])
                 return
-            try:
-                yield from self.watched(place.start(run, steps, before), run)
-            except Refusal as refusal:
-                yield from self.refused(run, refusal)
-                run.plan_rest(groups[index + 1:])
-                return
-            self.rest += place.left
-            for ahead in place.left:
-                run.open.update(ahead.numbers)
-                if ahead.submission and ahead.submission.start == run.number:
-                    self.sent.append(ahead)
-            self.must_follow = not place.is_remote
-            before = place.left or before
+            yield from self.execute_step(run, place, steps, before)
             if self.is_interrupted or run.refused:
                 run.plan_rest(groups[index + 1:])
                 return
+            before = place.left or before
         self.aheads[run.job.key] = before
+
+    def execute_step(self, run: Run, place: Place, steps: "Sequence[PlannedStep]",
+                     before: "Sequence[Ahead]") -> "Iterator[Event]":
+        """Execute a step, or several that are started together; note what is left of it."""
+        try:
+            yield from self.watched(place.start(run, steps, before), run)
+        except Refusal as refusal:
+            yield from self.refused(run, refusal)
+            return
+        self.rest += place.left
+        for ahead in place.left:
+            run.open.update(ahead.numbers)
+            if ahead.submission and ahead.submission.start == run.number:
+                self.sent.append(ahead)
+        self.must_follow = not place.is_remote
 
     def is_blocked(self, run: Run) -> bool:
         """Return whether a step must not begin, as something before it has failed."""
@@ -7759,45 +7774,63 @@ class Execution:
         return run.must_succeed() and run.has_failed()
 
     def refused(self, run: Run, refusal: Refusal) -> "Iterator[Event]":
-        """Cancel what was submitted by this command, as a later submission was refused; what has succeeded stays."""
+        """Cancel what this command has submitted, as a later submission was refused.
+
+        What has succeeded stays.
+        """
         run.refused = True
         yield note_event("error", str(refusal))
-        wrong, texts = [], []  # type: List[str], List[str]
+        wrong = []  # type: List[str]
+        texts = []
         for ahead in self.sent:
-            if ahead.submission and not ahead.run.open.isdisjoint(ahead.numbers):  # what is over was awaited
-                wrong += cancel_submission(ahead.run, ahead.submission)
-                texts.append(f"array job {ahead.submission.job_id} of step {ahead.submission.step}")
+            submission = ahead.submission
+            if submission and not ahead.run.open.isdisjoint(ahead.numbers):  # else it was awaited
+                wrong.append(cancel_submission(ahead.run, submission))
+                texts.append(f"array job {submission.job_id} of step {submission.step}")
         if texts:
-            yield note_event("error", f"cancelled {', '.join(texts)}, so that nothing is half submitted")
-        for text in wrong:
+            text = f"cancelled {', '.join(texts)}, so that nothing is half submitted"
+            yield note_event("error", text)
+        for text in filter(None, wrong):
             yield note_event("error", text)
 
 
-def cancel_submission(run: Run, submission: Submission) -> "List[str]":
+def cancel_submission(run: Run, submission: Submission) -> str:
     """Cancel an array job, and note that in its record; return what went wrong."""
-    append_event(run.record, run.writer("cancel"), "cancel", submission=submission.number)
-    wrong = cancel_array(SCHEDULERS[submission.scheduler], submission.job_id)
-    return [wrong] if wrong else []
+    note_cancelled(run, submission)
+    return cancel_array(SCHEDULERS[submission.scheduler], submission.job_id)
 
 
 def describe(runs: "Sequence[Run]") -> "Iterator[str]":
-    """Yield what execute would do, as a dry run prints it: a command on each line, all else as comments."""
+    """Yield what execute would do, as a dry run prints it: commands, and all else as comments."""
     aheads = {}  # type: Dict[str, List[str]]
     for run in runs:
-        before = [name for need, _ in run.job.needs for name in aheads.get(need, [])]
+        key = run.job.key
+        before = []  # type: List[str]
+        for need, _ in run.job.needs:
+            before += aheads.get(need, [])
         for place, steps in places_of(run.plan, True):
             yield from place.describe(run, steps, before)
-            before = [f"<id of step {steps[0].number} of {run.job.key}>"] if isinstance(place, ArrayPlace) else []
-        aheads[run.job.key] = before
+            before = []
+            if isinstance(place, ArrayPlace):
+                before.append(f"<id of step {steps[0].number} of {key}>")
+        aheads[key] = before
 
 
 # -- what an array task, or a line of a handler, executes
 
 
 class Claimed(NamedTuple("Claimed", [("state", State), ("holder", str), ("is_own", bool)])):
-    """What the claims of a task say to a slot: the state of its last attempt; who executes it now, ""
-    for nobody; and whether the last attempt was one of the slot's own, or there was none."""
+    """What the claims of a task say to a slot.
+
+    The state of its last attempt; who executes it now, "" for nobody; and whether the last attempt
+    was one of the slot's own, or there was none.
+    """
     __slots__ = ()
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the task is not for the slot to execute."""
+        return bool(self.holder) or self.state.name == "succeeded"
 
 
 def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
@@ -7806,7 +7839,8 @@ def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
     The claims of its attempts, from the first one of the slot on, name the files to look into. Of
     its own slot, every earlier writer is dead: the scheduler has started it again.
     """
-    attempt, is_own = first, True
+    attempt = first
+    is_own = True
     while True:
         holder = record.claimant(number, attempt)
         if not holder:
@@ -7814,7 +7848,7 @@ def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
         told = Told()
         told.read(record.events_path(holder))
         state = told.states.get(number)
-        is_own = holder.split("_")[1:2] == [who]
+        is_own = WriterName.parse(holder).who == who
         if state and state.attempt == attempt and state.name == "succeeded":
             return Claimed(state, "", is_own)
         if not is_own and (state is None or not state.is_over):
@@ -7823,26 +7857,37 @@ def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
 
 
 def may_begin(record: Record, submission: Submission) -> bool:
-    """Return whether all has succeeded that a slot waits for, where its scheduler cannot see to that.
+    """Return whether all has succeeded that a slot waits for, if its scheduler cannot see to that.
 
-    Who finds out leaves a file of the verdict's name, so that a thousand of them don't read a thousand files each.
+    Who finds out leaves a file of the verdict's name, so that a thousand of them don't read a
+    thousand files each.
     """
     scheduler = SCHEDULERS.get(submission.scheduler)
-    if scheduler is None or scheduler.knows_success or not (submission.must_succeed and submission.after):
+    if scheduler is None or scheduler.knows_success or not submission.must_succeed:
+        return True
+    if not submission.after:
         return True
     for verdict in ("passed", "failed"):
         if os.path.exists(record.submission_path(submission.number, verdict)):
             return verdict == "passed"
-    surveyor = Surveyor()
-    passed = True
-    for path, number in submission.after:
-        told, submissions = surveyor.read(Record(path))
-        for one in submissions:
-            if one.number == number:
-                states = [told.states.get(task) for task in one.numbers()]
-                passed = passed and all(state is not None and state.name == "succeeded" for state in states)
-    write_file(record.submission_path(submission.number, "passed" if passed else "failed"), b"")
+    passed = all_succeeded(submission.after)
+    verdict = "passed" if passed else "failed"
+    write_file(record.submission_path(submission.number, verdict), b"")
     return passed
+
+
+def all_succeeded(after: "Iterable[Sequence[Any]]") -> bool:
+    """Return whether all tasks of submissions, pairs (path of a record, number), have succeeded."""
+    surveyor = Surveyor()
+    for path, number in after:
+        told, submissions = surveyor.read(Record(path))
+        for submission in submissions:
+            if submission.number != number:
+                continue
+            states = [told.states.get(task) for task in submission.numbers()]
+            if not all(state and state.name == "succeeded" for state in states):
+                return False
+    return True
 
 
 def here_task(task: Task, program: str) -> Task:
@@ -7857,16 +7902,30 @@ def here_task(task: Task, program: str) -> Task:
 
 
 class SlotQueue:
-    """The tasks that an array task, or a line of a handler, executes: those of its slot that have not
-    succeeded, then, where slots are packs, what other slots have not begun."""
+    """The tasks that an array task, or a line of a handler, executes.
 
-    def __init__(self, record: Record, submission: Submission, slot: int, writer: str) -> None:
-        self.record, self.submission, self.slot, self.writer = record, submission, slot, writer
-        self.who = writer.split("_")[1]
+    Those of its slot that have not succeeded, then, where slots are packs, what other slots have
+    not begun. others is what is to be said of tasks that somebody else has; longest is how many
+    seconds the longest task took so far; end is when the allocation ends, 0.0 if it is not known.
+    """
+    __slots__ = (
+        "record", "submission", "slot", "writer", "limits", "begins", "others", "longest", "end")
+
+    def __init__(self, record: Record, submission: Submission, slot: int) -> None:
+        self.record = record
+        self.submission = submission
+        self.slot = slot
+        self.writer = WriterName.own(submission.start, self.who)
         self.limits = Limits(*submission.limits)
         self.begins = may_begin(record, submission)
-        self.others = []  # type: List[str]  # what is to be said of tasks that somebody else has
-        self.longest, self.end = 0.0, allocation_end()
+        self.others = []  # type: List[str]
+        self.longest = 0.0
+        self.end = allocation_end()
+
+    @property
+    def who(self) -> str:
+        """As what the slot writes events."""
+        return slot_who(self.submission.number, self.slot)
 
     def why_not(self) -> str:
         """Return why no task may begin now, one of CAUSES, or nothing."""
@@ -7879,56 +7938,67 @@ class SlotQueue:
         return ""
 
     def tasks(self) -> "Iterator[Tuple[Task, State]]":
-        """Yield the tasks with what is known of them; those that may not begin are skipped, and say so."""
-        for entry in self.submission.slots[0] if self.submission.slots else ():
-            claimed = slot_state(self.record, entry[0], entry[1], self.who)
-            if claimed.holder and f"_slot-{self.submission.number}-" not in claimed.holder:
-                self.others.append(f"task {entry[0]} is executed by {claimed.holder}")
-            if claimed.holder or claimed.state.name == "succeeded":
+        """Yield the tasks with what is known of them; those that may not begin are skipped."""
+        own = []  # type: List[List[int]]
+        if self.submission.slots:
+            own = self.submission.slots[0]
+        for number, first, offset in own:
+            claimed = slot_state(self.record, number, first, self.who)
+            if self.is_strangers(claimed):
+                self.others.append(f"task {number} is executed by {claimed.holder}")
+            if claimed.is_taken:
                 continue
             why = self.why_not()
             if why:
-                append_event(self.record, self.writer, "skipped", task=entry[0], why=why,
-                             **{"try": claimed.state.attempt + 1})
+                attempt = claimed.state.attempt + 1
+                append_attempt(self.record, self.writer, "skipped", number, attempt, why=why)
             else:
-                yield here_task(*task_at(self.record, entry[2])), claimed.state
-        if self.submission.slots and len(self.submission.slots[0]) > 1:
+                yield here_task(*task_at(self.record, offset)), claimed.state
+        if len(own) > 1:
             yield from self.shared()
+
+    def is_strangers(self, claimed: Claimed) -> bool:
+        """Return whether somebody has a task who is no slot of the same submission."""
+        if not claimed.holder:
+            return False
+        submission, _ = WriterName.parse(claimed.holder).slot
+        return submission != self.submission.number
 
     def shared(self) -> "Iterator[Tuple[Task, State]]":
         """Yield tasks of other slots that nobody has begun; who claims one has it."""
         slots = read_submission(self.record, self.submission.number).slots
+        others = slots[self.slot:] + slots[:self.slot - 1]  # the slot behind ours first
         depth = max(map(len, slots), default=0)
         for place in range(depth - 1, -1, -1):  # from their ends, which their owners reach last
-            for number in range(len(slots) - 1):
-                entries = slots[(self.slot + number) % len(slots)]  # the slot behind ours first
+            for entries in others:
                 if place >= len(entries) or self.why_not():
                     continue
-                entry = entries[place]
-                claimed = slot_state(self.record, entry[0], entry[1], self.who)
-                if claimed.is_own and not claimed.holder and claimed.state.name != "succeeded":
-                    yield here_task(*task_at(self.record, entry[2])), claimed.state
+                number, first, offset = entries[place]
+                claimed = slot_state(self.record, number, first, self.who)
+                if claimed.is_own and not claimed.is_taken:
+                    yield here_task(*task_at(self.record, offset)), claimed.state
 
 
 def allocation_end() -> float:
-    """Return when the allocation around us ends, in seconds since 1970, 0.0 where that is not known."""
+    """Return when the allocation around us ends, in seconds since 1970, 0.0 where not known."""
     text = os.environ.get("SLURM_JOB_END_TIME", "")
-    return float(text) if re.fullmatch("[0-9]{9,11}", text) else 0.0
+    if not re.fullmatch("[0-9]{9,11}", text):
+        return 0.0
+    return float(text)
 
 
 def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
-    """Execute the tasks of one slot of a submission that have not succeeded yet; yield what happens."""
+    """Execute the tasks of one slot of a submission that have not succeeded; yield what happens."""
     record = Record(path)
     submission = read_submission(record, number, slot)
-    writer = f"{submission.start:04d}_slot-{number}-{slot}_{host_name()}-{os.getpid()}"
-    queue = SlotQueue(record, submission, slot, writer)
+    queue = SlotQueue(record, submission, slot)
     limits = queue.limits._replace(fail_fast=False)  # the queue skips what must not begin
     is_handler = submission.scheduler not in SCHEDULERS
-    for event in run_tasks(record, queue.tasks(), limits, writer, kills=is_handler):
-        if event.kind == "end" and event.state.name == "failed" and queue.limits.fail_fast:
-            write_file(record.stop_path(submission.start), b"")
+    for event in run_tasks(record, queue.tasks(), limits, queue.writer, kills=is_handler):
         if event.kind == "end":
             queue.longest = max(queue.longest, event.state.ended - event.state.started)
+            if event.state.name == "failed" and queue.limits.fail_fast:
+                write_file(record.stop_path(submission.start), b"")
         yield event
     for text in queue.others:
         yield note_event("error", text)
@@ -7939,39 +8009,57 @@ def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
 
 
 class Stopped(NamedTuple("Stopped", [
-        ("arrays", "List[str]"), ("tasks", int), ("away", "List[Tuple[int, State]]"), ("wrong", "List[str]")])):
-    """What cancel did: array jobs that it cancelled, how many tasks it asked to stop, those it cannot reach."""
+        ("arrays", "List[str]"), ("tasks", int), ("away", "List[Tuple[int, State]]"),
+        ("wrong", "List[str]")])):
+    """What cancel did: array jobs that it cancelled, how many tasks it asked to stop.
+
+    away are tasks that it cannot reach, wrong is what went wrong.
+    """
     __slots__ = ()
 
 
 def cancel_record(record: Record, is_lost: bool) -> Stopped:
-    """Stop all that is open of a run; with is_lost, give up what no longer shows any sign of life."""
+    """Stop all that is open of a run; with is_lost, give up what shows no sign of life any more."""
     found = survey(record)
-    writer = f"{found.ledger.start.number:04d}_cancel_{host_name()}-{os.getpid()}"
+    writer = WriterName.own(found.ledger.start.number, "cancel")
     arrays, wrong = cancel_arrays(found, writer)
-    running = {number: state for number, state in found.states.items() if state.name == "running"}
-    in_arrays = {number for one in found.submissions if one.scheduler in SCHEDULERS for number in one.numbers()}
-    asked, away = 0, []  # type: int, List[Tuple[int, State]]
+    asked = 0
+    away = []  # type: List[Tuple[int, State]]
     stopped = set()  # type: Set[int]
-    for number, state in sorted(running.items()):
-        if number in in_arrays and state.writer.name.is_slot:
-            continue
+    for number, state in running_outside_arrays(found):
         if not is_same_machine(state.writer.machine):
             away.append((number, state))
-        elif stop_writer(state, stopped):
+            continue
+        is_asked = stop_writer(state, stopped)
+        if not is_asked:
+            append_attempt(record, writer, "ask", number, state.attempt, why="interrupted")
+            is_asked = stop_task(state, signal.SIGTERM)
+        if is_asked:
             asked += 1
-        else:
-            append_event(record, writer, "ask", task=number, why="interrupted", **{"try": state.attempt})
-            asked += stop_task(state, signal.SIGTERM)
     if is_lost:
         for number, state in away:
-            append_event(record, writer, "lost", task=number, why="lost", **{"try": state.attempt})
+            append_attempt(record, writer, "lost", number, state.attempt, why="lost")
     return Stopped(arrays, asked, away, wrong)
 
 
+def running_outside_arrays(found: Survey) -> "Iterator[Tuple[int, State]]":
+    """Yield the tasks that run and that no scheduler ends with their array job."""
+    in_arrays = set()  # type: Set[int]
+    for submission in found.submissions:
+        if submission.scheduler in SCHEDULERS:
+            in_arrays.update(submission.numbers())
+    for number, state in sorted(found.states.items()):
+        if state.name == "running" and not (number in in_arrays and state.writer.name.is_slot):
+            yield number, state
+
+
 def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
-    """Cancel the array jobs that have tasks which are not over; return their ids, and what went wrong."""
-    arrays, wrong = [], []  # type: List[str], List[str]
+    """Cancel the array jobs that have tasks which are not over.
+
+    Return their ids, and what went wrong.
+    """
+    arrays = []
+    wrong = []
     for submission in found.submissions:
         scheduler = SCHEDULERS.get(submission.scheduler)
         states = [found.states.get(number) or State() for number in submission.numbers()]
@@ -7979,16 +8067,17 @@ def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
             continue
         job_id = submission.job_id or find_array(scheduler, submission.name)
         append_event(found.record, writer, "cancel", submission=submission.number)
-        said = cancel_array(scheduler, job_id) if job_id else ""
         arrays.append(job_id)
-        wrong += [said] if said else []
-    return arrays, wrong
+        if job_id:
+            wrong.append(cancel_array(scheduler, job_id))
+    return arrays, [text for text in wrong if text]
 
 
 def stop_writer(state: State, stopped: "Set[int]") -> bool:
-    """Ask the HydraFlow that watches a task to stop, once; return whether there is one. It passes the signal on.
+    """Ask the HydraFlow that watches a task to stop, once; return whether there is one.
 
-    Nothing in its own words names the record, but the task's do: in the copy of a record they name another one.
+    It passes the signal on. Nothing in its own words names the record, but the task's do: in the
+    copy of a record they name another one.
     """
     writer = state.writer
     if writer.pid in stopped:
