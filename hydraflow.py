@@ -4905,10 +4905,9 @@ def are_pairs(after: "Any") -> bool:
     """Return whether a value is a list of pairs of a text and a number."""
     if not isinstance(after, list):
         return False
-    for pair in after:
-        if not isinstance(pair, list) or [type(part) for part in pair] != [str, int]:
-            return False
-    return True
+    if not all(isinstance(pair, list) for pair in after):
+        return False
+    return all([type(part) for part in pair] == [str, int] for pair in after)
 
 
 def are_limits(limits: "Any") -> bool:
@@ -4952,10 +4951,7 @@ def is_event(values: "Dict[str, Any]") -> bool:
     """Return whether a line is an event that HydraFlow may have written."""
     if not isinstance(values.get("event"), str):
         return False
-    for name, value in values.items():
-        if not isinstance(value, EVENT_TYPES.get(name, object)):
-            return False
-    return True
+    return all(isinstance(value, EVENT_TYPES.get(name, object)) for name, value in values.items())
 
 
 def append_event(record: Record, writer: str, event: str, **values: "Any") -> None:
@@ -7281,10 +7277,10 @@ class ArrayPlace(Place):
 
     def can_wait_for(self, aheads: "Sequence[Ahead]") -> bool:
         """Return whether array jobs can wait for tasks: for those of their own scheduler."""
-        for ahead in aheads:
-            if ahead.submission is None or ahead.submission.scheduler != self.scheduler.name:
-                return False
-        return True
+        if not all(ahead.submission for ahead in aheads):
+            return False
+        submissions = [ahead.submission for ahead in aheads if ahead.submission]
+        return all(one.scheduler == self.scheduler.name for one in submissions)
 
     @property
     def index(self) -> str:
@@ -7664,7 +7660,7 @@ class Watch:
 
 
 def follow(aheads: "Sequence[Ahead]") -> "Iterator[Event]":
-    """Yield what happens to tasks that are executed elsewhere, until all are over or interrupted."""
+    """Yield what happens to tasks that are executed elsewhere, until all are over or a signal."""
     watch = Watch(aheads)
     delay = 0.5
     said = ""
@@ -8095,36 +8091,40 @@ def stop_writer(state: State, stopped: "Set[int]") -> bool:
 # ---------------------------------------------------------------------------
 # 12. What people see: Event, State -> text
 # ---------------------------------------------------------------------------
-# say, put, Outlet; texts of durations, counts, moments, states; tail_lines and cause_line; Screen (output
-# of the tasks, progress line, summary); status and logs of a record. A task's output goes to standard
-# output, what HydraFlow has to say to standard error. The screen reads the logs: from a line that is
-# not complete yet it starts again the next time, so that nothing of a log is kept in memory. It is a guest of the
-# loop that executes: it writes what can be written without waiting, and keeps the rest for its next turn.
+# say, write, put, Outlet (streams); harmless, last_state; texts of durations, moments, states;
+# tail_lines and cause_line; Screen (output of the tasks, progress line, summary); log_of,
+# status_lines and status_document of a record. A task's output goes to standard output, what
+# HydraFlow has to say to standard error. The screen reads the logs: from a line that is not
+# complete yet it starts again the next time, so that nothing of a log is kept in memory. It is a
+# guest of the loop that executes: it writes what can be written without waiting, and keeps the rest
+# for its next turn.
 
-CHUNK = 65536  # bytes of a log that are looked at together, and the longest line that is shown as one
+CHUNK = 65536  # bytes of a log that are looked at together, and the longest line shown as one
 TURN = 4 * CHUNK  # bytes of logs that are shown in one turn of the loop
-BEHIND = 256 * CHUNK  # bytes that a terminal may be behind a log before some of them are skipped
-TERMINAL_CONTROLS = (  # compiled when there is output to show
-    r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # ECMA-48
+BEHIND = 256 * CHUNK  # bytes that a terminal may be behind a log before some are skipped
+MOST_GROUPS = 1000  # kinds of failure that are told apart
+TERMINAL_CONTROLS = (  # of ECMA-48; compiled when there is output to show
+    r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 COLOURS = r"\x1b\[[0-9;]*m"
 TRAILERS = (  # last lines that say nothing of the cause
-    r"Set the environment variable HYDRA_FULL_ERROR=1|Config search path|Provider:|==> attempt \d+ <==$|"
-    r"\s*\d+%\||.*\d+(\.\d+)?(it/s|s/it)\]?$|[\s=*#_-]*$")
+    r"Set the environment variable HYDRA_FULL_ERROR=1|Config search path|Provider:|"
+    r"==> attempt \d+ <==$|\s*\d+%\||.*\d+(\.\d+)?(it/s|s/it)\]?$|[\s=*#_-]*$")
 
 
 def say(text: str) -> None:
-    """Write a line for a person; what the stream cannot encode is escaped, a stream that is closed is let go."""
+    """Write a line for a person; what the stream cannot encode is escaped."""
     write(sys.stderr, encoded(sys.stderr, text + "\n"))
 
 
 def encoded(stream: "IO[str]", text: str) -> bytes:
     """Return a text in the encoding of a stream, with escapes for what it does not have."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode("utf-8" if encoding.lower() == "utf-8" else encoding, "backslashreplace")
+    return text.encode(encoding, "backslashreplace")
 
 
 def write(stream: "IO[str]", data: bytes) -> None:
-    """Write bytes to a stream of text, and wait until they are written; a stream that fails is let go."""
+    """Write bytes to a stream of text, and wait for that; a stream that fails is let go."""
     outlet = Outlet(stream)
     try:
         while data and not outlet.is_lost:
@@ -8134,10 +8134,10 @@ def write(stream: "IO[str]", data: bytes) -> None:
 
 
 def put(text: str) -> None:
-    """Write a line of data: the bytes of arguments and file names as they are, but no commands to a terminal."""
+    """Write a line of data: bytes of arguments as they are, but no commands to a terminal."""
     if sys.stdout.isatty():
         text = printable(text)
-    stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO in its place
+    stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO there
     if stream is None:
         sys.stdout.write(text + "\n")
     else:
@@ -8145,20 +8145,26 @@ def put(text: str) -> None:
 
 
 class Outlet:
-    """A stream of text that bytes are written to without waiting: who does not read must not keep a loop."""
+    """A stream of text that bytes are written to without waiting.
+
+    Who does not read must not keep a loop.
+    """
     __slots__ = ("stream", "descriptor", "is_lost", "is_terminal")
 
     def __init__(self, stream: "IO[str]") -> None:
-        self.stream, self.is_lost, self.descriptor, self.is_terminal = stream, False, -1, False
+        self.stream = stream
+        self.is_lost = False
+        self.descriptor = -1
+        self.is_terminal = False
         try:
             self.descriptor = stream.buffer.fileno()  # type: ignore[attr-defined]
             self.is_terminal = os.isatty(self.descriptor)
             stream.flush()
-        except (AttributeError, ValueError, OSError):  # replaced by a caller: an io.StringIO, for example
+        except (AttributeError, ValueError, OSError):  # replaced by a caller: an io.StringIO, say
             pass
 
     def offer(self, data: bytes, waits: bool = False) -> bytes:
-        """Write as much of data as the stream takes at once, or (waits) some of it; return the rest."""
+        """Write as much as the stream takes at once, or (waits) some of it; return the rest."""
         if self.is_lost:
             return b""
         if self.descriptor < 0:
@@ -8166,13 +8172,14 @@ class Outlet:
             return b""
         import select
         piece = 256 if self.is_terminal else getattr(select, "PIPE_BUF", 512)
+        timeout = None if waits else 0
         try:
-            while data and select.select([], [self.descriptor], [], None if waits else 0)[1]:
+            while data and select.select([], [self.descriptor], [], timeout)[1]:
                 data = data[os.write(self.descriptor, data[:piece]):]
         except BlockingIOError:
             if waits:
                 time.sleep(TICK)
-        except (OSError, ValueError):  # a terminal that was closed, a full disk, a reader that has gone
+        except (OSError, ValueError):  # a closed terminal, a full disk, a reader that has gone
             self.is_lost = True
             return b""
         return data
@@ -8195,8 +8202,10 @@ def harmless(data: bytes) -> str:
     >>> harmless(b"\\x1b[2Jred \\xff")
     'red \\ufffd'
     """
-    text = data.decode("utf-8", "replace")
-    return re.sub(TERMINAL_CONTROLS, lambda match: match[0] if re.fullmatch(COLOURS, match[0]) else "", text)
+    def colour(match: "Match[str]") -> str:
+        return match.group() if re.fullmatch(COLOURS, match.group()) else ""
+
+    return re.sub(TERMINAL_CONTROLS, colour, data.decode("utf-8", "replace"))
 
 
 def last_state(line: bytes) -> bytes:
@@ -8227,11 +8236,13 @@ def clock_text(seconds: float) -> str:
     >>> clock_text(5.2), clock_text(75)
     ('0:05', '1:15')
     """
-    return duration_text(seconds) if seconds >= 60 else f"0:{int(seconds):02d}"
+    if seconds < 60:
+        return f"0:{int(seconds):02d}"
+    return duration_text(seconds)
 
 
 def moment_text(moment: float) -> str:
-    """Return a time of day, with its date if that is not today; of a moment that no calendar has, nothing."""
+    """Return a time of day, with its date if that is not today; "?" where no calendar has it."""
     import datetime
     try:
         when = datetime.datetime.fromtimestamp(moment)
@@ -8261,9 +8272,7 @@ def state_text(state: State) -> str:
     """Return a state in words."""
     cause = cause_text(state)
     if state.name == "running":
-        host = state.writer.machine.host
-        where = f" on {printable(host)}" if host not in ("", host_name()) else ""
-        return f"running since {moment_text(state.started)}{where}"
+        return running_text(state)
     if state.name == "succeeded":
         return "succeeded earlier" if state.origin else "succeeded"
     if state.name == "failed":
@@ -8271,26 +8280,41 @@ def state_text(state: State) -> str:
     if state.name == "handed":
         return f"handed {cause}"
     name = STATES[state.name].text
-    return f"{name}: {cause}" if cause else name
+    if cause:
+        return f"{name}: {cause}"
+    return name
+
+
+def running_text(state: State) -> str:
+    """Return since when a task runs, and where if that is not here."""
+    host = state.writer.machine.host
+    text = f"running since {moment_text(state.started)}"
+    if host not in ("", host_name()):
+        text += f" on {printable(host)}"
+    return text
 
 
 def tail_lines(path: str, count: int, begin: int = 0) -> "List[str]":
-    """Return the last lines of a log that are not empty, of its last attempt or from an offset on."""
+    """Return the last lines of a log that are not empty, of its last attempt or from an offset."""
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
             file.seek(max(os.fstat(file.fileno()).st_size - CHUNK // 8, begin))
             data = file.read()
     except OSError:
         return []
-    lines = re.split(rb"(?:^|\n)==> attempt \d+ <==(?=\n|$)", data)[-1].split(b"\n")
-    texts = (re.sub(COLOURS, "", harmless(last_state(line))).rstrip() for line in lines)
-    return [text[:400] for text in texts if text.strip()][-count:]
+    attempt = re.split(rb"(?:^|\n)==> attempt \d+ <==(?=\n|$)", data)[-1]
+    texts = []
+    for line in attempt.split(b"\n"):
+        text = re.sub(COLOURS, "", harmless(last_state(line))).rstrip()
+        if text:
+            texts.append(text[:400])
+    return texts[-count:]
 
 
 def cause_line(lines: "Sequence[str]") -> str:
     """Return the last line that says something of a cause: no advice of Hydra's, no progress bar.
 
-    >>> cause_line(["ValueError: lr", "Set the environment variable HYDRA_FULL_ERROR=1 for a trace."])
+    >>> cause_line(["ValueError: lr", "Set the environment variable HYDRA_FULL_ERROR=1 for more."])
     'ValueError: lr'
     """
     for line in reversed(lines):
@@ -8304,7 +8328,9 @@ class Failure:
     __slots__ = ("count", "event", "lines")
 
     def __init__(self, event: Event, lines: "List[str]") -> None:
-        self.count, self.event, self.lines = 1, event, lines
+        self.count = 1
+        self.event = event
+        self.lines = lines
 
 
 class Following:
@@ -8312,28 +8338,45 @@ class Following:
     __slots__ = ("log", "offset", "end")
 
     def __init__(self, log: str, offset: int) -> None:
-        self.log, self.offset = log, offset
+        self.log = log
+        self.offset = offset
         self.end = None  # type: Optional[Event]
 
 
 class Screen:
-    """Shows events as they come: output of the tasks, a progress line on a terminal, a line per task elsewhere.
+    """Shows events as they come: output of the tasks, a progress line, a line for each task.
 
     total is how many tasks there are, jobs how many of them run at once, where they run here.
+    is_live tells of a terminal that gets a progress line, is_raw of output that goes into no
+    terminal, is_several of several jobs; rest is what the stream has not taken yet, budget how many
+    bytes of logs this turn may show, partial the line that a task has not ended yet.
     """
-    __slots__ = ("total", "jobs", "quiet", "is_live", "is_raw", "is_several", "following", "out", "err", "rest",
-                 "rows", "partial", "counts", "failures", "begun", "spent", "notes", "drawn", "running", "budget")
+    __slots__ = (
+        "total", "jobs", "quiet", "is_live", "is_raw", "is_several", "following", "out", "err",
+        "rest", "rows", "partial", "counts", "failures", "begun", "spent", "notes", "drawn",
+        "running", "budget")
 
     def __init__(self, total: int, jobs: int, quiet: bool, is_several: bool = False) -> None:
-        self.total, self.jobs, self.quiet, self.is_several = total, jobs, quiet, is_several
-        self.out, self.err, self.rest = Outlet(sys.stdout), Outlet(sys.stderr), b""
-        self.is_live = self.err.is_terminal and not quiet and os.environ.get("TERM", "dumb") != "dumb"
+        self.total = total
+        self.jobs = jobs
+        self.quiet = quiet
+        self.is_several = is_several
+        self.out = Outlet(sys.stdout)
+        self.err = Outlet(sys.stderr)
+        self.rest = b""
+        is_dumb = os.environ.get("TERM", "dumb") == "dumb"
+        self.is_live = self.err.is_terminal and not quiet and not is_dumb
         self.is_raw = not self.out.is_terminal
         self.following = {}  # type: Dict[Tuple[str, int], Following]
-        self.rows, self.partial, self.drawn, self.running, self.budget = 0, "", "", 0, TURN
+        self.rows = 0
+        self.partial = ""
+        self.drawn = ""
+        self.running = 0
+        self.budget = TURN
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
         self.failures = {}  # type: Dict[str, Failure]
-        self.begun, self.spent = time.monotonic(), 0.0
+        self.begun = time.monotonic()
+        self.spent = 0.0
         self.notes = []  # type: List[str]
 
     def show(self, event: Event) -> None:
@@ -8359,18 +8402,26 @@ class Screen:
         """Show what is new in the logs, as much as the stream takes; with waits, all of it."""
         self.budget = TURN
         self.rest = self.out.offer(self.rest)
-        while waits and self.rest:
-            self.rest = self.out.offer(self.rest, True)
+        self.drain(waits)
         for key, following in list(self.following.items()):
-            if self.rest or (self.budget <= 0 and not waits):
+            if self.is_full(waits):
                 return
             is_whole = self.follow(key[1], following, waits)
             if following.end and is_whole and following.end.task:
                 del self.following[key]
-                self.ended(following.end, following.end.task)
+                self.ended(following.end)
+
+    def drain(self, waits: bool) -> None:
+        """With waits, write what the stream has not taken yet."""
+        while waits and self.rest:
+            self.rest = self.out.offer(self.rest, True)
+
+    def is_full(self, waits: bool) -> bool:
+        """Return whether nothing more is to be shown in this turn."""
+        return bool(self.rest) or (self.budget <= 0 and not waits)
 
     def follow(self, number: int, following: Following, waits: bool) -> bool:
-        """Show what is new in the log of a task, in whole lines but for the end; return whether that was all."""
+        """Show what is new in the log of a task, in whole lines; return whether that was all."""
         if self.quiet or not following.log:
             return True
         try:
@@ -8388,64 +8439,94 @@ class Screen:
         """Leave out what a terminal is too slow for."""
         left_out = size - following.offset - CHUNK
         following.offset += left_out
-        self.line(f"task {number}: {left_out:,} bytes of its output are not shown; its log has all of it")
+        text = f"{left_out:,} bytes of its output are not shown; its log has all of it"
+        self.line(f"task {number}: {text}")
 
     def show_new(self, number: int, following: Following, file: "IO[bytes]", waits: bool) -> bool:
         """Show a log from where it was; return whether all of it is shown."""
         while True:
             file.seek(following.offset)
             data = file.read(CHUNK)
-            whole = data.rfind(b"\n") + 1
-            if self.jobs == 1 and self.is_raw or not whole and len(data) == CHUNK or (
-                    following.end and len(data) < CHUNK):
-                whole = len(data)
-            self.output(number, data[:whole])
-            while waits and self.rest:
-                self.rest = self.out.offer(self.rest, True)
-            following.offset += whole
-            self.budget -= whole
+            shown = self.shown_size(data, following.end is not None)
+            self.output(number, data[:shown])
+            self.drain(waits)
+            following.offset += shown
+            self.budget -= shown
             self.partial = ""
             if len(data) < CHUNK:
                 if self.jobs == 1 and not self.is_raw:
-                    self.partial = harmless(last_state(data[whole:]))
+                    self.partial = harmless(last_state(data[shown:]))
                 return not self.rest
-            if self.rest or (self.budget <= 0 and not waits):
+            if self.is_full(waits):
                 return False
 
+    def shown_size(self, data: bytes, has_ended: bool) -> int:
+        """Return how much of a chunk is shown: its whole lines, or all where no more is to come.
+
+        All of it, too, where it is a single line that is too long, and where it is passed on as
+        it is.
+        """
+        is_last = len(data) < CHUNK
+        whole = data.rfind(b"\n") + 1
+        if self.jobs == 1 and self.is_raw:
+            return len(data)
+        if is_last and has_ended:
+            return len(data)
+        if not is_last and not whole:
+            return len(data)
+        return whole
+
     def output(self, number: int, data: bytes) -> None:
-        """Write output of a task: as it is, or on a terminal without what moves the cursor; several with numbers."""
+        """Write output of a task: as it is, or line by line where it shares a terminal."""
         if not data:
             return
         if self.jobs > 1 or not self.is_raw:
-            lines = data[:-1].split(b"\n") if data.endswith(b"\n") else data.split(b"\n")
-            if not self.is_raw:
-                lines = [harmless(last_state(line)).encode("utf-8", "replace") for line in lines]
-            lead = b"[%d] " % number if self.jobs > 1 else b""
-            reset = b"\x1b[m" if not self.is_raw and b"\x1b" in data else b""
-            data = b"".join(lead + line + reset + b"\n" for line in lines)
+            data = self.as_lines(number, data)
         self.erase()
         self.rest += self.out.offer(data)
 
-    def ended(self, event: Event, task: Task) -> None:
+    def as_lines(self, number: int, data: bytes) -> bytes:
+        """Return output line by line, with the task's number where several run.
+
+        For a terminal, what would move its cursor is left out, and a line's colours end with it.
+        """
+        if data.endswith(b"\n"):
+            data = data[:-1]
+        lines = data.split(b"\n")
+        reset = b"\n"
+        if not self.is_raw:
+            lines = [harmless(last_state(line)).encode("utf-8", "replace") for line in lines]
+            if b"\x1b" in data:
+                reset = b"\x1b[m\n"
+        lead = b"[%d] " % number if self.jobs > 1 else b""
+        return b"".join(lead + line + reset for line in lines)
+
+    def ended(self, event: Event) -> None:
         """Count a task that has ended, and tell of it."""
         state = event.state
         self.counts[state.name] += 1
-        seconds = max(state.ended - state.started, 0.0) if state.started and state.ended else 0.0
+        seconds = 0.0
+        if state.started and state.ended:
+            seconds = max(state.ended - state.started, 0.0)
         self.spent += seconds
-        if state.name == "failed":
-            lines = tail_lines(event.log, 5, event.number)
-            cause = cause_line(lines) or state_text(state)
-            if cause in self.failures:
-                self.failures[cause].count += 1
-            elif len(self.failures) < 1000:
-                self.failures[cause] = Failure(event, lines)
-        if state.name == "handed":
-            return
-        if (not self.is_live and not self.quiet) or state.name == "failed":
+        has_failed = state.name == "failed"
+        if has_failed:
+            self.note_failure(event)
+        is_told = not self.is_live and not self.quiet and state.name != "handed"
+        if is_told or has_failed:
             text = f"{self.name_of(event)} {state_text(state)}"
             if state.started:
                 text += f" ({duration_text(seconds)})"
             self.line(f"{text}  [{self.done()}/{self.total}]")
+
+    def note_failure(self, event: Event) -> None:
+        """Count a failure among those of the same cause."""
+        lines = tail_lines(event.log, 5, event.number)
+        cause = cause_line(lines) or state_text(event.state)
+        if cause in self.failures:
+            self.failures[cause].count += 1
+        elif len(self.failures) < MOST_GROUPS:
+            self.failures[cause] = Failure(event, lines)
 
     def name_of(self, event: Event) -> str:
         """Return how a task is called."""
@@ -8465,7 +8546,8 @@ class Screen:
         """Take the progress line away; the cursor is where it began."""
         if self.rows:
             self.err.offer(b"\r\x1b[K" + b"\x1b[A\x1b[K" * (self.rows - 1))
-        self.rows, self.drawn = 0, ""
+        self.rows = 0
+        self.drawn = ""
 
     def draw(self) -> None:
         """Draw the progress line, below the line that a task has not ended yet."""
@@ -8475,21 +8557,29 @@ class Screen:
             width = os.get_terminal_size(sys.stderr.fileno()).columns - 1
         except OSError:
             width = 79
-        rows = [fitting(self.partial, width)] if self.partial else []
+        rows = []
+        if self.partial:
+            rows.append(fitting(self.partial, width))
         rows.append(self.progress()[:min(width, 79)])
         text = "\n".join(rows)
-        if text != self.drawn:
-            self.erase()
-            shown = text.replace("\n", "\x1b[m\n") if "\x1b" in text else text  # a task's colour ends with its line
-            self.err.offer(encoded(sys.stderr, shown))
-            self.rows, self.drawn = len(rows), text
+        if text == self.drawn:
+            return
+        self.erase()
+        shown = text
+        if "\x1b" in text:
+            shown = text.replace("\n", "\x1b[m\n")  # a task's colour ends with its line
+        self.err.offer(encoded(sys.stderr, shown))
+        self.rows = len(rows)
+        self.drawn = text
 
     def progress(self) -> str:
         """Return the progress line."""
-        done, elapsed = self.done(), time.monotonic() - self.begun
+        done = self.done()
+        elapsed = time.monotonic() - self.begun
         filled = 20 * done // max(self.total, 1)
         running = self.running or len(self.following)
-        text = f"[{'#' * filled}{'-' * (20 - filled)}] {done}/{self.total}  {running} running"
+        bar = "#" * filled + "-" * (20 - filled)
+        text = f"[{bar}] {done}/{self.total}  {running} running"
         if self.counts["failed"]:
             text += f"  {self.counts['failed']} failed"
         text += f"  {clock_text(elapsed)}"
@@ -8525,13 +8615,15 @@ class Screen:
         if not_started > 0:
             counts.append(f"{not_started} not started")
         took = duration_text(time.monotonic() - self.begun)
-        say(f"{counted(self.total, 'task')}: {', '.join(counts) or 'nothing to do'}, {took}")
+        told = ", ".join(counts) or "nothing to do"
+        say(f"{counted(self.total, 'task')}: {told}, {took}")
 
 
 def fitting(text: str, width: int) -> str:
     """Return as much of a text as fits into a row of a terminal."""
     from unicodedata import east_asian_width
-    shown, used = [], 0
+    shown = []
+    used = 0
     for part in re.split(rf"({COLOURS})", text.expandtabs()):
         if part.startswith("\x1b"):
             shown.append(part)
@@ -8545,18 +8637,23 @@ def fitting(text: str, width: int) -> str:
 
 def failure_lines(failure: Failure, name: str) -> "List[str]":
     """Return the part of a summary that tells of one kind of failure; name is that of its task."""
-    event, lines, task = failure.event, failure.lines, failure.event.task
-    if task is None:
+    event = failure.event
+    if event.task is None:
         return []
-    title = f"{name} {state_text(event.state)}"
+    told = state_text(event.state)
+    title = f"{name} {told}"
     if failure.count > 1:
-        cause = cause_line(lines) or state_text(event.state)
+        cause = cause_line(failure.lines) or told
         title = f"{counted(failure.count, 'task')} failed: {cause} ({name} for example)"
-    result = ["", title] + [f"    {line}" for line in lines]
-    if lines:
+    result = ["", title]
+    for line in failure.lines:
+        result.append(f"    {line}")
+    if failure.lines:
         result.append(f"  log:   {os.path.relpath(event.log)}")
-    again = task_text(task)
-    return result + [f"  again: {again if len(again) < 2000 else again[:2000] + ' ...'}"]
+    again = task_text(event.task)
+    if len(again) >= 2000:
+        again = again[:2000] + " ..."
+    return [*result, f"  again: {again}"]
 
 
 # -- status and logs
@@ -8573,28 +8670,41 @@ def log_of(record: Record, number: int, state: State) -> str:
 def status_lines(found: Survey, most: int = 20) -> "Iterator[str]":
     """Yield what is to be said of a record: counts, then failures, then what runs."""
     start = found.ledger.start
-    counts = [f"{count:,} {STATES[name].text}" for name, count in found.counts().items() if count]
-    moment = moment_text(found.ledger.starts[0].time)
-    again = f", gone on with {moment_text(start.time)}" if len(found.ledger.starts) > 1 else ""
-    yield f"{start.job}: {counted(start.count, 'task')}: {', '.join(counts)}  (started {moment}{again})"
-    groups = {}  # type: Dict[Tuple[str, str], List[int]]
-    running = []  # type: List[Tuple[int, State]]
-    for number, state in sorted(found.member_states()):
-        if state.name == "running":
-            running.append((number, state))
-        elif state.is_over and state.name != "succeeded":
-            is_told = state.name == "failed" and len(groups) < 1000
-            lines = tail_lines(log_of(found.record, number, state), 5) if is_told else []
-            groups.setdefault((state_text(state), cause_line(lines)), []).append(number)
-    order = list(STATES)
-    for (text, last), numbers in sorted(groups.items(), key=lambda item: order.index(item[0][0].split(":")[0].split()[0]))[:most]:
-        yield f"  {task_range(numbers)} {text}" + (f": {last}" if last else "")
+    shown = [f"{count:,} {STATES[name].text}" for name, count in found.counts().items() if count]
+    moments = f"started {moment_text(found.ledger.starts[0].time)}"
+    if len(found.ledger.starts) > 1:
+        moments += f", gone on with {moment_text(start.time)}"
+    yield f"{start.job}: {counted(start.count, 'task')}: {', '.join(shown)}  ({moments})"
+    groups = grouped_ends(found)
+    for (_, text), numbers in groups[:most]:
+        yield f"  {task_range(numbers)} {text}"
     if len(groups) > most:
         yield f"  and {len(groups) - most} more kinds of failure"
+    members = sorted(found.member_states())
+    running = [(number, state) for number, state in members if state.name == "running"]
     for number, state in running[:most]:
         yield f"  task {number} {state_text(state)}"
     if len(running) > most:
         yield f"  and {len(running) - most} more running"
+
+
+def grouped_ends(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
+    """Return the tasks that are over without success by state and by what is to be said of them.
+
+    The groups are in the order of STATES, their tasks in that of their numbers.
+    """
+    groups = {}  # type: Dict[Tuple[str, str], List[int]]
+    for number, state in sorted(found.member_states()):
+        if not state.is_over or state.name == "succeeded":
+            continue
+        text = state_text(state)
+        if state.name == "failed" and len(groups) < MOST_GROUPS:
+            last = cause_line(tail_lines(log_of(found.record, number, state), 5))
+            if last:
+                text += f": {last}"
+        groups.setdefault((state.name, text), []).append(number)
+    order = list(STATES)
+    return sorted(groups.items(), key=lambda group: order.index(group[0][0]))
 
 
 def task_range(numbers: "Sequence[int]") -> str:
@@ -8611,44 +8721,66 @@ def task_range(numbers: "Sequence[int]") -> str:
             parts[-1].append(number)
         else:
             parts.append([number])
-    texts = [f"{part[0]}-{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts[:8]]
-    more = ", ..." if len(parts) > 8 else ""
-    return f"{len(numbers)} tasks ({', '.join(texts)}{more})"
+    texts = []
+    for part in parts[:8]:
+        if len(part) > 2:
+            texts.append(f"{part[0]}-{part[-1]}")
+        else:
+            texts += map(str, part)
+    if len(parts) > 8:
+        texts.append("...")
+    return f"{len(numbers)} tasks ({', '.join(texts)})"
 
 
 def task_parameters(task: Task) -> "Dict[str, str]":
     """Return the parameters of a task's combination as a mapping.
 
-    >>> task_parameters(next(iter(plan(read_jobs(read_yaml(
-    ...     "jobs: {t: {run: x, steps: [{batch: a=1 b='x y'}]}}"))["t"]))))
+    >>> text = "jobs: {t: {run: x, steps: [{batch: a=1 b='x y'}]}}"
+    >>> task_parameters(next(iter(plan(read_jobs(read_yaml(text))["t"]))))
     {'a': '1', 'b': 'x y'}
     """
-    pairs = (unquoted(word).partition("=") for word in task.combination)
-    words = zip(task.combination, pairs)
-    return {key_of(word) or word: value for word, (_, _, value) in words}
+    parameters = {}
+    for word in task.combination:
+        parameters[key_of(word) or word] = unquoted(word).partition("=")[2]
+    return parameters
 
 
 def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
-    """Return what is known of a task for programs: times in seconds since 1970, null where unknown."""
+    """Return what is known of a task for programs: seconds since 1970, null where unknown."""
     task = found.ledger.task(number)
     if task is None:
         raise damaged(found.record.plan_path)
-    log = log_of(found.record, number, state)
+    has_status = state.ended and not state.origin
     return {
-        "task": number, "step": found.ledger.members[number], "params": task_parameters(task), "argv": list(task.argv),
-        "dir": task.directory, "cwd": task.cwd, "state": state.name,
-        "exit_status": state.status if state.ended and not state.origin else None,
-        "cause": cause_text(state) or None, "why": state.cause or None,
-        "started": state.started or None, "ended": (state.ended or None) if state.is_over else None,
-        "host": state.writer.machine.host or None, "attempts": state.attempts, "log": os.path.relpath(log)}
+        "task": number,
+        "step": found.ledger.members[number],
+        "params": task_parameters(task),
+        "argv": list(task.argv),
+        "dir": task.directory,
+        "cwd": task.cwd,
+        "state": state.name,
+        "exit_status": state.status if has_status else None,
+        "cause": cause_text(state) or None,
+        "why": state.cause or None,
+        "started": state.started or None,
+        "ended": state.ended or None if state.is_over else None,
+        "host": state.writer.machine.host or None,
+        "attempts": state.attempts,
+        "log": os.path.relpath(log_of(found.record, number, state))}
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
     """Return the status of a record for programs."""
     start = found.ledger.start
-    return {"job": start.job, "record": os.path.relpath(found.record.path), "count": start.count,
-            "started": found.ledger.starts[0].time, "commit": start.commit or None, "states": found.counts(),
-            "tasks": [task_document(found, number, state) for number, state in found.member_states()]}
+    members = found.member_states()
+    return {
+        "job": start.job,
+        "record": os.path.relpath(found.record.path),
+        "count": start.count,
+        "started": found.ledger.starts[0].time,
+        "commit": start.commit or None,
+        "states": found.counts(),
+        "tasks": [task_document(found, number, state) for number, state in members]}
 
 
 # ---------------------------------------------------------------------------
