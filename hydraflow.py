@@ -3137,18 +3137,22 @@ def job_schema() -> "Dict[str, Any]":
 # ---------------------------------------------------------------------------
 # 5. Planning: Job, overrides -> Task, Task, ...
 # ---------------------------------------------------------------------------
-# fill, resolved, unquoted, count_runs, Exclusion, new_ulid, Task, Overrides,
-# PlannedStep, plan_step, Plan, plan, shell_text. What a mistake can be found in is prepared when a
-# Plan is made; tasks are made one by one when they are asked for, so that 10**12 of them cost nothing.
+# fill, resolved (templates); unquoted, is_override, is_multirun, count_runs, own_runs, same_value
+# (what a word says to Hydra and to us); Exclusion; new_ulid, ulid_text; native, find_program; Task,
+# Overrides, PlannedStep; permuted, sampled; python_of, plan_step; Plan, divided, plan; counted,
+# shell_text. What a mistake can be found in is prepared when a Plan is made; tasks are made one by
+# one when they are asked for, so that 10**12 of them cost nothing.
 # A task is made in two moves: PlannedStep.task gives what its combination says, which is enough to
 # know it again; numbered gives it its number and its directory, which it keeps as long as its run.
 
 SLOT = "${{ task.slot }}"  # known only when a task starts
 DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ULID_LENGTH = 26  # digits of CROCKFORD
 
 
-def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE, by_name: bool = False) -> str:
+def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
+         by_name: bool = False) -> str:
     """Return a text with every ${{ NAME }} replaced by its value.
 
     task.slot and task.dir stay for later. With by_name, so does what comes from the environment:
@@ -3156,30 +3160,43 @@ def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE, by_name: 
     """
     def value(match: "Match[str]") -> str:
         name = match.group(1).strip()
-        if name in ("task.slot", "task.dir"):
-            return SLOT if name == "task.slot" else DIRECTORY
+        if name == "task.slot":
+            return SLOT
+        if name == "task.dir":
+            return DIRECTORY
         if name in values:
             return values[name]
         variable = name[len("env."):]
         if not name.startswith("env.") or variable not in os.environ:
             raise no_value(match, mark, values)
-        return f"${{{{ env.{variable} }}}}" if by_name else os.environ[variable]
+        if by_name:
+            return f"${{{{ env.{variable} }}}}"
+        return os.environ[variable]
 
-    return TEMPLATE.sub(value, text) if "${{" in text else text
+    if "${{" not in text:
+        return text
+    return TEMPLATE.sub(value, text)
 
 
 def resolved(text: str) -> str:
-    """Return a text in which what was kept by name is taken from the environment; Error without it."""
+    """Return a text with what was kept by name taken from the environment; Error if it is unset."""
+    def value(match: "Match[str]") -> str:
+        if "env." in match.group(1):
+            return fill(match.group(), {})
+        return match.group()
+
     if "${{" not in text:
         return text
-    return TEMPLATE.sub(lambda match: fill(match.group(), {}) if "env." in match[1] else match[0], text)
+    return TEMPLATE.sub(value, text)
 
 
 def halved(quote: str, backslashes: "Match[str]") -> str:
     """Return half of the backslashes where they stand before a quote, or at the end."""
     behind = backslashes.string[backslashes.end():backslashes.end() + 1]
     text = backslashes.group()
-    return text[:len(text) // 2] if behind in ("", quote) else text
+    if behind in ("", quote):
+        return text[:len(text) // 2]
+    return text
 
 
 def unquoted(word: str) -> str:
@@ -3191,7 +3208,8 @@ def unquoted(word: str) -> str:
     if "'" not in word and '"' not in word:
         return word
     tokens, partners = tokenize(Source("word", masked(word)))
-    texts, index = [], 0
+    texts = []
+    index = 0
     while index < len(tokens):
         after = partners.get(index, index) + 1
         text = word[tokens[index].start():tokens[after - 1].end()]
@@ -3214,32 +3232,46 @@ def is_override(word: str) -> bool:
 def is_multirun(words: "Sequence[str]") -> bool:
     """Return whether a command has Hydra's --multirun already; -m before a module is Python's own.
 
-    >>> [is_multirun(text.split()) for text in ("python t.py -m", "python -m app", "python -m app -m a=1,2")]
+    >>> commands = "python t.py -m", "python -m app", "python -m app -m a=1,2"
+    >>> [is_multirun(text.split()) for text in commands]
     [True, False, True]
     """
-    behind = [after for word, after in zip(words, [*words[1:], ""]) if word == "-m"]
-    return "--multirun" in words or any("=" in after or not re.match(r"\w", after) for after in behind)
+    if "--multirun" in words:
+        return True
+    modules = [behind for word, behind in zip(words, [*words[1:], ""]) if word == "-m"]
+    return any("=" in behind or not re.match(r"\w", behind) for behind in modules)
+
+
+def count_values(word: str) -> "Optional[int]":
+    """Return how many values Hydra's sweeper tries of an override, None where only Hydra knows."""
+    key, equals, value = word.partition("=")
+    if key == "hydra/sweeper" or key.startswith("hydra.sweeper"):
+        return None
+    function = re.match(r"\s*(choice|range|interval|glob|sort|shuffle|tag)\s*\(", value)
+    if function and function.group(1) != "choice":
+        return None
+    if not equals or word[0] == "~":
+        return 1
+    if function:
+        value = value[function.end():].rstrip()[:-1]
+    elif "," not in value:
+        return 1
+    parser = SweepParser(Source("word", value))
+    return sum(1 for _ in parser.split(0, len(parser.tokens), "comma"))
 
 
 def count_runs(words: "Iterable[str]") -> "Optional[int]":
-    """Return how many runs Hydra's own sweeper makes of override words, None where only Hydra knows.
+    """Return how many runs Hydra's own sweeper makes of overrides, None where only Hydra knows.
 
     >>> count_runs(["a=1,2,3", "b='x,y'", "c=choice(1,2)"]), count_runs(["a=glob(*)"])
     (6, None)
     """
     count = 1
     for word in words:
-        key, equals, value = word.partition("=")
-        if key == "hydra/sweeper" or key.startswith("hydra.sweeper"):
+        values = count_values(word)
+        if values is None:
             return None
-        function = re.match(r"\s*(choice|range|interval|glob|sort|shuffle|tag)\s*\(", value)
-        if function and function.group(1) != "choice":
-            return None
-        if not equals or word[0] == "~" or not ("," in value or function):
-            continue
-        listed = value[function.end():].rstrip()[:-1] if function else value
-        parser = SweepParser(Source("word", listed))
-        count *= sum(1 for _ in parser.split(0, len(parser.tokens), "comma"))
+        count *= values
     return count
 
 
@@ -3268,8 +3300,9 @@ def same_value(word: str) -> "Tuple[str, str]":
     if not number.mantissa:
         return key, "0e0"
     digits = str(number.mantissa)
-    zeros = len(digits) - len(digits.rstrip("0"))
-    return key, f"{digits.rstrip('0')}e{number.exponent + zeros}"
+    significant = digits.rstrip("0")
+    zeros = len(digits) - len(significant)
+    return key, f"{significant}e{number.exponent + zeros}"
 
 
 class Exclusion:
@@ -3283,25 +3316,32 @@ class Exclusion:
             for combination in sweep:
                 pairs = sorted(map(same_value, combination))
                 keys = tuple(key for key, _ in pairs)
-                self.dropped.setdefault(keys, set()).add(tuple(value for _, value in pairs))
+                values = tuple(value for _, value in pairs)
+                self.dropped.setdefault(keys, set()).add(values)
 
     def drops(self, combination: "Sequence[str]") -> bool:
         """Return whether a combination is excluded."""
         values = dict(map(same_value, combination))
         for keys, dropped in self.dropped.items():
-            if all(key in values for key in keys) and tuple(values[key] for key in keys) in dropped:
+            if not all(key in values for key in keys):
+                continue
+            if tuple(values[key] for key in keys) in dropped:
                 return True
         return False
 
 
 def new_ulid(moment: "Optional[float]" = None) -> int:
-    """Return a number that is unique and ascends in time: 48 bits of milliseconds, 80 of chance (ulid/spec).
+    """Return a number that is unique and ascends in time, as the specification of ULIDs has it.
+
+    48 bits of milliseconds since 1970, which are those of moment or of now, then 80 of chance.
 
     >>> ulid_text(new_ulid(0.0))[:10]
     '0000000000'
     """
-    milliseconds = int((time.time() if moment is None else moment) * 1000)
-    chance = int.from_bytes(os.urandom(10), "big") >> 1  # a spare bit: to count on never carries over
+    if moment is None:
+        moment = time.time()
+    milliseconds = int(moment * 1000)
+    chance = int.from_bytes(os.urandom(10), "big") >> 1  # a spare bit: no sum carries over
     return milliseconds << 80 | chance
 
 
@@ -3317,7 +3357,9 @@ def native_bytes(text: str) -> bytes:
 
 def native(text: str) -> "Union[str, bytes]":
     """Return a text as the system takes it; Python 3.6 in an ASCII locale would not encode it."""
-    return native_bytes(text) if os.name == "posix" else text
+    if os.name == "posix":
+        return native_bytes(text)
+    return text
 
 
 def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.environ) -> str:
@@ -3326,8 +3368,10 @@ def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.enviro
     >>> find_program("sh", ".", {"PATH": "/nowhere:/bin"})
     '/bin/sh'
     """
-    path = env.get("PATH") or os.environ.get("PATH") or os.defpath
-    folders = [cwd] if os.path.dirname(name) else path.split(os.pathsep)
+    folders = [cwd]
+    if not os.path.dirname(name):
+        searched = env.get("PATH") or os.environ.get("PATH") or os.defpath
+        folders = searched.split(os.pathsep)
     for folder in folders:
         path = os.path.join(folder, name)
         if os.path.isfile(native(path)) and os.access(native(path), os.X_OK):
@@ -3383,23 +3427,30 @@ class Overrides:
                 words.extend(self.collected(key))
         return words
 
+    def key_in(self, axis: Axis) -> str:
+        """Return the overridden parameter of an axis, "" for none; Error if it is linked."""
+        keys = list(dict.fromkeys(key_of(f"{key}=") for key in axis.keys))
+        hits = [key for key in keys if key in self.words]
+        if not hits:
+            return ""
+        if len(keys) > 1:
+            others = ", ".join(key for key in keys if key != hits[0])
+            message = f"{hits[0]} is linked with {others}, and cannot be overridden alone"
+            raise Error(message, axis.mark, "change it in the job file")
+        return hits[0]
+
     def swept(self, sweep: Sweep) -> Sweep:
-        """Return a sweep in which the axes of an overridden parameter gave way to the override's axis."""
-        result, placed = Sweep(), set()  # type: Sweep, Set[str]
+        """Return a sweep in which overridden axes gave way to those of the overrides."""
+        result = Sweep()
         result.axes = []
+        placed = set()  # type: Set[str]
         for axis in sweep.axes:
-            keys = list(dict.fromkeys(key_of(f"{key}=") for key in axis.keys))
-            hits = [key for key in keys if key in self.words]
-            if not hits:
+            key = self.key_in(axis)
+            if not key:
                 result.axes.append(axis)
-                continue
-            if len(keys) > 1:
-                others = ", ".join(key for key in keys if key != hits[0])
-                raise Error(f"{hits[0]} is linked with {others}, and cannot be overridden alone", axis.mark,
-                            "change it in the job file")
-            if hits[0] not in placed:
-                result.axes.extend(Sweep([self.words[hits[0]]], "command line").axes)
-            placed.update(hits)
+            elif key not in placed:
+                placed.add(key)
+                result.axes.extend(Sweep([self.words[key]], "command line").axes)
         self.used.update(placed)
         return result
 
@@ -3418,23 +3469,35 @@ class PlannedStep:
         "named", "hidden", "has_matrix", "uses_directory", "total", "pack", "pack_parallel")
 
     def __init__(self, job: Job, step: Step, number: int) -> None:
-        self.job, self.number, self.name = job, number, step.name
+        self.job = job
+        self.number = number
+        self.name = step.name
         self.submit = []  # type: List[str]
         self.command = []  # type: List[str]
         self.program = []  # type: List[str]
         self.setup = step.setup or job.setup
         self.mark = job.mark
-        self.is_hydra = bool(job.steps) if job.hydra is None else job.hydra
-        self.sweep, self.sample = step.batch, step.sample
+        self.is_hydra = bool(job.steps)
+        if job.hydra is not None:
+            self.is_hydra = job.hydra
+        self.sweep = step.batch
+        self.sample = step.sample
         self.sampled = None  # type: Optional[List[Tuple[str, ...]]]
         self.included = []  # type: List[Tuple[str, ...]]
-        self.exclusion = Exclusion(step.exclude) if step.exclude else None
-        self.args, self.appended = [], []  # type: List[str], List[str]
-        self.env, self.cwd = {**job.env, **step.env}, job.working_directory
-        self.named, self.hidden = set(), set()  # type: Set[str], Set[str]
-        self.has_matrix = self.uses_directory = False
+        self.exclusion = None  # type: Optional[Exclusion]
+        if step.exclude:
+            self.exclusion = Exclusion(step.exclude)
+        self.args = []  # type: List[str]
+        self.appended = []  # type: List[str]
+        self.env = {**job.env, **step.env}
+        self.cwd = job.working_directory
+        self.named = set()  # type: Set[str]
+        self.hidden = set()  # type: Set[str]
+        self.has_matrix = False
+        self.uses_directory = False
         self.total = -1  # not counted yet
-        self.pack, self.pack_parallel = step.pack or job.pack, step.pack_parallel or job.pack_parallel
+        self.pack = step.pack or job.pack
+        self.pack_parallel = step.pack_parallel or job.pack_parallel
 
     @property
     def count(self) -> int:
@@ -3454,12 +3517,24 @@ class PlannedStep:
         Other keys may stand there, and so other mistakes.
         """
         yield from islice(self.sweep, 1)
-        for axis in self.sweep.axes if self.has_matrix else ():
+        if not self.has_matrix:
+            return
+        for axis in self.sweep.axes:
             if len(axis.keys) < 2:
                 continue
             rows = {tuple(map(key_of, flat([row]))): row for row in axis}
             for row in rows.values():
-                yield flat(row if one is axis else one.at(0) for one in self.sweep.axes)
+                yield self.first_with(axis, row)
+
+    def first_with(self, axis: Axis, row: "Any") -> "Tuple[str, ...]":
+        """Return the first of the combinations in which an axis takes a row."""
+        rows = []  # type: List[Any]
+        for one in self.sweep.axes:
+            if one is axis:
+                rows.append(row)
+            else:
+                rows.append(one.at(0))
+        return flat(rows)
 
     def combinations(self) -> "Iterator[Tuple[str, ...]]":
         """Yield the combinations of the batch that are not excluded, or a sample of them, then
@@ -3483,35 +3558,47 @@ class PlannedStep:
 
     def task(self, combination: "Tuple[str, ...]", index: int) -> Task:
         """Return the task of a combination, without what its run gives it: number, directory."""
-        values = {"job.name": self.job.name, "task.index": str(index)}
-        if self.has_matrix:
-            for word in combination:
-                values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
+        values = self.values(combination, index)
         axes = [word for word in combination if word.startswith("$")]
-        words = [word for word in combination if not word.startswith("$")]
-        if self.named:
-            words = [word for word in words if key_of(word) not in self.named]
         env = self.variables(values) if self.env else {}
         for word in axes:
             name, _, value = unquoted(word).partition("=")
             env[name[1:]] = value
-        argv = tuple(self.words(words, values))
+        argv = self.words(self.unnamed(combination), values)
         hidden = [word for word in combination if key_of(word) in self.hidden]
-        key = (*argv, *axes, *hidden)
-        mark = self.cwd.mark(0, len(self.cwd.text)) if self.cwd else NOWHERE
-        cwd = fill(self.cwd.text, values, mark) if self.cwd else "."
-        runs = own_runs(argv[len(self.command):]) if self.is_hydra else 0
-        program = (*self.setup_words(values), *self.program)
-        return Task(0, self.number, index, combination, (*program, *argv), key, "", cwd, env, runs,
-                    bool(self.program), self.uses_directory)
+        cwd = "."
+        if self.cwd:
+            cwd = fill(self.cwd.text, values, self.cwd.whole())
+        runs = 0
+        if self.is_hydra:
+            runs = own_runs(argv[len(self.command):])
+        program = self.setup_words(values) + self.program
+        return Task(
+            number=0, step=self.number, index=index, combination=combination,
+            argv=(*program, *argv), key=(*argv, *axes, *hidden), directory="", cwd=cwd, env=env,
+            runs=runs, is_call=bool(self.program), has_directory=self.uses_directory)
+
+    def values(self, combination: "Sequence[str]", index: int) -> "Dict[str, str]":
+        """Return what the templates of a task stand for, but its environment."""
+        values = {"job.name": self.job.name, "task.index": str(index)}
+        if self.has_matrix:
+            for word in combination:
+                values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
+        return values
+
+    def unnamed(self, combination: "Sequence[str]") -> "List[str]":
+        """Return the words of a combination that are appended to the command."""
+        words = [word for word in combination if not word.startswith("$")]
+        if self.named:
+            words = [word for word in words if key_of(word) not in self.named]
+        return words
 
     def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
         """Return the shell that prepares the environment, to which the command is appended."""
         if self.setup is None:
             return []
         quoted = {name: shlex.quote(value) for name, value in values.items()}
-        mark = self.setup.mark(0, len(self.setup.text))
-        lines = fill(self.setup.text, quoted, mark).rstrip()
+        lines = fill(self.setup.text, quoted, self.setup.whole()).rstrip()
         shell = "bash" if find_program("bash") else "sh"
         return [shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow"]
 
@@ -3520,8 +3607,9 @@ class PlannedStep:
         env = {}  # type: Dict[str, str]
         names = dict(values)
         for name, source in self.env.items():
-            mark = source.mark(0, len(source.text))
-            env[name] = names[f"env.{name}"] = fill(source.text, names, mark, True)
+            mark = source.whole()
+            env[name] = fill(source.text, names, mark, by_name=True)
+            names[f"env.{name}"] = env[name]
             values[f"env.{name}"] = fill(source.text, values, mark)
         return env
 
@@ -3530,25 +3618,30 @@ class PlannedStep:
         words = [fill(text, values, self.mark) for text in self.command]
         if self.is_hydra and not is_multirun(words):
             words.append("--multirun")
-        own, appended = [*combination, *self.args], self.appended
+        own = [*combination, *self.args]
+        appended = self.appended
         if not self.is_hydra:  # what is filled in later may have quotes of its own
-            own, appended = list(map(unquoted, own)), list(map(unquoted, appended))
+            own = list(map(unquoted, own))
+            appended = list(map(unquoted, appended))
         return words + own + [fill(text, values, self.mark) for text in appended]
 
     def numbered(self, task: Task, number: int, directory: str) -> Task:
         """Return a task with its number and its directory, and the words that tell Hydra of it."""
-        argv, cwd, env = list(task.argv), task.cwd, task.env
+        argv = list(task.argv)
+        cwd = task.cwd
+        env = task.env
         if self.uses_directory:
             argv = [word.replace(DIRECTORY, directory) for word in argv]
             cwd = cwd.replace(DIRECTORY, directory)
             env = {name: text.replace(DIRECTORY, directory) for name, text in env.items()}
         if self.is_hydra:
             keys = set(map(key_of, task.argv))
-            name = hydra_text(self.job.name)
-            for key, value in (("hydra.job.name", name), ("hydra.sweep.dir", directory)):
-                if key not in keys:
-                    argv.append(f"{key}={value}")
-        return task._replace(number=number, directory=directory, argv=tuple(argv), cwd=cwd, env=env)
+            if "hydra.job.name" not in keys:
+                argv.append(f"hydra.job.name={hydra_text(self.job.name)}")
+            if "hydra.sweep.dir" not in keys:
+                argv.append(f"hydra.sweep.dir={directory}")
+        return task._replace(
+            number=number, directory=directory, argv=tuple(argv), cwd=cwd, env=env)
 
 
 ROUNDS = 8  # of the network that permutes a sweep
@@ -3563,26 +3656,40 @@ def permuted(index: int, count: int, key: bytes) -> int:
     >>> sorted(permuted(index, 10, b"key") for index in range(10)) == list(range(10))
     True
     """
-    from hashlib import sha256
-    low = max((count - 1).bit_length(), 2) // 2
-    high = max((count - 1).bit_length(), 2) - low
+    bits = max((count - 1).bit_length(), 2)
+    low = bits // 2
+    high = bits - low
     while True:
-        left, right, sizes = index >> low, index & (1 << low) - 1, (high, low)
+        left = index >> low
+        right = index & (1 << low) - 1
+        size, other = high, low  # of left and right, in bits
         for number in range(ROUNDS):
-            text = b"%s/%d/%d" % (key, number, right)
-            noise = b"".join(sha256(b"%d/%s" % (part, text)).digest() for part in range(1 + sizes[0] // 256))
-            mixed = (left ^ int.from_bytes(noise, "big")) & (1 << sizes[0]) - 1
-            left, right, sizes = right, mixed, (sizes[1], sizes[0])
+            mixed = left ^ noise(b"%s/%d/%d" % (key, number, right), size)
+            left, right = right, mixed
+            size, other = other, size
         index = left << low | right
         if index < count:
             return index
 
 
-def sampled(sweep: Sweep, sample: Sample, exclusion: "Optional[Exclusion]") -> "List[Tuple[str, ...]]":
-    """Return so many combinations of a sweep at random, none twice; of a larger count, the same ones first."""
-    count, taken = sweep.count, []  # type: int, List[Tuple[str, ...]]
-    ends = [(axis.count, axis.at(0), axis.at(axis.count - 1)) for axis in sweep.axes]
-    key = native_bytes(f"{sample.seed}:{[(number, str(first), str(last)) for number, first, last in ends]}")
+def noise(text: bytes, size: int) -> int:
+    """Return a number of size bits that depends on a text alone."""
+    from hashlib import sha256
+    blocks = range(1 + size // 256)
+    data = b"".join(sha256(b"%d/%s" % (block, text)).digest() for block in blocks)
+    return int.from_bytes(data, "big") & (1 << size) - 1
+
+
+def sampled(sweep: Sweep, sample: Sample,
+            exclusion: "Optional[Exclusion]") -> "List[Tuple[str, ...]]":
+    """Return so many combinations of a sweep at random, none twice; more begin with the same."""
+    count = sweep.count
+    ends = []
+    for axis in sweep.axes:
+        first, last = axis.at(0), axis.at(axis.count - 1)
+        ends.append((axis.count, str(first), str(last)))
+    key = native_bytes(f"{sample.seed}:{ends}")
+    taken = []  # type: List[Tuple[str, ...]]
     for index in range(count):
         if len(taken) >= sample.count:
             break
@@ -3599,72 +3706,102 @@ def python_of(job: Job) -> "List[str]":
     return [os.environ.get("HYDRAFLOW_PYTHON") or sys.executable]
 
 
-def plan_step(job: Job, step: Step, number: int, words: "Mapping[str, str]", more: "Sequence[str]") -> PlannedStep:
-    """Return a step with everything prepared; words are overrides by key, more goes to its command."""
-    planned, overrides = PlannedStep(job, step, number), Overrides(words)
-    source, submit = step.run or step.call or job.run or job.call, step.submit or job.submit
-    if submit:
-        mark, names = submit.mark(0, len(submit.text)), {"job.name": job.name}
-        planned.submit = [fill(word, names, mark) for word in split_command(submit, os.environ)]
-    if source:
-        planned.mark = source.mark(0, len(source.text))
-        planned.command = split_command(source, os.environ) + list(more)
+def plan_step(job: Job, step: Step, number: int, words: "Mapping[str, str]",
+              more: "Sequence[str]") -> PlannedStep:
+    """Return a step with everything prepared; words are overrides by key, more ends its command."""
+    planned = PlannedStep(job, step, number)
+    overrides = Overrides(words)
+    plan_command(planned, step, more)
     front = path_words(step.batch)
     planned.command += [axis.text for axis in front]
     batch = Sweep()
     batch.axes = step.batch.axes[len(front):]
-    if step.call or job.call and not step.run:
-        planned.program = [*python_of(job), os.path.abspath(__file__), "call"]
     planned.sweep = overrides.swept(batch)
     for sweep in step.include:
         planned.included.extend(overrides.swept(sweep))
     planned.args = overrides.applied(step.args.collect())
-    own = split_words(step.with_)
-    keys = set(map(key_of, own)) - {""}
-    for axis in [*step.batch.axes, *step.args.axes]:
-        keys.update(axis.keys)
-    appended = [word for word in split_words(job.with_) if key_of(word) not in keys] + own
-    planned.appended = overrides.applied(appended) + overrides.rest()
+    planned.appended = overrides.applied(appended_words(job, step)) + overrides.rest()
     name_templates(planned)
     for combination in chain(planned.first_ones(), planned.included):
         planned.task(combination, 1)  # what has no value is found before anything executes
     return planned
 
 
+def plan_command(planned: PlannedStep, step: Step, more: "Sequence[str]") -> None:
+    """Give a step its submission command and its command, of its own or its job's; more ends it."""
+    job = planned.job
+    submit = step.submit or job.submit
+    if submit:
+        names = {"job.name": job.name}
+        words = split_command(submit, os.environ)
+        planned.submit = [fill(word, names, submit.whole()) for word in words]
+    source = step.run or step.call or job.run or job.call
+    if source:
+        planned.mark = source.whole()
+        planned.command = split_command(source, os.environ) + list(more)
+    if step.call or (job.call and not step.run):
+        planned.program = [*python_of(job), os.path.abspath(__file__), "call"]
+
+
+def appended_words(job: Job, step: Step) -> "List[str]":
+    """Return the words of `with`; what a step names itself wins over its job's, key by key."""
+    own = split_words(step.with_)
+    keys = set(map(key_of, own)) - {""}
+    for axis in [*step.batch.axes, *step.args.axes]:
+        keys.update(axis.keys)
+    return [word for word in split_words(job.with_) if key_of(word) not in keys] + own
+
+
 def name_templates(planned: PlannedStep) -> None:
     """Note in a step which templates it has; only run, call and setup take a key off the words."""
-    setup = template_names([planned.setup.text] if planned.setup else [])
+    setup = set()  # type: Set[str]
+    if planned.setup:
+        setup = template_names([planned.setup.text])
     command = template_names(planned.command)
     around = [source.text for source in planned.env.values()] + planned.appended
-    around += [planned.cwd.text] if planned.cwd else []
+    if planned.cwd:
+        around.append(planned.cwd.text)
     every = setup | command | template_names(around)
-    planned.named = {name[len("matrix."):] for name in setup | command if name.startswith("matrix.")}
-    planned.hidden = {name[len("matrix."):] for name in setup - command if name.startswith("matrix.")}
-    planned.has_matrix = any(name.startswith("matrix.") for name in every)
+    planned.named = matrix_keys(setup | command)
+    planned.hidden = matrix_keys(setup - command)
+    planned.has_matrix = bool(matrix_keys(every))
     planned.uses_directory = "task.dir" in every
+
+
+def matrix_keys(names: "Iterable[str]") -> "Set[str]":
+    """Return the keys of a combination that names of templates stand for.
+
+    >>> matrix_keys(["matrix.lr", "job.name"])
+    {'lr'}
+    """
+    lead = "matrix."
+    return {name[len(lead):] for name in names if name.startswith(lead)}
 
 
 class Plan:
     """The tasks of a job, step by step: count of them, made when they are asked for."""
     __slots__ = ("job", "steps", "ulid")
 
-    def __init__(self, job: Job, words: "Sequence[str]" = (), sample: "Optional[Sample]" = None) -> None:
+    def __init__(self, job: Job, words: "Sequence[str]" = (),
+                 sample: "Optional[Sample]" = None) -> None:
         if not has_command(job):
-            raise Error(f"job {job.key} has no command", job.mark,
-                        "it serves other jobs as a template; run: python train.py makes it one of its own")
-        self.job, self.ulid = job, new_ulid()
-        steps = job.steps or [EMPTY_STEP]
-        overrides, more = {}, []  # type: Dict[str, str], List[str]
+            hint = "it serves other jobs as a template; "
+            hint += "run: python train.py makes it one of its own"
+            raise Error(f"job {job.key} has no command", job.mark, hint)
+        self.job = job
+        self.ulid = new_ulid()
+        overrides = {}  # type: Dict[str, str]
+        more = []  # type: List[str]
         if not is_for_handler(job):
             overrides, more = divided(words)
-            if is_hydra(job):
-                for word in overrides.values():
-                    check_hydra_words(Sweep([word], "command line").axes)
-        self.steps = [plan_step(job, step, number, overrides, more) for number, step in enumerate(steps, 1)]
-        for step in self.steps:
-            step.sample = sample or step.sample
+            check_overrides(job, overrides)
+        self.steps = []  # type: List[PlannedStep]
+        for number, step in enumerate(job.steps or [EMPTY_STEP], 1):
+            self.steps.append(plan_step(job, step, number, overrides, more))
+        for planned in self.steps:
+            planned.sample = sample or planned.sample
             if is_for_handler(job):
-                step.submit.extend(word for word in words if word != "--")
+                planned.submit.extend(word for word in words if word != "--")
 
     @property
     def count(self) -> int:
@@ -3694,30 +3831,46 @@ def is_for_handler(job: Job) -> bool:
 def parameter_keys(job: Job) -> "Set[str]":
     """Return the keys that the words of a job set: those that an override can take the place of."""
     words = split_words(job.with_)
-    keys = set()  # type: Set[str]
+    axes = []  # type: List[Axis]
     for step in job.steps:
         words += split_words(step.with_)
         for sweep in (step.batch, step.args, *step.include):
-            keys.update(key for axis in sweep.axes for key in axis.keys)
-    return keys | set(map(key_of, words)) - {""}
+            axes += sweep.axes
+    keys = set(map(key_of, words)) - {""}
+    for axis in axes:
+        keys.update(axis.keys)
+    return keys
 
 
 def divided(words: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
-    """Return the overrides among words by their keys, and the words behind "--"; Error for any other."""
-    cut = list(words).index("--") if "--" in words else len(words)
+    """Return the overrides among words by their keys, and what stands behind "--"; else Error."""
+    cut = len(words)
+    if "--" in words:
+        cut = list(words).index("--")
     overrides = {}  # type: Dict[str, str]
     for word in words[:cut]:
         if not is_override(word):
-            raise Error(f"{word} is neither an option of run nor an override", NOWHERE,
-                        f"an override is key=value; behind -- it goes to the command: -- {shell_text([word])}")
+            message = f"{word} is neither an option of run nor an override"
+            hint = "an override is key=value; behind -- it goes to the command: -- "
+            raise Error(message, NOWHERE, hint + shell_text([word]))
         overrides[key_of(word)] = word
     return overrides, list(words[cut + 1:])
 
 
-def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
-    """Return the tasks of a job; words are overrides, and behind "--" words for the command. Raises Error.
+def check_overrides(job: Job, overrides: "Mapping[str, str]") -> None:
+    """Raise an Error for an override that Hydra, if the job is one of Hydra's, would not read."""
+    if is_hydra(job):
+        for word in overrides.values():
+            check_hydra_words(Sweep([word], "command line").axes)
 
-    >>> job = read_jobs(read_yaml("jobs: {fit: {run: fit.sh, hydra: false, steps: [{batch: a=1:2}]}}"))["fit"]
+
+def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
+    """Return the tasks of a job; words are overrides, and behind "--" words for the command.
+
+    Raises Error.
+
+    >>> text = "jobs: {fit: {run: fit.sh, hydra: false, steps: [{batch: a=1:2}]}}"
+    >>> job = read_jobs(read_yaml(text))["fit"]
     >>> [task.argv for task in plan(job, ["b=x"])]
     [('fit.sh', 'a=1', 'b=x'), ('fit.sh', 'a=2', 'b=x')]
     """
@@ -3736,7 +3889,9 @@ def counted(count: int, what: str) -> str:
 
 def count_text(count: int) -> str:
     """Return a count in digits; Python writes no number that has more than 4,300 of them."""
-    return f"{count:,}" if count < 10 ** 1000 else "more than 10^1000"
+    if count >= 10 ** 1000:
+        return "more than 10^1000"
+    return f"{count:,}"
 
 
 def shell_text(words: "Iterable[str]") -> str:
@@ -3751,9 +3906,10 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # 6. Processes: argv -> process
 # ---------------------------------------------------------------------------
-# WRAPPER, environment, spawn, capture, stop_group, stop_process, end_by_signal, is_group;
-# Machine, this_machine, uptime, process_birth, is_process, process_text, group_members; Signals;
-# call_function. The only chapter that starts, signals and looks at processes.
+# WRAPPER; environment, spawn, capture, stop_group, stop_process, end_by_signal, is_group; Machine,
+# host_name, this_machine, uptime, process_stat, process_birth, hash_text, is_process, process_text,
+# group_members, signal_name; Signals; call_function. The only chapter that starts, signals and
+# looks at processes.
 #
 # A task is wrapped in some lines of POSIX sh that record its start and its exit status themselves:
 # whether HydraFlow still lives or not, what has finished is known. In it, $1 is the file of events,
@@ -3805,12 +3961,17 @@ def environment(changes: "Mapping[str, str]") -> "Dict[Any, Any]":
 
 
 def lost_in_shell() -> "List[str]":
-    """Return NAME=VALUE of the variables that sh would drop: exported functions of bash, for example."""
-    return [f"{name}={value}" for name, value in os.environ.items() if not re.fullmatch(SHELL_NAME, name)]
+    """Return NAME=VALUE of the variables that sh would drop: exported functions of bash, say."""
+    lost = []
+    for name, value in os.environ.items():
+        if not re.fullmatch(SHELL_NAME, name):
+            lost.append(f"{name}={value}")
+    return lost
 
 
 def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]", cwd: str,
-          env: "Optional[Mapping[Any, Any]]", errors: "Union[int, IO[bytes], None]" = subprocess.STDOUT,
+          env: "Optional[Mapping[Any, Any]]",
+          errors: "Union[int, IO[bytes], None]" = subprocess.STDOUT,
           is_session: bool = True, entry: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
     """Start argv without a shell, as the leader of a process group; env None is ours.
 
@@ -3818,12 +3979,13 @@ def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]", cwd: str
     us (PBS). entry is the descriptor that becomes its standard input.
     """
     return subprocess.Popen(
-        [native(word) for word in argv], stdin=entry, stdout=output, stderr=errors, cwd=native(cwd),
-        env=env, start_new_session=is_session,
+        [native(word) for word in argv], stdin=entry, stdout=output, stderr=errors,
+        cwd=native(cwd), env=env, start_new_session=is_session,
         preexec_fn=None if is_session else os.setpgrp)  # noqa: PLW1509 (there are no threads)
 
 
-def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]", timeout: float) -> "Tuple[int, str, str]":
+def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]",
+            timeout: float) -> "Tuple[int, str, str]":
     """Return exit status, output and errors of a command.
 
     The status is 127 if it cannot be started, 124 if it takes more than timeout seconds.
@@ -3831,14 +3993,16 @@ def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]", timeout: float) -> 
     try:
         process = spawn(argv, subprocess.PIPE, ".", env, subprocess.PIPE)
     except OSError as error:
-        return 127, "", os.strerror(error.errno or 0)  # error.strerror has a path in it on Python 3.6
+        # error.strerror has a path in it on Python 3.6
+        return 127, "", os.strerror(error.errno or 0)
     try:
         output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         stop_group(process.pid, signal.SIGKILL)
         process.communicate()
         return 124, "", f"no answer for {timeout:.0f} seconds"
-    return process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
+    text = output.decode("utf-8", "replace")
+    return process.returncode, text, errors.decode("utf-8", "replace")
 
 
 def stop_group(leader: int, number: int) -> bool:
@@ -3860,7 +4024,10 @@ def stop_process(pid: int, number: int) -> bool:
 
 
 def end_by_signal(number: int) -> None:
-    """End this process as a signal would by default; a shell that executes it then ends as well, and begins no next line."""
+    """End this process as a signal would by default.
+
+    A shell that executes it then ends as well, and begins no next line.
+    """
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
@@ -3925,20 +4092,32 @@ def uptime() -> float:
         return time.time()
 
 
+def process_stat(pid: int) -> "List[bytes]":
+    """Return the fields of /proc/PID/stat from the third one on, its state (proc(5)); [] for none.
+
+    The second field is a name that may hold anything. What has ended, if its parent has not heard
+    of that yet, counts as gone.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return []
+    if fields and fields[0] in (b"Z", b"X"):
+        return []
+    return fields
+
+
 def process_birth(pid: int) -> float:
     """Return when a process started, in seconds of uptime(); -1.0 if there is none, or its remains.
 
-    Field 22 of /proc/PID/stat, in clock ticks (proc(5)); the second field is a name that may hold
-    anything. Where there is no /proc, 0.0 stands for a process that exists.
+    Field 22 of /proc/PID/stat, in clock ticks (proc(5)). Where there is no /proc, 0.0 stands for a
+    process that exists.
     """
     if not HAS_PROC:
         return 0.0 if is_process(pid) else -1.0
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-        if fields[0] in (b"Z", b"X"):
-            return -1.0
-        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return int(process_stat(pid)[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return -1.0
 
@@ -3961,7 +4140,7 @@ def is_process(pid: int) -> bool:
 
 
 def process_text(pid: int) -> bytes:
-    """Return what a process was started with: its words, and where there is /proc its environment."""
+    """Return what a process was started with: its words, and where there is /proc its variables."""
     if not HAS_PROC:
         _, out, _ = capture(["ps", "-o", "command=", "-p", str(pid)], environment({}), 10.0)
         return native_bytes(out)
@@ -3977,18 +4156,14 @@ def process_text(pid: int) -> bytes:
 
 def group_members(leader: int) -> "List[int]":
     """Return the living processes of a group, its leader aside; none where there is no /proc."""
-    members = []
     if not is_group(leader) or not HAS_PROC:
         return []
+    members = []
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == leader:
             continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue
-        if len(fields) > 2 and int(fields[2]) == leader and fields[0] not in (b"Z", b"X"):
+        fields = process_stat(int(name))
+        if len(fields) > 2 and int(fields[2]) == leader:
             members.append(int(name))
     return members
 
@@ -4006,11 +4181,12 @@ def signal_name(number: int) -> str:
 
 
 class Signals:
-    """Signals that ask to stop are noted here, and wake the loop up, instead of breaking into it."""
+    """Signals that ask to stop are noted, and wake the loop up, instead of breaking into it."""
     __slots__ = ("numbers", "reader", "writer", "old", "old_wakeup")
 
     def __enter__(self) -> "Signals":
-        self.numbers, self.old = [], {}  # type: List[int], Dict[int, Any]
+        self.numbers = []  # type: List[int]
+        self.old = {}  # type: Dict[int, Any]
         self.reader, self.writer = os.pipe()
         os.set_blocking(self.reader, False)
         os.set_blocking(self.writer, False)
@@ -4021,7 +4197,9 @@ class Signals:
             return self
         for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGCHLD", "SIGUSR1", "SIGUSR2"):
             number = getattr(signal, name, None)
-            if number is None or (signal.getsignal(number) == signal.SIG_IGN and name != "SIGCHLD"):
+            if number is None:
+                continue
+            if signal.getsignal(number) == signal.SIG_IGN and name != "SIGCHLD":
                 continue  # who ignores a signal for us (nohup) means it
             self.old[number] = signal.signal(number, self.note)
         return self
@@ -4034,7 +4212,8 @@ class Signals:
     def wait(self, seconds: float) -> None:
         """Sleep until a child ends, a signal comes or time has passed."""
         import select
-        seconds = seconds if self.old_wakeup is not None else min(seconds, 0.02)
+        if self.old_wakeup is None:
+            seconds = min(seconds, 0.02)
         if select.select([self.reader], [], [], max(seconds, 0.0))[0]:
             try:
                 while len(os.read(self.reader, 4096)) == 4096:
@@ -4076,13 +4255,15 @@ def call_function(argv: "Sequence[str]") -> str:
     except ModuleNotFoundError as error:
         if error.name is None or not (module + ".").startswith(error.name + "."):
             raise
-        raise Error(f"there is no module {error.name}", NOWHERE,
-                    "it is looked up in the working directory and PYTHONPATH") from None
+        hint = "it is looked up in the working directory and PYTHONPATH"
+        raise Error(f"there is no module {error.name}", NOWHERE, hint) from None
     except Exception as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__)
-                  if frame.filename not in (__file__, importlib.__file__)
-                  and not frame.filename.startswith("<frozen importlib")]
-        lines = traceback.format_list(frames)
+        own = []
+        for frame in traceback.extract_tb(error.__traceback__):
+            is_frozen = frame.filename.startswith("<frozen importlib")
+            if not is_frozen and frame.filename not in (__file__, importlib.__file__):
+                own.append(frame)
+        lines = traceback.format_list(own)
         lines += traceback.format_exception_only(type(error), error)
         return "Traceback (most recent call last):\n" + "".join(lines).rstrip()
     return ""
@@ -4093,39 +4274,49 @@ def call_function(argv: "Sequence[str]") -> str:
 # ---------------------------------------------------------------------------
 # Record knows every path below .hydraflow/; open_safely opens every file there, append_lines is the
 # one function that appends what others may read, read_lines passes over what a kill or a full disk
-# tore. Each kind of line is written and read by a pair of functions: Start, task_line and line_task,
-# Submission, event. Ledger is what a plan says, Lock is held while someone executes a run.
+# tore. WriterName is who writes events, and what a file of them is called. Each kind of line is
+# written and read by functions that stand together: start_line and read_start, task_line and
+# line_task, write_submission and read_submission, append_event and is_event. Ledger is what a plan
+# says, Lock is held while someone executes a run.
 #
-#   .hydraflow/JOB/ULID/plan.jsonl         starts and tasks, appended: a task is planned by the start above it
-#   .hydraflow/JOB/ULID/events/W.jsonl     what writer W saw of the tasks that it executes; one machine each
-#   .hydraflow/JOB/ULID/claims/K/N-A       made by who executes attempt A of task N, and by nobody else
-#   .hydraflow/JOB/ULID/logs/K/N.log       the output of task N, as it wrote it, attempts marked
-#   .hydraflow/JOB/ULID/room/W-S           space kept free for the end of a task on a full disk
-#   .hydraflow/JOB/ULID/lock               held while a start of the run executes or submits
-#   .hydraflow/JOB/ULID/submissions/N.*    what an array job or a handler got: its facts, its slots, a verdict
-#   .hydraflow/JOB/ULID/scheduler/N-S.out  what a scheduler wrote beside the output of the tasks of a slot
-#   .hydraflow/JOB/ULID/hydraflow.py       the program that array tasks execute
+#   .hydraflow/JOB/ULID/...
+#       plan.jsonl         starts and tasks, appended: a task is planned by the start above it
+#       events/W.jsonl     what writer W saw of the tasks that it executes; one machine each
+#       claims/K/N-A       made by who executes attempt A of task N, and by nobody else
+#       logs/K/N.log       the output of task N, as it wrote it, attempts marked
+#       room/W-S           space kept free for the end of a task on a full disk
+#       lock               held while a start of the run executes or submits
+#       submissions/N.*    what an array job or a handler got: its facts, its slots, a verdict
+#       submissions/stop-N made when a task that start N submitted has failed, with fail-fast
+#       scheduler/N-S.out  what a scheduler wrote beside the output of the tasks of a slot
+#       hydraflow.py       the program that array tasks execute
 #
 # Nothing is ever rewritten, a line is written by one system call, and a claim is a file whose
-# creation fails where it exists: that holds on a network file system too. What is read here is input,
-# and checked: bytes that make no sense are passed over, or an Error that names the file.
+# creation fails where it exists: that holds on a network file system too. What is read here is
+# input, and checked: bytes that make no sense are passed over, or an Error that names the file.
 
 ROOT = ".hydraflow"
 FORMAT = 2  # of the record; what HydraFlow 1.0.0 wrote has no number
+HERE = "here"  # who: the HydraFlow of a start, which executes tasks on its own machine
+HANDLER = "handler"  # who calls a handler; in place of a scheduler: one whose lines execute tasks
+PARAMETERS = "parameters"  # in place of a scheduler: a handler that gets no commands
+NO_SLOT = 0, 0  # of a submission: both count from 1
 FOLDERS = ("events", "claims", "logs", "room", "submissions", "scheduler")
 BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
-START_TYPES = (int, str, int, (int, float), str, str, list, str, bool, int)  # type: Any
+START_TYPES = (  # of the fields of Start
+    int, str, int, (int, float), str, str, list, str, bool, int)  # type: Any
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # a record is not written through a symbolic link
 EVENT_TYPES = {
     "task": int, "try": int, "pid": int, "slot": int, "status": int, "missing": int, "runs": int,
-    "submission": int, "up": (int, float), "began": (int, float), "ended": (int, float), "event": str, "why": str,
-    "from": str}  # type: Dict[str, Any]
+    "submission": int, "up": (int, float), "began": (int, float), "ended": (int, float),
+    "event": str, "why": str, "from": str}  # type: Dict[str, Any]
 
 
 def say_error(error: OSError, what: str) -> Error:
     """Return the mistake that a failed system call amounts to."""
     if error.errno == errno.ELOOP:
-        return Error(f"cannot {what}: it is a symbolic link", NOWHERE, "a record is kept in real files")
+        hint = "a record is kept in real files"
+        return Error(f"cannot {what}: it is a symbolic link", NOWHERE, hint)
     return Error(f"cannot {what}: {error.strerror or error}")
 
 
@@ -4150,8 +4341,8 @@ def write_all(descriptor: int, data: bytes) -> None:
 def append_lines(path: str, lines: "Iterable[Dict[str, Any]]") -> "List[int]":
     """Append lines of JSON to a file of a record; return where each of them begins."""
     import json
-    # The line break comes first: were the line before torn by a full disk or a kill, this one would
-    # still be whole. One write on O_APPEND, as several processes of this machine append to one file.
+    # The line break comes first: were the line before torn by a full disk or a kill, this one
+    # would still be whole. One write on O_APPEND, as several processes append to one file.
     texts = [b"\n" + json.dumps(values, separators=(",", ":")).encode("ascii") for values in lines]
     data = b"".join(texts)
     descriptor = open_safely(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -4174,7 +4365,7 @@ def write_file(path: str, data: bytes) -> None:
 
 
 def read_bytes(path: str) -> bytes:
-    """Return what a file of a record holds; nothing only where there is no such file, else Error."""
+    """Return what a file of a record holds; nothing if there is no such file. Raises Error."""
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
             return file.read()
@@ -4184,19 +4375,37 @@ def read_bytes(path: str) -> bytes:
         raise say_error(error, f"read {os.path.relpath(path)}") from None
 
 
+def read_part(path: str, offset: int, size: int) -> bytes:
+    """Return size bytes of a file of a record from an offset on, -1 for its line. Raises Error."""
+    try:
+        with open(open_safely(path, os.O_RDONLY), "rb") as file:
+            file.seek(offset)
+            if size < 0:
+                return file.readline()
+            return file.read(size)
+    except OSError as error:
+        raise say_error(error, f"read {path}") from None
+
+
 def read_lines(path: str) -> "List[Dict[str, Any]]":
     """Return the lines of a file of a record that are whole."""
+    begun = [line for line in read_bytes(path).split(b"\n") if line[:1] == b"{"]
+    stripped = [line.rstrip(b" ") for line in begun]
+    lines = [line for line in stripped if line[-1:] == b"}"]
+    found = read_together(lines)
+    if found is None:
+        found = [read_line(line) for line in lines]
+    return [values for values in found if isinstance(values, dict)]
+
+
+def read_together(lines: "Sequence[bytes]") -> "Optional[List[Any]]":
+    """Return lines of JSON, read by one call, which is much faster; None if one of them is torn."""
     import json
-    lines = [line.rstrip(b" ") for line in read_bytes(path).split(b"\n") if line[:1] == b"{"]
-    lines = [line for line in lines if line[-1:] == b"}"]
-    try:  # one call for all of them is much faster
+    try:
         found = json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8", "replace"))
-        if len(found) == len(lines):
-            return [values for values in found if isinstance(values, dict)]
     except (ValueError, RecursionError):
-        pass
-    parsed = map(read_line, lines)
-    return [values for values in parsed if values is not None]
+        return None
+    return found if len(found) == len(lines) else None
 
 
 def read_line(line: bytes) -> "Optional[Dict[str, Any]]":
@@ -4210,13 +4419,64 @@ def read_line(line: bytes) -> "Optional[Dict[str, Any]]":
 
 
 def list_folder(path: str) -> "List[str]":
-    """Return the names in a folder of a record in their order; none only where there is no such folder."""
+    """Return the names in a folder of a record in order; none if there is no such folder.
+
+    Raises Error for any other failure.
+    """
     try:
         return sorted(os.listdir(path))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise say_error(error, f"read {os.path.relpath(path)}") from None
+
+
+class WriterName(NamedTuple("WriterName", [("start", int), ("who", str), ("unique", str)])):
+    """Who writes events: in which start of a run, as what, and what no other writer has.
+
+    As a text it names a file, and the order of such names is the order of starts.
+
+    >>> WriterName.parse("0002_slot-1-3_node7-4711")
+    WriterName(start=2, who='slot-1-3', unique='node7-4711')
+    >>> str(WriterName(2, "here", "node7-4711"))
+    '0002_here_node7-4711'
+    """
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"{self.start:04d}_{self.who}_{self.unique}"
+
+    @classmethod
+    def parse(cls, text: str) -> "WriterName":
+        """Return the writer of a name; of a name that nobody writes under, 0 and nothing."""
+        start, _, rest = text.partition("_")
+        who, _, unique = rest.partition("_")
+        if not start.isdigit():
+            return cls(0, "", "")
+        return cls(int(start), who, unique)
+
+    @classmethod
+    def own(cls, start: int, who: str) -> str:
+        """Return the name under which this process writes, as a text."""
+        return str(cls(start, who, f"{host_name()}-{os.getpid()}"))
+
+    @property
+    def is_slot(self) -> bool:
+        """Whether it executes the tasks of a slot: an array task, or a line of a handler."""
+        return self.slot != NO_SLOT
+
+    @property
+    def slot(self) -> "Tuple[int, int]":
+        """The numbers of the submission and of its slot that it executes tasks of."""
+        match = re.fullmatch("slot-([0-9]{1,9})-([0-9]{1,9})", self.who)
+        if match is None:
+            return NO_SLOT
+        return int(match.group(1)), int(match.group(2))
+
+
+def slot_who(submission: int, slot: int) -> str:
+    """Return as what the executor of a slot writes: whoever has the slot later is the same one."""
+    return f"slot-{submission}-{slot}"
 
 
 class Record:
@@ -4275,7 +4535,10 @@ class Record:
         return f"{self.path}/claims/{number // 1000}/{number}-{attempt}"
 
     def submission_path(self, number: int, part: str) -> str:
-        """Return a file of a submission: jsonl (its facts), slots, sh, txt (a handler's lines), passed, failed."""
+        """Return a file of a submission.
+
+        Its parts are jsonl (its facts), slots, sh, txt (a handler's lines), passed, failed.
+        """
         return f"{self.path}/submissions/{number}.{part}"
 
     def scheduler_path(self, submission: int, slot: "Union[int, str]") -> str:
@@ -4283,31 +4546,42 @@ class Record:
         return f"{self.path}/scheduler/{submission}-{slot}.out"
 
     def stop_path(self, start: int) -> str:
-        """Return the file that tells array tasks of a start to begin no more tasks: one has failed."""
+        """Return the file that tells array tasks of a start to begin nothing: a task has failed."""
         return f"{self.path}/submissions/stop-{start}"
+
+    def submission_numbers(self) -> "List[int]":
+        """Return the numbers of the submissions in their order."""
+        names = list_folder(f"{self.path}/submissions")
+        matches = [re.fullmatch(r"([0-9]{1,9})\.jsonl", name) for name in names]
+        return sorted(int(match.group(1)) for match in matches if match)
 
     @classmethod
     def create(cls, job: str, ulid: int) -> "Record":
-        """Make the directory of a new record; it comes behind all others even if the clock was set back."""
+        """Make the directory of a new record, behind all others even if the clock was set back."""
         directory = cls.directory(job)
         try:
             os.makedirs(directory, exist_ok=True)
             if not os.path.lexists(f"{ROOT}/.gitignore"):
                 write_file(f"{ROOT}/.gitignore", b"*\n")
-            name = ulid_text(ulid)
-            while True:
-                last = max([one for one in os.listdir(directory) if len(one) == 26], default="")
-                record = cls(f"{directory}/{max(name, next_ulid(last))}")
-                try:
-                    os.mkdir(record.path)
-                    break
-                except FileExistsError:  # another one began in the same instant
-                    continue
+            record = cls.make(directory, ulid_text(ulid))
             for folder in FOLDERS:
                 os.mkdir(os.path.join(record.path, folder))
         except OSError as error:
             raise say_error(error, f"keep a record in {directory}") from None
         return record
+
+    @classmethod
+    def make(cls, directory: str, name: str) -> "Record":
+        """Make an empty record of a name, or behind the last one there, under a name of its own."""
+        while True:
+            names = [one for one in os.listdir(directory) if len(one) == ULID_LENGTH]
+            behind = next_ulid(max(names, default=""))
+            record = cls(f"{directory}/{max(name, behind)}")
+            try:
+                os.mkdir(record.path)
+            except FileExistsError:  # another one began in the same instant
+                continue
+            return record
 
     @classmethod
     def all(cls, job: str) -> "List[Record]":
@@ -4317,7 +4591,8 @@ class Record:
     @classmethod
     def all_in(cls, directory: str) -> "List[Record]":
         """Return the records in the directory of a job, the oldest first."""
-        records = [cls(f"{directory}/{name}") for name in list_folder(directory) if len(name) == 26]
+        names = [name for name in list_folder(directory) if len(name) == ULID_LENGTH]
+        records = [cls(f"{directory}/{name}") for name in names]
         return [record for record in records if os.path.exists(record.plan_path)]
 
     @classmethod
@@ -4325,25 +4600,21 @@ class Record:
         """Return the newest record of every job that was run here."""
         found = []
         for name in list_folder(ROOT):
-            records = cls.all_in(f"{ROOT}/{name}") if os.path.isdir(f"{ROOT}/{name}") else []
-            found += records[-1:]
+            directory = f"{ROOT}/{name}"
+            if os.path.isdir(directory):
+                found += cls.all_in(directory)[-1:]
         return found
 
     def event_paths(self) -> "List[str]":
-        """Return the files with events; behind them those which hold what found no space elsewhere."""
+        """Return the files with events, then those which hold what found no space elsewhere."""
         names = [f"{self.path}/events/{name}" for name in list_folder(f"{self.path}/events")]
         return names + [f"{self.path}/room/{name}" for name in list_folder(f"{self.path}/room")]
-
-    def submission_numbers(self) -> "List[int]":
-        """Return the numbers of the submissions, ascending."""
-        names = list_folder(f"{self.path}/submissions")
-        return sorted(int(name[:-6]) for name in names if re.fullmatch(r"[0-9]{1,9}\.jsonl", name))
 
     def claim(self, number: int, attempt: int, writer: str) -> bool:
         """Claim an attempt of a task; return whether nobody else had.
 
-        A symbolic link to the writer's name, which is read and never followed: made in one step that
-        fails where it exists, and without a block of the disk.
+        A symbolic link to the writer's name, which is read and never followed: made in one step
+        that fails where it exists, and without a block of the disk.
         """
         path = self.claim_path(number, attempt)
         try:
@@ -4378,18 +4649,25 @@ def next_ulid(text: str) -> str:
 
 
 class Start(NamedTuple("Start", [
-        ("number", int), ("job", str), ("count", int), ("time", float), ("host", str), ("version", str),
-        ("words", "List[str]"), ("commit", str), ("is_dirty", bool), ("format", int)])):
-    """A start of a run: run JOB, or --resume. number counts from 1 within the record; time is in seconds since 1970."""
+        ("number", int), ("job", str), ("count", int), ("time", float), ("host", str),
+        ("version", str), ("words", "List[str]"), ("commit", str), ("is_dirty", bool),
+        ("format", int)])):
+    """A start of a run: run JOB, or --resume.
+
+    number counts from 1 within the record; time is in seconds since 1970.
+    """
     __slots__ = ()
 
 
 def read_start(values: "Dict[str, Any]", path: str) -> Start:
     """Return the start that a line of a plan describes; Error for that of another format."""
-    if "start" not in values and "job" in values or values.get("format", FORMAT) != FORMAT:
-        raise Error(f"the record {os.path.relpath(path)} was written by HydraFlow {values.get('version', '')},"
-                    " and is not read here", NOWHERE, "run the job anew; that HydraFlow still reads it")
-    found = [values.get("start" if name == "number" else name) for name in Start._fields]  # type: Any
+    is_old = "start" not in values and "job" in values
+    if is_old or values.get("format", FORMAT) != FORMAT:
+        version = values.get("version", "")
+        message = f"the record {os.path.relpath(path)} was written by HydraFlow {version},"
+        hint = "run the job anew; that HydraFlow still reads it"
+        raise Error(f"{message} and is not read here", NOWHERE, hint)
+    found = [values.get(name) for name in ("start", *Start._fields[1:])]  # type: Any
     if all(isinstance(value, kind) for value, kind in zip(found, START_TYPES)):
         return Start(*found)
     raise damaged(path)
@@ -4407,39 +4685,57 @@ def start_line(start: Start) -> "Dict[str, Any]":
 
 
 def task_line(task: Task, program: str) -> "Dict[str, Any]":
-    """Return a task as a line of the plan; program is its path, where another machine is to find it, or ""."""
-    return {"task": task.number, "step": task.step, "index": task.index, "words": task.combination,
-            "argv": task.argv, "key": task.key, "dir": task.directory, "cwd": os.path.abspath(task.cwd),
-            "env": task.env, "runs": task.runs, "call": task.is_call, "makes": task.has_directory,
-            "program": program}
+    """Return a task as a line of the plan; program is its path, where another machine needs it."""
+    return {
+        "task": task.number, "step": task.step, "index": task.index, "words": task.combination,
+        "argv": task.argv, "key": task.key, "dir": task.directory,
+        "cwd": os.path.abspath(task.cwd), "env": task.env, "runs": task.runs,
+        "call": task.is_call, "makes": task.has_directory, "program": program}
 
 
 def line_task(values: "Dict[str, Any]", path: str) -> Task:
     """Return the task that a line of a plan describes."""
     try:
-        words, argv, key = [tuple(values[name]) for name in ("words", "argv", "key")]
-        texts = [*words, *argv, *key, values["dir"], values["cwd"], values["program"]]
-        texts += [*values["env"], *values["env"].values()]
-        number, step, index, runs = numbers = [values[name] for name in ("task", "step", "index", "runs")]
-        is_text = all(isinstance(text, str) and "\0" not in text for text in texts)
-        if is_text and argv and all(isinstance(one, int) and one >= 0 for one in numbers):
-            return Task(number, step, index, words, argv, key, values["dir"], values["cwd"], values["env"],
-                        runs, bool(values["call"]), bool(values["makes"]))
+        if is_task_line(values):
+            return Task(
+                number=values["task"], step=values["step"], index=values["index"],
+                combination=tuple(values["words"]), argv=tuple(values["argv"]),
+                key=tuple(values["key"]), directory=values["dir"], cwd=values["cwd"],
+                env=values["env"], runs=values["runs"], is_call=bool(values["call"]),
+                has_directory=bool(values["makes"]))
     except (KeyError, TypeError, AttributeError):
         pass
     raise damaged(path)
+
+
+def is_task_line(values: "Dict[str, Any]") -> bool:
+    """Return whether the values of a line are of the types that task_line writes.
+
+    KeyError, TypeError or AttributeError where it is something else altogether.
+    """
+    texts = [values["dir"], values["cwd"], values["program"]]
+    for name in ("words", "argv", "key"):
+        texts += values[name]
+    texts += [*values["env"], *values["env"].values()]
+    if not all(isinstance(text, str) and "\0" not in text for text in texts):
+        return False
+    numbers = [values[name] for name in ("task", "step", "index", "runs")]
+    if not all(isinstance(number, int) and number >= 0 for number in numbers):
+        return False
+    return bool(values["argv"])
 
 
 class Ledger:
     """What the plan of a record says.
 
     starts are all of them; members are the tasks that the last one planned, in its order, each with
-    its step; spans tell where in data the line of every task is, the last one where there are several.
+    its step; spans tell where in data the line of every task is, the last where there are several.
     """
     __slots__ = ("path", "starts", "members", "spans", "data")
 
     def __init__(self, record: Record) -> None:
-        self.path, self.data = record.plan_path, read_bytes(record.plan_path)
+        self.path = record.plan_path
+        self.data = read_bytes(record.plan_path)
         self.starts = []  # type: List[Start]
         self.members = {}  # type: Dict[int, int]
         self.spans = {}  # type: Dict[int, Tuple[int, int]]
@@ -4454,11 +4750,7 @@ class Ledger:
     def add(self, line: bytes, offset: int) -> None:
         """Take in one line of the plan."""
         if line[:8] == b'{"task":':
-            head = line[8:32].split(b",", 2)
-            step = head[1][7:] if len(head) == 3 and head[1][:7] == b'"step":' else b""
-            if head[0].isdigit() and step.isdigit():
-                self.members[int(head[0])] = int(step)
-                self.spans[int(head[0])] = offset, offset + len(line)
+            self.add_task(line, offset)
             return
         values = read_line(line) or {}
         if "again" in values:
@@ -4466,6 +4758,17 @@ class Ledger:
         elif values:
             self.starts.append(read_start(values, self.path))
             self.members = {}
+
+    def add_task(self, line: bytes, offset: int) -> None:
+        """Take in the line of a task, of which no more than {"task":1,"step":1, is read."""
+        head = line[8:32].split(b",", 2)
+        if len(head) != 3 or head[1][:7] != b'"step":':
+            return
+        task, step = head[0], head[1][7:]
+        if task.isdigit() and step.isdigit():
+            number = int(task)
+            self.members[number] = int(step)
+            self.spans[number] = offset, offset + len(line)
 
     def add_again(self, values: "Dict[str, Any]") -> None:
         """Take in the ranges of tasks that an earlier start had planned, and this one as well."""
@@ -4483,9 +4786,15 @@ class Ledger:
         """The last start."""
         return self.starts[-1]
 
+    def line(self, number: int) -> bytes:
+        """Return the line of a task."""
+        begin, end = self.spans[number]
+        return self.data[begin:end]
+
     def values(self, numbers: "Iterable[int]") -> "List[Dict[str, Any]]":
         """Return the lines of some tasks, those that are planned."""
-        found = (read_line(self.data[slice(*self.spans[number])]) for number in numbers if number in self.spans)
+        lines = [self.line(number) for number in numbers if number in self.spans]
+        found = map(read_line, lines)
         return [values for values in found if values]
 
     def task(self, number: int) -> "Optional[Task]":
@@ -4500,13 +4809,10 @@ class Ledger:
 
     def keys(self) -> "Dict[Tuple[str, ...], List[int]]":
         """Return the numbers of the tasks of each key, in their order."""
-        import json
         order = sorted(self.spans)
-        lines = [self.data[slice(*self.spans[number])] for number in order]
-        try:
-            every = json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8", "replace"))
-        except (ValueError, RecursionError):
-            raise damaged(self.path) from None
+        every = read_together([self.line(number) for number in order])
+        if every is None:
+            raise damaged(self.path)
         numbers = {}  # type: Dict[Tuple[str, ...], List[int]]
         for number, values in zip(order, every):
             if not isinstance(values.get("key"), list):
@@ -4516,15 +4822,16 @@ class Ledger:
 
 
 class Submission(NamedTuple("Submission", [
-        ("number", int), ("start", int), ("step", int), ("scheduler", str), ("name", str), ("after", "List[List[Any]]"),
-        ("limits", "List[Any]"), ("must_succeed", bool), ("width", int), ("job_id", str), ("status", int),
-        ("slots", "List[List[List[int]]]")])):
+        ("number", int), ("start", int), ("step", int), ("scheduler", str), ("name", str),
+        ("after", "List[List[Any]]"), ("limits", "List[Any]"), ("must_succeed", bool),
+        ("width", int), ("job_id", str), ("status", int), ("slots", "List[List[List[int]]]")])):
     """What an array job or a handler got.
 
-    number counts from 1 within the record; scheduler is "handler" for one, or "parameters" for one
-    that gets no commands; after are pairs (path of a record, number of a submission) that it waits
-    for; job_id is "" until it is known, status that of a handler that has ended, else -1; slots are the tasks of each slot, from 1: triples of number,
-    first attempt, and offset of its line in the plan. width is that of a slot's line in its file.
+    number counts from 1 within the record; scheduler is one of SCHEDULERS, or HANDLER or PARAMETERS
+    in place of one; after are pairs (path of a record, number of a submission) that it waits for;
+    limits are those of its tasks; job_id is "" until it is known, status that of a handler that has
+    ended, else -1; slots are the tasks of each slot, from 1: triples of number, first attempt, and
+    offset of its line in the plan. width is that of a slot's line in its file.
     """
     __slots__ = ()
 
@@ -4536,7 +4843,7 @@ class Submission(NamedTuple("Submission", [
 
 
 def write_submission(record: Record, submission: Submission) -> Submission:
-    """Write a submission that is not made yet into the record; return it with the width of its slots.
+    """Write a submission that is not made yet into the record; return it with its slots' width.
 
     Each slot has a line of the same width, so that an array task reads its own one alone.
     """
@@ -4546,7 +4853,9 @@ def write_submission(record: Record, submission: Submission) -> Submission:
     data = "".join(line.ljust(width - 1) + "\n" for line in lines)
     write_file(record.submission_path(submission.number, "slots"), data.encode("ascii"))
     submission = submission._replace(width=width)
-    facts = {name: value for name, value in submission._asdict().items() if name not in ("slots", "job_id", "status")}
+    facts = dict(submission._asdict())
+    for name in ("slots", "job_id", "status"):
+        del facts[name]
     append_lines(record.submission_path(submission.number, "jsonl"), [facts])
     return submission
 
@@ -4570,8 +4879,9 @@ def read_submission(record: Record, number: int, slot: int = 0) -> Submission:
         facts.update(values)
     try:
         data = read_slots(record, number, slot, facts["width"])
-        slots = [line_slot(line) for line in data.decode("ascii", "replace").split("\n") if line.strip()]
-        submission = Submission(**{**facts, "slots": slots})
+        lines = data.decode("ascii", "replace").split("\n")
+        facts["slots"] = [line_slot(line) for line in lines if line.strip()]
+        submission = Submission(**facts)
     except (TypeError, KeyError, ValueError):
         raise damaged(path) from None
     if not is_submission(submission):
@@ -4579,21 +4889,32 @@ def read_submission(record: Record, number: int, slot: int = 0) -> Submission:
     return submission
 
 
-def is_submission(submission: Submission) -> bool:
-    """Return whether what was read is what write_submission writes; no option of a command hides in it."""
-    texts = [submission.scheduler, submission.name, submission.job_id]
-    numbers = [submission.number, submission.start, submission.step, submission.width, submission.status]
+def is_submission(submission: "Any") -> bool:
+    """Return whether what was read is what write_submission writes; no option hides in it."""
+    numbers = [submission.number, submission.start, submission.step, submission.width,
+               submission.status]
     if not all(isinstance(number, int) for number in numbers):
         return False
-    if not all(isinstance(text, str) and re.fullmatch(r"([\w\[][\w.\[\];:-]*)?", text) for text in texts):
-        return False
-    after, limits = submission.after, submission.limits  # type: Any, Any
-    if not isinstance(after, list) or not isinstance(limits, list):
-        return False
-    for pair in after:
-        if not isinstance(pair, list) or [type(part) for part in pair] != [str, int]:
+    for text in (submission.scheduler, submission.name, submission.job_id):
+        if not isinstance(text, str) or not re.fullmatch(r"([\w\[][\w.\[\];:-]*)?", text):
             return False
-    return len(limits) == 4 and all(isinstance(limit, (int, float)) for limit in limits)
+    return are_pairs(submission.after) and are_limits(submission.limits)
+
+
+def are_pairs(after: "Any") -> bool:
+    """Return whether a value is a list of pairs of a text and a number."""
+    if not isinstance(after, list):
+        return False
+    if not all(isinstance(pair, list) for pair in after):
+        return False
+    return all([type(part) for part in pair] == [str, int] for pair in after)
+
+
+def are_limits(limits: "Any") -> bool:
+    """Return whether a value is a list of the four limits of tasks."""
+    if not isinstance(limits, list) or len(limits) != 4:
+        return False
+    return all(isinstance(limit, (int, float)) for limit in limits)
 
 
 def read_slots(record: Record, number: int, slot: int, width: int) -> bytes:
@@ -4601,12 +4922,7 @@ def read_slots(record: Record, number: int, slot: int, width: int) -> bytes:
     path = record.submission_path(number, "slots")
     if not slot:
         return read_bytes(path)
-    try:
-        with open(open_safely(path, os.O_RDONLY), "rb") as file:
-            file.seek((slot - 1) * width)
-            return file.read(width)
-    except OSError as error:
-        raise say_error(error, f"read {path}") from None
+    return read_part(path, (slot - 1) * width, width)
 
 
 def line_slot(line: str) -> "List[List[int]]":
@@ -4626,12 +4942,8 @@ def read_submissions(record: Record) -> "List[Submission]":
 
 def task_at(record: Record, offset: int) -> "Tuple[Task, str]":
     """Return the task whose line in the plan begins at an offset, and the path of its program."""
-    try:
-        with open(open_safely(record.plan_path, os.O_RDONLY), "rb") as file:
-            file.seek(offset)
-            values = read_line(file.readline().rstrip(b"\n")) or {}
-    except OSError as error:
-        raise say_error(error, f"read {record.plan_path}") from None
+    line = read_part(record.plan_path, offset, -1)
+    values = read_line(line.rstrip(b"\n")) or {}
     return line_task(values, record.plan_path), str(values["program"])
 
 
@@ -4639,22 +4951,26 @@ def is_event(values: "Dict[str, Any]") -> bool:
     """Return whether a line is an event that HydraFlow may have written."""
     if not isinstance(values.get("event"), str):
         return False
-    for name, value in values.items():
-        if not isinstance(value, EVENT_TYPES.get(name, object)):
-            return False
-    return True
+    return all(isinstance(value, EVENT_TYPES.get(name, object)) for name, value in values.items())
 
 
 def append_event(record: Record, writer: str, event: str, **values: "Any") -> None:
-    """Append an event of a task, or of the writer itself."""
+    """Append an event of the writer itself, or of what values name."""
     line = {**values, "event": event, "up": round(uptime(), 2)}
     append_lines(record.events_path(writer), [line])
 
 
-def begin_events(record: Record, writer: str, **values: "Any") -> None:
+def append_attempt(record: Record, writer: str, event: str, number: int, attempt: int,
+                   **values: "Any") -> None:
+    """Append an event of an attempt of a task."""
+    append_event(record, writer, event, task=number, **{"try": attempt}, **values)
+
+
+def begin_events(record: Record, writer: str) -> None:
     """Begin the file of a writer: who it is, and when its clock began."""
+    machine = this_machine()._asdict()
     epoch = time.time() - uptime()
-    append_event(record, writer, "writer", **this_machine()._asdict(), pid=os.getpid(), epoch=epoch, **values)
+    append_event(record, writer, "writer", **machine, pid=os.getpid(), epoch=epoch)
 
 
 class Lock:
@@ -4680,8 +4996,9 @@ class Lock:
         except BlockingIOError:
             holder = os.read(self.descriptor, 1000).decode("utf-8", "replace").strip()
             os.close(self.descriptor)
-            raise Error(f"job {job} is being run by {holder or 'another process'}", NOWHERE,
-                        "wait for it, or cancel it; status shows how far it is") from None
+            message = f"job {job} is being run by {holder or 'another process'}"
+            hint = "wait for it, or cancel it; status shows how far it is"
+            raise Error(message, NOWHERE, hint) from None
         except OSError:
             return  # a file system without locks
         os.ftruncate(self.descriptor, 0)
@@ -4689,7 +5006,9 @@ class Lock:
 
     def entry(self) -> int:
         """Return the descriptor that a task's shell holds until its start is on record."""
-        return self.descriptor if self.descriptor >= 0 else NOTHING
+        if self.descriptor < 0:
+            return NOTHING
+        return self.descriptor
 
     def release(self) -> None:
         """Let others go on with the run."""
@@ -4702,8 +5021,9 @@ class Lock:
 # 8. States: events -> State of each task
 # ---------------------------------------------------------------------------
 # STATES and CAUSES say what a state and the cause of an end are; Writer is who saw something, State
-# what is known of one task; outcome is the one rule by which an end becomes a state; apply_event,
-# Told, read_told fold the events of a record; is_gone, is_ours look whether a process still lives.
+# what is known of one task; outcome is the one rule by which an end becomes a state; apply_start,
+# apply_end, apply_event, Told, read_told fold the events of a record; is_process_gone, is_gone,
+# is_ours look whether a process still lives, stop_task signals it if it is proved to be ours.
 #
 # A task is executed in attempts, numbered over its whole run; each event names its attempt, and the
 # state of a task is that of its highest one. So the order in which files are read does not matter,
@@ -4727,21 +5047,40 @@ STATES = {row.name: row for row in (
     Kind("waiting", False, False, "not started", ""),
 )}
 CAUSES = {  # why a task ended as it did, or does not begin, where its exit status does not say it
-    "": "", "timeout": "time limit", "interrupted": "", "killed": "killed", "missing": "runs are missing",
-    "cancelled": "cancelled", "lost": "given up: nothing was seen of it any more",
-    "memory": "out of memory", "node": "node failure", "preempted": "preempted", "requeued": "requeued",
-    "silent": "ended without a word", "gone": "gone from the queue", "handler": "its handler has ended",
-    "blocked": "what it waits for has failed", "fail-fast": "another task has failed",
+    "": "",
+    "timeout": "time limit",
+    "interrupted": "",
+    "killed": "killed",
+    "missing": "runs are missing",
+    "cancelled": "cancelled",
+    "lost": "given up: nothing was seen of it any more",
+    "memory": "out of memory",
+    "node": "node failure",
+    "preempted": "preempted",
+    "requeued": "requeued",
+    "silent": "ended without a word",
+    "gone": "gone from the queue",
+    "handler": "its handler has ended",
+    "blocked": "what it waits for has failed",
+    "fail-fast": "another task has failed",
     "time": "no time left in its pack",
     "handler-queue": "at the handler",
 }
 
 
 class Writer(NamedTuple("Writer", [
-        ("name", str), ("machine", Machine), ("pid", int), ("up", float), ("epoch", float)])):
-    """Who wrote a file of events: a HydraFlow that executes tasks. up is the uptime when it told so,
-    epoch when its uptime was 0."""
+        ("path", str), ("machine", Machine), ("pid", int), ("up", float), ("epoch", float)])):
+    """Who wrote the file of events at path: a HydraFlow that executes tasks.
+
+    up is the uptime when it told so, epoch when its uptime was 0.
+    """
     __slots__ = ()
+
+    @property
+    def name(self) -> WriterName:
+        """What the name of the file says."""
+        base, _ = os.path.splitext(os.path.basename(self.path))
+        return WriterName.parse(base)
 
 
 NOBODY = Writer("", Machine("", "", "", ""), 0, 0.0, 0.0)
@@ -4756,15 +5095,25 @@ class State:
     is the number of the last one, attempts how many began; asked is why it was asked to stop;
     origin is RECORD/NUMBER of a task of an older run whose success counts for this one.
     """
-    __slots__ = ("name", "cause", "detail", "status", "started", "ended", "attempt", "attempts", "asked",
-                 "pid", "up", "slot", "writer", "origin")
+    __slots__ = (
+        "name", "cause", "detail", "status", "started", "ended", "attempt", "attempts", "asked",
+        "pid", "up", "slot", "writer", "origin")
 
     def __init__(self, attempt: int = 0, attempts: int = 0) -> None:
-        self.name, self.cause, self.detail, self.status = "waiting", "", "", 0
-        self.started, self.ended = 0.0, 0.0
-        self.attempt, self.attempts, self.asked = attempt, attempts, ""
-        self.pid, self.up, self.slot = 0, 0.0, -1
-        self.writer, self.origin = NOBODY, ""
+        self.name = "waiting"
+        self.cause = ""
+        self.detail = ""
+        self.status = 0
+        self.started = 0.0
+        self.ended = 0.0
+        self.attempt = attempt
+        self.attempts = attempts
+        self.asked = ""
+        self.pid = 0
+        self.up = 0.0
+        self.slot = -1
+        self.writer = NOBODY
+        self.origin = ""
 
     @property
     def is_over(self) -> bool:
@@ -4778,7 +5127,13 @@ class State:
 
     def become(self, name: str, cause: str = "", detail: str = "") -> None:
         """Change the state."""
-        self.name, self.cause, self.detail = name, cause, detail
+        self.name = name
+        self.cause = cause
+        self.detail = detail
+
+    def miss(self, missing: int, runs: int) -> None:
+        """Fail, as some of the runs of Hydra's that were to be made left no directory."""
+        self.become("failed", "missing", f"{missing} of {runs} runs are missing")
 
 
 def outcome(status: int, asked: str) -> "Tuple[str, str]":
@@ -4793,7 +5148,9 @@ def outcome(status: int, asked: str) -> "Tuple[str, str]":
         return "failed", "timeout"
     if asked:
         return "interrupted", "interrupted"
-    return ("failed", "") if status else ("succeeded", "")
+    if status:
+        return "failed", ""
+    return "succeeded", ""
 
 
 def apply_start(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
@@ -4801,8 +5158,10 @@ def apply_start(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
     if state.ended:
         return
     state.become("running")
-    state.started = writer.epoch + event.get("up", 0.0)
-    state.pid, state.up, state.slot = event.get("pid", 0), event.get("up", 0.0), event.get("slot", -1)
+    state.pid = event.get("pid", 0)
+    state.up = event.get("up", 0.0)
+    state.slot = event.get("slot", -1)
+    state.started = writer.epoch + state.up
     state.writer = writer
     state.attempts += 1
 
@@ -4817,64 +5176,90 @@ def apply_end(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
     state.become(name, cause, event.get("detail", ""))
 
 
-def apply_ask(state: State, event: "Dict[str, Any]") -> None:
-    """Bring a state up to date by the wish that the task stops; what had told its end before that has ended by itself.
+def apply_ask(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
+    """Bring a state up to date by the wish that the task stops.
 
-    Who asks may write another file, which is read behind that with the end.
+    What had told its end before that has ended by itself; who asks may write another file, which is
+    read behind that with the end.
     """
     why = event.get("why", "interrupted")
     if state.name == "running":
         state.asked = why
-    elif state.ended and not state.asked and event.get("up", 0.0) <= state.ended - state.writer.epoch + 0.01:
+        return
+    was_before = event.get("up", 0.0) <= state.ended - state.writer.epoch + 0.01
+    if state.ended and not state.asked and was_before:
         state.asked = why
         state.become(*outcome(state.status, why))
+
+
+def apply_lost(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
+    """Bring a state up to date by the word that nothing of an attempt is left."""
+    if not state.ended:
+        state.become("interrupted", event.get("why", "killed"))
+
+
+def apply_reused(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
+    """Bring a state up to date by the success in an older run that counts for it."""
+    state.become("succeeded")
+    state.started = event.get("began", 0.0)
+    state.ended = event.get("ended", 0.0)
+    state.origin = event.get("from", "")
+
+
+APPLIED = {  # events that count whatever the name of the state is
+    "start": apply_start, "end": apply_end, "ask": apply_ask, "lost": apply_lost,
+    "reused": apply_reused}
 
 
 def apply_event(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
     """Bring the state of a task up to date by one more event of its highest attempt."""
     kind = event["event"]
-    if kind == "start":
-        apply_start(state, event, writer)
-    elif kind == "end":
-        apply_end(state, event, writer)
-    elif kind == "ask":
-        apply_ask(state, event)
+    if kind in APPLIED:
+        APPLIED[kind](state, event, writer)
     elif kind == "missing" and state.name == "succeeded":
-        state.become("failed", "missing", f"{event.get('missing', 0)} of {event.get('runs', 0)} runs are missing")
-    elif kind == "lost" and not state.ended:
-        state.become("interrupted", event.get("why", "killed"))
+        state.miss(event.get("missing", 0), event.get("runs", 0))
     elif kind == "skipped" and state.name == "waiting":
         state.become("skipped", event.get("why", "blocked"))
-    elif kind == "reused":
-        state.become("succeeded")
-        state.started, state.ended = event.get("began", 0.0), event.get("ended", 0.0)
-        state.origin = event.get("from", "")
+
+
+class SeenProcess(NamedTuple("SeenProcess", [("machine", Machine), ("pid", int), ("up", float)])):
+    """A process of a machine, which was there at an uptime."""
+    __slots__ = ()
 
 
 class Told:
-    """What the events of a record say: states of tasks by their number, and of submissions which were cancelled,
-    and what process a handler was."""
+    """What the events of a record say.
+
+    States of tasks by their number, submissions which were cancelled, processes of handlers.
+    """
     __slots__ = ("states", "cancelled", "handlers")
 
     def __init__(self) -> None:
         self.states = {}  # type: Dict[int, State]
         self.cancelled = set()  # type: Set[int]
-        self.handlers = {}  # type: Dict[int, Tuple[Machine, int, float]]
+        self.handlers = {}  # type: Dict[int, SeenProcess]
 
     def add(self, event: "Dict[str, Any]", writer: Writer) -> None:
         """Take in one event."""
-        if "task" not in event:
-            if event["event"] == "cancel" and "submission" in event:
-                self.cancelled.add(event["submission"])
-            elif event["event"] == "handler" and "submission" in event:
-                process = writer.machine, event.get("pid", 0), event.get("up", 0.0)
-                self.handlers[event["submission"]] = process
+        if "task" in event:
+            self.add_of_task(event, writer)
+        elif "submission" not in event:
             return
-        number, attempt = event["task"], event.get("try", 0)
+        elif event["event"] == "cancel":
+            self.cancelled.add(event["submission"])
+        elif event["event"] == "handler":
+            process = SeenProcess(writer.machine, event.get("pid", 0), event.get("up", 0.0))
+            self.handlers[event["submission"]] = process
+
+    def add_of_task(self, event: "Dict[str, Any]", writer: Writer) -> None:
+        """Take in an event of a task; what comes of an attempt that is not its last one is past."""
+        number = event["task"]
+        attempt = event.get("try", 0)
         state = self.states.get(number)
-        if state is None or attempt > state.attempt:
-            attempts = state.attempts if state else 0
-            state = self.states[number] = State(attempt, attempts)
+        if state is None:
+            state = self.states[number] = State(attempt)
+        elif attempt > state.attempt:
+            state = self.states[number] = State(attempt, state.attempts)
         if attempt == state.attempt:
             apply_event(state, event, writer)
 
@@ -4894,13 +5279,15 @@ def read_writer(event: "Dict[str, Any]", path: str) -> Writer:
     """Return who wrote a file of events, from its first line."""
     texts = [str(event.get(name, "")) for name in Machine._fields]
     epoch = event.get("epoch", 0.0)
-    epoch = float(epoch) if isinstance(epoch, (int, float)) and abs(epoch) < 1e11 else 0.0
-    return Writer(path, Machine(*texts), event.get("pid", 0), event.get("up", 0.0), epoch)
+    if not isinstance(epoch, (int, float)) or not abs(epoch) < 1e11:
+        epoch = 0.0
+    return Writer(path, Machine(*texts), event.get("pid", 0), event.get("up", 0.0), float(epoch))
 
 
 def read_told(record: Record) -> Told:
     """Return what all events of a record say."""
-    told, writers = Told(), {}  # type: Told, Dict[str, Writer]
+    told = Told()
+    writers = {}  # type: Dict[str, Writer]
     for path in record.event_paths():
         name = os.path.basename(path)
         if path.endswith(".jsonl"):
@@ -4913,7 +5300,9 @@ def read_told(record: Record) -> Told:
 def is_same_machine(machine: Machine) -> bool:
     """Return whether process numbers of a machine are ours, or were before it started anew."""
     here = this_machine()
-    return machine[:2] == here[:2] and (machine.boot != here.boot or machine.namespace == here.namespace)
+    if (machine.host, machine.identity) != (here.host, here.identity):
+        return False
+    return machine.boot != here.boot or machine.namespace == here.namespace
 
 
 def is_process_gone(machine: Machine, pid: int, up: float) -> bool:
@@ -4930,27 +5319,29 @@ def is_process_gone(machine: Machine, pid: int, up: float) -> bool:
 
 
 def is_gone(state: State) -> bool:
-    """Return whether nothing of a running task exists any more: neither the shell around it nor its group."""
-    if not is_process_gone(state.writer.machine, state.pid, state.up):
+    """Return whether nothing of a running task exists any more: neither its shell nor its group."""
+    machine = state.writer.machine
+    if not is_process_gone(machine, state.pid, state.up):
         return False
-    return state.writer.machine.boot != this_machine().boot or not own_members(state)
+    return machine.boot != this_machine().boot or not own_members(state)
 
 
 def own_members(state: State) -> "List[int]":
-    """Return the processes that outlive the shell around a task; their environment names its file of events."""
-    name = native_bytes(state.writer.name)
-    return [pid for pid in group_members(state.pid) if name in process_text(pid)]
+    """Return the processes that outlive the shell of a task; their environment names its events."""
+    path = native_bytes(state.writer.path)
+    return [pid for pid in group_members(state.pid) if path in process_text(pid)]
 
 
 def is_ours(state: State) -> bool:
-    """Return whether the leader of a task's process group, on this machine, is proved to be the shell around the task."""
-    if is_process_gone(state.writer.machine, state.pid, state.up) or not is_same_machine(state.writer.machine):
+    """Return whether a process of this machine is proved to be the shell around a task."""
+    machine = state.writer.machine
+    if not is_same_machine(machine) or is_process_gone(machine, state.pid, state.up):
         return False
-    return native_bytes(state.writer.name) in process_text(state.pid)
+    return native_bytes(state.writer.path) in process_text(state.pid)
 
 
 def stop_task(state: State, number: int) -> bool:
-    """Send a signal to the process group of a task, if that is proved to be its own; return whether it was."""
+    """Send a signal to the group of a task, if that is proved to be its own; return whether so."""
     if is_ours(state) or (is_same_machine(state.writer.machine) and own_members(state)):
         return stop_group(state.pid, number)
     return False
@@ -4959,10 +5350,11 @@ def stop_task(state: State, number: int) -> bool:
 # ---------------------------------------------------------------------------
 # 9. Local execution: Task, Task, ... -> Event, Event, ...
 # ---------------------------------------------------------------------------
-# Limits, Event, grace, missing_runs, Process, Runner, run_tasks. One thread, one loop: start what
-# there is space for, sleep until a child ends, a signal comes or a deadline passes, look at what
-# has ended. It yields events and shows nothing: that is for who calls it. Whatever breaks the loop,
-# the tasks that run go on, and tell their ends themselves, as they would after a kill -9 of ours.
+# Limits, Event, note_event; grace, missing_runs, open_log, remove_if_empty; Process (an attempt
+# that runs), Runner (the loop), run_tasks. One thread, one loop: start what there is space for,
+# sleep until a child ends, a signal comes or a deadline passes, look at what has ended. It yields
+# events and shows nothing: that is for who calls it. Whatever breaks the loop, the tasks that run
+# go on, and tell their ends themselves, as they would after a kill -9 of ours.
 
 GRACE = 10.0  # seconds between asking a task to stop and killing it
 TICK = 0.05  # seconds between two looks at the logs
@@ -4973,17 +5365,22 @@ FATAL = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE, er
 
 class Limits(NamedTuple("Limits", [
         ("jobs", int), ("retries", int), ("timeout", float), ("fail_fast", bool)])):
-    """How many tasks at once, how many more tries, how many seconds a try may take (0.0: any), and whether a
-    failure ends the starting of tasks."""
+    """How many tasks at once, how many more tries, how many seconds a try may take (0.0: any).
+
+    With fail_fast, a failure ends the starting of tasks.
+    """
     __slots__ = ()
 
 
 class Event(NamedTuple("Event", [
         ("kind", str), ("task", "Optional[Task]"), ("state", State), ("text", str), ("log", str),
         ("number", int)])):
-    """What happened: start, retry, end, done (earlier), elsewhere (someone else executes it), tick (time
-    passed), interrupt, note, error. number is where in the log the output of the attempt begins, how
-    many tasks are done, how many run elsewhere at a tick, or the signal of an interrupt."""
+    """What happened, to a task or not.
+
+    kind is start, retry, end, done (earlier), elsewhere (someone else executes it), tick (time
+    passed), interrupt, note or error. number is where in the log the output of the attempt begins,
+    how many tasks are done, how many run elsewhere at a tick, or the signal of an interrupt.
+    """
     __slots__ = ()
 
 
@@ -5009,11 +5406,15 @@ def missing_runs(task: Task) -> int:
         names = os.listdir(native(os.path.join(task.cwd, task.directory)))
     except OSError:
         return task.runs  # no Hydra application, or one that never saw its words
-    return max(task.runs - sum(name.isdigit() for name in names), 0)
+    found = [name for name in names if name.isdigit()]
+    return max(task.runs - len(found), 0)
 
 
 def open_log(path: str, attempt: int) -> "Tuple[IO[bytes], int]":
-    """Open the log of a task, and return where its output begins; a further attempt is marked where there was output."""
+    """Open the log of a task, and return where its output begins.
+
+    A further attempt is marked where there was output.
+    """
     descriptor = open_safely(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     log = open(descriptor, "ab", 0)
     size = os.fstat(descriptor).st_size
@@ -5032,19 +5433,29 @@ def remove_if_empty(path: str) -> None:
 
 
 class Process:
-    """An attempt of a task that runs: started here, or (without a child) one that outlived an earlier HydraFlow.
+    """An attempt of a task that runs.
 
-    tries counts those of this start; asked is why it was asked to stop, kill_at when its group is
-    killed then, in seconds of the monotonic clock, 0.0 for never.
+    It was started here or, without a child, has outlived an earlier HydraFlow. tries counts those
+    of this start; asked is why it was asked to stop, kill_at when its group is killed then, in
+    seconds of the monotonic clock, 0.0 for never.
     """
-    __slots__ = ("task", "child", "state", "log", "offset", "slot", "attempt", "tries", "began", "deadline",
-                 "asked", "kill_at", "is_killed", "status")
+    __slots__ = (
+        "task", "child", "state", "log", "offset", "slot", "attempt", "tries", "began",
+        "deadline", "asked", "kill_at", "is_killed", "status")
 
     def __init__(self, task: Task, slot: int, attempt: int, tries: int) -> None:
-        self.task, self.slot, self.attempt, self.tries = task, slot, attempt, tries
+        self.task = task
+        self.slot = slot
+        self.attempt = attempt
+        self.tries = tries
         self.child = None  # type: Optional[subprocess.Popen[bytes]]
-        self.state, self.log, self.offset = State(attempt), "", 0
-        self.began, self.deadline, self.asked, self.kill_at = time.monotonic(), 0.0, "", 0.0
+        self.state = State(attempt)
+        self.log = ""
+        self.offset = 0
+        self.began = time.monotonic()
+        self.deadline = 0.0
+        self.asked = ""
+        self.kill_at = 0.0
         self.is_killed = False
         self.status = None  # type: Optional[int]  # of the shell around it, below 0 for a signal
 
@@ -5057,7 +5468,9 @@ class Process:
                 self.status = -int(signal.SIGKILL)
         if self.status is None:
             return False
-        return not (self.asked and not self.is_killed and is_group(self.pid))
+        if not self.asked or self.is_killed:
+            return True
+        return not is_group(self.pid)
 
     @property
     def pid(self) -> int:
@@ -5076,40 +5489,59 @@ class Runner:
     """The loop of run_tasks, and what it has to remember.
 
     queue yields tasks and what is known of them; waiting are those to be tried again, as (task,
-    attempt, tries); failure is an error of the system that concerns all tasks.
+    attempt, tries); slots are those that are free, the lowest at the end; with kills, what does not
+    stop is killed; entry is what a task's shell reads; failure is an error of the system that
+    concerns all tasks; is_crowded tells that the system takes no further process for now.
     """
-    __slots__ = ("record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "rooms",
-                 "grace", "kills", "entry", "prefix", "failure", "is_stopped", "is_interrupted", "is_crowded")
+    __slots__ = (
+        "record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "rooms",
+        "grace", "kills", "entry", "prefix", "failure", "is_stopped", "is_interrupted",
+        "is_crowded")
 
-    def __init__(self, record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits, writer: str,
-                 entry: int, kills: bool) -> None:
-        self.record, self.queue, self.limits, self.writer = record, queue, limits, writer
+    def __init__(self, record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits,
+                 writer: str, entry: int, kills: bool) -> None:
+        self.record = record
+        self.queue = queue
+        self.limits = limits
+        self.writer = writer
         self.events = record.events_path(writer)
         self.waiting = []  # type: List[Tuple[Task, int, int]]
         self.running = []  # type: List[Process]
-        self.slots = list(range(min(limits.jobs, MOST_PROCESSES) - 1, -1, -1))  # the lowest is at the end
+        self.slots = list(range(min(limits.jobs, MOST_PROCESSES) - 1, -1, -1))
         self.rooms = set()  # type: Set[int]
-        self.grace, self.kills, self.entry = grace(), kills, entry
+        self.grace = grace()
+        self.kills = kills
+        self.entry = entry
+        self.prefix = []  # type: List[str]
         lost = lost_in_shell()
-        self.prefix = ["/usr/bin/env", *lost] if lost else []
-        self.failure, self.is_stopped, self.is_interrupted, self.is_crowded = "", False, False, False
+        if lost:
+            self.prefix = ["/usr/bin/env", *lost]
+        self.failure = ""
+        self.is_stopped = False
+        self.is_interrupted = False
+        self.is_crowded = False
 
     def fail(self, error: OSError, what: str) -> None:
-        """Start nothing more, as the system failed in what concerns all tasks; the loop tells it at its end."""
+        """Start nothing more, as what failed concerns all tasks; the loop tells it at its end."""
         self.failure = self.failure or str(say_error(error, what))
 
+    def fail_to_write(self, number: int) -> None:
+        """Start nothing more, as the events cannot be written for the reason of an error number."""
+        self.fail(OSError(number, os.strerror(number)), f"write {os.path.relpath(self.events)}")
+
     def note(self, process: Process, event: str, **values: "Any") -> None:
-        """Append an event of a task; where that is not possible nothing more is started, as it could not be told."""
+        """Append an event of a task; start nothing more where that fails: it could not be told."""
+        number = process.task.number
         try:
-            append_event(self.record, self.writer, event, task=process.task.number, **values,
-                         **{"try": process.attempt})
+            append_attempt(self.record, self.writer, event, number, process.attempt, **values)
         except OSError as error:
             self.fail(error, f"write {os.path.relpath(self.events)}")
 
     def adopt(self, task: Task, state: State) -> Event:
         """Await a task that runs since an earlier start."""
         process = Process(task, state.slot, state.attempt, 1)
-        process.state, process.log = state, self.record.log_path(task.number)
+        process.state = state
+        process.log = self.record.log_path(task.number)
         if process.slot in self.slots:
             self.slots.remove(process.slot)
         elif self.slots:
@@ -5118,7 +5550,7 @@ class Runner:
         return Event("start", task, state, "runs since an earlier start", process.log, 0)
 
     def next_task(self) -> "Optional[Tuple[Task, int, int]]":
-        """Return a task that is to be started, with the numbers of its attempt and of its try; None at the end."""
+        """Return a task to be started, with the numbers of its attempt and its try, or None."""
         if self.waiting:
             return self.waiting.pop()
         for task, state in self.queue:
@@ -5144,7 +5576,8 @@ class Runner:
             holder = self.claim(process)
             if holder:
                 self.free(process)
-                return Event("elsewhere", task, State(), f"task {task.number} is executed by {holder}", "", 0)
+                text = f"task {task.number} is executed by {holder}"
+                return Event("elsewhere", task, State(), text, "", 0)
             self.launch(process)
         except (OSError, Error) as error:
             self.free(process)
@@ -5152,42 +5585,45 @@ class Runner:
         if self.limits.timeout:
             process.deadline = process.began + self.limits.timeout
         self.running.append(process)
-        return Event("retry" if tries > 1 else "start", task, process.state, "", process.log, process.offset)
+        kind = "retry" if tries > 1 else "start"
+        return Event(kind, task, process.state, "", process.log, process.offset)
 
     def claim(self, process: Process) -> str:
         """Claim an attempt of a task; return the writer that has it already, or nothing.
 
-        The lock of a run and the scheduler see to it that earlier writers of our name are dead: what
-        they claimed and never began is passed over.
+        The lock of a run and the scheduler see to it that earlier writers who are what we are have
+        died: what they claimed and never began is passed over.
         """
-        who = self.writer.split("_")[1]
-        while not self.record.claim(process.task.number, process.attempt, self.writer):
-            holder = self.record.claimant(process.task.number, process.attempt)
-            if holder.split("_")[1:2] != [who]:
+        number = process.task.number
+        while not self.record.claim(number, process.attempt, self.writer):
+            holder = self.record.claimant(number, process.attempt)
+            if WriterName.parse(holder).who != WriterName.parse(self.writer).who:
                 return holder
             process.attempt += 1
         return ""
 
     def launch(self, process: Process) -> None:
         """Start the shell around an attempt of a task."""
-        task, slot = process.task, str(process.slot)
+        task = process.task
+        slot = str(process.slot)
         self.keep_room(process.slot)
         argv = [word.replace(SLOT, slot) for word in task.argv]
         changes = {name: resolved(text.replace(SLOT, slot)) for name, text in task.env.items()}
+        env = environment(changes) if changes else None
         cwd = task.cwd.replace(SLOT, slot)
         if task.has_directory:
             os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
             os.makedirs(native(cwd), exist_ok=True)
         process.log = self.record.log_path(task.number)
         log, process.offset = open_log(process.log, process.attempt)
-        head = f'"task":{task.number},"try":{process.attempt},"slot":{slot}'
         room = self.record.room_path(self.writer, process.slot)
+        head = f'"task":{task.number},"try":{process.attempt},"slot":{slot}'
+        words = [*SHELL, self.events, room, head, *self.prefix, *argv]
         with log:
-            process.child = spawn([*SHELL, self.events, room, head, *self.prefix, *argv], log, cwd,
-                                  environment(changes) if changes else None, is_session=self.kills,
-                                  entry=self.entry)
+            process.child = spawn(words, log, cwd, env, is_session=self.kills, entry=self.entry)
         process.state.become("running")
-        process.state.started, process.state.slot = time.time(), process.slot
+        process.state.started = time.time()
+        process.state.slot = process.slot
 
     def keep_room(self, slot: int) -> None:
         """Take the space for the end of a task, for when the disk is full by then."""
@@ -5211,17 +5647,23 @@ class Runner:
         self.is_crowded = False
 
     def not_started(self, process: Process, error: "Union[OSError, Error]") -> Event:
-        """Return the event for a task that could not be started; what concerns all tasks ends the starting."""
-        task, number = process.task, getattr(error, "errno", 0)
-        if number == errno.EAGAIN and self.running:  # too many processes: one of ours is to end first
+        """Return the event for a task that could not be started.
+
+        What concerns all tasks ends the starting.
+        """
+        task = process.task
+        number = getattr(error, "errno", 0)
+        if number == errno.EAGAIN and self.running:  # too many processes: one of ours ends first
             self.waiting.append((task, process.attempt + 1, process.tries))
             self.is_crowded = True
             return note_event("tick", "")
         if isinstance(error, OSError) and number in FATAL:
             self.fail(error, f"start task {task.number}")
             return note_event("tick", "")
-        reason = error.message if isinstance(error, Error) else os.strerror(error.errno or 0)
-        detail = f"cannot be started: {reason}"
+        if isinstance(error, Error):
+            detail = f"cannot be started: {error.message}"
+        else:
+            detail = f"cannot be started: {os.strerror(error.errno or 0)}"
         self.note(process, "end", status=126, detail=detail)
         self.after_failure()
         process.state.become("failed", "", detail)
@@ -5243,16 +5685,17 @@ class Runner:
             self.running.remove(process)
             self.free(process)
             if process.child is None:
-                yield from self.awaited_end(process, awaited.get(process.task.number) or process.state)
+                process.state = awaited.get(process.task.number) or process.state
+                yield from self.awaited_end(process)
             else:
                 yield from self.ended(process)
 
-    def awaited_end(self, process: Process, state: State) -> "Iterator[Event]":
-        """Settle the end of a task that an earlier HydraFlow had started; its shell may have told it."""
-        process.state = state
-        if not state.is_over:  # it was killed as well: nothing is known of its end
-            self.note(process, "lost", why=process.asked or "killed")
-            state.become("interrupted", process.asked or "killed")
+    def awaited_end(self, process: Process) -> "Iterator[Event]":
+        """Settle the end of a task of an earlier HydraFlow; its shell may have told it."""
+        if not process.state.is_over:  # it was killed as well: nothing is known of its end
+            why = process.asked or "killed"
+            self.note(process, "lost", why=why)
+            process.state.become("interrupted", why)
             if not (self.is_stopped or self.failure):
                 self.waiting.append((process.task, process.attempt + 1, 1))
                 return
@@ -5260,43 +5703,52 @@ class Runner:
 
     def ended(self, process: Process) -> "Iterator[Event]":
         """Settle the end of a task that was started here."""
-        status, told = process.status or 0, self.told_in_room(process.slot)
+        status = process.status or 0
+        told = self.told_in_room(process.slot)
         if told[:1] == b"{":
-            self.fail(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), f"write {os.path.relpath(self.events)}")
+            self.fail_to_write(errno.ENOSPC)
             self.rooms.discard(process.slot)
             if b"unstarted" in told:
                 return
-        if status < 0:  # the shell around it was killed, before it could tell of an end or behind that
-            stop_group(process.pid, signal.SIGKILL)
-            state = read_told(self.record).states.get(process.task.number)
-            if state and state.attempt == process.attempt and state.ended:
-                status = state.status
-            else:
-                status = 128 - status
-                self.note(process, "end", status=status)
+        if status < 0:
+            status = self.status_of_killed(process, status)
         elif status == 125 and not self.has_begun(process):
-            self.fail(OSError(errno.EIO, os.strerror(errno.EIO)), f"write {os.path.relpath(self.events)}")
+            self.fail_to_write(errno.EIO)
             return
-        process.state.status, process.state.ended = status, time.time()
+        process.state.status = status
+        process.state.ended = time.time()
         process.state.become(*outcome(status, process.asked))
         yield from self.settled(process)
 
+    def status_of_killed(self, process: Process, status: int) -> int:
+        """Return the exit status of a task whose shell a signal killed, and see that it is told.
+
+        The shell was killed before it could tell of an end, or behind that.
+        """
+        stop_group(process.pid, signal.SIGKILL)
+        state = read_told(self.record).states.get(process.task.number)
+        if state and state.attempt == process.attempt and state.ended:
+            return state.status
+        status = 128 - status
+        self.note(process, "end", status=status)
+        return status
+
     def has_begun(self, process: Process) -> bool:
-        """Return whether the start of an attempt is on record: without it, its command was not executed."""
+        """Return whether the start of an attempt is on record; else its command never was begun."""
         state = read_told(self.record).states.get(process.task.number)
         return state is not None and state.attempt == process.attempt
 
     def settled(self, process: Process) -> "Iterator[Event]":
         """Yield what the end of a task amounts to: its end, or another try."""
-        task, state = process.task, process.state
+        task = process.task
+        state = process.state
         missing = missing_runs(task) if state.name == "succeeded" else 0
         if missing:
             self.note(process, "missing", missing=missing, runs=task.runs)
-            state.become("failed", "missing", f"{missing} of {task.runs} runs are missing")
+            state.miss(missing, task.runs)
         if not process.log or process.child:
             remove_if_empty(process.log)
-        is_final = process.tries > self.limits.retries or self.is_stopped or bool(self.failure)
-        if state.name == "failed" and not is_final:
+        if state.name == "failed" and self.may_try_again(process):
             text = f"task {task.number} failed, and is tried again"
             self.waiting.append((task, process.attempt + 1, process.tries + 1))
             yield Event("note", task, state, text, process.log, process.offset)
@@ -5304,6 +5756,12 @@ class Runner:
         if state.name == "failed":
             self.after_failure()
         yield Event("end", task, state, "", process.log, process.offset)
+
+    def may_try_again(self, process: Process) -> bool:
+        """Return whether a task that failed has a further try."""
+        if self.is_stopped or self.failure:
+            return False
+        return process.tries <= self.limits.retries
 
     def ask(self, process: Process, why: str, number: int) -> None:
         """Ask a task to stop."""
@@ -5316,10 +5774,14 @@ class Runner:
     def kill(self, process: Process) -> None:
         """Kill what is left of a task."""
         process.signal(signal.SIGKILL)
-        process.is_killed, process.kill_at = True, 0.0
+        process.is_killed = True
+        process.kill_at = 0.0
 
     def interrupt(self, number: int) -> Event:
-        """Ask all tasks to stop; whoever asks a second time kills them. USR1 and USR2 are for the tasks alone."""
+        """Ask all tasks to stop; whoever asks a second time kills them.
+
+        USR1 and USR2 are for the tasks alone.
+        """
         if number in (signal.SIGUSR1, signal.SIGUSR2):
             for process in self.running:
                 process.signal(number)
@@ -5349,7 +5811,8 @@ class Runner:
 
     def until_next(self) -> float:
         """Return the seconds until something has to be looked at."""
-        now, moments = time.monotonic(), [TICK]
+        now = time.monotonic()
+        moments = [TICK]
         for process in self.running:
             for moment in (process.kill_at, process.deadline):
                 if moment:
@@ -5382,8 +5845,8 @@ class Runner:
 
 
 def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits, writer: str,
-              adopted: "Sequence[Tuple[Task, State]]" = (), entry: int = NOTHING, kills: bool = True
-              ) -> "Iterator[Event]":
+              adopted: "Sequence[Tuple[Task, State]]" = (), entry: int = NOTHING,
+              kills: bool = True) -> "Iterator[Event]":
     """Execute tasks, several at once, and yield what happens.
 
     adopted run already; they are awaited, and tried again where they were killed. INT, TERM, QUIT
@@ -5396,7 +5859,8 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
         try:
             begin_events(record, writer)
         except OSError as error:
-            yield note_event("error", str(say_error(error, f"write {os.path.relpath(runner.events)}")))
+            message = str(say_error(error, f"write {os.path.relpath(runner.events)}"))
+            yield note_event("error", message)
             return
         for task, state in adopted:
             yield runner.adopt(task, state)
@@ -5407,24 +5871,29 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
 # ---------------------------------------------------------------------------
 # 10. Schedulers: words and texts <-> array jobs
 # ---------------------------------------------------------------------------
-# ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS; scheduler_of, ask,
-# array_limit, array_name, submission_words, send, cancel_array, Queued, query. Nothing here knows a
-# record, and no scheduler is named outside its row. The rows rest on the manual pages that their
-# functions name. A state that is not known, or a query that fails, means "still there".
+# ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS, with functions that
+# make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of, ask,
+# array_limit, array_name, submission_words, send, find_array, cancel_array, query. Nothing here
+# knows a record, and no scheduler is named outside its row. The rows rest on the manual pages that
+# their functions name. A state that is not known, or a query that fails, means "still there".
 
-PASSING = ("(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|communication|"
-           "socket|not responding|resource temporarily|cannot connect|can't connect|no answer")
+PASSING = (
+    "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
+    "communication|socket|not responding|resource temporarily|cannot connect|can't connect|"
+    "no answer")
 TRIES = (1.0, 2.0, 4.0, 8.0)  # seconds between tries of what failed in passing
-ENDED = {  # how schedulers call an end that the task could not tell itself -> its cause, one of CAUSES
+ENDED = {  # how schedulers call an end that the task could not tell itself -> its cause, of CAUSES
     "TIMEOUT": "timeout", "DEADLINE": "timeout", "OUT_OF_MEMORY": "memory", "NODE_FAIL": "node",
-    "BOOT_FAIL": "node", "CANCELLED": "cancelled", "PREEMPTED": "preempted", "REVOKED": "cancelled",
-    "FAILED": "silent", "COMPLETED": "silent", "EXIT": "silent", "DONE": "silent", "X": "silent", "F": "silent",
-    "": "gone"}
+    "BOOT_FAIL": "node", "CANCELLED": "cancelled", "PREEMPTED": "preempted",
+    "REVOKED": "cancelled", "FAILED": "silent", "COMPLETED": "silent", "EXIT": "silent",
+    "DONE": "silent", "X": "silent", "F": "silent", "": "gone"}
 SAID = (  # what schedulers write behind the output of an array task that they end
     ("memory", rb"(?i)memory limit|MEMLIMIT|oom.kill|out of memory|: v?mem .*exceeded"),
     ("timeout", rb"(?i)TIME LIMIT|RUNLIMIT|walltime .*exceeded"))
-WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND", "PSUSP",
-           "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
+WAITING = (  # how schedulers call what has not begun
+    "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND",
+    "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
+NO_DELAY = -1.0  # behind the last try
 
 
 class Refusal(Error):
@@ -5436,46 +5905,67 @@ class Refusal(Error):
 class ArrayJob(NamedTuple("ArrayJob", [
         ("name", str), ("log", str), ("count", int), ("throttle", int), ("ids", "List[str]"),
         ("must_succeed", bool)])):
-    """What is submitted: count array tasks, throttle of them at once (0: any), which begin when the
-    array jobs of ids have ended, or have succeeded; log is what the path of an array task's log begins with."""
-    __slots__ = ()
+    """What is submitted: count array tasks, throttle of them at once (0: any).
 
-
-class Scheduler(NamedTuple("Scheduler", [
-        ("name", str), ("program", str), ("says", str), ("index", str), ("options", "Callable[[ArrayJob], List[str]]"),
-        ("script", "Tuple[str, ...]"), ("job_id", str), ("query", "Tuple[str, ...]"), ("joins_ids", str),
-        ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"), ("cancel", "Tuple[str, ...]"),
-        ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"), ("limit_text", str), ("limit_usual", int),
-        ("limit_less", int), ("forgotten", str), ("name_length", int), ("knows_success", bool), ("variables", str)])):
-    """What differs between schedulers.
-
-    program submits; says is what it answers to --version where two have one of that name; index is
-    the variable with the slot; options makes those of an array job; script stands before the script,
-    which is then a word of a shell's; job_id finds the id in what a submission prints. query, with
-    ids joined by joins_ids (" ": as words, "": not named at all), lists array tasks, which read
-    yields as (job id, slots, state, reason). find, with a name, prints the ids of that name. limit
-    is a command, limit_text finds the array limit in its output, limit_usual is that elsewhere,
-    limit_less how much smaller than it the count must be. forgotten matches what is said of a job
-    that is gone; knows_success tells whether a dependency on success can be had; variables are
-    those that a surrounding job sets.
+    They begin when the array jobs of ids have ended, or have succeeded; log is what the path of an
+    array task's log begins with.
     """
     __slots__ = ()
 
+    @property
+    def array(self) -> str:
+        """The slots and how many of them at once, as most schedulers write it: 1-20%4."""
+        if self.throttle:
+            return f"1-{self.count}%{self.throttle}"
+        return f"1-{self.count}"
+
+    def dependency(self, succeeded: str, ended: str) -> str:
+        """Return a scheduler's word for what is waited for: success, or any end."""
+        return succeeded if self.must_succeed else ended
+
+
+class Scheduler(NamedTuple("Scheduler", [
+        ("name", str), ("program", str), ("says", str), ("index", str),
+        ("options", "Callable[[ArrayJob], List[str]]"), ("script", "Tuple[str, ...]"),
+        ("job_id", str), ("query", "Tuple[str, ...]"), ("joins_ids", str),
+        ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
+        ("cancel", "Tuple[str, ...]"), ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"),
+        ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("forgotten", str),
+        ("name_length", int), ("knows_success", bool), ("variables", str)])):
+    """What differs between schedulers.
+
+    program submits; says is what it answers to --version where two have one of that name; index is
+    the variable with the slot; options makes those of an array job; script stands before the
+    script, which is then a word of a shell's; job_id finds the id in what a submission prints.
+
+    query, with ids joined by joins_ids (" ": as words, "": not named at all), lists array tasks,
+    which read yields as (job id, slots, state, reason). find, with a name, prints the ids of that
+    name. limit is a command, limit_text finds the array limit in its output, limit_usual is that
+    elsewhere, limit_less how much smaller than it the count must be. forgotten matches what is
+    said of a job that is gone; knows_success tells whether a dependency on success can be had;
+    variables are those that a surrounding job sets.
+    """
+    __slots__ = ()
+
+    def has_forgotten(self, errors: str) -> bool:
+        """Return whether errors of a command say that a job is gone."""
+        return bool(self.forgotten and re.search(self.forgotten, errors))
+
 
 def slurm_options(job: ArrayJob) -> "List[str]":
-    """Return the options of sbatch (sbatch(1)); a percent sign of a path is doubled, as it begins a pattern."""
-    array = f"1-{job.count}" + (f"%{job.throttle}" if job.throttle else "")
+    """Return the options of sbatch (sbatch(1)); a percent sign of a path is special, so doubled."""
     log = job.log.replace("%", "%%")
-    options = ["--parsable", f"--job-name={job.name}", f"--output={log}%a.out", "--open-mode=append",
-               f"--array={array}"]
+    options = [
+        "--parsable", f"--job-name={job.name}", f"--output={log}%a.out", "--open-mode=append",
+        f"--array={job.array}"]
     if job.ids:
-        kind = "afterok" if job.must_succeed else "afterany"
+        kind = job.dependency("afterok", "afterany")
         options += [f"--dependency={kind}:{':'.join(job.ids)}", "--kill-on-invalid-dep=yes"]
     return options
 
 
 def gridengine_options(job: ArrayJob) -> "List[str]":
-    """Return the options of qsub of Grid Engine (qsub(1)); -hold_jid waits for the end, whatever it was."""
+    """Return the options of qsub of Grid Engine (qsub(1)); -hold_jid waits for any end."""
     options = ["-terse", "-N", job.name, "-t", f"1-{job.count}"]
     if job.throttle:
         options += ["-tc", str(job.throttle)]
@@ -5486,26 +5976,30 @@ def gridengine_options(job: ArrayJob) -> "List[str]":
 
 
 def pbs_options(job: ArrayJob) -> "List[str]":
-    """Return the options of qsub of PBS (qsub(1B)); an array of one is refused there, so it is a plain job."""
+    """Return the options of qsub of PBS (qsub(1B)); an array of one, refused there, is no array."""
     options = ["-N", job.name]
+    index = "1"
     if job.count > 1:
-        options += ["-J", f"1-{job.count}" + (f"%{job.throttle}" if job.throttle else "")]
-    index = "^array_index^" if job.count > 1 else "1"
+        options += ["-J", job.array]
+        index = "^array_index^"
     options += ["-o", f"{job.log}{index}.out", "-j", "oe", "-S", "/bin/sh"]
     if job.ids:
-        kind = "afterok" if job.must_succeed else "afterany"
+        kind = job.dependency("afterok", "afterany")
         options += ["-W", f"depend={kind}:{':'.join(job.ids)}"]
     return options
 
 
 def lsf_options(job: ArrayJob) -> "List[str]":
-    """Return the options of bsub (bsub(1)); -ti ends what can never begin, which would wait for ever."""
-    array = f"{job.name}[1-{job.count}]" + (f"%{job.throttle}" if job.throttle else "")
+    """Return the options of bsub (bsub(1)); -ti ends what can never begin, which would wait on."""
+    array = f"{job.name}[1-{job.count}]"
+    if job.throttle:
+        array += f"%{job.throttle}"
     options = ["-J", array, "-o", f"{job.log}%I.out"]
     if job.ids:
-        kind = "done" if job.must_succeed else "ended"
+        kind = job.dependency("done", "ended")
         options += ["-w", " && ".join(f"{kind}({number})" for number in job.ids)]
-        options += ["-ti"] if job.must_succeed else []
+        if job.must_succeed:
+            options.append("-ti")
     return options
 
 
@@ -5522,7 +6016,9 @@ def read_columns(text: str) -> "Iterator[Tuple[str, str, str, str]]":
 
 
 def read_qstat(text: str) -> "Iterator[Tuple[str, str, str, str]]":
-    """Yield the array tasks of qstat of Grid Engine: id, priority, name, user, state, ..., slots, task ids.
+    """Yield the array tasks of qstat of Grid Engine.
+
+    Its columns: id, priority, name, user, state, ..., slots, task ids.
 
     >>> list(read_qstat(" 7 0.5 job ann qw 11/25/2026 12:00:00   1 1-4:1"))
     [('7', '1-4:1', 'qw', '')]
@@ -5548,32 +6044,91 @@ def read_qstat_t(text: str) -> "Iterator[Tuple[str, str, str, str]]":
 
 SCHEDULERS = {row.name: row for row in (
     Scheduler(
-        name="slurm", program="sbatch", says="", index="SLURM_ARRAY_TASK_ID", options=slurm_options, script=(),
-        job_id=r"^(\d+)(?:;|\s|$)", query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
-        joins_ids=",", read=read_columns, cancel=("scancel",), find=("squeue", "-h", "-o", "%F", "--name"),
-        limit=("scontrol", "show", "config"), limit_text=r"MaxArraySize\s*=\s*(\d+)", limit_usual=1001, limit_less=1,
-        forgotten="Invalid job id", name_length=100, knows_success=True,
-        variables=r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|SBATCH_(ARRAY_INX|WAIT|"
-                  r"WAIT_ALL_NODES)$|PMI"),
+        name="slurm",
+        program="sbatch",
+        says="",
+        index="SLURM_ARRAY_TASK_ID",
+        options=slurm_options,
+        script=(),
+        job_id=r"^(\d+)(?:;|\s|$)",
+        query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
+        joins_ids=",",
+        read=read_columns,
+        cancel=("scancel",),
+        find=("squeue", "-h", "-o", "%F", "--name"),
+        limit=("scontrol", "show", "config"),
+        limit_text=r"MaxArraySize\s*=\s*(\d+)",
+        limit_usual=1001,
+        limit_less=1,
+        forgotten="Invalid job id",
+        name_length=100,
+        knows_success=True,
+        variables=r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|"
+                  r"SBATCH_(ARRAY_INX|WAIT|WAIT_ALL_NODES)$|PMI"),
     Scheduler(
-        name="gridengine", program="qsub", says="", index="SGE_TASK_ID", options=gridengine_options, script=(),
-        job_id=r"^(\d+)", query=("qstat", "-u", "*"), joins_ids="", read=read_qstat, cancel=("qdel",),
-        find=("qstat", "-j"), limit=("qconf", "-sconf"), limit_text=r"max_aj_tasks\s+(\d+)", limit_usual=75000,
-        limit_less=0, forgotten="", name_length=100, knows_success=False,
-        variables=r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|(JOB_ID|JOB_NAME|JOB_SCRIPT|"
-                  r"TASK_ID|QUEUE|RESTARTED|NSLOTS|NQUEUES|NHOSTS|PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$"),
+        name="gridengine",
+        program="qsub",
+        says="",
+        index="SGE_TASK_ID",
+        options=gridengine_options,
+        script=(),
+        job_id=r"^(\d+)",
+        query=("qstat", "-u", "*"),
+        joins_ids="",
+        read=read_qstat,
+        cancel=("qdel",),
+        find=("qstat", "-j"),
+        limit=("qconf", "-sconf"),
+        limit_text=r"max_aj_tasks\s+(\d+)",
+        limit_usual=75000,
+        limit_less=0,
+        forgotten="",
+        name_length=100,
+        knows_success=False,
+        variables=r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|"
+                  r"(JOB_ID|JOB_NAME|JOB_SCRIPT|TASK_ID|QUEUE|RESTARTED|NSLOTS|NQUEUES|NHOSTS|"
+                  r"PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$"),
     Scheduler(
-        name="pbs", program="qsub", says="pbs_version|PBS", index="PBS_ARRAY_INDEX", options=pbs_options, script=(),
-        job_id=r"^(\d+(?:\[\])?)", query=("qstat", "-t"), joins_ids=" ", read=read_qstat_t, cancel=("qdel",),
-        find=("qselect", "-N"), limit=("qmgr", "-c", "print server"), limit_text=r"max_array_size\s*=\s*(\d+)",
-        limit_usual=10000, limit_less=0, forgotten="Unknown Job Id|Job has finished", name_length=15,
-        knows_success=True, variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI"),
+        name="pbs",
+        program="qsub",
+        says="pbs_version|PBS",
+        index="PBS_ARRAY_INDEX",
+        options=pbs_options,
+        script=(),
+        job_id=r"^(\d+(?:\[\])?)",
+        query=("qstat", "-t"),
+        joins_ids=" ",
+        read=read_qstat_t,
+        cancel=("qdel",),
+        find=("qselect", "-N"),
+        limit=("qmgr", "-c", "print server"),
+        limit_text=r"max_array_size\s*=\s*(\d+)",
+        limit_usual=10000,
+        limit_less=0,
+        forgotten="Unknown Job Id|Job has finished",
+        name_length=15,
+        knows_success=True,
+        variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI"),
     Scheduler(
-        name="lsf", program="bsub", says="", index="LSB_JOBINDEX", options=lsf_options, script=("/bin/sh",),
-        job_id=r"Job <(\d+)>", query=("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'"),
-        joins_ids=" ", read=read_columns, cancel=("bkill",), find=("bjobs", "-noheader", "-o", "jobid", "-J"),
-        limit=("bparams", "-a"), limit_text=r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", limit_usual=1000, limit_less=0,
-        forgotten="is not found|No matching job|already finished", name_length=100, knows_success=True,
+        name="lsf",
+        program="bsub",
+        says="",
+        index="LSB_JOBINDEX",
+        options=lsf_options,
+        script=("/bin/sh",),
+        job_id=r"Job <(\d+)>",
+        query=("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'"),
+        joins_ids=" ",
+        read=read_columns,
+        cancel=("bkill",),
+        find=("bjobs", "-noheader", "-o", "jobid", "-J"),
+        limit=("bparams", "-a"),
+        limit_text=r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)",
+        limit_usual=1000,
+        limit_less=0,
+        forgotten="is not found|No matching job|already finished",
+        name_length=100,
+        knows_success=True,
         variables=r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI"),
 )}
 
@@ -5602,36 +6157,60 @@ def behind_env(words: "Sequence[str]") -> "Sequence[str]":
 def scheduler_of(words: "Sequence[str]", may_ask: bool = True) -> "Optional[Scheduler]":
     """Return the scheduler of a submission command, None for a handler.
 
-    Those that have a program of the same name are told apart by asking it, or without that by the
-    environment: what a dry run is about need not be here, and is not executed.
+    Those that have a program of the same name are told apart by what it says of its version. With
+    may_ask false it is not executed, and the one that is known by no word of its own is taken: what
+    a dry run is about need not be here.
     """
     words = behind_env(words)
     if not words:
         return None
-    rows = [row for row in SCHEDULERS.values() if row.program == os.path.basename(words[0])]
-    if len(rows) < 2:
-        return rows[0] if rows else None
+    program = os.path.basename(words[0])
+    rows = [row for row in SCHEDULERS.values() if row.program == program]
+    if not rows:
+        return None
+    if len(rows) == 1:
+        return rows[0]
     said = version_text(words[0]) if may_ask else ""
+    plain = [row for row in rows if not row.says]
     for row in rows:
         if row.says and re.search(row.says, said):
             return row
-    return next(row for row in rows if not row.says)
+    return plain[0]
 
 
 def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
-    """Return the environment without the variables of a job that surrounds us, which would rule the new one."""
+    """Return the environment without what a surrounding job set, which would rule the new one."""
     variables = re.compile(scheduler.variables)
-    return {name: value for name, value in environment({}).items() if not variables.match(os.fsdecode(name))}
+    result = {}  # type: Dict[Any, Any]
+    for name, value in environment({}).items():
+        if not variables.match(os.fsdecode(name)):
+            result[name] = value
+    return result
 
 
-def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0, delays: "Sequence[float]" = TRIES
-        ) -> "Tuple[int, str, str]":
-    """Return what a command of the scheduler answers, after more tries where it fails in passing."""
-    for delay in (*delays, None):
-        status, out, errors = capture(argv, outer_environment(scheduler), timeout)
-        if status in (0, 127) or delay is None or not (status == 124 or re.search(PASSING, errors)):
+def has_failed_in_passing(status: int, errors: str) -> bool:
+    """Return whether a command of a scheduler failed by what may be over soon."""
+    return status == 124 or bool(re.search(PASSING, errors))
+
+
+def failure_text(status: int, *texts: str) -> str:
+    """Return what a command that failed has said, the first text that says something."""
+    for text in texts:
+        if text.strip():
+            return text.strip()
+    return f"exit status {status}"
+
+
+def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0,
+        delays: "Sequence[float]" = TRIES) -> "Tuple[int, str, str]":
+    """Return what a command of the scheduler answers, tried again where it fails in passing."""
+    env = outer_environment(scheduler)
+    status, out, errors = capture(argv, env, timeout)
+    for delay in delays:
+        if status in (0, 127) or not has_failed_in_passing(status, errors):
             break
         time.sleep(delay)
+        status, out, errors = capture(argv, env, timeout)
     return status, out, errors
 
 
@@ -5639,24 +6218,29 @@ def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0, dela
 def array_limit(scheduler: Scheduler) -> int:
     """Return how many array tasks an array job may have, asked once."""
     status, out, _ = ask(scheduler.limit, scheduler, 20.0, ())
-    match = re.search(scheduler.limit_text, out) if status == 0 else None
-    limit = int(match.group(1)) if match else scheduler.limit_usual
+    limit = scheduler.limit_usual
+    match = re.search(scheduler.limit_text, out)
+    if match and status == 0:
+        limit = int(match.group(1))
     return max(limit - scheduler.limit_less, 1)
 
 
 def array_name(job: str, ulid: str, number: int, scheduler: Scheduler) -> str:
-    """Return a name for an array job, by which it is found where an answer got lost: no other one has it.
+    """Return a name that no other array job has, by which it is found where an answer got lost.
 
     >>> array_name("my job", "01ARZ3NDEKTSV4RRFFQ69G5FZZ", 2, SCHEDULERS["pbs"])
     'my_job.9G5FZZ.2'
     """
     tail = f".{ulid[-6:]}.{number}"
     name = re.sub("[^A-Za-z0-9_]", "_", job)
-    name = name if name[:1].isalpha() else f"j{name}"
-    return name[:max(min(scheduler.name_length, 60) - len(tail), 1)] + tail
+    if not name[:1].isalpha():
+        name = f"j{name}"
+    length = min(scheduler.name_length, 60) - len(tail)
+    return name[:max(length, 1)] + tail
 
 
-def submission_words(words: "Sequence[str]", scheduler: Scheduler, job: ArrayJob, script: str) -> "List[str]":
+def submission_words(words: "Sequence[str]", scheduler: Scheduler, job: ArrayJob,
+                     script: str) -> "List[str]":
     """Return the submission command; our options come behind the user's, where they win."""
     last = shlex.quote(script) if scheduler.script else script
     return [*words, *scheduler.options(job), *scheduler.script, last]
@@ -5667,19 +6251,20 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
 
     After each try that failed without a refusal, the name is looked for: it may have been accepted.
     """
-    for delay in (*TRIES, None):
-        status, out, errors = capture(words, outer_environment(scheduler), 120.0)
-        match = re.search(scheduler.job_id, out, re.MULTILINE) if status == 0 else None
-        if match:
+    env = outer_environment(scheduler)
+    for delay in (*TRIES, NO_DELAY):
+        status, out, errors = capture(words, env, 120.0)
+        match = re.search(scheduler.job_id, out, re.MULTILINE)
+        if match and status == 0:
             return match.group(1)
-        is_passing = status == 124 or re.search(PASSING, errors)
-        found = find_array(scheduler, name) if is_passing else ""
+        if not has_failed_in_passing(status, errors):
+            break
+        found = find_array(scheduler, name)
         if found:
             return found
-        if delay is None or not is_passing:
-            break
-        time.sleep(delay)
-    raise Refusal(f"{words[0]} refused: {(errors.strip() or out.strip() or f'exit status {status}')}")
+        if delay != NO_DELAY:
+            time.sleep(delay)
+    raise Refusal(f"{words[0]} refused: {failure_text(status, errors, out)}")
 
 
 def find_array(scheduler: Scheduler, name: str) -> str:
@@ -5692,9 +6277,11 @@ def find_array(scheduler: Scheduler, name: str) -> str:
 def cancel_array(scheduler: Scheduler, job_id: str) -> str:
     """Cancel an array job; return what went wrong."""
     status, out, errors = ask([*scheduler.cancel, job_id], scheduler)
-    if status and not (scheduler.forgotten and re.search(scheduler.forgotten, errors)):
-        return errors.strip() or out.strip() or f"{scheduler.cancel[0]}: exit status {status}"
-    return ""
+    if not status or scheduler.has_forgotten(errors):
+        return ""
+    if errors.strip() or out.strip():
+        return failure_text(status, errors, out)
+    return f"{scheduler.cancel[0]}: exit status {status}"
 
 
 def slot_numbers(text: str) -> "List[int]":
@@ -5705,36 +6292,47 @@ def slot_numbers(text: str) -> "List[int]":
     """
     numbers = []  # type: List[int]
     for match in re.finditer(r"(\d+)(?:-(\d+)(?::(\d+))?)?", text):
-        numbers.extend(range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1)))
+        first, last, step = match.groups()
+        numbers.extend(range(int(first), int(last or first) + 1, int(step or 1)))
     return numbers
 
 
-def query(scheduler: Scheduler, ids: "Sequence[str]") -> "Tuple[Dict[Tuple[str, int], Tuple[str, str]], str]":
-    """Return what a scheduler knows of array jobs, by id and slot as (state, reason), and what went wrong.
+class Queued(NamedTuple("Queued", [("state", str), ("reason", str)])):
+    """What a scheduler says of an array task, in its own words; "" where it says nothing."""
+    __slots__ = ()
+
+
+def query(scheduler: Scheduler,
+          ids: "Sequence[str]") -> "Tuple[Dict[Tuple[str, int], Queued], str]":
+    """Return what a scheduler knows of array jobs, by id and slot, and what went wrong.
 
     One query, whatever the number of array tasks.
     """
-    named = [scheduler.joins_ids.join(ids)] if scheduler.joins_ids == "," else list(ids)
-    words = [*scheduler.query, *(named if scheduler.joins_ids else [])]
+    words = list(scheduler.query)
+    if scheduler.joins_ids == ",":
+        words.append(",".join(ids))
+    elif scheduler.joins_ids:
+        words.extend(ids)
     status, out, errors = ask(words, scheduler, 60.0, TRIES[:2])  # somebody waits for the answer
     wrong = ""
-    if status and not (scheduler.forgotten and re.search(scheduler.forgotten, errors)):
-        wrong = f"{scheduler.query[0]}: {errors.strip() or f'exit status {status}'}"
-    found = {}  # type: Dict[Tuple[str, int], Tuple[str, str]]
+    if status and not scheduler.has_forgotten(errors):
+        wrong = f"{scheduler.query[0]}: {failure_text(status, errors)}"
+    found = {}  # type: Dict[Tuple[str, int], Queued]
     for job_id, slots, state, reason in scheduler.read(out):
         for slot in slot_numbers(slots) or [1]:
-            found[job_id, slot] = (state, reason)
+            found[job_id, slot] = Queued(state, reason)
     return found, wrong
 
 
 # ---------------------------------------------------------------------------
 # 11. Runs: Plan -> Event, Event, ...
 # ---------------------------------------------------------------------------
-# Options; survey (what is known of a record: its own events, then what lives, then what queues say);
-# Run and open_run (a start of a run: which tasks are done, run, are to be executed); the places Here,
-# ArrayPlace, Handler; execute and describe (one loop over the steps, for the run and the dry run);
-# follow; run_slot (what an array task executes); cancel. Every place answers the same questions: check, can_wait_for,
-# describe, start. Who executes, follows or cancels yields events; who asks for states gets a Survey.
+# Options, processors; survey (what is known of a record: its own events, then what lives, then
+# what queues say); Run and open_run (a start of a run: which tasks are done, run, are to be
+# executed); the places Here, ArrayPlace, Handler, place_of, check_plan; Watch, follow, Execution,
+# describe (one loop over the steps, for the run and the dry run); run_slot (what an array task
+# executes); cancel_record. Every place answers the same questions: check, can_wait_for, describe,
+# start. Who executes or follows yields events; who asks for states gets a Survey.
 
 
 class Options(NamedTuple("Options", [
@@ -5749,14 +6347,17 @@ class Options(NamedTuple("Options", [
 
 
 def processors() -> int:
-    """Return how many processors this process may use: by the grant of an allocation around it, its
-    affinity and the quota of its cgroup."""
+    """Return how many processors this process may use.
+
+    The grant of an allocation around it, its affinity and the quota of its cgroup say that.
+    """
     counts = [os.cpu_count() or 1]
     if hasattr(os, "sched_getaffinity"):
         counts.append(len(os.sched_getaffinity(0)))
     for name in ("SLURM_CPUS_ON_NODE", "NSLOTS", "PBS_NCPUS", "LSB_DJOB_NUMPROC"):
         text = os.environ.get(name, "")
-        counts += [int(text)] if re.fullmatch("[1-9][0-9]{0,5}", text) else []
+        if re.fullmatch("[1-9][0-9]{0,5}", text):
+            counts.append(int(text))
     quota = first_line("/sys/fs/cgroup/cpu.max").split()
     if len(quota) == 2 and quota[0].isdigit() and int(quota[1] or 0):
         counts.append(max(int(quota[0]) // int(quota[1]), 1))
@@ -5764,8 +6365,8 @@ def processors() -> int:
 
 
 class Survey(NamedTuple("Survey", [
-        ("record", Record), ("ledger", Ledger), ("states", "Dict[int, State]"), ("submissions", "List[Submission]"),
-        ("wrong", str)])):
+        ("record", Record), ("ledger", Ledger), ("states", "Dict[int, State]"),
+        ("submissions", "List[Submission]"), ("wrong", str)])):
     """What is known of a record; wrong is what kept a scheduler from answering."""
     __slots__ = ()
 
@@ -5788,7 +6389,8 @@ class Survey(NamedTuple("Survey", [
 
 def find_gone(record: Record, told: Told) -> Told:
     """Return what is told, where tasks whose processes no longer exist are interrupted."""
-    gone = [number for number, state in told.states.items() if state.name == "running" and is_gone(state)]
+    running = [number for number, state in told.states.items() if state.name == "running"]
+    gone = [number for number in running if is_gone(told.states[number])]
     if not gone:
         return told
     told = read_told(record)  # once more: they may have told their end before they went
@@ -5799,29 +6401,40 @@ def find_gone(record: Record, told: Told) -> Told:
 
 
 class Waiting(NamedTuple("Waiting", [("submission", Submission), ("slot", int), ("first", int)])):
-    """Where a task stands in a submission: its slot, and the first attempt that it may make there."""
+    """Where a task stands in a submission: its slot, and the first attempt that it may make."""
     __slots__ = ()
 
 
-def open_tasks(states: "Dict[int, State]", submissions: "Sequence[Submission]") -> "Dict[int, Waiting]":
-    """Return for each task that a scheduler may know more of where it stands in its last submission."""
-    found = {}  # type: Dict[int, Waiting]
+def open_tasks(states: "Dict[int, State]",
+               submissions: "Sequence[Submission]") -> "Dict[int, Waiting]":
+    """Return where each task that a scheduler may know more of stands in its last submission."""
+    last = {}  # type: Dict[int, Waiting]
     for submission in submissions:
         for slot, entries in enumerate(submission.slots, 1):
             for number, first, _ in entries:
-                found[number] = Waiting(submission, slot, first)
-    for number, waiting in list(found.items()):
-        state = states.get(number)
-        if state is not None and state.attempt >= waiting.first:
-            who = f"_slot-{waiting.submission.number}-{waiting.slot}_"
-            is_elsewhere = state.writer is not NOBODY and who not in state.writer.name
-            if is_elsewhere or state.origin or not may_be_told_more(state):
-                del found[number]
+                last[number] = Waiting(submission, slot, first)
+    found = {}  # type: Dict[int, Waiting]
+    for number, waiting in last.items():
+        if is_open_there(states.get(number), waiting):
+            found[number] = waiting
     return found
 
 
+def is_open_there(state: "Optional[State]", waiting: Waiting) -> bool:
+    """Return whether more may be known of a task where it waits than it has told itself."""
+    if state is None or state.attempt < waiting.first:  # it has not begun there
+        return True
+    slot = waiting.submission.number, waiting.slot
+    if state.writer is not NOBODY and state.writer.name.slot != slot:
+        return False
+    return not state.origin and may_be_told_more(state)
+
+
 def may_be_told_more(state: State) -> bool:
-    """Return whether a scheduler may know more of a task than it has told itself: a signal may be its doing."""
+    """Return whether a scheduler may know more of a task than it has told itself.
+
+    A signal may be the scheduler's doing.
+    """
     if state.name == "failed":
         return not state.cause and is_ending_signal(state.status)
     return state.name not in ("succeeded", "skipped")
@@ -5829,8 +6442,9 @@ def may_be_told_more(state: State) -> bool:
 
 def is_ending_signal(status: int) -> bool:
     """Return whether an exit status is that of a signal by which a scheduler ends a task."""
-    return status - 128 in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2,
-                            signal.SIGXCPU, signal.SIGHUP)
+    return status - 128 in (
+        signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2,
+        signal.SIGXCPU, signal.SIGHUP)
 
 
 class Surveyor:
@@ -5845,24 +6459,28 @@ class Surveyor:
     def read(self, record: Record) -> "Tuple[Told, List[Submission]]":
         """Return what is told in a record, and its submissions."""
         if record.path not in self.told:
-            told = self.told[record.path] = find_gone(record, read_told(record))
-            submissions = [named(one) for one in read_submissions(record) if not was_refused(one, told)]
-            self.submissions[record.path] = submissions
+            told = find_gone(record, read_told(record))
+            taken = [one for one in read_submissions(record) if not was_refused(one, told)]
+            self.told[record.path] = told
+            self.submissions[record.path] = [named(submission) for submission in taken]
         return self.told[record.path], self.submissions[record.path]
 
     def has_failed(self, path: str, number: int) -> bool:
-        """Return whether a submission, or one that it waits for, has tasks that are known not to succeed any more."""
+        """Return whether tasks of a submission, or of what it waits for, cannot succeed now."""
         if (path, number) not in self.failed:
             self.failed[path, number] = False
             told, submissions = self.read(Record(path))
-            for submission in submissions:
-                if submission.number == number:
-                    self.failed[path, number] = self.is_blocked(submission) or has_bad(submission, told.states)
+            for one in submissions:
+                if one.number == number:
+                    is_bad = self.is_blocked(one) or has_bad(one, told.states)
+                    self.failed[path, number] = is_bad
         return self.failed[path, number]
 
     def is_blocked(self, submission: Submission) -> bool:
         """Return whether something has failed that a submission waits for."""
-        return submission.must_succeed and any(self.has_failed(path, number) for path, number in submission.after)
+        if not submission.must_succeed:
+            return False
+        return any(self.has_failed(path, number) for path, number in submission.after)
 
     def survey(self, record: Record) -> Survey:
         """Return what is known of a record."""
@@ -5872,15 +6490,17 @@ class Surveyor:
         wrong = ""
         if waiting:
             queues, wrong = ask_queues([place.submission for place in waiting.values()])
-            told = self.told[record.path] = find_gone(record, read_told(record))  # what ended meanwhile has told so
+            told = find_gone(record, read_told(record))  # what ended meanwhile has told so
+            self.told[record.path] = told
             for number, place in open_tasks(told.states, submissions).items():
                 self.merge(record, told, number, place, queues, bool(wrong))
         return Survey(record, ledger, told.states, submissions, wrong)
 
     def merge(self, record: Record, told: Told, number: int, place: Waiting,
-              queues: "Dict[Tuple[str, int], Tuple[str, str]]", is_unsure: bool) -> None:
+              queues: "Dict[Tuple[str, int], Queued]", is_unsure: bool) -> None:
         """Bring the state of a task up to date by what queues say of its slot."""
-        state, submission = told.states.get(number) or State(), place.submission
+        state = told.states.get(number) or State()
+        submission = place.submission
         if state.attempt < place.first:  # it has not begun there yet
             state = State(state.attempt, state.attempts)
         told.states[number] = state
@@ -5888,24 +6508,32 @@ class Surveyor:
             process = told.handlers.get(submission.number)
             merge_handler(state, submission, process is not None and is_process_gone(*process))
             return
-        queued, reason = queues.get((submission.job_id, place.slot), ("", ""))
-        if queued in ENDED and (queued or not is_unsure) and submission.job_id:
+        queued = queues.get((submission.job_id, place.slot), Queued("", ""))
+        is_missed = not queued.state and is_unsure
+        if queued.state in ENDED and submission.job_id and not is_missed:
             is_cancelled = submission.number in told.cancelled
-            settle(state, cause_of(record, place, queued, is_cancelled), self.is_blocked(submission))
+            cause = cause_of(record, place, queued.state, is_cancelled)
+            settle(state, cause, self.is_blocked(submission))
         elif state.name != "failed":
-            await_end(state, queued, reason)
+            await_end(state, queued.state, queued.reason)
 
 
 def was_refused(submission: Submission, told: Told) -> bool:
     """Return whether a scheduler never took a submission."""
-    return submission.number in told.cancelled and not submission.job_id and submission.scheduler in SCHEDULERS
+    if submission.scheduler not in SCHEDULERS or submission.job_id:
+        return False
+    return submission.number in told.cancelled
 
 
 def named(submission: Submission) -> Submission:
-    """Return a submission with its id, looked for by its name where HydraFlow was killed before it was on record."""
+    """Return a submission with its id.
+
+    It is looked for by its name where HydraFlow was killed before the id was on record.
+    """
     if submission.job_id or submission.scheduler not in SCHEDULERS:
         return submission
-    return submission._replace(job_id=find_array(SCHEDULERS[submission.scheduler], submission.name) or "0")
+    job_id = find_array(SCHEDULERS[submission.scheduler], submission.name)
+    return submission._replace(job_id=job_id or "0")
 
 
 def survey(record: Record) -> Survey:
@@ -5914,7 +6542,7 @@ def survey(record: Record) -> Survey:
 
 
 def has_bad(submission: Submission, states: "Dict[int, State]") -> bool:
-    """Return whether tasks of a submission are over without success, in an attempt that they made there."""
+    """Return whether tasks of a submission are over without success, in an attempt of theirs."""
     for slot in submission.slots:
         for number, first, _ in slot:
             state = states.get(number)
@@ -5923,22 +6551,25 @@ def has_bad(submission: Submission, states: "Dict[int, State]") -> bool:
     return False
 
 
-def ask_queues(submissions: "Iterable[Submission]") -> "Tuple[Dict[Tuple[str, int], Tuple[str, str]], str]":
-    """Return what the schedulers of submissions know of their slots, by job id and slot, and what went wrong."""
+def ask_queues(
+        submissions: "Iterable[Submission]") -> "Tuple[Dict[Tuple[str, int], Queued], str]":
+    """Return what schedulers know of slots, by job id and slot, and what went wrong."""
     ids = {}  # type: Dict[str, Set[str]]
     for submission in submissions:
         if submission.scheduler in SCHEDULERS and submission.job_id:
             ids.setdefault(submission.scheduler, set()).add(submission.job_id)
-    found, wrongs = {}, []  # type: Dict[Tuple[str, int], Tuple[str, str]], List[str]
+    found = {}  # type: Dict[Tuple[str, int], Queued]
+    wrongs = []
     for name, numbers in sorted(ids.items()):
         states, wrong = query(SCHEDULERS[name], sorted(numbers))
         found.update(states)
-        wrongs += [wrong] if wrong else []
+        if wrong:
+            wrongs.append(wrong)
     return found, "; ".join(wrongs)
 
 
 def cause_of(record: Record, place: Waiting, queued: str, is_cancelled: bool) -> str:
-    """Return why a scheduler ended an array task: by its state, else by what it wrote behind the output."""
+    """Return why a scheduler ended an array task: by its state, or what it wrote at the end."""
     cause = ENDED[queued]
     if cause not in ("gone", "silent"):
         return cause
@@ -5957,7 +6588,7 @@ def cause_of(record: Record, place: Waiting, queued: str, is_cancelled: bool) ->
 
 
 def settle(state: State, cause: str, is_blocked: bool) -> None:
-    """Bring the state of a task up to date whose array task has ended, and that has not told its end, or not why."""
+    """Bring the state of a task up to date whose array task has ended, and has not told why."""
     is_known = cause not in ("gone", "silent")
     if state.name == "failed":  # by a signal
         if is_known:
@@ -5969,26 +6600,30 @@ def settle(state: State, cause: str, is_blocked: bool) -> None:
 
 
 def await_end(state: State, queued: str, reason: str) -> None:
-    """Bring the state of a task up to date whose array task is in the queue, or not known to be gone."""
+    """Bring the state of a task up to date whose array task is queued, or not known to be gone."""
     if re.search("never ?satisfied", reason, re.IGNORECASE):  # of Slurm, and of LSF
         state.become("skipped", "blocked")
     elif queued in WAITING:
-        state.become("queued", "requeued" if state.ended or state.pid else "")
-    elif state.name == "waiting" or queued and state.name == "interrupted":
-        state.become("queued")  # the array task is there: its task has not begun, or its end will be told
+        is_again = state.ended or state.pid
+        state.become("queued", "requeued" if is_again else "")
+    elif state.name == "waiting" or (queued and state.name == "interrupted"):
+        state.become("queued")  # the array task is there: its task is to begin, or to tell its end
 
 
 def merge_handler(state: State, submission: Submission, is_gone: bool) -> None:
     """Bring the state of a task up to date that a handler has, whose process may be gone.
 
-    A handler that ended while HydraFlow watched may have left its tasks to somebody else. Of one that was killed
-    together with HydraFlow nothing more is to be expected; were it otherwise, claims would keep tasks from a second execution.
+    A handler that ended while HydraFlow watched may have left its tasks to somebody else. Of one
+    that was killed together with HydraFlow nothing more is to be expected; were it otherwise,
+    claims would keep tasks from a second execution.
     """
-    if submission.scheduler == "parameters":
-        detail = f"to {submission.name}" if submission.name else ""
+    if submission.scheduler == PARAMETERS:
+        details = []
+        if submission.name:
+            details.append(f"to {submission.name}")
         if submission.status > 0:
-            detail += f", which ended with exit status {submission.status}"
-        state.become("handed", "", detail.strip(", "))
+            details.append(f"which ended with exit status {submission.status}")
+        state.become("handed", "", ", ".join(details))
     elif state.name == "waiting" and is_gone and submission.status < 0:
         state.become("interrupted", "handler")
     elif state.name == "waiting":
@@ -5998,18 +6633,30 @@ def merge_handler(state: State, submission: Submission, is_gone: bool) -> None:
 # -- a start of a run
 
 
-def commit_of(folder: str) -> "Tuple[str, bool]":
-    """Return the commit that a folder is at, and whether files that git tracks have changed since; "" without git."""
+class Commit(NamedTuple("Commit", [("name", str), ("is_dirty", bool)])):
+    """Where git says that files are; is_dirty where some that it tracks have changed since."""
+    __slots__ = ()
+
+
+NO_COMMIT = Commit("", False)  # without git
+
+
+def commit_of(folder: str) -> Commit:
+    """Return the commit that a folder is at."""
     above = os.path.abspath(folder)
     while not os.path.exists(os.path.join(above, ".git")):
         if os.path.dirname(above) == above:
-            return "", False
+            return NO_COMMIT
         above = os.path.dirname(above)
-    words = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    words = [
+        "git", "--no-optional-locks", "status", "--porcelain=v2", "--branch",
+        "--untracked-files=no"]
     status, out, _ = capture(words, environment({}), 10.0)
-    lines = out.splitlines() if status == 0 else []
+    if status:
+        return NO_COMMIT
+    lines = out.splitlines()
     commits = [line.split()[2] for line in lines if line.startswith("# branch.oid ")]
-    return "".join(commits), any(not line.startswith("#") for line in lines)
+    return Commit("".join(commits), any(not line.startswith("#") for line in lines))
 
 
 class Known(NamedTuple("Known", [("state", State), ("origin", str)])):
@@ -6022,55 +6669,72 @@ def older_successes(records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[
     found = {}  # type: Dict[Tuple[str, ...], List[Known]]
     for record in records:
         try:
-            ledger, states = Ledger(record), read_told(record).states
+            ledger = Ledger(record)
+            states = read_told(record).states
         except Error:  # of another format
             continue
-        counts = {}  # type: Dict[Tuple[str, ...], int]
         for key, numbers in ledger.keys().items():
+            good = []
             for number in numbers:
                 state = states.get(number)
-                if state is None or state.name != "succeeded" or state.origin:
-                    continue
-                index = counts[key] = counts.get(key, 0) + 1
-                known = found.setdefault(key, [])
-                if index <= len(known):
-                    known[index - 1] = Known(state, f"{record.ulid}/{number}")
-                else:
-                    known.append(Known(state, f"{record.ulid}/{number}"))
+                if state and state.name == "succeeded" and not state.origin:
+                    good.append(Known(state, f"{record.ulid}/{number}"))
+            if good:
+                older = found.get(key, [])
+                found[key] = good + older[len(good):]
     return found
 
 
 class Work(NamedTuple("Work", [
-        ("done", int), ("running", "List[Tuple[Task, State]]"), ("elsewhere", "List[Tuple[Task, State]]"),
-        ("todo", "Iterable[Tuple[Task, State]]")])):
-    """The tasks of a step: how many are done, those that run here, those that are queued or run elsewhere, the rest."""
+        ("done", int), ("running", "List[Tuple[Task, State]]"),
+        ("elsewhere", "List[Tuple[Task, State]]"), ("todo", "Iterable[Tuple[Task, State]]")])):
+    """The tasks of a step by what is to be done with them; done counts those that have succeeded.
+
+    running are to be awaited here, elsewhere are queued or run where somebody else awaits them.
+    """
+    __slots__ = ()
+
+
+class Identified(NamedTuple("Identified", [
+        ("task", Task), ("state", State), ("line", "Optional[Dict[str, Any]]")])):
+    """A task with its number, its state, and the line of the plan that it needs, if it has none."""
     __slots__ = ()
 
 
 class Run:
     """A start of a run: its record, what is known of its tasks, and what has become of them since.
 
-    known are the numbers of planned tasks by their keys, the next one last; offsets are where the
-    lines of tasks that leave this machine begin; counts are ends of tasks by state, seen by this
-    start, open the tasks that are with a scheduler or somebody else; begun is whether something was
-    executed or submitted.
+    known are the numbers of planned tasks by their keys, the next one last; older are successes of
+    older runs by their keys; last is the number of the last task; offsets are where the lines of
+    tasks that leave this machine begin; counts are ends of tasks by state, seen by this start, open
+    the tasks that are with a scheduler or somebody else; begun is whether something was executed or
+    submitted, refused whether a submission was not taken.
     """
-    __slots__ = ("plan", "options", "record", "lock", "start", "survey", "known", "older", "last", "offsets",
-                 "counts", "open", "notes", "is_new", "is_dry", "begun", "number", "could_reuse", "refused", "programs")
+    __slots__ = (
+        "plan", "options", "record", "lock", "survey", "known", "older", "last", "offsets",
+        "counts", "open", "notes", "is_new", "is_dry", "begun", "number", "could_reuse", "refused",
+        "programs")
 
     def __init__(self, plan: Plan, options: Options, record: Record, is_dry: bool) -> None:
-        self.plan, self.options, self.record, self.is_dry = plan, options, record, is_dry
+        self.plan = plan
+        self.options = options
+        self.record = record
+        self.is_dry = is_dry
         self.lock = None  # type: Optional[Lock]
         self.survey = None  # type: Optional[Survey]
         self.known = {}  # type: Dict[Tuple[str, ...], List[int]]
         self.older = {}  # type: Dict[Tuple[str, ...], List[Known]]
-        self.last, self.number, self.could_reuse = 0, 1, 0
+        self.last = 0
+        self.number = 1
+        self.could_reuse = 0
         self.offsets = {}  # type: Dict[int, int]
         self.programs = {}  # type: Dict[Tuple[str, ...], str]
         self.open = set()  # type: Set[int]
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
         self.notes = []  # type: List[str]
-        self.is_new, self.begun, self.refused = True, False, False
+        self.is_new = True
+        self.begun = False
+        self.refused = False
 
     @property
     def job(self) -> Job:
@@ -6079,7 +6743,9 @@ class Run:
 
     def state(self, number: int) -> State:
         """Return what was known of a task when this start began."""
-        return (self.survey.states.get(number) if self.survey else None) or State()
+        if self.survey is None:
+            return State()
+        return self.survey.states.get(number) or State()
 
     def unfinished(self) -> int:
         """Return how many tasks have neither ended nor are with a scheduler."""
@@ -6087,12 +6753,16 @@ class Run:
         return max(self.plan.count - over - len(self.open), 0)
 
     def limits(self, is_remote: bool) -> Limits:
-        """Return the limits of the tasks: the command line's word, else the job's, else what is usual there."""
+        """Return the limits of the tasks: the command line's, else the job's, else usual ones."""
         job, options = self.job, self.options
-        retries = job.retries if options.retries < 0 else options.retries
+        retries = options.retries
+        if retries < 0:
+            retries = job.retries
         timeout = 60 * (options.timeout or job.timeout_minutes)
-        jobs = 1 if is_remote else self.throttle() or options.jobs or job.max_parallel or 1
-        if jobs == AUTO:
+        jobs = options.jobs or job.max_parallel or 1
+        if is_remote:
+            jobs = 1
+        elif jobs == AUTO:
             jobs = processors()
         return Limits(jobs, retries, timeout, job.fail_fast is True and not options.keep_going)
 
@@ -6111,24 +6781,25 @@ class Run:
 
     def has_failed(self) -> bool:
         """Return whether a task is over without success, as far as this start has seen."""
-        return any(self.counts[row.name] for row in STATES.values() if row.is_over and not row.is_good
-                   and row.name != "handed")
+        bad = [row.name for row in STATES.values() if row.is_over and not row.is_good]
+        return any(self.counts[name] for name in bad)
 
     def see(self, event: Event) -> None:
         """Count an event."""
         if event.kind in ("start", "retry"):
             self.begun = True
-        elif event.kind == "elsewhere" and event.task:
-            self.open.add(event.task.number)
-        elif event.kind == "end":
-            self.counts[event.state.name] += 1
-            self.open.discard(event.task.number if event.task else 0)
         elif event.kind == "done":
             self.counts["earlier"] += event.number
+        elif event.kind == "end":
+            self.counts[event.state.name] += 1
+            if event.task:
+                self.open.discard(event.task.number)
+        elif event.kind == "elsewhere" and event.task:
+            self.open.add(event.task.number)
 
     def writer(self, who: str) -> str:
-        """Return the name of a file of events: their order is the order of starts."""
-        return f"{self.number:04d}_{who}_{host_name()}-{os.getpid()}"
+        """Return the name under which this start writes events as somebody."""
+        return WriterName.own(self.number, who)
 
     def work(self, step: PlannedStep, is_remote: bool) -> Work:
         """Return the tasks of a step by what is to be done with them."""
@@ -6140,17 +6811,16 @@ class Run:
         for task, state in assigned:
             if state.name == "succeeded":
                 done += 1
-            elif state.name == "queued" or (state.name == "running" and "_here_" not in state.writer.name):
+            elif state.name == "running" and not is_remote and is_awaited_here(state):
+                running.append((task, state))
+            elif state.name in ("running", "queued"):
                 elsewhere.append((task, state))
-            elif state.name == "running":
-                away = elsewhere if is_remote or not is_same_machine(state.writer.machine) else running
-                away.append((task, state))
             else:
                 todo.append((task, state))
         return Work(done, running, elsewhere, todo)
 
     def assigned(self, step: PlannedStep, is_remote: bool) -> "Iterator[Tuple[Task, State]]":
-        """Yield the tasks of a step with their numbers and states, after they were written into the plan."""
+        """Yield the tasks of a step with their numbers and states, once the plan has them."""
         drafts = step.tasks()
         while True:
             block = [self.identified(step, draft, is_remote) for draft in islice(drafts, BLOCK)]
@@ -6161,49 +6831,57 @@ class Run:
             for task, state, _ in block:
                 yield task, state
 
-    def identified(self, step: PlannedStep, draft: Task, is_remote: bool) -> "Tuple[Task, State, Optional[Dict[str, Any]]]":
-        """Return a task with its number, its state, and the line of the plan that it needs, None if it has one."""
+    def identified(self, step: PlannedStep, draft: Task, is_remote: bool) -> Identified:
+        """Return a task with its number and its state."""
         numbers = self.known.get(draft.key)
         if not numbers:
             self.last += 1
             task = step.numbered(draft, self.last, self.plan.directory(self.last))
-            return task, self.reused(task, State()), self.line(task, is_remote)
+            return Identified(task, self.reused(task, State()), self.line(task, is_remote))
         number = numbers.pop()
         state = self.state(number)
-        if state.name == "succeeded" and state.origin == "" and draft.runs:
+        if state.name == "succeeded" and not state.origin and draft.runs:
             state = self.still_succeeded(number, state)
         if state.name in ("succeeded", "running", "queued"):
-            return self.planned(step, draft, number, state), state, None
+            return Identified(self.planned(step, draft, number, state), state, None)
         task = self.planned(step, draft, number, State())
         state = self.reused(task, state)
         line = self.line(task, is_remote)
-        return task, state, None if self.is_written(number, line) else line
+        if self.is_written(number, line):
+            return Identified(task, state, None)
+        return Identified(task, state, line)
 
     def planned(self, step: PlannedStep, draft: Task, number: int, state: State) -> Task:
         """Return a task that has its number and its directory since an earlier start."""
         if state.name == "succeeded" or self.survey is None:
             return draft._replace(number=number)
         known = self.survey.ledger.task(number)
-        return step.numbered(draft, number, known.directory if known else self.plan.directory(number))
+        if known is None:
+            return step.numbered(draft, number, self.plan.directory(number))
+        return step.numbered(draft, number, known.directory)
 
     def still_succeeded(self, number: int, state: State) -> State:
-        """Return the state of a task of Hydra's that has succeeded: its run directories must be there still."""
+        """Return the state of a task of Hydra's that had succeeded: it needs its directories."""
         task = self.survey.ledger.task(number) if self.survey else None
-        missing = missing_runs(task) if task else 0
-        if missing and task:
-            state.become("failed", "missing", f"{missing} of {task.runs} runs are missing")
+        if task:
+            missing = missing_runs(task)
+            if missing:
+                state.miss(missing, task.runs)
         return state
 
     def reused(self, task: Task, state: State) -> State:
-        """Return the state of a task that is to be executed, or that of an older success that counts for it."""
+        """Return the state of a task to be executed, or an older success that counts for it."""
         known = self.older.get(task.key)
-        if not known or (self.survey and not self.options.reuse):
-            self.could_reuse += bool(known)
+        if not known:
+            return state
+        if self.survey and not self.options.reuse:
+            self.could_reuse += 1
             return state
         older = known.pop(0)
         if not self.is_dry:
-            append_event(self.record, self.writer("reuse"), "reused", task=task.number, **{"try": state.attempt},
-                         began=older.state.started, ended=older.state.ended, **{"from": older.origin})
+            facts = {"began": older.state.started, "ended": older.state.ended, "from": older.origin}
+            writer = self.writer("reuse")
+            append_attempt(self.record, writer, "reused", task.number, state.attempt, **facts)
         return older.state
 
     def line(self, task: Task, is_remote: bool) -> "Dict[str, Any]":
@@ -6217,20 +6895,22 @@ class Run:
         return task_line(task, self.programs[place])
 
     def is_written(self, number: int, line: "Dict[str, Any]") -> bool:
-        """Return whether the plan has a line already, or says the same of the task."""
+        """Return whether the plan says the same of a task already."""
         import json
         if self.survey is None:
             return False
         ledger = self.survey.ledger
-        written = ledger.data[slice(*ledger.spans[number])]
-        if written != json.dumps(line, separators=(",", ":")).encode("ascii"):
+        text = json.dumps(line, separators=(",", ":"))
+        if ledger.line(number) != text.encode("ascii"):
             return False
         self.offsets[number] = ledger.spans[number][0]
         return True
 
-    def write(self, step: PlannedStep, block: "Sequence[Tuple[Task, State, Optional[Dict[str, Any]]]]") -> None:
+    def write(self, step: PlannedStep, block: "Sequence[Identified]") -> None:
         """Write the lines of tasks that are new, or have changed, and the numbers of the others."""
-        lines, numbers, ranges = [], [], []  # type: List[Dict[str, Any]], List[int], List[List[int]]
+        lines = []  # type: List[Dict[str, Any]]
+        numbers = []  # type: List[int]
+        ranges = []  # type: List[List[int]]
         for task, _, line in block:
             if line:
                 lines.append(line)
@@ -6245,14 +6925,15 @@ class Run:
         if step.submit:
             self.offsets.update(zip(numbers, offsets))
 
-    def plan_rest(self, groups: "Sequence[Tuple[Place, Sequence[PlannedStep]]]", most: int = 100000) -> None:
-        """Write the tasks of steps that do not begin into the plan, so that they are listed as not started."""
-        steps = [(step, place.is_remote) for place, steps in groups for step in steps]
+    def plan_rest(self, groups: "Sequence[Tuple[Place, Sequence[PlannedStep]]]",
+                  most: int = 100000) -> None:
+        """Write the tasks of steps that do not begin into the plan: they are then not started."""
         if self.plan.count > most:
             return
-        for step, is_remote in steps:
-            for _ in self.assigned(step, is_remote):
-                pass
+        for place, steps in groups:
+            for step in steps:
+                for _ in self.assigned(step, place.is_remote):
+                    pass
 
     def release(self) -> None:
         """Let others go on with the run."""
@@ -6260,43 +6941,64 @@ class Run:
             self.lock.release()
 
 
+def is_awaited_here(state: State) -> bool:
+    """Return whether a running task was begun by a HydraFlow of this machine, as its own."""
+    return state.writer.name.who == HERE and is_same_machine(state.writer.machine)
+
+
 def open_run(plan: Plan, options: Options, is_resume: bool, is_dry: bool) -> Run:
-    """Return a new start of a job: a new run, or (is_resume) of its newest run, if there is one. Raises Error."""
-    job = plan.job
-    records = Record.all(job.key)
-    resumed = records[-1] if is_resume and records else None
-    path = f"{Record.directory(job.key)}/{ulid_text(plan.ulid)}"
-    run = Run(plan, options, resumed or Record(path), is_dry)
-    if resumed:
-        run.is_new = False
-        if not is_dry:
-            run.lock = Lock(resumed, job.key)
-        run.survey = survey(resumed)
-        ledger = run.survey.ledger
-        run.known = {key: numbers[::-1] for key, numbers in ledger.keys().items()}
-        run.last, run.number = ledger.last_number(), ledger.start.number + 1
-    elif records:
-        run.notes += unfinished_note(records[-1])
-    others = records[:-1] if resumed else records
-    if options.reuse or (resumed and others):
+    """Return a new start of a job: a new run, or (is_resume) of its newest run, if there is one.
+
+    Raises Error.
+    """
+    key = plan.job.key
+    records = Record.all(key)
+    if is_resume and records:
+        others = records[:-1]
+        run = resumed_run(plan, options, records[-1], is_dry)
+    else:
+        others = records
+        record = Record(f"{Record.directory(key)}/{ulid_text(plan.ulid)}")
+        run = Run(plan, options, record, is_dry)
+        if records:
+            run.notes += unfinished_note(records[-1])
+    if options.reuse or (others and not run.is_new):
         run.older = older_successes(others)
     if not is_dry:
         begin_start(run)
     return run
 
 
+def resumed_run(plan: Plan, options: Options, record: Record, is_dry: bool) -> Run:
+    """Return a start that goes on with the run of a record."""
+    run = Run(plan, options, record, is_dry)
+    run.is_new = False
+    if not is_dry:
+        run.lock = Lock(record, plan.job.key)
+    run.survey = survey(record)
+    ledger = run.survey.ledger
+    run.known = {key: numbers[::-1] for key, numbers in ledger.keys().items()}
+    run.last = ledger.last_number()
+    run.number = ledger.start.number + 1
+    return run
+
+
 def begin_start(run: Run) -> None:
     """Write the start of a run into its record, which is made now if it is a new one."""
-    job, (commit, is_dirty) = run.job, commit_of(".")
+    key = run.job.key
+    commit = commit_of(".")
     if run.is_new:
-        run.record = Record.create(job.key, run.plan.ulid)
-        run.lock = Lock(run.record, job.key)
+        run.record = Record.create(key, run.plan.ulid)
+        run.lock = Lock(run.record, key)
     elif run.survey:
-        before = run.survey.ledger.start
-        if commit and before.commit and commit != before.commit:
-            run.notes.append(f"the run of {job.key} began at commit {before.commit[:10]}, and goes on at {commit[:10]}")
-    start = Start(run.number, job.key, run.plan.count, time.time(), host_name(), __version__,
-                  list(run.options.words), commit, is_dirty, FORMAT)
+        before = run.survey.ledger.start.commit
+        if commit.name and before and commit.name != before:
+            text = f"the run of {key} began at commit {before[:10]}"
+            run.notes.append(f"{text}, and goes on at {commit.name[:10]}")
+    start = Start(
+        number=run.number, job=key, count=run.plan.count, time=time.time(), host=host_name(),
+        version=__version__, words=list(run.options.words), commit=commit.name,
+        is_dirty=commit.is_dirty, format=FORMAT)
     try:
         append_lines(run.record.plan_path, [start_line(start)])
     except OSError as error:
@@ -6307,16 +7009,20 @@ def begin_start(run: Run) -> None:
 def unfinished_note(record: Record) -> "List[str]":
     """Return what is to be said of the last run of a job when another one begins."""
     try:
-        ledger, told = Ledger(record), find_gone(record, read_told(record))
+        ledger = Ledger(record)
+        states = find_gone(record, read_told(record)).states
     except Error as error:
         return [error.message]
-    good = sum(1 for number in ledger.members if number in told.states and told.states[number].name == "succeeded")
-    when, count = time.strftime("%H:%M", time.localtime(ledger.start.time)), ledger.start.count
-    if any(state.name == "running" for state in told.states.values()):
+    when = time.strftime("%H:%M", time.localtime(ledger.start.time))
+    if any(state.name == "running" for state in states.values()):
         return [f"the run of {when} is still executed; this one begins beside it"]
-    if good < count:
-        return [f"the run of {when} has succeeded in {good} of {count} tasks; --resume goes on with it"]
-    return []
+    known = [states[number] for number in ledger.members if number in states]
+    good = [state for state in known if state.name == "succeeded"]
+    count = ledger.start.count
+    if len(good) >= count:
+        return []
+    text = f"the run of {when} has succeeded in {len(good)} of {count} tasks"
+    return [f"{text}; --resume goes on with it"]
 
 
 # -- places
@@ -6329,7 +7035,10 @@ class Ahead(NamedTuple("Ahead", [
 
 
 class Place:
-    """Where a step is executed; left is what is not over of the tasks of the step that was started last."""
+    """Where a step is executed.
+
+    left is what is not over of the tasks of the step that was started last.
+    """
 
     is_remote = True
 
@@ -6344,11 +7053,13 @@ class Place:
         """Return whether what is started here waits by itself for tasks that are not over."""
         return not aheads
 
-    def describe(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[str]") -> "Iterator[str]":
+    def describe(self, run: Run, steps: "Sequence[PlannedStep]",
+                 aheads: "Sequence[str]") -> "Iterator[str]":
         """Yield what a dry run prints: a line for each task, what surrounds them as comments."""
         raise NotImplementedError
 
-    def start(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+    def start(self, run: Run, steps: "Sequence[PlannedStep]",
+              aheads: "Sequence[Ahead]") -> "Iterator[Event]":
         """Execute the tasks of steps, or hand them to who executes them; yield what happens."""
         raise NotImplementedError
 
@@ -6362,38 +7073,46 @@ class Here(Place):
         """Raise an Error for what cannot be executed."""
         check_first_task(step)
 
-    def describe(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[str]") -> "Iterator[str]":
+    def describe(self, run: Run, steps: "Sequence[PlannedStep]",
+                 aheads: "Sequence[str]") -> "Iterator[str]":
         """Yield what a dry run prints."""
         for step in steps:
             for task, _ in run.work(step, False).todo:
                 yield task_text(task)
 
-    def start(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+    def start(self, run: Run, steps: "Sequence[PlannedStep]",
+              aheads: "Sequence[Ahead]") -> "Iterator[Event]":
         """Execute the tasks of a step, and await those that run; yield what happens."""
-        work, entry = run.work(steps[0], False), run.lock.entry() if run.lock else NOTHING
+        work = run.work(steps[0], False)
         yield done_event(work.done)
         self.left = grouped_by_submission(run, work.elsewhere)
-        yield from (note_event("note", text) for text in away_notes(work.elsewhere))
+        for text in away_notes(work.elsewhere):
+            yield note_event("note", text)
+        entry = run.lock.entry() if run.lock else NOTHING
         todo = undone(run, work.todo)
-        writer, limits = run.writer("here"), run.limits(False)
+        limits = run.limits(False)
         taken = []  # type: List[int]
-        for event in run_tasks(run.record, todo, limits, writer, work.running, entry):
+        for event in run_tasks(run.record, todo, limits, run.writer(HERE), work.running, entry):
             if event.kind == "elsewhere" and event.task:
                 taken.append(event.task.number)
             yield event
-        self.left += [Ahead(run, None, taken)] if taken else []
+        if taken:
+            self.left.append(Ahead(run, None, taken))
 
 
 def away_notes(tasks: "Sequence[Tuple[Task, State]]") -> "Iterator[str]":
-    """Yield what is to be said of tasks that run on other machines, of which nothing can be known here."""
-    hosts = {}  # type: Dict[str, List[State]]
+    """Yield what is to be said of tasks on other machines, of which nothing can be known here."""
+    hosts = {}  # type: Dict[str, List[float]]
     for _, state in tasks:
         machine = state.writer.machine
-        if state.name == "running" and not is_same_machine(machine) and "_slot-" not in state.writer.name:
-            hosts.setdefault(machine.host, []).append(state)
-    for host, states in sorted(hosts.items()):
-        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(max(state.started for state in states)))
-        yield (f"{counted(len(states), 'task')} began on {host}, and no end was told since {since}: they are awaited;"
+        if state.writer.name.is_slot or is_same_machine(machine):
+            continue
+        if state.name == "running":
+            hosts.setdefault(machine.host, []).append(state.started)
+    for host, moments in sorted(hosts.items()):
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(max(moments)))
+        text = f"{counted(len(moments), 'task')} began on {host}, and no end was told since {since}"
+        yield (f"{text}: they are awaited;"
                " where nothing of them is left, cancel --lost gives them up")
 
 
@@ -6403,7 +7122,7 @@ def done_event(count: int) -> Event:
 
 
 def undone(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "Iterator[Tuple[Task, State]]":
-    """Yield the tasks that have not succeeded; those of a new run that have, in an older one, are counted."""
+    """Yield the tasks that have not succeeded, and count those whose older success is reused."""
     for task, state in tasks:
         if state.name == "succeeded":
             run.see(done_event(1))
@@ -6414,12 +7133,13 @@ def undone(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "Iterator[Tuple[T
 def task_text(task: Task) -> str:
     """Return a command line that executes a task in a shell, where it would be executed."""
     words = [word.replace(SLOT, "0") for word in task.argv]
-    env = []
-    for name, value in task.env.items():
-        value = value.replace(SLOT, "0")
-        env.append(f"{name}={value}")
-    text = shell_text((["env", *env] if env else []) + words)
-    return text if os.path.abspath(task.cwd) == os.getcwd() else f"(cd {shlex.quote(task.cwd)} && {text})"
+    if task.env:
+        env = [f"{name}={value}".replace(SLOT, "0") for name, value in task.env.items()]
+        words = ["env", *env, *words]
+    text = shell_text(words)
+    if os.path.abspath(task.cwd) == os.getcwd():
+        return text
+    return f"(cd {shlex.quote(task.cwd)} && {text})"
 
 
 def first_task(step: PlannedStep) -> "Optional[Task]":
@@ -6434,26 +7154,36 @@ def check_first_task(step: PlannedStep) -> None:
     task = first_task(step)
     if task is None:
         return
-    if not (os.path.isdir(native(task.cwd)) or SLOT in task.cwd or task.directory in task.cwd):
-        mark = step.cwd.mark(0, len(step.cwd.text)) if step.cwd else NOWHERE
+    is_made = SLOT in task.cwd or task.directory in task.cwd
+    if not is_made and not os.path.isdir(native(task.cwd)):
+        mark = step.cwd.whole() if step.cwd else NOWHERE
         raise Error(f"there is no directory {task.cwd}", mark)
-    if step.command and not step.setup and not find_program(task.argv[0], task.cwd, task.env):
+    if step.setup or not step.command:
+        return
+    program = task.argv[0]
+    if not find_program(program, task.cwd, task.env):
         hint = "it is looked up in PATH, without a shell"
-        if task.argv[0] == "python" and find_program("python3"):
+        if program == "python" and find_program("python3"):
             hint = "python3 is there"
-        raise Error(f"there is no program {task.argv[0]}", step.mark, hint)
+        raise Error(f"there is no program {program}", step.mark, hint)
+
+
+def submission_program(step: PlannedStep) -> str:
+    """Return the program of a submission command."""
+    return (behind_env(step.submit) or step.submit)[0]
 
 
 def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
     """Raise an Error unless the program of a submission command is here."""
-    program = (behind_env(step.submit) or step.submit)[0]
-    if not find_program(program):
-        source = step.job.submit
-        for one in step.job.steps[step.number - 1:step.number]:
-            source = one.submit or source
-        mark = source.mark(0, len(source.text)) if source else NOWHERE
-        raise kind(f"there is no program {program}", mark,
-                   "it is looked up in PATH; is this a machine from which jobs are submitted?")
+    program = submission_program(step)
+    if find_program(program):
+        return
+    source = step.job.submit
+    for one in step.job.steps[step.number - 1:step.number]:
+        source = one.submit or source
+    mark = source.whole() if source else NOWHERE
+    hint = "it is looked up in PATH; is this a machine from which jobs are submitted?"
+    raise kind(f"there is no program {program}", mark, hint)
 
 
 @lru_cache(maxsize=None)
@@ -6464,28 +7194,61 @@ def check_python(words: "Tuple[str, ...]") -> None:
     code = "import sys; print(sys.version_info >= (3, 6))"
     status, out, errors = capture([*words, "-c", code], environment({}), 60.0)
     if status or out.strip() != "True":
-        raise Error(f"{shell_text(words)} is no Python 3.6 or later", NOWHERE,
-                    errors.strip() or "python: in the job, or HYDRAFLOW_PYTHON, names it")
+        hint = errors.strip() or "python: in the job, or HYDRAFLOW_PYTHON, names it"
+        raise Error(f"{shell_text(words)} is no Python 3.6 or later", NOWHERE, hint)
 
 
-# The record's copy of this file is imported, so that its byte code is kept: compiling takes longer than
-# many a task. -S and -E: a site's .pth files and the user's PYTHON* variables are of no use to it.
+# The record's copy of this file is imported, so that its byte code is kept: compiling takes longer
+# than many a task. -S and -E: a site's .pth files and PYTHON* variables are of no use to it.
 ELEMENT = ('import sys; sys.path[0] = sys.argv[1]; import hydraflow; '
            'sys.exit(hydraflow.main(["slot"] + sys.argv[1:]))')
 
 
-def slot_script(record: Record, submission: Submission, python: "Sequence[str]", index: str) -> str:
-    """Return the script of a submission: no text of a parameter, nothing from outside but the index, given as sh has it."""
-    words = [*python, "-S", "-E", "-c", ELEMENT, record.path, str(submission.number)]
-    return ("#!/bin/sh\n# HydraFlow executes here the tasks of one slot; plan and slots are in the record.\n"
-            f"exec {shell_text(words)} {index}\n")
+def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
+                index: str) -> str:
+    """Return the script of a submission; index, as sh has it, is all that comes from outside.
+
+    No text of a parameter is in it.
+    """
+    words = [
+        *python, "-S", "-E", "-c", ELEMENT, record.path, str(submission.number)]
+    return (
+        "#!/bin/sh\n"
+        "# HydraFlow executes here the tasks of one slot; plan and slots are in the record.\n"
+        f"exec {shell_text(words)} {index}\n")
+
+
+def write_script(record: Record, submission: Submission, python: "Sequence[str]",
+                 index: str) -> str:
+    """Keep in a record what executes a slot of a submission; return the path of its script."""
+    write_program(record)
+    path = record.submission_path(submission.number, "sh")
+    write_file(path, native_bytes(slot_script(record, submission, python, index)))
+    return path
+
+
+def slot_entries(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "List[List[int]]":
+    """Return tasks as the slots of a submission name them."""
+    entries = []
+    for task, state in tasks:
+        entries.append([task.number, state.attempt + 1, run.offsets[task.number]])
+    return entries
 
 
 def write_program(record: Record) -> None:
-    """Keep a copy of this file in a record, so that what is edited later changes nothing that is queued."""
+    """Keep a copy of this file in a record: what is edited later changes nothing that is queued."""
     if not os.path.exists(record.program_path):
         with open(__file__, "rb") as source:
             write_file(record.program_path, source.read())
+
+
+def rounded_up(count: int, size: int) -> int:
+    """Return how many groups of a size take count things.
+
+    >>> rounded_up(5, 2), rounded_up(4, 2), rounded_up(0, 2)
+    (3, 2, 0)
+    """
+    return (count + size - 1) // size
 
 
 def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
@@ -6496,18 +7259,20 @@ def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]"
     >>> packed([[1], [2], [3], [4], [5]], 2)
     [[[1], [4]], [[2], [5]], [[3]]]
     """
-    slots = -(-len(entries) // max(pack, 1))
+    slots = rounded_up(len(entries), max(pack, 1))
     return [list(entries[start::slots]) for start in range(slots)]
 
 
 def throttles(arrays: int, throttle: int) -> "List[int]":
     """Return how many array tasks each of several array jobs may have at once, 0 for any.
 
-    >>> throttles(3, 10), throttles(2, 0)
-    ([4, 3, 3], [0, 0])
+    >>> throttles(3, 10), throttles(2, 0), throttles(0, 2)
+    ([4, 3, 3], [0, 0], [])
     """
+    if not arrays:
+        return []
     whole, rest = divmod(throttle, arrays)
-    return [whole + (number < rest) for number in range(arrays)]
+    return [whole + 1] * rest + [whole] * (arrays - rest)
 
 
 class ArrayPlace(Place):
@@ -6526,92 +7291,118 @@ class ArrayPlace(Place):
         check_first_task(step)
 
     def can_wait_for(self, aheads: "Sequence[Ahead]") -> bool:
-        """Return whether an array job can wait for tasks that are not over: those of its own scheduler."""
-        return all(ahead.submission and ahead.submission.scheduler == self.scheduler.name for ahead in aheads)
+        """Return whether array jobs can wait for tasks: for those of their own scheduler."""
+        if not all(ahead.submission for ahead in aheads):
+            return False
+        submissions = [ahead.submission for ahead in aheads if ahead.submission]
+        return all(one.scheduler == self.scheduler.name for one in submissions)
+
+    @property
+    def index(self) -> str:
+        """The slot of an array task, as sh has it; 1 for an array of one that is a plain job."""
+        return f'"${{{self.scheduler.index}:-1}}"'
 
     def arrays(self, run: Run, count: int) -> "List[int]":
         """Return how many slots each of the array jobs has that count slots need."""
-        limit = array_limit(self.scheduler) if not run.is_dry or find_program(self.scheduler.limit[0]) else (
-            self.scheduler.limit_usual - self.scheduler.limit_less)
+        limit = self.scheduler.limit_usual - self.scheduler.limit_less
+        if not run.is_dry or find_program(self.scheduler.limit[0]):
+            limit = array_limit(self.scheduler)
         return [min(limit, count - start) for start in range(0, count, limit)]
 
     def prepared(self, run: Run, step: PlannedStep, slots: "List[List[List[int]]]", number: int,
                  after: "List[List[Any]]") -> Submission:
         """Return a submission of a step."""
-        name = array_name(run.job.name, run.record.ulid, number, self.scheduler)
-        limits = run.limits(True)._replace(jobs=run.pack(step)[1])
-        return Submission(number, run.number, step.number, self.scheduler.name, name, after, list(limits),
-                          run.must_succeed(), 0, "", -1, slots)
+        _, beside = run.pack(step)
+        return Submission(
+            number=number, start=run.number, step=step.number, scheduler=self.scheduler.name,
+            name=array_name(run.job.name, run.record.ulid, number, self.scheduler), after=after,
+            limits=list(run.limits(True)._replace(jobs=beside)), must_succeed=run.must_succeed(),
+            width=0, job_id="", status=-1, slots=slots)
 
-    def array_job(self, run: Run, submission: Submission, throttle: int, ids: "List[str]") -> ArrayJob:
-        """Return what is submitted."""
+    def words(self, run: Run, step: PlannedStep, submission: Submission, throttle: int,
+              ids: "Sequence[str]") -> "List[str]":
+        """Return the submission command; ids are those of the array jobs that it waits for."""
         log = run.record.scheduler_path(submission.number, "")[:-len(".out")]
-        return ArrayJob(submission.name, log, len(submission.slots), throttle, ids, submission.must_succeed)
+        job = ArrayJob(
+            name=submission.name, log=log, count=len(submission.slots), throttle=throttle,
+            ids=list(ids), must_succeed=submission.must_succeed)
+        script = run.record.submission_path(submission.number, "sh")
+        return submission_words(step.submit, self.scheduler, job, script)
 
-    def describe(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[str]") -> "Iterator[str]":
-        """Yield what a dry run prints: submission commands and scripts as comments, then the tasks."""
+    def describe(self, run: Run, steps: "Sequence[PlannedStep]",
+                 aheads: "Sequence[str]") -> "Iterator[str]":
+        """Yield what a dry run prints: submission commands and scripts as comments, then tasks."""
         step = steps[0]
         work = run.work(step, True)
-        count = step.count if run.survey is None else len(list(work.todo))
-        slots = -(-count // run.pack(step)[0])
-        number = next_submission(run)
-        sizes = self.arrays(run, slots)
-        for size, throttle in zip(sizes, throttles(max(len(sizes), 1), run.throttle())):
+        count = step.count
+        if run.survey:
+            count = len(list(work.todo))
+        pack, _ = run.pack(step)
+        sizes = self.arrays(run, rounded_up(count, pack))
+        shares = throttles(len(sizes), run.throttle())
+        for number, (size, share) in enumerate(zip(sizes, shares), next_submission(run)):
             submission = self.prepared(run, step, [[]] * size, number, [])
-            job = self.array_job(run, submission, throttle, list(aheads))
-            script = run.record.submission_path(number, "sh")
-            yield f"# {shell_text(submission_words(step.submit, self.scheduler, job, script))}"
-            index = f'"${{{self.scheduler.index}:-1}}"'
-            for line in slot_script(run.record, submission, python_of(run.job), index).splitlines():
+            yield f"# {shell_text(self.words(run, step, submission, share, aheads))}"
+            script = slot_script(run.record, submission, python_of(run.job), self.index)
+            for line in script.splitlines():
                 yield f"#     {line}"
-            number += 1
         for task, _ in work.todo:
             yield task_text(task)
 
-    def start(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+    def start(self, run: Run, steps: "Sequence[PlannedStep]",
+              aheads: "Sequence[Ahead]") -> "Iterator[Event]":
         """Submit the tasks of a step; yield what happens. Raises Refusal."""
         step = steps[0]
-        work, self.left = run.work(step, True), []
+        work = run.work(step, True)
+        self.left = []
         yield done_event(work.done)
-        entries = [[task.number, state.attempt + 1, run.offsets[task.number]] for task, state in work.todo]
-        slots = packed(entries, run.pack(step)[0])
-        after = [[ahead.run.record.path, ahead.submission.number] for ahead in aheads if ahead.submission]
-        ids = [ahead.submission.job_id for ahead in aheads if ahead.submission]
-        sizes, begin = self.arrays(run, len(slots)), 0
+        pack, _ = run.pack(step)
+        slots = packed(slot_entries(run, work.todo), pack)
+        waited = [(ahead.run.record, ahead.submission) for ahead in aheads if ahead.submission]
+        after = [[record.path, submission.number] for record, submission in waited]
+        ids = [submission.job_id for _, submission in waited]
+        sizes = self.arrays(run, len(slots))
+        shares = throttles(len(sizes), run.throttle())
         is_chain = 0 < run.throttle() < len(sizes)  # then one after the other
-        shares = [run.throttle()] * len(sizes) if is_chain else throttles(max(len(sizes), 1), run.throttle())
-        for size, throttle in zip(sizes, shares):
-            submission = self.prepared(run, step, slots[begin:begin + size], next_submission(run), after)
-            submission = self.submit(run, step, submission, throttle, ids)
+        if is_chain:
+            shares = [run.throttle()] * len(sizes)
+        begin = 0
+        for size, share in zip(sizes, shares):
+            submission = self.prepared(
+                run, step, slots[begin:begin + size], next_submission(run), after)
+            submission = self.submit(run, step, submission, share, ids)
             self.left.append(Ahead(run, submission, list(submission.numbers())))
-            ids = [submission.job_id] if is_chain else ids
+            if is_chain:
+                ids = [submission.job_id]
             begin += size
             yield note_event("note", sent_text(step, submission))
         self.left += grouped_by_submission(run, work.elsewhere)
 
-    def submit(self, run: Run, step: PlannedStep, submission: Submission, throttle: int, ids: "List[str]") -> Submission:
+    def submit(self, run: Run, step: PlannedStep, submission: Submission, throttle: int,
+               ids: "Sequence[str]") -> Submission:
         """Write a submission into the record, and send it; return it with its id."""
-        record = run.record
-        write_program(record)
-        submission = write_submission(record, submission)
-        index = f'"${{{self.scheduler.index}:-1}}"'
-        script = record.submission_path(submission.number, "sh")
-        write_file(script, native_bytes(slot_script(record, submission, python_of(run.job), index)))
-        words = submission_words(step.submit, self.scheduler, self.array_job(run, submission, throttle, ids), script)
+        submission = write_submission(run.record, submission)
+        write_script(run.record, submission, python_of(run.job), self.index)
+        words = self.words(run, step, submission, throttle, ids)
         try:
             job_id = send(words, self.scheduler, submission.name)
-            run.begun = True
-            return write_job_id(record, submission, job_id)
         except Refusal:
-            append_event(record, run.writer("submit"), "cancel", submission=submission.number)
+            note_cancelled(run, submission)
             raise
+        run.begun = True
+        return write_job_id(run.record, submission, job_id)
+
+
+def note_cancelled(run: Run, submission: Submission) -> None:
+    """Note in a record that a submission was not taken, or is to be cancelled."""
+    append_event(run.record, run.writer("stop"), "cancel", submission=submission.number)
 
 
 def sent_text(step: PlannedStep, submission: Submission) -> str:
     """Return what is said of an array job that was submitted."""
-    tasks, slots = sum(1 for _ in submission.numbers()), len(submission.slots)
-    return (f"step {step.number}: {tasks:,} task{'s' * (tasks != 1)} as array job {submission.job_id} of {slots:,}"
-            f" array task{'s' * (slots != 1)}")
+    tasks = counted(sum(map(len, submission.slots)), "task")
+    slots = counted(len(submission.slots), "array task")
+    return f"step {step.number}: {tasks} as array job {submission.job_id} of {slots}"
 
 
 def next_submission(run: Run) -> int:
@@ -6622,13 +7413,17 @@ def next_submission(run: Run) -> int:
 def grouped_by_submission(run: Run, tasks: "Sequence[Tuple[Task, State]]") -> "List[Ahead]":
     """Return tasks that are not over by the submissions that have them."""
     submissions = run.survey.submissions if run.survey else []
-    place = {number: one.number for one in submissions for number in one.numbers()}
+    last = {}  # type: Dict[int, int]  # the last submission that has a task
+    for submission in submissions:
+        last.update(dict.fromkeys(submission.numbers(), submission.number))
     groups = {}  # type: Dict[int, List[int]]
     for task, state in tasks:
-        is_array = state.name == "queued" or "_slot-" in state.writer.name
-        groups.setdefault(place.get(task.number, 0) if is_array else 0, []).append(task.number)
+        group = 0  # of those that no submission has
+        if state.name == "queued" or state.writer.name.is_slot:
+            group = last.get(task.number, 0)
+        groups.setdefault(group, []).append(task.number)
     known = {one.number: one for one in submissions if one.scheduler in SCHEDULERS}
-    return [Ahead(run, known.get(number), numbers) for number, numbers in sorted(groups.items())]
+    return [Ahead(run, known.get(group), numbers) for group, numbers in sorted(groups.items())]
 
 
 class Handler(Place):
@@ -6649,19 +7444,26 @@ class Handler(Place):
             check_python(tuple(python_of(step.job)))
         if not self.is_bare:
             check_first_task(step)
-        for task in islice(step.tasks(), 1000 if is_dry else None):  # a dry run streams, however many there are
-            if re.search("[\r\n]", shell_text(task.argv)):  # the rest of the value would be a command of its own
-                raise Error("a handler gets one line for each task, and a word of this step has a line break in it",
-                            step.mark)
+        most = 1000 if is_dry else None  # a dry run streams, however many there are
+        for task in islice(step.tasks(), most):
+            # the rest of such a value would be a command of its own
+            if re.search("[\r\n]", shell_text(task.argv)):
+                message = "a handler gets one line for each task, "
+                message += "and a word of this step has a line break in it"
+                raise Error(message, step.mark)
 
     def lines(self, run: Run, submission: Submission, tasks: "Sequence[Task]") -> "Iterator[str]":
         """Yield the lines for a handler."""
         script = shlex.quote(run.record.submission_path(submission.number, "sh"))
         for slot, task in enumerate(tasks, 1):
             words = shell_text(task.argv)
-            yield words if self.is_bare else f"sh {script} {slot} -- {words}"
+            if self.is_bare:
+                yield f"{words}\n"
+            else:
+                yield f"sh {script} {slot} -- {words}\n"
 
-    def describe(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[str]") -> "Iterator[str]":
+    def describe(self, run: Run, steps: "Sequence[PlannedStep]",
+                 aheads: "Sequence[str]") -> "Iterator[str]":
         """Yield what a dry run prints: the handler's command as a comment, then the tasks."""
         path = os.path.relpath(run.record.submission_path(next_submission(run), "txt"))
         yield f"# {shell_text([*steps[0].submit, path])} gets a line for each of these tasks:"
@@ -6669,9 +7471,12 @@ class Handler(Place):
             for task, _ in run.work(step, True).todo:
                 yield shell_text(task.argv) if self.is_bare else task_text(task)
 
-    def start(self, run: Run, steps: "Sequence[PlannedStep]", aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+    def start(self, run: Run, steps: "Sequence[PlannedStep]",
+              aheads: "Sequence[Ahead]") -> "Iterator[Event]":
         """Hand the tasks over, and yield what happens until the handler ends."""
-        self.left, todo, elsewhere = [], [], []  # type: List[Ahead], List[Tuple[Task, State]], List[Any]
+        todo = []  # type: List[Tuple[Task, State]]
+        elsewhere = []  # type: List[Tuple[Task, State]]
+        self.left = []
         for step in steps:
             work = run.work(step, True)
             yield done_event(work.done)
@@ -6682,46 +7487,53 @@ class Handler(Place):
             return
         submission = self.prepared(run, steps[0], todo)
         path = run.record.submission_path(submission.number, "txt")
-        tasks = [task for task, _ in todo]
-        write_file(path, native_bytes("".join(f"{line}\n" for line in self.lines(run, submission, tasks))))
+        lines = self.lines(run, submission, [task for task, _ in todo])
+        write_file(path, native_bytes("".join(lines)))
         run.begun = True
         yield from self.hand_over(run, submission, [*steps[0].submit, path])
 
-    def prepared(self, run: Run, step: PlannedStep, todo: "Sequence[Tuple[Task, State]]") -> Submission:
+    def prepared(self, run: Run, step: PlannedStep,
+                 todo: "Sequence[Tuple[Task, State]]") -> Submission:
         """Write what is handed over into the record."""
-        entries = [[task.number, state.attempt + 1, run.offsets[task.number]] for task, state in todo]
-        kind, name = "parameters" if self.is_bare else "handler", re.sub(r"[^\w.-]", "_", step.submit[0])
-        submission = Submission(next_submission(run), run.number, step.number, kind, name.strip("._-"), [],
-                                list(run.limits(True)), False, 0, "", -1, packed(entries, 1))
-        submission = write_submission(run.record, submission)
+        name = re.sub(r"[^\w.-]", "_", step.submit[0]).strip("._-")
+        submission = write_submission(run.record, Submission(
+            number=next_submission(run), start=run.number, step=step.number,
+            scheduler=PARAMETERS if self.is_bare else HANDLER, name=name, after=[],
+            limits=list(run.limits(True)), must_succeed=False, width=0, job_id="", status=-1,
+            slots=packed(slot_entries(run, todo), 1)))
         if not self.is_bare:
-            write_program(run.record)
-            script = slot_script(run.record, submission, python_of(run.job), '"$1" status')
-            write_file(run.record.submission_path(submission.number, "sh"), native_bytes(script))
+            write_script(run.record, submission, python_of(run.job), '"$1" status')
         return submission
 
-    def hand_over(self, run: Run, submission: Submission, words: "Sequence[str]") -> "Iterator[Event]":
-        """Execute a handler; yield what its tasks tell until it ends, and what is to be said of it then."""
+    def hand_over(self, run: Run, submission: Submission,
+                  words: "Sequence[str]") -> "Iterator[Event]":
+        """Execute a handler; yield what its tasks tell until it ends, and what follows then."""
         watch = Watch([Ahead(run, submission, list(submission.numbers()))])
+        writer = run.writer(HANDLER)
         with Signals() as signals:
             process = spawn(words, None, ".", environment({}), None)
-            begin_events(run.record, run.writer("handler"))
-            append_event(run.record, run.writer("handler"), "handler", submission=submission.number, pid=process.pid)
+            begin_events(run.record, writer)
+            append_event(
+                run.record, writer, "handler", submission=submission.number, pid=process.pid)
             delay = 0.05
             while process.poll() is None:
                 signals.wait(delay)
                 while signals.numbers:
                     number = signals.numbers.pop(0)
                     stop_group(process.pid, number)
-                    yield note_event("interrupt", f"{signal_name(number)}: passed on to {words[0]}")
+                    text = f"{signal_name(number)}: passed on to {words[0]}"
+                    yield note_event("interrupt", text)
                 if not self.is_bare:
                     yield from watch.look()
                 delay = min(delay * 1.2, 1.0)
-        status = process.returncode if process.returncode >= 0 else 128 - process.returncode
+        status = process.returncode
+        if status < 0:
+            status = 128 - status
         write_status(run.record, submission, status)
         yield from self.after(run, submission, watch, status, words[0])
 
-    def after(self, run: Run, submission: Submission, watch: "Watch", status: int, name: str) -> "Iterator[Event]":
+    def after(self, run: Run, submission: Submission, watch: "Watch", status: int,
+              name: str) -> "Iterator[Event]":
         """Yield what follows when a handler has ended."""
         if self.is_bare:
             for number in submission.numbers():
@@ -6743,14 +7555,15 @@ class Handler(Place):
 
     def give_up(self, run: Run, submission: Submission, watch: "Watch") -> "Iterator[Event]":
         """Note that tasks which never began will not, as their handler has failed."""
-        first = {entry[0]: entry[1] for slot in submission.slots for entry in slot}
+        states = read_told(run.record).states
+        left = set()  # type: Set[int]
         for ahead in watch.aheads():
-            told = read_told(run.record).states
-            for number in ahead.numbers:
-                state = told.get(number)
-                if state is None or state.attempt < first[number]:
-                    append_event(run.record, run.writer("handler"), "lost", task=number, why="handler",
-                                 **{"try": first[number]})
+            left.update(ahead.numbers)
+        for number, first, _ in chain.from_iterable(submission.slots):
+            state = states.get(number) or State()
+            if number in left and state.attempt < first:
+                writer = run.writer(HANDLER)
+                append_attempt(run.record, writer, "lost", number, first, why="handler")
         yield from watch.look()
 
 
@@ -6758,10 +7571,14 @@ def place_of(step: PlannedStep, is_dry: bool) -> Place:
     """Return where a step is executed."""
     if not step.submit:
         return Here()
-    program = (behind_env(step.submit) or step.submit)[0]
-    is_found = not is_dry or not os.path.dirname(program)  # what a dry run finds in PATH, it may ask
-    scheduler = scheduler_of(step.submit, is_found and bool(find_program(program)))
-    return ArrayPlace(scheduler) if scheduler else Handler(not step.command)
+    program = submission_program(step)
+    may_ask = bool(find_program(program))
+    if is_dry and os.path.dirname(program):
+        may_ask = False  # only what it finds in PATH, a dry run may ask
+    scheduler = scheduler_of(step.submit, may_ask)
+    if scheduler:
+        return ArrayPlace(scheduler)
+    return Handler(not step.command)
 
 
 def places_of(plan: Plan, is_dry: bool) -> "List[Tuple[Place, List[PlannedStep]]]":
@@ -6798,10 +7615,11 @@ class Watch:
     def __init__(self, aheads: "Sequence[Ahead]") -> None:
         self.waited = list(aheads)
         self.pending = [set(ahead.numbers) for ahead in aheads]
-        self.doubted = set()  # type: Set[Tuple[str, int]]  # a single look at a queue proves nothing
+        self.doubted = set()  # type: Set[Tuple[str, int]]  # one look at a queue proves nothing
         self.started = set()  # type: Set[Tuple[str, int]]
         self.tasks = {}  # type: Dict[str, Ledger]
-        self.wrong, self.running = "", 0
+        self.wrong = ""
+        self.running = 0
 
     def aheads(self) -> "List[Ahead]":
         """Return what is not over."""
@@ -6810,7 +7628,8 @@ class Watch:
 
     def asks_schedulers(self) -> bool:
         """Return whether a look asks a scheduler."""
-        return any(ahead.submission and ahead.submission.scheduler in SCHEDULERS for ahead in self.aheads())
+        submissions = [ahead.submission for ahead in self.aheads()]
+        return any(one and one.scheduler in SCHEDULERS for one in submissions)
 
     def task(self, run: Run, number: int) -> "Optional[Task]":
         """Return a task of a record."""
@@ -6820,8 +7639,10 @@ class Watch:
 
     def look(self) -> "Iterator[Event]":
         """Yield what has happened since the last look."""
-        surveyor, running, self.wrong = Surveyor(), 0, ""
+        surveyor = Surveyor()
         surveys = {}  # type: Dict[str, Survey]
+        running = 0
+        self.wrong = ""
         for ahead, numbers in zip(self.waited, self.pending):
             path = ahead.run.record.path
             if numbers and path not in surveys:
@@ -6829,7 +7650,8 @@ class Watch:
                 self.wrong = self.wrong or surveys[path].wrong
             for number in sorted(numbers):
                 state = surveys[path].states.get(number) or State()
-                running += state.name == "running"
+                if state.name == "running":
+                    running += 1
                 for event in self.changed(ahead.run, number, state):
                     if event.kind == "end":
                         numbers.discard(number)
@@ -6853,23 +7675,26 @@ class Watch:
 
 
 def follow(aheads: "Sequence[Ahead]") -> "Iterator[Event]":
-    """Yield what happens to tasks that are executed elsewhere, until all of them are over or a signal comes."""
-    watch, delay = Watch(aheads), 0.5
+    """Yield what happens to tasks that are executed elsewhere, until all are over or a signal."""
+    watch = Watch(aheads)
+    delay = 0.5
     said = ""
     with Signals() as signals:
         while True:
             yield from watch.look()
             if watch.wrong and watch.wrong != said:
-                yield note_event("note", f"the scheduler does not answer, and is asked again: {watch.wrong}")
+                text = f"the scheduler does not answer, and is asked again: {watch.wrong}"
+                yield note_event("note", text)
             said = watch.wrong
-            yield Event("tick", None, State(), "", "", watch.running)
+            yield note_event("tick", "")._replace(number=watch.running)
             if not watch.aheads():
                 return
             longest = 15.0 if watch.asks_schedulers() else 1.0
             signals.pause(min(delay, longest))
             delay = min(delay * 1.3, longest)
             if signals.numbers:
-                yield note_event("interrupt", f"{signal_name(signals.numbers[0])}: the tasks go on")
+                text = f"{signal_name(signals.numbers[0])}: the tasks go on"
+                yield note_event("interrupt", text)
                 return
 
 
@@ -6878,7 +7703,8 @@ class Execution:
     __slots__ = ("runs", "options", "aheads", "sent", "rest", "is_interrupted", "must_follow")
 
     def __init__(self, runs: "Sequence[Run]", options: Options) -> None:
-        self.runs, self.options = list(runs), options
+        self.runs = list(runs)
+        self.options = options
         self.aheads = {}  # type: Dict[str, List[Ahead]]  # what is not over of each job
         self.sent = []  # type: List[Ahead]  # what was submitted by this command
         self.rest = []  # type: List[Ahead]  # what is not known to be over
@@ -6904,7 +7730,7 @@ class Execution:
             yield event
 
     def execute(self) -> "Iterator[Event]":
-        """Yield what happens until everything is over or handed to a scheduler, or something has failed."""
+        """Yield what happens until everything is over or with a scheduler, or something failed."""
         for run in self.runs:
             yield from self.execute_run(run)
             if self.is_interrupted or run.refused or not self.may_go_on(run):
@@ -6918,7 +7744,9 @@ class Execution:
 
     def execute_run(self, run: Run) -> "Iterator[Event]":
         """Execute the steps of one job, in their order."""
-        before = [ahead for name, _ in run.job.needs for ahead in self.aheads.get(name, [])]
+        before = []  # type: List[Ahead]
+        for name, _ in run.job.needs:
+            before += self.aheads.get(name, [])
         for note in run.notes:
             yield note_event("note", note)
         groups = places_of(run.plan, False)
@@ -6929,23 +7757,27 @@ class Execution:
             if self.is_interrupted or self.is_blocked(run):
                 run.plan_rest(groups[index:])
                 return
-            try:
-                yield from self.watched(place.start(run, steps, before), run)
-            except Refusal as refusal:
-                yield from self.refused(run, refusal)
-                run.plan_rest(groups[index + 1:])
-                return
-            self.rest += place.left
-            for ahead in place.left:
-                run.open.update(ahead.numbers)
-                if ahead.submission and ahead.submission.start == run.number:
-                    self.sent.append(ahead)
-            self.must_follow = not place.is_remote
-            before = place.left or before
+            yield from self.execute_step(run, place, steps, before)
             if self.is_interrupted or run.refused:
                 run.plan_rest(groups[index + 1:])
                 return
+            before = place.left or before
         self.aheads[run.job.key] = before
+
+    def execute_step(self, run: Run, place: Place, steps: "Sequence[PlannedStep]",
+                     before: "Sequence[Ahead]") -> "Iterator[Event]":
+        """Execute a step, or several that are started together; note what is left of it."""
+        try:
+            yield from self.watched(place.start(run, steps, before), run)
+        except Refusal as refusal:
+            yield from self.refused(run, refusal)
+            return
+        self.rest += place.left
+        for ahead in place.left:
+            run.open.update(ahead.numbers)
+            if ahead.submission and ahead.submission.start == run.number:
+                self.sent.append(ahead)
+        self.must_follow = not place.is_remote
 
     def is_blocked(self, run: Run) -> bool:
         """Return whether a step must not begin, as something before it has failed."""
@@ -6955,45 +7787,63 @@ class Execution:
         return run.must_succeed() and run.has_failed()
 
     def refused(self, run: Run, refusal: Refusal) -> "Iterator[Event]":
-        """Cancel what was submitted by this command, as a later submission was refused; what has succeeded stays."""
+        """Cancel what this command has submitted, as a later submission was refused.
+
+        What has succeeded stays.
+        """
         run.refused = True
         yield note_event("error", str(refusal))
-        wrong, texts = [], []  # type: List[str], List[str]
+        wrong = []  # type: List[str]
+        texts = []
         for ahead in self.sent:
-            if ahead.submission and not ahead.run.open.isdisjoint(ahead.numbers):  # what is over was awaited
-                wrong += cancel_submission(ahead.run, ahead.submission)
-                texts.append(f"array job {ahead.submission.job_id} of step {ahead.submission.step}")
+            submission = ahead.submission
+            if submission and not ahead.run.open.isdisjoint(ahead.numbers):  # else it was awaited
+                wrong.append(cancel_submission(ahead.run, submission))
+                texts.append(f"array job {submission.job_id} of step {submission.step}")
         if texts:
-            yield note_event("error", f"cancelled {', '.join(texts)}, so that nothing is half submitted")
-        for text in wrong:
+            text = f"cancelled {', '.join(texts)}, so that nothing is half submitted"
+            yield note_event("error", text)
+        for text in filter(None, wrong):
             yield note_event("error", text)
 
 
-def cancel_submission(run: Run, submission: Submission) -> "List[str]":
+def cancel_submission(run: Run, submission: Submission) -> str:
     """Cancel an array job, and note that in its record; return what went wrong."""
-    append_event(run.record, run.writer("stop"), "cancel", submission=submission.number)
-    wrong = cancel_array(SCHEDULERS[submission.scheduler], submission.job_id)
-    return [wrong] if wrong else []
+    note_cancelled(run, submission)
+    return cancel_array(SCHEDULERS[submission.scheduler], submission.job_id)
 
 
 def describe(runs: "Sequence[Run]") -> "Iterator[str]":
-    """Yield what execute would do, as a dry run prints it: a command on each line, all else as comments."""
+    """Yield what execute would do, as a dry run prints it: commands, and all else as comments."""
     aheads = {}  # type: Dict[str, List[str]]
     for run in runs:
-        before = [name for need, _ in run.job.needs for name in aheads.get(need, [])]
+        key = run.job.key
+        before = []  # type: List[str]
+        for need, _ in run.job.needs:
+            before += aheads.get(need, [])
         for place, steps in places_of(run.plan, True):
             yield from place.describe(run, steps, before)
-            before = [f"<id of step {steps[0].number} of {run.job.key}>"] if isinstance(place, ArrayPlace) else []
-        aheads[run.job.key] = before
+            before = []
+            if isinstance(place, ArrayPlace):
+                before.append(f"<id of step {steps[0].number} of {key}>")
+        aheads[key] = before
 
 
 # -- what an array task, or a line of a handler, executes
 
 
 class Claimed(NamedTuple("Claimed", [("state", State), ("holder", str), ("is_own", bool)])):
-    """What the claims of a task say to a slot: the state of its last attempt; who executes it now, ""
-    for nobody; and whether the last attempt was one of the slot's own, or there was none."""
+    """What the claims of a task say to a slot.
+
+    The state of its last attempt; who executes it now, "" for nobody; and whether the last attempt
+    was one of the slot's own, or there was none.
+    """
     __slots__ = ()
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the task is not for the slot to execute."""
+        return bool(self.holder) or self.state.name == "succeeded"
 
 
 def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
@@ -7002,7 +7852,8 @@ def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
     The claims of its attempts, from the first one of the slot on, name the files to look into. Of
     its own slot, every earlier writer is dead: the scheduler has started it again.
     """
-    attempt, is_own = first, True
+    attempt = first
+    is_own = True
     while True:
         holder = record.claimant(number, attempt)
         if not holder:
@@ -7010,7 +7861,7 @@ def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
         told = Told()
         told.read(record.events_path(holder))
         state = told.states.get(number)
-        is_own = holder.split("_")[1:2] == [who]
+        is_own = WriterName.parse(holder).who == who
         if state and state.attempt == attempt and state.name == "succeeded":
             return Claimed(state, "", is_own)
         if not is_own and (state is None or not state.is_over):
@@ -7019,26 +7870,37 @@ def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
 
 
 def may_begin(record: Record, submission: Submission) -> bool:
-    """Return whether all has succeeded that a slot waits for, where its scheduler cannot see to that.
+    """Return whether all has succeeded that a slot waits for, if its scheduler cannot see to that.
 
-    Who finds out leaves a file of the verdict's name, so that a thousand of them don't read a thousand files each.
+    Who finds out leaves a file of the verdict's name, so that a thousand of them don't read a
+    thousand files each.
     """
     scheduler = SCHEDULERS.get(submission.scheduler)
-    if scheduler is None or scheduler.knows_success or not (submission.must_succeed and submission.after):
+    if scheduler is None or scheduler.knows_success or not submission.must_succeed:
+        return True
+    if not submission.after:
         return True
     for verdict in ("passed", "failed"):
         if os.path.exists(record.submission_path(submission.number, verdict)):
             return verdict == "passed"
-    surveyor = Surveyor()
-    passed = True
-    for path, number in submission.after:
-        told, submissions = surveyor.read(Record(path))
-        for one in submissions:
-            if one.number == number:
-                states = [told.states.get(task) for task in one.numbers()]
-                passed = passed and all(state is not None and state.name == "succeeded" for state in states)
-    write_file(record.submission_path(submission.number, "passed" if passed else "failed"), b"")
+    passed = all_succeeded(submission.after)
+    verdict = "passed" if passed else "failed"
+    write_file(record.submission_path(submission.number, verdict), b"")
     return passed
+
+
+def all_succeeded(after: "Iterable[Sequence[Any]]") -> bool:
+    """Return whether all tasks of submissions, pairs (path of a record, number), have succeeded."""
+    surveyor = Surveyor()
+    for path, number in after:
+        told, submissions = surveyor.read(Record(path))
+        for submission in submissions:
+            if submission.number != number:
+                continue
+            states = [told.states.get(task) for task in submission.numbers()]
+            if not all(state and state.name == "succeeded" for state in states):
+                return False
+    return True
 
 
 def here_task(task: Task, program: str) -> Task:
@@ -7053,16 +7915,30 @@ def here_task(task: Task, program: str) -> Task:
 
 
 class SlotQueue:
-    """The tasks that an array task, or a line of a handler, executes: those of its slot that have not
-    succeeded, then, where slots are packs, what other slots have not begun."""
+    """The tasks that an array task, or a line of a handler, executes.
 
-    def __init__(self, record: Record, submission: Submission, slot: int, writer: str) -> None:
-        self.record, self.submission, self.slot, self.writer = record, submission, slot, writer
-        self.who = writer.split("_")[1]
+    Those of its slot that have not succeeded, then, where slots are packs, what other slots have
+    not begun. others is what is to be said of tasks that somebody else has; longest is how many
+    seconds the longest task took so far; end is when the allocation ends, 0.0 if it is not known.
+    """
+    __slots__ = (
+        "record", "submission", "slot", "writer", "limits", "begins", "others", "longest", "end")
+
+    def __init__(self, record: Record, submission: Submission, slot: int) -> None:
+        self.record = record
+        self.submission = submission
+        self.slot = slot
+        self.writer = WriterName.own(submission.start, self.who)
         self.limits = Limits(*submission.limits)
         self.begins = may_begin(record, submission)
-        self.others = []  # type: List[str]  # what is to be said of tasks that somebody else has
-        self.longest, self.end = 0.0, allocation_end()
+        self.others = []  # type: List[str]
+        self.longest = 0.0
+        self.end = allocation_end()
+
+    @property
+    def who(self) -> str:
+        """As what the slot writes events."""
+        return slot_who(self.submission.number, self.slot)
 
     def why_not(self) -> str:
         """Return why no task may begin now, one of CAUSES, or nothing."""
@@ -7075,56 +7951,67 @@ class SlotQueue:
         return ""
 
     def tasks(self) -> "Iterator[Tuple[Task, State]]":
-        """Yield the tasks with what is known of them; those that may not begin are skipped, and say so."""
-        for entry in self.submission.slots[0] if self.submission.slots else ():
-            claimed = slot_state(self.record, entry[0], entry[1], self.who)
-            if claimed.holder and f"_slot-{self.submission.number}-" not in claimed.holder:
-                self.others.append(f"task {entry[0]} is executed by {claimed.holder}")
-            if claimed.holder or claimed.state.name == "succeeded":
+        """Yield the tasks with what is known of them; those that may not begin are skipped."""
+        own = []  # type: List[List[int]]
+        if self.submission.slots:
+            own = self.submission.slots[0]
+        for number, first, offset in own:
+            claimed = slot_state(self.record, number, first, self.who)
+            if self.is_strangers(claimed):
+                self.others.append(f"task {number} is executed by {claimed.holder}")
+            if claimed.is_taken:
                 continue
             why = self.why_not()
             if why:
-                append_event(self.record, self.writer, "skipped", task=entry[0], why=why,
-                             **{"try": claimed.state.attempt + 1})
+                attempt = claimed.state.attempt + 1
+                append_attempt(self.record, self.writer, "skipped", number, attempt, why=why)
             else:
-                yield here_task(*task_at(self.record, entry[2])), claimed.state
-        if self.submission.slots and len(self.submission.slots[0]) > 1:
+                yield here_task(*task_at(self.record, offset)), claimed.state
+        if len(own) > 1:
             yield from self.shared()
+
+    def is_strangers(self, claimed: Claimed) -> bool:
+        """Return whether somebody has a task who is no slot of the same submission."""
+        if not claimed.holder:
+            return False
+        submission, _ = WriterName.parse(claimed.holder).slot
+        return submission != self.submission.number
 
     def shared(self) -> "Iterator[Tuple[Task, State]]":
         """Yield tasks of other slots that nobody has begun; who claims one has it."""
         slots = read_submission(self.record, self.submission.number).slots
+        others = slots[self.slot:] + slots[:self.slot - 1]  # the slot behind ours first
         depth = max(map(len, slots), default=0)
         for place in range(depth - 1, -1, -1):  # from their ends, which their owners reach last
-            for number in range(len(slots) - 1):
-                entries = slots[(self.slot + number) % len(slots)]  # the slot behind ours first
+            for entries in others:
                 if place >= len(entries) or self.why_not():
                     continue
-                entry = entries[place]
-                claimed = slot_state(self.record, entry[0], entry[1], self.who)
-                if claimed.is_own and not claimed.holder and claimed.state.name != "succeeded":
-                    yield here_task(*task_at(self.record, entry[2])), claimed.state
+                number, first, offset = entries[place]
+                claimed = slot_state(self.record, number, first, self.who)
+                if claimed.is_own and not claimed.is_taken:
+                    yield here_task(*task_at(self.record, offset)), claimed.state
 
 
 def allocation_end() -> float:
-    """Return when the allocation around us ends, in seconds since 1970, 0.0 where that is not known."""
+    """Return when the allocation around us ends, in seconds since 1970, 0.0 where not known."""
     text = os.environ.get("SLURM_JOB_END_TIME", "")
-    return float(text) if re.fullmatch("[0-9]{9,11}", text) else 0.0
+    if not re.fullmatch("[0-9]{9,11}", text):
+        return 0.0
+    return float(text)
 
 
 def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
-    """Execute the tasks of one slot of a submission that have not succeeded yet; yield what happens."""
+    """Execute the tasks of one slot of a submission that have not succeeded; yield what happens."""
     record = Record(path)
     submission = read_submission(record, number, slot)
-    writer = f"{submission.start:04d}_slot-{number}-{slot}_{host_name()}-{os.getpid()}"
-    queue = SlotQueue(record, submission, slot, writer)
+    queue = SlotQueue(record, submission, slot)
     limits = queue.limits._replace(fail_fast=False)  # the queue skips what must not begin
     is_handler = submission.scheduler not in SCHEDULERS
-    for event in run_tasks(record, queue.tasks(), limits, writer, kills=is_handler):
-        if event.kind == "end" and event.state.name == "failed" and queue.limits.fail_fast:
-            write_file(record.stop_path(submission.start), b"")
+    for event in run_tasks(record, queue.tasks(), limits, queue.writer, kills=is_handler):
         if event.kind == "end":
             queue.longest = max(queue.longest, event.state.ended - event.state.started)
+            if event.state.name == "failed" and queue.limits.fail_fast:
+                write_file(record.stop_path(submission.start), b"")
         yield event
     for text in queue.others:
         yield note_event("error", text)
@@ -7135,40 +8022,58 @@ def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
 
 
 class Stopped(NamedTuple("Stopped", [
-        ("arrays", "List[str]"), ("tasks", int), ("away", "List[Tuple[int, State]]"), ("wrong", "List[str]")])):
-    """What cancel did: array jobs that it cancelled, how many tasks it asked to stop, those it cannot reach."""
+        ("arrays", "List[str]"), ("tasks", int), ("away", "List[Tuple[int, State]]"),
+        ("wrong", "List[str]")])):
+    """What cancel did: array jobs that it cancelled, how many tasks it asked to stop.
+
+    away are tasks that it cannot reach, wrong is what went wrong.
+    """
     __slots__ = ()
 
 
 def cancel_record(record: Record, is_lost: bool) -> Stopped:
-    """Stop all that is open of a run; with is_lost, give up what no longer shows any sign of life."""
+    """Stop all that is open of a run; with is_lost, give up what shows no sign of life any more."""
     found = survey(record)
-    writer = f"{found.ledger.start.number:04d}_stop_{host_name()}-{os.getpid()}"
+    writer = WriterName.own(found.ledger.start.number, "stop")
     arrays, wrong = cancel_arrays(found, writer)
     stop_handlers(record)
-    running = {number: state for number, state in found.states.items() if state.name == "running"}
-    in_arrays = {number for one in found.submissions if one.scheduler in SCHEDULERS for number in one.numbers()}
-    asked, away = 0, []  # type: int, List[Tuple[int, State]]
+    asked = 0
+    away = []  # type: List[Tuple[int, State]]
     stopped = set()  # type: Set[int]
-    for number, state in sorted(running.items()):
-        if number in in_arrays and "_slot-" in state.writer.name:
-            continue
+    for number, state in running_outside_arrays(found):
         if not is_same_machine(state.writer.machine):
             away.append((number, state))
-        elif stop_writer(state, stopped):
+            continue
+        is_asked = stop_writer(state, stopped)
+        if not is_asked:
+            append_attempt(record, writer, "ask", number, state.attempt, why="interrupted")
+            is_asked = stop_task(state, signal.SIGTERM)
+        if is_asked:
             asked += 1
-        else:
-            append_event(record, writer, "ask", task=number, why="interrupted", **{"try": state.attempt})
-            asked += stop_task(state, signal.SIGTERM)
     if is_lost:
         for number, state in away:
-            append_event(record, writer, "lost", task=number, why="lost", **{"try": state.attempt})
+            append_attempt(record, writer, "lost", number, state.attempt, why="lost")
     return Stopped(arrays, asked, away, wrong)
 
 
+def running_outside_arrays(found: Survey) -> "Iterator[Tuple[int, State]]":
+    """Yield the tasks that run and that no scheduler ends with their array job."""
+    in_arrays = set()  # type: Set[int]
+    for submission in found.submissions:
+        if submission.scheduler in SCHEDULERS:
+            in_arrays.update(submission.numbers())
+    for number, state in sorted(found.states.items()):
+        if state.name == "running" and not (number in in_arrays and state.writer.name.is_slot):
+            yield number, state
+
+
 def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
-    """Cancel the array jobs that have tasks which are not over; return their ids, and what went wrong."""
-    arrays, wrong = [], []  # type: List[str], List[str]
+    """Cancel the array jobs that have tasks which are not over.
+
+    Return their ids, and what went wrong.
+    """
+    arrays = []
+    wrong = []
     for submission in found.submissions:
         scheduler = SCHEDULERS.get(submission.scheduler)
         states = [found.states.get(number) or State() for number in submission.numbers()]
@@ -7176,14 +8081,17 @@ def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
             continue
         job_id = submission.job_id or find_array(scheduler, submission.name)
         append_event(found.record, writer, "cancel", submission=submission.number)
-        said = cancel_array(scheduler, job_id) if job_id else ""
         arrays.append(job_id)
-        wrong += [said] if said else []
-    return arrays, wrong
+        if job_id:
+            wrong.append(cancel_array(scheduler, job_id))
+    return arrays, [text for text in wrong if text]
 
 
 def stop_handlers(record: Record) -> None:
-    """Ask the handlers of a record to begin no further line; what proves them ours is the file that they were given."""
+    """Ask the handlers of a record to begin no further line.
+
+    What proves them ours is the file that they were given.
+    """
     for number, (machine, pid, up) in read_told(record).handlers.items():
         if is_process_gone(machine, pid, up) or not is_same_machine(machine):
             continue
@@ -7192,9 +8100,10 @@ def stop_handlers(record: Record) -> None:
 
 
 def stop_writer(state: State, stopped: "Set[int]") -> bool:
-    """Ask the HydraFlow that watches a task to stop, once; return whether there is one. It passes the signal on.
+    """Ask the HydraFlow that watches a task to stop, once; return whether there is one.
 
-    Nothing in its own words names the record, but the task's do: in the copy of a record they name another one.
+    It passes the signal on. Nothing in its own words names the record, but the task's do: in the
+    copy of a record they name another one.
     """
     writer = state.writer
     if writer.pid in stopped:
@@ -7212,36 +8121,40 @@ def stop_writer(state: State, stopped: "Set[int]") -> bool:
 # ---------------------------------------------------------------------------
 # 12. What people see: Event, State -> text
 # ---------------------------------------------------------------------------
-# say, put, Outlet; texts of durations, counts, moments, states; tail_lines and cause_line; Screen (output
-# of the tasks, progress line, summary); status and logs of a record. A task's output goes to standard
-# output, what HydraFlow has to say to standard error. The screen reads the logs: from a line that is
-# not complete yet it starts again the next time, so that nothing of a log is kept in memory. It is a guest of the
-# loop that executes: it writes what can be written without waiting, and keeps the rest for its next turn.
+# say, write, put, Outlet (streams); harmless, last_state; texts of durations, moments, states;
+# tail_lines and cause_line; Screen (output of the tasks, progress line, summary); log_of,
+# status_lines and status_document of a record. A task's output goes to standard output, what
+# HydraFlow has to say to standard error. The screen reads the logs: from a line that is not
+# complete yet it starts again the next time, so that nothing of a log is kept in memory. It is a
+# guest of the loop that executes: it writes what can be written without waiting, and keeps the rest
+# for its next turn.
 
-CHUNK = 65536  # bytes of a log that are looked at together, and the longest line that is shown as one
+CHUNK = 65536  # bytes of a log that are looked at together, and the longest line shown as one
 TURN = 4 * CHUNK  # bytes of logs that are shown in one turn of the loop
-BEHIND = 256 * CHUNK  # bytes that a terminal may be behind a log before some of them are skipped
-TERMINAL_CONTROLS = (  # compiled when there is output to show
-    r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # ECMA-48
+BEHIND = 256 * CHUNK  # bytes that a terminal may be behind a log before some are skipped
+MOST_GROUPS = 1000  # kinds of failure that are told apart
+TERMINAL_CONTROLS = (  # of ECMA-48; compiled when there is output to show
+    r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 COLOURS = r"\x1b\[[0-9;]*m"
 TRAILERS = (  # last lines that say nothing of the cause
-    r"Set the environment variable HYDRA_FULL_ERROR=1|Config search path|Provider:|==> attempt \d+ <==$|"
-    r"\s*\d+%\||.*\d+(\.\d+)?(it/s|s/it)\]?$|[\s=*#_-]*$")
+    r"Set the environment variable HYDRA_FULL_ERROR=1|Config search path|Provider:|"
+    r"==> attempt \d+ <==$|\s*\d+%\||.*\d+(\.\d+)?(it/s|s/it)\]?$|[\s=*#_-]*$")
 
 
 def say(text: str) -> None:
-    """Write a line for a person; what the stream cannot encode is escaped, a stream that is closed is let go."""
+    """Write a line for a person; what the stream cannot encode is escaped."""
     write(sys.stderr, encoded(sys.stderr, text + "\n"))
 
 
 def encoded(stream: "IO[str]", text: str) -> bytes:
     """Return a text in the encoding of a stream, with escapes for what it does not have."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode("utf-8" if encoding.lower() == "utf-8" else encoding, "backslashreplace")
+    return text.encode(encoding, "backslashreplace")
 
 
 def write(stream: "IO[str]", data: bytes) -> None:
-    """Write bytes to a stream of text, and wait until they are written; a stream that fails is let go."""
+    """Write bytes to a stream of text, and wait for that; a stream that fails is let go."""
     outlet = Outlet(stream)
     try:
         while data and not outlet.is_lost:
@@ -7251,10 +8164,10 @@ def write(stream: "IO[str]", data: bytes) -> None:
 
 
 def put(text: str) -> None:
-    """Write a line of data: the bytes of arguments and file names as they are, but no commands to a terminal."""
+    """Write a line of data: bytes of arguments as they are, but no commands to a terminal."""
     if sys.stdout.isatty():
         text = printable(text)
-    stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO in its place
+    stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO there
     if stream is None:
         sys.stdout.write(text + "\n")
     else:
@@ -7262,20 +8175,26 @@ def put(text: str) -> None:
 
 
 class Outlet:
-    """A stream of text that bytes are written to without waiting: who does not read must not keep a loop."""
+    """A stream of text that bytes are written to without waiting.
+
+    Who does not read must not keep a loop.
+    """
     __slots__ = ("stream", "descriptor", "is_lost", "is_terminal")
 
     def __init__(self, stream: "IO[str]") -> None:
-        self.stream, self.is_lost, self.descriptor, self.is_terminal = stream, False, -1, False
+        self.stream = stream
+        self.is_lost = False
+        self.descriptor = -1
+        self.is_terminal = False
         try:
             self.descriptor = stream.buffer.fileno()  # type: ignore[attr-defined]
             self.is_terminal = os.isatty(self.descriptor)
             stream.flush()
-        except (AttributeError, ValueError, OSError):  # replaced by a caller: an io.StringIO, for example
+        except (AttributeError, ValueError, OSError):  # replaced by a caller: an io.StringIO, say
             pass
 
     def offer(self, data: bytes, waits: bool = False) -> bytes:
-        """Write as much of data as the stream takes at once, or (waits) some of it; return the rest."""
+        """Write as much as the stream takes at once, or (waits) some of it; return the rest."""
         if self.is_lost:
             return b""
         if self.descriptor < 0:
@@ -7283,13 +8202,14 @@ class Outlet:
             return b""
         import select
         piece = 256 if self.is_terminal else getattr(select, "PIPE_BUF", 512)
+        timeout = None if waits else 0
         try:
-            while data and select.select([], [self.descriptor], [], None if waits else 0)[1]:
+            while data and select.select([], [self.descriptor], [], timeout)[1]:
                 data = data[os.write(self.descriptor, data[:piece]):]
         except BlockingIOError:
             if waits:
                 time.sleep(TICK)
-        except (OSError, ValueError):  # a terminal that was closed, a full disk, a reader that has gone
+        except (OSError, ValueError):  # a closed terminal, a full disk, a reader that has gone
             self.is_lost = True
             return b""
         return data
@@ -7312,8 +8232,10 @@ def harmless(data: bytes) -> str:
     >>> harmless(b"\\x1b[2Jred \\xff")
     'red \\ufffd'
     """
-    text = data.decode("utf-8", "replace")
-    return re.sub(TERMINAL_CONTROLS, lambda match: match[0] if re.fullmatch(COLOURS, match[0]) else "", text)
+    def colour(match: "Match[str]") -> str:
+        return match.group() if re.fullmatch(COLOURS, match.group()) else ""
+
+    return re.sub(TERMINAL_CONTROLS, colour, data.decode("utf-8", "replace"))
 
 
 def last_state(line: bytes) -> bytes:
@@ -7344,11 +8266,13 @@ def clock_text(seconds: float) -> str:
     >>> clock_text(5.2), clock_text(75)
     ('0:05', '1:15')
     """
-    return duration_text(seconds) if seconds >= 60 else f"0:{int(seconds):02d}"
+    if seconds < 60:
+        return f"0:{int(seconds):02d}"
+    return duration_text(seconds)
 
 
 def moment_text(moment: float) -> str:
-    """Return a time of day, with its date if that is not today; of a moment that no calendar has, nothing."""
+    """Return a time of day, with its date if that is not today; "?" where no calendar has it."""
     import datetime
     try:
         when = datetime.datetime.fromtimestamp(moment)
@@ -7378,9 +8302,7 @@ def state_text(state: State) -> str:
     """Return a state in words."""
     cause = cause_text(state)
     if state.name == "running":
-        host = state.writer.machine.host
-        where = f" on {printable(host)}" if host not in ("", host_name()) else ""
-        return f"running since {moment_text(state.started)}{where}"
+        return running_text(state)
     if state.name == "succeeded":
         return "succeeded earlier" if state.origin else "succeeded"
     if state.name == "failed":
@@ -7388,26 +8310,41 @@ def state_text(state: State) -> str:
     if state.name == "handed":
         return f"handed {cause}"
     name = STATES[state.name].text
-    return f"{name}: {cause}" if cause else name
+    if cause:
+        return f"{name}: {cause}"
+    return name
+
+
+def running_text(state: State) -> str:
+    """Return since when a task runs, and where if that is not here."""
+    host = state.writer.machine.host
+    text = f"running since {moment_text(state.started)}"
+    if host not in ("", host_name()):
+        text += f" on {printable(host)}"
+    return text
 
 
 def tail_lines(path: str, count: int, begin: int = 0) -> "List[str]":
-    """Return the last lines of a log that are not empty, of its last attempt or from an offset on."""
+    """Return the last lines of a log that are not empty, of its last attempt or from an offset."""
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
             file.seek(max(os.fstat(file.fileno()).st_size - CHUNK // 8, begin))
             data = file.read()
     except OSError:
         return []
-    lines = re.split(rb"(?:^|\n)==> attempt \d+ <==(?=\n|$)", data)[-1].split(b"\n")
-    texts = (re.sub(COLOURS, "", harmless(last_state(line))).rstrip() for line in lines)
-    return [text[:400] for text in texts if text.strip()][-count:]
+    attempt = re.split(rb"(?:^|\n)==> attempt \d+ <==(?=\n|$)", data)[-1]
+    texts = []
+    for line in attempt.split(b"\n"):
+        text = re.sub(COLOURS, "", harmless(last_state(line))).rstrip()
+        if text:
+            texts.append(text[:400])
+    return texts[-count:]
 
 
 def cause_line(lines: "Sequence[str]") -> str:
     """Return the last line that says something of a cause: no advice of Hydra's, no progress bar.
 
-    >>> cause_line(["ValueError: lr", "Set the environment variable HYDRA_FULL_ERROR=1 for a trace."])
+    >>> cause_line(["ValueError: lr", "Set the environment variable HYDRA_FULL_ERROR=1 for more."])
     'ValueError: lr'
     """
     for line in reversed(lines):
@@ -7421,7 +8358,9 @@ class Failure:
     __slots__ = ("count", "event", "lines")
 
     def __init__(self, event: Event, lines: "List[str]") -> None:
-        self.count, self.event, self.lines = 1, event, lines
+        self.count = 1
+        self.event = event
+        self.lines = lines
 
 
 class Following:
@@ -7429,28 +8368,45 @@ class Following:
     __slots__ = ("log", "offset", "end")
 
     def __init__(self, log: str, offset: int) -> None:
-        self.log, self.offset = log, offset
+        self.log = log
+        self.offset = offset
         self.end = None  # type: Optional[Event]
 
 
 class Screen:
-    """Shows events as they come: output of the tasks, a progress line on a terminal, a line per task elsewhere.
+    """Shows events as they come: output of the tasks, a progress line, a line for each task.
 
     total is how many tasks there are, jobs how many of them run at once, where they run here.
+    is_live tells of a terminal that gets a progress line, is_raw of output that goes into no
+    terminal, is_several of several jobs; rest is what the stream has not taken yet, budget how many
+    bytes of logs this turn may show, partial the line that a task has not ended yet.
     """
-    __slots__ = ("total", "jobs", "quiet", "is_live", "is_raw", "is_several", "following", "out", "err", "rest",
-                 "rows", "partial", "counts", "failures", "begun", "spent", "notes", "drawn", "running", "budget")
+    __slots__ = (
+        "total", "jobs", "quiet", "is_live", "is_raw", "is_several", "following", "out", "err",
+        "rest", "rows", "partial", "counts", "failures", "begun", "spent", "notes", "drawn",
+        "running", "budget")
 
     def __init__(self, total: int, jobs: int, quiet: bool, is_several: bool = False) -> None:
-        self.total, self.jobs, self.quiet, self.is_several = total, jobs, quiet, is_several
-        self.out, self.err, self.rest = Outlet(sys.stdout), Outlet(sys.stderr), b""
-        self.is_live = self.err.is_terminal and not quiet and os.environ.get("TERM", "dumb") != "dumb"
+        self.total = total
+        self.jobs = jobs
+        self.quiet = quiet
+        self.is_several = is_several
+        self.out = Outlet(sys.stdout)
+        self.err = Outlet(sys.stderr)
+        self.rest = b""
+        is_dumb = os.environ.get("TERM", "dumb") == "dumb"
+        self.is_live = self.err.is_terminal and not quiet and not is_dumb
         self.is_raw = not self.out.is_terminal
         self.following = {}  # type: Dict[Tuple[str, int], Following]
-        self.rows, self.partial, self.drawn, self.running, self.budget = 0, "", "", 0, TURN
+        self.rows = 0
+        self.partial = ""
+        self.drawn = ""
+        self.running = 0
+        self.budget = TURN
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
         self.failures = {}  # type: Dict[str, Failure]
-        self.begun, self.spent = time.monotonic(), 0.0
+        self.begun = time.monotonic()
+        self.spent = 0.0
         self.notes = []  # type: List[str]
 
     def show(self, event: Event) -> None:
@@ -7476,18 +8432,26 @@ class Screen:
         """Show what is new in the logs, as much as the stream takes; with waits, all of it."""
         self.budget = TURN
         self.rest = self.out.offer(self.rest)
-        while waits and self.rest:
-            self.rest = self.out.offer(self.rest, True)
+        self.drain(waits)
         for key, following in list(self.following.items()):
-            if self.rest or (self.budget <= 0 and not waits):
+            if self.is_full(waits):
                 return
             is_whole = self.follow(key[1], following, waits)
             if following.end and is_whole and following.end.task:
                 del self.following[key]
-                self.ended(following.end, following.end.task)
+                self.ended(following.end)
+
+    def drain(self, waits: bool) -> None:
+        """With waits, write what the stream has not taken yet."""
+        while waits and self.rest:
+            self.rest = self.out.offer(self.rest, True)
+
+    def is_full(self, waits: bool) -> bool:
+        """Return whether nothing more is to be shown in this turn."""
+        return bool(self.rest) or (self.budget <= 0 and not waits)
 
     def follow(self, number: int, following: Following, waits: bool) -> bool:
-        """Show what is new in the log of a task, in whole lines but for the end; return whether that was all."""
+        """Show what is new in the log of a task, in whole lines; return whether that was all."""
         if self.quiet or not following.log:
             return True
         try:
@@ -7505,64 +8469,94 @@ class Screen:
         """Leave out what a terminal is too slow for."""
         left_out = size - following.offset - CHUNK
         following.offset += left_out
-        self.line(f"task {number}: {left_out:,} bytes of its output are not shown; its log has all of it")
+        text = f"{left_out:,} bytes of its output are not shown; its log has all of it"
+        self.line(f"task {number}: {text}")
 
     def show_new(self, number: int, following: Following, file: "IO[bytes]", waits: bool) -> bool:
         """Show a log from where it was; return whether all of it is shown."""
         while True:
             file.seek(following.offset)
             data = file.read(CHUNK)
-            whole = data.rfind(b"\n") + 1
-            if self.jobs == 1 and self.is_raw or not whole and len(data) == CHUNK or (
-                    following.end and len(data) < CHUNK):
-                whole = len(data)
-            self.output(number, data[:whole])
-            while waits and self.rest:
-                self.rest = self.out.offer(self.rest, True)
-            following.offset += whole
-            self.budget -= whole
+            shown = self.shown_size(data, following.end is not None)
+            self.output(number, data[:shown])
+            self.drain(waits)
+            following.offset += shown
+            self.budget -= shown
             self.partial = ""
             if len(data) < CHUNK:
                 if self.jobs == 1 and not self.is_raw:
-                    self.partial = harmless(last_state(data[whole:]))
+                    self.partial = harmless(last_state(data[shown:]))
                 return not self.rest
-            if self.rest or (self.budget <= 0 and not waits):
+            if self.is_full(waits):
                 return False
 
+    def shown_size(self, data: bytes, has_ended: bool) -> int:
+        """Return how much of a chunk is shown: its whole lines, or all where no more is to come.
+
+        All of it, too, where it is a single line that is too long, and where it is passed on as
+        it is.
+        """
+        is_last = len(data) < CHUNK
+        whole = data.rfind(b"\n") + 1
+        if self.jobs == 1 and self.is_raw:
+            return len(data)
+        if is_last and has_ended:
+            return len(data)
+        if not is_last and not whole:
+            return len(data)
+        return whole
+
     def output(self, number: int, data: bytes) -> None:
-        """Write output of a task: as it is, or on a terminal without what moves the cursor; several with numbers."""
+        """Write output of a task: as it is, or line by line where it shares a terminal."""
         if not data:
             return
         if self.jobs > 1 or not self.is_raw:
-            lines = data[:-1].split(b"\n") if data.endswith(b"\n") else data.split(b"\n")
-            if not self.is_raw:
-                lines = [harmless(last_state(line)).encode("utf-8", "replace") for line in lines]
-            lead = b"[%d] " % number if self.jobs > 1 else b""
-            reset = b"\x1b[m" if not self.is_raw and b"\x1b" in data else b""
-            data = b"".join(lead + line + reset + b"\n" for line in lines)
+            data = self.as_lines(number, data)
         self.erase()
         self.rest += self.out.offer(data)
 
-    def ended(self, event: Event, task: Task) -> None:
+    def as_lines(self, number: int, data: bytes) -> bytes:
+        """Return output line by line, with the task's number where several run.
+
+        For a terminal, what would move its cursor is left out, and a line's colours end with it.
+        """
+        if data.endswith(b"\n"):
+            data = data[:-1]
+        lines = data.split(b"\n")
+        reset = b"\n"
+        if not self.is_raw:
+            lines = [harmless(last_state(line)).encode("utf-8", "replace") for line in lines]
+            if b"\x1b" in data:
+                reset = b"\x1b[m\n"
+        lead = b"[%d] " % number if self.jobs > 1 else b""
+        return b"".join(lead + line + reset for line in lines)
+
+    def ended(self, event: Event) -> None:
         """Count a task that has ended, and tell of it."""
         state = event.state
         self.counts[state.name] += 1
-        seconds = max(state.ended - state.started, 0.0) if state.started and state.ended else 0.0
+        seconds = 0.0
+        if state.started and state.ended:
+            seconds = max(state.ended - state.started, 0.0)
         self.spent += seconds
-        if state.name == "failed":
-            lines = tail_lines(event.log, 5, event.number)
-            cause = cause_line(lines) or state_text(state)
-            if cause in self.failures:
-                self.failures[cause].count += 1
-            elif len(self.failures) < 1000:
-                self.failures[cause] = Failure(event, lines)
-        if state.name == "handed":
-            return
-        if (not self.is_live and not self.quiet) or state.name == "failed":
+        has_failed = state.name == "failed"
+        if has_failed:
+            self.note_failure(event)
+        is_told = not self.is_live and not self.quiet and state.name != "handed"
+        if is_told or has_failed:
             text = f"{self.name_of(event)} {state_text(state)}"
             if state.started:
                 text += f" ({duration_text(seconds)})"
             self.line(f"{text}  [{self.done()}/{self.total}]")
+
+    def note_failure(self, event: Event) -> None:
+        """Count a failure among those of the same cause."""
+        lines = tail_lines(event.log, 5, event.number)
+        cause = cause_line(lines) or state_text(event.state)
+        if cause in self.failures:
+            self.failures[cause].count += 1
+        elif len(self.failures) < MOST_GROUPS:
+            self.failures[cause] = Failure(event, lines)
 
     def name_of(self, event: Event) -> str:
         """Return how a task is called."""
@@ -7582,7 +8576,8 @@ class Screen:
         """Take the progress line away; the cursor is where it began."""
         if self.rows:
             self.err.offer(b"\r\x1b[K" + b"\x1b[A\x1b[K" * (self.rows - 1))
-        self.rows, self.drawn = 0, ""
+        self.rows = 0
+        self.drawn = ""
 
     def draw(self) -> None:
         """Draw the progress line, below the line that a task has not ended yet."""
@@ -7592,21 +8587,29 @@ class Screen:
             width = os.get_terminal_size(sys.stderr.fileno()).columns - 1
         except OSError:
             width = 79
-        rows = [fitting(self.partial, width)] if self.partial else []
+        rows = []
+        if self.partial:
+            rows.append(fitting(self.partial, width))
         rows.append(self.progress()[:min(width, 79)])
         text = "\n".join(rows)
-        if text != self.drawn:
-            self.erase()
-            shown = text.replace("\n", "\x1b[m\n") if "\x1b" in text else text  # a task's colour ends with its line
-            self.err.offer(encoded(sys.stderr, shown))
-            self.rows, self.drawn = len(rows), text
+        if text == self.drawn:
+            return
+        self.erase()
+        shown = text
+        if "\x1b" in text:
+            shown = text.replace("\n", "\x1b[m\n")  # a task's colour ends with its line
+        self.err.offer(encoded(sys.stderr, shown))
+        self.rows = len(rows)
+        self.drawn = text
 
     def progress(self) -> str:
         """Return the progress line."""
-        done, elapsed = self.done(), time.monotonic() - self.begun
+        done = self.done()
+        elapsed = time.monotonic() - self.begun
         filled = 20 * done // max(self.total, 1)
         running = self.running or len(self.following)
-        text = f"[{'#' * filled}{'-' * (20 - filled)}] {done}/{self.total}  {running} running"
+        bar = "#" * filled + "-" * (20 - filled)
+        text = f"[{bar}] {done}/{self.total}  {running} running"
         if self.counts["failed"]:
             text += f"  {self.counts['failed']} failed"
         text += f"  {clock_text(elapsed)}"
@@ -7642,13 +8645,15 @@ class Screen:
         if not_started > 0:
             counts.append(f"{not_started} not started")
         took = duration_text(time.monotonic() - self.begun)
-        say(f"{counted(self.total, 'task')}: {', '.join(counts) or 'nothing to do'}, {took}")
+        told = ", ".join(counts) or "nothing to do"
+        say(f"{counted(self.total, 'task')}: {told}, {took}")
 
 
 def fitting(text: str, width: int) -> str:
     """Return as much of a text as fits into a row of a terminal."""
     from unicodedata import east_asian_width
-    shown, used = [], 0
+    shown = []
+    used = 0
     for part in re.split(rf"({COLOURS})", text.expandtabs()):
         if part.startswith("\x1b"):
             shown.append(part)
@@ -7662,18 +8667,23 @@ def fitting(text: str, width: int) -> str:
 
 def failure_lines(failure: Failure, name: str) -> "List[str]":
     """Return the part of a summary that tells of one kind of failure; name is that of its task."""
-    event, lines, task = failure.event, failure.lines, failure.event.task
-    if task is None:
+    event = failure.event
+    if event.task is None:
         return []
-    title = f"{name} {state_text(event.state)}"
+    told = state_text(event.state)
+    title = f"{name} {told}"
     if failure.count > 1:
-        cause = cause_line(lines) or state_text(event.state)
+        cause = cause_line(failure.lines) or told
         title = f"{counted(failure.count, 'task')} failed: {cause} ({name} for example)"
-    result = ["", title] + [f"    {line}" for line in lines]
-    if lines:
+    result = ["", title]
+    for line in failure.lines:
+        result.append(f"    {line}")
+    if failure.lines:
         result.append(f"  log:   {os.path.relpath(event.log)}")
-    again = task_text(task)
-    return result + [f"  again: {again if len(again) < 2000 else again[:2000] + ' ...'}"]
+    again = task_text(event.task)
+    if len(again) >= 2000:
+        again = again[:2000] + " ..."
+    return [*result, f"  again: {again}"]
 
 
 # -- status and logs
@@ -7690,28 +8700,41 @@ def log_of(record: Record, number: int, state: State) -> str:
 def status_lines(found: Survey, most: int = 20) -> "Iterator[str]":
     """Yield what is to be said of a record: counts, then failures, then what runs."""
     start = found.ledger.start
-    counts = [f"{count:,} {STATES[name].text}" for name, count in found.counts().items() if count]
-    moment = moment_text(found.ledger.starts[0].time)
-    again = f", gone on with {moment_text(start.time)}" if len(found.ledger.starts) > 1 else ""
-    yield f"{start.job}: {counted(start.count, 'task')}: {', '.join(counts)}  (started {moment}{again})"
-    groups = {}  # type: Dict[Tuple[str, str], List[int]]
-    running = []  # type: List[Tuple[int, State]]
-    for number, state in sorted(found.member_states()):
-        if state.name == "running":
-            running.append((number, state))
-        elif state.is_over and state.name != "succeeded":
-            is_told = state.name == "failed" and len(groups) < 1000
-            lines = tail_lines(log_of(found.record, number, state), 5) if is_told else []
-            groups.setdefault((state_text(state), cause_line(lines)), []).append(number)
-    order = list(STATES)
-    for (text, last), numbers in sorted(groups.items(), key=lambda item: order.index(item[0][0].split(":")[0].split()[0]))[:most]:
-        yield f"  {task_range(numbers)} {text}" + (f": {last}" if last else "")
+    shown = [f"{count:,} {STATES[name].text}" for name, count in found.counts().items() if count]
+    moments = f"started {moment_text(found.ledger.starts[0].time)}"
+    if len(found.ledger.starts) > 1:
+        moments += f", gone on with {moment_text(start.time)}"
+    yield f"{start.job}: {counted(start.count, 'task')}: {', '.join(shown)}  ({moments})"
+    groups = grouped_ends(found)
+    for (_, text), numbers in groups[:most]:
+        yield f"  {task_range(numbers)} {text}"
     if len(groups) > most:
         yield f"  and {len(groups) - most} more kinds of failure"
+    members = sorted(found.member_states())
+    running = [(number, state) for number, state in members if state.name == "running"]
     for number, state in running[:most]:
         yield f"  task {number} {state_text(state)}"
     if len(running) > most:
         yield f"  and {len(running) - most} more running"
+
+
+def grouped_ends(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
+    """Return the tasks that are over without success by state and by what is to be said of them.
+
+    The groups are in the order of STATES, their tasks in that of their numbers.
+    """
+    groups = {}  # type: Dict[Tuple[str, str], List[int]]
+    for number, state in sorted(found.member_states()):
+        if not state.is_over or state.name == "succeeded":
+            continue
+        text = state_text(state)
+        if state.name == "failed" and len(groups) < MOST_GROUPS:
+            last = cause_line(tail_lines(log_of(found.record, number, state), 5))
+            if last:
+                text += f": {last}"
+        groups.setdefault((state.name, text), []).append(number)
+    order = list(STATES)
+    return sorted(groups.items(), key=lambda group: order.index(group[0][0]))
 
 
 def task_range(numbers: "Sequence[int]") -> str:
@@ -7728,44 +8751,66 @@ def task_range(numbers: "Sequence[int]") -> str:
             parts[-1].append(number)
         else:
             parts.append([number])
-    texts = [f"{part[0]}-{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts[:8]]
-    more = ", ..." if len(parts) > 8 else ""
-    return f"{len(numbers)} tasks ({', '.join(texts)}{more})"
+    texts = []
+    for part in parts[:8]:
+        if len(part) > 2:
+            texts.append(f"{part[0]}-{part[-1]}")
+        else:
+            texts += map(str, part)
+    if len(parts) > 8:
+        texts.append("...")
+    return f"{len(numbers)} tasks ({', '.join(texts)})"
 
 
 def task_parameters(task: Task) -> "Dict[str, str]":
     """Return the parameters of a task's combination as a mapping.
 
-    >>> task_parameters(next(iter(plan(read_jobs(read_yaml(
-    ...     "jobs: {t: {run: x, steps: [{batch: a=1 b='x y'}]}}"))["t"]))))
+    >>> text = "jobs: {t: {run: x, steps: [{batch: a=1 b='x y'}]}}"
+    >>> task_parameters(next(iter(plan(read_jobs(read_yaml(text))["t"]))))
     {'a': '1', 'b': 'x y'}
     """
-    pairs = (unquoted(word).partition("=") for word in task.combination)
-    words = zip(task.combination, pairs)
-    return {key_of(word) or word: value for word, (_, _, value) in words}
+    parameters = {}
+    for word in task.combination:
+        parameters[key_of(word) or word] = unquoted(word).partition("=")[2]
+    return parameters
 
 
 def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
-    """Return what is known of a task for programs: times in seconds since 1970, null where unknown."""
+    """Return what is known of a task for programs: seconds since 1970, null where unknown."""
     task = found.ledger.task(number)
     if task is None:
         raise damaged(found.record.plan_path)
-    log = log_of(found.record, number, state)
+    has_status = state.ended and not state.origin
     return {
-        "task": number, "step": found.ledger.members[number], "params": task_parameters(task), "argv": list(task.argv),
-        "dir": task.directory, "cwd": task.cwd, "state": state.name,
-        "exit_status": state.status if state.ended and not state.origin else None,
-        "cause": cause_text(state) or None, "why": state.cause or None,
-        "started": state.started or None, "ended": (state.ended or None) if state.is_over else None,
-        "host": state.writer.machine.host or None, "attempts": state.attempts, "log": os.path.relpath(log)}
+        "task": number,
+        "step": found.ledger.members[number],
+        "params": task_parameters(task),
+        "argv": list(task.argv),
+        "dir": task.directory,
+        "cwd": task.cwd,
+        "state": state.name,
+        "exit_status": state.status if has_status else None,
+        "cause": cause_text(state) or None,
+        "why": state.cause or None,
+        "started": state.started or None,
+        "ended": state.ended or None if state.is_over else None,
+        "host": state.writer.machine.host or None,
+        "attempts": state.attempts,
+        "log": os.path.relpath(log_of(found.record, number, state))}
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
     """Return the status of a record for programs."""
     start = found.ledger.start
-    return {"job": start.job, "record": os.path.relpath(found.record.path), "count": start.count,
-            "started": found.ledger.starts[0].time, "commit": start.commit or None, "states": found.counts(),
-            "tasks": [task_document(found, number, state) for number, state in found.member_states()]}
+    members = found.member_states()
+    return {
+        "job": start.job,
+        "record": os.path.relpath(found.record.path),
+        "count": start.count,
+        "started": found.ledger.starts[0].time,
+        "commit": start.commit or None,
+        "states": found.counts(),
+        "tasks": [task_document(found, number, state) for number, state in members]}
 
 
 # ---------------------------------------------------------------------------
@@ -10167,7 +11212,8 @@ def next_lines(runs: "Sequence[Run]") -> "Iterator[str]":
 def add_show(command: "argparse.ArgumentParser") -> None:
     """Declare the options of show."""
     command.add_argument("job", metavar="JOB", nargs="?")
-    command.add_argument("--names", dest="only_names", action="store_true", help="print the names of the jobs alone")
+    command.add_argument("--names", dest="only_names", action="store_true",
+                         help="print the names of the jobs alone")
 
 
 def show_command(args: "argparse.Namespace") -> int:
@@ -10494,8 +11540,8 @@ def add_selection(command: "argparse.ArgumentParser") -> None:
     """Declare what results and report have in common."""
     command.add_argument("job", metavar="JOB")
     command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*")
-    command.add_argument("--state", action="append", choices=list(STATES), default=[], metavar="STATE",
-                         help="of tasks in this state only")
+    command.add_argument("--state", action="append", choices=list(STATES), default=[],
+                         metavar="STATE", help="of tasks in this state only")
     add_run_choice(command)
 
 
@@ -10898,7 +11944,9 @@ def known_jobs() -> str:
 
 
 def separated(words: "Iterable[str]") -> "List[str]":
-    """Return words with -jN as two: before Python 3.8, argparse leaves it whole where it takes no abbreviations.
+    """Return words with -jN as two.
+
+    Before Python 3.8, argparse leaves it whole where it takes no abbreviations.
 
     >>> separated(["run", "-j3", "-j", "x-j3"])
     ['run', '-j', '3', '-j', 'x-j3']

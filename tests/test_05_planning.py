@@ -3,7 +3,19 @@ import os
 import unittest
 
 import hydraflow
-from hydraflow import Error, Source, fill, hydra_text, key_of, plan, read_jobs, read_yaml, shell_text, split_command, unquoted
+from hydraflow import (
+    Error,
+    Source,
+    fill,
+    hydra_text,
+    key_of,
+    plan,
+    read_jobs,
+    read_yaml,
+    shell_text,
+    split_command,
+    unquoted,
+)
 
 COMMANDS = (  # a command, its words
     ("python train.py", ["python", "train.py"]),

@@ -13,7 +13,19 @@ from growth import check_growth
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hydraflow import Error, Sweep, check_hydra_words, collect, expand, hydra_text, key_of, plan, read_jobs, read_yaml, unquoted
+from hydraflow import (
+    Error,
+    Sweep,
+    check_hydra_words,
+    collect,
+    expand,
+    hydra_text,
+    key_of,
+    plan,
+    read_jobs,
+    read_yaml,
+    unquoted,
+)
 
 EXAMPLES = int(os.environ.get("HYDRAFLOW_EXAMPLES", "0"))
 
