@@ -6387,17 +6387,43 @@ class Survey(NamedTuple("Survey", [
 # -- what is known of a record
 
 
-def find_gone(record: Record, told: Told) -> Told:
+class Seen(NamedTuple("Seen", [("told", Told), ("sizes", "Dict[str, int]")])):
+    """What the events of a record say, and how large their files were just before."""
+    __slots__ = ()
+
+
+def event_sizes(record: Record) -> "Dict[str, int]":
+    """Return the sizes of the files with events."""
+    sizes = {}
+    for path in record.event_paths():
+        try:
+            sizes[path] = os.stat(path).st_size
+        except FileNotFoundError:  # a room that was left
+            continue
+    return sizes
+
+
+def see_told(record: Record, before: "Optional[Seen]" = None) -> Seen:
+    """Return what the events of a record say; no file is read again that has not changed since."""
+    sizes = event_sizes(record)
+    if before and before.sizes == sizes:
+        return before
+    return Seen(read_told(record), sizes)
+
+
+def find_gone(record: Record, seen: Seen) -> Seen:
     """Return what is told, where tasks whose processes no longer exist are interrupted."""
-    running = [number for number, state in told.states.items() if state.name == "running"]
-    gone = [number for number in running if is_gone(told.states[number])]
+    states = seen.told.states
+    running = [number for number, state in states.items() if state.name == "running"]
+    gone = [number for number in running if is_gone(states[number])]
     if not gone:
-        return told
-    told = read_told(record)  # once more: they may have told their end before they went
+        return seen
+    seen = see_told(record, seen)  # they may have told their end before they went
+    told = seen.told
     for number in gone:
         if told.states[number].name == "running":
             told.states[number].become("interrupted", "killed")
-    return told
+    return seen
 
 
 class Waiting(NamedTuple("Waiting", [("submission", Submission), ("slot", int), ("first", int)])):
@@ -6449,21 +6475,21 @@ def is_ending_signal(status: int) -> bool:
 
 class Surveyor:
     """Makes a survey, and reads each record that it needs for that once."""
-    __slots__ = ("told", "submissions", "failed")
+    __slots__ = ("seen", "submissions", "failed")
 
     def __init__(self) -> None:
-        self.told = {}  # type: Dict[str, Told]
+        self.seen = {}  # type: Dict[str, Seen]
         self.submissions = {}  # type: Dict[str, List[Submission]]
         self.failed = {}  # type: Dict[Tuple[str, int], bool]
 
     def read(self, record: Record) -> "Tuple[Told, List[Submission]]":
         """Return what is told in a record, and its submissions."""
-        if record.path not in self.told:
-            told = find_gone(record, read_told(record))
-            taken = [one for one in read_submissions(record) if not was_refused(one, told)]
-            self.told[record.path] = told
+        if record.path not in self.seen:
+            seen = self.seen[record.path] = find_gone(record, see_told(record))
+            every = read_submissions(record)
+            taken = [one for one in every if not was_refused(one, seen.told)]
             self.submissions[record.path] = [named(submission) for submission in taken]
-        return self.told[record.path], self.submissions[record.path]
+        return self.seen[record.path].told, self.submissions[record.path]
 
     def has_failed(self, path: str, number: int) -> bool:
         """Return whether tasks of a submission, or of what it waits for, cannot succeed now."""
@@ -6490,8 +6516,9 @@ class Surveyor:
         wrong = ""
         if waiting:
             queues, wrong = ask_queues([place.submission for place in waiting.values()])
-            told = find_gone(record, read_told(record))  # what ended meanwhile has told so
-            self.told[record.path] = told
+            seen = see_told(record, self.seen[record.path])  # what ended meanwhile has told so
+            seen = self.seen[record.path] = find_gone(record, seen)
+            told = seen.told
             for number, place in open_tasks(told.states, submissions).items():
                 self.merge(record, told, number, place, queues, bool(wrong))
         return Survey(record, ledger, told.states, submissions, wrong)
@@ -7010,7 +7037,7 @@ def unfinished_note(record: Record) -> "List[str]":
     """Return what is to be said of the last run of a job when another one begins."""
     try:
         ledger = Ledger(record)
-        states = find_gone(record, read_told(record)).states
+        states = find_gone(record, see_told(record)).told.states
     except Error as error:
         return [error.message]
     when = time.strftime("%H:%M", time.localtime(ledger.start.time))
@@ -7333,10 +7360,10 @@ class ArrayPlace(Place):
                  aheads: "Sequence[str]") -> "Iterator[str]":
         """Yield what a dry run prints: submission commands and scripts as comments, then tasks."""
         step = steps[0]
-        work = run.work(step, True)
-        count = step.count
-        if run.survey:
-            count = len(list(work.todo))
+        todo, count = run.work(step, True).todo, step.count
+        if run.survey or run.older:  # otherwise a dry run streams
+            todo = list(todo)
+            count = len(todo)
         pack, _ = run.pack(step)
         sizes = self.arrays(run, rounded_up(count, pack))
         shares = throttles(len(sizes), run.throttle())
@@ -7346,7 +7373,7 @@ class ArrayPlace(Place):
             script = slot_script(run.record, submission, python_of(run.job), self.index)
             for line in script.splitlines():
                 yield f"#     {line}"
-        for task, _ in work.todo:
+        for task, _ in todo:
             yield task_text(task)
 
     def start(self, run: Run, steps: "Sequence[PlannedStep]",

@@ -340,6 +340,27 @@ class Ends(Program):
         self.assertIn("task 2 failed: exit status 1: Error of a=2\n", out)
 
 
+class Reading(Program):
+    """What a look at a record costs."""
+
+    @unittest.skipUnless(shutil.which("strace"), "not installed: strace")
+    def test_each_file_is_opened_once(self) -> None:
+        """Of a chain of ten steps, and of one in which a task runs."""
+        steps = ", ".join(f"{{batch: \"a{number}=1:3\"}}" for number in range(10))
+        self.job(f"run: sh -c 'echo $0; test $0 != last=1 || until test -e go; do sleep 0.1; done'\nsteps: [{steps}, {{batch: last=1}}]")
+        run = self.start("run", "job")
+        wait_until(lambda: self.records() and "running" in self.states())
+        for _ in range(2):
+            subprocess.check_call(["strace", "-f", "-e", "trace=open,openat", "-o", "trace", sys.executable, "-m", "hydraflow", "status", "job"],
+                                  cwd=self.folder, stdout=subprocess.DEVNULL)
+            with open(os.path.join(self.folder, "trace"), encoding="utf-8", errors="replace") as file:
+                paths = [line.split('"')[1] for line in file if "/.hydraflow/job/0" in line and "O_DIRECTORY" not in line and "ENOENT" not in line]
+            self.assertEqual(len(paths), len(set(paths)), paths)
+            self.assertIn("plan.jsonl", {os.path.basename(path) for path in paths})
+            self.write("go", "")
+            run.wait(60)
+
+
 class Guarded(Program):
     """Records are input, and hold no secrets."""
 
