@@ -257,7 +257,7 @@ def test_both_are_found():
     """Otherwise the test above would show little."""
     seen = []
 
-    @settings(max_examples=300, derandomize=True, **QUIET)
+    @settings(max_examples=900, derandomize=True, **QUIET)
     @given(st.text(st.sampled_from("ab1=#&;\u00e9'[],x "), max_size=6))
     def look(value):
         seen.append(check_refusal("a=" + value))
@@ -347,7 +347,7 @@ def test_most_of_these_overrides_are_hydras():
     """Otherwise the test above would show little."""
     seen = []
 
-    @settings(max_examples=300, derandomize=True, **QUIET)
+    @settings(max_examples=900, derandomize=True, **QUIET)
     @given(OVERRIDES)
     def look(word):
         seen.append(is_passed_through(word))
