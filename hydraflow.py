@@ -46,8 +46,8 @@ __all__ = [
 TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
     from typing import (
-        IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, Optional,
-        Sequence, Set, Tuple, Type, Union)
+        IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, NoReturn,
+        Optional, Sequence, Set, Tuple, Type, Union)
     KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any, str]]  # reader, default, meaning
 else:
     # Importing typing would make a start on Python 3.6 a third longer.
@@ -1007,11 +1007,10 @@ class SweepParser:
 
     def check_dots(self, text: str, start: int, stop: int) -> None:
         """Raise if a text is a range as other languages write it: 1..3."""
-        first, dots, last = text.partition("..")
-        last = last.lstrip(".")
-        if dots and read_number(first) and read_number(last):
+        fields = re.split(r"\.\.+", text)
+        if 1 < len(fields) < 4 and all(map(read_number, fields)):
             raise Error(f"{text} is no range", self.mark(start, stop),
-                        f"write {first}:{last}, or quote it to keep it as text: '{text}'")
+                        f"write {colon_form(fields)}, or quote it to keep it as text: '{text}'")
 
     def space_of_others(self, name: str, bracket: int, stop: int) -> Error:
         """Return the Error about a function of numpy's."""
@@ -1144,6 +1143,23 @@ class SweepParser:
         if start == stop or self.tokens[start].lastgroup != "group":
             return False
         return self.partners[start] == stop - 1
+
+
+def colon_form(fields: "List[str]") -> str:
+    """Return the range that start, stop and perhaps a step were to be.
+
+    >>> colon_form(["1", "3"]), colon_form(["0.3", "0.1"]), colon_form(["1", "5", "-2"])
+    ('1:3', '0.3:0.1:-0.1', 'start:stop:step')
+    """
+    start, stop, step = range_numbers(fields, NOWHERE, "")
+    if leads(start, stop, step):
+        return ":".join(fields)
+    exponent = min(start.exponent, stop.exponent)
+    span = stop.shifted(exponent) - start.shifted(exponent)
+    if not span or len(fields) > 2:
+        return "start:stop:step"
+    step = Number(1 if span > 0 else -1, exponent, 0, False)
+    return ":".join([*fields, str(step)])
 
 
 def last_field_hint(fields: "List[str]") -> str:
@@ -2158,11 +2174,11 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # ---------------------------------------------------------------------------
 # 4. Job file: Node -> Job
 # ---------------------------------------------------------------------------
-# Job, Step, Sample, split_command, word_axes, split_words, the readers of one value each
-# (read_text, read_count, read_sweep, ...), the tables STEP_KEYS and job_keys, check_job, read_jobs,
-# order_needs, find_job_file, load, job_schema. A text stays a Source, so that whoever finds a
-# mistake in it later can still point into the file. All mistakes of a file are collected and told
-# at once, in the order of the file.
+# Job, Step, Sample, command_words, split_command, word_axes, split_words, the readers of one value
+# each (read_text, read_count, read_sweep, ...), the tables STEP_KEYS and job_keys, check_job,
+# read_jobs, order_needs, find_job_file, load, job_schema. A text stays a Source, so that whoever
+# finds a mistake in it later can still point into the file. All mistakes of a file are collected
+# and told at once, in the order of the file.
 
 OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
     "sets": "steps", "each": "batch", "all": "args", "add": "with",
@@ -2267,6 +2283,9 @@ def shell_hint(source: Source, token: "Match[str]") -> str:
         return f"write setup: {before} beside the command {behind}, or {form}; quote what is text"
     form = shell_form(f"exec {source.text.strip()}", "")
     if sign[0] in "|<>&;":
+        start = len(source.text[:token.start()].rstrip("0123456789"))
+        if source.text[:start].endswith(" ") and sign[0] in "<>":  # 2> is one sign of the shell
+            before, sign = source.text[:start], source.text[start:token.start()] + sign
         form = shell_form(before, f"{sign} {behind}")
     return f"write {form}; quote what is text"
 
@@ -2325,28 +2344,32 @@ def check_sign(source: Source, token: "Match[str]", begun: bool) -> None:
         raise no_shell(source, token)
 
 
-def split_command(source: Source,
-                  environment: "Optional[Mapping[str, str]]") -> "List[str]":
+def command_words(source: Source, environment: "Optional[Mapping[str, str]]"
+                  ) -> "List[Tuple[str, Mark]]":
     """Return the words of a command, split and unquoted as a shell does it, with $NAME replaced if
-    there is an environment.
-
-    >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
-    ['python', 'my train.py', '--home=/home/ann']
-    """
-    words = []  # type: List[str]
+    there is an environment; each with its place."""
+    words = []  # type: List[Tuple[str, int, int]]
     begun = False
     for token in COMMAND_TOKEN.finditer(source.text):
         check_sign(source, token, begun)
         if token.lastgroup == "space":
             begun = False
         elif token.lastgroup != "joint":
-            text = command_part(source, token, environment)
-            if begun:
-                words[-1] += text
-            else:
-                words.append(text)
+            word, start = words.pop()[:2] if begun else ("", token.start())
+            word += command_part(source, token, environment)
+            words.append((word, start, token.end()))
             begun = True
-    return words
+    return [(word, source.mark(start, end)) for word, start, end in words]
+
+
+def split_command(source: Source,
+                  environment: "Optional[Mapping[str, str]]") -> "List[str]":
+    """Return the words of a command.
+
+    >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
+    ['python', 'my train.py', '--home=/home/ann']
+    """
+    return [word for word, _ in command_words(source, environment)]
 
 
 def shell_script(words: "Sequence[str]") -> int:
@@ -2448,7 +2471,11 @@ def written_out(node: Node) -> str:
 def expect_words(node: Node, key: str, example: str) -> None:
     """Raise an Error unless a node is a text; the hint writes its words out as one."""
     if node.kind != "scalar":
-        example = written_out(node) or example
+        words = written_out(node)
+        try:
+            example = " ".join(split_words(Source(key, words))) or example
+        except Error:
+            pass  # what stands there is no sweep either way
     expect_kind(node, "scalar", f"{key}: {example}")
 
 
@@ -2540,6 +2567,7 @@ def read_words(node: Node) -> Source:
             name, _, value = axis.text[1:].partition("=")
             raise Error(f"{axis.text} sets a variable of the environment", axis.mark,
                         f"env: {{{name}: {value}}} takes it, and batch: an axis of several values")
+        check_replaced(axis)
     return source
 
 
@@ -3458,21 +3486,23 @@ class Overrides:
 class PlannedStep:
     """A step with everything prepared that all of its tasks share.
 
-    submit and command are words; program is what stands before the command of a call; setup are
-    lines of shell; sweep, included, exclusion and sample give the combinations; args and appended
-    are words behind each of them; named are the keys that have their place in the command or in
-    setup, hidden those of them that no command line shows.
+    submit and command are words, and submit_marks the places of the former; program is what stands
+    before the command of a call; setup are lines of shell; sweep, included, exclusion and sample
+    give the combinations; args and appended are words behind each of them; named are the keys that
+    have their place in the command or in setup, hidden those of them that no command line shows.
     """
     __slots__ = (
-        "job", "number", "name", "submit", "command", "mark", "program", "setup", "is_hydra",
-        "sweep", "included", "exclusion", "sample", "sampled", "args", "appended", "env", "cwd",
-        "named", "hidden", "has_matrix", "uses_directory", "total", "pack", "pack_parallel")
+        "job", "number", "name", "submit", "submit_marks", "command", "mark", "program", "setup",
+        "is_hydra", "sweep", "included", "exclusion", "sample", "sampled", "args", "appended",
+        "env", "cwd", "named", "hidden", "has_matrix", "uses_directory", "total", "pack",
+        "pack_parallel")
 
     def __init__(self, job: Job, step: Step, number: int) -> None:
         self.job = job
         self.number = number
         self.name = step.name
         self.submit = []  # type: List[str]
+        self.submit_marks = []  # type: List[Mark]
         self.command = []  # type: List[str]
         self.program = []  # type: List[str]
         self.setup = step.setup or job.setup
@@ -3733,8 +3763,9 @@ def plan_command(planned: PlannedStep, step: Step, more: "Sequence[str]") -> Non
     submit = step.submit or job.submit
     if submit:
         names = {"job.name": job.name}
-        words = split_command(submit, os.environ)
-        planned.submit = [fill(word, names, submit.whole()) for word in words]
+        for word, mark in command_words(submit, os.environ):
+            planned.submit.append(fill(word, names, mark))
+            planned.submit_marks.append(mark)
     source = step.run or step.call or job.run or job.call
     if source:
         planned.mark = source.whole()
@@ -4248,7 +4279,8 @@ def call_function(argv: "Sequence[str]") -> str:
     try:
         function = getattr(importlib.import_module(module), name, None)
         if function is None:
-            raise Error(f"module {module} has no function {name}")
+            raise Error(f"module {module} has no function {name}", NOWHERE,
+                        suggest(name, dir(sys.modules[module])) or "call: names module.function")
         function(list(argv[1:]))
     except (SystemExit, Error):
         raise
@@ -4317,7 +4349,8 @@ def say_error(error: OSError, what: str) -> Error:
     if error.errno == errno.ELOOP:
         hint = "a record is kept in real files"
         return Error(f"cannot {what}: it is a symbolic link", NOWHERE, hint)
-    return Error(f"cannot {what}: {error.strerror or error}")
+    return Error(f"cannot {what}: {error.strerror or error}", NOWHERE,
+                 "free what is in the way, or choose another place")
 
 
 def open_safely(path: str, flags: int) -> int:
@@ -5394,7 +5427,8 @@ def grace() -> float:
     text = os.environ.get("HYDRAFLOW_GRACE", "")
     number = read_number(text or str(GRACE))
     if number is None or number.mantissa < 0:
-        raise Error(f"HYDRAFLOW_GRACE is {text}, which is no number of seconds")
+        raise Error(f"HYDRAFLOW_GRACE is {text}, which is no number of seconds", NOWHERE,
+                    f"for example HYDRAFLOW_GRACE={GRACE}")
     return float(str(number))
 
 
@@ -5872,10 +5906,11 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
 # 10. Schedulers: words and texts <-> array jobs
 # ---------------------------------------------------------------------------
 # ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS, with functions that
-# make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of, ask,
-# array_limit, array_name, submission_words, send, find_array, cancel_array, query. Nothing here
-# knows a record, and no scheduler is named outside its row. The rows rest on the manual pages that
-# their functions name. A state that is not known, or a query that fails, means "still there".
+# make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of,
+# submission_options, script_word, beaten_options (what the user's own words say), ask, array_limit,
+# array_name, submission_words, send, find_array, cancel_array, query. Nothing here knows a record,
+# and no scheduler is named outside its row. The rows rest on the manual pages that their functions
+# name. A state that is not known, or a query that fails, means "still there".
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
@@ -5894,12 +5929,22 @@ WAITING = (  # how schedulers call what has not begun
     "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND",
     "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
 NO_DELAY = -1.0  # behind the last try
+OURS_ARRAY = "the steps of the job make the array; max-parallel: how many array tasks at once"
+OURS_NAME = "name: in the job is what the array job is called after"
+OURS_LOG = "leave it out: each task has a log of its own, which hydraflow logs JOB shows"
+OURS_AFTER = "needs: in a job, and the order of its steps, say what waits for what"
+OURS_SHELL = "leave it out: setup: has the lines of shell that prepare a task"
+OURS_COMMAND = "run: takes the command"
 
 
 class Refusal(Error):
     """A submission that failed: the job file may be right, so the exit status is 1."""
 
     status = 1
+
+
+class Unanswered(Refusal):
+    """A submission that was accepted and cannot be named; what comes of it ends itself."""
 
 
 class ArrayJob(NamedTuple("ArrayJob", [
@@ -5931,7 +5976,9 @@ class Scheduler(NamedTuple("Scheduler", [
         ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
         ("cancel", "Tuple[str, ...]"), ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"),
         ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("forgotten", str),
-        ("name_length", int), ("knows_success", bool), ("variables", str)])):
+        ("name_length", int), ("knows_success", bool), ("variables", str),
+        ("joins_values", bool), ("flags", str), ("pairs", str),
+        ("ours", "Tuple[Tuple[str, str], ...]")])):
     """What differs between schedulers.
 
     program submits; says is what it answers to --version where two have one of that name; index is
@@ -5944,6 +5991,10 @@ class Scheduler(NamedTuple("Scheduler", [
     elsewhere, limit_less how much smaller than it the count must be. forgotten matches what is
     said of a job that is gone; knows_success tells whether a dependency on success can be had;
     variables are those that a surrounding job sets.
+
+    joins_values tells whether a value may follow a short option at once (-pgpu); flags are the
+    options that take no value, pairs those that take two. ours are the options by which the user's
+    own would be beaten, each with what says the same to HydraFlow.
     """
     __slots__ = ()
 
@@ -6050,7 +6101,7 @@ SCHEDULERS = {row.name: row for row in (
         index="SLURM_ARRAY_TASK_ID",
         options=slurm_options,
         script=(),
-        job_id=r"^(\d+)(?:;|\s|$)",
+        job_id=r"^(?:Submitted batch job )?(\d+)(?:;|\s|$)",
         query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
         joins_ids=",",
         read=read_columns,
@@ -6064,7 +6115,18 @@ SCHEDULERS = {row.name: row for row in (
         name_length=100,
         knows_success=True,
         variables=r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|"
-                  r"SBATCH_(ARRAY_INX|WAIT|WAIT_ALL_NODES)$|PMI"),
+                  r"SBATCH_(ARRAY_INX|WAIT|WAIT_ALL_NODES)$|PMI",
+        joins_values=True,
+        flags=(
+            "-H -h -k -O -Q -s -v -V -W --contiguous --exclusive --get-user-env --help --hold "
+            "--ignore-pbs --nice --no-kill --no-requeue --overcommit --oversubscribe --parsable "
+            "--propagate --quiet --reboot --requeue --spread-job --stepmgr --test-only --usage "
+            "--use-min-nodes --verbose --version --wait"),
+        pairs="",
+        ours=(
+            (OURS_ARRAY, "-a --array"), (OURS_NAME, "-J --job-name"),
+            (OURS_LOG, "-o --output --open-mode"),
+            (OURS_AFTER, "-d --dependency --kill-on-invalid-dep"), (OURS_COMMAND, "--wrap"))),
     Scheduler(
         name="gridengine",
         program="qsub",
@@ -6072,7 +6134,7 @@ SCHEDULERS = {row.name: row for row in (
         index="SGE_TASK_ID",
         options=gridengine_options,
         script=(),
-        job_id=r"^(\d+)",
+        job_id=r"^(?:Your job(?:-array)? )?(\d+)",
         query=("qstat", "-u", "*"),
         joins_ids="",
         read=read_qstat,
@@ -6087,7 +6149,13 @@ SCHEDULERS = {row.name: row for row in (
         knows_success=False,
         variables=r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|"
                   r"(JOB_ID|JOB_NAME|JOB_SCRIPT|TASK_ID|QUEUE|RESTARTED|NSLOTS|NQUEUES|NHOSTS|"
-                  r"PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$"),
+                  r"PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$",
+        joins_values=False,
+        flags="-clear -cwd -h -hard -help -nostdin -noshell -notify -soft -terse -V -verify",
+        pairs="-pe",
+        ours=(
+            (OURS_ARRAY, "-t -tc"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
+            (OURS_AFTER, "-hold_jid"), (OURS_SHELL, "-S"), (OURS_COMMAND, "-b"))),
     Scheduler(
         name="pbs",
         program="qsub",
@@ -6108,7 +6176,13 @@ SCHEDULERS = {row.name: row for row in (
         forgotten="Unknown Job Id|Job has finished",
         name_length=15,
         knows_success=True,
-        variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI"),
+        variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI",
+        joins_values=True,
+        flags="-f -G -h -I -V -x -X -z",
+        pairs="",
+        ours=(
+            (OURS_ARRAY, "-J"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
+            (OURS_AFTER, "-W=depend"), (OURS_SHELL, "-S"))),
     Scheduler(
         name="lsf",
         program="bsub",
@@ -6129,7 +6203,11 @@ SCHEDULERS = {row.name: row for row in (
         forgotten="is not found|No matching job|already finished",
         name_length=100,
         knows_success=True,
-        variables=r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI"),
+        variables=r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI",
+        joins_values=False,
+        flags="-ar -B -H -h -I -Ip -Is -IS -ISp -ISs -IX -K -N -r -rn -ti -ul -V -x",
+        pairs="",
+        ours=((OURS_NAME, "-J"), (OURS_LOG, "-o -oo"), (OURS_AFTER, "-w -ti"))),
 )}
 
 
@@ -6176,6 +6254,58 @@ def scheduler_of(words: "Sequence[str]", may_ask: bool = True) -> "Optional[Sche
         if row.says and re.search(row.says, said):
             return row
     return plain[0]
+
+
+def submission_options(words: "Sequence[str]",
+                       scheduler: Scheduler) -> "Iterator[Tuple[int, str, str]]":
+    """Yield the options of a submission command: index of the word, name, value; last, without a
+    name, the script, behind which nothing is the scheduler's.
+
+    >>> words = "sbatch -pgpu --mem 4G --hold job.sh -o x".split()
+    >>> list(submission_options(words, SCHEDULERS["slurm"]))
+    [(1, '-p', 'gpu'), (2, '--mem', '4G'), (4, '--hold', ''), (5, '', 'job.sh')]
+    """
+    first = len(words) - len(behind_env(words)) + 1
+    rest = iter(range(first, len(words)))
+    for index in rest:
+        option, value = words[index], ""
+        if not re.match("--?[^-]", option):
+            yield index, "", option
+            return
+        is_whole = "=" in option
+        if option.startswith("--"):
+            option, _, value = option.partition("=")
+        elif scheduler.joins_values and len(option) > 2:
+            option, value, is_whole = option[:2], option[2:], True
+        if not is_whole:
+            count = 2 if option in scheduler.pairs.split() else 1
+            if option not in scheduler.flags.split():
+                value = " ".join(words[behind] for behind in islice(rest, count))
+        yield index, option, value
+
+
+def script_word(words: "Sequence[str]", scheduler: Scheduler) -> int:
+    """Return the index of the user's own script in a submission command, or 0."""
+    return next((index for index, option, _ in submission_options(words, scheduler)
+                 if not option), 0)
+
+
+def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
+                   waits: bool) -> "Iterator[Tuple[int, str, str]]":
+    """Yield the options of a submission command that ours would beat: index of the word, name,
+    what to write instead. waits tells whether ours are to say what is waited for.
+
+    >>> list(beaten_options("sbatch --output=x".split(), SCHEDULERS["slurm"], False))[0][:2]
+    (1, '--output')
+    """
+    for index, option, value in submission_options(words, scheduler):
+        names = {option, f"{option}={value.partition('=')[0]}"}
+        for hint, ours in scheduler.ours:
+            known = ours.split()
+            if option.startswith("--") and len(option) > 3:  # which may be shortened
+                names.update(name for name in known if name.startswith(option))
+            if not names.isdisjoint(known) and (waits or hint != OURS_AFTER):
+                yield index, option, hint
 
 
 def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
@@ -6257,6 +6387,8 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
         match = re.search(scheduler.job_id, out, re.MULTILINE)
         if match and status == 0:
             return match.group(1)
+        if status == 0:
+            return unanswered(words, scheduler, name, out)
         if not has_failed_in_passing(status, errors):
             break
         found = find_array(scheduler, name)
@@ -6265,6 +6397,17 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
         if delay != NO_DELAY:
             time.sleep(delay)
     raise Refusal(f"{words[0]} refused: {failure_text(status, errors, out)}")
+
+
+def unanswered(words: "Sequence[str]", scheduler: Scheduler, name: str, out: str) -> str:
+    """Return the id of a submission whose answer has none; Unanswered if nobody knows it."""
+    found = find_array(scheduler, name)
+    if found:
+        return found
+    said = " ".join(out.split())[:200] or "nothing"
+    raise Unanswered(
+        f"{words[0]} accepted the submission, and named no id of a job: {said}", NOWHERE,
+        f"look for {name} among what is queued, and cancel it; its tasks would end themselves")
 
 
 def find_array(scheduler: Scheduler, name: str) -> str:
@@ -7169,6 +7312,51 @@ def task_text(task: Task) -> str:
     return f"(cd {shlex.quote(task.cwd)} && {text})"
 
 
+def program_mistake(name: str, cwd: str,
+                    env: "Mapping[str, str]") -> "Optional[Tuple[str, str]]":
+    """Return what keeps a program from being executed, and what to do; None for nothing."""
+    path = find_program(name, cwd, env)
+    if path:
+        return interpreter_mistake(name, path, cwd, env)
+    place = os.path.join(cwd, name)
+    if os.path.dirname(name) and os.path.isdir(native(place)):
+        return f"{name} is a directory, and no program", "name a file in it"
+    if os.path.dirname(name) and os.path.exists(native(place)):
+        hint = f"chmod +x {shlex.quote(os.path.normpath(place))} sets it"
+        hint += "; or name before it what executes it"
+        return f"{name} is not executable: its execute bit is not set", hint
+    hint = "it is looked up in PATH, without a shell"
+    if os.path.dirname(name):
+        hint = f"the path counts from {os.path.abspath(cwd)}"
+    elif os.path.isfile(native(place)):
+        hint = f"write ./{name}: the current directory is not searched"
+    elif name == "python" and find_program("python3"):
+        hint = "python3 is there"
+    return f"there is no program {name}", hint
+
+
+def interpreter_mistake(name: str, path: str, cwd: str,
+                        env: "Mapping[str, str]") -> "Optional[Tuple[str, str]]":
+    """Return what is wrong with the first line of a script, and what to do; None for nothing."""
+    try:
+        with open(native(path), "rb") as file:
+            line = file.readline(256)
+    except OSError:
+        return None  # what may be executed need not be readable
+    if not line.startswith(b"#!"):
+        return None
+    if line.endswith(b"\r\n"):
+        return (f"{name} has line ends of Windows, so its #! line names no program",
+                "save it with line ends of Unix: \\n alone")
+    words = os.fsdecode(line[2:]).split()
+    if words and os.path.basename(words[0]) == "env" and find_program(words[0], cwd, env):
+        words = [word for word in words[1:] if not re.match("-|[A-Za-z_][A-Za-z_0-9]*=", word)]
+    if not words or find_program(words[0], cwd, env):
+        return None
+    return (f"the #! line of {name} names a program that is not there: {words[0]}",
+            "correct it, or name before it what executes it")
+
+
 def first_task(step: PlannedStep) -> "Optional[Task]":
     """Return the first task of a step."""
     for task in step.tasks():
@@ -7184,15 +7372,13 @@ def check_first_task(step: PlannedStep) -> None:
     is_made = SLOT in task.cwd or task.directory in task.cwd
     if not is_made and not os.path.isdir(native(task.cwd)):
         mark = step.cwd.whole() if step.cwd else NOWHERE
-        raise Error(f"there is no directory {task.cwd}", mark)
+        raise Error(f"there is no directory {task.cwd}", mark,
+                    f"make it first; it counts from {os.getcwd()}")
     if step.setup or not step.command:
         return
-    program = task.argv[0]
-    if not find_program(program, task.cwd, task.env):
-        hint = "it is looked up in PATH, without a shell"
-        if program == "python" and find_program("python3"):
-            hint = "python3 is there"
-        raise Error(f"there is no program {program}", step.mark, hint)
+    wrong = program_mistake(task.argv[0], task.cwd, task.env)
+    if wrong:
+        raise Error(wrong[0], step.mark, wrong[1])
 
 
 def submission_program(step: PlannedStep) -> str:
@@ -7202,15 +7388,60 @@ def submission_program(step: PlannedStep) -> str:
 
 def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
     """Raise an Error unless the program of a submission command is here."""
+    wrong = program_mistake(submission_program(step), ".", os.environ)
+    if wrong:
+        mark = submit_mark(step, len(step.submit) - len(behind_env(step.submit)))
+        hint = f"{wrong[1]}; is this a machine from which jobs are submitted?"
+        raise kind(wrong[0], mark, hint)
+
+
+def submit_mark(step: PlannedStep, index: int) -> Mark:
+    """Return the place of a word of a submission command; words may come from elsewhere."""
+    return step.submit_marks[index] if index < len(step.submit_marks) else NOWHERE
+
+
+def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
+    """Raise Errors unless all words of a submission command hold for the array job, and there is a
+    command for it to execute."""
+    words = step.submit
     program = submission_program(step)
-    if find_program(program):
+    script = script_word(words, scheduler)
+    errors = []  # type: List[Error]
+    waits = bool(step.job.needs) or len(step.job.steps) > 1
+    for index, option, hint in beaten_options(words, scheduler, waits):
+        message = f"HydraFlow gives {program} an option that would win over {option}"
+        errors.append(Error(message, submit_mark(step, index), hint))
+    if script:
+        message = f"{words[script]} would be executed in place of the command of this job"
+        hint = "leave it out: setup: has the lines of shell that prepare a task; "
+        hint += f"without run: and call:, {program} gets the script and a file of parameters"
+        errors.append(Error(message, submit_mark(step, script), hint))
+    elif not step.command and not errors:
+        errors.append(Error(f"there is nothing that {program} could execute", submit_mark(step, 0),
+                            "run: or call: beside submit: has the command of the tasks"))
+    raise_all(errors)
+
+
+FILE_READERS = {  # handlers that read no file but one which these options name, as the last word
+    "parallel": ("-a", "--arg-file", "::::"),
+    "xargs": (),
+}  # type: Dict[str, Tuple[str, ...]]
+LINE_BY_LINE = "sh -c 'tr \"\\n\" \"\\0\" < \"$0\" | xargs -0 -n 1 -P 2 sh -c'"
+
+
+def check_reader(step: PlannedStep) -> None:
+    """Raise an Error if a handler would not read the lines that it gets as a file."""
+    words = behind_env(step.submit)
+    name = os.path.basename(submission_program(step))
+    options = FILE_READERS.get(name)
+    if options is None or words[-1] in options:
         return
-    source = step.job.submit
-    for one in step.job.steps[step.number - 1:step.number]:
-        source = one.submit or source
-    mark = source.whole() if source else NOWHERE
-    hint = "it is looked up in PATH; is this a machine from which jobs are submitted?"
-    raise kind(f"there is no program {program}", mark, hint)
+    form = LINE_BY_LINE
+    if options:
+        form = shell_text([*(word for word in words if word not in options), options[-1]])
+        form = "'{}'".format(form.replace("'", "''"))  # YAML takes a last colon for a key's
+    raise Error(f"{name} would not read the lines of the file that is its last argument",
+                submit_mark(step, 0), f"write submit: {form}")
 
 
 @lru_cache(maxsize=None)
@@ -7311,6 +7542,7 @@ class ArrayPlace(Place):
 
     def check(self, step: PlannedStep, is_dry: bool) -> None:
         """Raise an Error for what cannot be submitted."""
+        check_submit_words(step, self.scheduler)
         if is_dry:
             return
         check_submission(step, Refusal)
@@ -7413,7 +7645,8 @@ class ArrayPlace(Place):
         words = self.words(run, step, submission, throttle, ids)
         try:
             job_id = send(words, self.scheduler, submission.name)
-        except Refusal:
+        except Refusal as refusal:
+            run.begun = run.begun or isinstance(refusal, Unanswered)
             note_cancelled(run, submission)
             raise
         run.begun = True
@@ -7466,6 +7699,7 @@ class Handler(Place):
 
     def check(self, step: PlannedStep, is_dry: bool) -> None:
         """Raise an Error for what cannot be handed over."""
+        check_reader(step)
         if not is_dry:
             check_submission(step, Error)
             check_python(tuple(python_of(step.job)))
@@ -7477,7 +7711,7 @@ class Handler(Place):
             if re.search("[\r\n]", shell_text(task.argv)):
                 message = "a handler gets one line for each task, "
                 message += "and a word of this step has a line break in it"
-                raise Error(message, step.mark)
+                raise Error(message, step.mark, "without submit:, or by a scheduler, it works")
 
     def lines(self, run: Run, submission: Submission, tasks: "Sequence[Task]") -> "Iterator[str]":
         """Yield the lines for a handler."""
@@ -7603,7 +7837,7 @@ def place_of(step: PlannedStep, is_dry: bool) -> Place:
     if is_dry and os.path.dirname(program):
         may_ask = False  # only what it finds in PATH, a dry run may ask
     scheduler = scheduler_of(step.submit, may_ask)
-    if scheduler:
+    if scheduler and (step.command or not script_word(step.submit, scheduler)):
         return ArrayPlace(scheduler)
     return Handler(not step.command)
 
@@ -7626,7 +7860,8 @@ def check_plan(plan: Plan, is_dry: bool) -> None:
     grace()
     if not is_dry and plan.count > sys.maxsize:
         count = counted(plan.count, "task")
-        raise Error(f"job {plan.job.key} has {count}, which are too many to execute", plan.job.mark)
+        raise Error(f"job {plan.job.key} has {count}, which are too many to execute", plan.job.mark,
+                    "sample: 20 in a step, or --sample 20, takes some of them at random")
     for place, steps in places_of(plan, is_dry):
         for step in steps:
             place.check(step, is_dry)
@@ -8165,7 +8400,7 @@ TERMINAL_CONTROLS = (  # of ECMA-48; compiled when there is output to show
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 COLOURS = r"\x1b\[[0-9;]*m"
 TRAILERS = (  # last lines that say nothing of the cause
-    r"Set the environment variable HYDRA_FULL_ERROR=1|Config search path|Provider:|"
+    r"hint: |Set the environment variable HYDRA_FULL_ERROR=1|Config search path|Provider:|"
     r"==> attempt \d+ <==$|\s*\d+%\||.*\d+(\.\d+)?(it/s|s/it)\]?$|[\s=*#_-]*$")
 
 
@@ -8373,6 +8608,8 @@ def cause_line(lines: "Sequence[str]") -> str:
 
     >>> cause_line(["ValueError: lr", "Set the environment variable HYDRA_FULL_ERROR=1 for more."])
     'ValueError: lr'
+    >>> cause_line(["error: module os has no function x", "hint: call: names module.function"])
+    'error: module os has no function x'
     """
     for line in reversed(lines):
         if not re.match(TRAILERS, line):
@@ -10859,7 +11096,7 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
     """
     records = Record.all(job)
     if not records:
-        raise Error(f"job {job} has not been run here")
+        raise Error(f"job {job} has not been run here", NOWHERE, f"hydraflow run {job} runs it")
     rows = result_rows(survey(records[-1]), list(metrics))
     return results_document(selected(rows, words), list(metrics))
 
@@ -10970,15 +11207,28 @@ def as_typed(text: str, before: "Sequence[str]") -> str:
     return re.sub(rf"\bhydraflow (?=({names})\b)", lambda match: f"{program} ", text)
 
 
+def split_before(argv: "Sequence[str]") -> "Tuple[List[str], List[str]]":
+    """Return the options -f and -C that stand before the command, each followed by its value, and
+    the other words.
+
+    >>> split_before(["-fjobs.yaml", "-C", "sub", "run", "train"])
+    (['-f', 'jobs.yaml', '-C', 'sub'], ['run', 'train'])
+    """
+    before = []  # type: List[str]
+    rest = list(argv)
+    while rest and rest[0][:2] in ("-f", "-C"):
+        word = rest.pop(0)
+        before.append(word[:2])
+        if word[2:]:
+            before.append(word[2:])
+        elif rest:
+            before.append(rest.pop(0))
+    return before, rest
+
+
 def options_before(argv: "Sequence[str]") -> "List[str]":
     """Return the options -f and -C that stand before the command, with their values."""
-    found = []  # type: List[str]
-    index = 0
-    while index < len(argv) and argv[index][:2] in ("-f", "-C"):
-        size = 2 if len(argv[index]) == 2 else 1
-        found += argv[index:index + size]
-        index += size
-    return found
+    return split_before(argv)[0]
 
 
 def job_named(jobs: "Dict[str, Job]", name: str) -> Job:
@@ -10995,8 +11245,13 @@ def option(read: "Callable[[Node], Any]") -> "Callable[[str], Any]":
         try:
             return read(read_yaml(text, "command line"))
         except Error as error:
-            raise argparse.ArgumentTypeError(error.message) from None
+            raise argparse.ArgumentTypeError(f"{error.message}\n{error.hint}") from None
     return convert
+
+
+BEFORE = {
+    "-f": "-f FILE, before the command, names the job file",
+    "-C": "-C DIR, before the command, names the directory to work in"}
 
 
 class Flag(NamedTuple("Flag", [("names", "Tuple[str, ...]"), ("help", str)])):
@@ -11024,7 +11279,7 @@ def sample_of(text: str) -> Sample:
     """Return the sample that N or N:SEED means."""
     count, _, seed = text.partition(":")
     if not re.fullmatch("[1-9][0-9]{0,8}", count) or not re.fullmatch("[0-9]{0,9}", seed):
-        raise argparse.ArgumentTypeError("N or N:SEED is expected here, for example 20:7")
+        raise argparse.ArgumentTypeError("N or N:SEED is expected here\nfor example 20:7")
     return Sample(int(count), int(seed or 0))
 
 
@@ -11067,8 +11322,8 @@ def check_words(job: Job, words: "Sequence[str]") -> None:
         if word.startswith("-") and key_of(word) not in keys:
             name = word.partition("=")[0]
             behind = f"behind -- it goes to the command: -- {shell_text([word])}"
-            hints = [suggest(name, known), behind]
-            raise Error(f"run does not know {name}", NOWHERE, " ".join(filter(None, hints)))
+            hints = [BEFORE.get(name, "") or suggest(name, known), behind]
+            raise Error(f"run does not know {name}", NOWHERE, "; ".join(filter(None, hints)))
 
 
 def run_options(args: "argparse.Namespace") -> Options:
@@ -11125,9 +11380,16 @@ def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
         return {job.key: job}
     jobs = load(args.file or find_job_file())
     if args.job is None:
-        raise Error("which job?", NOWHERE, f"the jobs are {', '.join(jobs)}")
+        raise which_job(jobs)
     check_words(job_named(jobs, args.job), args.words)
     return jobs
+
+
+def which_job(names: "Iterable[str]") -> Error:
+    """Return the Error about a command line without a job; names are those that it could have."""
+    known = ", ".join(names)
+    hint = f"the jobs are {known}" if known else "hydraflow show lists them"
+    return Error("which job?", NOWHERE, hint)
 
 
 def spelled_job(words: "Sequence[str]") -> Job:
@@ -11255,10 +11517,18 @@ def show_command(args: "argparse.Namespace") -> int:
     else:
         width = max(map(len, jobs))
         for name, job in jobs.items():
-            command = next(source.text for source in [job.run, job.call, job.submit] + [
-                step.run or step.call or step.submit for step in job.steps] if source)
-            put(f"{name:{width}}  {counted(Plan(job).count, 'task'):>10}  {command}")
+            put(f"{name:{width}}  {job_text(job)}")
     return 0
+
+
+def job_text(job: Job) -> str:
+    """Return how many tasks a job has, and its first command."""
+    if not has_command(job):
+        return f"{'template':>10}  no command: it serves other jobs"
+    sources = [job.run, job.call, job.submit]
+    sources += [step.run or step.call or step.submit for step in job.steps]
+    command = next(source.text for source in sources if source)
+    return f"{counted(Plan(job).count, 'task'):>10}  {command}"
 
 
 def job_lines(plan: Plan) -> "Iterator[str]":
@@ -11330,9 +11600,11 @@ def expand_command(args: "argparse.Namespace") -> int:
 
 def newest_record(args: "argparse.Namespace") -> Record:
     """Return the newest record of a job, which the job file need not name any more."""
-    records = Record.all(args.job)
+    records = Record.all(args.job) if args.job else []
     if not records:
         known = [Ledger(record).start.job for record in Record.newest()]
+        if not args.job:
+            raise which_job(known)
         raise Error(f"job {args.job} has not been run here", NOWHERE,
                     suggest(args.job, known) or "hydraflow show lists the jobs")
     return records[-1]
@@ -11369,7 +11641,8 @@ def records_of(args: "argparse.Namespace") -> "List[Record]":
     """Return the records that status is about."""
     if not args.job:
         if args.all or args.run:
-            raise Error("--all and --run are about one job, which is to be named")
+            raise Error("--all and --run are about one job, which is to be named", NOWHERE,
+                        "hydraflow status JOB --all lists its runs")
         found = Record.newest()
         if not found:
             raise Error("nothing has been run here", NOWHERE,
@@ -11416,7 +11689,7 @@ def show_status(found: Survey, is_short: bool) -> None:
 
 def add_logs(command: "argparse.ArgumentParser") -> None:
     """Declare the options of logs."""
-    command.add_argument("job", metavar="JOB")
+    command.add_argument("job", metavar="JOB", nargs="?")
     command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*")
     add_options(command, [
         Value(("--last",), option(read_count), "N", "the last N lines of each task"),
@@ -11439,9 +11712,11 @@ def task_number(found: Survey, text: str) -> int:
     """Return the number of a task that a word of the command line is."""
     start = found.ledger.start
     if not re.fullmatch("[1-9][0-9]{0,8}", text):
-        raise Error(f"{text} is neither the number of a task nor KEY=VALUE")
+        raise Error(f"{text} is neither the number of a task nor KEY=VALUE", NOWHERE,
+                    f"hydraflow results {shlex.quote(start.job)} lists the tasks")
     if int(text) > max(start.count, found.ledger.last_number()):
-        raise Error(f"there is no task {text}; job {start.job} has {counted(start.count, 'task')}")
+        raise Error(f"there is no task {text}", NOWHERE,
+                    f"job {start.job} has {counted(start.count, 'task')}")
     return int(text)
 
 
@@ -11563,11 +11838,19 @@ def add_results(command: "argparse.ArgumentParser") -> None:
         "Example: hydraflow results train loss --sort loss")
 
 
+def state_named(text: str) -> str:
+    """Return the name of a state."""
+    if text not in STATES:
+        hint = suggest(text, STATES) or f"the states are {', '.join(STATES)}"
+        raise argparse.ArgumentTypeError(f"no state is called {text}\n{hint}")
+    return text
+
+
 def add_selection(command: "argparse.ArgumentParser") -> None:
     """Declare what results and report have in common."""
-    command.add_argument("job", metavar="JOB")
+    command.add_argument("job", metavar="JOB", nargs="?")
     command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*")
-    command.add_argument("--state", action="append", choices=list(STATES), default=[],
+    command.add_argument("--state", action="append", type=state_named, default=[],
                          metavar="STATE", help="of tasks in this state only")
     add_run_choice(command)
 
@@ -11631,7 +11914,7 @@ def report_command(args: "argparse.Namespace") -> int:
 
 def add_cancel(command: "argparse.ArgumentParser") -> None:
     """Declare the options of cancel."""
-    command.add_argument("job", metavar="JOB")
+    command.add_argument("job", metavar="JOB", nargs="?")
     command.add_argument("--lost", action="store_true",
                          help="give up tasks of other machines, which cannot be reached from here")
 
@@ -11769,11 +12052,14 @@ def init_command(args: "argparse.Namespace") -> int:
 
 def add_completion(command: "argparse.ArgumentParser") -> None:
     """Declare the options of completion."""
-    command.add_argument("shell", choices=sorted(COMPLETION))
+    command.add_argument("shell", metavar="SHELL", nargs="?")
 
 
 def completion_command(args: "argparse.Namespace") -> int:
     """Print a script that completes commands and jobs in a shell."""
+    if args.shell not in COMPLETION:
+        message = f"there is no completion for {args.shell}" if args.shell else "which shell?"
+        raise Error(message, NOWHERE, f"the shells are {', '.join(sorted(COMPLETION))}")
     put(COMPLETION[args.shell].rstrip())
     return 0
 
@@ -11914,10 +12200,29 @@ def help_width() -> int:
         return 78
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser that tells mistakes as everything else here does."""
+
+    def error(self, message: str) -> "NoReturn":
+        """Raise the Error about what argparse does not understand."""
+        match = re.match(r"argument (\S+?)(?:/\S+)?: (.*)", message, re.DOTALL)
+        if not match:
+            raise Error(message, NOWHERE, f"{self.prog} --help tells what it knows")
+        name, text = match.groups()
+        text, _, hint = text.partition("\n")
+        text = f"{name}: {text}"
+        if "ignored explicit argument" in text:
+            text, hint = f"{name} takes no value", f"write {name} alone"
+        elif ": expected" in text:
+            action = self._option_string_actions[name]  # argparse has no other list of them
+            text, hint = f"{name} takes a value, and none follows", f"write {name} {action.metavar}"
+        raise Error(text, NOWHERE, hint or f"{self.prog} --help tells what it knows")
+
+
 def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
     """Return the parser of a command line, with the options of the commands that it may name."""
     style = partial(argparse.HelpFormatter, width=help_width())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="hydraflow", description="Compact parameter sweeps, executed here or on a cluster.",
         formatter_class=style)
     parser.add_argument("--version", action="version", version=f"hydraflow {__version__}")
@@ -11946,11 +12251,13 @@ SYNONYMS = {  # what people type who come from other programs
 
 def check_command_named(argv: "Sequence[str]") -> None:
     """Raise an Error unless a command line names a command, behind -f and -C alone."""
-    rest = list(argv[len(options_before(argv)):])
+    before, rest = split_before(argv)
     names = [name for name, _, _ in COMMANDS]
     known = f"the commands are {', '.join(names)}"
+    if len(before) % 2:
+        raise Error(f"{before[-1]} takes a value, and none follows", NOWHERE, BEFORE[before[-1]])
     if not rest:
-        raise Error("which command?", NOWHERE, f"{known}{known_jobs()}")
+        raise Error("which command?", NOWHERE, f"{known}{known_jobs(before)}")
     word = rest[0]
     if word in names or word in ("-h", "--help", "--version"):
         return
@@ -11961,12 +12268,15 @@ def check_command_named(argv: "Sequence[str]") -> None:
     raise Error(f"no command is called {word}", NOWHERE, hint or known)
 
 
-def known_jobs() -> str:
-    """Return a text that names the jobs of the job file, if there is one that can be read."""
+def known_jobs(before: "Sequence[str]") -> str:
+    """Return a text that names the jobs of the job file that options before the command choose, if
+    it can be read."""
+    values = dict(zip(before[::2], before[1::2]))
     try:
-        path = find_job_file()
+        os.chdir(values.get("-C", "."))
+        path = values.get("-f") or find_job_file()
         return f"; the jobs of {path} are {', '.join(load(path))}"
-    except Error:
+    except (Error, OSError):
         return ""
 
 
@@ -11999,8 +12309,9 @@ def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
         words, behind = [], []
     args.words = with_positionals(args, words) + behind
     if args.words and args.command != "run":
-        known = suggest(args.words[0], command_options(args.command))
-        raise Error(f"{args.command} does not know {args.words[0]}", NOWHERE,
+        word = args.words[0]
+        known = BEFORE.get(word) or suggest(word, command_options(args.command))
+        raise Error(f"{args.command} does not know {word}", NOWHERE,
                     known or f"hydraflow {args.command} --help tells what it knows")
     return args
 
@@ -12019,6 +12330,14 @@ def with_positionals(args: "argparse.Namespace", words: "List[str]") -> "List[st
     return words
 
 
+def change_directory(path: str) -> None:
+    """Work in the directory that -C names."""
+    try:
+        os.chdir(path)
+    except OSError as error:
+        raise Error(f"cannot work in {path}: {error.strerror}", NOWHERE, BEFORE["-C"]) from None
+
+
 def dispatch(argv: "Sequence[str]") -> int:
     """Execute one command line and return its exit status; raises Error, OSError, SystemExit."""
     inner = {"call": call_command, "slot": slot_command, "complete": complete_command}
@@ -12026,7 +12345,7 @@ def dispatch(argv: "Sequence[str]") -> int:
         return inner[argv[0]](argv[1:])
     args = parse_arguments(argv)
     if args.directory:
-        os.chdir(args.directory)
+        change_directory(args.directory)
     status = int(args.function(args))
     sys.stdout.flush()
     return status

@@ -1,6 +1,7 @@
 """The sweep language: what each form means, and how each mistake is told."""
 import itertools
 import os
+import re
 import sys
 import time
 import unittest
@@ -149,7 +150,10 @@ HINTS = (
     ("a=-5:1:0", OLD_ORDER + "-5:0:1; or quote it to keep it as text: a='-5:1:0'"),
     ("a=1e-3:1e-1", "write log(1e-3:1e-1:3), or give a step: 1e-3:1e-1:0.0099"),
     ("a=1:3:K", "did you mean 1:3:k?"), ("a=1:3:1:", "leave out the last colon: 1:3:1"),
-    ("a=1..3", "write 1:3, or quote it to keep it as text: '1..3'"),
+    ("a=1..3", "write 1:3, or quote it to keep it as text: '1..3'"), ("a=0.1..0.3", "write 0.1:0.3:0.1, or quote it to keep it as text: '0.1..0.3'"),
+    ("a=x,5...3", "write 5:3:-1, or quote it to keep it as text: '5...3'"), ("a=1..9..2", "write 1:9:2, or quote it to keep it as text: '1..9..2'"),
+    ("a=1e-3..1e-1", "write 1e-3:1e-1:0.001, or quote it to keep it as text: '1e-3..1e-1'"),
+    ("a=1..1", "write start:stop:step, or quote it to keep it as text: '1..1'"),
     ("a=logspace(-3,-1,3)", "write log(1e-3:1e-1:3), whose end is included"),
     ("a=logspace(1e-3,1e-1,3)", "write log(1e-3:1e-1:3), whose end is included"),
     ("a=linspace(0, 1, 5)", "write lin(0:1:5), whose end is included"),
@@ -158,6 +162,17 @@ HINTS = (
     ("a=\\${x}", "write ${x}"),
     ("a=1:1:-1", "write 1"), ("m='a'_(x,y)", "write the values out, each in quotes as a whole"),
 )
+
+
+FORMS = (  # what hints say before a word that is to take the place of another one
+    "write |give a step: |turn the sign of the step: |for example |whole range: |did you mean |leave out the last colon: |HydraFlow 0.15.0: |as text: |"
+    "leave the quotes out: |quote the value alone: |linked keys: |lists: |values: ")
+
+
+def forms_in(hint: str) -> "list[str]":
+    """Return the words that a hint gives as right ones."""
+    forms = [re.split(r"[;,] |,? or |\?$", text)[0] for text in re.split(FORMS, hint)[1:]]
+    return [form for form in forms if form and "start" not in form and not form.isalpha()]
 
 
 def values_of(sweep: str) -> "list[str]":
@@ -214,6 +229,16 @@ class Mistakes(unittest.TestCase):
             with self.subTest(sweep=sweep), self.assertRaises(Error) as caught:
                 Sweep(sweep)
             self.assertEqual(caught.exception.hint, hint)
+
+    def test_no_hint_is_a_mistake_itself(self) -> None:
+        """What it says to write instead is read without an error."""
+        found = 0
+        for sweep, hint in HINTS:
+            for form in forms_in(hint):
+                with self.subTest(sweep=sweep, form=form):
+                    Sweep(form if "=" in form else f"a={form}")
+                found += 1
+        self.assertGreater(found, 30)
 
     def test_time_grows_with_the_length_and_not_faster(self) -> None:
         """Sixteen times the digits take some sixteen times as long, not 256 times; the best of three turns each."""

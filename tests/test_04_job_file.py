@@ -147,6 +147,8 @@ WORDS = (  # what stands in a job whose command is x: the column of each mistake
     ("steps: [{batch: 'x=${{ env.A }}'}]", 24, "${{ env.A }} is not replaced here", "with: takes it, for example with: data=${{ env.A }}"),
     ("steps: [{args: '$A=1,2'}]", 21, "$A is an axis of the environment, and makes tasks", "it belongs into batch; a single value into env"),
     ("with: $A=1", 11, "$A=1 sets a variable of the environment", "env: {A: 1} takes it, and batch: an axis of several values"),
+    ("with: x=1 y=$HOME/data", 17, "$HOME is not replaced here", "with: takes ${{ env.HOME }}; quote it to keep it as text"),
+    ("with: [\"a='x\", b]", 11, "a text is expected here, not a list", "for example with: hydra/launcher=joblib"),
     ("with: {lr: 0.1, b: 2}", 11, "a text is expected here, not keys with values", "for example with: lr=0.1 b=2"),
     ("steps: [{batch: {lr: [0.1, 0.01]}}]", 21, "a text is expected here, not keys with values", "for example batch: lr=0.1,0.01"),
     ("steps: [{batch: [a=1, b=2]}]", 21, "a text is expected here, not a list", "for example batch: a=1 b=2"),
@@ -166,6 +168,8 @@ WORDS = (  # what stands in a job whose command is x: the column of each mistake
 SHELLS = (  # the value of run with a step, the hint
     ("cd src && python t.py", "write setup: cd src beside the command python t.py, or bash -c 'cd src && exec python t.py \"$@\"' bash; quote what is text"),
     ("python t.py >out.log", "write bash -c 'python t.py \"$@\" > out.log' bash; quote what is text"),
+    ("python t.py 2>err", "write bash -c 'python t.py \"$@\" 2> err' bash; quote what is text"),
+    ("python t.py x2>err", "write bash -c 'python t.py x2 \"$@\" > err' bash; quote what is text"),
     ("python t.py | tee log", "write bash -c 'python t.py \"$@\" | tee log' bash; quote what is text"),
     ("python t.py $(date)", "write bash -c 'exec python t.py $(date) \"$@\"' bash; quote what is text"),
     ("python t.py &", "leave it out: no task is executed in the background"),

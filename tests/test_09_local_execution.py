@@ -115,9 +115,21 @@ class Here(Execution):
         self.assertTrue(out.startswith(expected), (len(out), len(expected), out[:99], out[10000000:][:999]))
 
     def test_a_program_or_directory_that_is_not_there(self) -> None:
+        os.mkdir(os.path.join(self.folder, "sub"))
+        for name, line, mode in (("plain.sh", "#!/bin/sh\n", 0o644), ("run.sh", "#!/bin/sh\n", 0o755), ("windows.sh", "#!/bin/sh\r\ntrue\r\n", 0o755),
+                                 ("lost.sh", "#!/no/such/sh -e\n", 0o755), ("env.sh", "#!/usr/bin/env -S A=1 nosuchpython -u\n", 0o755),
+                                 ("windows.py", "#!/usr/bin/env python\r\n", 0o755)):
+            self.write(name, line)
+            os.chmod(os.path.join(self.folder, name), mode)
         for text, part in (("run: nosuchprogram x", "there is no program nosuchprogram"),
                            ("run: sh\nworking-directory: nosuch", "there is no directory nosuch"),
-                           ("run: ./hydraflow.yaml", "there is no program ./hydraflow.yaml")):
+                           ("run: ./nosuch", "there is no program ./nosuch"), ("run: plain.sh", "write ./plain.sh: the current directory is not searched"),
+                           ("run: ./plain.sh", "./plain.sh is not executable: its execute bit is not set"), ("run: ./plain.sh", "hint: chmod +x plain.sh sets it"),
+                           ("run: ./sub", "./sub is a directory, and no program"), ("run: ./windows.sh", "./windows.sh has line ends of Windows"),
+                           ("run: ./lost.sh", "the #! line of ./lost.sh names a program that is not there: /no/such/sh"),
+                           ("run: ./env.sh", "the #! line of ./env.sh names a program that is not there: nosuchpython"),
+                           ("run: ./windows.py", "./windows.py has line ends of Windows"), ("run: x\nsubmit: ./plain.sh", "hint: chmod +x plain.sh sets it"),
+                           ("run: run.sh", "write ./run.sh: the current directory is not searched")):
             with self.subTest(text=text):
                 self.job(text)
                 result = self.hydraflow("run", "job")
@@ -154,7 +166,7 @@ class Here(Execution):
     def test_a_function_that_is_not_there(self) -> None:
         self.job("call: os.nofunc")
         result = self.hydraflow("run", "job")
-        self.assertEqual((result.status, result.out), (1, "error: module os has no function nofunc\n"))
+        self.assertEqual((result.status, result.out), (1, "error: module os has no function nofunc\nhint: call: names module.function\n"))
 
     def test_a_dry_run_streams_whatever_is_excluded(self) -> None:
         self.job("run: echo\nsteps: [{batch: \"a=1:1000000000\", exclude: a=5}]")

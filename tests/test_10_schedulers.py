@@ -48,6 +48,18 @@ SUBMISSIONS = (  # scheduler, the user's words, the script, what is executed
     ("pbs", "/opt/bin/qsub", "/r/1.sh", "/opt/bin/qsub OPTIONS /r/1.sh"),
     ("lsf", "bsub -q x", "/a b/1.sh", "bsub -q x OPTIONS /bin/sh \"'/a b/1.sh'\""),  # which a shell reads once more
 )
+USERS = (  # scheduler, the user's words, those that ours would beat, the script
+    ("slurm", "sbatch -p gpu --mem=4G --hold --exclusive", "", ""), ("slurm", "sbatch -pgpu -A x --time 10 job.sh -o x", "", "job.sh"),
+    ("slurm", "sbatch --array=1-3 -a1-3 -a 1 --arr=1", "--array -a -a --arr", ""), ("slurm", "sbatch -o x --output y -ox --outp=x", "-o --output -o --outp", ""),
+    ("slurm", "sbatch -J x --job-name=y --open-mode=truncate --wrap=x", "-J --job-name --open-mode --wrap", ""),
+    ("slurm", "sbatch -d afterok:1 --dependency=singleton", "-d --dependency", ""), ("slurm", "env A=1 sbatch -W -o x job.sh", "-o", "job.sh"),
+    ("slurm", "sbatch --error=x -e x --comment -o --account o", "", ""), ("slurm", "sbatch -HQ job.sh", "", "job.sh"), ("slurm", "sbatch - x", "", "-"),
+    ("gridengine", "qsub -cwd -V -l h_rt=1 -pe smp 4 -q x job.sh", "", "job.sh"), ("gridengine", "qsub -terse -pe smp 4", "", ""),
+    ("gridengine", "qsub -t 1-3 -tc 2 -N x -o x -e x -j n -hold_jid 1 -S /bin/bash -b y", "-t -tc -N -o -e -j -hold_jid -S -b", ""),
+    ("pbs", "qsub -l walltime=1 -V -qx -W umask=1 job.sh", "", "job.sh"), ("pbs", "qsub -- job.sh", "", "--"),
+    ("pbs", "qsub -J 1-3 -Nx -o x -e x -j oe -S /bin/bash -W depend=afterok:1 -Wdepend=x", "-J -N -o -e -j -S -W -W", ""),
+    ("lsf", "bsub -q x -n 4 -R y -K job.sh", "", "job.sh"), ("lsf", "bsub -J x -o x -oo x -w done(1) -ti -e x", "-J -o -oo -w -ti", ""),
+)
 QUEUES = (  # scheduler, what it prints, the array tasks of it
     ("slurm", "12|3|RUNNING|None\n12|4|PENDING|Dependency\n12|5|CANCELLED by 0|None\n\nslurm_load_jobs error\n",
      [("12", "3", "RUNNING", "None"), ("12", "4", "PENDING", "Dependency"), ("12", "5", "CANCELLED", "None")]),
@@ -69,7 +81,8 @@ QUEUES = (  # scheduler, what it prints, the array tasks of it
 NUMBERS = (("", []), ("N/A", []), ("7", [7]), ("1-3", [1, 2, 3]), ("3-10:1", list(range(3, 11))), ("1-9:4", [1, 5, 9]), ("1,4,7", [1, 4, 7]),
            ("1-3,7%2"[:-2], [1, 2, 3, 7]), ("5-4", []))
 IDS = (  # scheduler, what a submission prints, the id
-    ("slurm", "12\n", "12"), ("slurm", "12;cluster\n", "12"), ("slurm", "sbatch: warning\n12\n", "12"), ("slurm", "Submitted batch job 12\n", None),
+    ("slurm", "12\n", "12"), ("slurm", "12;cluster\n", "12"), ("slurm", "sbatch: warning\n12\n", "12"), ("slurm", "Submitted batch job 12\n", "12"), ("slurm", "Submitted 12\n", None),
+    ("gridengine", "Your job-array 12.1-5:1 (\"x\") has been submitted\n", "12"),
     ("gridengine", "12.1-5:1\n", "12"), ("gridengine", "warning: x\n12.1-5:1\n", "12"),
     ("pbs", "12[].server\n", "12[]"), ("pbs", "12.server\n", "12"), ("lsf", "Job <12> is submitted to default queue <normal>.\n", "12"),
 )
@@ -115,6 +128,28 @@ class Words(unittest.TestCase):
                 words = hydraflow.submission_words(user.split(), scheduler, JOB, script)
                 options = " ".join(map(shlex.quote, scheduler.options(JOB)))
                 self.assertEqual(words, shlex.split(line.replace("OPTIONS", options)))
+
+    def test_words_of_the_user(self) -> None:
+        for name, line, beaten, script in USERS:
+            with self.subTest(scheduler=name, line=line):
+                words, scheduler = line.split(), SCHEDULERS[name]
+                found = list(hydraflow.beaten_options(words, scheduler, True))
+                self.assertEqual([option for _, option, _ in found], beaten.split())
+                self.assertTrue(all(words[index].startswith(option) and hint for index, option, hint in found))
+                index = hydraflow.script_word(words, scheduler)
+                self.assertEqual(words[index] if index else "", script)
+
+    def test_what_nothing_else_waits_for_may_wait_for_what_it_likes(self) -> None:
+        for name, line in (("slurm", "sbatch -d afterok:1"), ("gridengine", "qsub -hold_jid 1"), ("pbs", "qsub -W depend=afterok:1"), ("lsf", "bsub -w done(1)")):
+            self.assertEqual(list(hydraflow.beaten_options(line.split(), SCHEDULERS[name], False)), [])
+
+    def test_every_option_of_ours_is_known_as_ours(self) -> None:
+        """Those that say the same for everybody aside."""
+        for name, scheduler in SCHEDULERS.items():
+            words = scheduler.options(JOB._replace(ids=["7"], throttle=2))
+            beaten = [option for _, option, _ in hydraflow.beaten_options(["x", *words], scheduler, True)]
+            options = [option for _, option, _ in hydraflow.submission_options(["x", *words], scheduler)]
+            self.assertEqual([option for option in options if option not in ("--parsable", "-terse")], beaten, name)
 
     def test_names(self) -> None:
         """Short, without a sign that a scheduler takes for something else, and another one for each submission of each record."""
@@ -281,6 +316,18 @@ class Asking(EmptyFolder):
                 for name in ("sbatch.asked", "squeue.asked", "again"):
                     if name in self.names():
                         os.unlink(os.path.join(self.folder, name))
+
+    def test_what_was_accepted_is_not_called_refused(self) -> None:
+        """Its name is looked for; where nothing has it, the message says what to do."""
+        self.program("sbatch", "echo Accepted, thank you")
+        self.program("squeue", "echo 9")
+        self.assertEqual(hydraflow.send(["sbatch", "x"], SCHEDULERS["slurm"], "name"), "9")
+        self.program("squeue", "")
+        with self.assertRaises(hydraflow.Unanswered) as caught:
+            hydraflow.send(["sbatch", "x"], SCHEDULERS["slurm"], "name")
+        self.assertEqual(caught.exception.message, "sbatch accepted the submission, and named no id of a job: Accepted, thank you")
+        self.assertIn("look for name among what is queued", caught.exception.hint)
+        self.assertEqual(len(self.asked("sbatch")), 2)
 
     def test_who_is_qsub(self) -> None:
         """Asked once; without it, or with another answer, it is Grid Engine's."""

@@ -439,6 +439,72 @@ class Guarded(Program):
         self.assertIn("plan.jsonl is damaged", result.err)
 
 
+SUBMISSIONS = (  # submit, what else is in the job, column in the line of submit, the message, the hint; nothing is submitted
+    ("sbatch job.sh", "run: echo", 20, "job.sh would be executed in place of the command of this job", "without run: and call:, sbatch gets the script"),
+    ("sbatch", "steps: [{batch: a=1}]", 13, "there is nothing that sbatch could execute", "run: or call: beside submit:"),
+    ("sbatch -pgpu --array=1-3", "run: echo", 26, "HydraFlow gives sbatch an option that would win over --array", "max-parallel: how many"),
+    ("sbatch -o x -J 'a b'", "run: echo", 20, "would win over -o", "hydraflow logs JOB shows"), ("sbatch -o x -J 'a b'", "run: echo", 25, "would win over -J", "name: in the job"),
+    ("sbatch -d afterok:1", "run: echo\nsteps: [{batch: a=1}, {batch: a=2}]", 20, "would win over -d", "the order of its steps"),
+    ("parallel -j 2", "run: echo", 13, "parallel would not read the lines of the file", "write submit: 'parallel -j 2 ::::'"),
+    ("parallel -a -j2", "run: echo", 13, "parallel would not read the lines of the file", "write submit: 'parallel -j2 ::::'"),
+    ("xargs -n 1", "run: echo", 13, "xargs would not read the lines of the file", "| xargs -0 -n 1 -P 2 sh -c'"), ("env A=1 xargs -a", "run: echo", 13, "xargs would not", "| xargs"),
+)
+
+
+class Submitting(Program):
+    """What would submit something else than what was meant is an error, before anything executes."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for name in ("sbatch", "job.sh"):
+            self.write(name, "#!/bin/sh\necho \"$@\" >> asked\necho Submitted batch job 7\n")
+            os.chmod(os.path.join(self.folder, name), 0o755)
+        self.path = {"PATH": self.folder + os.pathsep + os.environ["PATH"]}
+
+    def test_mistakes(self) -> None:
+        for submit, rest, column, message, hint in SUBMISSIONS:
+            for option in ((), ("--dry-run",)):
+                with self.subTest(submit=submit, option=option):
+                    self.job(f"submit: {submit}\n{rest}")
+                    result = self.hydraflow("run", "job", *option, env=self.path)
+                    self.assertEqual((result.status, result.out), (2, ""), result.err)
+                    self.assertIn(f"hydraflow.yaml:4:{column}: error: ", result.err)
+                    self.assertIn(message, result.err)
+                    self.assertIn(hint, result.err.replace(f"{os.path.basename(sys.executable)} -m ", ""))
+                    self.assertEqual(self.names(), ["hydraflow.py", "hydraflow.yaml", "job.sh", "sbatch"])
+
+    def test_a_script_alone_is_a_handler(self) -> None:
+        """It gets the file of parameters as its last argument, as the original HydraFlow has it."""
+        self.job("submit: sbatch -p gpu job.sh\nsteps: [{batch: 'a=1,2'}]")
+        result = self.hydraflow("run", "job", env=self.path)
+        self.assertEqual(result.status, 0, result.err)
+        words = self.read("asked").split()
+        self.assertEqual(words[:3], ["-p", "gpu", "job.sh"])
+        with open(words[3], encoding="utf-8") as file:
+            self.assertEqual(file.read(), "a=1\na=2\n")
+
+    def test_what_was_accepted_without_an_id_is_kept(self) -> None:
+        self.write("sbatch", "#!/bin/sh\necho thanks\n")
+        self.write("squeue", "#!/bin/sh\n")
+        os.chmod(os.path.join(self.folder, "squeue"), 0o755)
+        self.job("submit: sbatch\nrun: echo")
+        result = self.hydraflow("run", "job", env=self.path)
+        self.assertEqual(result.status, 1, result.err)
+        self.assertIn("sbatch accepted the submission, and named no id of a job: thanks", result.err)
+        self.assertNotIn("refused", result.err)
+        self.assertEqual(len(self.records()), 1)
+
+    def test_the_right_forms_work(self) -> None:
+        """Those that hints name, as a job file has them."""
+        forms = []
+        for submit in ("parallel -j 2", "xargs"):
+            self.job(f"submit: {submit}\nrun: echo\nsteps: [{{batch: 'a=1,2'}}]")
+            forms.append(self.hydraflow("run", "job", "--dry-run").err.partition("write submit: ")[2].rstrip("\n"))
+        for form in forms[not shutil.which("parallel"):]:
+            self.job(f"submit: {form}\nrun: echo\nsteps: [{{batch: 'a=1,2'}}]")
+            self.assertIn("2 tasks: 2 succeeded", self.hydraflow("run", "job").err, form)
+
+
 JOB = "jobs: {job: {run: sh -c 'echo x >> $0; test $0 = a=1 || test -e go', hydra: false, steps: [{batch: a=1:2}]}}"
 
 

@@ -29,7 +29,7 @@ jobs:
 """
 WRONG = (  # a command line, a part of what is said; nothing is executed
     ("run train --jobs 0", "a whole number of at least 1, or auto, is expected here"), ("run train --jobs x", "a whole number of at least 1, or auto, is"),
-    ("run train -j 1.5", "a whole number of at least 1, or auto, is expected here"), ("run train --jobs", "expected one argument"),
+    ("run train -j 1.5", "a whole number of at least 1, or auto, is expected here"), ("run train --jobs", "--jobs takes a value, and none follows"),
     ("run train --retries -1", "a whole number of at least 0 is expected here"), ("run train --retries x", "a whole number of at least 0 is expected here"),
     ("run train --timeout 0", "a number of minutes above zero is expected here"), ("run train --timeout x", "a number of minutes above zero is expected here"),
     ("run train --pack 0", "a whole number of at least 1 is expected here"), ("run train --pack x", "a whole number of at least 1 is expected here"),
@@ -39,14 +39,16 @@ WRONG = (  # a command line, a part of what is said; nothing is executed
     ("show trian", "did you mean train?"), ("show --name", "--name"), ("show train evaluate", "evaluate"), ("show --frob", "show does not know --frob"),
     ("expand", "which sweep?"), ("expand a=1:2:0", "sweep:1:3: error: range step is zero"), ("expand --collect a=1|2", "tasks"),
     ("status nothing", "job nothing has not been run here"), ("status", "nothing has been run here"), ("status a b", "status does not know b"),
-    ("logs", "JOB"), ("logs train", "job train has not been run here"), ("logs train --frob", "logs does not know --frob"),
-    ("cancel", "JOB"), ("cancel train", "job train has not been run here"), ("cancel train 1", "cancel does not know 1"),
-    ("init here", "init does not know here"), ("completion", "shell"), ("completion ksh", "ksh"),
-    ("frobnicate", "no command is called frobnicate"), ("", "the commands are run, show, "), ("-f", "which command?"), ("-C", "which command?"),
+    ("logs", "which job?"), ("logs train", "job train has not been run here"), ("logs train --frob", "logs does not know --frob"),
+    ("cancel", "which job?"), ("cancel train", "job train has not been run here"), ("cancel train 1", "cancel does not know 1"),
+    ("init here", "init does not know here"), ("completion", "which shell?"), ("completion ksh", "the shells are bash, fish, zsh"), ("results", "which job?"), ("report", "which job?"), ("clean --keep 0", "--keep: a whole number of at least 1 is expected here"),
+    ("frobnicate", "no command is called frobnicate"), ("", "the commands are run, show, "), ("-f", "-f takes a value, and none follows"), ("-C", "-C takes a value, and none follows"), ("-f hydraflow.yaml", "the jobs of hydraflow.yaml are train,"),
+    ("-f no.yaml", "completion\n"), ("run train --quiet=1", "--quiet takes no value"), ("run train -f x", "-f FILE, before the command"), ("show -C x", "-C DIR, before the command"),
+    ("results train --state x", "no state is called x"), ("results train --state faild", "did you mean failed?"), ("status train --run", "write --run RUN"),
     ("rnu train", "did you mean run?"), ("resume train", "hydraflow run JOB --resume"), ("list", "hydraflow show"), ("run train --sample 0", "N or N:SEED is expected here"),
     ("logs train x", "has not been run here"), ("results train", "has not been run here"), ("report train", "has not been run here"), ("status --all", "which is to be named"),
     ("clean nothing", "has not been run here"), ("schema x", "schema does not know x"), ("run -- nosuch a=1:2", "there is no program nosuch"),
-    ("-f nowhere.yaml show", "cannot read nowhere.yaml: No such file or directory"), ("-C nowhere show", "No such file or directory: nowhere"),
+    ("-f nowhere.yaml show", "cannot read nowhere.yaml: No such file or directory"), ("-C nowhere show", "cannot work in nowhere: No such file or directory"),
     ("-f hydraflow.py show", "hydraflow.py:"), ("-f . show", "Is a directory"),
 )
 
@@ -87,6 +89,8 @@ class Asked(Program):
                 result = self.hydraflow(*line.split())
                 self.assertEqual((result.status, result.out), (2, ""), result.err)
                 self.assertIn(part, result.err)
+                self.assertRegex(result.err, "(?s)error: .*\nhint: .*")
+                self.assertNotIn("usage: ", result.err)
                 self.assertNotIn("Traceback", result.err)
                 self.assertEqual(self.names(), before)
 
@@ -112,6 +116,11 @@ class Asked(Program):
         self.assertEqual((result.status, [line.split() for line in result.out.splitlines()[:2]]),
                          (0, [["train", "8", "tasks", "echo", "train"], ["evaluate", "1", "task", "echo", "e"]]))
         self.assertEqual(self.hydraflow("show", "--names").out, "train\nevaluate\nshort\n")
+
+    def test_show_names_a_job_without_a_command_as_a_template(self) -> None:
+        self.write("hydraflow.yaml", "jobs:\n  base: &base {retries: 1}\n  train: {<<: *base, run: echo e}\n")
+        result = self.hydraflow("show")
+        self.assertEqual((result.status, result.out), (0, "base     template  no command: it serves other jobs\ntrain      1 task  echo e\n"))
 
     def test_show_a_job(self) -> None:
         """As HydraFlow understands it: its keys, how many combinations there are, how many tasks, the first command of each step."""
@@ -267,7 +276,7 @@ class Known(Program):
                                 (("a=2:3", "--last", "1"), "a=2\na=3\n", "==> task 2 a=2: failed: exit status 1 <==\n==> task 3 a=3: succeeded <==\n")):
             with self.subTest(words=words):
                 self.assertEqual(self.hydraflow("logs", "short", *words), (0, out, err))
-        for words, part in ((("4",), "there is no task 4; job short has 3 tasks"), (("0",), "0 is neither the number of a task nor KEY=VALUE"), (("b=1",), "no task has a parameter b")):
+        for words, part in ((("4",), "there is no task 4\nhint: job short has 3 tasks"), (("0",), "0 is neither the number of a task nor KEY=VALUE"), (("b=1",), "no task has a parameter b")):
             result = self.hydraflow("logs", "short", *words)
             self.assertEqual((result.status, result.out), (2, ""))
             self.assertIn(part, result.err)
