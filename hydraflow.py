@@ -788,7 +788,7 @@ def file_rows(file: Source, keys: "Sequence[str]") -> "List[str]":
     values = []  # type: List[str]
     for number, cells in rows:
         if len(cells) != width:
-            raise Error(f"{len(cells)} columns stand here, where {width} are expected",
+            raise Error(f"{width} columns are expected here, not {len(cells)}",
                         line_mark(file, number),
                         f"one for each of {', '.join(keys)}, or a first row that names them")
         values.extend(file_value(cells[column]) for column in columns or range(width))
@@ -1080,7 +1080,7 @@ class SweepParser:
         exponent = min(first.exponent, last.exponent)
         ends = {first.shifted(exponent), last.shifted(exponent)}
         if not re.fullmatch("[0-9]{1,18}", count) or int(count) < len(ends):
-            raise Error(f"{name} cannot place {count} values from {first} to {last}", mark,
+            raise Error(f"{name} cannot count {count} from {first} to {last}", mark,
                         "the count includes both ends")
         if name == "log" and first.mantissa * last.mantissa <= 0:
             raise Error("log needs both ends above zero, or both below", mark,
@@ -1134,7 +1134,7 @@ class SweepParser:
         values = self.parse_list(*self.trim(start + 1, stop - 1), 1)
         if values.count != len(self.keys):
             raise Error(
-                f"{len(self.keys)} keys are linked, but there are {values.count} values",
+                f"{len(self.keys)} linked keys take as many values, not {values.count}",
                 self.mark(start, stop), f"the keys are {', '.join(self.keys)}")
         return values
 
@@ -1180,7 +1180,7 @@ def range_numbers(fields: "List[str]", mark: Mark,
         numbers[0] = Number(0, 0, 0, False)
     wrong = [field for field, number in zip(fields, numbers) if number is None] + fields[3:]
     if wrong:
-        message = f"{wrong[0] or 'nothing'} is no number of a range"
+        message = f"{wrong[0] or 'an empty field'} is no number of a range"
         raise Error(message, mark, last_field_hint(fields) or hint)
     start = stop = numbers[0]
     step = ONE  # type: Optional[Number]
@@ -2443,7 +2443,8 @@ def expect_kind(node: Node, kind: str, example: str) -> None:
     """Raise an Error unless the node is of a kind: a scalar, a sequence or a mapping."""
     if node.kind != kind:
         names = {"scalar": "a text", "sequence": "a list", "mapping": "keys with values"}
-        raise Error(f"{names[kind]} is expected here, not {names[node.kind]}", node.mark,
+        verb = "are" if kind == "mapping" else "is"
+        raise Error(f"{names[kind]} {verb} expected here, not {names[node.kind]}", node.mark,
                     f"for example {example}")
     if kind == "scalar" and "\0" in node.value:
         raise Error("no command line and no variable can hold the character U+0000", node.mark,
@@ -2729,7 +2730,8 @@ def read_sample(node: Node) -> Sample:
     errors = []  # type: List[Error]
     values, is_sure = read_keys(SAMPLE_KEYS, node, errors, {"count"})
     if is_sure and not values["count"]:
-        errors.append(Error("a sample has no count", node.mark, "sample: {count: 20, seed: 7}"))
+        errors.append(Error("a sample has no count", node.mark,
+                            "for example sample: {count: 20, seed: 7}"))
     raise_all(errors)
     return Sample(**values)
 
@@ -4696,8 +4698,8 @@ def read_start(values: "Dict[str, Any]", path: str) -> Start:
     """Return the start that a line of a plan describes; Error for that of another format."""
     is_old = "start" not in values and "job" in values
     if is_old or values.get("format", FORMAT) != FORMAT:
-        version = values.get("version", "")
-        message = f"the record {os.path.relpath(path)} was written by HydraFlow {version},"
+        version = f"HydraFlow {values['version']}" if "version" in values else "another HydraFlow"
+        message = f"the record {os.path.relpath(path)} was written by {version},"
         hint = "run the job anew; that HydraFlow still reads it"
         raise Error(f"{message} and is not read here", NOWHERE, hint)
     found = [values.get(name) for name in ("start", *Start._fields[1:])]  # type: Any
@@ -5428,7 +5430,7 @@ def grace() -> float:
     number = read_number(text or str(GRACE))
     if number is None or number.mantissa < 0:
         raise Error(f"HYDRAFLOW_GRACE is {text}, which is no number of seconds", NOWHERE,
-                    f"for example HYDRAFLOW_GRACE={GRACE}")
+                    f"for example HYDRAFLOW_GRACE={GRACE:g}")
     return float(str(number))
 
 
@@ -7418,7 +7420,7 @@ def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
         errors.append(Error(message, submit_mark(step, script), hint))
     elif not step.command and not errors:
         errors.append(Error(f"there is nothing that {program} could execute", submit_mark(step, 0),
-                            "run: or call: beside submit: has the command of the tasks"))
+                            "write run: or call: beside submit:, with the command of the tasks"))
     raise_all(errors)
 
 
@@ -9449,7 +9451,8 @@ def by_metric(rows: "Sequence[Row]", name: str, is_descending: bool = False) -> 
     """Return rows sorted by a metric, a parameter or a column; those without a value come last."""
     names = set(parameters(rows)).union(*(row.metrics for row in rows), *map(facts_of, rows[:1]))
     if rows and name not in names:
-        raise Error(f"there is no column {name} to sort by", hint=suggest(name, sorted(names)))
+        hint = suggest(name, sorted(names)) or f"the columns are {', '.join(sorted(names))}"
+        raise Error(f"there is no column {name} to sort by", NOWHERE, hint)
     keyed = [(sort_key(row, name), row) for row in rows]
     result = []  # type: List[Row]
     for kind in (1, 0, 2) if is_descending else (0, 1, 2):
@@ -11093,6 +11096,7 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
     >>> results("no-such-job")
     Traceback (most recent call last):
     hydraflow.Error: error: job no-such-job has not been run here
+    hint: hydraflow run no-such-job runs it
     """
     records = Record.all(job)
     if not records:
@@ -11322,8 +11326,8 @@ def check_words(job: Job, words: "Sequence[str]") -> None:
         if word.startswith("-") and key_of(word) not in keys:
             name = word.partition("=")[0]
             behind = f"behind -- it goes to the command: -- {shell_text([word])}"
-            hints = [BEFORE.get(name, "") or suggest(name, known), behind]
-            raise Error(f"run does not know {name}", NOWHERE, "; ".join(filter(None, hints)))
+            hint = " ".join(filter(None, [suggest(name, known), behind]))
+            raise Error(f"run does not know {name}", NOWHERE, BEFORE.get(name, hint))
 
 
 def run_options(args: "argparse.Namespace") -> Options:
@@ -12264,7 +12268,9 @@ def check_command_named(argv: "Sequence[str]") -> None:
     if word.startswith("-"):
         raise Error(f"{word} stands before the command", NOWHERE,
                     f"options follow it: hydraflow run JOB {word}")
-    hint = SYNONYMS.get(word, "") or suggest(word, names)
+    hint = suggest(word, names)
+    if word in SYNONYMS:
+        hint = f"did you mean {SYNONYMS[word]}?"
     raise Error(f"no command is called {word}", NOWHERE, hint or known)
 
 

@@ -1,13 +1,13 @@
 """The sweep language: what each form means, and how each mistake is told."""
 import itertools
+import json
 import os
 import re
 import sys
 import time
 import unittest
-from fractions import Fraction
 
-from support import EmptyFolder
+from support import ROOT, EmptyFolder
 
 import hydraflow
 from hydraflow import Error, Sweep, collect, expand
@@ -115,16 +115,16 @@ MISTAKES = (  # sweep, column, what the carets mark, message
     ("a/k=(1:2000,x)|2", 1, "a/k=(1:2000,x)", "numbers and texts are mixed under the unit /k"),
     ("a/k=1|b=x|a/k=x", 11, "a/k=x", "numbers and texts are mixed under the unit /k"),
     ("a,b=1,2", 5, "1", "linked keys take their values in parentheses"),
-    ("a,b=(1,2),(3)", 11, "(3)", "2 keys are linked, but there are 1 values"),
+    ("a,b=(1,2),(3)", 11, "(3)", "2 linked keys take as many values, not 1"),
     ("a,=(1,2)", 1, "a,", "a key is missing between commas"),
     ("lr/m,b=(1,x)", 1, "lr/m,b=(1,x)", "linked keys take no unit"),
     ("a=lin(1:2)", 3, "lin(1:2)", "lin takes start, stop and count, and a unit behind it"),
     ("a=log(0:1:3)", 3, "log(0:1:3)", "log needs both ends above zero, or both below"),
-    ("a=lin(1:2:1)", 3, "lin(1:2:1)", "lin cannot place 1 values from 1 to 2"),
+    ("a=lin(1:2:1)", 3, "lin(1:2:1)", "lin cannot count 1 from 1 to 2"),
     ("a='x'_(1,2)", 3, "'x'", "quoted text cannot be a part of a group"),
     ("a=5:-1:1", 3, "5:-1:1", "range is empty: no step of 1 leads from 5 to -1"),
     ("a=-5:1:0", 3, "-5:1:0", "range step is zero"),
-    ("a=1:3:1:", 3, "1:3:1:", "nothing is no number of a range"),
+    ("a=1:3:1:", 3, "1:3:1:", "an empty field is no number of a range"),
     ("a=1..3", 3, "1..3", "1..3 is no range"),
     ("a=x,np.linspace(0,1,5)", 5, "np.linspace(0,1,5)", "linspace is no function of the sweep language"),
     ("a=(1,2),(3,4)", 3, "(1,2),(3,4)", "tuples are for linked keys, and this is one key"),
@@ -282,29 +282,35 @@ HYDRA_TAKES = ("a=1,2 ~b -v --x=a;b +c={x: 'y#'} d='caf\u00e9' e=${x#} f=range(s
                "$NAME=a#b,c a=", "-cn x a=[1,{b: 2}]")
 
 
-OF_THE_ORIGINAL = (  # sweeps as HydraFlow 0.15.1 and later means them: one word for Hydra, the numbers in it
-    ("a=10:11:0.25", "10 10.25 10.5 10.75 11"), ("a=-1:1:0.5", "-1 -.5 0 .5 1"), ("a=4.5:2:-1.5", "4.5 3"), ("a=1.:2:0.5", "1 1.5 2"),
-    ("a=1:M", "1e6"), ("a=0.234p", "0.234e-12"), ("a=1:2:u", "1e-6 2e-6"), ("a=1.2:1.4:0.1:k", "1200 1300 1400"), ("a=:2:e2", "0 100 200"),
-    ("a=1.22e-6:1.24e-6:0.01e-6", "1.22e-6 1.23e-6 1.24e-6"), ("a=1.2e6:1.4e6:0.1e6", "1.2e6 1.3e6 1.4e6"), ("a=-2:2:k", "-2000 -1000 0 1000 2000"),
-    ("a=(1:3,5:9:2,20)k", "1000 2000 3000 5000 7000 9000 20000"), ("a=(1,4)k,(6,8)M", "1000 4000 6e6 8e6"), ("a=1:3:k,3:7:2:M", "1e3 2e3 3e3 3e6 5e6 7e6"),
-    ("a=(1:3)e-2,(5:7)e-3", "0.01 0.02 0.03 0.005 0.006 0.007"), ("a=(2,4)m,2,3", "0.002 0.004 2 3"), ("a/k=0:1:0.25,2.0", "0 250 500 750 1000 2000"),
-    ("a=(1,2)(e-1,e2)", "0.1 0.2 100 200"), ("a=(1,2)e(-1,2)", "0.1 0.2 100 200"), ("a=(0.1:0.4:0.1)k", "100 200 300 400"),
-    # those whose order was start:step:stop up to 0.15.0 are an error that names it; None
-    ("a=0:0.25:1", None), ("a=4:-1:2", None), ("a=4.5:-1.5:1.5", None), ("a=1:.25:2:n", None), ("a=:2:3", None), ("a=3:2:7:M", None),
-)
+with open(os.path.join(ROOT, "tests", "cases", "sweeps-of-the-original.jsonl"), encoding="utf-8") as file:
+    # what the original HydraFlow, 0.10 to 0.23, is tested with: args or batch, the sweep, the words of each task; or which order of ranges it has
+    OF_THE_ORIGINAL = [json.loads(line) for line in file]
+
+
+def meant(tasks: "list") -> "list":
+    """Return the words of tasks with equal numbers equal, however they are written."""
+    found = []
+    for task in tasks:
+        words = [word.partition("=") for word in task]
+        found.append([(key, [part if hydraflow.read_number(part) is None else hydraflow.same_value(f"{key}={part}") for part in value.split(",")])
+                      for key, _, value in words])
+    return found
 
 
 class Original(unittest.TestCase):
     def test_the_same_by_meaning_or_an_error_that_names_the_difference(self) -> None:
-        for sweep, numbers in OF_THE_ORIGINAL:
-            with self.subTest(sweep=sweep):
-                if numbers is None:
+        self.assertGreater(len(OF_THE_ORIGINAL), 100)
+        for kind, sweep, tasks in OF_THE_ORIGINAL:
+            with self.subTest(kind=kind, sweep=sweep):
+                if tasks == "old order":  # start:step:stop, of 0.15.0 and before
                     with self.assertRaises(Error) as caught:
                         Sweep(sweep)
                     self.assertTrue(caught.exception.hint.startswith(OLD_ORDER), caught.exception.hint)
+                elif tasks == "both orders":  # nothing tells them apart: the README says which ones to look at
+                    self.assertGreater(len(collect(sweep)[0].split(",")), 1)
                 else:
-                    values = collect(sweep)[0].partition("=")[2].split(",")
-                    self.assertEqual(list(map(Fraction, values)), list(map(Fraction, numbers.split())))
+                    found = [collect(sweep)] if kind == "collect" else list(map(list, expand(sweep)))
+                    self.assertEqual(meant(found), meant(tasks))
 
 
 class HydraWords(unittest.TestCase):
@@ -349,9 +355,9 @@ class ValuesFromFiles(EmptyFolder):
         self.write("empty.txt", "# nothing\n")
         self.write("latin.txt", b"1\n\xe9\n")
         for text, file, line, message in (
-                ("o,lr=rows(bad.csv)", "bad.csv", 3, "1 columns stand here, where 2 are expected"),
+                ("o,lr=rows(bad.csv)", "bad.csv", 3, "2 columns are expected here, not 1"),
                 ("o,lrr=rows(bad.csv)", "bad.csv", 1, "no column is called lrr"),
-                ("a,b=rows(bad.csv)", "bad.csv", 3, "1 columns stand here, where 2 are expected"),
+                ("a,b=rows(bad.csv)", "bad.csv", 3, "2 columns are expected here, not 1"),
                 ("a=lines(empty.txt)", "hydraflow.yaml", 1, "empty.txt holds no value"),
                 ("a=lines(latin.txt)", "latin.txt", 2, "invalid UTF-8: byte 0xe9"),
                 ("a,b=lines(latin.txt)", "hydraflow.yaml", 1, "linked keys take their values in parentheses"),

@@ -1,0 +1,249 @@
+"""Every message of a mistake, each from a real one: `python tests/messages.py` prints them all, each kind once.
+
+A row is what somebody types in a folder with some files. It is executed by the program's own main in a process of its own,
+which notes what lines of hydraflow.py made the Errors: so the test knows which of them no row reaches.
+"""
+import ast
+import collections
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [ROOT, os.path.join(ROOT, "tests")]
+
+import test_02_sweep  # noqa: E402
+import test_03_yaml  # noqa: E402
+import test_04_job_file  # noqa: E402
+import test_05_planning  # noqa: E402
+import test_11_runs  # noqa: E402
+import test_14_command_line  # noqa: E402
+
+import hydraflow  # noqa: E402
+
+Row = collections.namedtuple("Row", "argv files before env status")
+Told = collections.namedtuple("Told", "status out err lines changes")
+JOB_FILE = "hydraflow.yaml"
+SCRIPT = "#!/bin/sh\n"
+LINK = object()  # a symbolic link in place of a file
+ERRORS = ("Error", "Refusal", "Unanswered")  # the classes whose messages a user gets
+
+
+def row(argv, files=None, before=(), env=None, status=2):
+    """Return a row; argv is a list, or words with white space between them."""
+    words = argv.split() if isinstance(argv, str) else argv
+    return Row(list(words), dict(files or {}), [one.split() for one in before], dict(env or {}), status)
+
+
+def job(text, argv="run job", **rest):
+    """Return a row about a job file with one job."""
+    lines = "".join(f"    {line}\n" for line in text.split("\n"))
+    return row(argv, {JOB_FILE: f"jobs:\n  job:\n{lines}", **rest.pop("files", {})}, **rest)
+
+
+def known_rows():
+    """Yield the mistakes that the tests of the chapters list."""
+    for sweep, *_ in [*test_02_sweep.MISTAKES, *test_02_sweep.HINTS]:
+        yield row(["expand", sweep])
+    for sweep, *_ in test_02_sweep.HYDRA_MISTAKES:
+        yield job(f"run: x\nsteps: [{{batch: {json.dumps(sweep)}}}]")
+    for text, *_ in test_03_yaml.REFUSALS:
+        data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+        yield row("show", {JOB_FILE: data})
+    for text in test_03_yaml.FORBIDDEN:
+        yield row("show", {JOB_FILE: text})
+    for text, expected in test_04_job_file.MISTAKES:
+        if expected:
+            yield row("show", {JOB_FILE: text})
+    for text, *_ in [*test_04_job_file.WORDS]:
+        yield job(f"run: x\n{text}")
+    for command, *_ in [*test_04_job_file.SHELLS, *test_05_planning.COMMAND_MISTAKES]:
+        yield job(f"run: {json.dumps(command)}\nsteps: [{{batch: a=1}}]")
+    for text, overrides, _ in test_05_planning.PLAN_MISTAKES:
+        yield job(text, ["run", "job", *overrides])
+    for submit, rest, *_ in test_11_runs.SUBMISSIONS:
+        yield job(f"hydra: false\nsubmit: {submit}\n{rest}", files={"sbatch": SCRIPT, "job.sh": SCRIPT}, env={"PATH": "."})
+    for line, _ in test_14_command_line.WRONG:
+        yield row(line, {JOB_FILE: test_14_command_line.JOBS})
+
+
+TABLES = {"bad.csv": "lr,o\n0.1,sgd\n1e-3\n", "long.csv": "a,b\n1," + "x" * 200000 + "\n", "empty.txt": "# nothing\n", "latin.txt": b"1\n\xe9\n"}
+PLAIN = "run: 'true'\nhydra: false\nsteps: [{batch: 'a=1,2'}]"
+RUN = ("run job",)
+OWN_ROWS = (  # what those tables have not
+    *(row(["expand", sweep], TABLES) for sweep in (
+        "o,lr=rows(bad.csv)", "o,lrr=rows(bad.csv)", "a,b=rows(long.csv)", "a=lines(empty.txt)", "a=lines(latin.txt)", "a,b=lines(latin.txt)", "a=lines(.)",
+        "a=" + "(" * 200 + "1" + ")" * 200, "a=1,' 2", "a=lin(1:2:9" + "0" * 30 + ")", f"a=lin(1:1e{'9' * 3}:3)")),
+    row(["expand", "--collect", "a=1:9999999"]), row(["expand", "--collect", "a,b=(1,2)"]),
+    job("run: x\nname: \"a\\nb\""), job("run: x\nsteps: [{batch: a=1, exclude: -v}]"), job("run: x\nsteps: [{batch: a=1, include: ['b=1:600000', 'b=1:600000']}]"),
+    job("run: x\nsteps: [{args: a=1:1000000000}]"), job("run: x\nsteps: [{batch: a=1, include: a=1:9999999}]"),
+    row("show"), row("run job"), row("-f no.yaml show"), row("show", {JOB_FILE: " \n"}), row("init", {JOB_FILE: "jobs: {}"}),
+    row("run base", {JOB_FILE: "jobs: {base: {retries: 1}}"}), row("show", {JOB_FILE: "jobs: {a: {run: x, needs: b}, b: {run: x, needs: a}}"}),
+    job("run: nosuchprogram"), job("run: ./sub/x", files={"sub/x": ""}), job("run: ./sub", files={"sub/x": ""}), job("run: here", files={"here": SCRIPT}),
+    job("run: ./x", files={"x": "#!/no/such/sh\n"}), job("run: ./x", files={"x": "#!/bin/sh\r\n"}), job("run: ./nosuch"), job("run: sh\nworking-directory: nosuch"),
+    job("run: 'true'\nsubmit: nosuchhandler"), job("run: x\nsubmit: sbatch", env={"PATH": "."}, status=1), job("call: no.module\npython: 'false'\nsubmit: sh"),
+    job("run: echo\nsubmit: sh\nhydra: false\nsteps: [{batch: \"a='x\\ny'\"}]"), job(PLAIN, env={"HYDRAFLOW_GRACE": "soon"}),
+    job("run: x\nsteps: [{batch: \"a=" + "(1,2)" * 15000 + "\"}]"), row("call os.nofunction"), row("call nosuchmodule.main"),
+    job("run: ./x\nsubmit: sbatch\nhydra: false", files={"x": SCRIPT, "sbatch": SCRIPT + "echo no such partition >&2; exit 1\n"}, env={"PATH": ".:/usr/bin:/bin"}, status=1),
+    job("run: ./x\nsubmit: sbatch\nhydra: false", files={"x": SCRIPT, "sbatch": SCRIPT + "echo thanks\n", "squeue": SCRIPT}, env={"PATH": ".:/usr/bin:/bin"}, status=1),
+    # about runs
+    *(job(PLAIN, line, before=RUN) for line in (
+        "status jbo", "status job --run nothing", "logs job 9", "logs job x", "logs job b=1", "logs job a=1:9999999", "results job =", "results job loss --sort nothing", "results job x --over b",
+        "report job -o /no/such/folder/page.html", "status --run x", "logs job a=1,,2")),
+    job(PLAIN, "run job", files={".hydraflow": "a file"}), job(PLAIN, "run job a=3 x"), job(PLAIN, "run other"),
+    job(PLAIN, "status job", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "{\"start\": \"x\"}\n"}),
+    job(PLAIN, "status job", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "{\"format\": 99}\n"}),
+    job(PLAIN, "status job", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": LINK}),
+    job(PLAIN, "run job --resume", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "[]\n"}),
+)
+EXEMPT = {  # functions that make an Error which no row reaches, and why
+    "__init__": "somebody else goes on with the run: it takes two processes, and has a test of its own",
+    "results": "it is told to Python alone",
+    "run_command": "on systems that are not POSIX",
+    "error": "what argparse may say in versions to come",
+}
+
+
+def rows():
+    """Return all rows."""
+    return [*known_rows(), *OWN_ROWS]
+
+
+def tree(folder):
+    """Return the files below a folder and what they hold."""
+    found = {}
+    for path, _, names in os.walk(folder):
+        for name in names:
+            place = os.path.join(path, name)
+            if os.path.islink(place):
+                found[os.path.relpath(place, folder)] = os.readlink(place)
+            elif name != "lock":  # which is empty, and stays
+                with open(place, "rb") as file:
+                    found[os.path.relpath(place, folder)] = file.read()
+    return found
+
+
+def write_files(folder, files):
+    """Write the files of a row; those that are no data may be executed."""
+    for name, content in files.items():
+        path = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if content is LINK:
+            os.symlink("elsewhere", path)
+            continue
+        with open(path, "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode("utf-8"))
+        if content and content[:2] == "#!":
+            os.chmod(path, 0o755)
+
+
+def in_a_process(folder, argv, env, outputs):
+    """Execute the program's main in a folder in a process of its own; return its exit status."""
+    child = os.fork()
+    if child:
+        status = os.waitpid(child, 0)[1]
+        return os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
+    status = 99
+    try:
+        status = noted_main(folder, argv, env, outputs)
+    finally:
+        os._exit(status)
+
+
+def noted_main(folder, argv, env, outputs):
+    """Execute main with its output in files, and note the lines that make Errors; for a process that ends behind it."""
+    os.chdir(folder)
+    os.environ.update(env)
+    for number, name in enumerate(("out", "err"), 1):
+        os.dup2(os.open(os.path.join(outputs, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.stdout, sys.stderr = open(1, "w", encoding="utf-8"), open(2, "w", encoding="utf-8")
+    lines = set()
+    begin = hydraflow.Error.__init__
+
+    def note(self, *args, **options):
+        lines.add(sys._getframe(1).f_lineno)
+        begin(self, *args, **options)
+
+    hydraflow.Error.__init__ = note
+    sys.argv = ["hydraflow", *argv]
+    try:
+        status = hydraflow.main(argv)
+        sys.stdout.flush()
+    except BaseException:
+        import traceback
+        traceback.print_exc()
+        sys.stderr.flush()
+        status = 98
+    with open(os.path.join(outputs, "lines"), "w") as file:
+        json.dump(sorted(lines), file)
+    return status
+
+
+def told(row):
+    """Return what the program says to a row, and what it changed."""
+    folder, outputs = tempfile.mkdtemp(prefix="hydraflow-"), tempfile.mkdtemp(prefix="hydraflow-")
+    try:
+        write_files(folder, row.files)
+        for argv in row.before:
+            in_a_process(folder, argv, row.env, outputs)
+        before = tree(folder)
+        status = in_a_process(folder, row.argv, row.env, outputs)
+        out, err = (open(os.path.join(outputs, name), encoding="utf-8", errors="replace") for name in ("out", "err"))
+        with out, err, open(os.path.join(outputs, "lines")) as lines:
+            changes = sorted(name for name, data in tree(folder).items() if before.get(name) != data)
+            return Told(status, out.read(), err.read().replace(folder, "FOLDER"), json.load(lines), changes)
+    finally:
+        shutil.rmtree(folder)
+        shutil.rmtree(outputs)
+
+
+def end_of(node):
+    """Return the last line of a node; Python 3.6 and 3.7 have no end_lineno."""
+    return max(getattr(part, "end_lineno", None) or getattr(part, "lineno", 0) for part in ast.walk(node))
+
+
+def error_calls():
+    """Return the places of hydraflow.py that make an Error: the function, the first and the last line."""
+    with open(os.path.join(ROOT, "hydraflow.py"), encoding="utf-8") as file:
+        module = ast.parse(file.read())
+    found = []
+    for function in ast.walk(module):
+        if isinstance(function, ast.FunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ERRORS:
+                    found.append((function.name, node.lineno, end_of(node)))
+    inner = {}  # a function within another one is the one that counts
+    for name, first, last in found:
+        inner[first, last] = name
+    return [(name, first, last) for (first, last), name in sorted(inner.items())]
+
+
+def messages(err):
+    """Return the messages that were printed, one by one."""
+    return re.split(r"(?<=\n)(?=\S+?:\d+:\d+: error: |error: )", err)
+
+
+def kind(message):
+    """Return a message without what is the user's: the same for all of its kind."""
+    head = message.partition("error: ")[2].partition("\n")[0]
+    return re.sub(r"'[^']*'|\"[^\"]*\"|\S*[^\sa-z,;.]\S*", "_", head)
+
+
+def main():
+    """Print a message of each kind, below what was typed."""
+    seen = set()
+    for one in rows():
+        answer = told(one)
+        for message in filter(str.strip, messages(answer.err)):
+            if kind(message) not in seen:
+                seen.add(kind(message))
+                print(f"$ hydraflow {hydraflow.shell_text(one.argv)[:100]}\n{message[:900]}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Messages: every one that a user can get comes from a real mistake, has one form, and leaves everything as it was."""
+import re
+import unittest
+
+import messages
+
+FORM = re.compile(  # where and what, the line and the carets where there is a place, what to type instead
+    r"(?:[^\n]+:\d+:\d+: error: [^\n]+\n(?: {4}[^\n]*)?\n\s*\^+\n|(?:hydraflow\.yaml:\d+:\d+: )?error: [^\n]+\n)hint: [^\n]+\n")
+
+
+class Messages(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.rows = messages.rows()
+        cls.told = [messages.told(row) for row in cls.rows]
+
+    def test_each_is_told_and_changes_nothing(self) -> None:
+        for row, told in zip(self.rows, self.told):
+            with self.subTest(argv=row.argv, files=row.files):
+                self.assertEqual((told.status, told.out), (row.status, ""), told.err)
+                self.assertNotIn("Traceback", told.err)
+                if row.status == 2:
+                    self.assertEqual(told.changes, [])
+
+    def test_each_has_the_form(self) -> None:
+        for row, told in zip(self.rows, self.told):
+            if row.status == 2:
+                for message in messages.messages(told.err):
+                    with self.subTest(argv=row.argv, files=row.files):
+                        self.assertRegex(message, f"^{FORM.pattern}$")
+                        head = message.partition("error: ")[2].partition("\n")[0]
+                        self.assertNotRegex(head, r"\.$", "no full stop")
+
+    def test_no_message_is_out_of_reach(self) -> None:
+        """Each place that makes an Error is reached by a row, or listed with the reason why not."""
+        lines = set().union(*(told.lines for told in self.told))
+        missed = set()
+        for name, first, last in messages.error_calls():
+            if not any(first <= line <= last for line in lines):
+                missed.add(name)
+        self.assertEqual(missed, set(messages.EXEMPT))
+
+
+if __name__ == "__main__":
+    unittest.main()
