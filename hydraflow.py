@@ -881,7 +881,8 @@ class SweepParser:
         key, equals, value = text[1:-1].partition("=")
         if stop == start + 1 and self.tokens[start].lastgroup == "quoted" and equals:
             hint = f"leave the quotes out: {key}={value}"
-            if re.search(HYDRA_REFUSES + "|[ =]", value):
+            is_quoted = re.fullmatch(r"""'[^'\\]*'|"[^"\\]*\"""", value)
+            if not is_quoted and re.search(HYDRA_REFUSES + "|[ =]", value):
                 hint = f"quote the value alone: {key}={text[0]}{value}{text[0]}"
             raise Error("a whole word in quotes is neither a key nor its value",
                         self.mark(start, stop), hint)
@@ -2231,7 +2232,7 @@ COMMAND_TOKEN = re.compile(r"""
   | (?P<escape>    \\. )
   | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
   | (?P<space>     \s+ )
-  | (?P<sign>      [;&|<>*`]+ | \$\( )  # a shell takes none of them for text
+  | (?P<sign>      [;&|<>*`]+ | \$[({0-9@*\#?!$-] )  # a shell takes none of them for text
   | (?P<brace>     \{[^\s{}'"\\$]*\} )
   | (?P<text>      [^\s'"\\$;&|<>*`{]+ | [${] )
   | (?P<stray>     . )
@@ -2240,7 +2241,7 @@ QUOTED_PART = r"""(?xs)  # compiled when a command has such quotes
     (?P<template>  \$\{\{[^{}\n]*\}\} )
   | \\(?P<escaped> ["\\$`] )
   | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
-  | (?P<sign>      ` | \$\( )
+  | (?P<sign>      ` | \$[({0-9@*\#?!$-] )
 """
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
 SHELL_COMMANDS = frozenset((  # that change the shell itself, and are no programs
@@ -2276,6 +2277,8 @@ def shell_hint(source: Source, token: "Match[str]") -> str:
         return "write the words out, or quote them to keep them as text"
     if token.lastgroup == "text":
         return "write $HOME/"
+    if "$" in sign and "$(" not in sign:
+        return "write $NAME for a variable of the environment; put text in single quotes"
     if sign in ("&", ";") and not behind:
         return "leave it out: no task is executed in the background"
     if sign in ("&&", ";") and before and behind:

@@ -97,6 +97,7 @@ OWN_ROWS = (  # what those tables have not
     job(PLAIN, "status job", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "{\"start\": \"x\"}\n"}),
     job(PLAIN, "status job", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "{\"format\": 99}\n"}),
     job(PLAIN, "status job", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": LINK}),
+    job(PLAIN, "run job --resume", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "[]\n", ".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/lock": LINK}),
     job(PLAIN, "run job --resume", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "[]\n"}),
 )
 EXEMPT = {  # functions that make an Error which no row reaches, and why

@@ -140,7 +140,7 @@ OLD_ORDER = "the order is start:stop:step; if start:step:stop was meant, as up t
 HINTS = (
     ("t=12:30:00", "quote it to keep it as text: t='12:30:00'"),
     ("'a=x y'", "quote the value alone: a='x y'"),
-    ("'lr=0.1,0.01'", "leave the quotes out: lr=0.1,0.01"),
+    ("'lr=0.1,0.01'", "leave the quotes out: lr=0.1,0.01"), ("\"a='x y'\"", "leave the quotes out: a='x y'"),
     ("'a=x#y'", "quote the value alone: a='x#y'"),
     ("a=0:2:10", "the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0: 0:10:2"),
     ("a=5:1", "turn the sign of the step: 5:1:-1"),

@@ -172,6 +172,8 @@ SHELLS = (  # the value of run with a step, the hint
     ("python t.py x2>err", "write bash -c 'python t.py x2 \"$@\" > err' bash; quote what is text"),
     ("python t.py | tee log", "write bash -c 'python t.py \"$@\" | tee log' bash; quote what is text"),
     ("python t.py $(date)", "write bash -c 'exec python t.py $(date) \"$@\"' bash; quote what is text"),
+    *((f"python t.py {sign}", "write $NAME for a variable of the environment; put text in single quotes")
+      for sign in ("${oc.env:HOME}", "x=${now:%Y}", "$1", "$$", "$@", '"${a:b}"')),
     ("python t.py &", "leave it out: no task is executed in the background"),
     ("python ~/t.py", "write $HOME/"),
     ("python t.py {1..3}", "write the words out, or quote them to keep them as text"),
