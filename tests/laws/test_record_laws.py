@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import ROOT, run
+from support import place_program, run
 
 import hydraflow
 
@@ -42,7 +42,7 @@ def template(tmp_path_factory):
     """A folder with a run in which tasks have succeeded and failed, here and through a handler."""
     folder = tmp_path_factory.mktemp("records") / "folder"
     folder.mkdir()
-    shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(folder))
+    place_program(folder)
     (folder / "hydraflow.yaml").write_text(JOB, encoding="utf-8")
     assert run("run", "job", "--keep-going", cwd=str(folder)).status == 1
     states = json.loads(run("status", "job", "--json", cwd=str(folder)).out)["states"]

@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from support import ROOT, EmptyFolder, run
+from support import ROOT, EmptyFolder, place_program, run
 
 TURNS = int(os.environ.get("HYDRAFLOW_SOAK", "200"))
 TASKS = 6
@@ -19,7 +19,7 @@ TASKS = 6
 @pytest.fixture
 def folder(tmp_path):
     """A folder with a copy of the program."""
-    shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(tmp_path))
+    place_program(tmp_path)
     return tmp_path
 
 

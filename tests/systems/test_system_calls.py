@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import pytest
-from support import ROOT, run, wait_until
+from support import place_program, run, wait_until
 
 TRIALS = int(os.environ.get("HYDRAFLOW_TRIALS", "16"))
 TASKS = ("a=1", "a=2", "a=3")
@@ -38,7 +38,7 @@ ERRORS = {name: errors.split() for names, errors in FAILURES for name in names.s
 def prepared(folder):
     """Return an empty folder with the job, a copy of the program and where the tasks leave their deeds."""
     (folder / "done").mkdir(parents=True)
-    shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(folder))
+    place_program(folder)
     (folder / "hydraflow.yaml").write_text(JOB, encoding="utf-8")
     return folder
 
@@ -191,7 +191,7 @@ def test_recording_shell_killed_at_a_call(tmp_path):
         result = run("run", "job", cwd=str(folder))
         assert result.status in (0, 1) and "Traceback" not in result.err, (what, result)
         failed += result.status
-        shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(folder))
+        place_program(folder)
         goes_on(folder, what)
         counts = deeds(folder)
         assert set(counts) == set(TASKS) and max(counts.values()) <= 2, (what, counts)
