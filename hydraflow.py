@@ -977,10 +977,11 @@ class SweepParser:
         if len(widths) == 1 and widths != {1}:
             text = self.text(parts[0][0], parts[1][1])
             key = self.keys[0]
+            keys = [key, "other", *(f"other{number}" for number in range(2, max(widths)))]
             lists = text.replace("(", "[").replace(")", "]")
             raise Error(
                 "tuples are for linked keys, and this is one key", self.mark(start, stop),
-                f"linked keys: {key},other={text}; lists: {key}={lists};"
+                f"linked keys: {','.join(keys)}={text}; lists: {key}={lists};"
                 f" values: {key}={text.replace('),(', ',')}")
 
     def parse_list(self, start: int, stop: int, depth: int) -> Values:
@@ -1024,9 +1025,10 @@ class SweepParser:
         numbers = [part.strip() for part in self.text(bracket + 1, close).split(",")]
         if len(numbers) == 3 and name == "logspace" and not re.search(r"[.eE]", "".join(numbers)):
             numbers[:2] = [f"1e{number}" for number in numbers[:2]]
-        if len(numbers) != 3:
-            numbers = ["start", "stop", "step" if name == "arange" else "count"]
         form = SPACES_OF_OTHERS[name].format(":".join(numbers))
+        if len(numbers) != 3 or not is_right(form):
+            numbers = ["start", "stop", "step" if name == "arange" else "count"]
+            form = SPACES_OF_OTHERS[name].format(":".join(numbers))
         return Error(f"{name} is no function of the sweep language", self.mark(bracket - 1, stop),
                      f"write {form}, whose end is included")
 
@@ -1171,11 +1173,22 @@ def colon_form(fields: "List[str]") -> str:
 def last_field_hint(fields: "List[str]") -> str:
     """Return what to write where the last field of a range is almost right, or nothing."""
     *others, last = fields
-    if not last:
-        return f"leave out the last colon: {':'.join(others)}"
-    if last.swapcase() in SI_UNITS:
-        return f"did you mean {':'.join([*others, last.swapcase()])}?"
+    text = ":".join(others)
+    if not last and is_right(text):
+        return f"leave out the last colon: {text}"
+    text += f":{last.swapcase()}"
+    if last.swapcase() in SI_UNITS and is_right(text):
+        return f"did you mean {text}?"
     return ""
+
+
+def is_right(text: str) -> bool:
+    """Return whether a text is a value or several, and no mistake: a hint must be none."""
+    try:
+        Sweep(f"a={text}")
+    except Error:
+        return False
+    return True
 
 
 def range_numbers(fields: "List[str]", mark: Mark,
@@ -2291,11 +2304,22 @@ def shell_hint(source: Source, token: "Match[str]") -> str:
         return f"write setup: {before} beside the command {behind}, or {form}; quote what is text"
     form = shell_form(f"exec {source.text.strip()}", "")
     if sign[0] in "|<>&;":
-        start = len(source.text[:token.start()].rstrip("0123456789"))
-        if source.text[:start].endswith(" ") and sign[0] in "<>":  # 2> is one sign of the shell
-            before, sign = source.text[:start], source.text[start:token.start()] + sign
+        before, sign = with_descriptor(source.text[:token.start()], sign)
         form = shell_form(before, f"{sign} {behind}")
     return f"write {form}; quote what is text"
+
+
+def with_descriptor(before: str, sign: str) -> "Tuple[str, str]":
+    """Return what stands before a sign of the shell, and the sign with the digits that are a part
+    of it.
+
+    >>> with_descriptor("t 2", ">"), with_descriptor("t2", ">"), with_descriptor("t 2", "|")
+    (('t ', '2>'), ('t2', '>'), ('t 2', '|'))
+    """
+    rest = before.rstrip("0123456789")
+    if sign[0] in "<>" and rest.endswith(" "):
+        return rest, before[len(rest):] + sign
+    return before, sign
 
 
 def no_shell(source: Source, token: "Match[str]") -> Error:

@@ -225,7 +225,8 @@ def error_calls():
 
 def messages(err):
     """Return the messages that were printed, one by one."""
-    return re.split(r"(?<=\n)(?=\S+?:\d+:\d+: error: |error: )", err)
+    starts = [match.start() for match in re.finditer(r"^(?:\S+?:\d+:\d+: )?error: ", err, re.MULTILINE)]
+    return [err[start:end] for start, end in zip(starts, [*starts[1:], len(err)])]
 
 
 def kind(message):

@@ -163,6 +163,25 @@ class Here(Execution):
         self.assertEqual(result.status, 2)
         self.assertIn("job job has more than 10^1000 tasks, which are too many to execute", result.err)
 
+    def test_a_function_is_called_by_the_python_that_is_named(self) -> None:
+        """By python:, else HYDRAFLOW_PYTHON, else the one that executes HydraFlow: here as on a cluster."""
+        self.write("functions.py", "import os, sys\n\n\ndef tell(words):\n    print(os.environ.get('WHO'), words)\n")
+        for name in ("one", "two"):
+            self.write(name, f"#!/bin/sh\nWHO={name} exec {sys.executable} \"$@\"\n")
+            os.chmod(os.path.join(self.folder, name), 0o755)
+        for python, env, who in (("python: ./one", {}, "one"), ("python: ./one", {"HYDRAFLOW_PYTHON": "./two"}, "one"),
+                                 ("", {"HYDRAFLOW_PYTHON": "./two"}, "two"), ("", {}, "None")):
+            with self.subTest(python=python, env=env):
+                self.job(f"call: functions.tell x\n{python}")
+                result = self.hydraflow("run", "job", env=env)
+                self.assertEqual((result.status, result.out), (0, f"{who} ['x']\n"), result.err)
+
+    def test_the_summary_of_a_failure_cuts_a_long_argument(self) -> None:
+        self.job("run: sh -c 'true \"$@\"; exit 3' sh\nsteps: [{batch: a=" + "x" * 200000 + "}]")
+        result = self.hydraflow("run", "job")
+        self.assertEqual(result.status, 1)
+        self.assertLess(len(result.err), 5000)
+
     def test_a_function_that_is_not_there(self) -> None:
         self.job("call: os.nofunc")
         result = self.hydraflow("run", "job")

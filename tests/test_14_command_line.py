@@ -117,6 +117,10 @@ class Asked(Program):
                          (0, [["train", "8", "tasks", "echo", "train"], ["evaluate", "1", "task", "echo", "e"]]))
         self.assertEqual(self.hydraflow("show", "--names").out, "train\nevaluate\nshort\n")
 
+    def test_expand_takes_options_and_what_stands_behind_two_dashes(self) -> None:
+        for words in (("--x=1:2",), ("--", "--x=1:2")):
+            self.assertEqual(self.hydraflow("expand", *words)[:2], (0, "--x=1\n--x=2\n"))
+
     def test_show_names_a_job_without_a_command_as_a_template(self) -> None:
         self.write("hydraflow.yaml", "jobs:\n  base: &base {retries: 1}\n  train: {<<: *base, run: echo e}\n")
         result = self.hydraflow("show")

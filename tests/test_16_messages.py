@@ -25,6 +25,7 @@ class Messages(unittest.TestCase):
     def test_each_has_the_form(self) -> None:
         for row, told in zip(self.rows, self.told):
             if row.status == 2:
+                self.assertTrue(messages.messages(told.err), (row.argv, told.err))
                 for message in messages.messages(told.err):
                     with self.subTest(argv=row.argv, files=row.files):
                         self.assertRegex(message, f"^{FORM.pattern}$")

@@ -12,6 +12,7 @@ from fuzz_sweep import SEEDS, check
 from growth import check_growth
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_02_sweep import forms_in
 
 from hydraflow import (
     Error,
@@ -216,6 +217,29 @@ def test_a_range_in_the_old_order_is_named_first(start, step, count):
         found = error.hint.partition("; or quote")[0].split(": ")
         assert found[0] == said.split(": ")[0]
         assert values_of(found[1]) == values_of(said.split(": ")[1])
+
+
+ENDS = DECIMALS.map(decimal) | st.sampled_from(["1e-3", "1e-1", "5", "1k", "-2.5e3", ".5"])
+MISTAKEN = st.one_of(  # what is written in place of a sweep
+    st.lists(ENDS, min_size=2, max_size=3).map("..".join), st.lists(ENDS, min_size=2, max_size=3).map("...".join),
+    st.lists(ENDS, min_size=2, max_size=4).map(":".join), st.lists(ENDS, min_size=2, max_size=3).map(lambda ends: ":".join(ends) + ":"),
+    st.tuples(st.lists(ENDS, min_size=2, max_size=3), st.sampled_from("KMGxun")).map(lambda pair: ":".join([*pair[0], pair[1]])),
+    st.tuples(st.sampled_from(["linspace", "np.logspace", "arange"]), ENDS, ENDS, st.integers(2, 9)).map(lambda parts: "{}({},{},{})".format(*parts)),
+    st.lists(ENDS, min_size=2, max_size=3).map(lambda ends: f"({','.join(ends)}),({','.join(ends)})"),
+)
+QUOTED_WORDS = st.tuples(st.sampled_from("'\""), st.sampled_from(["x,y", "x y", "1:3", "x#y", "x=y", "[1,2]", "'x y'", ""])).filter(
+    lambda pair: pair[0] not in pair[1]).map(lambda pair: f"{pair[0]}a={pair[1]}{pair[0]}")
+
+
+@examples(400)
+@given(MISTAKEN.map("a={}".format) | QUOTED_WORDS)
+def test_what_a_hint_says_to_write_is_no_mistake(text):
+    """Every form that a hint names is read without an error."""
+    try:
+        Sweep(text)
+    except Error as error:
+        for form in forms_in(error.hint):
+            Sweep(form if "=" in form else f"a={form}")
 
 
 # ---- Comments
