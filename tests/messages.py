@@ -225,7 +225,7 @@ def error_calls():
 
 def messages(err):
     """Return the messages that were printed, one by one."""
-    starts = [match.start() for match in re.finditer(r"^(?:\S+?:\d+:\d+: )?error: ", err, re.MULTILINE)]
+    starts = [match.start() for match in re.finditer(r"^(?:[^\n]+?:\d+:\d+: )?error: ", err, re.MULTILINE)]
     return [err[start:end] for start, end in zip(starts, [*starts[1:], len(err)])]
 
 

@@ -16,7 +16,7 @@ import hydraflow
 SCHEMA = hydraflow.job_schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 TELLABLE = (  # the mistakes that a schema can tell, by a part of their messages
-    "unknown key", "two spellings of one key", "run and call are two", "is expected here", "steps are empty", "a step is keys with values",
+    "unknown key", "two spellings of one key", "run and call are two", "is expected here", "are expected here", "steps are empty", "a step is keys with values",
     "has no keys", "there are no jobs", "a job file begins with", "jobs are names with keys", "no environment variable can be called",
     "a sample has no count")
 
