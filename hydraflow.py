@@ -5825,7 +5825,8 @@ class Runner:
             self.ask(process, process.asked or "interrupted", number)
         text = signal_name(number)
         if self.running and self.kills:
-            text += f": waiting for {len(self.running)} running tasks; once more kills them"
+            tasks = counted(len(self.running), "running task")
+            text += f": waiting for {tasks}; once more kills what runs"
         return note_event("interrupt", text)._replace(number=number)
 
     def enforce_deadlines(self) -> None:
@@ -8493,18 +8494,31 @@ def words_of_all(plan: Plan) -> "Set[str]":
 
 
 def words_text(words: "Iterable[str]", room: int) -> str:
-    """Return words of a combination on one line that has room for so many characters; in those that
-    are too long their middles are left out, in the longest ones first.
+    """Return words of a combination on one line that has room for so many characters.
 
-    >>> words_text(["model=transformer", "lr=0.1"], 20)
-    'model=...mer lr=0.1'
+    Where they are too long, first the keys lose what groups them, then the values stand alone, at
+    last the longest ones lose their middles.
+
+    >>> words = ["optimizer.lr=0.1", "model=transformer"]
+    >>> words_text(words, 40), words_text(words, 30)
+    ('optimizer.lr=0.1 model=transformer', 'lr=0.1 model=transformer')
+    >>> words_text(words, 16), words_text(words, 13)
+    ('0.1 transformer', '0.1 tra...mer')
     """
     shown = [" ".join(printable(word).split()) for word in words]
-    longest = min(max(map(len, shown), default=0), room)
-    while longest > 9 and len(" ".join(shown)) > room:
+    short = [re.sub(r"^[^=]*\.(?=[^=.]+=)", "", word) for word in shown]
+    values = [word.partition("=")[2] or word for word in shown]
+    choices = [shown, short, values]
+    if len({word.partition("=")[0] for word in short}) < len(short):
+        choices.remove(short)
+    for choice in choices:
+        if len(" ".join(choice)) <= room:
+            return " ".join(choice)
+    longest = min(max(map(len, values)), room)
+    while longest > 9 and len(" ".join(values)) > room:
         longest -= 1
-        shown = [shortened(word, longest) for word in shown]
-    return shortened(" ".join(shown), max(room, 9))
+        values = [shortened(value, longest) for value in values]
+    return shortened(" ".join(values), max(room, 9))
 
 
 def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]", room: int) -> str:
@@ -8624,7 +8638,8 @@ class Screen:
             if event.kind == "retry":
                 self.turn(False)
                 self.told(f"{self.name_of(event)} failed, and is tried again")
-            self.following[key] = Following(self.name_of(event), event.log, event.number)
+            part = 2 if self.jobs == 1 else 3
+            self.following[key] = Following(self.name_of(event, part), event.log, event.number)
         elif event.kind == "done":
             self.counts["earlier"] += event.number
         elif event.kind == "end":
@@ -8778,11 +8793,11 @@ class Screen:
         elif len(self.failures) < MOST_GROUPS:
             self.failures[cause] = Failure(event, lines)
 
-    def name_of(self, event: Event) -> str:
-        """Return how the task of an event is called; on a terminal it gets a part of the width."""
+    def name_of(self, event: Event, part: int = 2) -> str:
+        """Return how its task is called; on a terminal it gets half the width, or another part."""
         if event.task is None:
             return "a task"
-        room = window_width(sys.stderr) // 3 or 100
+        room = window_width(sys.stderr) // part or 100
         shared = self.shared.get(event.text, set())
         name = task_name(event.task.number, event.task.combination, shared, room)
         return f"{event.text} {name}" if len(self.shared) > 1 else name
@@ -8841,8 +8856,9 @@ class Screen:
             text += f"  {self.counts['failed']} failed"
         text += f"  {clock_text(elapsed)}"
         ended = done - self.counts["earlier"]
-        if ended and done < self.total:
-            left = (self.total - done) * self.spent / ended / max(self.jobs, self.running)
+        rest = self.total - done
+        if ended and rest:
+            left = rest * self.spent / ended / min(max(self.jobs, self.running), rest)
             text += f"  {clock_text(left)} left"
         return text
 
