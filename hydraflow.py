@@ -9907,7 +9907,8 @@ pre { background: var(--soft); padding: 8px; border-radius: 5px; overflow-x: aut
 .live #plain, .live #counts li.said { display: none; }
 @media print { .live #plain { display: block; } #bar select, #tasks, #details, #tip,
   .scroller { display: none; } #bar { position: static; } section { break-inside: avoid; }
-  #plain { break-inside: auto; font-size: .8em; } * { print-color-adjust: exact; } }
+  #plain { break-inside: auto; font-size: .8em; } #plain th, #plain td { white-space: normal;
+  padding-right: 8px; overflow-wrap: break-word; } #plain td:last-child { min-width: 8em; } * { print-color-adjust: exact; } }
 """
 SCRIPT = r"""
 "use strict";
@@ -10261,7 +10262,8 @@ function drawTimes(context, shape) {
     const x = shape.x(count * step);
     line(context, [x, 0], [x, shape.bottom]);
     if (x < shape.left + shape.width - 20 || !count) {
-      const text = count * step < 60 ? `${count * step} s` : durationText(count * step);
+      const time = Number((count * step).toPrecision(6));  // 3 * 0.2 is 0.6000000000000001
+      const text = time < 60 ? `${time} s` : durationText(time);
       context.fillText(text, x, shape.bottom + 13);
     }
   }
