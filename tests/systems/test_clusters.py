@@ -70,7 +70,7 @@ def test_thousand_tasks(cluster):
     pack = () if cluster.name == "slurm" else ("--pack", "10")  # Grid Engine starts some 16 elements a second here
     result = cluster.hydraflow("run", "job", "--wait", *pack, **counting(cluster))
     assert result.status == 0, result
-    assert "1,000 tasks: 1000 succeeded" in result.err
+    assert "1,000 tasks: 1,000 succeeded" in result.err
     assert len((cluster.folder / "submissions.txt").read_text().splitlines()) == 1
     assert len(cluster.effects()) == 1000
     assert {(cluster.folder / "done" / name).read_text() for name in cluster.effects()} == {"x\n"}
