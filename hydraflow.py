@@ -23,12 +23,17 @@ sweeps; jobs and the words of the command line are planned as tasks; a record ke
 while they are executed; what happens comes back as events, which the screen shows and the exit
 status sums up. Nothing is written to disk before every mistake that can be known is known.
 """
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+    # Ctrl-C while the rest of this file is read, and when main has ended, ends without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import errno
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -4280,7 +4285,8 @@ def call_function(argv: "Sequence[str]") -> str:
 # says, Lock is held while someone executes a run.
 #
 #   .hydraflow/JOB/ULID/...
-#       plan.jsonl         starts and tasks, appended: a task is planned by the start above it
+#       plan.jsonl         starts and tasks, appended: a task is planned by the start above it;
+#                          plan.begun until the first start is whole
 #       events/W.jsonl     what writer W saw of the tasks that it executes; one machine each
 #       claims/K/N-A       made by who executes attempt A of task N, and by nobody else
 #       logs/K/N.log       the output of task N, as it wrote it, attempts marked
@@ -4509,6 +4515,11 @@ class Record:
         return f"{self.path}/plan.jsonl"
 
     @property
+    def begun_plan_path(self) -> str:
+        """The file of the first start, until all of it is there."""
+        return f"{self.path}/plan.begun"
+
+    @property
     def lock_path(self) -> str:
         """The file that is locked while someone executes or submits."""
         return f"{self.path}/lock"
@@ -4682,6 +4693,18 @@ def start_line(start: Start) -> "Dict[str, Any]":
     """Return a start as a line of the plan."""
     values = start._asdict()
     return {"start": values.pop("number"), **values}
+
+
+def write_start(record: Record, start: Start) -> None:
+    """Append a start to the plan of a record, which has a plan once its first start is whole.
+
+    OSError where it cannot be written.
+    """
+    if start.number > 1:
+        append_lines(record.plan_path, [start_line(start)])
+        return
+    append_lines(record.begun_plan_path, [start_line(start)])
+    os.rename(record.begun_plan_path, record.plan_path)
 
 
 def task_line(task: Task, program: str) -> "Dict[str, Any]":
@@ -5464,6 +5487,14 @@ def remove_if_empty(path: str) -> None:
         pass
 
 
+def close_log(log: "IO[bytes]") -> None:
+    """Close our side of a log; an error of a network's disk then is none of the task that began."""
+    try:
+        log.close()
+    except OSError:
+        pass
+
+
 class Process:
     """An attempt of a task that runs.
 
@@ -5651,8 +5682,10 @@ class Runner:
         room = self.record.room_path(self.writer, process.slot)
         head = f'"task":{task.number},"try":{process.attempt},"slot":{slot}'
         words = [*SHELL, self.events, room, head, *self.prefix, *argv]
-        with log:
+        try:
             process.child = spawn(words, log, cwd, env, is_session=self.kills, entry=self.entry)
+        finally:
+            close_log(log)
         process.state.become("running")
         process.state.started = time.time()
         process.state.slot = process.slot
@@ -7072,7 +7105,7 @@ def begin_start(run: Run) -> None:
         version=__version__, words=list(run.options.words), commit=commit.name,
         is_dirty=commit.is_dirty, format=FORMAT)
     try:
-        append_lines(run.record.plan_path, [start_line(start)])
+        write_start(run.record, start)
     except OSError as error:
         run.release()
         raise say_error(error, f"write {os.path.relpath(run.record.plan_path)}") from None
@@ -12446,4 +12479,9 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    end_status = main()
+    signal.signal(signal.SIGINT, before)
+    sys.exit(end_status)

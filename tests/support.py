@@ -1,6 +1,7 @@
 """What the tests share: an empty folder with a copy of the program, and what one command of it did."""
 import collections
 import os
+import py_compile
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,18 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as for what a script st
 for number in (signal.SIGHUP, signal.SIGQUIT):  # ignored under nohup, and by some who start what stays in the background
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it each command of a test compiles the program anew
+PROGRAM = os.path.join(ROOT, "hydraflow.py")
+COMPILED = py_compile.compile(PROGRAM, doraise=True)
 Result = collections.namedtuple("Result", "status out err")
+
+
+def place_program(folder):
+    """Copy the program into a folder, with its byte code: to compile it takes longer than most of its commands."""
+    shutil.copy2(PROGRAM, str(folder))
+    cache = os.path.join(str(folder), "__pycache__")
+    os.makedirs(cache, exist_ok=True)
+    shutil.copy(COMPILED, cache)
 
 
 def run(*argv, cwd=".", env=None, stdin=b"", timeout=120):
@@ -59,7 +71,7 @@ class EmptyFolder(unittest.TestCase):
         self.folder = os.path.realpath(tempfile.mkdtemp(prefix="hydraflow-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.addCleanup(end_processes, self.folder)
-        shutil.copy(os.path.join(ROOT, "hydraflow.py"), self.folder)
+        place_program(self.folder)
 
     def write(self, name, text):
         """Write a file of the folder."""

@@ -186,6 +186,7 @@ class Living(EmptyFolder):
                                    env={**os.environ, "HYDRAFLOW_EVENTS": events or self.events})
         self.addCleanup(process.wait)
         self.addCleanup(hydraflow.stop_group, process.pid, signal.SIGKILL)
+        wait_until(lambda: hydraflow.process_text(process.pid).strip(b"\0"))  # for an instant behind exec it has no words yet
         return process
 
     def test_a_process_lives_until_it_is_gone(self) -> None:

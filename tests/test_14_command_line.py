@@ -340,6 +340,17 @@ class Statuses(Program):
                 process.send_signal(number)
                 self.assertEqual(process.wait(60), 130)
 
+    def test_interrupted_while_the_file_is_read_or_left(self) -> None:
+        """There is no traceback, and whoever asked sees what ended it."""
+        whole = self.read("hydraflow.py")
+        kill = "os.kill(os.getpid(), signal.SIGINT)\n"
+        for line, text in (("import sys\n", f"import sys\n{kill}"), ("    sys.exit(end_status)\n", f"    {kill}    sys.exit(end_status)\n")):
+            with self.subTest(line=line):
+                self.assertIn(line, whole)
+                self.write("hydraflow.py", whole.replace(line, text, 1))
+                result = self.hydraflow("--version")
+                self.assertEqual((result.status, result.err), (-signal.SIGINT, ""))
+
     def test_options_of_run(self) -> None:
         """Each one does what it says."""
         self.job("run: sh -c 'echo $0 >> tries; test -e go || test $0 != a=1'\nsteps: [{batch: a=1:3}]\nfail-fast: true")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from support import ROOT, end_processes, run
+from support import end_processes, place_program, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MUST_INSTALL = bool(os.environ.get("CI") or os.environ.get("HYDRAFLOW_INSTALL"))
@@ -120,7 +120,7 @@ def no_process_is_left(request):
 
 def in_folder(cluster, tmp_path):
     """Give a cluster an empty folder with a copy of the program."""
-    shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(tmp_path))
+    place_program(tmp_path)
     (tmp_path / "done").mkdir()
     cluster.folder = tmp_path
     return cluster

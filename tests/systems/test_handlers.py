@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from support import ROOT, run, wait_until
+from support import place_program, run, wait_until
 
 VALUES = ["$(touch pwned)", "`touch pwned`", "a;touch pwned", "it's", 'say "x"', "&& touch pwned", "a\\b {} %", "é", ""]
 SHOW = "import json, os, sys\njson.dump([os.getcwd(), os.environ.get('VALUE'), sys.argv[2:]], open(sys.argv[1], 'w'))\n"
@@ -33,7 +33,7 @@ class Folder:
 
     def __init__(self, path):
         self.path = path
-        shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(path))
+        place_program(path)
         for name, text in (("show.py", SHOW), ("submit.py", SUBMIT), ("own.py", OWN)):
             (path / name).write_text(text, encoding="utf-8")
         (path / "done").mkdir()

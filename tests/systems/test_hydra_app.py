@@ -8,7 +8,7 @@ import shutil
 import sys
 
 import pytest
-from support import ROOT, run
+from support import ROOT, place_program, run
 
 import hydraflow
 
@@ -96,7 +96,7 @@ def tasks(tmp_path_factory):
     """Execute all sweeps as the steps of one job; return for each step its tasks, as status tells them."""
     folder = str(tmp_path_factory.mktemp("hydra") / "app")
     shutil.copytree(os.path.join(ROOT, "tests", "systems", "hydra_app"), folder)
-    shutil.copy(os.path.join(ROOT, "hydraflow.py"), folder)
+    place_program(folder)
     lines = ["jobs:", "  train:", "    name: it's a name", "    run: $PYTHON app.py", "    max-parallel: 2", "    fail-fast: false",
              "    steps:"]
     for place, sweep, _, _ in STEPS:
@@ -190,7 +190,7 @@ def test_what_is_hydras_stays_hydras(word):
 def test_missing_runs(tmp_path):
     """An application that leaves in its third run ends with status 0, and takes the rest of its runs along."""
     shutil.copytree(os.path.join(ROOT, "tests", "systems", "hydra_app"), str(tmp_path), dirs_exist_ok=True)
-    shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(tmp_path))
+    place_program(tmp_path)
     (tmp_path / "hydraflow.yaml").write_text(
         "jobs: {train: {run: $PYTHON app.py, steps: [{args: 'name=a,b,leave,d,e'}, {args: seed=1:2}]}}", encoding="utf-8")
     result = run("run", "train", "--keep-going", cwd=str(tmp_path), env={"PYTHON": sys.executable})

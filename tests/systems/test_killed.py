@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from support import ROOT, EmptyFolder, run
+from support import ROOT, EmptyFolder, place_program, run
 
 TURNS = int(os.environ.get("HYDRAFLOW_SOAK", "200"))
 TASKS = 6
@@ -19,7 +19,7 @@ TASKS = 6
 @pytest.fixture
 def folder(tmp_path):
     """A folder with a copy of the program."""
-    shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(tmp_path))
+    place_program(tmp_path)
     return tmp_path
 
 
@@ -64,6 +64,67 @@ def test_soak(folder, number):
             most = {f"a={task['params']['a']}": task["attempts"] for task in told}
         assert set(done) == set(most) and all(1 <= done[name] <= most[name] for name in done), (turn, done, most, out)
     assert killed > turn / 2
+
+
+def shells(folder):
+    """Return the recording shells of a folder's tasks that are there."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue  # it has ended meanwhile
+        if words[:2] == [b"/bin/sh", b"-c"] and any(word.startswith(os.fsencode(f"{folder}/.hydraflow/")) for word in words):
+            found.append(int(name))
+    return found
+
+
+def strike(weapon, process, folder, chance):
+    """Kill or interrupt something of a run that is under way."""
+    if weapon in ("program", "interrupt"):
+        process.send_signal(signal.SIGKILL if weapon == "program" else signal.SIGINT)
+        return
+    there = shells(folder)
+    if there:
+        kill = os.kill if weapon == "shell" else os.killpg
+        try:
+            kill(chance.choice(there), signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has ended meanwhile
+
+
+WEAPONS = ("program", "shell", "group", "interrupt")
+
+
+@pytest.mark.parametrize("weapons", [WEAPONS[:1], WEAPONS], ids=["program", "all"])
+def test_chain(folder, weapons):
+    """Chains of resumes, each struck at a random moment: no task ever runs beside itself, or again when it has succeeded."""
+    (folder / "hydraflow.yaml").write_text(
+        "jobs:\n  job:\n    run: sh -c 'exec 9>lock-$0; flock -n 9 || echo $0 >> twice; sleep 0.1; echo x >> done/$0'\n    hydra: false\n"
+        f"    max-parallel: 3\n    retries: 1\n    steps: [{{batch: 'a=1:{TASKS}'}}]\n", encoding="utf-8")
+    chance = random.Random(len(weapons))
+    for turn in range(max(TURNS // 20, 1)):
+        for name in ("done", ".hydraflow"):
+            shutil.rmtree(str(folder / name), ignore_errors=True)
+        (folder / "done").mkdir()
+        strikes = [chance.choice(weapons) for _ in range(8)]
+        for weapon in [*strikes, ""]:
+            process = start(folder, "run", "job", "--resume")
+            if weapon:
+                time.sleep(chance.uniform(0.1, 0.35))
+                strike(weapon, process, folder, chance)
+            out = process.communicate(timeout=60)[0]
+            if process.returncode == 0:
+                break
+        assert process.returncode == 0, (turn, strikes, out)
+        assert not (folder / "twice").exists(), (turn, strikes, out)
+        told = json.loads(run("status", "job", "--json", cwd=str(folder)).out)["tasks"]
+        assert {task["state"] for task in told} == {"succeeded"} and len(told) == TASKS, (turn, strikes, told)
+        for task in told:
+            count = (folder / "done" / f"a={task['params']['a']}").read_text().count("x")
+            most = 1 if weapons == WEAPONS[:1] else task["attempts"]
+            assert 1 <= count <= most, (turn, strikes, task, count)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Steps at different places follow each other: here, a handler, Slurm and Grid Engine, in every pair, and resumed elsewhere."""
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from itertools import permutations
 
 import pytest
 from conftest import Cluster
-from support import ROOT, wait_until
+from support import place_program, wait_until
 
 # How a step says where it is executed, and how the same place refuses it (what is executed here cannot be refused).
 SUBMIT = {"here": "", "bash": "bash", "slurm": "sbatch", "gridengine": "qsub -cwd"}
@@ -82,7 +81,7 @@ def mixture(request, tmp_path):
     variables = {}
     for name in set(request.node.callspec.params.values()) & set(SCHEDULERS):
         variables.update(request.getfixturevalue(f"{name}_daemons").variables)
-    shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(tmp_path))
+    place_program(tmp_path)
     for name in ("done", "begun"):
         (tmp_path / name).mkdir()
     mixture = Mixture(tmp_path, variables)

@@ -15,7 +15,7 @@ import time
 
 import pyte
 import pytest
-from support import ROOT, run, wait_until
+from support import place_program, run, wait_until
 
 PROGRESS = re.compile(r"\[[#-]{20}\] \d+/\d+  \d+ running")
 
@@ -79,7 +79,7 @@ class Terminal:
 @pytest.fixture
 def folder(tmp_path):
     """A folder with a copy of the program."""
-    shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(tmp_path))
+    place_program(tmp_path)
     return tmp_path
 
 
