@@ -9941,7 +9941,8 @@ pre { background: var(--soft); padding: 8px; border-radius: 5px; overflow-x: aut
 @media print { .live #plain { display: block; } #bar select, #tasks, #details, #tip,
   .scroller { display: none; } #bar { position: static; } section { break-inside: avoid; }
   #plain { break-inside: auto; font-size: .8em; } #plain th, #plain td { white-space: normal;
-  padding-right: 8px; overflow-wrap: break-word; } #plain td:last-child { min-width: 8em; } * { print-color-adjust: exact; } }
+  padding-right: 8px; overflow-wrap: break-word; } #plain td:last-child { min-width: 8em; }
+  * { print-color-adjust: exact; } }
 """
 SCRIPT = r"""
 "use strict";
