@@ -11420,7 +11420,12 @@ def run_options(args: "argparse.Namespace") -> Options:
     return Options(
         jobs=args.jobs or 0, keep_going=args.keep_going, resume=args.resume, reuse=args.reuse,
         wait=args.wait, retries=retries, timeout=args.timeout or 0.0, pack=args.pack or 0,
-        pack_parallel=args.pack_parallel or 0, words=args.typed)
+        pack_parallel=args.pack_parallel or 0, words=[*file_words(args), *args.typed])
+
+
+def file_words(args: "argparse.Namespace") -> "List[str]":
+    """Return the words that name the job file, where that is not the usual one."""
+    return ["-f", args.file] if args.file else []
 
 
 def plans_of(args: "argparse.Namespace") -> "List[Plan]":
@@ -11444,7 +11449,7 @@ def run_command(args: "argparse.Namespace") -> int:
     try:
         for plan in plans:
             is_needed = plan is not plans[-1]
-            own = options._replace(words=[]) if is_needed else options
+            own = options._replace(words=file_words(args)) if is_needed else options
             runs.append(open_run(plan, own, args.resume or is_needed, args.dry_run))
         if args.dry_run:
             return print_dry(describe(runs))
@@ -11753,7 +11758,7 @@ def records_of(args: "argparse.Namespace") -> "List[Record]":
 
 
 def status_command(args: "argparse.Namespace") -> int:
-    """Show the tasks of a job's last run by state, failures first."""
+    """Show how far a job's last run is, who executes it, and what has failed and why."""
     surveyor, surveys = Surveyor(), []  # type: Surveyor, List[Survey]
     for record in records_of(args):
         try:
@@ -11783,13 +11788,13 @@ def show_status(found: Survey, args: "argparse.Namespace") -> None:
     if args.all:
         put(f"{found.record.ulid[-8:]}  {head}")
         return
-    put(f"{head}; next: {typed(args, *next_words(found))}")
+    put(f"{head}; next: {typed(args, *next_words(found, args))}")
     room = window_width(sys.stdout) // 2 or 100
     for line in status_lines(found, room, has_colours(sys.stdout)):
         put_shown(line)
 
 
-def next_words(found: Survey) -> "List[str]":
+def next_words(found: Survey, args: "argparse.Namespace") -> "List[str]":
     """Return the command that is of use now: to follow a run, to go on with it, to see its end."""
     start = found.ledger.start
     newest = Record.all(start.job)[-1]
@@ -11797,7 +11802,9 @@ def next_words(found: Survey) -> "List[str]":
     if where_text(found):
         return ["logs", start.job, "--follow", *chosen]
     if count_good(found) < start.count and not chosen:
-        return resuming_words(start.job, start.words)
+        cut = 2 if start.words[:1] == ["-f"] else 0
+        file = [] if args.file else start.words[:cut]
+        return [*file, *resuming_words(start.job, start.words[cut:])]
     return ["results", start.job, *chosen]
 
 

@@ -185,7 +185,8 @@ class HowFar(Program):
         self.write("sub/x.yaml", "jobs: {job: {run: sh -c 'test $0 != a=2', hydra: false, needs: first, steps: [{batch: a=1}]}, first: {run: 'true', hydra: false}}")
         result = self.hydraflow("-C", "sub", "-f", "x.yaml", "run", "-j2", "job", "a=1,2")
         self.ends_with(result.err, "-C sub -f x.yaml run -j2 job --resume a=1,2")
-        self.ends_with(self.hydraflow("-C", "sub", "status", "job").out, "-C sub run -j2 job --resume a=1,2")
+        for file in ((), ("-f", "x.yaml")):
+            self.ends_with(self.hydraflow("-C", "sub", *file, "status", "job").out, "-C sub -f x.yaml run -j2 job --resume a=1,2")
         self.ends_with(self.hydraflow("-C", "sub", "status", "first").out, "-C sub results first")
         self.ends_with(self.hydraflow("-C", "sub", "-f", "x.yaml", "run", "job", "--resume", "a=1").err, "-C sub -f x.yaml results job")
         result = self.hydraflow("run", "-j2", "--", "sh", "-c", "test $0 != --x=2", "--x=1:2")
