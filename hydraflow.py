@@ -8669,7 +8669,6 @@ class Screen:
         key = event.text, event.task.number if event.task else 0
         if event.kind in ("start", "retry"):
             if event.kind == "retry":
-                self.turn(False)
                 self.told(f"{self.name_of(event)} failed, and is tried again")
             part = 2 if self.jobs == 1 else 3
             self.following[key] = Following(self.name_of(event, part), event.log, event.number)

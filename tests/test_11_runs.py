@@ -327,6 +327,7 @@ class Ends(Program):
         self.job("run: sh -c 'echo x >> tries; echo try $(wc -l < tries); test $(wc -l < tries) = 3'\nretries: 2")
         result = self.hydraflow("run", "job")
         self.assertEqual((result.status, result.out), (0, "try 1\ntry 2\ntry 3\n"))
+        self.assertEqual(result.err.count("task 1 failed, and is tried again\n"), 2)
         self.assertEqual(self.hydraflow("logs", "job", "1").out, "try 1\n==> attempt 2 <==\ntry 2\n==> attempt 3 <==\ntry 3\n")
 
     def test_causes_are_told_apart(self) -> None:
