@@ -8540,13 +8540,11 @@ def words_text(words: "Iterable[str]", room: int) -> str:
     """
     shown = [" ".join(printable(word).split()) for word in words]
     short = [re.sub(r"^[^=]*\.(?=[^=.]+=)", "", word) for word in shown]
-    values = [word.partition("=")[2] or word for word in shown]
-    choices = [shown, short, values]
-    if len({word.partition("=")[0] for word in short}) < len(short):
-        choices.remove(short)
-    for choice in choices:
+    is_plain = len({word.partition("=")[0] for word in short}) == len(short)
+    for choice in [shown, short] if is_plain else [shown]:
         if len(" ".join(choice)) <= room:
             return " ".join(choice)
+    values = [word.partition("=")[2] or word for word in shown]
     longest = min(max(map(len, values)), room)
     while longest > 9 and len(" ".join(values)) > room:
         longest -= 1
