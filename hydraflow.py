@@ -5076,18 +5076,25 @@ class Lock:
             self.descriptor = open_safely(record.lock_path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise say_error(error, f"write {os.path.relpath(record.lock_path)}") from None
-        try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(self.descriptor, 1000).decode("utf-8", "replace").strip()
-            os.close(self.descriptor)
-            message = f"job {job} is being run by {holder or 'another process'}"
-            hint = "wait for it, or cancel it; status shows how far it is"
-            raise Error(message, NOWHERE, hint) from None
-        except OSError:
-            return  # a file system without locks
+        for rest in reversed(range(5)):  # who only looks whether it is held has it for a moment
+            try:
+                fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not rest:
+                    raise self.is_held(job) from None
+                time.sleep(0.02)
+            except OSError:
+                return  # a file system without locks
         os.ftruncate(self.descriptor, 0)
         write_all(self.descriptor, native_bytes(f"process {os.getpid()} on {host_name()}"))
+
+    def is_held(self, job: str) -> Error:
+        """Return the Error about a lock that somebody else holds."""
+        holder = lock_text(self.descriptor)
+        os.close(self.descriptor)
+        return Error(f"job {job} is being run by {holder}", NOWHERE,
+                     "wait for it, or cancel it; status shows how far it is")
 
     def entry(self) -> int:
         """Return the descriptor that a task's shell holds until its start is on record."""
@@ -5100,6 +5107,30 @@ class Lock:
         if self.descriptor >= 0:
             os.close(self.descriptor)
         self.descriptor = -1
+
+
+def lock_text(descriptor: int) -> str:
+    """Return who holds a lock, as it is written there: process 7 on node3."""
+    text = os.read(descriptor, 1000).decode("utf-8", "replace").strip()
+    return text or "another process"
+
+
+def lock_holder(record: Record) -> str:
+    """Return who executes or submits a start of a run at this moment, "" for nobody."""
+    try:
+        import fcntl
+        descriptor = open_safely(record.lock_path, os.O_RDONLY)
+    except (ImportError, OSError):
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return ""
+    except BlockingIOError:
+        return lock_text(descriptor)
+    except OSError:
+        return ""  # a file system without locks
+    finally:
+        os.close(descriptor)
 
 
 # ---------------------------------------------------------------------------
@@ -5129,7 +5160,8 @@ STATES = {row.name: row for row in (
     Kind("queued", False, False, "queued", "36"),
     Kind("handed", True, True, "handed over", ""),  # to a handler that tells nothing
     Kind("succeeded", True, True, "succeeded", "32"),
-    Kind("waiting", False, False, "not started", ""),
+    Kind("waiting", False, False, "waiting", ""),  # for who executes the run at this moment
+    Kind("not started", False, False, "not started", ""),  # and nobody is about to start it
 )}
 CAUSES = {  # why a task ended as it did, or does not begin, where its exit status does not say it
     "": "",
@@ -5845,9 +5877,7 @@ class Runner:
         if not process.log or process.child:
             remove_if_empty(process.log)
         if state.name == "failed" and self.may_try_again(process):
-            text = f"task {task.number} failed, and is tried again"
             self.waiting.append((task, process.attempt + 1, process.tries + 1))
-            yield Event("note", task, state, text, process.log, process.offset)
             return
         if state.name == "failed":
             self.after_failure()
@@ -5891,7 +5921,8 @@ class Runner:
             self.ask(process, process.asked or "interrupted", number)
         text = signal_name(number)
         if self.running and self.kills:
-            text += f": waiting for {len(self.running)} running tasks; once more kills them"
+            tasks = counted(len(self.running), "running task")
+            text += f": waiting for {tasks}; once more kills what runs"
         return note_event("interrupt", text)._replace(number=number)
 
     def enforce_deadlines(self) -> None:
@@ -6571,21 +6602,34 @@ def processors() -> int:
 
 class Survey(NamedTuple("Survey", [
         ("record", Record), ("ledger", Ledger), ("states", "Dict[int, State]"),
-        ("submissions", "List[Submission]"), ("wrong", str)])):
-    """What is known of a record; wrong is what kept a scheduler from answering."""
+        ("submissions", "List[Submission]"), ("wrong", str), ("holder", str)])):
+    """What is known of a record; wrong is what kept a scheduler from answering, holder who executes
+    or submits a start of the run at this moment."""
     __slots__ = ()
+
+    def state(self, number: int) -> State:
+        """Return the state of a task; what waits for nobody that lives has not started."""
+        state = self.states.get(number) or State()
+        if state.name == "waiting":
+            state.become(self.before_start())
+        return state
+
+    def before_start(self) -> str:
+        """Return the name of the state of what nobody has begun."""
+        return "waiting" if self.holder else "not started"
 
     def member_states(self) -> "Iterator[Tuple[int, State]]":
         """Yield the tasks that the last start planned, with their states."""
         for number in self.ledger.members:
-            yield number, self.states.get(number) or State()
+            yield number, self.state(number)
 
     def counts(self) -> "Dict[str, int]":
         """Return how many tasks of the last start are in each state, in the order of STATES."""
         counts = dict.fromkeys(STATES, 0)
         for _, state in self.member_states():
             counts[state.name] += 1
-        counts["waiting"] += max(self.ledger.start.count - len(self.ledger.members), 0)
+        not_planned = max(self.ledger.start.count - len(self.ledger.members), 0)
+        counts[self.before_start()] += not_planned
         return counts
 
 
@@ -6716,6 +6760,7 @@ class Surveyor:
     def survey(self, record: Record) -> Survey:
         """Return what is known of a record."""
         ledger = Ledger(record)
+        holder = lock_holder(record)
         told, submissions = self.read(record)
         waiting = open_tasks(told.states, submissions)
         wrong = ""
@@ -6726,7 +6771,7 @@ class Surveyor:
             told = seen.told
             for number, place in open_tasks(told.states, submissions).items():
                 self.merge(record, told, number, place, queues, bool(wrong))
-        return Survey(record, ledger, told.states, submissions, wrong)
+        return Survey(record, ledger, told.states, submissions, wrong, holder)
 
     def merge(self, record: Record, told: Told, number: int, place: Waiting,
               queues: "Dict[Tuple[str, int], Queued]", is_unsure: bool) -> None:
@@ -8445,9 +8490,10 @@ def stop_writer(state: State, stopped: "Set[int]") -> bool:
 # ---------------------------------------------------------------------------
 # 12. What people see: Event, State -> text
 # ---------------------------------------------------------------------------
-# say, write, put, Outlet (streams); harmless, last_state; texts of durations, moments, states;
-# tail_lines and cause_line; Screen (output of the tasks, progress line, summary); log_of,
-# status_lines and status_document of a record. A task's output goes to standard output, what
+# say, write, put, Outlet (streams), painted; harmless, last_state; texts of durations, moments,
+# states; task_name, the one way in which a task is called, shared_words and Names; tail_lines and
+# cause_line; Screen (output of the tasks, progress line, summary); log_of, head_line, status_lines
+# and status_document of a record. A task's output goes to standard output, what
 # HydraFlow has to say to standard error. The screen reads the logs: from a line that is not
 # complete yet it starts again the next time, so that nothing of a log is kept in memory. It is a
 # guest of the loop that executes: it writes what can be written without waiting, and keeps the rest
@@ -8489,13 +8535,41 @@ def write(stream: "IO[str]", data: bytes) -> None:
 
 def put(text: str) -> None:
     """Write a line of data: bytes of arguments as they are, but no commands to a terminal."""
-    if sys.stdout.isatty():
-        text = printable(text)
+    put_shown(printable(text) if sys.stdout.isatty() else text)
+
+
+def put_shown(text: str) -> None:
+    """Write a line of data that may be shown as it is, with colours of ours."""
     stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO there
     if stream is None:
         sys.stdout.write(text + "\n")
     else:
         stream.write(native_bytes(text + "\n"))
+
+
+def window_width(stream: "IO[str]") -> int:
+    """Return how many columns the terminal has that a stream goes to; 0 where it goes to none."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
+def has_colours(stream: "IO[str]") -> bool:
+    """Return whether what a stream gets is read on a terminal by someone who wants colours."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
+        return False
+    return window_width(stream) > 0
+
+
+def painted(text: str, state: str, is_coloured: bool) -> str:
+    """Return a text in the colour of a state.
+
+    >>> painted("1 failed", "failed", True), painted("1 failed", "failed", False)
+    ('\\x1b[31m1 failed\\x1b[m', '1 failed')
+    """
+    colour = STATES[state].colour
+    return f"\x1b[{colour}m{text}\x1b[m" if is_coloured and colour else text
 
 
 class Outlet:
@@ -8679,6 +8753,114 @@ def cause_line(lines: "Sequence[str]") -> str:
     return lines[-1] if lines else ""
 
 
+# -- how a task is called
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return a text without its middle, if it is too long.
+
+    >>> shortened("data/imagenet/train", 11)
+    'data...rain'
+    """
+    if len(text) <= longest:
+        return text
+    half = (longest - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
+
+
+def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
+    """Return the words that all of some combinations have.
+
+    >>> sorted(shared_words([("a=1", "b=1"), ("a=1", "b=2")]))
+    ['a=1']
+    """
+    rest = iter(combinations)
+    shared = set(next(rest, ()))
+    for words in rest:
+        if not shared:
+            break
+        shared.intersection_update(words)
+    return shared
+
+
+def words_of_all(plan: Plan) -> "Set[str]":
+    """Return words that all tasks of a plan have, as far as its axes tell that."""
+    every = []
+    for step in plan.steps:
+        fixed = flat([axis.at(0) for axis in step.sweep.axes if axis.count == 1])
+        every += [fixed, *step.included]
+    return shared_words(every)
+
+
+def words_text(words: "Iterable[str]", room: int) -> str:
+    """Return words of a combination on one line that has room for so many characters.
+
+    Where they are too long, first the keys lose what groups them, then the values stand alone, at
+    last the longest ones lose their middles.
+
+    >>> words = ["optimizer.lr=0.1", "model=transformer"]
+    >>> words_text(words, 40), words_text(words, 30)
+    ('optimizer.lr=0.1 model=transformer', 'lr=0.1 model=transformer')
+    >>> words_text(words, 16), words_text(words, 13)
+    ('0.1 transformer', '0.1 tra...mer')
+    """
+    shown = [" ".join(printable(word).split()) for word in words]
+    short = [re.sub(r"^[^=]*\.(?=[^=.]+=)", "", word) for word in shown]
+    is_plain = len({word.partition("=")[0] for word in short}) == len(short)
+    for choice in [shown, short] if is_plain else [shown]:
+        if len(" ".join(choice)) <= room:
+            return " ".join(choice)
+    values = [word.partition("=")[2] or word for word in shown]
+    longest = min(max(map(len, values)), room)
+    while longest > 9 and len(" ".join(values)) > room:
+        longest -= 1
+        values = [shortened(value, longest) for value in values]
+    return shortened(" ".join(values), max(room, 9))
+
+
+def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]", room: int) -> str:
+    """Return how a person reads which task is meant: its number, and what others do not share.
+
+    >>> task_name(8, ("lr=0.1", "epochs=3"), {"epochs=3"}, 99), task_name(1, ("a=1",), {"a=1"}, 99)
+    ('[8 lr=0.1]', 'task 1')
+    """
+    words = words_text([word for word in combination if word not in shared], room)
+    return f"[{number} {words}]" if words else f"task {number}"
+
+
+class Names:
+    """How the tasks of a record are called; what its plan says of them is read when it is needed.
+
+    room is for the words of a name, in characters.
+    """
+    __slots__ = ("ledger", "room", "combinations", "shared")
+
+    def __init__(self, ledger: Ledger, room: int) -> None:
+        self.ledger = ledger
+        self.room = room
+        self.combinations = {}  # type: Dict[int, Tuple[str, ...]]
+        self.shared = set()  # type: Set[str]
+
+    def read(self) -> None:
+        """Read the combinations of all tasks."""
+        for values in self.ledger.values(self.ledger.members):
+            task = line_task(values, self.ledger.path)
+            self.combinations[task.number] = task.combination
+        self.shared = shared_words(self.combinations.values())
+
+    def name(self, number: int) -> str:
+        """Return how a task is called."""
+        if not self.combinations:
+            self.read()
+        return task_name(number, self.combinations.get(number, ()), self.shared, self.room)
+
+    def in_common(self, numbers: "Iterable[int]") -> str:
+        """Return what some tasks have in common and others do not have."""
+        combinations = [self.combinations.get(number, ()) for number in numbers]
+        common = shared_words(combinations) - self.shared
+        return words_text([word for word in combinations[0] if word in common], self.room)
+
+
 class Failure:
     """Failures that have the same cause: how many, and one of them."""
     __slots__ = ("count", "event", "lines")
@@ -8690,33 +8872,44 @@ class Failure:
 
 
 class Following:
-    """A log that is shown: how far it was, and the end of its task where that has come."""
-    __slots__ = ("log", "offset", "end")
+    """A log that is shown: of which task, how far it was, whether what it is was said, and the end
+    of its task where that has come."""
+    __slots__ = ("name", "log", "offset", "has_title", "end")
 
-    def __init__(self, log: str, offset: int) -> None:
+    def __init__(self, name: str, log: str, offset: int) -> None:
+        self.name = name
         self.log = log
         self.offset = offset
+        self.has_title = False
         self.end = None  # type: Optional[Event]
+
+    @property
+    def lead(self) -> bytes:
+        """What stands before each of its lines where several tasks share a screen."""
+        name = self.name if self.name.endswith("]") else f"[{self.name.rpartition(' ')[2]}]"
+        return name.encode("utf-8", "replace") + b" "
 
 
 class Screen:
     """Shows events as they come: output of the tasks, a progress line, a line for each task.
 
-    total is how many tasks there are, jobs how many of them run at once, where they run here.
+    total is how many tasks there are, jobs how many of them run at once, where they run here;
+    shared are words that all tasks of a job have, by its key; is_coloured is for what we say.
     is_live tells of a terminal that gets a progress line, is_raw of output that goes into no
-    terminal, is_several of several jobs; rest is what the stream has not taken yet, budget how many
+    terminal; rest is what the stream has not taken yet, budget how many
     bytes of logs this turn may show, partial the line that a task has not ended yet.
     """
     __slots__ = (
-        "total", "jobs", "quiet", "is_live", "is_raw", "is_several", "following", "out", "err",
-        "rest", "rows", "partial", "counts", "failures", "begun", "spent", "notes", "drawn",
+        "total", "jobs", "quiet", "is_live", "is_raw", "shared", "is_coloured", "following", "out",
+        "err", "rest", "rows", "partial", "counts", "failures", "begun", "spent", "notes", "drawn",
         "running", "budget")
 
-    def __init__(self, total: int, jobs: int, quiet: bool, is_several: bool = False) -> None:
+    def __init__(self, total: int, jobs: int, quiet: bool, shared: "Dict[str, Set[str]]") -> None:
         self.total = total
         self.jobs = jobs
         self.quiet = quiet
-        self.is_several = is_several
+        self.shared = shared
+        self.is_coloured = has_colours(sys.stderr)
         self.out = Outlet(sys.stdout)
         self.err = Outlet(sys.stderr)
         self.rest = b""
@@ -8739,16 +8932,19 @@ class Screen:
         """Show one event."""
         key = event.text, event.task.number if event.task else 0
         if event.kind in ("start", "retry"):
-            self.following[key] = Following(event.log, event.number)
+            if event.kind == "retry":
+                self.told(f"{self.name_of(event)} failed, and is tried again")
+            part = 2 if self.jobs == 1 else 3
+            self.following[key] = Following(self.name_of(event, part), event.log, event.number)
         elif event.kind == "done":
             self.counts["earlier"] += event.number
         elif event.kind == "end":
-            self.following.setdefault(key, Following("", 0)).end = event
+            self.following.setdefault(key, Following("", "", 0)).end = event
             self.turn(False)
         elif event.kind == "error":
             self.notes.append(event.text)
-        elif event.kind in ("note", "interrupt") and not self.quiet:
-            self.line(event.text)
+        elif event.kind in ("note", "interrupt"):
+            self.told(event.text)
         elif event.kind == "tick":
             self.running = event.number
             self.turn(False)
@@ -8762,7 +8958,7 @@ class Screen:
         for key, following in list(self.following.items()):
             if self.is_full(waits):
                 return
-            is_whole = self.follow(key[1], following, waits)
+            is_whole = self.follow(following, waits)
             if following.end and is_whole and following.end.task:
                 del self.following[key]
                 self.ended(following.end)
@@ -8776,7 +8972,7 @@ class Screen:
         """Return whether nothing more is to be shown in this turn."""
         return bool(self.rest) or (self.budget <= 0 and not waits)
 
-    def follow(self, number: int, following: Following, waits: bool) -> bool:
+    def follow(self, following: Following, waits: bool) -> bool:
         """Show what is new in the log of a task, in whole lines; return whether that was all."""
         if self.quiet or not following.log:
             return True
@@ -8785,32 +8981,33 @@ class Screen:
             if size <= following.offset and not (following.end and self.partial):
                 return True
             if self.out.is_terminal and size - following.offset > BEHIND:
-                self.skip(number, following, size)
+                self.skip(following, size)
             with open(open_safely(following.log, os.O_RDONLY), "rb") as file:
-                return self.show_new(number, following, file, waits)
+                return self.show_new(following, file, waits)
         except OSError:
             return True
 
-    def skip(self, number: int, following: Following, size: int) -> None:
+    def skip(self, following: Following, size: int) -> None:
         """Leave out what a terminal is too slow for."""
         left_out = size - following.offset - CHUNK
         following.offset += left_out
         text = f"{left_out:,} bytes of its output are not shown; its log has all of it"
-        self.line(f"task {number}: {text}")
+        self.line(f"{following.name}: {text}")
 
-    def show_new(self, number: int, following: Following, file: "IO[bytes]", waits: bool) -> bool:
+    def show_new(self, following: Following, file: "IO[bytes]", waits: bool) -> bool:
         """Show a log from where it was; return whether all of it is shown."""
         while True:
             file.seek(following.offset)
             data = file.read(CHUNK)
             shown = self.shown_size(data, following.end is not None)
-            self.output(number, data[:shown])
+            self.output(following, data[:shown])
             self.drain(waits)
             following.offset += shown
             self.budget -= shown
             self.partial = ""
             if len(data) < CHUNK:
                 if self.jobs == 1 and not self.is_raw:
+                    self.title(following, data)
                     self.partial = harmless(last_state(data[shown:]))
                 return not self.rest
             if self.is_full(waits):
@@ -8832,17 +9029,25 @@ class Screen:
             return len(data)
         return whole
 
-    def output(self, number: int, data: bytes) -> None:
+    def title(self, following: Following, data: bytes) -> None:
+        """On a terminal, say which of several tasks prints what follows, unless its lines do."""
+        if data and self.is_live and self.jobs == 1 and self.total > 1 and not following.has_title:
+            following.has_title = True
+            self.line(f"==> {following.name} <==")
+
+    def output(self, following: Following, data: bytes) -> None:
         """Write output of a task: as it is, or line by line where it shares a terminal."""
         if not data:
             return
+        if not self.is_raw:
+            self.title(following, data)
         if self.jobs > 1 or not self.is_raw:
-            data = self.as_lines(number, data)
+            data = self.as_lines(following, data)
         self.erase()
         self.rest += self.out.offer(data)
 
-    def as_lines(self, number: int, data: bytes) -> bytes:
-        """Return output line by line, with the task's number where several run.
+    def as_lines(self, following: Following, data: bytes) -> bytes:
+        """Return output line by line, with the task's name where several run.
 
         For a terminal, what would move its cursor is left out, and a line's colours end with it.
         """
@@ -8854,7 +9059,7 @@ class Screen:
             lines = [harmless(last_state(line)).encode("utf-8", "replace") for line in lines]
             if b"\x1b" in data:
                 reset = b"\x1b[m\n"
-        lead = b"[%d] " % number if self.jobs > 1 else b""
+        lead = following.lead if self.jobs > 1 else b""
         return b"".join(lead + line + reset for line in lines)
 
     def ended(self, event: Event) -> None:
@@ -8873,7 +9078,7 @@ class Screen:
             text = f"{self.name_of(event)} {state_text(state)}"
             if state.started:
                 text += f" ({duration_text(seconds)})"
-            self.line(f"{text}  [{self.done()}/{self.total}]")
+            self.line(f"{text}  [{self.done()}/{self.total}]", state.name)
 
     def note_failure(self, event: Event) -> None:
         """Count a failure among those of the same cause."""
@@ -8884,19 +9089,29 @@ class Screen:
         elif len(self.failures) < MOST_GROUPS:
             self.failures[cause] = Failure(event, lines)
 
-    def name_of(self, event: Event) -> str:
-        """Return how a task is called."""
-        number = event.task.number if event.task else 0
-        return f"{event.text} task {number}" if self.is_several else f"task {number}"
+    def name_of(self, event: Event, part: int = 2) -> str:
+        """Return how its task is called; on a terminal it gets half the width, or another part."""
+        if event.task is None:
+            return "a task"
+        room = window_width(sys.stderr) // part or 100
+        shared = self.shared.get(event.text, set())
+        name = task_name(event.task.number, event.task.combination, shared, room)
+        return f"{event.text} {name}" if len(self.shared) > 1 else name
 
     def done(self) -> int:
         """Return how many tasks have ended, now or earlier."""
         return sum(self.counts.values())
 
-    def line(self, text: str) -> None:
-        """Write a line of HydraFlow's own."""
+    def told(self, text: str) -> None:
+        """Write a line of HydraFlow's own, unless the user wants failures and the summary only."""
+        if not self.quiet:
+            self.line(text)
+
+    def line(self, text: str, state: str = "waiting") -> None:
+        """Write a line of HydraFlow's own, in the colour of a state."""
         self.erase()
-        self.err.offer(encoded(sys.stderr, printable(text) + "\n"))
+        text = painted(printable(text), state, self.is_coloured)
+        self.err.offer(encoded(sys.stderr, text + "\n"))
 
     def erase(self) -> None:
         """Take the progress line away; the cursor is where it began."""
@@ -8909,10 +9124,7 @@ class Screen:
         """Draw the progress line, below the line that a task has not ended yet."""
         if not self.is_live or self.rest:
             return
-        try:
-            width = os.get_terminal_size(sys.stderr.fileno()).columns - 1
-        except OSError:
-            width = 79
+        width = (window_width(sys.stderr) or 80) - 1
         rows = []
         if self.partial:
             rows.append(fitting(self.partial, width))
@@ -8940,8 +9152,9 @@ class Screen:
             text += f"  {self.counts['failed']} failed"
         text += f"  {clock_text(elapsed)}"
         ended = done - self.counts["earlier"]
-        if ended and done < self.total:
-            left = (self.total - done) * self.spent / ended / max(self.jobs, self.running)
+        rest = self.total - done
+        if ended and rest:
+            left = rest * self.spent / ended / min(max(self.jobs, self.running), rest)
             text += f"  {clock_text(left)} left"
         return text
 
@@ -8952,8 +9165,9 @@ class Screen:
         self.erase()
         self.say_counts(submitted)
         for failure in list(self.failures.values())[:10]:
-            for text in failure_lines(failure, self.name_of(failure.event)):
-                say(printable(text))
+            lines = failure_lines(failure, self.name_of(failure.event))
+            for index, text in enumerate(lines):
+                say(painted(printable(text), "failed", self.is_coloured and index == 1))
         if len(self.failures) > 10:
             say(f"and {len(self.failures) - 10} more kinds of failure; status shows them")
         for note in self.notes:
@@ -8962,7 +9176,11 @@ class Screen:
     def say_counts(self, submitted: int) -> None:
         """Say how many tasks ended how."""
         names = sorted(STATES, key=lambda name: not STATES[name].is_good)  # what is good first
-        counts = [f"{self.counts[name]} {STATES[name].text}" for name in names if self.counts[name]]
+        counts = []
+        for name in names:
+            if self.counts[name]:
+                text = f"{self.counts[name]:,} {STATES[name].text}"
+                counts.append(painted(text, name, self.is_coloured))
         if self.counts["earlier"]:
             counts.append(f"{self.counts['earlier']} had succeeded before")
         if submitted:
@@ -9023,25 +9241,119 @@ def log_of(record: Record, number: int, state: State) -> str:
     return record.log_path(number)
 
 
-def status_lines(found: Survey, most: int = 20) -> "Iterator[str]":
-    """Yield what is to be said of a record: counts, then failures, then what runs."""
+def head_line(found: Survey) -> str:
+    """Return how far a run is, since when, who executes it, or since when nobody does, and how long
+    is left of it."""
     start = found.ledger.start
-    shown = [f"{count:,} {STATES[name].text}" for name, count in found.counts().items() if count]
-    moments = f"started {moment_text(found.ledger.starts[0].time)}"
+    good = count_good(found)
+    begun = f"began {moment_text(found.ledger.starts[0].time)}"
     if len(found.ledger.starts) > 1:
-        moments += f", gone on with {moment_text(start.time)}"
-    yield f"{start.job}: {counted(start.count, 'task')}: {', '.join(shown)}  ({moments})"
+        begun += f", gone on with {moment_text(start.time)}"
+    where = where_text(found)
+    if where:
+        where += left_text(found)
+    elif good >= start.count:
+        where = f"ended {moment_text(last_moment(found))}"
+    else:
+        where = f"nothing executes it since {moment_text(last_moment(found))}"
+    done = f"{good:,} of {counted(start.count, 'task')} done ({percent_done(found)}%)"
+    return printable(f"{start.job}: {done}, {begun}, {where}")
+
+
+def count_good(found: Survey) -> int:
+    """Return how many tasks of a run need no further attempt."""
+    return sum(count for name, count in found.counts().items() if STATES[name].is_good)
+
+
+def percent_done(found: Survey) -> int:
+    """Return how many of a hundred tasks of a run need no further attempt."""
+    return 100 * count_good(found) // max(found.ledger.start.count, 1)
+
+
+def where_text(found: Survey) -> str:
+    """Return where tasks of a run are executed now, or wait for that; "" where nothing lives."""
+    states = [state for _, state in found.member_states()]
+    hosts = {state.writer.machine.host for state in states if state.name == "running"}
+    if found.holder:
+        hosts.add(found.holder.rpartition(" on ")[2])
+    names = sorted("here" if host == host_name() else f"on {host}" for host in hosts)
+    if len(names) > 3:
+        names[3:] = [f"on {len(names) - 3} more machines"]
+    parts = []
+    if names:
+        parts.append(f"executed {', '.join(names)}")
+    if any(state.name == "queued" for state in states):
+        schedulers = {submission.scheduler for submission in found.submissions}
+        parts.append(f"queued with {', '.join(sorted(schedulers))}")
+    return ", ".join(parts)
+
+
+def last_moment(found: Survey) -> float:
+    """Return when something was last told of a run: a start of it, or a start or end of a task."""
+    moment = found.ledger.start.time
+    for _, state in found.member_states():
+        if not state.origin:
+            moment = max(moment, state.started, state.ended)
+    return moment
+
+
+def left_text(found: Survey) -> str:
+    """Return how long is left, where tasks run and others have ended: as long as those took."""
+    took, running, rest = [], [], 0
+    for _, state in found.member_states():
+        rest += not state.is_over
+        if state.name == "running":
+            running.append(max(time.time() - state.started, 0.0))
+        elif state.started and state.ended and not state.origin:
+            took.append(max(state.ended - state.started, 0.0))
+    if not took or not running:
+        return ""
+    mean = sum(took) / len(took)
+    spent = sum(min(seconds, mean) for seconds in running)
+    return f", about {clock_text((mean * rest - spent) / len(running))} left"
+
+
+def status_lines(found: Survey, room: int, is_coloured: bool, most: int = 20) -> "Iterator[str]":
+    """Yield what is to be said of a record below its head line: counts, then failures, what runs.
+
+    room is for the words of a task's name.
+    """
+    counts = [painted(f"{count:,} {STATES[name].text}", name, is_coloured)
+              for name, count in found.counts().items() if count]
+    yield f"  {', '.join(counts)}"
+    names = Names(found.ledger, room)
     groups = grouped_ends(found)
-    for (_, text), numbers in groups[:most]:
-        yield f"  {task_range(numbers)} {text}"
+    for (kind, text), numbers in groups[:most]:
+        name = names.name(numbers[0]) if len(numbers) == 1 else task_range(numbers)
+        yield painted(f"  {name} {text}", kind, is_coloured)
+        if len(numbers) > 1:
+            yield f"    {members_text(names, numbers)}"
     if len(groups) > most:
         yield f"  and {len(groups) - most} more kinds of failure"
     members = sorted(found.member_states())
     running = [(number, state) for number, state in members if state.name == "running"]
     for number, state in running[:most]:
-        yield f"  task {number} {state_text(state)}"
+        yield painted(f"  {names.name(number)} {state_text(state)}", "running", is_coloured)
     if len(running) > most:
         yield f"  and {len(running) - most} more running"
+
+
+def members_text(names: Names, numbers: "Sequence[int]") -> str:
+    """Return what tasks of a group have in common and others do not have, else some of them."""
+    first = [names.name(number) for number in numbers[:3]]
+    common = names.in_common(numbers)
+    if common:
+        return f"all of them with {common}"
+    more = ", ..." if len(numbers) > len(first) else ""
+    return ", ".join(first) + more
+
+
+def told_cause(state: State, log: str) -> str:
+    """Return why a task is in its state: what is known of that, else what it said last itself."""
+    cause = cause_text(state)
+    if state.name == "failed" and not cause:
+        cause = printable(cause_line(tail_lines(log, 5)))
+    return cause
 
 
 def grouped_ends(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
@@ -9057,7 +9369,7 @@ def grouped_ends(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
         if state.name == "failed" and len(groups) < MOST_GROUPS:
             last = cause_line(tail_lines(log_of(found.record, number, state), 5))
             if last:
-                text += f": {last}"
+                text += f": {printable(last)}"
         groups.setdefault((state.name, text), []).append(number)
     order = list(STATES)
     return sorted(groups.items(), key=lambda group: order.index(group[0][0]))
@@ -9107,6 +9419,7 @@ def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
     if task is None:
         raise damaged(found.record.plan_path)
     has_status = state.ended and not state.origin
+    log = log_of(found.record, number, state)
     return {
         "task": number,
         "step": found.ledger.members[number],
@@ -9116,13 +9429,13 @@ def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
         "cwd": task.cwd,
         "state": state.name,
         "exit_status": state.status if has_status else None,
-        "cause": cause_text(state) or None,
+        "cause": told_cause(state, log) or None,
         "why": state.cause or None,
         "started": state.started or None,
         "ended": state.ended or None if state.is_over else None,
         "host": state.writer.machine.host or None,
         "attempts": state.attempts,
-        "log": os.path.relpath(log_of(found.record, number, state))}
+        "log": os.path.relpath(log)}
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
@@ -9134,6 +9447,8 @@ def status_document(found: Survey) -> "Dict[str, Any]":
         "record": os.path.relpath(found.record.path),
         "count": start.count,
         "started": found.ledger.starts[0].time,
+        "percent": percent_done(found),
+        "executed": where_text(found) or None,
         "commit": start.commit or None,
         "states": found.counts(),
         "tasks": [task_document(found, number, state) for number, state in members]}
@@ -9641,18 +9956,6 @@ def aligned(texts: "Sequence[str]") -> "List[str]":
     return [whole.rjust(before) + rest.ljust(behind) for whole, rest in parts]
 
 
-def shortened(text: str, longest: int) -> str:
-    """Return a text without its middle, if it is too long.
-
-    >>> shortened("data/imagenet/train", 11)
-    'data...rain'
-    """
-    if len(text) <= longest:
-        return text
-    half = (longest - 3) // 2
-    return f"{text[:half]}...{text[-half:]}"
-
-
 def cell_text(cell: "Any") -> str:
     """Return what stands in a cell of a table."""
     if cell is None:
@@ -9901,7 +10204,9 @@ pre { background: var(--soft); padding: 8px; border-radius: 5px; overflow-x: aut
 .live #plain, .live #counts li.said { display: none; }
 @media print { .live #plain { display: block; } #bar select, #tasks, #details, #tip,
   .scroller { display: none; } #bar { position: static; } section { break-inside: avoid; }
-  #plain { break-inside: auto; font-size: .8em; } * { print-color-adjust: exact; } }
+  #plain { break-inside: auto; font-size: .8em; } #plain th, #plain td { white-space: normal;
+  padding-right: 8px; overflow-wrap: break-word; } #plain td:last-child { min-width: 8em; }
+  * { print-color-adjust: exact; } }
 """
 SCRIPT = r"""
 "use strict";
@@ -10255,7 +10560,8 @@ function drawTimes(context, shape) {
     const x = shape.x(count * step);
     line(context, [x, 0], [x, shape.bottom]);
     if (x < shape.left + shape.width - 20 || !count) {
-      const text = count * step < 60 ? `${count * step} s` : durationText(count * step);
+      const time = Number((count * step).toPrecision(6));  // 3 * 0.2 is 0.6000000000000001
+      const text = time < 60 ? `${time} s` : durationText(time);
       context.fillText(text, x, shape.bottom + 13);
     }
   }
@@ -11118,7 +11424,8 @@ def task_row(found: Survey, task: Task, state: State) -> Row:
     status = state.status if state.ended and not state.origin else None
     ended = state.ended if state.ended and state.is_over else None
     log = os.path.relpath(log_of(found.record, number, state))
-    return Row(number, None, task_parameters(task), state.name, status, cause_text(state),
+    cause = told_cause(state, log_of(found.record, number, state))
+    return Row(number, None, task_parameters(task), state.name, status, cause,
                state.started or None, ended, state.attempts, state.writer.machine.host, log, (), {})
 
 
@@ -11396,7 +11703,12 @@ def run_options(args: "argparse.Namespace") -> Options:
     return Options(
         jobs=args.jobs or 0, keep_going=args.keep_going, resume=args.resume, reuse=args.reuse,
         wait=args.wait, retries=retries, timeout=args.timeout or 0.0, pack=args.pack or 0,
-        pack_parallel=args.pack_parallel or 0, words=args.words)
+        pack_parallel=args.pack_parallel or 0, words=[*file_words(args), *args.typed])
+
+
+def file_words(args: "argparse.Namespace") -> "List[str]":
+    """Return the words that name the job file, where that is not the usual one."""
+    return ["-f", args.file] if args.file else []
 
 
 def plans_of(args: "argparse.Namespace") -> "List[Plan]":
@@ -11420,10 +11732,11 @@ def run_command(args: "argparse.Namespace") -> int:
     try:
         for plan in plans:
             is_needed = plan is not plans[-1]
-            runs.append(open_run(plan, options, args.resume or is_needed, args.dry_run))
+            own = options._replace(words=file_words(args)) if is_needed else options
+            runs.append(open_run(plan, own, args.resume or is_needed, args.dry_run))
         if args.dry_run:
             return print_dry(describe(runs))
-        return show_execution(Execution(runs, options), args.quiet)
+        return show_execution(Execution(runs, options), args)
     finally:
         for run in runs:
             close_run(run)
@@ -11500,17 +11813,19 @@ def remove_tree(path: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def show_execution(execution: Execution, quiet: bool) -> int:
+def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
     """Show what happens and return the exit status, which follows from the states of the tasks."""
     runs = execution.runs
-    screen = Screen(sum(run.plan.count for run in runs), tasks_at_once(runs), quiet, len(runs) > 1)
+    shared = {run.job.key: words_of_all(run.plan) for run in runs}
+    count = sum(run.plan.count for run in runs)
+    screen = Screen(count, tasks_at_once(runs), args.quiet, shared)
     try:
         for event in execution.execute():
             screen.show(event)
     finally:
         screen.finish(sum(len(run.open) for run in runs))
-    for text in closing_lines(execution):
-        say(as_typed(text, options_before(sys.argv[1:])))
+    for text in closing_lines(execution, args):
+        say(text)
     if execution.is_interrupted:
         return 130
     return 1 if any(is_bad_end(run) for run in runs) else 0
@@ -11530,7 +11845,7 @@ def is_bad_end(run: Run) -> bool:
     return run.refused or run.has_failed() or run.unfinished() > 0
 
 
-def closing_lines(execution: Execution) -> "Iterator[str]":
+def closing_lines(execution: Execution, args: "argparse.Namespace") -> "Iterator[str]":
     """Yield what is to be said at the end: what was not started, and what to type next."""
     runs = execution.runs
     if not execution.is_interrupted:
@@ -11538,7 +11853,7 @@ def closing_lines(execution: Execution) -> "Iterator[str]":
     could = sum(run.could_reuse for run in runs)
     if could and not execution.options.reuse:
         yield f"{counted(could, 'task')} had succeeded in an older run; --reuse counts them as done"
-    yield from next_lines(runs)
+    yield from next_lines(execution, args)
 
 
 def not_started_lines(execution: Execution) -> "Iterator[str]":
@@ -11551,15 +11866,42 @@ def not_started_lines(execution: Execution) -> "Iterator[str]":
             return
 
 
-def next_lines(runs: "Sequence[Run]") -> "Iterator[str]":
+def next_lines(execution: Execution, args: "argparse.Namespace") -> "Iterator[str]":
     """Yield what to type next."""
-    name = shlex.quote(runs[-1].job.key)
+    runs = execution.runs
+    key = runs[-1].job.key
+    is_good = not any(is_bad_end(run) for run in runs)
+    has_begun = any(run.begun for run in runs)
     if any(run.open for run in runs):
-        yield f"hydraflow status {name} tells how far the tasks are"
-    elif any(run.begun and is_bad_end(run) for run in runs):
-        yield f"hydraflow run {name} --resume executes what has not succeeded"
-    elif sys.stderr.isatty() and runs[-1].begun:
-        yield f"hydraflow results {name} shows what came out"
+        yield f"how far the tasks are: {typed(args, 'status', key)}"
+        return
+    if has_begun and not is_good:
+        command = resuming_words(key, args.typed)
+        yield f"what has not succeeded: {typed(args, *command)}"
+    if (is_good and not args.quiet) or (has_begun and execution.is_interrupted):
+        yield f"what came out: {typed(args, 'results', key)}"
+
+
+def typed(args: "argparse.Namespace", *words: str) -> str:
+    """Return a command as this user would type it: called as this one was, with its -f and -C."""
+    return " ".join([program_text(), shell_text([*args.before, *words])])
+
+
+def resuming_words(job: str, words: "Sequence[str]") -> "List[str]":
+    """Return the command that goes on with a run which began with words behind run.
+
+    >>> resuming_words("train", ["-q", "train", "lr=1"]), resuming_words("sh", ["--", "sh", "x.sh"])
+    (['run', '-q', 'train', '--resume', 'lr=1'], ['run', '--resume', '--', 'sh', 'x.sh'])
+    """
+    cut = list(words).index("--") if "--" in words else len(words)
+    before = list(words[:cut])
+    if job in before:
+        before.insert(before.index(job) + 1, "--resume")
+    elif cut < len(words):  # a sweep without a job file
+        before.append("--resume")
+    else:  # a job that another one needed
+        before = [job, "--resume"]
+    return ["run", *before, *words[cut:]]
 
 
 def add_show(command: "argparse.ArgumentParser") -> None:
@@ -11717,7 +12059,7 @@ def records_of(args: "argparse.Namespace") -> "List[Record]":
 
 
 def status_command(args: "argparse.Namespace") -> int:
-    """Show the tasks of a job's last run by state, failures first."""
+    """Show how far a job's last run is, who executes it, and what has failed and why."""
     surveyor, surveys = Surveyor(), []  # type: Surveyor, List[Survey]
     for record in records_of(args):
         try:
@@ -11734,21 +12076,37 @@ def status_command(args: "argparse.Namespace") -> int:
         put(json.dumps(documents, indent=1))
     for found in surveys:
         if not args.json:
-            show_status(found, args.all)
+            show_status(found, args)
         if found.wrong:
             say("what follows from the events alone, as the scheduler does not answer: "
                 f"{printable(found.wrong)}")
     return 0
 
 
-def show_status(found: Survey, is_short: bool) -> None:
+def show_status(found: Survey, args: "argparse.Namespace") -> None:
     """Print the status of a run, or the first line of it with the end of its name."""
-    lines = status_lines(found)
-    if is_short:
-        put(f"{found.record.ulid[-8:]}  {next(lines)}")
+    head = head_line(found)
+    if args.all:
+        put(f"{found.record.ulid[-8:]}  {head}")
         return
-    for line in lines:
-        put(line)
+    put(f"{head}; next: {typed(args, *next_words(found, args))}")
+    room = window_width(sys.stdout) // 2 or 100
+    for line in status_lines(found, room, has_colours(sys.stdout)):
+        put_shown(line)
+
+
+def next_words(found: Survey, args: "argparse.Namespace") -> "List[str]":
+    """Return the command that is of use now: to follow a run, to go on with it, to see its end."""
+    start = found.ledger.start
+    newest = Record.all(start.job)[-1]
+    chosen = [] if newest.path == found.record.path else ["--run", found.record.ulid[-8:]]
+    if where_text(found):
+        return ["logs", start.job, "--follow", *chosen]
+    if count_good(found) < start.count and not chosen:
+        cut = 2 if start.words[:1] == ["-f"] else 0
+        file = [] if args.file else start.words[:cut]
+        return [*file, *resuming_words(start.job, start.words[cut:])]
+    return ["results", start.job, *chosen]
 
 
 def add_logs(command: "argparse.ArgumentParser") -> None:
@@ -11788,9 +12146,9 @@ def logs_command(args: "argparse.Namespace") -> int:
     """Print the output of tasks of a run: of all, of those that numbers or KEY=VALUE select."""
     record = chosen_record(args)
     found = survey(record)
-    viewer = LogViewer(args)
-    if args.follow and not args.names:  # then it begins with what runs
-        viewer.skipped = {number for number, state in found.member_states() if state.is_over}
+    viewer = LogViewer(args, found)
+    if args.follow and viewer.has_title:
+        viewer.skip_ended(found, wanted_tasks(found, args.names))
     while viewer.show_all(found, wanted_tasks(found, args.names)) and args.follow:
         time.sleep(2.0 if found.submissions else 0.2)
         found = survey(record)
@@ -11798,51 +12156,73 @@ def logs_command(args: "argparse.Namespace") -> int:
 
 
 class LogViewer:
-    """Prints logs, and of each one later what is new in it."""
-    __slots__ = ("offsets", "has_title", "failed", "last", "skipped")
+    """Prints logs, and of each one later what is new in it.
 
-    def __init__(self, args: "argparse.Namespace") -> None:
+    offsets is how far each one was, current the task whose output was printed last.
+    """
+    __slots__ = ("offsets", "has_title", "failed", "last", "skipped", "names", "current")
+
+    def __init__(self, args: "argparse.Namespace", found: Survey) -> None:
         self.offsets = {}  # type: Dict[int, int]
         self.skipped = set()  # type: Set[int]
+        self.current = 0
         self.has_title = len(args.names) != 1 or "=" in args.names[0]
         self.failed, self.last = args.failed, args.last
+        self.names = Names(found.ledger, window_width(sys.stdout) // 2 or 100)
+
+    def skip_ended(self, found: Survey, numbers: "Sequence[int]") -> None:
+        """Begin with what runs: what has ended is printed without --follow."""
+        self.skipped = {number for number in numbers if is_settled(found.state(number))}
+        if len(self.skipped) == len(numbers):
+            say("nothing of that is executed; without --follow, what was printed is shown")
 
     def show_all(self, found: Survey, numbers: "Sequence[int]") -> bool:
         """Print what is new in the logs of tasks; return whether more may come."""
         is_open = False
         for number in numbers:
-            state = found.states.get(number) or State()
-            is_open = is_open or not state.is_over
+            state = found.state(number)
+            is_open = is_open or not is_settled(state)
             if number not in self.skipped:
                 self.show(found, number, state)
         return is_open
 
     def show(self, found: Survey, number: int, state: State) -> None:
         """Print what is new in the log of a task."""
-        is_bad = state.is_over and not state.is_good and state.name != "handed"
-        if state.name == "waiting" or (self.failed and not is_bad):
+        if state.name in ("waiting", "not started"):
+            return
+        if self.failed and (state.is_good or not state.is_over):
             return
         log = log_of(found.record, number, state)
-        if number not in self.offsets:
-            if self.has_title:
-                self.title(found, number, state)
+        is_first = number not in self.offsets
+        if is_first:
             self.offsets[number] = last_lines_start(log, self.last) if self.last else 0
-            if state.name == "interrupted":  # what ended it may have said why
-                self.offsets[number] = copy_log(log, self.offsets[number])
-                for path in scheduler_logs(found, number):
-                    copy_log(path, 0)
+        self.title(number, state, log, is_first)
         self.offsets[number] = copy_log(log, self.offsets[number])
+        if is_first and state.name == "interrupted":  # what ended it may have said why
+            for path in scheduler_logs(found, number):
+                copy_log(path, 0)
 
-    def title(self, found: Survey, number: int, state: State) -> None:
-        """Print which task follows: where the output goes, if people read that, else beside it."""
-        task = found.ledger.task(number)
-        words = [str(number), *(task.combination if task else ())]
-        text = f"==> task {' '.join(words)}: {state_text(state)} <=="
-        if sys.stdout.isatty():
-            put(text)
+    def title(self, number: int, state: State, log: str, is_first: bool) -> None:
+        """Print which task follows, where that is another one than before and has printed more."""
+        if not self.has_title or number == self.current:
+            return
+        if is_first or size_of(log) > self.offsets[number]:
+            self.current = number
+            put(f"==> {self.names.name(number)} {state_text(state)} <==")
             sys.stdout.flush()
-        else:
-            say(printable(text))
+
+
+def size_of(path: str) -> int:
+    """Return how large a file is; 0 where there is none."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def is_settled(state: State) -> bool:
+    """Return whether a task is over, or nobody is about to start it."""
+    return state.is_over or state.name == "not started"
 
 
 def scheduler_logs(found: Survey, number: int) -> "Iterator[str]":
@@ -11903,11 +12283,13 @@ def add_results(command: "argparse.ArgumentParser") -> None:
 
 
 def state_named(text: str) -> str:
-    """Return the name of a state."""
-    if text not in STATES:
-        hint = suggest(text, STATES) or f"the states are {', '.join(STATES)}"
+    """Return the state of a name, as it is typed: not-started."""
+    names = {name.replace(" ", "-"): name for name in STATES}
+    name = text.replace(" ", "-")
+    if name not in names:
+        hint = suggest(name, names) or f"the states are {', '.join(names)}"
         raise argparse.ArgumentTypeError(f"no state is called {text}\n{hint}")
-    return text
+    return names[name]
 
 
 def add_selection(command: "argparse.ArgumentParser") -> None:
@@ -11964,8 +12346,8 @@ def report_command(args: "argparse.Namespace") -> int:
     """Write a page that shows how a run went and what came out."""
     found, rows, metrics = selection(args, True)
     start = found.ledger.start
-    lead = next(status_lines(found)).partition(": ")[2]
-    words = shell_text(["hydraflow", "report", args.job, *args.names])
+    lead = head_line(found).partition(": ")[2]
+    words = typed(args, "report", args.job, *args.names)
     try:
         with open(native(args.output), "w", encoding="utf-8", errors="backslashreplace") as file:
             for text in report_page(start.job, lead, rows, metrics, words):
@@ -12212,8 +12594,8 @@ def slot_command(argv: "Sequence[str]") -> int:
     statuses = []
     is_wrong, interruption = False, 0
     for event in run_slot(argv[0], int(argv[1]), int(argv[2])):
-        if event.kind in ("note", "interrupt", "error"):
-            say(event.text)
+        if event.kind in ("note", "interrupt", "error", "retry"):
+            say(slot_text(event))
         if event.kind == "interrupt":
             interruption = interruption or event.number
         elif event.kind == "error":
@@ -12223,6 +12605,14 @@ def slot_command(argv: "Sequence[str]") -> int:
     if len(argv) > 3:
         return handler_status(statuses, interruption)
     return 1 if statuses or is_wrong else 0
+
+
+def slot_text(event: Event) -> str:
+    """Return what the log of an array task says of an event."""
+    if event.kind != "retry" or event.task is None:
+        return event.text
+    name = task_name(event.task.number, event.task.combination, set(), 100)
+    return f"{name} failed, and is tried again"
 
 
 def handler_status(statuses: "Sequence[int]", interruption: int) -> int:
@@ -12258,10 +12648,7 @@ def help_width() -> int:
     Left to itself, argparse imports shutil to find that out, at every start.
     """
     columns = os.environ.get("COLUMNS", "")
-    try:
-        return ((int(columns) if columns.isdecimal() else os.get_terminal_size().columns) or 80) - 2
-    except OSError:
-        return 78
+    return ((int(columns) if columns.isdecimal() else window_width(sys.stdout)) or 80) - 2
 
 
 class Parser(argparse.ArgumentParser):
@@ -12374,6 +12761,8 @@ def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
         args.sweep += words + behind[1:]
         words, behind = [], []
     args.words = with_positionals(args, words) + behind
+    args.before = options_before(argv)
+    args.typed = [word for word in argv[len(args.before) + 1:cut] if word != "--resume"] + behind
     if args.words and args.command != "run":
         word = args.words[0]
         known = BEFORE.get(word) or suggest(word, command_options(args.command))

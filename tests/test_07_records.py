@@ -285,9 +285,11 @@ class Alone(EmptyFolder):
         with self.assertRaises(Error) as caught:
             Lock(self.record, "train")
         self.assertEqual(caught.exception.message, f"job train is being run by process {os.getpid()} on {hydraflow.host_name()}")
+        self.assertEqual(hydraflow.lock_holder(self.record), f"process {os.getpid()} on {hydraflow.host_name()}")
         self.assertGreaterEqual(lock.entry(), 0)
         lock.release()
         lock.release()
+        self.assertEqual(hydraflow.lock_holder(self.record), "")
         self.assertEqual(lock.entry(), hydraflow.NOTHING)
         Lock(self.record, "train").release()
 

@@ -112,7 +112,7 @@ class Folding(EmptyFolder):
             self.assertEqual(row.name, name)
             self.assertTrue(row.is_over or not row.is_good, name)
         self.assertEqual([name for name, row in hydraflow.STATES.items() if row.is_good], ["handed", "succeeded"])
-        self.assertEqual([name for name, row in hydraflow.STATES.items() if not row.is_over], ["running", "queued", "waiting"])
+        self.assertEqual([name for name, row in hydraflow.STATES.items() if not row.is_over], ["running", "queued", "waiting", "not started"])
         self.assertEqual({row[3] for row in OUTCOMES} - set(hydraflow.CAUSES), set())
 
     def test_the_order_of_files_does_not_matter(self) -> None:
@@ -261,7 +261,7 @@ class Living(EmptyFolder):
         process.wait()
         self.assertEqual(self.hydraflow("cancel", "job").err, "asked 1 task to stop\n")
         wait_until(lambda: "running" not in self.hydraflow("status", "job").out)
-        self.assertIn("1 task: 1 interrupted", self.hydraflow("status", "job").out)
+        self.assertIn("\n  1 interrupted\n", self.hydraflow("status", "job").out)
 
     def test_a_copy_of_a_record_stops_nothing(self) -> None:
         """cancel in a copied folder finds the processes of the first one, which are not its own."""

@@ -2,6 +2,7 @@
 import glob
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -46,7 +47,7 @@ class Here(Execution):
         result = self.hydraflow("run", "job")
         self.assertEqual((result.status, result.out), (0, "out a=1\nerr a=1\nout a=2\nerr a=2\nout b=3\nerr b=3\n"))
         self.assertIn("3 tasks: 3 succeeded", result.err)
-        self.assertEqual(result.err.count("task 2 succeeded"), 1)
+        self.assertEqual(result.err.count("[2 a=2] succeeded"), 1)
         self.assertEqual([task["state"] for task in self.states().values()], ["succeeded"] * 3)
 
     def test_what_a_failure_stops(self) -> None:
@@ -61,7 +62,7 @@ class Here(Execution):
                 count = len(out.split())
                 rest = f", {4 - count} not started" if count < 4 else ""
                 self.assertIn(f"4 tasks: {count - 1} succeeded, 1 failed{rest}", result.err)
-                self.assertIn("task 2 failed: exit status 1", result.err)
+                self.assertIn("[2 a=2] failed: exit status 1", result.err)
                 self.assertIn("again: sh -c 'echo $0; test $0 != a=2' a=2", result.err)
 
     def test_resume_executes_what_has_not_succeeded(self) -> None:
@@ -88,7 +89,7 @@ class Here(Execution):
                  "steps: [{batch: a=1:3}, {batch: b=1}]")
         result = self.hydraflow("run", "job")
         self.assertEqual(result.status, 0, result.err)
-        self.assertEqual(sorted(result.out.split("\n")), sorted(["", *(f"[{n}] {w}" for n in range(1, 5) for w in ("begin", "end"))]))
+        self.assertEqual(sorted(result.out.split("\n")), sorted(["", *(f"[{name}] {w}" for name in ("1 a=1", "2 a=2", "3 a=3", "4 b=1") for w in ("begin", "end"))]))
         order = self.read("order").split()
         self.assertEqual((sorted(order[:3]), sorted(order[3:6]), order[6:]), (["a=1", "a=2", "a=3"], ["a=1", "a=2", "a=3"], ["b=1"] * 2))
 
@@ -199,7 +200,7 @@ class Here(Execution):
         self.job("run: sh -c 'echo $0'\nworking-directory: ${{ matrix.d }}\nsteps: [{batch: \"d=.,gone,.\"}]")
         result = self.hydraflow("run", "job", "--keep-going")
         self.assertEqual(result.status, 1)
-        self.assertIn("task 2 failed: cannot be started: No such file or directory", result.err)
+        self.assertIn("[2 d=gone] failed: cannot be started: No such file or directory", result.err)
         self.assertEqual([task["state"] for task in self.states().values()], ["succeeded", "failed", "succeeded"])
 
     def test_builtins_of_the_shell_are_not_taken_for_programs(self) -> None:
@@ -218,8 +219,8 @@ class Here(Execution):
         self.job("run: sh -c 'echo $0; test $0 != a=2'\nfail-fast: false\nsteps: [{batch: a=1:3}]")
         result = self.hydraflow("run", "job", "--quiet")
         self.assertEqual(result.out, "")
-        self.assertNotIn("task 1 succeeded", result.err)
-        self.assertIn("task 2 failed", result.err)
+        self.assertNotIn("[1 a=1] succeeded", result.err)
+        self.assertIn("[2 a=2] failed", result.err)
 
     def test_no_log_for_who_prints_nothing(self) -> None:
         self.job("run: sh -c 'test $0 = a=1 || echo x'\nsteps: [{batch: a=1:2}]")
@@ -229,8 +230,8 @@ class Here(Execution):
     def test_failures_with_the_same_last_line_are_one_group(self) -> None:
         self.job("run: sh -c 'echo $0; echo CUDA out of memory; exit 3'\nfail-fast: false\nsteps: [{batch: a=1:5}]")
         result = self.hydraflow("run", "job")
-        self.assertIn("5 tasks failed: CUDA out of memory (task 1 for example)", result.err)
-        self.assertIn("5 tasks (1-5) failed: exit status 3: CUDA out of memory", self.hydraflow("status", "job").out)
+        self.assertIn("5 tasks failed: CUDA out of memory ([1 a=1] for example)", result.err)
+        self.assertIn("5 tasks (1-5) failed: exit status 3: CUDA out of memory\n    [1 a=1], [2 a=2], [3 a=3], ...\n", self.hydraflow("status", "job").out)
 
     def test_retries(self) -> None:
         self.job("run: sh -c 'echo $0 >> tries; test $(grep -c $0 tries) -ge 3'\nretries: 2\nsteps: [{batch: a=1:2}]")
@@ -311,7 +312,7 @@ class Signals(Execution):
                 for name in ("child-a=1", "child-a=2"):
                     Here.assertGone(self, int(self.read(name)))
                 states = self.states()
-                self.assertEqual([states[task]["state"] for task in (1, 2, 3, 4)], ["interrupted"] * 2 + ["waiting"] * 2)
+                self.assertEqual([states[task]["state"] for task in (1, 2, 3, 4)], ["interrupted"] * 2 + ["not started"] * 2)
                 self.write("go", "")
                 self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
 
@@ -351,7 +352,7 @@ class Signals(Execution):
         time.sleep(0.2)
         process.kill()
         process.communicate()
-        self.assertEqual([task["state"] for task in self.states().values()], ["running", "running", "waiting"])
+        self.assertEqual([task["state"] for task in self.states().values()], ["running", "running", "not started"])
         again = self.start("run", "job", "--resume")
         time.sleep(0.5)
         self.assertIsNone(again.poll())
@@ -413,8 +414,8 @@ class Records(Execution):
         self.job("run: sh -c 'echo out $0; test $0 != a=2'\nfail-fast: false\nsteps: [{batch: a=1:3}]")
         self.hydraflow("run", "job")
         self.assertEqual(self.hydraflow("logs", "job", "3").out, "out a=3\n")
-        self.assertEqual(self.hydraflow("logs", "job", "--failed").out, "out a=2\n")
-        self.assertEqual(self.hydraflow("logs", "job").out, "out a=1\nout a=2\nout a=3\n")
+        self.assertEqual(self.hydraflow("logs", "job", "--failed").out, "==> [2 a=2] failed: exit status 1 <==\nout a=2\n")
+        self.assertEqual(re.findall("^out.*", self.hydraflow("logs", "job").out, re.MULTILINE), ["out a=1", "out a=2", "out a=3"])
         self.assertIn("there is no task 4", self.hydraflow("logs", "job", "4").err)
         self.assertIn("job jib has not been run here", self.hydraflow("logs", "jib").err)
         self.hydraflow("run", "job", "--resume")  # task 1 is then known from an earlier record

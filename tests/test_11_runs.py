@@ -119,7 +119,7 @@ class Life(Program):
         self.assertEqual(result.status, 0, result.err)
         self.assertIn("2 tasks: 1 succeeded, 1 had succeeded before", result.err)
         self.assertEqual({number: task["params"]["a"] for number, task in self.tasks().items()}, {4: "5", 2: "2"})
-        self.assertIn("job: 2 tasks: 2 succeeded", self.hydraflow("status", "job").out)
+        self.assertIn("job: 2 of 2 tasks done (100%), ", self.hydraflow("status", "job").out)
 
     def test_what_a_task_is_known_by(self) -> None:
         """Its command line: another value of env, directory or time limit does not make another task of it."""
@@ -165,7 +165,7 @@ class Life(Program):
         self.assertIn(b"is still executed; this one begins beside it", second.communicate(timeout=30)[0])
         self.assertEqual((first.wait(30), second.returncode), (130, 130))
         self.assertEqual(self.hydraflow("cancel", "job").err, "asked 0 tasks to stop\n")
-        self.assertEqual(self.states(), ["interrupted", "waiting"])
+        self.assertEqual(self.states(), ["interrupted", "not started"])
 
     def test_two_resumes_at_once(self) -> None:
         self.job("run: sh -c 'echo x >> begun; until test -e go; do sleep 0.05; done; true $0'\nsteps: [{batch: a=1:2}]")
@@ -320,14 +320,15 @@ class Ends(Program):
         wait_until(lambda: len(glob.glob(f"{self.records()[0]}/events/*")) == 2)
         again.send_signal(signal.SIGINT)
         self.assertEqual(again.wait(30), 130)
-        self.assertEqual(self.states(), ["interrupted"] * 3 + ["waiting"])
+        self.assertEqual(self.states(), ["interrupted"] * 3 + ["not started"])
         self.assertEqual([pid for pid in self.lines("pids") if is_alive(pid)], [])
 
     def test_a_retry_shows_its_own_output_alone(self) -> None:
         self.job("run: sh -c 'echo x >> tries; echo try $(wc -l < tries); test $(wc -l < tries) = 3'\nretries: 2")
         result = self.hydraflow("run", "job")
         self.assertEqual((result.status, result.out), (0, "try 1\ntry 2\ntry 3\n"))
-        self.assertEqual(self.hydraflow("logs", "job").out, "try 1\n==> attempt 2 <==\ntry 2\n==> attempt 3 <==\ntry 3\n")
+        self.assertEqual(result.err.count("task 1 failed, and is tried again\n"), 2)
+        self.assertEqual(self.hydraflow("logs", "job", "1").out, "try 1\n==> attempt 2 <==\ntry 2\n==> attempt 3 <==\ntry 3\n")
 
     def test_causes_are_told_apart(self) -> None:
         """By the last line that says something, not by the advice that Hydra ends with."""
@@ -336,8 +337,8 @@ class Ends(Program):
         result = self.hydraflow("run", "job")
         self.assertEqual(result.err.count("failed: exit status 1"), 4)
         out = self.hydraflow("status", "job").out
-        self.assertIn("task 1 failed: exit status 1: Error of a=1\n", out)
-        self.assertIn("task 2 failed: exit status 1: Error of a=2\n", out)
+        self.assertIn("[1 a=1] failed: exit status 1: Error of a=1\n", out)
+        self.assertIn("[2 a=2] failed: exit status 1: Error of a=2\n", out)
 
 
 class Reading(Program):

@@ -3,6 +3,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -152,6 +153,68 @@ class NobodyListens(Program):
                 self.assertNotIn(b"Error", process.stderr.read())
 
 
+class HowFar(Program):
+    """The first line of status, what stands below it, and what is to be typed next."""
+
+    def head(self, *words: str) -> str:
+        """Return the first line of status, without moments."""
+        return re.sub(r"\b\d\d:\d\d:\d\d\b", "T", self.hydraflow("status", *words).out.split("\n")[0])
+
+    def ends_with(self, text: str, *lines: str) -> None:
+        """Assert which commands a run names at its end, as this user calls the program."""
+        program = os.path.basename(sys.executable) + " -m hydraflow"
+        self.assertEqual([line.partition(program)[2] for line in text.splitlines() if program in line], [f" {line}" for line in lines], text)
+
+    def test_while_it_is_executed_and_after_it_was_killed(self) -> None:
+        self.job("run: sh -c 'test $0 = a=1 || until test -e go; do sleep 0.05; done'\nsteps: [{batch: 'a=1:4'}]")
+        process = self.start("run", "job", stderr=subprocess.DEVNULL)
+        wait_until(lambda: self.hydraflow("status", "job").status == 0 and self.states()[1:] == ["running", "waiting", "waiting"])
+        self.assertRegex(self.head(), r"^job: 1 of 4 tasks done \(25%\), began T, executed here, about \d:\d\d left; next: .* -m hydraflow logs job --follow$")
+        process.kill()
+        process.wait()
+        self.assertEqual(self.states()[1:], ["running", "not started", "not started"])
+        self.assertRegex(self.head(), "^job: 1 of 4 tasks done .* executed here, ")
+        self.assertRegex(self.hydraflow("status", "job").out, r"\n  1 running, 1 succeeded, 2 not started\n  \[2 a=2\] running since ")
+        self.write("go", "")
+        wait_until(lambda: self.states()[1] == "succeeded")
+        self.assertRegex(self.head(), r"^job: 2 of 4 tasks done \(50%\), began T, nothing executes it since T; next: .* -m hydraflow run job --resume$")
+
+    def test_what_is_typed_next(self) -> None:
+        """As it was typed: with -f and -C, options and overrides, and a sweep without a job file as a whole."""
+        os.mkdir(os.path.join(self.folder, "sub"))
+        self.write("sub/x.yaml", "jobs: {job: {run: sh -c 'test $0 != a=2', hydra: false, needs: first, steps: [{batch: a=1}]}, first: {run: 'true', hydra: false}}")
+        result = self.hydraflow("-C", "sub", "-f", "x.yaml", "run", "-j2", "job", "a=1,2")
+        self.ends_with(result.err, "-C sub -f x.yaml run -j2 job --resume a=1,2")
+        for file in ((), ("-f", "x.yaml")):
+            self.ends_with(self.hydraflow("-C", "sub", *file, "status", "job").out, "-C sub -f x.yaml run -j2 job --resume a=1,2")
+        self.ends_with(self.hydraflow("-C", "sub", "status", "first").out, "-C sub results first")
+        self.ends_with(self.hydraflow("-C", "sub", "-f", "x.yaml", "run", "job", "--resume", "a=1").err, "-C sub -f x.yaml results job")
+        result = self.hydraflow("run", "-j2", "--", "sh", "-c", "test $0 != --x=2", "--x=1:2")
+        self.ends_with(result.err, "run -j2 --resume -- sh -c 'test $0 != --x=2' --x=1:2")
+        self.ends_with(self.hydraflow("status", "sh").out, "run -j2 --resume -- sh -c 'test $0 != --x=2' --x=1:2")
+        self.assertEqual(self.hydraflow("run", "-j2", "--resume", "--", "sh", "-c", "test $0 != --x=2", "--x=1:2").status, 1)
+        ulid = self.hydraflow("status", "sh", "--all").out.split()[0]
+        self.assertEqual(self.hydraflow("run", "--", "sh", "-c", "true", "--x=1").status, 0)
+        self.ends_with(self.hydraflow("status", "sh", "--run", ulid).out, f"results sh --run {ulid}")
+
+    def test_after_ctrl_c_both(self) -> None:
+        self.job("run: sh -c 'touch begun; sleep 99'")
+        process = self.start("run", "job", "-q", stderr=subprocess.PIPE)
+        wait_until(lambda: "begun" in self.names())
+        process.send_signal(signal.SIGINT)
+        self.ends_with(process.communicate(timeout=60)[1].decode(), "run job --resume -q", "results job")
+
+    def test_groups_of_failures(self) -> None:
+        """Of a cause: what its tasks have in common, else some of them."""
+        self.job("run: sh -c 'test $0 != a=2 || { echo two; exit 1; }; test $1 != b=3 || { echo three; exit 1; }'\nfail-fast: false\n"
+                 "steps: [{batch: a=1:3 b=1:3}, {batch: 'a=4,5 b=3'}]")
+        self.hydraflow("run", "job", "-j3")
+        out = self.hydraflow("status", "job").out
+        self.assertIn("\n  3 tasks (4-6) failed: exit status 1: two\n    all of them with a=2\n", out)
+        self.assertIn("\n  4 tasks (3, 9-11) failed: exit status 1: three\n    all of them with b=3\n", out)
+        self.assertEqual([task["cause"] for task in json.loads(self.hydraflow("status", "job", "--json").out)["tasks"][:4]], [None, None, "three", "two"])
+
+
 class Words(unittest.TestCase):
     def test_durations(self) -> None:
         for seconds, text in ((0.0, "0.0 s"), (59.94, "59.9 s"), (60, "1:00"), (3599, "59:59"), (3600, "1:00:00"), (360000, "100:00:00")):
@@ -164,6 +227,24 @@ class Words(unittest.TestCase):
         self.assertRegex(hydraflow.moment_text(1e9), r"^2001-09-0\d \d\d:\d\d$")
         for moment in (1e30, float("inf"), float("nan"), -1e30):
             self.assertEqual(hydraflow.moment_text(moment), "?")
+
+    def test_how_a_task_is_called(self) -> None:
+        """By what varies; what is too long loses groups of keys, then keys, then middles; nothing moves a cursor or begins a line."""
+        dotted = ("opt.lr=0.1", "net.model=transformer")
+        for words, shared, room, name in (
+                ((), set(), 99, "task 7"), (("a=1",), {"a=1"}, 99, "task 7"), (("a=1", "b=2"), {"a=1"}, 99, "[7 b=2]"), (("--x=1", "-v"), set(), 99, "[7 --x=1 -v]"),
+                (dotted, set(), 32, "[7 opt.lr=0.1 net.model=transformer]"), (dotted, set(), 30, "[7 lr=0.1 model=transformer]"), (dotted, set(), 20, "[7 0.1 transformer]"),
+                (dotted, set(), 14, "[7 0.1 tra...mer]"), (("a.lr=1", "b.lr=2"), set(), 12, "[7 1 2]"), (("x=" + "y" * 5000,), set(), 20, "[7 yyyyyyyy...yyyyyyyy]"),
+                (("a=\x1b[2Jb",), set(), 99, "[7 a=\ufffd[2Jb]"), (("a='x\n  y'",), set(), 99, "[7 a='x y']")):
+            with self.subTest(words=words, room=room):
+                self.assertEqual(hydraflow.task_name(7, words, shared, room), name)
+
+    def test_what_all_tasks_of_a_plan_share(self) -> None:
+        for steps, shared in (("{batch: a=1 b=1:2}", {"a=1"}), ("{batch: a=1}, {batch: a=1 b=3}", {"a=1"}), ("{batch: a=1}, {batch: a=2}", set()), ("{batch: a=1}, {args: a=1}", set()),
+                              ("{batch: 'a=1 b=1,2', include: a=2 b=7}", set()), ("{batch: 'a,b=(1,2) c=1|2'}", {"a=1", "b=2"})):
+            with self.subTest(steps=steps):
+                job = hydraflow.read_jobs(hydraflow.read_yaml(f"jobs: {{t: {{run: x, steps: [{steps}]}}}}"))["t"]
+                self.assertEqual(hydraflow.words_of_all(hydraflow.Plan(job)), shared)
 
     def test_numbers_of_tasks(self) -> None:
         for numbers, text in (([1], "task 1"), ([1, 2], "2 tasks (1, 2)"), ([1, 2, 3], "3 tasks (1-3)"), (list(range(1, 40, 2)), "20 tasks (1, 3, 5, 7, 9, 11, 13, 15, ...)")):

@@ -255,7 +255,7 @@ class Known(Program):
         os.unlink(os.path.join(self.folder, "hydraflow.yaml"))
         result = self.hydraflow("status")
         self.assertEqual(result.status, 0)
-        for part in ("evaluate: 1 task: 1 succeeded", "train: 8 tasks: 8 succeeded", "short: 3 tasks: 1 failed, "):
+        for part in ("evaluate: 1 of 1 task done (100%), ", "train: 8 of 8 tasks done (100%), ", "\n  1 failed, "):
             self.assertIn(part, result.out)
         documents = json.loads(self.hydraflow("status", "--json").out)
         self.assertEqual({one["job"]: one["count"] for one in documents}, {"evaluate": 1, "train": 8, "short": 3})
@@ -269,17 +269,18 @@ class Known(Program):
         task = document["tasks"][1]
         shown = {name: task[name] for name in ("task", "step", "params", "argv", "cwd", "state", "exit_status", "cause", "why", "attempts")}
         self.assertEqual(shown, {"task": 2, "step": 1, "params": {"a": "2"}, "argv": ["sh", "-c", "echo $0; test $0 != a=2", "a=2"], "cwd": self.folder,
-                                 "state": "failed", "exit_status": 1, "cause": None, "why": None, "attempts": 1})
+                                 "state": "failed", "exit_status": 1, "cause": "a=2", "why": None, "attempts": 1})
         self.assertEqual((task["host"], self.read(task["log"])), (os.uname().nodename, "a=2\n"))
         self.assertTrue(document["started"] <= task["started"] + 1 and task["started"] <= task["ended"], task)
 
     def test_logs(self) -> None:
         self.hydraflow("run", "short", "--keep-going")
-        for words, out, err in (((), "a=1\na=2\na=3\n", "==> task 1 a=1: succeeded <==\n==> task 2 a=2: failed: exit status 1 <==\n==> task 3 a=3: succeeded <==\n"), (("2",), "a=2\n", ""),
-                                (("--failed",), "a=2\n", "==> task 2 a=2: failed: exit status 1 <==\n"), (("1", "--follow"), "a=1\n", ""),
-                                (("a=2:3", "--last", "1"), "a=2\na=3\n", "==> task 2 a=2: failed: exit status 1 <==\n==> task 3 a=3: succeeded <==\n")):
+        one, two, three = ("==> [1 a=1] succeeded <==\na=1\n", "==> [2 a=2] failed: exit status 1 <==\na=2\n", "==> [3 a=3] succeeded <==\na=3\n")
+        for words, out in (((), one + two + three), (("2",), "a=2\n"), (("--failed",), two), (("1", "--follow"), "a=1\n"), (("a=2:3", "--last", "1"), two + three)):
             with self.subTest(words=words):
-                self.assertEqual(self.hydraflow("logs", "short", *words), (0, out, err))
+                self.assertEqual(self.hydraflow("logs", "short", *words), (0, out, ""))
+        for words in (("--follow",), ("--follow", "a=2")):
+            self.assertEqual(self.hydraflow("logs", "short", *words), (0, "", "nothing of that is executed; without --follow, what was printed is shown\n"))
         for words, part in ((("4",), "there is no task 4\nhint: job short has 3 tasks"), (("0",), "0 is neither the number of a task nor KEY=VALUE"), (("b=1",), "no task has a parameter b")):
             result = self.hydraflow("logs", "short", *words)
             self.assertEqual((result.status, result.out), (2, ""))
@@ -289,11 +290,14 @@ class Known(Program):
         self.job("run: sh -c 'echo $0 begun; until test -e go-$0; do sleep 0.05; done; echo $0 done'\nsteps: [{batch: a=1:2}]")
         run = self.start("run", "job")
         self.assertEqual(run.stdout.readline(), b"a=1 begun\n")
-        self.assertEqual(self.hydraflow("logs", "job").out, "a=1 begun\n")
+        self.assertEqual(self.hydraflow("logs", "job", "a=1", "2").out + self.hydraflow("logs", "job", "1").out, "a=1 begun\n")
         follow = self.start("logs", "job", "--follow")
+        self.assertRegex(follow.stdout.readline(), rb"^==> \[1 a=1\] running since .* <==\n$")
         self.assertEqual(follow.stdout.readline(), b"a=1 begun\n")
         self.write("go-a=1", "")
-        self.assertEqual([follow.stdout.readline() for _ in range(2)], [b"a=1 done\n", b"a=2 begun\n"])
+        self.assertEqual(follow.stdout.readline(), b"a=1 done\n")
+        self.assertRegex(follow.stdout.readline(), rb"^==> \[2 a=2\] running since .* <==\n$")
+        self.assertEqual(follow.stdout.readline(), b"a=2 begun\n")
         self.assertIsNone(follow.poll())
         self.write("go-a=2", "")
         self.assertEqual((follow.stdout.read(), follow.wait(60), run.wait(60)), (b"a=2 done\n", 0, 0))

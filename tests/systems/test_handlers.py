@@ -97,10 +97,10 @@ def test_a_failure(folder, handler):
     folder.job(run="sh -c 'echo $0 >> done/$0; echo says $0; test -e go || exit ${0#a=}'", submit=handler,
                steps=[{"batch": "a=0,00,3"}, {"batch": "b=1"}])
     result = folder.hydraflow("run", "job")
-    assert result.status == 1 and "task 3 failed: exit status 3" in result.err, result
+    assert result.status == 1 and "[3 a=3] failed: exit status 3" in result.err, result
     assert sorted(folder.effects()) == ["a=0", "a=00", "a=3"]
-    assert folder.states() == ["succeeded", "succeeded", "failed", "waiting"]
-    assert folder.hydraflow("logs", "job", "--failed").out == "says a=3\n"
+    assert folder.states() == ["succeeded", "succeeded", "failed", "not started"]
+    assert folder.hydraflow("logs", "job", "--failed").out == "==> [3 a=3] failed: exit status 3 <==\nsays a=3\n"
     assert sum(1 for line in folder.commands() if line.endswith(" a=3")) == 1
     if "joblog" in handler:  # who hands over gets the task's own exit status
         rows = [line.split("\t") for line in (folder.path / "joblog").read_text().splitlines()[1:]]

@@ -128,9 +128,9 @@ def test_a_failure_in_the_first_step(mixture, first, second):
     mixture.steps(first, second)
     (mixture.folder / "stop-a=2").touch()
     result = mixture.hydraflow("run", "job", "--wait")
-    assert result.status == 1 and "task 2 failed: exit status 3" in result.err, result
+    assert result.status == 1 and "[2 a=2] failed: exit status 3" in result.err, result
     assert mixture.succeeded() == ["a=1"]
-    assert mixture.states() == ["succeeded", "failed", "waiting", "waiting"]
+    assert mixture.states() == ["succeeded", "failed", "not started", "not started"]
     (mixture.folder / "stop-a=2").unlink()
     result = mixture.hydraflow("run", "job", "--resume", "--wait")
     assert result.status == 0, result
@@ -147,7 +147,7 @@ def test_a_refusal_in_the_second_step(mixture, first, second):
     assert "cancelled" not in result.err and "does not exist" not in result.err, result
     assert mixture.succeeded() == ["a=1", "a=2"]
     assert mixture.states()[:2] == ["succeeded"] * 2
-    assert set(mixture.states()[2:]) == ({"interrupted"} if second == "bash" else {"waiting"})
+    assert set(mixture.states()[2:]) == ({"interrupted"} if second == "bash" else {"not started"})
     mixture.steps(first, second)
     result = mixture.hydraflow("run", "job", "--resume", "--wait")
     assert result.status == 0 and "2 had succeeded before" in result.err, result
@@ -167,7 +167,7 @@ def test_ctrl_c_before_the_second_step(mixture, first, second):
     assert status == 130 and "Traceback" not in out, out
     assert ("the tasks go on" in out) == (first in SCHEDULERS), out
     if first not in SCHEDULERS:
-        assert mixture.states() == ["interrupted", "interrupted", "waiting", "waiting"], out
+        assert mixture.states() == ["interrupted", "interrupted", "not started", "not started"], out
     (mixture.folder / "go").touch()
     result = mixture.hydraflow("run", "job", "--resume", "--wait")
     assert result.status == 0, (result, out)

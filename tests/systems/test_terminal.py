@@ -131,11 +131,11 @@ def test_several_tasks(folder):
     assert re.fullmatch(r"\[#{13}-{7}\] 4/6  2 running  1 failed  0:\d\d  0:\d\d left", last), last
     (folder / "go").touch()
     assert terminal.end() == 1
-    lines = [row for row in body(terminal.rows()) if not row.startswith("task 2 failed: exit status 1 (")]
-    expected = [f"[{number}] ab a={number} {n}" for number in range(1, 7) for n in range(3)] + ["[2] broken"]
+    lines = [row for row in body(terminal.rows()) if not row.startswith("[2 a=2] failed: exit status 1 (")]
+    expected = [f"[{number} a={number}] ab a={number} {n}" for number in range(1, 7) for n in range(3)] + ["[2 a=2] broken"]
     assert sorted(lines) == sorted(expected)
     for number in range(1, 7):  # of each task in their order
-        assert [line for line in lines if line.startswith(f"[{number}] ab")] == expected[3 * number - 3:3 * number]
+        assert [line for line in lines if line.startswith(f"[{number} a={number}] ab")] == expected[3 * number - 3:3 * number]
     assert "6 tasks: 5 succeeded, 1 failed" in "\n".join(terminal.rows())
 
 
@@ -179,18 +179,21 @@ def test_control_sequences_are_not_interpreted(folder):
     assert colours == ["default"] * 3 + ["red"] + ["default"] * 5
 
 
-def test_no_colour(folder):
-    """HydraFlow has no colours of its own, so what it writes holds with NO_COLOR and without it."""
-    job(folder, "print('x', end='', flush=True); wait('go'); print(os.environ.get('NO_COLOR')); sys.exit(3)")
-    for variables in ({}, {"NO_COLOR": "1"}):
-        if (folder / "go").exists():
-            (folder / "go").unlink()
-        terminal = Terminal(folder, "run", "job", **variables)
-        terminal.until(lambda rows: any(PROGRESS.search(row) for row in rows))
-        (folder / "go").touch()
-        assert terminal.end() == 1
-        assert not re.search(rb"\x1b\[[0-9;]*m", terminal.sent)
-        assert f"x{variables.get('NO_COLOR')}" in terminal.rows()
+@pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_colours_of_states(folder, variables):
+    """On a terminal words that say a state have its colour; none of it with NO_COLOR, or where a terminal has none."""
+    job(folder, "print(os.environ.get('NO_COLOR')); sys.exit(3 if word == 'a=2' else 0)", "a=1:2")
+    told = [("run", 1, b"\x1b[31m[2 a=2] failed: exit status 3 ("), ("run", 1, b"\x1b[32m1 succeeded\x1b[m, \x1b[31m1 failed\x1b[m"),
+            ("status", 0, b"\x1b[31m1 failed\x1b[m, \x1b[32m1 succeeded\x1b[m"), ("status", 0, b"\x1b[31m  [2 a=2] failed: exit status 3: ")]
+    sent = {}
+    for command, status in (("run", 1), ("status", 0)):
+        terminal = Terminal(folder, command, "job", **variables)
+        assert terminal.end() == status
+        sent[command] = terminal.sent
+    for command, _, text in told:
+        assert (text in sent[command]) == (not variables), sent
+        assert re.sub(rb"\x1b\[[0-9;]*m", b"", text) in re.sub(rb"\x1b\[[0-9;]*m", b"", sent[command])
+    assert bool(re.search(rb"\x1b\[[0-9;]+m", sent["run"] + sent["status"])) == (not variables)
 
 
 def test_quiet(folder):
@@ -199,7 +202,7 @@ def test_quiet(folder):
     terminal = Terminal(folder, "run", "job", "--quiet")
     assert terminal.end() == 1
     rows = terminal.rows()
-    assert re.fullmatch(r"task 2 failed: exit status 1 \(\d\.\d s\)  \[2/3\]", rows[0])
+    assert re.fullmatch(r"\[2 a=2\] failed: exit status 1 \(\d\.\d s\)  \[2/3\]", rows[0])
     assert rows[1].startswith("3 tasks: 2 succeeded, 1 failed, ")
     assert "noise a=1" not in rows and not terminal.seen
 
@@ -211,8 +214,8 @@ def test_through_a_pipe(folder):
                              stderr=subprocess.PIPE, check=True)
     assert process.stdout == b"\xff\x1b[31mred\x1b[m\r\n" * 3
     lines = process.stderr.decode("ascii").splitlines()
-    assert [re.sub(r"\(.*\)", "()", line) for line in lines[:3]] == [f"task {n} succeeded ()  [{n}/3]" for n in (1, 2, 3)]
-    assert lines[3].startswith("3 tasks: 3 succeeded, ") and len(lines) == 4 and b"\x1b" not in process.stderr
+    assert [re.sub(r"\(.*\)", "()", line) for line in lines[:3]] == [f"[{n} a={n}] succeeded ()  [{n}/3]" for n in (1, 2, 3)]
+    assert lines[3].startswith("3 tasks: 3 succeeded, ") and lines[4].endswith("-m hydraflow results job") and len(lines) == 5 and b"\x1b" not in process.stderr
 
 
 def test_ctrl_c(folder):
@@ -229,7 +232,7 @@ def test_ctrl_c(folder):
     assert any(row.startswith("3 tasks: 1 interrupted, 2 not started") for row in rows), rows
     assert not os.path.exists(f"/proc/{pid}")
     told = json.loads(run("status", "job", "--json", cwd=str(folder)).out)
-    assert [task["state"] for task in told["tasks"]] == ["interrupted", "waiting", "waiting"]
+    assert [task["state"] for task in told["tasks"]] == ["interrupted", "not started", "not started"]
 
 
 def test_sudden_end_of_the_terminal(folder):
@@ -308,5 +311,5 @@ def test_in_tmux(folder):
         rows = tmux("capture-pane", "-p", "-S", "-100").rstrip().split("\n")
     finally:
         subprocess.run(["tmux", "-L", socket, "kill-server"], check=False)
-    assert rows[:24] == [f"a={task} line {n}" for task in range(1, 4) for n in range(8)]
-    assert re.fullmatch(r"3 tasks: 3 succeeded, \d\.\d s", rows[24]) and rows[-1] == "status 0" and not any(map(PROGRESS.search, rows))
+    assert rows[:27] == [row for task in range(1, 4) for row in (f"==> [{task} a={task}] <==", *(f"a={task} line {n}" for n in range(8)))]
+    assert re.fullmatch(r"3 tasks: 3 succeeded, \d\.\d s", rows[27]) and rows[-1] == "status 0" and not any(map(PROGRESS.search, rows))
