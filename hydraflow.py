@@ -4424,6 +4424,17 @@ def read_line(line: bytes) -> "Optional[Dict[str, Any]]":
     return values if isinstance(values, dict) else None
 
 
+def is_there(path: str) -> bool:
+    """Return whether a record has a file; raises Error where that cannot be known."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise say_error(error, f"read {os.path.relpath(path)}") from None
+    return True
+
+
 def list_folder(path: str) -> "List[str]":
     """Return the names in a folder of a record in order; none if there is no such folder.
 
@@ -4431,7 +4442,7 @@ def list_folder(path: str) -> "List[str]":
     """
     try:
         return sorted(os.listdir(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise say_error(error, f"read {os.path.relpath(path)}") from None
@@ -4604,16 +4615,14 @@ class Record:
         """Return the records in the directory of a job, the oldest first."""
         names = [name for name in list_folder(directory) if len(name) == ULID_LENGTH]
         records = [cls(f"{directory}/{name}") for name in names]
-        return [record for record in records if os.path.exists(record.plan_path)]
+        return [record for record in records if is_there(record.plan_path)]
 
     @classmethod
     def newest(cls) -> "List[Record]":
         """Return the newest record of every job that was run here."""
         found = []
         for name in list_folder(ROOT):
-            directory = f"{ROOT}/{name}"
-            if os.path.isdir(directory):
-                found += cls.all_in(directory)[-1:]
+            found += cls.all_in(f"{ROOT}/{name}")[-1:]
         return found
 
     def event_paths(self) -> "List[str]":
@@ -5828,7 +5837,8 @@ class Runner:
             self.ask(process, process.asked or "interrupted", number)
         text = signal_name(number)
         if self.running and self.kills:
-            text += f": waiting for {len(self.running)} running tasks; once more kills them"
+            running = counted(len(self.running), "running task")
+            text += f": waiting for {running}; once more kills what is left"
         return note_event("interrupt", text)._replace(number=number)
 
     def enforce_deadlines(self) -> None:
@@ -7941,7 +7951,7 @@ def may_begin(record: Record, submission: Submission) -> bool:
     if not submission.after:
         return True
     for verdict in ("passed", "failed"):
-        if os.path.exists(record.submission_path(submission.number, verdict)):
+        if is_there(record.submission_path(submission.number, verdict)):
             return verdict == "passed"
     passed = all_succeeded(submission.after)
     verdict = "passed" if passed else "failed"
