@@ -4442,7 +4442,7 @@ def list_folder(path: str) -> "List[str]":
     """
     try:
         return sorted(os.listdir(path))
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return []
     except OSError as error:
         raise say_error(error, f"read {os.path.relpath(path)}") from None
@@ -4622,7 +4622,9 @@ class Record:
         """Return the newest record of every job that was run here."""
         found = []
         for name in list_folder(ROOT):
-            found += cls.all_in(f"{ROOT}/{name}")[-1:]
+            directory = f"{ROOT}/{name}"
+            if not os.path.isfile(directory):
+                found += cls.all_in(directory)[-1:]
         return found
 
     def event_paths(self) -> "List[str]":
