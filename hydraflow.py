@@ -4116,15 +4116,34 @@ def process_stat(pid: int) -> "List[bytes]":
 def process_birth(pid: int) -> float:
     """Return when a process started, in seconds of uptime(); -1.0 if there is none, or its remains.
 
-    Field 22 of /proc/PID/stat, in clock ticks (proc(5)). Where there is no /proc, 0.0 stands for a
-    process that exists.
+    Field 22 of /proc/PID/stat, in clock ticks (proc(5)); ps knows it where there is no /proc.
     """
     if not HAS_PROC:
-        return 0.0 if is_process(pid) else -1.0
+        return birth_by_ps(pid)
     try:
         return int(process_stat(pid)[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return -1.0
+
+
+def birth_by_ps(pid: int) -> float:
+    """Return at most two seconds too early when a process started, -1.0 if there is none.
+
+    ps tells its age, in whole seconds, as [[DAYS-]HOURS:]MINUTES:SECONDS (POSIX).
+    """
+    if not is_process(pid):
+        return -1.0
+    argv = ["ps", "-o", "stat=", "-o", "etime=", "-p", str(pid)]
+    status, out, _ = capture(argv, environment({}), 10.0)
+    if status == 127:  # there is no ps either: no more is known than that it exists
+        return 0.0
+    fields = out.split()
+    if len(fields) != 2 or fields[0].startswith("Z"):
+        return -1.0
+    parts = [int(part) for part in re.findall("[0-9]+", fields[1])]
+    days, hours, minutes, seconds = [0] * (4 - len(parts)) + parts
+    age = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return max(uptime() - age - 2.0, 0.0)
 
 
 def hash_text(text: str) -> int:
