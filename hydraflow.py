@@ -4176,15 +4176,34 @@ def process_stat(pid: int) -> "List[bytes]":
 def process_birth(pid: int) -> float:
     """Return when a process started, in seconds of uptime(); -1.0 if there is none, or its remains.
 
-    Field 22 of /proc/PID/stat, in clock ticks (proc(5)). Where there is no /proc, 0.0 stands for a
-    process that exists.
+    Field 22 of /proc/PID/stat, in clock ticks (proc(5)); ps knows it where there is no /proc.
     """
     if not HAS_PROC:
-        return 0.0 if is_process(pid) else -1.0
+        return birth_by_ps(pid)
     try:
         return int(process_stat(pid)[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return -1.0
+
+
+def birth_by_ps(pid: int) -> float:
+    """Return at most two seconds too early when a process started, -1.0 if there is none.
+
+    ps tells its age, in whole seconds, as [[DAYS-]HOURS:]MINUTES:SECONDS (POSIX).
+    """
+    if not is_process(pid):
+        return -1.0
+    argv = ["ps", "-o", "stat=", "-o", "etime=", "-p", str(pid)]
+    status, out, _ = capture(argv, environment({}), 10.0)
+    if status == 127:  # there is no ps either: no more is known than that it exists
+        return 0.0
+    fields = out.split()
+    if len(fields) != 2 or fields[0].startswith("Z"):
+        return -1.0
+    parts = [int(part) for part in re.findall("[0-9]+", fields[1])]
+    days, hours, minutes, seconds = [0] * (4 - len(parts)) + parts
+    age = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return max(uptime() - age - 2.0, 0.0)
 
 
 def hash_text(text: str) -> int:
@@ -4486,6 +4505,17 @@ def read_line(line: bytes) -> "Optional[Dict[str, Any]]":
     return values if isinstance(values, dict) else None
 
 
+def is_there(path: str) -> bool:
+    """Return whether a record has a file; raises Error where that cannot be known."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise say_error(error, f"read {os.path.relpath(path)}") from None
+    return True
+
+
 def list_folder(path: str) -> "List[str]":
     """Return the names in a folder of a record in order; none if there is no such folder.
 
@@ -4666,7 +4696,7 @@ class Record:
         """Return the records in the directory of a job, the oldest first."""
         names = [name for name in list_folder(directory) if len(name) == ULID_LENGTH]
         records = [cls(f"{directory}/{name}") for name in names]
-        return [record for record in records if os.path.exists(record.plan_path)]
+        return [record for record in records if is_there(record.plan_path)]
 
     @classmethod
     def newest(cls) -> "List[Record]":
@@ -4674,7 +4704,7 @@ class Record:
         found = []
         for name in list_folder(ROOT):
             directory = f"{ROOT}/{name}"
-            if os.path.isdir(directory):
+            if not os.path.isfile(directory):
                 found += cls.all_in(directory)[-1:]
         return found
 
@@ -5921,8 +5951,8 @@ class Runner:
             self.ask(process, process.asked or "interrupted", number)
         text = signal_name(number)
         if self.running and self.kills:
-            tasks = counted(len(self.running), "running task")
-            text += f": waiting for {tasks}; once more kills what runs"
+            running = counted(len(self.running), "running task")
+            text += f": waiting for {running}; once more kills what is left"
         return note_event("interrupt", text)._replace(number=number)
 
     def enforce_deadlines(self) -> None:
@@ -8250,7 +8280,7 @@ def may_begin(record: Record, submission: Submission) -> bool:
     if not submission.after:
         return True
     for verdict in ("passed", "failed"):
-        if os.path.exists(record.submission_path(submission.number, verdict)):
+        if is_there(record.submission_path(submission.number, verdict)):
             return verdict == "passed"
     passed = all_succeeded(submission.after)
     verdict = "passed" if passed else "failed"

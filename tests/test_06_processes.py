@@ -261,7 +261,14 @@ class Looking(EmptyFolder):
     def test_where_there_is_no_proc(self) -> None:
         process = self.sleeper("sh", "-c", "sleep 99; :", "a word")
         with mock.patch.object(hydraflow, "HAS_PROC", False):
-            self.assertEqual((process_birth(process.pid), process_birth(1 << 30)), (0.0, -1.0))
+            self.assertTrue(hydraflow.uptime() - 30 < process_birth(process.pid) <= hydraflow.uptime(), hydraflow.uptime())
+            self.assertEqual(process_birth(1 << 30), -1.0)
+            ended = self.sleeper("true")
+            wait_until(lambda: process_birth(ended.pid) < 0)  # nobody has waited for it
+            for age, seconds in (("00:07", 7), ("01:02:03", 3723), ("2-00:00:01", 172801), ("1-02:03:04", 93784)):
+                with mock.patch.object(hydraflow, "capture", return_value=(0, f"Ss {age}\n", "")), \
+                        mock.patch.object(hydraflow, "uptime", return_value=200000.0):
+                    self.assertEqual(process_birth(process.pid), 200000.0 - seconds - 2)
             self.assertIn(b"a word", hydraflow.process_text(process.pid))
             self.assertEqual(group_members(process.pid), [])
 

@@ -241,10 +241,16 @@ class Files(EmptyFolder):
     def test_a_folder_that_cannot_be_read_is_told(self) -> None:
         self.write("file", "x")
         self.assertEqual(hydraflow.list_folder("nowhere"), [])
+        self.assertTrue(hydraflow.is_there("file"))
+        self.assertFalse(hydraflow.is_there("nothing"))
+        os.symlink("loop", "loop")
         for function in (hydraflow.list_folder, hydraflow.read_bytes):
             with self.assertRaises(Error) as caught:
                 function("file/x")
             self.assertEqual(caught.exception.message, "cannot read file/x: Not a directory")
+        with self.assertRaises(Error) as caught:
+            hydraflow.is_there("loop/x")
+        self.assertIn("cannot read loop/x", caught.exception.message)
 
 
 class Alone(EmptyFolder):

@@ -245,8 +245,10 @@ class Living(EmptyFolder):
         for pid in (0, -1, 1 << 30):
             self.assertTrue(hydraflow.is_process_gone(this_machine(), pid, hydraflow.uptime()))
         process = self.shell()
-        with mock.patch.object(hydraflow, "HAS_PROC", False):  # nothing is known of births there
-            self.assertFalse(hydraflow.is_process_gone(this_machine(), process.pid, 1.0))
+        for has_proc in (hydraflow.HAS_PROC, False):
+            with mock.patch.object(hydraflow, "HAS_PROC", has_proc):
+                self.assertFalse(hydraflow.is_process_gone(this_machine(), process.pid, hydraflow.uptime()))
+                self.assertTrue(hydraflow.is_process_gone(this_machine(), process.pid, 1.0))  # somebody else has the number now
 
     def test_asked_by_somebody_else(self) -> None:
         """HydraFlow was killed, cancel asks the task, which ends with status 0: it has not succeeded."""

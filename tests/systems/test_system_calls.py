@@ -142,6 +142,8 @@ def test_call_that_fails(tmp_path, begun, command):
         folder = beginning(tmp_path / "-".join(map(str, what)), begun, command)
         process = strace(folder, "-e", f"inject={name}:error={error}:when={count}", argv=command)
         out = process.stdout.decode("utf-8", "replace")
+        if "signal wakeup fd" in out:  # a pipe between Python and itself, which cannot fail
+            continue
         assert process.returncode in (0, 1, 2) and "Traceback" not in out, (what, out)
         assert process.returncode == 0 or "error: " in out or "cannot " in out, (what, out)
         wait_until(lambda: not alive(folder))
