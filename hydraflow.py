@@ -11572,7 +11572,9 @@ complete -o default -F _hydraflow hydraflow
 _hydraflow() {
     local -a found
     found=("${(@f)$(hydraflow complete zsh "${(@)words[1,CURRENT]}" 2>/dev/null)}")
-    [[ -n "${found[1]}" ]] && compadd -Q -- "${(@q)found}"
+    if [[ -z "${found[1]}" ]]; then _files
+    elif [[ "${found[*]}" == *= ]]; then compadd -Q -S "" -- "${(@q)found}"
+    else compadd -Q -- "${(@q)found}"; fi
 }
 compdef _hydraflow hydraflow
 """,
@@ -11580,6 +11582,7 @@ compdef _hydraflow hydraflow
 # fish: put this line into ~/.config/fish/config.fish:  hydraflow completion fish | source
 function _hydraflow
     hydraflow complete fish (commandline -opc) (commandline -ct) 2>/dev/null
+    or __fish_complete_path (commandline -ct)
 end
 complete -c hydraflow -f -a "(_hydraflow)"
 """,
@@ -12549,13 +12552,14 @@ def complete_command(argv: "Sequence[str]") -> int:
     try:
         found = sorted(word for word in candidates(words[1:-1]) if word.startswith(last))
     except (Error, OSError):
-        return 0
-    # To bash, what follows an equals sign is a word of its own.
-    cut = last.rfind("=") + 1 if shell == "bash" else 0
-    for word in found:
-        if word.isprintable() and word[cut:]:
-            put(shlex.quote(word[cut:]) if shell == "bash" and word[-1:] != "=" else word[cut:])
-    return 0
+        return 1
+    # To bash, what follows an equals sign or a colon is a word of its own.
+    cut = max(last.rfind("="), last.rfind(":")) + 1 if shell == "bash" else 0
+    is_key = last.endswith("=")  # which is complete: its values are asked for
+    shown = [word[cut:] for word in found if word.isprintable() and not (is_key and word == last)]
+    for word in shown:
+        put(shlex.quote(word) if shell == "bash" and word[-1:] != "=" else word)
+    return 0 if shown else 1  # the shell then completes names of files
 
 
 def bash_words(line: str) -> "List[str]":
@@ -12573,8 +12577,9 @@ def bash_words(line: str) -> "List[str]":
 
 def candidates(words: "Sequence[str]") -> "Iterable[str]":
     """Return what may follow words of a command line, behind the program's name."""
-    before = options_before(words)
-    rest = list(words[len(before):])
+    before, rest = split_before(words)
+    if len(before) % 2:  # a file or a directory follows
+        return []
     if not rest:
         return [*(name for name, _, _ in COMMANDS), "-f", "-C", "--version", "--help"]
     if rest[0] == "completion":
