@@ -11608,7 +11608,7 @@ def as_typed(text: str, before: "Sequence[str]") -> str:
     """
     names = "|".join(name for name, _, _ in COMMANDS)
     program = " ".join([program_text(), *map(shlex.quote, before)])
-    return re.sub(rf"\bhydraflow (?=({names})\b)", lambda match: f"{program} ", text)
+    return re.sub(rf"\bhydraflow (?=(-C \w+ )?({names})\b)", lambda match: f"{program} ", text)
 
 
 def split_before(argv: "Sequence[str]") -> "Tuple[List[str], List[str]]":
@@ -11670,13 +11670,20 @@ class Value(NamedTuple("Value", [
     __slots__ = ()
 
 
-def add_options(command: "argparse.ArgumentParser", rows: "Sequence[Union[Flag, Value]]") -> None:
-    """Declare options."""
+def add_options(command: "argparse.ArgumentParser", rows: "Sequence[Union[Flag, Value]]",
+                title: str = "") -> None:
+    """Declare options, under a title of their own where there is one."""
+    group = command.add_argument_group(title) if title else command
     for row in rows:
         if isinstance(row, Flag):
-            command.add_argument(*row.names, action="store_true", help=row.help)
+            group.add_argument(*row.names, action="store_true", help=row.help)
         else:
-            command.add_argument(*row.names, type=row.read, metavar=row.meaning, help=row.help)
+            group.add_argument(*row.names, type=row.read, metavar=row.meaning, help=row.help)
+
+
+def add_job(command: "argparse.ArgumentParser") -> None:
+    """Declare the job that a command is about."""
+    command.add_argument("job", metavar="JOB", nargs="?", help="the name of a job")
 
 
 def sample_of(text: str) -> Sample:
@@ -11687,32 +11694,38 @@ def sample_of(text: str) -> Sample:
     return Sample(int(count), int(seed or 0))
 
 
-RUN_OPTIONS = (
-    Flag(("--dry-run",), "print the commands and change nothing"),
-    Flag(("--resume",), "go on with the last run: skip what has succeeded in it"),
-    Flag(("--reuse",), "count what has succeeded in older runs as done, too"),
-    Value(("--jobs", "-j"), option(read_parallel), "N",
-          "execute N tasks at once, or auto; on a cluster N array tasks"),
-    Flag(("--keep-going",), "start the remaining tasks although one has failed"),
-    Value(("--retries",), option(read_retries), "N", "try a failed task up to N times more"),
-    Value(("--timeout",), option(read_minutes), "MIN", "stop a task after so long: 90, 5s, 2h"),
-    Value(("--sample",), sample_of, "N[:SEED]", "take N tasks of each step at random"),
-    Flag(("--wait",), "wait until submitted tasks have ended"),
-    Value(("--pack",), option(read_count), "N", "let an array task take N tasks"),
-    Value(("--pack-parallel",), option(read_count), "N", "execute N tasks of a pack at once"),
-    Flag(("--quiet", "-q"), "show failures and the summary only"),
-)
+RUN_GROUPS = (
+    ("which tasks", (
+        Flag(("--dry-run",), "print the commands and change nothing"),
+        Flag(("--resume",), "go on with the last run: skip what has succeeded in it"),
+        Flag(("--reuse",), "count what has succeeded in older runs as done, too"),
+        Value(("--sample",), sample_of, "N[:SEED]", "take N tasks of each step at random"))),
+    ("how they are executed", (
+        Value(("--jobs", "-j"), option(read_parallel), "N",
+              "execute N tasks at once, or auto; on a cluster N array tasks"),
+        Flag(("--keep-going",), "start the remaining tasks although one has failed"),
+        Value(("--retries",), option(read_retries), "N", "try a failed task up to N times more"),
+        Value(("--timeout",), option(read_minutes), "MIN",
+              "stop a task after so long: 90, 5s, 2h"),
+        Flag(("--quiet", "-q"), "show failures and the summary only"))),
+    ("on a cluster", (
+        Flag(("--wait",), "wait until submitted tasks have ended"),
+        Value(("--pack",), option(read_count), "N", "let an array task take N tasks"),
+        Value(("--pack-parallel",), option(read_count), "N",
+              "execute N tasks of a pack at once"))),
+)  # type: Tuple[Tuple[str, Tuple[Union[Flag, Value], ...]], ...]
+RUN_OPTIONS = tuple(chain.from_iterable(rows for _, rows in RUN_GROUPS))
 
 
 def add_run(command: "argparse.ArgumentParser") -> None:
     """Declare the options of run."""
-    command.add_argument("job", metavar="JOB", nargs="?")
-    add_options(command, RUN_OPTIONS)
+    add_job(command)
+    for title, rows in RUN_GROUPS:
+        add_options(command, rows, title)
     command.usage = ("hydraflow run JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
                      "       hydraflow run [options] -- COMMAND WORD ...")
     command.epilog = ("An OVERRIDE is key=value and wins over the job's own word with that key. "
-                      "All words behind -- go to the command of the tasks. "
-                      "Example: hydraflow run train learning_rate=0.1,0.2 --jobs 2")
+                      "All words behind -- go to the command of the tasks.")
 
 
 def check_words(job: Job, words: "Sequence[str]") -> None:
@@ -11939,7 +11952,7 @@ def resuming_words(job: str, words: "Sequence[str]") -> "List[str]":
 
 def add_show(command: "argparse.ArgumentParser") -> None:
     """Declare the options of show."""
-    command.add_argument("job", metavar="JOB", nargs="?")
+    add_job(command)
     command.add_argument("--names", dest="only_names", action="store_true",
                          help="print the names of the jobs alone")
 
@@ -12019,7 +12032,7 @@ def count_lines(step: PlannedStep) -> str:
 
 def add_expand(command: "argparse.ArgumentParser") -> None:
     """Declare the options of expand."""
-    command.add_argument("sweep", metavar="SWEEP", nargs="*")
+    command.add_argument("sweep", metavar="SWEEP", nargs="*", help="words, as batch: has them")
     add_options(command, [Flag(("--collect",), "print the words that args: makes of it")])
 
 
@@ -12069,7 +12082,7 @@ def chosen_record(args: "argparse.Namespace") -> Record:
 
 def add_status(command: "argparse.ArgumentParser") -> None:
     """Declare the options of status."""
-    command.add_argument("job", metavar="JOB", nargs="?")
+    add_job(command)
     add_options(command, [
         Flag(("--json",), "print all that is known of every task, for programs"),
         Flag(("--all",), "every run of the job, a line each")])
@@ -12144,8 +12157,9 @@ def next_words(found: Survey, args: "argparse.Namespace") -> "List[str]":
 
 def add_logs(command: "argparse.ArgumentParser") -> None:
     """Declare the options of logs."""
-    command.add_argument("job", metavar="JOB", nargs="?")
-    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*")
+    add_job(command)
+    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*",
+                         help="numbers of tasks, or parameters that select them")
     add_options(command, [
         Value(("--last",), option(read_count), "N", "the last N lines of each task"),
         Flag(("--follow",), "go on until the tasks have ended"),
@@ -12306,13 +12320,14 @@ def add_results(command: "argparse.ArgumentParser") -> None:
     add_options(command, [
         Value(("--sort",), str, "NAME", "order by a metric, a parameter or a column"),
         Flag(("--descending",), "the largest first"),
-        Value(("--over",), str, "KEY", "mean and spread over what differs in KEY alone"),
+        Value(("--over",), str, "KEY", "mean and spread over what differs in KEY alone")],
+        "order and summary")
+    add_options(command, [
         Flag(("--csv",), "print comma-separated values"),
-        Flag(("--json",), "print JSON")])
+        Flag(("--json",), "print JSON")], "for programs")
     command.epilog = (
         "A METRIC is a name that a number follows in the output (loss=0.1, loss: 0.1), or "
-        "FILE:KEY.KEY of a JSON file. KEY=VALUE selects, and may be a sweep: seed=1:3. "
-        "Example: hydraflow results train loss --sort loss")
+        "FILE:KEY.KEY of a JSON file. KEY=VALUE selects, and may be a sweep: seed=1:3.")
 
 
 def state_named(text: str) -> str:
@@ -12327,8 +12342,9 @@ def state_named(text: str) -> str:
 
 def add_selection(command: "argparse.ArgumentParser") -> None:
     """Declare what results and report have in common."""
-    command.add_argument("job", metavar="JOB", nargs="?")
-    command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*")
+    add_job(command)
+    command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*",
+                         help="what to show, and parameters that select")
     command.add_argument("--state", action="append", type=state_named, default=[],
                          metavar="STATE", help="of tasks in this state only")
     add_run_choice(command)
@@ -12393,7 +12409,7 @@ def report_command(args: "argparse.Namespace") -> int:
 
 def add_cancel(command: "argparse.ArgumentParser") -> None:
     """Declare the options of cancel."""
-    command.add_argument("job", metavar="JOB", nargs="?")
+    add_job(command)
     command.add_argument("--lost", action="store_true",
                          help="give up tasks of other machines, which cannot be reached from here")
 
@@ -12440,7 +12456,7 @@ def add_nothing(command: "argparse.ArgumentParser") -> None:
 
 def add_clean(command: "argparse.ArgumentParser") -> None:
     """Declare the options of clean."""
-    command.add_argument("job", metavar="JOB", nargs="?")
+    add_job(command)
     command.add_argument("--keep", type=option(read_count), metavar="N", default=1,
                          help="keep the newest N runs of each job; 1 when absent")
     command.add_argument("--dry-run", action="store_true", help="say what would be removed")
@@ -12531,11 +12547,13 @@ def init_command(args: "argparse.Namespace") -> int:
 
 def add_completion(command: "argparse.ArgumentParser") -> None:
     """Declare the options of completion."""
-    command.add_argument("shell", metavar="SHELL", nargs="?")
+    command.add_argument("shell", metavar="SHELL", nargs="?", help="bash, zsh or fish")
+    lines = [text.partition("\n")[0].lstrip("# ") for text in COMPLETION.values()]
+    command.epilog = "\n".join(line.replace(":  ", ":\n  ") for line in lines)
 
 
 def completion_command(args: "argparse.Namespace") -> int:
-    """Print a script that completes commands and jobs in a shell."""
+    """Print a script that completes commands, options, jobs and sweeps in a shell."""
     if args.shell not in COMPLETION:
         message = f"there is no completion for {args.shell}" if args.shell else "which shell?"
         raise Error(message, NOWHERE, f"the shells are {', '.join(sorted(COMPLETION))}")
@@ -12676,6 +12694,21 @@ COMMANDS = (
     ("completion", add_completion, completion_command),
 )
 
+EXAMPLES = {  # each works as it stands in the folder that init made
+    "run": "hydraflow run train learning_rate=0.1,0.2 --jobs 2",
+    "show": "hydraflow show train",
+    "expand": "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'",
+    "status": "hydraflow status train",
+    "logs": "hydraflow logs train model=lstm --last 1",
+    "results": "hydraflow results train loss --sort loss",
+    "report": "hydraflow report train loss -o report.html",
+    "cancel": "hydraflow cancel train",
+    "clean": "hydraflow clean train --keep 3",
+    "init": "mkdir slurm && hydraflow -C slurm init --slurm",
+    "schema": "hydraflow schema > schema.json",
+    "completion": 'eval "$(hydraflow completion bash)"',
+}
+
 
 def help_width() -> int:
     """Return how wide a text may be.
@@ -12684,6 +12717,16 @@ def help_width() -> int:
     """
     columns = os.environ.get("COLUMNS", "")
     return ((int(columns) if columns.isdecimal() else window_width(sys.stdout)) or 80) - 2
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """A formatter that leaves a paragraph of several lines, an example, as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        parts = text.split("\n\n")
+        return "\n\n".join(
+            part if "\n" in part else super(HelpFormatter, self)._fill_text(part, width, indent)
+            for part in parts)
 
 
 class Parser(argparse.ArgumentParser):
@@ -12707,7 +12750,7 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
     """Return the parser of a command line, with the options of the commands that it may name."""
-    style = partial(argparse.HelpFormatter, width=help_width())
+    style = partial(HelpFormatter, width=help_width())
     parser = Parser(
         prog="hydraflow", description="Compact parameter sweeps, executed here or on a cluster.",
         formatter_class=style)
@@ -12724,6 +12767,8 @@ def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
             formatter_class=style)
         if name in argv:
             add_options(command)
+            example = as_typed(f"example:\n  {EXAMPLES[name]}", ())
+            command.epilog = "\n\n".join(filter(None, [command.epilog, example]))
         command.set_defaults(function=function)
     return parser
 

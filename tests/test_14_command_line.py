@@ -170,6 +170,26 @@ class Asked(Program):
         self.assertEqual(result.status, 2)
         self.assertIn("hydraflow.yaml", result.err)
 
+    def test_examples_of_the_help(self) -> None:
+        """The example of each command works as it stands, in the folder that init made."""
+        for name in self.names():
+            if name.endswith((".yaml", ".py")) and name != "hydraflow.py":
+                os.unlink(os.path.join(self.folder, name))
+        self.assertEqual(self.hydraflow("init").status, 0)
+        os.mkdir(os.path.join(self.folder, "bin"))
+        for name in {"python", os.path.basename(sys.executable)}:
+            os.symlink(sys.executable, os.path.join(self.folder, "bin", name))
+        environment = {**os.environ, "PATH": os.path.join(self.folder, "bin") + os.pathsep + os.environ["PATH"], "COLUMNS": "60"}
+        for name, _, _ in hydraflow.COMMANDS:
+            told = self.hydraflow(name, "--help", env=environment).out
+            example = told.partition("\nexample:\n  ")[2]
+            self.assertIn(f"hydraflow {name}" if name != "init" else " init ", example)
+            process = subprocess.run(["bash", "-ec", example], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            self.assertEqual(process.returncode, 0, example + process.stdout.decode())
+        for name in ("report.html", "schema.json", os.path.join("slurm", "hydraflow.yaml")):
+            self.assertTrue(os.path.getsize(os.path.join(self.folder, name)), name)
+
     def test_completion(self) -> None:
         """The program finds the words; the shells that are here take the scripts, bash completes by its own."""
         for shell in ("bash", "zsh", "fish"):
