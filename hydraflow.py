@@ -12568,16 +12568,32 @@ def complete_command(argv: "Sequence[str]") -> int:
         words = bash_words(words[0])
     last = words[-1] if len(words) > 1 else ""
     try:
-        found = sorted(word for word in candidates(words[1:-1]) if word.startswith(last))
+        found = completions(words[1:-1], last)
     except (Error, OSError):
-        return 1
-    # To bash, what follows an equals sign or a colon is a word of its own.
-    cut = max(last.rfind("="), last.rfind(":")) + 1 if shell == "bash" else 0
-    is_key = last.endswith("=")  # which is complete: its values are asked for
-    shown = [word[cut:] for word in found if word.isprintable() and not (is_key and word == last)]
-    for word in shown:
-        put(shlex.quote(word) if shell == "bash" and word[-1:] != "=" else word)
-    return 0 if shown else 1  # the shell then completes names of files
+        found = []
+    for word in found:
+        put(bash_word(word, last) if shell == "bash" else word)
+    return 0 if found else 1  # the shell then completes names of files
+
+
+def completions(words: "Sequence[str]", last: str) -> "List[str]":
+    """Return what the last word of a command line may become."""
+    found = sorted(word for word in candidates(words) if word.startswith(last))
+    if last.endswith("="):  # the key is complete: its values are asked for
+        found = [word for word in found if word != last]
+    return [word for word in found if word.isprintable()]
+
+
+def bash_word(word: str, last: str) -> str:
+    """Return how bash gets a word that the last one of a line becomes.
+
+    To bash, what follows an equals sign or a colon is a word of its own.
+
+    >>> bash_word("lr=0.1", "lr="), bash_word("lr=", "l"), bash_word("my job", "my")
+    ('0.1', 'lr=', "'my job'")
+    """
+    text = word[max(last.rfind("="), last.rfind(":")) + 1:]
+    return text if text.endswith("=") else shlex.quote(text)
 
 
 def bash_words(line: str) -> "List[str]":
