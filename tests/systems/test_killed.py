@@ -129,10 +129,10 @@ def test_chain(folder, weapons):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of one megabyte."""
+    """A file system of two megabytes, in which the program and its byte code have space."""
     path = tmp_path / "small"
     path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(path)], stderr=subprocess.DEVNULL).returncode == 0
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(path)], stderr=subprocess.DEVNULL).returncode == 0
     if not mounted:
         pytest.skip("mounting a tmpfs needs root")
     shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(path))
