@@ -12746,7 +12746,13 @@ class HelpFormatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that tells mistakes as everything else here does."""
+    """A parser that tells mistakes as everything else here does, and closes with an example."""
+
+    def format_help(self) -> str:
+        """Return the help of a command, or of the program."""
+        text = super().format_help()
+        example = EXAMPLES.get(self.prog.rpartition(" ")[2])
+        return text + as_typed(f"\nexample:\n  {example}\n", ()) if example else text
 
     def error(self, message: str) -> "NoReturn":
         """Raise the Error about what argparse does not understand."""
@@ -12765,7 +12771,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
-    """Return the parser of a command line, with the options of the commands that it may name."""
+    """Return the parser of a command line, with the command that it names, or with all of them.
+
+    argparse takes as long for the others as a start takes for everything else that it does.
+    """
     style = partial(HelpFormatter, width=help_width())
     parser = Parser(
         prog="hydraflow", description="Compact parameter sweeps, executed here or on a cluster.",
@@ -12777,14 +12786,14 @@ def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
                         help="change into a directory first")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")
     commands.required = True  # an argument of add_subparsers only since Python 3.7
-    for name, add_options, function in COMMANDS:
+    _, rest = split_before(argv)
+    named = [row for row in COMMANDS if row[0] == rest[0]]
+    for name, add_options, function in named or COMMANDS:
         command = commands.add_parser(
             name, help=function.__doc__, description=function.__doc__, allow_abbrev=False,
             formatter_class=style)
-        if name in argv:
+        if named:
             add_options(command)
-            example = as_typed(f"example:\n  {EXAMPLES[name]}", ())
-            command.epilog = "\n\n".join(filter(None, [command.epilog, example]))
         command.set_defaults(function=function)
     return parser
 
@@ -12862,6 +12871,8 @@ def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
     if args.words and args.command != "run":
         word = args.words[0]
         known = BEFORE.get(word) or suggest(word, command_options(args.command))
+        if "=" in word and hasattr(args, "names"):
+            known = known or f"to select tasks, write {word.lstrip('-')}"
         raise Error(f"{args.command} does not know {word}", NOWHERE,
                     known or f"hydraflow {args.command} --help tells what it knows")
     return args

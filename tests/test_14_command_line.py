@@ -39,7 +39,7 @@ WRONG = (  # a command line, a part of what is said; nothing is executed
     ("show trian", "did you mean train?"), ("show --name", "--name"), ("show train evaluate", "evaluate"), ("show --frob", "show does not know --frob"),
     ("expand", "which sweep?"), ("expand a=1:2:0", "sweep:1:3: error: range step is zero"), ("expand --collect a=1|2", "tasks"),
     ("status nothing", "job nothing has not been run here"), ("status", "nothing has been run here"), ("status a b", "status does not know b"),
-    ("logs", "which job?"), ("logs train", "job train has not been run here"), ("logs train --frob", "logs does not know --frob"),
+    ("logs", "which job?"), ("logs train", "job train has not been run here"), ("logs train --frob", "logs does not know --frob"), ("logs train --b=x", "to select tasks, write b=x"), ("results train --stat=failed", "did you mean --state"),
     ("cancel", "which job?"), ("cancel train", "job train has not been run here"), ("cancel train 1", "cancel does not know 1"),
     ("init here", "init does not know here"), ("completion", "which shell?"), ("completion ksh", "the shells are bash, fish, zsh"), ("results", "which job?"), ("report", "which job?"), ("clean --keep 0", "--keep: a whole number of at least 1 is expected here"),
     ("frobnicate", "no command is called frobnicate"), ("", "the commands are run, show, "), ("-f", "-f takes a value, and none follows"), ("-C", "-C takes a value, and none follows"), ("-f hydraflow.yaml", "the jobs of hydraflow.yaml are train,"),
