@@ -9247,7 +9247,7 @@ def failure_lines(failure: Failure, name: str) -> "List[str]":
     told = state_text(event.state)
     title = f"{name} {told}"
     if failure.count > 1:
-        cause = cause_line(failure.lines) or told
+        cause = cause_line(failure.lines) or told.partition(": ")[2] or told
         title = f"{counted(failure.count, 'task')} failed: {cause} ({name} for example)"
     result = ["", title]
     for line in failure.lines:

@@ -420,6 +420,31 @@ class Guarded(Program):
         result = self.hydraflow("run", "job", env={"FOO.BAR": "a b", "BASH_FUNC_module%%": "() { :; }"})
         self.assertEqual(result.out, "a b () { :; } 1 2\n")
 
+    def test_parts_of_a_record_that_are_gone(self) -> None:
+        """Run and status say the same of a record whose events were removed, and of a task that kills its own group."""
+        self.job("run: sh -c 'test $0 = a=2 || kill -9 0; echo $0 >> done'\nsteps: [{batch: a=1:3}]")
+        result = self.hydraflow("run", "job")
+        self.assertIn("2 tasks failed: SIGKILL (exit status 137)", result.err)
+        self.assertIn("2 failed, 1 succeeded", self.hydraflow("status", "job").out)
+        shutil.rmtree(f"{self.records()[0]}/events")
+        self.assertIn("3 not started", self.hydraflow("status", "job").out)
+        self.assertIn("2 tasks failed: SIGKILL (exit status 137)", self.hydraflow("run", "job", "--resume").err)
+        self.assertIn("2 failed, 1 succeeded", self.hydraflow("status", "job").out)
+
+    def test_a_run_of_a_time_to_come(self) -> None:
+        """A clock that was set back: runs that begin at once stand behind the last one, in the year 10895."""
+        self.job("run: 'true'")
+        self.hydraflow("run", "job")
+        os.rename(self.records()[0], os.path.join(os.path.dirname(self.records()[0]), "7ZZZZZZZZZZZZZZZZZZZZZZZZY"))
+        processes = [subprocess.Popen([sys.executable, "-m", "hydraflow", "run", "job"], cwd=self.folder, stderr=subprocess.PIPE) for _ in range(6)]
+        for process in processes:
+            err = process.communicate()[1]
+            self.assertEqual((process.returncode, b"Traceback" in err), (0, False), err)
+        self.assertEqual(len(glob.glob(os.path.join(self.folder, ".hydraflow", "job", "*"))), 7)
+        for argv in (("status",), ("status", "job", "--all"), ("status", "job", "--json"), ("results", "job"), ("logs", "job"), ("clean", "job", "--dry-run")):
+            result = self.hydraflow(*argv)
+            self.assertEqual((result.status, "Traceback" in result.err), (0, False), result.err)
+
     def test_any_bytes_in_a_record(self) -> None:
         """Lines that make no sense are passed over, or told; there is no traceback, and nothing is signalled."""
         self.job("run: sh -c 'true $0; exit 1'\nsteps: [{batch: a=1:2}]")
