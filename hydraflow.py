@@ -11798,9 +11798,14 @@ def close_run(run: Run) -> None:
 def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
     """Return the jobs among which that of the command line is, or the one that it spells itself."""
     if args.job is None and args.words[:1] == ["--"] and len(args.words) > 1:
+        check_spelled(args.words[1:])
         job = spelled_job(args.words[1:])
         args.job, args.words = job.key, []
         return {job.key: job}
+    if args.job and os.sep in args.job and os.path.isfile(args.job):
+        words = shell_text([args.job, *args.words])
+        raise Error(f"{args.job} is a program and no job", NOWHERE,
+                    f"a command stands behind --: hydraflow run -- {words}")
     jobs = load(args.file or find_job_file())
     if args.job is None:
         raise which_job(jobs)
@@ -11813,6 +11818,14 @@ def which_job(names: "Iterable[str]") -> Error:
     known = ", ".join(names)
     hint = f"the jobs are {known}" if known else "hydraflow show lists them"
     return Error("which job?", NOWHERE, hint)
+
+
+def check_spelled(words: "Sequence[str]") -> None:
+    """Raise an Error for a sweep as GNU parallel has it, which would go to the command."""
+    for word in words:
+        if re.match(r":::+[+]?$", word):
+            raise Error(f"{word} is of GNU parallel", NOWHERE,
+                        f"values stand at their place: -- {shell_text(words[:1])} --x=1,2,3")
 
 
 def spelled_job(words: "Sequence[str]") -> Job:
@@ -12532,16 +12545,20 @@ def init_command(args: "argparse.Namespace") -> int:
     text = JOB_FILE_TEMPLATE.replace("@PROGRAM@", "train.py")
     text = text.replace("@HYDRA@", "" if args.hydra else NO_HYDRA)
     text = text.replace("@SUBMIT@", SLURM if args.slurm else "")
-    if args.hydra:  # its configuration has no keys yet
-        text = re.sub(r"\b(?=(model|learning_rate|epochs)=)", "+", text)
+    is_there = os.path.lexists("train.py")
+    if args.hydra:  # our configuration has no keys yet, and another one may have them
+        plus = "++" if is_there else "+"
+        text = re.sub(r"\b(?=(model|learning_rate|epochs)=)", plus, text)
     files = [(JOB_FILES[0], text)]
-    if not os.path.lexists("train.py"):
+    if not is_there:
         files.append(("train.py", HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE))
     for name, content in files:
         with open(name, "x", encoding="utf-8") as file:
             file.write(content)
     written = " and ".join(name for name, _ in files)
-    say(as_typed(f"wrote {written}; try: hydraflow run train", options_before(sys.argv[1:])))
+    what = "put keys of train.py into it, then look: hydraflow run train --dry-run"
+    what = what if is_there else "try: hydraflow run train"
+    say(as_typed(f"wrote {written}; {what}", options_before(sys.argv[1:])))
     return 0
 
 

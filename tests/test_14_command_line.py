@@ -47,7 +47,8 @@ WRONG = (  # a command line, a part of what is said; nothing is executed
     ("results train --state x", "no state is called x"), ("results train --state faild", "did you mean failed?"), ("status train --run", "write --run RUN"),
     ("rnu train", "did you mean run?"), ("resume train", "hydraflow run JOB --resume"), ("list", "hydraflow show"), ("run train --sample 0", "N or N:SEED is expected here"),
     ("logs train x", "has not been run here"), ("results train", "has not been run here"), ("report train", "has not been run here"), ("status --all", "which is to be named"),
-    ("clean nothing", "has not been run here"), ("schema x", "schema does not know x"), ("run -- nosuch a=1:2", "there is no program nosuch"),
+    ("clean nothing", "has not been run here"), ("schema x", "schema does not know x"), ("run -- true --x={1} ::: 1 2", "values stand at their place: -- true --x=1,2,3"),
+    ("run -j2 ./hydraflow.yaml a=1:3", "a command stands behind --: python"), ("run -- nosuch a=1:2", "there is no program nosuch"),
     ("-f nowhere.yaml show", "cannot read nowhere.yaml: No such file or directory"), ("-C nowhere show", "cannot work in nowhere: No such file or directory"),
     ("-f hydraflow.py show", "hydraflow.py:"), ("-f . show", "Is a directory"),
 )
@@ -244,7 +245,7 @@ class Init(Program):
         result = self.hydraflow("run", "train", "--dry-run")
         self.assertEqual(result.status, 0, result.err)
         self.assertIn("# sbatch --time=10 ", result.out)
-        self.assertIn("python train.py --multirun +model=transformer +learning_rate=0.1 +epochs=3 hydra.job.name=train", result.out)
+        self.assertIn("python train.py --multirun ++model=transformer ++learning_rate=0.1 ++epochs=3 hydra.job.name=train", result.out)
 
     def test_no_file_is_touched_that_is_there(self) -> None:
         for name in ("hydraflow.yaml", "hydraflow.yml"):
