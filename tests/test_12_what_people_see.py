@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import unittest
+from unittest import mock
 
 from support import Program, wait_until
 
@@ -135,6 +136,30 @@ class NobodyListens(Unread):
                 process.stdout.close()
                 self.assertEqual(process.wait(60), 0)
                 self.assertNotIn(b"Error", process.stderr.read())
+
+
+class Left(unittest.TestCase):
+    """How long a run still takes: as long as its tasks took, shared among those that run."""
+
+    def left(self, took: "list", running: "list", waiting: int) -> str:
+        """Return what is said of tasks that took some seconds, run since some seconds, or wait."""
+        states = [(number, hydraflow.State(number)) for number in range(len(took) + len(running) + waiting)]
+        for (_, state), seconds in zip(states, took):
+            state.become("succeeded")
+            state.started, state.ended = 1000.0, 1000.0 + seconds
+        for (_, state), seconds in zip(states[len(took):], running):
+            state.become("running")
+            state.started = 5000.0 - seconds
+        found = mock.Mock(member_states=lambda: states)
+        with mock.patch("time.time", return_value=5000.0):
+            return hydraflow.left_text(found)
+
+    def test_how_long(self) -> None:
+        for took, running, waiting, text in (
+                ([10, 20, 30], [0], 0, ", about 0:20 left"), ([20], [5], 2, ", about 0:55 left"), ([20], [5, 0], 2, ", about 0:37 left"),
+                ([20], [90, 90], 2, ", about 0:20 left"), ([], [5], 2, ""), ([20], [], 2, ""), ([7200], [0], 1, ", about 4:00:00 left")):
+            with self.subTest(took=took, running=running, waiting=waiting):
+                self.assertEqual(self.left(took, running, waiting), text)
 
 
 class HowFar(Program):
