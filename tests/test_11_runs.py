@@ -10,7 +10,7 @@ import time
 import unittest
 from unittest import mock
 
-from support import ROOT, EmptyFolder, wait_until
+from support import ROOT, EmptyFolder, Program, wait_until
 
 import hydraflow
 
@@ -22,42 +22,6 @@ def is_alive(pid: str) -> bool:
             return file.read().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
-
-
-class Program(EmptyFolder):
-    """Each test runs the program in an empty folder."""
-
-    def job(self, text: str) -> None:
-        """Write a job file with one job; its tasks are shell commands."""
-        lines = "".join(f"    {line}\n" for line in text.strip().split("\n"))
-        self.write("hydraflow.yaml", f"jobs:\n  job:\n    hydra: false\n{lines}")
-
-    def start(self, *argv: str, **options: object) -> "subprocess.Popen[bytes]":
-        """Start the program and return at once; whatever happens, it does not outlive the test."""
-        process = subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        return process
-
-    def tasks(self, job: str = "job") -> "dict":
-        """Return what is known of the tasks of a job's newest run."""
-        result = self.hydraflow("status", job, "--json")
-        self.assertEqual(result.status, 0, result.err)
-        return {task["task"]: task for task in json.loads(result.out)["tasks"]}
-
-    def states(self, job: str = "job") -> "list":
-        """Return the states of the tasks."""
-        return [task["state"] for task in self.tasks(job).values()]
-
-    def records(self, job: str = "job") -> "list":
-        """Return the directories of a job's runs."""
-        return sorted(glob.glob(f"{self.folder}/.hydraflow/{job}/0*"))
-
-    def lines(self, name: str) -> "list":
-        """Return the lines of a file of the folder, none without it."""
-        return self.read(name).split("\n")[:-1] if os.path.exists(os.path.join(self.folder, name)) else []
 
 
 class Life(Program):
@@ -249,7 +213,7 @@ class Ends(Program):
         """The leader of a task ends at once, what it started takes a second to save its work; what ignores the signal is killed."""
         self.write("inner", "trap 'sleep 1; echo saved > saved; exit' TERM\necho x > begun\nwhile :; do sleep 0.05; done\n")
         self.job("run: bash -c 'bash inner & (trap \"\" TERM; sleep 77.77) & wait'")
-        process = self.start("run", "job", start_new_session=True, env={**os.environ, "HYDRAFLOW_GRACE": "3"})
+        process = self.start("run", "job", start_new_session=True, env={**os.environ, "HYDRAFLOW_GRACE": "6"})
         wait_until(lambda: self.lines("begun"))
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(30), 130)
@@ -555,6 +519,12 @@ class Slot(EmptyFolder):
     def states(self) -> "list":
         """Return the states of the tasks."""
         return [state.name for _, state in sorted(hydraflow.read_told(self.record).states.items())]
+
+    def test_the_plan_names_the_program_for_other_machines(self) -> None:
+        """Where an array task begins, PATH may be another one."""
+        slot, = hydraflow.read_submission(self.record, 1).slots
+        programs = {hydraflow.task_at(self.record, offset)[1] for _, _, offset in slot}
+        self.assertEqual(programs, {os.path.abspath(shutil.which("sh"))})
 
     def test_a_requeued_array_task_goes_on(self) -> None:
         """Its process may have a number that sorts before that of the first one: on another node, or with more digits."""

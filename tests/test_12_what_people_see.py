@@ -9,28 +9,17 @@ import subprocess
 import sys
 import time
 import unittest
+from unittest import mock
 
-from support import EmptyFolder, wait_until
+from support import Program, wait_until
 
 import hydraflow
 
 FLOOD = "import sys\nfor n in range(20000):\n    print('line', n, 'x' * 80)\n"  # far more than a pipe holds
 
 
-class Program(EmptyFolder):
-    """Each test runs the program in an empty folder."""
-
-    def job(self, text: str) -> None:
-        """Write a job file with one job; its tasks are shell commands."""
-        lines = "".join(f"    {line}\n" for line in text.strip().split("\n"))
-        self.write("hydraflow.yaml", f"jobs:\n  job:\n    hydra: false\n{lines}")
-
-    def start(self, *argv: str, **options: object) -> "subprocess.Popen[bytes]":
-        """Start the program and return at once; whatever happens, it does not outlive the test."""
-        process = subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=self.folder, stdin=subprocess.DEVNULL, **options)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        return process
+class Unread(Program):
+    """The program, whose output nobody reads."""
 
     def pipe(self) -> int:
         """Return the end of a pipe that is written to, and that nobody reads."""
@@ -39,12 +28,8 @@ class Program(EmptyFolder):
         self.addCleanup(os.close, writer)
         return writer
 
-    def states(self) -> "list":
-        """Return the states of the tasks."""
-        return [task["state"] for task in json.loads(self.hydraflow("status", "job", "--json").out)["tasks"]]
 
-
-class NobodyReads(Program):
+class NobodyReads(Unread):
     """Standard output is a pipe that is full."""
 
     def test_a_time_limit_holds(self) -> None:
@@ -71,7 +56,7 @@ class NobodyReads(Program):
         wait_until(lambda: self.states() == ["succeeded"] * 3)
 
 
-class NobodyListens(Program):
+class NobodyListens(Unread):
     """What is written fails: the run goes on, and ends with the status of its tasks."""
 
     def ends(self, status: int, **options: object) -> None:
@@ -151,6 +136,30 @@ class NobodyListens(Program):
                 process.stdout.close()
                 self.assertEqual(process.wait(60), 0)
                 self.assertNotIn(b"Error", process.stderr.read())
+
+
+class Left(unittest.TestCase):
+    """How long a run still takes: as long as its tasks took, shared among those that run."""
+
+    def left(self, took: "list", running: "list", waiting: int) -> str:
+        """Return what is said of tasks that took some seconds, run since some seconds, or wait."""
+        states = [(number, hydraflow.State(number)) for number in range(len(took) + len(running) + waiting)]
+        for (_, state), seconds in zip(states, took):
+            state.become("succeeded")
+            state.started, state.ended = 1000.0, 1000.0 + seconds
+        for (_, state), seconds in zip(states[len(took):], running):
+            state.become("running")
+            state.started = 5000.0 - seconds
+        found = mock.Mock(member_states=lambda: states)
+        with mock.patch("time.time", return_value=5000.0):
+            return hydraflow.left_text(found)
+
+    def test_how_long(self) -> None:
+        for took, running, waiting, text in (
+                ([10, 20, 30], [0], 0, ", about 0:20 left"), ([20], [5], 2, ", about 0:55 left"), ([20], [5, 0], 2, ", about 0:37 left"),
+                ([20], [90, 90], 2, ", about 0:20 left"), ([], [5], 2, ""), ([20], [], 2, ""), ([7200], [0], 1, ", about 4:00:00 left")):
+            with self.subTest(took=took, running=running, waiting=waiting):
+                self.assertEqual(self.left(took, running, waiting), text)
 
 
 class HowFar(Program):
