@@ -141,7 +141,7 @@ class NobodyListens(Unread):
 class Causes(unittest.TestCase):
     def test_what_is_known_comes_before_what_was_printed(self) -> None:
         for cause, status, lines, text in (("missing", 0, ["1"], "runs are missing"), ("timeout", 0, ["step 3"], "time limit"), ("", 1, ["ValueError: lr"], "ValueError: lr"),
-                                           ("", 139, [], "SIGSEGV (exit status 139)"), ("", 3, ["", "  "], "exit status 3")):
+                                           ("", 139, [], "SIGSEGV (exit status 139)"), ("", 3, [], "exit status 3")):
             with self.subTest(cause=cause, status=status):
                 state = hydraflow.State(1)
                 state.become("failed", cause)
