@@ -138,6 +138,17 @@ class NobodyListens(Unread):
                 self.assertNotIn(b"Error", process.stderr.read())
 
 
+class Causes(unittest.TestCase):
+    def test_what_is_known_comes_before_what_was_printed(self) -> None:
+        for cause, status, lines, text in (("missing", 0, ["1"], "runs are missing"), ("timeout", 0, ["step 3"], "time limit"), ("", 1, ["ValueError: lr"], "ValueError: lr"),
+                                           ("", 139, [], "SIGSEGV (exit status 139)"), ("", 3, [], "exit status 3")):
+            with self.subTest(cause=cause, status=status):
+                state = hydraflow.State(1)
+                state.become("failed", cause)
+                state.status = status
+                self.assertEqual(hydraflow.failure_cause(state, lines), text)
+
+
 class Left(unittest.TestCase):
     """How long a run still takes: as long as its tasks took, shared among those that run."""
 
