@@ -138,6 +138,30 @@ class NobodyListens(Unread):
                 self.assertNotIn(b"Error", process.stderr.read())
 
 
+class Progress(unittest.TestCase):
+    """The line that counts."""
+
+    def test_counts_and_time(self) -> None:
+        for took, running, jobs, text in (([], 2, 2, "[--------------------] 0/10  2 running  1:00"), ([30, 50], 2, 2, "[####----------------] 2/10  2 running  1:00  2:40 left"),
+                                          ([30] * 9, 1, 4, "[##################--] 9/10  1 running  1:00  0:30 left"), ([5] * 10, 0, 2, "[####################] 10/10  0 running  1:00")):
+            with self.subTest(took=took):
+                screen = hydraflow.Screen(10, jobs, True, {})
+                screen.begun -= 60.0
+                for seconds in took:
+                    state = hydraflow.State(1)
+                    state.become("succeeded")
+                    state.started, state.ended = 1000.0, 1000.0 + seconds
+                    screen.ended(hydraflow.Event("end", None, state, "", "", 0))
+                screen.running = running
+                self.assertEqual(screen.progress(), text)
+
+    def test_failures_and_what_had_succeeded(self) -> None:
+        screen = hydraflow.Screen(10, 1, True, {})
+        screen.counts.update(earlier=4, failed=1)
+        screen.spent = 7.0
+        self.assertEqual(screen.progress(), "[##########----------] 5/10  0 running  1 failed  0:00  0:35 left")
+
+
 class Causes(unittest.TestCase):
     def test_what_is_known_comes_before_what_was_printed(self) -> None:
         for cause, status, lines, text in (("missing", 0, ["1"], "runs are missing"), ("timeout", 0, ["step 3"], "time limit"), ("", 1, ["ValueError: lr"], "ValueError: lr"),
