@@ -7129,8 +7129,9 @@ class Run:
     def assigned(self, step: PlannedStep, is_remote: bool) -> "Iterator[Tuple[Task, State]]":
         """Yield the tasks of a step with their numbers and states, once the plan has them."""
         drafts = step.tasks()
+        size = 1 if self.is_dry else BLOCK  # a dry run writes no plan, and shows each task at once
         while True:
-            block = [self.identified(step, draft, is_remote) for draft in islice(drafts, BLOCK)]
+            block = [self.identified(step, draft, is_remote) for draft in islice(drafts, size)]
             if not block:
                 return
             if not self.is_dry:
