@@ -3973,8 +3973,8 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # WRAPPER; environment, spawn, capture, stop_group, stop_process, end_by_signal, is_group; Machine,
 # host_name, this_machine, uptime, process_stat, process_birth, hash_text, is_process, process_text,
-# group_members, signal_name; Signals; call_function. The only chapter that starts, signals and
-# looks at processes.
+# group_members, signal_name; Guard; Signals; call_function. The only chapter that starts, signals
+# and looks at processes.
 #
 # A task is wrapped in some lines of POSIX sh that record its start and its exit status themselves:
 # whether HydraFlow still lives or not, what has finished is known. In it, $1 is the file of events,
@@ -4262,6 +4262,44 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+GUARD = """
+while read -r line; do leaders=$line; done
+for leader in $leaders; do kill -s KILL -- "-$leader"; done
+"""
+
+
+class Guard:
+    """Kills process groups once this process is gone, even by SIGKILL, which nobody can catch.
+
+    A shell in a session of its own reads from a pipe which of them run; the pipe ends with us.
+    """
+    __slots__ = ("pipe", "process")
+
+    def __init__(self) -> None:
+        reader, self.pipe = os.pipe()
+        try:
+            argv = ["/bin/sh", "-c", GUARD]
+            self.process = spawn(argv, subprocess.DEVNULL, "/", environment({}), entry=reader)
+        except OSError:
+            os.close(self.pipe)
+            raise
+        finally:
+            os.close(reader)
+
+    def watch(self, leaders: "Iterable[int]") -> None:
+        """Tell it which groups run now."""
+        line = " ".join(map(str, leaders))
+        try:
+            os.write(self.pipe, f"{line}\n".encode("ascii"))
+        except OSError:
+            pass  # somebody killed it: the tasks go on as they would without it
+
+    def leave(self) -> None:
+        """End it, when nothing runs any more."""
+        os.close(self.pipe)
+        self.process.wait()
 
 
 class Signals:
@@ -5646,16 +5684,17 @@ class Runner:
 
     queue yields tasks and what is known of them; waiting are those to be tried again, as (task,
     attempt, tries); slots are those that are free, the lowest at the end; with kills, what does not
-    stop is killed; entry is what a task's shell reads; failure is an error of the system that
-    concerns all tasks; is_crowded tells that the system takes no further process for now.
+    stop is killed; guard is told what runs; entry is what a task's shell reads; failure is an error
+    of the system that concerns all tasks; is_crowded tells that the system takes no further process
+    for now.
     """
     __slots__ = (
         "record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "rooms",
-        "grace", "kills", "entry", "prefix", "failure", "is_stopped", "is_interrupted",
+        "grace", "kills", "guard", "entry", "prefix", "failure", "is_stopped", "is_interrupted",
         "is_crowded")
 
     def __init__(self, record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits,
-                 writer: str, entry: int, kills: bool) -> None:
+                 writer: str, entry: int, kills: bool, guard: "Optional[Guard]") -> None:
         self.record = record
         self.queue = queue
         self.limits = limits
@@ -5667,6 +5706,7 @@ class Runner:
         self.rooms = set()  # type: Set[int]
         self.grace = grace()
         self.kills = kills
+        self.guard = guard
         self.entry = entry
         self.prefix = []  # type: List[str]
         lost = lost_in_shell()
@@ -5741,8 +5781,14 @@ class Runner:
         if self.limits.timeout:
             process.deadline = process.began + self.limits.timeout
         self.running.append(process)
+        self.tell_guard()
         kind = "retry" if tries > 1 else "start"
         return Event(kind, task, process.state, "", process.log, process.offset)
+
+    def tell_guard(self) -> None:
+        """Let a guard know what runs."""
+        if self.guard:
+            self.guard.watch(process.pid for process in self.running)
 
     def claim(self, process: Process) -> str:
         """Claim an attempt of a task; return the writer that has it already, or nothing.
@@ -5841,6 +5887,7 @@ class Runner:
             awaited = read_told(self.record).states
         for process in ended:
             self.running.remove(process)
+            self.tell_guard()
             self.free(process)
             if process.child is None:
                 process.state = awaited.get(process.task.number) or process.state
@@ -6003,16 +6050,17 @@ class Runner:
 
 def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits, writer: str,
               adopted: "Sequence[Tuple[Task, State]]" = (), entry: int = NOTHING,
-              kills: bool = True) -> "Iterator[Event]":
+              kills: bool = True, guard: "Optional[Guard]" = None) -> "Iterator[Event]":
     """Execute tasks, several at once, and yield what happens.
 
     adopted run already; they are awaited, and tried again where they were killed. INT, TERM, QUIT
     and HUP stop all of them; with kills, what does not stop is killed after the grace period, and
-    nothing of it is left. Other errors of the system that concern all tasks, a full disk for
-    example, let the running ones end, and are told by an event "error".
+    nothing of it is left; a guard kills what runs when we are killed. Other errors of the system
+    that concern all tasks, a full disk for example, let the running ones end, and are told by an
+    event "error".
     """
     with Signals() as signals:
-        runner = Runner(record, queue, limits, writer, entry, kills)
+        runner = Runner(record, queue, limits, writer, entry, kills, guard)
         try:
             begin_events(record, writer)
         except OSError as error:
@@ -6099,7 +6147,7 @@ class Scheduler(NamedTuple("Scheduler", [
         ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
         ("cancel", "Tuple[str, ...]"), ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"),
         ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("forgotten", str),
-        ("name_length", int), ("knows_success", bool), ("variables", str),
+        ("name_length", int), ("knows_success", bool), ("leaves_tasks", bool), ("variables", str),
         ("joins_values", bool), ("flags", str), ("pairs", str),
         ("ours", "Tuple[Tuple[str, str], ...]")])):
     """What differs between schedulers.
@@ -6113,6 +6161,7 @@ class Scheduler(NamedTuple("Scheduler", [
     name. limit is a command, limit_text finds the array limit in its output, limit_usual is that
     elsewhere, limit_less how much smaller than it the count must be. forgotten matches what is
     said of a job that is gone; knows_success tells whether a dependency on success can be had;
+    leaves_tasks whether it kills the process group of an array task and not what that began;
     variables are those that a surrounding job sets.
 
     joins_values tells whether a value may follow a short option at once (-pgpu); flags are the
@@ -6237,6 +6286,7 @@ SCHEDULERS = {row.name: row for row in (
         forgotten="Invalid job id",
         name_length=100,
         knows_success=True,
+        leaves_tasks=False,
         variables=r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|"
                   r"SBATCH_(ARRAY_INX|WAIT|WAIT_ALL_NODES)$|PMI",
         joins_values=True,
@@ -6270,6 +6320,7 @@ SCHEDULERS = {row.name: row for row in (
         forgotten="",
         name_length=100,
         knows_success=False,
+        leaves_tasks=True,  # SIGKILL at qdel and h_rt (sge_shepherd, queue_conf(5))
         variables=r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|"
                   r"(JOB_ID|JOB_NAME|JOB_SCRIPT|TASK_ID|QUEUE|RESTARTED|NSLOTS|NQUEUES|NHOSTS|"
                   r"PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$",
@@ -6299,6 +6350,7 @@ SCHEDULERS = {row.name: row for row in (
         forgotten="Unknown Job Id|Job has finished",
         name_length=15,
         knows_success=True,
+        leaves_tasks=False,
         variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI",
         joins_values=True,
         flags="-f -G -h -I -V -x -X -z",
@@ -6326,6 +6378,7 @@ SCHEDULERS = {row.name: row for row in (
         forgotten="is not found|No matching job|already finished",
         name_length=100,
         knows_success=True,
+        leaves_tasks=False,
         variables=r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI",
         joins_values=False,
         flags="-ar -B -H -h -I -Ip -Is -IS -ISp -ISs -IX -K -N -r -rn -ti -ul -V -x",
@@ -8405,13 +8458,18 @@ def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
     submission = read_submission(record, number, slot)
     queue = SlotQueue(record, submission, slot)
     limits = queue.limits._replace(fail_fast=False)  # the queue skips what must not begin
-    is_handler = submission.scheduler not in SCHEDULERS
-    for event in run_tasks(record, queue.tasks(), limits, queue.writer, kills=is_handler):
+    scheduler = SCHEDULERS.get(submission.scheduler)
+    guard = Guard() if scheduler and scheduler.leaves_tasks else None
+    events = run_tasks(
+        record, queue.tasks(), limits, queue.writer, kills=scheduler is None, guard=guard)
+    for event in events:
         if event.kind == "end":
             queue.longest = max(queue.longest, event.state.ended - event.state.started)
             if event.state.name == "failed" and queue.limits.fail_fast:
                 write_file(record.stop_path(submission.start), b"")
         yield event
+    if guard:
+        guard.leave()
     for text in queue.others:
         yield note_event("error", text)
     remove_if_empty(record.scheduler_path(number, slot))

@@ -213,6 +213,26 @@ def test_who_does_not_want_to_end(cluster):
     wait_until(lambda: states(cluster) == {1: "interrupted"})
 
 
+@pytest.mark.parametrize("way", ["cancel", "qdel", "h_rt"])
+def test_a_killed_array_task_takes_its_tasks_with_it(gridengine, way):
+    """Grid Engine kills an array task at once; what it had begun ends too, and --resume begins no second one beside it."""
+    limit = " -l h_rt=0:0:4" if way == "h_rt" else ""
+    gridengine.job("""jobs: {job: {run: sh -c 'trap "" TERM; test -e go && exit; sleep 300 & echo $! > child-$0; echo $$ > pid-$0; wait', """
+                   f"submit: SUBMIT{limit}, hydra: false, steps: [{{batch: 'a=1:2', pack-parallel: 2}}]}}}}")
+    job_id, = submitted(gridengine, "job")
+    paths = [gridengine.folder / name for name in ("pid-a=1", "child-a=1", "pid-a=2", "child-a=2")]
+    wait_until(lambda: all(path.exists() and path.read_text().strip() for path in paths))
+    if way == "cancel":
+        assert gridengine.hydraflow("cancel", "job").status == 0
+    elif way == "qdel":
+        gridengine.call(f"qdel {job_id}")
+    pids = [path.read_text().strip() for path in paths]
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 30)
+    wait_until(lambda: set(states(gridengine).values()) == {"interrupted"})
+    (gridengine.folder / "go").touch()
+    assert gridengine.hydraflow("run", "job", "--resume", "--wait").status == 0
+
+
 def test_node_dies(slurm):
     """Its element is requeued, and goes on with the tasks that have not succeeded."""
     slurm.job("""
