@@ -4977,14 +4977,16 @@ class Ledger:
 class Submission(NamedTuple("Submission", [
         ("number", int), ("start", int), ("step", int), ("scheduler", str), ("name", str),
         ("after", "List[List[Any]]"), ("limits", "List[Any]"), ("must_succeed", bool),
-        ("width", int), ("job_id", str), ("status", int), ("slots", "List[List[List[int]]]")])):
+        ("width", int), ("job_id", str), ("status", int), ("slots", "List[List[List[int]]]"),
+        ("clusters", str)])):
     """What an array job or a handler got.
 
     number counts from 1 within the record; scheduler is one of SCHEDULERS, or HANDLER or PARAMETERS
     in place of one; after are pairs (path of a record, number of a submission) that it waits for;
     limits are those of its tasks; job_id is "" until it is known, status that of a handler that has
     ended, else -1; slots are the tasks of each slot, from 1: triples of number, first attempt, and
-    offset of its line in the plan. width is that of a slot's line in its file.
+    offset of its line in the plan. width is that of a slot's line in its file; clusters names those
+    that it was meant for, "" for the usual one.
     """
     __slots__ = ()
 
@@ -5027,7 +5029,7 @@ def write_status(record: Record, submission: Submission, status: int) -> None:
 def read_submission(record: Record, number: int, slot: int = 0) -> Submission:
     """Return a submission of a record with all of its slots, or with one of them alone."""
     path = record.submission_path(number, "jsonl")
-    facts = {"job_id": "", "status": -1}  # type: Dict[str, Any]
+    facts = {"job_id": "", "status": -1, "clusters": ""}  # type: Dict[str, Any]
     for values in read_lines(path):
         facts.update(values)
     try:
@@ -5048,8 +5050,8 @@ def is_submission(submission: "Any") -> bool:
                submission.status]
     if not all(isinstance(number, int) for number in numbers):
         return False
-    for text in (submission.scheduler, submission.name, submission.job_id):
-        if not isinstance(text, str) or not re.fullmatch(r"([\w\[][\w.\[\];:-]*)?", text):
+    for text in (submission.scheduler, submission.name, submission.job_id, submission.clusters):
+        if not isinstance(text, str) or not re.fullmatch(r"([\w\[][\w.\[\];:,-]*)?", text):
             return False
     return are_pairs(submission.after) and are_limits(submission.limits)
 
@@ -5535,15 +5537,18 @@ def stop_task(state: State, number: int) -> bool:
 # ---------------------------------------------------------------------------
 # 9. Local execution: Task, Task, ... -> Event, Event, ...
 # ---------------------------------------------------------------------------
-# Limits, Event, note_event; grace, missing_runs, open_log, remove_if_empty; Process (an attempt
-# that runs), Runner (the loop), run_tasks. One thread, one loop: start what there is space for,
-# sleep until a child ends, a signal comes or a deadline passes, look at what has ended. It yields
-# events and shows nothing: that is for who calls it. Whatever breaks the loop, the tasks that run
-# go on, and tell their ends themselves, as they would after a kill -9 of ours.
+# Limits, Event, note_event; grace, granted_devices, missing_runs, open_log, remove_if_empty;
+# Process (an attempt that runs), Runner (the loop), run_tasks. One thread, one loop: start what
+# there is space for, sleep until a child ends, a signal comes or a deadline passes, look at what
+# has ended. It yields events and shows nothing: that is for who calls it. Whatever breaks the loop,
+# the tasks that run go on, and tell their ends themselves, as they would after a kill -9 of ours.
 
 GRACE = 10.0  # seconds between asking a task to stop and killing it
 TICK = 0.05  # seconds between two looks at the logs
 ROOM = 512  # bytes that are enough for the end of a task
+DEVICES = (  # variables that list granted devices: of CUDA, ROCm, oneAPI, Slurm
+    "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK",
+    "SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
 MOST_PROCESSES = 32768  # at once, far more than a machine takes
 FATAL = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE, errno.ENFILE)
 
@@ -5582,6 +5587,15 @@ def grace() -> float:
         raise Error(f"HYDRAFLOW_GRACE is {text}, which is no number of seconds", NOWHERE,
                     f"for example HYDRAFLOW_GRACE={GRACE:g}")
     return float(str(number))
+
+
+def granted_devices() -> "List[str]":
+    """Return the devices that a scheduler granted to this process, as programs are told of them."""
+    for name in DEVICES:
+        devices = re.findall("[^, ]+", os.environ.get(name, ""))
+        if devices and devices != ["NoDevFiles"]:
+            return devices
+    return []
 
 
 def missing_runs(task: Task) -> int:
@@ -5684,14 +5698,14 @@ class Runner:
 
     queue yields tasks and what is known of them; waiting are those to be tried again, as (task,
     attempt, tries); slots are those that are free, the lowest at the end; with kills, what does not
-    stop is killed; guard is told what runs; entry is what a task's shell reads; failure is an error
-    of the system that concerns all tasks; is_crowded tells that the system takes no further process
-    for now.
+    stop is killed; guard is told what runs; devices are those that the scheduler of an array task
+    granted; entry is what a task's shell reads; failure is an error of the system that concerns all
+    tasks; is_crowded tells that the system takes no further process for now.
     """
     __slots__ = (
         "record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "rooms",
-        "grace", "kills", "guard", "entry", "prefix", "failure", "is_stopped", "is_interrupted",
-        "is_crowded")
+        "grace", "kills", "guard", "devices", "entry", "prefix", "failure", "is_stopped",
+        "is_interrupted", "is_crowded")
 
     def __init__(self, record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits,
                  writer: str, entry: int, kills: bool, guard: "Optional[Guard]") -> None:
@@ -5707,6 +5721,7 @@ class Runner:
         self.grace = grace()
         self.kills = kills
         self.guard = guard
+        self.devices = [] if kills else granted_devices()
         self.entry = entry
         self.prefix = []  # type: List[str]
         lost = lost_in_shell()
@@ -5807,7 +5822,7 @@ class Runner:
     def launch(self, process: Process) -> None:
         """Start the shell around an attempt of a task."""
         task = process.task
-        slot = str(process.slot)
+        slot = self.slot_text(process.slot)
         self.keep_room(process.slot)
         argv = [word.replace(SLOT, slot) for word in task.argv]
         changes = {name: resolved(text.replace(SLOT, slot)) for name, text in task.env.items()}
@@ -5819,7 +5834,7 @@ class Runner:
         process.log = self.record.log_path(task.number)
         log, process.offset = open_log(process.log, process.attempt)
         room = self.record.room_path(self.writer, process.slot)
-        head = f'"task":{task.number},"try":{process.attempt},"slot":{slot}'
+        head = f'"task":{task.number},"try":{process.attempt},"slot":{process.slot}'
         words = [*SHELL, self.events, room, head, *self.prefix, *argv]
         try:
             process.child = spawn(words, log, cwd, env, is_session=self.kills, entry=self.entry)
@@ -5828,6 +5843,12 @@ class Runner:
         process.state.become("running")
         process.state.started = time.time()
         process.state.slot = process.slot
+
+    def slot_text(self, slot: int) -> str:
+        """Return what a task reads as its slot: which device it is to take, of those granted."""
+        if self.devices:
+            return self.devices[slot % len(self.devices)]
+        return str(slot)
 
     def keep_room(self, slot: int) -> None:
         """Take the space for the end of a task, for when the disk is full by then."""
@@ -6078,10 +6099,11 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
 # ---------------------------------------------------------------------------
 # ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS, with functions that
 # make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of,
-# submission_options, script_word, beaten_options (what the user's own words say), ask, array_limit,
-# array_name, submission_words, send, find_array, cancel_array, query. Nothing here knows a record,
-# and no scheduler is named outside its row. The rows rest on the manual pages that their functions
-# name. A state that is not known, or a query that fails, means "still there".
+# submission_options, script_word, clusters_of, beaten_options (what the user's own words say), ask,
+# split_id, at_cluster, array_limit, array_name, submission_words, send, find_array, cancel_array,
+# query. Nothing here knows a record, and no scheduler is named outside its row. The rows rest on
+# the manual pages that their functions name. A state that is not known, or a query that fails,
+# means "still there".
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
@@ -6141,20 +6163,21 @@ class ArrayJob(NamedTuple("ArrayJob", [
 
 
 class Scheduler(NamedTuple("Scheduler", [
-        ("name", str), ("program", str), ("says", str), ("index", str),
+        ("name", str), ("program", str), ("says", str), ("index", str), ("own_id", str),
         ("options", "Callable[[ArrayJob], List[str]]"), ("script", "Tuple[str, ...]"),
         ("job_id", str), ("query", "Tuple[str, ...]"), ("joins_ids", str),
         ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
         ("cancel", "Tuple[str, ...]"), ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"),
         ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("forgotten", str),
         ("name_length", int), ("knows_success", bool), ("leaves_tasks", bool), ("variables", str),
-        ("joins_values", bool), ("flags", str), ("pairs", str),
+        ("joins_values", bool), ("flags", str), ("pairs", str), ("cluster", "Tuple[str, ...]"),
         ("ours", "Tuple[Tuple[str, str], ...]")])):
     """What differs between schedulers.
 
     program submits; says is what it answers to --version where two have one of that name; index is
-    the variable with the slot; options makes those of an array job; script stands before the
-    script, which is then a word of a shell's; job_id finds the id in what a submission prints.
+    the variable with the slot, own_id that with the id of its array job; options makes those of an
+    array job; script stands before the script, which is then a word of a shell's; job_id finds the
+    id in what a submission prints.
 
     query, with ids joined by joins_ids (" ": as words, "": not named at all), lists array tasks,
     which read yields as (job id, slots, state, reason). find, with a name, prints the ids of that
@@ -6165,8 +6188,9 @@ class Scheduler(NamedTuple("Scheduler", [
     variables are those that a surrounding job sets.
 
     joins_values tells whether a value may follow a short option at once (-pgpu); flags are the
-    options that take no value, pairs those that take two. ours are the options by which the user's
-    own would be beaten, each with what says the same to HydraFlow.
+    options that take no value, pairs those that take two. cluster are the options by which its
+    commands are sent to another cluster, and behind them variables that say so. ours are the
+    options by which the user's own would be beaten, each with what says the same to HydraFlow.
     """
     __slots__ = ()
 
@@ -6271,9 +6295,10 @@ SCHEDULERS = {row.name: row for row in (
         program="sbatch",
         says="",
         index="SLURM_ARRAY_TASK_ID",
+        own_id="SLURM_ARRAY_JOB_ID",
         options=slurm_options,
         script=(),
-        job_id=r"^(?:Submitted batch job )?(\d+)(?:;|\s|$)",
+        job_id=r"^(?:Submitted batch job )?(\d+(?:;[\w.-]+)?)(?:\s|$)",
         query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
         joins_ids=",",
         read=read_columns,
@@ -6296,6 +6321,7 @@ SCHEDULERS = {row.name: row for row in (
             "--propagate --quiet --reboot --requeue --spread-job --stepmgr --test-only --usage "
             "--use-min-nodes --verbose --version --wait"),
         pairs="",
+        cluster=("-M", "--clusters", "--cluster", "SBATCH_CLUSTERS", "SLURM_CLUSTERS"),
         ours=(
             (OURS_ARRAY, "-a --array"), (OURS_NAME, "-J --job-name"),
             (OURS_LOG, "-o --output --open-mode"),
@@ -6305,6 +6331,7 @@ SCHEDULERS = {row.name: row for row in (
         program="qsub",
         says="",
         index="SGE_TASK_ID",
+        own_id="JOB_ID",
         options=gridengine_options,
         script=(),
         job_id=r"^(?:Your job(?:-array)? )?(\d+)",
@@ -6327,6 +6354,7 @@ SCHEDULERS = {row.name: row for row in (
         joins_values=False,
         flags="-clear -cwd -h -hard -help -nostdin -noshell -notify -soft -terse -V -verify",
         pairs="-pe",
+        cluster=(),
         ours=(
             (OURS_ARRAY, "-t -tc"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
             (OURS_AFTER, "-hold_jid"), (OURS_SHELL, "-S"), (OURS_COMMAND, "-b"))),
@@ -6335,6 +6363,7 @@ SCHEDULERS = {row.name: row for row in (
         program="qsub",
         says="pbs_version|PBS",
         index="PBS_ARRAY_INDEX",
+        own_id="PBS_JOBID",
         options=pbs_options,
         script=(),
         job_id=r"^(\d+(?:\[\])?)",
@@ -6355,6 +6384,7 @@ SCHEDULERS = {row.name: row for row in (
         joins_values=True,
         flags="-f -G -h -I -V -x -X -z",
         pairs="",
+        cluster=(),
         ours=(
             (OURS_ARRAY, "-J"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
             (OURS_AFTER, "-W=depend"), (OURS_SHELL, "-S"))),
@@ -6363,6 +6393,7 @@ SCHEDULERS = {row.name: row for row in (
         program="bsub",
         says="",
         index="LSB_JOBINDEX",
+        own_id="LSB_JOBID",
         options=lsf_options,
         script=("/bin/sh",),
         job_id=r"Job <(\d+)>",
@@ -6383,6 +6414,7 @@ SCHEDULERS = {row.name: row for row in (
         joins_values=False,
         flags="-ar -B -H -h -I -Ip -Is -IS -ISp -ISs -IX -K -N -r -rn -ti -ul -V -x",
         pairs="",
+        cluster=(),
         ours=((OURS_NAME, "-J"), (OURS_LOG, "-o -oo"), (OURS_AFTER, "-w -ti"))),
 )}
 
@@ -6466,6 +6498,20 @@ def script_word(words: "Sequence[str]", scheduler: Scheduler) -> int:
                  if not option), 0)
 
 
+def clusters_of(words: "Sequence[str]", scheduler: Scheduler) -> str:
+    """Return the clusters that a submission command, or a variable, names; "" for the usual one.
+
+    >>> clusters_of("sbatch -pgpu -Mfar".split(), SCHEDULERS["slurm"])
+    'far'
+    """
+    named = ""
+    for _, option, value in submission_options(words, scheduler):
+        if option in scheduler.cluster:
+            named = value
+    given = [os.environ.get(name, "") for name in scheduler.cluster if not name.startswith("-")]
+    return named or next(filter(None, given), "")
+
+
 def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
                    waits: bool) -> "Iterator[Tuple[int, str, str]]":
     """Yield the options of a submission command that ours would beat: index of the word, name,
@@ -6520,10 +6566,28 @@ def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0,
     return status, out, errors
 
 
+def split_id(job_id: str) -> "Tuple[str, str]":
+    """Return the number of a job, and the cluster that alone knows it by that; "" for the usual.
+
+    >>> split_id("12;far"), split_id("7[]")
+    (('12', 'far'), ('7[]', ''))
+    """
+    number, _, cluster = job_id.partition(";")
+    return number, cluster
+
+
+def at_cluster(command: "Sequence[str]", scheduler: Scheduler, cluster: str) -> "List[str]":
+    """Return a command of a scheduler, sent to a cluster."""
+    if not cluster or not scheduler.cluster:
+        return list(command)
+    return [command[0], scheduler.cluster[0], cluster, *command[1:]]
+
+
 @lru_cache(maxsize=None)
-def array_limit(scheduler: Scheduler) -> int:
-    """Return how many array tasks an array job may have, asked once."""
-    status, out, _ = ask(scheduler.limit, scheduler, 20.0, ())
+def array_limit(scheduler: Scheduler, clusters: str) -> int:
+    """Return how many array tasks an array job may have, asked once; clusters have the first's."""
+    first = clusters.split(",")[0]
+    status, out, _ = ask(at_cluster(scheduler.limit, scheduler, first), scheduler, 20.0, ())
     limit = scheduler.limit_usual
     match = re.search(scheduler.limit_text, out)
     if match and status == 0:
@@ -6567,7 +6631,7 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
             return unanswered(words, scheduler, name, out)
         if not has_failed_in_passing(status, errors):
             break
-        found = find_array(scheduler, name)
+        found = find_array(scheduler, name, clusters_of(words, scheduler))
         if found:
             return found
         if delay != NO_DELAY:
@@ -6577,7 +6641,7 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
 
 def unanswered(words: "Sequence[str]", scheduler: Scheduler, name: str, out: str) -> str:
     """Return the id of a submission whose answer has none; Unanswered if nobody knows it."""
-    found = find_array(scheduler, name)
+    found = find_array(scheduler, name, clusters_of(words, scheduler))
     if found:
         return found
     said = " ".join(out.split())[:200] or "nothing"
@@ -6586,16 +6650,22 @@ def unanswered(words: "Sequence[str]", scheduler: Scheduler, name: str, out: str
         f"look for {name} among what is queued, and cancel it; its tasks would end themselves")
 
 
-def find_array(scheduler: Scheduler, name: str) -> str:
-    """Return the id of the array job that has a name, or nothing."""
-    _, out, _ = ask([*scheduler.find, name], scheduler, 60.0, TRIES[:2])
-    match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", out, re.MULTILINE)
-    return match.group(1) if match else ""
+def find_array(scheduler: Scheduler, name: str, clusters: str) -> str:
+    """Return the id of the array job that has a name on one of some clusters, or nothing."""
+    for cluster in clusters.split(","):
+        words = at_cluster([*scheduler.find, name], scheduler, cluster)
+        _, out, _ = ask(words, scheduler, 60.0, TRIES[:2])
+        match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", out, re.MULTILINE)
+        if match:
+            return ";".join(filter(None, (match.group(1), cluster)))
+    return ""
 
 
 def cancel_array(scheduler: Scheduler, job_id: str) -> str:
     """Cancel an array job; return what went wrong."""
-    status, out, errors = ask([*scheduler.cancel, job_id], scheduler)
+    number, cluster = split_id(job_id)
+    words = at_cluster([*scheduler.cancel, number], scheduler, cluster)
+    status, out, errors = ask(words, scheduler)
     if not status or scheduler.has_forgotten(errors):
         return ""
     if errors.strip() or out.strip():
@@ -6625,22 +6695,34 @@ def query(scheduler: Scheduler,
           ids: "Sequence[str]") -> "Tuple[Dict[Tuple[str, int], Queued], str]":
     """Return what a scheduler knows of array jobs, by id and slot, and what went wrong.
 
-    One query, whatever the number of array tasks.
+    One query for each cluster, whatever the number of array tasks.
     """
-    words = list(scheduler.query)
-    if scheduler.joins_ids == ",":
-        words.append(",".join(ids))
-    elif scheduler.joins_ids:
-        words.extend(ids)
-    status, out, errors = ask(words, scheduler, 60.0, TRIES[:2])  # somebody waits for the answer
-    wrong = ""
-    if status and not scheduler.has_forgotten(errors):
-        wrong = f"{scheduler.query[0]}: {failure_text(status, errors)}"
+    numbers = {}  # type: Dict[str, List[str]]
+    for job_id in ids:
+        number, cluster = split_id(job_id)
+        numbers.setdefault(cluster, []).append(number)
     found = {}  # type: Dict[Tuple[str, int], Queued]
-    for job_id, slots, state, reason in scheduler.read(out):
-        for slot in slot_numbers(slots) or [1]:
-            found[job_id, slot] = Queued(state, reason)
-    return found, wrong
+    wrongs = []
+    for cluster in sorted(numbers):
+        status, out, errors = ask_queue(scheduler, cluster, numbers[cluster])
+        if status and not scheduler.has_forgotten(errors):
+            wrongs.append(f"{scheduler.query[0]}: {failure_text(status, errors)}")
+        for number, slots, state, reason in scheduler.read(out):
+            job_id = ";".join(filter(None, (number, cluster)))
+            for slot in slot_numbers(slots) or [1]:
+                found[job_id, slot] = Queued(state, reason)
+    return found, "; ".join(wrongs)
+
+
+def ask_queue(scheduler: Scheduler, cluster: str,
+              numbers: "Sequence[str]") -> "Tuple[int, str, str]":
+    """Return what a cluster answers about array jobs."""
+    words = at_cluster(scheduler.query, scheduler, cluster)
+    if scheduler.joins_ids == ",":
+        words.append(",".join(numbers))
+    elif scheduler.joins_ids:
+        words.extend(numbers)
+    return ask(words, scheduler, 60.0, TRIES[:2])  # somebody waits for the answer
 
 
 # ---------------------------------------------------------------------------
@@ -6892,7 +6974,8 @@ def named(submission: Submission) -> Submission:
     """
     if submission.job_id or submission.scheduler not in SCHEDULERS:
         return submission
-    job_id = find_array(SCHEDULERS[submission.scheduler], submission.name)
+    scheduler = SCHEDULERS[submission.scheduler]
+    job_id = find_array(scheduler, submission.name, submission.clusters)
     return submission._replace(job_id=job_id or "0")
 
 
@@ -7724,11 +7807,12 @@ def throttles(arrays: int, throttle: int) -> "List[int]":
 
 
 class ArrayPlace(Place):
-    """The array jobs of a scheduler."""
+    """The array jobs of a scheduler; clusters names those that a submission command does."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: Scheduler, clusters: str) -> None:
         super().__init__()
         self.scheduler = scheduler
+        self.clusters = clusters
 
     def check(self, step: PlannedStep, is_dry: bool) -> None:
         """Raise an Error for what cannot be submitted."""
@@ -7740,11 +7824,12 @@ class ArrayPlace(Place):
         check_first_task(step)
 
     def can_wait_for(self, aheads: "Sequence[Ahead]") -> bool:
-        """Return whether array jobs can wait for tasks: for those of their own scheduler."""
+        """Return whether array jobs can wait for tasks: for those of their own cluster."""
         if not all(ahead.submission for ahead in aheads):
             return False
+        own = self.scheduler.name, self.clusters
         submissions = [ahead.submission for ahead in aheads if ahead.submission]
-        return all(one.scheduler == self.scheduler.name for one in submissions)
+        return all((one.scheduler, split_id(one.job_id)[1]) == own for one in submissions)
 
     @property
     def index(self) -> str:
@@ -7755,7 +7840,7 @@ class ArrayPlace(Place):
         """Return how many slots each of the array jobs has that count slots need."""
         limit = self.scheduler.limit_usual - self.scheduler.limit_less
         if not run.is_dry or find_program(self.scheduler.limit[0]):
-            limit = array_limit(self.scheduler)
+            limit = array_limit(self.scheduler, self.clusters)
         return [min(limit, count - start) for start in range(0, count, limit)]
 
     def prepared(self, run: Run, step: PlannedStep, slots: "List[List[List[int]]]", number: int,
@@ -7766,7 +7851,7 @@ class ArrayPlace(Place):
             number=number, start=run.number, step=step.number, scheduler=self.scheduler.name,
             name=array_name(run.job.name, run.record.ulid, number, self.scheduler), after=after,
             limits=list(run.limits(True)._replace(jobs=beside)), must_succeed=run.must_succeed(),
-            width=0, job_id="", status=-1, slots=slots)
+            width=0, job_id="", status=-1, slots=slots, clusters=self.clusters)
 
     def words(self, run: Run, step: PlannedStep, submission: Submission, throttle: int,
               ids: "Sequence[str]") -> "List[str]":
@@ -7774,7 +7859,7 @@ class ArrayPlace(Place):
         log = run.record.scheduler_path(submission.number, "")[:-len(".out")]
         job = ArrayJob(
             name=submission.name, log=log, count=len(submission.slots), throttle=throttle,
-            ids=list(ids), must_succeed=submission.must_succeed)
+            ids=[split_id(job_id)[0] for job_id in ids], must_succeed=submission.must_succeed)
         script = run.record.submission_path(submission.number, "sh")
         return submission_words(step.submit, self.scheduler, job, script)
 
@@ -7951,7 +8036,7 @@ class Handler(Place):
             number=next_submission(run), start=run.number, step=step.number,
             scheduler=PARAMETERS if self.is_bare else HANDLER, name=name, after=[],
             limits=list(run.limits(True)), must_succeed=False, width=0, job_id="", status=-1,
-            slots=packed(slot_entries(run, todo), 1)))
+            slots=packed(slot_entries(run, todo), 1), clusters=""))
         if not self.is_bare:
             write_script(run.record, submission, python_of(run.job), '"$1" status')
         return submission
@@ -8028,7 +8113,7 @@ def place_of(step: PlannedStep, is_dry: bool) -> Place:
         may_ask = False  # only what it finds in PATH, a dry run may ask
     scheduler = scheduler_of(step.submit, may_ask)
     if scheduler and (step.command or not script_word(step.submit, scheduler)):
-        return ArrayPlace(scheduler)
+        return ArrayPlace(scheduler, clusters_of(step.submit, scheduler))
     return Handler(not step.command)
 
 
@@ -8452,10 +8537,27 @@ def allocation_end() -> float:
     return float(text)
 
 
+def is_strange(submission: Submission) -> bool:
+    """Return whether we are in another array job than that of a submission.
+
+    Its answer got lost, and what was submitted in its place has these tasks.
+    """
+    scheduler = SCHEDULERS.get(submission.scheduler)
+    if scheduler is None:
+        return False
+    own = re.match("[0-9]+", os.environ.get(scheduler.own_id, ""))
+    noted = re.match("[0-9]+", submission.job_id)
+    return bool(own and noted and own.group() != noted.group())
+
+
 def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
     """Execute the tasks of one slot of a submission that have not succeeded; yield what happens."""
     record = Record(path)
     submission = read_submission(record, number, slot)
+    if is_strange(submission):
+        text = f"nothing is executed: these tasks are those of array job {submission.job_id}"
+        yield note_event("error", text)
+        return
     queue = SlotQueue(record, submission, slot)
     limits = queue.limits._replace(fail_fast=False)  # the queue skips what must not begin
     scheduler = SCHEDULERS.get(submission.scheduler)
@@ -8536,7 +8638,9 @@ def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
         states = [found.states.get(number) or State() for number in submission.numbers()]
         if scheduler is None or all(state.is_over for state in states):
             continue
-        job_id = submission.job_id or find_array(scheduler, submission.name)
+        job_id = submission.job_id
+        if not job_id:
+            job_id = find_array(scheduler, submission.name, submission.clusters)
         append_event(found.record, writer, "cancel", submission=submission.number)
         arrays.append(job_id)
         if job_id:

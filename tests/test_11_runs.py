@@ -525,7 +525,7 @@ class Slot(EmptyFolder):
         slots = [[[task.number, 1, run.offsets[task.number]] for task, _ in work.todo]]
         self.record = run.record
         hydraflow.write_submission(run.record, hydraflow.Submission(
-            1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "", -1, slots))
+            1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "", -1, slots, ""))
 
     def states(self) -> "list":
         """Return the states of the tasks."""

@@ -233,6 +233,83 @@ def test_a_killed_array_task_takes_its_tasks_with_it(gridengine, way):
     assert gridengine.hydraflow("run", "job", "--resume", "--wait").status == 0
 
 
+def test_another_cluster(accounting):
+    """What sbatch -M sends elsewhere is asked for, waited for and cancelled there, and not here by the same number."""
+    accounting.job("""
+jobs:
+  job:
+    run: sh -c 'echo x >> done/$0; until test -e go; do sleep 0.2; done; echo y >> done/$0'
+    submit: sbatch -M other
+    hydra: false
+    steps: [{batch: 'a=1:2'}, {batch: b=1}, {batch: c=1, submit: sbatch}]
+""")
+    waiting = accounting.start("run", "job", "--wait")
+    wait_until(lambda: accounting.effects() == ["a=1", "a=2"])
+    accounting.call("sbatch --wrap 'sleep 300'")
+    accounting.call("sbatch --wrap 'sleep 300'")
+    wait_until(lambda: list(states(accounting).values())[:3] == ["running", "running", "queued"])
+    assert accounting.call("squeue -h -M other -t PD -o %T|%r").split() == ["PENDING|Dependency"]
+    waiting.send_signal(2)
+    out = waiting.communicate(timeout=60)[0].decode()
+    assert waiting.returncode == 130, out
+    assert accounting.hydraflow("cancel", "job").status == 0
+    wait_until(lambda: list(states(accounting).values()) == ["interrupted", "interrupted", "skipped", "not started"])
+    assert accounting.call("squeue -h -M other -o %T").split() == []
+    assert len(accounting.call("squeue -h -t R,CF,PD -o %i").split()) == 2  # somebody else's, with the same numbers
+    accounting.call("scancel --user root")
+    (accounting.folder / "go").touch()
+    result = accounting.hydraflow("run", "job", "--resume", "--wait")
+    assert result.status == 0, result
+    assert accounting.effects() == ["a=1", "a=2", "b=1", "c=1"]
+    jobs = [path.read_text() for path in sorted(next((accounting.folder / ".hydraflow" / "job").glob("0*")).glob("submissions/*.jsonl"))]
+    assert [";other" in text for text in jobs] == [True] * 4 + [False], jobs
+
+
+def test_an_answer_of_another_cluster_got_lost(accounting):
+    """It is found there by its name, when it is submitted and later."""
+    accounting.job("jobs: {job: {run: sh -c 'echo x >> done/$0; sleep 300', submit: sbatch -M other, hydra: false, steps: [{batch: a=1}]}}")
+    lost = accounting.shim("sbatch", '"$REAL" "$@"; test "$1" = --version || { echo "Socket timed out" >&2; exit 1; }')
+    assert ";other" in submitted(accounting, "job", **lost)[0]
+    path = next((accounting.folder / ".hydraflow" / "job").glob("0*/submissions/1.jsonl"))
+    path.write_text(path.read_text().split()[0] + "\n")  # as if HydraFlow had been killed before it knew the id
+    wait_until(lambda: states(accounting) == {1: "running"})
+    assert "array job" not in accounting.hydraflow("run", "job", "--resume").err
+    assert accounting.hydraflow("cancel", "job").status == 0
+    wait_until(lambda: states(accounting) == {1: "interrupted"})
+
+
+def test_granted_devices(slurm):
+    """Slot k is the k-th device of those that the scheduler granted to the array task."""
+    slurm.job("""
+jobs:
+  job:
+    run: sh -c 'echo $CUDA_VISIBLE_DEVICES > done/$0; until test -e go; do sleep 0.2; done'
+    submit: sbatch --gres=gpu:2 --nodelist=n1
+    env: {CUDA_VISIBLE_DEVICES: '${{ task.slot }}'}
+    hydra: false
+    pack-parallel: 2
+    steps: [{batch: 'a=1:4'}]
+""")
+    submitted(slurm, "job")
+    wait_until(lambda: len(slurm.effects()) == 4)
+    (slurm.folder / "go").touch()
+    wait_until(lambda: set(states(slurm).values()) == {"succeeded"})
+    assert sorted((slurm.folder / "done" / name).read_text() for name in slurm.effects()) == ["0\n", "1\n", "2\n", "3\n"]
+
+
+def test_an_array_job_that_nobody_knows(cluster):
+    """What was submitted twice, as an answer got lost: the one that the record does not name ends itself with a word."""
+    cluster.job("jobs: {job: {run: sh -c 'echo x >> done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    assert cluster.hydraflow("run", "job", "--wait").status == 0
+    record = next((cluster.folder / ".hydraflow" / "job").glob("0*"))
+    index = {"slurm": "SLURM_ARRAY_TASK_ID", "gridengine": "SGE_TASK_ID", "pbs": "PBS_ARRAY_INDEX", "lsf": "LSB_JOBINDEX"}[cluster.name]
+    own = {"slurm": "SLURM_ARRAY_JOB_ID", "gridengine": "JOB_ID", "pbs": "PBS_JOBID", "lsf": "LSB_JOBID"}[cluster.name]
+    shutil.rmtree(str(record / "claims"))
+    result = cluster.call(f"sh {record}/submissions/1.sh", **{index: "1", own: "987654[1].server"})
+    assert "nothing is executed: these tasks are those of array job" in result, result
+    assert {(cluster.folder / "done" / name).read_text() for name in cluster.effects()} == {"x\n"}
+
+
 def test_node_dies(slurm):
     """Its element is requeued, and goes on with the tasks that have not succeeded."""
     slurm.job("""
