@@ -9409,7 +9409,7 @@ def failure_lines(failure: Failure, name: str) -> "List[str]":
     told = state_text(event.state)
     title = f"{name} {told}"
     if failure.count > 1:
-        cause = cause_line(failure.lines) or told
+        cause = cause_line(failure.lines) or told.partition(": ")[2] or told
         title = f"{counted(failure.count, 'task')} failed: {cause} ({name} for example)"
     result = ["", title]
     for line in failure.lines:
@@ -12863,7 +12863,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
-    """Return the parser of a command line, with the options of the commands that it may name."""
+    """Return the parser of a command line, with the command that it names, or with all of them.
+
+    argparse takes as long for the others as a start takes for everything else that it does.
+    """
     style = partial(argparse.HelpFormatter, width=help_width())
     parser = Parser(
         prog="hydraflow", description="Compact parameter sweeps, executed here or on a cluster.",
@@ -12875,11 +12878,13 @@ def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
                         help="change into a directory first")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")
     commands.required = True  # an argument of add_subparsers only since Python 3.7
-    for name, add_options, function in COMMANDS:
+    _, rest = split_before(argv)
+    named = [row for row in COMMANDS if row[0] == rest[0]]
+    for name, add_options, function in named or COMMANDS:
         command = commands.add_parser(
             name, help=function.__doc__, description=function.__doc__, allow_abbrev=False,
             formatter_class=style)
-        if name in argv:
+        if named:
             add_options(command)
         command.set_defaults(function=function)
     return parser

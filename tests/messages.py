@@ -101,7 +101,7 @@ OWN_ROWS = (  # what those tables have not
     job(PLAIN, "run job --resume", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "[]\n"}),
 )
 EXEMPT = {  # functions that make an Error which no row reaches, and why
-    "__init__": "somebody else goes on with the run: it takes two processes, and has a test of its own",
+    "is_held": "somebody else goes on with the run: it takes two processes, and has a test of its own",
     "results": "it is told to Python alone",
     "run_command": "on systems that are not POSIX",
     "error": "what argparse may say in versions to come",

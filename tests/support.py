@@ -1,5 +1,7 @@
 """What the tests share: an empty folder with a copy of the program, and what one command of it did."""
 import collections
+import glob
+import json
 import os
 import py_compile
 import shutil
@@ -90,3 +92,43 @@ class EmptyFolder(unittest.TestCase):
     def hydraflow(self, *argv, env=None, stdin=b""):
         """Execute the program in the folder."""
         return run(*argv, cwd=self.folder, env=env, stdin=stdin)
+
+
+class Program(EmptyFolder):
+    """Each test runs the program in its folder, with a job of its own."""
+
+    def job(self, text):
+        """Write a job file with one job; its tasks are no applications of Hydra."""
+        lines = "".join(f"    {line}\n" for line in text.strip().split("\n"))
+        self.write("hydraflow.yaml", f"jobs:\n  job:\n    hydra: false\n{lines}")
+
+    def start(self, *argv, **options):
+        """Start the program and return at once; whatever happens, it does not outlive the test.
+
+        Its output comes with its errors, unless options say otherwise.
+        """
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
+        process = subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=self.folder, **options)
+        for stream in filter(None, (process.stdout, process.stderr)):
+            self.addCleanup(stream.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def tasks(self, job="job"):
+        """Return what is known of the tasks of a job's newest run, by number."""
+        result = self.hydraflow("status", job, "--json")
+        self.assertEqual(result.status, 0, result.err)
+        return {task["task"]: task for task in json.loads(result.out)["tasks"]}
+
+    def states(self, job="job"):
+        """Return the states of the tasks."""
+        return [task["state"] for task in self.tasks(job).values()]
+
+    def records(self, job="job"):
+        """Return the directories of a job's runs."""
+        return sorted(glob.glob(f"{self.folder}/.hydraflow/{job}/0*"))
+
+    def lines(self, name):
+        """Return the lines of a file of the folder, none without it."""
+        return self.read(name).split("\n")[:-1] if os.path.exists(os.path.join(self.folder, name)) else []

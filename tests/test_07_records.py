@@ -263,10 +263,10 @@ class Alone(EmptyFolder):
         self.record = Record.create("job", 1)
 
     def test_a_claim_has_one_winner(self) -> None:
-        """Of eight processes that claim the same hundred attempts at once; and everybody sees who it was."""
+        """Of eight processes that claim the same thousand attempts at once; and everybody sees who it was."""
         code = ("import hydraflow, os, sys, time\nrecord = hydraflow.Record(sys.argv[1])\nprint('ready', flush=True)\n"
                 "while not os.path.exists('go'): pass\n"
-                "print([n for n in range(1, 101) if record.claim(n * 10, 1, 'writer-' + sys.argv[2])])")
+                "print([n for n in range(1, 1001) if record.claim(n * 10, 1, 'writer-' + sys.argv[2])])")
         processes = [subprocess.Popen([sys.executable, "-c", code, self.record.path, str(who)], cwd=self.folder, stdout=subprocess.PIPE) for who in range(8)]
         for process in processes:
             self.addCleanup(process.stdout.close)
@@ -274,7 +274,7 @@ class Alone(EmptyFolder):
             process.stdout.readline()
         self.write("go", "")
         won = [json.loads(process.communicate()[0].decode()) for process in processes]
-        self.assertEqual(sorted(chain(*won)), list(range(1, 101)))
+        self.assertEqual(sorted(chain(*won)), list(range(1, 1001)))
         self.assertGreater(sum(map(bool, won)), 1)
         for who, numbers in enumerate(won):
             self.assertEqual({self.record.claimant(number * 10, 1) for number in numbers} - {f"writer-{who}"}, set())

@@ -1,31 +1,17 @@
 """Execution: real processes, real signals, and what is remembered of them."""
 import glob
-import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 import unittest
 
-from support import EmptyFolder
+from support import Program
 
 
-class Execution(EmptyFolder):
+class Execution(Program):
     """Each test runs the program in an empty folder."""
-
-    def job(self, text: str) -> None:
-        """Write a job file with one job; its tasks are shell commands."""
-        self.write("hydraflow.yaml", "jobs:\n  job:\n    hydra: false\n" + "".join(f"    {line}\n" for line in text.strip().split("\n")))
-
-    def start(self, *argv: str, **options: object) -> "subprocess.Popen[bytes]":
-        """Start the program and return at once; whatever happens, it does not outlive the test."""
-        process = subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
-        for function in (process.stdout.close, process.wait, process.kill):
-            self.addCleanup(function)
-        return process
 
     def until(self, name: str) -> None:
         """Wait until a file is there and has a line."""
@@ -33,12 +19,6 @@ class Execution(EmptyFolder):
         while not os.path.exists(os.path.join(self.folder, name)) or not self.read(name).endswith("\n"):
             self.assertLess(time.monotonic(), limit, f"no file {name}")
             time.sleep(0.01)
-
-    def states(self) -> "dict":
-        """Return the states of the tasks as the program tells them."""
-        result = self.hydraflow("status", "job", "--json")
-        self.assertEqual(result.status, 0, result.err)
-        return {task["task"]: task for task in json.loads(result.out)["tasks"]}
 
 
 class Here(Execution):
@@ -48,7 +28,7 @@ class Here(Execution):
         self.assertEqual((result.status, result.out), (0, "out a=1\nerr a=1\nout a=2\nerr a=2\nout b=3\nerr b=3\n"))
         self.assertIn("3 tasks: 3 succeeded", result.err)
         self.assertEqual(result.err.count("[2 a=2] succeeded"), 1)
-        self.assertEqual([task["state"] for task in self.states().values()], ["succeeded"] * 3)
+        self.assertEqual([task["state"] for task in self.tasks().values()], ["succeeded"] * 3)
 
     def test_what_a_failure_stops(self) -> None:
         """By default what comes in later steps; with fail-fast also the rest of its step; without it, nothing."""
@@ -76,7 +56,7 @@ class Here(Execution):
         self.assertEqual(self.read("done").split(), ["a=1", "a=2", "a=3", "a=0", "a=2", "a=4"])
         self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
         self.assertEqual(len(self.read("done").split()), 6)
-        self.assertEqual([task["state"] for task in self.states().values()], ["succeeded"] * 5)
+        self.assertEqual([task["state"] for task in self.tasks().values()], ["succeeded"] * 5)
 
     def test_the_same_command_twice_is_two_tasks(self) -> None:
         self.job("run: sh -c 'true $0; echo x >> done; test $(wc -l < done) -ne 2'\nsteps: [{batch: \"a=1,1\"}]")
@@ -201,7 +181,7 @@ class Here(Execution):
         result = self.hydraflow("run", "job", "--keep-going")
         self.assertEqual(result.status, 1)
         self.assertIn("[2 d=gone] failed: cannot be started: No such file or directory", result.err)
-        self.assertEqual([task["state"] for task in self.states().values()], ["succeeded", "failed", "succeeded"])
+        self.assertEqual([task["state"] for task in self.tasks().values()], ["succeeded", "failed", "succeeded"])
 
     def test_builtins_of_the_shell_are_not_taken_for_programs(self) -> None:
         self.write("echo", "#!/bin/sh\nprintf 'mine %s\\n' \"$*\"\n")
@@ -238,7 +218,7 @@ class Here(Execution):
         result = self.hydraflow("run", "job")
         self.assertEqual(result.status, 0, result.err)
         self.assertEqual(self.read("tries").split(), ["a=1"] * 3 + ["a=2"] * 3)
-        self.assertEqual([task["attempts"] for task in self.states().values()], [3, 3])
+        self.assertEqual([task["attempts"] for task in self.tasks().values()], [3, 3])
         os.remove(os.path.join(self.folder, "tries"))
         self.assertEqual(self.hydraflow("run", "job", "--retries", "1").status, 1)
 
@@ -248,7 +228,7 @@ class Here(Execution):
         self.assertEqual(result.status, 1)
         self.assertIn("task 1 failed: time limit", result.err)
         self.assertGone(int(self.read("child")))
-        self.assertEqual(self.states()[1]["why"], "timeout")
+        self.assertEqual(self.tasks()[1]["why"], "timeout")
 
     def test_needs_come_first_and_stop_what_needs_them(self) -> None:
         self.write("hydraflow.yaml", "jobs:\n  a: {run: sh -c 'echo a'}\n  b: {run: sh -c 'echo b; test -e ok', needs: a}\n"
@@ -311,7 +291,7 @@ class Signals(Execution):
                 self.assertEqual(process.returncode, 130, out)
                 for name in ("child-a=1", "child-a=2"):
                     Here.assertGone(self, int(self.read(name)))
-                states = self.states()
+                states = self.tasks()
                 self.assertEqual([states[task]["state"] for task in (1, 2, 3, 4)], ["interrupted"] * 2 + ["not started"] * 2)
                 self.write("go", "")
                 self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
@@ -320,7 +300,7 @@ class Signals(Execution):
         """The shell around the task got the signal too, which tells it from a task that was killed alone."""
         self.job("run: sh -c 'kill -TERM -$PPID; sleep 9; true $0'\nsteps: [{batch: a=1}]")
         self.assertEqual(self.hydraflow("run", "job").status, 1)
-        self.assertEqual([(task["state"], task["exit_status"]) for task in self.states().values()], [("interrupted", 143)])
+        self.assertEqual([(task["state"], task["exit_status"]) for task in self.tasks().values()], [("interrupted", 143)])
 
     def test_a_second_interrupt_kills(self) -> None:
         self.job("run: sh -c 'trap \"\" INT; echo $$ > child; while :; do sleep 0.1; done'")
@@ -352,7 +332,7 @@ class Signals(Execution):
         time.sleep(0.2)
         process.kill()
         process.communicate()
-        self.assertEqual([task["state"] for task in self.states().values()], ["running", "running", "not started"])
+        self.assertEqual([task["state"] for task in self.tasks().values()], ["running", "running", "not started"])
         again = self.start("run", "job", "--resume")
         time.sleep(0.5)
         self.assertIsNone(again.poll())
@@ -373,7 +353,7 @@ class Signals(Execution):
         process.kill()
         process.communicate()
         time.sleep(1.2)
-        self.assertEqual([task["state"] for task in self.states().values()], ["succeeded", "failed"])
+        self.assertEqual([task["state"] for task in self.tasks().values()], ["succeeded", "failed"])
         self.assertEqual(self.hydraflow("run", "job", "--resume").status, 1)
         self.assertEqual(sorted(self.read("done").split()), ["a=1", "a=2", "a=2"])
 
@@ -395,7 +375,7 @@ class Records(Execution):
         with open(events, "rb+") as file:
             data = file.read()
             file.truncate(len(data) - 20)  # the end of task 3
-        self.assertEqual([task["state"] for task in self.states().values()], ["succeeded", "succeeded", "interrupted"])
+        self.assertEqual([task["state"] for task in self.tasks().values()], ["succeeded", "succeeded", "interrupted"])
         with open(events, "ab") as file:
             file.write(b'\n{"task":2,"event":"end","status":1,"u' + b'\n{"task":1,\xff\n\n[]\n7')
         self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
@@ -408,7 +388,7 @@ class Records(Execution):
         os.rename(record, os.path.join(os.path.dirname(record), "7" + os.path.basename(record)[1:]))  # made in the far future
         self.write("ok", "")
         self.assertEqual(self.hydraflow("run", "job").status, 0)
-        self.assertEqual(self.states()[1]["state"], "succeeded")
+        self.assertEqual(self.tasks()[1]["state"], "succeeded")
 
     def test_logs(self) -> None:
         self.job("run: sh -c 'echo out $0; test $0 != a=2'\nfail-fast: false\nsteps: [{batch: a=1:3}]")

@@ -10,7 +10,7 @@ import time
 import unittest
 from unittest import mock
 
-from support import ROOT, EmptyFolder, wait_until
+from support import ROOT, EmptyFolder, Program, wait_until
 
 import hydraflow
 
@@ -22,42 +22,6 @@ def is_alive(pid: str) -> bool:
             return file.read().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
-
-
-class Program(EmptyFolder):
-    """Each test runs the program in an empty folder."""
-
-    def job(self, text: str) -> None:
-        """Write a job file with one job; its tasks are shell commands."""
-        lines = "".join(f"    {line}\n" for line in text.strip().split("\n"))
-        self.write("hydraflow.yaml", f"jobs:\n  job:\n    hydra: false\n{lines}")
-
-    def start(self, *argv: str, **options: object) -> "subprocess.Popen[bytes]":
-        """Start the program and return at once; whatever happens, it does not outlive the test."""
-        process = subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        return process
-
-    def tasks(self, job: str = "job") -> "dict":
-        """Return what is known of the tasks of a job's newest run."""
-        result = self.hydraflow("status", job, "--json")
-        self.assertEqual(result.status, 0, result.err)
-        return {task["task"]: task for task in json.loads(result.out)["tasks"]}
-
-    def states(self, job: str = "job") -> "list":
-        """Return the states of the tasks."""
-        return [task["state"] for task in self.tasks(job).values()]
-
-    def records(self, job: str = "job") -> "list":
-        """Return the directories of a job's runs."""
-        return sorted(glob.glob(f"{self.folder}/.hydraflow/{job}/0*"))
-
-    def lines(self, name: str) -> "list":
-        """Return the lines of a file of the folder, none without it."""
-        return self.read(name).split("\n")[:-1] if os.path.exists(os.path.join(self.folder, name)) else []
 
 
 class Life(Program):
@@ -249,7 +213,7 @@ class Ends(Program):
         """The leader of a task ends at once, what it started takes a second to save its work; what ignores the signal is killed."""
         self.write("inner", "trap 'sleep 1; echo saved > saved; exit' TERM\necho x > begun\nwhile :; do sleep 0.05; done\n")
         self.job("run: bash -c 'bash inner & (trap \"\" TERM; sleep 77.77) & wait'")
-        process = self.start("run", "job", start_new_session=True, env={**os.environ, "HYDRAFLOW_GRACE": "3"})
+        process = self.start("run", "job", start_new_session=True, env={**os.environ, "HYDRAFLOW_GRACE": "6"})
         wait_until(lambda: self.lines("begun"))
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(30), 130)
@@ -419,6 +383,31 @@ class Guarded(Program):
         self.job(f"run: {sys.executable} show.py\nenv: {{X: '1 2'}}")
         result = self.hydraflow("run", "job", env={"FOO.BAR": "a b", "BASH_FUNC_module%%": "() { :; }"})
         self.assertEqual(result.out, "a b () { :; } 1 2\n")
+
+    def test_parts_of_a_record_that_are_gone(self) -> None:
+        """Run and status say the same of a record whose events were removed, and of a task that kills its own group."""
+        self.job("run: sh -c 'test $0 = a=2 || kill -9 0; echo $0 >> done'\nsteps: [{batch: a=1:3}]")
+        result = self.hydraflow("run", "job")
+        self.assertIn("2 tasks failed: SIGKILL (exit status 137)", result.err)
+        self.assertIn("2 failed, 1 succeeded", self.hydraflow("status", "job").out)
+        shutil.rmtree(f"{self.records()[0]}/events")
+        self.assertIn("3 not started", self.hydraflow("status", "job").out)
+        self.assertIn("2 tasks failed: SIGKILL (exit status 137)", self.hydraflow("run", "job", "--resume").err)
+        self.assertIn("2 failed, 1 succeeded", self.hydraflow("status", "job").out)
+
+    def test_a_run_of_a_time_to_come(self) -> None:
+        """A clock that was set back: runs that begin at once stand behind the last one, in the year 10895."""
+        self.job("run: 'true'")
+        self.hydraflow("run", "job")
+        os.rename(self.records()[0], os.path.join(os.path.dirname(self.records()[0]), "7ZZZZZZZZZZZZZZZZZZZZZZZZY"))
+        processes = [subprocess.Popen([sys.executable, "-m", "hydraflow", "run", "job"], cwd=self.folder, stderr=subprocess.PIPE) for _ in range(6)]
+        for process in processes:
+            err = process.communicate()[1]
+            self.assertEqual((process.returncode, b"Traceback" in err), (0, False), err)
+        self.assertEqual(len(glob.glob(os.path.join(self.folder, ".hydraflow", "job", "*"))), 7)
+        for argv in (("status",), ("status", "job", "--all"), ("status", "job", "--json"), ("results", "job"), ("logs", "job"), ("clean", "job", "--dry-run")):
+            result = self.hydraflow(*argv)
+            self.assertEqual((result.status, "Traceback" in result.err), (0, False), result.err)
 
     def test_any_bytes_in_a_record(self) -> None:
         """Lines that make no sense are passed over, or told; there is no traceback, and nothing is signalled."""

@@ -10,27 +10,15 @@ import sys
 import time
 import unittest
 
-from support import EmptyFolder, wait_until
+from support import Program, wait_until
 
 import hydraflow
 
 FLOOD = "import sys\nfor n in range(20000):\n    print('line', n, 'x' * 80)\n"  # far more than a pipe holds
 
 
-class Program(EmptyFolder):
-    """Each test runs the program in an empty folder."""
-
-    def job(self, text: str) -> None:
-        """Write a job file with one job; its tasks are shell commands."""
-        lines = "".join(f"    {line}\n" for line in text.strip().split("\n"))
-        self.write("hydraflow.yaml", f"jobs:\n  job:\n    hydra: false\n{lines}")
-
-    def start(self, *argv: str, **options: object) -> "subprocess.Popen[bytes]":
-        """Start the program and return at once; whatever happens, it does not outlive the test."""
-        process = subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=self.folder, stdin=subprocess.DEVNULL, **options)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        return process
+class Unread(Program):
+    """The program, whose output nobody reads."""
 
     def pipe(self) -> int:
         """Return the end of a pipe that is written to, and that nobody reads."""
@@ -39,12 +27,8 @@ class Program(EmptyFolder):
         self.addCleanup(os.close, writer)
         return writer
 
-    def states(self) -> "list":
-        """Return the states of the tasks."""
-        return [task["state"] for task in json.loads(self.hydraflow("status", "job", "--json").out)["tasks"]]
 
-
-class NobodyReads(Program):
+class NobodyReads(Unread):
     """Standard output is a pipe that is full."""
 
     def test_a_time_limit_holds(self) -> None:
@@ -71,7 +55,7 @@ class NobodyReads(Program):
         wait_until(lambda: self.states() == ["succeeded"] * 3)
 
 
-class NobodyListens(Program):
+class NobodyListens(Unread):
     """What is written fails: the run goes on, and ends with the status of its tasks."""
 
     def ends(self, status: int, **options: object) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import unittest
 
-from support import EmptyFolder, wait_until
+from support import Program, wait_until
 
 import hydraflow
 
@@ -51,27 +51,6 @@ WRONG = (  # a command line, a part of what is said; nothing is executed
     ("-f nowhere.yaml show", "cannot read nowhere.yaml: No such file or directory"), ("-C nowhere show", "cannot work in nowhere: No such file or directory"),
     ("-f hydraflow.py show", "hydraflow.py:"), ("-f . show", "Is a directory"),
 )
-
-
-class Program(EmptyFolder):
-    """Each test runs the program in an empty folder."""
-
-    def job(self, text: str) -> None:
-        """Write a job file with one job; its tasks are shell commands."""
-        lines = "".join(f"    {line}\n" for line in text.strip().split("\n"))
-        self.write("hydraflow.yaml", f"jobs:\n  job:\n    hydra: false\n{lines}")
-
-    def start(self, *argv: str, **options: object) -> "subprocess.Popen[bytes]":
-        """Start the program and return at once; whatever happens, it does not outlive the test."""
-        process = subprocess.Popen([sys.executable, "-m", "hydraflow", *argv], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
-        for function in (process.stderr.close, process.stdout.close, process.wait, process.kill):
-            self.addCleanup(function)
-        return process
-
-    def lines(self, name: str) -> "list":
-        """Return the lines of a file of the folder, none without it."""
-        return self.read(name).split("\n")[:-1] if name in self.names() else []
 
 
 class Asked(Program):
@@ -144,7 +123,7 @@ class Asked(Program):
                 self.assertEqual(self.hydraflow("expand", *words), (0, out, err))
 
     def test_expand_streams(self) -> None:
-        process = self.start("expand", "a=1:1000000000000")
+        process = self.start("expand", "a=1:1000000000000", stderr=subprocess.PIPE)
         self.assertEqual([process.stdout.readline() for _ in range(3)], [b"a=1\n", b"a=2\n", b"a=3\n"])
         process.stdout.close()
         self.assertEqual((process.wait(), process.stderr.read()), (0, b"1,000,000,000,000 combinations\n"))
@@ -288,10 +267,10 @@ class Known(Program):
 
     def test_logs_while_a_task_runs(self) -> None:
         self.job("run: sh -c 'echo $0 begun; until test -e go-$0; do sleep 0.05; done; echo $0 done'\nsteps: [{batch: a=1:2}]")
-        run = self.start("run", "job")
+        run = self.start("run", "job", stderr=subprocess.PIPE)
         self.assertEqual(run.stdout.readline(), b"a=1 begun\n")
         self.assertEqual(self.hydraflow("logs", "job", "a=1", "2").out + self.hydraflow("logs", "job", "1").out, "a=1 begun\n")
-        follow = self.start("logs", "job", "--follow")
+        follow = self.start("logs", "job", "--follow", stderr=subprocess.PIPE)
         self.assertRegex(follow.stdout.readline(), rb"^==> \[1 a=1\] running since .* <==\n$")
         self.assertEqual(follow.stdout.readline(), b"a=1 begun\n")
         self.write("go-a=1", "")
@@ -310,7 +289,7 @@ class Known(Program):
     def test_tasks_of_a_machine_that_is_gone(self) -> None:
         """--lost gives them up, and --resume executes them; without it they are only told."""
         self.job("run: sh -c 'echo x >> effects; test -e go || sleep 99; true $0'\nsteps: [{batch: a=1}]")
-        process = self.start("run", "job")
+        process = self.start("run", "job", stderr=subprocess.PIPE)
         wait_until(lambda: self.lines("effects"))
         process.kill()
         process.wait()
@@ -348,7 +327,7 @@ class Statuses(Program):
         self.job("run: sh -c 'echo begun; sleep 99; :'")
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             with self.subTest(signal=number):
-                process = self.start("run", "job")
+                process = self.start("run", "job", stderr=subprocess.PIPE)
                 process.stdout.readline()
                 process.send_signal(number)
                 self.assertEqual(process.wait(60), 130)

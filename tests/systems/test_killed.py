@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from support import ROOT, EmptyFolder, place_program, run
+from support import ROOT, EmptyFolder, place_program, run, wait_until
 
 TURNS = int(os.environ.get("HYDRAFLOW_SOAK", "200"))
 TASKS = 6
@@ -129,10 +129,10 @@ def test_chain(folder, weapons):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of one megabyte."""
+    """A file system of two megabytes, in which the program and its byte code have space."""
     path = tmp_path / "small"
     path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(path)], stderr=subprocess.DEVNULL).returncode == 0
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(path)], stderr=subprocess.DEVNULL).returncode == 0
     if not mounted:
         pytest.skip("mounting a tmpfs needs root")
     shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(path))
@@ -159,6 +159,20 @@ def test_full_disk(small_disk, tmp_path):
     (small_disk / "filler").unlink()
     assert run("run", "job", "--resume", cwd=str(small_disk)).status == 0
     assert effects.read_text().split() == [f"a={index}" for index in range(1, 201)]
+
+
+def test_second_interrupt_on_a_full_disk(small_disk):
+    """It kills what does not listen, though nothing can be written."""
+    (small_disk / "hydraflow.yaml").write_text(
+        "jobs: {job: {run: 'sh -c \"trap : INT; head -c 3000000 /dev/zero > filler; while :; do sleep 99; done\"', hydra: false}}", encoding="utf-8")
+    process = start(small_disk, "run", "job")
+    wait_until(lambda: os.statvfs(str(small_disk)).f_bavail == 0)
+    process.send_signal(signal.SIGINT)
+    assert b"once more kills" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    out = process.communicate(timeout=60)[0]
+    assert process.returncode == 130 and b"Traceback" not in out, out
+    assert b"1 interrupted" in out
 
 
 @pytest.mark.parametrize("part", ["", "/logs"])

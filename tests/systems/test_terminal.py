@@ -110,6 +110,21 @@ def test_output_as_it_comes(folder):
     assert terminal.rows()[3].startswith("1 task: 1 succeeded") and not PROGRESS.search("\n".join(terminal.rows()))
 
 
+@pytest.mark.parametrize("argv", [
+    ("show",), ("show", "job"), ("run", "job", "--dry-run"), ("run", "job"), ("status", "job"), ("logs", "job"), ("results", "job"),
+    ("expand", "a=\x1b]2;x\x07y,\x9b2Jz"), ("expand", "a=1:0\x1b[2J"), ("run", "\x1b[2J"), ("logs", "job", "a=\x1b[2J")], ids=" ".join)
+def test_no_text_commands_the_terminal(folder, argv):
+    """Neither a value, nor a variable, nor a word of the command line, wherever it is shown."""
+    (folder / "hydraflow.yaml").write_text(
+        "jobs:\n  job:\n    run: sh -c 'exit 1'\n    hydra: false\n    env: {X: \"\\e]2;x\\a\"}\n    steps: [{batch: \"a=\\e]2;x\\ay,\\u009b2Jz\"}]\n"
+        .replace("'exit 1'", "'exit 1; : $0'"), encoding="utf-8")
+    if argv[0] in ("status", "logs", "results"):
+        run("run", "job", cwd=str(folder))
+    terminal = Terminal(folder, *argv)
+    terminal.end()
+    assert terminal.sent and not re.search(rb"\x1b\]|\x1b\[2J|\x9b2J|\xc2\x9b|\x07", terminal.sent), terminal.sent
+
+
 def test_bar_of_a_task_moves(folder):
     """A line that a task draws again and again, as tqdm does, stays one row and ends in its last state."""
     job(folder, "for n in range(5):\n    print(f'\\r{n * 25:3d}%|{\"#\" * n}', end='', flush=True)\n    wait(f'go{n}')\nprint()\nprint('done')")
