@@ -5245,6 +5245,7 @@ CAUSES = {  # why a task ended as it did, or does not begin, where its exit stat
     "node": "node failure",
     "preempted": "preempted",
     "requeued": "requeued",
+    "held": "held",  # until somebody releases it, or mends what is wrong
     "silent": "ended without a word",
     "gone": "gone from the queue",
     "handler": "its handler has ended",
@@ -6121,6 +6122,10 @@ SAID = (  # what schedulers write behind the output of an array task that they e
 WAITING = (  # how schedulers call what has not begun
     "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND",
     "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
+HELD = (  # in states and reasons of what somebody has to release, or to mend
+    r"(?i)held|launch failed|badconstraints|^E.*w$|PSUSP|REQUEUE_HOLD|SPECIAL_EXIT")
+UNSAID = ("", "-", "None", "(null)")  # how schedulers say that there is no reason
+USUAL = ("PENDING", "PEND", "WAIT", "qw", "Q", "W", "T")  # states of what waits for its turn
 NO_DELAY = -1.0  # behind the last try
 OURS_ARRAY = "the steps of the job make the array; max-parallel: how many array tasks at once"
 OURS_NAME = "name: in the job is what the array job is called after"
@@ -6164,6 +6169,7 @@ class ArrayJob(NamedTuple("ArrayJob", [
 
 class Scheduler(NamedTuple("Scheduler", [
         ("name", str), ("program", str), ("says", str), ("index", str), ("own_id", str),
+        ("array_task", str),
         ("options", "Callable[[ArrayJob], List[str]]"), ("script", "Tuple[str, ...]"),
         ("job_id", str), ("query", "Tuple[str, ...]"), ("joins_ids", str),
         ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
@@ -6175,9 +6181,10 @@ class Scheduler(NamedTuple("Scheduler", [
     """What differs between schedulers.
 
     program submits; says is what it answers to --version where two have one of that name; index is
-    the variable with the slot, own_id that with the id of its array job; options makes those of an
-    array job; script stands before the script, which is then a word of a shell's; job_id finds the
-    id in what a submission prints.
+    the variable with the slot, own_id that with the id of its array job; array_task how its
+    commands call slot {1} of array job {0}; options makes those of an array job; script stands
+    before the script, which is then a word of a shell's; job_id finds the id in what a submission
+    prints.
 
     query, with ids joined by joins_ids (" ": as words, "": not named at all), lists array tasks,
     which read yields as (job id, slots, state, reason). find, with a name, prints the ids of that
@@ -6296,6 +6303,7 @@ SCHEDULERS = {row.name: row for row in (
         says="",
         index="SLURM_ARRAY_TASK_ID",
         own_id="SLURM_ARRAY_JOB_ID",
+        array_task="{0}_{1}",
         options=slurm_options,
         script=(),
         job_id=r"^(?:Submitted batch job )?(\d+(?:;[\w.-]+)?)(?:\s|$)",
@@ -6332,6 +6340,7 @@ SCHEDULERS = {row.name: row for row in (
         says="",
         index="SGE_TASK_ID",
         own_id="JOB_ID",
+        array_task="{0}.{1}",
         options=gridengine_options,
         script=(),
         job_id=r"^(?:Your job(?:-array)? )?(\d+)",
@@ -6364,6 +6373,7 @@ SCHEDULERS = {row.name: row for row in (
         says="pbs_version|PBS",
         index="PBS_ARRAY_INDEX",
         own_id="PBS_JOBID",
+        array_task="{0}[{1}]",
         options=pbs_options,
         script=(),
         job_id=r"^(\d+(?:\[\])?)",
@@ -6394,6 +6404,7 @@ SCHEDULERS = {row.name: row for row in (
         says="",
         index="LSB_JOBINDEX",
         own_id="LSB_JOBID",
+        array_task="{0}[{1}]",
         options=lsf_options,
         script=("/bin/sh",),
         job_id=r"Job <(\d+)>",
@@ -6728,12 +6739,12 @@ def ask_queue(scheduler: Scheduler, cluster: str,
 # ---------------------------------------------------------------------------
 # 11. Runs: Plan -> Event, Event, ...
 # ---------------------------------------------------------------------------
-# Options, processors; survey (what is known of a record: its own events, then what lives, then
-# what queues say); Run and open_run (a start of a run: which tasks are done, run, are to be
-# executed); the places Here, ArrayPlace, Handler, place_of, check_plan; Watch, follow, Execution,
-# describe (one loop over the steps, for the run and the dry run); run_slot (what an array task
-# executes); cancel_record. Every place answers the same questions: check, can_wait_for, describe,
-# start. Who executes or follows yields events; who asks for states gets a Survey.
+# Options, processors; ArrayTask, survey (what is known of a record: its own events, then what
+# lives, then what queues say); Run and open_run (a start of a run: which tasks are done, run, are
+# to be executed); the places Here, ArrayPlace, Handler, place_of, check_plan; Watch, follow,
+# Execution, describe (one loop over the steps, for the run and the dry run); run_slot (what an
+# array task executes); cancel_record. Every place answers the same questions: check, can_wait_for,
+# describe, start. Who executes or follows yields events; who asks for states gets a Survey.
 
 
 class Options(NamedTuple("Options", [
@@ -6765,6 +6776,18 @@ def processors() -> int:
     return min(counts)
 
 
+class ArrayTask(NamedTuple("ArrayTask", [("job_id", str), ("slot", int), ("form", str)])):
+    """A slot of an array job, for the scheduler's own commands."""
+    __slots__ = ()
+
+    @property
+    def text(self) -> str:
+        """What the scheduler's commands call it."""
+        number, cluster = split_id(self.job_id)
+        text = self.form.format(number.rstrip("[]"), self.slot)
+        return f"{text} on {cluster}" if cluster else text
+
+
 class Survey(NamedTuple("Survey", [
         ("record", Record), ("ledger", Ledger), ("states", "Dict[int, State]"),
         ("submissions", "List[Submission]"), ("wrong", str), ("holder", str)])):
@@ -6778,6 +6801,23 @@ class Survey(NamedTuple("Survey", [
         if state.name == "waiting":
             state.become(self.before_start())
         return state
+
+    def array_tasks(self) -> "Dict[int, ArrayTask]":
+        """Return the array tasks that have tasks, or had them last, by the numbers of these."""
+        found = {}  # type: Dict[int, ArrayTask]
+        by_slot = {}  # type: Dict[Tuple[int, int], ArrayTask]
+        for submission in self.submissions:
+            scheduler = SCHEDULERS.get(submission.scheduler)
+            if scheduler is None:
+                continue
+            for slot, entries in enumerate(submission.slots, 1):
+                one = ArrayTask(submission.job_id, slot, scheduler.array_task)
+                by_slot[submission.number, slot] = one
+                found.update((number, one) for number, _, _ in entries)
+        for number, state in self.states.items():
+            if state.writer is not NOBODY and number in found:  # a neighbour in a pack may have it
+                found[number] = by_slot.get(state.writer.name.slot, found[number])
+        return found
 
     def before_start(self) -> str:
         """Return the name of the state of what nobody has begun."""
@@ -6955,7 +6995,10 @@ class Surveyor:
         if queued.state in ENDED and submission.job_id and not is_missed:
             is_cancelled = submission.number in told.cancelled
             cause = cause_of(record, place, queued.state, is_cancelled)
-            settle(state, cause, self.is_blocked(submission))
+            said = ""
+            if cause in ("gone", "silent"):
+                said = last_line(scheduler_words(record, place))
+            settle(state, cause, self.is_blocked(submission), said)
         elif state.name != "failed":
             await_end(state, queued.state, queued.reason)
 
@@ -7018,20 +7061,39 @@ def cause_of(record: Record, place: Waiting, queued: str, is_cancelled: bool) ->
         return cause
     if is_cancelled:
         return "cancelled"
-    try:
-        with open(record.scheduler_path(place.submission.number, place.slot), "rb") as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
-            said = file.read()
-    except OSError:
-        return cause
+    said = scheduler_words(record, place)
     for name, pattern in SAID:
         if re.search(pattern, said):
             return name
     return cause
 
 
-def settle(state: State, cause: str, is_blocked: bool) -> None:
-    """Bring the state of a task up to date whose array task has ended, and has not told why."""
+def scheduler_words(record: Record, place: Waiting) -> bytes:
+    """Return the end of what a scheduler wrote beside the output of the tasks of a slot."""
+    path = record.scheduler_path(place.submission.number, place.slot)
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
+            return file.read()
+    except OSError:
+        return b""
+
+
+def last_line(text: bytes) -> str:
+    """Return the last line of a text that is not empty.
+
+    >>> last_line(b"sh: 1: python: not found\\n\\n")
+    'sh: 1: python: not found'
+    """
+    lines = text.decode("utf-8", "replace").split("\n")
+    return next((line.strip()[:400] for line in reversed(lines) if line.strip()), "")
+
+
+def settle(state: State, cause: str, is_blocked: bool, said: str = "") -> None:
+    """Bring the state of a task up to date whose array task has ended, and has not told why.
+
+    said is the last that the scheduler wrote.
+    """
     is_known = cause not in ("gone", "silent")
     if state.name == "failed":  # by a signal
         if is_known:
@@ -7039,18 +7101,30 @@ def settle(state: State, cause: str, is_blocked: bool) -> None:
     elif is_blocked and not state.ended and state.name != "running":
         state.become("skipped", "blocked")
     elif is_known or not (state.name == "interrupted" and state.asked):
-        state.become("interrupted", cause)
+        state.become("interrupted", cause, said)
 
 
 def await_end(state: State, queued: str, reason: str) -> None:
     """Bring the state of a task up to date whose array task is queued, or not known to be gone."""
     if re.search("never ?satisfied", reason, re.IGNORECASE):  # of Slurm, and of LSF
         state.become("skipped", "blocked")
-    elif queued in WAITING:
-        is_again = state.ended or state.pid
-        state.become("queued", "requeued" if is_again else "")
+    elif queued in WAITING or re.search(HELD, queued):
+        become_queued(state, queued, reason)
     elif state.name == "waiting" or (queued and state.name == "interrupted"):
         state.become("queued")  # the array task is there: its task is to begin, or to tell its end
+
+
+def become_queued(state: State, queued: str, reason: str) -> None:
+    """Note that a task's array task has not begun, for the first time or again, and why."""
+    cause = "requeued" if state.ended or state.pid else ""
+    words = [cause] if cause else []
+    if reason not in UNSAID:
+        words.append(reason)
+    elif queued not in USUAL:
+        words.append(queued)
+    if re.search(HELD, reason) or re.search(HELD, queued):
+        cause = "held"
+    state.become("queued", cause, ", ".join(words))
 
 
 def merge_handler(state: State, submission: Submission, is_gone: bool) -> None:
@@ -8147,7 +8221,7 @@ def check_plan(plan: Plan, is_dry: bool) -> None:
 
 class Watch:
     """Tells of tasks that are executed elsewhere, as their records change."""
-    __slots__ = ("waited", "pending", "doubted", "started", "tasks", "wrong", "running")
+    __slots__ = ("waited", "pending", "doubted", "started", "tasks", "wrong", "running", "held")
 
     def __init__(self, aheads: "Sequence[Ahead]") -> None:
         self.waited = list(aheads)
@@ -8157,6 +8231,7 @@ class Watch:
         self.tasks = {}  # type: Dict[str, Ledger]
         self.wrong = ""
         self.running = 0
+        self.held = set()  # type: Set[str]  # reasons that were told
 
     def aheads(self) -> "List[Ahead]":
         """Return what is not over."""
@@ -8203,6 +8278,10 @@ class Watch:
         if state.name == "running" and key not in self.started:
             self.started.add(key)
             yield Event("elsewhere", self.task(run, number), state, "", log, 0)
+        if state.cause == "held" and state.detail not in self.held:
+            self.held.add(state.detail)
+            text = f"task {number} is held: {state.detail}; it waits until somebody mends that"
+            yield note_event("note", text)
         if not state.is_over:
             return
         if state.name == "interrupted" and key not in self.doubted:
@@ -9524,10 +9603,29 @@ def status_lines(found: Survey, room: int, is_coloured: bool, most: int = 20) ->
         yield f"  and {len(groups) - most} more kinds of failure"
     members = sorted(found.member_states())
     running = [(number, state) for number, state in members if state.name == "running"]
+    array_tasks = found.array_tasks()
     for number, state in running[:most]:
-        yield painted(f"  {names.name(number)} {state_text(state)}", "running", is_coloured)
+        text = f"  {names.name(number)} {state_text(state)}"
+        if number in array_tasks and state.writer.name.is_slot:
+            text += f" as {array_tasks[number].text}"
+        yield painted(text, "running", is_coloured)
     if len(running) > most:
         yield f"  and {len(running) - most} more running"
+    for text, numbers in grouped_queued(members, array_tasks)[:most]:
+        yield painted(f"  {task_range(numbers)} {text}", "queued", is_coloured)
+
+
+def grouped_queued(members: "Sequence[Tuple[int, State]]",
+                   array_tasks: "Mapping[int, ArrayTask]") -> "List[Tuple[str, List[int]]]":
+    """Return the tasks that are queued by what is to be said of them, if there is anything."""
+    groups = {}  # type: Dict[str, List[int]]
+    for number, state in members:
+        if state.name == "queued" and state.detail:
+            text = state_text(state)
+            if number in array_tasks:
+                text += f" (array job {array_tasks[number].job_id})"
+            groups.setdefault(text, []).append(number)
+    return list(groups.items())
 
 
 def members_text(names: Names, numbers: "Sequence[int]") -> str:
@@ -9605,7 +9703,8 @@ def task_parameters(task: Task) -> "Dict[str, str]":
     return parameters
 
 
-def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
+def task_document(found: Survey, number: int, state: State,
+                  array_task: "Optional[ArrayTask]") -> "Dict[str, Any]":
     """Return what is known of a task for programs: seconds since 1970, null where unknown."""
     task = found.ledger.task(number)
     if task is None:
@@ -9627,13 +9726,17 @@ def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
         "ended": state.ended or None if state.is_over else None,
         "host": state.writer.machine.host or None,
         "attempts": state.attempts,
+        "job_id": array_task.job_id if array_task else None,
+        "array_index": array_task.slot if array_task else None,
         "log": os.path.relpath(log)}
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
     """Return the status of a record for programs."""
     start = found.ledger.start
-    members = found.member_states()
+    array_tasks = found.array_tasks()
+    tasks = [task_document(found, number, state, array_tasks.get(number))
+             for number, state in found.member_states()]
     return {
         "job": start.job,
         "record": os.path.relpath(found.record.path),
@@ -9643,7 +9746,7 @@ def status_document(found: Survey) -> "Dict[str, Any]":
         "executed": where_text(found) or None,
         "commit": start.commit or None,
         "states": found.counts(),
-        "tasks": [task_document(found, number, state) for number, state in members]}
+        "tasks": tasks}
 
 
 # ---------------------------------------------------------------------------

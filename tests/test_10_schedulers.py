@@ -93,7 +93,9 @@ PASSING = (
     (False, "sbatch: error: invalid partition specified: nowhere"), (False, "Unable to run job: unknown queue \"nowhere\"."), (False, "Permission denied"), (False, ""),
 )
 WAITED = (  # state told, cause told, state in the queue, its reason -> state, cause
-    ("waiting", "", "PENDING", "Resources", "queued", ""), ("waiting", "", "qw", "", "queued", ""), ("waiting", "", "PEND", "", "queued", ""),
+    ("waiting", "", "PENDING", "Resources", "queued", ""), ("waiting", "", "PENDING", "JobHeldUser", "queued", "held"),
+    ("running", "", "PENDING", "job requeued in held state", "queued", "held"), ("waiting", "", "Eqw", "", "queued", "held"), ("interrupted", "killed", "Eqw", "", "queued", "held"),
+    ("waiting", "", "PSUSP", "-", "queued", "held"), ("waiting", "", "hqw", "", "queued", ""), ("waiting", "", "H", "", "queued", ""), ("waiting", "", "qw", "", "queued", ""), ("waiting", "", "PEND", "", "queued", ""),
     ("waiting", "", "RUNNING", "None", "queued", ""),  # its task has not begun yet
     ("waiting", "", "", "", "queued", ""), ("waiting", "", "FROBNICATING", "", "queued", ""),  # a state that nobody knows: still there
     ("waiting", "", "PENDING", "DependencyNeverSatisfied", "skipped", "blocked"), ("waiting", "", "PEND", "condition never satisfied", "skipped", "blocked"),

@@ -310,6 +310,53 @@ def test_an_array_job_that_nobody_knows(cluster):
     assert {(cluster.folder / "done" / name).read_text() for name in cluster.effects()} == {"x\n"}
 
 
+def test_held(slurm):
+    """The scheduler's reason is told by status and while one waits, with the array job to release."""
+    slurm.job("jobs: {job: {run: sh -c 'touch done/$0', submit: SUBMIT --hold, hydra: false, steps: [{batch: 'a=1:3'}]}}")
+    waiting = slurm.start("run", "job", "--wait")
+    wait_until(lambda: (slurm.folder / ".hydraflow" / "job").exists() and set(states(slurm).values()) == {"queued"})
+    job_id = tasks(slurm)[1]["job_id"]
+    assert [(task["array_index"], task["why"]) for task in tasks(slurm)] == [(1, "held"), (2, "held"), (3, "held")]
+    assert f"3 tasks (1-3) queued: JobHeldUser (array job {job_id})" in slurm.hydraflow("status", "job").out
+    slurm.call(f"scontrol release {job_id}")
+    out = waiting.communicate(timeout=120)[0].decode()
+    assert waiting.returncode == 0 and "task 1 is held: JobHeldUser" in out, out
+
+
+def test_requeued_in_held_state(slurm):
+    """So is what somebody requeued and holds."""
+    slurm.job("jobs: {job: {run: sh -c 'touch done/$0; test -e go || sleep 300', submit: SUBMIT, hydra: false, steps: [{batch: a=1}]}}")
+    job_id, = submitted(slurm, "job")
+    wait_until(lambda: states(slurm) == {1: "running"})
+    assert f"as {job_id}_1" in slurm.hydraflow("status", "job").out
+    slurm.call(f"scontrol requeuehold {job_id}_1")
+    wait_until(lambda: tasks(slurm)[0]["why"] == "held")
+    assert "queued: requeued, " in slurm.hydraflow("status", "job").out
+    assert slurm.hydraflow("cancel", "job").status == 0
+
+
+def test_error_state(gridengine):
+    """What Grid Engine could not start stays in its queue, in a state that is told."""
+    gridengine.job("jobs: {job: {run: 'true', submit: qsub -wd /nowhere, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    submitted(gridengine, "job")
+    wait_until(lambda: "2 tasks (1, 2) queued: Eqw (array job " in gridengine.hydraflow("status", "job").out)
+    assert gridengine.hydraflow("cancel", "job").status == 0
+    wait_until(lambda: set(states(gridengine).values()) == {"interrupted"})
+
+
+def test_what_the_scheduler_wrote(cluster):
+    """An array task that cannot begin says why where the scheduler writes: its last line is told."""
+    (cluster.folder / "python").write_text(f"#!/bin/sh\ntest ! -e {shlex.quote(str(cluster.folder))}/gone || {{ echo there is no Python here >&2; exit 1; }}\nexec {shlex.quote(os.sys.executable)} \"$@\"\n")
+    (cluster.folder / "python").chmod(0o755)
+    cluster.job("jobs: {job: {run: 'true', python: 'PYTHON', submit: SUBMIT, hydra: false, steps: [{batch: a=1}]}}"
+                .replace("PYTHON", str(cluster.folder / "python")))
+    program = cluster.submit.split()[0]
+    changes = cluster.shim(program, 'test "$1" = --version || touch gone; exec "$REAL" "$@"')
+    submitted(cluster, "job", **changes)
+    wait_until(lambda: states(cluster) == {1: "interrupted"})
+    assert "there is no Python here" in cluster.hydraflow("status", "job").out
+
+
 def test_node_dies(slurm):
     """Its element is requeued, and goes on with the tasks that have not succeeded."""
     slurm.job("""
