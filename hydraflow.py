@@ -6101,10 +6101,10 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
 # ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS, with functions that
 # make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of,
 # submission_options, script_word, clusters_of, beaten_options (what the user's own words say), ask,
-# split_id, at_cluster, array_limit, array_name, submission_words, send, find_array, cancel_array,
-# query. Nothing here knows a record, and no scheduler is named outside its row. The rows rest on
-# the manual pages that their functions name. A state that is not known, or a query that fails,
-# means "still there".
+# split_id, at_cluster, array_limit, pack_hint, array_name, submission_words, send, find_array,
+# cancel_array, query. Nothing here knows a record, and no scheduler is named outside its row. The
+# rows rest on the manual pages that their functions name. A state that is not known, or a query
+# that fails, means "still there".
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
@@ -6174,7 +6174,8 @@ class Scheduler(NamedTuple("Scheduler", [
         ("job_id", str), ("query", "Tuple[str, ...]"), ("joins_ids", str),
         ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
         ("cancel", "Tuple[str, ...]"), ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"),
-        ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("forgotten", str),
+        ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("crowded", str),
+        ("user_limit", "Tuple[str, ...]"), ("forgotten", str),
         ("name_length", int), ("knows_success", bool), ("leaves_tasks", bool), ("variables", str),
         ("joins_values", bool), ("flags", str), ("pairs", str), ("cluster", "Tuple[str, ...]"),
         ("ours", "Tuple[Tuple[str, str], ...]")])):
@@ -6189,7 +6190,9 @@ class Scheduler(NamedTuple("Scheduler", [
     query, with ids joined by joins_ids (" ": as words, "": not named at all), lists array tasks,
     which read yields as (job id, slots, state, reason). find, with a name, prints the ids of that
     name. limit is a command, limit_text finds the array limit in its output, limit_usual is that
-    elsewhere, limit_less how much smaller than it the count must be. forgotten matches what is
+    elsewhere, limit_less how much smaller than it the count must be. crowded
+    matches the refusal of more array tasks than a user may have, user_limit is a command that, with
+    a user's name, prints how many these are. forgotten matches what is
     said of a job that is gone; knows_success tells whether a dependency on success can be had;
     leaves_tasks whether it kills the process group of an array task and not what that began;
     variables are those that a surrounding job sets.
@@ -6316,6 +6319,8 @@ SCHEDULERS = {row.name: row for row in (
         limit_text=r"MaxArraySize\s*=\s*(\d+)",
         limit_usual=1001,
         limit_less=1,
+        crowded=r"MaxSubmitJob|job submit limit",
+        user_limit=("sacctmgr", "-nP", "show", "assoc", "format=MaxSubmitJobs", "user={}"),
         forgotten="Invalid job id",
         name_length=100,
         knows_success=True,
@@ -6353,6 +6358,8 @@ SCHEDULERS = {row.name: row for row in (
         limit_text=r"max_aj_tasks\s+(\d+)",
         limit_usual=75000,
         limit_less=0,
+        crowded="",
+        user_limit=(),
         forgotten="",
         name_length=100,
         knows_success=False,
@@ -6386,6 +6393,8 @@ SCHEDULERS = {row.name: row for row in (
         limit_text=r"max_array_size\s*=\s*(\d+)",
         limit_usual=10000,
         limit_less=0,
+        crowded="would exceed",
+        user_limit=(),
         forgotten="Unknown Job Id|Job has finished",
         name_length=15,
         knows_success=True,
@@ -6417,6 +6426,8 @@ SCHEDULERS = {row.name: row for row in (
         limit_text=r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)",
         limit_usual=1000,
         limit_less=0,
+        crowded="(?i)pending jobs? .*(threshold|limit|maximum)|maximum number of pending",
+        user_limit=(),
         forgotten="is not found|No matching job|already finished",
         name_length=100,
         knows_success=True,
@@ -6604,6 +6615,38 @@ def array_limit(scheduler: Scheduler, clusters: str) -> int:
     if match and status == 0:
         limit = int(match.group(1))
     return max(limit - scheduler.limit_less, 1)
+
+
+def rounded_up(count: int, size: int) -> int:
+    """Return how many groups of a size take count things.
+
+    >>> rounded_up(5, 2), rounded_up(4, 2), rounded_up(0, 2)
+    (3, 2, 0)
+    """
+    return (count + size - 1) // size
+
+
+def user_limit(scheduler: Scheduler) -> int:
+    """Return how many array tasks a user may have in all, 0 where nobody says it."""
+    import getpass
+    if not scheduler.user_limit:
+        return 0
+    words = [word.format(getpass.getuser()) for word in scheduler.user_limit]
+    _, out, _ = ask(words, scheduler, 20.0, ())
+    limits = [int(number) for number in re.findall("^[0-9]+$", out, re.MULTILINE)]
+    return min(limits, default=0)
+
+
+def pack_hint(refusal: str, scheduler: Scheduler, tasks: int) -> str:
+    """Return what helps against a refusal of too many array tasks, "" against any other."""
+    if not scheduler.crowded or not re.search(scheduler.crowded, refusal):
+        return ""
+    limit = user_limit(scheduler)
+    if not limit:
+        return "--pack N puts N tasks into each array task, one after the other"
+    pack = rounded_up(tasks, limit)
+    return (f"you may have {counted(limit, 'array task')} at once: "
+            f"--pack {pack} makes {rounded_up(tasks, pack)} of these {counted(tasks, 'task')}")
 
 
 def array_name(job: str, ulid: str, number: int, scheduler: Scheduler) -> str:
@@ -7847,15 +7890,6 @@ def write_program(record: Record) -> None:
             write_file(record.program_path, source.read())
 
 
-def rounded_up(count: int, size: int) -> int:
-    """Return how many groups of a size take count things.
-
-    >>> rounded_up(5, 2), rounded_up(4, 2), rounded_up(0, 2)
-    (3, 2, 0)
-    """
-    return (count + size - 1) // size
-
-
 def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
     """Return the tasks of each slot, pack of them.
 
@@ -7997,6 +8031,8 @@ class ArrayPlace(Place):
         except Refusal as refusal:
             run.begun = run.begun or isinstance(refusal, Unanswered)
             note_cancelled(run, submission)
+            tasks = sum(map(len, submission.slots))
+            refusal.hint = refusal.hint or pack_hint(refusal.message, self.scheduler, tasks)
             raise
         run.begun = True
         return write_job_id(run.record, submission, job_id)

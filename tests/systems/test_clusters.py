@@ -357,6 +357,21 @@ def test_what_the_scheduler_wrote(cluster):
     assert "there is no Python here" in cluster.hydraflow("status", "job").out
 
 
+def test_more_than_a_user_may_submit(accounting):
+    """The refusal says which packs would fit, and they do."""
+    accounting.job("jobs: {job: {run: sh -c 'touch done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:12'}]}}")
+    accounting.call("sacctmgr -i modify user root set MaxSubmitJobs=5")
+    try:
+        wait_until(lambda: "MaxSubmitJob" in accounting.call("sbatch --array=1-6 --wrap true"))
+        result = accounting.hydraflow("run", "job")
+        assert result.status == 1 and "you may have 5 array tasks at once: --pack 3 makes 4 of these 12 tasks" in result.err, result
+        wait_until(lambda: not accounting.call("squeue -h"))
+        assert accounting.hydraflow("run", "job", "--resume", "--pack", "3", "--wait").status == 0
+    finally:
+        accounting.call("sacctmgr -i modify user root set MaxSubmitJobs=-1")
+    assert len(accounting.effects()) == 12
+
+
 def test_node_dies(slurm):
     """Its element is requeued, and goes on with the tasks that have not succeeded."""
     slurm.job("""
