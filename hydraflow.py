@@ -5418,13 +5418,15 @@ class SeenProcess(NamedTuple("SeenProcess", [("machine", Machine), ("pid", int),
 class Told:
     """What the events of a record say.
 
-    States of tasks by their number, submissions which were cancelled, processes of handlers.
+    States of tasks by their number, submissions and slots of them which were cancelled, processes
+    of handlers.
     """
-    __slots__ = ("states", "cancelled", "handlers")
+    __slots__ = ("states", "cancelled", "cancelled_slots", "handlers")
 
     def __init__(self) -> None:
         self.states = {}  # type: Dict[int, State]
         self.cancelled = set()  # type: Set[int]
+        self.cancelled_slots = set()  # type: Set[Tuple[int, int]]
         self.handlers = {}  # type: Dict[int, SeenProcess]
 
     def add(self, event: "Dict[str, Any]", writer: Writer) -> None:
@@ -5433,6 +5435,8 @@ class Told:
             self.add_of_task(event, writer)
         elif "submission" not in event:
             return
+        elif event["event"] == "cancel" and "slot" in event:
+            self.cancelled_slots.add((event["submission"], event["slot"]))
         elif event["event"] == "cancel":
             self.cancelled.add(event["submission"])
         elif event["event"] == "handler":
@@ -5942,6 +5946,8 @@ class Runner:
         elif status == 125 and not self.has_begun(process):
             self.fail_to_write(errno.EIO)
             return
+        if status == 128 + signal.SIGTERM and not process.asked:
+            process.asked = self.asked_elsewhere(process)
         process.state.status = status
         process.state.ended = time.time()
         process.state.become(*outcome(status, process.asked))
@@ -5959,6 +5965,11 @@ class Runner:
         status = 128 - status
         self.note(process, "end", status=status)
         return status
+
+    def asked_elsewhere(self, process: Process) -> str:
+        """Return why somebody else asked a task to stop, as the record tells it, or nothing."""
+        state = read_told(self.record).states.get(process.task.number)
+        return state.asked if state and state.attempt == process.attempt else ""
 
     def has_begun(self, process: Process) -> bool:
         """Return whether the start of an attempt is on record; else its command never was begun."""
@@ -6102,9 +6113,9 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
 # make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of,
 # submission_options, script_word, clusters_of, beaten_options (what the user's own words say), ask,
 # split_id, at_cluster, array_limit, pack_hint, array_name, submission_words, send, find_array,
-# cancel_array, query. Nothing here knows a record, and no scheduler is named outside its row. The
-# rows rest on the manual pages that their functions name. A state that is not known, or a query
-# that fails, means "still there".
+# array_task_id, cancel_array, query. Nothing here knows a record, and no scheduler is named outside
+# its row. The rows rest on the manual pages that their functions name. A state that is not known,
+# or a query that fails, means "still there".
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
@@ -6628,10 +6639,10 @@ def rounded_up(count: int, size: int) -> int:
 
 def user_limit(scheduler: Scheduler) -> int:
     """Return how many array tasks a user may have in all, 0 where nobody says it."""
-    import getpass
     if not scheduler.user_limit:
         return 0
-    words = [word.format(getpass.getuser()) for word in scheduler.user_limit]
+    _, name, _ = ask(["id", "-un"], scheduler, 20.0, ())
+    words = [word.format(name.strip()) for word in scheduler.user_limit]
     _, out, _ = ask(words, scheduler, 20.0, ())
     limits = [int(number) for number in re.findall("^[0-9]+$", out, re.MULTILINE)]
     return min(limits, default=0)
@@ -6715,8 +6726,19 @@ def find_array(scheduler: Scheduler, name: str, clusters: str) -> str:
     return ""
 
 
+def array_task_id(scheduler: Scheduler, job_id: str, slot: int) -> str:
+    """Return the id of an array task, with the cluster of its array job.
+
+    >>> array_task_id(SCHEDULERS["slurm"], "12;far", 3), array_task_id(SCHEDULERS["pbs"], "7[]", 3)
+    ('12_3;far', '7[3]')
+    """
+    number, cluster = split_id(job_id)
+    text = scheduler.array_task.format(number.rstrip("[]"), slot)
+    return ";".join(filter(None, (text, cluster)))
+
+
 def cancel_array(scheduler: Scheduler, job_id: str) -> str:
-    """Cancel an array job; return what went wrong."""
+    """Cancel an array job, or an array task of one; return what went wrong."""
     number, cluster = split_id(job_id)
     words = at_cluster([*scheduler.cancel, number], scheduler, cluster)
     status, out, errors = ask(words, scheduler)
@@ -6819,16 +6841,15 @@ def processors() -> int:
     return min(counts)
 
 
-class ArrayTask(NamedTuple("ArrayTask", [("job_id", str), ("slot", int), ("form", str)])):
-    """A slot of an array job, for the scheduler's own commands."""
+class ArrayTask(NamedTuple("ArrayTask", [
+        ("scheduler", Scheduler), ("submission", int), ("job_id", str), ("slot", int)])):
+    """A slot of a submission, and the id of its array job."""
     __slots__ = ()
 
     @property
     def text(self) -> str:
         """What the scheduler's commands call it."""
-        number, cluster = split_id(self.job_id)
-        text = self.form.format(number.rstrip("[]"), self.slot)
-        return f"{text} on {cluster}" if cluster else text
+        return array_task_id(self.scheduler, self.job_id, self.slot)
 
 
 class Survey(NamedTuple("Survey", [
@@ -6854,7 +6875,7 @@ class Survey(NamedTuple("Survey", [
             if scheduler is None:
                 continue
             for slot, entries in enumerate(submission.slots, 1):
-                one = ArrayTask(submission.job_id, slot, scheduler.array_task)
+                one = ArrayTask(scheduler, submission.number, submission.job_id, slot)
                 by_slot[submission.number, slot] = one
                 found.update((number, one) for number, _, _ in entries)
         for number, state in self.states.items():
@@ -7036,7 +7057,8 @@ class Surveyor:
         queued = queues.get((submission.job_id, place.slot), Queued("", ""))
         is_missed = not queued.state and is_unsure
         if queued.state in ENDED and submission.job_id and not is_missed:
-            is_cancelled = submission.number in told.cancelled
+            is_cancelled = (submission.number in told.cancelled
+                            or (submission.number, place.slot) in told.cancelled_slots)
             cause = cause_of(record, place, queued.state, is_cancelled)
             said = ""
             if cause in ("gone", "silent"):
@@ -8698,27 +8720,37 @@ def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
 class Stopped(NamedTuple("Stopped", [
         ("arrays", "List[str]"), ("tasks", int), ("away", "List[Tuple[int, State]]"),
         ("wrong", "List[str]")])):
-    """What cancel did: array jobs that it cancelled, how many tasks it asked to stop.
+    """What cancel did: array jobs, or array tasks, that it cancelled, in words; how many tasks it
+    asked to stop.
 
     away are tasks that it cannot reach, wrong is what went wrong.
     """
     __slots__ = ()
 
 
-def cancel_record(record: Record, is_lost: bool) -> Stopped:
-    """Stop all that is open of a run; with is_lost, give up what shows no sign of life any more."""
+def cancel_record(record: Record, is_lost: bool,
+                  numbers: "Optional[Sequence[int]]" = None) -> Stopped:
+    """Stop all that is open of a run, or tasks of it alone.
+
+    With is_lost, give up what shows no sign of life any more.
+    """
     found = survey(record)
     writer = WriterName.own(found.ledger.start.number, "stop")
-    arrays, wrong = cancel_arrays(found, writer)
-    stop_handlers(record)
+    if numbers is None:
+        arrays, wrong = cancel_arrays(found, writer)
+        stop_handlers(record)
+    else:
+        arrays, wrong = cancel_array_tasks(found, writer, numbers)
     asked = 0
     away = []  # type: List[Tuple[int, State]]
     stopped = set()  # type: Set[int]
     for number, state in running_outside_arrays(found):
+        if numbers is not None and number not in numbers:
+            continue
         if not is_same_machine(state.writer.machine):
             away.append((number, state))
             continue
-        is_asked = stop_writer(state, stopped)
+        is_asked = numbers is None and stop_writer(state, stopped)
         if not is_asked:
             append_attempt(record, writer, "ask", number, state.attempt, why="interrupted")
             is_asked = stop_task(state, signal.SIGTERM)
@@ -8757,10 +8789,36 @@ def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
         if not job_id:
             job_id = find_array(scheduler, submission.name, submission.clusters)
         append_event(found.record, writer, "cancel", submission=submission.number)
-        arrays.append(job_id)
+        arrays.append(f"array job {job_id}")
         if job_id:
             wrong.append(cancel_array(scheduler, job_id))
     return arrays, [text for text in wrong if text]
+
+
+def cancel_array_tasks(found: Survey, writer: str,
+                       numbers: "Sequence[int]") -> "Tuple[List[str], List[str]]":
+    """Cancel the array tasks that have some tasks, where they have no others that are not over.
+
+    Return their ids, and what went wrong.
+    """
+    members = {}  # type: Dict[ArrayTask, List[int]]
+    for number, one in sorted(found.array_tasks().items()):
+        if found.state(number).name in ("queued", "running"):
+            members.setdefault(one, []).append(number)
+    cancelled, wrong = [], []
+    for one, tasks in members.items():
+        others = [str(number) for number in tasks if number not in numbers]
+        if len(others) == len(tasks):
+            continue
+        if others:
+            wrong.append(f"array task {one.text} has other tasks as well, {', '.join(others)}: "
+                         "name them too, or none")
+            continue
+        append_event(
+            found.record, writer, "cancel", submission=one.submission, slot=one.slot)
+        cancelled.append(f"array task {one.text}")
+        wrong.append(cancel_array(one.scheduler, one.text))
+    return cancelled, [text for text in wrong if text]
 
 
 def stop_handlers(record: Record) -> None:
@@ -12692,18 +12750,20 @@ def report_command(args: "argparse.Namespace") -> int:
 def add_cancel(command: "argparse.ArgumentParser") -> None:
     """Declare the options of cancel."""
     command.add_argument("job", metavar="JOB", nargs="?")
+    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*")
     command.add_argument("--lost", action="store_true",
                          help="give up tasks of other machines, which cannot be reached from here")
 
 
 def cancel_command(args: "argparse.Namespace") -> int:
-    """Stop all that runs, or is queued, of a job, whichever run it is of."""
-    newest_record(args)
+    """Stop all that runs, or is queued, of every run of a job; or some tasks of its newest."""
+    newest = newest_record(args)
     arrays, away, wrong = [], [], []  # type: List[str], List[State], List[str]
     asked = 0
-    for record in Record.all(args.job):
+    for record in [newest] if args.names else Record.all(args.job):
         try:
-            stopped = cancel_record(record, args.lost)
+            numbers = wanted_tasks(survey(record), args.names) if args.names else None
+            stopped = cancel_record(record, args.lost, numbers)
         except Error as error:
             wrong.append(error.message)
             continue
@@ -12712,7 +12772,7 @@ def cancel_command(args: "argparse.Namespace") -> int:
         away += [state for _, state in stopped.away]
         wrong += stopped.wrong
     if arrays:
-        say(f"cancelled array job {', array job '.join(arrays)}")
+        say(f"cancelled {', '.join(arrays)}")
     if asked or not arrays:
         say(f"asked {counted(asked, 'task')} to stop")
     if away:

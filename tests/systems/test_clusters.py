@@ -372,6 +372,27 @@ def test_more_than_a_user_may_submit(accounting):
     assert len(accounting.effects()) == 12
 
 
+def test_cancel_one_task(cluster):
+    """The array task of one task is cancelled, and the others go on; one that has others as well is left alone."""
+    cluster.job("jobs: {job: {run: sh -c 'until test -e go; do sleep 0.2; done; touch done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:4'}]}}")
+    submitted(cluster, "job")
+    wait_until(lambda: set(states(cluster).values()) == {"running"})
+    result = cluster.hydraflow("cancel", "job", "2", "a=3")
+    assert result.status == 0 and "cancelled array task" not in result.err, result  # both are asked for, and none is both
+    result = cluster.hydraflow("cancel", "job", "2")
+    assert result.status == 0 and result.err.count("array task") == 1, result
+    wait_until(lambda: list(states(cluster).values()) == ["running", "interrupted", "running", "running"])
+    assert tasks(cluster)[1]["why"] == "cancelled"
+    (cluster.folder / "go").touch()
+    wait_until(lambda: list(states(cluster).values()) == ["succeeded", "interrupted", "succeeded", "succeeded"])
+    (cluster.folder / "go").unlink()
+    submitted(cluster, "job", "--pack", "2")
+    wait_until(lambda: "running" in states(cluster).values())
+    result = cluster.hydraflow("cancel", "job", "1")
+    assert result.status == 1 and "has other tasks as well, 3: name them too, or none" in result.err, result
+    assert cluster.hydraflow("cancel", "job").status == 0
+
+
 def test_node_dies(slurm):
     """Its element is requeued, and goes on with the tasks that have not succeeded."""
     slurm.job("""
