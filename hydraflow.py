@@ -9118,6 +9118,13 @@ def cause_line(lines: "Sequence[str]") -> str:
     return lines[-1] if lines else ""
 
 
+def failure_cause(state: State, lines: "Sequence[str]") -> str:
+    """Return why a task has failed: what is known of that, else what its last lines say, else its
+    exit status."""
+    known = cause_text(state) or cause_line(lines)
+    return known or status_text(state.status)
+
+
 # -- how a task is called
 
 
@@ -9448,7 +9455,7 @@ class Screen:
     def note_failure(self, event: Event) -> None:
         """Count a failure among those of the same cause."""
         lines = tail_lines(event.log, 5, event.number)
-        cause = cause_line(lines) or state_text(event.state)
+        cause = failure_cause(event.state, lines)
         if cause in self.failures:
             self.failures[cause].count += 1
         elif len(self.failures) < MOST_GROUPS:
@@ -9582,7 +9589,7 @@ def failure_lines(failure: Failure, name: str) -> "List[str]":
     told = state_text(event.state)
     title = f"{name} {told}"
     if failure.count > 1:
-        cause = cause_line(failure.lines) or told.partition(": ")[2] or told
+        cause = failure_cause(event.state, failure.lines)
         title = f"{counted(failure.count, 'task')} failed: {cause} ({name} for example)"
     result = ["", title]
     for line in failure.lines:

@@ -308,6 +308,9 @@ class Waiting(unittest.TestCase):
             signals.wait(50.0)
             self.assertLess(time.monotonic() - begun, 25.0)
             process.wait()
+            begun = time.monotonic()
+            signals.wait(0.2)  # what woke it once does not do so again
+            self.assertGreaterEqual(time.monotonic() - begun, 0.19)
             process = spawn(["sh", "-c", "sleep 0.1"], subprocess.DEVNULL, ".", None)
             begun = time.monotonic()
             signals.pause(0.6)

@@ -520,6 +520,12 @@ class Slot(EmptyFolder):
         """Return the states of the tasks."""
         return [state.name for _, state in sorted(hydraflow.read_told(self.record).states.items())]
 
+    def test_the_plan_names_the_program_for_other_machines(self) -> None:
+        """Where an array task begins, PATH may be another one."""
+        slot, = hydraflow.read_submission(self.record, 1).slots
+        programs = {hydraflow.task_at(self.record, offset)[1] for _, _, offset in slot}
+        self.assertEqual(programs, {os.path.abspath(shutil.which("sh"))})
+
     def test_a_requeued_array_task_goes_on(self) -> None:
         """Its process may have a number that sorts before that of the first one: on another node, or with more digits."""
         with mock.patch("os.getpid", return_value=998):

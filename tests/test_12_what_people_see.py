@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import unittest
+from unittest import mock
 
 from support import Program, wait_until
 
@@ -135,6 +136,65 @@ class NobodyListens(Unread):
                 process.stdout.close()
                 self.assertEqual(process.wait(60), 0)
                 self.assertNotIn(b"Error", process.stderr.read())
+
+
+class Progress(unittest.TestCase):
+    """The line that counts."""
+
+    def test_counts_and_time(self) -> None:
+        for took, running, jobs, text in (([], 2, 2, "[--------------------] 0/10  2 running  1:00"), ([30, 50], 2, 2, "[####----------------] 2/10  2 running  1:00  2:40 left"),
+                                          ([30] * 9, 1, 4, "[##################--] 9/10  1 running  1:00  0:30 left"), ([5] * 10, 0, 2, "[####################] 10/10  0 running  1:00")):
+            with self.subTest(took=took):
+                screen = hydraflow.Screen(10, jobs, True, {})
+                screen.begun -= 60.0
+                for seconds in took:
+                    state = hydraflow.State(1)
+                    state.become("succeeded")
+                    state.started, state.ended = 1000.0, 1000.0 + seconds
+                    screen.ended(hydraflow.Event("end", None, state, "", "", 0))
+                screen.running = running
+                self.assertEqual(screen.progress(), text)
+
+    def test_failures_and_what_had_succeeded(self) -> None:
+        screen = hydraflow.Screen(10, 1, True, {})
+        screen.counts.update(earlier=4, failed=1)
+        screen.spent = 7.0
+        self.assertEqual(screen.progress(), "[##########----------] 5/10  0 running  1 failed  0:00  0:35 left")
+
+
+class Causes(unittest.TestCase):
+    def test_what_is_known_comes_before_what_was_printed(self) -> None:
+        for cause, status, lines, text in (("missing", 0, ["1"], "runs are missing"), ("timeout", 0, ["step 3"], "time limit"), ("", 1, ["ValueError: lr"], "ValueError: lr"),
+                                           ("", 139, [], "SIGSEGV (exit status 139)"), ("", 3, [], "exit status 3")):
+            with self.subTest(cause=cause, status=status):
+                state = hydraflow.State(1)
+                state.become("failed", cause)
+                state.status = status
+                self.assertEqual(hydraflow.failure_cause(state, lines), text)
+
+
+class Left(unittest.TestCase):
+    """How long a run still takes: as long as its tasks took, shared among those that run."""
+
+    def left(self, took: "list", running: "list", waiting: int) -> str:
+        """Return what is said of tasks that took some seconds, run since some seconds, or wait."""
+        states = [(number, hydraflow.State(number)) for number in range(len(took) + len(running) + waiting)]
+        for (_, state), seconds in zip(states, took):
+            state.become("succeeded")
+            state.started, state.ended = 1000.0, 1000.0 + seconds
+        for (_, state), seconds in zip(states[len(took):], running):
+            state.become("running")
+            state.started = 5000.0 - seconds
+        found = mock.Mock(member_states=lambda: states)
+        with mock.patch("time.time", return_value=5000.0):
+            return hydraflow.left_text(found)
+
+    def test_how_long(self) -> None:
+        for took, running, waiting, text in (
+                ([10, 20, 30], [0], 0, ", about 0:20 left"), ([20], [5], 2, ", about 0:55 left"), ([20], [5, 0], 2, ", about 0:37 left"),
+                ([20], [90, 90], 2, ", about 0:20 left"), ([], [5], 2, ""), ([20], [], 2, ""), ([7200], [0], 1, ", about 4:00:00 left")):
+            with self.subTest(took=took, running=running, waiting=waiting):
+                self.assertEqual(self.left(took, running, waiting), text)
 
 
 class HowFar(Program):
