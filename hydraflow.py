@@ -9703,17 +9703,24 @@ def status_lines(found: Survey, room: int, is_coloured: bool, most: int = 20) ->
     if len(groups) > most:
         yield f"  and {len(groups) - most} more kinds of failure"
     members = sorted(found.member_states())
-    running = [(number, state) for number, state in members if state.name == "running"]
     array_tasks = found.array_tasks()
-    for number, state in running[:most]:
-        text = f"  {names.name(number)} {state_text(state)}"
-        if number in array_tasks and state.writer.name.is_slot:
-            text += f" as {array_tasks[number].text}"
-        yield painted(text, "running", is_coloured)
-    if len(running) > most:
-        yield f"  and {len(running) - most} more running"
+    for text in running_lines(members, array_tasks, names, most):
+        yield painted(f"  {text}", "running", is_coloured)
     for text, numbers in grouped_queued(members, array_tasks)[:most]:
         yield painted(f"  {task_range(numbers)} {text}", "queued", is_coloured)
+
+
+def running_lines(members: "Sequence[Tuple[int, State]]", array_tasks: "Mapping[int, ArrayTask]",
+                  names: Names, most: int) -> "Iterator[str]":
+    """Yield which tasks run, since when and where."""
+    running = [(number, state) for number, state in members if state.name == "running"]
+    for number, state in running[:most]:
+        text = f"{names.name(number)} {state_text(state)}"
+        if number in array_tasks and state.writer.name.is_slot:
+            text += f" as {array_tasks[number].text}"
+        yield text
+    if len(running) > most:
+        yield f"and {len(running) - most} more running"
 
 
 def grouped_queued(members: "Sequence[Tuple[int, State]]",
