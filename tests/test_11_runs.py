@@ -138,7 +138,7 @@ class Life(Program):
         wait_until(lambda: self.records() and self.states()[:2] == ["running", "running"])
         self.assertEqual(self.hydraflow("cancel", "job", "2").err, "asked 1 task to stop\n")
         wait_until(lambda: self.states() == ["running", "interrupted", "running"])
-        open("go", "w").close()
+        self.write("go", "")
         out = first.communicate(timeout=30)[0]
         self.assertEqual((first.returncode, self.states()), (1, ["succeeded", "interrupted", "succeeded"]), out)
         self.assertEqual([task["attempts"] for task in self.tasks().values()], [1, 1, 1])
