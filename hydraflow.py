@@ -3973,8 +3973,8 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # WRAPPER; environment, spawn, capture, stop_group, stop_process, end_by_signal, is_group; Machine,
 # host_name, this_machine, uptime, process_stat, process_birth, hash_text, is_process, process_text,
-# group_members, signal_name; Signals; call_function. The only chapter that starts, signals and
-# looks at processes.
+# group_members, signal_name; Guard; Signals; call_function. The only chapter that starts, signals
+# and looks at processes.
 #
 # A task is wrapped in some lines of POSIX sh that record its start and its exit status themselves:
 # whether HydraFlow still lives or not, what has finished is known. In it, $1 is the file of events,
@@ -4262,6 +4262,44 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+GUARD = """
+while read -r line; do leaders=$line; done
+for leader in $leaders; do kill -s KILL -- "-$leader"; done
+"""
+
+
+class Guard:
+    """Kills process groups once this process is gone, even by SIGKILL, which nobody can catch.
+
+    A shell in a session of its own reads from a pipe which of them run; the pipe ends with us.
+    """
+    __slots__ = ("pipe", "process")
+
+    def __init__(self) -> None:
+        reader, self.pipe = os.pipe()
+        try:
+            argv = ["/bin/sh", "-c", GUARD]
+            self.process = spawn(argv, subprocess.DEVNULL, "/", environment({}), entry=reader)
+        except OSError:
+            os.close(self.pipe)
+            raise
+        finally:
+            os.close(reader)
+
+    def watch(self, leaders: "Iterable[int]") -> None:
+        """Tell it which groups run now."""
+        line = " ".join(map(str, leaders))
+        try:
+            os.write(self.pipe, f"{line}\n".encode("ascii"))
+        except OSError:
+            pass  # somebody killed it: the tasks go on as they would without it
+
+    def leave(self) -> None:
+        """End it, when nothing runs any more."""
+        os.close(self.pipe)
+        self.process.wait()
 
 
 class Signals:
@@ -4939,14 +4977,16 @@ class Ledger:
 class Submission(NamedTuple("Submission", [
         ("number", int), ("start", int), ("step", int), ("scheduler", str), ("name", str),
         ("after", "List[List[Any]]"), ("limits", "List[Any]"), ("must_succeed", bool),
-        ("width", int), ("job_id", str), ("status", int), ("slots", "List[List[List[int]]]")])):
+        ("width", int), ("job_id", str), ("status", int), ("slots", "List[List[List[int]]]"),
+        ("clusters", str)])):
     """What an array job or a handler got.
 
     number counts from 1 within the record; scheduler is one of SCHEDULERS, or HANDLER or PARAMETERS
     in place of one; after are pairs (path of a record, number of a submission) that it waits for;
     limits are those of its tasks; job_id is "" until it is known, status that of a handler that has
     ended, else -1; slots are the tasks of each slot, from 1: triples of number, first attempt, and
-    offset of its line in the plan. width is that of a slot's line in its file.
+    offset of its line in the plan. width is that of a slot's line in its file; clusters names those
+    that it was meant for, "" for the usual one.
     """
     __slots__ = ()
 
@@ -4989,7 +5029,7 @@ def write_status(record: Record, submission: Submission, status: int) -> None:
 def read_submission(record: Record, number: int, slot: int = 0) -> Submission:
     """Return a submission of a record with all of its slots, or with one of them alone."""
     path = record.submission_path(number, "jsonl")
-    facts = {"job_id": "", "status": -1}  # type: Dict[str, Any]
+    facts = {"job_id": "", "status": -1, "clusters": ""}  # type: Dict[str, Any]
     for values in read_lines(path):
         facts.update(values)
     try:
@@ -5010,8 +5050,8 @@ def is_submission(submission: "Any") -> bool:
                submission.status]
     if not all(isinstance(number, int) for number in numbers):
         return False
-    for text in (submission.scheduler, submission.name, submission.job_id):
-        if not isinstance(text, str) or not re.fullmatch(r"([\w\[][\w.\[\];:-]*)?", text):
+    for text in (submission.scheduler, submission.name, submission.job_id, submission.clusters):
+        if not isinstance(text, str) or not re.fullmatch(r"([\w\[][\w.\[\];:,-]*)?", text):
             return False
     return are_pairs(submission.after) and are_limits(submission.limits)
 
@@ -5205,6 +5245,7 @@ CAUSES = {  # why a task ended as it did, or does not begin, where its exit stat
     "node": "node failure",
     "preempted": "preempted",
     "requeued": "requeued",
+    "held": "held",  # until somebody releases it, or mends what is wrong
     "silent": "ended without a word",
     "gone": "gone from the queue",
     "handler": "its handler has ended",
@@ -5377,13 +5418,15 @@ class SeenProcess(NamedTuple("SeenProcess", [("machine", Machine), ("pid", int),
 class Told:
     """What the events of a record say.
 
-    States of tasks by their number, submissions which were cancelled, processes of handlers.
+    States of tasks by their number, submissions and slots of them which were cancelled, processes
+    of handlers.
     """
-    __slots__ = ("states", "cancelled", "handlers")
+    __slots__ = ("states", "cancelled", "cancelled_slots", "handlers")
 
     def __init__(self) -> None:
         self.states = {}  # type: Dict[int, State]
         self.cancelled = set()  # type: Set[int]
+        self.cancelled_slots = set()  # type: Set[Tuple[int, int]]
         self.handlers = {}  # type: Dict[int, SeenProcess]
 
     def add(self, event: "Dict[str, Any]", writer: Writer) -> None:
@@ -5392,6 +5435,8 @@ class Told:
             self.add_of_task(event, writer)
         elif "submission" not in event:
             return
+        elif event["event"] == "cancel" and "slot" in event:
+            self.cancelled_slots.add((event["submission"], event["slot"]))
         elif event["event"] == "cancel":
             self.cancelled.add(event["submission"])
         elif event["event"] == "handler":
@@ -5497,15 +5542,18 @@ def stop_task(state: State, number: int) -> bool:
 # ---------------------------------------------------------------------------
 # 9. Local execution: Task, Task, ... -> Event, Event, ...
 # ---------------------------------------------------------------------------
-# Limits, Event, note_event; grace, missing_runs, open_log, remove_if_empty; Process (an attempt
-# that runs), Runner (the loop), run_tasks. One thread, one loop: start what there is space for,
-# sleep until a child ends, a signal comes or a deadline passes, look at what has ended. It yields
-# events and shows nothing: that is for who calls it. Whatever breaks the loop, the tasks that run
-# go on, and tell their ends themselves, as they would after a kill -9 of ours.
+# Limits, Event, note_event; grace, granted_devices, missing_runs, open_log, remove_if_empty;
+# Process (an attempt that runs), Runner (the loop), run_tasks. One thread, one loop: start what
+# there is space for, sleep until a child ends, a signal comes or a deadline passes, look at what
+# has ended. It yields events and shows nothing: that is for who calls it. Whatever breaks the loop,
+# the tasks that run go on, and tell their ends themselves, as they would after a kill -9 of ours.
 
 GRACE = 10.0  # seconds between asking a task to stop and killing it
 TICK = 0.05  # seconds between two looks at the logs
 ROOM = 512  # bytes that are enough for the end of a task
+DEVICES = (  # variables that list granted devices: of CUDA, ROCm, oneAPI, Slurm
+    "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK",
+    "SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
 MOST_PROCESSES = 32768  # at once, far more than a machine takes
 FATAL = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE, errno.ENFILE)
 
@@ -5544,6 +5592,15 @@ def grace() -> float:
         raise Error(f"HYDRAFLOW_GRACE is {text}, which is no number of seconds", NOWHERE,
                     f"for example HYDRAFLOW_GRACE={GRACE:g}")
     return float(str(number))
+
+
+def granted_devices() -> "List[str]":
+    """Return the devices that a scheduler granted to this process, as programs are told of them."""
+    for name in DEVICES:
+        devices = re.findall("[^, ]+", os.environ.get(name, ""))
+        if devices and devices != ["NoDevFiles"]:
+            return devices
+    return []
 
 
 def missing_runs(task: Task) -> int:
@@ -5646,16 +5703,17 @@ class Runner:
 
     queue yields tasks and what is known of them; waiting are those to be tried again, as (task,
     attempt, tries); slots are those that are free, the lowest at the end; with kills, what does not
-    stop is killed; entry is what a task's shell reads; failure is an error of the system that
-    concerns all tasks; is_crowded tells that the system takes no further process for now.
+    stop is killed; guard is told what runs; devices are those that the scheduler of an array task
+    granted; entry is what a task's shell reads; failure is an error of the system that concerns all
+    tasks; is_crowded tells that the system takes no further process for now.
     """
     __slots__ = (
         "record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "rooms",
-        "grace", "kills", "entry", "prefix", "failure", "is_stopped", "is_interrupted",
-        "is_crowded")
+        "grace", "kills", "guard", "devices", "entry", "prefix", "failure", "is_stopped",
+        "is_interrupted", "is_crowded")
 
     def __init__(self, record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits,
-                 writer: str, entry: int, kills: bool) -> None:
+                 writer: str, entry: int, kills: bool, guard: "Optional[Guard]") -> None:
         self.record = record
         self.queue = queue
         self.limits = limits
@@ -5667,6 +5725,8 @@ class Runner:
         self.rooms = set()  # type: Set[int]
         self.grace = grace()
         self.kills = kills
+        self.guard = guard
+        self.devices = [] if kills else granted_devices()
         self.entry = entry
         self.prefix = []  # type: List[str]
         lost = lost_in_shell()
@@ -5741,8 +5801,14 @@ class Runner:
         if self.limits.timeout:
             process.deadline = process.began + self.limits.timeout
         self.running.append(process)
+        self.tell_guard()
         kind = "retry" if tries > 1 else "start"
         return Event(kind, task, process.state, "", process.log, process.offset)
+
+    def tell_guard(self) -> None:
+        """Let a guard know what runs."""
+        if self.guard:
+            self.guard.watch(process.pid for process in self.running)
 
     def claim(self, process: Process) -> str:
         """Claim an attempt of a task; return the writer that has it already, or nothing.
@@ -5761,7 +5827,7 @@ class Runner:
     def launch(self, process: Process) -> None:
         """Start the shell around an attempt of a task."""
         task = process.task
-        slot = str(process.slot)
+        slot = self.slot_text(process.slot)
         self.keep_room(process.slot)
         argv = [word.replace(SLOT, slot) for word in task.argv]
         changes = {name: resolved(text.replace(SLOT, slot)) for name, text in task.env.items()}
@@ -5773,7 +5839,7 @@ class Runner:
         process.log = self.record.log_path(task.number)
         log, process.offset = open_log(process.log, process.attempt)
         room = self.record.room_path(self.writer, process.slot)
-        head = f'"task":{task.number},"try":{process.attempt},"slot":{slot}'
+        head = f'"task":{task.number},"try":{process.attempt},"slot":{process.slot}'
         words = [*SHELL, self.events, room, head, *self.prefix, *argv]
         try:
             process.child = spawn(words, log, cwd, env, is_session=self.kills, entry=self.entry)
@@ -5782,6 +5848,12 @@ class Runner:
         process.state.become("running")
         process.state.started = time.time()
         process.state.slot = process.slot
+
+    def slot_text(self, slot: int) -> str:
+        """Return what a task reads as its slot: which device it is to take, of those granted."""
+        if self.devices:
+            return self.devices[slot % len(self.devices)]
+        return str(slot)
 
     def keep_room(self, slot: int) -> None:
         """Take the space for the end of a task, for when the disk is full by then."""
@@ -5841,6 +5913,7 @@ class Runner:
             awaited = read_told(self.record).states
         for process in ended:
             self.running.remove(process)
+            self.tell_guard()
             self.free(process)
             if process.child is None:
                 process.state = awaited.get(process.task.number) or process.state
@@ -5873,6 +5946,8 @@ class Runner:
         elif status == 125 and not self.has_begun(process):
             self.fail_to_write(errno.EIO)
             return
+        if status == 128 + signal.SIGTERM and not process.asked:
+            process.asked = self.asked_elsewhere(process)
         process.state.status = status
         process.state.ended = time.time()
         process.state.become(*outcome(status, process.asked))
@@ -5890,6 +5965,11 @@ class Runner:
         status = 128 - status
         self.note(process, "end", status=status)
         return status
+
+    def asked_elsewhere(self, process: Process) -> str:
+        """Return why somebody else asked a task to stop, as the record tells it, or nothing."""
+        state = read_told(self.record).states.get(process.task.number)
+        return state.asked if state and state.attempt == process.attempt else ""
 
     def has_begun(self, process: Process) -> bool:
         """Return whether the start of an attempt is on record; else its command never was begun."""
@@ -6003,16 +6083,17 @@ class Runner:
 
 def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits, writer: str,
               adopted: "Sequence[Tuple[Task, State]]" = (), entry: int = NOTHING,
-              kills: bool = True) -> "Iterator[Event]":
+              kills: bool = True, guard: "Optional[Guard]" = None) -> "Iterator[Event]":
     """Execute tasks, several at once, and yield what happens.
 
     adopted run already; they are awaited, and tried again where they were killed. INT, TERM, QUIT
     and HUP stop all of them; with kills, what does not stop is killed after the grace period, and
-    nothing of it is left. Other errors of the system that concern all tasks, a full disk for
-    example, let the running ones end, and are told by an event "error".
+    nothing of it is left; a guard kills what runs when we are killed. Other errors of the system
+    that concern all tasks, a full disk for example, let the running ones end, and are told by an
+    event "error".
     """
     with Signals() as signals:
-        runner = Runner(record, queue, limits, writer, entry, kills)
+        runner = Runner(record, queue, limits, writer, entry, kills, guard)
         try:
             begin_events(record, writer)
         except OSError as error:
@@ -6030,10 +6111,11 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
 # ---------------------------------------------------------------------------
 # ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS, with functions that
 # make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of,
-# submission_options, script_word, beaten_options (what the user's own words say), ask, array_limit,
-# array_name, submission_words, send, find_array, cancel_array, query. Nothing here knows a record,
-# and no scheduler is named outside its row. The rows rest on the manual pages that their functions
-# name. A state that is not known, or a query that fails, means "still there".
+# submission_options, script_word, clusters_of, beaten_options (what the user's own words say), ask,
+# split_id, at_cluster, array_limit, pack_hint, array_name, submission_words, send, find_array,
+# array_task_id, cancel_array, query. Nothing here knows a record, and no scheduler is named outside
+# its row. The rows rest on the manual pages that their functions name. A state that is not known,
+# or a query that fails, means "still there".
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
@@ -6051,6 +6133,10 @@ SAID = (  # what schedulers write behind the output of an array task that they e
 WAITING = (  # how schedulers call what has not begun
     "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND",
     "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
+HELD = (  # in states and reasons of what somebody has to release, or to mend
+    r"(?i)held|launch failed|badconstraints|^E.*w$|PSUSP|REQUEUE_HOLD|SPECIAL_EXIT")
+UNSAID = ("", "-", "None", "(null)")  # how schedulers say that there is no reason
+USUAL = ("PENDING", "PEND", "WAIT", "qw", "Q", "W", "T")  # states of what waits for its turn
 NO_DELAY = -1.0  # behind the last try
 OURS_ARRAY = "the steps of the job make the array; max-parallel: how many array tasks at once"
 OURS_NAME = "name: in the job is what the array job is called after"
@@ -6093,31 +6179,39 @@ class ArrayJob(NamedTuple("ArrayJob", [
 
 
 class Scheduler(NamedTuple("Scheduler", [
-        ("name", str), ("program", str), ("says", str), ("index", str),
+        ("name", str), ("program", str), ("says", str), ("index", str), ("own_id", str),
+        ("array_task", str),
         ("options", "Callable[[ArrayJob], List[str]]"), ("script", "Tuple[str, ...]"),
         ("job_id", str), ("query", "Tuple[str, ...]"), ("joins_ids", str),
         ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
         ("cancel", "Tuple[str, ...]"), ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"),
-        ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("forgotten", str),
-        ("name_length", int), ("knows_success", bool), ("variables", str),
-        ("joins_values", bool), ("flags", str), ("pairs", str),
+        ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("crowded", str),
+        ("user_limit", "Tuple[str, ...]"), ("forgotten", str),
+        ("name_length", int), ("knows_success", bool), ("leaves_tasks", bool), ("variables", str),
+        ("joins_values", bool), ("flags", str), ("pairs", str), ("cluster", "Tuple[str, ...]"),
         ("ours", "Tuple[Tuple[str, str], ...]")])):
     """What differs between schedulers.
 
     program submits; says is what it answers to --version where two have one of that name; index is
-    the variable with the slot; options makes those of an array job; script stands before the
-    script, which is then a word of a shell's; job_id finds the id in what a submission prints.
+    the variable with the slot, own_id that with the id of its array job; array_task how its
+    commands call slot {1} of array job {0}; options makes those of an array job; script stands
+    before the script, which is then a word of a shell's; job_id finds the id in what a submission
+    prints.
 
     query, with ids joined by joins_ids (" ": as words, "": not named at all), lists array tasks,
     which read yields as (job id, slots, state, reason). find, with a name, prints the ids of that
     name. limit is a command, limit_text finds the array limit in its output, limit_usual is that
-    elsewhere, limit_less how much smaller than it the count must be. forgotten matches what is
+    elsewhere, limit_less how much smaller than it the count must be. crowded
+    matches the refusal of more array tasks than a user may have, user_limit is a command that, with
+    a user's name, prints how many these are. forgotten matches what is
     said of a job that is gone; knows_success tells whether a dependency on success can be had;
+    leaves_tasks whether it kills the process group of an array task and not what that began;
     variables are those that a surrounding job sets.
 
     joins_values tells whether a value may follow a short option at once (-pgpu); flags are the
-    options that take no value, pairs those that take two. ours are the options by which the user's
-    own would be beaten, each with what says the same to HydraFlow.
+    options that take no value, pairs those that take two. cluster are the options by which its
+    commands are sent to another cluster, and behind them variables that say so. ours are the
+    options by which the user's own would be beaten, each with what says the same to HydraFlow.
     """
     __slots__ = ()
 
@@ -6222,9 +6316,11 @@ SCHEDULERS = {row.name: row for row in (
         program="sbatch",
         says="",
         index="SLURM_ARRAY_TASK_ID",
+        own_id="SLURM_ARRAY_JOB_ID",
+        array_task="{0}_{1}",
         options=slurm_options,
         script=(),
-        job_id=r"^(?:Submitted batch job )?(\d+)(?:;|\s|$)",
+        job_id=r"^(?:Submitted batch job )?(\d+(?:;[\w.-]+)?)(?:\s|$)",
         query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
         joins_ids=",",
         read=read_columns,
@@ -6234,9 +6330,12 @@ SCHEDULERS = {row.name: row for row in (
         limit_text=r"MaxArraySize\s*=\s*(\d+)",
         limit_usual=1001,
         limit_less=1,
+        crowded=r"MaxSubmitJob|job submit limit",
+        user_limit=("sacctmgr", "-nP", "show", "assoc", "format=MaxSubmitJobs", "user={}"),
         forgotten="Invalid job id",
         name_length=100,
         knows_success=True,
+        leaves_tasks=False,
         variables=r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|"
                   r"SBATCH_(ARRAY_INX|WAIT|WAIT_ALL_NODES)$|PMI",
         joins_values=True,
@@ -6246,6 +6345,7 @@ SCHEDULERS = {row.name: row for row in (
             "--propagate --quiet --reboot --requeue --spread-job --stepmgr --test-only --usage "
             "--use-min-nodes --verbose --version --wait"),
         pairs="",
+        cluster=("-M", "--clusters", "--cluster", "SBATCH_CLUSTERS", "SLURM_CLUSTERS"),
         ours=(
             (OURS_ARRAY, "-a --array"), (OURS_NAME, "-J --job-name"),
             (OURS_LOG, "-o --output --open-mode"),
@@ -6255,6 +6355,8 @@ SCHEDULERS = {row.name: row for row in (
         program="qsub",
         says="",
         index="SGE_TASK_ID",
+        own_id="JOB_ID",
+        array_task="{0}.{1}",
         options=gridengine_options,
         script=(),
         job_id=r"^(?:Your job(?:-array)? )?(\d+)",
@@ -6267,15 +6369,19 @@ SCHEDULERS = {row.name: row for row in (
         limit_text=r"max_aj_tasks\s+(\d+)",
         limit_usual=75000,
         limit_less=0,
+        crowded="",
+        user_limit=(),
         forgotten="",
         name_length=100,
         knows_success=False,
+        leaves_tasks=True,  # SIGKILL at qdel and h_rt (sge_shepherd, queue_conf(5))
         variables=r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|"
                   r"(JOB_ID|JOB_NAME|JOB_SCRIPT|TASK_ID|QUEUE|RESTARTED|NSLOTS|NQUEUES|NHOSTS|"
                   r"PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$",
         joins_values=False,
         flags="-clear -cwd -h -hard -help -nostdin -noshell -notify -soft -terse -V -verify",
         pairs="-pe",
+        cluster=(),
         ours=(
             (OURS_ARRAY, "-t -tc"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
             (OURS_AFTER, "-hold_jid"), (OURS_SHELL, "-S"), (OURS_COMMAND, "-b"))),
@@ -6284,6 +6390,8 @@ SCHEDULERS = {row.name: row for row in (
         program="qsub",
         says="pbs_version|PBS",
         index="PBS_ARRAY_INDEX",
+        own_id="PBS_JOBID",
+        array_task="{0}[{1}]",
         options=pbs_options,
         script=(),
         job_id=r"^(\d+(?:\[\])?)",
@@ -6296,13 +6404,17 @@ SCHEDULERS = {row.name: row for row in (
         limit_text=r"max_array_size\s*=\s*(\d+)",
         limit_usual=10000,
         limit_less=0,
+        crowded="would exceed",
+        user_limit=(),
         forgotten="Unknown Job Id|Job has finished",
         name_length=15,
         knows_success=True,
+        leaves_tasks=False,
         variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI",
         joins_values=True,
         flags="-f -G -h -I -V -x -X -z",
         pairs="",
+        cluster=(),
         ours=(
             (OURS_ARRAY, "-J"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
             (OURS_AFTER, "-W=depend"), (OURS_SHELL, "-S"))),
@@ -6311,6 +6423,8 @@ SCHEDULERS = {row.name: row for row in (
         program="bsub",
         says="",
         index="LSB_JOBINDEX",
+        own_id="LSB_JOBID",
+        array_task="{0}[{1}]",
         options=lsf_options,
         script=("/bin/sh",),
         job_id=r"Job <(\d+)>",
@@ -6323,13 +6437,17 @@ SCHEDULERS = {row.name: row for row in (
         limit_text=r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)",
         limit_usual=1000,
         limit_less=0,
+        crowded="(?i)pending jobs? .*(threshold|limit|maximum)|maximum number of pending",
+        user_limit=(),
         forgotten="is not found|No matching job|already finished",
         name_length=100,
         knows_success=True,
+        leaves_tasks=False,
         variables=r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI",
         joins_values=False,
         flags="-ar -B -H -h -I -Ip -Is -IS -ISp -ISs -IX -K -N -r -rn -ti -ul -V -x",
         pairs="",
+        cluster=(),
         ours=((OURS_NAME, "-J"), (OURS_LOG, "-o -oo"), (OURS_AFTER, "-w -ti"))),
 )}
 
@@ -6413,6 +6531,20 @@ def script_word(words: "Sequence[str]", scheduler: Scheduler) -> int:
                  if not option), 0)
 
 
+def clusters_of(words: "Sequence[str]", scheduler: Scheduler) -> str:
+    """Return the clusters that a submission command, or a variable, names; "" for the usual one.
+
+    >>> clusters_of("sbatch -pgpu -Mfar".split(), SCHEDULERS["slurm"])
+    'far'
+    """
+    named = ""
+    for _, option, value in submission_options(words, scheduler):
+        if option in scheduler.cluster:
+            named = value
+    given = [os.environ.get(name, "") for name in scheduler.cluster if not name.startswith("-")]
+    return named or next(filter(None, given), "")
+
+
 def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
                    waits: bool) -> "Iterator[Tuple[int, str, str]]":
     """Yield the options of a submission command that ours would beat: index of the word, name,
@@ -6467,15 +6599,65 @@ def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0,
     return status, out, errors
 
 
+def split_id(job_id: str) -> "Tuple[str, str]":
+    """Return the number of a job, and the cluster that alone knows it by that; "" for the usual.
+
+    >>> split_id("12;far"), split_id("7[]")
+    (('12', 'far'), ('7[]', ''))
+    """
+    number, _, cluster = job_id.partition(";")
+    return number, cluster
+
+
+def at_cluster(command: "Sequence[str]", scheduler: Scheduler, cluster: str) -> "List[str]":
+    """Return a command of a scheduler, sent to a cluster."""
+    if not cluster or not scheduler.cluster:
+        return list(command)
+    return [command[0], scheduler.cluster[0], cluster, *command[1:]]
+
+
 @lru_cache(maxsize=None)
-def array_limit(scheduler: Scheduler) -> int:
-    """Return how many array tasks an array job may have, asked once."""
-    status, out, _ = ask(scheduler.limit, scheduler, 20.0, ())
+def array_limit(scheduler: Scheduler, clusters: str) -> int:
+    """Return how many array tasks an array job may have, asked once; clusters have the first's."""
+    first = clusters.split(",")[0]
+    status, out, _ = ask(at_cluster(scheduler.limit, scheduler, first), scheduler, 20.0, ())
     limit = scheduler.limit_usual
     match = re.search(scheduler.limit_text, out)
     if match and status == 0:
         limit = int(match.group(1))
     return max(limit - scheduler.limit_less, 1)
+
+
+def rounded_up(count: int, size: int) -> int:
+    """Return how many groups of a size take count things.
+
+    >>> rounded_up(5, 2), rounded_up(4, 2), rounded_up(0, 2)
+    (3, 2, 0)
+    """
+    return (count + size - 1) // size
+
+
+def user_limit(scheduler: Scheduler) -> int:
+    """Return how many array tasks a user may have in all, 0 where nobody says it."""
+    if not scheduler.user_limit:
+        return 0
+    _, name, _ = ask(["id", "-un"], scheduler, 20.0, ())
+    words = [word.format(name.strip()) for word in scheduler.user_limit]
+    _, out, _ = ask(words, scheduler, 20.0, ())
+    limits = [int(number) for number in re.findall("^[0-9]+$", out, re.MULTILINE)]
+    return min(limits, default=0)
+
+
+def pack_hint(refusal: str, scheduler: Scheduler, tasks: int) -> str:
+    """Return what helps against a refusal of too many array tasks, "" against any other."""
+    if not scheduler.crowded or not re.search(scheduler.crowded, refusal):
+        return ""
+    limit = user_limit(scheduler)
+    if not limit:
+        return "--pack N puts N tasks into each array task, one after the other"
+    pack = rounded_up(tasks, limit)
+    return (f"you may have {counted(limit, 'array task')} at once: "
+            f"--pack {pack} makes {rounded_up(tasks, pack)} of these {counted(tasks, 'task')}")
 
 
 def array_name(job: str, ulid: str, number: int, scheduler: Scheduler) -> str:
@@ -6514,7 +6696,7 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
             return unanswered(words, scheduler, name, out)
         if not has_failed_in_passing(status, errors):
             break
-        found = find_array(scheduler, name)
+        found = find_array(scheduler, name, clusters_of(words, scheduler))
         if found:
             return found
         if delay != NO_DELAY:
@@ -6524,7 +6706,7 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
 
 def unanswered(words: "Sequence[str]", scheduler: Scheduler, name: str, out: str) -> str:
     """Return the id of a submission whose answer has none; Unanswered if nobody knows it."""
-    found = find_array(scheduler, name)
+    found = find_array(scheduler, name, clusters_of(words, scheduler))
     if found:
         return found
     said = " ".join(out.split())[:200] or "nothing"
@@ -6533,16 +6715,33 @@ def unanswered(words: "Sequence[str]", scheduler: Scheduler, name: str, out: str
         f"look for {name} among what is queued, and cancel it; its tasks would end themselves")
 
 
-def find_array(scheduler: Scheduler, name: str) -> str:
-    """Return the id of the array job that has a name, or nothing."""
-    _, out, _ = ask([*scheduler.find, name], scheduler, 60.0, TRIES[:2])
-    match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", out, re.MULTILINE)
-    return match.group(1) if match else ""
+def find_array(scheduler: Scheduler, name: str, clusters: str) -> str:
+    """Return the id of the array job that has a name on one of some clusters, or nothing."""
+    for cluster in clusters.split(","):
+        words = at_cluster([*scheduler.find, name], scheduler, cluster)
+        _, out, _ = ask(words, scheduler, 60.0, TRIES[:2])
+        match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", out, re.MULTILINE)
+        if match:
+            return ";".join(filter(None, (match.group(1), cluster)))
+    return ""
+
+
+def array_task_id(scheduler: Scheduler, job_id: str, slot: int) -> str:
+    """Return the id of an array task, with the cluster of its array job.
+
+    >>> array_task_id(SCHEDULERS["slurm"], "12;far", 3), array_task_id(SCHEDULERS["pbs"], "7[]", 3)
+    ('12_3;far', '7[3]')
+    """
+    number, cluster = split_id(job_id)
+    text = scheduler.array_task.format(number.rstrip("[]"), slot)
+    return ";".join(filter(None, (text, cluster)))
 
 
 def cancel_array(scheduler: Scheduler, job_id: str) -> str:
-    """Cancel an array job; return what went wrong."""
-    status, out, errors = ask([*scheduler.cancel, job_id], scheduler)
+    """Cancel an array job, or an array task of one; return what went wrong."""
+    number, cluster = split_id(job_id)
+    words = at_cluster([*scheduler.cancel, number], scheduler, cluster)
+    status, out, errors = ask(words, scheduler)
     if not status or scheduler.has_forgotten(errors):
         return ""
     if errors.strip() or out.strip():
@@ -6572,33 +6771,45 @@ def query(scheduler: Scheduler,
           ids: "Sequence[str]") -> "Tuple[Dict[Tuple[str, int], Queued], str]":
     """Return what a scheduler knows of array jobs, by id and slot, and what went wrong.
 
-    One query, whatever the number of array tasks.
+    One query for each cluster, whatever the number of array tasks.
     """
-    words = list(scheduler.query)
-    if scheduler.joins_ids == ",":
-        words.append(",".join(ids))
-    elif scheduler.joins_ids:
-        words.extend(ids)
-    status, out, errors = ask(words, scheduler, 60.0, TRIES[:2])  # somebody waits for the answer
-    wrong = ""
-    if status and not scheduler.has_forgotten(errors):
-        wrong = f"{scheduler.query[0]}: {failure_text(status, errors)}"
+    numbers = {}  # type: Dict[str, List[str]]
+    for job_id in ids:
+        number, cluster = split_id(job_id)
+        numbers.setdefault(cluster, []).append(number)
     found = {}  # type: Dict[Tuple[str, int], Queued]
-    for job_id, slots, state, reason in scheduler.read(out):
-        for slot in slot_numbers(slots) or [1]:
-            found[job_id, slot] = Queued(state, reason)
-    return found, wrong
+    wrongs = []
+    for cluster in sorted(numbers):
+        status, out, errors = ask_queue(scheduler, cluster, numbers[cluster])
+        if status and not scheduler.has_forgotten(errors):
+            wrongs.append(f"{scheduler.query[0]}: {failure_text(status, errors)}")
+        for number, slots, state, reason in scheduler.read(out):
+            job_id = ";".join(filter(None, (number, cluster)))
+            for slot in slot_numbers(slots) or [1]:
+                found[job_id, slot] = Queued(state, reason)
+    return found, "; ".join(wrongs)
+
+
+def ask_queue(scheduler: Scheduler, cluster: str,
+              numbers: "Sequence[str]") -> "Tuple[int, str, str]":
+    """Return what a cluster answers about array jobs."""
+    words = at_cluster(scheduler.query, scheduler, cluster)
+    if scheduler.joins_ids == ",":
+        words.append(",".join(numbers))
+    elif scheduler.joins_ids:
+        words.extend(numbers)
+    return ask(words, scheduler, 60.0, TRIES[:2])  # somebody waits for the answer
 
 
 # ---------------------------------------------------------------------------
 # 11. Runs: Plan -> Event, Event, ...
 # ---------------------------------------------------------------------------
-# Options, processors; survey (what is known of a record: its own events, then what lives, then
-# what queues say); Run and open_run (a start of a run: which tasks are done, run, are to be
-# executed); the places Here, ArrayPlace, Handler, place_of, check_plan; Watch, follow, Execution,
-# describe (one loop over the steps, for the run and the dry run); run_slot (what an array task
-# executes); cancel_record. Every place answers the same questions: check, can_wait_for, describe,
-# start. Who executes or follows yields events; who asks for states gets a Survey.
+# Options, processors; ArrayTask, survey (what is known of a record: its own events, then what
+# lives, then what queues say); Run and open_run (a start of a run: which tasks are done, run, are
+# to be executed); the places Here, ArrayPlace, Handler, place_of, check_plan; Watch, follow,
+# Execution, describe (one loop over the steps, for the run and the dry run); run_slot (what an
+# array task executes); cancel_record. Every place answers the same questions: check, can_wait_for,
+# describe, start. Who executes or follows yields events; who asks for states gets a Survey.
 
 
 class Options(NamedTuple("Options", [
@@ -6630,6 +6841,17 @@ def processors() -> int:
     return min(counts)
 
 
+class ArrayTask(NamedTuple("ArrayTask", [
+        ("scheduler", Scheduler), ("submission", int), ("job_id", str), ("slot", int)])):
+    """A slot of a submission, and the id of its array job."""
+    __slots__ = ()
+
+    @property
+    def text(self) -> str:
+        """What the scheduler's commands call it."""
+        return array_task_id(self.scheduler, self.job_id, self.slot)
+
+
 class Survey(NamedTuple("Survey", [
         ("record", Record), ("ledger", Ledger), ("states", "Dict[int, State]"),
         ("submissions", "List[Submission]"), ("wrong", str), ("holder", str)])):
@@ -6643,6 +6865,23 @@ class Survey(NamedTuple("Survey", [
         if state.name == "waiting":
             state.become(self.before_start())
         return state
+
+    def array_tasks(self) -> "Dict[int, ArrayTask]":
+        """Return the array tasks that have tasks, or had them last, by the numbers of these."""
+        found = {}  # type: Dict[int, ArrayTask]
+        by_slot = {}  # type: Dict[Tuple[int, int], ArrayTask]
+        for submission in self.submissions:
+            scheduler = SCHEDULERS.get(submission.scheduler)
+            if scheduler is None:
+                continue
+            for slot, entries in enumerate(submission.slots, 1):
+                one = ArrayTask(scheduler, submission.number, submission.job_id, slot)
+                by_slot[submission.number, slot] = one
+                found.update((number, one) for number, _, _ in entries)
+        for number, state in self.states.items():
+            if state.writer is not NOBODY and number in found:  # a neighbour in a pack may have it
+                found[number] = by_slot.get(state.writer.name.slot, found[number])
+        return found
 
     def before_start(self) -> str:
         """Return the name of the state of what nobody has begun."""
@@ -6818,9 +7057,13 @@ class Surveyor:
         queued = queues.get((submission.job_id, place.slot), Queued("", ""))
         is_missed = not queued.state and is_unsure
         if queued.state in ENDED and submission.job_id and not is_missed:
-            is_cancelled = submission.number in told.cancelled
+            is_cancelled = (submission.number in told.cancelled
+                            or (submission.number, place.slot) in told.cancelled_slots)
             cause = cause_of(record, place, queued.state, is_cancelled)
-            settle(state, cause, self.is_blocked(submission))
+            said = ""
+            if cause in ("gone", "silent"):
+                said = last_line(scheduler_words(record, place))
+            settle(state, cause, self.is_blocked(submission), said)
         elif state.name != "failed":
             await_end(state, queued.state, queued.reason)
 
@@ -6839,7 +7082,8 @@ def named(submission: Submission) -> Submission:
     """
     if submission.job_id or submission.scheduler not in SCHEDULERS:
         return submission
-    job_id = find_array(SCHEDULERS[submission.scheduler], submission.name)
+    scheduler = SCHEDULERS[submission.scheduler]
+    job_id = find_array(scheduler, submission.name, submission.clusters)
     return submission._replace(job_id=job_id or "0")
 
 
@@ -6882,20 +7126,39 @@ def cause_of(record: Record, place: Waiting, queued: str, is_cancelled: bool) ->
         return cause
     if is_cancelled:
         return "cancelled"
-    try:
-        with open(record.scheduler_path(place.submission.number, place.slot), "rb") as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
-            said = file.read()
-    except OSError:
-        return cause
+    said = scheduler_words(record, place)
     for name, pattern in SAID:
         if re.search(pattern, said):
             return name
     return cause
 
 
-def settle(state: State, cause: str, is_blocked: bool) -> None:
-    """Bring the state of a task up to date whose array task has ended, and has not told why."""
+def scheduler_words(record: Record, place: Waiting) -> bytes:
+    """Return the end of what a scheduler wrote beside the output of the tasks of a slot."""
+    path = record.scheduler_path(place.submission.number, place.slot)
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
+            return file.read()
+    except OSError:
+        return b""
+
+
+def last_line(text: bytes) -> str:
+    """Return the last line of a text that is not empty.
+
+    >>> last_line(b"sh: 1: python: not found\\n\\n")
+    'sh: 1: python: not found'
+    """
+    lines = text.decode("utf-8", "replace").split("\n")
+    return next((line.strip()[:400] for line in reversed(lines) if line.strip()), "")
+
+
+def settle(state: State, cause: str, is_blocked: bool, said: str = "") -> None:
+    """Bring the state of a task up to date whose array task has ended, and has not told why.
+
+    said is the last that the scheduler wrote.
+    """
     is_known = cause not in ("gone", "silent")
     if state.name == "failed":  # by a signal
         if is_known:
@@ -6903,18 +7166,30 @@ def settle(state: State, cause: str, is_blocked: bool) -> None:
     elif is_blocked and not state.ended and state.name != "running":
         state.become("skipped", "blocked")
     elif is_known or not (state.name == "interrupted" and state.asked):
-        state.become("interrupted", cause)
+        state.become("interrupted", cause, said)
 
 
 def await_end(state: State, queued: str, reason: str) -> None:
     """Bring the state of a task up to date whose array task is queued, or not known to be gone."""
     if re.search("never ?satisfied", reason, re.IGNORECASE):  # of Slurm, and of LSF
         state.become("skipped", "blocked")
-    elif queued in WAITING:
-        is_again = state.ended or state.pid
-        state.become("queued", "requeued" if is_again else "")
+    elif queued in WAITING or re.search(HELD, queued):
+        become_queued(state, queued, reason)
     elif state.name == "waiting" or (queued and state.name == "interrupted"):
         state.become("queued")  # the array task is there: its task is to begin, or to tell its end
+
+
+def become_queued(state: State, queued: str, reason: str) -> None:
+    """Note that a task's array task has not begun, for the first time or again, and why."""
+    cause = "requeued" if state.ended or state.pid else ""
+    words = [cause] if cause else []
+    if reason not in UNSAID:
+        words.append(reason)
+    elif queued not in USUAL:
+        words.append(queued)
+    if re.search(HELD, reason) or re.search(HELD, queued):
+        cause = "held"
+    state.become("queued", cause, ", ".join(words))
 
 
 def merge_handler(state: State, submission: Submission, is_gone: bool) -> None:
@@ -7638,15 +7913,6 @@ def write_program(record: Record) -> None:
             write_file(record.program_path, source.read())
 
 
-def rounded_up(count: int, size: int) -> int:
-    """Return how many groups of a size take count things.
-
-    >>> rounded_up(5, 2), rounded_up(4, 2), rounded_up(0, 2)
-    (3, 2, 0)
-    """
-    return (count + size - 1) // size
-
-
 def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
     """Return the tasks of each slot, pack of them.
 
@@ -7672,11 +7938,12 @@ def throttles(arrays: int, throttle: int) -> "List[int]":
 
 
 class ArrayPlace(Place):
-    """The array jobs of a scheduler."""
+    """The array jobs of a scheduler; clusters names those that a submission command does."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: Scheduler, clusters: str) -> None:
         super().__init__()
         self.scheduler = scheduler
+        self.clusters = clusters
 
     def check(self, step: PlannedStep, is_dry: bool) -> None:
         """Raise an Error for what cannot be submitted."""
@@ -7688,11 +7955,12 @@ class ArrayPlace(Place):
         check_first_task(step)
 
     def can_wait_for(self, aheads: "Sequence[Ahead]") -> bool:
-        """Return whether array jobs can wait for tasks: for those of their own scheduler."""
+        """Return whether array jobs can wait for tasks: for those of their own cluster."""
         if not all(ahead.submission for ahead in aheads):
             return False
+        own = self.scheduler.name, self.clusters
         submissions = [ahead.submission for ahead in aheads if ahead.submission]
-        return all(one.scheduler == self.scheduler.name for one in submissions)
+        return all((one.scheduler, split_id(one.job_id)[1]) == own for one in submissions)
 
     @property
     def index(self) -> str:
@@ -7703,7 +7971,7 @@ class ArrayPlace(Place):
         """Return how many slots each of the array jobs has that count slots need."""
         limit = self.scheduler.limit_usual - self.scheduler.limit_less
         if not run.is_dry or find_program(self.scheduler.limit[0]):
-            limit = array_limit(self.scheduler)
+            limit = array_limit(self.scheduler, self.clusters)
         return [min(limit, count - start) for start in range(0, count, limit)]
 
     def prepared(self, run: Run, step: PlannedStep, slots: "List[List[List[int]]]", number: int,
@@ -7714,7 +7982,7 @@ class ArrayPlace(Place):
             number=number, start=run.number, step=step.number, scheduler=self.scheduler.name,
             name=array_name(run.job.name, run.record.ulid, number, self.scheduler), after=after,
             limits=list(run.limits(True)._replace(jobs=beside)), must_succeed=run.must_succeed(),
-            width=0, job_id="", status=-1, slots=slots)
+            width=0, job_id="", status=-1, slots=slots, clusters=self.clusters)
 
     def words(self, run: Run, step: PlannedStep, submission: Submission, throttle: int,
               ids: "Sequence[str]") -> "List[str]":
@@ -7722,7 +7990,7 @@ class ArrayPlace(Place):
         log = run.record.scheduler_path(submission.number, "")[:-len(".out")]
         job = ArrayJob(
             name=submission.name, log=log, count=len(submission.slots), throttle=throttle,
-            ids=list(ids), must_succeed=submission.must_succeed)
+            ids=[split_id(job_id)[0] for job_id in ids], must_succeed=submission.must_succeed)
         script = run.record.submission_path(submission.number, "sh")
         return submission_words(step.submit, self.scheduler, job, script)
 
@@ -7786,6 +8054,8 @@ class ArrayPlace(Place):
         except Refusal as refusal:
             run.begun = run.begun or isinstance(refusal, Unanswered)
             note_cancelled(run, submission)
+            tasks = sum(map(len, submission.slots))
+            refusal.hint = refusal.hint or pack_hint(refusal.message, self.scheduler, tasks)
             raise
         run.begun = True
         return write_job_id(run.record, submission, job_id)
@@ -7899,7 +8169,7 @@ class Handler(Place):
             number=next_submission(run), start=run.number, step=step.number,
             scheduler=PARAMETERS if self.is_bare else HANDLER, name=name, after=[],
             limits=list(run.limits(True)), must_succeed=False, width=0, job_id="", status=-1,
-            slots=packed(slot_entries(run, todo), 1)))
+            slots=packed(slot_entries(run, todo), 1), clusters=""))
         if not self.is_bare:
             write_script(run.record, submission, python_of(run.job), '"$1" status')
         return submission
@@ -7976,7 +8246,7 @@ def place_of(step: PlannedStep, is_dry: bool) -> Place:
         may_ask = False  # only what it finds in PATH, a dry run may ask
     scheduler = scheduler_of(step.submit, may_ask)
     if scheduler and (step.command or not script_word(step.submit, scheduler)):
-        return ArrayPlace(scheduler)
+        return ArrayPlace(scheduler, clusters_of(step.submit, scheduler))
     return Handler(not step.command)
 
 
@@ -8010,7 +8280,7 @@ def check_plan(plan: Plan, is_dry: bool) -> None:
 
 class Watch:
     """Tells of tasks that are executed elsewhere, as their records change."""
-    __slots__ = ("waited", "pending", "doubted", "started", "tasks", "wrong", "running")
+    __slots__ = ("waited", "pending", "doubted", "started", "tasks", "wrong", "running", "held")
 
     def __init__(self, aheads: "Sequence[Ahead]") -> None:
         self.waited = list(aheads)
@@ -8020,6 +8290,7 @@ class Watch:
         self.tasks = {}  # type: Dict[str, Ledger]
         self.wrong = ""
         self.running = 0
+        self.held = set()  # type: Set[str]  # reasons that were told
 
     def aheads(self) -> "List[Ahead]":
         """Return what is not over."""
@@ -8066,6 +8337,10 @@ class Watch:
         if state.name == "running" and key not in self.started:
             self.started.add(key)
             yield Event("elsewhere", self.task(run, number), state, "", log, 0)
+        if state.cause == "held" and state.detail not in self.held:
+            self.held.add(state.detail)
+            text = f"task {number} is held: {state.detail}; it waits until somebody mends that"
+            yield note_event("note", text)
         if not state.is_over:
             return
         if state.name == "interrupted" and key not in self.doubted:
@@ -8400,19 +8675,41 @@ def allocation_end() -> float:
     return float(text)
 
 
+def is_strange(submission: Submission) -> bool:
+    """Return whether we are in another array job than that of a submission.
+
+    Its answer got lost, and what was submitted in its place has these tasks.
+    """
+    scheduler = SCHEDULERS.get(submission.scheduler)
+    if scheduler is None:
+        return False
+    own = re.match("[0-9]+", os.environ.get(scheduler.own_id, ""))
+    noted = re.match("[0-9]+", submission.job_id)
+    return bool(own and noted and own.group() != noted.group())
+
+
 def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
     """Execute the tasks of one slot of a submission that have not succeeded; yield what happens."""
     record = Record(path)
     submission = read_submission(record, number, slot)
+    if is_strange(submission):
+        text = f"nothing is executed: these tasks are those of array job {submission.job_id}"
+        yield note_event("error", text)
+        return
     queue = SlotQueue(record, submission, slot)
     limits = queue.limits._replace(fail_fast=False)  # the queue skips what must not begin
-    is_handler = submission.scheduler not in SCHEDULERS
-    for event in run_tasks(record, queue.tasks(), limits, queue.writer, kills=is_handler):
+    scheduler = SCHEDULERS.get(submission.scheduler)
+    guard = Guard() if scheduler and scheduler.leaves_tasks else None
+    events = run_tasks(
+        record, queue.tasks(), limits, queue.writer, kills=scheduler is None, guard=guard)
+    for event in events:
         if event.kind == "end":
             queue.longest = max(queue.longest, event.state.ended - event.state.started)
             if event.state.name == "failed" and queue.limits.fail_fast:
                 write_file(record.stop_path(submission.start), b"")
         yield event
+    if guard:
+        guard.leave()
     for text in queue.others:
         yield note_event("error", text)
     remove_if_empty(record.scheduler_path(number, slot))
@@ -8424,27 +8721,37 @@ def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
 class Stopped(NamedTuple("Stopped", [
         ("arrays", "List[str]"), ("tasks", int), ("away", "List[Tuple[int, State]]"),
         ("wrong", "List[str]")])):
-    """What cancel did: array jobs that it cancelled, how many tasks it asked to stop.
+    """What cancel did: array jobs, or array tasks, that it cancelled, in words; how many tasks it
+    asked to stop.
 
     away are tasks that it cannot reach, wrong is what went wrong.
     """
     __slots__ = ()
 
 
-def cancel_record(record: Record, is_lost: bool) -> Stopped:
-    """Stop all that is open of a run; with is_lost, give up what shows no sign of life any more."""
+def cancel_record(record: Record, is_lost: bool,
+                  numbers: "Optional[Sequence[int]]" = None) -> Stopped:
+    """Stop all that is open of a run, or tasks of it alone.
+
+    With is_lost, give up what shows no sign of life any more.
+    """
     found = survey(record)
     writer = WriterName.own(found.ledger.start.number, "stop")
-    arrays, wrong = cancel_arrays(found, writer)
-    stop_handlers(record)
+    if numbers is None:
+        arrays, wrong = cancel_arrays(found, writer)
+        stop_handlers(record)
+    else:
+        arrays, wrong = cancel_array_tasks(found, writer, numbers)
     asked = 0
     away = []  # type: List[Tuple[int, State]]
     stopped = set()  # type: Set[int]
     for number, state in running_outside_arrays(found):
+        if numbers is not None and number not in numbers:
+            continue
         if not is_same_machine(state.writer.machine):
             away.append((number, state))
             continue
-        is_asked = stop_writer(state, stopped)
+        is_asked = numbers is None and stop_writer(state, stopped)
         if not is_asked:
             append_attempt(record, writer, "ask", number, state.attempt, why="interrupted")
             is_asked = stop_task(state, signal.SIGTERM)
@@ -8479,12 +8786,40 @@ def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
         states = [found.states.get(number) or State() for number in submission.numbers()]
         if scheduler is None or all(state.is_over for state in states):
             continue
-        job_id = submission.job_id or find_array(scheduler, submission.name)
+        job_id = submission.job_id
+        if not job_id:
+            job_id = find_array(scheduler, submission.name, submission.clusters)
         append_event(found.record, writer, "cancel", submission=submission.number)
-        arrays.append(job_id)
+        arrays.append(f"array job {job_id}")
         if job_id:
             wrong.append(cancel_array(scheduler, job_id))
     return arrays, [text for text in wrong if text]
+
+
+def cancel_array_tasks(found: Survey, writer: str,
+                       numbers: "Sequence[int]") -> "Tuple[List[str], List[str]]":
+    """Cancel the array tasks that have some tasks, where they have no others that are not over.
+
+    Return their ids, and what went wrong.
+    """
+    members = {}  # type: Dict[ArrayTask, List[int]]
+    for number, one in sorted(found.array_tasks().items()):
+        if found.state(number).name in ("queued", "running"):
+            members.setdefault(one, []).append(number)
+    cancelled, wrong = [], []
+    for one, tasks in members.items():
+        others = [str(number) for number in tasks if number not in numbers]
+        if len(others) == len(tasks):
+            continue
+        if others:
+            wrong.append(f"array task {one.text} has other tasks as well, {', '.join(others)}: "
+                         "name them too, or none")
+            continue
+        append_event(
+            found.record, writer, "cancel", submission=one.submission, slot=one.slot)
+        cancelled.append(f"array task {one.text}")
+        wrong.append(cancel_array(one.scheduler, one.text))
+    return cancelled, [text for text in wrong if text]
 
 
 def stop_handlers(record: Record) -> None:
@@ -9369,11 +9704,37 @@ def status_lines(found: Survey, room: int, is_coloured: bool, most: int = 20) ->
     if len(groups) > most:
         yield f"  and {len(groups) - most} more kinds of failure"
     members = sorted(found.member_states())
+    array_tasks = found.array_tasks()
+    for text in running_lines(members, array_tasks, names, most):
+        yield painted(f"  {text}", "running", is_coloured)
+    for text, numbers in grouped_queued(members, array_tasks)[:most]:
+        yield painted(f"  {task_range(numbers)} {text}", "queued", is_coloured)
+
+
+def running_lines(members: "Sequence[Tuple[int, State]]", array_tasks: "Mapping[int, ArrayTask]",
+                  names: Names, most: int) -> "Iterator[str]":
+    """Yield which tasks run, since when and where."""
     running = [(number, state) for number, state in members if state.name == "running"]
     for number, state in running[:most]:
-        yield painted(f"  {names.name(number)} {state_text(state)}", "running", is_coloured)
+        text = f"{names.name(number)} {state_text(state)}"
+        if number in array_tasks and state.writer.name.is_slot:
+            text += f" as {array_tasks[number].text}"
+        yield text
     if len(running) > most:
-        yield f"  and {len(running) - most} more running"
+        yield f"and {len(running) - most} more running"
+
+
+def grouped_queued(members: "Sequence[Tuple[int, State]]",
+                   array_tasks: "Mapping[int, ArrayTask]") -> "List[Tuple[str, List[int]]]":
+    """Return the tasks that are queued by what is to be said of them, if there is anything."""
+    groups = {}  # type: Dict[str, List[int]]
+    for number, state in members:
+        if state.name == "queued" and state.detail:
+            text = state_text(state)
+            if number in array_tasks:
+                text += f" (array job {array_tasks[number].job_id})"
+            groups.setdefault(text, []).append(number)
+    return list(groups.items())
 
 
 def members_text(names: Names, numbers: "Sequence[int]") -> str:
@@ -9451,7 +9812,8 @@ def task_parameters(task: Task) -> "Dict[str, str]":
     return parameters
 
 
-def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
+def task_document(found: Survey, number: int, state: State,
+                  array_task: "Optional[ArrayTask]") -> "Dict[str, Any]":
     """Return what is known of a task for programs: seconds since 1970, null where unknown."""
     task = found.ledger.task(number)
     if task is None:
@@ -9473,13 +9835,17 @@ def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
         "ended": state.ended or None if state.is_over else None,
         "host": state.writer.machine.host or None,
         "attempts": state.attempts,
+        "job_id": array_task.job_id if array_task else None,
+        "array_index": array_task.slot if array_task else None,
         "log": os.path.relpath(log)}
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
     """Return the status of a record for programs."""
     start = found.ledger.start
-    members = found.member_states()
+    array_tasks = found.array_tasks()
+    tasks = [task_document(found, number, state, array_tasks.get(number))
+             for number, state in found.member_states()]
     return {
         "job": start.job,
         "record": os.path.relpath(found.record.path),
@@ -9489,7 +9855,7 @@ def status_document(found: Survey) -> "Dict[str, Any]":
         "executed": where_text(found) or None,
         "commit": start.commit or None,
         "states": found.counts(),
-        "tasks": [task_document(found, number, state) for number, state in members]}
+        "tasks": tasks}
 
 
 # ---------------------------------------------------------------------------
@@ -12431,18 +12797,20 @@ def report_command(args: "argparse.Namespace") -> int:
 def add_cancel(command: "argparse.ArgumentParser") -> None:
     """Declare the options of cancel."""
     add_job(command)
+    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*")
     command.add_argument("--lost", action="store_true",
                          help="give up tasks of other machines, which cannot be reached from here")
 
 
 def cancel_command(args: "argparse.Namespace") -> int:
-    """Stop all that runs, or is queued, of a job, whichever run it is of."""
-    newest_record(args)
+    """Stop all that runs, or is queued, of every run of a job; or some tasks of its newest."""
+    newest = newest_record(args)
     arrays, away, wrong = [], [], []  # type: List[str], List[State], List[str]
     asked = 0
-    for record in Record.all(args.job):
+    for record in [newest] if args.names else Record.all(args.job):
         try:
-            stopped = cancel_record(record, args.lost)
+            numbers = wanted_tasks(survey(record), args.names) if args.names else None
+            stopped = cancel_record(record, args.lost, numbers)
         except Error as error:
             wrong.append(error.message)
             continue
@@ -12451,7 +12819,7 @@ def cancel_command(args: "argparse.Namespace") -> int:
         away += [state for _, state in stopped.away]
         wrong += stopped.wrong
     if arrays:
-        say(f"cancelled array job {', array job '.join(arrays)}")
+        say(f"cancelled {', '.join(arrays)}")
     if asked or not arrays:
         say(f"asked {counted(asked, 'task')} to stop")
     if away:

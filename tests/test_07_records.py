@@ -33,7 +33,7 @@ LINES = (  # bytes of a file, the lines that are read of it
 )
 START = Start(1, "job", 2, 1.5, "host", "1", ["-v", "a b"], "", False, hydraflow.FORMAT)
 SUBMISSION = Submission(3, 1, 2, "slurm", "job.ABC.3", [["/r", 1]], [1, 0, 0.0, False], True, 0, "", -1,
-                        [[[1, 1, 10], [2, 1, 20000]], [[3, 2, 30]], []])
+                        [[[1, 1, 10], [2, 1, 20000]], [[3, 2, 30]], []], "far-1,near")
 DIRECTORIES = (  # the name of a job, that of its directory
     ("train", "train"), ("a-b_C9", "a-b_C9"), ("a/b", "a%2Fb"), ("..", "%2E%2E"), (".", "%2E"), ("a%2Fb", "a%252Fb"), ("", ""),
     ("\u00e9", "%C3%A9"), ("a\0b", "a%00b"), ("-x", "-x"), ("a\nb", "a%0Ab"),

@@ -81,7 +81,7 @@ QUEUES = (  # scheduler, what it prints, the array tasks of it
 NUMBERS = (("", []), ("N/A", []), ("7", [7]), ("1-3", [1, 2, 3]), ("3-10:1", list(range(3, 11))), ("1-9:4", [1, 5, 9]), ("1,4,7", [1, 4, 7]),
            ("1-3,7%2"[:-2], [1, 2, 3, 7]), ("5-4", []))
 IDS = (  # scheduler, what a submission prints, the id
-    ("slurm", "12\n", "12"), ("slurm", "12;cluster\n", "12"), ("slurm", "sbatch: warning\n12\n", "12"), ("slurm", "Submitted batch job 12\n", "12"), ("slurm", "Submitted 12\n", None),
+    ("slurm", "12\n", "12"), ("slurm", "12;far-1\n", "12;far-1"), ("slurm", "sbatch: warning\n12\n", "12"), ("slurm", "Submitted batch job 12\n", "12"), ("slurm", "Submitted 12\n", None),
     ("gridengine", "Your job-array 12.1-5:1 (\"x\") has been submitted\n", "12"),
     ("gridengine", "12.1-5:1\n", "12"), ("gridengine", "warning: x\n12.1-5:1\n", "12"),
     ("pbs", "12[].server\n", "12[]"), ("pbs", "12.server\n", "12"), ("lsf", "Job <12> is submitted to default queue <normal>.\n", "12"),
@@ -93,7 +93,9 @@ PASSING = (
     (False, "sbatch: error: invalid partition specified: nowhere"), (False, "Unable to run job: unknown queue \"nowhere\"."), (False, "Permission denied"), (False, ""),
 )
 WAITED = (  # state told, cause told, state in the queue, its reason -> state, cause
-    ("waiting", "", "PENDING", "Resources", "queued", ""), ("waiting", "", "qw", "", "queued", ""), ("waiting", "", "PEND", "", "queued", ""),
+    ("waiting", "", "PENDING", "Resources", "queued", ""), ("waiting", "", "PENDING", "JobHeldUser", "queued", "held"),
+    ("running", "", "PENDING", "job requeued in held state", "queued", "held"), ("waiting", "", "Eqw", "", "queued", "held"), ("interrupted", "killed", "Eqw", "", "queued", "held"),
+    ("waiting", "", "PSUSP", "-", "queued", "held"), ("waiting", "", "hqw", "", "queued", ""), ("waiting", "", "H", "", "queued", ""), ("waiting", "", "qw", "", "queued", ""), ("waiting", "", "PEND", "", "queued", ""),
     ("waiting", "", "RUNNING", "None", "queued", ""),  # its task has not begun yet
     ("waiting", "", "", "", "queued", ""), ("waiting", "", "FROBNICATING", "", "queued", ""),  # a state that nobody knows: still there
     ("waiting", "", "PENDING", "DependencyNeverSatisfied", "skipped", "blocked"), ("waiting", "", "PEND", "condition never satisfied", "skipped", "blocked"),
@@ -234,7 +236,7 @@ class Texts(unittest.TestCase):
         self.assertEqual(set(hydraflow.WAITING) & set(hydraflow.ENDED), set())
 
     def test_what_a_handler_makes_of_a_state(self) -> None:
-        submission = Submission(1, 1, 1, "handler", "bash", [], [1, 0, 0.0, False], False, 0, "", -1, [])
+        submission = Submission(1, 1, 1, "handler", "bash", [], [1, 0, 0.0, False], False, 0, "", -1, [], "")
         for told, kind, status, name, detail in (("waiting", "handler", -1, "queued", ""), ("waiting", "handler", 0, "queued", ""), ("running", "handler", -1, "running", ""), ("failed", "handler", 3, "failed", ""),
                                                  ("waiting", "parameters", -1, "handed", "to bash"), ("waiting", "parameters", 0, "handed", "to bash"),
                                                  ("waiting", "parameters", 3, "handed", "to bash, which ended with exit status 3")):
@@ -350,7 +352,7 @@ class Asking(EmptyFolder):
             with self.subTest(scheduler=name, answer=answer):
                 hydraflow.array_limit.cache_clear()
                 self.program(program, f"echo '{answer}'")
-                self.assertEqual([hydraflow.array_limit(SCHEDULERS[name]) for _ in range(3)], [limit] * 3)
+                self.assertEqual([hydraflow.array_limit(SCHEDULERS[name], "") for _ in range(3)], [limit] * 3)
                 self.assertEqual(len(self.asked(program)), 1)
                 os.unlink(os.path.join(self.folder, f"{program}.asked"))
 

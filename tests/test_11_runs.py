@@ -131,6 +131,18 @@ class Life(Program):
         self.assertEqual(self.hydraflow("cancel", "job").err, "asked 0 tasks to stop\n")
         self.assertEqual(self.states(), ["interrupted", "not started"])
 
+    def test_one_task_is_cancelled(self) -> None:
+        """It is not tried again, and the others go on."""
+        self.job("run: sh -c 'test $0 != a=2 || sleep 60; until test -e go; do sleep 0.05; done'\nmax-parallel: 2\nretries: 2\nsteps: [{batch: a=1:3}]")
+        first = self.start("run", "job")
+        wait_until(lambda: self.records() and self.states()[:2] == ["running", "running"])
+        self.assertEqual(self.hydraflow("cancel", "job", "2").err, "asked 1 task to stop\n")
+        wait_until(lambda: self.states() == ["running", "interrupted", "running"])
+        self.write("go", "")
+        out = first.communicate(timeout=30)[0]
+        self.assertEqual((first.returncode, self.states()), (1, ["succeeded", "interrupted", "succeeded"]), out)
+        self.assertEqual([task["attempts"] for task in self.tasks().values()], [1, 1, 1])
+
     def test_two_resumes_at_once(self) -> None:
         self.job("run: sh -c 'echo x >> begun; until test -e go; do sleep 0.05; done; true $0'\nsteps: [{batch: a=1:2}]")
         first = self.start("run", "job", "--resume")
@@ -514,7 +526,7 @@ class Slot(EmptyFolder):
         slots = [[[task.number, 1, run.offsets[task.number]] for task, _ in work.todo]]
         self.record = run.record
         hydraflow.write_submission(run.record, hydraflow.Submission(
-            1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "", -1, slots))
+            1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "", -1, slots, ""))
 
     def states(self) -> "list":
         """Return the states of the tasks."""

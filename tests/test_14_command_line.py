@@ -40,7 +40,7 @@ WRONG = (  # a command line, a part of what is said; nothing is executed
     ("expand", "which sweep?"), ("expand a=1:2:0", "sweep:1:3: error: range step is zero"), ("expand --collect a=1|2", "tasks"),
     ("status nothing", "job nothing has not been run here"), ("status", "nothing has been run here"), ("status a b", "status does not know b"),
     ("logs", "which job?"), ("logs train", "job train has not been run here"), ("logs train --frob", "logs does not know --frob"), ("logs train --b=x", "to select tasks, write b=x"), ("results train --stat=failed", "did you mean --state"),
-    ("cancel", "which job?"), ("cancel train", "job train has not been run here"), ("cancel train 1", "cancel does not know 1"),
+    ("cancel", "which job?"), ("cancel train", "job train has not been run here"), ("cancel train 1", "job train has not been run here"), ("cancel train --frob", "cancel does not know --frob"),
     ("init here", "init does not know here"), ("completion", "which shell?"), ("completion ksh", "the shells are bash, fish, zsh"), ("results", "which job?"), ("report", "which job?"), ("clean --keep 0", "--keep: a whole number of at least 1 is expected here"),
     ("frobnicate", "no command is called frobnicate"), ("", "the commands are run, show, "), ("-f", "-f takes a value, and none follows"), ("-C", "-C takes a value, and none follows"), ("-f hydraflow.yaml", "the jobs of hydraflow.yaml are train,"),
     ("-f no.yaml", "completion\n"), ("run train --quiet=1", "--quiet takes no value"), ("run train -f x", "-f FILE, before the command"), ("show -C x", "-C DIR, before the command"),

@@ -70,12 +70,12 @@ class Cluster:
         return sorted(os.listdir(str(self.folder / "done")))
 
 
-def started(name, script, programs, directory):
+def started(name, script, programs, directory, *options):
     """Start a scheduler, or skip: in CI, and where HYDRAFLOW_INSTALL is set, it must be possible."""
     if not MUST_INSTALL and (os.geteuid() or not all(map(shutil.which, programs))):
         pytest.skip(f"not installed: {name}")
     path = os.path.join(HERE, script)
-    process = subprocess.run(["bash", path, "start", directory], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    process = subprocess.run(["bash", path, "start", directory, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if process.returncode:
         pytest.fail(f"{name} could not be started: {process.stderr.decode()}")
     words = shlex.split(process.stdout.decode())
@@ -98,6 +98,18 @@ def slurm_daemons(tmp_path_factory):
     """A real Slurm of three nodes, of which two may die."""
     cluster = started("slurm", "slurm-up", ("sbatch", "slurmctld", "slurmd", "munged"), str(tmp_path_factory.mktemp("slurm")))
     yield cluster
+    cluster.verb("stop")
+
+
+@pytest.fixture(scope="session")
+def accounting_daemons(tmp_path_factory):
+    """A real Slurm with accounting, and a second cluster under it, called "other"."""
+    programs = ("sbatch", "slurmctld", "slurmd", "munged", "slurmdbd", "mariadbd")
+    first, second = (str(tmp_path_factory.mktemp(name)) for name in ("accounting", "other"))
+    cluster = started("slurm", "slurm-up", programs, first, "--acct", "--nodes", "1")
+    other = started("slurm", "slurm-up", programs, second, "--beside", first, "--nodes", "1")
+    yield cluster
+    other.verb("stop")
     cluster.verb("stop")
 
 
@@ -130,6 +142,12 @@ def in_folder(cluster, tmp_path):
 def slurm(slurm_daemons, tmp_path):
     """Slurm, and a new folder."""
     return in_folder(slurm_daemons, tmp_path)
+
+
+@pytest.fixture
+def accounting(accounting_daemons, tmp_path):
+    """Slurm with accounting and a second cluster, and a new folder."""
+    return in_folder(accounting_daemons, tmp_path)
 
 
 @pytest.fixture

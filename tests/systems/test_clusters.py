@@ -213,6 +213,186 @@ def test_who_does_not_want_to_end(cluster):
     wait_until(lambda: states(cluster) == {1: "interrupted"})
 
 
+@pytest.mark.parametrize("way", ["cancel", "qdel", "h_rt"])
+def test_a_killed_array_task_takes_its_tasks_with_it(gridengine, way):
+    """Grid Engine kills an array task at once; what it had begun ends too, and --resume begins no second one beside it."""
+    limit = " -l h_rt=0:0:4" if way == "h_rt" else ""
+    gridengine.job("""jobs: {job: {run: sh -c 'trap "" TERM; test -e go && exit; sleep 300 & echo $! > child-$0; echo $$ > pid-$0; wait', """
+                   f"submit: SUBMIT{limit}, hydra: false, steps: [{{batch: 'a=1:2', pack-parallel: 2}}]}}}}")
+    job_id, = submitted(gridengine, "job")
+    paths = [gridengine.folder / name for name in ("pid-a=1", "child-a=1", "pid-a=2", "child-a=2")]
+    wait_until(lambda: all(path.exists() and path.read_text().strip() for path in paths))
+    if way == "cancel":
+        assert gridengine.hydraflow("cancel", "job").status == 0
+    elif way == "qdel":
+        gridengine.call(f"qdel {job_id}")
+    pids = [path.read_text().strip() for path in paths]
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 30)
+    wait_until(lambda: set(states(gridengine).values()) == {"interrupted"})
+    (gridengine.folder / "go").touch()
+    assert gridengine.hydraflow("run", "job", "--resume", "--wait").status == 0
+
+
+def test_another_cluster(accounting):
+    """What sbatch -M sends elsewhere is asked for, waited for and cancelled there, and not here by the same number."""
+    accounting.job("""
+jobs:
+  job:
+    run: sh -c 'echo x >> done/$0; until test -e go; do sleep 0.2; done; echo y >> done/$0'
+    submit: sbatch -M other
+    hydra: false
+    steps: [{batch: 'a=1:2'}, {batch: b=1}, {batch: c=1, submit: sbatch}]
+""")
+    waiting = accounting.start("run", "job", "--wait")
+    wait_until(lambda: accounting.effects() == ["a=1", "a=2"])
+    accounting.call("sbatch --wrap 'sleep 300'")
+    accounting.call("sbatch --wrap 'sleep 300'")
+    wait_until(lambda: list(states(accounting).values())[:3] == ["running", "running", "queued"])
+    assert accounting.call("squeue -h -M other -t PD -o %T|%r").split() == ["PENDING|Dependency"]
+    waiting.send_signal(2)
+    out = waiting.communicate(timeout=60)[0].decode()
+    assert waiting.returncode == 130, out
+    assert accounting.hydraflow("cancel", "job").status == 0
+    wait_until(lambda: list(states(accounting).values()) == ["interrupted", "interrupted", "skipped", "not started"])
+    assert accounting.call("squeue -h -M other -o %T").split() == []
+    assert len(accounting.call("squeue -h -t R,CF,PD -o %i").split()) == 2  # somebody else's, with the same numbers
+    accounting.call("scancel --user root")
+    (accounting.folder / "go").touch()
+    result = accounting.hydraflow("run", "job", "--resume", "--wait")
+    assert result.status == 0, result
+    assert accounting.effects() == ["a=1", "a=2", "b=1", "c=1"]
+    jobs = [path.read_text() for path in sorted(next((accounting.folder / ".hydraflow" / "job").glob("0*")).glob("submissions/*.jsonl"))]
+    assert [";other" in text for text in jobs] == [True] * 4 + [False], jobs
+
+
+def test_an_answer_of_another_cluster_got_lost(accounting):
+    """It is found there by its name, when it is submitted and later."""
+    accounting.job("jobs: {job: {run: sh -c 'echo x >> done/$0; sleep 300', submit: sbatch -M other, hydra: false, steps: [{batch: a=1}]}}")
+    lost = accounting.shim("sbatch", '"$REAL" "$@"; test "$1" = --version || { echo "Socket timed out" >&2; exit 1; }')
+    assert ";other" in submitted(accounting, "job", **lost)[0]
+    path = next((accounting.folder / ".hydraflow" / "job").glob("0*/submissions/1.jsonl"))
+    path.write_text(path.read_text().split()[0] + "\n")  # as if HydraFlow had been killed before it knew the id
+    wait_until(lambda: states(accounting) == {1: "running"})
+    assert "array job" not in accounting.hydraflow("run", "job", "--resume").err
+    assert accounting.hydraflow("cancel", "job").status == 0
+    wait_until(lambda: states(accounting) == {1: "interrupted"})
+
+
+def test_granted_devices(slurm):
+    """Slot k is the k-th device of those that the scheduler granted to the array task."""
+    slurm.job("""
+jobs:
+  job:
+    run: sh -c 'echo $CUDA_VISIBLE_DEVICES > done/$0; until test -e go; do sleep 0.2; done'
+    submit: sbatch --gres=gpu:2 --nodelist=n1
+    env: {CUDA_VISIBLE_DEVICES: '${{ task.slot }}'}
+    hydra: false
+    pack-parallel: 2
+    steps: [{batch: 'a=1:4'}]
+""")
+    submitted(slurm, "job")
+    wait_until(lambda: len(slurm.effects()) == 4)
+    (slurm.folder / "go").touch()
+    wait_until(lambda: set(states(slurm).values()) == {"succeeded"})
+    assert sorted((slurm.folder / "done" / name).read_text() for name in slurm.effects()) == ["0\n", "1\n", "2\n", "3\n"]
+
+
+def test_an_array_job_that_nobody_knows(cluster):
+    """What was submitted twice, as an answer got lost: the one that the record does not name ends itself with a word."""
+    cluster.job("jobs: {job: {run: sh -c 'echo x >> done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    assert cluster.hydraflow("run", "job", "--wait").status == 0
+    record = next((cluster.folder / ".hydraflow" / "job").glob("0*"))
+    index = {"slurm": "SLURM_ARRAY_TASK_ID", "gridengine": "SGE_TASK_ID", "pbs": "PBS_ARRAY_INDEX", "lsf": "LSB_JOBINDEX"}[cluster.name]
+    own = {"slurm": "SLURM_ARRAY_JOB_ID", "gridengine": "JOB_ID", "pbs": "PBS_JOBID", "lsf": "LSB_JOBID"}[cluster.name]
+    shutil.rmtree(str(record / "claims"))
+    result = cluster.call(f"sh {record}/submissions/1.sh", **{index: "1", own: "987654[1].server"})
+    assert "nothing is executed: these tasks are those of array job" in result, result
+    assert {(cluster.folder / "done" / name).read_text() for name in cluster.effects()} == {"x\n"}
+
+
+def test_held(slurm):
+    """The scheduler's reason is told by status and while one waits, with the array job to release."""
+    slurm.job("jobs: {job: {run: sh -c 'touch done/$0', submit: SUBMIT --hold, hydra: false, steps: [{batch: 'a=1:3'}]}}")
+    waiting = slurm.start("run", "job", "--wait")
+    wait_until(lambda: (slurm.folder / ".hydraflow" / "job").exists() and set(states(slurm).values()) == {"queued"})
+    job_id = tasks(slurm)[1]["job_id"]
+    assert [(task["array_index"], task["why"]) for task in tasks(slurm)] == [(1, "held"), (2, "held"), (3, "held")]
+    assert f"3 tasks (1-3) queued: JobHeldUser (array job {job_id})" in slurm.hydraflow("status", "job").out
+    slurm.call(f"scontrol release {job_id}")
+    out = waiting.communicate(timeout=120)[0].decode()
+    assert waiting.returncode == 0 and "task 1 is held: JobHeldUser" in out, out
+
+
+def test_requeued_in_held_state(slurm):
+    """So is what somebody requeued and holds."""
+    slurm.job("jobs: {job: {run: sh -c 'touch done/$0; test -e go || sleep 300', submit: SUBMIT, hydra: false, steps: [{batch: a=1}]}}")
+    job_id, = submitted(slurm, "job")
+    wait_until(lambda: states(slurm) == {1: "running"})
+    assert f"as {job_id}_1" in slurm.hydraflow("status", "job").out
+    slurm.call(f"scontrol requeuehold {job_id}_1")
+    wait_until(lambda: tasks(slurm)[0]["why"] == "held")
+    assert "queued: requeued, " in slurm.hydraflow("status", "job").out
+    assert slurm.hydraflow("cancel", "job").status == 0
+
+
+def test_error_state(gridengine):
+    """What Grid Engine could not start stays in its queue, in a state that is told."""
+    gridengine.job("jobs: {job: {run: 'true', submit: qsub -wd /nowhere, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    submitted(gridengine, "job")
+    wait_until(lambda: "2 tasks (1, 2) queued: Eqw (array job " in gridengine.hydraflow("status", "job").out)
+    assert gridengine.hydraflow("cancel", "job").status == 0
+    wait_until(lambda: set(states(gridengine).values()) == {"interrupted"})
+
+
+def test_what_the_scheduler_wrote(cluster):
+    """An array task that cannot begin says why where the scheduler writes: its last line is told."""
+    (cluster.folder / "python").write_text(f"#!/bin/sh\ntest ! -e {shlex.quote(str(cluster.folder))}/gone || {{ echo there is no Python here >&2; exit 1; }}\nexec {shlex.quote(os.sys.executable)} \"$@\"\n")
+    (cluster.folder / "python").chmod(0o755)
+    cluster.job("jobs: {job: {run: 'true', python: 'PYTHON', submit: SUBMIT, hydra: false, steps: [{batch: a=1}]}}"
+                .replace("PYTHON", str(cluster.folder / "python")))
+    program = cluster.submit.split()[0]
+    changes = cluster.shim(program, 'test "$1" = --version || touch gone; exec "$REAL" "$@"')
+    submitted(cluster, "job", **changes)
+    wait_until(lambda: states(cluster) == {1: "interrupted"})
+    assert "there is no Python here" in cluster.hydraflow("status", "job").out
+
+
+def test_more_than_a_user_may_submit(accounting):
+    """The refusal says which packs would fit, and they do."""
+    accounting.job("jobs: {job: {run: sh -c 'touch done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:12'}]}}")
+    accounting.call("sacctmgr -i modify user root set MaxSubmitJobs=5")
+    try:
+        wait_until(lambda: "MaxSubmitJob" in accounting.call("sbatch --array=1-6 --wrap true"))
+        result = accounting.hydraflow("run", "job")
+        assert result.status == 1 and "you may have 5 array tasks at once: --pack 3 makes 4 of these 12 tasks" in result.err, result
+        wait_until(lambda: not accounting.call("squeue -h"))
+        assert accounting.hydraflow("run", "job", "--resume", "--pack", "3", "--wait").status == 0
+    finally:
+        accounting.call("sacctmgr -i modify user root set MaxSubmitJobs=-1")
+    assert len(accounting.effects()) == 12
+
+
+def test_cancel_one_task(cluster):
+    """The array task of one task is cancelled, and the others go on; one that has others as well is left alone."""
+    cluster.job("jobs: {job: {run: sh -c 'until test -e go; do sleep 0.2; done; touch done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:4'}]}}")
+    submitted(cluster, "job")
+    wait_until(lambda: set(states(cluster).values()) == {"running"})
+    result = cluster.hydraflow("cancel", "job", "2", "a=3")
+    assert result.status == 0 and "cancelled array task" not in result.err, result  # both are asked for, and none is both
+    result = cluster.hydraflow("cancel", "job", "2")
+    assert result.status == 0 and result.err.count("array task") == 1, result
+    wait_until(lambda: list(states(cluster).values()) == ["running", "interrupted", "running", "running"])
+    assert tasks(cluster)[1]["why"] == "cancelled"
+    (cluster.folder / "go").touch()
+    wait_until(lambda: list(states(cluster).values()) == ["succeeded", "interrupted", "succeeded", "succeeded"])
+    (cluster.folder / "go").unlink()
+    submitted(cluster, "job", "--pack", "2")
+    wait_until(lambda: "running" in states(cluster).values())
+    result = cluster.hydraflow("cancel", "job", "1")
+    assert result.status == 1 and "has other tasks as well, 3: name them too, or none" in result.err, result
+    assert cluster.hydraflow("cancel", "job").status == 0
+
+
 def test_node_dies(slurm):
     """Its element is requeued, and goes on with the tasks that have not succeeded."""
     slurm.job("""
