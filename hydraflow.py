@@ -11947,7 +11947,9 @@ complete -o default -F _hydraflow hydraflow
 _hydraflow() {
     local -a found
     found=("${(@f)$(hydraflow complete zsh "${(@)words[1,CURRENT]}" 2>/dev/null)}")
-    [[ -n "${found[1]}" ]] && compadd -Q -- "${(@q)found}"
+    if [[ -z "${found[1]}" ]]; then _files
+    elif [[ "${found[*]}" == *= ]]; then compadd -Q -S "" -- "${(@q)found}"
+    else compadd -Q -- "${(@q)found}"; fi
 }
 compdef _hydraflow hydraflow
 """,
@@ -11955,6 +11957,7 @@ compdef _hydraflow hydraflow
 # fish: put this line into ~/.config/fish/config.fish:  hydraflow completion fish | source
 function _hydraflow
     hydraflow complete fish (commandline -opc) (commandline -ct) 2>/dev/null
+    or __fish_complete_path (commandline -ct)
 end
 complete -c hydraflow -f -a "(_hydraflow)"
 """,
@@ -11980,7 +11983,7 @@ def as_typed(text: str, before: "Sequence[str]") -> str:
     """
     names = "|".join(name for name, _, _ in COMMANDS)
     program = " ".join([program_text(), *map(shlex.quote, before)])
-    return re.sub(rf"\bhydraflow (?=({names})\b)", lambda match: f"{program} ", text)
+    return re.sub(rf"\bhydraflow (?=(-C \w+ )?({names})\b)", lambda match: f"{program} ", text)
 
 
 def split_before(argv: "Sequence[str]") -> "Tuple[List[str], List[str]]":
@@ -12042,13 +12045,20 @@ class Value(NamedTuple("Value", [
     __slots__ = ()
 
 
-def add_options(command: "argparse.ArgumentParser", rows: "Sequence[Union[Flag, Value]]") -> None:
-    """Declare options."""
+def add_options(command: "argparse.ArgumentParser", rows: "Sequence[Union[Flag, Value]]",
+                title: str = "") -> None:
+    """Declare options, under a title of their own where there is one."""
+    group = command.add_argument_group(title) if title else command
     for row in rows:
         if isinstance(row, Flag):
-            command.add_argument(*row.names, action="store_true", help=row.help)
+            group.add_argument(*row.names, action="store_true", help=row.help)
         else:
-            command.add_argument(*row.names, type=row.read, metavar=row.meaning, help=row.help)
+            group.add_argument(*row.names, type=row.read, metavar=row.meaning, help=row.help)
+
+
+def add_job(command: "argparse.ArgumentParser") -> None:
+    """Declare the job that a command is about."""
+    command.add_argument("job", metavar="JOB", nargs="?", help="the name of a job")
 
 
 def sample_of(text: str) -> Sample:
@@ -12059,32 +12069,38 @@ def sample_of(text: str) -> Sample:
     return Sample(int(count), int(seed or 0))
 
 
-RUN_OPTIONS = (
-    Flag(("--dry-run",), "print the commands and change nothing"),
-    Flag(("--resume",), "go on with the last run: skip what has succeeded in it"),
-    Flag(("--reuse",), "count what has succeeded in older runs as done, too"),
-    Value(("--jobs", "-j"), option(read_parallel), "N",
-          "execute N tasks at once, or auto; on a cluster N array tasks"),
-    Flag(("--keep-going",), "start the remaining tasks although one has failed"),
-    Value(("--retries",), option(read_retries), "N", "try a failed task up to N times more"),
-    Value(("--timeout",), option(read_minutes), "MIN", "stop a task after so long: 90, 5s, 2h"),
-    Value(("--sample",), sample_of, "N[:SEED]", "take N tasks of each step at random"),
-    Flag(("--wait",), "wait until submitted tasks have ended"),
-    Value(("--pack",), option(read_count), "N", "let an array task take N tasks"),
-    Value(("--pack-parallel",), option(read_count), "N", "execute N tasks of a pack at once"),
-    Flag(("--quiet", "-q"), "show failures and the summary only"),
-)
+RUN_GROUPS = (
+    ("which tasks", (
+        Flag(("--dry-run",), "print the commands and change nothing"),
+        Flag(("--resume",), "go on with the last run: skip what has succeeded in it"),
+        Flag(("--reuse",), "count what has succeeded in older runs as done, too"),
+        Value(("--sample",), sample_of, "N[:SEED]", "take N tasks of each step at random"))),
+    ("how they are executed", (
+        Value(("--jobs", "-j"), option(read_parallel), "N",
+              "execute N tasks at once, or auto; on a cluster N array tasks"),
+        Flag(("--keep-going",), "start the remaining tasks although one has failed"),
+        Value(("--retries",), option(read_retries), "N", "try a failed task up to N times more"),
+        Value(("--timeout",), option(read_minutes), "MIN",
+              "stop a task after so long: 90, 5s, 2h"),
+        Flag(("--quiet", "-q"), "show failures and the summary only"))),
+    ("on a cluster", (
+        Flag(("--wait",), "wait until submitted tasks have ended"),
+        Value(("--pack",), option(read_count), "N", "let an array task take N tasks"),
+        Value(("--pack-parallel",), option(read_count), "N",
+              "execute N tasks of a pack at once"))),
+)  # type: Tuple[Tuple[str, Tuple[Union[Flag, Value], ...]], ...]
+RUN_OPTIONS = tuple(chain.from_iterable(rows for _, rows in RUN_GROUPS))
 
 
 def add_run(command: "argparse.ArgumentParser") -> None:
     """Declare the options of run."""
-    command.add_argument("job", metavar="JOB", nargs="?")
-    add_options(command, RUN_OPTIONS)
+    add_job(command)
+    for title, rows in RUN_GROUPS:
+        add_options(command, rows, title)
     command.usage = ("hydraflow run JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
                      "       hydraflow run [options] -- COMMAND WORD ...")
     command.epilog = ("An OVERRIDE is key=value and wins over the job's own word with that key. "
-                      "All words behind -- go to the command of the tasks. "
-                      "Example: hydraflow run train learning_rate=0.1,0.2 --jobs 2")
+                      "All words behind -- go to the command of the tasks.")
 
 
 def check_words(job: Job, words: "Sequence[str]") -> None:
@@ -12157,9 +12173,14 @@ def close_run(run: Run) -> None:
 def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
     """Return the jobs among which that of the command line is, or the one that it spells itself."""
     if args.job is None and args.words[:1] == ["--"] and len(args.words) > 1:
+        check_spelled(args.words[1:])
         job = spelled_job(args.words[1:])
         args.job, args.words = job.key, []
         return {job.key: job}
+    if args.job and os.sep in args.job and os.path.isfile(args.job):
+        words = shell_text([args.job, *args.words])
+        raise Error(f"{args.job} is a program and no job", NOWHERE,
+                    f"a command stands behind --: hydraflow run -- {words}")
     jobs = load(args.file or find_job_file())
     if args.job is None:
         raise which_job(jobs)
@@ -12172,6 +12193,14 @@ def which_job(names: "Iterable[str]") -> Error:
     known = ", ".join(names)
     hint = f"the jobs are {known}" if known else "hydraflow show lists them"
     return Error("which job?", NOWHERE, hint)
+
+
+def check_spelled(words: "Sequence[str]") -> None:
+    """Raise an Error for a sweep as GNU parallel has it, which would go to the command."""
+    for word in words:
+        if re.match(r":::+[+]?$", word):
+            raise Error(f"{word} is of GNU parallel", NOWHERE,
+                        f"values stand at their place: -- {shell_text(words[:1])} --x=1,2,3")
 
 
 def spelled_job(words: "Sequence[str]") -> Job:
@@ -12311,7 +12340,7 @@ def resuming_words(job: str, words: "Sequence[str]") -> "List[str]":
 
 def add_show(command: "argparse.ArgumentParser") -> None:
     """Declare the options of show."""
-    command.add_argument("job", metavar="JOB", nargs="?")
+    add_job(command)
     command.add_argument("--names", dest="only_names", action="store_true",
                          help="print the names of the jobs alone")
 
@@ -12391,7 +12420,7 @@ def count_lines(step: PlannedStep) -> str:
 
 def add_expand(command: "argparse.ArgumentParser") -> None:
     """Declare the options of expand."""
-    command.add_argument("sweep", metavar="SWEEP", nargs="*")
+    command.add_argument("sweep", metavar="SWEEP", nargs="*", help="words, as batch: has them")
     add_options(command, [Flag(("--collect",), "print the words that args: makes of it")])
 
 
@@ -12441,7 +12470,7 @@ def chosen_record(args: "argparse.Namespace") -> Record:
 
 def add_status(command: "argparse.ArgumentParser") -> None:
     """Declare the options of status."""
-    command.add_argument("job", metavar="JOB", nargs="?")
+    add_job(command)
     add_options(command, [
         Flag(("--json",), "print all that is known of every task, for programs"),
         Flag(("--all",), "every run of the job, a line each")])
@@ -12516,8 +12545,9 @@ def next_words(found: Survey, args: "argparse.Namespace") -> "List[str]":
 
 def add_logs(command: "argparse.ArgumentParser") -> None:
     """Declare the options of logs."""
-    command.add_argument("job", metavar="JOB", nargs="?")
-    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*")
+    add_job(command)
+    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*",
+                         help="numbers of tasks, or parameters that select them")
     add_options(command, [
         Value(("--last",), option(read_count), "N", "the last N lines of each task"),
         Flag(("--follow",), "go on until the tasks have ended"),
@@ -12678,13 +12708,14 @@ def add_results(command: "argparse.ArgumentParser") -> None:
     add_options(command, [
         Value(("--sort",), str, "NAME", "order by a metric, a parameter or a column"),
         Flag(("--descending",), "the largest first"),
-        Value(("--over",), str, "KEY", "mean and spread over what differs in KEY alone"),
+        Value(("--over",), str, "KEY", "mean and spread over what differs in KEY alone")],
+        "order and summary")
+    add_options(command, [
         Flag(("--csv",), "print comma-separated values"),
-        Flag(("--json",), "print JSON")])
+        Flag(("--json",), "print JSON")], "for programs")
     command.epilog = (
         "A METRIC is a name that a number follows in the output (loss=0.1, loss: 0.1), or "
-        "FILE:KEY.KEY of a JSON file. KEY=VALUE selects, and may be a sweep: seed=1:3. "
-        "Example: hydraflow results train loss --sort loss")
+        "FILE:KEY.KEY of a JSON file. KEY=VALUE selects, and may be a sweep: seed=1:3.")
 
 
 def state_named(text: str) -> str:
@@ -12699,8 +12730,9 @@ def state_named(text: str) -> str:
 
 def add_selection(command: "argparse.ArgumentParser") -> None:
     """Declare what results and report have in common."""
-    command.add_argument("job", metavar="JOB", nargs="?")
-    command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*")
+    add_job(command)
+    command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*",
+                         help="what to show, and parameters that select")
     command.add_argument("--state", action="append", type=state_named, default=[],
                          metavar="STATE", help="of tasks in this state only")
     add_run_choice(command)
@@ -12765,7 +12797,7 @@ def report_command(args: "argparse.Namespace") -> int:
 
 def add_cancel(command: "argparse.ArgumentParser") -> None:
     """Declare the options of cancel."""
-    command.add_argument("job", metavar="JOB", nargs="?")
+    add_job(command)
     command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*")
     command.add_argument("--lost", action="store_true",
                          help="give up tasks of other machines, which cannot be reached from here")
@@ -12814,7 +12846,7 @@ def add_nothing(command: "argparse.ArgumentParser") -> None:
 
 def add_clean(command: "argparse.ArgumentParser") -> None:
     """Declare the options of clean."""
-    command.add_argument("job", metavar="JOB", nargs="?")
+    add_job(command)
     command.add_argument("--keep", type=option(read_count), metavar="N", default=1,
                          help="keep the newest N runs of each job; 1 when absent")
     command.add_argument("--dry-run", action="store_true", help="say what would be removed")
@@ -12890,26 +12922,32 @@ def init_command(args: "argparse.Namespace") -> int:
     text = JOB_FILE_TEMPLATE.replace("@PROGRAM@", "train.py")
     text = text.replace("@HYDRA@", "" if args.hydra else NO_HYDRA)
     text = text.replace("@SUBMIT@", SLURM if args.slurm else "")
-    if args.hydra:  # its configuration has no keys yet
-        text = re.sub(r"\b(?=(model|learning_rate|epochs)=)", "+", text)
+    is_there = os.path.lexists("train.py")
+    if args.hydra:  # our configuration has no keys yet, and another one may have them
+        plus = "++" if is_there else "+"
+        text = re.sub(r"\b(?=(model|learning_rate|epochs)=)", plus, text)
     files = [(JOB_FILES[0], text)]
-    if not os.path.lexists("train.py"):
+    if not is_there:
         files.append(("train.py", HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE))
     for name, content in files:
         with open(name, "x", encoding="utf-8") as file:
             file.write(content)
     written = " and ".join(name for name, _ in files)
-    say(as_typed(f"wrote {written}; try: hydraflow run train", options_before(sys.argv[1:])))
+    what = "put keys of train.py into it, then look: hydraflow run train --dry-run"
+    what = what if is_there else "try: hydraflow run train"
+    say(as_typed(f"wrote {written}; {what}", options_before(sys.argv[1:])))
     return 0
 
 
 def add_completion(command: "argparse.ArgumentParser") -> None:
     """Declare the options of completion."""
-    command.add_argument("shell", metavar="SHELL", nargs="?")
+    command.add_argument("shell", metavar="SHELL", nargs="?", help="bash, zsh or fish")
+    lines = [text.partition("\n")[0].lstrip("# ") for text in COMPLETION.values()]
+    command.epilog = "\n".join(line.replace(":  ", ":\n  ") for line in lines)
 
 
 def completion_command(args: "argparse.Namespace") -> int:
-    """Print a script that completes commands and jobs in a shell."""
+    """Print a script that completes commands, options, jobs and sweeps in a shell."""
     if args.shell not in COMPLETION:
         message = f"there is no completion for {args.shell}" if args.shell else "which shell?"
         raise Error(message, NOWHERE, f"the shells are {', '.join(sorted(COMPLETION))}")
@@ -12924,15 +12962,32 @@ def complete_command(argv: "Sequence[str]") -> int:
         words = bash_words(words[0])
     last = words[-1] if len(words) > 1 else ""
     try:
-        found = sorted(word for word in candidates(words[1:-1]) if word.startswith(last))
+        found = completions(words[1:-1], last)
     except (Error, OSError):
-        return 0
-    # To bash, what follows an equals sign is a word of its own.
-    cut = last.rfind("=") + 1 if shell == "bash" else 0
+        found = []
     for word in found:
-        if word.isprintable() and word[cut:]:
-            put(shlex.quote(word[cut:]) if shell == "bash" and word[-1:] != "=" else word[cut:])
-    return 0
+        put(bash_word(word, last) if shell == "bash" else word)
+    return 0 if found else 1  # the shell then completes names of files
+
+
+def completions(words: "Sequence[str]", last: str) -> "List[str]":
+    """Return what the last word of a command line may become."""
+    found = sorted(word for word in candidates(words) if word.startswith(last))
+    if last.endswith("="):  # the key is complete: its values are asked for
+        found = [word for word in found if word != last]
+    return [word for word in found if word.isprintable()]
+
+
+def bash_word(word: str, last: str) -> str:
+    """Return how bash gets a word that the last one of a line becomes.
+
+    To bash, what follows an equals sign or a colon is a word of its own.
+
+    >>> bash_word("lr=0.1", "lr="), bash_word("lr=", "l"), bash_word("my job", "my")
+    ('0.1', 'lr=', "'my job'")
+    """
+    text = word[max(last.rfind("="), last.rfind(":")) + 1:]
+    return text if text.endswith("=") else shlex.quote(text)
 
 
 def bash_words(line: str) -> "List[str]":
@@ -12950,8 +13005,9 @@ def bash_words(line: str) -> "List[str]":
 
 def candidates(words: "Sequence[str]") -> "Iterable[str]":
     """Return what may follow words of a command line, behind the program's name."""
-    before = options_before(words)
-    rest = list(words[len(before):])
+    before, rest = split_before(words)
+    if len(before) % 2:  # a file or a directory follows
+        return []
     if not rest:
         return [*(name for name, _, _ in COMMANDS), "-f", "-C", "--version", "--help"]
     if rest[0] == "completion":
@@ -13048,6 +13104,21 @@ COMMANDS = (
     ("completion", add_completion, completion_command),
 )
 
+EXAMPLES = {  # each works as it stands in the folder that init made
+    "run": "hydraflow run train learning_rate=0.1,0.2 --jobs 2",
+    "show": "hydraflow show train",
+    "expand": "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'",
+    "status": "hydraflow status train",
+    "logs": "hydraflow logs train model=lstm --last 1",
+    "results": "hydraflow results train loss --sort loss",
+    "report": "hydraflow report train loss -o report.html",
+    "cancel": "hydraflow cancel train",
+    "clean": "hydraflow clean train --keep 3",
+    "init": "mkdir slurm && hydraflow -C slurm init --slurm",
+    "schema": "hydraflow schema > schema.json",
+    "completion": 'eval "$(hydraflow completion bash)"',
+}
+
 
 def help_width() -> int:
     """Return how wide a text may be.
@@ -13058,8 +13129,24 @@ def help_width() -> int:
     return ((int(columns) if columns.isdecimal() else window_width(sys.stdout)) or 80) - 2
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """A formatter that leaves a paragraph of several lines, an example, as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        parts = text.split("\n\n")
+        return "\n\n".join(
+            part if "\n" in part else super(HelpFormatter, self)._fill_text(part, width, indent)
+            for part in parts)
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser that tells mistakes as everything else here does."""
+    """A parser that tells mistakes as everything else here does, and closes with an example."""
+
+    def format_help(self) -> str:
+        """Return the help of a command, or of the program."""
+        text = super().format_help()
+        example = EXAMPLES.get(self.prog.rpartition(" ")[2])
+        return text + as_typed(f"\nexample:\n  {example}\n", ()) if example else text
 
     def error(self, message: str) -> "NoReturn":
         """Raise the Error about what argparse does not understand."""
@@ -13082,7 +13169,7 @@ def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
 
     argparse takes as long for the others as a start takes for everything else that it does.
     """
-    style = partial(argparse.HelpFormatter, width=help_width())
+    style = partial(HelpFormatter, width=help_width())
     parser = Parser(
         prog="hydraflow", description="Compact parameter sweeps, executed here or on a cluster.",
         formatter_class=style)
@@ -13178,6 +13265,8 @@ def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
     if args.words and args.command != "run":
         word = args.words[0]
         known = BEFORE.get(word) or suggest(word, command_options(args.command))
+        if "=" in word and hasattr(args, "names"):
+            known = known or f"to select tasks, write {word.lstrip('-')}"
         raise Error(f"{args.command} does not know {word}", NOWHERE,
                     known or f"hydraflow {args.command} --help tells what it knows")
     return args

@@ -39,7 +39,7 @@ WRONG = (  # a command line, a part of what is said; nothing is executed
     ("show trian", "did you mean train?"), ("show --name", "--name"), ("show train evaluate", "evaluate"), ("show --frob", "show does not know --frob"),
     ("expand", "which sweep?"), ("expand a=1:2:0", "sweep:1:3: error: range step is zero"), ("expand --collect a=1|2", "tasks"),
     ("status nothing", "job nothing has not been run here"), ("status", "nothing has been run here"), ("status a b", "status does not know b"),
-    ("logs", "which job?"), ("logs train", "job train has not been run here"), ("logs train --frob", "logs does not know --frob"),
+    ("logs", "which job?"), ("logs train", "job train has not been run here"), ("logs train --frob", "logs does not know --frob"), ("logs train --b=x", "to select tasks, write b=x"), ("results train --stat=failed", "did you mean --state"),
     ("cancel", "which job?"), ("cancel train", "job train has not been run here"), ("cancel train 1", "job train has not been run here"), ("cancel train --frob", "cancel does not know --frob"),
     ("init here", "init does not know here"), ("completion", "which shell?"), ("completion ksh", "the shells are bash, fish, zsh"), ("results", "which job?"), ("report", "which job?"), ("clean --keep 0", "--keep: a whole number of at least 1 is expected here"),
     ("frobnicate", "no command is called frobnicate"), ("", "the commands are run, show, "), ("-f", "-f takes a value, and none follows"), ("-C", "-C takes a value, and none follows"), ("-f hydraflow.yaml", "the jobs of hydraflow.yaml are train,"),
@@ -47,7 +47,8 @@ WRONG = (  # a command line, a part of what is said; nothing is executed
     ("results train --state x", "no state is called x"), ("results train --state faild", "did you mean failed?"), ("status train --run", "write --run RUN"),
     ("rnu train", "did you mean run?"), ("resume train", "hydraflow run JOB --resume"), ("list", "hydraflow show"), ("run train --sample 0", "N or N:SEED is expected here"),
     ("logs train x", "has not been run here"), ("results train", "has not been run here"), ("report train", "has not been run here"), ("status --all", "which is to be named"),
-    ("clean nothing", "has not been run here"), ("schema x", "schema does not know x"), ("run -- nosuch a=1:2", "there is no program nosuch"),
+    ("clean nothing", "has not been run here"), ("schema x", "schema does not know x"), ("run -- true --x={1} ::: 1 2", "values stand at their place: -- true --x=1,2,3"),
+    ("run -j2 ./hydraflow.yaml a=1:3", "a command stands behind --: python"), ("run -- nosuch a=1:2", "there is no program nosuch"),
     ("-f nowhere.yaml show", "cannot read nowhere.yaml: No such file or directory"), ("-C nowhere show", "cannot work in nowhere: No such file or directory"),
     ("-f hydraflow.py show", "hydraflow.py:"), ("-f . show", "Is a directory"),
 )
@@ -149,6 +150,26 @@ class Asked(Program):
         self.assertEqual(result.status, 2)
         self.assertIn("hydraflow.yaml", result.err)
 
+    def test_examples_of_the_help(self) -> None:
+        """The example of each command works as it stands, in the folder that init made."""
+        for name in self.names():
+            if name.endswith((".yaml", ".py")) and name != "hydraflow.py":
+                os.unlink(os.path.join(self.folder, name))
+        self.assertEqual(self.hydraflow("init").status, 0)
+        os.mkdir(os.path.join(self.folder, "bin"))
+        for name in {"python", os.path.basename(sys.executable)}:
+            os.symlink(sys.executable, os.path.join(self.folder, "bin", name))
+        environment = {**os.environ, "PATH": os.path.join(self.folder, "bin") + os.pathsep + os.environ["PATH"], "COLUMNS": "60"}
+        for name, _, _ in hydraflow.COMMANDS:
+            told = self.hydraflow(name, "--help", env=environment).out
+            example = told.partition("\nexample:\n  ")[2]
+            self.assertIn(f"hydraflow {name}" if name != "init" else " init ", example)
+            process = subprocess.run(["bash", "-ec", example], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            self.assertEqual(process.returncode, 0, example + process.stdout.decode())
+        for name in ("report.html", "schema.json", os.path.join("slurm", "hydraflow.yaml")):
+            self.assertTrue(os.path.getsize(os.path.join(self.folder, name)), name)
+
     def test_completion(self) -> None:
         """The program finds the words; the shells that are here take the scripts, bash completes by its own."""
         for shell in ("bash", "zsh", "fish"):
@@ -203,7 +224,7 @@ class Init(Program):
         result = self.hydraflow("run", "train", "--dry-run")
         self.assertEqual(result.status, 0, result.err)
         self.assertIn("# sbatch --time=10 ", result.out)
-        self.assertIn("python train.py --multirun +model=transformer +learning_rate=0.1 +epochs=3 hydra.job.name=train", result.out)
+        self.assertIn("python train.py --multirun ++model=transformer ++learning_rate=0.1 ++epochs=3 hydra.job.name=train", result.out)
 
     def test_no_file_is_touched_that_is_there(self) -> None:
         for name in ("hydraflow.yaml", "hydraflow.yml"):

@@ -1,8 +1,8 @@
 """The README: what its blocks say is executed, and what they show is what comes."""
 import os
 import re
-import shlex
 import shutil
+import subprocess
 import sys
 
 from support import ROOT, EmptyFolder
@@ -11,6 +11,8 @@ import hydraflow
 
 with open(os.path.join(ROOT, "README.md"), "rb") as file:
     README = file.read().decode("utf-8")
+ELSEWHERE = ("python hydraflow.py -C tests/examples run train", "tests/run")  # the first one has a test below
+SIMULATE = "#!/bin/sh\necho \"x=${1#*=} seed=${2#*=} energy=0.5\"\n"
 
 
 def blocks(language: str) -> "list":
@@ -26,30 +28,60 @@ def plain(text: str) -> str:
 
 
 class Readme(EmptyFolder):
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("simulate", SIMULATE)
+        os.chmod(os.path.join(self.folder, "simulate"), 0o755)
+        self.write("list.txt", "1\n2\n")
+        self.path = python_first(self.folder)
+
+    def shell(self, line: str) -> "tuple":
+        """Execute a line as somebody types it; return its exit status and what it printed."""
+        process = subprocess.run(["sh", "-c", line], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 env={**os.environ, "PATH": self.path})
+        return process.returncode, plain(process.stdout.decode("utf-8"))
+
     def test_console_blocks(self) -> None:
         """Every command is executed, in their order and in one folder; a line of dots stands for any lines."""
-        self.write("simulate", "#!/bin/sh\necho \"$@\"\n")
-        os.chmod(os.path.join(self.folder, "simulate"), 0o755)
-        path = python_first(self.folder)
         executed = shown = 0
         for block in blocks("console"):
             for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
                 line, _, output = command.partition("\n")
-                words = shlex.split(line)
-                if words[:3] != ["python", "-m", "hydraflow"]:
+                if line in ELSEWHERE:
                     continue
                 with self.subTest(line=line):
-                    result = self.hydraflow(*words[3:], env={"PATH": path})
-                    told = plain(result.err + result.out).replace(f"{os.path.basename(sys.executable)} -m hydraflow", "python -m hydraflow")
+                    status, told = self.shell(line)
                     executed += 1
                     if not output.strip():
-                        self.assertEqual(result.status, 0, result.err)
+                        self.assertEqual(status, 0, told)
                         continue
                     shown += 1
                     begin, dots, end = (output.rstrip("\n") + "\n").partition("\n...\n")
                     self.assertEqual(told[:len(begin)], begin)
                     self.assertTrue(told.endswith(end) if dots else told == begin, told)
-        self.assertEqual((executed, shown), (10, 9))
+        self.assertEqual((executed, shown), (15, 13))
+
+    def test_translated_commands(self) -> None:
+        """What is typed here in place of another program's command works, in the folder that init made."""
+        self.assertEqual(self.shell("python -m hydraflow init && python -m hydraflow run train --quiet")[0], 0)
+        table = README[README.index("what you type here"):README.index("## From Python")]
+        found = re.findall(r"`(python -m hydraflow [^`]*)`", table)
+        self.assertEqual(len(found), 10)
+        for line in found:
+            with self.subTest(line=line):
+                status, told = self.shell(line)
+                self.assertEqual(status, 0, told)
+
+    def test_pictures_are_there(self) -> None:
+        names = re.findall(r"^!\[.*\]\((.*)\)$", README, re.MULTILINE)
+        self.assertEqual(len(names), 2)
+        for name in names:
+            self.assertTrue(0 < os.path.getsize(os.path.join(ROOT, name)) < 150000, name)
+
+    def test_lines_that_load_completion(self) -> None:
+        for shell in hydraflow.COMPLETION:
+            line = hydraflow.COMPLETION[shell].partition("\n")[0].partition(":  ")[2]
+            self.assertIn(line.replace("|", "\\|"), README)
 
     def test_the_template_is_as_shown(self) -> None:
         self.hydraflow("init")
@@ -62,7 +94,7 @@ class Readme(EmptyFolder):
         for name in ("hydraflow.yaml", "train.py"):
             shutil.copy(os.path.join(ROOT, "tests", "examples", name), examples)
         self.assertIn("python hydraflow.py -C tests/examples run train\n", README)
-        result = self.hydraflow("-C", "tests/examples", "run", "train", env={"PATH": python_first(self.folder)})
+        result = self.hydraflow("-C", "tests/examples", "run", "train", env={"PATH": self.path})
         self.assertEqual(result.status, 0, result.err)
         self.assertIn("7 tasks: 7 succeeded", result.err)
 
@@ -98,9 +130,8 @@ class Readme(EmptyFolder):
             shutil.copy(os.path.join(ROOT, "tests", "examples", name), self.folder)
         code = blocks("python")[0]
         self.write("example.py", code)
-        import subprocess
         process = subprocess.run([sys.executable, "example.py"], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                 env={**os.environ, "PATH": python_first(self.folder)})
+                                 env={**os.environ, "PATH": self.path})
         self.assertEqual(process.returncode, 0, process.stderr)
         self.assertEqual(process.stdout.count(b"'--multirun'"), 7)
 

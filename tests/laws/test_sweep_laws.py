@@ -16,6 +16,8 @@ from test_02_sweep import forms_in
 
 from hydraflow import (
     Error,
+    Exclusion,
+    Sample,
     Sweep,
     check_hydra_words,
     collect,
@@ -25,6 +27,7 @@ from hydraflow import (
     plan,
     read_jobs,
     read_yaml,
+    sampled,
     unquoted,
 )
 
@@ -360,6 +363,20 @@ def test_any_number_of_words():
         sweep[sweep.count]
     with pytest.raises(IndexError):
         Sweep(" ".join(["a=1,2"] * 15000))[-10 ** 9000]
+
+
+# ---- Samples
+
+@examples(100)
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=3), st.integers(0, 999), st.integers(0, 40), st.integers(0, 3))
+def test_a_sample_is_the_beginning_of_a_permutation(sizes, seed, count, dropped):
+    """None twice, all of them in the end, a larger one begins with a smaller one, what is excluded falls out and the rest keeps its order."""
+    sweep = Sweep(" ".join(f"{key}=1:{size}" for key, size in zip("abc", sizes)))
+    every = sampled(sweep, Sample(1000, seed), None)
+    assert sorted(every) == sorted(sweep)
+    assert sampled(sweep, Sample(count, seed), None) == every[:count]
+    kept = sampled(sweep, Sample(1000, seed), Exclusion([Sweep(f"a={dropped}")]))
+    assert kept == [combination for combination in every if combination[0] != f"a={dropped}"]
 
 
 # ---- Cost
