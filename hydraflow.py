@@ -6391,7 +6391,7 @@ SCHEDULERS = {row.name: row for row in (
         says="pbs_version|PBS",
         index="PBS_ARRAY_INDEX",
         own_id="PBS_JOBID",
-        array_task="{0}[{1}]",
+        array_task="",
         options=pbs_options,
         script=(),
         job_id=r"^(\d+(?:\[\])?)",
@@ -6733,7 +6733,9 @@ def array_task_id(scheduler: Scheduler, job_id: str, slot: int) -> str:
     ('12_3;far', '7[3]')
     """
     number, cluster = split_id(job_id)
-    text = scheduler.array_task.format(number.rstrip("[]"), slot)
+    text = number.replace("[]", f"[{slot}]")  # of PBS, where an array of one is a plain job
+    if scheduler.array_task:
+        text = scheduler.array_task.format(number, slot)
     return ";".join(filter(None, (text, cluster)))
 
 

@@ -372,6 +372,7 @@ def test_more_than_a_user_may_submit(accounting):
     assert len(accounting.effects()) == 12
 
 
+@pytest.mark.parametrize("cluster", ["slurm", "gridengine"], indirect=True)
 def test_cancel_one_task(cluster):
     """The array task of one task is cancelled, and the others go on; one that has others as well is left alone."""
     cluster.job("jobs: {job: {run: sh -c 'until test -e go; do sleep 0.2; done; touch done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:4'}]}}")
