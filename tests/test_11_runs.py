@@ -549,6 +549,47 @@ class Slot(EmptyFolder):
         self.assertEqual(self.states(), ["succeeded", "succeeded"])
         self.assertEqual((self.read("a=1"), self.read("a=2")), ("x\n", "x\nx\n"))
 
+    def queue(self, limits: "list") -> "hydraflow.SlotQueue":
+        """Return the tasks of the slot under other limits: how many at once, retries, seconds, whether a failure ends the rest."""
+        submission = hydraflow.read_submission(self.record, 1, 1)._replace(limits=limits)
+        return hydraflow.SlotQueue(self.record, submission, 1)
+
+    def test_why_no_task_may_begin(self) -> None:
+        """The step before has failed; another task has, where that ends the rest; the allocation ends before such a task would."""
+        queue = self.queue([1, 0, 0.0, False])
+        fast = self.queue([1, 0, 0.0, True])
+        self.assertEqual((queue.why_not(), fast.why_not(), queue.end), ("", "", 0.0))
+        hydraflow.write_file(self.record.stop_path(1), b"")
+        self.assertEqual((queue.why_not(), fast.why_not()), ("", "fail-fast"))
+        queue.begins = False
+        self.assertEqual(queue.why_not(), "blocked")
+        queue.begins = True
+        now = time.time()
+        for longest, end, why in ((0.0, now + 5, ""), (9.0, 0.0, ""), (9.0, now + 99, ""), (9.0, now + 5, "time"), (1.0, now - 5, "time")):
+            queue.longest, queue.end = longest, end
+            self.assertEqual(queue.why_not(), why, (longest, end - now))
+
+    def test_a_failure_tells_the_others_where_it_is_to_end_them(self) -> None:
+        for is_fast in (False, True):
+            submission = hydraflow.read_submission(self.record, 1, 1)._replace(limits=[1, 0, 0.0, is_fast])
+            with mock.patch.object(hydraflow, "read_submission", return_value=submission):
+                list(hydraflow.run_slot(self.record.path, 1, 1))
+            self.assertEqual(os.path.exists(self.record.stop_path(1)), is_fast)
+
+    def test_the_longest_task_counts(self) -> None:
+        """How long it took, by its own start and end."""
+        queues = []
+        init = hydraflow.SlotQueue.__init__
+
+        def noted(queue: "hydraflow.SlotQueue", *arguments: object) -> None:
+            init(queue, *arguments)
+            queues.append(queue)
+
+        with mock.patch.object(hydraflow.SlotQueue, "__init__", noted):
+            begun = time.monotonic()
+            list(hydraflow.run_slot(self.record.path, 1, 1))
+        self.assertTrue(0.0 <= queues[0].longest <= time.monotonic() - begun, queues[0].longest)
+
     def test_what_somebody_else_has_claimed_is_left_alone(self) -> None:
         """Of another writer that does not tell an end, a claim is enough; one that has succeeded counts."""
         self.assertTrue(self.record.claim(1, 1, "0001_here_elsewhere-1"))
