@@ -210,7 +210,7 @@ def test_more_tasks_at_once_than_file_descriptors(folder):
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limit)
     assert result.status == 0, result.err[-2000:]
-    assert sorted(result.out.split("\n")) == sorted([""] + [f"[{number}] a={number}" for number in range(1, 2001)])
+    assert sorted(result.out.split("\n")) == sorted([""] + [f"[{number} a={number}] a={number}" for number in range(1, 2001)])
 
 
 class Leftovers(EmptyFolder):
