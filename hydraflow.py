@@ -8753,12 +8753,11 @@ def cancel_record(record: Record, is_lost: bool,
         if not is_same_machine(state.writer.machine):
             away.append((number, state))
             continue
-        is_asked = numbers is None and stop_writer(state, stopped)
-        if not is_asked:
-            append_attempt(record, writer, "ask", number, state.attempt, why="interrupted")
-            is_asked = stop_task(state, signal.SIGTERM)
-        if is_asked:
+        if numbers is None and stop_writer(state, stopped):
             asked += 1
+            continue
+        append_attempt(record, writer, "ask", number, state.attempt, why="interrupted")
+        asked += stop_task(state, signal.SIGTERM)
     if is_lost:
         for number, state in away:
             append_attempt(record, writer, "lost", number, state.attempt, why="lost")
@@ -12799,19 +12798,23 @@ def report_command(args: "argparse.Namespace") -> int:
 def add_cancel(command: "argparse.ArgumentParser") -> None:
     """Declare the options of cancel."""
     add_job(command)
-    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*")
+    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*",
+                         help="numbers of tasks, or parameters that select them")
     command.add_argument("--lost", action="store_true",
                          help="give up tasks of other machines, which cannot be reached from here")
 
 
 def cancel_command(args: "argparse.Namespace") -> int:
     """Stop all that runs, or is queued, of every run of a job; or some tasks of its newest."""
-    newest = newest_record(args)
+    records, numbers = [newest_record(args)], None  # type: List[Record], Optional[List[int]]
+    if args.names:
+        numbers = wanted_tasks(survey(records[0]), args.names)
+    else:
+        records = Record.all(args.job)
     arrays, away, wrong = [], [], []  # type: List[str], List[State], List[str]
     asked = 0
-    for record in [newest] if args.names else Record.all(args.job):
+    for record in records:
         try:
-            numbers = wanted_tasks(survey(record), args.names) if args.names else None
             stopped = cancel_record(record, args.lost, numbers)
         except Error as error:
             wrong.append(error.message)

@@ -273,6 +273,15 @@ class Known(Program):
         self.assertEqual((task["host"], self.read(task["log"])), (os.uname().nodename, "a=2\n"))
         self.assertTrue(document["started"] <= task["started"] + 1 and task["started"] <= task["ended"], task)
 
+    def test_cancel_of_what_is_not_there(self) -> None:
+        """It is told as logs tells it, before anything is stopped."""
+        self.hydraflow("run", "short", "--keep-going")
+        for word, part in (("4", "error: there is no task 4\nhint: job short has 3 tasks"), ("b=1", "error: no task has a parameter b\nhint: ")):
+            result = self.hydraflow("cancel", "short", "1", word)
+            self.assertEqual((result.status, result.out), (2, ""))
+            self.assertIn(part, result.err)
+            self.assertNotIn("asked", result.err)
+
     def test_logs(self) -> None:
         self.hydraflow("run", "short", "--keep-going")
         one, two, three = ("==> [1 a=1] succeeded <==\na=1\n", "==> [2 a=2] failed: exit status 1 <==\na=2\n", "==> [3 a=3] succeeded <==\na=3\n")
