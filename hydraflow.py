@@ -4212,6 +4212,12 @@ def hash_text(text: str) -> int:
     return zlib.crc32(native_bytes(text)) + 1
 
 
+def is_hidden(pid: int) -> bool:
+    """Return whether a process is there that /proc does not show us: another user's, where it is
+    mounted with hidepid (proc(5))."""
+    return HAS_PROC and not os.access(f"/proc/{pid}/stat", os.R_OK) and is_process(pid)
+
+
 def is_process(pid: int) -> bool:
     """Return whether a process exists, whoever owns it."""
     try:
@@ -5515,7 +5521,11 @@ def is_gone(state: State) -> bool:
     machine = state.writer.machine
     if not is_process_gone(machine, state.pid, state.up):
         return False
-    return machine.boot != this_machine().boot or not own_members(state)
+    if machine.boot != this_machine().boot:
+        return True
+    if is_hidden(state.pid) and os.stat(state.writer.path).st_uid != os.getuid():
+        return False  # what of another user's is not seen here may live
+    return not own_members(state)
 
 
 def own_members(state: State) -> "List[int]":

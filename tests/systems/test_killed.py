@@ -175,6 +175,26 @@ def test_second_interrupt_on_a_full_disk(small_disk):
     assert b"1 interrupted" in out
 
 
+def test_tasks_of_another_user_that_proc_does_not_show(folder):
+    """With hidepid, status says the same of a task that runs to whoever asks, and of one that was killed."""
+    if os.geteuid() or subprocess.call(["unshare", "-m", "mount", "-t", "proc", "-o", "hidepid=2", "proc", "/proc"], stderr=subprocess.DEVNULL):
+        pytest.skip("mounting another /proc needs root")
+    (folder / "hydraflow.yaml").write_text("jobs: {job: {run: sh -c 'echo x > begun; sleep 99; :', hydra: false}}", encoding="utf-8")
+    subprocess.run(["chown", "-R", "65534", str(folder)], check=True)
+    for path in [folder, *folder.parents][:3]:
+        path.chmod(0o755)
+    python = "/usr/bin/python3"
+    if not os.path.exists(python):
+        pytest.skip("there is no Python that every user may execute")
+    user = "setpriv --clear-groups --regid 65534 --reuid"
+    script = (f"mount -t proc -o hidepid=2 proc /proc; {user} 65534 {python} -m hydraflow run job -q & until test -e begun; do sleep 0.1; done; "
+              f"for uid in 0 65534 65533; do {user} $uid {python} -m hydraflow status job; done; {user} 65534 {python} -m hydraflow cancel job; wait; "
+              f"for uid in 0 65534 65533; do {user} $uid {python} -m hydraflow status job; done")
+    result = subprocess.run(["unshare", "-m", "sh", "-c", script], cwd=str(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    out = result.stdout.decode()
+    assert (out.count("  1 running"), out.count("  1 interrupted")) == (3, 3), (out, result.stderr)
+
+
 @pytest.mark.parametrize("part", ["", "/logs"])
 def test_read_only_half_way(folder, part):
     """A record that can no longer be written stops the run and is told; what has finished is known."""
