@@ -1,4 +1,5 @@
 """What people see: who does not read, or cannot be written to, keeps no loop and ends no run."""
+import ast
 import fcntl
 import json
 import os
@@ -11,7 +12,7 @@ import time
 import unittest
 from unittest import mock
 
-from support import Program, wait_until
+from support import ROOT, EmptyFolder, Program, wait_until
 
 import hydraflow
 
@@ -160,6 +161,164 @@ class Progress(unittest.TestCase):
         screen.counts.update(earlier=4, failed=1)
         screen.spent = 7.0
         self.assertEqual(screen.progress(), "[##########----------] 5/10  0 running  1 failed  0:00  0:35 left")
+
+
+class Kept:
+    """In place of a stream: takes what it has room for in a turn, and keeps it with what others get."""
+
+    def __init__(self, name: str, is_terminal: bool, got: "list") -> None:
+        self.name, self.is_terminal, self.got, self.is_lost, self.room = name, is_terminal, got, False, 1 << 30
+
+    def offer(self, data: bytes, waits: bool = False) -> bytes:
+        """Take bytes; return the rest."""
+        taken = data if waits else data[:self.room]
+        if taken:
+            self.got.append(f"{self.name} {taken.decode('utf-8')!a}")
+        return data[len(taken):]
+
+
+class Shown(EmptyFolder):
+    """Every byte of a run, whatever it goes to; tests/cases/screens has them, and a difference shows what is to be there."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        job = hydraflow.read_jobs(hydraflow.read_yaml("jobs: {t: {run: x, hydra: false, steps: [{batch: 'a=1:4 b=7'}]}}"))["t"]
+        self.tasks = list(hydraflow.Plan(job))
+        self.got = []
+        for name, value in (("hydraflow.say", lambda text: self.got.append(f"say {text!a}")), ("hydraflow.window_width", lambda stream: 60)):
+            patch = mock.patch(name, value)
+            patch.start()
+            self.addCleanup(patch.stop)
+        patch = mock.patch("time.monotonic", return_value=100.0)
+        self.clock = patch.start()
+        self.addCleanup(patch.stop)
+
+    def open_screen(self, jobs: int, kind: str) -> None:
+        """Have a screen whose streams are kept: files, a terminal, or a terminal for errors only."""
+        self.screen = hydraflow.Screen(5, jobs, "quiet" in kind, {"t": {"b=7"}})
+        self.screen.is_raw, is_live = "terminal" not in kind, "files" not in kind
+        self.screen.out, self.screen.err = Kept("out", not self.screen.is_raw, self.got), Kept("err", is_live, self.got)
+        self.screen.is_live, self.screen.is_coloured = is_live and "quiet" not in kind, "colour" in kind
+
+    def event(self, kind: str, number: int, name: str = "running", begin: int = 0) -> None:
+        """Let something happen to a task."""
+        state = hydraflow.State(1)
+        state.become(name)
+        state.status, state.started, state.ended = 3, 1000.0, 1002.5
+        self.screen.show(hydraflow.Event(kind, self.tasks[number - 1], state, "t", f"log{number}", begin))
+
+    def tick(self, running: int, seconds: int) -> None:
+        """Let time pass."""
+        self.clock.return_value += seconds
+        self.screen.show(hydraflow.Event("tick", None, hydraflow.State(), "", "", running))
+
+    def prints(self, number: int, text: str) -> None:
+        """Let a task print something."""
+        with open(f"log{number}", "a", encoding="utf-8") as file:
+            file.write(text)
+
+    def run_of_tasks(self) -> None:
+        """Tasks begin, print whole lines and parts of lines, are tried again, fail; one is handed over."""
+        self.screen.show(hydraflow.Event("done", None, hydraflow.State(), "", "", 1))
+        self.event("start", 1)
+        self.tick(1, 1)
+        self.prints(1, "one\npart")
+        self.tick(1, 0)
+        self.tick(1, 0)
+        self.prints(1, "ial\n\x1b[31mred\x1b[2J\n")
+        self.tick(1, 3)
+        self.event("end", 1, "succeeded")
+        self.event("start", 2)
+        self.event("start", 3)
+        self.prints(3, " 10%\r 20%\r")
+        self.tick(2, 4)
+        self.prints(2, "before\n==> attempt 2 <==\nfirst\n")
+        self.prints(3, " \x1b[32m30%")
+        self.event("retry", 2, begin=25)
+        self.prints(2, "ValueError: bad\n")
+        self.tick(2, 55)
+        self.screen.show(hydraflow.note_event("note", "a note\x1b[2J"))
+        self.screen.show(hydraflow.note_event("error", "an error"))
+        self.event("end", 2, "failed", 25)
+        self.event("end", 3, "failed")
+        self.event("start", 4)
+        self.prints(4, "unfinished")
+        self.event("end", 4, "handed")
+        self.screen.finish(0)
+
+    def test_whole_runs(self) -> None:
+        folder = os.path.join(ROOT, "tests", "cases", "screens")
+        names = sorted(os.listdir(folder))
+        self.assertEqual(len(names), 6)
+        for name in names:
+            jobs, _, kind = name[:-len(".txt")].partition("-")
+            with self.subTest(name):
+                del self.got[:]
+                for log in range(1, 5):
+                    if os.path.exists(f"log{log}"):
+                        os.remove(f"log{log}")
+                self.open_screen(int(jobs), kind)
+                self.run_of_tasks()
+                with open(os.path.join(folder, name), encoding="ascii") as file:
+                    self.assertEqual(self.got, file.read().splitlines())
+
+    def out(self) -> str:
+        """Return what went to standard output."""
+        return "".join(ast.literal_eval(text[4:]) for text in self.got if text.startswith("out "))
+
+    def test_who_reads_slowly_gets_all(self) -> None:
+        """In pieces, turn by turn, and no progress line comes between them."""
+        for kind in ("files", "terminal"):
+            for jobs in (1, 2):
+                with self.subTest(kind=kind, jobs=jobs):
+                    self.open_screen(jobs, kind)
+                    self.screen.out.room = 7
+                    self.event("start", 1)
+                    self.prints(1, "0123456789\nabcdef\n")
+                    for _ in range(9):
+                        self.tick(1, 1)
+                        if self.screen.rest:
+                            self.assertNotIn("running", self.got[-1])
+                    lead = "" if jobs == 1 else "[1 a=1] "
+                    self.assertEqual(self.out(), f"{lead}0123456789\n{lead}abcdef\n")
+                    os.remove("log1")
+                    del self.got[:]
+
+    def test_how_much_is_shown_in_a_turn(self) -> None:
+        """Some chunks; a terminal that is far behind leaves out all but the last one, and says so; the end shows all."""
+        for kind, size, turn, told in (("files", 10, 3, ""), ("terminal", 3, 3, ""), ("terminal", 10, 1, "[1 a=1]: 900 bytes of its output are not shown; its log has all of it\n")):
+            with self.subTest(kind=kind, size=size), mock.patch.multiple(hydraflow, CHUNK=100, TURN=300, BEHIND=400):
+                self.open_screen(1, kind)
+                self.event("start", 1)
+                lines = [f"{number:03d} {'x' * 45}\n" for number in range(2 * size)]
+                self.prints(1, "".join(lines))
+                self.tick(1, 1)
+                self.assertEqual(self.out(), "".join(lines[2 * size - 2:] if told else lines[:2 * turn]))
+                self.assertEqual([text[5:-1] for text in self.got if "not shown" in text], [repr(told)[1:-1]] if told else [])
+                self.prints(1, "y" * 950 + "\n")
+                self.event("end", 1, "succeeded")
+                self.screen.finish(0)
+                if kind == "files":
+                    self.assertEqual(self.out(), "".join(lines) + "y" * 950 + "\n")
+                os.remove("log1")
+                del self.got[:]
+
+    def test_kinds_of_failure(self) -> None:
+        """The first ten are shown, of a kind the first task; what is too long to type again is cut."""
+        self.open_screen(1, "files-quiet")
+        for number in range(24):
+            state = hydraflow.State(1)
+            state.become("failed", "", f"reason {number // 2}" if number != 22 else "last")
+            task = self.tasks[0]._replace(number=number + 1, argv=("x" * (1994 + number // 2),), combination=())
+            self.screen.show(hydraflow.Event("end", task, state, "t", "none", 0))
+        self.screen.finish(2)
+        said = [text for text in map(ast.literal_eval, (text[4:] for text in self.got if text.startswith("say "))) if text]
+        self.assertEqual(said[0], "5 tasks: 24 failed, 2 submitted, 0.0 s")
+        self.assertEqual(said[1:-1:2], [f"2 tasks failed: reason {number} (task {2 * number + 1} for example)" for number in range(10)])
+        self.assertEqual([len(text) for text in said[2:-1:2]], [2003 + number if number < 6 else 2013 for number in range(10)])
+        self.assertEqual(said[-1], "and 3 more kinds of failure; status shows them")
 
 
 class Causes(unittest.TestCase):
