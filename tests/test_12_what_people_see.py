@@ -178,7 +178,7 @@ class Kept:
 
 
 class Shown(EmptyFolder):
-    """Every byte of a run, whatever it goes to; tests/cases/screens has them, and a difference shows what is to be there."""
+    """Every byte of a run, whatever it goes to; HYDRAFLOW_RENEW=1 writes the files of cases/screens anew, to be read in the diff."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -261,6 +261,9 @@ class Shown(EmptyFolder):
                         os.remove(f"log{log}")
                 self.open_screen(int(jobs), kind)
                 self.run_of_tasks()
+                if os.environ.get("HYDRAFLOW_RENEW"):
+                    with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+                        file.write("\n".join([*self.got, ""]))
                 with open(os.path.join(folder, name), encoding="ascii") as file:
                     self.assertEqual(self.got, file.read().splitlines())
 
