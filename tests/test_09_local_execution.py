@@ -1,13 +1,18 @@
 """Execution: real processes, real signals, and what is remembered of them."""
+import errno
 import glob
 import os
 import re
 import signal
 import sys
+import tempfile
 import time
 import unittest
+from unittest import mock
 
-from support import Program
+from support import EmptyFolder, Program
+
+import hydraflow
 
 
 class Execution(Program):
@@ -406,6 +411,143 @@ class Records(Execution):
         self.assertEqual(self.hydraflow("run", "../a b/é").out, "hello\n")
         self.assertEqual(os.listdir(os.path.join(self.folder, ".hydraflow")).count(".gitignore"), 1)
         self.assertIn("1 succeeded", self.hydraflow("status", "../a b/é").out)
+
+
+class Parts(EmptyFolder):
+    """What the loop is made of, each part by a table."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+
+    def runner(self, jobs: int = 3, kills: bool = True, retries: int = 0) -> "hydraflow.Runner":
+        """Return a loop that has nothing to execute."""
+        record = hydraflow.Record.create("job", 1)
+        return hydraflow.Runner(record, iter(()), hydraflow.Limits(jobs, retries, 0.0, True), "0001_here_x-1", -1, kills, None)
+
+    def task(self, number: int = 1, **changes: object) -> "hydraflow.Task":
+        """Return a task."""
+        task = hydraflow.Task(number, 1, 1, (), ("true",), ("true",), "out", self.folder, {}, 0, False, False)
+        return task._replace(**changes)
+
+    def test_grace(self) -> None:
+        for text, seconds in (("", 10.0), ("0", 0.0), ("2.5", 2.5), ("90", 90.0), ("-1", None), ("x", None), ("1s", None)):
+            with self.subTest(text=text), mock.patch.dict(os.environ, HYDRAFLOW_GRACE=text):
+                if seconds is not None:
+                    self.assertEqual(hydraflow.grace(), seconds)
+                    continue
+                with self.assertRaises(hydraflow.Error) as caught:
+                    hydraflow.grace()
+                self.assertEqual((caught.exception.message, caught.exception.hint),
+                                 (f"HYDRAFLOW_GRACE is {text}, which is no number of seconds", "for example HYDRAFLOW_GRACE=10"))
+
+    def test_granted_devices(self) -> None:
+        """The first variable that names some; a task in a slot takes one of them, in turn."""
+        for variables, devices, slots in (({}, [], ["0", "1", "2"]), ({"CUDA_VISIBLE_DEVICES": "4,5"}, ["4", "5"], ["4", "5", "4"]),
+                                          ({"CUDA_VISIBLE_DEVICES": "NoDevFiles", "SLURM_JOB_GPUS": "7, 8,9"}, ["7", "8", "9"], ["7", "8", "9"]),
+                                          ({"CUDA_VISIBLE_DEVICES": "", "ROCR_VISIBLE_DEVICES": "GPU-1"}, ["GPU-1"], ["GPU-1"] * 3),
+                                          ({"CUDA_VISIBLE_DEVICES": "2", "ZE_AFFINITY_MASK": "0"}, ["2"], ["2"] * 3)):
+            with self.subTest(variables=variables), mock.patch.dict(os.environ, {**dict.fromkeys(hydraflow.DEVICES, ""), **variables}):
+                self.assertEqual(hydraflow.granted_devices(), devices)
+                self.assertEqual([self.runner(kills=False).slot_text(slot) for slot in range(3)], slots)
+                self.assertEqual(self.runner().slot_text(1), "1")
+
+    def test_missing_runs(self) -> None:
+        for runs, names, missing in ((0, None, 0), (2, None, 2), (2, [], 2), (2, ["0", "x", ".hydra"], 1), (2, ["0", "1"], 0), (2, ["0", "1", "2"], 0)):
+            with self.subTest(runs=runs, names=names):
+                folder = tempfile.mkdtemp(dir=self.folder) if names is not None else "nowhere"
+                for name in names or ():
+                    os.mkdir(os.path.join(folder, name))
+                self.assertEqual(hydraflow.missing_runs(self.task(directory=folder, runs=runs)), missing)
+
+    def test_logs_of_attempts(self) -> None:
+        for attempt, before, offset, text in ((1, b"", 0, b"x"), (2, b"", 0, b"x"), (2, b"a\n", 20, b"a\n==> attempt 2 <==\nx"), (12, b"a\n", 21, b"a\n==> attempt 12 <==\nx")):
+            with self.subTest(attempt=attempt, before=before):
+                self.write("log", before)
+                log, begin = hydraflow.open_log("log", attempt)
+                log.write(b"x")
+                hydraflow.close_log(log)
+                self.assertEqual((begin, self.read("log")), (offset, text.decode()))
+        for data, is_kept in ((b"", False), (b"x", True)):
+            self.write("log", data)
+            hydraflow.remove_if_empty("log")
+            self.assertEqual(os.path.exists("log"), is_kept)
+        hydraflow.remove_if_empty("log/nowhere")
+
+    def test_slots(self) -> None:
+        """The lowest one that is free is taken; a task of an earlier start keeps its own, if it is free."""
+        runner = self.runner(4)
+        self.assertEqual(runner.slots, [3, 2, 1, 0])
+        taken = []
+        for slot in (2, 2, -1, 9):
+            state = hydraflow.State(2)
+            state.slot = slot
+            event = runner.adopt(self.task(7), state)
+            taken.append(runner.running[-1].slot)
+            self.assertEqual(event, hydraflow.Event("start", self.task(7), state, "runs since an earlier start", runner.record.log_path(7), 0))
+        self.assertEqual((taken, runner.slots), ([2, 0, 1, 3], []))
+        state = hydraflow.State(2)
+        state.slot = 5
+        runner.adopt(self.task(), state)
+        for place, slots in ((2, [1]), (4, [1]), (0, [2, 1]), (0, [2, 1]), (3, [3, 2, 1]), (1, [3, 2, 1, 0])):
+            runner.free(runner.running[place])
+            self.assertEqual(runner.slots, slots)
+        self.assertEqual([(one.attempt, one.tries) for one in runner.running], [(2, 1)] * 5)
+
+    def test_deadlines(self) -> None:
+        """When something is to be looked at; who runs too long is asked once, and killed after the grace."""
+        for deadline, kill_at, asked, until, does in ((0.0, 0.0, "", 0.05, ""), (100.02, 0.0, "", 0.02, ""), (0.0, 100.01, "x", 0.01, ""), (99.0, 0.0, "", -1.0, "ask"), (100.0, 0.0, "", 0.0, "ask"),
+                                                      (99.0, 0.0, "interrupted", -1.0, ""), (99.0, 100.0, "", -1.0, "kill"), (0.0, 99.5, "x", -0.5, "kill"), (101.0, 102.0, "", 0.05, "")):
+            with self.subTest(deadline=deadline, kill_at=kill_at, asked=asked), mock.patch("time.monotonic", return_value=100.0):
+                runner = self.runner()
+                process = hydraflow.Process(self.task(), 0, 1, 1)
+                process.deadline, process.kill_at, process.asked = deadline, kill_at, asked
+                runner.running.append(process)
+                self.assertAlmostEqual(runner.until_next(), until)
+                with mock.patch.object(hydraflow.Process, "signal") as sent:
+                    runner.enforce_deadlines()
+                self.assertEqual([call[0][0] for call in sent.call_args_list], {"": [], "ask": [signal.SIGTERM], "kill": [signal.SIGKILL]}[does])
+                wanted = {"": (deadline, kill_at, asked, False), "ask": (0.0, 110.0, "timeout", False), "kill": (deadline, 0.0, asked, True)}[does]
+                self.assertEqual((process.deadline, process.kill_at, process.asked, process.is_killed), wanted)
+
+    def test_what_could_not_be_started(self) -> None:
+        """Of too many processes one ends first; what concerns all tasks ends the starting; all else is a failure of the task."""
+        for error, others, kind, detail, is_stopped, failure in (
+                (BlockingIOError(errno.EAGAIN, "x"), 1, "tick", "", False, ""), (BlockingIOError(errno.EAGAIN, "x"), 0, "end", "cannot be started: " + os.strerror(errno.EAGAIN), True, ""),
+                (OSError(errno.ENOSPC, "full"), 0, "tick", "", False, "error: cannot start task 3: full"), (OSError(errno.ENOENT, "x"), 0, "end", "cannot be started: " + os.strerror(errno.ENOENT), True, ""),
+                (hydraflow.Error("no variable"), 0, "end", "cannot be started: no variable", True, "")):
+            with self.subTest(error=error):
+                runner = self.runner()
+                process = hydraflow.Process(self.task(3), 0, 4, 2)
+                runner.running += [process] * others
+                event = runner.not_started(process, error)
+                self.assertEqual((event.kind, event.state.detail, runner.is_stopped, runner.failure.split("\n")[0]), (kind, detail, is_stopped, failure))
+                self.assertEqual((runner.waiting, runner.is_crowded), ([(self.task(3), 5, 2)], True) if others else ([], False))
+                self.assertEqual((event.state.name, event.state.status), ("failed", 126) if kind == "end" else ("waiting", 0))
+
+    def test_tries(self) -> None:
+        for tries, retries, is_stopped, failure, may in ((1, 0, False, "", False), (1, 1, False, "", True), (2, 1, False, "", False), (1, 1, True, "", False), (1, 1, False, "x", False)):
+            runner = self.runner(retries=retries)
+            runner.is_stopped, runner.failure = is_stopped, failure
+            self.assertEqual(runner.may_try_again(hydraflow.Process(self.task(), 0, 1, tries)), may)
+
+    def test_every_event(self) -> None:
+        """Of tasks that succeed, fail, are tried again, take too long or cannot begin."""
+        self.write("again", "echo one; test -e second || { touch second; exit 1; }\n")
+        tasks = [self.task(1, argv=("sh", "-c", "echo x")), self.task(2, argv=("sh", "again")), self.task(3, argv=("sh", "-c", "exit 3")), self.task(4, argv=("/nowhere/x",), cwd="/nowhere"),
+                 self.task(5, argv=("sleep", "99"))]
+        record = hydraflow.Record.create("job", 1)
+        found = []
+        for event in hydraflow.run_tasks(record, ((task, hydraflow.State()) for task in tasks), hydraflow.Limits(1, 1, 1.0, False), "0001_here_x-1"):
+            if event.kind != "tick":
+                state = event.state
+                found.append((event.kind, event.task.number, state.name, state.status, state.cause, event.number))
+        self.assertEqual(found, [
+            ("start", 1, "running", 0, "", 0), ("end", 1, "succeeded", 0, "", 0), ("start", 2, "running", 0, "", 0), ("retry", 2, "running", 0, "", 22), ("end", 2, "succeeded", 0, "", 22),
+            ("start", 3, "running", 0, "", 0), ("retry", 3, "running", 0, "", 0), ("end", 3, "failed", 3, "", 0), ("end", 4, "failed", 126, "", 0),
+            ("start", 5, "running", 0, "", 0), ("retry", 5, "running", 0, "", 0), ("end", 5, "failed", 143, "timeout", 0)])
+        self.assertEqual(hydraflow.list_folder(record.path + "/room"), [])
 
 
 if __name__ == "__main__":
