@@ -365,5 +365,51 @@ class Asking(EmptyFolder):
         self.assertEqual(set(self.asked("scancel")), {"7"})
 
 
+class Rows(EmptyFolder):
+    """What differs between the rows, and is seen on a cluster alone."""
+
+    def test_facts(self) -> None:
+        facts = {name: (row.limit_usual, row.limit_less, row.name_length, row.knows_success, row.leaves_tasks, row.joins_values) for name, row in SCHEDULERS.items()}
+        self.assertEqual(facts, {"slurm": (1001, 1, 100, True, False, True), "gridengine": (75000, 0, 100, False, True, False), "pbs": (10000, 0, 15, True, False, True),
+                                 "lsf": (1000, 0, 100, True, False, False)})
+
+    def test_what_is_asked_of_another_cluster(self) -> None:
+        slurm = SCHEDULERS["slurm"]
+        for cluster, row, words in (("", slurm, ["a", "b"]), ("far", slurm, ["a", "-M", "far", "b"]), ("far", SCHEDULERS["pbs"], ["a", "b"])):
+            self.assertEqual(hydraflow.at_cluster(["a", "b"], row, cluster), words)
+        asked = []
+
+        def answer(words: "list", *rest: object) -> "tuple":
+            asked.append(" ".join(words))
+            return 0, "12|1|RUNNING|x\n", ""
+
+        with mock.patch.object(hydraflow, "ask", answer):
+            found, wrong = query(slurm, ["12", "12;far", "13;far"])
+        self.assertEqual((sorted(found), wrong), ([("12", 1), ("12;far", 1)], ""))
+        self.assertEqual(asked, ["squeue -h -r -t all -o %F|%K|%T|%r -j 12", "squeue -M far -h -r -t all -o %F|%K|%T|%r -j 12,13"])
+        del asked[:]
+        with mock.patch.object(hydraflow, "ask", answer):
+            for clusters, job_id in (("", "12"), ("far,near", "12;far")):
+                self.assertEqual(hydraflow.find_array(slurm, "name", clusters), job_id)
+            hydraflow.cancel_array(slurm, "12_3;far")
+        self.assertEqual(asked, ["squeue -h -o %F --name name", "squeue -M far -h -o %F --name name", "scancel -M far 12_3"])
+
+    def test_hints_to_pack(self) -> None:
+        """As many as a user may have, where somebody says how many; no hint where that is not why."""
+        plain = "--pack N puts N tasks into each array task, one after the other"
+        for refusal, said, hint in (("invalid partition", "7\n", ""), ("job submit limit", "", plain), ("MaxSubmitJob reached", "\n30\n10\n", "you may have 10 array tasks at once: --pack 3 makes 9 of these 25 tasks"),
+                                    ("job submit limit", "1\n", "you may have 1 array task at once: --pack 25 makes 1 of these 25 tasks")):
+            with self.subTest(refusal=refusal, said=said), mock.patch.object(hydraflow, "ask", return_value=(0, said, "")):
+                self.assertEqual(hydraflow.pack_hint(refusal, SCHEDULERS["slurm"], 25), hint)
+                self.assertEqual(hydraflow.user_limit(SCHEDULERS["gridengine"]), 0)
+
+    def test_what_is_tried_again(self) -> None:
+        for answers, status, delays in ((((0, "a", ""),), 0, []), (((1, "", "no such job"),), 1, []), (((127, "", "timed out"),), 127, []), (((1, "", "Connection refused"), (0, "", "")), 0, [1.0]),
+                                        (((124, "", "x"), (1, "", "busy"), (1, "", "gone")), 1, [1.0, 2.0]), (((124, "", "x"),) * 5, 124, [1.0, 2.0, 4.0, 8.0])):
+            with self.subTest(answers=answers), mock.patch.object(hydraflow, "capture", side_effect=answers), mock.patch("time.sleep") as sleep:
+                self.assertEqual(hydraflow.ask(["x"], SCHEDULERS["slurm"])[0], status)
+                self.assertEqual([call[0][0] for call in sleep.call_args_list], delays)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -604,5 +604,194 @@ class Slot(EmptyFolder):
         self.assertEqual(self.states(), ["succeeded", "failed"])
 
 
+def job_of(text: str = "") -> "hydraflow.Job":
+    """Return a job with keys of its own."""
+    return hydraflow.read_jobs(hydraflow.read_yaml(f"jobs: {{job: {{run: 'true', hydra: false{text}}}}}"))["job"]
+
+
+def options_of(**changes: object) -> "hydraflow.Options":
+    """Return what a command line asks, with changes of one that asks nothing."""
+    return hydraflow.Options(0, False, False, False, False, -1, 0.0, 0, 0, [])._replace(**changes)
+
+
+class Parts(EmptyFolder):
+    """What a run is made of, each part by a table."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+
+    def run_of(self, text: str = "", **options: object) -> "hydraflow.Run":
+        """Return a start of a run that nobody has written down."""
+        return hydraflow.Run(hydraflow.plan(job_of(text)), options_of(**options), hydraflow.Record(".hydraflow/job/" + "0" * 26), True)
+
+    def state(self, name: str, cause: str = "", **fields: object) -> "hydraflow.State":
+        """Return a state."""
+        state = hydraflow.State(1, 1)
+        state.become(name, cause)
+        for field, value in fields.items():
+            setattr(state, field, value)
+        return state
+
+    def test_processors(self) -> None:
+        """What is granted: the fewest that anything names."""
+        for count, affinity, variables, quota, found in (
+                (8, 8, {}, "", 8), (None, 4, {}, "", 1), (8, 3, {}, "max 100000", 3), (8, 8, {"SLURM_CPUS_ON_NODE": "2"}, "", 2), (8, 8, {"NSLOTS": "5", "PBS_NCPUS": "4"}, "", 4),
+                (8, 8, {"LSB_DJOB_NUMPROC": "1"}, "", 1), (8, 8, {"NSLOTS": "0"}, "", 8), (8, 8, {"NSLOTS": "x"}, "", 8), (8, 8, {"NSLOTS": "1000000"}, "", 8), (8, 8, {}, "250000 100000", 2),
+                (8, 8, {}, "50000 100000", 1), (8, 8, {}, "50000 0", 8), (8, 8, {}, "50000", 8), (8, 8, {}, "300000 100000 x", 8), (2, 2, {"NSLOTS": "16"}, "900000 100000", 2)):
+            with self.subTest(count=count, affinity=affinity, variables=variables, quota=quota):
+                names = ("SLURM_CPUS_ON_NODE", "NSLOTS", "PBS_NCPUS", "LSB_DJOB_NUMPROC")
+                with mock.patch.dict(os.environ, {**dict.fromkeys(names, ""), **variables}), mock.patch("os.cpu_count", return_value=count), \
+                        mock.patch("os.sched_getaffinity", return_value=set(range(affinity))), mock.patch.object(hydraflow, "first_line", return_value=quota):
+                    self.assertEqual(hydraflow.processors(), found)
+
+    def test_limits(self) -> None:
+        """The command line's, else the job's, else usual ones."""
+        for text, options, here, remote, throttle in (
+                ("", {}, (1, 0, 0.0, False), (1, 0, 0.0, False), 0), (", max-parallel: 3, retries: 2, timeout-minutes: 1.5, fail-fast: true", {}, (3, 2, 90.0, True), (1, 2, 90.0, True), 3),
+                (", max-parallel: 3, retries: 2, timeout-minutes: 1.5, fail-fast: true", {"jobs": 4, "retries": 0, "timeout": 2.0, "keep_going": True}, (4, 0, 120.0, False), (1, 0, 120.0, False), 4),
+                (", fail-fast: false", {"retries": 1}, (1, 1, 0.0, False), (1, 1, 0.0, False), 0), (", max-parallel: auto", {}, (6, 0, 0.0, False), (1, 0, 0.0, False), 0),
+                (", max-parallel: 2", {"jobs": hydraflow.AUTO}, (6, 0, 0.0, False), (1, 0, 0.0, False), 0)):
+            with self.subTest(text=text, options=options), mock.patch.object(hydraflow, "processors", return_value=6):
+                run = self.run_of(text, **options)
+                self.assertEqual((tuple(run.limits(False)), tuple(run.limits(True)), run.throttle()), (here, remote, throttle))
+                self.assertEqual(run.must_succeed(), "false" not in text and not options.get("keep_going"))
+
+    def test_packs(self) -> None:
+        for text, options, pack in (("", {}, (1, 1)), ("pack: 4", {}, (4, 1)), ("pack: 4, pack-parallel: 2", {}, (4, 2)), ("pack-parallel: 3", {}, (3, 3)), ("pack: 4", {"pack": 7}, (7, 1)),
+                                    ("pack: 2, pack-parallel: 2", {"pack_parallel": 5}, (5, 5)), ("pack: 4, pack-parallel: 2", {"pack": 9, "pack_parallel": 1}, (9, 1))):
+            with self.subTest(text=text, options=options):
+                run = self.run_of(f", submit: sbatch, steps: [{{batch: a=1, {text}}}]", **options)
+                self.assertEqual(run.pack(run.plan.steps[0]), pack)
+
+    def test_what_a_start_counts(self) -> None:
+        run = self.run_of(", steps: [{batch: 'a=1:5'}]")
+        tasks = list(run.plan)
+        self.assertEqual((run.unfinished(), run.has_failed(), run.begun), (5, False, False))
+        for kind, number, name, unfinished, has_failed, begun in (
+                ("tick", 0, "waiting", 5, False, False), ("done", 0, "waiting", 4, False, False), ("elsewhere", 1, "waiting", 3, False, False), ("start", 2, "running", 3, False, True),
+                ("end", 1, "succeeded", 3, False, True), ("end", 2, "handed", 2, False, True), ("elsewhere", 3, "queued", 1, False, True), ("end", 3, "interrupted", 1, True, True)):
+            task = tasks[number - 1] if number else None
+            run.see(hydraflow.Event(kind, task, self.state(name), "", "", 1))
+            self.assertEqual((run.unfinished(), run.has_failed(), run.begun), (unfinished, has_failed, begun), (kind, number))
+        self.assertEqual(run.open, set())
+
+    def test_changes_that_are_told(self) -> None:
+        """An end once, of what may have gone the second time; a start once; why somebody has to release it once."""
+        end, start, held = "end", "elsewhere", "note"
+        for name, cause, kinds in (("waiting", "", ([], [])), ("queued", "", ([], [])), ("queued", "held", ([held], [])), ("running", "", ([start], [])), ("succeeded", "", ([end], [end])),
+                                   ("failed", "", ([end], [end])), ("interrupted", "killed", ([], [end])), ("skipped", "blocked", ([end], [end])), ("handed", "", ([end], [end]))):
+            with self.subTest(name=name, cause=cause):
+                run, watch = self.run_of(), hydraflow.Watch([])
+                watch.tasks[run.record.path] = mock.Mock(task=lambda number: number)
+                for wanted in kinds:
+                    state = self.state(name, cause, detail="why" if cause else "")
+                    found = list(watch.changed(run, 7, state))
+                    self.assertEqual([event.kind for event in found], wanted)
+                    for event in found:
+                        if event.kind == "note":
+                            self.assertEqual(event.text, "task 7 is held: why; it waits until somebody mends that")
+                        else:
+                            self.assertEqual(event, hydraflow.Event(event.kind, 7, state, "job" if event.kind == "end" else "", run.record.log_path(7), 0))
+
+    def test_what_a_scheduler_may_know_more_of(self) -> None:
+        slot = hydraflow.Writer("events/0001_slot-3-2_x-1.jsonl", hydraflow.this_machine(), 1, 1.0, 0.0)
+        other = slot._replace(path="events/0001_slot-4-2_x-1.jsonl")
+        submission = hydraflow.Submission(3, 1, 1, "slurm", "n", [], [1, 0, 0.0, False], True, 0, "7", -1, [[[1, 1, 0]]], "")
+        waiting = hydraflow.Waiting(submission, 2, 1)
+        for state, first, is_open in (
+                (None, 1, True), (self.state("succeeded"), 1, False), (self.state("succeeded"), 2, True), (self.state("running"), 1, True), (self.state("running", writer=slot), 1, True),
+                (self.state("running", writer=other), 1, False), (self.state("queued", origin="R/1"), 1, False), (self.state("skipped"), 1, False), (self.state("interrupted"), 1, True),
+                (self.state("failed", status=1), 1, False), (self.state("failed", status=143), 1, True), (self.state("failed", "timeout", status=143), 1, False), (self.state("waiting"), 1, True)):
+            with self.subTest(state=state and (state.name, state.cause, state.status), first=first):
+                self.assertEqual(hydraflow.is_open_there(state, waiting._replace(first=first)), is_open)
+
+    def test_submissions_that_cannot_succeed(self) -> None:
+        submission = hydraflow.Submission(3, 1, 1, "slurm", "n", [], [1, 0, 0.0, False], True, 0, "7", -1, [[[1, 1, 0]], [[2, 2, 0]]], "")
+        for states, is_bad in (({}, False), ({1: self.state("succeeded")}, False), ({1: self.state("failed")}, True), ({2: self.state("failed")}, False), ({2: self.state("failed", attempt=2)}, True),
+                               ({1: self.state("running")}, False), ({1: self.state("handed")}, False), ({1: self.state("skipped"), 2: self.state("running")}, True), ({3: self.state("failed")}, False)):
+            with self.subTest(states={number: state.name for number, state in states.items()}):
+                self.assertEqual(hydraflow.has_bad(submission, states), is_bad)
+        told = hydraflow.Told()
+        told.cancelled.add(3)
+        for changes, was_refused in (({"job_id": ""}, True), ({}, False), ({"job_id": "", "number": 4}, False), ({"job_id": "", "scheduler": "handler"}, False)):
+            self.assertEqual(hydraflow.was_refused(submission._replace(**changes), told), was_refused, changes)
+
+    def test_why_a_scheduler_ended_an_array_task(self) -> None:
+        record = hydraflow.Record.create("job", 1)
+        submission = hydraflow.Submission(3, 1, 1, "slurm", "n", [], [1, 0, 0.0, False], True, 0, "7", -1, [], "")
+        place = hydraflow.Waiting(submission, 2, 1)
+        for queued, is_cancelled, said, cause in (("TIMEOUT", True, b"", "timeout"), ("NODE_FAIL", False, b"", "node"), ("", True, b"oom-kill", "cancelled"), ("", False, b"x", "gone"), ("FAILED", False, b"", "silent"),
+                                                  ("FAILED", False, b"slurmstepd: error: Detected 1 oom_kill event", "memory"), ("", False, b"DUE TO TIME LIMIT", "timeout"), ("", False, b"oom.kill" + b" " * 5000, "gone"),
+                                                  ("EXIT", False, b" " * 5000 + b"TERM_RUNLIMIT", "timeout")):
+            with self.subTest(queued=queued, said=said[:20]):
+                hydraflow.write_file(record.scheduler_path(3, 2), said)
+                self.assertEqual(hydraflow.cause_of(record, place, queued, is_cancelled), cause)
+        self.assertEqual(hydraflow.scheduler_words(record, place._replace(slot=9)), b"")
+        for text, line in ((b"", ""), (b"a\nb\n\n", "b"), (b"\xff", "\ufffd"), (b"x" * 500, "x" * 400), (b" a \n \n", "a")):
+            self.assertEqual(hydraflow.last_line(text), line)
+
+    def test_what_is_wrong_with_a_program(self) -> None:
+        os.mkdir("dir")
+        for name, text, mode in (("plain", "x", 0o644), ("good", "#!/bin/sh\n", 0o755), ("empty", "", 0o755), ("windows", "#!/bin/sh\r\n", 0o755), ("lost", "#!/nowhere/x -u\n", 0o755),
+                                 ("env", "#!/usr/bin/env -S A=1 sh\n", 0o755), ("lostenv", "#!/usr/bin/env nosuch\n", 0o755), ("bare", "#!\n", 0o755)):
+            self.write(name, text)
+            os.chmod(name, mode)
+        for name, wrong in (
+                ("sh", None), ("./good", None), ("./empty", None), ("./env", None), ("./bare", None), ("./dir", ("./dir is a directory, and no program", "name a file in it")),
+                ("./plain", ("./plain is not executable: its execute bit is not set", "chmod +x plain sets it; or name before it what executes it")),
+                ("./nothing", ("there is no program ./nothing", f"the path counts from {self.folder}")), ("plain", ("there is no program plain", "write ./plain: the current directory is not searched")),
+                ("nosuch", ("there is no program nosuch", "it is looked up in PATH, without a shell")),
+                ("./windows", ("./windows has line ends of Windows, so its #! line names no program", "save it with line ends of Unix: \\n alone")),
+                ("./lost", ("the #! line of ./lost names a program that is not there: /nowhere/x", "correct it, or name before it what executes it")),
+                ("./lostenv", ("the #! line of ./lostenv names a program that is not there: nosuch", "correct it, or name before it what executes it"))):
+            with self.subTest(name=name):
+                self.assertEqual(hydraflow.program_mistake(name, ".", {}), wrong)
+        with mock.patch.object(hydraflow, "find_program", lambda name, *rest: "/bin/python3" if name == "python3" else ""):
+            self.assertEqual(hydraflow.program_mistake("python", ".", {}), ("there is no program python", "python3 is there"))
+
+    def test_how_a_task_is_typed(self) -> None:
+        task = next(iter(hydraflow.plan(job_of(", steps: [{batch: \"a='x y'\"}]"))))
+        for changes, text in (({}, "true 'a=x y'"), ({"env": {"A": "1 2", "S": hydraflow.SLOT}}, "env 'A=1 2' S=0 true 'a=x y'"), ({"cwd": "/a b"}, "(cd '/a b' && true 'a=x y')"),
+                              ({"argv": ("x", f"gpu={hydraflow.SLOT}")}, "x gpu=0")):
+            self.assertEqual(hydraflow.task_text(task._replace(**{"argv": ("true", "a=x y"), **changes})), text)
+
+    def test_tasks_of_other_machines(self) -> None:
+        """Of which nothing can be known here: how many of each, and since when nothing was told."""
+        far = hydraflow.Writer("events/0001_here_x-1.jsonl", hydraflow.Machine("far", "i", "b", "n"), 1, 1.0, 0.0)
+        slot = far._replace(path="events/0001_slot-1-1_x-1.jsonl")
+        states = [self.state("running", writer=far, started=86400.0), self.state("running", writer=far, started=3 * 86400.0), self.state("queued", writer=far, started=9 * 86400.0), self.state("running", writer=slot),
+                  self.state("running", writer=far._replace(machine=hydraflow.this_machine())), self.state("running", writer=far._replace(machine=far.machine._replace(host="else")), started=86400.0)]
+        days = [time.strftime("%Y-%m-%d %H:%M", time.localtime(days * 86400)) for days in (1, 3)]
+        rest = "they are awaited; where nothing of them is left, cancel --lost gives them up"
+        self.assertEqual(list(hydraflow.away_notes([(None, state) for state in states])),
+                         [f"1 task began on else, and no end was told since {days[0]}: {rest}", f"2 tasks began on far, and no end was told since {days[1]}: {rest}"])
+
+    def test_when_the_allocation_ends(self) -> None:
+        for text, moment in (("", 0.0), ("1700000000", 1700000000.0), ("17", 0.0), ("123456789", 123456789.0), ("12345678901", 12345678901.0), ("123456789012", 0.0), ("x", 0.0)):
+            with mock.patch.dict(os.environ, SLURM_JOB_END_TIME=text):
+                self.assertEqual(hydraflow.allocation_end(), moment)
+        submission = hydraflow.Submission(3, 1, 1, "slurm", "n", [], [1, 0, 0.0, False], True, 0, "7;far", -1, [], "")
+        for scheduler, own, is_strange in (("slurm", "7", False), ("slurm", "8", True), ("slurm", "", False), ("handler", "8", False), ("slurm", "77", True)):
+            with mock.patch.dict(os.environ, SLURM_ARRAY_JOB_ID=own):
+                self.assertEqual(hydraflow.is_strange(submission._replace(scheduler=scheduler)), is_strange)
+
+    def test_older_successes(self) -> None:
+        """The newest ones count; each older one for one more task with the same command."""
+        moments = iter(range(9))
+        for ends in ((0, 0), (3, 0)):
+            run = hydraflow.open_run(hydraflow.plan(job_of(", steps: [{batch: 'a=1,1'}]")), options_of(), False, False)
+            for _ in run.assigned(run.plan.steps[0], False):
+                pass
+            for number, status in enumerate(ends, 1):
+                for event in ({"event": "start", "pid": 1}, {"event": "end", "status": status}):
+                    hydraflow.append_lines(run.record.events_path("0001_here_x-1"), [{**event, "task": number, "try": 1, "up": next(moments)}])
+            run.release()
+        records = hydraflow.Record.all("job")
+        (key, found), = hydraflow.older_successes(records).items()
+        self.assertEqual((key, [known.origin for known in found]), (("true", "a=1"), [f"{records[1].ulid}/2", f"{records[0].ulid}/2"]))
+
+
 if __name__ == "__main__":
     unittest.main()
