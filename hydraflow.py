@@ -8457,14 +8457,19 @@ class Execution:
         try:
             yield from self.watched(place.start(run, steps, before), run)
         except Refusal as refusal:
+            self.note_left(run, place)  # a step may be several array jobs
             yield from self.refused(run, refusal)
             return
+        self.note_left(run, place)
+        self.must_follow = not place.is_remote
+
+    def note_left(self, run: Run, place: Place) -> None:
+        """Note what is left of the step that a place has started last."""
         self.rest += place.left
         for ahead in place.left:
             run.open.update(ahead.numbers)
             if ahead.submission and ahead.submission.start == run.number:
                 self.sent.append(ahead)
-        self.must_follow = not place.is_remote
 
     def is_blocked(self, run: Run) -> bool:
         """Return whether a step must not begin, as something before it has failed."""

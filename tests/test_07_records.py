@@ -198,6 +198,8 @@ class Files(EmptyFolder):
         for name, directory in DIRECTORIES:
             with self.subTest(name=name):
                 self.assertEqual(Record.directory(name), f".hydraflow/{directory}")
+        self.assertEqual([len(Record.directory("x" * length)) for length in (199, 200)], [210, 211])
+        self.assertEqual(Record.directory("x" * 201), ".hydraflow/" + "x" * 200 + f"%{hydraflow.hash_text('x' * 201)}")
         long = Record.directory("x" * 500), Record.directory("x" * 501)
         self.assertNotEqual(*long)
         self.assertLess(max(map(len, long)), 255)

@@ -473,5 +473,117 @@ class Words(unittest.TestCase):
             self.assertEqual(hydraflow.last_state(line), text)
 
 
+class Surveyed(unittest.TestCase):
+    """What is said of a run, by its tasks' states."""
+
+    def state(self, name: str, started: float = 0.0, ended: float = 0.0, cause: str = "", host: str = "", **fields: object) -> "hydraflow.State":
+        """Return a state."""
+        state = hydraflow.State(1)
+        state.become(name, cause)
+        state.started, state.ended = started, ended
+        state.writer = hydraflow.Writer(fields.pop("path", ""), hydraflow.this_machine()._replace(host=host or hydraflow.host_name()), 1, 1.0, 0.0)
+        for field, value in fields.items():
+            setattr(state, field, value)
+        return state
+
+    def survey(self, states: "list", holder: str = "", count: int = 0, **fields: object) -> "hydraflow.Survey":
+        """Return what is known of a run of some tasks."""
+        starts = [hydraflow.Start(number, "job", count or len(states), 86400.0 * number, "h", "1", [], "", False, 2) for number in range(1, fields.pop("starts", 1) + 1)]
+        ledger = mock.Mock(start=starts[-1], starts=starts, members=dict.fromkeys(range(1, len(states) + 1), 1))
+        submissions = fields.pop("submissions", [])
+        return hydraflow.Survey(mock.Mock(), ledger, dict(enumerate(states, 1)), submissions, "", holder)
+
+    def test_where(self) -> None:
+        queued = [mock.Mock(scheduler="slurm", slots=[]), mock.Mock(scheduler="pbs", slots=[]), mock.Mock(scheduler="slurm", slots=[])]
+        far = [self.state("running", host=f"n{number}") for number in range(1, 6)]
+        for states, holder, submissions, text in (
+                ([self.state("succeeded")], "", [], ""), ([self.state("running")], "", [], "executed here"), (far[1:2], "", [], "executed on n2"), ([self.state("running"), *far[:2]], "", [], "executed here, on n1, on n2"),
+                (far, "", [], "executed on n1, on n2, on n3, on 2 more machines"), (far[:4], "", [], "executed on n1, on n2, on n3, on 1 more machines"), ([self.state("waiting")], f"process 7 on {hydraflow.host_name()}", [], "executed here"),
+                ([self.state("waiting")], "process 7 on n9", [], "executed on n9"), ([self.state("queued")], "", queued, "queued with pbs, slurm"), ([self.state("queued"), far[0]], "", queued[:1], "executed on n1, queued with slurm"),
+                (far[:3], "", [], "executed on n1, on n2, on n3")):
+            with self.subTest(states=[state.name for state in states], holder=holder):
+                self.assertEqual(hydraflow.where_text(self.survey(states, holder, submissions=submissions)), text)
+
+    def test_first_line(self) -> None:
+        good, bad = self.state("succeeded", 86400.0, 90000.0), self.state("failed", 86400.0, 93600.0)
+        when = hydraflow.moment_text
+        for states, count, starts, percent, text in (
+                ([good], 0, 1, 100, f"1 of 1 task done (100%), began {when(86400.0)}, ended {when(90000.0)}"), ([good, bad], 0, 1, 50, f"1 of 2 tasks done (50%), began {when(86400.0)}, nothing executes it since {when(93600.0)}"),
+                ([good, bad], 3, 2, 33, f"1 of 3 tasks done (33%), began {when(86400.0)}, gone on with {when(172800.0)}, nothing executes it since {when(172800.0)}"),
+                ([self.state("succeeded", 9e5, 9e5, origin="R/1")], 0, 1, 100, f"1 of 1 task done (100%), began {when(86400.0)}, ended {when(86400.0)}"),
+                ([self.state("handed"), good, bad], 0, 1, 66, f"2 of 3 tasks done (66%), began {when(86400.0)}, nothing executes it since {when(93600.0)}"),
+                ([], 2000, 1, 0, f"0 of 2,000 tasks done (0%), began {when(86400.0)}, nothing executes it since {when(86400.0)}")):
+            with self.subTest(text=text):
+                found = self.survey(states, "", count, starts=starts)
+                self.assertEqual(hydraflow.head_line(found), f"job: {text}")
+                self.assertEqual(hydraflow.percent_done(found), percent)
+
+    def test_states_in_words(self) -> None:
+        when = hydraflow.moment_text(86400.0)
+        for state, text in (
+                (self.state("running", 86400.0), f"running since {when}"), (self.state("running", 86400.0, host="n1"), f"running since {when} on n1"), (self.state("succeeded"), "succeeded"),
+                (self.state("succeeded", origin="R/1"), "succeeded earlier"), (self.state("failed", status=3), "failed: exit status 3"), (self.state("failed", status=139), "failed: SIGSEGV (exit status 139)"),
+                (self.state("failed", cause="timeout", status=143), "failed: time limit"), (self.state("failed", cause="missing", detail="1 of 2 runs are missing"), "failed: 1 of 2 runs are missing"),
+                (self.state("handed", detail="to bash"), "handed to bash"), (self.state("interrupted", cause="interrupted"), "interrupted"), (self.state("interrupted", cause="killed"), "interrupted: killed"),
+                (self.state("skipped", cause="blocked"), "skipped: what it waits for has failed"), (self.state("queued", detail="Priority"), "queued: Priority"), (self.state("queued"), "queued"), (self.state("not started"), "not started")):
+            self.assertEqual(hydraflow.state_text(state), text)
+        for status, text in ((0, "exit status 0"), (128, "exit status 128"), (129, "SIGHUP (exit status 129)"), (255, "exit status 255")):
+            self.assertEqual(hydraflow.status_text(status), text)
+
+    def test_lines_below(self) -> None:
+        """What failed, what runs and what is queued, each at most so many."""
+        states = [self.state("running", 86400.0 * number, path="events/0001_slot-1-2_x-1.jsonl" if number == 2 else "") for number in range(1, 4)]
+        names = mock.Mock(name_of=None)
+        names.name = lambda number: f"[{number}]"
+        task = hydraflow.ArrayTask(hydraflow.SCHEDULERS["slurm"], 1, "77", 2)
+        members = list(enumerate(states, 1))
+        texts = [f"[{number}] running since {hydraflow.moment_text(86400.0 * number)}" + (" as 77_2" if number == 2 else "") for number in range(1, 4)]
+        for most, lines in ((20, texts), (3, texts), (2, [*texts[:2], "and 1 more running"]), (1, [texts[0], "and 2 more running"])):
+            self.assertEqual(list(hydraflow.running_lines(members, {1: task, 2: task}, names, most)), lines)
+        queued = [(1, self.state("queued", detail="Priority")), (2, self.state("queued")), (3, self.state("queued", detail="Priority")), (4, self.state("queued", detail="Held")), (5, states[0])]
+        self.assertEqual(hydraflow.grouped_queued(queued, {1: task, 3: task}), [("queued: Priority (array job 77)", [1, 3]), ("queued: Held", [4])])
+        for numbers, common, text in (([1, 2], "", "[1], [2]"), ([1, 2, 3], "", "[1], [2], [3]"), ([1, 2, 3, 4], "", "[1], [2], [3], ..."), ([1, 2], "a=1", "all of them with a=1")):
+            names.in_common = lambda numbers, common=common: common
+            self.assertEqual(hydraflow.members_text(names, numbers), text)
+
+    def test_logs_of_tasks(self) -> None:
+        record = hydraflow.Record("x/" + "0" * 26)
+        for origin, path in (("", record.log_path(7)), ("1" * 26 + "/1234", hydraflow.Record("x/" + "1" * 26).log_path(1234)), ("1" * 25 + "/3", record.log_path(7)), ("1" * 26 + "/x", record.log_path(7)),
+                             ("1" * 26, record.log_path(7)), ("../" + "1" * 26 + "/3", record.log_path(7))):
+            self.assertEqual(hydraflow.log_of(record, 7, self.state("succeeded", origin=origin)), path)
+
+
+class Ends(EmptyFolder):
+    def test_last_lines_of_a_log(self) -> None:
+        path = os.path.join(self.folder, "log")
+        for text, count, begin, lines in (
+                ("a\nb\n\n c \n", 5, 0, ["a", "b", " c"]), ("a\nb\nc\n", 2, 0, ["b", "c"]), ("a\nb\n", 5, 2, ["b"]), ("a\n==> attempt 2 <==\nb\n", 5, 0, ["b"]), ("==> attempt 2 <==\nb", 5, 0, ["b"]),
+                ("a\n==> attempt 2 <==", 5, 0, []), ("a==> attempt 2 <==\nb", 5, 0, ["a==> attempt 2 <==", "b"]), ("\x1b[31mred\x1b[m\n 1%\r 2%\r", 5, 0, ["red", " 2%"]), ("x" * 500 + "\n", 1, 0, ["x" * 400]),
+                ("first\n" + "y" * 8185 + "\nz\n", 5, 0, ["rst", "y" * 400, "z"]), ("f\n" + "y\n" * 5, 9, 0, ["f", *"yyyyy"])):
+            with self.subTest(text=text[:30], count=count, begin=begin):
+                self.write("log", text)
+                self.assertEqual(hydraflow.tail_lines(path, count, begin), lines)
+        self.assertEqual(hydraflow.tail_lines(path + "x", 5), [])
+
+    def test_what_fits_into_a_row(self) -> None:
+        for text, width, fits in (("abc", 5, "abc"), ("abcdef", 5, "abcde"), ("\u6f22\u5b57x", 4, "\u6f22\u5b57"), ("\u6f22\u5b57", 3, "\u6f22"), ("\x1b[31mab\x1b[mcd", 3, "\x1b[31mab\x1b[mc"), ("a\tb", 20, "a       b"), ("", 3, ""),
+                                  ("abcd\x1b[m", 2, "ab\x1b[m")):
+            self.assertEqual(hydraflow.fitting(text, width), fits)
+        for text, longest, short in (("abcdefghij", 10, "abcdefghij"), ("abcdefghijk", 10, "abc...ijk"), ("abcdefghijk", 9, "abc...ijk"), ("abcdefghijkl", 11, "abcd...ijkl")):
+            self.assertEqual(hydraflow.shortened(text, longest), short)
+
+    def test_who_wants_colours(self) -> None:
+        stream = mock.Mock()
+        for variables, columns, width, wants in (({"TERM": "xterm"}, 80, 80, True), ({"TERM": "dumb"}, 80, 80, False), ({"TERM": "xterm", "NO_COLOR": "1"}, 80, 80, False), ({"TERM": "xterm"}, 0, 80, True), ({"TERM": "xterm"}, None, 0, False), ({}, 80, 80, False)):
+            with self.subTest(variables=variables, columns=columns), mock.patch.dict(os.environ, variables), mock.patch("os.get_terminal_size", side_effect=OSError) as size:
+                for name in ("TERM", "NO_COLOR"):
+                    if name not in variables:
+                        os.environ.pop(name, None)
+                if columns is not None:
+                    size.side_effect = None
+                    size.return_value = os.terminal_size((columns, 24))
+                self.assertEqual((hydraflow.window_width(stream), hydraflow.has_colours(stream)), (width, wants))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -7,8 +7,9 @@ import os
 import random
 import re
 import unittest
+from unittest import mock
 
-from support import EmptyFolder
+from support import ROOT, EmptyFolder
 
 import hydraflow
 
@@ -449,6 +450,79 @@ class Page(unittest.TestCase):
     def test_states_that_nobody_knows(self):
         self.assertEqual(hydraflow.state_counts([row(1), row(2, "", "odd"), row(3, "", "failed"), row(4, "", "odd")]),
                          [("failed", 1), ("odd", 2), ("succeeded", 1)])
+
+
+class Attempts(EmptyFolder):
+    """What a row is made of."""
+
+    def test_where_the_last_attempt_begins(self) -> None:
+        path = os.path.join(self.folder, "log")
+        mark = "==> attempt 2 <==\n"
+        for attempts, text, rest in ((0, "a\n", "a\n"), (1, f"a\n{mark}b", f"a\n{mark}b"), (2, f"a\n{mark}b", "b"), (2, f"{mark}b", "b"), (2, f"a{mark}b", f"a{mark}b"), (2, "a\nb", "a\nb"),
+                                     (3, f"a\n{mark}b\n==> attempt 13 <==\nc\n", "c\n"), (2, "", ""), (2, "x" * 100 + "\n" + mark + "y" * 90, "y" * 90), (2, "x" * 33 + "\n" + mark + "y" * 20, "y" * 20)):
+            for largest in (16, 64, 1 << 22):
+                with self.subTest(attempts=attempts, text=text, largest=largest):
+                    self.write("log", text)
+                    with mock.patch.object(hydraflow, "LARGEST_BLOCK", largest):
+                        self.assertEqual(text[hydraflow.attempt_start(path, attempts):], rest)
+        self.assertEqual(hydraflow.attempt_start(os.path.join(self.folder, "nowhere"), 2), 0)
+
+
+class WholePage(unittest.TestCase):
+    """All of a page but for what is the same on each."""
+
+    def page(self, rows, metrics):
+        """Return the page without style, views and script."""
+        text = "".join(hydraflow.report_page("a <job>", "all & well", rows, metrics, "hydraflow report job"))
+        for same in (hydraflow.STYLE, hydraflow.PAGE_VIEWS, hydraflow.SCRIPT):
+            self.assertEqual(text.count(same), 1)
+            text = text.replace(same, "")
+        return text
+
+    def test_whole_pages(self):
+        names = [row(1, "task=b state=x duration=7 cause=c same=1", metrics={"duration": 2.0, "task": 0.5}, tail=("a", "b" * 400)),
+                 row(2, "task=a state=y duration=07 same=1", "failed", 75.0, {"duration": None, "task": NAN}, status=3, cause="boom <x>", attempts=2, host="n1", log="logs/2.log"),
+                 row(10, "task=a state=x same=1", "running", None, {}, run=3, status=None, log="logs/10.log")]
+        many = [row(number, f"i={number}", metrics={"m": 10.0 ** number}) for number in range(1, 4)]
+        folder = os.path.join(ROOT, "tests", "cases", "pages")
+        for name, rows, metrics in (("none", [], ["loss"]), ("names", names, ["duration", "task"]), ("many", many, ["m"])):
+            with self.subTest(name), mock.patch.multiple(hydraflow, PLAIN_ROWS=2 if name == "many" else 200):
+                path = os.path.join(folder, f"{name}.html")
+                found = self.page(rows, metrics)
+                if os.environ.get("HYDRAFLOW_RENEW"):
+                    with open(path, "w", encoding="utf-8") as file:
+                        file.write(found)
+                with open(path, encoding="utf-8") as file:
+                    self.assertEqual(found.split("\n"), file.read().split("\n"))
+
+    def test_numbers_and_texts_of_a_page(self):
+        for value, found in ((None, None), (0.1234567891, 0.1234568), (3.0, 3), (-2.0, -2), (1e6, 1000000), (9999999.0, 9999999), (1e7, 10000000.0), (2e9, 2e9), (INF, "inf"), (NAN, "nan")):
+            self.assertEqual(repr(hydraflow.rounded(value)), repr(found))
+        for value, text in ((3.0, "3"), (-0.5, "-0.5"), (1e14, "100000000000000"), (1e15, "1e+15"), (123456.7, "123457"), (INF, "inf"), (NAN, "nan")):
+            self.assertEqual(hydraflow.number_text(value), text)
+        with self.assertRaises(ValueError):
+            hydraflow.script_json(NAN)
+        for longest, text in ((200, "x" * 98 + "..." + "x" * 98), (201, "x" * 99 + "..." + "x" * 99), (300, "x" * 300)):
+            self.assertEqual(hydraflow.page_text("x" * 300, longest), text)
+        with mock.patch.object(hydraflow, "MOST_TAIL", 5):
+            self.assertEqual(hydraflow.page_tails([row(1, tail=("a", "b")), row(2), row(3, tail=("c",)), row(4, tail=("d",))]), ["a\nb", "", "c", ""])
+        self.assertEqual(hydraflow.page_moments([None, 1.234, 5.0], 1.0), [None, 0.23, 4.0])
+        self.assertEqual((hydraflow.first_start([]), hydraflow.first_start([row(1)._replace(started=None), row(2), row(3)._replace(started=7.0)])), (0.0, 7.0))
+
+    def test_sorting_of_parameters(self):
+        for words, wanted in ((("a=10", "a=9", "a=1e1"), {"words": ["9", "10"], "numbers": [9.0, 10.0], "codes": [1, 0, 1]}), (("a=b", "a=a", "b=1"), {"words": ["b", "a"], "numbers": None, "codes": [0, 1, -1]}),
+                              (("a=1", "a=x", "a=1.0"), {"words": ["1", "x"], "numbers": None, "codes": [0, 1, 0]}), (("a=-1", "a=0", "a=-2"), {"words": ["-2", "-1", "0"], "numbers": [-2.0, -1.0, 0.0], "codes": [1, 2, 0]})):
+            rows = [row(number, word) for number, word in enumerate(words)]
+            self.assertEqual(hydraflow.page_parameter(rows, range(3), "a"), {"name": "a", **wanted})
+
+    def test_columns(self):
+        rows = [row(1, "state=x m=1", metrics={"m": 2.0}, host="h"), row(2, "state=y", "failed", None, {"m": None}, attempts=2, run=4)]
+        self.assertEqual([tuple(column) for column in hydraflow.columns_of(rows, ["m"])], [
+            ("task", "fact", [1, 2]), ("run", "fact", [None, 4]), ("param.state", "param", ["x", "y"]), ("param.m", "param", ["1", None]), ("state", "fact", ["succeeded", "failed"]),
+            ("exit_status", "fact", [0, 0]), ("duration", "fact", [1.0, None]), ("attempts", "fact", [1, 2]), ("started", "fact", [100.0, 100.0]), ("ended", "fact", [101.0, None]),
+            ("host", "fact", ["h", None]), ("metric.m", "metric", [2.0, None])])
+        self.assertEqual([column.name for column in hydraflow.table_columns(rows, ["m"])], ["task", "run", "param.state", "param.m", "state", "duration", "attempts", "metric.m"])
+        self.assertEqual([column.name for column in hydraflow.table_columns(rows[:1], [])], ["task", "param.state", "m", "state", "duration"])
 
 
 if __name__ == "__main__":

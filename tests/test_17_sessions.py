@@ -22,7 +22,7 @@ PROGRAMS = {  # stand-ins: each notes how it was called, as a line of the file "
 for last; do :; done
 echo "job=$n script=$last index=$INDEX own=$OWN" > "$HERE/$n.sent"
 echo "$name: $*" >> "$HERE/asked"; echo $n""",
-    "sbatch": '[ ! -e "$HERE/refuse" ] || { echo "sbatch: $(cat "$HERE/refuse")" >&2; exit 1; }; INDEX=SLURM_ARRAY_TASK_ID OWN=SLURM_ARRAY_JOB_ID accept sbatch "$@"',
+    "sbatch": '[ ! -s "$HERE/asked" ] || ! mv "$HERE/refuse-later" "$HERE/refuse" 2>/dev/null; [ ! -e "$HERE/refuse" ] || { echo "sbatch: $(cat "$HERE/refuse")" >&2; exit 1; }; INDEX=SLURM_ARRAY_TASK_ID OWN=SLURM_ARRAY_JOB_ID accept sbatch "$@"',
     "squeue": 'echo "squeue: $*" >> "$HERE/asked"; [ ! -e "$HERE/down" ] || { echo "Connection refused" >&2; exit 1; }; cat "$HERE/queue" 2>/dev/null; true',
     "scancel": 'echo "scancel: $*" >> "$HERE/asked"',
     "scontrol": "echo 'MaxArraySize = 4'",
@@ -57,7 +57,7 @@ class Sessions(EmptyFolder):
                 (r"\b01[0-9A-HJKMNP-TV-Z]{24}\b", "RUN"), (rf"\b{re.escape(socket.gethostname())}\b", "HOST"), (r"\b20\d\d-\d\d-\d\d \d\d:\d\d\b", "DAY"),
                 (r"\b\d\d:\d\d:\d\d\b", "TIME"), (r"(?<= )\d\d:\d\d\b", "HOUR"), (r"\b\d+\.\d s\b", "SECONDS"), (r"\b1[6-9]\d{8}(\.\d+)?\b", "MOMENT"), (r"\b(job|the_first)\.[0-9A-Z]{6}\b", r"\1.NAME"),
                 (r"\bprocess \d+\b", "process PID"), (r"^[0-9A-Z]{8}  ", "LAST  "), (r"(\[\d+,\d+),\d+\]", r"\1,OFFSET]"), (r'"width":\d+', '"width":N'),
-                (r"\b0\.(0\d*|\d{3,})\b", "FRACTION"),
+                (r"\b\d+\.\d MB", "SIZE"), (r"\b0\.(0\d*|\d{3,})\b", "FRACTION"),
                 (r'"(started|ended)":\[[^]]*\]', r'"\1":[...]')):
             text = re.sub(pattern, name, text, flags=re.MULTILINE)
         text = text if text[-1:] in ("", "\n") else text + "\n"
