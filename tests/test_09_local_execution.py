@@ -3,6 +3,7 @@ import errno
 import glob
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -525,6 +526,62 @@ class Parts(EmptyFolder):
                 self.assertEqual((event.kind, event.state.detail, runner.is_stopped, runner.failure.split("\n")[0]), (kind, detail, is_stopped, failure))
                 self.assertEqual((runner.waiting, runner.is_crowded), ([(self.task(3), 5, 2)], True) if others else ([], False))
                 self.assertEqual((event.state.name, event.state.status), ("failed", 126) if kind == "end" else ("waiting", 0))
+
+    def test_interrupts(self) -> None:
+        """All tasks are asked, and killed where it comes again; what is for the tasks alone is passed on."""
+        usr, term, waiting = signal.SIGUSR1, signal.SIGTERM, "waiting for 2 running tasks; once more kills what is left"
+        for kills, numbers, texts, sent, asked, is_killed in (
+                (True, [usr], ["passed SIGUSR1 on to the tasks"], [usr], "", False), (True, [term], [f"SIGTERM: {waiting}"], [term], "interrupted", False),
+                (True, [signal.SIGINT, term], [f"SIGINT: {waiting}", "killing the tasks"], [signal.SIGINT, signal.SIGKILL], "interrupted", True),
+                (False, [term, term], ["SIGTERM", "SIGTERM"], [term, term], "interrupted", False), (True, [term, signal.SIGUSR2], [f"SIGTERM: {waiting}", "passed SIGUSR2 on to the tasks"], [term, signal.SIGUSR2], "interrupted", False)):
+            with self.subTest(kills=kills, numbers=numbers), mock.patch("time.monotonic", return_value=100.0), mock.patch.object(hydraflow.Process, "signal") as signals:
+                runner = self.runner(kills=kills)
+                runner.running += [hydraflow.Process(self.task(number), number, 1, 1) for number in (1, 2)]
+                events = [runner.interrupt(number) for number in numbers]
+                self.assertEqual([event.text for event in events], texts)
+                self.assertEqual([call[0][0] for call in signals.call_args_list], [number for number in sent for _ in range(2)])
+                for process in runner.running:
+                    self.assertEqual((process.asked, process.is_killed, process.kill_at), (asked, is_killed, 110.0 if asked and kills and not is_killed else 0.0))
+                self.assertEqual((runner.is_stopped, runner.is_interrupted), (bool(asked), bool(asked)))
+                self.assertEqual([(event.kind, event.number) for event in events if event.kind == "interrupt"], [("interrupt", number) for number, text in zip(numbers, texts) if text[:3] == "SIG"])
+        runner = self.runner()
+        self.assertEqual(runner.interrupt(term).text, "SIGTERM")
+
+    def test_ends_that_the_shell_could_not_tell(self) -> None:
+        """What stands in the room in place of the events, and what a shell that was killed, or never could write, has left."""
+        start = {"event": "start", "task": 1, "try": 1, "pid": 1, "up": 1.0}
+        full = os.strerror(errno.ENOSPC)
+        for room, events, code, asked, name, status, cause, failure in (
+                (b" ", [start], 0, "", "succeeded", 0, "", ""), (b" ", [start], 3, "", "failed", 3, "", ""), (b'{"task":1,"event":"end"}', [start], 0, "", "succeeded", 0, "", full),
+                (b'{"task":1,"event":"unstarted"}', [], 125, "", None, 0, "", full), (b" ", [], 125, "", None, 0, "", os.strerror(errno.EIO)), (b" ", [start], 125, "", "failed", 125, "", ""),
+                (b" ", [start], -9, "", "failed", 137, "", ""), (b" ", [start, {**start, "event": "end", "status": 4}], -9, "", "failed", 4, "", ""), (b" ", [start], 143, "timeout", "failed", 143, "timeout", ""),
+                (b" ", [start, {**start, "event": "ask", "why": "interrupted"}], 143, "", "interrupted", 143, "interrupted", ""), (b" ", [start], 143, "", "failed", 143, "", ""),
+                (b" ", [{**start, "try": 2}, {**start, "event": "ask", "why": "interrupted", "try": 2}], 143, "", "failed", 143, "", "")):
+            with self.subTest(room=room, events=events, code=code):
+                shutil.rmtree(".hydraflow", ignore_errors=True)
+                runner = self.runner()
+                runner.limits = runner.limits._replace(fail_fast=False)
+                hydraflow.append_lines(runner.events, [{"event": "writer"}, *events])
+                hydraflow.write_file(runner.record.room_path(runner.writer, 0), room)
+                process = hydraflow.Process(self.task(), 0, 1, 1)
+                process.child, process.status, process.asked, process.state.started = mock.Mock(pid=1 << 30), code, asked, 1.0
+                found = list(runner.ended(process))
+                self.assertEqual([(event.kind, event.state.name, event.state.status, event.state.cause) for event in found], [("end", name, status, cause)] if name else [])
+                self.assertIn(failure, runner.failure) if failure else self.assertEqual(runner.failure, "")
+
+    def test_ends_of_what_is_awaited(self) -> None:
+        """What an earlier start began and was killed is tried again, unless nothing is to begin any more."""
+        for name, asked, is_stopped, failure, waits, ends in (
+                ("succeeded", "", False, "", False, ("succeeded", "")), ("running", "", False, "", True, None), ("running", "", True, "", False, ("interrupted", "killed")), ("running", "", False, "x", False, ("interrupted", "killed")),
+                ("running", "timeout", True, "", False, ("interrupted", "timeout"))):
+            with self.subTest(name=name, is_stopped=is_stopped):
+                runner = self.runner()
+                runner.is_stopped, runner.failure = is_stopped, failure
+                process = hydraflow.Process(self.task(), 0, 3, 1)
+                process.state.become(name)
+                process.asked = asked
+                self.assertEqual([(event.state.name, event.state.cause) for event in runner.awaited_end(process)], [ends] if ends else [])
+                self.assertEqual(runner.waiting, [(self.task(), 4, 1)] if waits else [])
 
     def test_tries(self) -> None:
         for tries, retries, is_stopped, failure, may in ((1, 0, False, "", False), (1, 1, False, "", True), (2, 1, False, "", False), (1, 1, True, "", False), (1, 1, False, "x", False)):

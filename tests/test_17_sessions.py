@@ -50,7 +50,7 @@ class Sessions(EmptyFolder):
     def told(self, command: str) -> str:
         """Return what a command prints, and its exit status unless it is 0, in words that are the same each time."""
         process = subprocess.run(["sh", "-c", command], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                 env=self.environment, timeout=120)
+                                 env=self.environment, timeout=float(os.environ.get("HYDRAFLOW_PATIENCE", "120")))
         text = process.stdout.decode("utf-8")
         for pattern, name in (
                 (re.escape(self.folder), "FOLDER"), (rf"{re.escape(os.path.basename(sys.executable))} -m hydraflow", "hydraflow"), (re.escape(sys.executable), "PYTHON"),
