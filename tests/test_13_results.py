@@ -485,7 +485,7 @@ class WholePage(unittest.TestCase):
                  row(10, "task=a state=x same=1", "running", None, {}, run=3, status=None, log="logs/10.log")]
         many = [row(number, f"i={number}", metrics={"m": 10.0 ** number}) for number in range(1, 4)]
         folder = os.path.join(ROOT, "tests", "cases", "pages")
-        for name, rows, metrics in (("none", [], ["loss"]), ("names", names, ["duration", "task"]), ("many", many, ["m"])):
+        for name, rows, metrics in (("none", [], ["loss"]), ("names", names, ["duration", "task"]), ("many", many, ["m"]), ("unknown", [row(1, "duration=7", "running", None), row(2, "duration=x", "running", None)], [])):
             with self.subTest(name), mock.patch.multiple(hydraflow, PLAIN_ROWS=2 if name == "many" else 200):
                 path = os.path.join(folder, f"{name}.html")
                 found = self.page(rows, metrics)
