@@ -793,5 +793,85 @@ class Parts(EmptyFolder):
         self.assertEqual((key, [known.origin for known in found]), (("true", "a=1"), [f"{records[1].ulid}/2", f"{records[0].ulid}/2"]))
 
 
+class Packs(EmptyFolder):
+    """An array job of three slots with two tasks each, whose array tasks are executed in this process."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        plan = hydraflow.plan(hydraflow.read_jobs(hydraflow.read_yaml("jobs: {job: {run: sh -c 'echo $0 >> done; test $0 != a=5 || exit 3', hydra: false, submit: sbatch, steps: [{batch: 'a=1:6'}]}}"))["job"])
+        run = hydraflow.open_run(plan, options_of(), False, False)
+        self.addCleanup(run.release)
+        self.slots = hydraflow.packed(hydraflow.slot_entries(run, run.work(plan.steps[0], True).todo), 2)
+        self.record = run.record
+        self.submit(1)
+
+    def submit(self, number: int, **changes: object) -> "hydraflow.Submission":
+        """Write a submission of all slots into the record."""
+        submission = hydraflow.Submission(number, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "", -1, self.slots, "")
+        return hydraflow.write_submission(self.record, submission._replace(**changes))
+
+    def begun(self, slot: int, number: int = 1) -> "list":
+        """Return the tasks that the array task of a slot begins, in their order."""
+        return [event.task.number for event in hydraflow.run_slot(self.record.path, number, slot) if event.kind == "start"]
+
+    def test_a_pack_takes_what_others_have_not_begun(self) -> None:
+        """Its own tasks first, then those of the slots behind it, from their ends; a failure is left to who failed."""
+        self.assertEqual([[entry[:2] for entry in slot] for slot in self.slots], [[[1, 1], [4, 1]], [[2, 1], [5, 1]], [[3, 1], [6, 1]]])
+        self.assertEqual(self.begun(2), [2, 5, 6, 4, 3, 1])
+        with open("done", encoding="utf-8") as file:
+            self.assertEqual(file.read().split(), ["a=2", "a=5", "a=6", "a=4", "a=3", "a=1"])
+        self.assertEqual([self.begun(slot) for slot in (1, 3)], [[], []])
+        self.assertEqual(self.begun(2), [5])  # requeued, it tries again what failed there
+
+    def test_somebody_has_begun(self) -> None:
+        for number, writer in ((1, "0001_slot-1-1_x-1"), (6, "0001_slot-1-3_x-2"), (5, "0001_here_x-3")):
+            self.assertTrue(self.record.claim(number, 1, writer))
+        events = list(hydraflow.run_slot(self.record.path, 1, 2))
+        self.assertEqual([event.task.number for event in events if event.kind == "start"], [2, 4, 3])
+        self.assertEqual([event.text for event in events if event.kind == "error"], ["task 5 is executed by 0001_here_x-3"])
+
+    def test_slots_of_one_task_take_no_others(self) -> None:
+        self.submit(2, slots=[[entry] for slot in self.slots for entry in slot])
+        self.assertEqual(self.begun(3, 2), [2])
+
+    def test_what_must_not_begin_is_skipped(self) -> None:
+        for number, after, must_succeed, scheduler, begun in ((2, [], True, "gridengine", [1, 4, 6, 5, 3, 2]), (3, [[self.record.path, 2]], False, "gridengine", [1, 4]), (4, [[self.record.path, 2]], True, "slurm", []),
+                                                              (5, [[self.record.path, 2]], True, "gridengine", []), (6, [[self.record.path, 1], [self.record.path, 2]], True, "gridengine", [])):
+            submission = self.submit(number, after=after, must_succeed=must_succeed, scheduler=scheduler)
+            with self.subTest(number=number):
+                may_begin = number in (2, 3, 4)
+                for _ in range(2):  # the second time by the verdict
+                    self.assertEqual(hydraflow.may_begin(self.record, submission), may_begin)
+                verdicts = [name for name in ("passed", "failed") if os.path.exists(self.record.submission_path(number, name))]
+                self.assertEqual(verdicts, [] if may_begin else ["failed"])
+                if number == 2:
+                    self.assertEqual(sorted(self.begun(1, 2)), [1, 2, 3, 4, 5, 6])
+        states = hydraflow.read_told(self.record).states
+        self.assertEqual({number: states[number].name for number in range(1, 7)}, {1: "succeeded", 2: "succeeded", 3: "succeeded", 4: "succeeded", 5: "failed", 6: "succeeded"})
+        self.submit(7, slots=[[[5, 2, self.slots[1][1][2]]]], after=[[self.record.path, 2]], scheduler="gridengine")
+        self.assertEqual(self.begun(1, 7), [])
+        state = hydraflow.read_told(self.record).states[5]
+        self.assertEqual((state.name, state.cause, state.attempt), ("skipped", "blocked", 2))
+        good = self.submit(8, slots=[self.slots[0], self.slots[2]])
+        self.assertTrue(hydraflow.may_begin(self.record, self.submit(9, after=[[self.record.path, good.number]], scheduler="gridengine")))
+        self.assertTrue(os.path.exists(self.record.submission_path(9, "passed")))
+
+    def test_a_stranger_executes_nothing(self) -> None:
+        self.submit(2, job_id="7")
+        hydraflow.write_job_id(self.record, self.submit(3), "7")
+        with mock.patch.dict(os.environ, SLURM_ARRAY_JOB_ID="8"):
+            events = list(hydraflow.run_slot(self.record.path, 3, 1))
+        self.assertEqual([(event.kind, event.text) for event in events], [("error", "nothing is executed: these tasks are those of array job 7")])
+
+    def test_paths_of_this_machine(self) -> None:
+        task = hydraflow.task_at(self.record, self.slots[0][0][2])[0]
+        python = sys.executable
+        for argv, is_call, program, found in ((("sh", "x"), False, "/bin/sh", ("/bin/sh", "x")), (("sh", "x"), False, "/no/sh", ("sh", "x")), (("sh", "x"), False, "", ("sh", "x")),
+                                              ((python, "/other/hydraflow.py", "call", "m.f"), True, python, (python, os.path.abspath(hydraflow.__file__), "call", "m.f"))):
+            self.assertEqual(hydraflow.here_task(task._replace(argv=argv, is_call=is_call), program).argv, found)
+
+
 if __name__ == "__main__":
     unittest.main()
