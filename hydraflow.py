@@ -6123,12 +6123,11 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
 # ---------------------------------------------------------------------------
 # ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS, with functions that
 # make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of,
-# submission_options, script_word, clusters_of, beaten_options, requeue_options (what the user's own
-# words say, or leave open), ask, split_id, at_cluster, array_limit, pack_hint, array_name,
-# submission_words, send, find_array, array_task_id, cancel_array, query, accounts, explain_hold.
-# Nothing here knows a record, and no scheduler is named outside its row. The rows rest on the
-# manual pages that their functions name. A state that is not known, or a query that fails, means
-# "still there".
+# submission_options, script_word, clusters_of, beaten_options, says_requeue (what the user's own
+# words say), ask, split_id, at_cluster, array_limit, pack_hint, array_name, submission_words, send,
+# find_array, array_task_id, cancel_array, query, accounts, explain_hold. Nothing here knows a
+# record, and no scheduler is named outside its row. The rows rest on the manual pages that their
+# functions name. A state that is not known, or a query that fails, means "still there".
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
@@ -6632,21 +6631,21 @@ def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
                 yield index, option, hint
 
 
-def requeue_options(words: "Sequence[str]", scheduler: Scheduler) -> "Tuple[str, ...]":
-    """Return the options for an array task to begin again when its node dies, which is harmless, as
-    it looks what has succeeded; none where the user's own words decide that.
+def says_requeue(words: "Sequence[str]", scheduler: Scheduler) -> bool:
+    """Return whether a submission command, or a variable, decides if array tasks begin again when
+    their node dies.
 
-    >>> requeue_options(["sbatch", "--no-req"], SCHEDULERS["slurm"])
-    ()
+    >>> says_requeue(["sbatch", "--no-req"], SCHEDULERS["slurm"])
+    True
     """
-    for _, option, _ in submission_options(words, scheduler):
-        is_short = not option.startswith("--")
-        for name in scheduler.requeues:
-            if option == name or (not is_short and len(option) > 3 and name.startswith(option)):
-                return ()
     if any(os.environ.get(name) for name in scheduler.requeues):
-        return ()
-    return scheduler.requeue
+        return True
+    for _, option, _ in submission_options(words, scheduler):
+        is_long = option.startswith("--") and len(option) > 3  # such may be shortened
+        for name in scheduler.requeues:
+            if option == name or (is_long and name.startswith(option)):
+                return True
+    return False
 
 
 def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
@@ -6769,7 +6768,9 @@ def submission_words(words: "Sequence[str]", scheduler: Scheduler, job: ArrayJob
                      script: str) -> "List[str]":
     """Return the submission command; our options come behind the user's, where they win."""
     last = shlex.quote(script) if scheduler.script else script
-    options = [*scheduler.options(job), *requeue_options(words, scheduler)]
+    options = scheduler.options(job)
+    if not says_requeue(words, scheduler):  # harmless, as an array task looks what has succeeded
+        options += scheduler.requeue
     return [*words, *options, *scheduler.script, last]
 
 
@@ -6990,9 +6991,13 @@ class ArrayTask(NamedTuple("ArrayTask", [
 
 class Survey(NamedTuple("Survey", [
         ("record", Record), ("ledger", Ledger), ("states", "Dict[int, State]"),
-        ("submissions", "List[Submission]"), ("wrong", str), ("holder", str)])):
-    """What is known of a record; wrong is what kept a scheduler from answering, holder who executes
-    or submits a start of the run at this moment."""
+        ("submissions", "List[Submission]"), ("wrong", str), ("holder", str),
+        ("unsettled", "Set[int]")])):
+    """What is known of a record.
+
+    wrong is what kept a scheduler from answering, holder who executes or submits a start of the run
+    at this moment; unsettled are tasks that a signal ended in an array task which is still there.
+    """
     __slots__ = ()
 
     def state(self, number: int) -> State:
@@ -7131,12 +7136,13 @@ class Surveyor:
     """Makes a survey, and reads each record that it needs for that once.
 
     failed tells of submissions whether tasks of them cannot succeed now, holds of array jobs why
-    they are held.
+    they are held; unsettled is that of the survey that is made.
     """
-    __slots__ = ("seen", "submissions", "failed", "holds")
+    __slots__ = ("seen", "submissions", "failed", "holds", "unsettled")
 
     def __init__(self) -> None:
         self.holds = {}  # type: Dict[str, str]
+        self.unsettled = set()  # type: Set[int]
         self.seen = {}  # type: Dict[str, Seen]
         self.submissions = {}  # type: Dict[str, List[Submission]]
         self.failed = {}  # type: Dict[Tuple[str, int], bool]
@@ -7197,6 +7203,7 @@ class Surveyor:
         told, submissions = self.read(record)
         waiting = open_tasks(told.states, submissions)
         wrong = ""
+        self.unsettled = set()
         if waiting:
             queues, wrong = ask_queues([place.submission for place in waiting.values()])
             seen = see_told(record, self.seen[record.path])  # what ended meanwhile has told so
@@ -7206,7 +7213,8 @@ class Surveyor:
             queues.update(ask_accounts(waiting.values(), queues))
             for number, place in waiting.items():
                 self.merge(record, told, number, place, queues, bool(wrong))
-        return Survey(record, ledger, told.states, submissions, wrong, holder)
+        return Survey(
+            record, ledger, told.states, submissions, wrong, holder, self.unsettled)
 
     def merge(self, record: Record, told: Told, number: int, place: Waiting,
               queues: "Dict[Tuple[str, int], Queued]", is_unsure: bool) -> None:
@@ -7224,11 +7232,11 @@ class Surveyor:
         is_missed = not queued.state and is_unsure
         if queued.state in ENDED and submission.job_id and not is_missed:
             cause = cause_of(record, place, queued.state, is_cancelled(told, place))
-            said = ""
-            if cause in UNEXPLAINED:
-                said = last_line(scheduler_words(record, place)) or queued.how
+            said = end_words(record, place, queued) if cause in UNEXPLAINED else ""
             settle(state, cause, self.is_blocked(submission), said)
-        elif state.name != "failed":
+        elif state.name == "failed":
+            self.unsettled.add(number)
+        else:
             await_end(state, queued, self.hold(submission, queued))
 
 
@@ -7333,6 +7341,14 @@ def scheduler_words(record: Record, place: Waiting) -> bytes:
             return file.read()
     except OSError:
         return b""
+
+
+def end_words(record: Record, place: Waiting, queued: Queued) -> str:
+    """Return what is known of the end of an array task that nobody explains, or nothing."""
+    said = last_line(scheduler_words(record, place))
+    if queued.how and not said:
+        return f"its array task ended with {queued.how}"
+    return said
 
 
 def last_line(text: bytes) -> str:
@@ -8480,20 +8496,38 @@ def check_plan(plan: Plan, is_dry: bool) -> None:
 
 # -- one loop
 
+DOUBT = 30.0  # seconds that a scheduler has to say that a signal was its own
+REQUEUES = 3  # times that a command which waits submits again what was lost with its machine
+
+
+class Lost(NamedTuple("Lost", [("ahead", Ahead), ("number", int), ("state", State)])):
+    """A task that was lost with its machine, or could not begin as another one was."""
+    __slots__ = ()
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether it could not begin."""
+        return self.state.name == "skipped"
+
 
 class Watch:
-    """Tells of tasks that are executed elsewhere, as their records change."""
-    __slots__ = ("waited", "pending", "doubted", "started", "tasks", "wrong", "running", "held")
+    """Tells of tasks that are executed elsewhere, as their records change.
+
+    lost are those whose end is not told yet, as they may be submitted again.
+    """
+    __slots__ = (
+        "waited", "pending", "doubted", "started", "tasks", "wrong", "running", "held", "lost")
 
     def __init__(self, aheads: "Sequence[Ahead]") -> None:
         self.waited = list(aheads)
         self.pending = [set(ahead.numbers) for ahead in aheads]
-        self.doubted = set()  # type: Set[Tuple[str, int]]  # one look at a queue proves nothing
+        self.doubted = {}  # type: Dict[Tuple[str, int], float]  # since when, in monotonic seconds
         self.started = set()  # type: Set[Tuple[str, int]]
         self.tasks = {}  # type: Dict[str, Ledger]
         self.wrong = ""
         self.running = 0
         self.held = set()  # type: Set[str]  # reasons that were told
+        self.lost = []  # type: List[Lost]
 
     def aheads(self) -> "List[Ahead]":
         """Return what is not over."""
@@ -8526,14 +8560,42 @@ class Watch:
                 state = surveys[path].states.get(number) or State()
                 if state.name == "running":
                     running += 1
-                for event in self.changed(ahead.run, number, state):
+                for event in self.changed(ahead.run, surveys[path], number, state):
                     if event.kind == "end":
                         numbers.discard(number)
+                        if may_begin_again(ahead, state):
+                            self.lost.append(Lost(ahead, number, state))
+                            continue
                         ahead.run.see(event)
                     yield event
         self.running = running
 
-    def changed(self, run: Run, number: int, state: State) -> "Iterator[Event]":
+    def ends(self, lost: "Iterable[Lost]") -> "Iterator[Event]":
+        """Yield the ends of tasks that are not submitted again."""
+        for ahead, number, state in lost:
+            event = self.end(ahead.run, number, state)
+            ahead.run.see(event)
+            yield event
+
+    def lost_of(self, ahead: Ahead, may_follow: bool) -> "Tuple[List[Lost], List[Lost]]":
+        """Return what was lost of an array job, that which is to be submitted again before the
+        rest; may_follow tells whether what could not begin is."""
+        wanted, left = [], []
+        for one in self.lost:
+            if one.ahead is not ahead:
+                continue
+            if may_follow or not one.is_blocked:
+                wanted.append(one)
+            else:
+                left.append(one)
+        return wanted, left
+
+    def end(self, run: Run, number: int, state: State) -> Event:
+        """Return the event of the end of a task."""
+        log = run.record.log_path(number)
+        return Event("end", self.task(run, number), state, run.job.key, log, 0)
+
+    def changed(self, run: Run, found: Survey, number: int, state: State) -> "Iterator[Event]":
         """Yield the events of one task whose state was looked at."""
         key = run.record.path, number
         log = run.record.log_path(number)
@@ -8544,17 +8606,37 @@ class Watch:
             self.held.add(state.detail)
             text = f"task {number} is held: {state.detail}; it waits until somebody mends that"
             yield note_event("note", text)
-        if not state.is_over:
-            return
-        if state.name == "interrupted" and key not in self.doubted:
-            self.doubted.add(key)
-            return
-        yield Event("end", self.task(run, number), state, run.job.key, log, 0)
+        if state.is_over and not self.is_doubtful(found, number, state):
+            yield self.end(run, number, state)
+
+    def is_doubtful(self, found: Survey, number: int, state: State) -> bool:
+        """Return whether an end may not be the last word.
+
+        One look at a queue proves nothing. By a signal the scheduler may have ended the task, which
+        says so later.
+        """
+        key = found.record.path, number
+        now = time.monotonic()
+        is_new = key not in self.doubted
+        since = self.doubted.setdefault(key, now)
+        if number in found.unsettled:
+            return now < since + DOUBT
+        return is_new and state.name == "interrupted"
 
 
-def follow(aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+def may_begin_again(ahead: Ahead, state: State) -> bool:
+    """Return whether an end is none of the task's own, and its array job could be sent again."""
+    submission = ahead.submission
+    if submission is None or submission.scheduler not in SCHEDULERS:
+        return False
+    if state.cause not in ("node", "preempted", "blocked"):
+        return False
+    step = ahead.run.plan.steps[submission.step - 1]
+    return not says_requeue(step.submit, SCHEDULERS[submission.scheduler])
+
+
+def follow(watch: Watch) -> "Iterator[Event]":
     """Yield what happens to tasks that are executed elsewhere, until all are over or a signal."""
-    watch = Watch(aheads)
     delay = 0.5
     said = ""
     with Signals() as signals:
@@ -8574,6 +8656,40 @@ def follow(aheads: "Sequence[Ahead]") -> "Iterator[Event]":
                 text = f"{signal_name(signals.numbers[0])}: the tasks go on"
                 yield note_event("interrupt", text)
                 return
+
+
+def replaced(ahead: Ahead, again: "Dict[Tuple[str, int], Ahead]") -> "List[Ahead]":
+    """Return what was submitted again in place of what an array job waits for."""
+    if ahead.submission is None:
+        return []
+    return [again[path, number] for path, number in ahead.submission.after
+            if (path, number) in again]
+
+
+def submit_again(run: Run, lost: "Sequence[Lost]", old: Submission,
+                 before: "Sequence[Ahead]") -> Ahead:
+    """Submit tasks of one submission once more, behind others; return what is ahead then."""
+    step = run.plan.steps[old.step - 1]
+    place = ArrayPlace(SCHEDULERS[old.scheduler], old.clusters)
+    begun = {one.number: one.state.attempt for one in lost}
+    entries = []
+    for number, first, offset in chain.from_iterable(old.slots):
+        if number in begun:
+            entries.append([number, max(begun[number] + 1, first), offset])
+    slots = packed(entries, run.pack(step)[0])
+    waited = [(ahead.run.record, ahead.submission) for ahead in before if ahead.submission]
+    after = [[record.path, submission.number] for record, submission in waited]
+    ids = [submission.job_id for _, submission in waited]
+    submission = place.prepared(run, step, slots, next_submission(run), after)
+    submission = place.submit(run, step, submission, run.throttle(), ids)
+    return Ahead(run, submission, sorted(begun))
+
+
+def again_text(lost: "Sequence[Lost]", sent: Ahead) -> str:
+    """Return what is said of tasks that were submitted once more, and why."""
+    causes = ", ".join(sorted({CAUSES[one.state.cause] for one in lost}))
+    job_id = sent.submission.job_id if sent.submission else ""
+    return f"{causes}: {counted(len(lost), 'task')} submitted again as array job {job_id}"
 
 
 class Execution:
@@ -8602,10 +8718,51 @@ class Execution:
     def followed(self, aheads: "Sequence[Ahead]") -> "Iterator[Event]":
         """Wait until tasks are over."""
         self.rest = [ahead for ahead in self.rest if ahead not in aheads]
-        for event in follow(aheads):  # which counts them
-            if event.kind == "interrupt":
-                self.is_interrupted = True
-            yield event
+        waited = list(aheads)
+        for rest in reversed(range(REQUEUES + 1)):
+            watch = Watch(waited)
+            for event in follow(watch):  # which counts them
+                if event.kind == "interrupt":
+                    self.is_interrupted = True
+                yield event
+            if self.is_interrupted or not rest:
+                yield from watch.ends(watch.lost)
+                return
+            again = {}  # type: Dict[Tuple[str, int], Ahead]
+            yield from self.send_again(watch, again)
+            if not again:
+                return
+            waited = list(again.values())
+            self.sent += waited
+
+    def send_again(self, watch: Watch, again: "Dict[Tuple[str, int], Ahead]") -> "Iterator[Event]":
+        """Submit what was lost with its machine once more, and what had to wait for it.
+
+        again gets what is submitted, by record and number of the submission that it replaces. What
+        has failed by itself has other retries, and what waits for that does not begin.
+        """
+        for ahead in watch.waited:
+            before = replaced(ahead, again)
+            may_follow = bool(before) and not any(run.has_failed() for run in self.runs)
+            wanted, left = watch.lost_of(ahead, may_follow)
+            yield from watch.ends(left)
+            if wanted and ahead.submission:
+                yield from self.send_once_more(ahead.submission, watch, wanted, before, again)
+
+    def send_once_more(self, old: Submission, watch: Watch, lost: "Sequence[Lost]",
+                       before: "Sequence[Ahead]",
+                       again: "Dict[Tuple[str, int], Ahead]") -> "Iterator[Event]":
+        """Submit tasks of one submission once more, or tell their ends if that is refused."""
+        run = lost[0].ahead.run
+        try:
+            sent = submit_again(run, lost, old, before)
+        except Refusal as refusal:
+            run.refused = True
+            yield note_event("error", str(refusal))
+            yield from watch.ends(lost)
+            return
+        again[run.record.path, old.number] = sent
+        yield note_event("note", again_text(lost, sent))
 
     def execute(self) -> "Iterator[Event]":
         """Yield what happens until everything is over or with a scheduler, or something failed."""
