@@ -23,8 +23,11 @@ sweeps; jobs and the words of the command line are planned as tasks; a record ke
 while they are executed; what happens comes back as events, which the screen shows and the exit
 status sums up. Nothing is written to disk before every mistake that can be known is known.
 """
+import gc
 import signal
 
+if __name__ == "__main__":
+    gc.disable()  # nothing of this file becomes garbage; main_program has it enabled again
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
     # Ctrl-C while the rest of this file is read, and when main has ended, ends without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -7926,8 +7929,8 @@ def check_python(words: "Tuple[str, ...]") -> None:
 # anything is submitted: compiling takes longer than many a task, and those that begin together
 # would all do it. -S and -E: a site's .pth files and PYTHON* variables are of no use to it.
 ISOLATED = ("-S", "-E")
-ELEMENT = ('import sys; sys.path[0] = sys.argv[1]; import hydraflow; '
-           'sys.exit(hydraflow.main(["slot"] + sys.argv[1:]))')
+ELEMENT = ('import gc, sys; gc.disable(); sys.path[0] = sys.argv[1]; import hydraflow; '
+           'sys.exit(hydraflow.main_program(["slot"] + sys.argv[1:]))')
 
 
 def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
@@ -13399,10 +13402,22 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
         return 2
 
 
+def main_program(argv: "Optional[Sequence[str]]" = None) -> int:
+    """Execute the command line of a process that does nothing else, and return its exit status.
+
+    What was imported stays until the end, so no collection of garbage is to look through it: the
+    last one of them alone takes as long as reading this file.
+    """
+    if hasattr(gc, "freeze"):  # since Python 3.7
+        gc.freeze()
+    gc.enable()
+    return main(argv)
+
+
 if __name__ == "__main__":
     before = signal.getsignal(signal.SIGINT)
     if before == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    end_status = main()
+    end_status = main_program()
     signal.signal(signal.SIGINT, before)
     sys.exit(end_status)
