@@ -5296,6 +5296,8 @@ CAUSES = {  # why a task ended as it did, or does not begin, where its exit stat
     "preempted": "preempted",
     "requeued": "requeued",
     "held": "held",  # until somebody releases it, or mends what is wrong
+    "suspended": "suspended",
+    "unreached": "its machine is not reached",
     "silent": "ended without a word",
     "gone": "gone from the queue",
     "handler": "its handler has ended",
@@ -6165,11 +6167,12 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
 # ---------------------------------------------------------------------------
 # ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS, with functions that
 # make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of,
-# submission_options, script_word, clusters_of, beaten_options (what the user's own words say), ask,
-# split_id, at_cluster, array_limit, pack_hint, array_name, submission_words, send, find_array,
-# array_task_id, cancel_array, query. Nothing here knows a record, and no scheduler is named outside
-# its row. The rows rest on the manual pages that their functions name. A state that is not known,
-# or a query that fails, means "still there".
+# submission_options, script_word, clusters_of, beaten_options, requeue_options (what the user's own
+# words say, or leave open), ask, split_id, at_cluster, array_limit, pack_hint, array_name,
+# submission_words, send, find_array, array_task_id, cancel_array, query, accounts, explain_hold.
+# Nothing here knows a record, and no scheduler is named outside its row. The rows rest on the
+# manual pages that their functions name. A state that is not known, or a query that fails, means
+# "still there".
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
@@ -6186,11 +6189,17 @@ SAID = (  # what schedulers write behind the output of an array task that they e
     ("timeout", rb"(?i)TIME LIMIT|RUNLIMIT|walltime .*exceeded"))
 WAITING = (  # how schedulers call what has not begun
     "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND",
-    "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
+    "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W")
 HELD = (  # in states and reasons of what somebody has to release, or to mend
     r"(?i)held|launch failed|badconstraints|^E.*w$|PSUSP|REQUEUE_HOLD|SPECIAL_EXIT")
+ON_HOLD = ("H", "hqw", "hRwq")  # held as well, unless what it waits for is not over
+HALTED = {  # how schedulers call what has begun and does not go on for now -> its cause
+    "SUSPENDED": "suspended", "STOPPED": "suspended", "USUSP": "suspended", "SSUSP": "suspended",
+    "S": "suspended", "U": "suspended", "s": "suspended", "T": "suspended",
+    "UNKWN": "unreached"}
+UNEXPLAINED = "gone", "silent"  # causes that say no more than that something has ended
 UNSAID = ("", "-", "None", "(null)")  # how schedulers say that there is no reason
-USUAL = ("PENDING", "PEND", "WAIT", "qw", "Q", "W", "T")  # states of what waits for its turn
+USUAL = ("PENDING", "PEND", "WAIT", "qw", "Q")  # states of what waits for its turn
 NO_DELAY = -1.0  # behind the last try
 OURS_ARRAY = "the steps of the job make the array; max-parallel: how many array tasks at once"
 OURS_NAME = "name: in the job is what the array job is called after"
@@ -6238,11 +6247,13 @@ class Scheduler(NamedTuple("Scheduler", [
         ("options", "Callable[[ArrayJob], List[str]]"), ("script", "Tuple[str, ...]"),
         ("job_id", str), ("query", "Tuple[str, ...]"), ("joins_ids", str),
         ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
+        ("accounting", "Tuple[str, ...]"), ("explain", "Tuple[str, ...]"), ("explanation", str),
         ("cancel", "Tuple[str, ...]"), ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"),
         ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("crowded", str),
         ("user_limit", "Tuple[str, ...]"), ("forgotten", str),
         ("name_length", int), ("knows_success", bool), ("leaves_tasks", bool), ("variables", str),
         ("joins_values", bool), ("flags", str), ("pairs", str), ("cluster", "Tuple[str, ...]"),
+        ("requeue", "Tuple[str, ...]"), ("requeues", "Tuple[str, ...]"),
         ("ours", "Tuple[Tuple[str, str], ...]")])):
     """What differs between schedulers.
 
@@ -6253,19 +6264,24 @@ class Scheduler(NamedTuple("Scheduler", [
     prints.
 
     query, with ids joined by joins_ids (" ": as words, "": not named at all), lists array tasks,
-    which read yields as (job id, slots, state, reason). find, with a name, prints the ids of that
-    name. limit is a command, limit_text finds the array limit in its output, limit_usual is that
-    elsewhere, limit_less how much smaller than it the count must be. crowded
-    matches the refusal of more array tasks than a user may have, user_limit is a command that, with
-    a user's name, prints how many these are. forgotten matches what is
-    said of a job that is gone; knows_success tells whether a dependency on success can be had;
-    leaves_tasks whether it kills the process group of an array task and not what that began;
-    variables are those that a surrounding job sets.
+    which read yields as (job id, slots, state, reason). accounting, with ids joined by commas,
+    lists how array tasks ended, also those that the queue has forgotten, where a site keeps that;
+    read_accounting reads it. explain, with an id, tells why it is held, which explanation finds,
+    where read does not. find, with a name, prints the ids of that name.
+
+    limit is a command, limit_text finds the array limit in its output, limit_usual is that
+    elsewhere, limit_less how much smaller than it the count must be. crowded matches the refusal of
+    more array tasks than a user may have, user_limit is a command that, with a user's name, prints
+    how many these are. forgotten matches what is said of a job that is gone; knows_success tells
+    whether a dependency on success can be had; leaves_tasks whether it kills the process group of
+    an array task and not what that began; variables are those that a surrounding job sets.
 
     joins_values tells whether a value may follow a short option at once (-pgpu); flags are the
     options that take no value, pairs those that take two. cluster are the options by which its
-    commands are sent to another cluster, and behind them variables that say so. ours are the
-    options by which the user's own would be beaten, each with what says the same to HydraFlow.
+    commands are sent to another cluster, and behind them variables that say so. requeue are options
+    for an array task to begin again when its node dies, requeues those of the user's, and behind
+    them variables, that decide it. ours are the options by which the user's own would be beaten,
+    each with what says the same to HydraFlow.
     """
     __slots__ = ()
 
@@ -6364,6 +6380,29 @@ def read_qstat_t(text: str) -> "Iterator[Tuple[str, str, str, str]]":
             yield match.group(1) + array, match.group(2) or "1", match.group(3), ""
 
 
+def read_accounting(text: str) -> "Iterator[Tuple[str, str, str, str]]":
+    """Yield the array tasks of sacct, in the format of its row: job id, slots, state, how it ended.
+
+    Its exit code is a status and, behind a colon, a signal (sacct(1)).
+
+    >>> list(read_accounting("12_3|CANCELLED by 0|0:15"))
+    [('12', '3', 'CANCELLED', 'SIGTERM')]
+    >>> list(read_accounting("12_4|FAILED|127:0"))
+    [('12', '4', 'FAILED', 'exit status 127')]
+    """
+    for line in text.splitlines():
+        match = re.match(r"(\d+)_\[?([\d,:-]+)[^|]*\|(\w+)[^|]*\|(\d+):(\d+)", line)
+        if match is None:
+            continue
+        number, slots, state, status, ended_by = match.groups()
+        how = ""
+        if ended_by != "0":
+            how = signal_name(int(ended_by))
+        elif status != "0":
+            how = f"exit status {status}"
+        yield number, slots, state, how
+
+
 SCHEDULERS = {row.name: row for row in (
     Scheduler(
         name="slurm",
@@ -6378,6 +6417,9 @@ SCHEDULERS = {row.name: row for row in (
         query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
         joins_ids=",",
         read=read_columns,
+        accounting=("sacct", "-X", "-n", "-P", "-o", "JobID,State,ExitCode", "-j"),
+        explain=(),
+        explanation="",
         cancel=("scancel",),
         find=("squeue", "-h", "-o", "%F", "--name"),
         limit=("scontrol", "show", "config"),
@@ -6400,6 +6442,8 @@ SCHEDULERS = {row.name: row for row in (
             "--use-min-nodes --verbose --version --wait"),
         pairs="",
         cluster=("-M", "--clusters", "--cluster", "SBATCH_CLUSTERS", "SLURM_CLUSTERS"),
+        requeue=("--requeue",),
+        requeues=("--requeue", "--no-requeue", "SBATCH_REQUEUE", "SBATCH_NO_REQUEUE"),
         ours=(
             (OURS_ARRAY, "-a --array"), (OURS_NAME, "-J --job-name"),
             (OURS_LOG, "-o --output --open-mode"),
@@ -6417,6 +6461,9 @@ SCHEDULERS = {row.name: row for row in (
         query=("qstat", "-u", "*"),
         joins_ids="",
         read=read_qstat,
+        accounting=(),
+        explain=("qstat", "-j"),
+        explanation=r"error reason\s+\d+:\s*(?:\S+ \S+ \[\S+\]: )?(.+)",
         cancel=("qdel",),
         find=("qstat", "-j"),
         limit=("qconf", "-sconf"),
@@ -6436,6 +6483,8 @@ SCHEDULERS = {row.name: row for row in (
         flags="-clear -cwd -h -hard -help -nostdin -noshell -notify -soft -terse -V -verify",
         pairs="-pe",
         cluster=(),
+        requeue=("-r", "y"),
+        requeues=("-r",),
         ours=(
             (OURS_ARRAY, "-t -tc"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
             (OURS_AFTER, "-hold_jid"), (OURS_SHELL, "-S"), (OURS_COMMAND, "-b"))),
@@ -6452,6 +6501,9 @@ SCHEDULERS = {row.name: row for row in (
         query=("qstat", "-t"),
         joins_ids=" ",
         read=read_qstat_t,
+        accounting=(),
+        explain=("qstat", "-f"),
+        explanation=r"comment = (.+(?:\n\t.+)*)",
         cancel=("qdel",),
         find=("qselect", "-N"),
         limit=("qmgr", "-c", "print server"),
@@ -6469,6 +6521,8 @@ SCHEDULERS = {row.name: row for row in (
         flags="-f -G -h -I -V -x -X -z",
         pairs="",
         cluster=(),
+        requeue=(),  # arrays are (qsub(1B), -r)
+        requeues=("-r",),
         ours=(
             (OURS_ARRAY, "-J"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
             (OURS_AFTER, "-W=depend"), (OURS_SHELL, "-S"))),
@@ -6485,6 +6539,9 @@ SCHEDULERS = {row.name: row for row in (
         query=("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'"),
         joins_ids=" ",
         read=read_columns,
+        accounting=(),
+        explain=(),
+        explanation="",
         cancel=("bkill",),
         find=("bjobs", "-noheader", "-o", "jobid", "-J"),
         limit=("bparams", "-a"),
@@ -6502,6 +6559,8 @@ SCHEDULERS = {row.name: row for row in (
         flags="-ar -B -H -h -I -Ip -Is -IS -ISp -ISs -IX -K -N -r -rn -ti -ul -V -x",
         pairs="",
         cluster=(),
+        requeue=("-r",),
+        requeues=("-r", "-rn"),
         ours=((OURS_NAME, "-J"), (OURS_LOG, "-o -oo"), (OURS_AFTER, "-w -ti"))),
 )}
 
@@ -6617,6 +6676,23 @@ def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
                 yield index, option, hint
 
 
+def requeue_options(words: "Sequence[str]", scheduler: Scheduler) -> "Tuple[str, ...]":
+    """Return the options for an array task to begin again when its node dies, which is harmless, as
+    it looks what has succeeded; none where the user's own words decide that.
+
+    >>> requeue_options(["sbatch", "--no-req"], SCHEDULERS["slurm"])
+    ()
+    """
+    for _, option, _ in submission_options(words, scheduler):
+        is_short = not option.startswith("--")
+        for name in scheduler.requeues:
+            if option == name or (not is_short and len(option) > 3 and name.startswith(option)):
+                return ()
+    if any(os.environ.get(name) for name in scheduler.requeues):
+        return ()
+    return scheduler.requeue
+
+
 def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
     """Return the environment without what a surrounding job set, which would rule the new one."""
     variables = re.compile(scheduler.variables)
@@ -6661,6 +6737,11 @@ def split_id(job_id: str) -> "Tuple[str, str]":
     """
     number, _, cluster = job_id.partition(";")
     return number, cluster
+
+
+def id_at(number: str, cluster: str) -> str:
+    """Return the id of a job that a cluster knows by a number: 12;far, and 12 for the usual one."""
+    return ";".join(filter(None, (number, cluster)))
 
 
 def at_cluster(command: "Sequence[str]", scheduler: Scheduler, cluster: str) -> "List[str]":
@@ -6732,7 +6813,8 @@ def submission_words(words: "Sequence[str]", scheduler: Scheduler, job: ArrayJob
                      script: str) -> "List[str]":
     """Return the submission command; our options come behind the user's, where they win."""
     last = shlex.quote(script) if scheduler.script else script
-    return [*words, *scheduler.options(job), *scheduler.script, last]
+    options = [*scheduler.options(job), *requeue_options(words, scheduler)]
+    return [*words, *options, *scheduler.script, last]
 
 
 def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
@@ -6776,7 +6858,7 @@ def find_array(scheduler: Scheduler, name: str, clusters: str) -> str:
         _, out, _ = ask(words, scheduler, 60.0, TRIES[:2])
         match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", out, re.MULTILINE)
         if match:
-            return ";".join(filter(None, (match.group(1), cluster)))
+            return id_at(match.group(1), cluster)
     return ""
 
 
@@ -6790,7 +6872,7 @@ def array_task_id(scheduler: Scheduler, job_id: str, slot: int) -> str:
     text = number.replace("[]", f"[{slot}]")  # of PBS, where an array of one is a plain job
     if scheduler.array_task:
         text = scheduler.array_task.format(number, slot)
-    return ";".join(filter(None, (text, cluster)))
+    return id_at(text, cluster)
 
 
 def cancel_array(scheduler: Scheduler, job_id: str) -> str:
@@ -6818,9 +6900,29 @@ def slot_numbers(text: str) -> "List[int]":
     return numbers
 
 
-class Queued(NamedTuple("Queued", [("state", str), ("reason", str)])):
-    """What a scheduler says of an array task, in its own words; "" where it says nothing."""
+class Queued(NamedTuple("Queued", [("state", str), ("reason", str), ("how", str)])):
+    """What a scheduler says of an array task, in its own words; "" where it says nothing.
+
+    how is how it ended, by its accounting.
+    """
     __slots__ = ()
+
+
+NOT_QUEUED = Queued("", "", "")
+NO_ID = "0"  # of an array job that no scheduler knows
+
+
+def by_cluster(ids: "Iterable[str]") -> "List[Tuple[str, List[str]]]":
+    """Return the numbers of jobs by the cluster that knows them.
+
+    >>> by_cluster(["12", "7;far", "13"])
+    [('', ['12', '13']), ('far', ['7'])]
+    """
+    numbers = {}  # type: Dict[str, List[str]]
+    for job_id in ids:
+        number, cluster = split_id(job_id)
+        numbers.setdefault(cluster, []).append(number)
+    return sorted(numbers.items())
 
 
 def query(scheduler: Scheduler,
@@ -6829,20 +6931,15 @@ def query(scheduler: Scheduler,
 
     One query for each cluster, whatever the number of array tasks.
     """
-    numbers = {}  # type: Dict[str, List[str]]
-    for job_id in ids:
-        number, cluster = split_id(job_id)
-        numbers.setdefault(cluster, []).append(number)
     found = {}  # type: Dict[Tuple[str, int], Queued]
     wrongs = []
-    for cluster in sorted(numbers):
-        status, out, errors = ask_queue(scheduler, cluster, numbers[cluster])
+    for cluster, numbers in by_cluster(ids):
+        status, out, errors = ask_queue(scheduler, cluster, numbers)
         if status and not scheduler.has_forgotten(errors):
             wrongs.append(f"{scheduler.query[0]}: {failure_text(status, errors)}")
         for number, slots, state, reason in scheduler.read(out):
-            job_id = ";".join(filter(None, (number, cluster)))
             for slot in slot_numbers(slots) or [1]:
-                found[job_id, slot] = Queued(state, reason)
+                found[id_at(number, cluster), slot] = Queued(state, reason, "")
     return found, "; ".join(wrongs)
 
 
@@ -6855,6 +6952,33 @@ def ask_queue(scheduler: Scheduler, cluster: str,
     elif scheduler.joins_ids:
         words.extend(numbers)
     return ask(words, scheduler, 60.0, TRIES[:2])  # somebody waits for the answer
+
+
+def accounts(scheduler: Scheduler, ids: "Sequence[str]") -> "Dict[Tuple[str, int], Queued]":
+    """Return how array tasks ended that a site's accounting knows, by id and slot; one query."""
+    found = {}  # type: Dict[Tuple[str, int], Queued]
+    if not scheduler.accounting:
+        return found
+    for cluster, numbers in by_cluster(ids):
+        words = at_cluster([*scheduler.accounting, ",".join(numbers)], scheduler, cluster)
+        _, out, _ = ask(words, scheduler, 20.0, ())  # many sites keep no accounts
+        for number, slots, state, how in read_accounting(out):
+            if state not in ENDED:
+                continue
+            for slot in slot_numbers(slots):
+                found[id_at(number, cluster), slot] = Queued(state, "", how)
+    return found
+
+
+def explain_hold(scheduler: Scheduler, job_id: str) -> str:
+    """Return why a scheduler holds an array job, where that has to be asked for; or nothing."""
+    if not scheduler.explain:
+        return ""
+    number, cluster = split_id(job_id)
+    words = at_cluster([*scheduler.explain, number], scheduler, cluster)
+    _, out, _ = ask(words, scheduler, 20.0, ())
+    match = re.search(scheduler.explanation, out)
+    return " ".join(match.group(1).replace("\n\t", "").split()) if match else ""
 
 
 # ---------------------------------------------------------------------------
@@ -7048,10 +7172,15 @@ def is_ending_signal(status: int) -> bool:
 
 
 class Surveyor:
-    """Makes a survey, and reads each record that it needs for that once."""
-    __slots__ = ("seen", "submissions", "failed")
+    """Makes a survey, and reads each record that it needs for that once.
+
+    failed tells of submissions whether tasks of them cannot succeed now, holds of array jobs why
+    they are held.
+    """
+    __slots__ = ("seen", "submissions", "failed", "holds")
 
     def __init__(self) -> None:
+        self.holds = {}  # type: Dict[str, str]
         self.seen = {}  # type: Dict[str, Seen]
         self.submissions = {}  # type: Dict[str, List[Submission]]
         self.failed = {}  # type: Dict[Tuple[str, int], bool]
@@ -7082,6 +7211,29 @@ class Surveyor:
             return False
         return any(self.has_failed(path, number) for path, number in submission.after)
 
+    def is_waiting(self, submission: Submission) -> bool:
+        """Return whether something is not over that a submission waits for."""
+        for path, number in submission.after:
+            told, submissions = self.read(Record(path))
+            for one in submissions:
+                states = [told.states.get(task) for task in one.numbers()]
+                if one.number == number and not all(state and state.is_over for state in states):
+                    return True
+        return False
+
+    def hold(self, submission: Submission, queued: Queued) -> str:
+        """Return why an array task is held, in the scheduler's words; "" if it is not."""
+        reason = "" if queued.reason in UNSAID else queued.reason
+        is_held = bool(re.search(HELD, reason) or re.search(HELD, queued.state))
+        if not is_held and (queued.state not in ON_HOLD or self.is_waiting(submission)):
+            return ""
+        if reason:
+            return reason
+        job_id = submission.job_id
+        if job_id not in self.holds:
+            self.holds[job_id] = explain_hold(SCHEDULERS[submission.scheduler], job_id)
+        return ": ".join(filter(None, (queued.state, self.holds[job_id])))
+
     def survey(self, record: Record) -> Survey:
         """Return what is known of a record."""
         ledger = Ledger(record)
@@ -7094,7 +7246,9 @@ class Surveyor:
             seen = see_told(record, self.seen[record.path])  # what ended meanwhile has told so
             seen = self.seen[record.path] = find_gone(record, seen)
             told = seen.told
-            for number, place in open_tasks(told.states, submissions).items():
+            waiting = open_tasks(told.states, submissions)
+            queues.update(ask_accounts(waiting.values(), queues))
+            for number, place in waiting.items():
                 self.merge(record, told, number, place, queues, bool(wrong))
         return Survey(record, ledger, told.states, submissions, wrong, holder)
 
@@ -7110,18 +7264,22 @@ class Surveyor:
             process = told.handlers.get(submission.number)
             merge_handler(state, submission, process is not None and is_process_gone(*process))
             return
-        queued = queues.get((submission.job_id, place.slot), Queued("", ""))
+        queued = queues.get((submission.job_id, place.slot), NOT_QUEUED)
         is_missed = not queued.state and is_unsure
         if queued.state in ENDED and submission.job_id and not is_missed:
-            is_cancelled = (submission.number in told.cancelled
-                            or (submission.number, place.slot) in told.cancelled_slots)
-            cause = cause_of(record, place, queued.state, is_cancelled)
+            cause = cause_of(record, place, queued.state, is_cancelled(told, place))
             said = ""
-            if cause in ("gone", "silent"):
-                said = last_line(scheduler_words(record, place))
+            if cause in UNEXPLAINED:
+                said = last_line(scheduler_words(record, place)) or queued.how
             settle(state, cause, self.is_blocked(submission), said)
         elif state.name != "failed":
-            await_end(state, queued.state, queued.reason)
+            await_end(state, queued, self.hold(submission, queued))
+
+
+def is_cancelled(told: Told, place: Waiting) -> bool:
+    """Return whether somebody has cancelled a slot, or its array job, through us."""
+    number = place.submission.number
+    return number in told.cancelled or (number, place.slot) in told.cancelled_slots
 
 
 def was_refused(submission: Submission, told: Told) -> bool:
@@ -7140,7 +7298,7 @@ def named(submission: Submission) -> Submission:
         return submission
     scheduler = SCHEDULERS[submission.scheduler]
     job_id = find_array(scheduler, submission.name, submission.clusters)
-    return submission._replace(job_id=job_id or "0")
+    return submission._replace(job_id=job_id or NO_ID)
 
 
 def survey(record: Record) -> Survey:
@@ -7158,29 +7316,50 @@ def has_bad(submission: Submission, states: "Dict[int, State]") -> bool:
     return False
 
 
-def ask_queues(
-        submissions: "Iterable[Submission]") -> "Tuple[Dict[Tuple[str, int], Queued], str]":
-    """Return what schedulers know of slots, by job id and slot, and what went wrong."""
+def ids_by_scheduler(
+        submissions: "Iterable[Submission]") -> "List[Tuple[Scheduler, List[str]]]":
+    """Return the ids of the array jobs of submissions, by their schedulers."""
     ids = {}  # type: Dict[str, Set[str]]
     for submission in submissions:
         if submission.scheduler in SCHEDULERS and submission.job_id:
             ids.setdefault(submission.scheduler, set()).add(submission.job_id)
+    return [(SCHEDULERS[name], sorted(numbers)) for name, numbers in sorted(ids.items())]
+
+
+def ask_queues(
+        submissions: "Iterable[Submission]") -> "Tuple[Dict[Tuple[str, int], Queued], str]":
+    """Return what schedulers know of slots, by job id and slot, and what went wrong."""
     found = {}  # type: Dict[Tuple[str, int], Queued]
     wrongs = []
-    for name, numbers in sorted(ids.items()):
-        states, wrong = query(SCHEDULERS[name], sorted(numbers))
+    for scheduler, ids in ids_by_scheduler(submissions):
+        states, wrong = query(scheduler, ids)
         found.update(states)
         if wrong:
             wrongs.append(wrong)
     return found, "; ".join(wrongs)
 
 
-def cause_of(record: Record, place: Waiting, queued: str, is_cancelled: bool) -> str:
+def ask_accounts(places: "Iterable[Waiting]", queues: "Dict[Tuple[str, int], Queued]",
+                 ) -> "Dict[Tuple[str, int], Queued]":
+    """Return what the accounting of a site knows of slots of which queues say at most an end."""
+    asked = {}  # type: Dict[Tuple[str, int], Submission]
+    for place in places:
+        key = place.submission.job_id, place.slot
+        state = queues.get(key, NOT_QUEUED).state
+        if ENDED.get(state) in UNEXPLAINED and place.submission.job_id != NO_ID:
+            asked[key] = place.submission
+    found = {}  # type: Dict[Tuple[str, int], Queued]
+    for scheduler, ids in ids_by_scheduler(asked.values()):
+        found.update(accounts(scheduler, ids))
+    return {key: queued for key, queued in found.items() if key in asked}
+
+
+def cause_of(record: Record, place: Waiting, queued: str, was_cancelled: bool) -> str:
     """Return why a scheduler ended an array task: by its state, or what it wrote at the end."""
     cause = ENDED[queued]
-    if cause not in ("gone", "silent"):
+    if cause not in UNEXPLAINED:
         return cause
-    if is_cancelled:
+    if was_cancelled:
         return "cancelled"
     said = scheduler_words(record, place)
     for name, pattern in SAID:
@@ -7215,7 +7394,7 @@ def settle(state: State, cause: str, is_blocked: bool, said: str = "") -> None:
 
     said is the last that the scheduler wrote.
     """
-    is_known = cause not in ("gone", "silent")
+    is_known = cause not in UNEXPLAINED
     if state.name == "failed":  # by a signal
         if is_known:
             state.become("interrupted", cause)
@@ -7225,26 +7404,32 @@ def settle(state: State, cause: str, is_blocked: bool, said: str = "") -> None:
         state.become("interrupted", cause, said)
 
 
-def await_end(state: State, queued: str, reason: str) -> None:
-    """Bring the state of a task up to date whose array task is queued, or not known to be gone."""
-    if re.search("never ?satisfied", reason, re.IGNORECASE):  # of Slurm, and of LSF
+def await_end(state: State, queued: Queued, hold: str) -> None:
+    """Bring the state of a task up to date whose array task is queued, or not known to be gone.
+
+    hold is why it is held.
+    """
+    if re.search("never ?satisfied", queued.reason, re.IGNORECASE):  # of Slurm, and of LSF
         state.become("skipped", "blocked")
-    elif queued in WAITING or re.search(HELD, queued):
-        become_queued(state, queued, reason)
-    elif state.name == "waiting" or (queued and state.name == "interrupted"):
+    elif hold or queued.state in WAITING:
+        become_queued(state, queued, hold)
+    elif state.name == "waiting" or (queued.state and state.name == "interrupted"):
         state.become("queued")  # the array task is there: its task is to begin, or to tell its end
+    elif state.name == "running" and queued.state in HALTED:
+        state.become("running", HALTED[queued.state])
 
 
-def become_queued(state: State, queued: str, reason: str) -> None:
+def become_queued(state: State, queued: Queued, hold: str) -> None:
     """Note that a task's array task has not begun, for the first time or again, and why."""
     cause = "requeued" if state.ended or state.pid else ""
     words = [cause] if cause else []
-    if reason not in UNSAID:
-        words.append(reason)
-    elif queued not in USUAL:
-        words.append(queued)
-    if re.search(HELD, reason) or re.search(HELD, queued):
+    if hold:
         cause = "held"
+        words.append(hold)
+    elif queued.reason not in UNSAID:
+        words.append(queued.reason)
+    elif queued.state not in USUAL:
+        words.append(queued.state)
     state.become("queued", cause, ", ".join(words))
 
 
@@ -7929,7 +8114,10 @@ def check_python(words: "Tuple[str, ...]") -> None:
 # anything is submitted: compiling takes longer than many a task, and those that begin together
 # would all do it. -S and -E: a site's .pth files and PYTHON* variables are of no use to it.
 ISOLATED = ("-S", "-E")
-ELEMENT = ('import gc, sys; gc.disable(); sys.path[0] = sys.argv[1]; import hydraflow; '
+ELEMENT = ('import gc, sys; gc.disable(); '
+           'sys.version_info < (3, 6) and sys.exit("hydraflow: " + sys.executable + '
+           '" is no Python 3.6 or later; python: in the job names another"); '
+           'sys.path[0] = sys.argv[1]; import hydraflow; '
            'sys.exit(hydraflow.main_program(["slot"] + sys.argv[1:]))')
 
 
@@ -7941,9 +8129,13 @@ def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
     """
     words = [
         *python, *ISOLATED, "-c", ELEMENT, record.path, str(submission.number)]
+    program = shell_text(words[:1])
+    missing = shlex.quote(f"hydraflow: there is no program {program} on this machine; "
+                          "python: in the job names another: ")
     return (
         "#!/bin/sh\n"
         "# HydraFlow executes here the tasks of one slot; plan and slots are in the record.\n"
+        f'test -x "$(command -v {program})" || {{ echo {missing}"$(uname -n)" >&2; exit 127; }}\n'
         f"exec {shell_text(words)} {index}\n")
 
 
@@ -9147,6 +9339,8 @@ def running_text(state: State) -> str:
     text = f"running since {moment_text(state.started)}"
     if host not in ("", host_name()):
         text += f" on {printable(host)}"
+    if state.cause:
+        text += f", {CAUSES[state.cause]}"
     return text
 
 
