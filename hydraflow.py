@@ -23,8 +23,11 @@ sweeps; jobs and the words of the command line are planned as tasks; a record ke
 while they are executed; what happens comes back as events, which the screen shows and the exit
 status sums up. Nothing is written to disk before every mistake that can be known is known.
 """
+import gc
 import signal
 
+if __name__ == "__main__":
+    gc.disable()  # nothing of this file becomes garbage; main_program has it enabled again
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
     # Ctrl-C while the rest of this file is read, and when main has ended, ends without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -38,10 +41,9 @@ import subprocess
 import sys
 import time
 from bisect import bisect_right
-from collections import namedtuple
 from functools import lru_cache, partial, reduce
 from itertools import accumulate, chain, islice, product, takewhile
-from operator import mul
+from operator import itemgetter, mul
 
 __version__ = "1.0.0"
 __all__ = [
@@ -55,18 +57,60 @@ if TYPE_CHECKING:
         Optional, Sequence, Set, Tuple, Type, Union)
     KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any, str]]  # reader, default, meaning
 else:
-    # Importing typing would make a start on Python 3.6 a third longer.
+    # What typing and collections have of this kind takes a fifth of a start, on Python 3.6 half.
+    class Named(tuple):
+        """A tuple whose places have names."""
+        __slots__ = ()
+        _fields = ()
+
+        def __new__(cls, *values, **named):
+            if named:
+                values += tuple([named.pop(name) for name in cls._fields[len(values):]])
+            if named or len(values) != len(cls._fields):
+                raise TypeError(f"{cls.__name__} has the fields {', '.join(cls._fields)}")
+            return tuple.__new__(cls, values)
+
+        def __getnewargs__(self):
+            return tuple(self)
+
+        def __repr__(self):
+            texts = [f"{name}={value!r}" for name, value in zip(self._fields, self)]
+            return f"{type(self).__name__}({', '.join(texts)})"
+
+        def _asdict(self):
+            return dict(zip(self._fields, self))
+
+        def _replace(self, **changes):
+            values = list(map(changes.pop, self._fields, self))
+            return type(self)(*values, **changes)
+
     def NamedTuple(name, fields):  # noqa: N802
-        return namedtuple(name, [field for field, _ in fields])
+        names = tuple([field for field, _ in fields])
+        places = {field: property(itemgetter(place)) for place, field in enumerate(names)}
+        return type(name, (Named,), {"__slots__": (), "_fields": names, **places})
 
 
 # ---------------------------------------------------------------------------
 # 1. Places, errors and numbers: text -> Source, Mark, Error, Number
 # ---------------------------------------------------------------------------
-# Source, read_source, Mark, Error, Errors, read_all, suggest; Number (an exact decimal),
+# Pattern; Source, read_source, Mark, Error, Errors, read_all, suggest; Number (an exact decimal),
 # read_number, read_duration, literal: what the chapters below share. A Source maps an offset in a
 # text, even in a scalar that was unfolded or unescaped, to the line and column of the file that it
 # came from, so that a sweep parser which never heard of YAML points into it.
+
+
+class Pattern:
+    """A regular expression that is compiled when it is first used: no command uses all of them."""
+
+    def __init__(self, text: str, flags: int = 0) -> None:
+        self.text = text
+        self.flags = flags
+
+    def __getattr__(self, name: str) -> "Any":
+        """Return what the compiled one calls so, and keep it as an attribute of this one."""
+        value = getattr(re.compile(self.text, self.flags), name)
+        setattr(self, name, value)
+        return value
 
 
 class Mark(NamedTuple("Mark", [
@@ -251,7 +295,7 @@ def drawn(mark: Mark, room: int = 100) -> "List[str]":
     return [f"    {shown}".rstrip(), f"    {lead}{carets}"]
 
 
-UNUSUAL = re.compile("[^\t\n\x20-\x7e]")
+UNUSUAL = Pattern("[^\t\n\x20-\x7e]")
 FORBIDDEN = (  # compiling takes 5 ms: only a text that has something unusual needs it
     "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
@@ -299,8 +343,8 @@ NUMBER_TEXT = (
     rf"([+-]?(?:{DIGITS}(?:\.(?:{DIGITS})?)?|\.{DIGITS}))"
     "([eE][+-]?[0-9]+)?"
     "([TGMkmunpf])?")
-NUMBER = re.compile(NUMBER_TEXT)
-UNIT = re.compile("[TGMkmunpf]|[eE][+-]?[0-9]{1,3}")
+NUMBER = Pattern(NUMBER_TEXT)
+UNIT = Pattern("[TGMkmunpf]|[eE][+-]?[0-9]{1,3}")
 LONGEST_NUMBER = 400  # characters: beyond any float; Python writes integers of 4,300 digits
 LARGEST_POWER = 999
 
@@ -407,10 +451,10 @@ def literal(text: str) -> "Union[str, Number]":
 HYDRA_FUNCTIONS = frozenset((
     "choice", "range", "interval", "glob", "sort", "shuffle", "tag",
     "extend_list", "json_str", "int", "float", "str", "bool"))
-UNIT_KEY = re.compile(rf"([^~].*)/({UNIT.pattern})", re.DOTALL)
+UNIT_KEY = Pattern(rf"([^~].*)/({UNIT.text})", re.DOTALL)
 RANGE_START = (  # compiled when a colon asks for it
     rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
-    rf"|{NUMBER_TEXT}:(?:{UNIT.pattern})$")
+    rf"|{NUMBER_TEXT}:(?:{UNIT.text})$")
 SPACES_OF_OTHERS = {  # numpy's functions, and what means the same here
     "linspace": "lin({})", "logspace": "log({})", "geomspace": "log({})", "arange": "{}"}
 DEEPEST_GROUP = 40
@@ -600,7 +644,7 @@ class Axis(Values):
         return Values(1, lambda _: self.word())
 
 
-TOKEN = re.compile(r"""
+TOKEN = Pattern(r"""
     (?P<quoted>         '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
   | (?P<interpolation>  \$\{[^}]+\} )          # to Hydra, the first closing brace ends it
   | (?P<escape>         \\(?:(?!\$\{).)? )     # to Hydra, a backslash does not hide ${
@@ -1626,34 +1670,34 @@ UNSPACED = {"#": "before a comment", ":": "after a colon"}
 # A text is parsed with "\n\0" behind it: NUL is no character of YAML (5.1), so no pattern and no
 # index runs over the end. No repetition has behind it what could fail after a long match: time is
 # linear. Those marked Any cannot fail.
-GAP = re.compile(r"((?:[ \t]*(?:(?<![^ \t\n])#[^\n]*)?\n)*)( *)[ \t]*")  # type: Any
-INDENT = re.compile(r"(?: |-(?=[ \t\n]))*")  # type: Any  # what may stand before a block collection
-LINE_END = re.compile(r"[ \t]*(?:\n|(?<=[ \t])#)")
-MARKER = re.compile(r"(?:---|\.\.\.)(?=[ \t\n])|\0")  # 9.1.2: in the first column, the end
-DASH = re.compile(r"-(?=[ \t\n])")
-COLON = re.compile(r"[ \t]*:(?=[ \t\n])")
-COLON_IN_FLOW = re.compile(r":(?=[ \t\n,\[\]{}])")
+GAP = Pattern(r"((?:[ \t]*(?:(?<![^ \t\n])#[^\n]*)?\n)*)( *)[ \t]*")
+INDENT = Pattern(r"(?: |-(?=[ \t\n]))*")  # what may stand before a block collection
+LINE_END = Pattern(r"[ \t]*(?:\n|(?<=[ \t])#)")
+MARKER = Pattern(r"(?:---|\.\.\.)(?=[ \t\n])|\0")  # 9.1.2: in the first column, the end
+DASH = Pattern(r"-(?=[ \t\n])")
+COLON = Pattern(r"[ \t]*:(?=[ \t\n])")
+COLON_IN_FLOW = Pattern(r":(?=[ \t\n,\[\]{}])")
 SQUEEZED = r"[\w./-]+:(?=[^ \t\n])"  # a colon without its white space, looked for in a mistake
-ANCHOR = re.compile(r"([&*][^ \t\n,\[\]{}\0]+)(?=[ \t\n,\]}])[ \t]*")  # 6.9.2
-FOLD = re.compile(r"[ \t]*\n(?:[ \t]*\n)*( *)")
-CONTINUED = re.compile(r"\n( *)(?![ \n])")
-BLOCK_HEADER = re.compile(  # 8.1.1
+ANCHOR = Pattern(r"([&*][^ \t\n,\[\]{}\0]+)(?=[ \t\n,\]}])[ \t]*")  # 6.9.2
+FOLD = Pattern(r"[ \t]*\n(?:[ \t]*\n)*( *)")
+CONTINUED = Pattern(r"\n( *)(?![ \n])")
+BLOCK_HEADER = Pattern(  # 8.1.1
     r"[|>](?:([1-9])([+-]?)|([+-]?)([1-9]?))[ \t]*(?:(?<=[ \t])#[^\n]*)?\n"
     r"((?: *\n)*)( *)")
 QUOTED = {
-    '"': re.compile(r'[^"\\\0]*(?:\\[^\0][^"\\\0]*)*'),
-    "'": re.compile(r"[^'\0]*(?:''[^'\0]*)*")}  # type: Dict[str, Any]
+    '"': Pattern(r'[^"\\\0]*(?:\\[^\0][^"\\\0]*)*'),
+    "'": Pattern(r"[^'\0]*(?:''[^'\0]*)*")}  # type: Dict[str, Any]
 
 # Plain scalars (7.3.3): how the first line goes, and a further one; what means that there is none.
 PLAIN_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0]+|:(?![ \t\n])|(?<=[^ \t\n])#))+"
 PLAIN_START = r"(?![-?:][ \t\n]|[,\[\]{}#&*!|>'\"%@`])"
 IN_BLOCK = (
-    re.compile(PLAIN_START + PLAIN_LINE), re.compile(PLAIN_LINE), re.compile(r"[ \t]*:[ \t\n]|\n"))
+    Pattern(PLAIN_START + PLAIN_LINE), Pattern(PLAIN_LINE), Pattern(r"[ \t]*:[ \t\n]|\n"))
 FLOW_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0,\[\]{}]+|:(?![ \t\n,\[\]{}])|(?<=[^ \t\n])#))+"
 FLOW_START = r"(?![-?:][ \t\n,\[\]{}]|[,\[\]{}#&*!|>'\"%@`])"
 IN_FLOW = (
-    re.compile(FLOW_START + FLOW_LINE), re.compile(FLOW_LINE),
-    re.compile(r":[ \t\n,\[\]{}]|[,\]}]"))
+    Pattern(FLOW_START + FLOW_LINE), Pattern(FLOW_LINE),
+    Pattern(r":[ \t\n,\[\]{}]|[,\]}]"))
 
 # What a scalar of several lines or with escapes is made of, by its quotes: newlines, escape, text.
 PARTS = {  # compiled when there is one
@@ -2241,8 +2285,8 @@ class Job(NamedTuple("Job", [
 
 
 TEMPLATE_NAMES = ("job.name", "task.index", "task.dir", "task.slot")  # and env.NAME, matrix.KEY
-TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
-COMMAND_TOKEN = re.compile(r"""
+TEMPLATE = Pattern(r"\$\{\{([^{}\n]*)\}\}")
+COMMAND_TOKEN = Pattern(r"""
     (?P<template>  \$\{\{[^{}\n]*\}\} )
   | (?P<single>    '[^']*' )
   | (?P<double>    "(?:[^"\\]|\\.)*" )
@@ -2443,7 +2487,7 @@ def check_script(source: Source) -> None:
 
 def masked(text: str) -> str:
     """Return a text of the same length without templates, which may hold white space."""
-    return TEMPLATE.sub(lambda match: "x" * len(match.group()), text)
+    return str(TEMPLATE.sub(lambda match: "x" * len(match.group()), text))
 
 
 def template_names(texts: "Iterable[str]") -> "Set[str]":
@@ -3237,7 +3281,7 @@ def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
 
     if "${{" not in text:
         return text
-    return TEMPLATE.sub(value, text)
+    return str(TEMPLATE.sub(value, text))
 
 
 def resolved(text: str) -> str:
@@ -3249,7 +3293,7 @@ def resolved(text: str) -> str:
 
     if "${{" not in text:
         return text
-    return TEMPLATE.sub(value, text)
+    return str(TEMPLATE.sub(value, text))
 
 
 def halved(quote: str, backslashes: "Match[str]") -> str:
@@ -8082,12 +8126,15 @@ def check_python(words: "Tuple[str, ...]") -> None:
         raise Error(f"{shell_text(words)} is no Python 3.6 or later", NOWHERE, hint)
 
 
-# The record's copy of this file is imported, so that its byte code is kept: compiling takes longer
-# than many a task. -S and -E: a site's .pth files and PYTHON* variables are of no use to it.
-ELEMENT = ('import sys; sys.version_info < (3, 6) and sys.exit("hydraflow: " + sys.executable + '
+# The record's copy of this file is imported, so that its byte code is used, which is there before
+# anything is submitted: compiling takes longer than many a task, and those that begin together
+# would all do it. -S and -E: a site's .pth files and PYTHON* variables are of no use to it.
+ISOLATED = ("-S", "-E")
+ELEMENT = ('import gc, sys; gc.disable(); '
+           'sys.version_info < (3, 6) and sys.exit("hydraflow: " + sys.executable + '
            '" is no Python 3.6 or later; python: in the job names another"); '
            'sys.path[0] = sys.argv[1]; import hydraflow; '
-           'sys.exit(hydraflow.main(["slot"] + sys.argv[1:]))')
+           'sys.exit(hydraflow.main_program(["slot"] + sys.argv[1:]))')
 
 
 def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
@@ -8097,7 +8144,7 @@ def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
     No text of a parameter is in it.
     """
     words = [
-        *python, "-S", "-E", "-c", ELEMENT, record.path, str(submission.number)]
+        *python, *ISOLATED, "-c", ELEMENT, record.path, str(submission.number)]
     program = shell_text(words[:1])
     missing = shlex.quote(f"hydraflow: there is no program {program} on this machine; "
                           "python: in the job names another: ")
@@ -8111,7 +8158,7 @@ def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
 def write_script(record: Record, submission: Submission, python: "Sequence[str]",
                  index: str) -> str:
     """Keep in a record what executes a slot of a submission; return the path of its script."""
-    write_program(record)
+    write_program(record, python)
     path = record.submission_path(submission.number, "sh")
     write_file(path, native_bytes(slot_script(record, submission, python, index)))
     return path
@@ -8125,11 +8172,16 @@ def slot_entries(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "List[List[
     return entries
 
 
-def write_program(record: Record) -> None:
-    """Keep a copy of this file in a record: what is edited later changes nothing that is queued."""
+def write_program(record: Record, python: "Sequence[str]") -> None:
+    """Keep a copy of this file in a record: what is edited later changes nothing that is queued.
+
+    Beside it, the byte code for the Python that is to execute it, if that is here.
+    """
     if not os.path.exists(record.program_path):
         with open(__file__, "rb") as source:
             write_file(record.program_path, source.read())
+        words = [*python, *ISOLATED, "-m", "py_compile", record.program_path]
+        capture(words, environment({}), 60.0)
 
 
 def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
@@ -13701,10 +13753,22 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
         return 2
 
 
+def main_program(argv: "Optional[Sequence[str]]" = None) -> int:
+    """Execute the command line of a process that does nothing else, and return its exit status.
+
+    What was imported stays until the end, so no collection of garbage is to look through it: the
+    last one of them alone takes as long as reading this file.
+    """
+    if hasattr(gc, "freeze"):  # since Python 3.7
+        gc.freeze()
+    gc.enable()
+    return main(argv)
+
+
 if __name__ == "__main__":
     before = signal.getsignal(signal.SIGINT)
     if before == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    end_status = main()
+    end_status = main_program()
     signal.signal(signal.SIGINT, before)
     sys.exit(end_status)
