@@ -4456,7 +4456,8 @@ def call_function(argv: "Sequence[str]") -> str:
 #       plan.jsonl         starts and tasks, appended: a task is planned by the start above it;
 #                          plan.begun until the first start is whole
 #       events/W.jsonl     what writer W saw of the tasks that it executes; one machine each
-#       claims/K/N-A       made by who executes attempt A of task N, and by nobody else
+#       claims/K/N-A       made by who executes attempt A of task N, and by nobody else: a link to
+#       claims/W           the name of writer W
 #       logs/K/N.log       the output of task N, as it wrote it, attempts marked
 #       room/W-S           space kept free for the end of a task on a full disk
 #       lock               held while a start of the run executes or submits
@@ -4479,6 +4480,9 @@ FOLDERS = ("events", "claims", "logs", "room", "submissions", "scheduler")
 BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
 START_TYPES = (  # of the fields of Start
     int, str, int, (int, float), str, str, list, str, bool, int)  # type: Any
+NO_LINK = (  # errors of a file system without links, or without more of them to one file
+    errno.EMLINK, errno.EPERM, errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES)
+CRASHED = "crashed"  # who: of a claim that lost its text when its machine lost power
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # a record is not written through a symbolic link
 EVENT_TYPES = {
     "task": int, "try": int, "pid": int, "slot": int, "status": int, "missing": int, "runs": int,
@@ -4801,30 +4805,54 @@ class Record:
         names = [f"{self.path}/events/{name}" for name in list_folder(f"{self.path}/events")]
         return names + [f"{self.path}/room/{name}" for name in list_folder(f"{self.path}/room")]
 
+    def claimant_path(self, writer: str) -> str:
+        """Return the file with the name of a writer that claims tasks."""
+        return f"{self.path}/claims/{writer}"
+
     def claim(self, number: int, attempt: int, writer: str) -> bool:
         """Claim an attempt of a task; return whether nobody else had.
 
-        A symbolic link to the writer's name, which is read and never followed: made in one step
-        that fails where it exists, and without a block of the disk.
+        It is made in one step that fails where it exists: a link, which takes no inode, of which
+        users have a quota; where such cannot be had, a symbolic one, which is never followed.
         """
         path = self.claim_path(number, attempt)
+        source = self.claimant_path(writer)
+        try:
+            os.link(source, path)
+        except FileExistsError:
+            return False
+        except FileNotFoundError:  # the first claim of the writer, or of a thousand tasks
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            if not is_there(source):
+                write_file(f"{source}.begun", native_bytes(writer))
+                os.rename(f"{source}.begun", source)  # nobody links to half of it
+            return self.claim(number, attempt, writer)
+        except OSError as error:
+            if error.errno not in NO_LINK:
+                raise
+            return self.claim_by_name(path, writer)
+        return True
+
+    @staticmethod
+    def claim_by_name(path: str, writer: str) -> bool:
+        """Make a claim that is a symbolic link; return whether nobody else had."""
         try:
             os.symlink(writer, path)
         except FileExistsError:
             return False
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            return self.claim(number, attempt, writer)
         return True
 
     def claimant(self, number: int, attempt: int) -> str:
         """Return the writer that has claimed an attempt of a task, "" for none."""
+        path = self.claim_path(number, attempt)
         try:
-            return os.readlink(self.claim_path(number, attempt))
+            return os.readlink(path)
         except FileNotFoundError:
             return ""
         except OSError as error:
-            raise say_error(error, f"read {self.claim_path(number, attempt)}") from None
+            if error.errno != errno.EINVAL:  # it is a symbolic link, and cannot be read
+                raise say_error(error, f"read {path}") from None
+        return os.fsdecode(read_bytes(path)) or str(WriterName(0, CRASHED, ""))
 
 
 def next_ulid(text: str) -> str:
@@ -5873,9 +5901,10 @@ class Runner:
         died: what they claimed and never began is passed over.
         """
         number = process.task.number
+        own = WriterName.parse(self.writer).who
         while not self.record.claim(number, process.attempt, self.writer):
             holder = self.record.claimant(number, process.attempt)
-            if WriterName.parse(holder).who != WriterName.parse(self.writer).who:
+            if WriterName.parse(holder).who not in (own, CRASHED):
                 return holder
             process.attempt += 1
         return ""
@@ -8948,7 +8977,7 @@ def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
         told = Told()
         told.read(record.events_path(holder))
         state = told.states.get(number)
-        is_own = WriterName.parse(holder).who == who
+        is_own = WriterName.parse(holder).who in (who, CRASHED)
         if state and state.attempt == attempt and state.name == "succeeded":
             return Claimed(state, "", is_own)
         if not is_own and (state is None or not state.is_over):
