@@ -5978,7 +5978,9 @@ class Runner:
         if isinstance(error, Error):
             detail = f"cannot be started: {error.message}"
         else:
-            detail = f"cannot be started: {os.strerror(error.errno or 0)}"
+            path = os.fsdecode(error.filename or "")
+            texts = ["cannot be started", path, os.strerror(error.errno or 0)]
+            detail = ": ".join(filter(None, texts))
         self.note(process, "end", status=126, detail=detail)
         self.after_failure()
         process.state.become("failed", "", detail)
