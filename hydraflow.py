@@ -4457,6 +4457,7 @@ def call_function(argv: "Sequence[str]") -> str:
 #                          plan.begun until the first start is whole
 #       events/W.jsonl     what writer W saw of the tasks that it executes; one machine each
 #       claims/K/N-A       made by who executes attempt A of task N, and by nobody else
+#       claims/slot-N-S/T  made by who executes slot S of submission N, before its T-th task
 #       logs/K/N.log       the output of task N, as it wrote it, attempts marked
 #       room/W-S           space kept free for the end of a task on a full disk
 #       lock               held while a start of the run executes or submits
@@ -4725,6 +4726,10 @@ class Record:
         """Return the file that who executes an attempt of a task makes."""
         return f"{self.path}/claims/{number // 1000}/{number}-{attempt}"
 
+    def turn_path(self, submission: int, slot: int, turn: int) -> str:
+        """Return the file that who executes a slot makes before it begins its next task."""
+        return f"{self.path}/claims/{slot_who(submission, slot)}/{turn}"
+
     def submission_path(self, number: int, part: str) -> str:
         """Return a file of a submission.
 
@@ -4802,20 +4807,8 @@ class Record:
         return names + [f"{self.path}/room/{name}" for name in list_folder(f"{self.path}/room")]
 
     def claim(self, number: int, attempt: int, writer: str) -> bool:
-        """Claim an attempt of a task; return whether nobody else had.
-
-        A symbolic link to the writer's name, which is read and never followed: made in one step
-        that fails where it exists, and without a block of the disk.
-        """
-        path = self.claim_path(number, attempt)
-        try:
-            os.symlink(writer, path)
-        except FileExistsError:
-            return False
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            return self.claim(number, attempt, writer)
-        return True
+        """Claim an attempt of a task; return whether nobody else had."""
+        return make_claim(self.claim_path(number, attempt), writer)
 
     def claimant(self, number: int, attempt: int) -> str:
         """Return the writer that has claimed an attempt of a task, "" for none."""
@@ -4825,6 +4818,22 @@ class Record:
             return ""
         except OSError as error:
             raise say_error(error, f"read {self.claim_path(number, attempt)}") from None
+
+
+def make_claim(path: str, writer: str) -> bool:
+    """Make a claim; return whether nobody else had.
+
+    A symbolic link to the writer's name, which is read and never followed: made in one step that
+    fails where it exists, and without a block of the disk.
+    """
+    try:
+        os.symlink(writer, path)
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return make_claim(path, writer)
+    return True
 
 
 def next_ulid(text: str) -> str:
@@ -8152,7 +8161,10 @@ def slot_entries(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "List[List[
     """Return tasks as the slots of a submission name them."""
     entries = []
     for task, state in tasks:
-        entries.append([task.number, state.attempt + 1, run.offsets[task.number]])
+        attempt = state.attempt + 1
+        while run.survey and run.record.claimant(task.number, attempt):
+            attempt += 1  # somebody died who had claimed it, and had not begun
+        entries.append([task.number, attempt, run.offsets[task.number]])
     return entries
 
 
@@ -8849,10 +8861,12 @@ class SlotQueue:
 
     Those of its slot that have not succeeded, then, where slots are packs, what other slots have
     not begun. others is what is to be said of tasks that somebody else has; longest is how many
-    seconds the longest task took so far; end is when the allocation ends, 0.0 if it is not known.
+    seconds the longest task took so far; end is when the allocation ends, 0.0 if it is not known;
+    turn is the last one of the slot's turns that was ours.
     """
     __slots__ = (
-        "record", "submission", "slot", "writer", "limits", "begins", "others", "longest", "end")
+        "record", "submission", "slot", "writer", "limits", "begins", "others", "longest", "end",
+        "turn")
 
     def __init__(self, record: Record, submission: Submission, slot: int) -> None:
         self.record = record
@@ -8864,6 +8878,7 @@ class SlotQueue:
         self.others = []  # type: List[str]
         self.longest = 0.0
         self.end = allocation_end()
+        self.turn = 0
 
     @property
     def who(self) -> str:
@@ -8895,10 +8910,29 @@ class SlotQueue:
             if why:
                 attempt = claimed.state.attempt + 1
                 append_attempt(self.record, self.writer, "skipped", number, attempt, why=why)
+            elif len(own) > 1 and not self.has_turn():
+                return
             else:
                 yield here_task(*task_at(self.record, offset)), claimed.state
         if len(own) > 1:
             yield from self.shared()
+
+    def has_turn(self) -> bool:
+        """Return whether no later process has the slot.
+
+        A scheduler that loses sight of a machine begins its slots again on others, whether what
+        runs there is dead or not. So the turns of a pack are claimed, one for each task: who begins
+        passes over those of an earlier process, which finds its next one taken, and ends.
+        """
+        is_first = not self.turn
+        while True:
+            self.turn += 1
+            path = self.record.turn_path(self.submission.number, self.slot, self.turn)
+            if make_claim(path, self.writer):
+                return True
+            if not is_first:
+                self.others.append("another array task has this slot by now")
+                return False
 
     def is_strangers(self, claimed: Claimed) -> bool:
         """Return whether somebody has a task who is no slot of the same submission."""
@@ -8919,6 +8953,8 @@ class SlotQueue:
                 number, first, offset = entries[place]
                 claimed = slot_state(self.record, number, first, self.who)
                 if claimed.is_own and not claimed.is_taken:
+                    if not self.has_turn():
+                        return
                     yield here_task(*task_at(self.record, offset)), claimed.state
 
 

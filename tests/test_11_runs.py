@@ -603,6 +603,28 @@ class Slot(EmptyFolder):
         self.assertFalse(os.path.exists("a=1"))
         self.assertEqual(self.states(), ["succeeded", "failed"])
 
+    def test_who_lost_the_slot_begins_no_more(self) -> None:
+        """A machine that its scheduler lost sight of goes on, while the slot has begun again on another one."""
+        with mock.patch("os.getpid", return_value=1):
+            older = self.queue([1, 0, 0.0, False])
+        with mock.patch("os.getpid", return_value=2):
+            later = self.queue([1, 0, 0.0, False])
+        tasks = older.tasks()
+        self.assertEqual(next(tasks)[0].number, 1)
+        self.record.claim(1, 1, older.writer)
+        first, state = next(later.tasks())
+        self.assertEqual((first.number, state.attempt), (1, 1))  # it ran where it was lost
+        self.assertEqual(list(tasks), [])
+        self.assertEqual(older.others, ["another array task has this slot by now"])
+
+    def test_what_was_claimed_and_never_begun_is_submitted_as_another_attempt(self) -> None:
+        """Who had claimed it was killed in that moment: its claim keeps nobody from the task."""
+        self.record.claim(1, 1, "0001_slot-1-1_dead-1")
+        self.record.claim(1, 2, "0002_slot-2-1_dead-2")
+        run = mock.Mock(survey=True, record=self.record, offsets={1: 0, 2: 50})
+        tasks = [(mock.Mock(number=number), hydraflow.State()) for number in (1, 2)]
+        self.assertEqual(hydraflow.slot_entries(run, tasks), [[1, 3, 0], [2, 1, 50]])
+
 
 if __name__ == "__main__":
     unittest.main()
