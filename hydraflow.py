@@ -7919,7 +7919,7 @@ class Here(Place):
         work = run.work(steps[0], False)
         yield done_event(work.done)
         self.left = grouped_by_submission(run, work.elsewhere)
-        for text in away_notes(work.elsewhere):
+        for text in chain(away_notes(work.elsewhere), outside_notes(steps[0])):
             yield note_event("note", text)
         entry = run.lock.entry() if run.lock else NOTHING
         todo = undone(run, work.todo)
@@ -7947,6 +7947,19 @@ def away_notes(tasks: "Sequence[Tuple[Task, State]]") -> "Iterator[str]":
         text = f"{counted(len(moments), 'task')} began on {host}, and no end was told since {since}"
         yield (f"{text}: they are awaited;"
                " where nothing of them is left, cancel --lost gives them up")
+
+
+def outside_notes(step: PlannedStep) -> "Iterator[str]":
+    """Yield what is to be said where an allocation is around us and we are on none of its machines:
+    salloc may leave its shell where it was typed. srun executes a command in the allocation."""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if not job or "SLURMD_NODENAME" in os.environ:
+        return
+    task = first_task(step)
+    if task and "srun" not in map(os.path.basename, task.argv):
+        nodes = os.environ.get("SLURM_JOB_NODELIST", "other machines")
+        yield (f"allocation {job} is on {nodes}, and the tasks are executed on this machine: "
+               "begin run: with srun -N1 -n1 --exact, which executes them there")
 
 
 def done_event(count: int) -> Event:

@@ -617,6 +617,17 @@ class Slot(EmptyFolder):
         self.assertEqual(list(tasks), [])
         self.assertEqual(older.others, ["another array task has this slot by now"])
 
+    def test_an_allocation_on_other_machines_is_told(self) -> None:
+        """salloc leaves its shell where it was typed; srun takes a command into the allocation."""
+        inside = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n[1-2]"}
+        for variables, run, is_told in (
+                ({}, "echo", False), (inside, "echo", True), (inside, "srun -n1 echo", False), (inside, "/usr/bin/srun echo", False),
+                ({**inside, "SLURMD_NODENAME": "n1"}, "echo", False)):
+            job = hydraflow.read_jobs(hydraflow.read_yaml(f"jobs: {{job: {{run: {run}, hydra: false, steps: [{{batch: a=1}}]}}}}"))["job"]
+            with mock.patch.dict(os.environ, variables), self.subTest(variables=variables, run=run):
+                told = list(hydraflow.outside_notes(hydraflow.plan(job).steps[0]))
+                self.assertEqual(["allocation 7 is on n[1-2]" in text for text in told], [True] * is_told)
+
     def test_what_was_claimed_and_never_begun_is_submitted_as_another_attempt(self) -> None:
         """Who had claimed it was killed in that moment: its claim keeps nobody from the task."""
         self.record.claim(1, 1, "0001_slot-1-1_dead-1")
