@@ -4456,8 +4456,9 @@ def call_function(argv: "Sequence[str]") -> str:
 #       plan.jsonl         starts and tasks, appended: a task is planned by the start above it;
 #                          plan.begun until the first start is whole
 #       events/W.jsonl     what writer W saw of the tasks that it executes; one machine each
-#       claims/K/N-A       made by who executes attempt A of task N, and by nobody else
-#       claims/slot-N-S/T  made by who executes slot S of submission N, before its T-th task
+#       claims/K/N-A       made by who executes attempt A of task N, and by nobody else: a link to
+#       claims/W           the name of writer W
+#       claims/slot-N-S/T  the same of who executes slot S of submission N, for its T-th task
 #       logs/K/N.log       the output of task N, as it wrote it, attempts marked
 #       room/W-S           space kept free for the end of a task on a full disk
 #       lock               held while a start of the run executes or submits
@@ -4480,6 +4481,9 @@ FOLDERS = ("events", "claims", "logs", "room", "submissions", "scheduler")
 BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
 START_TYPES = (  # of the fields of Start
     int, str, int, (int, float), str, str, list, str, bool, int)  # type: Any
+NO_LINK = (  # errors of a file system without links, or without more of them to one file
+    errno.EMLINK, errno.EPERM, errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES)
+CRASHED = "crashed"  # who: of a claim that lost its text when its machine lost power
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # a record is not written through a symbolic link
 EVENT_TYPES = {
     "task": int, "try": int, "pid": int, "slot": int, "status": int, "missing": int, "runs": int,
@@ -4806,34 +4810,61 @@ class Record:
         names = [f"{self.path}/events/{name}" for name in list_folder(f"{self.path}/events")]
         return names + [f"{self.path}/room/{name}" for name in list_folder(f"{self.path}/room")]
 
+    def claimant_path(self, writer: str) -> str:
+        """Return the file with the name of a writer that claims tasks."""
+        return f"{self.path}/claims/{writer}"
+
     def claim(self, number: int, attempt: int, writer: str) -> bool:
         """Claim an attempt of a task; return whether nobody else had."""
-        return make_claim(self.claim_path(number, attempt), writer)
+        return self.make_claim(self.claim_path(number, attempt), writer)
+
+    def claim_turn(self, submission: int, slot: int, turn: int, writer: str) -> bool:
+        """Claim a turn of a slot; return whether nobody else had."""
+        return self.make_claim(self.turn_path(submission, slot, turn), writer)
+
+    def make_claim(self, path: str, writer: str) -> bool:
+        """Make the file of a claim; return whether nobody else had.
+
+        It is made in one step that fails where it exists: a link, which takes no inode, of which
+        users have a quota; where such cannot be had, a symbolic one, which is never followed.
+        """
+        source = self.claimant_path(writer)
+        try:
+            os.link(source, path)
+        except FileExistsError:
+            return False
+        except FileNotFoundError:  # the first claim of the writer, or of a thousand tasks
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            if not is_there(source):
+                write_file(f"{source}.begun", native_bytes(writer))
+                os.rename(f"{source}.begun", source)  # nobody links to half of it
+            return self.make_claim(path, writer)
+        except OSError as error:
+            if error.errno not in NO_LINK:
+                raise
+            return self.claim_by_name(path, writer)
+        return True
+
+    @staticmethod
+    def claim_by_name(path: str, writer: str) -> bool:
+        """Make a claim that is a symbolic link; return whether nobody else had."""
+        try:
+            os.symlink(writer, path)
+        except FileExistsError:
+            return False
+        return True
 
     def claimant(self, number: int, attempt: int) -> str:
         """Return the writer that has claimed an attempt of a task, "" for none."""
+        path = self.claim_path(number, attempt)
         try:
-            return os.readlink(self.claim_path(number, attempt))
+            return os.readlink(path)
         except FileNotFoundError:
             return ""
         except OSError as error:
-            raise say_error(error, f"read {self.claim_path(number, attempt)}") from None
-
-
-def make_claim(path: str, writer: str) -> bool:
-    """Make a claim; return whether nobody else had.
-
-    A symbolic link to the writer's name, which is read and never followed: made in one step that
-    fails where it exists, and without a block of the disk.
-    """
-    try:
-        os.symlink(writer, path)
-    except FileExistsError:
-        return False
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        return make_claim(path, writer)
-    return True
+            if error.errno != errno.EINVAL:  # it is a symbolic link, and cannot be read
+                raise say_error(error, f"read {path}") from None
+        return os.fsdecode(read_bytes(path)) or str(WriterName(0, CRASHED, ""))
 
 
 def next_ulid(text: str) -> str:
@@ -5882,9 +5913,10 @@ class Runner:
         died: what they claimed and never began is passed over.
         """
         number = process.task.number
+        own = WriterName.parse(self.writer).who
         while not self.record.claim(number, process.attempt, self.writer):
             holder = self.record.claimant(number, process.attempt)
-            if WriterName.parse(holder).who != WriterName.parse(self.writer).who:
+            if WriterName.parse(holder).who not in (own, CRASHED):
                 return holder
             process.attempt += 1
         return ""
@@ -6176,12 +6208,11 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
 # ---------------------------------------------------------------------------
 # ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS, with functions that
 # make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of,
-# submission_options, script_word, clusters_of, beaten_options, requeue_options (what the user's own
-# words say, or leave open), ask, split_id, at_cluster, array_limit, pack_hint, array_name,
-# submission_words, send, find_array, array_task_id, cancel_array, query, accounts, explain_hold.
-# Nothing here knows a record, and no scheduler is named outside its row. The rows rest on the
-# manual pages that their functions name. A state that is not known, or a query that fails, means
-# "still there".
+# submission_options, script_word, clusters_of, beaten_options, says_requeue (what the user's own
+# words say), ask, split_id, at_cluster, array_limit, pack_hint, array_name, submission_words, send,
+# find_array, array_task_id, cancel_array, query, accounts, explain_hold. Nothing here knows a
+# record, and no scheduler is named outside its row. The rows rest on the manual pages that their
+# functions name. A state that is not known, or a query that fails, means "still there".
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
@@ -6685,21 +6716,21 @@ def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
                 yield index, option, hint
 
 
-def requeue_options(words: "Sequence[str]", scheduler: Scheduler) -> "Tuple[str, ...]":
-    """Return the options for an array task to begin again when its node dies, which is harmless, as
-    it looks what has succeeded; none where the user's own words decide that.
+def says_requeue(words: "Sequence[str]", scheduler: Scheduler) -> bool:
+    """Return whether a submission command, or a variable, decides if array tasks begin again when
+    their node dies.
 
-    >>> requeue_options(["sbatch", "--no-req"], SCHEDULERS["slurm"])
-    ()
+    >>> says_requeue(["sbatch", "--no-req"], SCHEDULERS["slurm"])
+    True
     """
-    for _, option, _ in submission_options(words, scheduler):
-        is_short = not option.startswith("--")
-        for name in scheduler.requeues:
-            if option == name or (not is_short and len(option) > 3 and name.startswith(option)):
-                return ()
     if any(os.environ.get(name) for name in scheduler.requeues):
-        return ()
-    return scheduler.requeue
+        return True
+    for _, option, _ in submission_options(words, scheduler):
+        is_long = option.startswith("--") and len(option) > 3  # such may be shortened
+        for name in scheduler.requeues:
+            if option == name or (is_long and name.startswith(option)):
+                return True
+    return False
 
 
 def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
@@ -6822,7 +6853,9 @@ def submission_words(words: "Sequence[str]", scheduler: Scheduler, job: ArrayJob
                      script: str) -> "List[str]":
     """Return the submission command; our options come behind the user's, where they win."""
     last = shlex.quote(script) if scheduler.script else script
-    options = [*scheduler.options(job), *requeue_options(words, scheduler)]
+    options = scheduler.options(job)
+    if not says_requeue(words, scheduler):  # harmless, as an array task looks what has succeeded
+        options += scheduler.requeue
     return [*words, *options, *scheduler.script, last]
 
 
@@ -7043,9 +7076,13 @@ class ArrayTask(NamedTuple("ArrayTask", [
 
 class Survey(NamedTuple("Survey", [
         ("record", Record), ("ledger", Ledger), ("states", "Dict[int, State]"),
-        ("submissions", "List[Submission]"), ("wrong", str), ("holder", str)])):
-    """What is known of a record; wrong is what kept a scheduler from answering, holder who executes
-    or submits a start of the run at this moment."""
+        ("submissions", "List[Submission]"), ("wrong", str), ("holder", str),
+        ("unsettled", "Set[int]")])):
+    """What is known of a record.
+
+    wrong is what kept a scheduler from answering, holder who executes or submits a start of the run
+    at this moment; unsettled are tasks that a signal ended in an array task which is still there.
+    """
     __slots__ = ()
 
     def state(self, number: int) -> State:
@@ -7184,12 +7221,13 @@ class Surveyor:
     """Makes a survey, and reads each record that it needs for that once.
 
     failed tells of submissions whether tasks of them cannot succeed now, holds of array jobs why
-    they are held.
+    they are held; unsettled is that of the survey that is made.
     """
-    __slots__ = ("seen", "submissions", "failed", "holds")
+    __slots__ = ("seen", "submissions", "failed", "holds", "unsettled")
 
     def __init__(self) -> None:
         self.holds = {}  # type: Dict[str, str]
+        self.unsettled = set()  # type: Set[int]
         self.seen = {}  # type: Dict[str, Seen]
         self.submissions = {}  # type: Dict[str, List[Submission]]
         self.failed = {}  # type: Dict[Tuple[str, int], bool]
@@ -7250,6 +7288,7 @@ class Surveyor:
         told, submissions = self.read(record)
         waiting = open_tasks(told.states, submissions)
         wrong = ""
+        self.unsettled = set()
         if waiting:
             queues, wrong = ask_queues([place.submission for place in waiting.values()])
             seen = see_told(record, self.seen[record.path])  # what ended meanwhile has told so
@@ -7259,7 +7298,8 @@ class Surveyor:
             queues.update(ask_accounts(waiting.values(), queues))
             for number, place in waiting.items():
                 self.merge(record, told, number, place, queues, bool(wrong))
-        return Survey(record, ledger, told.states, submissions, wrong, holder)
+        return Survey(
+            record, ledger, told.states, submissions, wrong, holder, self.unsettled)
 
     def merge(self, record: Record, told: Told, number: int, place: Waiting,
               queues: "Dict[Tuple[str, int], Queued]", is_unsure: bool) -> None:
@@ -7277,11 +7317,11 @@ class Surveyor:
         is_missed = not queued.state and is_unsure
         if queued.state in ENDED and submission.job_id and not is_missed:
             cause = cause_of(record, place, queued.state, is_cancelled(told, place))
-            said = ""
-            if cause in UNEXPLAINED:
-                said = last_line(scheduler_words(record, place)) or queued.how
+            said = end_words(record, place, queued) if cause in UNEXPLAINED else ""
             settle(state, cause, self.is_blocked(submission), said)
-        elif state.name != "failed":
+        elif state.name == "failed":
+            self.unsettled.add(number)
+        else:
             await_end(state, queued, self.hold(submission, queued))
 
 
@@ -7386,6 +7426,14 @@ def scheduler_words(record: Record, place: Waiting) -> bytes:
             return file.read()
     except OSError:
         return b""
+
+
+def end_words(record: Record, place: Waiting, queued: Queued) -> str:
+    """Return what is known of the end of an array task that nobody explains, or nothing."""
+    said = last_line(scheduler_words(record, place))
+    if queued.how and not said:
+        return f"its array task ended with {queued.how}"
+    return said
 
 
 def last_line(text: bytes) -> str:
@@ -8557,20 +8605,38 @@ def check_plan(plan: Plan, is_dry: bool) -> None:
 
 # -- one loop
 
+DOUBT = 30.0  # seconds that a scheduler has to say that a signal was its own
+REQUEUES = 3  # times that a command which waits submits again what was lost with its machine
+
+
+class Lost(NamedTuple("Lost", [("ahead", Ahead), ("number", int), ("state", State)])):
+    """A task that was lost with its machine, or could not begin as another one was."""
+    __slots__ = ()
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether it could not begin."""
+        return self.state.name == "skipped"
+
 
 class Watch:
-    """Tells of tasks that are executed elsewhere, as their records change."""
-    __slots__ = ("waited", "pending", "doubted", "started", "tasks", "wrong", "running", "held")
+    """Tells of tasks that are executed elsewhere, as their records change.
+
+    lost are those whose end is not told yet, as they may be submitted again.
+    """
+    __slots__ = (
+        "waited", "pending", "doubted", "started", "tasks", "wrong", "running", "held", "lost")
 
     def __init__(self, aheads: "Sequence[Ahead]") -> None:
         self.waited = list(aheads)
         self.pending = [set(ahead.numbers) for ahead in aheads]
-        self.doubted = set()  # type: Set[Tuple[str, int]]  # one look at a queue proves nothing
+        self.doubted = {}  # type: Dict[Tuple[str, int], float]  # since when, in monotonic seconds
         self.started = set()  # type: Set[Tuple[str, int]]
         self.tasks = {}  # type: Dict[str, Ledger]
         self.wrong = ""
         self.running = 0
         self.held = set()  # type: Set[str]  # reasons that were told
+        self.lost = []  # type: List[Lost]
 
     def aheads(self) -> "List[Ahead]":
         """Return what is not over."""
@@ -8603,14 +8669,42 @@ class Watch:
                 state = surveys[path].states.get(number) or State()
                 if state.name == "running":
                     running += 1
-                for event in self.changed(ahead.run, number, state):
+                for event in self.changed(ahead.run, surveys[path], number, state):
                     if event.kind == "end":
                         numbers.discard(number)
+                        if may_begin_again(ahead, state):
+                            self.lost.append(Lost(ahead, number, state))
+                            continue
                         ahead.run.see(event)
                     yield event
         self.running = running
 
-    def changed(self, run: Run, number: int, state: State) -> "Iterator[Event]":
+    def ends(self, lost: "Iterable[Lost]") -> "Iterator[Event]":
+        """Yield the ends of tasks that are not submitted again."""
+        for ahead, number, state in lost:
+            event = self.end(ahead.run, number, state)
+            ahead.run.see(event)
+            yield event
+
+    def lost_of(self, ahead: Ahead, may_follow: bool) -> "Tuple[List[Lost], List[Lost]]":
+        """Return what was lost of an array job, that which is to be submitted again before the
+        rest; may_follow tells whether what could not begin is."""
+        wanted, left = [], []
+        for one in self.lost:
+            if one.ahead is not ahead:
+                continue
+            if may_follow or not one.is_blocked:
+                wanted.append(one)
+            else:
+                left.append(one)
+        return wanted, left
+
+    def end(self, run: Run, number: int, state: State) -> Event:
+        """Return the event of the end of a task."""
+        log = run.record.log_path(number)
+        return Event("end", self.task(run, number), state, run.job.key, log, 0)
+
+    def changed(self, run: Run, found: Survey, number: int, state: State) -> "Iterator[Event]":
         """Yield the events of one task whose state was looked at."""
         key = run.record.path, number
         log = run.record.log_path(number)
@@ -8621,17 +8715,37 @@ class Watch:
             self.held.add(state.detail)
             text = f"task {number} is held: {state.detail}; it waits until somebody mends that"
             yield note_event("note", text)
-        if not state.is_over:
-            return
-        if state.name == "interrupted" and key not in self.doubted:
-            self.doubted.add(key)
-            return
-        yield Event("end", self.task(run, number), state, run.job.key, log, 0)
+        if state.is_over and not self.is_doubtful(found, number, state):
+            yield self.end(run, number, state)
+
+    def is_doubtful(self, found: Survey, number: int, state: State) -> bool:
+        """Return whether an end may not be the last word.
+
+        One look at a queue proves nothing. By a signal the scheduler may have ended the task, which
+        says so later.
+        """
+        key = found.record.path, number
+        now = time.monotonic()
+        is_new = key not in self.doubted
+        since = self.doubted.setdefault(key, now)
+        if number in found.unsettled:
+            return now < since + DOUBT
+        return is_new and state.name == "interrupted"
 
 
-def follow(aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+def may_begin_again(ahead: Ahead, state: State) -> bool:
+    """Return whether an end is none of the task's own, and its array job could be sent again."""
+    submission = ahead.submission
+    if submission is None or submission.scheduler not in SCHEDULERS:
+        return False
+    if state.cause not in ("node", "preempted", "blocked"):
+        return False
+    step = ahead.run.plan.steps[submission.step - 1]
+    return not says_requeue(step.submit, SCHEDULERS[submission.scheduler])
+
+
+def follow(watch: Watch) -> "Iterator[Event]":
     """Yield what happens to tasks that are executed elsewhere, until all are over or a signal."""
-    watch = Watch(aheads)
     delay = 0.5
     said = ""
     with Signals() as signals:
@@ -8651,6 +8765,40 @@ def follow(aheads: "Sequence[Ahead]") -> "Iterator[Event]":
                 text = f"{signal_name(signals.numbers[0])}: the tasks go on"
                 yield note_event("interrupt", text)
                 return
+
+
+def replaced(ahead: Ahead, again: "Dict[Tuple[str, int], Ahead]") -> "List[Ahead]":
+    """Return what was submitted again in place of what an array job waits for."""
+    if ahead.submission is None:
+        return []
+    return [again[path, number] for path, number in ahead.submission.after
+            if (path, number) in again]
+
+
+def submit_again(run: Run, lost: "Sequence[Lost]", old: Submission,
+                 before: "Sequence[Ahead]") -> Ahead:
+    """Submit tasks of one submission once more, behind others; return what is ahead then."""
+    step = run.plan.steps[old.step - 1]
+    place = ArrayPlace(SCHEDULERS[old.scheduler], old.clusters)
+    begun = {one.number: one.state.attempt for one in lost}
+    entries = []
+    for number, first, offset in chain.from_iterable(old.slots):
+        if number in begun:
+            entries.append([number, max(begun[number] + 1, first), offset])
+    slots = packed(entries, run.pack(step)[0])
+    waited = [(ahead.run.record, ahead.submission) for ahead in before if ahead.submission]
+    after = [[record.path, submission.number] for record, submission in waited]
+    ids = [submission.job_id for _, submission in waited]
+    submission = place.prepared(run, step, slots, next_submission(run), after)
+    submission = place.submit(run, step, submission, run.throttle(), ids)
+    return Ahead(run, submission, sorted(begun))
+
+
+def again_text(lost: "Sequence[Lost]", sent: Ahead) -> str:
+    """Return what is said of tasks that were submitted once more, and why."""
+    causes = ", ".join(sorted({CAUSES[one.state.cause] for one in lost}))
+    job_id = sent.submission.job_id if sent.submission else ""
+    return f"{causes}: {counted(len(lost), 'task')} submitted again as array job {job_id}"
 
 
 class Execution:
@@ -8679,10 +8827,51 @@ class Execution:
     def followed(self, aheads: "Sequence[Ahead]") -> "Iterator[Event]":
         """Wait until tasks are over."""
         self.rest = [ahead for ahead in self.rest if ahead not in aheads]
-        for event in follow(aheads):  # which counts them
-            if event.kind == "interrupt":
-                self.is_interrupted = True
-            yield event
+        waited = list(aheads)
+        for rest in reversed(range(REQUEUES + 1)):
+            watch = Watch(waited)
+            for event in follow(watch):  # which counts them
+                if event.kind == "interrupt":
+                    self.is_interrupted = True
+                yield event
+            if self.is_interrupted or not rest:
+                yield from watch.ends(watch.lost)
+                return
+            again = {}  # type: Dict[Tuple[str, int], Ahead]
+            yield from self.send_again(watch, again)
+            if not again:
+                return
+            waited = list(again.values())
+            self.sent += waited
+
+    def send_again(self, watch: Watch, again: "Dict[Tuple[str, int], Ahead]") -> "Iterator[Event]":
+        """Submit what was lost with its machine once more, and what had to wait for it.
+
+        again gets what is submitted, by record and number of the submission that it replaces. What
+        has failed by itself has other retries, and what waits for that does not begin.
+        """
+        for ahead in watch.waited:
+            before = replaced(ahead, again)
+            may_follow = bool(before) and not any(run.has_failed() for run in self.runs)
+            wanted, left = watch.lost_of(ahead, may_follow)
+            yield from watch.ends(left)
+            if wanted and ahead.submission:
+                yield from self.send_once_more(ahead.submission, watch, wanted, before, again)
+
+    def send_once_more(self, old: Submission, watch: Watch, lost: "Sequence[Lost]",
+                       before: "Sequence[Ahead]",
+                       again: "Dict[Tuple[str, int], Ahead]") -> "Iterator[Event]":
+        """Submit tasks of one submission once more, or tell their ends if that is refused."""
+        run = lost[0].ahead.run
+        try:
+            sent = submit_again(run, lost, old, before)
+        except Refusal as refusal:
+            run.refused = True
+            yield note_event("error", str(refusal))
+            yield from watch.ends(lost)
+            return
+        again[run.record.path, old.number] = sent
+        yield note_event("note", again_text(lost, sent))
 
     def execute(self) -> "Iterator[Event]":
         """Yield what happens until everything is over or with a scheduler, or something failed."""
@@ -8816,7 +9005,7 @@ def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
         told = Told()
         told.read(record.events_path(holder))
         state = told.states.get(number)
-        is_own = WriterName.parse(holder).who == who
+        is_own = WriterName.parse(holder).who in (who, CRASHED)
         if state and state.attempt == attempt and state.name == "succeeded":
             return Claimed(state, "", is_own)
         if not is_own and (state is None or not state.is_over):
@@ -8940,8 +9129,8 @@ class SlotQueue:
         is_first = not self.turn
         while True:
             self.turn += 1
-            path = self.record.turn_path(self.submission.number, self.slot, self.turn)
-            if make_claim(path, self.writer):
+            number = self.submission.number
+            if self.record.claim_turn(number, self.slot, self.turn, self.writer):
                 return True
             if not is_first:
                 self.others.append("another array task has this slot by now")

@@ -336,8 +336,8 @@ class Asking(EmptyFolder):
 
     def test_what_a_variable_says_of_a_requeue(self) -> None:
         with mock.patch.dict(os.environ, {"SBATCH_NO_REQUEUE": "1"}):
-            self.assertEqual(hydraflow.requeue_options(["sbatch"], SCHEDULERS["slurm"]), ())
-        self.assertEqual(hydraflow.requeue_options(["sbatch"], SCHEDULERS["slurm"]), ("--requeue",))
+            self.assertTrue(hydraflow.says_requeue(["sbatch"], SCHEDULERS["slurm"]))
+        self.assertFalse(hydraflow.says_requeue(["sbatch"], SCHEDULERS["slurm"]))
 
     def test_a_query_that_fails(self) -> None:
         for script, tries, wrong in (("echo Connection refused >&2; exit 1", 3, "squeue: Connection refused"), ("echo 'no such option' >&2; exit 1", 1, "squeue: no such option"),
