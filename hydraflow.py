@@ -5683,7 +5683,9 @@ def note_event(kind: str, text: str) -> Event:
 def grace() -> float:
     """Return how many seconds a task has between being asked to stop and being killed."""
     text = os.environ.get("HYDRAFLOW_GRACE", "")
-    number = read_number(text or str(GRACE))
+    if not text:
+        return GRACE
+    number = read_number(text)
     if number is None or number.mantissa < 0:
         raise Error(f"HYDRAFLOW_GRACE is {text}, which is no number of seconds", NOWHERE,
                     f"for example HYDRAFLOW_GRACE={GRACE:g}")

@@ -1,6 +1,5 @@
 """Packs of unequal tasks on a real Slurm, struck at random moments: each task's own deed is done once, if it was not in flight."""
 import collections
-import json
 import os
 import random
 import time
@@ -57,8 +56,9 @@ def strike(slurm, job_id, weapon, chance):
 def later_begins(folder):
     """Yield when slots began again: who was there before may be dead or not, and what it was at is done again."""
     begins = collections.defaultdict(list)
-    for path in folder.glob(".hydraflow/job/*/events/*_slot-*"):
-        begins[path.name.split("_")[1]].append(json.loads(path.read_text().split()[0])["up"])
+    since = time.time() - uptime()
+    for path in folder.glob(".hydraflow/job/*/claims/*_slot-*"):  # made with the first claim
+        begins[path.name.split("_")[1]].append(path.stat().st_mtime - since)
     for ups in begins.values():
         yield from sorted(ups)[1:]
 
@@ -94,7 +94,7 @@ def test_soak(slurm, turn):
             slurm.verb("start-node", node)
     assert result.status == 0, result
     print(result.err)
-    struck += [(up - 0.1, up + 1.0) for up in later_begins(slurm.folder)]
+    struck += [(up - 0.05, up + 0.05) for up in later_begins(slurm.folder)]
     for number in range(1, TASKS + 1):
         begun, done = moments(slurm.folder, "begun", number), moments(slurm.folder, "done", number)
         end = done[0] if done else begun[-1]
