@@ -1,5 +1,6 @@
 """Runs: the ledger of a job and how its life goes on; what a slot of a submission does, without a scheduler around it."""
 import glob
+import importlib.util
 import json
 import os
 import shutil
@@ -616,6 +617,13 @@ class Slot(EmptyFolder):
         self.assertEqual((first.number, state.attempt), (1, 1))  # it ran where it was lost
         self.assertEqual(list(tasks), [])
         self.assertEqual(older.others, ["another array task has this slot by now"])
+
+    def test_byte_code_is_there_before_anything_is_submitted(self) -> None:
+        """Compiled by the Python that executes it: array tasks that begin together would all do it; of one that is not here, none."""
+        for python, is_there in (("/nowhere/python", False), (sys.executable, True)):
+            hydraflow.write_script(self.record, hydraflow.read_submission(self.record, 1), [python], "1")
+            self.assertEqual(os.path.exists(importlib.util.cache_from_source(self.record.program_path)), is_there)
+            os.unlink(self.record.program_path)
 
     def test_an_allocation_on_other_machines_is_told(self) -> None:
         """salloc leaves its shell where it was typed; srun takes a command into the allocation."""
