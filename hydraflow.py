@@ -4031,7 +4031,7 @@ def shell_text(words: "Iterable[str]") -> str:
 # - The shell's standard input is the lock of the run, if it has one, until the start is on record:
 #   who gets the lock after HydraFlow was killed sees every start that there was.
 # - The traps keep the shell alive when its group is signalled, and tell of it; the command itself
-#   starts with the defaults (POSIX sh, 2.14, trap).
+#   starts with the defaults (POSIX sh, 2.14, trap). It does not start where the signal came first.
 # - What /proc/uptime begins with: seconds since the machine started (proc(5)). A process that is
 #   there and was born before that is the one that told so: its number was not free for another.
 # - HYDRAFLOW_EVENTS tells of whatever outlives the shell whose it is.
@@ -4048,7 +4048,7 @@ read -r up _ </proc/uptime || up=$(date +%s)
 printf '\n{%s,"event":"start","pid":%s,"up":%s}' "$task" $$ "$up" >&3 || {
     printf '{%s,"event":"unstarted"}' "$task" >&4; exit 125; }
 exec </dev/null
-(exec 2>&5 3>&- 4>&- 5>&- "$@")
+if test "$why"; then (exit 143); else (exec 2>&5 3>&- 4>&- 5>&- "$@"); fi
 status=$?
 read -r up _ </proc/uptime || up=$(date +%s)
 printf '\n{%s,"event":"end","status":%s,"up":%s%s}' "$task" $status "$up" "$why" >&3 ||
