@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         Optional, Sequence, Set, Tuple, Type, Union)
     KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any, str]]  # reader, default, meaning
 else:
-    # What typing and collections have of this kind takes a fifth of a start, on Python 3.6 half.
+    # Importing typing would make a start on Python 3.6 a third longer, namedtuple a sixth.
     class Named(tuple):
         """A tuple whose places have names."""
         __slots__ = ()
@@ -4031,7 +4031,7 @@ def shell_text(words: "Iterable[str]") -> str:
 # - The shell's standard input is the lock of the run, if it has one, until the start is on record:
 #   who gets the lock after HydraFlow was killed sees every start that there was.
 # - The traps keep the shell alive when its group is signalled, and tell of it; the command itself
-#   starts with the defaults (POSIX sh, 2.14, trap).
+#   starts with the defaults (POSIX sh, 2.14, trap). It does not start where the signal came first.
 # - What /proc/uptime begins with: seconds since the machine started (proc(5)). A process that is
 #   there and was born before that is the one that told so: its number was not free for another.
 # - HYDRAFLOW_EVENTS tells of whatever outlives the shell whose it is.
@@ -4048,7 +4048,7 @@ read -r up _ </proc/uptime || up=$(date +%s)
 printf '\n{%s,"event":"start","pid":%s,"up":%s}' "$task" $$ "$up" >&3 || {
     printf '{%s,"event":"unstarted"}' "$task" >&4; exit 125; }
 exec </dev/null
-(exec 2>&5 3>&- 4>&- 5>&- "$@")
+if test "$why"; then (exit 143); else (exec 2>&5 3>&- 4>&- 5>&- "$@"); fi
 status=$?
 read -r up _ </proc/uptime || up=$(date +%s)
 printf '\n{%s,"event":"end","status":%s,"up":%s%s}' "$task" $status "$up" "$why" >&3 ||
@@ -4458,6 +4458,7 @@ def call_function(argv: "Sequence[str]") -> str:
 #       events/W.jsonl     what writer W saw of the tasks that it executes; one machine each
 #       claims/K/N-A       made by who executes attempt A of task N, and by nobody else: a link to
 #       claims/W           the name of writer W
+#       claims/slot-N-S/T  the same of who executes slot S of submission N, for its T-th task
 #       logs/K/N.log       the output of task N, as it wrote it, attempts marked
 #       room/W-S           space kept free for the end of a task on a full disk
 #       lock               held while a start of the run executes or submits
@@ -4729,6 +4730,10 @@ class Record:
         """Return the file that who executes an attempt of a task makes."""
         return f"{self.path}/claims/{number // 1000}/{number}-{attempt}"
 
+    def turn_path(self, submission: int, slot: int, turn: int) -> str:
+        """Return the file that who executes a slot makes before it begins its next task."""
+        return f"{self.path}/claims/{slot_who(submission, slot)}/{turn}"
+
     def submission_path(self, number: int, part: str) -> str:
         """Return a file of a submission.
 
@@ -4810,12 +4815,19 @@ class Record:
         return f"{self.path}/claims/{writer}"
 
     def claim(self, number: int, attempt: int, writer: str) -> bool:
-        """Claim an attempt of a task; return whether nobody else had.
+        """Claim an attempt of a task; return whether nobody else had."""
+        return self.make_claim(self.claim_path(number, attempt), writer)
+
+    def claim_turn(self, submission: int, slot: int, turn: int, writer: str) -> bool:
+        """Claim a turn of a slot; return whether nobody else had."""
+        return self.make_claim(self.turn_path(submission, slot, turn), writer)
+
+    def make_claim(self, path: str, writer: str) -> bool:
+        """Make the file of a claim; return whether nobody else had.
 
         It is made in one step that fails where it exists: a link, which takes no inode, of which
         users have a quota; where such cannot be had, a symbolic one, which is never followed.
         """
-        path = self.claim_path(number, attempt)
         source = self.claimant_path(writer)
         try:
             os.link(source, path)
@@ -4826,7 +4838,7 @@ class Record:
             if not is_there(source):
                 write_file(f"{source}.begun", native_bytes(writer))
                 os.rename(f"{source}.begun", source)  # nobody links to half of it
-            return self.claim(number, attempt, writer)
+            return self.make_claim(path, writer)
         except OSError as error:
             if error.errno not in NO_LINK:
                 raise
@@ -5671,7 +5683,9 @@ def note_event(kind: str, text: str) -> Event:
 def grace() -> float:
     """Return how many seconds a task has between being asked to stop and being killed."""
     text = os.environ.get("HYDRAFLOW_GRACE", "")
-    number = read_number(text or str(GRACE))
+    if not text:
+        return GRACE
+    number = read_number(text)
     if number is None or number.mantissa < 0:
         raise Error(f"HYDRAFLOW_GRACE is {text}, which is no number of seconds", NOWHERE,
                     f"for example HYDRAFLOW_GRACE={GRACE:g}")
@@ -7957,7 +7971,7 @@ class Here(Place):
         work = run.work(steps[0], False)
         yield done_event(work.done)
         self.left = grouped_by_submission(run, work.elsewhere)
-        for text in away_notes(work.elsewhere):
+        for text in chain(away_notes(work.elsewhere), outside_notes(steps[0])):
             yield note_event("note", text)
         entry = run.lock.entry() if run.lock else NOTHING
         todo = undone(run, work.todo)
@@ -7985,6 +7999,19 @@ def away_notes(tasks: "Sequence[Tuple[Task, State]]") -> "Iterator[str]":
         text = f"{counted(len(moments), 'task')} began on {host}, and no end was told since {since}"
         yield (f"{text}: they are awaited;"
                " where nothing of them is left, cancel --lost gives them up")
+
+
+def outside_notes(step: PlannedStep) -> "Iterator[str]":
+    """Yield what is to be said where an allocation is around us and we are on none of its machines:
+    salloc may leave its shell where it was typed. srun executes a command in the allocation."""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if not job or "SLURMD_NODENAME" in os.environ:
+        return
+    task = first_task(step)
+    if task and "srun" not in map(os.path.basename, task.argv):
+        nodes = os.environ.get("SLURM_JOB_NODELIST", "other machines")
+        yield (f"allocation {job} is on {nodes}, and the tasks are executed on this machine: "
+               "begin run: with srun -N1 -n1 --exact, which executes them there")
 
 
 def done_event(count: int) -> Event:
@@ -8199,7 +8226,10 @@ def slot_entries(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "List[List[
     """Return tasks as the slots of a submission name them."""
     entries = []
     for task, state in tasks:
-        entries.append([task.number, state.attempt + 1, run.offsets[task.number]])
+        attempt = state.attempt + 1
+        while run.survey and run.record.claimant(task.number, attempt):
+            attempt += 1  # somebody died who had claimed it, and had not begun
+        entries.append([task.number, attempt, run.offsets[task.number]])
     return entries
 
 
@@ -9037,10 +9067,12 @@ class SlotQueue:
 
     Those of its slot that have not succeeded, then, where slots are packs, what other slots have
     not begun. others is what is to be said of tasks that somebody else has; longest is how many
-    seconds the longest task took so far; end is when the allocation ends, 0.0 if it is not known.
+    seconds the longest task took so far; end is when the allocation ends, 0.0 if it is not known;
+    turn is the last one of the slot's turns that was ours.
     """
     __slots__ = (
-        "record", "submission", "slot", "writer", "limits", "begins", "others", "longest", "end")
+        "record", "submission", "slot", "writer", "limits", "begins", "others", "longest", "end",
+        "turn")
 
     def __init__(self, record: Record, submission: Submission, slot: int) -> None:
         self.record = record
@@ -9052,6 +9084,7 @@ class SlotQueue:
         self.others = []  # type: List[str]
         self.longest = 0.0
         self.end = allocation_end()
+        self.turn = 0
 
     @property
     def who(self) -> str:
@@ -9083,10 +9116,29 @@ class SlotQueue:
             if why:
                 attempt = claimed.state.attempt + 1
                 append_attempt(self.record, self.writer, "skipped", number, attempt, why=why)
+            elif len(own) > 1 and not self.has_turn():
+                return
             else:
                 yield here_task(*task_at(self.record, offset)), claimed.state
         if len(own) > 1:
             yield from self.shared()
+
+    def has_turn(self) -> bool:
+        """Return whether no later process has the slot.
+
+        A scheduler that loses sight of a machine begins its slots again on others, whether what
+        runs there is dead or not. So the turns of a pack are claimed, one for each task: who begins
+        passes over those of an earlier process, which finds its next one taken, and ends.
+        """
+        is_first = not self.turn
+        while True:
+            self.turn += 1
+            number = self.submission.number
+            if self.record.claim_turn(number, self.slot, self.turn, self.writer):
+                return True
+            if not is_first:
+                self.others.append("another array task has this slot by now")
+                return False
 
     def is_strangers(self, claimed: Claimed) -> bool:
         """Return whether somebody has a task who is no slot of the same submission."""
@@ -9107,6 +9159,8 @@ class SlotQueue:
                 number, first, offset = entries[place]
                 claimed = slot_state(self.record, number, first, self.who)
                 if claimed.is_own and not claimed.is_taken:
+                    if not self.has_turn():
+                        return
                     yield here_task(*task_at(self.record, offset)), claimed.state
 
 

@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 
 import pytest
 from support import wait_until
@@ -700,6 +701,54 @@ def test_python36(cluster):
     result = cluster.hydraflow("run", "job", "--wait", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert result.status == 0, (result, cluster.hydraflow("logs", "job"))
     assert (cluster.folder / "done" / "x").read_text(encoding="utf-8") == "x=ö"
+
+
+@pytest.mark.parametrize("cluster", ["slurm", "gridengine"], indirect=True)
+def test_as_many_as_an_allocation_grants(cluster):
+    """One processor: one task at once, however many this machine has."""
+    cluster.job("jobs: {job: {run: sh -c 'touch now/$0; ls now | wc -l > done/$0; sleep 0.3; rm now/$0', hydra: false, max-parallel: auto, "
+                "steps: [{batch: 'a=1:4'}]}}")
+    (cluster.folder / "now").mkdir()
+    script = cluster.folder / "inside.sh"
+    script.write_text(f"#!/bin/sh\ncd {shlex.quote(str(cluster.folder))}\n{shlex.quote(sys.executable)} -m hydraflow run job\n")
+    words = {"slurm": "sbatch -W -c1 -o /dev/null", "gridengine": "qsub -sync y -cwd -S /bin/sh -o /dev/null -j y"}
+    cluster.call(f"{words[cluster.name]} {script}")
+    assert [(cluster.folder / "done" / name).read_text().strip() for name in cluster.effects()] == ["1"] * 4
+
+
+ON_NODES = """
+jobs:
+  job:
+    run: srun -N1 -n1 -c4 --exact sh -c 'echo $SLURMD_NODENAME > done/$0; until test -e go; do sleep 0.2; done'
+    hydra: false
+    steps: [{batch: 'a=1:6'}]
+"""
+
+
+def test_srun_fills_the_nodes_of_an_allocation(slurm):
+    """The tasks of one HydraFlow, on all machines that were granted, and no more of them at once than there is room for."""
+    slurm.job(ON_NODES)
+    script = slurm.folder / "inside.sh"
+    script.write_text(f'#!/bin/sh\n{shlex.quote(sys.executable)} -m hydraflow run job --resume --jobs "$SLURM_NTASKS"\n')
+    job_id = slurm.call(f"sbatch --parsable -N2 --ntasks=4 --ntasks-per-node=2 -c4 -o out.txt {script}").strip()
+    wait_until(lambda: len(slurm.effects()) == 4)
+    where = [(slurm.folder / "done" / name).read_text().strip() for name in slurm.effects()]
+    assert sorted(where.count(node) for node in set(where)) == [2, 2], where
+    slurm.call(f"scancel {job_id}")
+    wait_until(lambda: list(states(slurm).values()) == ["interrupted"] * 4 + ["not started"] * 2)
+    (slurm.folder / "go").touch()
+    slurm.call(f"sbatch -W -N2 --ntasks=4 --ntasks-per-node=2 -c4 -o out.txt {script}")
+    assert set(states(slurm).values()) == {"succeeded"}, (slurm.folder / "out.txt").read_text()
+
+
+def test_salloc_on_the_machine_that_submits(slurm):
+    """Its shell is in no allocation: that is said, unless srun takes the tasks there."""
+    (slurm.folder / "go").touch()
+    for text, is_said in ((ON_NODES, False), (ON_NODES.replace("srun -N1 -n1 -c4 --exact ", ""), True)):
+        slurm.job(text)
+        told = slurm.call(f"salloc -N1 -n2 -c4 {shlex.quote(sys.executable)} -m hydraflow run job --jobs 2")
+        assert "6 tasks: 6 succeeded" in told, told
+        assert ("is on n1, and the tasks are executed on this machine: begin run: with srun" in told) == is_said, told
 
 
 def test_environment_of_the_submission(slurm):
