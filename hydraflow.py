@@ -23,8 +23,11 @@ sweeps; jobs and the words of the command line are planned as tasks; a record ke
 while they are executed; what happens comes back as events, which the screen shows and the exit
 status sums up. Nothing is written to disk before every mistake that can be known is known.
 """
+import gc
 import signal
 
+if __name__ == "__main__":
+    gc.disable()  # nothing of this file becomes garbage; main_program has it enabled again
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
     # Ctrl-C while the rest of this file is read, and when main has ended, ends without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -38,10 +41,9 @@ import subprocess
 import sys
 import time
 from bisect import bisect_right
-from collections import namedtuple
 from functools import lru_cache, partial, reduce
 from itertools import accumulate, chain, islice, product, takewhile
-from operator import mul
+from operator import itemgetter, mul
 
 __version__ = "1.0.0"
 __all__ = [
@@ -55,18 +57,60 @@ if TYPE_CHECKING:
         Optional, Sequence, Set, Tuple, Type, Union)
     KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any, str]]  # reader, default, meaning
 else:
-    # Importing typing would make a start on Python 3.6 a third longer.
+    # Importing typing would make a start on Python 3.6 a third longer, namedtuple a sixth.
+    class Named(tuple):
+        """A tuple whose places have names."""
+        __slots__ = ()
+        _fields = ()
+
+        def __new__(cls, *values, **named):
+            if named:
+                values += tuple([named.pop(name) for name in cls._fields[len(values):]])
+            if named or len(values) != len(cls._fields):
+                raise TypeError(f"{cls.__name__} has the fields {', '.join(cls._fields)}")
+            return tuple.__new__(cls, values)
+
+        def __getnewargs__(self):
+            return tuple(self)
+
+        def __repr__(self):
+            texts = [f"{name}={value!r}" for name, value in zip(self._fields, self)]
+            return f"{type(self).__name__}({', '.join(texts)})"
+
+        def _asdict(self):
+            return dict(zip(self._fields, self))
+
+        def _replace(self, **changes):
+            values = list(map(changes.pop, self._fields, self))
+            return type(self)(*values, **changes)
+
     def NamedTuple(name, fields):  # noqa: N802
-        return namedtuple(name, [field for field, _ in fields])
+        names = tuple([field for field, _ in fields])
+        places = {field: property(itemgetter(place)) for place, field in enumerate(names)}
+        return type(name, (Named,), {"__slots__": (), "_fields": names, **places})
 
 
 # ---------------------------------------------------------------------------
 # 1. Places, errors and numbers: text -> Source, Mark, Error, Number
 # ---------------------------------------------------------------------------
-# Source, read_source, Mark, Error, Errors, read_all, suggest; Number (an exact decimal),
+# Pattern; Source, read_source, Mark, Error, Errors, read_all, suggest; Number (an exact decimal),
 # read_number, read_duration, literal: what the chapters below share. A Source maps an offset in a
 # text, even in a scalar that was unfolded or unescaped, to the line and column of the file that it
 # came from, so that a sweep parser which never heard of YAML points into it.
+
+
+class Pattern:
+    """A regular expression that is compiled when it is first used: no command uses all of them."""
+
+    def __init__(self, text: str, flags: int = 0) -> None:
+        self.text = text
+        self.flags = flags
+
+    def __getattr__(self, name: str) -> "Any":
+        """Return what the compiled one calls so, and keep it as an attribute of this one."""
+        value = getattr(re.compile(self.text, self.flags), name)
+        setattr(self, name, value)
+        return value
 
 
 class Mark(NamedTuple("Mark", [
@@ -251,7 +295,7 @@ def drawn(mark: Mark, room: int = 100) -> "List[str]":
     return [f"    {shown}".rstrip(), f"    {lead}{carets}"]
 
 
-UNUSUAL = re.compile("[^\t\n\x20-\x7e]")
+UNUSUAL = Pattern("[^\t\n\x20-\x7e]")
 FORBIDDEN = (  # compiling takes 5 ms: only a text that has something unusual needs it
     "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
@@ -299,8 +343,8 @@ NUMBER_TEXT = (
     rf"([+-]?(?:{DIGITS}(?:\.(?:{DIGITS})?)?|\.{DIGITS}))"
     "([eE][+-]?[0-9]+)?"
     "([TGMkmunpf])?")
-NUMBER = re.compile(NUMBER_TEXT)
-UNIT = re.compile("[TGMkmunpf]|[eE][+-]?[0-9]{1,3}")
+NUMBER = Pattern(NUMBER_TEXT)
+UNIT = Pattern("[TGMkmunpf]|[eE][+-]?[0-9]{1,3}")
 LONGEST_NUMBER = 400  # characters: beyond any float; Python writes integers of 4,300 digits
 LARGEST_POWER = 999
 
@@ -407,10 +451,10 @@ def literal(text: str) -> "Union[str, Number]":
 HYDRA_FUNCTIONS = frozenset((
     "choice", "range", "interval", "glob", "sort", "shuffle", "tag",
     "extend_list", "json_str", "int", "float", "str", "bool"))
-UNIT_KEY = re.compile(rf"([^~].*)/({UNIT.pattern})", re.DOTALL)
+UNIT_KEY = Pattern(rf"([^~].*)/({UNIT.text})", re.DOTALL)
 RANGE_START = (  # compiled when a colon asks for it
     rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
-    rf"|{NUMBER_TEXT}:(?:{UNIT.pattern})$")
+    rf"|{NUMBER_TEXT}:(?:{UNIT.text})$")
 SPACES_OF_OTHERS = {  # numpy's functions, and what means the same here
     "linspace": "lin({})", "logspace": "log({})", "geomspace": "log({})", "arange": "{}"}
 DEEPEST_GROUP = 40
@@ -600,7 +644,7 @@ class Axis(Values):
         return Values(1, lambda _: self.word())
 
 
-TOKEN = re.compile(r"""
+TOKEN = Pattern(r"""
     (?P<quoted>         '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
   | (?P<interpolation>  \$\{[^}]+\} )          # to Hydra, the first closing brace ends it
   | (?P<escape>         \\(?:(?!\$\{).)? )     # to Hydra, a backslash does not hide ${
@@ -1626,34 +1670,34 @@ UNSPACED = {"#": "before a comment", ":": "after a colon"}
 # A text is parsed with "\n\0" behind it: NUL is no character of YAML (5.1), so no pattern and no
 # index runs over the end. No repetition has behind it what could fail after a long match: time is
 # linear. Those marked Any cannot fail.
-GAP = re.compile(r"((?:[ \t]*(?:(?<![^ \t\n])#[^\n]*)?\n)*)( *)[ \t]*")  # type: Any
-INDENT = re.compile(r"(?: |-(?=[ \t\n]))*")  # type: Any  # what may stand before a block collection
-LINE_END = re.compile(r"[ \t]*(?:\n|(?<=[ \t])#)")
-MARKER = re.compile(r"(?:---|\.\.\.)(?=[ \t\n])|\0")  # 9.1.2: in the first column, the end
-DASH = re.compile(r"-(?=[ \t\n])")
-COLON = re.compile(r"[ \t]*:(?=[ \t\n])")
-COLON_IN_FLOW = re.compile(r":(?=[ \t\n,\[\]{}])")
+GAP = Pattern(r"((?:[ \t]*(?:(?<![^ \t\n])#[^\n]*)?\n)*)( *)[ \t]*")
+INDENT = Pattern(r"(?: |-(?=[ \t\n]))*")  # what may stand before a block collection
+LINE_END = Pattern(r"[ \t]*(?:\n|(?<=[ \t])#)")
+MARKER = Pattern(r"(?:---|\.\.\.)(?=[ \t\n])|\0")  # 9.1.2: in the first column, the end
+DASH = Pattern(r"-(?=[ \t\n])")
+COLON = Pattern(r"[ \t]*:(?=[ \t\n])")
+COLON_IN_FLOW = Pattern(r":(?=[ \t\n,\[\]{}])")
 SQUEEZED = r"[\w./-]+:(?=[^ \t\n])"  # a colon without its white space, looked for in a mistake
-ANCHOR = re.compile(r"([&*][^ \t\n,\[\]{}\0]+)(?=[ \t\n,\]}])[ \t]*")  # 6.9.2
-FOLD = re.compile(r"[ \t]*\n(?:[ \t]*\n)*( *)")
-CONTINUED = re.compile(r"\n( *)(?![ \n])")
-BLOCK_HEADER = re.compile(  # 8.1.1
+ANCHOR = Pattern(r"([&*][^ \t\n,\[\]{}\0]+)(?=[ \t\n,\]}])[ \t]*")  # 6.9.2
+FOLD = Pattern(r"[ \t]*\n(?:[ \t]*\n)*( *)")
+CONTINUED = Pattern(r"\n( *)(?![ \n])")
+BLOCK_HEADER = Pattern(  # 8.1.1
     r"[|>](?:([1-9])([+-]?)|([+-]?)([1-9]?))[ \t]*(?:(?<=[ \t])#[^\n]*)?\n"
     r"((?: *\n)*)( *)")
 QUOTED = {
-    '"': re.compile(r'[^"\\\0]*(?:\\[^\0][^"\\\0]*)*'),
-    "'": re.compile(r"[^'\0]*(?:''[^'\0]*)*")}  # type: Dict[str, Any]
+    '"': Pattern(r'[^"\\\0]*(?:\\[^\0][^"\\\0]*)*'),
+    "'": Pattern(r"[^'\0]*(?:''[^'\0]*)*")}  # type: Dict[str, Any]
 
 # Plain scalars (7.3.3): how the first line goes, and a further one; what means that there is none.
 PLAIN_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0]+|:(?![ \t\n])|(?<=[^ \t\n])#))+"
 PLAIN_START = r"(?![-?:][ \t\n]|[,\[\]{}#&*!|>'\"%@`])"
 IN_BLOCK = (
-    re.compile(PLAIN_START + PLAIN_LINE), re.compile(PLAIN_LINE), re.compile(r"[ \t]*:[ \t\n]|\n"))
+    Pattern(PLAIN_START + PLAIN_LINE), Pattern(PLAIN_LINE), Pattern(r"[ \t]*:[ \t\n]|\n"))
 FLOW_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0,\[\]{}]+|:(?![ \t\n,\[\]{}])|(?<=[^ \t\n])#))+"
 FLOW_START = r"(?![-?:][ \t\n,\[\]{}]|[,\[\]{}#&*!|>'\"%@`])"
 IN_FLOW = (
-    re.compile(FLOW_START + FLOW_LINE), re.compile(FLOW_LINE),
-    re.compile(r":[ \t\n,\[\]{}]|[,\]}]"))
+    Pattern(FLOW_START + FLOW_LINE), Pattern(FLOW_LINE),
+    Pattern(r":[ \t\n,\[\]{}]|[,\]}]"))
 
 # What a scalar of several lines or with escapes is made of, by its quotes: newlines, escape, text.
 PARTS = {  # compiled when there is one
@@ -2241,8 +2285,8 @@ class Job(NamedTuple("Job", [
 
 
 TEMPLATE_NAMES = ("job.name", "task.index", "task.dir", "task.slot")  # and env.NAME, matrix.KEY
-TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
-COMMAND_TOKEN = re.compile(r"""
+TEMPLATE = Pattern(r"\$\{\{([^{}\n]*)\}\}")
+COMMAND_TOKEN = Pattern(r"""
     (?P<template>  \$\{\{[^{}\n]*\}\} )
   | (?P<single>    '[^']*' )
   | (?P<double>    "(?:[^"\\]|\\.)*" )
@@ -2443,7 +2487,7 @@ def check_script(source: Source) -> None:
 
 def masked(text: str) -> str:
     """Return a text of the same length without templates, which may hold white space."""
-    return TEMPLATE.sub(lambda match: "x" * len(match.group()), text)
+    return str(TEMPLATE.sub(lambda match: "x" * len(match.group()), text))
 
 
 def template_names(texts: "Iterable[str]") -> "Set[str]":
@@ -3237,7 +3281,7 @@ def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
 
     if "${{" not in text:
         return text
-    return TEMPLATE.sub(value, text)
+    return str(TEMPLATE.sub(value, text))
 
 
 def resolved(text: str) -> str:
@@ -3249,7 +3293,7 @@ def resolved(text: str) -> str:
 
     if "${{" not in text:
         return text
-    return TEMPLATE.sub(value, text)
+    return str(TEMPLATE.sub(value, text))
 
 
 def halved(quote: str, backslashes: "Match[str]") -> str:
@@ -3987,7 +4031,7 @@ def shell_text(words: "Iterable[str]") -> str:
 # - The shell's standard input is the lock of the run, if it has one, until the start is on record:
 #   who gets the lock after HydraFlow was killed sees every start that there was.
 # - The traps keep the shell alive when its group is signalled, and tell of it; the command itself
-#   starts with the defaults (POSIX sh, 2.14, trap).
+#   starts with the defaults (POSIX sh, 2.14, trap). It does not start where the signal came first.
 # - What /proc/uptime begins with: seconds since the machine started (proc(5)). A process that is
 #   there and was born before that is the one that told so: its number was not free for another.
 # - HYDRAFLOW_EVENTS tells of whatever outlives the shell whose it is.
@@ -4004,7 +4048,7 @@ read -r up _ </proc/uptime || up=$(date +%s)
 printf '\n{%s,"event":"start","pid":%s,"up":%s}' "$task" $$ "$up" >&3 || {
     printf '{%s,"event":"unstarted"}' "$task" >&4; exit 125; }
 exec </dev/null
-(exec 2>&5 3>&- 4>&- 5>&- "$@")
+if test "$why"; then (exit 143); else (exec 2>&5 3>&- 4>&- 5>&- "$@"); fi
 status=$?
 read -r up _ </proc/uptime || up=$(date +%s)
 printf '\n{%s,"event":"end","status":%s,"up":%s%s}' "$task" $status "$up" "$why" >&3 ||
@@ -4412,7 +4456,9 @@ def call_function(argv: "Sequence[str]") -> str:
 #       plan.jsonl         starts and tasks, appended: a task is planned by the start above it;
 #                          plan.begun until the first start is whole
 #       events/W.jsonl     what writer W saw of the tasks that it executes; one machine each
-#       claims/K/N-A       made by who executes attempt A of task N, and by nobody else
+#       claims/K/N-A       made by who executes attempt A of task N, and by nobody else: a link to
+#       claims/W           the name of writer W
+#       claims/slot-N-S/T  the same of who executes slot S of submission N, for its T-th task
 #       logs/K/N.log       the output of task N, as it wrote it, attempts marked
 #       room/W-S           space kept free for the end of a task on a full disk
 #       lock               held while a start of the run executes or submits
@@ -4435,6 +4481,9 @@ FOLDERS = ("events", "claims", "logs", "room", "submissions", "scheduler")
 BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
 START_TYPES = (  # of the fields of Start
     int, str, int, (int, float), str, str, list, str, bool, int)  # type: Any
+NO_LINK = (  # errors of a file system without links, or without more of them to one file
+    errno.EMLINK, errno.EPERM, errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES)
+CRASHED = "crashed"  # who: of a claim that lost its text when its machine lost power
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # a record is not written through a symbolic link
 EVENT_TYPES = {
     "task": int, "try": int, "pid": int, "slot": int, "status": int, "missing": int, "runs": int,
@@ -4681,6 +4730,10 @@ class Record:
         """Return the file that who executes an attempt of a task makes."""
         return f"{self.path}/claims/{number // 1000}/{number}-{attempt}"
 
+    def turn_path(self, submission: int, slot: int, turn: int) -> str:
+        """Return the file that who executes a slot makes before it begins its next task."""
+        return f"{self.path}/claims/{slot_who(submission, slot)}/{turn}"
+
     def submission_path(self, number: int, part: str) -> str:
         """Return a file of a submission.
 
@@ -4757,30 +4810,61 @@ class Record:
         names = [f"{self.path}/events/{name}" for name in list_folder(f"{self.path}/events")]
         return names + [f"{self.path}/room/{name}" for name in list_folder(f"{self.path}/room")]
 
-    def claim(self, number: int, attempt: int, writer: str) -> bool:
-        """Claim an attempt of a task; return whether nobody else had.
+    def claimant_path(self, writer: str) -> str:
+        """Return the file with the name of a writer that claims tasks."""
+        return f"{self.path}/claims/{writer}"
 
-        A symbolic link to the writer's name, which is read and never followed: made in one step
-        that fails where it exists, and without a block of the disk.
+    def claim(self, number: int, attempt: int, writer: str) -> bool:
+        """Claim an attempt of a task; return whether nobody else had."""
+        return self.make_claim(self.claim_path(number, attempt), writer)
+
+    def claim_turn(self, submission: int, slot: int, turn: int, writer: str) -> bool:
+        """Claim a turn of a slot; return whether nobody else had."""
+        return self.make_claim(self.turn_path(submission, slot, turn), writer)
+
+    def make_claim(self, path: str, writer: str) -> bool:
+        """Make the file of a claim; return whether nobody else had.
+
+        It is made in one step that fails where it exists: a link, which takes no inode, of which
+        users have a quota; where such cannot be had, a symbolic one, which is never followed.
         """
-        path = self.claim_path(number, attempt)
+        source = self.claimant_path(writer)
+        try:
+            os.link(source, path)
+        except FileExistsError:
+            return False
+        except FileNotFoundError:  # the first claim of the writer, or of a thousand tasks
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            if not is_there(source):
+                write_file(f"{source}.begun", native_bytes(writer))
+                os.rename(f"{source}.begun", source)  # nobody links to half of it
+            return self.make_claim(path, writer)
+        except OSError as error:
+            if error.errno not in NO_LINK:
+                raise
+            return self.claim_by_name(path, writer)
+        return True
+
+    @staticmethod
+    def claim_by_name(path: str, writer: str) -> bool:
+        """Make a claim that is a symbolic link; return whether nobody else had."""
         try:
             os.symlink(writer, path)
         except FileExistsError:
             return False
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            return self.claim(number, attempt, writer)
         return True
 
     def claimant(self, number: int, attempt: int) -> str:
         """Return the writer that has claimed an attempt of a task, "" for none."""
+        path = self.claim_path(number, attempt)
         try:
-            return os.readlink(self.claim_path(number, attempt))
+            return os.readlink(path)
         except FileNotFoundError:
             return ""
         except OSError as error:
-            raise say_error(error, f"read {self.claim_path(number, attempt)}") from None
+            if error.errno != errno.EINVAL:  # it is a symbolic link, and cannot be read
+                raise say_error(error, f"read {path}") from None
+        return os.fsdecode(read_bytes(path)) or str(WriterName(0, CRASHED, ""))
 
 
 def next_ulid(text: str) -> str:
@@ -5252,6 +5336,8 @@ CAUSES = {  # why a task ended as it did, or does not begin, where its exit stat
     "preempted": "preempted",
     "requeued": "requeued",
     "held": "held",  # until somebody releases it, or mends what is wrong
+    "suspended": "suspended",
+    "unreached": "its machine is not reached",
     "silent": "ended without a word",
     "gone": "gone from the queue",
     "handler": "its handler has ended",
@@ -5597,7 +5683,9 @@ def note_event(kind: str, text: str) -> Event:
 def grace() -> float:
     """Return how many seconds a task has between being asked to stop and being killed."""
     text = os.environ.get("HYDRAFLOW_GRACE", "")
-    number = read_number(text or str(GRACE))
+    if not text:
+        return GRACE
+    number = read_number(text)
     if number is None or number.mantissa < 0:
         raise Error(f"HYDRAFLOW_GRACE is {text}, which is no number of seconds", NOWHERE,
                     f"for example HYDRAFLOW_GRACE={GRACE:g}")
@@ -5827,9 +5915,10 @@ class Runner:
         died: what they claimed and never began is passed over.
         """
         number = process.task.number
+        own = WriterName.parse(self.writer).who
         while not self.record.claim(number, process.attempt, self.writer):
             holder = self.record.claimant(number, process.attempt)
-            if WriterName.parse(holder).who != WriterName.parse(self.writer).who:
+            if WriterName.parse(holder).who not in (own, CRASHED):
                 return holder
             process.attempt += 1
         return ""
@@ -5903,7 +5992,9 @@ class Runner:
         if isinstance(error, Error):
             detail = f"cannot be started: {error.message}"
         else:
-            detail = f"cannot be started: {os.strerror(error.errno or 0)}"
+            path = os.fsdecode(error.filename or "")
+            texts = ["cannot be started", path, os.strerror(error.errno or 0)]
+            detail = ": ".join(filter(None, texts))
         self.note(process, "end", status=126, detail=detail)
         self.after_failure()
         process.state.become("failed", "", detail)
@@ -6121,11 +6212,11 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
 # ---------------------------------------------------------------------------
 # ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS, with functions that
 # make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of,
-# submission_options, script_word, clusters_of, beaten_options (what the user's own words say), ask,
-# split_id, at_cluster, array_limit, pack_hint, array_name, submission_words, send, find_array,
-# array_task_id, cancel_array, query. Nothing here knows a record, and no scheduler is named outside
-# its row. The rows rest on the manual pages that their functions name. A state that is not known,
-# or a query that fails, means "still there".
+# submission_options, script_word, clusters_of, beaten_options, says_requeue (what the user's own
+# words say), ask, split_id, at_cluster, array_limit, pack_hint, array_name, submission_words, send,
+# find_array, array_task_id, cancel_array, query, accounts, explain_hold. Nothing here knows a
+# record, and no scheduler is named outside its row. The rows rest on the manual pages that their
+# functions name. A state that is not known, or a query that fails, means "still there".
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
@@ -6142,11 +6233,17 @@ SAID = (  # what schedulers write behind the output of an array task that they e
     ("timeout", rb"(?i)TIME LIMIT|RUNLIMIT|walltime .*exceeded"))
 WAITING = (  # how schedulers call what has not begun
     "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND",
-    "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W", "T")
+    "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W")
 HELD = (  # in states and reasons of what somebody has to release, or to mend
     r"(?i)held|launch failed|badconstraints|^E.*w$|PSUSP|REQUEUE_HOLD|SPECIAL_EXIT")
+ON_HOLD = ("H", "hqw", "hRwq")  # held as well, unless what it waits for is not over
+HALTED = {  # how schedulers call what has begun and does not go on for now -> its cause
+    "SUSPENDED": "suspended", "STOPPED": "suspended", "USUSP": "suspended", "SSUSP": "suspended",
+    "S": "suspended", "U": "suspended", "s": "suspended", "T": "suspended",
+    "UNKWN": "unreached"}
+UNEXPLAINED = "gone", "silent"  # causes that say no more than that something has ended
 UNSAID = ("", "-", "None", "(null)")  # how schedulers say that there is no reason
-USUAL = ("PENDING", "PEND", "WAIT", "qw", "Q", "W", "T")  # states of what waits for its turn
+USUAL = ("PENDING", "PEND", "WAIT", "qw", "Q")  # states of what waits for its turn
 NO_DELAY = -1.0  # behind the last try
 OURS_ARRAY = "the steps of the job make the array; max-parallel: how many array tasks at once"
 OURS_NAME = "name: in the job is what the array job is called after"
@@ -6194,11 +6291,13 @@ class Scheduler(NamedTuple("Scheduler", [
         ("options", "Callable[[ArrayJob], List[str]]"), ("script", "Tuple[str, ...]"),
         ("job_id", str), ("query", "Tuple[str, ...]"), ("joins_ids", str),
         ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
+        ("accounting", "Tuple[str, ...]"), ("explain", "Tuple[str, ...]"), ("explanation", str),
         ("cancel", "Tuple[str, ...]"), ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"),
         ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("crowded", str),
         ("user_limit", "Tuple[str, ...]"), ("forgotten", str),
         ("name_length", int), ("knows_success", bool), ("leaves_tasks", bool), ("variables", str),
         ("joins_values", bool), ("flags", str), ("pairs", str), ("cluster", "Tuple[str, ...]"),
+        ("requeue", "Tuple[str, ...]"), ("requeues", "Tuple[str, ...]"),
         ("ours", "Tuple[Tuple[str, str], ...]")])):
     """What differs between schedulers.
 
@@ -6209,19 +6308,24 @@ class Scheduler(NamedTuple("Scheduler", [
     prints.
 
     query, with ids joined by joins_ids (" ": as words, "": not named at all), lists array tasks,
-    which read yields as (job id, slots, state, reason). find, with a name, prints the ids of that
-    name. limit is a command, limit_text finds the array limit in its output, limit_usual is that
-    elsewhere, limit_less how much smaller than it the count must be. crowded
-    matches the refusal of more array tasks than a user may have, user_limit is a command that, with
-    a user's name, prints how many these are. forgotten matches what is
-    said of a job that is gone; knows_success tells whether a dependency on success can be had;
-    leaves_tasks whether it kills the process group of an array task and not what that began;
-    variables are those that a surrounding job sets.
+    which read yields as (job id, slots, state, reason). accounting, with ids joined by commas,
+    lists how array tasks ended, also those that the queue has forgotten, where a site keeps that;
+    read_accounting reads it. explain, with an id, tells why it is held, which explanation finds,
+    where read does not. find, with a name, prints the ids of that name.
+
+    limit is a command, limit_text finds the array limit in its output, limit_usual is that
+    elsewhere, limit_less how much smaller than it the count must be. crowded matches the refusal of
+    more array tasks than a user may have, user_limit is a command that, with a user's name, prints
+    how many these are. forgotten matches what is said of a job that is gone; knows_success tells
+    whether a dependency on success can be had; leaves_tasks whether it kills the process group of
+    an array task and not what that began; variables are those that a surrounding job sets.
 
     joins_values tells whether a value may follow a short option at once (-pgpu); flags are the
     options that take no value, pairs those that take two. cluster are the options by which its
-    commands are sent to another cluster, and behind them variables that say so. ours are the
-    options by which the user's own would be beaten, each with what says the same to HydraFlow.
+    commands are sent to another cluster, and behind them variables that say so. requeue are options
+    for an array task to begin again when its node dies, requeues those of the user's, and behind
+    them variables, that decide it. ours are the options by which the user's own would be beaten,
+    each with what says the same to HydraFlow.
     """
     __slots__ = ()
 
@@ -6320,6 +6424,29 @@ def read_qstat_t(text: str) -> "Iterator[Tuple[str, str, str, str]]":
             yield match.group(1) + array, match.group(2) or "1", match.group(3), ""
 
 
+def read_accounting(text: str) -> "Iterator[Tuple[str, str, str, str]]":
+    """Yield the array tasks of sacct, in the format of its row: job id, slots, state, how it ended.
+
+    Its exit code is a status and, behind a colon, a signal (sacct(1)).
+
+    >>> list(read_accounting("12_3|CANCELLED by 0|0:15"))
+    [('12', '3', 'CANCELLED', 'SIGTERM')]
+    >>> list(read_accounting("12_4|FAILED|127:0"))
+    [('12', '4', 'FAILED', 'exit status 127')]
+    """
+    for line in text.splitlines():
+        match = re.match(r"(\d+)_\[?([\d,:-]+)[^|]*\|(\w+)[^|]*\|(\d+):(\d+)", line)
+        if match is None:
+            continue
+        number, slots, state, status, ended_by = match.groups()
+        how = ""
+        if ended_by != "0":
+            how = signal_name(int(ended_by))
+        elif status != "0":
+            how = f"exit status {status}"
+        yield number, slots, state, how
+
+
 SCHEDULERS = {row.name: row for row in (
     Scheduler(
         name="slurm",
@@ -6334,6 +6461,9 @@ SCHEDULERS = {row.name: row for row in (
         query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
         joins_ids=",",
         read=read_columns,
+        accounting=("sacct", "-X", "-n", "-P", "-o", "JobID,State,ExitCode", "-j"),
+        explain=(),
+        explanation="",
         cancel=("scancel",),
         find=("squeue", "-h", "-o", "%F", "--name"),
         limit=("scontrol", "show", "config"),
@@ -6356,6 +6486,8 @@ SCHEDULERS = {row.name: row for row in (
             "--use-min-nodes --verbose --version --wait"),
         pairs="",
         cluster=("-M", "--clusters", "--cluster", "SBATCH_CLUSTERS", "SLURM_CLUSTERS"),
+        requeue=("--requeue",),
+        requeues=("--requeue", "--no-requeue", "SBATCH_REQUEUE", "SBATCH_NO_REQUEUE"),
         ours=(
             (OURS_ARRAY, "-a --array"), (OURS_NAME, "-J --job-name"),
             (OURS_LOG, "-o --output --open-mode"),
@@ -6373,6 +6505,9 @@ SCHEDULERS = {row.name: row for row in (
         query=("qstat", "-u", "*"),
         joins_ids="",
         read=read_qstat,
+        accounting=(),
+        explain=("qstat", "-j"),
+        explanation=r"error reason\s+\d+:\s*(?:\S+ \S+ \[\S+\]: )?(.+)",
         cancel=("qdel",),
         find=("qstat", "-j"),
         limit=("qconf", "-sconf"),
@@ -6392,6 +6527,8 @@ SCHEDULERS = {row.name: row for row in (
         flags="-clear -cwd -h -hard -help -nostdin -noshell -notify -soft -terse -V -verify",
         pairs="-pe",
         cluster=(),
+        requeue=("-r", "y"),
+        requeues=("-r",),
         ours=(
             (OURS_ARRAY, "-t -tc"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
             (OURS_AFTER, "-hold_jid"), (OURS_SHELL, "-S"), (OURS_COMMAND, "-b"))),
@@ -6408,6 +6545,9 @@ SCHEDULERS = {row.name: row for row in (
         query=("qstat", "-t"),
         joins_ids=" ",
         read=read_qstat_t,
+        accounting=(),
+        explain=("qstat", "-f"),
+        explanation=r"comment = (.+(?:\n\t.+)*)",
         cancel=("qdel",),
         find=("qselect", "-N"),
         limit=("qmgr", "-c", "print server"),
@@ -6425,6 +6565,8 @@ SCHEDULERS = {row.name: row for row in (
         flags="-f -G -h -I -V -x -X -z",
         pairs="",
         cluster=(),
+        requeue=(),  # arrays are (qsub(1B), -r)
+        requeues=("-r",),
         ours=(
             (OURS_ARRAY, "-J"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
             (OURS_AFTER, "-W=depend"), (OURS_SHELL, "-S"))),
@@ -6441,6 +6583,9 @@ SCHEDULERS = {row.name: row for row in (
         query=("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'"),
         joins_ids=" ",
         read=read_columns,
+        accounting=(),
+        explain=(),
+        explanation="",
         cancel=("bkill",),
         find=("bjobs", "-noheader", "-o", "jobid", "-J"),
         limit=("bparams", "-a"),
@@ -6458,6 +6603,8 @@ SCHEDULERS = {row.name: row for row in (
         flags="-ar -B -H -h -I -Ip -Is -IS -ISp -ISs -IX -K -N -r -rn -ti -ul -V -x",
         pairs="",
         cluster=(),
+        requeue=("-r",),
+        requeues=("-r", "-rn"),
         ours=((OURS_NAME, "-J"), (OURS_LOG, "-o -oo"), (OURS_AFTER, "-w -ti"))),
 )}
 
@@ -6573,6 +6720,23 @@ def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
                 yield index, option, hint
 
 
+def says_requeue(words: "Sequence[str]", scheduler: Scheduler) -> bool:
+    """Return whether a submission command, or a variable, decides if array tasks begin again when
+    their node dies.
+
+    >>> says_requeue(["sbatch", "--no-req"], SCHEDULERS["slurm"])
+    True
+    """
+    if any(os.environ.get(name) for name in scheduler.requeues):
+        return True
+    for _, option, _ in submission_options(words, scheduler):
+        is_long = option.startswith("--") and len(option) > 3  # such may be shortened
+        for name in scheduler.requeues:
+            if option == name or (is_long and name.startswith(option)):
+                return True
+    return False
+
+
 def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
     """Return the environment without what a surrounding job set, which would rule the new one."""
     variables = re.compile(scheduler.variables)
@@ -6617,6 +6781,11 @@ def split_id(job_id: str) -> "Tuple[str, str]":
     """
     number, _, cluster = job_id.partition(";")
     return number, cluster
+
+
+def id_at(number: str, cluster: str) -> str:
+    """Return the id of a job that a cluster knows by a number: 12;far, and 12 for the usual one."""
+    return ";".join(filter(None, (number, cluster)))
 
 
 def at_cluster(command: "Sequence[str]", scheduler: Scheduler, cluster: str) -> "List[str]":
@@ -6688,7 +6857,10 @@ def submission_words(words: "Sequence[str]", scheduler: Scheduler, job: ArrayJob
                      script: str) -> "List[str]":
     """Return the submission command; our options come behind the user's, where they win."""
     last = shlex.quote(script) if scheduler.script else script
-    return [*words, *scheduler.options(job), *scheduler.script, last]
+    options = scheduler.options(job)
+    if not says_requeue(words, scheduler):  # harmless, as an array task looks what has succeeded
+        options += scheduler.requeue
+    return [*words, *options, *scheduler.script, last]
 
 
 def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
@@ -6732,7 +6904,7 @@ def find_array(scheduler: Scheduler, name: str, clusters: str) -> str:
         _, out, _ = ask(words, scheduler, 60.0, TRIES[:2])
         match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", out, re.MULTILINE)
         if match:
-            return ";".join(filter(None, (match.group(1), cluster)))
+            return id_at(match.group(1), cluster)
     return ""
 
 
@@ -6746,7 +6918,7 @@ def array_task_id(scheduler: Scheduler, job_id: str, slot: int) -> str:
     text = number.replace("[]", f"[{slot}]")  # of PBS, where an array of one is a plain job
     if scheduler.array_task:
         text = scheduler.array_task.format(number, slot)
-    return ";".join(filter(None, (text, cluster)))
+    return id_at(text, cluster)
 
 
 def cancel_array(scheduler: Scheduler, job_id: str) -> str:
@@ -6774,9 +6946,29 @@ def slot_numbers(text: str) -> "List[int]":
     return numbers
 
 
-class Queued(NamedTuple("Queued", [("state", str), ("reason", str)])):
-    """What a scheduler says of an array task, in its own words; "" where it says nothing."""
+class Queued(NamedTuple("Queued", [("state", str), ("reason", str), ("how", str)])):
+    """What a scheduler says of an array task, in its own words; "" where it says nothing.
+
+    how is how it ended, by its accounting.
+    """
     __slots__ = ()
+
+
+NOT_QUEUED = Queued("", "", "")
+NO_ID = "0"  # of an array job that no scheduler knows
+
+
+def by_cluster(ids: "Iterable[str]") -> "List[Tuple[str, List[str]]]":
+    """Return the numbers of jobs by the cluster that knows them.
+
+    >>> by_cluster(["12", "7;far", "13"])
+    [('', ['12', '13']), ('far', ['7'])]
+    """
+    numbers = {}  # type: Dict[str, List[str]]
+    for job_id in ids:
+        number, cluster = split_id(job_id)
+        numbers.setdefault(cluster, []).append(number)
+    return sorted(numbers.items())
 
 
 def query(scheduler: Scheduler,
@@ -6785,20 +6977,15 @@ def query(scheduler: Scheduler,
 
     One query for each cluster, whatever the number of array tasks.
     """
-    numbers = {}  # type: Dict[str, List[str]]
-    for job_id in ids:
-        number, cluster = split_id(job_id)
-        numbers.setdefault(cluster, []).append(number)
     found = {}  # type: Dict[Tuple[str, int], Queued]
     wrongs = []
-    for cluster in sorted(numbers):
-        status, out, errors = ask_queue(scheduler, cluster, numbers[cluster])
+    for cluster, numbers in by_cluster(ids):
+        status, out, errors = ask_queue(scheduler, cluster, numbers)
         if status and not scheduler.has_forgotten(errors):
             wrongs.append(f"{scheduler.query[0]}: {failure_text(status, errors)}")
         for number, slots, state, reason in scheduler.read(out):
-            job_id = ";".join(filter(None, (number, cluster)))
             for slot in slot_numbers(slots) or [1]:
-                found[job_id, slot] = Queued(state, reason)
+                found[id_at(number, cluster), slot] = Queued(state, reason, "")
     return found, "; ".join(wrongs)
 
 
@@ -6811,6 +6998,33 @@ def ask_queue(scheduler: Scheduler, cluster: str,
     elif scheduler.joins_ids:
         words.extend(numbers)
     return ask(words, scheduler, 60.0, TRIES[:2])  # somebody waits for the answer
+
+
+def accounts(scheduler: Scheduler, ids: "Sequence[str]") -> "Dict[Tuple[str, int], Queued]":
+    """Return how array tasks ended that a site's accounting knows, by id and slot; one query."""
+    found = {}  # type: Dict[Tuple[str, int], Queued]
+    if not scheduler.accounting:
+        return found
+    for cluster, numbers in by_cluster(ids):
+        words = at_cluster([*scheduler.accounting, ",".join(numbers)], scheduler, cluster)
+        _, out, _ = ask(words, scheduler, 20.0, ())  # many sites keep no accounts
+        for number, slots, state, how in read_accounting(out):
+            if state not in ENDED:
+                continue
+            for slot in slot_numbers(slots):
+                found[id_at(number, cluster), slot] = Queued(state, "", how)
+    return found
+
+
+def explain_hold(scheduler: Scheduler, job_id: str) -> str:
+    """Return why a scheduler holds an array job, where that has to be asked for; or nothing."""
+    if not scheduler.explain:
+        return ""
+    number, cluster = split_id(job_id)
+    words = at_cluster([*scheduler.explain, number], scheduler, cluster)
+    _, out, _ = ask(words, scheduler, 20.0, ())
+    match = re.search(scheduler.explanation, out)
+    return " ".join(match.group(1).replace("\n\t", "").split()) if match else ""
 
 
 # ---------------------------------------------------------------------------
@@ -6866,9 +7080,13 @@ class ArrayTask(NamedTuple("ArrayTask", [
 
 class Survey(NamedTuple("Survey", [
         ("record", Record), ("ledger", Ledger), ("states", "Dict[int, State]"),
-        ("submissions", "List[Submission]"), ("wrong", str), ("holder", str)])):
-    """What is known of a record; wrong is what kept a scheduler from answering, holder who executes
-    or submits a start of the run at this moment."""
+        ("submissions", "List[Submission]"), ("wrong", str), ("holder", str),
+        ("unsettled", "Set[int]")])):
+    """What is known of a record.
+
+    wrong is what kept a scheduler from answering, holder who executes or submits a start of the run
+    at this moment; unsettled are tasks that a signal ended in an array task which is still there.
+    """
     __slots__ = ()
 
     def state(self, number: int) -> State:
@@ -7004,10 +7222,16 @@ def is_ending_signal(status: int) -> bool:
 
 
 class Surveyor:
-    """Makes a survey, and reads each record that it needs for that once."""
-    __slots__ = ("seen", "submissions", "failed")
+    """Makes a survey, and reads each record that it needs for that once.
+
+    failed tells of submissions whether tasks of them cannot succeed now, holds of array jobs why
+    they are held; unsettled is that of the survey that is made.
+    """
+    __slots__ = ("seen", "submissions", "failed", "holds", "unsettled")
 
     def __init__(self) -> None:
+        self.holds = {}  # type: Dict[str, str]
+        self.unsettled = set()  # type: Set[int]
         self.seen = {}  # type: Dict[str, Seen]
         self.submissions = {}  # type: Dict[str, List[Submission]]
         self.failed = {}  # type: Dict[Tuple[str, int], bool]
@@ -7038,6 +7262,29 @@ class Surveyor:
             return False
         return any(self.has_failed(path, number) for path, number in submission.after)
 
+    def is_waiting(self, submission: Submission) -> bool:
+        """Return whether something is not over that a submission waits for."""
+        for path, number in submission.after:
+            told, submissions = self.read(Record(path))
+            for one in submissions:
+                states = [told.states.get(task) for task in one.numbers()]
+                if one.number == number and not all(state and state.is_over for state in states):
+                    return True
+        return False
+
+    def hold(self, submission: Submission, queued: Queued) -> str:
+        """Return why an array task is held, in the scheduler's words; "" if it is not."""
+        reason = "" if queued.reason in UNSAID else queued.reason
+        is_held = bool(re.search(HELD, reason) or re.search(HELD, queued.state))
+        if not is_held and (queued.state not in ON_HOLD or self.is_waiting(submission)):
+            return ""
+        if reason:
+            return reason
+        job_id = submission.job_id
+        if job_id not in self.holds:
+            self.holds[job_id] = explain_hold(SCHEDULERS[submission.scheduler], job_id)
+        return ": ".join(filter(None, (queued.state, self.holds[job_id])))
+
     def survey(self, record: Record) -> Survey:
         """Return what is known of a record."""
         ledger = Ledger(record)
@@ -7045,14 +7292,18 @@ class Surveyor:
         told, submissions = self.read(record)
         waiting = open_tasks(told.states, submissions)
         wrong = ""
+        self.unsettled = set()
         if waiting:
             queues, wrong = ask_queues([place.submission for place in waiting.values()])
             seen = see_told(record, self.seen[record.path])  # what ended meanwhile has told so
             seen = self.seen[record.path] = find_gone(record, seen)
             told = seen.told
-            for number, place in open_tasks(told.states, submissions).items():
+            waiting = open_tasks(told.states, submissions)
+            queues.update(ask_accounts(waiting.values(), queues))
+            for number, place in waiting.items():
                 self.merge(record, told, number, place, queues, bool(wrong))
-        return Survey(record, ledger, told.states, submissions, wrong, holder)
+        return Survey(
+            record, ledger, told.states, submissions, wrong, holder, self.unsettled)
 
     def merge(self, record: Record, told: Told, number: int, place: Waiting,
               queues: "Dict[Tuple[str, int], Queued]", is_unsure: bool) -> None:
@@ -7066,18 +7317,22 @@ class Surveyor:
             process = told.handlers.get(submission.number)
             merge_handler(state, submission, process is not None and is_process_gone(*process))
             return
-        queued = queues.get((submission.job_id, place.slot), Queued("", ""))
+        queued = queues.get((submission.job_id, place.slot), NOT_QUEUED)
         is_missed = not queued.state and is_unsure
         if queued.state in ENDED and submission.job_id and not is_missed:
-            is_cancelled = (submission.number in told.cancelled
-                            or (submission.number, place.slot) in told.cancelled_slots)
-            cause = cause_of(record, place, queued.state, is_cancelled)
-            said = ""
-            if cause in ("gone", "silent"):
-                said = last_line(scheduler_words(record, place))
+            cause = cause_of(record, place, queued.state, is_cancelled(told, place))
+            said = end_words(record, place, queued) if cause in UNEXPLAINED else ""
             settle(state, cause, self.is_blocked(submission), said)
-        elif state.name != "failed":
-            await_end(state, queued.state, queued.reason)
+        elif state.name == "failed":
+            self.unsettled.add(number)
+        else:
+            await_end(state, queued, self.hold(submission, queued))
+
+
+def is_cancelled(told: Told, place: Waiting) -> bool:
+    """Return whether somebody has cancelled a slot, or its array job, through us."""
+    number = place.submission.number
+    return number in told.cancelled or (number, place.slot) in told.cancelled_slots
 
 
 def was_refused(submission: Submission, told: Told) -> bool:
@@ -7096,7 +7351,7 @@ def named(submission: Submission) -> Submission:
         return submission
     scheduler = SCHEDULERS[submission.scheduler]
     job_id = find_array(scheduler, submission.name, submission.clusters)
-    return submission._replace(job_id=job_id or "0")
+    return submission._replace(job_id=job_id or NO_ID)
 
 
 def survey(record: Record) -> Survey:
@@ -7114,29 +7369,50 @@ def has_bad(submission: Submission, states: "Dict[int, State]") -> bool:
     return False
 
 
-def ask_queues(
-        submissions: "Iterable[Submission]") -> "Tuple[Dict[Tuple[str, int], Queued], str]":
-    """Return what schedulers know of slots, by job id and slot, and what went wrong."""
+def ids_by_scheduler(
+        submissions: "Iterable[Submission]") -> "List[Tuple[Scheduler, List[str]]]":
+    """Return the ids of the array jobs of submissions, by their schedulers."""
     ids = {}  # type: Dict[str, Set[str]]
     for submission in submissions:
         if submission.scheduler in SCHEDULERS and submission.job_id:
             ids.setdefault(submission.scheduler, set()).add(submission.job_id)
+    return [(SCHEDULERS[name], sorted(numbers)) for name, numbers in sorted(ids.items())]
+
+
+def ask_queues(
+        submissions: "Iterable[Submission]") -> "Tuple[Dict[Tuple[str, int], Queued], str]":
+    """Return what schedulers know of slots, by job id and slot, and what went wrong."""
     found = {}  # type: Dict[Tuple[str, int], Queued]
     wrongs = []
-    for name, numbers in sorted(ids.items()):
-        states, wrong = query(SCHEDULERS[name], sorted(numbers))
+    for scheduler, ids in ids_by_scheduler(submissions):
+        states, wrong = query(scheduler, ids)
         found.update(states)
         if wrong:
             wrongs.append(wrong)
     return found, "; ".join(wrongs)
 
 
-def cause_of(record: Record, place: Waiting, queued: str, is_cancelled: bool) -> str:
+def ask_accounts(places: "Iterable[Waiting]", queues: "Dict[Tuple[str, int], Queued]",
+                 ) -> "Dict[Tuple[str, int], Queued]":
+    """Return what the accounting of a site knows of slots of which queues say at most an end."""
+    asked = {}  # type: Dict[Tuple[str, int], Submission]
+    for place in places:
+        key = place.submission.job_id, place.slot
+        state = queues.get(key, NOT_QUEUED).state
+        if ENDED.get(state) in UNEXPLAINED and place.submission.job_id != NO_ID:
+            asked[key] = place.submission
+    found = {}  # type: Dict[Tuple[str, int], Queued]
+    for scheduler, ids in ids_by_scheduler(asked.values()):
+        found.update(accounts(scheduler, ids))
+    return {key: queued for key, queued in found.items() if key in asked}
+
+
+def cause_of(record: Record, place: Waiting, queued: str, was_cancelled: bool) -> str:
     """Return why a scheduler ended an array task: by its state, or what it wrote at the end."""
     cause = ENDED[queued]
-    if cause not in ("gone", "silent"):
+    if cause not in UNEXPLAINED:
         return cause
-    if is_cancelled:
+    if was_cancelled:
         return "cancelled"
     said = scheduler_words(record, place)
     for name, pattern in SAID:
@@ -7156,6 +7432,14 @@ def scheduler_words(record: Record, place: Waiting) -> bytes:
         return b""
 
 
+def end_words(record: Record, place: Waiting, queued: Queued) -> str:
+    """Return what is known of the end of an array task that nobody explains, or nothing."""
+    said = last_line(scheduler_words(record, place))
+    if queued.how and not said:
+        return f"its array task ended with {queued.how}"
+    return said
+
+
 def last_line(text: bytes) -> str:
     """Return the last line of a text that is not empty.
 
@@ -7171,7 +7455,7 @@ def settle(state: State, cause: str, is_blocked: bool, said: str = "") -> None:
 
     said is the last that the scheduler wrote.
     """
-    is_known = cause not in ("gone", "silent")
+    is_known = cause not in UNEXPLAINED
     if state.name == "failed":  # by a signal
         if is_known:
             state.become("interrupted", cause)
@@ -7181,26 +7465,32 @@ def settle(state: State, cause: str, is_blocked: bool, said: str = "") -> None:
         state.become("interrupted", cause, said)
 
 
-def await_end(state: State, queued: str, reason: str) -> None:
-    """Bring the state of a task up to date whose array task is queued, or not known to be gone."""
-    if re.search("never ?satisfied", reason, re.IGNORECASE):  # of Slurm, and of LSF
+def await_end(state: State, queued: Queued, hold: str) -> None:
+    """Bring the state of a task up to date whose array task is queued, or not known to be gone.
+
+    hold is why it is held.
+    """
+    if re.search("never ?satisfied", queued.reason, re.IGNORECASE):  # of Slurm, and of LSF
         state.become("skipped", "blocked")
-    elif queued in WAITING or re.search(HELD, queued):
-        become_queued(state, queued, reason)
-    elif state.name == "waiting" or (queued and state.name == "interrupted"):
+    elif hold or queued.state in WAITING:
+        become_queued(state, queued, hold)
+    elif state.name == "waiting" or (queued.state and state.name == "interrupted"):
         state.become("queued")  # the array task is there: its task is to begin, or to tell its end
+    elif state.name == "running" and queued.state in HALTED:
+        state.become("running", HALTED[queued.state])
 
 
-def become_queued(state: State, queued: str, reason: str) -> None:
+def become_queued(state: State, queued: Queued, hold: str) -> None:
     """Note that a task's array task has not begun, for the first time or again, and why."""
     cause = "requeued" if state.ended or state.pid else ""
     words = [cause] if cause else []
-    if reason not in UNSAID:
-        words.append(reason)
-    elif queued not in USUAL:
-        words.append(queued)
-    if re.search(HELD, reason) or re.search(HELD, queued):
+    if hold:
         cause = "held"
+        words.append(hold)
+    elif queued.reason not in UNSAID:
+        words.append(queued.reason)
+    elif queued.state not in USUAL:
+        words.append(queued.state)
     state.become("queued", cause, ", ".join(words))
 
 
@@ -7681,7 +7971,7 @@ class Here(Place):
         work = run.work(steps[0], False)
         yield done_event(work.done)
         self.left = grouped_by_submission(run, work.elsewhere)
-        for text in away_notes(work.elsewhere):
+        for text in chain(away_notes(work.elsewhere), outside_notes(steps[0])):
             yield note_event("note", text)
         entry = run.lock.entry() if run.lock else NOTHING
         todo = undone(run, work.todo)
@@ -7709,6 +7999,19 @@ def away_notes(tasks: "Sequence[Tuple[Task, State]]") -> "Iterator[str]":
         text = f"{counted(len(moments), 'task')} began on {host}, and no end was told since {since}"
         yield (f"{text}: they are awaited;"
                " where nothing of them is left, cancel --lost gives them up")
+
+
+def outside_notes(step: PlannedStep) -> "Iterator[str]":
+    """Yield what is to be said where an allocation is around us and we are on none of its machines:
+    salloc may leave its shell where it was typed. srun executes a command in the allocation."""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if not job or "SLURMD_NODENAME" in os.environ:
+        return
+    task = first_task(step)
+    if task and "srun" not in map(os.path.basename, task.argv):
+        nodes = os.environ.get("SLURM_JOB_NODELIST", "other machines")
+        yield (f"allocation {job} is on {nodes}, and the tasks are executed on this machine: "
+               "begin run: with srun -N1 -n1 --exact, which executes them there")
 
 
 def done_event(count: int) -> Event:
@@ -7881,10 +8184,15 @@ def check_python(words: "Tuple[str, ...]") -> None:
         raise Error(f"{shell_text(words)} is no Python 3.6 or later", NOWHERE, hint)
 
 
-# The record's copy of this file is imported, so that its byte code is kept: compiling takes longer
-# than many a task. -S and -E: a site's .pth files and PYTHON* variables are of no use to it.
-ELEMENT = ('import sys; sys.path[0] = sys.argv[1]; import hydraflow; '
-           'sys.exit(hydraflow.main(["slot"] + sys.argv[1:]))')
+# The record's copy of this file is imported, so that its byte code is used, which is there before
+# anything is submitted: compiling takes longer than many a task, and those that begin together
+# would all do it. -S and -E: a site's .pth files and PYTHON* variables are of no use to it.
+ISOLATED = ("-S", "-E")
+ELEMENT = ('import gc, sys; gc.disable(); '
+           'sys.version_info < (3, 6) and sys.exit("hydraflow: " + sys.executable + '
+           '" is no Python 3.6 or later; python: in the job names another"); '
+           'sys.path[0] = sys.argv[1]; import hydraflow; '
+           'sys.exit(hydraflow.main_program(["slot"] + sys.argv[1:]))')
 
 
 def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
@@ -7894,17 +8202,21 @@ def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
     No text of a parameter is in it.
     """
     words = [
-        *python, "-S", "-E", "-c", ELEMENT, record.path, str(submission.number)]
+        *python, *ISOLATED, "-c", ELEMENT, record.path, str(submission.number)]
+    program = shell_text(words[:1])
+    missing = shlex.quote(f"hydraflow: there is no program {program} on this machine; "
+                          "python: in the job names another: ")
     return (
         "#!/bin/sh\n"
         "# HydraFlow executes here the tasks of one slot; plan and slots are in the record.\n"
+        f'test -x "$(command -v {program})" || {{ echo {missing}"$(uname -n)" >&2; exit 127; }}\n'
         f"exec {shell_text(words)} {index}\n")
 
 
 def write_script(record: Record, submission: Submission, python: "Sequence[str]",
                  index: str) -> str:
     """Keep in a record what executes a slot of a submission; return the path of its script."""
-    write_program(record)
+    write_program(record, python)
     path = record.submission_path(submission.number, "sh")
     write_file(path, native_bytes(slot_script(record, submission, python, index)))
     return path
@@ -7914,15 +8226,30 @@ def slot_entries(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "List[List[
     """Return tasks as the slots of a submission name them."""
     entries = []
     for task, state in tasks:
-        entries.append([task.number, state.attempt + 1, run.offsets[task.number]])
+        attempt = state.attempt + 1
+        if run.survey:  # otherwise there was nobody before
+            attempt = unclaimed_attempt(run.record, task.number, attempt)
+        entries.append([task.number, attempt, run.offsets[task.number]])
     return entries
 
 
-def write_program(record: Record) -> None:
-    """Keep a copy of this file in a record: what is edited later changes nothing that is queued."""
+def unclaimed_attempt(record: Record, number: int, attempt: int) -> int:
+    """Return the first attempt of a task, from one on, that nobody claimed before he died."""
+    while record.claimant(number, attempt):
+        attempt += 1
+    return attempt
+
+
+def write_program(record: Record, python: "Sequence[str]") -> None:
+    """Keep a copy of this file in a record: what is edited later changes nothing that is queued.
+
+    Beside it, the byte code for the Python that is to execute it, if that is here.
+    """
     if not os.path.exists(record.program_path):
         with open(__file__, "rb") as source:
             write_file(record.program_path, source.read())
+        words = [*python, *ISOLATED, "-m", "py_compile", record.program_path]
+        capture(words, environment({}), 60.0)
 
 
 def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
@@ -8289,20 +8616,38 @@ def check_plan(plan: Plan, is_dry: bool) -> None:
 
 # -- one loop
 
+DOUBT = 30.0  # seconds that a scheduler has to say that a signal was its own
+REQUEUES = 3  # times that a command which waits submits again what was lost with its machine
+
+
+class Lost(NamedTuple("Lost", [("ahead", Ahead), ("number", int), ("state", State)])):
+    """A task that was lost with its machine, or could not begin as another one was."""
+    __slots__ = ()
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether it could not begin."""
+        return self.state.name == "skipped"
+
 
 class Watch:
-    """Tells of tasks that are executed elsewhere, as their records change."""
-    __slots__ = ("waited", "pending", "doubted", "started", "tasks", "wrong", "running", "held")
+    """Tells of tasks that are executed elsewhere, as their records change.
+
+    lost are those whose end is not told yet, as they may be submitted again.
+    """
+    __slots__ = (
+        "waited", "pending", "doubted", "started", "tasks", "wrong", "running", "held", "lost")
 
     def __init__(self, aheads: "Sequence[Ahead]") -> None:
         self.waited = list(aheads)
         self.pending = [set(ahead.numbers) for ahead in aheads]
-        self.doubted = set()  # type: Set[Tuple[str, int]]  # one look at a queue proves nothing
+        self.doubted = {}  # type: Dict[Tuple[str, int], float]  # since when, in monotonic seconds
         self.started = set()  # type: Set[Tuple[str, int]]
         self.tasks = {}  # type: Dict[str, Ledger]
         self.wrong = ""
         self.running = 0
         self.held = set()  # type: Set[str]  # reasons that were told
+        self.lost = []  # type: List[Lost]
 
     def aheads(self) -> "List[Ahead]":
         """Return what is not over."""
@@ -8335,14 +8680,42 @@ class Watch:
                 state = surveys[path].states.get(number) or State()
                 if state.name == "running":
                     running += 1
-                for event in self.changed(ahead.run, number, state):
+                for event in self.changed(ahead.run, surveys[path], number, state):
                     if event.kind == "end":
                         numbers.discard(number)
+                        if may_begin_again(ahead, state):
+                            self.lost.append(Lost(ahead, number, state))
+                            continue
                         ahead.run.see(event)
                     yield event
         self.running = running
 
-    def changed(self, run: Run, number: int, state: State) -> "Iterator[Event]":
+    def ends(self, lost: "Iterable[Lost]") -> "Iterator[Event]":
+        """Yield the ends of tasks that are not submitted again."""
+        for ahead, number, state in lost:
+            event = self.end(ahead.run, number, state)
+            ahead.run.see(event)
+            yield event
+
+    def lost_of(self, ahead: Ahead, may_follow: bool) -> "Tuple[List[Lost], List[Lost]]":
+        """Return what was lost of an array job, that which is to be submitted again before the
+        rest; may_follow tells whether what could not begin is."""
+        wanted, left = [], []
+        for one in self.lost:
+            if one.ahead is not ahead:
+                continue
+            if may_follow or not one.is_blocked:
+                wanted.append(one)
+            else:
+                left.append(one)
+        return wanted, left
+
+    def end(self, run: Run, number: int, state: State) -> Event:
+        """Return the event of the end of a task."""
+        log = run.record.log_path(number)
+        return Event("end", self.task(run, number), state, run.job.key, log, 0)
+
+    def changed(self, run: Run, found: Survey, number: int, state: State) -> "Iterator[Event]":
         """Yield the events of one task whose state was looked at."""
         key = run.record.path, number
         log = run.record.log_path(number)
@@ -8353,17 +8726,37 @@ class Watch:
             self.held.add(state.detail)
             text = f"task {number} is held: {state.detail}; it waits until somebody mends that"
             yield note_event("note", text)
-        if not state.is_over:
-            return
-        if state.name == "interrupted" and key not in self.doubted:
-            self.doubted.add(key)
-            return
-        yield Event("end", self.task(run, number), state, run.job.key, log, 0)
+        if state.is_over and not self.is_doubtful(found, number, state):
+            yield self.end(run, number, state)
+
+    def is_doubtful(self, found: Survey, number: int, state: State) -> bool:
+        """Return whether an end may not be the last word.
+
+        One look at a queue proves nothing. By a signal the scheduler may have ended the task, which
+        says so later.
+        """
+        key = found.record.path, number
+        now = time.monotonic()
+        is_new = key not in self.doubted
+        since = self.doubted.setdefault(key, now)
+        if number in found.unsettled:
+            return now < since + DOUBT
+        return is_new and state.name == "interrupted"
 
 
-def follow(aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+def may_begin_again(ahead: Ahead, state: State) -> bool:
+    """Return whether an end is none of the task's own, and its array job could be sent again."""
+    submission = ahead.submission
+    if submission is None or submission.scheduler not in SCHEDULERS:
+        return False
+    if state.cause not in ("node", "preempted", "blocked"):
+        return False
+    step = ahead.run.plan.steps[submission.step - 1]
+    return not says_requeue(step.submit, SCHEDULERS[submission.scheduler])
+
+
+def follow(watch: Watch) -> "Iterator[Event]":
     """Yield what happens to tasks that are executed elsewhere, until all are over or a signal."""
-    watch = Watch(aheads)
     delay = 0.5
     said = ""
     with Signals() as signals:
@@ -8383,6 +8776,41 @@ def follow(aheads: "Sequence[Ahead]") -> "Iterator[Event]":
                 text = f"{signal_name(signals.numbers[0])}: the tasks go on"
                 yield note_event("interrupt", text)
                 return
+
+
+def replaced(ahead: Ahead, again: "Dict[Tuple[str, int], Ahead]") -> "List[Ahead]":
+    """Return what was submitted again in place of what an array job waits for."""
+    if ahead.submission is None:
+        return []
+    return [again[path, number] for path, number in ahead.submission.after
+            if (path, number) in again]
+
+
+def submit_again(run: Run, lost: "Sequence[Lost]", old: Submission,
+                 before: "Sequence[Ahead]") -> Ahead:
+    """Submit tasks of one submission once more, behind others; return what is ahead then."""
+    step = run.plan.steps[old.step - 1]
+    place = ArrayPlace(SCHEDULERS[old.scheduler], old.clusters)
+    begun = {one.number: one.state.attempt for one in lost}
+    entries = []
+    for number, first, offset in chain.from_iterable(old.slots):
+        if number in begun:
+            attempt = max(begun[number] + 1, first)
+            entries.append([number, unclaimed_attempt(run.record, number, attempt), offset])
+    slots = packed(entries, run.pack(step)[0])
+    waited = [(ahead.run.record, ahead.submission) for ahead in before if ahead.submission]
+    after = [[record.path, submission.number] for record, submission in waited]
+    ids = [submission.job_id for _, submission in waited]
+    submission = place.prepared(run, step, slots, next_submission(run), after)
+    submission = place.submit(run, step, submission, run.throttle(), ids)
+    return Ahead(run, submission, sorted(begun))
+
+
+def again_text(lost: "Sequence[Lost]", sent: Ahead) -> str:
+    """Return what is said of tasks that were submitted once more, and why."""
+    causes = ", ".join(sorted({CAUSES[one.state.cause] for one in lost}))
+    job_id = sent.submission.job_id if sent.submission else ""
+    return f"{causes}: {counted(len(lost), 'task')} submitted again as array job {job_id}"
 
 
 class Execution:
@@ -8411,10 +8839,51 @@ class Execution:
     def followed(self, aheads: "Sequence[Ahead]") -> "Iterator[Event]":
         """Wait until tasks are over."""
         self.rest = [ahead for ahead in self.rest if ahead not in aheads]
-        for event in follow(aheads):  # which counts them
-            if event.kind == "interrupt":
-                self.is_interrupted = True
-            yield event
+        waited = list(aheads)
+        for rest in reversed(range(REQUEUES + 1)):
+            watch = Watch(waited)
+            for event in follow(watch):  # which counts them
+                if event.kind == "interrupt":
+                    self.is_interrupted = True
+                yield event
+            if self.is_interrupted or not rest:
+                yield from watch.ends(watch.lost)
+                return
+            again = {}  # type: Dict[Tuple[str, int], Ahead]
+            yield from self.send_again(watch, again)
+            if not again:
+                return
+            waited = list(again.values())
+            self.sent += waited
+
+    def send_again(self, watch: Watch, again: "Dict[Tuple[str, int], Ahead]") -> "Iterator[Event]":
+        """Submit what was lost with its machine once more, and what had to wait for it.
+
+        again gets what is submitted, by record and number of the submission that it replaces. What
+        has failed by itself has other retries, and what waits for that does not begin.
+        """
+        for ahead in watch.waited:
+            before = replaced(ahead, again)
+            may_follow = bool(before) and not any(run.has_failed() for run in self.runs)
+            wanted, left = watch.lost_of(ahead, may_follow)
+            yield from watch.ends(left)
+            if wanted and ahead.submission:
+                yield from self.send_once_more(ahead.submission, watch, wanted, before, again)
+
+    def send_once_more(self, old: Submission, watch: Watch, lost: "Sequence[Lost]",
+                       before: "Sequence[Ahead]",
+                       again: "Dict[Tuple[str, int], Ahead]") -> "Iterator[Event]":
+        """Submit tasks of one submission once more, or tell their ends if that is refused."""
+        run = lost[0].ahead.run
+        try:
+            sent = submit_again(run, lost, old, before)
+        except Refusal as refusal:
+            run.refused = True
+            yield note_event("error", str(refusal))
+            yield from watch.ends(lost)
+            return
+        again[run.record.path, old.number] = sent
+        yield note_event("note", again_text(lost, sent))
 
     def execute(self) -> "Iterator[Event]":
         """Yield what happens until everything is over or with a scheduler, or something failed."""
@@ -8553,7 +9022,7 @@ def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
         told = Told()
         told.read(record.events_path(holder))
         state = told.states.get(number)
-        is_own = WriterName.parse(holder).who == who
+        is_own = WriterName.parse(holder).who in (who, CRASHED)
         if state and state.attempt == attempt and state.name == "succeeded":
             return Claimed(state, "", is_own)
         if not is_own and (state is None or not state.is_over):
@@ -8611,10 +9080,12 @@ class SlotQueue:
 
     Those of its slot that have not succeeded, then, where slots are packs, what other slots have
     not begun. others is what is to be said of tasks that somebody else has; longest is how many
-    seconds the longest task took so far; end is when the allocation ends, 0.0 if it is not known.
+    seconds the longest task took so far; end is when the allocation ends, 0.0 if it is not known;
+    turn is the last one of the slot's turns that was ours.
     """
     __slots__ = (
-        "record", "submission", "slot", "writer", "limits", "begins", "others", "longest", "end")
+        "record", "submission", "slot", "writer", "limits", "begins", "others", "longest", "end",
+        "turn")
 
     def __init__(self, record: Record, submission: Submission, slot: int) -> None:
         self.record = record
@@ -8626,6 +9097,7 @@ class SlotQueue:
         self.others = []  # type: List[str]
         self.longest = 0.0
         self.end = allocation_end()
+        self.turn = 0
 
     @property
     def who(self) -> str:
@@ -8657,10 +9129,29 @@ class SlotQueue:
             if why:
                 attempt = claimed.state.attempt + 1
                 append_attempt(self.record, self.writer, "skipped", number, attempt, why=why)
+            elif len(own) > 1 and not self.has_turn():
+                return
             else:
                 yield here_task(*task_at(self.record, offset)), claimed.state
         if len(own) > 1:
             yield from self.shared()
+
+    def has_turn(self) -> bool:
+        """Return whether no later process has the slot.
+
+        A scheduler that loses sight of a machine begins its slots again on others, whether what
+        runs there is dead or not. So the turns of a pack are claimed, one for each task: who begins
+        passes over those of an earlier process, which finds its next one taken, and ends.
+        """
+        is_first = not self.turn
+        while True:
+            self.turn += 1
+            number = self.submission.number
+            if self.record.claim_turn(number, self.slot, self.turn, self.writer):
+                return True
+            if not is_first:
+                self.others.append("another array task has this slot by now")
+                return False
 
     def is_strangers(self, claimed: Claimed) -> bool:
         """Return whether somebody has a task who is no slot of the same submission."""
@@ -8681,6 +9172,8 @@ class SlotQueue:
                 number, first, offset = entries[place]
                 claimed = slot_state(self.record, number, first, self.who)
                 if claimed.is_own and not claimed.is_taken:
+                    if not self.has_turn():
+                        return
                     yield here_task(*task_at(self.record, offset)), claimed.state
 
 
@@ -9101,6 +9594,8 @@ def running_text(state: State) -> str:
     text = f"running since {moment_text(state.started)}"
     if host not in ("", host_name()):
         text += f" on {printable(host)}"
+    if state.cause:
+        text += f", {CAUSES[state.cause]}"
     return text
 
 
@@ -13356,10 +13851,22 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
         return 2
 
 
+def main_program(argv: "Optional[Sequence[str]]" = None) -> int:
+    """Execute the command line of a process that does nothing else, and return its exit status.
+
+    What was imported stays until the end, so no collection of garbage is to look through it: the
+    last one of them alone takes as long as reading this file.
+    """
+    if hasattr(gc, "freeze"):  # since Python 3.7
+        gc.freeze()
+    gc.enable()
+    return main(argv)
+
+
 if __name__ == "__main__":
     before = signal.getsignal(signal.SIGINT)
     if before == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    end_status = main()
+    end_status = main_program()
     signal.signal(signal.SIGINT, before)
     sys.exit(end_status)

@@ -16,7 +16,7 @@ SCHEDULERS = frozenset(("slurm", "gridengine", "pbs", "lsf"))
 LONGEST_FUNCTION = 60
 STANDARD_LIBRARY = frozenset((  # what the file may import; every one is there from Python 3.6 to 3.14
     "argparse", "ast", "bisect", "codecs", "collections", "contextlib", "csv", "ctypes", "datetime", "decimal", "difflib", "errno",
-    "fcntl", "functools", "glob", "hashlib", "heapq", "html", "importlib", "io", "itertools", "json", "locale", "math",
+    "fcntl", "functools", "gc", "glob", "hashlib", "heapq", "html", "importlib", "io", "itertools", "json", "locale", "math",
     "msvcrt", "operator", "os", "platform", "pwd", "random", "re", "runpy", "select", "shlex", "shutil", "signal", "socket",
     "stat", "string", "struct", "subprocess", "sys", "tempfile", "termios", "textwrap", "threading", "time", "traceback",
     "typing", "unicodedata", "weakref", "zlib"))

@@ -1,5 +1,9 @@
 """Places, errors and numbers: a mistake is told with its place, a caret and a hint; a number is exact."""
+import copy
+import pickle
+import re
 import unittest
+from unittest import mock
 
 import hydraflow
 from hydraflow import Error, Errors, Source
@@ -63,6 +67,36 @@ class Numbers(unittest.TestCase):
         for text in ("", "x", "1x", "1e", "--1", "1__0", "1.2.3", "٣", "inf", "0x10", "1 "):
             with self.subTest(text=text):
                 self.assertIsNone(hydraflow.read_number(text))
+
+
+class Named(unittest.TestCase):
+    """What has named fields is a tuple, and behaves as one of namedtuple does."""
+
+    def test_fields(self) -> None:
+        mark = hydraflow.Mark("f", 1, 2, text="abc", width=3)
+        self.assertEqual(mark, ("f", 1, 2, "abc", 3))
+        self.assertEqual(repr(mark), "Mark(source='f', line=1, column=2, text='abc', width=3)")
+        self.assertEqual(mark._replace(line=7), hydraflow.Mark("f", 7, 2, "abc", 3))
+        self.assertEqual(mark._asdict(), {"source": "f", "line": 1, "column": 2, "text": "abc", "width": 3})
+        for copied in (copy.copy(mark), copy.deepcopy(mark), pickle.loads(pickle.dumps(mark))):
+            self.assertEqual((copied, type(copied)), (mark, hydraflow.Mark))
+
+    def test_wrong_fields(self) -> None:
+        """One too few, one too many, one that there is not."""
+        for positional, named in (((1, 2, 3, 4), {}), ((1, 2, 3, 4, 5, 6), {}), ((1, 2, 3, 4, 5), {"line": 1}), ((1, 2, 3, 4, 5), {"size": 1})):
+            with self.subTest(positional=positional, named=named), self.assertRaises(TypeError):
+                hydraflow.Mark(*positional, **named)
+        with self.assertRaises(TypeError):
+            hydraflow.NOWHERE._replace(size=1)
+
+
+class Patterns(unittest.TestCase):
+    def test_compiled_once_when_it_is_used(self) -> None:
+        pattern = hydraflow.Pattern("A(.)", re.IGNORECASE)
+        with mock.patch("re.compile", side_effect=re.compile) as compiled:
+            self.assertEqual([pattern.sub("x", text) for text in ("ab", "ac")], ["x", "x"])
+            self.assertEqual(pattern.fullmatch("ab").group(1), "b")
+        self.assertEqual(compiled.call_count, 2)  # once for each method
 
 
 if __name__ == "__main__":

@@ -114,6 +114,16 @@ class Wrapper(EmptyFolder):
                 end = self.events()[-1]
                 self.assertEqual((end["event"], end["status"], end.get("why")), ("end", status, why))
 
+    def test_what_was_asked_to_stop_before_it_began(self) -> None:
+        """The command, which would not have heard of it, is not executed."""
+        for number in ("HUP", "INT", "QUIT", "TERM"):
+            with self.subTest(signal=number):
+                script = hydraflow.WRAPPER.replace("exec </dev/null", f"kill -s {number} $$; exec </dev/null")
+                self.assertEqual(self.wrapped(["touch", "executed"], script=script).wait(), 143)
+                self.assertFalse(os.path.exists(os.path.join(self.folder, "executed")))
+                start, end = self.events()[-2:]
+                self.assertEqual((start["event"], end["event"], end["status"], end["why"]), ("start", "end", 143, "interrupted"))
+
     def test_what_a_task_inherits(self) -> None:
         """Nothing to read, no descriptor of ours, output unbuffered unless the user wants it otherwise; words as they are."""
         code = "import os, sys; print(sys.stdin.read(), [n for n in range(3, 20) if os.path.exists('/dev/fd/%d' % n)], sys.argv[1:])"

@@ -1,4 +1,5 @@
 """Records: what is written is read again, whatever it holds; what nobody wrote is passed over or told; claims and locks."""
+import errno
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import unittest
 from itertools import chain
+from unittest import mock
 
 from support import EmptyFolder, wait_until
 
@@ -281,6 +283,35 @@ class Alone(EmptyFolder):
         for who, numbers in enumerate(won):
             self.assertEqual({self.record.claimant(number * 10, 1) for number in numbers} - {f"writer-{who}"}, set())
         self.assertEqual((self.record.claimant(10, 2), self.record.claim(10, 2, "x"), self.record.claimant(10, 2)), ("", True, "x"))
+
+    def test_claims_take_no_inode(self) -> None:
+        """They are links to one file of their writer, and go on where a file system has no more of these, or none."""
+        for number in (1, 2, 1002):
+            self.assertTrue(self.record.claim(number, 1, "0001_here_vm-7"))
+        self.assertEqual(len({os.stat(self.record.claim_path(number, 1)).st_ino for number in (1, 2, 1002)}), 1)
+        self.assertEqual(sorted(os.listdir(os.path.join(self.record.path, "claims"))), ["0", "0001_here_vm-7", "1"])
+        for error in (errno.EMLINK, errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP):
+            with self.subTest(error=error), mock.patch.object(os, "link", side_effect=OSError(error, "x")):
+                self.assertTrue(self.record.claim(error, 5, "0001_here_vm-7"))
+                self.assertFalse(self.record.claim(error, 5, "0001_here_vm-8"))
+            self.assertFalse(self.record.claim(error, 5, "0001_here_vm-8"))
+            self.assertEqual(self.record.claimant(error, 5), "0001_here_vm-7")
+        with mock.patch.object(os, "link", side_effect=OSError(errno.EIO, "x")), self.assertRaises(OSError):
+            self.record.claim(4, 1, "0001_here_vm-7")
+
+    def test_more_claims_than_a_file_may_have_links(self) -> None:
+        """ext4 has 65,000 of them."""
+        self.assertTrue(all(self.record.claim(number, 1, "0001_here_vm-7") for number in range(1, 65011)))
+        self.assertEqual({self.record.claimant(number, 1) for number in (1, 64000, 65010)}, {"0001_here_vm-7"})
+        self.assertFalse(self.record.claim(65010, 1, "0001_here_vm-8"))
+
+    def test_a_claim_that_a_crash_emptied(self) -> None:
+        """Nobody who lives has made it."""
+        self.assertTrue(self.record.claim(1, 1, "0001_slot-1-2_vm-7"))
+        self.write(os.path.relpath(self.record.claim_path(1, 1), self.folder), "")
+        self.assertEqual(self.record.claimant(1, 1), "0000_crashed_")
+        claimed = hydraflow.slot_state(self.record, 1, 1, "slot-1-1")
+        self.assertEqual((claimed.holder, claimed.state.attempt, claimed.is_own), ("", 1, True))
 
     def test_a_claim_that_is_none(self) -> None:
         os.makedirs(self.record.claim_path(1, 1))

@@ -13,6 +13,7 @@ import hydraflow
 from hydraflow import (
     SCHEDULERS,
     ArrayJob,
+    Queued,
     State,
     Submission,
     array_name,
@@ -43,11 +44,15 @@ OPTIONS = (  # scheduler, changes of JOB, the options as a shell has them
     ("lsf", {"ids": ["7"], "must_succeed": False}, "-J 'job.ABCDEF.1[1-5]' -o /r/scheduler/1-%I.out -w 'ended(7)'"),
 )
 SUBMISSIONS = (  # scheduler, the user's words, the script, what is executed
-    ("slurm", "sbatch -p gpu", "/a b/1.sh", "sbatch -p gpu OPTIONS '/a b/1.sh'"),
-    ("gridengine", "qsub -cwd", "/a b/1.sh", "qsub -cwd OPTIONS '/a b/1.sh'"),
+    ("slurm", "sbatch -p gpu", "/a b/1.sh", "sbatch -p gpu OPTIONS --requeue '/a b/1.sh'"),
+    ("slurm", "sbatch --no-requeue", "/1.sh", "sbatch --no-requeue OPTIONS /1.sh"), ("slurm", "sbatch --requ", "/1.sh", "sbatch --requ OPTIONS /1.sh"),
+    ("slurm", "sbatch --comment --no-requeue", "/1.sh", "sbatch --comment --no-requeue OPTIONS --requeue /1.sh"),  # the text of a comment
+    ("gridengine", "qsub -cwd", "/a b/1.sh", "qsub -cwd OPTIONS -r y '/a b/1.sh'"), ("gridengine", "qsub -r n", "/1.sh", "qsub -r n OPTIONS /1.sh"),
     ("pbs", "/opt/bin/qsub", "/r/1.sh", "/opt/bin/qsub OPTIONS /r/1.sh"),
-    ("lsf", "bsub -q x", "/a b/1.sh", "bsub -q x OPTIONS /bin/sh \"'/a b/1.sh'\""),  # which a shell reads once more
+    ("lsf", "bsub -q x", "/a b/1.sh", "bsub -q x OPTIONS -r /bin/sh \"'/a b/1.sh'\""),  # which a shell reads once more
+    ("lsf", "bsub -rn", "/1.sh", "bsub -rn OPTIONS /bin/sh /1.sh"), ("lsf", "bsub -r", "/1.sh", "bsub -r OPTIONS /bin/sh /1.sh"),
 )
+SUBMISSION = Submission(1, 1, 1, "slurm", "job.9G5FZZ.1", [], [1, 0, 0.0, False], False, 0, "7", -1, [], "")
 USERS = (  # scheduler, the user's words, those that ours would beat, the script
     ("slurm", "sbatch -p gpu --mem=4G --hold --exclusive", "", ""), ("slurm", "sbatch -pgpu -A x --time 10 job.sh -o x", "", "job.sh"),
     ("slurm", "sbatch --array=1-3 -a1-3 -a 1 --arr=1", "--array -a -a --arr", ""), ("slurm", "sbatch -o x --output y -ox --outp=x", "-o --output -o --outp", ""),
@@ -95,11 +100,13 @@ PASSING = (
 WAITED = (  # state told, cause told, state in the queue, its reason -> state, cause
     ("waiting", "", "PENDING", "Resources", "queued", ""), ("waiting", "", "PENDING", "JobHeldUser", "queued", "held"),
     ("running", "", "PENDING", "job requeued in held state", "queued", "held"), ("waiting", "", "Eqw", "", "queued", "held"), ("interrupted", "killed", "Eqw", "", "queued", "held"),
-    ("waiting", "", "PSUSP", "-", "queued", "held"), ("waiting", "", "hqw", "", "queued", ""), ("waiting", "", "H", "", "queued", ""), ("waiting", "", "qw", "", "queued", ""), ("waiting", "", "PEND", "", "queued", ""),
+    ("waiting", "", "PSUSP", "-", "queued", "held"), ("waiting", "", "hqw", "", "queued", "held"), ("waiting", "", "H", "", "queued", "held"), ("waiting", "", "W", "", "queued", ""), ("waiting", "", "qw", "", "queued", ""), ("waiting", "", "PEND", "", "queued", ""),
     ("waiting", "", "RUNNING", "None", "queued", ""),  # its task has not begun yet
     ("waiting", "", "", "", "queued", ""), ("waiting", "", "FROBNICATING", "", "queued", ""),  # a state that nobody knows: still there
     ("waiting", "", "PENDING", "DependencyNeverSatisfied", "skipped", "blocked"), ("waiting", "", "PEND", "condition never satisfied", "skipped", "blocked"),
     ("running", "", "RUNNING", "None", "running", ""), ("running", "", "r", "", "running", ""), ("running", "", "", "", "running", ""),
+    *(("running", "", queued, "", "running", "suspended") for queued in ("SUSPENDED", "STOPPED", "USUSP", "SSUSP", "S", "U", "s", "T")),
+    ("running", "", "UNKWN", "-", "running", "unreached"), ("waiting", "", "SUSPENDED", "", "queued", ""),
     ("running", "", "PENDING", "", "queued", "requeued"), ("running", "", "REQUEUED", "", "queued", "requeued"),
     ("interrupted", "killed", "RUNNING", "", "queued", ""), ("interrupted", "killed", "", "", "interrupted", "killed"),
     ("interrupted", "killed", "PENDING", "", "queued", "requeued"),
@@ -218,8 +225,22 @@ class Texts(unittest.TestCase):
                 state = State(1, 1)
                 state.become(told, cause)
                 state.pid = 5 if told in ("running", "interrupted") else 0
-                await_end(state, queued, reason)
+                seen = Queued(queued, reason, "")
+                with mock.patch.object(hydraflow, "explain_hold", return_value=""):
+                    hold = hydraflow.Surveyor().hold(SUBMISSION, seen)
+                await_end(state, seen, hold)
                 self.assertEqual((state.name, state.cause), (name, found))
+
+    def test_why_it_is_held(self) -> None:
+        for scheduler, queued, reason, explained, text in (
+                ("slurm", "PENDING", "JobHeldUser", "", "JobHeldUser"), ("slurm", "PENDING", "Priority", "", ""), ("slurm", "REQUEUE_HOLD", "None", "", "REQUEUE_HOLD"),
+                ("gridengine", "Eqw", "", "no such directory", "Eqw: no such directory"), ("pbs", "H", "", "held by ann", "H: held by ann"), ("pbs", "H", "", "", "H"), ("pbs", "Q", "", "x", ""),
+                ("lsf", "PSUSP", "The job was suspended by its owner", "", "The job was suspended by its owner"), ("lsf", "PEND", "New job", "", "")):
+            with self.subTest(scheduler=scheduler, queued=queued), mock.patch.object(hydraflow, "explain_hold", return_value=explained) as explain:
+                surveyor = hydraflow.Surveyor()
+                for _ in range(2):
+                    self.assertEqual(surveyor.hold(SUBMISSION._replace(scheduler=scheduler), Queued(queued, reason, "")), text)
+                self.assertLessEqual(explain.call_count, 1)
 
     def test_states_behind_the_queue(self) -> None:
         for told, status, asked, cause, is_blocked, name, found in SETTLED:
@@ -231,12 +252,12 @@ class Texts(unittest.TestCase):
                 self.assertEqual((state.name, state.cause), (name, found))
 
     def test_every_cause_has_words(self) -> None:
-        for cause in {*hydraflow.ENDED.values(), *(name for name, _ in hydraflow.SAID)}:
+        for cause in {*hydraflow.ENDED.values(), *hydraflow.HALTED.values(), *(name for name, _ in hydraflow.SAID)}:
             self.assertTrue(hydraflow.CAUSES[cause])
         self.assertEqual(set(hydraflow.WAITING) & set(hydraflow.ENDED), set())
 
     def test_what_a_handler_makes_of_a_state(self) -> None:
-        submission = Submission(1, 1, 1, "handler", "bash", [], [1, 0, 0.0, False], False, 0, "", -1, [], "")
+        submission = SUBMISSION._replace(scheduler="handler", name="bash", job_id="")
         for told, kind, status, name, detail in (("waiting", "handler", -1, "queued", ""), ("waiting", "handler", 0, "queued", ""), ("running", "handler", -1, "running", ""), ("failed", "handler", 3, "failed", ""),
                                                  ("waiting", "parameters", -1, "handed", "to bash"), ("waiting", "parameters", 0, "handed", "to bash"),
                                                  ("waiting", "parameters", 3, "handed", "to bash, which ended with exit status 3")):
@@ -283,12 +304,40 @@ class Asking(EmptyFolder):
     def test_a_query(self) -> None:
         self.program("squeue", "echo '12|1-2|RUNNING|None'; echo '13|4|PENDING|x'; echo '14|N/A|PENDING|x'")
         found, wrong = query(SCHEDULERS["slurm"], ["12", "13"])
-        self.assertEqual((found, wrong), ({("12", 1): ("RUNNING", "None"), ("12", 2): ("RUNNING", "None"), ("13", 4): ("PENDING", "x"),
-                                           ("14", 1): ("PENDING", "x")}, ""))
+        self.assertEqual((found, wrong), ({("12", 1): ("RUNNING", "None", ""), ("12", 2): ("RUNNING", "None", ""), ("13", 4): ("PENDING", "x", ""),
+                                           ("14", 1): ("PENDING", "x", "")}, ""))
         self.assertEqual(self.asked("squeue"), ["-h -r -t all -o %F|%K|%T|%r -j 12,13"])
         self.program("bjobs", "echo '7|1|RUN|-'")
-        self.assertEqual(query(SCHEDULERS["lsf"], ["7", "8"]), ({("7", 1): ("RUN", "-")}, ""))
+        self.assertEqual(query(SCHEDULERS["lsf"], ["7", "8"]), ({("7", 1): ("RUN", "-", "")}, ""))
         self.assertTrue(self.asked("bjobs")[0].endswith(" 7 8"))
+
+    def test_accounts(self) -> None:
+        self.program("sacct", "test \"$1\" = -M && printf '7_1|NODE_FAIL|1:0\\n' || printf '12_1|FAILED|127:0\\n12_2|RUNNING|0:0\\n12_3|OUT_OF_MEMORY|0:125\\n"
+                     "12_4|CANCELLED by 0|0:15\\n12_[5-6%%2]|CANCELLED by 0|0:0\\nx\\n13|FAILED|1:0\\n'")
+        self.assertEqual(hydraflow.accounts(SCHEDULERS["slurm"], ["12", "13", "7;far"]), {
+            ("12", 1): ("FAILED", "", "exit status 127"), ("12", 3): ("OUT_OF_MEMORY", "", "signal 125"), ("12", 4): ("CANCELLED", "", "SIGTERM"),
+            ("12", 5): ("CANCELLED", "", ""), ("12", 6): ("CANCELLED", "", ""), ("7;far", 1): ("NODE_FAIL", "", "exit status 1")})
+        self.assertEqual(self.asked("sacct"), ["-X -n -P -o JobID,State,ExitCode -j 12,13", "-M far -X -n -P -o JobID,State,ExitCode -j 7"])
+        self.program("sacct", "echo Slurm accounting storage is disabled >&2; exit 1")
+        self.assertEqual(hydraflow.accounts(SCHEDULERS["slurm"], ["12"]), {})
+        self.program("sacct", "echo Connection refused >&2; exit 1")
+        self.assertEqual(hydraflow.accounts(SCHEDULERS["slurm"], ["12"]), {})
+        self.assertEqual(len(self.asked("sacct")), 4)  # once each: it is not needed
+        self.assertEqual([hydraflow.accounts(SCHEDULERS[name], ["12"]) for name in ("gridengine", "pbs", "lsf")], [{}, {}, {}])
+
+    def test_why_a_scheduler_holds(self) -> None:
+        self.program("qstat", "printf 'job_number:  7\\nerror reason    1:          11/26/2026 06:20:11 [0:77]: error: can'\\''t chdir to /x y: No such file\\n'")
+        self.assertEqual(hydraflow.explain_hold(SCHEDULERS["gridengine"], "7"), "error: can't chdir to /x y: No such file")
+        self.assertEqual(hydraflow.explain_hold(SCHEDULERS["pbs"], "7[]"), "")
+        self.program("qstat", "printf 'Job Id: 7[].pbs\\n    comment = job held, too many failed\\n\\t attempts to run\\n    etime = x\\n'")
+        self.assertEqual(hydraflow.explain_hold(SCHEDULERS["pbs"], "7[]"), "job held, too many failed attempts to run")
+        self.assertEqual(self.asked("qstat"), ["-j 7", "-f 7[]", "-f 7[]"])
+        self.assertEqual([hydraflow.explain_hold(SCHEDULERS[name], "7") for name in ("slurm", "lsf")], ["", ""])
+
+    def test_what_a_variable_says_of_a_requeue(self) -> None:
+        with mock.patch.dict(os.environ, {"SBATCH_NO_REQUEUE": "1"}):
+            self.assertTrue(hydraflow.says_requeue(["sbatch"], SCHEDULERS["slurm"]))
+        self.assertFalse(hydraflow.says_requeue(["sbatch"], SCHEDULERS["slurm"]))
 
     def test_a_query_that_fails(self) -> None:
         for script, tries, wrong in (("echo Connection refused >&2; exit 1", 3, "squeue: Connection refused"), ("echo 'no such option' >&2; exit 1", 1, "squeue: no such option"),

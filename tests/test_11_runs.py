@@ -1,5 +1,6 @@
 """Runs: the ledger of a job and how its life goes on; what a slot of a submission does, without a scheduler around it."""
 import glob
+import importlib.util
 import json
 import os
 import shutil
@@ -602,6 +603,46 @@ class Slot(EmptyFolder):
         list(hydraflow.run_slot(self.record.path, 1, 1))
         self.assertFalse(os.path.exists("a=1"))
         self.assertEqual(self.states(), ["succeeded", "failed"])
+
+    def test_who_lost_the_slot_begins_no_more(self) -> None:
+        """A machine that its scheduler lost sight of goes on, while the slot has begun again on another one."""
+        with mock.patch("os.getpid", return_value=1):
+            older = self.queue([1, 0, 0.0, False])
+        with mock.patch("os.getpid", return_value=2):
+            later = self.queue([1, 0, 0.0, False])
+        tasks = older.tasks()
+        self.assertEqual(next(tasks)[0].number, 1)
+        self.record.claim(1, 1, older.writer)
+        first, state = next(later.tasks())
+        self.assertEqual((first.number, state.attempt), (1, 1))  # it ran where it was lost
+        self.assertEqual(list(tasks), [])
+        self.assertEqual(older.others, ["another array task has this slot by now"])
+
+    def test_byte_code_is_there_before_anything_is_submitted(self) -> None:
+        """Compiled by the Python that executes it: array tasks that begin together would all do it; of one that is not here, none."""
+        for python, is_there in (("/nowhere/python", False), (sys.executable, True)):
+            hydraflow.write_script(self.record, hydraflow.read_submission(self.record, 1), [python], "1")
+            self.assertEqual(os.path.exists(importlib.util.cache_from_source(self.record.program_path)), is_there)
+            os.unlink(self.record.program_path)
+
+    def test_an_allocation_on_other_machines_is_told(self) -> None:
+        """salloc leaves its shell where it was typed; srun takes a command into the allocation."""
+        inside = {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n[1-2]"}
+        for variables, run, is_told in (
+                ({}, "echo", False), (inside, "echo", True), (inside, "srun -n1 echo", False), (inside, "/usr/bin/srun echo", False),
+                ({**inside, "SLURMD_NODENAME": "n1"}, "echo", False)):
+            job = hydraflow.read_jobs(hydraflow.read_yaml(f"jobs: {{job: {{run: {run}, hydra: false, steps: [{{batch: a=1}}]}}}}"))["job"]
+            with mock.patch.dict(os.environ, variables), self.subTest(variables=variables, run=run):
+                told = list(hydraflow.outside_notes(hydraflow.plan(job).steps[0]))
+                self.assertEqual(["allocation 7 is on n[1-2]" in text for text in told], [True] * is_told)
+
+    def test_what_was_claimed_and_never_begun_is_submitted_as_another_attempt(self) -> None:
+        """Who had claimed it was killed in that moment: its claim keeps nobody from the task."""
+        self.record.claim(1, 1, "0001_slot-1-1_dead-1")
+        self.record.claim(1, 2, "0002_slot-2-1_dead-2")
+        run = mock.Mock(survey=True, record=self.record, offsets={1: 0, 2: 50})
+        tasks = [(mock.Mock(number=number), hydraflow.State()) for number in (1, 2)]
+        self.assertEqual(hydraflow.slot_entries(run, tasks), [[1, 3, 0], [2, 1, 50]])
 
 
 def job_of(text: str = "") -> "hydraflow.Job":

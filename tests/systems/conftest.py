@@ -159,7 +159,7 @@ def gridengine(gridengine_daemons, tmp_path):
 def stand_in(name, directory):
     """Return a stand-in for a scheduler that cannot be had."""
     os.mkdir(os.path.join(directory, "bin"))
-    for command in {"pbs": ("qsub", "qstat", "qdel", "qmgr"), "lsf": ("bsub", "bjobs", "bkill", "bparams")}[name]:
+    for command in {"pbs": ("qsub", "qstat", "qdel", "qrls", "qmgr"), "lsf": ("bsub", "bjobs", "bkill", "bresume", "bparams")}[name]:
         path = os.path.join(directory, "bin", command)
         with open(path, "w", encoding="utf-8") as file:
             file.write(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(os.path.join(HERE, 'standin.py'))} {command} \"$@\"\n")

@@ -87,6 +87,8 @@ def accept(spec):
             break
         except FileExistsError:
             number += 1
+    if spec["is_held"]:
+        write(os.path.join(folder(number), "held"), "")
     write(os.path.join(folder(number), "spec.json"), json.dumps(spec))
     subprocess.Popen([sys.executable, os.path.abspath(__file__), "execute", str(number)], stdin=subprocess.DEVNULL,
                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -109,7 +111,7 @@ def execute(number):
     """Be the scheduler of one job."""
     spec = load(number)
     deleted = os.path.join(folder(number), "deleted")
-    while verdict(spec) is None and not os.path.exists(deleted):
+    while (verdict(spec) is None or is_held(number)) and not os.path.exists(deleted):
         time.sleep(0.05)
     if verdict(spec) is False:
         if spec["system"] == "lsf" and not spec["is_orphan_ended"]:  # it stays pending, until somebody ends it
@@ -118,10 +120,10 @@ def execute(number):
         write(deleted, "")  # qsub(1B), afterok: what can't begin any more is deleted; bsub -ti
     waiting, running = list(spec["indices"]), {}
     while waiting or running:
-        if os.path.exists(deleted):
-            for index in waiting:
+        for index in list(waiting):
+            if os.path.exists(deleted) or os.path.exists(f"{deleted}-{index}"):
                 tell(number, index, "F", 0, 271)
-            waiting = []
+                waiting.remove(index)
         while waiting and len(running) < (spec["throttle"] or 64):
             index = waiting.pop(0)
             with open(spec["output"].replace("^array_index^", str(index)).replace("%I", str(index)).replace("%J", str(number)), "ab") as out:
@@ -148,9 +150,21 @@ def variables(spec, number, index):
     return {**spec["env"], **own}
 
 
-def end_elements(number):
-    """Delete a job: SIGTERM to all processes of the sessions of its elements, and SIGKILL to what is left (qdel(1B))."""
-    write(os.path.join(folder(number), "deleted"), "")
+def is_held(number):
+    """Return whether somebody holds a job."""
+    return os.path.exists(os.path.join(folder(number), "held"))
+
+
+def release(number):
+    """Let go of a job that is held."""
+    if not is_held(number):
+        refuse(f"{NAME}: {number} is not held", 255)
+    os.unlink(os.path.join(folder(number), "held"))
+
+
+def end_elements(number, only=0):
+    """Delete a job, or one element: SIGTERM to all processes of the sessions of its elements, and SIGKILL to what is left (qdel(1B))."""
+    write(os.path.join(folder(number), f"deleted-{only}" if only else "deleted"), "")
     if os.path.exists(os.path.join(folder(number), "never")):
         for index in load(number)["indices"]:
             tell(number, index, "F", 0, 255)
@@ -158,7 +172,7 @@ def end_elements(number):
         limit = time.monotonic() + seconds
         sent = set()
         while time.monotonic() < limit:
-            pids = session_members({pid for state, pid, _ in elements(number).values() if state == "R"})
+            pids = session_members({pid for index, (state, pid, _) in elements(number).items() if state == "R" and only in (0, index)})
             if not pids:
                 return
             for pid in sorted(pids - sent):  # in the order in which the system lists them
@@ -188,8 +202,8 @@ def session_members(leaders):
 # ---- PBS
 
 def pbs_number(text, must_exist=True):
-    """Return the number of a job identifier: 12 or 12.server of a plain job, 12[] or 12[].server of an array."""
-    match = re.fullmatch(r"(\d+)(\[\])?(\.\w+)?", text)
+    """Return the number of a job identifier: 12 or 12.server of a plain job, 12[] or 12[].server of an array, 12[3] of a subjob."""
+    match = re.fullmatch(r"(\d+)(\[\d*\])?(\.\w+)?", text)
     spec = load(match.group(1)) if match else None
     if not spec or spec["system"] != "pbs" or spec["array"] != bool(match.group(2)):
         return refuse(f"{NAME}: Unknown Job Id {text}", 153) if must_exist else 0
@@ -204,6 +218,7 @@ def qsub():
     options, operands = options_of("a:A:c:C:e:fhj:J:k:l:m:M:N:o:p:P:q:r:R:S:u:v:VW:z")
     given = dict(options)
     name = given.get("-N", "STDIN")
+    limit = int(os.environ.get("STANDIN_LIMIT", "10000"))
     if not re.fullmatch(r"[A-Za-z][\w.+-]{0,14}", name):  # 15 characters up to PBS 12, 236 later
         refuse(f"qsub: illegal -N value {name}")
     if given.get("-q", "workq") != "workq":
@@ -216,6 +231,8 @@ def qsub():
         if not match or int(match[1]) >= int(match[2]):  # X must be less than Y
             refuse("qsub: illegal -J value")
         indices, throttle = list(range(int(match[1]), int(match[2]) + 1, int(match[3] or 1))), int(match[4] or 0)
+        if len(indices) > limit:
+            refuse("qsub: Array job exceeds server or queue size limit")
     after = []
     for attribute in [value for key, value in options if key == "-W"]:
         match = re.fullmatch(r"depend=(afterok|afterany|afternotok|after)((?::[\w\[\].]+)+)", attribute)
@@ -228,7 +245,7 @@ def qsub():
         refuse("qsub: ^array_index^ without an array")
     home = os.path.expanduser("~")
     number = accept({
-        "system": "pbs", "name": name, "array": "-J" in given, "indices": indices, "throttle": throttle, "after": after,
+        "system": "pbs", "name": name, "is_held": "-h" in given, "array": "-J" in given, "indices": indices, "throttle": throttle, "after": after,
         "output": given.get("-o", os.devnull), "cwd": home, "workdir": os.getcwd(),
         "argv": [given.get("-S", "/bin/sh"), "-c", open(operands[0], encoding="utf-8").read()],  # a copy, as of now
         "env": dict(os.environ) if "-V" in given else {"PATH": "/bin:/usr/bin", "HOME": home, "LANG": "C"}})
@@ -236,9 +253,12 @@ def qsub():
 
 
 def qstat():
-    """qstat(1B), with -t."""
-    _, operands = options_of("tanrsfu:w")
+    """qstat(1B), with -t, or -f of one job that is held."""
+    options, operands = options_of("tanrsfu:w")
     numbers = [pbs_number(one, must_exist=False) for one in operands] if operands else jobs()
+    if ("-f", "") in options:
+        print(f"Job Id: {operands[0]}.{SERVER}\n    job_state = H\n    Hold_Types = u\n    comment = held by its\n\t owner\n    substate = 20")
+        return
     print("Job id            Name             User              Time Use S Queue")
     print("----------------  ---------------- ----------------  -------- - -----")
     for number in filter(None, numbers):
@@ -252,37 +272,47 @@ def qstat():
         else:
             rows = [("", rows[0][1])]
         for part, state in rows:
-            if state == "Q" and verdict(spec) is None:
+            if state == "Q" and (verdict(spec) is None or is_held(number)):
                 state = "H"
             print(f"{str(number) + part + '.' + SERVER:17} {spec['name'][:16]:16} {'somebody':17} {'00:00:00':>8} {state} workq")
     for text, number in zip(operands, numbers):
         if not number:
             refuse(f"qstat: Unknown Job Id {text}", 153)
         if all(state == "F" for state, _, _ in elements(number).values()):
+            if not os.environ.get("STANDIN_HISTORY"):  # the server attribute job_history_enable, off where nobody sets it
+                refuse(f"qstat: Unknown Job Id {text}", 153)
             refuse(f"qstat: {text} Job has finished, use -x or -H to obtain historical job information", 35)
 
 
 def qdel():
     """qdel(1B)."""
     for text in options_of("W:x")[1]:
-        number = pbs_number(text)
-        if all(state == "F" for state, _, _ in elements(number).values()):
+        number, index = pbs_number(text), re.search(r"\[(\d+)\]", text)
+        index = int(index[1]) if index else 0
+        if all(state == "F" for one, (state, _, _) in elements(number).items() if index in (0, one)):
             refuse(f"qdel: Job has finished {text}", 35)
-        end_elements(number)
+        end_elements(number, index)
+
+
+def qrls():
+    """qrls(1B)."""
+    for text in options_of("h:")[1]:
+        release(pbs_number(text))
 
 
 def qmgr():
     """qmgr(8B), for one question."""
     if sys.argv[1:] != ["-c", "print server"]:
         refuse("qmgr: illegal request")
-    print("#\n# Set server attributes.\n#\nset server scheduling = True\nset server max_array_size = 10000")
+    limit = os.environ.get("STANDIN_LIMIT", "10000")
+    print(f"#\n# Set server attributes.\n#\nset server scheduling = True\nset server max_array_size = {limit}")
 
 
 # ---- LSF
 
 def bsub():
     """bsub: options, then the words of a command, which a shell gets joined."""
-    options, words = options_of("J:o:e:w:t:q:n:W:M:R:P:m:")
+    options, words = options_of("HJ:o:e:rw:t:q:n:W:M:R:P:m:")
     given = dict(options)
     if "-t" in given and (given["-t"] != "i" or "-w" not in given):
         refuse("Illegal option -t. Job not submitted.", 255)
@@ -291,6 +321,8 @@ def bsub():
     match = re.fullmatch(r"([A-Za-z][\w.-]*)\[(\d+)-(\d+)\](?:%(\d+))?", given.get("-J", ""))
     if not match or int(match[2]) > int(match[3]):
         refuse("Bad job name. Job not submitted.", 255)
+    if int(match[3]) - int(match[2]) >= int(os.environ.get("STANDIN_LIMIT", "1000")):
+        refuse("Job array index too large. Job not submitted.", 255)
     after = []
     for condition in filter(None, given.get("-w", "").split(" && ")):
         one = re.fullmatch(r"(done|ended)\((\d+)\)", condition)
@@ -300,7 +332,7 @@ def bsub():
     if not words:
         refuse("Empty job. Job not submitted.", 255)
     number = accept({
-        "system": "lsf", "is_orphan_ended": "-t" in given, "name": match[1], "array": True, "indices": list(range(int(match[2]), int(match[3]) + 1)),
+        "system": "lsf", "is_held": "-H" in given, "is_orphan_ended": "-t" in given, "name": match[1], "array": True, "indices": list(range(int(match[2]), int(match[3]) + 1)),
         "throttle": int(match[4] or 0), "after": after, "output": given.get("-o", os.devnull), "cwd": os.getcwd(),
         "argv": ["/bin/sh", "-c", " ".join(words)], "env": dict(os.environ)})
     print(f"Job <{number}> is submitted to default queue <normal>.")
@@ -323,7 +355,9 @@ def bjobs():
         never = os.path.exists(os.path.join(folder(number), "never"))
         reason = "Dependency condition invalid or never satisfied" if never else "Job dependency condition not satisfied"
         for index, (state, _, ended) in elements(number).items():
-            if state == "Q":
+            if state == "Q" and is_held(number):
+                print(f"{number}|{index}|PSUSP|The job was suspended by the user while pending")
+            elif state == "Q":
                 print(f"{number}|{index}|PEND|{reason if spec['after'] else 'New job is waiting for scheduling'}")
             else:
                 print(f"{number}|{index}|{'RUN' if state == 'R' else 'EXIT' if ended else 'DONE'}| -")
@@ -331,19 +365,27 @@ def bjobs():
 
 
 def bkill():
-    """bkill: of an array, all elements."""
-    for number in options_of("s:r")[1]:
-        if not load(number):
-            refuse(f"Job <{number}>: No matching job found", 255)
-        if all(state == "F" for state, _, _ in elements(number).values()):
-            refuse(f"Job <{number}>: Job has already finished", 255)
-        end_elements(int(number))
-        print(f"Job <{number}> is being terminated")
+    """bkill: of an array, all elements, or one: 7[3]."""
+    for text in options_of("s:r")[1]:
+        match = re.fullmatch(r"(\d+)(?:\[(\d+)\])?", text)
+        if not match or not load(match[1]):
+            refuse(f"Job <{text}>: No matching job found", 255)
+        number, index = int(match[1]), int(match[2] or 0)
+        if all(state == "F" for one, (state, _, _) in elements(number).items() if index in (0, one)):
+            refuse(f"Job <{text}>: Job has already finished", 255)
+        end_elements(number, index)
+        print(f"Job <{text}> is being terminated")
+
+
+def bresume():
+    """bresume: what was suspended before it began may begin."""
+    for number in options_of("")[1]:
+        release(int(number))
 
 
 def bparams():
     """bparams -a."""
-    print("MAX_JOB_ARRAY_SIZE = 1000")
+    print(f"MAX_JOB_ARRAY_SIZE = {os.environ.get('STANDIN_LIMIT', '1000')}")
 
 
 def stop():
@@ -356,5 +398,5 @@ if __name__ == "__main__":
     if NAME == "execute":
         execute(int(sys.argv[1]))
     else:
-        {"qsub": qsub, "qstat": qstat, "qdel": qdel, "qmgr": qmgr, "bsub": bsub, "bjobs": bjobs, "bkill": bkill, "bparams": bparams,
-         "stop": stop}[NAME]()
+        {"qsub": qsub, "qstat": qstat, "qdel": qdel, "qrls": qrls, "qmgr": qmgr, "bsub": bsub, "bjobs": bjobs, "bkill": bkill,
+         "bresume": bresume, "bparams": bparams, "stop": stop}[NAME]()

@@ -4,10 +4,16 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 
 import pytest
 from support import wait_until
 
+OLD_PYTHON = """import sys
+sys.version_info = (3, 5)
+sys.argv = sys.argv[sys.argv.index("-c"):]
+exec(sys.argv[1])
+"""
 TASK = "sh -c 'echo task $0 prints this; test ! -e stop-$0 || exit 3; touch done/$0'"  # $0 is the task's only word
 
 
@@ -160,6 +166,31 @@ def test_fail_fast_in_a_packed_element(cluster):
     assert cluster.effects() == ["a=1"]
 
 
+@pytest.mark.parametrize("cluster", ["pbs", "lsf"], indirect=True)
+def test_array_limit_of_a_site(cluster):
+    """Each scheduler is asked for its limit, and refuses what is beyond it."""
+    cluster.variables["STANDIN_LIMIT"] = "3"
+    cluster.job(f"jobs: {{job: {{run: {TASK}, submit: SUBMIT, hydra: false, steps: [{{batch: 'a=1:8'}}]}}}}")
+    result = cluster.hydraflow("run", "job", "--wait")
+    sizes = [line.split(" of ")[1] for line in result.err.splitlines() if "array job" in line]
+    assert result.status == 0 and sizes == ["3 array tasks", "3 array tasks", "2 array tasks"], result
+    assert len(cluster.effects()) == 8
+
+
+@pytest.mark.parametrize("cluster", ["pbs"], indirect=True)
+def test_history(cluster):
+    """Whether PBS keeps what has ended or not: an end that a task could not tell is noticed."""
+    for history in ("", "1"):
+        cluster.variables["STANDIN_HISTORY"] = history
+        cluster.job("jobs: {job: {run: sh -c 'test $0; sleep 300', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+        job_id, = submitted(cluster, "job")
+        wait_until(lambda: set(states(cluster).values()) == {"running"})
+        cluster.call(f"qdel {job_id}")
+        wait_until(lambda: set(states(cluster).values()) == {"interrupted"})
+        answer = cluster.call(f"qstat -t {job_id}")
+        assert ("Job has finished" if history else "Unknown Job Id") in answer, answer
+
+
 def test_array_limit(slurm):
     """More tasks than an array may have array tasks become several arrays, which share the throttle."""
     slurm.job("jobs: {job: {run: 'true', submit: SUBMIT --hold, max-parallel: 10, hydra: false, steps: [{batch: 'a=1:5000'}]}}")
@@ -188,6 +219,31 @@ def test_cancel_and_resume(cluster):
     result = cluster.hydraflow("run", "job", "--resume", "--wait")
     assert result.status == 0, result
     assert cluster.effects() == ["a=1", "a=2", "a=3"]
+
+
+def test_cancel_every_run(cluster):
+    """cancel JOB ends what is open of the job, of whichever run."""
+    cluster.job("jobs: {job: {run: sh -c 'test $0; sleep 300', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    ids = submitted(cluster, "job") + submitted(cluster, "job")
+    wait_until(lambda: cluster.hydraflow("status", "job", "--all").out.count("2 running") == 2)
+    result = cluster.hydraflow("cancel", "job")
+    assert result.status == 0 and all(f"array job {job_id}" in result.err for job_id in ids), result
+    wait_until(lambda: cluster.hydraflow("status", "job", "--all").out.count("2 interrupted") == 2)
+    wait_until(lambda: not any(job_id.strip("[]") in cluster.call(cluster.words.queue).split() for job_id in ids))
+
+
+def test_resume_with_other_words(cluster):
+    """What is submitted again is submitted with the words that the job file has now."""
+    cluster.job("jobs: {job: {run: sh -c 'test -e go && touch done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
+    assert cluster.hydraflow("run", "job", "--wait").status == 1
+    (cluster.folder / "go").touch()
+    log = counting(cluster)
+    extra = {"slurm": "--comment=other", "gridengine": "-l h_rt=100", "pbs": "-l walltime=100", "lsf": "-W 100"}[cluster.name]
+    cluster.job(f"jobs: {{job: {{run: sh -c 'test -e go && touch done/$0', submit: SUBMIT {extra}, hydra: false, steps: [{{batch: 'a=1:2'}}]}}}}")
+    assert cluster.hydraflow("run", "job", "--resume", "--wait", **log).status == 0
+    words = (cluster.folder / "submissions.txt").read_text()
+    assert words.count("\n") == 1 and extra.replace(" ", "|") in words, words
+    assert cluster.effects() == ["a=1", "a=2"]
 
 
 def test_cancelled_by_the_scheduler(cluster):
@@ -265,6 +321,40 @@ jobs:
     assert [";other" in text for text in jobs] == [True] * 4 + [False], jobs
 
 
+def test_what_the_controller_has_forgotten(accounting):
+    """The accounting knows how array tasks ended that squeue does not list any more; it is asked once for all of them."""
+    accounting.job("""
+jobs:
+  job: {run: sh -c 'touch done/$0; test $0 != a=1 || test -e go || sleep 300', python: PYTHON, submit: sbatch, hydra: false, steps: [{batch: 'a=1:4'}]}
+  memory: {run: python3 -c 'x = b"x" * 10**9; import time; time.sleep(300)', submit: sbatch --mem=100, hydra: false, steps: [{batch: a=1}]}
+""".replace("PYTHON", str(accounting.folder / "python")))
+    (accounting.folder / "python").write_text(f'#!/bin/sh\ntest "$SLURM_ARRAY_TASK_ID" != 2 || exit 42\nexec {shlex.quote(os.sys.executable)} "$@"\n')
+    (accounting.folder / "python").chmod(0o755)
+    job_id, = submitted(accounting, "job")
+    memory_id, = submitted(accounting, "memory")
+    wait_until(lambda: states(accounting) == {1: "running", 2: "interrupted", 3: "succeeded", 4: "succeeded"})
+    accounting.call(f"scancel {job_id}_1")  # somebody else did
+    wait_until(lambda: set(states(accounting, "memory").values()) == {"interrupted"})
+    wait_until(lambda: "COMPLETED" in accounting.call(f"sacct -X -n -P -o State -j {job_id}_4"))
+    accounting.call("sed -i s/MinJobAge=300/MinJobAge=2/ " + accounting.variables["SLURM_CONF"])
+    accounting.call("scontrol reconfigure")
+    try:
+        wait_until(lambda: not accounting.call(f"squeue -h -t all -o %i -j {job_id},{memory_id}").strip().isdigit()
+                   and "Invalid job id" in accounting.call(f"squeue -h -t all -o %i -j {memory_id}"), 180)
+    finally:
+        accounting.call("sed -i s/MinJobAge=2/MinJobAge=300/ " + accounting.variables["SLURM_CONF"])
+        accounting.call("scontrol reconfigure")
+    log = accounting.shim("sacct", 'echo "$@" >> asked.txt; exec "$REAL" "$@"')
+    out = accounting.hydraflow("status", "job", **log).out
+    assert "[1 a=1] interrupted: cancelled" in out and "[2 a=2] interrupted: its array task ended with exit status 42" in out, out
+    assert "interrupted: out of memory" in accounting.hydraflow("status", "memory").out
+    assert (accounting.folder / "asked.txt").read_text().splitlines() == [f"-X -n -P -o JobID,State,ExitCode -j {job_id}"]
+    (accounting.folder / "python").write_text(f'#!/bin/sh\nexec {shlex.quote(os.sys.executable)} "$@"\n')
+    (accounting.folder / "go").touch()
+    result = accounting.hydraflow("run", "job", "--resume", "--wait")
+    assert result.status == 0 and "2 had succeeded before" in result.err, result
+
+
 def test_an_answer_of_another_cluster_got_lost(accounting):
     """It is found there by its name, when it is submitted and later."""
     accounting.job("jobs: {job: {run: sh -c 'echo x >> done/$0; sleep 300', submit: sbatch -M other, hydra: false, steps: [{batch: a=1}]}}")
@@ -308,6 +398,56 @@ def test_an_array_job_that_nobody_knows(cluster):
     result = cluster.call(f"sh {record}/submissions/1.sh", **{index: "1", own: "987654[1].server"})
     assert "nothing is executed: these tasks are those of array job" in result, result
     assert {(cluster.folder / "done" / name).read_text() for name in cluster.effects()} == {"x\n"}
+
+
+def test_python_of_the_other_machines(slurm):
+    """A Python that only they have is taken at its word here; the first array task says what is wrong with it there."""
+    python = slurm.folder / "there" / "python"
+    slurm.job(f"jobs: {{job: {{run: sh -c 'touch done/$0', python: {python}, submit: SUBMIT --hold, hydra: false, steps: [{{batch: 'a=1:3'}}]}}}}")
+    job_id, = submitted(slurm, "job")
+    slurm.call(f"scontrol release {job_id}")
+    wait_until(lambda: set(states(slurm).values()) == {"interrupted"})
+    words = f"hydraflow: there is no program {python} on this machine; python: in the job names another: "
+    assert f"3 tasks (1-3) interrupted: {words}" in slurm.hydraflow("status", "job").out
+    python.parent.mkdir()
+    job_id, = submitted(slurm, "job", "--resume")
+    python.write_text(f"#!{os.sys.executable}\n{OLD_PYTHON}")
+    python.chmod(0o755)
+    slurm.call(f"scontrol release {job_id}")
+    wait_until(lambda: "is no Python 3.6 or later; python: in the job names another" in slurm.hydraflow("status", "job").out)
+    python.unlink()
+    job_id, = submitted(slurm, "job", "--resume")
+    python.symlink_to(os.sys.executable)
+    slurm.call(f"scontrol release {job_id}")
+    wait_until(lambda: set(states(slurm).values()) == {"succeeded"})
+
+
+def test_suspended(slurm):
+    """What has begun and does not go on is told as that."""
+    slurm.job("jobs: {job: {run: sh -c 'test $0; until test -e go; do sleep 0.2; done', submit: SUBMIT, hydra: false, steps: [{batch: a=1}]}}")
+    job_id, = submitted(slurm, "job")
+    wait_until(lambda: states(slurm) == {1: "running"})
+    slurm.call(f"scontrol suspend {job_id}_1")
+    wait_until(lambda: tasks(slurm)[0]["why"] == "suspended")
+    assert ", suspended as " in slurm.hydraflow("status", "job").out
+    slurm.call(f"scontrol resume {job_id}_1")
+    (slurm.folder / "go").touch()
+    wait_until(lambda: states(slurm) == {1: "succeeded"})
+
+
+HOLDS = {"gridengine": ("qsub -cwd -h", "qrls {}", "hqw"), "pbs": ("qsub -h", "qrls {}[]", "H: held by its owner"), "lsf": ("bsub -H", "bresume {}", "The job was suspended by the user while pending")}
+
+
+@pytest.mark.parametrize("cluster", sorted(HOLDS), indirect=True)
+def test_held_by_its_owner(cluster):
+    """Each scheduler's own word for it is told; a step that waits for the one before it is not held."""
+    submit, release, words = HOLDS[cluster.name]
+    cluster.job(f"jobs: {{job: {{run: sh -c 'touch done/$0', submit: {submit}, hydra: false, steps: [{{batch: 'a=1:2'}}, {{batch: 'b=1:2', submit: SUBMIT}}]}}}}")
+    job_id, _ = submitted(cluster, "job")
+    wait_until(lambda: [task["why"] for task in tasks(cluster)] == ["held", "held", None, None])
+    assert f"2 tasks (1, 2) queued: {words} (array job " in cluster.hydraflow("status", "job").out
+    cluster.call(release.format(job_id.strip("[]")))
+    wait_until(lambda: set(states(cluster).values()) == {"succeeded"})
 
 
 def test_held(slurm):
@@ -372,7 +512,6 @@ def test_more_than_a_user_may_submit(accounting):
     assert len(accounting.effects()) == 12
 
 
-@pytest.mark.parametrize("cluster", ["slurm", "gridengine"], indirect=True)
 def test_cancel_one_task(cluster):
     """The array task of one task is cancelled, and the others go on; one that has others as well is left alone."""
     cluster.job("jobs: {job: {run: sh -c 'until test -e go; do sleep 0.2; done; touch done/$0', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:4'}]}}")
@@ -445,6 +584,80 @@ def test_requeued(slurm):
     assert [task["attempts"] for task in tasks(slurm)] == [1, 2, 1]
 
 
+def lose_its_place(slurm):
+    """Let something urgent need all of the first node for a moment."""
+    slurm.call("sbatch --partition=urgent --exclusive --wrap true")
+
+
+def test_preempted_and_cancelled(slurm):
+    """What a site cancels for something urgent, a command that waits submits again, and the step behind it; a failure it does not."""
+    slurm.job("""
+jobs:
+  job:
+    run: sh -c 'echo x >> done/$0; test $0 = a=1 || test -e go || sleep 300'
+    submit: sbatch --partition=low
+    hydra: false
+    steps: [{batch: 'a=1:3'}, {batch: 'b=1:2'}]
+""")
+    waiting = slurm.start("run", "job", "--wait")
+    wait_until(lambda: (slurm.folder / ".hydraflow" / "job").exists() and list(states(slurm).values()) == ["succeeded", "running", "running", "queued", "queued"])
+    (slurm.folder / "go").touch()
+    lose_its_place(slurm)
+    out = waiting.communicate(timeout=120)[0].decode()
+    assert waiting.returncode == 0 and "preempted: 2 tasks submitted again as array job" in out, out
+    assert "what it waits for has failed: 2 tasks submitted again as array job" in out and "retried" not in out, out
+    assert [(slurm.folder / "done" / name).read_text().count("x") for name in slurm.effects()] == [1, 2, 2, 1, 1]
+    assert [(task["state"], task["attempts"]) for task in tasks(slurm)] == [("succeeded", attempts) for attempts in (1, 2, 2, 1, 1)]
+
+
+def test_preempted_beside_a_failure(slurm):
+    """The failure is not tried again with it, and what waits for both does not begin."""
+    slurm.job("""
+jobs:
+  job:
+    run: sh -c 'echo x >> done/$0; test $0 != a=1 || exit 3; test -e go || sleep 300'
+    submit: sbatch --partition=low
+    hydra: false
+    steps: [{batch: 'a=1:2'}, {batch: b=1}]
+""")
+    waiting = slurm.start("run", "job", "--wait")
+    wait_until(lambda: (slurm.folder / ".hydraflow" / "job").exists() and list(states(slurm).values())[:2] == ["failed", "running"])
+    (slurm.folder / "go").touch()
+    lose_its_place(slurm)
+    out = waiting.communicate(timeout=120)[0].decode()
+    assert waiting.returncode == 1 and "preempted: 1 task submitted again" in out, out
+    assert list(states(slurm).values()) == ["failed", "succeeded", "skipped"]
+    assert [(slurm.folder / "done" / name).read_text().count("x") for name in slurm.effects()] == [1, 2]
+
+
+def test_preempted_too_often(slurm):
+    """A command gives up in the end, with the cause; where the user decides about it, at once."""
+    slurm.job("jobs: {job: {run: sh -c 'echo x >> done/$0; sleep 300', submit: sbatch --partition=low, hydra: false, steps: [{batch: a=1}]}, "
+              "own: {run: sh -c 'echo x >> done/$0; sleep 300', submit: sbatch --partition=low --no-requeue, hydra: false, steps: [{batch: b=1}]}}")
+    for job, name, times in (("job", "a=1", 4), ("own", "b=1", 1)):
+        waiting = slurm.start("run", job, "--wait")
+        path = slurm.folder / "done" / name
+        for count in range(1, times + 1):
+            wait_until(lambda: path.exists() and path.read_text().count("x") == count, 60)
+            lose_its_place(slurm)
+        out = waiting.communicate(timeout=120)[0].decode()
+        assert waiting.returncode == 1 and out.count("submitted again") == times - 1, out
+        assert "task 1 interrupted: preempted" in slurm.hydraflow("status", job).out
+        assert path.read_text().count("x") == times
+
+
+def test_preempted_and_requeued(slurm):
+    """Where the site requeues, the scheduler does it; retries are for failures, and none is used."""
+    slurm.job("jobs: {job: {run: sh -c 'echo x >> done/$0; test -e go || sleep 300', submit: sbatch --partition=yielding, hydra: false, retries: 0, steps: [{batch: 'a=1:2'}]}}")
+    waiting = slurm.start("run", "job", "--wait")
+    wait_until(lambda: (slurm.folder / ".hydraflow" / "job").exists() and set(states(slurm).values()) == {"running"})
+    (slurm.folder / "go").touch()
+    lose_its_place(slurm)
+    out = waiting.communicate(timeout=120)[0].decode()
+    assert waiting.returncode == 0 and "submitted again" not in out, out
+    assert [task["attempts"] for task in tasks(slurm)] == [2, 2]
+
+
 def test_out_of_memory(slurm):
     """The kill of a task that takes too much is told by its name."""
     slurm.job("""
@@ -488,6 +701,54 @@ def test_python36(cluster):
     result = cluster.hydraflow("run", "job", "--wait", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert result.status == 0, (result, cluster.hydraflow("logs", "job"))
     assert (cluster.folder / "done" / "x").read_text(encoding="utf-8") == "x=ö"
+
+
+@pytest.mark.parametrize("cluster", ["slurm", "gridengine"], indirect=True)
+def test_as_many_as_an_allocation_grants(cluster):
+    """One processor: one task at once, however many this machine has."""
+    cluster.job("jobs: {job: {run: sh -c 'touch now/$0; ls now | wc -l > done/$0; sleep 0.3; rm now/$0', hydra: false, max-parallel: auto, "
+                "steps: [{batch: 'a=1:4'}]}}")
+    (cluster.folder / "now").mkdir()
+    script = cluster.folder / "inside.sh"
+    script.write_text(f"#!/bin/sh\ncd {shlex.quote(str(cluster.folder))}\n{shlex.quote(sys.executable)} -m hydraflow run job\n")
+    words = {"slurm": "sbatch -W -c1 -o /dev/null", "gridengine": "qsub -sync y -cwd -S /bin/sh -o /dev/null -j y"}
+    cluster.call(f"{words[cluster.name]} {script}")
+    assert [(cluster.folder / "done" / name).read_text().strip() for name in cluster.effects()] == ["1"] * 4
+
+
+ON_NODES = """
+jobs:
+  job:
+    run: srun -N1 -n1 -c4 --exact sh -c 'echo $SLURMD_NODENAME > done/$0; until test -e go; do sleep 0.2; done'
+    hydra: false
+    steps: [{batch: 'a=1:6'}]
+"""
+
+
+def test_srun_fills_the_nodes_of_an_allocation(slurm):
+    """The tasks of one HydraFlow, on all machines that were granted, and no more of them at once than there is room for."""
+    slurm.job(ON_NODES)
+    script = slurm.folder / "inside.sh"
+    script.write_text(f'#!/bin/sh\n{shlex.quote(sys.executable)} -m hydraflow run job --resume --jobs "$SLURM_NTASKS"\n')
+    job_id = slurm.call(f"sbatch --parsable -N2 --ntasks=4 --ntasks-per-node=2 -c4 -o out.txt {script}").strip()
+    wait_until(lambda: len(slurm.effects()) == 4)
+    where = [(slurm.folder / "done" / name).read_text().strip() for name in slurm.effects()]
+    assert sorted(where.count(node) for node in set(where)) == [2, 2], where
+    slurm.call(f"scancel {job_id}")
+    wait_until(lambda: list(states(slurm).values()) == ["interrupted"] * 4 + ["not started"] * 2)
+    (slurm.folder / "go").touch()
+    slurm.call(f"sbatch -W -N2 --ntasks=4 --ntasks-per-node=2 -c4 -o out.txt {script}")
+    assert set(states(slurm).values()) == {"succeeded"}, (slurm.folder / "out.txt").read_text()
+
+
+def test_salloc_on_the_machine_that_submits(slurm):
+    """Its shell is in no allocation: that is said, unless srun takes the tasks there."""
+    (slurm.folder / "go").touch()
+    for text, is_said in ((ON_NODES, False), (ON_NODES.replace("srun -N1 -n1 -c4 --exact ", ""), True)):
+        slurm.job(text)
+        told = slurm.call(f"salloc -N1 -n2 -c4 {shlex.quote(sys.executable)} -m hydraflow run job --jobs 2")
+        assert "6 tasks: 6 succeeded" in told, told
+        assert ("is on n1, and the tasks are executed on this machine: begin run: with srun" in told) == is_said, told
 
 
 def test_environment_of_the_submission(slurm):
