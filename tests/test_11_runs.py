@@ -724,11 +724,11 @@ class Parts(EmptyFolder):
         for name, cause, kinds in (("waiting", "", ([], [])), ("queued", "", ([], [])), ("queued", "held", ([held], [])), ("running", "", ([start], [])), ("succeeded", "", ([end], [end])),
                                    ("failed", "", ([end], [end])), ("interrupted", "killed", ([], [end])), ("skipped", "blocked", ([end], [end])), ("handed", "", ([end], [end]))):
             with self.subTest(name=name, cause=cause):
-                run, watch = self.run_of(), hydraflow.Watch([])
+                run, watch, found_there = self.run_of(), hydraflow.Watch([]), mock.Mock(unsettled=set())
                 watch.tasks[run.record.path] = mock.Mock(task=lambda number: number)
                 for wanted in kinds:
                     state = self.state(name, cause, detail="why" if cause else "")
-                    found = list(watch.changed(run, 7, state))
+                    found = list(watch.changed(run, found_there, 7, state))
                     self.assertEqual([event.kind for event in found], wanted)
                     for event in found:
                         if event.kind == "note":

@@ -491,7 +491,7 @@ class Surveyed(unittest.TestCase):
         starts = [hydraflow.Start(number, "job", count or len(states), 86400.0 * number, "h", "1", [], "", False, 2) for number in range(1, fields.pop("starts", 1) + 1)]
         ledger = mock.Mock(start=starts[-1], starts=starts, members=dict.fromkeys(range(1, len(states) + 1), 1))
         submissions = fields.pop("submissions", [])
-        return hydraflow.Survey(mock.Mock(), ledger, dict(enumerate(states, 1)), submissions, "", holder)
+        return hydraflow.Survey(mock.Mock(), ledger, dict(enumerate(states, 1)), submissions, "", holder, set())
 
     def test_where(self) -> None:
         queued = [mock.Mock(scheduler="slurm", slots=[]), mock.Mock(scheduler="pbs", slots=[]), mock.Mock(scheduler="slurm", slots=[])]
