@@ -71,7 +71,7 @@ class Here(Execution):
         self.assertEqual(self.read("done").split(), ["x"] * 3)
 
     def test_several_at_once_with_prefixes_and_barriers(self) -> None:
-        self.job("run: sh -c 'echo $0 >> order; echo begin; sleep 0.2; echo end; echo $0 >> order'\nmax-parallel: 3\n"
+        self.job("run: sh -c 'echo $0 >> order; echo begin; until test $(wc -l < order) -ge 3; do sleep 0.05; done; echo end; echo $0 >> order'\nmax-parallel: 3\n"
                  "steps: [{batch: a=1:3}, {batch: b=1}]")
         result = self.hydraflow("run", "job")
         self.assertEqual(result.status, 0, result.err)
