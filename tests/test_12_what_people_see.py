@@ -497,7 +497,7 @@ class Surveyed(unittest.TestCase):
         queued = [mock.Mock(scheduler="slurm", slots=[]), mock.Mock(scheduler="pbs", slots=[]), mock.Mock(scheduler="slurm", slots=[])]
         far = [self.state("running", host=f"n{number}") for number in range(1, 6)]
         for states, holder, submissions, text in (
-                ([self.state("succeeded")], "", [], ""), ([self.state("running")], "", [], "executed here"), (far[1:2], "", [], "executed on n2"), ([self.state("running"), *far[:2]], "", [], "executed here, on n1, on n2"),
+                ([self.state("succeeded")], "", [], ""), ([self.state("running")], "", [], "executed here"), (far[1:2], "", [], "executed on n2"), ([self.state("running", host="~n")], "", [], "executed on ~n"), ([self.state("running"), *far[:2]], "", [], "executed here, on n1, on n2"),
                 (far, "", [], "executed on n1, on n2, on n3, on 2 more machines"), (far[:4], "", [], "executed on n1, on n2, on n3, on 1 more machines"), ([self.state("waiting")], f"process 7 on {hydraflow.host_name()}", [], "executed here"),
                 ([self.state("waiting")], "process 7 on n9", [], "executed on n9"), ([self.state("queued")], "", queued, "queued with pbs, slurm"), ([self.state("queued"), far[0]], "", queued[:1], "executed on n1, queued with slurm"),
                 (far[:3], "", [], "executed on n1, on n2, on n3")):
