@@ -5994,7 +5994,9 @@ class Runner:
         if isinstance(error, Error):
             detail = f"cannot be started: {error.message}"
         else:
-            detail = f"cannot be started: {os.strerror(error.errno or 0)}"
+            path = os.fsdecode(error.filename or "")
+            texts = ["cannot be started", path, os.strerror(error.errno or 0)]
+            detail = ": ".join(filter(None, texts))
         self.note(process, "end", status=126, detail=detail)
         self.after_failure()
         process.state.become("failed", "", detail)
@@ -8227,10 +8229,17 @@ def slot_entries(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "List[List[
     entries = []
     for task, state in tasks:
         attempt = state.attempt + 1
-        while run.survey and run.record.claimant(task.number, attempt):
-            attempt += 1  # somebody died who had claimed it, and had not begun
+        if run.survey:  # otherwise there was nobody before
+            attempt = unclaimed_attempt(run.record, task.number, attempt)
         entries.append([task.number, attempt, run.offsets[task.number]])
     return entries
+
+
+def unclaimed_attempt(record: Record, number: int, attempt: int) -> int:
+    """Return the first attempt of a task, from one on, that nobody claimed before he died."""
+    while record.claimant(number, attempt):
+        attempt += 1
+    return attempt
 
 
 def write_program(record: Record, python: "Sequence[str]") -> None:
@@ -8788,7 +8797,8 @@ def submit_again(run: Run, lost: "Sequence[Lost]", old: Submission,
     entries = []
     for number, first, offset in chain.from_iterable(old.slots):
         if number in begun:
-            entries.append([number, max(begun[number] + 1, first), offset])
+            attempt = max(begun[number] + 1, first)
+            entries.append([number, unclaimed_attempt(run.record, number, attempt), offset])
     slots = packed(entries, run.pack(step)[0])
     waited = [(ahead.run.record, ahead.submission) for ahead in before if ahead.submission]
     after = [[record.path, submission.number] for record, submission in waited]

@@ -180,7 +180,7 @@ class Here(Execution):
         self.job("run: sh -c 'echo $0'\nworking-directory: ${{ matrix.d }}\nsteps: [{batch: \"d=.,gone,.\"}]")
         result = self.hydraflow("run", "job", "--keep-going")
         self.assertEqual(result.status, 1)
-        self.assertIn("[2 d=gone] failed: cannot be started: No such file or directory", result.err)
+        self.assertIn("[2 d=gone] failed: cannot be started: gone: No such file or directory", result.err)
         self.assertEqual([task["state"] for task in self.tasks().values()], ["succeeded", "failed", "succeeded"])
 
     def test_builtins_of_the_shell_are_not_taken_for_programs(self) -> None:
