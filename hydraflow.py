@@ -65,7 +65,7 @@ else:
 
         def __new__(cls, *values, **named):
             if named:
-                values += tuple([named.pop(name) for name in cls._fields[len(values):]])
+                values += tuple(map(named.pop, cls._fields[len(values):]))
             if named or len(values) != len(cls._fields):
                 raise TypeError(f"{cls.__name__} has the fields {', '.join(cls._fields)}")
             return tuple.__new__(cls, values)
@@ -81,8 +81,10 @@ else:
             return dict(zip(self._fields, self))
 
         def _replace(self, **changes):
-            values = list(map(changes.pop, self._fields, self))
-            return type(self)(*values, **changes)
+            changed = tuple.__new__(type(self), map(changes.pop, self._fields, self))
+            if changes:
+                raise TypeError(f"{type(self).__name__} has no field {', '.join(changes)}")
+            return changed
 
     def NamedTuple(name, fields):  # noqa: N802
         names = tuple([field for field, _ in fields])

@@ -225,10 +225,15 @@ def test_cancel_every_run(cluster):
     """cancel JOB ends what is open of the job, of whichever run."""
     cluster.job("jobs: {job: {run: sh -c 'test $0; sleep 300', submit: SUBMIT, hydra: false, steps: [{batch: 'a=1:2'}]}}")
     ids = submitted(cluster, "job") + submitted(cluster, "job")
-    wait_until(lambda: cluster.hydraflow("status", "job", "--all").out.count("2 running") == 2)
+
+    def in_every_run():
+        names = [path.name for path in (cluster.folder / ".hydraflow" / "job").glob("0*")]
+        return [task["state"] for name in names for task in json.loads(cluster.hydraflow("status", "job", "--run", name, "--json").out)["tasks"]]
+
+    wait_until(lambda: in_every_run() == ["running"] * 4)
     result = cluster.hydraflow("cancel", "job")
     assert result.status == 0 and all(f"array job {job_id}" in result.err for job_id in ids), result
-    wait_until(lambda: cluster.hydraflow("status", "job", "--all").out.count("2 interrupted") == 2)
+    wait_until(lambda: in_every_run() == ["interrupted"] * 4)
     wait_until(lambda: not any(job_id.strip("[]") in cluster.call(cluster.words.queue).split() for job_id in ids))
 
 
