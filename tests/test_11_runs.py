@@ -736,6 +736,23 @@ class Parts(EmptyFolder):
                         else:
                             self.assertEqual(event, hydraflow.Event(event.kind, 7, state, "job" if event.kind == "end" else "", run.record.log_path(7), 0))
 
+    def test_looks_at_what_is_executed_elsewhere(self) -> None:
+        """At growing intervals; what keeps a scheduler from answering is said once, until it has answered; a signal ends the looks."""
+        for asks, stops, texts, delays in ((True, False, ["b", "a", "b"], [0.5, 0.65, 0.845, 1.0985, 1.42805]), (False, False, ["b", "a", "b"], [0.5, 0.65, 0.845, 1.0, 1.0]), (True, True, ["b", "SIGTERM: the tasks go on"], [0.5])):
+            with self.subTest(asks=asks, stops=stops):
+                watch, wrongs = mock.Mock(running=3), iter(["b", "b", "a", "", "b", "b"])
+                watch.look.side_effect = lambda watch=watch, wrongs=wrongs: setattr(watch, "wrong", next(wrongs)) or ()
+                watch.aheads.side_effect = [[1]] * 5 + [[]]
+                watch.asks_schedulers.return_value = asks
+                with mock.patch.object(hydraflow, "Signals") as made:
+                    signals = made.return_value.__enter__.return_value
+                    signals.numbers = [signal.SIGTERM] if stops else []
+                    events = list(hydraflow.follow(watch))
+                lead = "the scheduler does not answer, and is asked again: "
+                self.assertEqual([event.text.replace(lead, "") for event in events if event.text], texts)
+                self.assertEqual([round(call[0][0], 5) for call in signals.pause.call_args_list], delays)
+                self.assertEqual({event.number for event in events if event.kind == "tick"}, {3})
+
     def test_what_a_scheduler_may_know_more_of(self) -> None:
         slot = hydraflow.Writer("events/0001_slot-3-2_x-1.jsonl", hydraflow.this_machine(), 1, 1.0, 0.0)
         other = slot._replace(path="events/0001_slot-4-2_x-1.jsonl")
