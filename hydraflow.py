@@ -7594,12 +7594,13 @@ class Run:
     older runs by their keys; last is the number of the last task; offsets are where the lines of
     tasks that leave this machine begin; counts are ends of tasks by state, seen by this start, open
     the tasks that are with a scheduler or somebody else; begun is whether something was executed or
-    submitted, refused whether a submission was not taken.
+    submitted, refused whether a submission was not taken; described counts the submissions that a
+    dry run has shown.
     """
     __slots__ = (
         "plan", "options", "record", "lock", "survey", "known", "older", "last", "offsets",
         "counts", "open", "notes", "is_new", "is_dry", "begun", "number", "could_reuse", "refused",
-        "programs")
+        "programs", "described")
 
     def __init__(self, plan: Plan, options: Options, record: Record, is_dry: bool) -> None:
         self.plan = plan
@@ -7613,6 +7614,7 @@ class Run:
         self.last = 0
         self.number = 1
         self.could_reuse = 0
+        self.described = 0
         self.offsets = {}  # type: Dict[int, int]
         self.programs = {}  # type: Dict[Tuple[str, ...], str]
         self.open = set()  # type: Set[int]
@@ -7908,7 +7910,7 @@ def unfinished_note(record: Record) -> "List[str]":
     count = ledger.start.count
     if len(good) >= count:
         return []
-    text = f"the run of {when} has succeeded in {len(good)} of {count} tasks"
+    text = f"the run of {when} has succeeded in {len(good)} of {counted(count, 'task')}"
     return [f"{text}; --resume goes on with it"]
 
 
@@ -8352,6 +8354,7 @@ class ArrayPlace(Place):
             script = slot_script(run.record, submission, python_of(run.job), self.index)
             for line in script.splitlines():
                 yield f"#     {line}"
+        run.described += len(sizes)
         for task, _ in todo:
             yield task_text(task)
 
@@ -8416,7 +8419,7 @@ def sent_text(step: PlannedStep, submission: Submission) -> str:
 
 def next_submission(run: Run) -> int:
     """Return the number of the next submission of a record."""
-    return max(run.record.submission_numbers(), default=0) + 1
+    return max(run.record.submission_numbers(), default=0) + 1 + run.described
 
 
 def grouped_by_submission(run: Run, tasks: "Sequence[Tuple[Task, State]]") -> "List[Ahead]":
@@ -8476,6 +8479,7 @@ class Handler(Place):
                  aheads: "Sequence[str]") -> "Iterator[str]":
         """Yield what a dry run prints: the handler's command as a comment, then the tasks."""
         path = os.path.relpath(run.record.submission_path(next_submission(run), "txt"))
+        run.described += 1
         yield f"# {shell_text([*steps[0].submit, path])} gets a line for each of these tasks:"
         for step in steps:
             for task, _ in run.work(step, True).todo:
@@ -8743,7 +8747,7 @@ class Watch:
         since = self.doubted.setdefault(key, now)
         if number in found.unsettled:
             return now < since + DOUBT
-        return is_new and state.name == "interrupted"
+        return is_new and state.name == "interrupted" and state.cause != "handler"
 
 
 def may_begin_again(ahead: Ahead, state: State) -> bool:
