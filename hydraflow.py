@@ -8578,7 +8578,8 @@ class Handler(Place):
             if number in left and state.attempt < first:
                 writer = run.writer(HANDLER)
                 append_attempt(run.record, writer, "lost", number, first, why="handler")
-        yield from watch.look()
+        for _ in range(2):  # one look at what is interrupted proves nothing, to a watch
+            yield from watch.look()
 
 
 def place_of(step: PlannedStep, is_dry: bool) -> Place:
@@ -8747,7 +8748,7 @@ class Watch:
         since = self.doubted.setdefault(key, now)
         if number in found.unsettled:
             return now < since + DOUBT
-        return is_new and state.name == "interrupted" and state.cause != "handler"
+        return is_new and state.name == "interrupted"
 
 
 def may_begin_again(ahead: Ahead, state: State) -> bool:
