@@ -695,7 +695,7 @@ def test_no_word_of_a_parameter_in_the_script(cluster):
     record = next((cluster.folder / ".hydraflow").glob("*/0*"))
     for script in record.glob("submissions/*.sh"):
         text = script.read_text()
-        assert "VALUE" not in text and "pwned" not in text and "show" not in text and len(text.splitlines()) == 3
+        assert "VALUE" not in text and "pwned" not in text and "show" not in text and len(text.splitlines()) == 4
 
 
 def test_python36(cluster):
@@ -839,7 +839,7 @@ def test_nothing_queued_changes(slurm):
 
 def test_refused(cluster):
     """The scheduler's own message, exit status 1, nothing half submitted: the first step is cancelled."""
-    cluster.job("jobs: {job: {run: sleep 60, submit: SUBMIT, hydra: false, steps: [{batch: a=1}, {submit: " + cluster.words.wrong + ", batch: b=1}, {batch: c=1}]}}")
+    cluster.job("jobs: {job: {run: sh -c 'test $0; sleep 60', submit: SUBMIT, hydra: false, steps: [{batch: a=1}, {submit: " + cluster.words.wrong + ", batch: b=1}, {batch: c=1}]}}")
     result = cluster.hydraflow("run", "job")
     assert result.status == 1, result
     assert cluster.words.refusal in result.err, result
