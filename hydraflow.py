@@ -8509,7 +8509,7 @@ class Handler(Place):
     def prepared(self, run: Run, step: PlannedStep,
                  todo: "Sequence[Tuple[Task, State]]") -> Submission:
         """Write what is handed over into the record."""
-        name = re.sub(r"[^\w.-]", "_", step.submit[0]).strip("._-")
+        name = re.sub(r"[^\w.-]", "_", submission_program(step)).strip("._-")
         submission = write_submission(run.record, Submission(
             number=next_submission(run), start=run.number, step=step.number,
             scheduler=PARAMETERS if self.is_bare else HANDLER, name=name, after=[],

@@ -288,6 +288,30 @@ class Known(Program):
             self.assertIn(part, result.err)
             self.assertNotIn("asked", result.err)
 
+    def test_where_the_last_lines_begin(self) -> None:
+        path = os.path.join(self.folder, "log")
+        large = b"x\n" + b"y" * 16 * hydraflow.CHUNK + b"\nz\n"
+        for data, count, begin in ((b"a\nb\nc\n", 1, 4), (b"a\nb\nc\n", 2, 2), (b"a\nb\nc\n", 3, 0), (b"a\nb\nc\n", 4, 0), (b"a\nb\nc\n", 9, 0), (b"a\nb", 1, 2), (b"\n\n", 1, 1),
+                                   (b"", 1, 0), (b"a", 1, 0), (large, 1, len(large) - 2), (large, 2, len(large) - 16 * hydraflow.CHUNK), (large, 9, len(large) - 16 * hydraflow.CHUNK)):
+            with self.subTest(data=data[:9], count=count):
+                self.write("log", data)
+                self.assertEqual(hydraflow.last_lines_start(path, count), begin)
+        self.assertEqual(hydraflow.last_lines_start(path + "x", 1), 0)
+
+    def test_what_a_command_line_is_called(self) -> None:
+        for line, name in (("./simulate --x=1", "simulate"), ("python train.py x=1", "train.py"), ("python3.11 a/train.py", "train.py"), ("python", "python"), ("python -m train", "python"),
+                           ("sh run.sh", "run.sh"), ("pythonic x.py", "pythonic"), ("/usr/bin/julia a.jl", "a.jl")):
+            with self.subTest(line=line):
+                job = hydraflow.spelled_job(line.split())
+                self.assertEqual((job.key, job.name, job.hydra), (name, name, False))
+
+    def test_what_a_handler_is_called(self) -> None:
+        self.job("submit: env X=1 ./hand-over --quickly\nsteps: [{batch: a=1}]")
+        self.write("hand-over", "#!/bin/sh\nexit 0\n")
+        os.chmod(os.path.join(self.folder, "hand-over"), 0o755)
+        self.assertEqual(self.hydraflow("run", "job").status, 0)
+        self.assertIn("handed to hand-over", self.hydraflow("status", "job").out)
+
     def test_logs(self) -> None:
         self.hydraflow("run", "short", "--keep-going")
         one, two, three = ("==> [1 a=1] succeeded <==\na=1\n", "==> [2 a=2] failed: exit status 1 <==\na=2\n", "==> [3 a=3] succeeded <==\na=3\n")
