@@ -13865,7 +13865,7 @@ def main_program(argv: "Optional[Sequence[str]]" = None) -> int:
     last one of them alone takes as long as reading this file.
     """
     if hasattr(gc, "freeze"):  # since Python 3.7
-        gc.freeze()
+        gc.freeze()  # novm
     gc.enable()
     return main(argv)
 
