@@ -327,7 +327,7 @@ class Reading(Program):
         steps = ", ".join(f"{{batch: \"a{number}=1:3\"}}" for number in range(10))
         self.job(f"run: sh -c 'echo $0; test $0 != last=1 || until test -e go; do sleep 0.1; done'\nsteps: [{steps}, {{batch: last=1}}]")
         run = self.start("run", "job")
-        wait_until(lambda: self.records() and "running" in self.states())
+        wait_until(lambda: self.records() and self.states()[-1:] == ["running"] and len(self.states()) == 31)
         for _ in range(2):
             subprocess.check_call(["strace", "-f", "-e", "trace=open,openat", "-o", "trace", sys.executable, "-m", "hydraflow", "status", "job"],
                                   cwd=self.folder, stdout=subprocess.DEVNULL)
