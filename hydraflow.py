@@ -8815,7 +8815,9 @@ def submit_again(run: Run, lost: "Sequence[Lost]", old: Submission,
 
 def again_text(lost: "Sequence[Lost]", sent: Ahead) -> str:
     """Return what is said of tasks that were submitted once more, and why."""
-    causes = ", ".join(sorted({CAUSES[one.state.cause] for one in lost}))
+    causes = "behind them"
+    if not all(one.is_blocked for one in lost):
+        causes = ", ".join(sorted({CAUSES[one.state.cause] for one in lost}))
     job_id = sent.submission.job_id if sent.submission else ""
     return f"{causes}: {counted(len(lost), 'task')} submitted again as array job {job_id}"
 

@@ -611,7 +611,7 @@ jobs:
     lose_its_place(slurm)
     out = waiting.communicate(timeout=120)[0].decode()
     assert waiting.returncode == 0 and "preempted: 2 tasks submitted again as array job" in out, out
-    assert "what it waits for has failed: 2 tasks submitted again as array job" in out and "retried" not in out, out
+    assert "behind them: 2 tasks submitted again as array job" in out and "retried" not in out, out
     assert [(slurm.folder / "done" / name).read_text().count("x") for name in slurm.effects()] == [1, 2, 2, 1, 1]
     assert [(task["state"], task["attempts"]) for task in tasks(slurm)] == [("succeeded", attempts) for attempts in (1, 2, 2, 1, 1)]
 
