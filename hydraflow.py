@@ -1671,7 +1671,7 @@ UNSPACED = {"#": "before a comment", ":": "after a colon"}
 
 # A text is parsed with "\n\0" behind it: NUL is no character of YAML (5.1), so no pattern and no
 # index runs over the end. No repetition has behind it what could fail after a long match: time is
-# linear. Those marked Any cannot fail.
+# linear.
 GAP = Pattern(r"((?:[ \t]*(?:(?<![^ \t\n])#[^\n]*)?\n)*)( *)[ \t]*")
 INDENT = Pattern(r"(?: |-(?=[ \t\n]))*")  # what may stand before a block collection
 LINE_END = Pattern(r"[ \t]*(?:\n|(?<=[ \t])#)")
@@ -6214,11 +6214,12 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
 # ---------------------------------------------------------------------------
 # ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS, with functions that
 # make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of,
-# submission_options, script_word, clusters_of, beaten_options, says_requeue (what the user's own
-# words say), ask, split_id, at_cluster, array_limit, pack_hint, array_name, submission_words, send,
-# find_array, array_task_id, cancel_array, query, accounts, explain_hold. Nothing here knows a
-# record, and no scheduler is named outside its row. The rows rest on the manual pages that their
-# functions name. A state that is not known, or a query that fails, means "still there".
+# submission_options, script_word, clusters_of, is_one_of, beaten_options, says_requeue (what the
+# user's own words say), ask, split_id, at_cluster, array_limit, pack_hint, array_name,
+# submission_words, send, find_array, array_task_id, cancel_array, query, accounts, explain_hold.
+# Nothing here knows a record, and no scheduler is named outside its row. The rows rest on the
+# manual pages that their functions name. A state that is not known, or a query that fails, means
+# "still there".
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
@@ -6704,6 +6705,17 @@ def clusters_of(words: "Sequence[str]", scheduler: Scheduler) -> str:
     return named or next(filter(None, given), "")
 
 
+def is_one_of(option: str, names: "Sequence[str]") -> bool:
+    """Return whether an option has one of some names; a long one may be shortened.
+
+    >>> is_one_of("--arr", ["-a", "--array"]), is_one_of("-a", ["--array"])
+    (True, False)
+    """
+    if option.startswith("--") and len(option) > 3:
+        return any(name.startswith(option) for name in names)
+    return option in names
+
+
 def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
                    waits: bool) -> "Iterator[Tuple[int, str, str]]":
     """Yield the options of a submission command that ours would beat: index of the word, name,
@@ -6713,12 +6725,11 @@ def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
     (1, '--output')
     """
     for index, option, value in submission_options(words, scheduler):
-        names = {option, f"{option}={value.partition('=')[0]}"}
+        attribute = f"{option}={value.partition('=')[0]}"
         for hint, ours in scheduler.ours:
             known = ours.split()
-            if option.startswith("--") and len(option) > 3:  # which may be shortened
-                names.update(name for name in known if name.startswith(option))
-            if not names.isdisjoint(known) and (waits or hint != OURS_AFTER):
+            is_beaten = is_one_of(option, known) or attribute in known
+            if is_beaten and (waits or hint != OURS_AFTER):
                 yield index, option, hint
 
 
@@ -6731,12 +6742,8 @@ def says_requeue(words: "Sequence[str]", scheduler: Scheduler) -> bool:
     """
     if any(os.environ.get(name) for name in scheduler.requeues):
         return True
-    for _, option, _ in submission_options(words, scheduler):
-        is_long = option.startswith("--") and len(option) > 3  # such may be shortened
-        for name in scheduler.requeues:
-            if option == name or (is_long and name.startswith(option)):
-                return True
-    return False
+    options = submission_options(words, scheduler)
+    return any(is_one_of(option, scheduler.requeues) for _, option, _ in options)
 
 
 def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
