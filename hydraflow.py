@@ -4249,7 +4249,10 @@ def birth_by_ps(pid: int) -> float:
     parts = [int(part) for part in re.findall("[0-9]+", fields[1])]
     days, hours, minutes, seconds = [0] * (4 - len(parts)) + parts
     age = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    return max(uptime() - age - 2.0, 0.0)
+    now = uptime()
+    if age > now:  # of what has begun this instant, procps rounds an age below zero, and wraps it
+        age = 0
+    return now - age - 2.0
 
 
 def hash_text(text: str) -> int:
@@ -5538,7 +5541,7 @@ class Told:
             self.handlers[event["submission"]] = process
 
     def add_of_task(self, event: "Dict[str, Any]", writer: Writer) -> None:
-        """Take in an event of a task; what comes of an attempt that is not its last one is past."""
+        """Take in an event of a task; of an attempt that is not its last one, only that it began."""
         number = event["task"]
         attempt = event.get("try", 0)
         state = self.states.get(number)
@@ -5548,6 +5551,8 @@ class Told:
             state = self.states[number] = State(attempt, state.attempts)
         if attempt == state.attempt:
             apply_event(state, event, writer)
+        elif event["event"] == "start":  # a requeue's file may be read before that of who began
+            state.attempts += 1
 
     def read(self, path: str, writer: Writer = NOBODY) -> Writer:
         """Take in a file of events; return who wrote it, where the file says that."""

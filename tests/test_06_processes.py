@@ -275,7 +275,8 @@ class Looking(EmptyFolder):
             self.assertEqual(process_birth(1 << 30), -1.0)
             ended = self.sleeper("true")
             wait_until(lambda: process_birth(ended.pid) < 0)  # nobody has waited for it
-            for age, seconds in (("00:07", 7), ("01:02:03", 3723), ("2-00:00:01", 172801), ("1-02:03:04", 93784), ("01:05:07", 3907), ("1-23:59:59", 172799)):
+            for age, seconds in (("00:07", 7), ("01:02:03", 3723), ("2-00:00:01", 172801), ("1-02:03:04", 93784), ("01:05:07", 3907), ("1-23:59:59", 172799),
+                                 ("213503982334601-07:00:15", 0)):  # what procps tells of an age just below zero
                 with mock.patch.object(hydraflow, "capture", return_value=(0, f"Ss {age}\n", "")), \
                         mock.patch.object(hydraflow, "uptime", return_value=200000.0):
                     self.assertEqual(process_birth(process.pid), 200000.0 - seconds - 2)
