@@ -24,7 +24,11 @@ while they are executed; what happens comes back as events, which the screen sho
 status sums up. Nothing is written to disk before every mistake that can be known is known.
 """
 import gc
-import signal
+
+try:  # what signal is made of: it makes enums of its numbers, a third as long as Python's own start
+    import _signal as signal  # type: ignore[import-not-found]
+except ImportError:
+    import signal
 
 if __name__ == "__main__":
     gc.disable()  # nothing of this file becomes garbage; main_program has it enabled again
@@ -32,16 +36,10 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) == signal.default_
     # Ctrl-C while the rest of this file is read, and when main has ended, ends without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-import argparse
 import errno
 import os
-import re
-import shlex
-import subprocess
 import sys
 import time
-from bisect import bisect_right
-from functools import lru_cache, partial, reduce
 from itertools import accumulate, chain, islice, product, takewhile
 from operator import itemgetter, mul
 
@@ -52,11 +50,38 @@ __all__ = [
 
 TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
+    import argparse
+    import bisect
+    import functools
+    import re
+    import shlex
+    import subprocess
     from typing import (
         IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, NoReturn,
-        Optional, Sequence, Set, Tuple, Type, Union)
+        Optional, Sequence, Set, Tuple, Type, TypeVar, Union)
     KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any, str]]  # reader, default, meaning
+    Function = TypeVar("Function", bound=Callable[..., Any])
 else:
+    class LazyModule:
+        """A module that is imported when something of it is first used, in the manner of PEP 810.
+
+        These take longer than this file, and an array task needs none of them.
+        """
+
+        def __init__(self, name):
+            self.name = name
+
+        def __getattr__(self, attribute):
+            module = globals()[self.name] = __import__(self.name)
+            return getattr(module, attribute)
+
+    argparse = LazyModule("argparse")
+    bisect = LazyModule("bisect")
+    functools = LazyModule("functools")
+    re = LazyModule("re")
+    shlex = LazyModule("shlex")
+    subprocess = LazyModule("subprocess")
+
     # Importing typing would make a start on Python 3.6 a third longer, namedtuple a sixth.
     class Named(tuple):
         """A tuple whose places have names."""
@@ -104,15 +129,32 @@ else:
 class Pattern:
     """A regular expression that is compiled when it is first used: no command uses all of them."""
 
-    def __init__(self, text: str, flags: int = 0) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.flags = flags
 
     def __getattr__(self, name: str) -> "Any":
         """Return what the compiled one calls so, and keep it as an attribute of this one."""
-        value = getattr(re.compile(self.text, self.flags), name)
+        value = getattr(re.compile(self.text), name)
         setattr(self, name, value)
         return value
+
+
+def remembered(function: "Function") -> "Function":
+    """Return a function that is called once for the same arguments, and remembers the result.
+
+    >>> remembered(len)("abc")
+    3
+    """
+    results = {}  # type: Dict[Any, Any]
+
+    def remembering(*arguments: "Any") -> "Any":
+        if arguments not in results:
+            results[arguments] = function(*arguments)
+        return results[arguments]
+
+    remembering.__doc__ = function.__doc__
+    remembering.forget = results.clear  # type: ignore[attr-defined]
+    return remembering  # type: ignore[return-value]
 
 
 class Mark(NamedTuple("Mark", [
@@ -153,7 +195,7 @@ class Source:
             return self.origin.mark(first, max(first, last))
         if not self.starts:
             self.starts = [0] + [match.end() for match in re.finditer("\n", self.text)]
-        line = bisect_right(self.starts, start)
+        line = bisect.bisect_right(self.starts, start)
         begin = self.starts[line - 1]
         stop = len(self.text)
         if line < len(self.starts):
@@ -176,7 +218,7 @@ class Source:
         if self.origin is None:
             return end
         there = self.origin.line_end(self.offset(position))
-        piece = bisect_right(self.pieces, (position, sys.maxsize))
+        piece = bisect.bisect_right(self.pieces, (position, sys.maxsize))
         while piece < len(self.pieces) and self.pieces[piece][1] <= there:
             piece += 1
         if piece < len(self.pieces):
@@ -188,7 +230,7 @@ class Source:
 
     def offset(self, position: int) -> int:
         """Return where the character at position stands in the origin."""
-        piece = bisect_right(self.pieces, (position, sys.maxsize)) - 1
+        piece = bisect.bisect_right(self.pieces, (position, sys.maxsize)) - 1
         if piece < 0:
             return 0
         here, there = self.pieces[piece]
@@ -453,7 +495,7 @@ def literal(text: str) -> "Union[str, Number]":
 HYDRA_FUNCTIONS = frozenset((
     "choice", "range", "interval", "glob", "sort", "shuffle", "tag",
     "extend_list", "json_str", "int", "float", "str", "bool"))
-UNIT_KEY = Pattern(rf"([^~].*)/({UNIT.text})", re.DOTALL)
+UNIT_KEY = Pattern(rf"(?s)([^~].*)/({UNIT.text})")
 RANGE_START = (  # compiled when a colon asks for it
     rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
     rf"|{NUMBER_TEXT}:(?:{UNIT.text})$")
@@ -559,7 +601,7 @@ def spaced(start: Number, stop: Number, count: int, is_log: bool) -> Values:
 
 def count_product(parts: "Iterable[Values]") -> int:
     """Return how many combinations there are of the values of some parts."""
-    return reduce(mul, (part.count for part in parts), 1)
+    return functools.reduce(mul, (part.count for part in parts), 1)
 
 
 def combination(parts: "Iterable[Values]", index: int) -> "List[Any]":
@@ -590,7 +632,7 @@ def joined(items: "Sequence[Values]") -> Values:
     starts = [0, *accumulate(item.count for item in items)]
 
     def at(index: int) -> "Any":
-        place = bisect_right(starts, index) - 1
+        place = bisect.bisect_right(starts, index) - 1
         return items[place].at(index - starts[place])
 
     return Values(starts[-1], at, items)
@@ -646,7 +688,7 @@ class Axis(Values):
         return Values(1, lambda _: self.word())
 
 
-TOKEN = Pattern(r"""
+TOKEN = Pattern(r"""(?sx)
     (?P<quoted>         '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
   | (?P<interpolation>  \$\{[^}]+\} )          # to Hydra, the first closing brace ends it
   | (?P<escape>         \\(?:(?!\$\{).)? )     # to Hydra, a backslash does not hide ${
@@ -660,7 +702,7 @@ TOKEN = Pattern(r"""
   | (?P<comment>        (?<!\S)\# )            # at the start of a word: where one may stand
   | (?P<text>           (?: [^\s,|()\[\]{}='"\\$] | \$(?!\{) )+ )
   | (?P<unclosed>       ['"] | \$\{[^}]*\}? )  # with it, every character belongs to some token
-""", re.VERBOSE | re.DOTALL)
+""")
 PARTNERS = {"(": ")", "[": "]", "{": "}"}
 NAMES = {
     "(": "parenthesis", "[": "bracket", "{": "brace",
@@ -1415,7 +1457,7 @@ def check_hydra_words(axes: "Sequence[Axis]") -> None:
     >>> check_hydra_words(Sweep("model=cnn,vit -v").axes)
     """
     words = [axis.text for axis in axes]
-    read_all(partial(check_hydra_word, words), enumerate(axes))
+    read_all(functools.partial(check_hydra_word, words), enumerate(axes))
 
 
 def is_bare(word: str) -> bool:
@@ -2288,7 +2330,7 @@ class Job(NamedTuple("Job", [
 
 TEMPLATE_NAMES = ("job.name", "task.index", "task.dir", "task.slot")  # and env.NAME, matrix.KEY
 TEMPLATE = Pattern(r"\$\{\{([^{}\n]*)\}\}")
-COMMAND_TOKEN = Pattern(r"""
+COMMAND_TOKEN = Pattern(r"""(?sx)
     (?P<template>  \$\{\{[^{}\n]*\}\} )
   | (?P<single>    '[^']*' )
   | (?P<double>    "(?:[^"\\]|\\.)*" )
@@ -2300,7 +2342,7 @@ COMMAND_TOKEN = Pattern(r"""
   | (?P<brace>     \{[^\s{}'"\\$]*\} )
   | (?P<text>      [^\s'"\\$;&|<>*`{]+ | [${] )
   | (?P<stray>     . )
-""", re.VERBOSE | re.DOTALL)
+""")
 QUOTED_PART = r"""(?xs)  # compiled when a command has such quotes
     (?P<template>  \$\{\{[^{}\n]*\}\} )
   | \\(?P<escaped> ["\\$`] )
@@ -2396,7 +2438,7 @@ def command_part(source: Source, token: "Match[str]",
     if kind == "variable":
         return variable_value(text, source.mark(token.start(), token.end()), environment)
     if kind == "double":
-        part = partial(quoted_part, source, token, environment)
+        part = functools.partial(quoted_part, source, token, environment)
         return re.sub(QUOTED_PART, part, text[1:-1])
     if kind == "stray":
         mark = source.mark(token.start(), token.end())
@@ -2591,7 +2633,7 @@ def check_templates(source: Source, start: int = 0, end: int = sys.maxsize) -> S
     ever takes the place of."""
     if "${{" not in source.text:
         return source
-    read_all(partial(check_template, source), TEMPLATE.finditer(source.text, start, end))
+    read_all(functools.partial(check_template, source), TEMPLATE.finditer(source.text, start, end))
     opened = masked(source.text).find("${{", start, end)
     if opened >= 0:
         raise Error("a template is never closed", source.mark(opened, opened + 3),
@@ -2788,7 +2830,7 @@ def read_keys(table: "KeyTable", node: Node, errors: "List[Error]",
     those that are absent or wrong; and whether those that are needed can be relied on: none of them
     is wrong, or may stand under another name."""
     seen = {}  # type: Dict[str, Node]
-    pairs = dict(read_each(partial(read_key, table, seen), node.value, errors))
+    pairs = dict(read_each(functools.partial(read_key, table, seen), node.value, errors))
     values = {field_of(key): pairs.get(key, row[1]) for key, row in table.items()}
     missed = [key for key in seen if key not in pairs]
     is_sure = all(key in table and key not in needed for key in missed)
@@ -2841,7 +2883,7 @@ def read_need(names: "Set[str]", node: Node) -> "Tuple[str, Mark]":
 
 def read_needs(names: "Set[str]", node: Node) -> "List[Tuple[str, Mark]]":
     """Return one job that is needed, or a list of them."""
-    return read_all(partial(read_need, names), items_of(node))
+    return read_all(functools.partial(read_need, names), items_of(node))
 
 
 STEP_KEYS = {
@@ -2884,7 +2926,7 @@ def read_step(node: Node) -> Step:
     if is_sure:
         known = set(chain.from_iterable(axis.keys for axis in step.batch.axes))
         excluded = chain.from_iterable(sweep.axes for sweep in step.exclude)
-        read_each(partial(check_excluded, known), excluded, errors)
+        read_each(functools.partial(check_excluded, known), excluded, errors)
     if errors:
         raise Errors(errors)
     return step
@@ -2912,7 +2954,8 @@ def job_keys(names: "Set[str]") -> "KeyTable":
         "hydra": (read_flag, None, "whether the command is a Hydra application: true with steps"),
         "env": (read_environment, {}, "environment variables of the tasks"),
         "working-directory": (read_path, None, "where the tasks are executed"),
-        "needs": (partial(read_needs, names), [], "the jobs that must have succeeded before"),
+        "needs": (
+            functools.partial(read_needs, names), [], "the jobs that must have succeeded before"),
         "max-parallel": (read_parallel, 0, "how many tasks at once, or auto"),
         "fail-fast": (read_flag, None, "true: no task is started after a failure; false: all are"),
         "retries": (read_retries, 0, "how often a task that failed is tried again"),
@@ -3029,7 +3072,7 @@ def check_job(job: Job) -> None:
     read_each(check_assigned_once, [words], errors)
     if is_hydra(job):
         read_each(check_hydra_words, [words], errors)
-    read_each(partial(check_step, job), job.steps or [EMPTY_STEP], errors)
+    read_each(functools.partial(check_step, job), job.steps or [EMPTY_STEP], errors)
     if not has_command(job) and any(step.run or step.call or step.submit for step in job.steps):
         errors.append(Error(f"a step of job {job.key} has no command", job.mark,
                             "give the job a command, or each of its steps"))
@@ -3124,7 +3167,7 @@ def read_jobs(node: Node) -> "Dict[str, Job]":
     errors = []  # type: List[Error]
     entries = read_entries(node, errors)
     table = job_keys({key.value for key, _ in entries})
-    jobs = {job.key: job for job in read_each(partial(read_job, table), entries, errors)}
+    jobs = {job.key: job for job in read_each(functools.partial(read_job, table), entries, errors)}
     read_each(check_needs, [jobs], errors)
     read_each(check_included, [jobs], errors)
     several = {(error.line, error.column, error.message): error for error in errors}
@@ -3322,7 +3365,7 @@ def unquoted(word: str) -> str:
         after = partners.get(index, index) + 1
         text = word[tokens[index].start():tokens[after - 1].end()]
         if tokens[index].lastgroup == "quoted":
-            text = re.sub(r"\\+", partial(halved, text[0]), text[1:-1])
+            text = re.sub(r"\\+", functools.partial(halved, text[0]), text[1:-1])
         texts.append(text)
         index = after
     return "".join(texts)
@@ -4017,14 +4060,15 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # 6. Processes: argv -> process
 # ---------------------------------------------------------------------------
-# WRAPPER; environment, spawn, capture, stop_group, stop_process, end_by_signal, is_group; Machine,
-# host_name, this_machine, uptime, process_stat, process_birth, hash_text, is_process, process_text,
-# group_members, signal_name; Guard; Signals; call_function. The only chapter that starts, signals
-# and looks at processes.
+# WRAPPER; environment, spawn, Child, spawn_shell, capture, stop_group, stop_process, end_by_signal,
+# is_group; Machine, host_name, this_machine, uptime, process_stat, process_birth, hash_text,
+# is_process, process_text, group_members, signal_name; Guard; Signals; call_function. The only
+# chapter that starts, signals and looks at processes.
 #
 # A task is wrapped in some lines of POSIX sh that record its start and its exit status themselves:
 # whether HydraFlow still lives or not, what has finished is known. In it, $1 is the file of events,
-# $2 the room, $3 what begins each event (the task, its attempt, its slot), then comes the command.
+# $2 the room, $3 what begins each event (the task, its attempt, its slot), $4 the directory of the
+# task, then comes the command.
 #
 # - Both files are opened before the command starts, so that the end can be told even if the
 #   directory is not writable any more by then. A start that cannot be recorded is no start: the
@@ -4042,8 +4086,9 @@ def shell_text(words: "Iterable[str]") -> str:
 WRAPPER = """
 trap : USR1 USR2
 trap 'why=",\\"why\\":\\"interrupted\\""' HUP INT QUIT TERM
+test "$4" = . || cd -P "$4" || exit 125
 command exec 3>>"$1" 4<>"$2" 5>&2 2>/dev/null || exit 125
-HYDRAFLOW_EVENTS=$1 task=$3 why=; shift 3
+HYDRAFLOW_EVENTS=$1 task=$3 why=; shift 4
 export HYDRAFLOW_EVENTS
 : ${PYTHONUNBUFFERED=1}; export PYTHONUNBUFFERED
 read -r up _ </proc/uptime || up=$(date +%s)
@@ -4058,8 +4103,9 @@ printf '\n{%s,"event":"end","status":%s,"up":%s%s}' "$task" $status "$up" "$why"
 exit $status
 """
 SHELL = ("/bin/sh", "-c", WRAPPER, "hydraflow")
-NOTHING = subprocess.DEVNULL  # to read
-SHELL_NAME = "[A-Za-z_][A-Za-z0-9_]*"  # a variable of any other name is lost on its way through sh
+NOTHING = -1  # in place of a descriptor to read from: there is nothing to read
+SHELL_LETTERS = frozenset(  # a variable with any other in its name is lost on its way through sh
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789")
 HAS_PROC = os.path.exists("/proc/self/stat")
 
 
@@ -4075,24 +4121,95 @@ def lost_in_shell() -> "List[str]":
     """Return NAME=VALUE of the variables that sh would drop: exported functions of bash, say."""
     lost = []
     for name, value in os.environ.items():
-        if not re.fullmatch(SHELL_NAME, name):
+        if name[:1].isdigit() or not SHELL_LETTERS.issuperset(name or "="):
             lost.append(f"{name}={value}")
     return lost
 
 
-def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]", cwd: str,
-          env: "Optional[Mapping[Any, Any]]",
-          errors: "Union[int, IO[bytes], None]" = subprocess.STDOUT,
-          is_session: bool = True, entry: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
-    """Start argv without a shell, as the leader of a process group; env None is ours.
+def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]",
+          errors: "Union[int, IO[bytes], None]", env: "Mapping[Any, Any]",
+          entry: int = NOTHING, is_session: bool = True) -> "subprocess.Popen[bytes]":
+    """Start argv without a shell, as the leader of a process group.
 
     The group is a session of its own, without a terminal, unless our own session is to end it with
     us (PBS). entry is the descriptor that becomes its standard input.
     """
     return subprocess.Popen(
-        [native(word) for word in argv], stdin=entry, stdout=output, stderr=errors,
-        cwd=native(cwd), env=env, start_new_session=is_session,
-        preexec_fn=None if is_session else os.setpgrp)  # noqa: PLW1509 (there are no threads)
+        [native(word) for word in argv], stdin=subprocess.DEVNULL if entry == NOTHING else entry,
+        stdout=output, stderr=errors, env=env, start_new_session=is_session,
+        preexec_fn=None if is_session else os.setpgrp)  # there are no threads
+
+
+class Child:
+    """A process that we started; status is that of its end, below 0 for a signal, None before."""
+    __slots__ = ("pid", "status")
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.status = None  # type: Optional[int]
+
+    def poll(self) -> "Optional[int]":
+        """Return its status, None while it runs."""
+        if self.status is not None:
+            return self.status
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:  # somebody else in this process has heard of its end
+            self.status = 0
+            return 0
+        if pid and os.WIFSIGNALED(status):
+            self.status = -os.WTERMSIG(status)
+        elif pid:
+            self.status = os.WEXITSTATUS(status)
+        return self.status
+
+
+def spawn_shell(words: "Sequence[str]", log: "IO[bytes]", env: "Mapping[Any, Any]", entry: int,
+                is_session: bool) -> "Union[Child, subprocess.Popen[bytes]]":
+    """Start the shell around a task, as spawn would, and log as where all of its output goes.
+
+    Where Python and the system can do that by themselves, which they can for most since Python 3.8,
+    subprocess is not imported, and a start takes half as long.
+    """
+    is_usual = log.fileno() > 2 and entry not in (0, 1, 2)
+    if not (HAS_PROC and is_usual and hasattr(os, "posix_spawn")):
+        return spawn(words, log, log, env, entry, is_session)
+    argv = [native(word) for word in words]
+    reader = (os.POSIX_SPAWN_DUP2, entry, 0)  # type: Tuple[Any, ...]
+    if entry == NOTHING:
+        reader = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+    actions = [reader, *((os.POSIX_SPAWN_DUP2, log.fileno(), number) for number in (1, 2)),
+               *((os.POSIX_SPAWN_CLOSE, number) for number in inherited())]
+    group = {"setsid": True} if is_session else {"setpgroup": 0}  # type: Dict[str, Any]
+    restored = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and programs are not to
+    try:
+        return Child(os.posix_spawn(
+            argv[0], argv, env, file_actions=actions, setsigdef=restored, **group))
+    except NotImplementedError:  # the C library cannot begin a session
+        return spawn(words, log, log, env, entry, is_session)
+
+
+def inherited() -> "List[int]":
+    """Return the descriptors that our parent left to us, beside the usual three.
+
+    No program that we start is to have them: who reads from a pipe would wait for its end, too.
+    """
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if int(name) > 2 and os.get_inheritable(int(name)):
+                found.append(int(name))
+        except OSError:  # that of the list itself
+            pass
+    return found
+
+
+def check_directory(path: str) -> None:
+    """Raise an OSError that names a path, unless it is a directory that we may work in."""
+    try:
+        os.stat(native(os.path.join(path, ".")))
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or 0), path) from None
 
 
 def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]",
@@ -4102,7 +4219,7 @@ def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]",
     The status is 127 if it cannot be started, 124 if it takes more than timeout seconds.
     """
     try:
-        process = spawn(argv, subprocess.PIPE, ".", env, subprocess.PIPE)
+        process = spawn(argv, subprocess.PIPE, subprocess.PIPE, env)
     except OSError as error:
         # error.strerror has a path in it on Python 3.6
         return 127, "", os.strerror(error.errno or 0)
@@ -4180,7 +4297,7 @@ def host_name() -> str:
     return os.environ.get("COMPUTERNAME", "")
 
 
-@lru_cache(maxsize=None)
+@remembered
 def this_machine() -> Machine:
     """Return the machine that executes us, as process numbers see it."""
     try:
@@ -4313,13 +4430,15 @@ def signal_name(number: int) -> str:
     >>> signal_name(9), signal_name(99)
     ('SIGKILL', 'signal 99')
     """
+    from signal import Signals
     try:
-        return signal.Signals(number).name
+        return Signals(number).name
     except ValueError:
         return f"signal {number}"
 
 
 GUARD = """
+cd /
 while read -r line; do leaders=$line; done
 for leader in $leaders; do kill -s KILL -- "-$leader"; done
 """
@@ -4335,8 +4454,8 @@ class Guard:
     def __init__(self) -> None:
         reader, self.pipe = os.pipe()
         try:
-            argv = ["/bin/sh", "-c", GUARD]
-            self.process = spawn(argv, subprocess.DEVNULL, "/", environment({}), entry=reader)
+            argv, nowhere = ["/bin/sh", "-c", GUARD], subprocess.DEVNULL
+            self.process = spawn(argv, nowhere, nowhere, environment({}), entry=reader)
         except OSError:
             os.close(self.pipe)
             raise
@@ -4505,6 +4624,61 @@ def say_error(error: OSError, what: str) -> Error:
                  "free what is in the way, or choose another place")
 
 
+@remembered
+def json_tools() -> "Tuple[Callable[[Any], str], Callable[[str], Any]]":
+    """Return what writes a value as JSON without white space, and what reads such a text.
+
+    These are the parts of json that are written in C, where Python has them: json itself imports
+    re, and together they take longer than all else that an array task does.
+    """
+    def unknown(value: object) -> None:
+        raise TypeError(f"no JSON has a {type(value).__name__}")
+
+    class Reading:
+        strict = True
+        object_hook = object_pairs_hook = None
+        parse_float, parse_int, parse_constant = float, int, float
+        memo = {}  # type: Dict[str, str]
+
+    try:
+        import _json
+        text = _json.encode_basestring_ascii
+        write = _json.make_encoder(None, unknown, text, None, ":", ",", False, False, True)
+        read = _json.make_scanner(Reading)  # type: ignore[arg-type]
+    except (ImportError, AttributeError, TypeError):
+        import json
+        return functools.partial(json.dumps, separators=(",", ":")), json.loads
+
+    def read_whole(text: str) -> "Any":
+        try:
+            value, end = read(text, 0)
+        except StopIteration:
+            end = -1
+        if end != len(text):
+            raise ValueError("this is no JSON, or has more behind it")
+        return value
+
+    return lambda value: "".join(write(value, 0)), read_whole
+
+
+def to_json(value: "Any") -> str:
+    """Return a value as JSON, in ASCII and without white space.
+
+    >>> to_json({"a": [1, 0.5, None, "\\u00e9"]})
+    '{"a":[1,0.5,null,"\\\\u00e9"]}'
+    """
+    return json_tools()[0](value)
+
+
+def from_json(text: str) -> "Any":
+    """Return the value of a text of JSON; ValueError or RecursionError if it is none.
+
+    >>> from_json('{"a":[1,0.5,null,"\\u00e9"]}')
+    {'a': [1, 0.5, None, 'é']}
+    """
+    return json_tools()[1](text)
+
+
 def open_safely(path: str, flags: int) -> int:
     """Open a file of a record, and return its descriptor; with O_CREAT, also its folder is made."""
     flags |= NO_FOLLOW | getattr(os, "O_CLOEXEC", 0)
@@ -4525,10 +4699,9 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 def append_lines(path: str, lines: "Iterable[Dict[str, Any]]") -> "List[int]":
     """Append lines of JSON to a file of a record; return where each of them begins."""
-    import json
     # The line break comes first: were the line before torn by a full disk or a kill, this one
     # would still be whole. One write on O_APPEND, as several processes append to one file.
-    texts = [b"\n" + json.dumps(values, separators=(",", ":")).encode("ascii") for values in lines]
+    texts = [b"\n" + to_json(values).encode("ascii") for values in lines]
     data = b"".join(texts)
     descriptor = open_safely(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
@@ -4585,9 +4758,8 @@ def read_lines(path: str) -> "List[Dict[str, Any]]":
 
 def read_together(lines: "Sequence[bytes]") -> "Optional[List[Any]]":
     """Return lines of JSON, read by one call, which is much faster; None if one of them is torn."""
-    import json
     try:
-        found = json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8", "replace"))
+        found = from_json((b"[" + b",".join(lines) + b"]").decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
     return found if len(found) == len(lines) else None
@@ -4595,9 +4767,8 @@ def read_together(lines: "Sequence[bytes]") -> "Optional[List[Any]]":
 
 def read_line(line: bytes) -> "Optional[Dict[str, Any]]":
     """Return one line of JSON, or nothing if it is torn."""
-    import json
     try:
-        values = json.loads(line.decode("utf-8", "replace"))
+        values = from_json(line.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None
@@ -4664,10 +4835,10 @@ class WriterName(NamedTuple("WriterName", [("start", int), ("who", str), ("uniqu
     @property
     def slot(self) -> "Tuple[int, int]":
         """The numbers of the submission and of its slot that it executes tasks of."""
-        match = re.fullmatch("slot-([0-9]{1,9})-([0-9]{1,9})", self.who)
-        if match is None:
+        parts = self.who.split("-")
+        if len(parts) != 3 or parts[0] != "slot" or not all(map(str.isdecimal, parts[1:])):
             return NO_SLOT
-        return int(match.group(1)), int(match.group(2))
+        return int(parts[1]), int(parts[2])
 
 
 def slot_who(submission: int, slot: int) -> str:
@@ -5097,8 +5268,7 @@ def write_submission(record: Record, submission: Submission) -> Submission:
 
     Each slot has a line of the same width, so that an array task reads its own one alone.
     """
-    import json
-    lines = [json.dumps(slot, separators=(",", ":")) for slot in submission.slots]
+    lines = list(map(to_json, submission.slots))
     width = max(map(len, lines)) + 1
     data = "".join(line.ljust(width - 1) + "\n" for line in lines)
     write_file(record.submission_path(submission.number, "slots"), data.encode("ascii"))
@@ -5146,9 +5316,15 @@ def is_submission(submission: "Any") -> bool:
     if not all(isinstance(number, int) for number in numbers):
         return False
     for text in (submission.scheduler, submission.name, submission.job_id, submission.clusters):
-        if not isinstance(text, str) or not re.fullmatch(r"([\w\[][\w.\[\];:,-]*)?", text):
+        if not isinstance(text, str) or not is_name(text):
             return False
     return are_pairs(submission.after) and are_limits(submission.limits)
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text is what schedulers call something, or nothing; it is no option."""
+    rest = text.translate(dict.fromkeys(map(ord, "_.[];:,-")))
+    return text[:1] not in tuple(".];:,-") and (not rest or rest.isalnum())
 
 
 def are_pairs(after: "Any") -> bool:
@@ -5177,8 +5353,7 @@ def read_slots(record: Record, number: int, slot: int, width: int) -> bytes:
 
 def line_slot(line: str) -> "List[List[int]]":
     """Return the entries of one slot; ValueError for anything else."""
-    import json
-    entries = json.loads(line)
+    entries = from_json(line.rstrip(" "))
     for entry in entries:
         if len(entry) != 3 or not all(isinstance(number, int) for number in entry):
             raise ValueError(line)
@@ -5541,7 +5716,7 @@ class Told:
             self.handlers[event["submission"]] = process
 
     def add_of_task(self, event: "Dict[str, Any]", writer: Writer) -> None:
-        """Take in an event of a task; of an attempt that is not its last one, only that it began."""
+        """Take in an event of a task; of an attempt before its last one, only that it began."""
         number = event["task"]
         attempt = event.get("try", 0)
         state = self.states.get(number)
@@ -5702,7 +5877,7 @@ def grace() -> float:
 def granted_devices() -> "List[str]":
     """Return the devices that a scheduler granted to this process, as programs are told of them."""
     for name in DEVICES:
-        devices = re.findall("[^, ]+", os.environ.get(name, ""))
+        devices = os.environ.get(name, "").replace(",", " ").split()
         if devices and devices != ["NoDevFiles"]:
             return devices
     return []
@@ -5766,7 +5941,7 @@ class Process:
         self.slot = slot
         self.attempt = attempt
         self.tries = tries
-        self.child = None  # type: Optional[subprocess.Popen[bytes]]
+        self.child = None  # type: Union[Child, subprocess.Popen[bytes], None]
         self.state = State(attempt)
         self.log = ""
         self.offset = 0
@@ -5937,18 +6112,19 @@ class Runner:
         self.keep_room(process.slot)
         argv = [word.replace(SLOT, slot) for word in task.argv]
         changes = {name: resolved(text.replace(SLOT, slot)) for name, text in task.env.items()}
-        env = environment(changes) if changes else None
         cwd = task.cwd.replace(SLOT, slot)
         if task.has_directory:
             os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
             os.makedirs(native(cwd), exist_ok=True)
+        check_directory(cwd)
         process.log = self.record.log_path(task.number)
         log, process.offset = open_log(process.log, process.attempt)
         room = self.record.room_path(self.writer, process.slot)
         head = f'"task":{task.number},"try":{process.attempt},"slot":{process.slot}'
-        words = [*SHELL, self.events, room, head, *self.prefix, *argv]
+        place = cwd if cwd == "." else os.path.join(".", cwd)  # no cd looks elsewhere for it
+        words = [*SHELL, self.events, room, head, place, *self.prefix, *argv]
         try:
-            process.child = spawn(words, log, cwd, env, is_session=self.kills, entry=self.entry)
+            process.child = spawn_shell(words, log, environment(changes), self.entry, self.kills)
         finally:
             close_log(log)
         process.state.become("running")
@@ -6617,7 +6793,7 @@ SCHEDULERS = {row.name: row for row in (
 )}
 
 
-@lru_cache(maxsize=None)
+@remembered
 def version_text(program: str) -> str:
     """Return what a program says of its version, asked once."""
     _, out, errors = capture([program, "--version"], environment({}), 20.0)
@@ -6809,7 +6985,7 @@ def at_cluster(command: "Sequence[str]", scheduler: Scheduler, cluster: str) -> 
     return [command[0], scheduler.cluster[0], cluster, *command[1:]]
 
 
-@lru_cache(maxsize=None)
+@remembered
 def array_limit(scheduler: Scheduler, clusters: str) -> int:
     """Return how many array tasks an array job may have, asked once; clusters have the first's."""
     first = clusters.split(",")[0]
@@ -8188,7 +8364,7 @@ def check_reader(step: PlannedStep) -> None:
                 submit_mark(step, 0), f"write submit: {form}")
 
 
-@lru_cache(maxsize=None)
+@remembered
 def check_python(words: "Tuple[str, ...]") -> None:
     """Raise an Error unless words begin a Python that can execute HydraFlow."""
     if words == (sys.executable,) or not find_program(words[0]):
@@ -8202,13 +8378,14 @@ def check_python(words: "Tuple[str, ...]") -> None:
 
 # The record's copy of this file is imported, so that its byte code is used, which is there before
 # anything is submitted: compiling takes longer than many a task, and those that begin together
-# would all do it. -S and -E: a site's .pth files and PYTHON* variables are of no use to it.
-ISOLATED = ("-S", "-E")
+# would all do it. -S and -E: a site's .pth files and PYTHON* variables are of no use to it, nor are
+# docstrings (-OO).
+ISOLATED = ("-S", "-E", "-OO")
 ELEMENT = ('import gc, sys; gc.disable(); '
            'sys.version_info < (3, 6) and sys.exit("hydraflow: " + sys.executable + '
            '" is no Python 3.6 or later; python: in the job names another"); '
            'sys.path[0] = sys.argv[1]; import hydraflow; '
-           'sys.exit(hydraflow.main_program(["slot"] + sys.argv[1:]))')
+           'hydraflow.end_program(hydraflow.main_program(["slot"] + sys.argv[1:]))')
 
 
 def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
@@ -8537,7 +8714,7 @@ class Handler(Place):
         watch = Watch([Ahead(run, submission, list(submission.numbers()))])
         writer = run.writer(HANDLER)
         with Signals() as signals:
-            process = spawn(words, None, ".", environment({}), None)
+            process = spawn(words, None, None, environment({}))
             begin_events(run.record, writer)
             append_event(
                 run.record, writer, "handler", submission=submission.number, pid=process.pid)
@@ -9201,7 +9378,7 @@ class SlotQueue:
 def allocation_end() -> float:
     """Return when the allocation around us ends, in seconds since 1970, 0.0 where not known."""
     text = os.environ.get("SLURM_JOB_END_TIME", "")
-    if not re.fullmatch("[0-9]{9,11}", text):
+    if not (text.isdecimal() and 9 <= len(text) <= 11):
         return 0.0
     return float(text)
 
@@ -9214,9 +9391,18 @@ def is_strange(submission: Submission) -> bool:
     scheduler = SCHEDULERS.get(submission.scheduler)
     if scheduler is None:
         return False
-    own = re.match("[0-9]+", os.environ.get(scheduler.own_id, ""))
-    noted = re.match("[0-9]+", submission.job_id)
-    return bool(own and noted and own.group() != noted.group())
+    own = leading_digits(os.environ.get(scheduler.own_id, ""))
+    noted = leading_digits(submission.job_id)
+    return bool(own and noted and own != noted)
+
+
+def leading_digits(text: str) -> str:
+    """Return the digits that a text begins with.
+
+    >>> leading_digits("12[].node3"), leading_digits("a1")
+    ('12', '')
+    """
+    return text[:len(text) - len(text.lstrip("0123456789"))]
 
 
 def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
@@ -10625,7 +10811,7 @@ def run_outputs(log: str) -> "Dict[int, Output]":
     except OSError:
         return outputs
     with file:
-        for line in iter(partial(file.readline, LARGEST_BLOCK), b""):
+        for line in iter(functools.partial(file.readline, LARGEST_BLOCK), b""):
             told = hydra_line(line) if b"HYDRA" in line else None
             if told is not None:
                 if current >= 0:
@@ -13664,39 +13850,47 @@ def help_width() -> int:
     return ((int(columns) if columns.isdecimal() else window_width(sys.stdout)) or 80) - 2
 
 
-class HelpFormatter(argparse.HelpFormatter):
-    """A formatter that leaves a paragraph of several lines, an example, as it is."""
+def parser_types() -> "Tuple[Type[argparse.HelpFormatter], Type[argparse.ArgumentParser]]":
+    """Return a formatter of help and a parser, made here: an array task needs no argparse."""
+    class HelpFormatter(argparse.HelpFormatter):
+        """A formatter that leaves a paragraph of several lines, an example, as it is."""
 
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        parts = text.split("\n\n")
-        return "\n\n".join(
-            part if "\n" in part else super(HelpFormatter, self)._fill_text(part, width, indent)
-            for part in parts)
+        def _fill_text(self, text: str, width: int, indent: str) -> str:
+            parts = text.split("\n\n")
+            return "\n\n".join(
+                part if "\n" in part else super(HelpFormatter, self)._fill_text(part, width, indent)
+                for part in parts)
+
+    class Parser(argparse.ArgumentParser):
+        """A parser that tells mistakes as everything else here does, and closes with an example."""
+
+        def format_help(self) -> str:
+            """Return the help of a command, or of the program."""
+            text = super().format_help()
+            example = EXAMPLES.get(self.prog.rpartition(" ")[2])
+            return text + as_typed(f"\nexample:\n  {example}\n", ()) if example else text
+
+        def error(self, message: str) -> "NoReturn":
+            """Raise the Error about what argparse does not understand."""
+            raise parser_error(self, message)
+
+    return HelpFormatter, Parser
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser that tells mistakes as everything else here does, and closes with an example."""
-
-    def format_help(self) -> str:
-        """Return the help of a command, or of the program."""
-        text = super().format_help()
-        example = EXAMPLES.get(self.prog.rpartition(" ")[2])
-        return text + as_typed(f"\nexample:\n  {example}\n", ()) if example else text
-
-    def error(self, message: str) -> "NoReturn":
-        """Raise the Error about what argparse does not understand."""
-        match = re.match(r"argument (\S+?)(?:/\S+)?: (.*)", message, re.DOTALL)
-        if not match:
-            raise Error(message, NOWHERE, f"{self.prog} --help tells what it knows")
-        name, text = match.groups()
-        text, _, hint = text.partition("\n")
-        text = f"{name}: {text}"
-        if "ignored explicit argument" in text:
-            text, hint = f"{name} takes no value", f"write {name} alone"
-        elif ": expected" in text:
-            action = self._option_string_actions[name]  # argparse has no other list of them
-            text, hint = f"{name} takes a value, and none follows", f"write {name} {action.metavar}"
-        raise Error(text, NOWHERE, hint or f"{self.prog} --help tells what it knows")
+def parser_error(parser: "argparse.ArgumentParser", message: str) -> Error:
+    """Return the Error about what argparse does not understand."""
+    match = re.match(r"argument (\S+?)(?:/\S+)?: (.*)", message, re.DOTALL)
+    if not match:
+        return Error(message, NOWHERE, f"{parser.prog} --help tells what it knows")
+    name, text = match.groups()
+    text, _, hint = text.partition("\n")
+    text = f"{name}: {text}"
+    if "ignored explicit argument" in text:
+        text, hint = f"{name} takes no value", f"write {name} alone"
+    elif ": expected" in text:
+        action = parser._option_string_actions[name]  # argparse has no other list of them
+        text, hint = f"{name} takes a value, and none follows", f"write {name} {action.metavar}"
+    return Error(text, NOWHERE, hint or f"{parser.prog} --help tells what it knows")
 
 
 def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
@@ -13704,8 +13898,9 @@ def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
 
     argparse takes as long for the others as a start takes for everything else that it does.
     """
-    style = partial(HelpFormatter, width=help_width())
-    parser = Parser(
+    formatter, parser_type = parser_types()
+    style = functools.partial(formatter, width=help_width())
+    parser = parser_type(
         prog="hydraflow", description="Compact parameter sweeps, executed here or on a cluster.",
         formatter_class=style)
     parser.add_argument("--version", action="version", version=f"hydraflow {__version__}")
@@ -13882,6 +14077,19 @@ def main_program(argv: "Optional[Sequence[str]]" = None) -> int:
         gc.freeze()  # novm
     gc.enable()
     return main(argv)
+
+
+def end_program(status: int) -> "NoReturn":
+    """End this process, an array task, as it is.
+
+    Python would take apart all that was imported, which takes as long as a third of its start.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            pass
+    os._exit(status)
 
 
 if __name__ == "__main__":

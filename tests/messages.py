@@ -104,7 +104,7 @@ EXEMPT = {  # functions that make an Error which no row reaches, and why
     "is_held": "somebody else goes on with the run: it takes two processes, and has a test of its own",
     "results": "it is told to Python alone",
     "run_command": "on systems that are not POSIX",
-    "error": "what argparse may say in versions to come",
+    "parser_error": "what argparse may say in versions to come",
 }
 
 

@@ -2,8 +2,13 @@
 import copy
 import pickle
 import re
+import shlex
+import subprocess
+import sys
 import unittest
 from unittest import mock
+
+from support import ROOT
 
 import hydraflow
 from hydraflow import Error, Errors, Source
@@ -92,11 +97,48 @@ class Named(unittest.TestCase):
 
 class Patterns(unittest.TestCase):
     def test_compiled_once_when_it_is_used(self) -> None:
-        pattern = hydraflow.Pattern("A(.)", re.IGNORECASE)
+        pattern = hydraflow.Pattern("(?i)A(.)")
         with mock.patch("re.compile", side_effect=re.compile) as compiled:
             self.assertEqual([pattern.sub("x", text) for text in ("ab", "ac")], ["x", "x"])
             self.assertEqual(pattern.fullmatch("ab").group(1), "b")
         self.assertEqual(compiled.call_count, 2)  # once for each method
+
+
+class Remembered(unittest.TestCase):
+    def test_called_once_for_the_same_arguments(self) -> None:
+        called = mock.Mock(side_effect=lambda *words: len(words), __doc__="How many.")
+        function = hydraflow.remembered(called)
+        self.assertEqual([function(), function("a"), function("a", "b"), function("a"), function()], [0, 1, 2, 1, 0])
+        self.assertEqual((called.call_count, function.__doc__), (3, "How many."))
+        function.forget()
+        self.assertEqual((function("a"), called.call_count), (1, 4))
+
+    def test_what_fails_is_not_remembered(self) -> None:
+        called = mock.Mock(side_effect=[ValueError, 1])
+        function = hydraflow.remembered(called)
+        self.assertRaises(ValueError, function)
+        self.assertEqual(function(), 1)
+
+
+class Modules(unittest.TestCase):
+    """What is imported when it is needed, and not before."""
+
+    def loaded(self, code: str) -> "set":
+        """Return which of the modules that take long are there when some code has been executed."""
+        code = f"import sys; before = set(sys.modules); import hydraflow; {code}; print(*(set(sys.modules) - before))"
+        out = subprocess.check_output([sys.executable, "-S", "-E", "-c", code], cwd=ROOT)
+        return set(out.decode().split()) & {"argparse", "functools", "re", "shlex", "subprocess", "signal", "json", "enum"}
+
+    def test_imported_with_their_first_use(self) -> None:
+        self.assertEqual(self.loaded("pass"), set())
+        self.assertIn("shlex", self.loaded("hydraflow.shlex.quote('x')"))
+        self.assertIn("re", self.loaded("hydraflow.Pattern('x').match('x')"))
+
+    def test_the_module_takes_its_own_place(self) -> None:
+        self.assertEqual(hydraflow.shlex.split("a b"), ["a", "b"])
+        self.assertIs(hydraflow.shlex, shlex)
+        with self.assertRaises(AttributeError):
+            hydraflow.subprocess.nothing_is_called_so
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import unittest
+from typing import Iterator
 from unittest import mock
 
 from support import EmptyFolder, wait_until
@@ -53,12 +54,13 @@ PROGRAMS = (  # name, PATH, what is found; "" in the table stands for the folder
 class Wrapper(EmptyFolder):
     """The shell around a task, executed as it is."""
 
-    def wrapped(self, command: "list", events: str = "events", script: str = hydraflow.WRAPPER, **options: object) -> "subprocess.Popen":
+    def wrapped(self, command: "list", events: str = "events", script: str = hydraflow.WRAPPER, directory: str = ".",
+                **options: object) -> "subprocess.Popen":
         """Start a command as a task; it does not outlive the test."""
         room = os.path.join(self.folder, "room")
         with open(room, "w") as file:
             file.write(" " * hydraflow.ROOM)
-        words = ["/bin/sh", "-c", script, "hydraflow", os.path.join(self.folder, events), room, '"task":7,"try":2,"slot":1', *command]
+        words = ["/bin/sh", "-c", script, "hydraflow", os.path.join(self.folder, events), room, '"task":7,"try":2,"slot":1', directory, *command]
         process = subprocess.Popen(words, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    start_new_session=True, **options)
         self.addCleanup(process.stderr.close)
@@ -135,6 +137,19 @@ class Wrapper(EmptyFolder):
             process = self.wrapped(["sh", "-c", "echo $PYTHONUNBUFFERED"], env={**env, **({} if value is None else {"PYTHONUNBUFFERED": value})})
             self.assertEqual(process.communicate()[0], shown)
 
+    def test_the_directory_of_a_task(self) -> None:
+        """It is where the links lead to; nothing is executed where it is not there, nor said to have begun."""
+        os.makedirs(os.path.join(self.folder, "real", "sub"))
+        os.symlink("real/sub", os.path.join(self.folder, "link"))
+        here = os.path.realpath(self.folder)
+        for directory, place in ((".", here), ("./link", f"{here}/real/sub"), ("./link/..", f"{here}/real"), (f"{here}/real", f"{here}/real")):
+            with self.subTest(directory=directory):
+                process = self.wrapped(["sh", "-c", "/bin/pwd; pwd"], directory=directory, env={**os.environ, "CDPATH": "real:/"})
+                self.assertEqual(process.communicate()[0].decode().split(), [place, place])
+        process = self.wrapped(["touch", "../executed"], directory="./nowhere", events="none")
+        self.assertEqual(process.wait(), 125)
+        self.assertEqual([name for name in ("executed", "none") if os.path.exists(os.path.join(self.folder, name))], [])
+
     def test_errors_of_a_task_are_its_own(self) -> None:
         process = self.wrapped(["sh", "-c", "echo out; echo err >&2"])
         self.assertEqual(process.communicate(), (b"out\n", b"err\n"))
@@ -190,21 +205,95 @@ class Starting(EmptyFolder):
         with mock.patch.dict(os.environ, {"KEPT": "1", "CHANGED": "1"}):
             found = environment({"CHANGED": "é", "NEW": "x"})
         self.assertEqual([found[name] for name in (b"KEPT", b"CHANGED", b"NEW")], [b"1", "é".encode(), b"x"])
-        with mock.patch.dict(os.environ, {"A.B": "x y", "BASH_FUNC_f%%": "() { :; }", "PLAIN_1": "z"}):
-            self.assertEqual(sorted(set(hydraflow.lost_in_shell()) & {"A.B=x y", "BASH_FUNC_f%%=() { :; }", "PLAIN_1=z"}),
-                             ["A.B=x y", "BASH_FUNC_f%%=() { :; }"])
+        with mock.patch.dict(os.environ, {"A.B": "x y", "BASH_FUNC_f%%": "() { :; }", "PLAIN_1": "z", "1A": "", "_": "", "é": "1"}, clear=True):
+            self.assertEqual(sorted(hydraflow.lost_in_shell()), ["1A=", "A.B=x y", "BASH_FUNC_f%%=() { :; }", "é=1"])
 
     def test_sessions(self) -> None:
         """A process leads its group, in a session of its own or in ours."""
         for is_session in (True, False):
-            process = spawn(["sleep", "99"], subprocess.DEVNULL, self.folder, None, is_session=is_session)
+            process = spawn(["sleep", "99"], subprocess.DEVNULL, None, environment({}), is_session=is_session)
             self.addCleanup(process.wait)
             self.addCleanup(process.kill)
             self.assertEqual(os.getpgid(process.pid), process.pid)
             self.assertEqual(os.getsid(process.pid), process.pid if is_session else os.getsid(0))
 
+    def shell(self, script: str, entry: int = hydraflow.NOTHING, is_session: bool = True) -> "hydraflow.Child":
+        """Start a shell as that of a task, with the file log for its output; it does not outlive the test."""
+        with open(os.path.join(self.folder, "log"), "wb") as log:
+            child = hydraflow.spawn_shell(["/bin/sh", "-c", script, "ü"], log, environment({"MARK": "é"}), entry, is_session)
+        self.addCleanup(lambda: hydraflow.is_group(child.pid) and hydraflow.stop_group(child.pid, signal.SIGKILL))
+        return child
+
+    def said(self, child: "hydraflow.Child") -> "tuple":
+        """Wait for the end of a shell; return its status and its output."""
+        wait_until(lambda: child.poll() is not None)
+        return child.poll(), self.read("log")
+
+    def ways(self) -> "Iterator[None]":
+        """Yield once for each way in which a shell may be started: by Python itself, or by subprocess."""
+        yield
+        for change in (mock.patch.object(hydraflow, "HAS_PROC", False),
+                       mock.patch.object(os, "posix_spawn", mock.Mock(side_effect=NotImplementedError), create=True)):
+            with change:
+                yield
+
+    def test_the_shell_of_a_task(self) -> None:
+        """It has its words, variables, output and input, is the leader of its group, and its end is told, however it is started."""
+        reader, writer = os.pipe()
+        for end in (reader, writer):
+            self.addCleanup(os.close, end)
+        os.write(writer, b"one\ntwo\n")
+        for _ in self.ways():
+            self.assertEqual(self.said(self.shell("echo $0 $MARK; echo error >&2; cat; exit 3")), (3, "ü é\nerror\n"))
+            self.assertEqual(self.said(self.shell("kill -9 $$"))[0], -9)
+            self.assertEqual(self.said(self.shell("true"))[0], 0)
+            for is_session in (True, False):
+                child = self.shell("ps -o pgid= -o sess= -p $$; exec sleep 99", is_session=is_session)
+                wait_until(lambda: "\n" in self.read("log"))
+                self.assertEqual(self.read("log").split(), [str(child.pid), str(child.pid if is_session else os.getsid(0))])
+                self.assertIsNone(child.poll())
+                os.kill(child.pid, signal.SIGTERM)
+                self.assertEqual(self.said(child)[0], -signal.SIGTERM)
+                self.assertEqual(child.poll(), -signal.SIGTERM)
+        self.assertEqual(self.said(self.shell("read line; echo $line", entry=reader)), (0, "one\n"))
+
+    def test_what_the_shell_of_a_task_has_from_us(self) -> None:
+        """No descriptor that our parent left open, and no signal ignored but those that our parent has."""
+        reader, writer = os.pipe()
+        os.set_inheritable(writer, True)
+        child = self.shell(f"sleep 99 & kill -0 $! && (echo x >&{writer}) 2>/dev/null; grep SigIgn /proc/$$/status; kill $!")
+        os.close(writer)
+        self.assertEqual(os.read(reader, 1), b"")  # at its end at once, whoever still runs
+        os.close(reader)
+        ignored = int(self.said(child)[1].split()[1], 16) if hydraflow.HAS_PROC else 0
+        self.assertEqual(ignored & sum(1 << (number - 1) for number in (signal.SIGPIPE, signal.SIGXFSZ)), 0)
+
+    def test_where_the_usual_three_are_closed(self) -> None:
+        """The log may then be one of them."""
+        code = ("import hydraflow, os, sys\nos.close(0)\nlog = open('log', 'wb', 0)\nassert log.fileno() == 0\n"
+                "child = hydraflow.spawn_shell(['/bin/sh', '-c', 'echo out; echo err >&2; cat'], log, dict(os.environb), -1, True)\n"
+                "while child.poll() is None: pass\nsys.exit(child.poll())")
+        self.assertEqual(subprocess.call([sys.executable, "-c", code], cwd=self.folder), 0)
+        self.assertEqual(self.read("log"), "out\nerr\n")
+
+    def test_what_somebody_else_has_heard_of(self) -> None:
+        child = self.shell("exit 3")
+        os.waitpid(child.pid, 0)
+        self.assertEqual((child.poll(), child.poll()), (0, 0) if isinstance(child, hydraflow.Child) else (child.poll(),) * 2)
+
+    def test_a_directory_to_work_in(self) -> None:
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        self.write("file", "")
+        for name, error in (("nowhere", FileNotFoundError), ("file", NotADirectoryError), ("-", FileNotFoundError)):
+            with self.assertRaises(error) as caught:
+                hydraflow.check_directory(name)
+            self.assertEqual(caught.exception.filename, name)
+        for name in (".", self.folder, "/"):
+            hydraflow.check_directory(name)
+
     def test_signals_to_what_is_not_there(self) -> None:
-        process = spawn(["true"], subprocess.DEVNULL, self.folder, None)
+        process = spawn(["true"], subprocess.DEVNULL, None, environment({}))
         process.wait()
         for function in (hydraflow.stop_group, hydraflow.stop_process):
             self.assertFalse(function(process.pid, signal.SIGTERM))
@@ -217,7 +306,7 @@ class Looking(EmptyFolder):
 
     def sleeper(self, *words: str) -> "subprocess.Popen":
         """Start something that goes on; it does not outlive the test."""
-        process = spawn(words or ["sleep", "99"], subprocess.DEVNULL, self.folder, environment({"MARK": "of this test"}))
+        process = spawn(words or ["sleep", "99"], subprocess.DEVNULL, None, environment({"MARK": "of this test"}))
         self.addCleanup(process.wait)
         self.addCleanup(hydraflow.stop_group, process.pid, signal.SIGKILL)
         return process
@@ -314,7 +403,7 @@ class Waiting(unittest.TestCase):
 
     def test_a_child_that_ends_wakes_up_who_waits_and_nobody_who_pauses(self) -> None:
         with Signals() as signals:
-            process = spawn(["sh", "-c", "sleep 0.1"], subprocess.DEVNULL, ".", None)
+            process = spawn(["sh", "-c", "sleep 0.1"], subprocess.DEVNULL, None, environment({}))
             begun = time.monotonic()
             signals.wait(50.0)
             self.assertLess(time.monotonic() - begun, 25.0)
@@ -322,7 +411,7 @@ class Waiting(unittest.TestCase):
             begun = time.monotonic()
             signals.wait(0.2)  # what woke it once does not do so again
             self.assertGreaterEqual(time.monotonic() - begun, 0.19)
-            process = spawn(["sh", "-c", "sleep 0.1"], subprocess.DEVNULL, ".", None)
+            process = spawn(["sh", "-c", "sleep 0.1"], subprocess.DEVNULL, None, environment({}))
             begun = time.monotonic()
             signals.pause(0.6)
             self.assertGreaterEqual(time.monotonic() - begun, 0.6)

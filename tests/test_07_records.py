@@ -65,6 +65,35 @@ class Files(EmptyFolder):
                 self.assertEqual(read_lines("lines"), found)
         self.assertEqual(read_lines("nowhere"), [])
 
+    def test_json(self) -> None:
+        """It is that of json, with and without the parts of it that are written in C."""
+        values = [{"a": text, text: [text]} for text in HOSTILE]
+        values += [[1, -2, 0.5, 1e300, 10**30, True, False, None, [], {}, {"a": {"b": [[]]}}], {}, "", float("inf")]
+        for parts in (sys.modules.get("_json"), None):
+            with mock.patch.dict(sys.modules, {"_json": parts} if parts is None else {}):
+                hydraflow.json_tools.forget()
+                self.addCleanup(hydraflow.json_tools.forget)
+                for value in values:
+                    text = hydraflow.to_json(value)
+                    self.assertEqual(text, json.dumps(value, separators=(",", ":")))
+                    self.assertEqual(hydraflow.from_json(text), value)
+                for text in ("", "{", "x", "[1] 2", "[1]]", '"a', "{'a': 1}", "[1,]", '{"a":1}{', '"\t"'):
+                    with self.subTest(text=text):
+                        self.assertRaises(ValueError, hydraflow.from_json, text)
+                self.assertRaises(RecursionError, hydraflow.from_json, "[" * 100000)
+                self.assertRaises(TypeError, hydraflow.to_json, [object()])
+
+    def test_names_of_writers(self) -> None:
+        for who, slot in (("slot-1-3", (1, 3)), ("slot-12-345", (12, 345)), ("here", (0, 0)), ("slot-1", (0, 0)), ("slot-1-x", (0, 0)),
+                          ("slot--1", (0, 0)), ("slot-1-2-3", (0, 0)), ("spot-1-2", (0, 0)), ("", (0, 0))):
+            name = hydraflow.WriterName(1, who, "x")
+            self.assertEqual((name.slot, name.is_slot), (slot, slot != (0, 0)), who)
+
+    def test_names_that_schedulers_give(self) -> None:
+        for text, is_one in (("", True), ("1", True), ("12[].node-3", True), ("12;other", True), ("job.AB1", True), ("a:b,c_d", True), ("[1]", True), ("_", True),
+                             ("-x", False), (".x", False), (",", False), ("a b", False), ("a/b", False), ("a\n", False), ("a=b", False), ("--all", False), ("é", True)):
+            self.assertEqual(hydraflow.is_name(text), is_one, text)
+
     def test_appended_lines_are_found_by_their_offsets(self) -> None:
         """Also behind a line that was torn."""
         self.write("lines", b'{"torn":')

@@ -286,7 +286,7 @@ class Asking(EmptyFolder):
         os.environ["PATH"] = os.path.join(self.folder, "bin") + os.pathsep + os.environ["PATH"]
         self.addCleanup(os.environ.__setitem__, "PATH", os.environ["PATH"].partition(os.pathsep)[2])
         for name in ("array_limit", "version_text"):
-            self.addCleanup(getattr(hydraflow, name).cache_clear)
+            self.addCleanup(getattr(hydraflow, name).forget)
         patch = mock.patch.object(time, "sleep")
         self.sleep = patch.start()
         self.addCleanup(patch.stop)
@@ -383,7 +383,7 @@ class Asking(EmptyFolder):
     def test_who_is_qsub(self) -> None:
         """Asked once; without it, or with another answer, it is Grid Engine's."""
         for answer, name in (("pbs_version = 22.05", "pbs"), ("GE 8.1.9", "gridengine"), ("", "gridengine")):
-            hydraflow.version_text.cache_clear()
+            hydraflow.version_text.forget()
             self.program("qsub", f"echo '{answer}'")
             for _ in range(3):
                 self.assertEqual(hydraflow.scheduler_of(["qsub", "-q", "x"]).name, name)
@@ -399,7 +399,7 @@ class Asking(EmptyFolder):
                                              ("slurm", "scontrol", "MaxArraySize=1", 1), ("gridengine", "qconf", "max_aj_tasks                 75000", 75000),
                                              ("pbs", "qmgr", "set server max_array_size = 500", 500), ("lsf", "bparams", "MAX_JOB_ARRAY_SIZE = 3000", 3000)):
             with self.subTest(scheduler=name, answer=answer):
-                hydraflow.array_limit.cache_clear()
+                hydraflow.array_limit.forget()
                 self.program(program, f"echo '{answer}'")
                 self.assertEqual([hydraflow.array_limit(SCHEDULERS[name], "") for _ in range(3)], [limit] * 3)
                 self.assertEqual(len(self.asked(program)), 1)

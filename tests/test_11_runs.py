@@ -622,7 +622,7 @@ class Slot(EmptyFolder):
         """Compiled by the Python that executes it: array tasks that begin together would all do it; of one that is not here, none."""
         for python, is_there in (("/nowhere/python", False), (sys.executable, True)):
             hydraflow.write_script(self.record, hydraflow.read_submission(self.record, 1), [python], "1")
-            self.assertEqual(os.path.exists(importlib.util.cache_from_source(self.record.program_path)), is_there)
+            self.assertEqual(os.path.exists(importlib.util.cache_from_source(self.record.program_path, optimization=2)), is_there)
             os.unlink(self.record.program_path)
 
     def test_an_allocation_on_other_machines_is_told(self) -> None:
