@@ -572,6 +572,14 @@ class Ends(EmptyFolder):
         for text, longest, short in (("abcdefghij", 10, "abcdefghij"), ("abcdefghijk", 10, "abc...ijk"), ("abcdefghijk", 9, "abc...ijk"), ("abcdefghijkl", 11, "abcd...ijkl")):
             self.assertEqual(hydraflow.shortened(text, longest), short)
 
+    def test_words_with_less_and_less_room(self) -> None:
+        """Names go first, then the middles of values; at last the middle of it all."""
+        words = ["model.size=abcdefghijklmnopqrst", "opt.name=ABCDEFGHIJKLMNOPQRST"]
+        for room, text in ((61, "model.size=abcdefghijklmnopqrst opt.name=ABCDEFGHIJKLMNOPQRST"), (52, "size=abcdefghijklmnopqrst name=ABCDEFGHIJKLMNOPQRST"),
+                           (50, "abcdefghijklmnopqrst ABCDEFGHIJKLMNOPQRST"), (31, "abcdef...opqrst ABCDEF...OPQRST"), (19, "abc...rst ABC...RST"), (18, "abc...r...C...RST"),
+                           (12, "abc.....RST"), (3, "abc...RST")):
+            self.assertEqual(hydraflow.words_text(words, room), text, room)
+
     def test_who_wants_colours(self) -> None:
         stream = mock.Mock()
         for variables, columns, width, wants in (({"TERM": "xterm"}, 80, 80, True), ({"TERM": "dumb"}, 80, 80, False), ({"TERM": "xterm", "NO_COLOR": "1"}, 80, 80, False), ({"TERM": "xterm"}, 0, 80, True), ({"TERM": "xterm"}, None, 0, False), ({}, 80, 80, False)):
