@@ -8221,15 +8221,19 @@ def undone(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "Iterator[Tuple[T
 
 
 def task_text(task: Task) -> str:
-    """Return a command line that executes a task in a shell, where it would be executed."""
-    words = [word.replace(SLOT, "0") for word in task.argv]
+    """Return a command line that executes a task in a shell, where it would be executed.
+
+    What is kept by name the shell fills in.
+    """
+    text = shell_text(word.replace(SLOT, "0") for word in task.argv)
     if task.env:
-        env = [f"{name}={value}".replace(SLOT, "0") for name, value in task.env.items()]
-        words = ["env", *env, *words]
-    text = shell_text(words)
+        pairs = [f"{name}={value}".replace(SLOT, "0") for name, value in task.env.items()]
+        env = re.sub(r"\$\{\{ env\.(\w+) \}\}", "'\"${\\1}\"'", shell_text(pairs))
+        text = f"env {env} {text}"
     if os.path.abspath(task.cwd) == os.getcwd():
         return text
-    return f"(cd {shlex.quote(task.cwd)} && {text})"
+    place = f"./{task.cwd}" if task.cwd.startswith("-") else task.cwd
+    return f"(cd {shlex.quote(place)} && {text})"
 
 
 def program_mistake(name: str, cwd: str,

@@ -812,8 +812,16 @@ class Parts(EmptyFolder):
     def test_how_a_task_is_typed(self) -> None:
         task = next(iter(hydraflow.plan(job_of(", steps: [{batch: \"a='x y'\"}]"))))
         for changes, text in (({}, "true 'a=x y'"), ({"env": {"A": "1 2", "S": hydraflow.SLOT}}, "env 'A=1 2' S=0 true 'a=x y'"), ({"cwd": "/a b"}, "(cd '/a b' && true 'a=x y')"),
-                              ({"argv": ("x", f"gpu={hydraflow.SLOT}")}, "x gpu=0")):
+                              ({"argv": ("x", f"gpu={hydraflow.SLOT}")}, "x gpu=0"), ({"cwd": "-x"}, "(cd ./-x && true 'a=x y')")):
             self.assertEqual(hydraflow.task_text(task._replace(**{"argv": ("true", "a=x y"), **changes})), text)
+
+    def test_a_command_to_type_again_has_what_was_kept_by_name(self) -> None:
+        task = next(iter(hydraflow.plan(job_of(", steps: [{batch: a=1}]"))))
+        task = task._replace(argv=("sh", "-c", 'echo "$T,$U"'), env={"T": "it's ${{ env.SECRET }}!${{ env.SECRET }}", "U": "$SECRET"})
+        text = hydraflow.task_text(task)
+        self.assertNotIn("{{", text)
+        out = subprocess.check_output(["sh", "-c", text], env={**os.environ, "SECRET": "a \"b'"})
+        self.assertEqual(out.decode(), "it's a \"b'!a \"b',$SECRET\n")
 
     def test_tasks_of_other_machines(self) -> None:
         """Of which nothing can be known here: how many of each, and since when nothing was told."""
