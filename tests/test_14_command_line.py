@@ -1,10 +1,15 @@
 """The command line: every subcommand and every option through the real program, and what it says to what it does not know."""
+import fcntl
 import json
 import os
+import pty
+import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import unittest
 
 from support import Program, wait_until
@@ -371,6 +376,48 @@ class Known(Program):
         self.write("go", "")
         self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
         self.assertEqual(self.lines("effects"), ["x", "x"])
+
+
+class Windows(Program):
+    """How wide the terminal is decides what of long lines is shown."""
+
+    def shown(self, columns: int, *argv: str) -> str:
+        """Return what a command shows in a terminal."""
+        reader, terminal = pty.openpty()
+        self.addCleanup(os.close, reader)
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+        process = self.start(*argv, stdout=terminal, stderr=terminal, env={**environment, "TERM": "dumb"})
+        os.close(terminal)
+        data = b""
+        while process.poll() is None or select.select([reader], [], [], 0)[0]:
+            try:
+                data += os.read(reader, 4096)
+            except OSError:  # nobody has the other end any more
+                break
+        self.assertEqual(process.wait(), 0)
+        return data.decode().replace("\r", "")
+
+    def test_status_and_results(self) -> None:
+        """A name may take half of the window, a cell of a table a third."""
+        value = "c" * 21
+        self.job(f"run: \"sh -c 'test $0 = optimizer=d'\"\nsteps: [{{batch: 'optimizer={value},d model=a'}}]")
+        self.hydraflow("run", "job", "--keep-going")
+        for columns, name in ((61, value), (62, f"optimizer={value}")):
+            self.assertIn(f"  [1 {name}] failed: exit status 1\n", self.shown(columns, "status", "job"))
+        for columns, cell in ((62, "cccccccc...cccccccc"), (63, value)):
+            self.assertIn(f"   1  {cell}  failed", self.shown(columns, "results", "job"))
+
+    def test_what_clean_frees(self) -> None:
+        self.job("run: 'true'")
+        for size in (1000000, 2500000, 4000000):
+            self.hydraflow("run", "job")
+            self.write(os.path.join(self.records()[-1], "logs", "big"), "x" * size)
+        for words, verb in ((["--dry-run"], "would free"), ([], "freed")):
+            lines = self.hydraflow("clean", "job", *words).err.splitlines()
+            self.assertEqual([line.rpartition(": ")[2] for line in lines], ["1.0 MB", "2.5 MB", f"{verb} 3.5 MB"])
+            self.assertEqual(lines[-1].partition(":")[0], "2 records")
+        self.assertEqual(len(self.records()), 1)
 
 
 class Statuses(Program):
