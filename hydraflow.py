@@ -4148,12 +4148,20 @@ class Child:
         self.pid = pid
         self.status = None  # type: Optional[int]
 
+    def wait(self) -> "Optional[int]":
+        """Wait for its end, and return its status."""
+        return self.look(0)
+
     def poll(self) -> "Optional[int]":
         """Return its status, None while it runs."""
+        return self.look(os.WNOHANG)
+
+    def look(self, options: int) -> "Optional[int]":
+        """Return its status, None while it runs, as waitpid tells it with some options."""
         if self.status is not None:
             return self.status
         try:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            pid, status = os.waitpid(self.pid, options)
         except ChildProcessError:  # somebody else in this process has heard of its end
             self.status = 0
             return 0
@@ -4166,7 +4174,7 @@ class Child:
 
 def spawn_shell(words: "Sequence[str]", log: "IO[bytes]", env: "Mapping[Any, Any]", entry: int,
                 is_session: bool) -> "Union[Child, subprocess.Popen[bytes]]":
-    """Start the shell around a task, as spawn would, and log as where all of its output goes.
+    """Start a shell, that around a task, as spawn would; all of its output goes into log.
 
     Where Python and the system can do that by themselves, which they can for most since Python 3.8,
     subprocess is not imported, and a start takes half as long.
@@ -4453,9 +4461,10 @@ class Guard:
 
     def __init__(self) -> None:
         reader, self.pipe = os.pipe()
+        words = ["/bin/sh", "-c", GUARD]
         try:
-            argv, nowhere = ["/bin/sh", "-c", GUARD], subprocess.DEVNULL
-            self.process = spawn(argv, nowhere, nowhere, environment({}), entry=reader)
+            with open(os.devnull, "wb") as nowhere:
+                self.process = spawn_shell(words, nowhere, environment({}), reader, True)
         except OSError:
             os.close(self.pipe)
             raise

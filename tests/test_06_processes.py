@@ -248,6 +248,7 @@ class Starting(EmptyFolder):
             self.assertEqual(self.said(self.shell("echo $0 $MARK; echo error >&2; cat; exit 3")), (3, "ü é\nerror\n"))
             self.assertEqual(self.said(self.shell("kill -9 $$"))[0], -9)
             self.assertEqual(self.said(self.shell("true"))[0], 0)
+            self.assertEqual(self.shell("sleep 0.2; exit 4").wait(), 4)
             for is_session in (True, False):
                 child = self.shell("ps -o pgid= -o sess= -p $$; exec sleep 99", is_session=is_session)
                 wait_until(lambda: "\n" in self.read("log"))
