@@ -31,7 +31,7 @@ except ImportError:
     import signal
 
 if __name__ == "__main__":
-    gc.disable()  # nothing of this file becomes garbage; main_program has it enabled again
+    gc.disable()  # nothing of this file becomes garbage; collect_garbage has it enabled again
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
     # Ctrl-C while the rest of this file is read, and when main has ended, ends without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -51,11 +51,13 @@ __all__ = [
 TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
     import argparse
+    import ast
     import bisect
     import functools
     import re
     import shlex
     import subprocess
+    import symtable
     from typing import (
         IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, NoReturn,
         Optional, Sequence, Set, Tuple, Type, TypeVar, Union)
@@ -8391,14 +8393,19 @@ def check_python(words: "Tuple[str, ...]") -> None:
 
 # The record's copy of this file is imported, so that its byte code is used, which is there before
 # anything is submitted: compiling takes longer than many a task, and those that begin together
-# would all do it. -S and -E: a site's .pth files and PYTHON* variables are of no use to it, nor are
-# docstrings (-OO).
+# would all do it. It holds what the tasks of a slot need, a quarter of the file, as reading the
+# rest takes longer than all else; a Python that cannot use it takes the copy, which is whole.
+# -S and -E: a site's .pth files and PYTHON* variables are of no use to it, nor are docstrings
+# (-OO).
 ISOLATED = ("-S", "-E", "-OO")
+SLOT_PROGRAM = "slot_program"
 ELEMENT = ('import gc, sys; gc.disable(); '
            'sys.version_info < (3, 6) and sys.exit("hydraflow: " + sys.executable + '
            '" is no Python 3.6 or later; python: in the job names another"); '
            'sys.path[0] = sys.argv[1]; import hydraflow; '
-           'hydraflow.end_program(hydraflow.main_program(["slot"] + sys.argv[1:]))')
+           f'hydraflow.{SLOT_PROGRAM}(sys.argv[1:])')
+COMPILED = ("import sys; sys.dont_write_bytecode = True; sys.path[0] = sys.argv[1]; "
+            "import hydraflow; hydraflow.write_byte_code(hydraflow.__file__)")
 
 
 def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
@@ -8451,11 +8458,108 @@ def write_program(record: Record, python: "Sequence[str]") -> None:
 
     Beside it, the byte code for the Python that is to execute it, if that is here.
     """
-    if not os.path.exists(record.program_path):
-        with open(__file__, "rb") as source:
-            write_file(record.program_path, source.read())
-        words = [*python, *ISOLATED, "-m", "py_compile", record.program_path]
-        capture(words, environment({}), 60.0)
+    if os.path.exists(record.program_path):
+        return
+    with open(__file__, "rb") as source:
+        write_file(record.program_path, source.read())
+    if list(python) == [sys.executable]:
+        write_byte_code(record.program_path)
+    else:
+        capture([*python, *ISOLATED, "-c", COMPILED, record.path], environment({}), 60.0)
+
+
+def write_byte_code(path: str) -> None:
+    """Write the byte code of what the tasks of a slot need of a copy of this file, where Python
+    looks for that of the copy (PEP 3147, and PEP 552 for what it begins with)."""
+    import ast
+    import importlib.util
+    import marshal
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    tree = ast.parse(text)
+    wanted = needed_names(tree, text, SLOT_PROGRAM)
+    tree.body = [one for one in tree.body if is_wanted(one, wanted)]
+    code = compile(tree, path, "exec", dont_inherit=True, optimize=2)
+    head = importlib.util.MAGIC_NUMBER
+    if sys.version_info >= (3, 7):
+        head += bytes(4)  # it holds for a time and a size of the copy
+    stat = os.stat(path)
+    for number in (int(stat.st_mtime), stat.st_size):
+        head += (number & 0xffffffff).to_bytes(4, "little")
+    write_file(importlib.util.cache_from_source(path, optimization=2), head + marshal.dumps(code))
+
+
+def needed_names(tree: "ast.Module", text: str, name: str) -> "Set[str]":
+    """Return the names that a module defines and one of them needs, with what these need in turn,
+    and what its other statements need.
+
+    >>> import ast
+    >>> text = "def f(): return g(A)\\ndef g(B): return B\\nA = [C]\\nC = 1\\nB = 2\\ndef h(): f()"
+    >>> sorted(needed_names(ast.parse(text), text, "f"))
+    ['A', 'C', 'f', 'g']
+    """
+    import symtable
+    uses = {}  # type: Dict[str, Set[str]]
+    for scope in symtable.symtable(text, "", "exec").get_children():
+        uses.setdefault(scope.get_name(), set()).update(global_names(scope))
+    waiting = [name]
+    for statement in tree.body:
+        names = defined_names(statement)
+        for defined in names:
+            uses.setdefault(defined, set()).update(names_around(statement))
+        if not names and not is_of_main(statement):
+            waiting += names_around(statement)
+    needed = set()  # type: Set[str]
+    while waiting:
+        name = waiting.pop()
+        if name not in needed and name in uses:
+            needed.add(name)
+            waiting += uses[name]
+    return needed
+
+
+def global_names(scope: "symtable.SymbolTable") -> "Set[str]":
+    """Return the global names that a function or a class uses, and what stands in it."""
+    names = {symbol.get_name() for symbol in scope.get_symbols() if symbol.is_global()}
+    return names.union(*map(global_names, scope.get_children()))
+
+
+def defined_names(statement: "ast.stmt") -> "List[str]":
+    """Return the names that a statement of a module defines; none for an import, or what is not
+    one definition alone."""
+    import ast
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+        return [statement.name]
+    if isinstance(statement, ast.Assign):
+        nodes = [node for target in statement.targets for node in ast.walk(target)]
+        return [node.id for node in nodes if isinstance(node, ast.Name)]
+    return []
+
+
+def names_around(statement: "ast.stmt") -> "Set[str]":
+    """Return the names that a statement of a module uses when it is executed; those of a function
+    or a class stand in decorators, bases and defaults."""
+    import ast
+    parts = [statement]  # type: List[ast.AST]
+    if isinstance(statement, ast.FunctionDef):
+        parts = [*statement.decorator_list, statement.args]
+    elif isinstance(statement, ast.ClassDef):
+        parts = [*statement.decorator_list, *statement.bases]
+    nodes = [node for part in parts for node in ast.walk(part)]
+    return {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def is_wanted(statement: "ast.stmt", wanted: "Set[str]") -> bool:
+    """Return whether a statement of a module defines what is wanted, or nothing."""
+    names = defined_names(statement)
+    if not names:
+        return not is_of_main(statement)
+    return not wanted.isdisjoint(names)
+
+
+def is_of_main(statement: "ast.stmt") -> bool:
+    """Return whether a statement of a module looks whether it is executed as a program."""
+    return not defined_names(statement) and "__name__" in names_around(statement)
 
 
 def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
@@ -14039,7 +14143,7 @@ def change_directory(path: str) -> None:
 
 def dispatch(argv: "Sequence[str]") -> int:
     """Execute one command line and return its exit status; raises Error, OSError, SystemExit."""
-    inner = {"call": call_command, "slot": slot_command, "complete": complete_command}
+    inner = {"call": call_command, "complete": complete_command}
     if argv[:1] and argv[0] in inner:  # what HydraFlow and shells type, and no one else
         return inner[argv[0]](argv[1:])
     args = parse_arguments(argv)
@@ -14057,17 +14161,17 @@ def exit_status(code: "Union[int, str, None]") -> int:
     return code if isinstance(code, int) else 1
 
 
-def main(argv: "Optional[Sequence[str]]" = None) -> int:
-    """Execute one command line and return its exit status."""
-    argv = sys.argv[1:] if argv is None else list(argv)
+def protected(execute: "Callable[[Sequence[str]], int]", argv: "Sequence[str]",
+              typed: "Callable[[str], str]") -> int:
+    """Return the exit status of what executes words; what goes wrong is said, as typed has it."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # closed by a caller
     sys.stderr = sys.stderr or open(os.devnull, "w")
     try:
-        return dispatch(argv)
+        return execute(argv)
     except SystemExit as stop:  # argparse has said what is wrong, or what was asked for
         return exit_status(stop.code)
     except Error as error:
-        say(as_typed(str(error), options_before(argv)))
+        say(typed(str(error)))
         return error.status
     except BrokenPipeError:  # who reads has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -14080,23 +14184,31 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
         return 2
 
 
-def main_program(argv: "Optional[Sequence[str]]" = None) -> int:
-    """Execute the command line of a process that does nothing else, and return its exit status.
+def collect_garbage() -> None:
+    """Have garbage collected from now on, in a process that does nothing else.
 
-    What was imported stays until the end, so no collection of garbage is to look through it: the
-    last one of them alone takes as long as reading this file.
+    What was imported stays until the end, so no collection is to look through it: the last one of
+    them alone takes as long as reading this file.
     """
     if hasattr(gc, "freeze"):  # since Python 3.7
         gc.freeze()  # novm
     gc.enable()
-    return main(argv)
 
 
-def end_program(status: int) -> "NoReturn":
-    """End this process, an array task, as it is.
+def main(argv: "Optional[Sequence[str]]" = None) -> int:
+    """Execute one command line and return its exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    before = options_before(argv)
+    return protected(dispatch, argv, lambda text: as_typed(text, before))
 
-    Python would take apart all that was imported, which takes as long as a third of its start.
+
+def slot_program(argv: "Sequence[str]") -> "NoReturn":
+    """Execute the tasks of a slot in a process that does nothing else, and end it as it is.
+
+    Python would take apart all that was imported, which takes a third as long as its start.
     """
+    collect_garbage()
+    status = protected(slot_command, argv, str)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -14109,6 +14221,7 @@ if __name__ == "__main__":
     before = signal.getsignal(signal.SIGINT)
     if before == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    end_status = main_program()
+    collect_garbage()
+    end_status = main()
     signal.signal(signal.SIGINT, before)
     sys.exit(end_status)

@@ -17,9 +17,9 @@ LONGEST_FUNCTION = 60
 STANDARD_LIBRARY = frozenset((  # what the file may import; every one is there from Python 3.6 to 3.14
     "_json", "_signal",  # the parts in C of json and signal, which it does without where they are missing
     "argparse", "ast", "bisect", "codecs", "collections", "contextlib", "csv", "ctypes", "datetime", "decimal", "difflib", "errno",
-    "fcntl", "functools", "gc", "glob", "hashlib", "heapq", "html", "importlib", "io", "itertools", "json", "locale", "math",
+    "fcntl", "functools", "gc", "glob", "hashlib", "heapq", "html", "importlib", "io", "itertools", "json", "locale", "marshal", "math",
     "msvcrt", "operator", "os", "platform", "pwd", "random", "re", "runpy", "select", "shlex", "shutil", "signal", "socket",
-    "stat", "string", "struct", "subprocess", "sys", "tempfile", "termios", "textwrap", "threading", "time", "traceback",
+    "stat", "string", "struct", "subprocess", "symtable", "sys", "tempfile", "termios", "textwrap", "threading", "time", "traceback",
     "typing", "unicodedata", "weakref", "zlib"))
 TALKING = ("What people see", "Command line")  # the chapters that may print, and end the process
 IN_THE_README = ("load", "main")  # they need a job file: the README shows them, and its test executes what it shows

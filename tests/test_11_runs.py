@@ -1,7 +1,10 @@
 """Runs: the ledger of a job and how its life goes on; what a slot of a submission does, without a scheduler around it."""
+import builtins
+import dis
 import glob
 import importlib.util
 import json
+import marshal
 import os
 import shutil
 import signal
@@ -14,6 +17,8 @@ from unittest import mock
 from support import ROOT, EmptyFolder, Program, wait_until
 
 import hydraflow
+
+BYTE_CODE_HEAD = 16 if sys.version_info >= (3, 7) else 12  # bytes
 
 
 def is_alive(pid: str) -> bool:
@@ -620,10 +625,52 @@ class Slot(EmptyFolder):
 
     def test_byte_code_is_there_before_anything_is_submitted(self) -> None:
         """Compiled by the Python that executes it: array tasks that begin together would all do it; of one that is not here, none."""
-        for python, is_there in (("/nowhere/python", False), (sys.executable, True)):
-            hydraflow.write_script(self.record, hydraflow.read_submission(self.record, 1), [python], "1")
-            self.assertEqual(os.path.exists(importlib.util.cache_from_source(self.record.program_path, optimization=2)), is_there)
+        path = importlib.util.cache_from_source(self.record.program_path, optimization=2)
+        codes = []
+        for python in (["/nowhere/python"], [sys.executable], [sys.executable, "-B"]):
+            hydraflow.write_script(self.record, hydraflow.read_submission(self.record, 1), python, "1")
+            if os.path.exists(path):
+                with open(path, "rb") as file:
+                    codes.append(marshal.loads(file.read()[BYTE_CODE_HEAD:]))
+                os.unlink(path)
             os.unlink(self.record.program_path)
+        self.assertEqual(len(codes), 2)
+        self.assertEqual(codes[0], codes[1])
+
+    def test_a_slot_with_byte_code_or_without(self) -> None:
+        """It is used as long as it is that of the copy; else the copy itself is read. Either way the slot is executed."""
+        for use, is_whole in (("as it is", False), ("of another copy", True), ("missing", True)):
+            with self.subTest(use):
+                script = hydraflow.write_script(self.record, hydraflow.read_submission(self.record, 1), [sys.executable], '"$1"')
+                path = importlib.util.cache_from_source(self.record.program_path, optimization=2)
+                if use == "of another copy":
+                    os.utime(self.record.program_path, (5, 5))
+                elif use == "missing":
+                    os.unlink(path)
+                    self.write("go", "")
+                text = self.read(script).replace("import hydraflow; ", 'import hydraflow; print(hasattr(hydraflow, "read_yaml")); ')
+                process = subprocess.run(["sh", "-c", text, "sh", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                self.assertEqual((process.returncode, process.stderr, process.stdout.split()), (int(use != "missing"), b"", [str(is_whole).encode()]))
+                for name in (self.record.program_path, script):
+                    os.unlink(name)
+        self.assertEqual((self.states(), self.read("a=1"), self.read("a=2")), (["succeeded"] * 2, "x\n", "x\nx\nx\n"))
+
+    def test_what_byte_code_holds(self) -> None:
+        """Of the whole file a part, in which every name that something uses is there, or is one of Python's."""
+        hydraflow.write_byte_code(shutil.copy(os.path.join(ROOT, "hydraflow.py"), self.folder))
+        with open(importlib.util.cache_from_source("hydraflow.py", optimization=2), "rb") as file:
+            code = marshal.loads(file.read()[BYTE_CODE_HEAD:])
+        module = {"__name__": "hydraflow", "__file__": "hydraflow.py"}
+        exec(code, module)
+        self.assertIn("slot_program", module)
+        self.assertLess(len(module), len(vars(hydraflow)) / 2)
+        waiting, used = [one for one in code.co_consts if hasattr(one, "co_code")], set()
+        while waiting:
+            one = waiting.pop()
+            waiting += [part for part in one.co_consts if hasattr(part, "co_code")]
+            used.update(line.argval for line in dis.get_instructions(one) if line.opname == "LOAD_GLOBAL")
+        self.assertGreater(len(used), 200)
+        self.assertEqual(used - set(module) - set(dir(builtins)), set())
 
     def test_an_allocation_on_other_machines_is_told(self) -> None:
         """salloc leaves its shell where it was typed; srun takes a command into the allocation."""
