@@ -303,6 +303,24 @@ class Starting(EmptyFolder):
         self.assertEqual((hydraflow.is_group(os.getpgrp()), hydraflow.is_process(os.getpid())), (True, True))
 
 
+class Guarding(EmptyFolder):
+    """What kills processes once who watches over them is gone, however that ended."""
+
+    def test_what_a_guard_kills(self) -> None:
+        """The groups that it was told of last; none where it was left before."""
+        code = ("import os, signal, sys\nimport hydraflow\nguard = hydraflow.Guard()\nlog = open('log', 'wb')\n"
+                "pids = [hydraflow.spawn_shell(['/bin/sh', '-c', 'sleep 99; :'], log, dict(os.environb), -1, True).pid for _ in range(3)]\n"
+                "guard.watch(pids[:2])\nguard.watch(pids[1:])\nprint(*pids, flush=True)\n"
+                "if sys.argv[1] == 'leave': guard.watch([]); guard.leave()\nos.kill(os.getpid(), signal.SIGKILL)")
+        for word, killed in (("die", 2), ("leave", 0)):
+            out = subprocess.run([sys.executable, "-c", code, word], cwd=self.folder, stdout=subprocess.PIPE).stdout
+            pids = [int(pid) for pid in out.split()]
+            for pid in pids:
+                self.addCleanup(hydraflow.stop_group, pid, signal.SIGKILL)
+            wait_until(lambda pids=pids, killed=killed: not any(map(hydraflow.is_process, pids[3 - killed:])))
+            self.assertTrue(all(map(hydraflow.is_process, pids[:3 - killed])), word)
+
+
 class Looking(EmptyFolder):
     """What tells processes apart."""
 
