@@ -348,6 +348,19 @@ class Alone(EmptyFolder):
         with self.assertRaises(Error):
             self.record.claimant(1, 1)
 
+    def test_a_lock_that_somebody_looks_at(self) -> None:
+        """Who only looks whether it is held has it for a moment, which is waited for, five times."""
+        for looks in range(1, 6):
+            held = Lock(self.record, "train")
+            with mock.patch.object(hydraflow.time, "sleep") as slept:
+                slept.side_effect = lambda seconds, looks=looks, held=held: held.release() if slept.call_count == looks else None
+                if looks == 5:
+                    self.assertRaises(Error, Lock, self.record, "train")
+                    held.release()
+                else:
+                    Lock(self.record, "train").release()
+            self.assertEqual([call[0] for call in slept.call_args_list], [(0.02,)] * min(looks, 4))
+
     def test_a_lock_has_one_holder(self) -> None:
         lock = Lock(self.record, "train")
         with self.assertRaises(Error) as caught:

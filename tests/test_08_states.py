@@ -157,6 +157,7 @@ class Folding(EmptyFolder):
         self.assertEqual((writer.machine, writer.pid), (this_machine(), os.getpid()))
         self.assertGreaterEqual(writer.up + 0.02, process_birth(os.getpid()))
         self.assertLess(abs(told.states[2].started - hydraflow.time.time()), 60)
+        self.assertEqual((told.states[1].ended, told.states[9].ended), (writer.epoch + 5, 5.0))
 
     def test_writers_that_nobody_is(self) -> None:
         for epoch, found in ((5, 5.0), (1e99, 0.0), (float("inf"), 0.0), (float("nan"), 0.0), ("x", 0.0), (None, 0.0)):

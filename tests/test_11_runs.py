@@ -753,6 +753,18 @@ class Parts(EmptyFolder):
                 run = self.run_of(f", submit: sbatch, steps: [{{batch: a=1, {text}}}]", **options)
                 self.assertEqual(run.pack(run.plan.steps[0]), pack)
 
+    def test_what_a_waiting_command_submits_again(self) -> None:
+        """What no task is to blame for, where the scheduler does not begin it again by itself, nor was told not to."""
+        run = self.run_of(", submit: sbatch, steps: [{batch: a=1}, {batch: a=2, submit: sbatch --no-requeue}]")
+        submission = hydraflow.Submission(1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "7", -1, [[[1, 1, 0]]], "")
+        for changes, cause, may in (({}, "node", True), ({}, "preempted", True), ({}, "blocked", True), ({}, "memory", False), ({}, "", False), ({}, "cancelled", False),
+                                    ({"step": 2}, "node", False), ({"scheduler": hydraflow.HANDLER}, "node", False), (None, "node", False)):
+            ahead = hydraflow.Ahead(run, None if changes is None else submission._replace(**changes), [1])
+            state = hydraflow.State(1)
+            state.become("interrupted", cause)
+            with self.subTest(changes=changes, cause=cause):
+                self.assertEqual(hydraflow.may_begin_again(ahead, state), may)
+
     def test_what_a_start_counts(self) -> None:
         run = self.run_of(", steps: [{batch: 'a=1:5'}]")
         tasks = list(run.plan)

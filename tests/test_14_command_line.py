@@ -450,6 +450,17 @@ class Statuses(Program):
                 result = self.hydraflow("--version")
                 self.assertEqual((result.status, result.err), (-signal.SIGINT, ""))
 
+    def test_what_a_command_line_asks(self) -> None:
+        """Every option of a run, and what it is without."""
+        usual = hydraflow.Options(0, False, False, False, False, -1, 0.0, 0, 0, [])
+        for text, changes in (
+                ("", {}), ("--jobs 3", {"jobs": 3}), ("-j auto", {"jobs": hydraflow.AUTO}), ("--keep-going", {"keep_going": True}), ("--resume", {"resume": True}),
+                ("--reuse", {"reuse": True}), ("--wait", {"wait": True}), ("--retries 0", {"retries": 0}), ("--retries 2", {"retries": 2}), ("--timeout 1.5", {"timeout": 1.5}),
+                ("--pack 4", {"pack": 4}), ("--pack-parallel 3", {"pack_parallel": 3}), ("--pack 4 --pack-parallel 2 a=1 -- --x", {"pack": 4, "pack_parallel": 2})):
+            with self.subTest(text):
+                args = hydraflow.parse_arguments(["run", "job", *text.split()])
+                self.assertEqual(hydraflow.run_options(args)._replace(words=[]), usual._replace(**changes))
+
     def test_options_of_run(self) -> None:
         """Each one does what it says."""
         self.job("run: sh -c 'echo $0 >> tries; test -e go || test $0 != a=1'\nsteps: [{batch: a=1:3}]\nfail-fast: true")
