@@ -4185,16 +4185,20 @@ def spawn_shell(words: "Sequence[str]", log: "IO[bytes]", env: "Mapping[Any, Any
     if not (HAS_PROC and is_usual and hasattr(os, "posix_spawn")):
         return spawn(words, log, log, env, entry, is_session)
     argv = [native(word) for word in words]
-    reader = (os.POSIX_SPAWN_DUP2, entry, 0)  # type: Tuple[Any, ...]
+    opened, copied = os.POSIX_SPAWN_OPEN, os.POSIX_SPAWN_DUP2  # novm
+    closed = os.POSIX_SPAWN_CLOSE  # novm
+    actions = [(copied, log.fileno(), 1), (copied, log.fileno(), 2)]  # type: List[Tuple[Any, ...]]
     if entry == NOTHING:
-        reader = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
-    actions = [reader, *((os.POSIX_SPAWN_DUP2, log.fileno(), number) for number in (1, 2)),
-               *((os.POSIX_SPAWN_CLOSE, number) for number in inherited())]
+        actions.append((opened, 0, os.devnull, os.O_RDONLY, 0))
+    else:
+        actions.append((copied, entry, 0))
+    actions += [(closed, number) for number in inherited()]
     group = {"setsid": True} if is_session else {"setpgroup": 0}  # type: Dict[str, Any]
     restored = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and programs are not to
     try:
-        return Child(os.posix_spawn(
-            argv[0], argv, env, file_actions=actions, setsigdef=restored, **group))
+        pid = os.posix_spawn(  # novm
+            argv[0], argv, env, file_actions=actions, setsigdef=restored, **group)
+        return Child(pid)
     except NotImplementedError:  # the C library cannot begin a session
         return spawn(words, log, log, env, entry, is_session)
 
