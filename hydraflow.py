@@ -8474,7 +8474,8 @@ def write_program(record: Record, python: "Sequence[str]") -> None:
 
 def write_byte_code(path: str) -> None:
     """Write the byte code of what the tasks of a slot need of a copy of this file, where Python
-    looks for that of the copy (PEP 3147, and PEP 552 for what it begins with)."""
+    looks for that of the copy, unless the environment names another place (PEP 3147; PEP 552 for
+    what it begins with)."""
     import ast
     import importlib.util
     import marshal
@@ -8490,7 +8491,9 @@ def write_byte_code(path: str) -> None:
     stat = os.stat(path)
     for number in (int(stat.st_mtime), stat.st_size):
         head += (number & 0xffffffff).to_bytes(4, "little")
-    write_file(importlib.util.cache_from_source(path, optimization=2), head + marshal.dumps(code))
+    folder, name = os.path.split(path)
+    name = name.replace(".py", f".{sys.implementation.cache_tag}.opt-2.pyc")
+    write_file(os.path.join(folder, "__pycache__", name), head + marshal.dumps(code))
 
 
 def needed_names(tree: "ast.Module", text: str, name: str) -> "Set[str]":

@@ -628,7 +628,8 @@ class Slot(EmptyFolder):
         path = importlib.util.cache_from_source(self.record.program_path, optimization=2)
         codes = []
         for python in (["/nowhere/python"], [sys.executable], [sys.executable, "-B"]):
-            hydraflow.write_script(self.record, hydraflow.read_submission(self.record, 1), python, "1")
+            with mock.patch.dict(os.environ, {"PYTHONPYCACHEPREFIX": "/nowhere"}), mock.patch.object(sys, "pycache_prefix", "/nowhere", create=True):
+                hydraflow.write_script(self.record, hydraflow.read_submission(self.record, 1), python, "1")
             if os.path.exists(path):
                 with open(path, "rb") as file:
                     codes.append(marshal.loads(file.read()[BYTE_CODE_HEAD:]))
