@@ -11265,7 +11265,7 @@ def table_columns(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Colu
     return columns
 
 
-def table_lines(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> "Iterator[str]":
+def table_lines(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int) -> "Iterator[str]":
     """Yield a table of rows for people: what is the same everywhere, then names, then a line a row.
 
     width is that of the terminal, 0 where there is none: a table that is too wide is left without
