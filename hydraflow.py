@@ -5843,6 +5843,7 @@ def stop_task(state: State, number: int) -> bool:
 
 GRACE = 10.0  # seconds between asking a task to stop and killing it
 TICK = 0.05  # seconds between two looks at the logs
+LULL = 1.0  # seconds in which an array task begins nothing behind a task that a signal has ended
 ROOM = 512  # bytes that are enough for the end of a task
 DEVICES = (  # variables that list granted devices: of CUDA, ROCm, oneAPI, Slurm
     "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK",
@@ -6000,12 +6001,13 @@ class Runner:
     attempt, tries); slots are those that are free, the lowest at the end; with kills, what does not
     stop is killed; guard is told what runs; devices are those that the scheduler of an array task
     granted; entry is what a task's shell reads; failure is an error of the system that concerns all
-    tasks; is_crowded tells that the system takes no further process for now.
+    tasks; is_crowded tells that the system takes no further process for now; nothing begins before
+    not_before, in seconds of the monotonic clock.
     """
     __slots__ = (
         "record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "rooms",
         "grace", "kills", "guard", "devices", "entry", "prefix", "failure", "is_stopped",
-        "is_interrupted", "is_crowded")
+        "is_interrupted", "is_crowded", "not_before")
 
     def __init__(self, record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits,
                  writer: str, entry: int, kills: bool, guard: "Optional[Guard]") -> None:
@@ -6031,6 +6033,7 @@ class Runner:
         self.is_stopped = False
         self.is_interrupted = False
         self.is_crowded = False
+        self.not_before = 0.0
 
     def fail(self, error: OSError, what: str) -> None:
         """Start nothing more, as what failed concerns all tasks; the loop tells it at its end."""
@@ -6077,6 +6080,9 @@ class Runner:
                 self.fail(error, "plan the next task")
                 return
             if found is None:
+                return
+            if time.monotonic() < self.not_before:
+                self.waiting.append(found)
                 return
             yield self.start(*found)
 
@@ -6245,6 +6251,8 @@ class Runner:
         elif status == 125 and not self.has_begun(process):
             self.fail_to_write(errno.EIO)
             return
+        if status > 128 and not (process.asked or self.kills):
+            self.not_before = time.monotonic() + LULL  # a scheduler may reach us behind our tasks
         if status == 128 + signal.SIGTERM and not process.asked:
             process.asked = self.asked_elsewhere(process)
         process.state.status = status
@@ -6359,7 +6367,7 @@ class Runner:
         """Yield events until nothing runs and nothing more is to be started."""
         while True:
             yield from self.start_tasks()
-            if not self.running and not (self.is_crowded and self.waiting):
+            if not self.running and not (self.waiting and self.is_delayed()):
                 break
             signals.wait(self.until_next())
             while signals.numbers:
@@ -6369,6 +6377,12 @@ class Runner:
             yield note_event("tick", "")
         if self.failure:
             yield note_event("error", self.failure)
+
+    def is_delayed(self) -> bool:
+        """Return whether what waits is to be started later."""
+        if self.is_crowded:
+            return True
+        return not (self.is_stopped or self.failure) and time.monotonic() < self.not_before
 
     def leave(self) -> None:
         """Remove what served the run alone."""

@@ -523,8 +523,12 @@ class Slot(EmptyFolder):
         super().setUp()
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(self.folder)
+        self.prepare(JOB)
+
+    def prepare(self, text: str) -> None:
+        """Write a submission of one slot into a record of its own."""
         options = hydraflow.Options(0, False, False, False, False, -1, 0.0, 0, 0, [])
-        plan = hydraflow.plan(hydraflow.read_jobs(hydraflow.read_yaml(JOB))["job"])
+        plan = hydraflow.plan(hydraflow.read_jobs(hydraflow.read_yaml(text))["job"])
         plan.steps[0].submit = ["sbatch"]
         run = hydraflow.open_run(plan, options, False, False)
         self.addCleanup(run.release)
@@ -672,6 +676,20 @@ class Slot(EmptyFolder):
             used.update(line.argval for line in dis.get_instructions(one) if line.opname == "LOAD_GLOBAL")
         self.assertGreater(len(used), 200)
         self.assertEqual(used - set(module) - set(dir(builtins)), set())
+
+    def test_a_signal_may_reach_a_task_first(self) -> None:
+        """Behind it nothing begins for a moment, in which the scheduler's signal may reach us as well."""
+        text = "jobs: {job: {run: sh -c 'date +%s.%N >> times; test $0 != a=1 || kill -TERM $$', hydra: false, steps: [{batch: 'a=COUNT'}]}}"
+        for count, lull, times in (("1:2", 0.5, 2), ("1:2", 1000.0, 1), ("1", 1000.0, 1)):
+            with self.subTest(count=count, lull=lull), mock.patch.object(hydraflow, "LULL", lull):
+                self.prepare(text.replace("COUNT", count))
+                for event in hydraflow.run_slot(self.record.path, 1, 1):
+                    if event.kind == "end" and lull > 1 and count != "1":
+                        os.kill(os.getpid(), signal.SIGTERM)
+                moments = list(map(float, self.read("times").split()))
+                self.assertEqual(len(moments), times)
+                self.assertGreaterEqual(moments[-1] - moments[0], lull if times == 2 else 0.0)
+                os.unlink("times")
 
     def test_an_allocation_on_other_machines_is_told(self) -> None:
         """salloc leaves its shell where it was typed; srun takes a command into the allocation."""

@@ -173,7 +173,7 @@ def with_traced_shell(folder, *options):
     """Let each task's recording shell be traced, by a process of another session."""
     path = folder / "hydraflow.py"
     text = path.read_text(encoding="utf-8")
-    words = ", ".join(json.dumps(word) for word in ("strace", "-DDD", "-qq", *options))
+    words = ", ".join(json.dumps(word) for word in (shutil.which("strace") or "strace", "-DDD", "-qq", *options))
     path.write_text(text.replace('SHELL = ("/bin/sh"', f'SHELL = ({words}, "/bin/sh"'), encoding="utf-8")
     assert path.read_text(encoding="utf-8") != text
 
