@@ -5945,12 +5945,13 @@ class Process:
     """An attempt of a task that runs.
 
     It was started here or, without a child, has outlived an earlier HydraFlow. tries counts those
-    of this start; asked is why it was asked to stop, kill_at when its group is killed then, in
-    seconds of the monotonic clock, 0.0 for never.
+    of this start; asked is why it was asked to stop, kill_at when its group is killed then, and
+    patience until when what was killed is awaited, in seconds of the monotonic clock, 0.0 for
+    never.
     """
     __slots__ = (
         "task", "child", "state", "log", "offset", "slot", "attempt", "tries", "began",
-        "deadline", "asked", "kill_at", "is_killed", "status")
+        "deadline", "asked", "kill_at", "is_killed", "patience", "status")
 
     def __init__(self, task: Task, slot: int, attempt: int, tries: int) -> None:
         self.task = task
@@ -5966,10 +5967,11 @@ class Process:
         self.asked = ""
         self.kill_at = 0.0
         self.is_killed = False
+        self.patience = 0.0
         self.status = None  # type: Optional[int]  # of the shell around it, below 0 for a signal
 
     def poll(self) -> bool:
-        """Return whether it has ended, and if it was asked to stop, all of its group."""
+        """Return whether it has ended; if it was killed or asked to stop, all of its group."""
         if self.status is None:
             if self.child:
                 self.status = self.child.poll()
@@ -5977,9 +5979,24 @@ class Process:
                 self.status = -int(signal.SIGKILL)
         if self.status is None:
             return False
-        if not self.asked or self.is_killed:
+        if self.asked and not self.is_killed:
+            return not is_group(self.pid)
+        if self.child is None or (self.status >= 0 and not self.is_killed):
             return True
-        return not is_group(self.pid)
+        return self.are_members_gone()
+
+    def are_members_gone(self) -> bool:
+        """Return whether nothing of the group lives behind a shell that was killed; kill what does.
+
+        A next attempt would begin beside it: to be killed takes a moment as well. What no signal
+        ends, as it waits for a disk that is gone, is not waited for.
+        """
+        now = time.monotonic()
+        self.patience = self.patience or now + GRACE
+        if now < self.patience and group_members(self.pid):
+            stop_group(self.pid, signal.SIGKILL)
+            return False
+        return True
 
     @property
     def pid(self) -> int:

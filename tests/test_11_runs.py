@@ -249,6 +249,15 @@ class Ends(Program):
                 pass
         return b"\n".join(texts)
 
+    def test_what_was_killed_is_gone_before_the_next_attempt(self) -> None:
+        """Also what needs a moment for that: the second attempt finds nobody else at work."""
+        self.job("run: sh -c 'exec 9>lock; flock -n 9 || echo $0 >> twice; echo $0 >> tries; test $(grep -c . tries) != 1 || "
+                 "{ head -c 300000000 /dev/zero | tail > /dev/null & sleep 0.5; kill -9 $(ps -o ppid= -p $$); sleep 99; }'\nsteps: [{batch: a=1}]\nretries: 1")
+        for _ in range(3):
+            result = self.hydraflow("run", "job")
+            self.assertEqual((result.status, self.lines("tries"), self.lines("twice")), (0, ["a=1"] * 2, []), result.err)
+            os.unlink(os.path.join(self.folder, "tries"))
+
     def test_the_recording_shell_alone_is_killed(self) -> None:
         """What it left is ended before an end is told, and there is never a second one beside it."""
         self.job("run: sh -c 'echo $PPID > shell; echo x >> begun; echo $$ >> pids; sleep 66.6'\nretries: 1")
