@@ -6017,14 +6017,15 @@ class Runner:
     queue yields tasks and what is known of them; waiting are those to be tried again, as (task,
     attempt, tries); slots are those that are free, the lowest at the end; with kills, what does not
     stop is killed; guard is told what runs; devices are those that the scheduler of an array task
-    granted; entry is what a task's shell reads; failure is an error of the system that concerns all
-    tasks; is_crowded tells that the system takes no further process for now; nothing begins before
-    not_before, in seconds of the monotonic clock.
+    granted; entry is what a task's shell reads, environment its variables if the task adds none;
+    failure is an error of the system that concerns all tasks; is_crowded tells that the system
+    takes no further process for now; nothing begins before not_before, in seconds of the monotonic
+    clock.
     """
     __slots__ = (
         "record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "rooms",
-        "grace", "kills", "guard", "devices", "entry", "prefix", "failure", "is_stopped",
-        "is_interrupted", "is_crowded", "not_before")
+        "grace", "kills", "guard", "devices", "entry", "environment", "prefix", "failure",
+        "is_stopped", "is_interrupted", "is_crowded", "not_before")
 
     def __init__(self, record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits,
                  writer: str, entry: int, kills: bool, guard: "Optional[Guard]") -> None:
@@ -6042,6 +6043,7 @@ class Runner:
         self.guard = guard
         self.devices = [] if kills else granted_devices()
         self.entry = entry
+        self.environment = environment({})
         self.prefix = []  # type: List[str]
         lost = lost_in_shell()
         if lost:
@@ -6150,6 +6152,7 @@ class Runner:
         self.keep_room(process.slot)
         argv = [word.replace(SLOT, slot) for word in task.argv]
         changes = {name: resolved(text.replace(SLOT, slot)) for name, text in task.env.items()}
+        env = environment(changes) if changes else self.environment
         cwd = task.cwd.replace(SLOT, slot)
         if task.has_directory:
             os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
@@ -6162,7 +6165,7 @@ class Runner:
         place = cwd if cwd == "." else os.path.join(".", cwd)  # no cd looks elsewhere for it
         words = [*SHELL, self.events, room, head, place, *self.prefix, *argv]
         try:
-            process.child = spawn_shell(words, log, environment(changes), self.entry, self.kills)
+            process.child = spawn_shell(words, log, env, self.entry, self.kills)
         finally:
             close_log(log)
         process.state.become("running")
