@@ -4617,6 +4617,9 @@ HANDLER = "handler"  # who calls a handler; in place of a scheduler: one whose l
 PARAMETERS = "parameters"  # in place of a scheduler: a handler that gets no commands
 NO_SLOT = 0, 0  # of a submission: both count from 1
 FOLDERS = ("events", "claims", "logs", "room", "submissions", "scheduler")
+LINES = 4096  # that are read together
+PLAN_LINE = (  # of a task, of which no more is read than its number and its step, or another one
+    rb'(?m)^\{(?:"task":([0-9]{1,9}),"step":([0-9]{1,9}),)?.*\}$')
 BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
 START_TYPES = (  # of the fields of Start
     int, str, int, (int, float), str, str, list, str, bool, int)  # type: Any
@@ -4760,15 +4763,15 @@ def read_part(path: str, offset: int, size: int) -> bytes:
         raise say_error(error, f"read {path}") from None
 
 
-def read_lines(path: str) -> "List[Dict[str, Any]]":
-    """Return the lines of a file of a record that are whole."""
+def read_lines(path: str) -> "Iterator[Dict[str, Any]]":
+    """Yield the lines of a file of a record that are whole."""
     begun = [line for line in read_bytes(path).split(b"\n") if line[:1] == b"{"]
-    stripped = [line.rstrip(b" ") for line in begun]
-    lines = [line for line in stripped if line[-1:] == b"}"]
-    found = read_together(lines)
-    if found is None:
-        found = [read_line(line) for line in lines]
-    return [values for values in found if isinstance(values, dict)]
+    lines = [line for line in begun if line.rstrip(b" ")[-1:] == b"}"]
+    for begin in range(0, len(lines), LINES):
+        part = lines[begin:begin + LINES]
+        for values in read_together(part) or map(read_line, part):
+            if isinstance(values, dict):
+                yield values
 
 
 def read_together(lines: "Sequence[bytes]") -> "Optional[List[Any]]":
@@ -5173,36 +5176,24 @@ class Ledger:
         self.starts = []  # type: List[Start]
         self.members = {}  # type: Dict[int, int]
         self.spans = {}  # type: Dict[int, Tuple[int, int]]
-        offset = 0
-        for line in self.data.split(b"\n"):
-            if line[-1:] == b"}":
-                self.add(line, offset)
-            offset += len(line) + 1
+        for match in re.finditer(PLAN_LINE, self.data):
+            number, step = match.groups()
+            if number:
+                self.members[int(number)] = int(step)
+                self.spans[int(number)] = match.span()
+            else:
+                self.add(match[0])
         if not self.starts:
             raise damaged(self.path)
 
-    def add(self, line: bytes, offset: int) -> None:
-        """Take in one line of the plan."""
-        if line[:8] == b'{"task":':
-            self.add_task(line, offset)
-            return
+    def add(self, line: bytes) -> None:
+        """Take in a line of the plan that is not of a task."""
         values = read_line(line) or {}
         if "again" in values:
             self.add_again(values)
-        elif values:
+        elif values and "task" not in values:
             self.starts.append(read_start(values, self.path))
             self.members = {}
-
-    def add_task(self, line: bytes, offset: int) -> None:
-        """Take in the line of a task, of which no more than {"task":1,"step":1, is read."""
-        head = line[8:32].split(b",", 2)
-        if len(head) != 3 or head[1][:7] != b'"step":':
-            return
-        task, step = head[0], head[1][7:]
-        if task.isdigit() and step.isdigit():
-            number = int(task)
-            self.members[number] = int(step)
-            self.spans[number] = offset, offset + len(line)
 
     def add_again(self, values: "Dict[str, Any]") -> None:
         """Take in the ranges of tasks that an earlier start had planned, and this one as well."""
@@ -5391,7 +5382,10 @@ def is_event(values: "Dict[str, Any]") -> bool:
     """Return whether a line is an event that HydraFlow may have written."""
     if not isinstance(values.get("event"), str):
         return False
-    return all(isinstance(value, EVENT_TYPES.get(name, object)) for name, value in values.items())
+    for name, value in values.items():
+        if name in EVENT_TYPES and not isinstance(value, EVENT_TYPES[name]):
+            return False
+    return True
 
 
 def append_event(record: Record, writer: str, event: str, **values: "Any") -> None:
@@ -7317,16 +7311,28 @@ class ArrayTask(NamedTuple("ArrayTask", [
         return array_task_id(self.scheduler, self.job_id, self.slot)
 
 
-class Survey(NamedTuple("Survey", [
-        ("record", Record), ("ledger", Ledger), ("states", "Dict[int, State]"),
-        ("submissions", "List[Submission]"), ("wrong", str), ("holder", str),
-        ("unsettled", "Set[int]")])):
+class Survey:
     """What is known of a record.
 
     wrong is what kept a scheduler from answering, holder who executes or submits a start of the run
     at this moment; unsettled are tasks that a signal ended in an array task which is still there.
+    members are the tasks that the last start planned, in its order, with their states: what waits
+    for nobody that lives has not started.
     """
-    __slots__ = ()
+    __slots__ = (
+        "record", "ledger", "states", "submissions", "wrong", "holder", "unsettled", "members")
+
+    def __init__(self, record: Record, ledger: Ledger, states: "Dict[int, State]",
+                 submissions: "List[Submission]", wrong: str, holder: str,
+                 unsettled: "Set[int]") -> None:
+        self.record = record
+        self.ledger = ledger
+        self.states = states
+        self.submissions = submissions
+        self.wrong = wrong
+        self.holder = holder
+        self.unsettled = unsettled
+        self.members = [(number, self.state(number)) for number in ledger.members]
 
     def state(self, number: int) -> State:
         """Return the state of a task; what waits for nobody that lives has not started."""
@@ -7356,16 +7362,10 @@ class Survey(NamedTuple("Survey", [
         """Return the name of the state of what nobody has begun."""
         return "waiting" if self.holder else "not started"
 
-    def member_states(self) -> "Iterator[Tuple[int, State]]":
-        """Yield the tasks that the last start planned, with their states."""
-        for number in self.ledger.members:
-            yield number, self.state(number)
-
     def counts(self) -> "Dict[str, int]":
         """Return how many tasks of the last start are in each state, in the order of STATES."""
-        counts = dict.fromkeys(STATES, 0)
-        for _, state in self.member_states():
-            counts[state.name] += 1
+        names = [state.name for _, state in self.members]
+        counts = {name: names.count(name) for name in STATES}
         not_planned = max(self.ledger.start.count - len(self.ledger.members), 0)
         counts[self.before_start()] += not_planned
         return counts
@@ -10505,7 +10505,7 @@ def head_line(found: Survey) -> str:
         where = f"ended {moment_text(last_moment(found))}"
     else:
         where = f"nothing executes it since {moment_text(last_moment(found))}"
-    done = f"{good:,} of {counted(start.count, 'task')} done ({percent_done(found)}%)"
+    done = f"{good:,} of {counted(start.count, 'task')} done ({percent_done(found, good)}%)"
     return printable(f"{start.job}: {done}, {begun}, {where}")
 
 
@@ -10514,14 +10514,14 @@ def count_good(found: Survey) -> int:
     return sum(count for name, count in found.counts().items() if STATES[name].is_good)
 
 
-def percent_done(found: Survey) -> int:
-    """Return how many of a hundred tasks of a run need no further attempt."""
-    return 100 * count_good(found) // max(found.ledger.start.count, 1)
+def percent_done(found: Survey, good: int) -> int:
+    """Return how many of a hundred tasks of a run need no further attempt, if good of them do."""
+    return 100 * good // max(found.ledger.start.count, 1)
 
 
 def where_text(found: Survey) -> str:
     """Return where tasks of a run are executed now, or wait for that; "" where nothing lives."""
-    states = [state for _, state in found.member_states()]
+    states = [state for _, state in found.members]
     hosts = {state.writer.machine.host for state in states if state.name == "running"}
     if found.holder:
         hosts.add(found.holder.rpartition(" on ")[2])
@@ -10540,7 +10540,7 @@ def where_text(found: Survey) -> str:
 def last_moment(found: Survey) -> float:
     """Return when something was last told of a run: a start of it, or a start or end of a task."""
     moment = found.ledger.start.time
-    for _, state in found.member_states():
+    for _, state in found.members:
         if not state.origin:
             moment = max(moment, state.started, state.ended)
     return moment
@@ -10549,7 +10549,7 @@ def last_moment(found: Survey) -> float:
 def left_text(found: Survey) -> str:
     """Return how long is left, where tasks run and others have ended: as long as those took."""
     took, running, rest = [], [], 0
-    for _, state in found.member_states():
+    for _, state in found.members:
         rest += not state.is_over
         if state.name == "running":
             running.append(max(time.time() - state.started, 0.0))
@@ -10579,7 +10579,7 @@ def status_lines(found: Survey, room: int, is_coloured: bool, most: int = 20) ->
             yield f"    {members_text(names, numbers)}"
     if len(groups) > most:
         yield f"  and {len(groups) - most} more kinds of failure"
-    members = sorted(found.member_states())
+    members = sorted(found.members)
     array_tasks = found.array_tasks()
     for text in running_lines(members, array_tasks, names, most):
         yield painted(f"  {text}", "running", is_coloured)
@@ -10637,7 +10637,7 @@ def grouped_ends(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
     The groups are in the order of STATES, their tasks in that of their numbers.
     """
     groups = {}  # type: Dict[Tuple[str, str], List[int]]
-    for number, state in sorted(found.member_states()):
+    for number, state in sorted(found.members):
         if not state.is_over or state.name == "succeeded":
             continue
         text = state_text(state)
@@ -10721,13 +10721,13 @@ def status_document(found: Survey) -> "Dict[str, Any]":
     start = found.ledger.start
     array_tasks = found.array_tasks()
     tasks = [task_document(found, number, state, array_tasks.get(number))
-             for number, state in found.member_states()]
+             for number, state in found.members]
     return {
         "job": start.job,
         "record": os.path.relpath(found.record.path),
         "count": start.count,
         "started": found.ledger.starts[0].time,
-        "percent": percent_done(found),
+        "percent": percent_done(found, count_good(found)),
         "executed": where_text(found) or None,
         "commit": start.commit or None,
         "states": found.counts(),
@@ -12727,7 +12727,7 @@ def result_rows(found: Survey, metrics: "Sequence[str]", states: "Sequence[str]"
                 has_tail: bool = False) -> "List[Row]":
     """Return the rows of a run's tasks, of those in some states alone where some are named."""
     rows = []  # type: List[Row]
-    for number, state in sorted(found.member_states()):
+    for number, state in sorted(found.members):
         if not states or state.name in states:
             rows.extend(task_rows(found, number, state, metrics, has_tail))
     return rows
@@ -13765,7 +13765,7 @@ def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
         except Error:  # of another format: nothing executes it any more
             yield record
             continue
-        states = [state for _, state in found.member_states()]
+        states = [state for _, state in found.members]
         if not any(state.name in ("running", "queued") for state in states):
             yield record
 
@@ -14229,10 +14229,12 @@ def collect_garbage() -> None:
     """Have garbage collected from now on, in a process that does nothing else.
 
     What was imported stays until the end, so no collection is to look through it: the last one of
-    them alone takes as long as reading this file.
+    them alone takes as long as reading this file. What stands for a hundred thousand tasks stays as
+    well, and hardly any of it refers to itself.
     """
     if hasattr(gc, "freeze"):  # since Python 3.7
         gc.freeze()  # novm
+    gc.set_threshold(100000)
     gc.enable()
 
 

@@ -347,7 +347,7 @@ class Left(unittest.TestCase):
         for (_, state), seconds in zip(states[len(took):], running):
             state.become("running")
             state.started = 5000.0 - seconds
-        found = mock.Mock(member_states=lambda: states)
+        found = mock.Mock(members=states)
         with mock.patch("time.time", return_value=5000.0):
             return hydraflow.left_text(found)
 
@@ -516,7 +516,7 @@ class Surveyed(unittest.TestCase):
             with self.subTest(text=text):
                 found = self.survey(states, "", count, starts=starts)
                 self.assertEqual(hydraflow.head_line(found), f"job: {text}")
-                self.assertEqual(hydraflow.percent_done(found), percent)
+                self.assertEqual(hydraflow.percent_done(found, hydraflow.count_good(found)), percent)
 
     def test_states_in_words(self) -> None:
         when = hydraflow.moment_text(86400.0)
