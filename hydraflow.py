@@ -4595,8 +4595,9 @@ def call_function(argv: "Sequence[str]") -> str:
 #       plan.jsonl         starts and tasks, appended: a task is planned by the start above it;
 #                          plan.begun until the first start is whole
 #       events/W.jsonl     what writer W saw of the tasks that it executes; one machine each
-#       claims/K/N-A       made by who executes attempt A of task N, and by nobody else: a link to
-#       claims/W           the name of writer W
+#       claims/K/N-A       made by who executes attempt A of task N, and by nobody else: a symbolic
+#                          link of the name of writer W, or a link to
+#       claims/W           this name, of a writer that claims several
 #       claims/slot-N-S/T  the same of who executes slot S of submission N, for its T-th task
 #       logs/K/N.log       the output of task N, as it wrote it, attempts marked
 #       room/W-S           space kept free for the end of a task on a full disk
@@ -5016,36 +5017,43 @@ class Record:
         """Claim a turn of a slot; return whether nobody else had."""
         return self.make_claim(self.turn_path(submission, slot, turn), writer)
 
+    def introduce(self, writer: str) -> None:
+        """Make the file to which the claims of a writer are links from now on."""
+        path = self.claimant_path(writer)
+        write_file(f"{path}.begun", native_bytes(writer))
+        os.rename(f"{path}.begun", path)  # nobody links to half of it
+
     def make_claim(self, path: str, writer: str) -> bool:
         """Make the file of a claim; return whether nobody else had.
 
-        It is made in one step that fails where it exists: a link, which takes no inode, of which
-        users have a quota; where such cannot be had, a symbolic one, which is never followed.
+        It is made in one step that fails where it exists: a link if the writer is introduced, which
+        takes no inode, of which users have a quota; else, or where such cannot be had, a symbolic
+        one, which is never followed.
         """
-        source = self.claimant_path(writer)
         try:
-            os.link(source, path)
+            os.link(self.claimant_path(writer), path)
         except FileExistsError:
             return False
-        except FileNotFoundError:  # the first claim of the writer, or of a thousand tasks
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            if not is_there(source):
-                write_file(f"{source}.begun", native_bytes(writer))
-                os.rename(f"{source}.begun", source)  # nobody links to half of it
-            return self.make_claim(path, writer)
         except OSError as error:
-            if error.errno not in NO_LINK:
+            if error.errno not in (errno.ENOENT, *NO_LINK):
                 raise
             return self.claim_by_name(path, writer)
         return True
 
-    @staticmethod
-    def claim_by_name(path: str, writer: str) -> bool:
+    def claim_by_name(self, path: str, writer: str) -> bool:
         """Make a claim that is a symbolic link; return whether nobody else had."""
         try:
             os.symlink(writer, path)
         except FileExistsError:
             return False
+        except FileNotFoundError:  # the first claim of a thousand tasks
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            return self.make_claim(path, writer)
+        except OSError as error:
+            if error.errno not in NO_LINK or is_there(self.claimant_path(writer)):
+                raise
+            self.introduce(writer)
+            return self.make_claim(path, writer)
         return True
 
     def claimant(self, number: int, attempt: int) -> str:
@@ -6014,12 +6022,12 @@ class Runner:
     granted; entry is what a task's shell reads, environment its variables if the task adds none;
     failure is an error of the system that concerns all tasks; is_crowded tells that the system
     takes no further process for now; nothing begins before not_before, in seconds of the monotonic
-    clock.
+    clock; claims is how many attempts it claimed.
     """
     __slots__ = (
         "record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "rooms",
         "grace", "kills", "guard", "devices", "entry", "environment", "prefix", "failure",
-        "is_stopped", "is_interrupted", "is_crowded", "not_before")
+        "is_stopped", "is_interrupted", "is_crowded", "not_before", "claims")
 
     def __init__(self, record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits,
                  writer: str, entry: int, kills: bool, guard: "Optional[Guard]") -> None:
@@ -6047,6 +6055,7 @@ class Runner:
         self.is_interrupted = False
         self.is_crowded = False
         self.not_before = 0.0
+        self.claims = 0
 
     def fail(self, error: OSError, what: str) -> None:
         """Start nothing more, as what failed concerns all tasks; the loop tells it at its end."""
@@ -6132,6 +6141,9 @@ class Runner:
         """
         number = process.task.number
         own = WriterName.parse(self.writer).who
+        self.claims += 1
+        if self.claims == 2:
+            self.record.introduce(self.writer)
         while not self.record.claim(number, process.attempt, self.writer):
             holder = self.record.claimant(number, process.attempt)
             if WriterName.parse(holder).who not in (own, CRASHED):
@@ -8433,15 +8445,18 @@ def check_python(words: "Tuple[str, ...]") -> None:
 # anything is submitted: compiling takes longer than many a task, and those that begin together
 # would all do it. It holds what the tasks of a slot need, a quarter of the file, as reading the
 # rest takes longer than all else; a Python that cannot use it takes the copy, which is whole.
-# -S and -E: a site's .pth files and PYTHON* variables are of no use to it, nor are docstrings
-# (-OO).
-ISOLATED = ("-S", "-E", "-OO")
+# -S and -E: a site's .pth files and PYTHON* variables are of no use to it. No -O or -OO: what
+# Python itself imports was compiled without, and would be compiled by each array task where the
+# user may not write beside it.
+ISOLATED = ("-S", "-E")
 SLOT_PROGRAM = "slot_program"
 ELEMENT = ('import gc, sys; gc.disable(); '
            'sys.version_info < (3, 6) and sys.exit("hydraflow: " + sys.executable + '
            '" is no Python 3.6 or later; python: in the job names another"); '
            'sys.path[0] = sys.argv[1]; import hydraflow; '
            f'hydraflow.{SLOT_PROGRAM}(sys.argv[1:])')
+PART = ('if __name__ == "__main__": raise SystemExit('  # said where the copy is executed otherwise
+        '"hydraflow: the copy of a record executes array tasks, and nothing else")')
 COMPILED = ("import sys; sys.dont_write_bytecode = True; sys.path[0] = sys.argv[1]; "
             "import hydraflow; hydraflow.write_byte_code(hydraflow.__file__)")
 
@@ -8517,8 +8532,8 @@ def write_byte_code(path: str) -> None:
         text = file.read()
     tree = ast.parse(text)
     wanted = needed_names(tree, text, SLOT_PROGRAM)
-    tree.body = [one for one in tree.body if is_wanted(one, wanted)]
-    code = compile(tree, path, "exec", dont_inherit=True, optimize=2)
+    tree.body = [one for one in tree.body if is_wanted(one, wanted)] + ast.parse(PART).body
+    code = compile(tree, path, "exec", dont_inherit=True, optimize=2)  # without docstrings
     head = importlib.util.MAGIC_NUMBER
     if sys.version_info >= (3, 7):
         head += bytes(4)  # it holds for a time and a size of the copy
@@ -8526,7 +8541,7 @@ def write_byte_code(path: str) -> None:
     for number in (int(stat.st_mtime), stat.st_size):
         head += (number & 0xffffffff).to_bytes(4, "little")
     folder, name = os.path.split(path)
-    name = name.replace(".py", f".{sys.implementation.cache_tag}.opt-2.pyc")
+    name = name.replace(".py", f".{sys.implementation.cache_tag}.pyc")
     write_file(os.path.join(folder, "__pycache__", name), head + marshal.dumps(code))
 
 

@@ -298,7 +298,7 @@ class Alone(EmptyFolder):
     def test_a_claim_has_one_winner(self) -> None:
         """Of eight processes that claim the same thousand attempts at once; and everybody sees who it was."""
         code = ("import hydraflow, os, sys, time\nrecord = hydraflow.Record(sys.argv[1])\nprint('ready', flush=True)\n"
-                "while not os.path.exists('go'): pass\n"
+                "if int(sys.argv[2]) % 2: record.introduce('writer-' + sys.argv[2])\nwhile not os.path.exists('go'): pass\n"
                 "print([n for n in range(1, 1001) if record.claim(n * 10, 1, 'writer-' + sys.argv[2]) and not time.sleep(0.001)])")  # the others have their turns
         processes = [subprocess.Popen([sys.executable, "-c", code, self.record.path, str(who)], cwd=self.folder, stdout=subprocess.PIPE) for who in range(8)]
         for process in processes:
@@ -314,10 +314,14 @@ class Alone(EmptyFolder):
         self.assertEqual((self.record.claimant(10, 2), self.record.claim(10, 2, "x"), self.record.claimant(10, 2)), ("", True, "x"))
 
     def test_claims_take_no_inode(self) -> None:
-        """They are links to one file of their writer, and go on where a file system has no more of these, or none."""
+        """They are links to one file of a writer that makes several, and go on where a file system has no more of these, or none."""
+        self.assertTrue(self.record.claim(1001, 1, "0001_here_vm-7"))
+        self.assertTrue(os.path.islink(self.record.claim_path(1001, 1)))
         for number in (1, 2, 1002):
+            self.record.introduce("0001_here_vm-7")
             self.assertTrue(self.record.claim(number, 1, "0001_here_vm-7"))
-        self.assertEqual(len({os.stat(self.record.claim_path(number, 1)).st_ino for number in (1, 2, 1002)}), 1)
+            self.assertFalse(self.record.claim(number, 1, "0001_here_vm-8"))
+        self.assertEqual([os.path.islink(self.record.claim_path(number, 1)) for number in (1, 2, 1002)], [False] * 3)
         self.assertEqual(sorted(os.listdir(os.path.join(self.record.path, "claims"))), ["0", "0001_here_vm-7", "1"])
         for error in (errno.EMLINK, errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP):
             with self.subTest(error=error), mock.patch.object(os, "link", side_effect=OSError(error, "x")):
@@ -328,14 +332,35 @@ class Alone(EmptyFolder):
         with mock.patch.object(os, "link", side_effect=OSError(errno.EIO, "x")), self.assertRaises(OSError):
             self.record.claim(4, 1, "0001_here_vm-7")
 
+    def test_claims_without_symbolic_links(self) -> None:
+        """A writer is introduced where there are none; where there are no links either, nothing is claimed."""
+        def symlink(source: str, path: str) -> None:
+            os.stat(os.path.dirname(path))  # what the kernel looks for first
+            raise OSError(errno.EEXIST if os.path.lexists(path) else errno.EPERM, "x")
+
+        with mock.patch.object(os, "symlink", symlink):
+            for number in (1, 1001):
+                self.assertTrue(self.record.claim(number, 1, "0001_here_vm-7"))
+                self.assertFalse(self.record.claim(number, 1, "0001_here_vm-8"))
+                self.assertEqual(self.record.claimant(number, 1), "0001_here_vm-7")
+            with mock.patch.object(os, "link", side_effect=OSError(errno.EPERM, "x")), self.assertRaises(OSError):
+                self.record.claim(2, 1, "0001_here_vm-9")
+        with mock.patch.object(os, "symlink", side_effect=OSError(errno.EIO, "x")), self.assertRaises(OSError):
+            self.record.claim(3, 1, "0001_here_vm-10")
+        self.assertEqual([self.record.claimant(number, 1) for number in (2, 3)], ["", ""])
+
     def test_more_claims_than_a_file_may_have_links(self) -> None:
         """ext4 has 65,000 of them."""
+        self.record.introduce("0001_here_vm-7")
         self.assertTrue(all(self.record.claim(number, 1, "0001_here_vm-7") for number in range(1, 65011)))
         self.assertEqual({self.record.claimant(number, 1) for number in (1, 64000, 65010)}, {"0001_here_vm-7"})
         self.assertFalse(self.record.claim(65010, 1, "0001_here_vm-8"))
 
     def test_a_claim_that_a_crash_emptied(self) -> None:
         """Nobody who lives has made it."""
+        self.record.introduce("0001_slot-1-2_vm-7")
+        self.record.claim(1001, 1, "0001_slot-1-2_vm-7")
+        os.mkdir(os.path.join(self.record.path, "claims", "0"))
         self.assertTrue(self.record.claim(1, 1, "0001_slot-1-2_vm-7"))
         self.write(os.path.relpath(self.record.claim_path(1, 1), self.folder), "")
         self.assertEqual(self.record.claimant(1, 1), "0000_crashed_")

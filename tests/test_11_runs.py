@@ -638,7 +638,7 @@ class Slot(EmptyFolder):
 
     def test_byte_code_is_there_before_anything_is_submitted(self) -> None:
         """Compiled by the Python that executes it: array tasks that begin together would all do it; of one that is not here, none."""
-        path = importlib.util.cache_from_source(self.record.program_path, optimization=2)
+        path = importlib.util.cache_from_source(self.record.program_path)
         codes = []
         for python in (["/nowhere/python"], [sys.executable], [sys.executable, "-B"]):
             with mock.patch.dict(os.environ, {"PYTHONPYCACHEPREFIX": "/nowhere"}), mock.patch.object(sys, "pycache_prefix", "/nowhere", create=True):
@@ -656,7 +656,7 @@ class Slot(EmptyFolder):
         for use, is_whole in (("as it is", False), ("of another copy", True), ("missing", True)):
             with self.subTest(use):
                 script = hydraflow.write_script(self.record, hydraflow.read_submission(self.record, 1), [sys.executable], '"$1"')
-                path = importlib.util.cache_from_source(self.record.program_path, optimization=2)
+                path = importlib.util.cache_from_source(self.record.program_path)
                 if use == "of another copy":
                     os.utime(self.record.program_path, (5, 5))
                 elif use == "missing":
@@ -672,7 +672,10 @@ class Slot(EmptyFolder):
     def test_what_byte_code_holds(self) -> None:
         """Of the whole file a part, in which every name that something uses is there, or is one of Python's."""
         hydraflow.write_byte_code(shutil.copy(os.path.join(ROOT, "hydraflow.py"), self.folder))
-        with open(importlib.util.cache_from_source("hydraflow.py", optimization=2), "rb") as file:
+        other = subprocess.run([sys.executable, "-S", "-E", "-m", "hydraflow", "show"], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual((other.returncode, other.stdout), (1, b""))
+        self.assertEqual(other.stderr.decode(), "hydraflow: the copy of a record executes array tasks, and nothing else\n")
+        with open(importlib.util.cache_from_source("hydraflow.py"), "rb") as file:
             code = marshal.loads(file.read()[BYTE_CODE_HEAD:])
         module = {"__name__": "hydraflow", "__file__": "hydraflow.py"}
         exec(code, module)

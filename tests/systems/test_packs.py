@@ -55,12 +55,14 @@ def strike(slurm, job_id, weapon, chance):
 
 def later_begins(folder):
     """Yield when slots began again: who was there before may be dead or not, and what it was at is done again."""
-    begins = collections.defaultdict(list)
+    begins = collections.defaultdict(dict)
     since = time.time() - uptime()
-    for path in folder.glob(".hydraflow/job/*/claims/*_slot-*"):  # made with the first claim
-        begins[path.name.split("_")[1]].append(path.stat().st_mtime - since)
+    for path in folder.glob(".hydraflow/job/*/claims/slot-*/*"):
+        writer = os.readlink(str(path)) if path.is_symlink() else path.read_text()
+        moment = path.lstat().st_mtime - since
+        begins[path.parent.name][writer] = min(moment, begins[path.parent.name].get(writer, moment))
     for ups in begins.values():
-        yield from sorted(ups)[1:]
+        yield from sorted(ups.values())[1:]
 
 
 @pytest.mark.parametrize("turn", range(TURNS))
