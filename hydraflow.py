@@ -8470,12 +8470,13 @@ def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
     words = [
         *python, *ISOLATED, "-c", ELEMENT, record.path, str(submission.number)]
     program = shell_text(words[:1])
+    path = program if os.sep in words[0] else f'"$(command -v {program})"'
     missing = shlex.quote(f"hydraflow: there is no program {program} on this machine; "
                           "python: in the job names another: ")
     return (
         "#!/bin/sh\n"
         "# HydraFlow executes here the tasks of one slot; plan and slots are in the record.\n"
-        f'test -x "$(command -v {program})" || {{ echo {missing}"$(uname -n)" >&2; exit 127; }}\n'
+        f'test -x {path} || {{ echo {missing}"$(uname -n)" >&2; exit 127; }}\n'
         f"exec {shell_text(words)} {index}\n")
 
 
