@@ -5495,7 +5495,7 @@ def lock_holder(record: Record) -> str:
 # ---------------------------------------------------------------------------
 # STATES and CAUSES say what a state and the cause of an end are; Writer is who saw something, State
 # what is known of one task; outcome is the one rule by which an end becomes a state; apply_start,
-# apply_end, apply_event, Told, read_told fold the events of a record; is_process_gone, is_gone,
+# apply_end, APPLIED, Told, read_told fold the events of a record; is_process_gone, is_gone,
 # is_ours look whether a process still lives, stop_task signals it if it is proved to be ours.
 #
 # A task is executed in attempts, numbered over its whole run; each event names its attempt, and the
@@ -5683,20 +5683,21 @@ def apply_reused(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
     state.origin = event.get("from", "")
 
 
-APPLIED = {  # events that count whatever the name of the state is
-    "start": apply_start, "end": apply_end, "ask": apply_ask, "lost": apply_lost,
-    "reused": apply_reused}
-
-
-def apply_event(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
-    """Bring the state of a task up to date by one more event of its highest attempt."""
-    kind = event["event"]
-    if kind in APPLIED:
-        APPLIED[kind](state, event, writer)
-    elif kind == "missing" and state.name == "succeeded":
+def apply_missing(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
+    """Bring a state up to date by the word that runs of a task that succeeded are missing."""
+    if state.name == "succeeded":
         state.miss(event.get("missing", 0), event.get("runs", 0))
-    elif kind == "skipped" and state.name == "waiting":
+
+
+def apply_skipped(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
+    """Bring a state up to date by the word that a task is not begun."""
+    if state.name == "waiting":
         state.become("skipped", event.get("why", "blocked"))
+
+
+APPLIED = {
+    "start": apply_start, "end": apply_end, "ask": apply_ask, "lost": apply_lost,
+    "reused": apply_reused, "missing": apply_missing, "skipped": apply_skipped}
 
 
 class SeenProcess(NamedTuple("SeenProcess", [("machine", Machine), ("pid", int), ("up", float)])):
@@ -5742,7 +5743,9 @@ class Told:
         elif attempt > state.attempt:
             state = self.states[number] = State(attempt, state.attempts)
         if attempt == state.attempt:
-            apply_event(state, event, writer)
+            apply = APPLIED.get(event["event"])
+            if apply:
+                apply(state, event, writer)
         elif event["event"] == "start":  # a requeue's file may be read before that of who began
             state.attempts += 1
 
@@ -5974,16 +5977,15 @@ class Process:
 
     def poll(self) -> bool:
         """Return whether it has ended; if it was killed or asked to stop, all of its group."""
+        if self.child is None:
+            return is_gone(self.state)
         if self.status is None:
-            if self.child:
-                self.status = self.child.poll()
-            elif is_gone(self.state):
-                self.status = -int(signal.SIGKILL)
+            self.status = self.child.poll()
         if self.status is None:
             return False
         if self.asked and not self.is_killed:
             return not is_group(self.pid)
-        if self.child is None or (self.status >= 0 and not self.is_killed):
+        if self.status >= 0 and not self.is_killed:
             return True
         return self.are_members_gone()
 

@@ -156,6 +156,16 @@ class Progress(unittest.TestCase):
                 screen.running = running
                 self.assertEqual(screen.progress(), text)
 
+    def test_what_tasks_took(self) -> None:
+        """A clock that was set back counts for nothing, and what never began neither."""
+        screen = hydraflow.Screen(10, 1, True, {})
+        for started, ended, spent in ((1000.0, 1000.25, 0.25), (1000.0, 990.0, 0.25), (0.0, 1000.0, 0.25), (1000.0, 0.0, 0.25), (10.0, 12.0, 2.25)):
+            state = hydraflow.State(1)
+            state.become("succeeded")
+            state.started, state.ended = started, ended
+            screen.ended(hydraflow.Event("end", None, state, "", "", 0))
+            self.assertEqual(screen.spent, spent)
+
     def test_failures_and_what_had_succeeded(self) -> None:
         screen = hydraflow.Screen(10, 1, True, {})
         screen.counts.update(earlier=4, failed=1)
@@ -288,6 +298,27 @@ class Shown(EmptyFolder):
                     self.assertEqual(self.out(), f"{lead}0123456789\n{lead}abcdef\n")
                     os.remove("log1")
                     del self.got[:]
+
+    def test_what_is_drawn_fits_into_a_row(self) -> None:
+        """One column is left free, in which some terminals would begin the next row; the line that counts has 79 at most."""
+        progress = "[--------------------] 0/5  1 running  0:01"
+        for columns, part, row in ((60, 59, 43), (40, 39, 39), (2, 1, 1), (120, 90, 43), (0, 79, 43)):
+            with self.subTest(columns=columns), mock.patch("hydraflow.window_width", lambda stream, columns=columns: columns):
+                self.open_screen(1, "terminal")
+                self.event("start", 1)
+                self.prints(1, "x" * 90)
+                self.tick(1, 1)
+                self.assertEqual(ast.literal_eval(self.got[-1][4:]), f"{'x' * part}\n{progress[:row]}")
+                os.remove("log1")
+                self.screen.finish(0)
+
+    def test_the_line_that_counts_is_cut(self) -> None:
+        with mock.patch("hydraflow.window_width", lambda stream: 200):
+            self.open_screen(1, "terminal")
+            self.screen.total = 10 ** 60
+            self.event("start", 1)
+            self.tick(1, 1)
+            self.assertEqual(len(ast.literal_eval(self.got[-1][4:])), 79)
 
     def test_how_much_is_shown_in_a_turn(self) -> None:
         """Some chunks; a terminal that is far behind leaves out all but the last one, and says so; the end shows all."""
