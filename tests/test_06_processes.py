@@ -271,12 +271,19 @@ class Starting(EmptyFolder):
         self.assertEqual(ignored & sum(1 << (number - 1) for number in (signal.SIGPIPE, signal.SIGXFSZ)), 0)
 
     def test_where_the_usual_three_are_closed(self) -> None:
-        """The log may then be one of them."""
-        code = ("import hydraflow, os, sys\nos.close(0)\nlog = open('log', 'wb', 0)\nassert log.fileno() == 0\n"
-                "child = hydraflow.spawn_shell(['/bin/sh', '-c', 'echo out; echo err >&2; cat'], log, dict(os.environb), -1, True)\n"
-                "while child.poll() is None: pass\nsys.exit(child.poll())")
-        self.assertEqual(subprocess.call([sys.executable, "-c", code], cwd=self.folder), 0)
-        self.assertEqual(self.read("log"), "out\nerr\n")
+        """The log, or what the shell reads, may then be one of them."""
+        self.write("in", "given\n")
+        code = ("import hydraflow, os, sys\nkind, number = sys.argv[1], int(sys.argv[2])\n"
+                "opened = os.open('log' if kind == 'log' else 'in', os.O_RDWR | os.O_CREAT)\nos.dup2(opened, number)\n"
+                "log = open(number if kind == 'log' else 'log', 'wb', 0)\nentry = number if kind == 'entry' else -1\n"
+                "child = hydraflow.spawn_shell(['/bin/sh', '-c', 'echo out; echo err >&2; cat'], log, dict(os.environb), entry, True)\n"
+                "while child.poll() is None: pass\nos._exit(child.poll())")
+        for kind, end in (("log", ""), ("entry", "given\n")):
+            for number in range(4):
+                with self.subTest(kind=kind, number=number):
+                    self.assertEqual(subprocess.call([sys.executable, "-c", code, kind, str(number)], cwd=self.folder), 0)
+                    self.assertEqual(self.read("log"), "out\nerr\n" + end)
+                    os.remove(os.path.join(self.folder, "log"))
 
     def test_what_somebody_else_has_heard_of(self) -> None:
         child = self.shell("exit 3")
@@ -391,6 +398,8 @@ class Looking(EmptyFolder):
                     self.assertEqual(process_birth(process.pid), 200000.0 - seconds - 2)
             self.assertIn(b"a word", hydraflow.process_text(process.pid))
             self.assertEqual(group_members(process.pid), [])
+            with mock.patch.dict(os.environ, {"PATH": self.folder}):  # without ps, that it is there is all that is known
+                self.assertEqual((process_birth(process.pid), process_birth(1 << 30)), (0.0, -1.0))
 
     def test_this_machine(self) -> None:
         here = hydraflow.this_machine()
