@@ -190,6 +190,10 @@ class Life(Program):
         self.hydraflow("run", "job")
         before = subprocess.check_output(["find", ".hydraflow", "-type", "f", "-size", "-9999"], cwd=self.folder)
         self.assertEqual(self.hydraflow("run", "job", "--resume", "--dry-run").out, "sh -c 'test $0 != a=2' a=2\n")
+        self.job("run: sh -c 'test $0 != a=2'\nsubmit: sbatch\nsteps: [{batch: a=1:3}]")
+        for option, numbers in (("--resume", "1-1"), ("--reuse", "1-1"), ("--quiet", "1-3")):
+            out = self.hydraflow("run", "job", option, "--dry-run").out
+            self.assertRegex(out.splitlines()[0], f"^# sbatch .* --array={numbers} ", option)
         self.assertEqual(subprocess.check_output(["find", ".hydraflow", "-type", "f", "-size", "-9999"], cwd=self.folder), before)
 
     def test_overrides_of_the_command_line(self) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import sys
 import unittest
 from unittest import mock
 
@@ -156,6 +157,24 @@ class HydraRuns(EmptyFolder):
                          [(0, {}), (1, {}), (2, {}), (10, {"lr": "0.1", "a": "'x,y'"})])
         self.assertEqual([run.log for run in found], [None, None, None, os.path.join(sweep, "10", "train.log")])
         self.assertEqual(hydraflow.hydra_runs(os.path.join(self.folder, "nowhere")), [])
+
+    def test_a_row_for_each_of_several(self):
+        """What Hydra ran once is the row of its task, with what is in its folder."""
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        self.write("app.py", "import os, sys\nwords = dict(word.split('=') for word in sys.argv[1:] if '=' in word)\n"
+                   "for number, value in enumerate(words['b'].split(',')):\n"
+                   "    folder = os.path.join(words['hydra.sweep.dir'], str(number))\n    os.makedirs(os.path.join(folder, '.hydra'))\n"
+                   "    for name, text in (('.hydra/overrides.yaml', f'- b={value}\\n'), ('app.log', f'loss={value}\\n')):\n"
+                   "        with open(os.path.join(folder, name), 'w') as file:\n            file.write(text)\n")
+        self.write("hydraflow.yaml", f"jobs: {{job: {{run: {sys.executable} app.py, steps: ["
+                   "{batch: a=6, args: b=9}, {batch: a=7, args: 'b=1,2'}, {batch: a=8, args: 'b=3,4,5'}]}}")
+        self.assertEqual(hydraflow.main(["run", "job", "--quiet"]), 0)
+        rows = hydraflow.results("job", ["loss"])
+        self.assertEqual([(row["task"], row["run"], row["params"], row["metrics"]) for row in rows],
+                         [(1, None, {"a": "6"}, {"loss": 9.0})] + [
+                             (number, run, {"a": str(number + 5), "b": f"{value:.0f}"}, {"loss": value})
+                             for number, run, value in ((2, 0, 1.0), (2, 1, 2.0), (3, 0, 3.0), (3, 1, 4.0), (3, 2, 5.0))])
 
     def test_the_newest_of_several_logs(self):
         os.makedirs(os.path.join(self.folder, "0"))
