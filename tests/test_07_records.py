@@ -63,7 +63,8 @@ class Files(EmptyFolder):
             with self.subTest(data=data[:60]):
                 self.write("lines", data)
                 self.assertEqual(list(read_lines("lines")), found)
-        self.assertEqual(list(read_lines("nowhere")), [])
+        self.assertEqual(list(read_lines("nowhere/lines")), [])
+        self.assertFalse(os.path.exists("nowhere"))  # who reads makes no folder
 
     def test_json(self) -> None:
         """It is that of json, with and without the parts of it that are written in C."""
