@@ -9538,7 +9538,7 @@ class SlotQueue:
         """Yield tasks of other slots that nobody has begun; who claims one has it."""
         slots = read_submission(self.record, self.submission.number).slots
         others = slots[self.slot:] + slots[:self.slot - 1]  # the slot behind ours first
-        depth = max(map(len, slots), default=0)
+        depth = max(map(len, slots))
         for place in range(depth - 1, -1, -1):  # from their ends, which their owners reach last
             for entries in others:
                 if place >= len(entries) or self.why_not():

@@ -812,6 +812,25 @@ class Parts(EmptyFolder):
             self.assertEqual((run.unfinished(), run.has_failed(), run.begun), (unfinished, has_failed, begun), (kind, number))
         self.assertEqual(run.open, set())
 
+    def test_what_is_submitted_again_first(self) -> None:
+        """Of each array job what was lost; what could not begin, only behind that which it waits for."""
+        ones, others = (hydraflow.Ahead(mock.Mock(), mock.Mock(), []) for _ in range(2))
+        lost, blocked = hydraflow.State(1), hydraflow.State(1)
+        lost.become("interrupted", "node")
+        blocked.become("skipped", "blocked")
+        watch = hydraflow.Watch([])
+        watch.lost = [hydraflow.Lost(*one) for one in ((ones, 1, lost), (others, 2, blocked), (ones, 3, blocked), (others, 4, lost), (ones, 5, lost))]
+        for ahead, may_follow, numbers in ((ones, False, ([1, 5], [3])), (others, False, ([4], [2])), (ones, True, ([1, 3, 5], [])), (others, True, ([2, 4], []))):
+            found = watch.lost_of(ahead, may_follow)
+            self.assertEqual(tuple([one.number for one in part] for part in found), numbers)
+
+    def test_steps_that_a_handler_gets_together(self) -> None:
+        """Those that stand behind each other and name the same one, where it is called without commands."""
+        for run, sizes in (("", [2, 1, 1, 1]), ("run: 'true', ", [1] * 5)):
+            text = "jobs: {t: {%ssubmit: sh b, hydra: false, steps: [{batch: a=1}, {batch: a=2}, {batch: a=3, submit: sh c}, {batch: a=4, submit: sh a}, {batch: a=5}]}}"
+            plan = hydraflow.Plan(hydraflow.read_jobs(hydraflow.read_yaml(text % run))["t"])
+            self.assertEqual([len(steps) for _, steps in hydraflow.places_of(plan, True)], sizes)
+
     def test_changes_that_are_told(self) -> None:
         """An end once, of what may have gone the second time; a start once; why somebody has to release it once."""
         end, start, held = "end", "elsewhere", "note"
