@@ -447,6 +447,18 @@ class Waiting(unittest.TestCase):
             process.wait()
             self.assertEqual(signals.numbers, [])
 
+    def test_a_pause_lasts_as_long_as_it_is_to(self) -> None:
+        """Whatever wakes it up: it waits for the rest of its time each time."""
+        clock, waits = [100.0], []
+
+        def wait(signals: Signals, seconds: float) -> None:
+            waits.append(seconds)
+            clock[0] += 1.0
+
+        with mock.patch.object(Signals, "wait", wait), mock.patch("time.monotonic", lambda: clock[0]), Signals() as signals:
+            signals.pause(2.5)
+        self.assertEqual(waits, [2.5, 1.5, 0.5])
+
     def test_time_passes(self) -> None:
         with Signals() as signals:
             for seconds in (0.0, -1.0, 0.1):
