@@ -372,6 +372,17 @@ class Texts(unittest.TestCase):
                          "task,lr,state,exit_status,duration,attempts,started,ended,loss\n"
                          "1,0.1,succeeded,0,1.0,1,100.0,101.0,0.5\n")
 
+    def test_what_a_narrow_table_leaves_out_first(self):
+        """From the right what is the same everywhere, then facts, then the rest; the first column stays."""
+        columns = [hydraflow.Column(name, kind, cells) for name, kind, cells in (
+            ("a", "fact", [1, 2]), ("b", "param", ["x", "x"]), ("c", "fact", [3, 4]), ("d", "param", [5, 6]),
+            ("e", "fact", [7, 8]), ("f", "metric", [9, 9]), ("g", "metric", [1, 2]))]
+        order = ["f", "b", "e", "c", "g", "d"]
+        for left in range(7):
+            shown = {column.name: [column.name] for column in columns}
+            self.assertEqual(hydraflow.remove_columns(shown, columns, 3 * (6 - left) + 1), order[:left])
+            self.assertEqual(list(shown), [column.name for column in columns if column.name not in order[:left]])
+
     def test_document(self):
         rows = [row(3, "lr=0.1", "failed", None, {"loss": NAN, "acc": None}, status=1, cause="boom", host="n1", log="l", run=2)]
         document = hydraflow.results_document(rows, ["loss", "acc"])
