@@ -243,6 +243,19 @@ class Living(EmptyFolder):
         self.assertTrue(hydraflow.stop_task(state, signal.SIGKILL))
         wait_until(lambda: hydraflow.is_gone(state))
 
+    def test_what_proc_hides(self) -> None:
+        """Of somebody else's task, whose process is not shown, nothing is known; of our own all is."""
+        process = self.shell()
+        state = self.state(process)
+        hydraflow.stop_group(process.pid, signal.SIGKILL)
+        process.wait()
+        wait_until(lambda: hydraflow.is_gone(state))
+        self.write("events.jsonl", "")
+        for is_hidden, owner, is_gone in ((False, 1, True), (True, 0, True), (True, 1, False), (True, -1, False)):
+            found = mock.Mock(st_uid=os.getuid() + owner)
+            with mock.patch.object(hydraflow, "is_hidden", return_value=is_hidden), mock.patch.object(os, "stat", return_value=found):
+                self.assertEqual(hydraflow.is_gone(state), is_gone, (is_hidden, owner))
+
     def test_numbers_that_no_process_has(self) -> None:
         for pid in (0, -1, 1 << 30):
             self.assertTrue(hydraflow.is_process_gone(this_machine(), pid, hydraflow.uptime()))
