@@ -447,6 +447,16 @@ class Waiting(unittest.TestCase):
             process.wait()
             self.assertEqual(signals.numbers, [])
 
+    def test_ends_of_children_are_heard_of(self) -> None:
+        """Also where our parent ignores them; then the system would keep nothing of an end."""
+        self.addCleanup(signal.signal, signal.SIGCHLD, signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        with Signals() as signals:
+            self.assertEqual(signal.getsignal(signal.SIGCHLD), signals.note)
+            child = subprocess.Popen(["sh", "-c", "exit 3"])
+            signals.wait(60.0)
+            self.assertEqual(child.wait(), 3)
+        self.assertEqual(signal.getsignal(signal.SIGCHLD), signal.SIG_IGN)
+
     def test_a_pause_lasts_as_long_as_it_is_to(self) -> None:
         """Whatever wakes it up: it waits for the rest of its time each time."""
         clock, waits = [100.0], []
