@@ -5695,7 +5695,7 @@ def apply_skipped(state: State, event: "Dict[str, Any]", writer: Writer) -> None
         state.become("skipped", event.get("why", "blocked"))
 
 
-APPLIED = {
+APPLIED = {  # what each kind of event does to the state of a task
     "start": apply_start, "end": apply_end, "ask": apply_ask, "lost": apply_lost,
     "reused": apply_reused, "missing": apply_missing, "skipped": apply_skipped}
 
