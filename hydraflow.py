@@ -4619,6 +4619,7 @@ PARAMETERS = "parameters"  # in place of a scheduler: a handler that gets no com
 NO_SLOT = 0, 0  # of a submission: both count from 1
 FOLDERS = ("events", "claims", "logs", "room", "submissions", "scheduler")
 LINES = 4096  # that are read together
+WHOLE_LINE = rb"(?m)^\{.*\}(?= *$)"  # what stands in a room has spaces behind it
 PLAN_LINE = (  # of a task, of which no more is read than its number and its step, or another one
     rb'(?m)^\{(?:"task":([0-9]{1,9}),"step":([0-9]{1,9}),)?.*\}$')
 BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
@@ -4766,8 +4767,7 @@ def read_part(path: str, offset: int, size: int) -> bytes:
 
 def read_lines(path: str) -> "Iterator[Dict[str, Any]]":
     """Yield the lines of a file of a record that are whole."""
-    begun = [line for line in read_bytes(path).split(b"\n") if line[:1] == b"{"]
-    lines = [line for line in begun if line.rstrip(b" ")[-1:] == b"}"]
+    lines = re.findall(WHOLE_LINE, read_bytes(path))
     for begin in range(0, len(lines), LINES):
         part = lines[begin:begin + LINES]
         for values in read_together(part) or map(read_line, part):
@@ -5174,21 +5174,23 @@ class Ledger:
     """What the plan of a record says.
 
     starts are all of them; members are the tasks that the last one planned, in its order, each with
-    its step; spans tell where in data the line of every task is, the last where there are several.
+    its step; offsets tell where in data the line of every task begins, the last where there are
+    several.
     """
-    __slots__ = ("path", "starts", "members", "spans", "data")
+    __slots__ = ("path", "starts", "members", "offsets", "data")
 
     def __init__(self, record: Record) -> None:
         self.path = record.plan_path
         self.data = read_bytes(record.plan_path)
         self.starts = []  # type: List[Start]
         self.members = {}  # type: Dict[int, int]
-        self.spans = {}  # type: Dict[int, Tuple[int, int]]
+        self.offsets = {}  # type: Dict[int, int]
         for match in re.finditer(PLAN_LINE, self.data):
-            number, step = match.groups()
-            if number:
-                self.members[int(number)] = int(step)
-                self.spans[int(number)] = match.span()
+            digits, step = match.groups()
+            if digits:
+                number = int(digits)
+                self.members[number] = int(step)
+                self.offsets[number] = match.start()
             else:
                 self.add(match[0])
         if not self.starts:
@@ -5208,7 +5210,7 @@ class Ledger:
         try:
             for first, last in values["again"]:
                 for number in range(int(first), int(last) + 1):
-                    if number not in self.spans:
+                    if number not in self.offsets:
                         raise damaged(self.path)
                     self.members[number] = int(values["step"])
         except (TypeError, ValueError, KeyError):
@@ -5221,12 +5223,13 @@ class Ledger:
 
     def line(self, number: int) -> bytes:
         """Return the line of a task."""
-        begin, end = self.spans[number]
-        return self.data[begin:end]
+        begin = self.offsets[number]
+        end = self.data.find(b"\n", begin)
+        return self.data[begin:] if end < 0 else self.data[begin:end]
 
     def values(self, numbers: "Iterable[int]") -> "List[Dict[str, Any]]":
         """Return the lines of some tasks, those that are planned."""
-        lines = [self.line(number) for number in numbers if number in self.spans]
+        lines = [self.line(number) for number in numbers if number in self.offsets]
         found = map(read_line, lines)
         return [values for values in found if values]
 
@@ -5238,11 +5241,11 @@ class Ledger:
 
     def last_number(self) -> int:
         """Return the number of the last task."""
-        return max(self.spans, default=0)
+        return max(self.offsets, default=0)
 
     def keys(self) -> "Dict[Tuple[str, ...], List[int]]":
         """Return the numbers of the tasks of each key, in their order."""
-        order = sorted(self.spans)
+        order = sorted(self.offsets)
         every = read_together([self.line(number) for number in order])
         if every is None:
             raise damaged(self.path)
@@ -7378,8 +7381,9 @@ class Survey:
 
     def counts(self) -> "Dict[str, int]":
         """Return how many tasks of the last start are in each state, in the order of STATES."""
-        names = [state.name for _, state in self.members]
-        counts = {name: names.count(name) for name in STATES}
+        from collections import Counter
+        found = Counter(state.name for _, state in self.members)
+        counts = {name: found[name] for name in STATES}
         not_planned = max(self.ledger.start.count - len(self.ledger.members), 0)
         counts[self.before_start()] += not_planned
         return counts
@@ -8043,7 +8047,7 @@ class Run:
         text = json.dumps(line, separators=(",", ":"))
         if ledger.line(number) != text.encode("ascii"):
             return False
-        self.offsets[number] = ledger.spans[number][0]
+        self.offsets[number] = ledger.offsets[number]
         return True
 
     def write(self, step: PlannedStep, block: "Sequence[Identified]") -> None:
@@ -14252,7 +14256,7 @@ def collect_garbage() -> None:
     """
     if hasattr(gc, "freeze"):  # since Python 3.7
         gc.freeze()  # novm
-    gc.set_threshold(100000)
+    gc.set_threshold(1000000)
     gc.enable()
 
 
