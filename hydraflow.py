@@ -13642,11 +13642,15 @@ class Selection(NamedTuple("Selection", [
 
 
 def selection(args: "argparse.Namespace", has_tail: bool) -> Selection:
-    """Return the rows and the metrics that the command line names."""
+    """Return the rows and the metrics that the command line names; say which metrics none has."""
     found = survey(chosen_record(args))
     metrics = [name for name in args.names if "=" not in name]
-    rows = result_rows(found, metrics, args.state, has_tail)
-    return Selection(found, selected(rows, [name for name in args.names if "=" in name]), metrics)
+    every = result_rows(found, metrics, args.state, has_tail)
+    rows = selected(every, [name for name in args.names if "=" in name])
+    for name in metrics:
+        if rows and all(row.metrics[name] is None for row in rows):
+            say(f"none of these tasks has written a number {printable(name)} so far")
+    return Selection(found, rows, metrics)
 
 
 def results_command(args: "argparse.Namespace") -> int:

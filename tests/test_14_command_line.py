@@ -408,6 +408,17 @@ class Windows(Program):
         for columns, cell in ((62, "cccccccc...cccccccc"), (63, value)):
             self.assertIn(f"   1  {cell}  failed", self.shown(columns, "results", "job"))
 
+    def test_metric_that_nobody_wrote(self) -> None:
+        """A name that is in no output may be misspelt; where some have it, the others have none yet."""
+        self.job("run: sh -c 'test $0 = a=2 || echo loss=1'\nsteps: [{batch: 'a=1,2'}]")
+        self.hydraflow("run", "job")
+        said = "none of these tasks has written a number {} so far\n"
+        for words, unknown in ((("loss",), []), (("los", "loss"), ["los"]), (("loss", "a=2"), ["loss"]), (("x.json:b",), ["x.json:b"]), (("los", "a=3"), [])):
+            for command in ("results", "report"):
+                with self.subTest(words=words, command=command):
+                    lines = self.hydraflow(command, "job", *words).err.splitlines(True)
+                    self.assertEqual([line for line in lines if not line.startswith("wrote")], list(map(said.format, unknown)))
+
     def test_what_clean_frees(self) -> None:
         self.job("run: 'true'")
         for size in (1000000, 2500000, 4000000):
