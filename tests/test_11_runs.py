@@ -62,6 +62,29 @@ class Life(Program):
         self.assertEqual(self.hydraflow("logs", "job", "2").out, "a=2\n")
         self.assertEqual(self.tasks()[2]["log"].split("/")[2], os.path.basename(self.records()[0]))
 
+    def application(self, values: str) -> None:
+        """Write a job whose tasks each make two directories, as Hydra does for two runs, once they may go on."""
+        self.write("app.sh", "echo $2 >> begun; until test -e go; do sleep 0.05; done; mkdir -p ${5#*=}/0 ${5#*=}/1\n")
+        self.write("hydraflow.yaml", f"jobs: {{job: {{run: sh app.sh, steps: [{{batch: 'x={values}', args: 'y=1,2'}}]}}}}\n")
+
+    def test_what_is_known_of_runs_of_hydra_without_their_directories(self) -> None:
+        """An older success that counts left them elsewhere; what still runs makes them; else they are made again."""
+        self.application("1,2")
+        process = self.start("run", "job", "--jobs", "2")
+        wait_until(lambda: len(self.lines("begun")) == 2)
+        process.kill()
+        process.wait()
+        again = self.start("run", "job", "--resume")
+        time.sleep(0.5)
+        self.write("go", "")
+        self.assertEqual((again.wait(30), sorted(self.lines("begun"))), (0, ["x=1", "x=2"]))
+        self.application("1,2,3")
+        for option, told in (("--reuse", "1 succeeded, 2 had succeeded before"), ("--resume", "3 had succeeded before")):
+            self.assertIn(f"3 tasks: {told}", self.hydraflow("run", "job", option).err)
+        os.rmdir(os.path.join(self.folder, self.tasks()[3]["dir"], "1"))
+        self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
+        self.assertEqual((self.lines("begun")[2:], len(self.records())), (["x=3", "x=3"], 2))
+
     def test_a_task_keeps_its_number_and_its_directory(self) -> None:
         """Also where others come before it; its own words stay those that were executed."""
         command = "run: sh -c 'mkdir -p $1; echo $0 >> $1/tries; test -e go || test $0 = a=1'\nenv: {OUT: 1}\n"
@@ -906,11 +929,12 @@ class Parts(EmptyFolder):
     def test_what_is_wrong_with_a_program(self) -> None:
         os.mkdir("dir")
         for name, text, mode in (("plain", "x", 0o644), ("good", "#!/bin/sh\n", 0o755), ("empty", "", 0o755), ("windows", "#!/bin/sh\r\n", 0o755), ("lost", "#!/nowhere/x -u\n", 0o755),
-                                 ("env", "#!/usr/bin/env -S A=1 sh\n", 0o755), ("lostenv", "#!/usr/bin/env nosuch\n", 0o755), ("bare", "#!\n", 0o755)):
+                                 ("env", "#!/usr/bin/env -S A=1 sh\n", 0o755), ("lostenv", "#!/usr/bin/env nosuch\n", 0o755), ("bare", "#!\n", 0o755),
+                                 ("other", f"#!{shutil.which('cat')} -n nothing\n", 0o755)):
             self.write(name, text)
             os.chmod(name, mode)
         for name, wrong in (
-                ("sh", None), ("./good", None), ("./empty", None), ("./env", None), ("./bare", None), ("./dir", ("./dir is a directory, and no program", "name a file in it")),
+                ("sh", None), ("./good", None), ("./empty", None), ("./env", None), ("./bare", None), ("./other", None), ("./dir", ("./dir is a directory, and no program", "name a file in it")),
                 ("./plain", ("./plain is not executable: its execute bit is not set", "chmod +x plain sets it; or name before it what executes it")),
                 ("./nothing", ("there is no program ./nothing", f"the path counts from {self.folder}")), ("plain", ("there is no program plain", "write ./plain: the current directory is not searched")),
                 ("nosuch", ("there is no program nosuch", "it is looked up in PATH, without a shell")),
