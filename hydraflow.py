@@ -500,7 +500,8 @@ HYDRA_FUNCTIONS = frozenset((
 UNIT_KEY = Pattern(rf"(?s)([^~].*)/({UNIT.text})")
 RANGE_START = (  # compiled when a colon asks for it
     rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
-    rf"|{NUMBER_TEXT}:(?:{UNIT.text})$")
+    rf"|{NUMBER_TEXT}:(?:{UNIT.text})?$"
+    rf"|{NUMBER_TEXT}::")
 SPACES_OF_OTHERS = {  # numpy's functions, and what means the same here
     "linspace": "lin({})", "logspace": "log({})", "geomspace": "log({})", "arange": "{}"}
 DEEPEST_GROUP = 40
@@ -1284,6 +1285,8 @@ def is_right(text: str) -> bool:
 def range_numbers(fields: "List[str]", mark: Mark,
                   hint: str) -> "Tuple[Number, Number, Number]":
     """Return start, stop and step of a range, whose unit is left out."""
+    if fields[1:2] == [""]:
+        raise Error("a range without its end", mark, hint)
     numbers = [read_number(field) for field in fields]
     if not fields[0]:
         numbers[0] = Number(0, 0, 0, False)
