@@ -517,6 +517,19 @@ class Submitting(Program):
                     self.assertIn(hint, result.err.replace(f"{os.path.basename(sys.executable)} -m ", ""))
                     self.assertEqual(self.names(), ["hydraflow.py", "hydraflow.yaml", "job.sh", "sbatch"])
 
+    def test_only_a_run_needs_what_submits(self) -> None:
+        """What would be submitted can be seen on a machine without a scheduler."""
+        os.mkdir(os.path.join(self.folder, "empty"))
+        self.write("program", "#!/bin/sh\n")
+        os.chmod(os.path.join(self.folder, "program"), 0o755)
+        self.job("run: ./program\nsubmit: sbatch")
+        bare = {"PATH": os.path.join(self.folder, "empty")}
+        self.assertEqual(self.hydraflow("run", "job", "--dry-run", env=bare).status, 0)
+        result = self.hydraflow("run", "job", env=bare)
+        self.assertEqual((result.status, self.records()), (1, []))
+        self.assertIn("error: there is no program sbatch\n", result.err)
+        self.assertIn("; is this a machine from which jobs are submitted?\n", result.err)
+
     def test_a_script_alone_is_a_handler(self) -> None:
         """It gets the file of parameters as its last argument, as the original HydraFlow has it."""
         self.job("submit: sbatch -p gpu job.sh\nsteps: [{batch: 'a=1,2'}]")
