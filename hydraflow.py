@@ -1146,6 +1146,8 @@ class SweepParser:
         tail = ""
         if UNIT.fullmatch(fields[-1]):
             tail = f":{fields.pop()}"
+        if fields[1:2] == [""]:
+            raise Error("a range without its end", mark, quoted)
         start, stop, step = range_numbers(fields, mark, quoted)
         if any(re.match("[+-]?0[0-9]", field) for field in fields[:2]):
             raise Error("a number of a range begins with 0", mark, quoted)
@@ -1285,8 +1287,6 @@ def is_right(text: str) -> bool:
 def range_numbers(fields: "List[str]", mark: Mark,
                   hint: str) -> "Tuple[Number, Number, Number]":
     """Return start, stop and step of a range, whose unit is left out."""
-    if fields[1:2] == [""]:
-        raise Error("a range without its end", mark, hint)
     numbers = [read_number(field) for field in fields]
     if not fields[0]:
         numbers[0] = Number(0, 0, 0, False)
