@@ -11295,12 +11295,14 @@ def is_constant(column: Column) -> bool:
 def remove_columns(shown: "Dict[str, List[str]]", columns: "Sequence[Column]", width: int
                    ) -> "List[str]":
     """Remove columns until the others fit into a width, and return the names of those removed: what
-    is the same in every row first, then facts, then from the right; the first one stays."""
-    same = [column.name for column in columns[1:] if is_constant(column)]
-    facts = [column.name for column in columns[1:] if column.kind == "fact"]
-    others = [column.name for column in columns[1:]]
+    is the same in every row first, then facts, parameters, and what was asked for; the first column
+    stays, and of each kind the left ones stay longest."""
+    order = columns[:0:-1]
+    names = [column.name for column in order if is_constant(column)]
+    for kind in ("fact", "param", "metric"):
+        names += [column.name for column in order if column.kind == kind]
     removed = []
-    for name in dict.fromkeys(same[::-1] + facts[::-1] + others[::-1]):
+    for name in dict.fromkeys(names):
         if sum(text_width(texts[0]) + 2 for texts in shown.values()) - 2 <= width:
             break
         del shown[name]

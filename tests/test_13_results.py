@@ -314,12 +314,12 @@ class Texts(unittest.TestCase):
                   "   1  1  x     1.0 s     1",
                   "   2  2  y     2.0 s     2",
                   "left out, to fit into 30 columns: state=succeeded; --csv has all"]),
-                ("still too wide: facts, then from the right", [
-                    row(1, "a=1 b=x", metrics={"loss": 1.0}), row(2, "a=2 b=y", "failed", 2.0, {"loss": 2.0})], ["loss"], 11,
-                 ["task  a  b",
-                  "   1  1  x",
-                  "   2  2  y",
-                  "left out, to fit into 11 columns: state, duration, loss; --csv has all"]),
+                ("still too wide: facts, then parameters, then what was asked for", [
+                    row(1, "a=1 b=x", metrics={"loss": 1.0}), row(2, "a=2 b=y", "failed", 2.0, {"loss": 2.0})], ["loss"], 14,
+                 ["task  a  loss",
+                  "   1  1     1",
+                  "   2  2     2",
+                  "left out, to fit into 14 columns: b, state, duration; --csv has all"]),
                 ("long values", [row(1, "a=" + "x" * 50), row(2, "a=y")], [], 60,
                  ["task  a                    state      duration",
                   "   1  xxxxxxxx...xxxxxxxx  succeeded     1.0 s",
@@ -373,11 +373,11 @@ class Texts(unittest.TestCase):
                          "1,0.1,succeeded,0,1.0,1,100.0,101.0,0.5\n")
 
     def test_what_a_narrow_table_leaves_out_first(self):
-        """From the right what is the same everywhere, then facts, then the rest; the first column stays."""
+        """From the right what is the same everywhere, then facts, parameters, metrics; the first column stays."""
         columns = [hydraflow.Column(name, kind, cells) for name, kind, cells in (
             ("a", "fact", [1, 2]), ("b", "param", ["x", "x"]), ("c", "fact", [3, 4]), ("d", "param", [5, 6]),
             ("e", "fact", [7, 8]), ("f", "metric", [9, 9]), ("g", "metric", [1, 2]))]
-        order = ["f", "b", "e", "c", "g", "d"]
+        order = ["f", "b", "e", "c", "d", "g"]
         for left in range(7):
             shown = {column.name: [column.name] for column in columns}
             self.assertEqual(hydraflow.remove_columns(shown, columns, 3 * (6 - left) + 1), order[:left])
