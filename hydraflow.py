@@ -12717,6 +12717,7 @@ def task_rows(found: Survey, number: int, state: State, metrics: "Sequence[str]"
         return
     outputs = [Output(log, attempt_start(log, state.attempts), None)]
     if runs:
+        row = row._replace(params={**row.params, **runs[0].params})
         folder = os.path.join(folder, str(runs[0].number))
         if runs[0].log:
             outputs.insert(0, Output(runs[0].log, 0, None))

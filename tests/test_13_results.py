@@ -159,7 +159,7 @@ class HydraRuns(EmptyFolder):
         self.assertEqual(hydraflow.hydra_runs(os.path.join(self.folder, "nowhere")), [])
 
     def test_a_row_for_each_of_several(self):
-        """What Hydra ran once is the row of its task, with what is in its folder."""
+        """What Hydra ran once is the row of its task, with what is in its folder: words of args as well."""
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(self.folder)
         self.write("app.py", "import os, sys\nwords = dict(word.split('=') for word in sys.argv[1:] if '=' in word)\n"
@@ -172,7 +172,7 @@ class HydraRuns(EmptyFolder):
         self.assertEqual(hydraflow.main(["run", "job", "--quiet"]), 0)
         rows = hydraflow.results("job", ["loss"])
         self.assertEqual([(row["task"], row["run"], row["params"], row["metrics"]) for row in rows],
-                         [(1, None, {"a": "6"}, {"loss": 9.0})] + [
+                         [(1, None, {"a": "6", "b": "9"}, {"loss": 9.0})] + [
                              (number, run, {"a": str(number + 5), "b": f"{value:.0f}"}, {"loss": value})
                              for number, run, value in ((2, 0, 1.0), (2, 1, 2.0), (3, 0, 3.0), (3, 1, 4.0), (3, 2, 5.0))])
 
