@@ -66,7 +66,7 @@ USERS = (  # scheduler, the user's words, those that ours would beat, the script
     ("lsf", "bsub -q x -n 4 -R y -K job.sh", "", "job.sh"), ("lsf", "bsub -J x -o x -oo x -w done(1) -ti -e x", "-J -o -oo -w -ti", ""),
 )
 QUEUES = (  # scheduler, what it prints, the array tasks of it
-    ("slurm", "12|3|RUNNING|None\n12|4|PENDING|Dependency\n12|5|CANCELLED by 0|None\n\nslurm_load_jobs error\n",
+    ("slurm", "12|3|RUNNING|None\n12|4|PENDING|Dependency\n12|5|CANCELLED by 0|None\n\nslurm_load_jobs error\n12|6|RUNNING\n",
      [("12", "3", "RUNNING", "None"), ("12", "4", "PENDING", "Dependency"), ("12", "5", "CANCELLED", "None")]),
     ("slurm", "12|1-3,7%2|PENDING|(Resources)\n", [("12", "1-3,7%2", "PENDING", "(Resources)")]),
     ("slurm", "12|N/A|RUNNING|None\n", [("12", "N/A", "RUNNING", "None")]),

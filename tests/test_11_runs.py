@@ -867,6 +867,29 @@ class Parts(EmptyFolder):
             plan = hydraflow.Plan(hydraflow.read_jobs(hydraflow.read_yaml(text % run))["t"])
             self.assertEqual([len(steps) for _, steps in hydraflow.places_of(plan, True)], sizes)
 
+    def test_of_which_tasks_the_accounts_are_asked(self) -> None:
+        """Of what has an id, and of which its queue says nothing, or no more than that it has ended; in one query."""
+        submission = hydraflow.Submission(1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "7", -1, [], "")
+        places = [hydraflow.Waiting(submission, slot, 1) for slot in range(1, 6)] + [hydraflow.Waiting(submission._replace(job_id=hydraflow.NO_ID), 1, 1)]
+        queues = {("7", slot): hydraflow.Queued(state, "", "") for slot, state in ((1, "RUNNING"), (2, "TIMEOUT"), (3, "COMPLETED"), (4, "PENDING"))}
+        known = {("7", slot): hydraflow.Queued("OUT_OF_MEMORY", "", "") for slot in range(1, 9)}
+        for there, wanted in ((queues, {("7", 3), ("7", 5)}), ({("7", slot): queues["7", 1] for slot in range(1, 6)}, set())):
+            with mock.patch.object(hydraflow, "accounts", return_value=known) as accounts:
+                found = hydraflow.ask_accounts(places, there)
+            self.assertEqual(set(found), wanted)
+            self.assertEqual([call[0] for call in accounts.call_args_list], [(hydraflow.SCHEDULERS["slurm"], ["7"])] if wanted else [])
+
+    def test_what_ends_while_it_is_looked_for(self) -> None:
+        """What no longer exists was killed, unless it has told its end by then."""
+        for name, cause, known in (("running", "", ("interrupted", "killed")), ("succeeded", "", ("succeeded", "")), ("failed", "timeout", ("failed", "timeout")), ("interrupted", "interrupted", ("interrupted", "interrupted"))):
+            told = [hydraflow.Told(), hydraflow.Told()]
+            told[0].states[1], told[1].states[1] = self.state("running"), self.state(name, cause)
+            told[0].states[2] = told[1].states[2] = self.state("running")
+            with self.subTest(name=name), mock.patch.object(hydraflow, "is_gone", lambda state: state is told[0].states[1]), \
+                    mock.patch.object(hydraflow, "see_told", return_value=hydraflow.Seen(told[1], {})):
+                states = hydraflow.find_gone(hydraflow.Record("record"), hydraflow.Seen(told[0], {})).told.states
+                self.assertEqual((states[1].name, states[1].cause, states[2].name), (*known, "running"))
+
     def test_changes_that_are_told(self) -> None:
         """An end once, of what may have gone the second time; a start once; why somebody has to release it once."""
         end, start, held = "end", "elsewhere", "note"

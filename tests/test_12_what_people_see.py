@@ -484,7 +484,8 @@ class Words(unittest.TestCase):
                 self.assertEqual(hydraflow.words_of_all(hydraflow.Plan(job)), shared)
 
     def test_numbers_of_tasks(self) -> None:
-        for numbers, text in (([1], "task 1"), ([1, 2], "2 tasks (1, 2)"), ([1, 2, 3], "3 tasks (1-3)"), (list(range(1, 40, 2)), "20 tasks (1, 3, 5, 7, 9, 11, 13, 15, ...)")):
+        for numbers, text in (([1], "task 1"), ([1, 2], "2 tasks (1, 2)"), ([1, 2, 3], "3 tasks (1-3)"), (list(range(1, 16, 2)), "8 tasks (1, 3, 5, 7, 9, 11, 13, 15)"), (list(range(1, 18, 2)), "9 tasks (1, 3, 5, 7, 9, 11, 13, 15, ...)"),
+                              (list(range(1, 40, 2)), "20 tasks (1, 3, 5, 7, 9, 11, 13, 15, ...)")):
             with self.subTest(numbers=numbers):
                 self.assertEqual(hydraflow.task_range(numbers), text)
 
