@@ -4622,7 +4622,6 @@ PARAMETERS = "parameters"  # in place of a scheduler: a handler that gets no com
 NO_SLOT = 0, 0  # of a submission: both count from 1
 FOLDERS = ("events", "claims", "logs", "room", "submissions", "scheduler")
 LINES = 4096  # that are read together
-WHOLE_LINE = rb"(?m)^\{.*\}(?= *$)"  # what stands in a room has spaces behind it
 PLAN_LINE = (  # of a task, of which no more is read than its number and its step, or another one
     rb'(?m)^\{(?:"task":([0-9]{1,9}),"step":([0-9]{1,9}),)?.*\}$')
 BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
@@ -4770,7 +4769,8 @@ def read_part(path: str, offset: int, size: int) -> bytes:
 
 def read_lines(path: str) -> "Iterator[Dict[str, Any]]":
     """Yield the lines of a file of a record that are whole."""
-    lines = re.findall(WHOLE_LINE, read_bytes(path))
+    begun = [line for line in read_bytes(path).split(b"\n") if line[:1] == b"{"]
+    lines = [line for line in begun if line.rstrip(b" ")[-1:] == b"}"]
     for begin in range(0, len(lines), LINES):
         part = lines[begin:begin + LINES]
         for values in read_together(part) or map(read_line, part):

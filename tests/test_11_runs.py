@@ -6,6 +6,7 @@ import importlib.util
 import json
 import marshal
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -708,6 +709,17 @@ class Slot(EmptyFolder):
                 for name in (self.record.program_path, script):
                     os.unlink(name)
         self.assertEqual((self.states(), self.read("a=1"), self.read("a=2")), (["succeeded"] * 2, "x\n", "x\nx\nx\n"))
+
+    def test_what_a_slot_imports(self) -> None:
+        """Nothing that takes longer to import than all else that it does."""
+        script = hydraflow.write_script(self.record, hydraflow.read_submission(self.record, 1), [sys.executable], "1")
+        process = subprocess.run(["sh", "-c", self.read(script).replace(" -S -E -c ", " -S -E -v -c ")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        imported = set(re.findall("^import '([^']+)'", process.stderr.decode(), re.MULTILINE))
+        self.assertEqual((process.returncode, self.read("a=1"), "hydraflow" in imported), (1, "x\n", True))
+        slow = {"argparse", "bisect", "decimal", "difflib", "json", "shlex", "tempfile", "typing"}
+        if hasattr(os, "posix_spawn") and hydraflow.HAS_PROC:
+            slow |= {"collections", "enum", "functools", "re", "subprocess", "threading"}
+        self.assertEqual(imported & slow, set())
 
     def test_what_byte_code_holds(self) -> None:
         """Of the whole file a part, in which every name that something uses is there, or is one of Python's."""
