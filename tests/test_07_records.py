@@ -232,6 +232,7 @@ class Files(EmptyFolder):
                 self.assertEqual(Record.directory(name), f".hydraflow/{directory}")
         self.assertEqual([len(Record.directory("x" * length)) for length in (199, 200)], [210, 211])
         self.assertEqual(Record.directory("x" * 201), ".hydraflow/" + "x" * 200 + f"%{hydraflow.hash_text('x' * 201)}")
+        self.assertEqual([hydraflow.hash_text(text) for text in ("", "a")], [1, 3904355908])  # names of old records hold it
         long = Record.directory("x" * 500), Record.directory("x" * 501)
         self.assertNotEqual(*long)
         self.assertLess(max(map(len, long)), 255)

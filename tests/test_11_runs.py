@@ -879,6 +879,35 @@ class Parts(EmptyFolder):
             plan = hydraflow.Plan(hydraflow.read_jobs(hydraflow.read_yaml(text % run))["t"])
             self.assertEqual([len(steps) for _, steps in hydraflow.places_of(plan, True)], sizes)
 
+    def test_which_tasks_a_scheduler_waits_for_itself(self) -> None:
+        """Those of its own array jobs, on the cluster that the step goes to."""
+        run = self.run_of()
+        submission = hydraflow.Submission(1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "7", -1, [], "")
+        for changes, clusters, can in (([], "", True), ([{}], "", True), ([{"job_id": "7;far"}], "far", True), ([{"job_id": "7;far"}], "", False), ([{}], "far", False), ([{"job_id": "7;far"}], "close", False),
+                                       ([{"job_id": "7;far"}], "further", False), ([{"scheduler": "pbs"}], "", False), ([{"scheduler": "zzz"}], "", False), ([{}, {"scheduler": "lsf"}], "", False), ([None, {}], "", False)):
+            aheads = [hydraflow.Ahead(run, None if change is None else submission._replace(**change), []) for change in changes]
+            with self.subTest(changes=changes, clusters=clusters):
+                self.assertEqual(hydraflow.ArrayPlace(hydraflow.SCHEDULERS["slurm"], clusters).can_wait_for(aheads), can)
+
+    def test_what_a_submission_waits_for(self) -> None:
+        """Something that is not over, of those that it names."""
+        submission = hydraflow.Submission(1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "7", -1, [[[1, 1, 0]]], "")
+        others = [submission._replace(number=2, slots=[[[2, 1, 0]]]), submission._replace(number=3, slots=[[[3, 1, 0]], [[4, 1, 0]]])]
+        told = hydraflow.Told()
+        told.states.update({1: self.state("running"), 2: self.state("succeeded"), 3: self.state("failed"), 4: self.state("queued")})
+        surveyor = hydraflow.Surveyor()
+        with mock.patch.object(hydraflow.Surveyor, "read", return_value=(told, [submission, *others])):
+            for numbers, waits in (([], False), ([1], True), ([2], False), ([3], True), ([2, 3], True), ([9], False)):
+                with self.subTest(numbers=numbers):
+                    self.assertEqual(surveyor.is_waiting(submission._replace(after=[["record", number] for number in numbers])), waits)
+
+    def test_how_many_tasks_run_elsewhere(self) -> None:
+        run = self.run_of()
+        states = {number: self.state(name) for number, name in enumerate(hydraflow.STATES, 1)}
+        watch = hydraflow.Watch([hydraflow.Ahead(run, None, [*states, 99])])
+        with mock.patch.object(hydraflow.Surveyor, "survey", return_value=mock.Mock(states=states, wrong="")), mock.patch.object(hydraflow.Watch, "changed", return_value=iter([])):
+            self.assertEqual((list(watch.look()), watch.running), ([], 1))
+
     def test_of_which_tasks_the_accounts_are_asked(self) -> None:
         """Of what has an id, and of which its queue says nothing, or no more than that it has ended; in one query."""
         submission = hydraflow.Submission(1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "7", -1, [], "")
@@ -1075,6 +1104,9 @@ class Packs(EmptyFolder):
             self.assertEqual(file.read().split(), ["a=2", "a=5", "a=6", "a=4", "a=3", "a=1"])
         self.assertEqual([self.begun(slot) for slot in (1, 3)], [[], []])
         self.assertEqual(self.begun(2), [5])  # requeued, it tries again what failed there
+
+    def test_the_last_slot_takes_those_before_it(self) -> None:
+        self.assertEqual(self.begun(3), [3, 6, 4, 5, 1, 2])
 
     def test_somebody_has_begun(self) -> None:
         for number, writer in ((1, "0001_slot-1-1_x-1"), (6, "0001_slot-1-3_x-2"), (5, "0001_here_x-3")):

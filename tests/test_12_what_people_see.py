@@ -339,6 +339,16 @@ class Shown(EmptyFolder):
                 os.remove("log1")
                 del self.got[:]
 
+    def test_a_terminal_that_keeps_up_misses_nothing(self) -> None:
+        with mock.patch.multiple(hydraflow, CHUNK=100, TURN=300, BEHIND=400):
+            self.open_screen(1, "terminal")
+            self.event("start", 1)
+            for number in range(1, 5):
+                self.prints(1, f"{number}{'x' * 48}\n" * 5)
+                self.tick(1, 1)
+            self.assertEqual(self.out(), self.read("log1"))
+            self.screen.finish(0)
+
     def test_kinds_of_failure(self) -> None:
         """The first ten are shown, of a kind the first task; what is too long to type again is cut."""
         self.open_screen(1, "files-quiet")
