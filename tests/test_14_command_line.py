@@ -408,6 +408,16 @@ class Windows(Program):
         for columns, cell in ((62, "cccccccc...cccccccc"), (63, value)):
             self.assertIn(f"   1  {cell}  failed", self.shown(columns, "results", "job"))
 
+    def test_metrics_of_a_file(self) -> None:
+        """It is looked for in the directory of a task that made one, else where the task was executed."""
+        for script, beside in (("> m.json", ""), ("> $2/m.json", "with: ${{ task.dir }}\n")):
+            with self.subTest(script=script):
+                self.write("task.sh", f"test -z \"$2\" || mkdir -p $2; rm -f m.json; echo '{{\"loss\": 3}}' {script}\n")
+                self.job(f"run: sh task.sh\n{beside}steps: [{{batch: a=1}}]")
+                self.assertEqual(self.hydraflow("run", "job").status, 0)
+                row, = json.loads(self.hydraflow("results", "job", "m.json:loss", "--json").out)
+                self.assertEqual(row["metrics"], {"m.json:loss": 3.0})
+
     def test_metric_that_nobody_wrote(self) -> None:
         """A name that is in no output may be misspelt; where some have it, the others have none yet."""
         self.job("run: sh -c 'test $0 = a=2 || echo loss=1'\nsteps: [{batch: 'a=1,2'}]")
