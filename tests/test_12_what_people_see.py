@@ -339,6 +339,28 @@ class Shown(EmptyFolder):
                 os.remove("log1")
                 del self.got[:]
 
+    def test_who_gets_a_progress_line(self) -> None:
+        """A terminal that can move back, of whom did not ask for quiet; what goes into none is passed on as it is."""
+        for term, quiet, terminals, is_live, is_raw in (("xterm", False, (True, True), True, False), ("xterm", True, (True, True), False, False), ("dumb", False, (True, True), False, False),
+                                                        ("", False, (True, True), True, False), (None, False, (True, True), False, False), ("xterm", False, (False, True), True, True),
+                                                        ("xterm", False, (True, False), False, False)):
+            outlets = [mock.Mock(is_terminal=is_terminal) for is_terminal in terminals]
+            with self.subTest(term=term, quiet=quiet, terminals=terminals), mock.patch.dict(os.environ), mock.patch.object(hydraflow, "Outlet", side_effect=outlets):
+                os.environ.pop("TERM", None)
+                os.environ.update({} if term is None else {"TERM": term})
+                screen = hydraflow.Screen(1, 1, quiet, {})
+                self.assertEqual((screen.is_live, screen.is_raw), (is_live, is_raw))
+
+    def test_what_a_stream_has_not_taken(self) -> None:
+        """It is waited for where all of it is to be written, else left for the next turn."""
+        self.open_screen(1, "files")
+        for waits, offered in ((False, []), (True, [mock.call(b"abc", True), mock.call(b"c", True)])):
+            self.screen.rest, self.screen.out = b"abc", mock.Mock()
+            self.screen.out.offer.side_effect = [b"c", b""]
+            self.screen.drain(waits)
+            self.assertEqual(self.screen.out.offer.call_args_list, offered)
+            self.screen.rest = b""
+
     def test_a_terminal_that_keeps_up_misses_nothing(self) -> None:
         with mock.patch.multiple(hydraflow, CHUNK=100, TURN=300, BEHIND=400):
             self.open_screen(1, "terminal")

@@ -83,6 +83,14 @@ class Metrics(EmptyFolder):
             with self.subTest(start=start, end=end):
                 self.assertEqual(hydraflow.last_number(self.path("log"), ["loss"], start, end), {"loss": wanted})
 
+    def test_no_block_begins_within_a_word(self):
+        """Nor within a line that is short enough; of a word that is longer than a block, parts."""
+        for text, wanted in ((b"aa bb cc dd ee", [b"dd ee", b"bb cc ", b"aa "]), (b"aa\nbbb cc\ndd\n", [b"dd\n", b"bbb cc\n", b"aa\n"]),
+                             (b"aaaaaaaaaaaaaa bb", [b"bb", b"aaaaaaa ", b"aaaaaaa"])):
+            self.write("log", text.decode())
+            with self.subTest(text=text), mock.patch.multiple(hydraflow, FIRST_BLOCK=8, LARGEST_BLOCK=8), open(self.path("log"), "rb") as file:
+                self.assertEqual(list(hydraflow.blocks_from_end(file, 0, len(text))), wanted)
+
     def test_blocks_do_not_matter(self):
         words = ("loss=%d", "val_loss=%d", "\x1b[1mloss\x1b[0m %d", "loss = %d", "loss", "a", "loss=x%d", "acc: %d", "\u00e9", "=")
         sizes = hydraflow.FIRST_BLOCK, hydraflow.LARGEST_BLOCK
