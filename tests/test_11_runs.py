@@ -1049,7 +1049,7 @@ class Parts(EmptyFolder):
                          [f"1 task began on else, and no end was told since {days[0]}: {rest}", f"2 tasks began on far, and no end was told since {days[1]}: {rest}"])
 
     def test_when_the_allocation_ends(self) -> None:
-        for text, moment in (("", 0.0), ("1700000000", 1700000000.0), ("17", 0.0), ("123456789", 123456789.0), ("12345678901", 12345678901.0), ("123456789012", 0.0), ("x", 0.0)):
+        for text, moment in (("", 0.0), ("1700000000", 1700000000.0), ("17", 0.0), ("12345678", 0.0), ("123456789", 123456789.0), ("12345678901", 12345678901.0), ("123456789012", 0.0), ("x", 0.0)):
             with mock.patch.dict(os.environ, SLURM_JOB_END_TIME=text):
                 self.assertEqual(hydraflow.allocation_end(), moment)
         submission = hydraflow.Submission(3, 1, 1, "slurm", "n", [], [1, 0, 0.0, False], True, 0, "7;far", -1, [], "")

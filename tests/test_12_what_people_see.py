@@ -417,7 +417,8 @@ class Left(unittest.TestCase):
     def test_how_long(self) -> None:
         for took, running, waiting, text in (
                 ([10, 20, 30], [0], 0, ", about 0:20 left"), ([20], [5], 2, ", about 0:55 left"), ([20], [5, 0], 2, ", about 0:37 left"),
-                ([20], [90, 90], 2, ", about 0:20 left"), ([], [5], 2, ""), ([20], [], 2, ""), ([7200], [0], 1, ", about 4:00:00 left")):
+                ([20], [90, 90], 2, ", about 0:20 left"), ([], [5], 2, ""), ([20], [], 2, ""), ([7200], [0], 1, ", about 4:00:00 left"),
+                ([20], [-5], 2, ", about 1:00 left"), ([20, -10], [0], 1, ", about 0:20 left")):  # clocks of machines differ
             with self.subTest(took=took, running=running, waiting=waiting):
                 self.assertEqual(self.left(took, running, waiting), text)
 
@@ -489,6 +490,7 @@ class Words(unittest.TestCase):
         for seconds, text in ((0.0, "0.0 s"), (59.94, "59.9 s"), (60, "1:00"), (3599, "59:59"), (3600, "1:00:00"), (360000, "100:00:00")):
             with self.subTest(seconds=seconds):
                 self.assertEqual(hydraflow.duration_text(seconds), text)
+        self.assertEqual([hydraflow.clock_text(seconds) for seconds in (0.9, 59.9, 60, 3600)], ["0:00", "0:59", "1:00", "1:00:00"])
 
     def test_moments(self) -> None:
         """Today's with their time, others with their date; what no calendar has is no traceback."""
