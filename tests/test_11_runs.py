@@ -1073,6 +1073,131 @@ class Parts(EmptyFolder):
         self.assertEqual((key, [known.origin for known in found]), (("true", "a=1"), [f"{records[1].ulid}/2", f"{records[0].ulid}/2"]))
 
 
+class Loop(EmptyFolder):
+    """The loop over steps and what it waits for, each decision by a table; nothing is executed or submitted."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        self.run_ = hydraflow.Run(hydraflow.plan(job_of(", submit: sbatch, steps: [{batch: 'a=1:4'}]")), options_of(), hydraflow.Record(".hydraflow/job/" + "0" * 26), True)
+        self.path = self.run_.record.path
+        self.loop = hydraflow.Execution([self.run_], options_of())
+
+    def ahead(self, number: int, numbers: "list", **changes: object) -> "hydraflow.Ahead":
+        """Return tasks that an array job has."""
+        submission = hydraflow.Submission(number, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, f"{70 + number}", -1, [], "")._replace(**changes)
+        return hydraflow.Ahead(self.run_, submission, numbers)
+
+    def lost(self, ahead: "hydraflow.Ahead", number: int, name: str = "interrupted", cause: str = "node") -> "hydraflow.Lost":
+        """Return a task that was lost."""
+        state = hydraflow.State(1, 1)
+        state.become(name, cause)
+        return hydraflow.Lost(ahead, number, state)
+
+    def test_what_is_in_place_of_what_was_waited_for(self) -> None:
+        sent = self.ahead(7, [1])
+        for ahead, wanted in ((hydraflow.Ahead(self.run_, None, [1]), []), (self.ahead(2, [2]), []), (self.ahead(2, [2], after=[["other", 1]]), []), (self.ahead(2, [2], after=[[self.path, 2]]), []),
+                              (self.ahead(2, [2], after=[["other", 1], [self.path, 1]]), [sent])):
+            self.assertEqual(hydraflow.replaced(ahead, {(self.path, 1): sent}), wanted)
+
+    def test_what_was_lost_of_an_array_job(self) -> None:
+        """What could not begin is submitted again only behind what it waits for."""
+        first, second = self.ahead(1, [1, 2]), self.ahead(2, [3])
+        node, blocked, other = self.lost(first, 1), self.lost(first, 2, "skipped", "blocked"), self.lost(second, 3)
+        watch = hydraflow.Watch([first, second])
+        watch.lost = [node, other, blocked]
+        for ahead, may_follow, found in ((first, True, ([node, blocked], [])), (first, False, ([node], [blocked])), (second, False, ([other], [])), (self.ahead(3, []), True, ([], []))):
+            self.assertEqual(watch.lost_of(ahead, may_follow), found)
+
+    def test_what_is_said_of_what_was_submitted_again(self) -> None:
+        first = self.ahead(1, [1, 2])
+        node, preempted, blocked = self.lost(first, 1), self.lost(first, 2, "interrupted", "preempted"), self.lost(first, 3, "skipped", "blocked")
+        for lost, text in (([node], "node failure: 1 task submitted again as array job 79"), ([preempted, node, node], "node failure, preempted: 3 tasks submitted again as array job 79"),
+                           ([blocked, blocked], "behind them: 2 tasks submitted again as array job 79")):
+            self.assertEqual(hydraflow.again_text(lost, self.ahead(9, [])), text)
+
+    def test_how_often_what_was_lost_is_submitted_again(self) -> None:
+        """As long as something is, but not for ever; a signal ends it, and what was lost is told then."""
+        ahead = self.ahead(1, [1])
+        end, stop = hydraflow.note_event("end", ""), hydraflow.note_event("interrupt", "")
+        for most, stopped, looks, sent, told in ((0, 9, 1, 0, 0), (2, 9, 3, 2, 0), (99, 9, hydraflow.REQUEUES + 1, hydraflow.REQUEUES, 1), (99, 2, 2, 1, 1), (0, 1, 1, 0, 1)):
+            loop = hydraflow.Execution([self.run_], options_of())
+            loop.rest = [ahead, self.ahead(5, [5])]
+            seen, submitted = [], []
+
+            def follow(watch: "hydraflow.Watch", seen: "list" = seen, stopped: int = stopped) -> "list":
+                seen.append(watch.waited)
+                return [stop] if len(seen) == stopped else []
+
+            def again(watch: "hydraflow.Watch", found: "dict", submitted: "list" = submitted, most: int = most) -> "list":
+                if len(submitted) < most:
+                    submitted.append(self.ahead(10 + len(submitted), [1]))
+                    found[self.path, 1] = submitted[-1]
+                return []
+
+            with self.subTest(most=most, stopped=stopped), mock.patch.object(hydraflow, "follow", follow), \
+                    mock.patch.object(loop.__class__, "send_again", side_effect=again), mock.patch.object(hydraflow.Watch, "ends", return_value=[end]):
+                events = list(loop.followed([ahead]))
+                self.assertEqual((len(seen), len(submitted), events.count(end), events.count(stop)), (looks, sent, told, int(stopped <= looks)))
+                self.assertEqual(seen, [[ahead]] + [[one] for one in submitted])
+                self.assertEqual((loop.sent, loop.is_interrupted, [one.numbers for one in loop.rest]), (submitted, stopped <= looks, [[5]]))
+
+    def test_in_which_order_it_is_submitted_again(self) -> None:
+        """An array job that waits for another one comes behind what is in the place of that, unless something has failed by itself."""
+        first, second = self.ahead(1, [1]), self.ahead(2, [2, 3], after=[[self.path, 1]])
+        watch = hydraflow.Watch([first, second, self.ahead(3, [4])])
+        watch.lost = [self.lost(first, 1), self.lost(second, 2, "skipped", "blocked"), self.lost(second, 3)]
+        sent = self.ahead(9, [1])
+
+        def once_more(old: object, watch: object, lost: object, before: object, again: "dict") -> "list":
+            again[self.path, old.number] = sent
+            return ["sent"]
+
+        for has_failed, wanted, told in ((False, [(1, [1], []), (2, [2, 3], [sent])], []), (True, [(1, [1], []), (2, [3], [sent])], [2])):
+            with self.subTest(has_failed=has_failed), mock.patch.object(hydraflow.Run, "has_failed", return_value=has_failed), \
+                    mock.patch.object(hydraflow.Watch, "ends", side_effect=lambda lost: [one.number for one in lost]), \
+                    mock.patch.object(self.loop.__class__, "send_once_more", side_effect=once_more) as sending:
+                events = list(self.loop.send_again(watch, {}))
+            self.assertEqual([(call[0][0].number, [one.number for one in call[0][2]], call[0][3]) for call in sending.call_args_list], wanted)
+            self.assertEqual([event for event in events if event != "sent"], told)
+
+    def test_a_refusal_of_what_was_lost(self) -> None:
+        """What was lost is told then; nothing is in its place."""
+        ahead = self.ahead(1, [1])
+        watch = hydraflow.Watch([ahead])
+        for answer, again, refused, kinds in (([self.ahead(9, [1])], [(self.path, 1)], False, ["note"]), (hydraflow.Refusal("no"), [], True, ["error", "end"])):
+            found = {}
+            with self.subTest(refused=refused), mock.patch.object(hydraflow, "submit_again", side_effect=answer), \
+                    mock.patch.object(hydraflow.Watch, "ends", return_value=[hydraflow.note_event("end", "")]):
+                events = list(self.loop.send_once_more(ahead.submission, watch, [self.lost(ahead, 1)], [], found))
+            self.assertEqual((list(found), self.run_.refused, [event.kind for event in events]), (again, refused, kinds))
+
+    def test_what_a_refusal_cancels(self) -> None:
+        """What this command has submitted and what is not over; both are said, and what went wrong."""
+        awaited, open_, other = self.ahead(1, [1]), self.ahead(2, [2, 3], step=4), self.ahead(3, [4])
+        for sent, wrong, count, texts in (([], "", 0, ["error: no"]), ([awaited], "", 0, ["error: no"]), ([hydraflow.Ahead(self.run_, None, [3])], "", 0, ["error: no"]),
+                                   ([awaited, open_, other], "", 2, ["error: no", "cancelled array job 72 of step 4, array job 73 of step 1, so that nothing is half submitted"]),
+                                   ([open_], "scancel: down", 1, ["error: no", "cancelled array job 72 of step 4, so that nothing is half submitted", "scancel: down"])):
+            self.loop.sent, self.run_.open, self.run_.refused = sent, {3, 4}, False
+            with self.subTest(texts=texts), mock.patch.object(hydraflow, "cancel_submission", return_value=wrong) as cancel:
+                events = list(self.loop.refused(self.run_, hydraflow.Refusal("no")))
+            self.assertEqual(([(event.kind, event.text) for event in events], self.run_.refused), ([("error", text) for text in texts], True))
+            self.assertEqual(cancel.call_count, count)
+
+    def test_what_may_begin_behind_what(self) -> None:
+        """Nothing behind a needed job that has failed; a step behind one that has failed where it must succeed."""
+        other = hydraflow.Run(hydraflow.plan(hydraflow.read_jobs(hydraflow.read_yaml("jobs: {job: {run: 'true', hydra: false}, b: {run: 'true', hydra: false, needs: job}}"))["b"]), options_of(), hydraflow.Record("x"), True)
+        loop = hydraflow.Execution([self.run_, other], options_of())
+        for failed, must, is_blocked in (((), True, False), ((self.run_,), False, True), ((other,), True, True), ((other,), False, False)):
+            with self.subTest(must=must, is_blocked=is_blocked), mock.patch.object(hydraflow.Run, "has_failed", autospec=True, side_effect=lambda run, failed=failed: run in failed), \
+                    mock.patch.object(hydraflow.Run, "must_succeed", return_value=must):
+                self.assertEqual(loop.is_blocked(other), is_blocked)
+        for has_failed, unfinished, may in ((False, 0, True), (True, 0, False), (False, 1, False)):
+            with mock.patch.object(hydraflow.Run, "has_failed", return_value=has_failed), mock.patch.object(hydraflow.Run, "unfinished", return_value=unfinished):
+                self.assertEqual(loop.may_go_on(other), may)
+
+
 class Packs(EmptyFolder):
     """An array job of three slots with two tasks each, whose array tasks are executed in this process."""
 
