@@ -1185,6 +1185,82 @@ class Loop(EmptyFolder):
             self.assertEqual(([(event.kind, event.text) for event in events], self.run_.refused), ([("error", text) for text in texts], True))
             self.assertEqual(cancel.call_count, count)
 
+    def test_how_tasks_become_array_jobs(self) -> None:
+        """As many as the limit asks for; they share the throttle, or follow each other where it is smaller than their number."""
+        waited = [self.ahead(3, [9]), hydraflow.Ahead(self.run_, None, [8])]
+        other = self.ahead(4, [7])
+        for count, limit, pack, throttle, sizes, shares, ids in (
+                (0, 4, 1, 0, [], [], []), (3, 4, 1, 0, [3], [0], [["73"]]), (9, 4, 1, 0, [4, 4, 1], [0, 0, 0], [["73"]] * 3), (9, 4, 1, 5, [4, 4, 1], [2, 2, 1], [["73"]] * 3),
+                (9, 4, 1, 3, [4, 4, 1], [1, 1, 1], [["73"]] * 3), (9, 4, 1, 2, [4, 4, 1], [2, 2, 2], [["73"], ["91"], ["92"]]), (9, 4, 3, 2, [3], [2], [["73"]]), (9, 4, 2, 1, [4, 1], [1, 1], [["73"], ["91"]])):
+            todo = [(hydraflow.first_task(self.run_.plan.steps[0])._replace(number=number), hydraflow.State()) for number in range(1, count + 1)]
+            place = hydraflow.ArrayPlace(hydraflow.SCHEDULERS["slurm"], "")
+            sent = []
+
+            def submit(run: object, step: object, submission: "hydraflow.Submission", share: int, ids: "list", sent: "list" = sent) -> "hydraflow.Submission":
+                sent.append((len(submission.slots), share, list(ids), submission.after))
+                return submission._replace(job_id=f"9{len(sent)}")
+
+            with self.subTest(count=count, pack=pack, throttle=throttle), mock.patch.object(self.run_.__class__, "work", return_value=hydraflow.Work(5, [], [], todo)), \
+                    mock.patch.object(self.run_.__class__, "pack", return_value=(pack, 1)), mock.patch.object(self.run_.__class__, "throttle", return_value=throttle), \
+                    mock.patch.object(hydraflow, "array_limit", return_value=limit), mock.patch.object(hydraflow, "find_program", return_value="x"), \
+                    mock.patch.object(hydraflow, "slot_entries", lambda run, tasks: [[task.number, 1, 0] for task, _ in tasks]), \
+                    mock.patch.object(hydraflow, "grouped_by_submission", return_value=[other]), mock.patch.object(hydraflow, "next_submission", return_value=6), mock.patch.object(place, "submit", submit):
+                events = list(place.start(self.run_, self.run_.plan.steps, waited))
+                self.assertEqual([one[:3] for one in sent], list(zip(sizes, shares, ids)))
+                self.assertEqual([one[3] for one in sent], [[[self.path, 3]]] * len(sizes))
+                self.assertEqual(([ahead.submission.job_id for ahead in place.left[:-1]], place.left[-1]), ([f"9{number}" for number in range(1, len(sizes) + 1)], other))
+                self.assertEqual(sorted(number for ahead in place.left[:-1] for number in ahead.numbers), list(range(1, count + 1)))
+                self.assertEqual([event.kind for event in events], ["done"] + ["note"] * len(sizes))
+
+    def test_by_which_submissions_tasks_are_awaited(self) -> None:
+        """By the last one that has a task, if that is a scheduler's, and the task waits there or runs there."""
+        slots = [[[number, 1, 0]] for number in (1, 2, 3)]
+        first, second, handler = (self.ahead(number, [], slots=slots[:count], scheduler=name).submission for number, count, name in ((1, 3, "slurm"), (2, 1, "slurm"), (3, 0, "handler")))
+        handler = handler._replace(slots=slots[2:])
+        slot = hydraflow.NOBODY._replace(path="0001_slot-1-1_x-1.jsonl")
+        here = hydraflow.NOBODY._replace(path="0001_here_x-1.jsonl")
+        states = {}
+        for number, name, writer in ((1, "queued", hydraflow.NOBODY), (2, "running", slot), (3, "running", slot), (4, "running", here), (5, "queued", hydraflow.NOBODY)):
+            states[number] = hydraflow.State(1)
+            states[number].become(name)
+            states[number].writer = writer
+        tasks = [(mock.Mock(number=number), state) for number, state in states.items()]
+        self.assertEqual(hydraflow.grouped_by_submission(self.run_, tasks), [hydraflow.Ahead(self.run_, None, [1, 2, 3, 4, 5])])
+        self.run_.survey = mock.Mock(submissions=[first, second, handler])
+        found = hydraflow.grouped_by_submission(self.run_, tasks)
+        self.assertEqual([(ahead.submission, ahead.numbers) for ahead in found], [(None, [4, 5]), (first, [2]), (second, [1]), (None, [3])])
+        states[2].writer = here
+        found = hydraflow.grouped_by_submission(self.run_, tasks)
+        self.assertEqual([(ahead.submission, ahead.numbers) for ahead in found], [(None, [2, 4, 5]), (second, [1]), (None, [3])])
+
+    def test_while_a_handler_is_executed(self) -> None:
+        """It is looked at less and less often, and gets the signals; its end is noted, 128 and more for a signal."""
+        submission = self.ahead(1, [], slots=[[[1, 1, 0]]]).submission
+        for is_bare, returned, status in ((False, 0, 0), (False, -15, 143), (True, 3, 3)):
+            place = hydraflow.Handler(is_bare)
+            process = mock.Mock(pid=77, returncode=returned)
+            process.poll.side_effect = [None] * 20 + [returned]
+            signals = mock.MagicMock(numbers=[])
+            signals.__enter__.return_value = signals
+            delays = []
+
+            def wait(delay: float, delays: "list" = delays, signals: "mock.Mock" = signals) -> None:
+                delays.append(delay)
+                signals.numbers += [signal.SIGINT, signal.SIGTERM] if len(delays) == 3 else []
+
+            signals.wait = wait
+            with self.subTest(is_bare=is_bare, returned=returned), mock.patch.multiple(
+                    hydraflow, Signals=mock.Mock(return_value=signals), spawn=mock.Mock(return_value=process), begin_events=mock.DEFAULT, append_event=mock.DEFAULT, write_status=mock.DEFAULT,
+                    stop_group=mock.DEFAULT) as mocks, \
+                    mock.patch.object(hydraflow.Watch, "look", side_effect=lambda: iter([])) as look, mock.patch.object(place, "after", return_value=[]):
+                events = list(place.hand_over(self.run_, submission, ["tool", "file"]))
+            self.assertEqual([round(delay, 4) for delay in delays[:3]], [0.05, 0.06, 0.072])
+            self.assertEqual((delays[-1], max(delays)), (1.0, 1.0))
+            self.assertEqual([call[0] for call in mocks["stop_group"].call_args_list], [(77, signal.SIGINT), (77, signal.SIGTERM)])
+            self.assertEqual([event.text for event in events], ["SIGINT: passed on to tool", "SIGTERM: passed on to tool"])
+            self.assertEqual(mocks["write_status"].call_args[0], (self.run_.record, submission, status))
+            self.assertEqual(look.call_count, 0 if is_bare else 20)
+
     def test_what_may_begin_behind_what(self) -> None:
         """Nothing behind a needed job that has failed; a step behind one that has failed where it must succeed."""
         other = hydraflow.Run(hydraflow.plan(hydraflow.read_jobs(hydraflow.read_yaml("jobs: {job: {run: 'true', hydra: false}, b: {run: 'true', hydra: false, needs: job}}"))["b"]), options_of(), hydraflow.Record("x"), True)
