@@ -901,6 +901,33 @@ class Parts(EmptyFolder):
                 with self.subTest(numbers=numbers):
                     self.assertEqual(surveyor.is_waiting(submission._replace(after=[["record", number] for number in numbers])), waits)
 
+    def test_what_cannot_succeed_any_more(self) -> None:
+        """A submission of which a task has failed, and what waits for its success, however far behind; each is looked at once."""
+        first = hydraflow.Submission(1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "7", -1, [[[1, 1, 0]]], "")
+        others = [first._replace(number=number, slots=[[[number, 1, 0]]], after=[["record", before] for before in after], must_succeed=must)
+                  for number, after, must in ((2, [1], True), (3, [1], False), (4, [3], True), (5, [4, 2], True), (6, [7], True), (7, [6], True), (8, [4], True))]
+        told = hydraflow.Told()
+        told.states.update({1: self.state("failed"), 3: self.state("running"), 4: self.state("succeeded")})
+        surveyor = hydraflow.Surveyor()
+        with mock.patch.object(hydraflow.Surveyor, "read", return_value=(told, [first, *others])) as read:
+            for _ in range(2):
+                found = {number: surveyor.has_failed("record", number) for number in range(1, 10)}
+                self.assertEqual(found, {1: True, 2: True, 3: False, 4: False, 5: True, 6: False, 7: False, 8: False, 9: False})
+        self.assertEqual(read.call_count, 9)
+        self.assertEqual([surveyor.is_blocked(one) for one in others], [True, False, False, True, False, False, False])
+
+    def test_what_a_handler_that_failed_leaves(self) -> None:
+        """What never began will not; what has begun, or what nobody waits for any more, is left as it is."""
+        run = self.run_of()
+        submission = hydraflow.Submission(1, 1, 1, hydraflow.HANDLER, "x", [], [1, 0, 0.0, False], False, 0, "", -1, [[[number, first, 0]] for number, first in ((1, 1), (2, 1), (3, 2), (4, 2), (5, 1))], "")
+        told = hydraflow.Told()
+        told.states.update({2: hydraflow.State(1, 1), 3: hydraflow.State(1, 1), 4: hydraflow.State(2, 2)})
+        watch = mock.Mock(look=lambda: iter(["look"]))
+        watch.aheads.return_value = [hydraflow.Ahead(run, submission, [1, 2]), hydraflow.Ahead(run, submission, [3, 4])]
+        with mock.patch.object(hydraflow, "read_told", return_value=told), mock.patch.object(hydraflow, "append_attempt") as noted:
+            self.assertEqual(list(hydraflow.Handler(False).give_up(run, submission, watch)), ["look", "look"])
+        self.assertEqual([(call[0][2:], call[1]) for call in noted.call_args_list], [(("lost", 1, 1), {"why": "handler"}), (("lost", 3, 2), {"why": "handler"})])
+
     def test_how_many_tasks_run_elsewhere(self) -> None:
         run = self.run_of()
         states = {number: self.state(name) for number, name in enumerate(hydraflow.STATES, 1)}
