@@ -1100,6 +1100,121 @@ class Parts(EmptyFolder):
         self.assertEqual((key, [known.origin for known in found]), (("true", "a=1"), [f"{records[1].ulid}/2", f"{records[0].ulid}/2"]))
 
 
+class Surveys(EmptyFolder):
+    """What is known of a record, and what cancel does with it, each rule by a table."""
+
+    def state(self, name: str, cause: str = "", **fields: object) -> "hydraflow.State":
+        """Return a state."""
+        state = hydraflow.State(1, 1)
+        state.become(name, cause)
+        for field, value in fields.items():
+            setattr(state, field, value)
+        return state
+
+    def submission(self, number: int, slots: "list", **changes: object) -> "hydraflow.Submission":
+        """Return an array job with tasks in its slots, of each the number and its first attempt there."""
+        entries = [[[*entry, 0] for entry in slot] for slot in slots]
+        return hydraflow.Submission(number, 1, 1, "slurm", f"name{number}", [], [1, 0, 0.0, False], True, 0, f"{70 + number}", -1, entries, "")._replace(**changes)
+
+    def writer(self, name: str, **changes: object) -> "hydraflow.Writer":
+        """Return who writes under a name."""
+        return hydraflow.NOBODY._replace(path=f"record/events/{name}.jsonl", **changes)
+
+    def found(self, states: "dict", submissions: "list", planned: "list", holder: str = "", count: int = 0) -> "hydraflow.Survey":
+        """Return a survey."""
+        ledger = mock.Mock(members=dict.fromkeys(planned, 1), start=mock.Mock(count=count or len(planned), number=3))
+        return hydraflow.Survey(hydraflow.Record("record"), ledger, states, submissions, "", holder, set())
+
+    def test_by_what_a_scheduler_ends_a_task(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU, signal.SIGHUP):
+            self.assertTrue(hydraflow.is_ending_signal(128 + number))
+            self.assertFalse(hydraflow.is_ending_signal(number))
+        for status in (0, 1, 126, 127, 128, 128 + signal.SIGSEGV, 128 + signal.SIGPIPE, 255):
+            self.assertFalse(hydraflow.is_ending_signal(status))
+
+    def test_of_which_tasks_a_scheduler_may_know_more(self) -> None:
+        for name, cause, status, may in (("failed", "", 143, True), ("failed", "", 1, False), ("failed", "", 139, False), ("failed", "timeout", 143, False), ("failed", "missing", 0, False), ("succeeded", "", 0, False),
+                                         ("skipped", "blocked", 0, False), ("interrupted", "interrupted", 143, True), ("running", "", 0, True), ("queued", "", 0, True), ("waiting", "", 0, True)):
+            with self.subTest(name=name, cause=cause, status=status):
+                self.assertEqual(hydraflow.may_be_told_more(self.state(name, cause, status=status)), may)
+
+    def test_where_an_open_task_stands(self) -> None:
+        """In its last submission, unless its end is known, or somebody else has it."""
+        first, second = self.submission(1, [[(1, 1)], [(2, 1)], [(3, 1), (4, 1)]]), self.submission(2, [[(2, 2), (5, 1)]])
+        mine, other, here = self.writer("0001_slot-1-1_x-1"), self.writer("0001_slot-1-3_x-1"), self.writer("0001_here_x-1")
+        for number, state, where in (
+                (1, None, (1, 1, 1)), (1, self.state("running", writer=mine), (1, 1, 1)), (1, self.state("running", writer=other), None), (1, self.state("running", writer=here), None),
+                (1, self.state("running"), (1, 1, 1)), (1, self.state("succeeded", writer=mine), None), (1, self.state("failed", status=143, writer=mine), (1, 1, 1)), (1, self.state("interrupted", origin="x/1"), None),
+                (2, self.state("succeeded", writer=here), (2, 1, 2)), (2, self.state("succeeded", attempt=2), None), (2, self.state("running", attempt=2, writer=self.writer("0002_slot-2-1_x-1")), (2, 1, 2)),
+                (2, self.state("running", attempt=3, writer=self.writer("0001_slot-1-2_x-1")), None), (4, None, (1, 3, 1)), (5, None, (2, 1, 1))):
+            states = {one: self.state("succeeded", attempt=9) for one in range(1, 6)}
+            states.pop(number)
+            states.update({number: state} if state else {})
+            with self.subTest(number=number, state=state and state.name):
+                found = {one: (place.submission.number, place.slot, place.first) for one, place in hydraflow.open_tasks(states, [first, second]).items()}
+                self.assertEqual(found, {number: where} if where else {})
+
+    def test_when_an_end_is_the_last_word(self) -> None:
+        """What is interrupted is looked at twice; what a signal ended in an array task that is still there, for a while."""
+        for name, is_unsettled, answers in (("interrupted", False, [True, False, False, False]), ("failed", False, [False] * 4), ("succeeded", False, [False] * 4), ("skipped", False, [False] * 4),
+                                            ("failed", True, [True, True, False, False]), ("interrupted", True, [True, True, False, False])):
+            watch = hydraflow.Watch([])
+            found = mock.Mock(record=mock.Mock(path="record"), unsettled={1} if is_unsettled else {2})
+            with self.subTest(name=name, is_unsettled=is_unsettled), mock.patch("time.monotonic", side_effect=[100.0, 129.9, 130.0, 131.0]):
+                self.assertEqual([watch.is_doubtful(found, 1, self.state(name)) for _ in range(4)], answers)
+
+    def test_counts(self) -> None:
+        """What nobody has begun waits for who executes the run, or has not started; what is not planned yet as well."""
+        states = {1: self.state("succeeded"), 2: self.state("failed"), 3: self.state("waiting"), 9: self.state("failed")}
+        for holder, name in (("", "not started"), ("process 7 on x", "waiting")):
+            for count, rest in ((4, 2), (6, 4), (3, 2)):
+                found = self.found({number: state for number, state in states.items()}, [], [1, 2, 3, 4], holder, count)
+                self.assertEqual({name: number for name, number in found.counts().items() if number}, {"succeeded": 1, "failed": 1, name: rest})
+                self.assertEqual(list(found.counts()), list(hydraflow.STATES))
+                states[3].become("waiting")
+
+    def test_which_array_task_has_a_task(self) -> None:
+        """The last one that got it, or a neighbour in a pack that took it; of a handler none."""
+        submissions = [self.submission(1, [[(1, 1)], [(2, 1)], [(3, 1)], [(4, 1)]]), self.submission(2, [[(2, 2)]]), self.submission(3, [[(5, 1)]], scheduler=hydraflow.HANDLER)]
+        states = {3: self.state("running", writer=self.writer("0001_slot-1-1_x-1")), 4: self.state("running", writer=self.writer("0001_here_x-1")), 6: self.state("running", writer=self.writer("0001_slot-1-1_x-1"))}
+        found = self.found(states, submissions, [1, 2, 3, 4, 5, 6]).array_tasks()
+        self.assertEqual({number: one.text for number, one in found.items()}, {1: "71_1", 2: "72_1", 3: "71_1", 4: "71_4"})
+
+    def test_what_cancel_stops_by_itself(self) -> None:
+        """What runs and is of no array task, or of a task whose array task has lost it."""
+        submissions = [self.submission(1, [[(1, 1)], [(2, 1)]]), self.submission(2, [[(5, 1)]], scheduler=hydraflow.HANDLER)]
+        slot, here = self.writer("0001_slot-1-1_x-1"), self.writer("0001_here_x-1")
+        states = {7: self.state("running", writer=here), 1: self.state("running", writer=slot), 2: self.state("running", writer=here), 3: self.state("running", writer=slot), 4: self.state("queued"),
+                  5: self.state("running", writer=self.writer("0001_slot-2-1_x-1")), 6: self.state("succeeded", writer=here)}
+        found = self.found(states, submissions, list(range(1, 8)))
+        self.assertEqual([number for number, _ in hydraflow.running_outside_arrays(found)], [2, 3, 5, 7])
+
+    def test_which_array_jobs_are_cancelled(self) -> None:
+        """Those with tasks that are not over; what has no id is looked for by its name."""
+        submissions = [self.submission(1, [[(1, 1)], [(2, 1)]]), self.submission(2, [[(3, 1)]]), self.submission(3, [[(4, 1)]], scheduler=hydraflow.HANDLER), self.submission(4, [[(5, 1)]], job_id=""),
+                       self.submission(5, [[(6, 1)]], job_id="", name="lost")]
+        states = {1: self.state("succeeded"), 2: self.state("queued"), 3: self.state("failed"), 4: self.state("running")}
+        found = self.found(states, submissions, [1, 2, 3, 4, 5, 6])
+        with mock.patch.multiple(hydraflow, append_event=mock.DEFAULT, find_array=mock.Mock(side_effect=lambda scheduler, name, clusters: "88" if name == "name4" else ""),
+                                 cancel_array=mock.Mock(side_effect=lambda scheduler, job_id: "no" if job_id == "88" else "")) as mocks:
+            self.assertEqual(hydraflow.cancel_arrays(found, "w"), (["array job 71", "array job 88", "array job "], ["no"]))
+            self.assertEqual([call[0][1] for call in hydraflow.cancel_array.call_args_list], ["71", "88"])
+        self.assertEqual([(call[0][1:], call[1]["submission"]) for call in mocks["append_event"].call_args_list], [(("w", "cancel"), 1), (("w", "cancel"), 4), (("w", "cancel"), 5)])
+
+    def test_which_array_tasks_are_cancelled(self) -> None:
+        """Those all of whose open tasks are named; a pack that has others as well is told."""
+        submissions = [self.submission(1, [[(1, 1)], [(2, 1), (3, 1)], [(4, 1), (5, 1)], [(6, 1)]])]
+        states = {1: self.state("queued"), 2: self.state("running", writer=self.writer("0001_slot-1-2_x-1")), 3: self.state("queued"), 4: self.state("succeeded"), 5: self.state("queued"), 6: self.state("failed")}
+        told = "array task 71_2 has other tasks as well, {}: name them too, or none"
+        for numbers, cancelled, wrong in (([1], ["71_1"], []), ([2], [], [told.format(3)]), ([3], [], [told.format(2)]), ([2, 3], ["71_2"], []), ([5], ["71_3"], []), ([4], [], []), ([6], [], []), ([9], [], []),
+                                          ([1, 3, 5], ["71_1", "71_3"], [told.format(2)])):
+            found = self.found(dict(states), submissions, [1, 2, 3, 4, 5, 6])
+            with self.subTest(numbers=numbers), mock.patch.multiple(hydraflow, append_event=mock.DEFAULT, cancel_array=mock.Mock(return_value="")) as mocks:
+                self.assertEqual(hydraflow.cancel_array_tasks(found, "w", numbers), ([f"array task {text}" for text in cancelled], wrong))
+                self.assertEqual([call[0][1] for call in hydraflow.cancel_array.call_args_list], cancelled)
+                self.assertEqual([call[1]["slot"] for call in mocks["append_event"].call_args_list], [int(text[3:]) for text in cancelled])
+
+
 class Loop(EmptyFolder):
     """The loop over steps and what it waits for, each decision by a table; nothing is executed or submitted."""
 
