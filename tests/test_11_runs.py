@@ -1168,7 +1168,7 @@ class Surveys(EmptyFolder):
         states = {1: self.state("succeeded"), 2: self.state("failed"), 3: self.state("waiting"), 9: self.state("failed")}
         for holder, name in (("", "not started"), ("process 7 on x", "waiting")):
             for count, rest in ((4, 2), (6, 4), (3, 2)):
-                found = self.found({number: state for number, state in states.items()}, [], [1, 2, 3, 4], holder, count)
+                found = self.found(dict(states), [], [1, 2, 3, 4], holder, count)
                 self.assertEqual({name: number for name, number in found.counts().items() if number}, {"succeeded": 1, "failed": 1, name: rest})
                 self.assertEqual(list(found.counts()), list(hydraflow.STATES))
                 states[3].become("waiting")
@@ -1213,6 +1213,99 @@ class Surveys(EmptyFolder):
                 self.assertEqual(hydraflow.cancel_array_tasks(found, "w", numbers), ([f"array task {text}" for text in cancelled], wrong))
                 self.assertEqual([call[0][1] for call in hydraflow.cancel_array.call_args_list], cancelled)
                 self.assertEqual([call[1]["slot"] for call in mocks["append_event"].call_args_list], [int(text[3:]) for text in cancelled])
+
+
+class Starts(EmptyFolder):
+    """Which tasks a start of a run executes, and what it writes of them."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+
+    def run_of(self, text: str = "", **options: object) -> "hydraflow.Run":
+        """Return a start that writes nothing."""
+        run = hydraflow.Run(hydraflow.plan(job_of(text)), options_of(**options), hydraflow.Record(".hydraflow/job/" + "0" * 26), True)
+        self.step = run.plan.steps[0]
+        return run
+
+    def state(self, name: str, **fields: object) -> "hydraflow.State":
+        """Return a state."""
+        state = hydraflow.State(1, 1)
+        state.become(name)
+        for field, value in fields.items():
+            setattr(state, field, value)
+        return state
+
+    def test_limits(self) -> None:
+        """What the command line says, else the job, else one at once, no retry, no limit, no end by a failure."""
+        for text, options, is_remote, limits in (
+                ("", {}, False, (1, 0, 0.0, False)), (", retries: 2, timeout-minutes: 3, max-parallel: 4", {}, False, (4, 2, 180.0, False)), (", retries: 2, timeout-minutes: 3, max-parallel: 4", {}, True, (1, 2, 180.0, False)),
+                (", retries: 2, timeout-minutes: 3, max-parallel: 4", {"retries": 0, "timeout": 0.5, "jobs": 9}, False, (9, 0, 30.0, False)), (", fail-fast: true", {}, False, (1, 0, 0.0, True)),
+                (", fail-fast: true", {"keep_going": True}, False, (1, 0, 0.0, False)), (", fail-fast: false", {}, False, (1, 0, 0.0, False)), ("", {"jobs": hydraflow.AUTO}, False, (77, 0, 0.0, False)),
+                (", max-parallel: auto", {}, False, (77, 0, 0.0, False)), (", max-parallel: auto", {}, True, (1, 0, 0.0, False))):
+            with self.subTest(text=text, options=options, is_remote=is_remote), mock.patch.object(hydraflow, "processors", return_value=77):
+                self.assertEqual(tuple(self.run_of(text, **options).limits(is_remote)), limits)
+
+    def test_throttle_and_what_must_succeed(self) -> None:
+        for text, options, throttle, must in (("", {}, 0, True), (", max-parallel: 4", {}, 4, True), (", max-parallel: 4", {"jobs": 2}, 2, True), (", max-parallel: auto", {}, 0, True), ("", {"jobs": hydraflow.AUTO}, 0, True),
+                                              (", fail-fast: false", {}, 0, False), (", fail-fast: true", {}, 0, True), ("", {"keep_going": True}, 0, False)):
+            with self.subTest(text=text, options=options):
+                run = self.run_of(text, **options)
+                self.assertEqual((run.throttle(), run.must_succeed()), (throttle, must))
+
+    def test_what_is_to_be_done_with_tasks(self) -> None:
+        """What runs here is awaited, if it was begun here; a scheduler's is awaited where it is; all else is executed."""
+        here, slot = (hydraflow.NOBODY._replace(path=f"{name}.jsonl", machine=hydraflow.this_machine()) for name in ("0001_here_x-1", "0001_slot-1-1_x-1"))
+        away = here._replace(machine=hydraflow.Machine("elsewhere", "x", "y", "z"))
+        states = [self.state("succeeded"), self.state("running", writer=here), self.state("running", writer=slot), self.state("running", writer=away), self.state("queued"), self.state("failed", writer=here), self.state("interrupted", writer=here),
+                  self.state("waiting", writer=here), self.state("skipped", writer=here), self.state("succeeded", origin="x/1"), self.state("not started"), self.state("handed")]
+        assigned = list(enumerate(states))
+        for is_remote, running, elsewhere in ((False, [1], [2, 3, 4]), (True, [], [1, 2, 3, 4])):
+            for is_known in (False, True):
+                run = self.run_of()
+                run.known = {("x",): [1]} if is_known else {}
+                run.older = {} if is_known else {("x",): []}
+                with self.subTest(is_remote=is_remote, is_known=is_known), mock.patch.object(hydraflow.Run, "assigned", return_value=iter(assigned)):
+                    work = run.work(self.step, is_remote)
+                    self.assertEqual((work.done, [task for task, _ in work.running], [task for task, _ in work.elsewhere], [task for task, _ in work.todo]), (2, running, elsewhere, [5, 6, 7, 8, 10, 11]))
+        run = self.run_of()
+        with mock.patch.object(hydraflow.Run, "assigned", return_value=iter(assigned)):
+            work = run.work(self.step, False)
+        self.assertEqual((work.done, work.running, work.elsewhere, list(work.todo)), (0, [], [], assigned))
+
+    def test_what_is_written_of_tasks(self) -> None:
+        """Lines of what is new or has changed, and ranges of the others; where lines begin only for what leaves this machine."""
+        for numbers, ranges in (([], []), ([1], [[1, 1]]), ([1, 2, 3], [[1, 3]]), ([1, 3, 4, 9], [[1, 1], [3, 4], [9, 9]]), ([3, 2], [[3, 3], [2, 2]])):
+            for text, offsets in (("", {}), (", submit: sbatch", {20: 100, 21: 200})):
+                run = self.run_of(text)
+                block = [hydraflow.Identified(mock.Mock(number=number), None, None) for number in numbers]
+                block[1:1] = [hydraflow.Identified(mock.Mock(number=number), None, {"task": number}) for number in (20, 21)]
+                with self.subTest(numbers=numbers, text=text), mock.patch.object(hydraflow, "append_lines", return_value=[100, 200, 300]) as append:
+                    run.write(self.step, block)
+                lines = [{"task": 20}, {"task": 21}] + ([{"again": ranges, "step": 1}] if ranges else [])
+                self.assertEqual((append.call_args[0], run.offsets), ((run.record.plan_path, lines), offsets))
+
+    def test_a_task_and_its_number(self) -> None:
+        """What was planned before keeps its number; what has changed since gets a line, unless it is over or under way."""
+        older = hydraflow.Known(self.state("succeeded", started=1.0, ended=2.0, origin="x/7"), "0" * 26 + "/7")
+        for known, name, is_written, reuse, wanted in (
+                (None, "waiting", False, None, (5, "waiting", True)), (3, "succeeded", False, None, (3, "succeeded", False)), (3, "running", False, None, (3, "running", False)), (3, "queued", False, None, (3, "queued", False)),
+                (3, "failed", False, None, (3, "failed", True)), (3, "failed", True, None, (3, "failed", False)), (None, "waiting", False, older, (5, "succeeded", True)), (3, "interrupted", True, older, (3, "interrupted", False))):
+            run = self.run_of(", steps: [{batch: a=1}]")
+            draft, = self.step.tasks()
+            run.last = 4
+            if known:
+                run.known = {draft.key: [9, known]}
+                ledger = mock.Mock(task=lambda number: None)
+                run.survey = mock.Mock(states={known: self.state(name)}, ledger=ledger)
+            if reuse:
+                run.older = {draft.key: [reuse]}
+            with self.subTest(known=known, name=name, is_written=is_written), mock.patch.object(hydraflow.Run, "is_written", return_value=is_written):
+                task, state, line = run.identified(self.step, draft, False)
+                self.assertEqual((task.number, state.name, line is not None), wanted)
+                self.assertEqual((run.last, run.known.get(draft.key)), (4 if known else 5, [9] if known else None))
+                self.assertEqual(run.could_reuse, int(bool(known and reuse)))
 
 
 class Loop(EmptyFolder):
