@@ -1215,6 +1215,48 @@ class Surveys(EmptyFolder):
                 self.assertEqual([call[1]["slot"] for call in mocks["append_event"].call_args_list], [int(text[3:]) for text in cancelled])
 
 
+    def test_what_a_queue_makes_of_a_state(self) -> None:
+        """What has ended there has ended; what a signal ended while its array task is there may be told more of; all else waits."""
+        submission = self.submission(1, [[(1, 2)]])
+        for state, place, queued, wrong, name, cause, unsettled in (
+                (None, submission, "", False, "interrupted", "gone", False), (None, submission, "", True, "queued", "", False), (None, submission, "PENDING", False, "queued", "", False), (None, submission, "RUNNING", False, "queued", "", False),
+                (None, submission, "TIMEOUT", False, "interrupted", "timeout", False), (None, submission, "TIMEOUT", True, "interrupted", "timeout", False), (None, submission._replace(job_id=""), "", False, "queued", "", False),
+                (self.state("succeeded", attempt=1), submission, "RUNNING", False, "queued", "", False), (self.state("running", attempt=2), submission, "RUNNING", False, "running", "", False),
+                (self.state("running", attempt=2), submission, "NODE_FAIL", False, "interrupted", "node", False), (self.state("failed", attempt=2, status=143), submission, "RUNNING", False, "failed", "", True),
+                (self.state("failed", attempt=2, status=143), submission, "OUT_OF_MEMORY", False, "interrupted", "memory", False), (self.state("failed", attempt=2, status=143), submission, "COMPLETED", False, "failed", "", False)):
+            told, surveyor = hydraflow.Told(), hydraflow.Surveyor()
+            told.states.update({1: state} if state else {})
+            queues = {(place.job_id, 1): hydraflow.Queued(queued, "", "")} if queued else {}
+            with self.subTest(state=state and state.name, queued=queued, wrong=wrong), mock.patch.multiple(hydraflow, scheduler_words=mock.Mock(return_value=b""), explain_hold=mock.Mock(return_value="")):
+                surveyor.merge(hydraflow.Record("record"), told, 1, hydraflow.Waiting(place, 1, 2), queues, wrong)
+                self.assertEqual((told.states[1].name, told.states[1].cause, surveyor.unsettled), (name, cause, {1} if unsettled else set()))
+
+    def test_what_a_handler_makes_of_a_state(self) -> None:
+        for scheduler, name, status, is_gone, state, wanted in (
+                (hydraflow.PARAMETERS, "tool", -1, False, "waiting", ("handed", "", "to tool")), (hydraflow.PARAMETERS, "", 3, True, "waiting", ("handed", "", "which ended with exit status 3")),
+                (hydraflow.PARAMETERS, "tool", 1, True, "waiting", ("handed", "", "to tool, which ended with exit status 1")), (hydraflow.PARAMETERS, "", 0, True, "waiting", ("handed", "", "")),
+                (hydraflow.HANDLER, "tool", -1, False, "waiting", ("queued", "handler-queue", "")), (hydraflow.HANDLER, "tool", -1, True, "waiting", ("interrupted", "handler", "")),
+                (hydraflow.HANDLER, "tool", 0, True, "waiting", ("queued", "handler-queue", "")), (hydraflow.HANDLER, "tool", -1, True, "running", ("running", "", "")), (hydraflow.HANDLER, "tool", -1, False, "skipped", ("skipped", "", ""))):
+            found = self.state(state)
+            hydraflow.merge_handler(found, self.submission(1, [], scheduler=scheduler, name=name, status=status), is_gone)
+            with self.subTest(scheduler=scheduler, status=status, is_gone=is_gone, state=state):
+                self.assertEqual((found.name, found.cause, found.detail), wanted)
+
+    def test_what_was_refused_or_cancelled(self) -> None:
+        told = hydraflow.Told()
+        told.cancelled, told.cancelled_slots = {1, 4}, {(2, 3)}
+        for number, changes, refused in ((1, {"job_id": ""}, True), (1, {}, False), (2, {"job_id": ""}, False), (4, {"job_id": "", "scheduler": hydraflow.HANDLER}, False)):
+            self.assertEqual(hydraflow.was_refused(self.submission(number, [], **changes), told), refused)
+        for number, slot, cancelled in ((1, 1, True), (4, 9, True), (2, 3, True), (2, 2, False), (3, 3, False)):
+            self.assertEqual(hydraflow.is_cancelled(told, hydraflow.Waiting(self.submission(number, []), slot, 1)), cancelled)
+
+    def test_what_has_no_id(self) -> None:
+        """It is looked for by its name where a scheduler has it; what nobody knows gets an id that no scheduler has."""
+        for changes, found, job_id, asked in (({}, "x", "71", 0), ({"job_id": ""}, "88", "88", 1), ({"job_id": ""}, "", hydraflow.NO_ID, 1), ({"job_id": "", "scheduler": hydraflow.HANDLER}, "88", "", 0)):
+            with mock.patch.object(hydraflow, "find_array", return_value=found) as find:
+                self.assertEqual((hydraflow.named(self.submission(1, [], **changes)).job_id, find.call_count), (job_id, asked))
+
+
 class Starts(EmptyFolder):
     """Which tasks a start of a run executes, and what it writes of them."""
 
@@ -1495,6 +1537,56 @@ class Loop(EmptyFolder):
             self.assertEqual([event.text for event in events], ["SIGINT: passed on to tool", "SIGTERM: passed on to tool"])
             self.assertEqual(mocks["write_status"].call_args[0], (self.run_.record, submission, status))
             self.assertEqual(look.call_count, 0 if is_bare else 20)
+
+    def test_steps_in_their_order(self) -> None:
+        """Who cannot wait by itself is waited for; a failure, a refusal or a signal leaves the rest of the steps planned."""
+        places = [mock.Mock(left=[name], is_remote=True) for name in ("first", "second", "third")]
+        for waits, blocked, refused_at, stopped_at, begun, awaited, planned, left in (
+                ((), (), 0, 0, [(0, ["need"]), (1, ["first"]), (2, ["second"])], [], None, ["third"]), ((1,), (), 0, 0, [(0, ["need"]), (1, []), (2, ["second"])], [["first"]], None, ["third"]),
+                ((0, 2), (), 0, 0, [(0, []), (1, ["first"]), (2, [])], [["need"], ["second"]], None, ["third"]), ((), (2,), 0, 0, [(0, ["need"])], [], [1, 2], []), ((), (), 2, 0, [(0, ["need"]), (1, ["first"])], [], [2], []),
+                ((), (), 0, 1, [(0, ["need"])], [], [1, 2], [])):
+            loop = hydraflow.Execution([self.run_], options_of())
+            self.run_.refused, self.run_.notes = False, ["a note"]
+            loop.aheads = {"need": ["need"]}
+            starts, follows, asked = [], [], []
+            for index, place in enumerate(places):
+                place.can_wait_for = lambda before, index=index, waits=waits: index not in waits
+
+            def step(run: object, place: object, steps: object, before: "list", starts: "list" = starts, loop: object = loop, refused_at: int = refused_at, stopped_at: int = stopped_at) -> "list":
+                starts.append((places.index(place), list(before)))
+                self.run_.refused = len(starts) == refused_at
+                loop.is_interrupted = len(starts) == stopped_at
+                return []
+
+            def is_blocked(run: object, asked: "list" = asked, blocked: "tuple" = blocked) -> bool:
+                asked.append(1)
+                return len(asked) in blocked
+
+            with self.subTest(waits=waits, blocked=blocked, refused_at=refused_at, stopped_at=stopped_at), mock.patch.object(hydraflow, "places_of", return_value=[(place, []) for place in places]), \
+                    mock.patch.multiple(loop.__class__, execute_step=mock.Mock(side_effect=step), is_blocked=mock.Mock(side_effect=is_blocked), followed=mock.Mock(side_effect=lambda before: follows.append(before) or [])), \
+                    mock.patch.object(hydraflow.Run, "plan_rest") as rest, mock.patch.object(self.run_.__class__, "job", mock.Mock(needs=[("need", None)], key="job")):
+                events = list(loop.execute_run(self.run_))
+                self.assertEqual(([event.text for event in events], starts, follows), (["a note"], begun, awaited))
+                self.assertEqual([[places.index(place) for place, _ in call[0][0]] for call in rest.call_args_list], [planned] if planned else [])
+                self.assertEqual(loop.aheads.get("job", []), left)
+
+    def test_what_is_left_of_a_step(self) -> None:
+        """It is open; what this start has submitted may be cancelled later. What a place executes itself is awaited at the end."""
+        own, earlier, local = self.ahead(1, [1, 2]), self.ahead(2, [3], start=7), hydraflow.Ahead(self.run_, None, [4])
+        for is_remote, refusal in ((True, None), (False, None), (True, hydraflow.Refusal("no"))):
+            place = mock.Mock(left=[own, earlier, local], is_remote=is_remote)
+            place.start = mock.Mock(side_effect=refusal, return_value=iter([hydraflow.note_event("note", "x"), hydraflow.note_event("interrupt", "y")]))
+            loop = hydraflow.Execution([self.run_], options_of())
+            self.run_.open = set()
+            with self.subTest(is_remote=is_remote, refusal=refusal), mock.patch.object(loop.__class__, "refused", return_value=[hydraflow.note_event("error", "no")]):
+                events = list(loop.execute_step(self.run_, place, [], []))
+            self.assertEqual((loop.rest, loop.sent, self.run_.open), ([own, earlier, local], [own], {1, 2, 3, 4}))
+            self.assertEqual(([event.text for event in events], loop.must_follow, loop.is_interrupted), (["no"], False, False) if refusal else (["x", "y"], not is_remote, True))
+
+    def test_of_which_job_an_event_is(self) -> None:
+        for kind, text in (("start", "job"), ("retry", "job"), ("end", "job"), ("note", "x"), ("tick", "x"), ("elsewhere", "x")):
+            event, = self.loop.watched(iter([hydraflow.note_event(kind, "x")]), self.run_)
+            self.assertEqual((event.text, self.loop.is_interrupted), (text, False))
 
     def test_what_may_begin_behind_what(self) -> None:
         """Nothing behind a needed job that has failed; a step behind one that has failed where it must succeed."""
