@@ -429,5 +429,68 @@ class Alone(EmptyFolder):
         self.assertIn("cannot keep a record in .hydraflow/other: ", caught.exception.message)
 
 
+class Checks(unittest.TestCase):
+    """What is read is input: each field is looked at before anything is done with it."""
+
+    def test_names_of_jobs(self) -> None:
+        """No option hides in what is passed to a scheduler's commands."""
+        for text, is_right in (("", True), ("job.9G5FZZ.2", True), ("12;far", True), ("7[]", True), ("a,b:c", True), ("_-_", True), ("[1]", True), (".x", False), ("-x", False), ("]", False), (";x", False), (",x", False), (":x", False),
+                               ("a b", False), ("a/b", False), ("a\n", False), ("$(x)", False), ("a=b", False)):
+            self.assertEqual(hydraflow.is_name(text), is_right, text)
+
+    def test_what_a_submission_waits_for(self) -> None:
+        for value, is_right in (([], True), ([["r", 1]], True), ([["r", 1], ["s", 2]], True), (None, False), ("r", False), ({}, False), ([("r", 1)], False), ([["r"]], False), ([[1, "r"]], False), ([["r", 1, 2]], False),
+                                ([["r", True]], False), ([["r", 1.0]], False), ([["r", 1], None], False)):
+            self.assertEqual(hydraflow.are_pairs(value), is_right, value)
+
+    def test_limits(self) -> None:
+        for value, is_right in (([1, 0, 0.0, False], True), ([1, 2, 3, 4], True), ([1, 0, 0.0], False), ([1, 0, 0.0, False, 1], False), ([1, "0", 0.0, False], False), ([1, None, 0.0, False], False), (None, False), ((1, 0, 0.0, False), False)):
+            self.assertEqual(hydraflow.are_limits(value), is_right, value)
+
+    def test_submissions(self) -> None:
+        good = hydraflow.Submission(1, 2, 3, "slurm", "job.1", [["r", 1]], [1, 0, 0.0, False], True, 9, "7", -1, [], "far")
+        self.assertTrue(hydraflow.is_submission(good))
+        for name, value in [(name, value) for name in ("number", "start", "step", "width", "status") for value in ("1", None, 1.0)] + [
+                (name, value) for name in ("scheduler", "name", "job_id", "clusters") for value in (1, None, "-x", "a b")] + [("after", None), ("limits", [1])]:
+            self.assertFalse(hydraflow.is_submission(good._replace(**{name: value})), (name, value))
+
+    def test_lines_of_tasks(self) -> None:
+        good = {"task": 1, "step": 0, "index": 2, "runs": 0, "words": ["a=1"], "argv": ["x"], "key": ["x"], "dir": "d", "cwd": "/", "env": {"A": "b"}, "call": False, "makes": False, "program": ""}
+        self.assertTrue(hydraflow.is_task_line(good))
+        self.assertTrue(hydraflow.is_task_line({**good, "words": [], "key": [], "env": {}}))
+        wrong = [(name, value) for name in ("task", "step", "index", "runs") for value in (-1, "1", None, 1.5)] + [(name, value) for name in ("dir", "cwd", "program") for value in (1, None, "a\0b")]
+        wrong += [(name, value) for name in ("words", "argv", "key") for value in ([1], ["a", None], ["a\0"])] + [("env", {"A": 1}), ("env", {"A\0": "b"}), ("env", {"A": "b\0"}), ("argv", [])]
+        for name, value in wrong:
+            self.assertFalse(hydraflow.is_task_line({**good, name: value}), (name, value))
+            with self.assertRaises(hydraflow.Error):
+                hydraflow.line_task({**good, name: value}, "plan.jsonl")
+        for name in good:
+            with self.assertRaises(hydraflow.Error):
+                hydraflow.line_task({other: value for other, value in good.items() if other != name and name != "makes"}, "plan.jsonl")
+
+    def test_lines_of_slots(self) -> None:
+        for line, slot in (("[]", []), ("[[1,2,3]]", [[1, 2, 3]]), ("[[1,2,3],[4,5,6]]    ", [[1, 2, 3], [4, 5, 6]])):
+            self.assertEqual(hydraflow.line_slot(line), slot)
+        for line in ("", "x", "[[1,2]]", "[[1,2,3,4]]", '[[1,2,"3"]]', "[[1,2,3.5]]", "[[1,2,3],[4]]", "[[1,2,3]] x"):
+            with self.assertRaises(ValueError):
+                hydraflow.line_slot(line)
+
+    def test_events(self) -> None:
+        for values, is_right in (({"event": "start"}, True), ({"event": "start", "task": 1, "try": 2, "pid": 3, "slot": 4, "up": 5.5, "other": None}, True), ({"event": "end", "task": 1, "status": 0, "up": 5, "why": "x", "from": "y"}, True),
+                                 ({}, False), ({"event": 1}, False), ({"event": None}, False), ({"event": "x", "task": "1"}, False), ({"event": "x", "try": 1.5}, False), ({"event": "x", "pid": None}, False), ({"event": "x", "slot": "0"}, False),
+                                 ({"event": "x", "status": []}, False), ({"event": "x", "missing": "1"}, False), ({"event": "x", "runs": "1"}, False), ({"event": "x", "submission": "1"}, False), ({"event": "x", "up": "1"}, False),
+                                 ({"event": "x", "began": "1"}, False), ({"event": "x", "ended": {}}, False), ({"event": "x", "why": 1}, False), ({"event": "x", "from": 1}, False)):
+            self.assertEqual(hydraflow.is_event(values), is_right, values)
+
+    def test_names_of_writers(self) -> None:
+        for text, wanted, slot in (("0002_slot-1-3_node7-4711", (2, "slot-1-3", "node7-4711"), (1, 3)), ("0001_here_x-1", (1, "here", "x-1"), (0, 0)), ("12345_reuse_a_b", (12345, "reuse", "a_b"), (0, 0)),
+                                   ("x_here_y", (0, "", ""), (0, 0)), ("", (0, "", ""), (0, 0)), ("0001_slot-1_x", (1, "slot-1", "x"), (0, 0)), ("0001_slot-1-x_y", (1, "slot-1-x", "y"), (0, 0)),
+                                   ("0001_slots-1-2_y", (1, "slots-1-2", "y"), (0, 0)), ("0001_slot-1-2-3_y", (1, "slot-1-2-3", "y"), (0, 0)), ("0001_slot-0-2_y", (1, "slot-0-2", "y"), (0, 2))):
+            found = hydraflow.WriterName.parse(text)
+            self.assertEqual((tuple(found), found.slot, found.is_slot), (wanted, slot, slot != (0, 0)), text)
+            if wanted[0]:
+                self.assertEqual(str(found), text)
+
+
 if __name__ == "__main__":
     unittest.main()
