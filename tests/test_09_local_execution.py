@@ -583,6 +583,73 @@ class Parts(EmptyFolder):
                 self.assertEqual([(event.state.name, event.state.cause) for event in runner.awaited_end(process)], [ends] if ends else [])
                 self.assertEqual(runner.waiting, [(self.task(), 4, 1)] if waits else [])
 
+    def test_when_an_attempt_has_ended(self) -> None:
+        """With its shell; with all of its group where that was asked to stop, or the shell was killed."""
+        for status, asked, is_killed, is_group, members, has_ended, kills in (
+                (None, "", False, True, [], False, 0), (0, "", False, True, [5], True, 0), (3, "", False, True, [5], True, 0), (0, "interrupted", False, True, [], False, 0), (0, "interrupted", False, False, [], True, 0),
+                (-9, "", False, True, [5], False, 1), (-9, "", False, True, [], True, 0), (-9, "timeout", True, True, [5], False, 1), (0, "", True, True, [5], False, 1), (0, "", True, True, [], True, 0),
+                (None, "x", True, False, [], False, 0)):
+            process = hydraflow.Process(self.task(), 0, 1, 1)
+            process.child, process.asked, process.is_killed = mock.Mock(pid=77), asked, is_killed
+            process.child.poll.return_value = status
+            with self.subTest(status=status, asked=asked, is_killed=is_killed), mock.patch.multiple(
+                    hydraflow, is_group=mock.Mock(return_value=is_group), group_members=mock.Mock(return_value=members), stop_group=mock.DEFAULT) as mocks:
+                self.assertEqual((process.poll(), process.status), (has_ended, status))
+                self.assertEqual([call[0] for call in mocks["stop_group"].call_args_list], [(77, signal.SIGKILL)] * kills)
+                process.child.poll.return_value = 9
+                process.poll()
+                self.assertEqual(process.status, 9 if status is None else status)  # it is asked once
+
+    def test_how_long_what_was_killed_is_awaited(self) -> None:
+        process = hydraflow.Process(self.task(), 0, 1, 1)
+        process.child = mock.Mock(pid=77)
+        with mock.patch.multiple(hydraflow, group_members=mock.Mock(return_value=[5]), stop_group=mock.DEFAULT), mock.patch("time.monotonic", side_effect=[100.0, 109.9, 110.0]):
+            self.assertEqual([process.are_members_gone() for _ in range(3)], [False, False, True])
+
+    def test_an_attempt_of_an_earlier_start_has_ended(self) -> None:
+        process = hydraflow.Process(self.task(), 0, 1, 1)
+        for is_gone in (False, True):
+            with mock.patch.object(hydraflow, "is_gone", return_value=is_gone) as asked:
+                self.assertEqual((process.poll(), asked.call_args[0]), (is_gone, (process.state,)))
+
+    def test_claims(self) -> None:
+        """What earlier writers of our kind claimed and never began is passed over; anybody else has the task. Who claims twice is introduced."""
+        for holders, holder, attempt in (([], "", 4), (["0001_here_y-1"], "", 5), (["0001_here_y-1", "0001_crashed_"], "", 6), (["0001_slot-1-1_x-1"], "0001_slot-1-1_x-1", 4), (["0001_here_y-1", "0002_handler_z-1"], "0002_handler_z-1", 5)):
+            shutil.rmtree(".hydraflow", ignore_errors=True)
+            runner = self.runner()
+            for number, name in enumerate(holders, 4):
+                self.assertTrue(runner.record.claim(1, number, name))
+            process = hydraflow.Process(self.task(), 0, 4, 1)
+            with self.subTest(holders=holders), mock.patch.object(hydraflow.Record, "introduce") as introduce:
+                self.assertEqual((runner.claim(process), process.attempt, introduce.call_count), (holder, attempt, 0))
+                if not holder:
+                    self.assertEqual(runner.record.claimant(1, attempt), runner.writer)
+                for number, count in ((2, 1), (3, 1)):
+                    self.assertEqual((runner.claim(hydraflow.Process(self.task(number), 0, 1, 1)), introduce.call_count), ("", count))
+
+    def test_what_begins_later(self) -> None:
+        """Where the system takes no process for now, or a signal of a scheduler may be on its way; not behind an end of all."""
+        for is_crowded, is_stopped, failure, not_before, is_delayed in ((False, False, "", 0.0, False), (True, False, "", 0.0, True), (False, False, "", 100.5, True), (False, False, "", 100.0, False), (False, True, "", 100.5, False),
+                                                                        (False, False, "x", 100.5, False), (True, True, "x", 0.0, True)):
+            runner = self.runner()
+            runner.is_crowded, runner.is_stopped, runner.failure, runner.not_before = is_crowded, is_stopped, failure, not_before
+            with mock.patch("time.monotonic", return_value=100.0):
+                self.assertEqual(runner.is_delayed(), is_delayed)
+
+    def test_how_an_attempt_is_settled(self) -> None:
+        """What succeeded without its runs has failed; what may be tried again is no end."""
+        for name, missing, may, ends, waits, stops in (("succeeded", 0, True, ("succeeded", ""), False, False), ("succeeded", 2, False, ("failed", "missing"), False, True), ("succeeded", 2, True, None, True, False), ("failed", 2, True, None, True, False),
+                                                       ("failed", 0, False, ("failed", ""), False, True), ("interrupted", 2, True, ("interrupted", ""), False, False)):
+            runner = self.runner()
+            process = hydraflow.Process(self.task(runs=3), 0, 2, 1)
+            process.child = mock.Mock()
+            process.state.become(name)
+            with self.subTest(name=name, missing=missing, may=may), mock.patch.object(hydraflow, "missing_runs", return_value=missing), mock.patch.object(runner.__class__, "may_try_again", return_value=may), \
+                    mock.patch.object(runner.__class__, "note") as note:
+                self.assertEqual([(event.kind, event.state.name, event.state.cause) for event in runner.settled(process)], [("end", *ends)] if ends else [])
+                self.assertEqual((runner.waiting, runner.is_stopped), ([(process.task, 3, 2)] if waits else [], stops))
+                self.assertEqual([call[1] for call in note.call_args_list], [{"missing": 2, "runs": 3}] if missing and name == "succeeded" else [])
+
     def test_tries(self) -> None:
         for tries, retries, is_stopped, failure, may in ((1, 0, False, "", False), (1, 1, False, "", True), (2, 1, False, "", False), (1, 1, True, "", False), (1, 1, False, "x", False)):
             runner = self.runner(retries=retries)
