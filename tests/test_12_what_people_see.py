@@ -339,6 +339,38 @@ class Shown(EmptyFolder):
                 os.remove("log1")
                 del self.got[:]
 
+    def test_how_much_of_a_chunk_is_shown(self) -> None:
+        """Whole lines; all of it at the end of a log that grows no more, where one line fills it, and where it is passed on as it is."""
+        for jobs, is_raw, data, has_ended, size in (
+                (1, True, b"ab", False, 2), (2, True, b"ab", False, 0), (1, False, b"ab", False, 0), (1, False, b"ab", True, 2), (2, False, b"a\nb", False, 2), (2, False, b"a\nb", True, 3), (2, True, b"\n", False, 1),
+                (2, False, b"x" * 9, False, 0), (2, False, b"x" * 10, False, 10), (2, False, b"xxxx\nxxxxx", False, 5), (2, False, b"xxxx\nxxxxx", True, 5), (2, False, b"x" * 9 + b"\n", True, 10), (1, True, b"xxxx\nxxxxx", False, 10)):
+            self.open_screen(jobs, "files" if is_raw else "terminal")
+            with self.subTest(jobs=jobs, is_raw=is_raw, data=data, has_ended=has_ended), mock.patch.object(hydraflow, "CHUNK", 10):
+                self.assertEqual(self.screen.shown_size(data, has_ended), size)
+
+    def test_lines_of_output(self) -> None:
+        """With the name of the task where several run; for a terminal without what moves its cursor, and colours end with their line."""
+        for jobs, kind, data, shown in (
+                (2, "files", b"a\nb\n", b"[3 a] a\n[3 a] b\n"), (2, "files", b"a\nb", b"[3 a] a\n[3 a] b\n"), (2, "files", b"a\n\n", b"[3 a] a\n[3 a] \n"), (2, "files", b"1%\r2%\n\x1b[1mx\n", b"[3 a] 1%\r2%\n[3 a] \x1b[1mx\n"),
+                (1, "terminal", b"1%\r2%\n", b"2%\n"), (1, "terminal", b"\x1b[31mred\x1b[2J\nx\n", b"\x1b[31mred\x1b[m\nx\x1b[m\n"), (2, "terminal", b"a\n", b"[3 a] a\n"), (1, "terminal", b"\xff\n", "\ufffd\n".encode())):
+            self.open_screen(jobs, kind)
+            with self.subTest(jobs=jobs, kind=kind, data=data):
+                self.assertEqual(self.screen.as_lines(hydraflow.Following("[3 a]", "log", 0), data), shown)
+        self.assertEqual([hydraflow.Following(name, "log", 0).lead for name in ("[3 a]", "task 3", "job [3 a]", "job task 3")], [b"[3 a] ", b"[3] ", b"job [3 a] ", b"[3] "])
+
+    def test_progress(self) -> None:
+        """How many of all have ended, what runs, what has failed, since when, and how long is left, as long as those took."""
+        for counts, total, running, jobs, spent, text in (
+                ({}, 5, 1, 1, 0.0, "[--------------------] 0/5  1 running  0:10"), ({"succeeded": 1}, 5, 2, 2, 30.0, "[####----------------] 1/5  2 running  0:10  1:00 left"),
+                ({"succeeded": 1, "failed": 1}, 4, 1, 1, 40.0, "[##########----------] 2/4  1 running  1 failed  0:10  0:40 left"), ({"earlier": 3}, 4, 1, 1, 0.0, "[###############-----] 3/4  1 running  0:10"),
+                ({"earlier": 2, "succeeded": 1}, 4, 1, 8, 20.0, "[###############-----] 3/4  1 running  0:10  0:20 left"), ({"succeeded": 4}, 4, 0, 1, 20.0, "[####################] 4/4  0 running  0:10"),
+                ({"succeeded": 2}, 8, 6, 2, 12.0, "[#####---------------] 2/8  6 running  0:10  0:06 left"), ({}, 0, 0, 1, 0.0, "[--------------------] 0/0  0 running  0:10")):
+            self.open_screen(jobs, "terminal")
+            self.screen.counts.update(counts)
+            self.screen.total, self.screen.running, self.screen.spent, self.screen.begun = total, running, spent, self.clock.return_value - 10.5
+            with self.subTest(counts=counts, total=total):
+                self.assertEqual(self.screen.progress(), text)
+
     def test_who_gets_a_progress_line(self) -> None:
         """A terminal that can move back, of whom did not ask for quiet; what goes into none is passed on as it is."""
         for term, quiet, terminals, is_live, is_raw in (("xterm", False, (True, True), True, False), ("xterm", True, (True, True), False, False), ("dumb", False, (True, True), False, False),
