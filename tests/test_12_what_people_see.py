@@ -364,7 +364,8 @@ class Shown(EmptyFolder):
                 ({}, 5, 1, 1, 0.0, "[--------------------] 0/5  1 running  0:10"), ({"succeeded": 1}, 5, 2, 2, 30.0, "[####----------------] 1/5  2 running  0:10  1:00 left"),
                 ({"succeeded": 1, "failed": 1}, 4, 1, 1, 40.0, "[##########----------] 2/4  1 running  1 failed  0:10  0:40 left"), ({"earlier": 3}, 4, 1, 1, 0.0, "[###############-----] 3/4  1 running  0:10"),
                 ({"earlier": 2, "succeeded": 1}, 4, 1, 8, 20.0, "[###############-----] 3/4  1 running  0:10  0:20 left"), ({"succeeded": 4}, 4, 0, 1, 20.0, "[####################] 4/4  0 running  0:10"),
-                ({"succeeded": 2}, 8, 6, 2, 12.0, "[#####---------------] 2/8  6 running  0:10  0:06 left"), ({}, 0, 0, 1, 0.0, "[--------------------] 0/0  0 running  0:10")):
+                ({"succeeded": 2}, 8, 6, 2, 12.0, "[#####---------------] 2/8  6 running  0:10  0:06 left"), ({"failed": 1}, 1, 0, 1, 2.0, "[####################] 1/1  0 running  1 failed  0:10"),
+                ({}, 0, 0, 1, 0.0, "[--------------------] 0/0  0 running  0:10")):
             self.open_screen(jobs, "terminal")
             self.screen.counts.update(counts)
             self.screen.total, self.screen.running, self.screen.spent, self.screen.begun = total, running, spent, self.clock.return_value - 10.5
