@@ -1257,6 +1257,78 @@ class Surveys(EmptyFolder):
                 self.assertEqual((hydraflow.named(self.submission(1, [], **changes)).job_id, find.call_count), (job_id, asked))
 
 
+    def test_why_no_task_begins(self) -> None:
+        """What it waits for has failed; another one has; no time is left for what takes as long as the longest so far."""
+        for begins, fail_fast, has_stopped, end, longest, why in ((True, False, False, 0.0, 0.0, ""), (False, True, True, 90.0, 9.0, "blocked"), (True, True, True, 90.0, 9.0, "fail-fast"), (True, False, True, 0.0, 0.0, ""), (True, True, False, 0.0, 9.0, ""),
+                                                                  (True, False, False, 90.0, 0.0, ""), (True, False, False, 105.0, 5.0, ""), (True, False, False, 105.0, 5.1, "time"), (True, False, False, 90.0, 0.1, "time")):
+            queue = hydraflow.SlotQueue.__new__(hydraflow.SlotQueue)
+            queue.record, queue.submission, queue.begins, queue.end, queue.longest = hydraflow.Record("record"), self.submission(1, [], start=6), begins, end, longest
+            queue.limits = hydraflow.Limits(1, 0, 0.0, fail_fast)
+            with self.subTest(begins=begins, fail_fast=fail_fast, end=end, longest=longest), mock.patch("time.time", return_value=100.0), mock.patch("os.path.exists", return_value=has_stopped) as exists:
+                self.assertEqual(queue.why_not(), why)
+                self.assertEqual([call[0][0] for call in exists.call_args_list], [queue.record.stop_path(6)] if begins and fail_fast else [])
+
+    def test_who_is_a_stranger(self) -> None:
+        queue = hydraflow.SlotQueue.__new__(hydraflow.SlotQueue)
+        queue.submission = self.submission(2, [])
+        for holder, is_strange in (("", False), ("0001_slot-2-1_x-1", False), ("0001_slot-2-9_x-1", False), ("0001_slot-1-1_x-1", True), ("0001_slot-3-1_x-1", True), ("0001_here_x-1", True)):
+            self.assertEqual(queue.is_strangers(hydraflow.Claimed(hydraflow.State(), holder, False)), is_strange)
+
+    def test_what_a_slot_may_take(self) -> None:
+        """What it has not executed itself, or began and did not end; nothing that has succeeded, or that somebody else executes."""
+        own, crashed, slot, here = "0001_slot-1-1_x-1", "0000_crashed_", "0001_slot-1-2_y-1", "0001_here_z-1"
+        running, over, done = self.state("running"), self.state("failed"), self.state("succeeded")
+        for first, claims, attempt, holder, is_own, is_taken in (
+                (1, {}, 0, "", True, False), (3, {}, 2, "", True, False), (1, {1: (own, None)}, 1, "", True, False), (1, {1: (own, running)}, 1, "", True, False), (1, {1: (own, done)}, 1, "", True, True), (1, {1: (crashed, None)}, 1, "", True, False),
+                (1, {1: (slot, None)}, 1, slot, False, True), (1, {1: (slot, running)}, 1, slot, False, True), (1, {1: (slot, done)}, 1, "", False, True), (1, {1: (slot, over)}, 1, "", False, False), (1, {1: (own, over), 2: (here, running)}, 2, here, False, True),
+                (1, {1: (here, over), 2: (own, running)}, 2, "", True, False), (2, {1: (here, running)}, 1, "", True, False), (1, {1: (own, over), 2: (own, done)}, 2, "", True, True)):
+            told = {}
+            for number, (name, state) in claims.items():
+                told[f"/record/events/{name}.jsonl", number] = state
+            record = mock.Mock(claimant=lambda task, number, claims=claims: claims.get(number, ("",))[0], events_path=lambda name: f"/record/events/{name}.jsonl")
+            asked = []
+
+            def read(self: "hydraflow.Told", path: str, asked: "list" = asked, told: "dict" = told, first: int = first) -> None:
+                number = first + len(asked)
+                asked.append(path)
+                state = told.get((path, number))
+                if state is not None:
+                    state.attempt = number
+                    self.states[7] = state
+
+            with self.subTest(first=first, claims=claims), mock.patch.object(hydraflow.Told, "read", read):
+                found = hydraflow.slot_state(record, 7, first, "slot-1-1")
+                self.assertEqual((found.state.attempt, found.holder, found.is_own, found.is_taken), (attempt, holder, is_own, is_taken))
+
+    def test_whom_cancel_asks(self) -> None:
+        """The HydraFlow that watches a task, else the task; what is on other machines is told, and given up where that is asked for."""
+        here = self.writer("0001_here_x-1", machine=hydraflow.this_machine())
+        away = here._replace(machine=hydraflow.Machine("elsewhere", "x", "y", "z"))
+        states = {1: self.state("running", writer=here), 2: self.state("running", writer=here), 3: self.state("running", writer=away), 4: self.state("queued")}
+        for numbers, is_lost, has_writer, asked, noted, away_numbers in (
+                (None, False, True, 2, [], [3]), (None, False, False, 1, [("ask", 1, "interrupted"), ("ask", 2, "interrupted")], [3]), ([2], False, True, 1, [("ask", 2, "interrupted")], []), ([1], False, True, 0, [("ask", 1, "interrupted")], []),
+                (None, True, True, 2, [("lost", 3, "lost")], [3]), ([1, 3], True, True, 0, [("ask", 1, "interrupted"), ("lost", 3, "lost")], [3]), ([4], False, True, 0, [], [])):
+            found = self.found(dict(states), [], [1, 2, 3, 4])
+            with self.subTest(numbers=numbers, is_lost=is_lost, has_writer=has_writer), mock.patch.multiple(
+                    hydraflow, survey=mock.Mock(return_value=found), cancel_arrays=mock.Mock(return_value=(["all"], ["no"])), cancel_array_tasks=mock.Mock(return_value=(["some"], [])), stop_handlers=mock.DEFAULT, append_attempt=mock.DEFAULT,
+                    stop_writer=mock.Mock(return_value=has_writer), stop_task=mock.Mock(side_effect=lambda state, number: state is states[2])) as mocks:
+                stopped = hydraflow.cancel_record(hydraflow.Record("record"), is_lost, numbers)
+                self.assertEqual((stopped.arrays, stopped.wrong), (["all"], ["no"]) if numbers is None else (["some"], []))
+                self.assertEqual((stopped.tasks, [number for number, _ in stopped.away]), (asked, away_numbers))
+                self.assertEqual([(call[0][2], call[0][3], call[1]["why"]) for call in mocks["append_attempt"].call_args_list], noted)
+                self.assertEqual(mocks["stop_handlers"].call_count, int(numbers is None))
+
+    def test_which_handlers_are_asked_to_end(self) -> None:
+        """Those of this machine that still live and were given the file of their lines."""
+        here, away, told = hydraflow.this_machine(), hydraflow.Machine("elsewhere", "x", "y", "z"), hydraflow.Told()
+        told.handlers.update({number: hydraflow.SeenProcess(machine, 70 + number, 1.0) for number, machine in ((1, here), (2, away), (3, here), (4, here))})
+        record = hydraflow.Record("/record")
+        with mock.patch.multiple(hydraflow, read_told=mock.Mock(return_value=told), is_process_gone=mock.Mock(side_effect=lambda machine, pid, up: pid == 73), stop_process=mock.DEFAULT,
+                                 process_text=mock.Mock(side_effect=lambda pid: b"sh\0/record/submissions/%d.txt\0" % (9 if pid == 74 else pid - 70))) as mocks:
+            hydraflow.stop_handlers(record)
+        self.assertEqual([call[0] for call in mocks["stop_process"].call_args_list], [(71, signal.SIGTERM)])
+
+
 class Starts(EmptyFolder):
     """Which tasks a start of a run executes, and what it writes of them."""
 
