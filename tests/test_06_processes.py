@@ -401,6 +401,31 @@ class Looking(EmptyFolder):
             with mock.patch.dict(os.environ, {"PATH": self.folder}):  # without ps, that it is there is all that is known
                 self.assertEqual((process_birth(process.pid), process_birth(1 << 30)), (0.0, -1.0))
 
+    def test_what_ps_tells_of_an_age(self) -> None:
+        """[[DAYS-]HOURS:]MINUTES:SECONDS, at most two seconds too early; an age beyond that of the machine is none."""
+        for exists, status, out, birth in ((False, 0, "S 00:10", -1.0), (True, 0, "S 00:10", 999988.0), (True, 0, "Ss+   01:02\n", 999936.0), (True, 0, "R 1:00:00", 996398.0), (True, 0, "R 2-03:04:05", 816153.0), (True, 0, "Z 00:10", -1.0),
+                                           (True, 0, "", -1.0), (True, 1, "", -1.0), (True, 0, "S", -1.0), (True, 0, "S 1 2", -1.0), (True, 127, "", 0.0), (True, 0, "S 00:00", 999998.0), (True, 0, "S 99-00:00:00", 999998.0)):
+            with self.subTest(out=out, status=status), mock.patch.multiple(
+                    hydraflow, is_process=mock.Mock(return_value=exists), capture=mock.Mock(return_value=(status, out, "")), uptime=mock.Mock(return_value=1000000.0)):
+                self.assertEqual(hydraflow.birth_by_ps(7), birth)
+
+    def test_how_a_child_ended(self) -> None:
+        """Its exit status, below 0 for a signal, None while it runs; it is asked until it has ended, and no more."""
+        for answers, statuses in (([(0, 0), (7, 3 << 8)], [None, 3, 3]), ([(7, 0)], [0, 0]), ([(7, 9)], [-9, -9]), ([(7, 15 | 128)], [-15]), ([ChildProcessError()], [0, 0]), ([(7, 255 << 8)], [255])):
+            child = hydraflow.Child(7)
+            with self.subTest(answers=answers), mock.patch("os.waitpid", side_effect=answers) as waitpid:
+                self.assertEqual([child.poll() for _ in statuses], statuses)
+            self.assertEqual([call[0] for call in waitpid.call_args_list], [(7, os.WNOHANG)] * len(answers))
+        child = hydraflow.Child(7)
+        with mock.patch("os.waitpid", return_value=(7, 0)) as waitpid:
+            self.assertEqual((child.wait(), waitpid.call_args[0]), (0, (7, 0)))
+
+    def test_what_is_hidden(self) -> None:
+        """What is there although /proc, mounted with hidepid, does not show it."""
+        for has_proc, is_shown, exists, is_hidden in ((True, False, True, True), (True, True, True, False), (True, False, False, False), (False, False, True, False)):
+            with mock.patch.multiple(hydraflow, HAS_PROC=has_proc, is_process=mock.Mock(return_value=exists)), mock.patch("os.access", return_value=is_shown):
+                self.assertEqual(hydraflow.is_hidden(7), is_hidden)
+
     def test_this_machine(self) -> None:
         here = hydraflow.this_machine()
         self.assertEqual(here.host, os.uname().nodename)
