@@ -422,6 +422,16 @@ class Alone(EmptyFolder):
         self.assertIn("it is a symbolic link", caught.exception.message)
         self.assertEqual(self.read("mine"), "precious")
 
+    def test_a_record_comes_behind_all_others(self) -> None:
+        """Also behind one of a clock that was ahead; whatever else is in the folder is no record."""
+        directory = os.path.dirname(self.record.path)
+        os.mkdir(os.path.join(directory, "zz"))
+        os.mkdir(os.path.join(directory, "7" + "Z" * 30))
+        later = os.path.join(directory, "06" + "0" * 24)
+        os.mkdir(later)
+        names = [Record.create("job", 1).ulid for _ in range(2)]
+        self.assertEqual(names, ["06" + "0" * 23 + "1", "06" + "0" * 23 + "2"])
+
     def test_a_record_where_a_file_is(self) -> None:
         self.write(".hydraflow/other", "")
         with self.assertRaises(Error) as caught:
