@@ -144,8 +144,9 @@ def test_call_that_fails(tmp_path, begun, command):
         out = process.stdout.decode("utf-8", "replace")
         if "signal wakeup fd" in out:  # a pipe between Python and itself, which cannot fail
             continue
-        assert process.returncode in (0, 1, 2) and "Traceback" not in out, (what, out)
-        assert process.returncode == 0 or "error: " in out or "cannot " in out, (what, out)
+        if not re.search(r"\nModuleNotFoundError: No module named '\w+'\s*$", out):  # of Python: what is imported late is a file as well
+            assert process.returncode in (0, 1, 2) and "Traceback" not in out, (what, out)
+            assert process.returncode == 0 or "error: " in out or "cannot " in out, (what, out)
         wait_until(lambda: not alive(folder))
         told = run("status", "job", "--json", cwd=str(folder))
         if told.status == 0:
