@@ -785,17 +785,13 @@ def options_of(**changes: object) -> "hydraflow.Options":
     return hydraflow.Options(0, False, False, False, False, -1, 0.0, 0, 0, [])._replace(**changes)
 
 
-class Parts(EmptyFolder):
-    """What a run is made of, each part by a table."""
+class Tables(EmptyFolder):
+    """A folder that is the working directory, and states to fill tables with."""
 
     def setUp(self) -> None:
         super().setUp()
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(self.folder)
-
-    def run_of(self, text: str = "", **options: object) -> "hydraflow.Run":
-        """Return a start of a run that nobody has written down."""
-        return hydraflow.Run(hydraflow.plan(job_of(text)), options_of(**options), hydraflow.Record(".hydraflow/job/" + "0" * 26), True)
 
     def state(self, name: str, cause: str = "", **fields: object) -> "hydraflow.State":
         """Return a state."""
@@ -804,6 +800,14 @@ class Parts(EmptyFolder):
         for field, value in fields.items():
             setattr(state, field, value)
         return state
+
+
+class Parts(Tables):
+    """What a run is made of, each part by a table."""
+
+    def run_of(self, text: str = "", **options: object) -> "hydraflow.Run":
+        """Return a start of a run that nobody has written down."""
+        return hydraflow.Run(hydraflow.plan(job_of(text)), options_of(**options), hydraflow.Record(".hydraflow/job/" + "0" * 26), True)
 
     def test_processors(self) -> None:
         """What is granted: the fewest that anything names."""
@@ -1100,16 +1104,8 @@ class Parts(EmptyFolder):
         self.assertEqual((key, [known.origin for known in found]), (("true", "a=1"), [f"{records[1].ulid}/2", f"{records[0].ulid}/2"]))
 
 
-class Surveys(EmptyFolder):
+class Surveys(Tables):
     """What is known of a record, and what cancel does with it, each rule by a table."""
-
-    def state(self, name: str, cause: str = "", **fields: object) -> "hydraflow.State":
-        """Return a state."""
-        state = hydraflow.State(1, 1)
-        state.become(name, cause)
-        for field, value in fields.items():
-            setattr(state, field, value)
-        return state
 
     def submission(self, number: int, slots: "list", **changes: object) -> "hydraflow.Submission":
         """Return an array job with tasks in its slots, of each the number and its first attempt there."""
@@ -1329,27 +1325,14 @@ class Surveys(EmptyFolder):
         self.assertEqual([call[0] for call in mocks["stop_process"].call_args_list], [(71, signal.SIGTERM)])
 
 
-class Starts(EmptyFolder):
+class Starts(Tables):
     """Which tasks a start of a run executes, and what it writes of them."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.folder)
 
     def run_of(self, text: str = "", **options: object) -> "hydraflow.Run":
         """Return a start that writes nothing."""
         run = hydraflow.Run(hydraflow.plan(job_of(text)), options_of(**options), hydraflow.Record(".hydraflow/job/" + "0" * 26), True)
         self.step = run.plan.steps[0]
         return run
-
-    def state(self, name: str, **fields: object) -> "hydraflow.State":
-        """Return a state."""
-        state = hydraflow.State(1, 1)
-        state.become(name)
-        for field, value in fields.items():
-            setattr(state, field, value)
-        return state
 
     def test_limits(self) -> None:
         """What the command line says, else the job, else one at once, no retry, no limit, no end by a failure."""
@@ -1422,13 +1405,11 @@ class Starts(EmptyFolder):
                 self.assertEqual(run.could_reuse, int(bool(known and reuse)))
 
 
-class Loop(EmptyFolder):
+class Loop(Tables):
     """The loop over steps and what it waits for, each decision by a table; nothing is executed or submitted."""
 
     def setUp(self) -> None:
         super().setUp()
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.folder)
         self.run_ = hydraflow.Run(hydraflow.plan(job_of(", submit: sbatch, steps: [{batch: 'a=1:4'}]")), options_of(), hydraflow.Record(".hydraflow/job/" + "0" * 26), True)
         self.path = self.run_.record.path
         self.loop = hydraflow.Execution([self.run_], options_of())
