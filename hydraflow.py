@@ -4178,11 +4178,12 @@ class Child:
 
 
 def spawn_shell(words: "Sequence[str]", log: "IO[bytes]", env: "Mapping[Any, Any]", entry: int,
-                is_session: bool) -> "Union[Child, subprocess.Popen[bytes]]":
+                is_session: bool, left: "Sequence[int]") -> "Union[Child, subprocess.Popen[bytes]]":
     """Start a shell, that around a task, as spawn would; all of its output goes into log.
 
-    Where Python and the system can do that by themselves, which they can for most since Python 3.8,
-    subprocess is not imported, and a start takes half as long.
+    left are descriptors that it is not to inherit. Where Python and the system can do that by
+    themselves, which they can for most since Python 3.8, subprocess is not imported, and a start
+    takes half as long.
     """
     is_usual = log.fileno() > 2 and entry not in (0, 1, 2)
     if not (HAS_PROC and is_usual and hasattr(os, "posix_spawn")):
@@ -4195,7 +4196,7 @@ def spawn_shell(words: "Sequence[str]", log: "IO[bytes]", env: "Mapping[Any, Any
         actions.append((opened, 0, os.devnull, os.O_RDONLY, 0))
     else:
         actions.append((copied, entry, 0))
-    actions += [(closed, number) for number in inherited()]
+    actions += [(closed, number) for number in left]
     group = {"setsid": True} if is_session else {"setpgroup": 0}  # type: Dict[str, Any]
     restored = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and programs are not to
     try:
@@ -4212,7 +4213,7 @@ def inherited() -> "List[int]":
     No program that we start is to have them: who reads from a pipe would wait for its end, too.
     """
     found = []
-    for name in os.listdir("/proc/self/fd"):
+    for name in os.listdir("/proc/self/fd") if HAS_PROC else ():
         try:
             if int(name) > 2 and os.get_inheritable(int(name)):
                 found.append(int(name))
@@ -4473,7 +4474,8 @@ class Guard:
         words = ["/bin/sh", "-c", GUARD]
         try:
             with open(os.devnull, "wb") as nowhere:
-                self.process = spawn_shell(words, nowhere, environment({}), reader, True)
+                self.process = spawn_shell(
+                    words, nowhere, environment({}), reader, True, inherited())
         except OSError:
             os.close(self.pipe)
             raise
@@ -4747,8 +4749,8 @@ def write_file(path: str, data: bytes) -> None:
 def read_bytes(path: str) -> bytes:
     """Return what a file of a record holds; nothing if there is no such file. Raises Error."""
     try:
-        with open(open_safely(path, os.O_RDONLY), "rb") as file:
-            return file.read()
+        with open(open_safely(path, os.O_RDONLY), "rb", 0) as file:
+            return file.readall()
     except FileNotFoundError:
         return b""
     except OSError as error:
@@ -6030,12 +6032,12 @@ class Runner:
     granted; entry is what a task's shell reads, environment its variables if the task adds none;
     failure is an error of the system that concerns all tasks; is_crowded tells that the system
     takes no further process for now; nothing begins before not_before, in seconds of the monotonic
-    clock; claims is how many attempts it claimed.
+    clock; claims is how many attempts it claimed; left are the descriptors that no task inherits.
     """
     __slots__ = (
         "record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "rooms",
         "grace", "kills", "guard", "devices", "entry", "environment", "prefix", "failure",
-        "is_stopped", "is_interrupted", "is_crowded", "not_before", "claims")
+        "is_stopped", "is_interrupted", "is_crowded", "not_before", "claims", "left")
 
     def __init__(self, record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits,
                  writer: str, entry: int, kills: bool, guard: "Optional[Guard]") -> None:
@@ -6064,6 +6066,7 @@ class Runner:
         self.is_crowded = False
         self.not_before = 0.0
         self.claims = 0
+        self.left = inherited()
 
     def fail(self, error: OSError, what: str) -> None:
         """Start nothing more, as what failed concerns all tasks; the loop tells it at its end."""
@@ -6179,7 +6182,7 @@ class Runner:
         place = cwd if cwd == "." else os.path.join(".", cwd)  # no cd looks elsewhere for it
         words = [*SHELL, self.events, room, head, place, *self.prefix, *argv]
         try:
-            process.child = spawn_shell(words, log, env, self.entry, self.kills)
+            process.child = spawn_shell(words, log, env, self.entry, self.kills, self.left)
         finally:
             close_log(log)
         process.state.become("running")
@@ -10208,8 +10211,8 @@ class Screen:
         if event.kind in ("start", "retry"):
             if event.kind == "retry":
                 self.told(f"{self.name_of(event)} failed, and is tried again")
-            part = 2 if self.jobs == 1 else 3
-            self.following[key] = Following(self.name_of(event, part), event.log, event.number)
+            name = "" if self.quiet else self.name_of(event, 2 if self.jobs == 1 else 3)
+            self.following[key] = Following(name, event.log, event.number)
         elif event.kind == "done":
             self.counts["earlier"] += event.number
         elif event.kind == "end":

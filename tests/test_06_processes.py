@@ -220,7 +220,7 @@ class Starting(EmptyFolder):
     def shell(self, script: str, entry: int = hydraflow.NOTHING, is_session: bool = True) -> "hydraflow.Child":
         """Start a shell as that of a task, with the file log for its output; it does not outlive the test."""
         with open(os.path.join(self.folder, "log"), "wb") as log:
-            child = hydraflow.spawn_shell(["/bin/sh", "-c", script, "ü"], log, environment({"MARK": "é"}), entry, is_session)
+            child = hydraflow.spawn_shell(["/bin/sh", "-c", script, "ü"], log, environment({"MARK": "é"}), entry, is_session, hydraflow.inherited())
         self.addCleanup(lambda: hydraflow.is_group(child.pid) and hydraflow.stop_group(child.pid, signal.SIGKILL))
         return child
 
@@ -276,7 +276,7 @@ class Starting(EmptyFolder):
         code = ("import hydraflow, os, sys\nkind, number = sys.argv[1], int(sys.argv[2])\n"
                 "opened = os.open('log' if kind == 'log' else 'in', os.O_RDWR | os.O_CREAT)\nos.dup2(opened, number)\n"
                 "log = open(number if kind == 'log' else 'log', 'wb', 0)\nentry = number if kind == 'entry' else -1\n"
-                "child = hydraflow.spawn_shell(['/bin/sh', '-c', 'echo out; echo err >&2; cat'], log, dict(os.environb), entry, True)\n"
+                "child = hydraflow.spawn_shell(['/bin/sh', '-c', 'echo out; echo err >&2; cat'], log, dict(os.environb), entry, True, [])\n"
                 "while child.poll() is None: pass\nos._exit(child.poll())")
         for kind, end in (("log", ""), ("entry", "given\n")):
             for number in range(4):
@@ -316,7 +316,7 @@ class Guarding(EmptyFolder):
     def test_what_a_guard_kills(self) -> None:
         """The groups that it was told of last; none where it was left before."""
         code = ("import os, signal, sys\nimport hydraflow\nguard = hydraflow.Guard()\nlog = open('log', 'wb')\n"
-                "pids = [hydraflow.spawn_shell(['/bin/sh', '-c', 'sleep 99; :'], log, dict(os.environb), -1, True).pid for _ in range(3)]\n"
+                "pids = [hydraflow.spawn_shell(['/bin/sh', '-c', 'sleep 99; :'], log, dict(os.environb), -1, True, []).pid for _ in range(3)]\n"
                 "guard.watch(pids[:2])\nguard.watch(pids[1:])\nprint(*pids, flush=True)\n"
                 "if sys.argv[1] == 'leave': guard.watch([]); guard.leave()\nos.kill(os.getpid(), signal.SIGKILL)")
         for word, killed in (("die", 2), ("leave", 0)):
