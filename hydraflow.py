@@ -4087,25 +4087,27 @@ def shell_text(words: "Iterable[str]") -> str:
 #   there and was born before that is the one that told so: its number was not free for another.
 # - HYDRAFLOW_EVENTS tells of whatever outlives the shell whose it is.
 # - Output of programs in Python is to come as it is made.
+# - A variable that is in the environment would be changed for the command as well, so that those of
+#   the shell have names that nobody else gives.
 
 WRAPPER = """
 trap : USR1 USR2
-trap 'why=",\\"why\\":\\"interrupted\\""' HUP INT QUIT TERM
+trap '_why=",\\"why\\":\\"interrupted\\""' HUP INT QUIT TERM
 test "$4" = . || cd -P "$4" || exit 125
 command exec 3>>"$1" 4<>"$2" 5>&2 2>/dev/null || exit 125
-HYDRAFLOW_EVENTS=$1 task=$3 why=; shift 4
+HYDRAFLOW_EVENTS=$1 _task=$3 _why=; shift 4
 export HYDRAFLOW_EVENTS
 : ${PYTHONUNBUFFERED=1}; export PYTHONUNBUFFERED
-read -r up _ </proc/uptime || up=$(date +%s)
-printf '\n{%s,"event":"start","pid":%s,"up":%s}' "$task" $$ "$up" >&3 || {
-    printf '{%s,"event":"unstarted"}' "$task" >&4; exit 125; }
+read -r _up _ </proc/uptime || _up=$(date +%s)
+printf '\n{%s,"event":"start","pid":%s,"up":%s}' "$_task" $$ "$_up" >&3 || {
+    printf '{%s,"event":"unstarted"}' "$_task" >&4; exit 125; }
 exec </dev/null
-if test "$why"; then (exit 143); else (exec 2>&5 3>&- 4>&- 5>&- "$@"); fi
-status=$?
-read -r up _ </proc/uptime || up=$(date +%s)
-printf '\n{%s,"event":"end","status":%s,"up":%s%s}' "$task" $status "$up" "$why" >&3 ||
-    printf '{%s,"event":"end","status":%s,"up":%s%s}' "$task" $status "$up" "$why" >&4
-exit $status
+if test "$_why"; then (exit 143); else (exec 2>&5 3>&- 4>&- 5>&- "$@"); fi
+_status=$?
+read -r _up _ </proc/uptime || _up=$(date +%s)
+printf '\n{%s,"event":"end","status":%s,"up":%s%s}' "$_task" $_status "$_up" "$_why" >&3 ||
+    printf '{%s,"event":"end","status":%s,"up":%s%s}' "$_task" $_status "$_up" "$_why" >&4
+exit $_status
 """
 SHELL = ("/bin/sh", "-c", WRAPPER, "hydraflow")
 NOTHING = -1  # in place of a descriptor to read from: there is nothing to read

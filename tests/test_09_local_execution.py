@@ -28,6 +28,13 @@ class Execution(Program):
 
 
 class Here(Execution):
+    def test_variables_of_the_environment(self) -> None:
+        """Whatever their names: none is one of the shell's around the task, which would change it."""
+        names = "task", "why", "up", "status", "line", "name", "log", "events", "room", "head"
+        self.job("run: sh -c 'echo $task $why $up $status $line $name $log $events $room $head; test $0'\nsteps: [{batch: a=1}]")
+        result = self.hydraflow("run", "job", env={name: name.upper() for name in names})
+        self.assertEqual(result.out, " ".join(names).upper() + "\n", result.err)
+
     def test_tasks_in_order_with_logs(self) -> None:
         self.job("run: sh -c 'echo out $0; echo err $0 >&2'\nsteps: [{batch: a=1:2}, {batch: b=3}]")
         result = self.hydraflow("run", "job")
