@@ -4065,10 +4065,10 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # 6. Processes: argv -> process
 # ---------------------------------------------------------------------------
-# WRAPPER; environment, spawn, Child, spawn_shell, capture, stop_group, stop_process, end_by_signal,
-# is_group; Machine, host_name, this_machine, uptime, process_stat, process_birth, hash_text,
-# is_process, process_text, group_members, signal_name; Guard; Signals; call_function. The only
-# chapter that starts, signals and looks at processes.
+# WRAPPER, BEGIN; environment, spawn, Child, spawn_shell, capture, stop_group, stop_process,
+# end_by_signal, is_group; Machine, host_name, this_machine, uptime, process_stat, process_birth,
+# hash_text, is_process, process_text, group_members, signal_name; Guard; Signals; call_function.
+# The only chapter that starts, signals and looks at processes.
 #
 # A task is wrapped in some lines of POSIX sh that record its start and its exit status themselves:
 # whether HydraFlow still lives or not, what has finished is known. In it, $1 is the file of events,
@@ -4110,6 +4110,113 @@ printf '\n{%s,"event":"end","status":%s,"up":%s%s}' "$_task" $_status "$_up" "$_
 exit $_status
 """
 SHELL = ("/bin/sh", "-c", WRAPPER, "hydraflow")
+
+# Where the task of an array task is a command and nothing else, sh does for it what Runner does for
+# others, as Python's own start takes longer than all of that. Whatever is not as usual is left to
+# Python: begin returns then, at the latest where the shell around the task has told no start.
+#
+# - The claim is a symbolic link, which has its text from the first instant on.
+# - The task leads a group of its own, and gets every signal that reaches us. A shell with job
+#   control (bash) sees to that. Others have SIGINT and SIGQUIT ignored in what they do not wait for
+#   (POSIX sh, 2.11), so env and setsid start it.
+# - What was asked to stop is awaited with all that it began.
+# - What /proc has of a process is as old as that, so that its time is now: one program tells the
+#   time and what the numbers of processes mean (proc(5)).
+# - What the shell says of its jobs is nobody's concern.
+# - CAN_BEGIN looks whether a machine has what that needs.
+
+JOB_CONTROL = """
+set -m 2>/dev/null
+case $- in *m*) _leading= ;; *) _leading='env --default-signal=INT,QUIT setsid' ;; esac
+"""
+CAN_BEGIN = JOB_CONTROL + """
+case $(LC_ALL=C stat -c '%.2Y %N' /proc/self/ns/pid) in ??????????.??\\ *pid:*) ;; *) exit 1 ;; esac
+$_leading true
+"""
+BEGIN = JOB_CONTROL + """
+_pass_on() {
+    test "$_leader" || return
+    kill -s "$1" -- "-$_leader" || kill -s "$1" "$_leader"
+}
+_ask() {
+    _asked=$1
+    echo "SIG$1" >&6
+    read -r _up _ </proc/uptime
+    printf '\n{%s,"why":"interrupted","event":"ask","up":%s}' "$_task" "$_up" >>"$_events"
+    _pass_on "$1"
+}
+_is_strange() {
+    _noted=
+    while read -r _line || test "$_line"; do
+        case $_line in '{"job_id":"'*) _noted=${_line#*:?} _noted=${_noted%%[!0-9]*} ;; esac
+    done <"$_facts"
+    test "${_noted:-$_own}" != "${_own:-$_noted}"
+}
+_write_writer() {
+    read -r _host </proc/sys/kernel/hostname || return
+    read -r _boot </proc/sys/kernel/random/boot_id || return
+    read -r _up _ </proc/uptime || return
+    read -r _identity </etc/machine-id || _identity=
+    _now=$(LC_ALL=C stat -c '%.2Y %N' /proc/self/ns/pid) || return
+    _namespace=pid:${_now##*pid:} _namespace=${_namespace%\\'} _now=${_now%% *}
+    case $_now$_namespace in ??????????.??pid:\\[*\\]) ;; *) return 1 ;; esac
+    case $_host$_boot$_identity in *[!A-Za-z0-9._-]*) return 1 ;; esac
+    _epoch=$((${_now%.*}${_now#*.} - ${_up%.*}${_up#*.}))
+    _writer=$_who$_host-$$
+    _set_paths
+    _epoch=${_epoch%??}.${_epoch#"${_epoch%??}"}
+    printf '\n{"host":"%s","identity":"%s","boot":"%s","namespace":"%s","pid":%s,%s%s,"up":%s}' \
+        "$_host" "$_identity" "$_boot" "$_namespace" $$ '"event":"writer","epoch":' "$_epoch" \
+        "$_up" >>"$_events"
+}
+_read_end() {
+    while read -r _line || test "$_line"; do
+        case $_line in
+        *'"event":"start"'*) _told=start ;;
+        *'"event":"end"'*) _told=end _status=${_line##*'"status":'} _status=${_status%%,*} ;;
+        esac
+    done <"$_events"
+}
+_begin() {
+    _task=$1 _claim=$2 _log=$3 _directory=$4 _program=$5 _leader= _asked= _told= _full=
+    shift 5
+    test ! -x "$_program" || { shift; set -- "$_program" "$@"; }
+    test -d "$_directory/." && test -w "${_log%/*}" && ! _is_strange || return
+    _write_writer && printf '\n%511s' '' >"$_room" && ln -s "$_writer" "$_claim" || return
+    for _name in HUP INT QUIT TERM; do trap "_ask $_name" "$_name"; done
+    for _name in USR1 USR2; do trap "_pass_on $_name" "$_name"; done
+    $_leading /bin/sh -c "$_wrapper" hydraflow "$_events" "$_room" "$_task" "$_directory" "$@" \
+        </dev/null >>"$_log" 2>&1 6>&- &
+    _leader=$!
+    test -z "$_asked" || _pass_on "$_asked"
+    wait "$_leader"
+    _status=$?
+    while kill -s 0 "$_leader"; do wait "$_leader"; _status=$?; done
+    while test "$_asked" && kill -s 0 -- "-$_leader"; do sleep 1; done
+    read -r _full <"$_room"
+    test "$_status" = 0 || _read_end
+    case $_status$_told$_full in
+    *{*) echo "hydraflow: cannot write $_events" >&6; exit 1 ;;
+    0 | *end) ;;
+    *start)
+        kill -s KILL -- "-$_leader"
+        read -r _up _ </proc/uptime
+        printf '\n{%s,"status":%s,"event":"end","up":%s}' "$_task" "$_status" "$_up" >>"$_events" ;;
+    *) test -z "$_asked" && return; exit 1 ;;
+    esac
+    set -- "$_room"
+    test -s "$_log" || set -- "$@" "$_log"
+    test -s "$_out" || set -- "$@" "$_out"
+    test "$_status" != 0 || test "$_asked" || exec rm -f "$@"
+    rm -f "$@"
+    exit 1
+}
+begin() {
+    exec 6>&2 2>/dev/null
+    _begin "$@"
+    exec 2>&6 6>&-
+}
+"""
 NOTHING = -1  # in place of a descriptor to read from: there is nothing to read
 SHELL_LETTERS = frozenset(  # a variable with any other in its name is lost on its way through sh
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789")
@@ -4609,7 +4716,8 @@ def call_function(argv: "Sequence[str]") -> str:
 #       logs/K/N.log       the output of task N, as it wrote it, attempts marked
 #       room/W-S           space kept free for the end of a task on a full disk
 #       lock               held while a start of the run executes or submits
-#       submissions/N.*    what an array job or a handler got: its facts, its slots, a verdict
+#       submissions/N.*    what an array job or a handler got: its facts, its slots, a verdict, and
+#                          in N.commands/B the commands of a block of its slots
 #       submissions/stop-N made when a task that start N submitted has failed, with fail-fast
 #       scheduler/N-S.out  what a scheduler wrote beside the output of the tasks of a slot
 #       hydraflow.py       the program that array tasks execute
@@ -4867,7 +4975,7 @@ class WriterName(NamedTuple("WriterName", [("start", int), ("who", str), ("uniqu
         return int(parts[1]), int(parts[2])
 
 
-def slot_who(submission: int, slot: int) -> str:
+def slot_who(submission: int, slot: "Union[int, str]") -> str:
     """Return as what the executor of a slot writes: whoever has the slot later is the same one."""
     return f"slot-{submission}-{slot}"
 
@@ -4939,9 +5047,14 @@ class Record:
     def submission_path(self, number: int, part: str) -> str:
         """Return a file of a submission.
 
-        Its parts are jsonl (its facts), slots, sh, txt (a handler's lines), passed, failed.
+        Its parts are jsonl (its facts), slots, sh, begin (what sh begins its tasks with), txt (a
+        handler's lines), passed, failed.
         """
         return f"{self.path}/submissions/{number}.{part}"
+
+    def commands_path(self, submission: int, block: "Union[int, str]") -> str:
+        """Return the file of the commands of some of its slots, where sh begins them."""
+        return f"{self.path}/submissions/{submission}.commands/{block}"
 
     def scheduler_path(self, submission: int, slot: "Union[int, str]") -> str:
         """Return the file of what a scheduler, and HydraFlow in an array task, wrote for a slot."""
@@ -5416,6 +5529,15 @@ def append_attempt(record: Record, writer: str, event: str, number: int, attempt
                    **values: "Any") -> None:
     """Append an event of an attempt of a task."""
     append_event(record, writer, event, task=number, **{"try": attempt}, **values)
+
+
+def attempt_head(number: int, attempt: int, slot: int) -> str:
+    """Return what each event begins with that the shell around a task tells of an attempt.
+
+    >>> print(attempt_head(7, 1, 0))
+    "task":7,"try":1,"slot":0
+    """
+    return f'"task":{number},"try":{attempt},"slot":{slot}'
 
 
 def begin_events(record: Record, writer: str) -> None:
@@ -6180,7 +6302,7 @@ class Runner:
         process.log = self.record.log_path(task.number)
         log, process.offset = open_log(process.log, process.attempt)
         room = self.record.room_path(self.writer, process.slot)
-        head = f'"task":{task.number},"try":{process.attempt},"slot":{process.slot}'
+        head = attempt_head(task.number, process.attempt, process.slot)
         place = cwd if cwd == "." else os.path.join(".", cwd)  # no cd looks elsewhere for it
         words = [*SHELL, self.events, room, head, place, *self.prefix, *argv]
         try:
@@ -6547,8 +6669,9 @@ class Scheduler(NamedTuple("Scheduler", [
         ("cancel", "Tuple[str, ...]"), ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"),
         ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("crowded", str),
         ("user_limit", "Tuple[str, ...]"), ("forgotten", str),
-        ("name_length", int), ("knows_success", bool), ("leaves_tasks", bool), ("variables", str),
-        ("joins_values", bool), ("flags", str), ("pairs", str), ("cluster", "Tuple[str, ...]"),
+        ("name_length", int), ("knows_success", bool), ("leaves_tasks", bool),
+        ("begins_in_sh", bool), ("variables", str), ("joins_values", bool), ("flags", str),
+        ("pairs", str), ("cluster", "Tuple[str, ...]"),
         ("requeue", "Tuple[str, ...]"), ("requeues", "Tuple[str, ...]"),
         ("ours", "Tuple[Tuple[str, str], ...]")])):
     """What differs between schedulers.
@@ -6570,7 +6693,9 @@ class Scheduler(NamedTuple("Scheduler", [
     more array tasks than a user may have, user_limit is a command that, with a user's name, prints
     how many these are. forgotten matches what is said of a job that is gone; knows_success tells
     whether a dependency on success can be had; leaves_tasks whether it kills the process group of
-    an array task and not what that began; variables are those that a surrounding job sets.
+    an array task and not what that began, begins_in_sh whether sh may begin plain tasks there, as
+    it signals and ends all that an array task began; variables are those that a surrounding job
+    sets.
 
     joins_values tells whether a value may follow a short option at once (-pgpu); flags are the
     options that take no value, pairs those that take two. cluster are the options by which its
@@ -6728,6 +6853,7 @@ SCHEDULERS = {row.name: row for row in (
         name_length=100,
         knows_success=True,
         leaves_tasks=False,
+        begins_in_sh=True,
         variables=r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|"
                   r"SBATCH_(ARRAY_INX|WAIT|WAIT_ALL_NODES)$|PMI",
         joins_values=True,
@@ -6772,6 +6898,7 @@ SCHEDULERS = {row.name: row for row in (
         name_length=100,
         knows_success=False,
         leaves_tasks=True,  # SIGKILL at qdel and h_rt (sge_shepherd, queue_conf(5))
+        begins_in_sh=False,
         variables=r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|"
                   r"(JOB_ID|JOB_NAME|JOB_SCRIPT|TASK_ID|QUEUE|RESTARTED|NSLOTS|NQUEUES|NHOSTS|"
                   r"PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$",
@@ -6812,6 +6939,7 @@ SCHEDULERS = {row.name: row for row in (
         name_length=15,
         knows_success=True,
         leaves_tasks=False,
+        begins_in_sh=False,
         variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI",
         joins_values=True,
         flags="-f -G -h -I -V -x -X -z",
@@ -6850,6 +6978,7 @@ SCHEDULERS = {row.name: row for row in (
         name_length=100,
         knows_success=True,
         leaves_tasks=False,
+        begins_in_sh=False,
         variables=r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI",
         joins_values=False,
         flags="-ar -B -H -h -I -Ip -Is -IS -ISp -ISs -IX -K -N -r -rn -ti -ul -V -x",
@@ -7850,6 +7979,11 @@ class Identified(NamedTuple("Identified", [
     __slots__ = ()
 
 
+def program_place(task: Task) -> "Tuple[str, str, str]":
+    """Return what decides where the program of a task is found: its name, its directory, PATH."""
+    return task.argv[0], task.cwd, task.env.get("PATH", "")
+
+
 class Run:
     """A start of a run: its record, what is known of its tasks, and what has become of them since.
 
@@ -8040,7 +8174,7 @@ class Run:
         """Return a task as a line of the plan."""
         if not is_remote or not task.argv:
             return task_line(task, "")
-        place = task.argv[0], task.cwd, task.env.get("PATH", "")
+        place = program_place(task)
         if place not in self.programs:
             program = find_program(task.argv[0], task.cwd, task.env)
             self.programs[place] = os.path.abspath(program) if program else ""
@@ -8464,6 +8598,7 @@ def check_python(words: "Tuple[str, ...]") -> None:
 # user may not write beside it.
 ISOLATED = ("-S", "-E")
 SLOT_PROGRAM = "slot_program"
+COMMANDS_BLOCK = 64  # slots whose commands stand in one file, for sh to begin them
 ELEMENT = ('import gc, sys; gc.disable(); '
            'sys.version_info < (3, 6) and sys.exit("hydraflow: " + sys.executable + '
            '" is no Python 3.6 or later; python: in the job names another"); '
@@ -8483,6 +8618,11 @@ def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
     """
     words = [
         *python, *ISOLATED, "-c", ELEMENT, record.path, str(submission.number)]
+    scheduler = SCHEDULERS.get(submission.scheduler)
+    begin = ""
+    if scheduler and scheduler.begins_in_sh:
+        path = shlex.quote(record.submission_path(submission.number, "begin"))
+        begin = f"test ! -r {path} || . {path}\n"
     program = shell_text(words[:1])
     path = program if os.sep in words[0] else f'"$(command -v {program})"'
     missing = shlex.quote(f"hydraflow: there is no program {program} on this machine; "
@@ -8491,7 +8631,100 @@ def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
         "#!/bin/sh\n"
         "# HydraFlow executes here the tasks of one slot; plan and slots are in the record.\n"
         f'test -x {path} || {{ echo {missing}"$(uname -n)" >&2; exit 127; }}\n'
+        f"{begin}"
         f"exec {shell_text(words)} {index}\n")
+
+
+@remembered
+def can_begin() -> bool:
+    """Return whether sh can begin plain tasks, on machines like this one."""
+    status, _, _ = capture(["/bin/sh", "-c", CAN_BEGIN], environment({}), 20.0)
+    return status == 0
+
+
+def is_plain(task: Task) -> bool:
+    """Return whether a task is a command and nothing else."""
+    if task.is_call or task.runs or task.has_directory or task.env:
+        return False
+    return not any(SLOT in text for text in (task.cwd, *task.argv))
+
+
+def begins_in_sh(submission: Submission, python: "Sequence[str]") -> bool:
+    """Return whether sh may begin those tasks of a submission that are plain.
+
+    They have no limits, none of the slots takes several, and the user names no Python of his own,
+    which may be one in a container: the tasks are to begin there as well.
+    """
+    if list(python) != [sys.executable]:
+        return False
+    scheduler = SCHEDULERS.get(submission.scheduler)
+    if scheduler is None or not scheduler.begins_in_sh:
+        return False
+    if Limits(*submission.limits) != Limits(1, 0, 0.0, False):
+        return False
+    return all(len(slot) == 1 for slot in submission.slots) and can_begin()
+
+
+def sh_path(made: "Callable[[str], str]", variable: str) -> str:
+    """Return a path in which a variable of sh stands, as sh has it.
+
+    >>> print(sh_path("/a b/{}.out".format, "$slot"))
+    '/a b/'"$slot"'.out'
+    """
+    before, _, behind = made("\0").partition("\0")
+    return f'{shlex.quote(before)}"{variable}"{shlex.quote(behind)}'
+
+
+def plain_command(run: Run, task: Task) -> str:
+    """Return what sh needs of a plain task: its directory, its program where that is known, its
+    words."""
+    program = run.programs.get(program_place(task), "")
+    return shell_text([os.path.abspath(task.cwd), program, *task.argv])
+
+
+def write_begin(record: Record, submission: Submission, commands: "Mapping[int, str]",
+                index: str) -> None:
+    """Write what sh begins the plain tasks of a submission with, whose commands are given."""
+    number = submission.number
+    writer = functools.partial(WriterName, submission.start)
+    block = f"$((_slot / {COMMANDS_BLOCK}))"
+    path = sh_path(lambda name: record.commands_path(number, name), block)
+    lines = [
+        f"_slot={index}",
+        f"_own=${{{SCHEDULERS[submission.scheduler].own_id}%%[!0-9]*}}",
+        f"_wrapper={shlex.quote(WRAPPER)}",
+        f"_facts={shlex.quote(record.submission_path(number, 'jsonl'))}",
+        f"_out={sh_path(lambda slot: record.scheduler_path(number, slot), '$_slot')}",
+        f"_who={sh_path(lambda slot: str(writer(slot_who(number, slot), '')), '$_slot')}",
+        "_set_paths() {",
+        f"    _events={sh_path(record.events_path, '$_writer')}",
+        f"    _room={sh_path(lambda name: record.room_path(name, 0), '$_writer')}",
+        "}",
+        BEGIN,
+        f"test ! -r {path} || . {path}\n"]
+    write_file(record.submission_path(number, "begin"), native_bytes("\n".join(lines)))
+    write_commands(record, submission, commands)
+
+
+def write_commands(record: Record, submission: Submission, commands: "Mapping[int, str]") -> None:
+    """Write the commands of plain tasks, some slots in a file, and make the folders of their claims
+    and logs."""
+    blocks = {}  # type: Dict[int, List[str]]
+    folders = set()  # type: Set[str]
+    for slot, entries in enumerate(submission.slots, 1):
+        number, attempt, _ = entries[0]
+        if attempt > 1 or number not in commands:
+            continue
+        claim, log = record.claim_path(number, attempt), record.log_path(number)
+        folders.update((os.path.dirname(claim), os.path.dirname(log)))
+        words = shell_text([attempt_head(number, attempt, 0), claim, log])
+        blocks.setdefault(slot // COMMANDS_BLOCK, []).append(
+            f"{slot}) begin {words} {commands[number]} ;;\n")
+    for folder in sorted(folders):
+        os.makedirs(folder, exist_ok=True)
+    for block, lines in blocks.items():
+        text = "".join(["case $_slot in\n", *lines, "esac\n"])
+        write_file(record.commands_path(submission.number, block), native_bytes(text))
 
 
 def write_script(record: Record, submission: Submission, python: "Sequence[str]",
@@ -8512,6 +8745,15 @@ def slot_entries(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "List[List[
             attempt = unclaimed_attempt(run.record, task.number, attempt)
         entries.append([task.number, attempt, run.offsets[task.number]])
     return entries
+
+
+def with_commands(run: Run, tasks: "Iterable[Tuple[Task, State]]",
+                  commands: "Dict[int, str]") -> "Iterator[Tuple[Task, State]]":
+    """Yield tasks as they come; commands gets those of plain ones, by their numbers."""
+    for task, state in tasks:
+        if is_plain(task):
+            commands[task.number] = plain_command(run, task)
+        yield task, state
 
 
 def unclaimed_attempt(record: Record, number: int, attempt: int) -> int:
@@ -8743,7 +8985,8 @@ class ArrayPlace(Place):
         self.left = []
         yield done_event(work.done)
         pack, _ = run.pack(step)
-        slots = packed(slot_entries(run, work.todo), pack)
+        commands = {}  # type: Dict[int, str]
+        slots = packed(slot_entries(run, with_commands(run, work.todo, commands)), pack)
         waited = [(ahead.run.record, ahead.submission) for ahead in aheads if ahead.submission]
         after = [[record.path, submission.number] for record, submission in waited]
         ids = [submission.job_id for _, submission in waited]
@@ -8756,7 +8999,7 @@ class ArrayPlace(Place):
         for size, share in zip(sizes, shares):
             submission = self.prepared(
                 run, step, slots[begin:begin + size], next_submission(run), after)
-            submission = self.submit(run, step, submission, share, ids)
+            submission = self.submit(run, step, submission, share, ids, commands)
             self.left.append(Ahead(run, submission, list(submission.numbers())))
             if is_chain:
                 ids = [submission.job_id]
@@ -8765,10 +9008,12 @@ class ArrayPlace(Place):
         self.left += grouped_by_submission(run, work.elsewhere)
 
     def submit(self, run: Run, step: PlannedStep, submission: Submission, throttle: int,
-               ids: "Sequence[str]") -> Submission:
+               ids: "Sequence[str]", commands: "Mapping[int, str]") -> Submission:
         """Write a submission into the record, and send it; return it with its id."""
         submission = write_submission(run.record, submission)
         write_script(run.record, submission, python_of(run.job), self.index)
+        if commands and begins_in_sh(submission, python_of(run.job)):
+            write_begin(run.record, submission, commands, self.index)
         words = self.words(run, step, submission, throttle, ids)
         try:
             job_id = send(words, self.scheduler, submission.name)
@@ -9186,7 +9431,7 @@ def submit_again(run: Run, lost: "Sequence[Lost]", old: Submission,
     after = [[record.path, submission.number] for record, submission in waited]
     ids = [submission.job_id for _, submission in waited]
     submission = place.prepared(run, step, slots, next_submission(run), after)
-    submission = place.submit(run, step, submission, run.throttle(), ids)
+    submission = place.submit(run, step, submission, run.throttle(), ids, {})
     return Ahead(run, submission, sorted(begun))
 
 

@@ -1526,7 +1526,7 @@ class Loop(Tables):
             place = hydraflow.ArrayPlace(hydraflow.SCHEDULERS["slurm"], "")
             sent = []
 
-            def submit(run: object, step: object, submission: "hydraflow.Submission", share: int, ids: "list", sent: "list" = sent) -> "hydraflow.Submission":
+            def submit(run: object, step: object, submission: "hydraflow.Submission", share: int, ids: "list", commands: object, sent: "list" = sent) -> "hydraflow.Submission":
                 sent.append((len(submission.slots), share, list(ids), submission.after))
                 return submission._replace(job_id=f"9{len(sent)}")
 
@@ -1739,3 +1739,193 @@ class Packs(EmptyFolder):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class BegunInSh(Program):
+    """The task of an array task that is a command and nothing else: sh begins it, and what is told of it is what Python tells."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        if not hydraflow.can_begin():
+            self.skipTest("this machine has no /proc, or no program that begins a group of processes")
+        self.program("sbatch", "echo 77")
+        self.shells = ["/bin/sh"]
+        if os.path.exists("/bin/bash"):  # which is sh on many systems
+            os.mkdir(os.path.join(self.folder, "bash"))
+            self.shells.append(os.path.join(self.folder, "bash", "sh"))
+            os.symlink("/bin/bash", self.shells[-1])
+        self.path = {"PATH": self.folder + os.pathsep + os.environ["PATH"]}
+
+    def program(self, name: str, text: str) -> None:
+        """Write a program of sh."""
+        self.write(name, f"#!/bin/sh\n{text}\n")
+        os.chmod(os.path.join(self.folder, name), 0o755)
+
+    def submit(self, text: str) -> str:
+        """Submit a job, which nobody executes; return its record."""
+        self.job("submit: sbatch\n" + text)
+        result = self.hydraflow("run", "job", env=self.path)
+        self.assertEqual(result.status, 0, result.err)
+        return self.records()[-1]
+
+    def begin(self, record: str, slot: int, shell: str = "/bin/sh", text: str = "", **variables: str) -> "subprocess.Popen[bytes]":
+        """Execute the script of a slot as a scheduler would; what it writes goes into the scheduler's file."""
+        env = {**os.environ, **self.path, "SLURM_ARRAY_TASK_ID": str(slot), "SLURM_ARRAY_JOB_ID": "77", **variables}
+        words = [shell, "-c", text, "sh"] if text else [shell, f"{record}/submissions/1.sh"]
+        with open(f"{record}/scheduler/1-{slot}.out", "ab") as out:
+            process = subprocess.Popen(words, cwd="/", stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, start_new_session=True)
+        self.addCleanup(process.wait)
+        self.addCleanup(hydraflow.stop_group, process.pid, signal.SIGKILL)
+        return process
+
+    def told(self, record: str, slot: int) -> "list":
+        """Return the events of a slot without what differs from one time to the next."""
+        events = []
+        for path in sorted(glob.glob(f"{record}/events/*_slot-1-{slot}_*")):
+            for event in hydraflow.read_lines(path):
+                self.assertTrue(hydraflow.is_event(event))
+                if event["event"] == "writer":
+                    self.assertLess(abs(event["epoch"] - (time.time() - hydraflow.uptime())), 0.5)
+                for name in ("pid", "up", "epoch"):
+                    if name in event:
+                        self.assertGreater(event.pop(name), 0)
+                events.append(event)
+        return events
+
+    def is_python(self, record: str, slot: int) -> bool:
+        """Return whether Python executed a slot: it tells the parts of its writer in another order."""
+        with open(glob.glob(f"{record}/events/*_slot-1-{slot}_*")[-1]) as file:
+            return '"event":"writer","epoch"' not in file.read()
+
+    def files(self, record: str) -> "dict":
+        """Return what a record keeps beside its events, the processes' numbers left out."""
+        found = {}
+        for folder in ("logs", "room", "scheduler", "claims"):
+            for path in glob.glob(f"{record}/{folder}/**", recursive=True):
+                name = re.sub("-[0-9]+(?=-|$)", "-N", os.path.relpath(path, record)) if folder == "room" else os.path.relpath(path, record)
+                if os.path.islink(path):
+                    found[name] = re.sub("[0-9]+$", "N", os.readlink(path))
+                elif os.path.isfile(path):
+                    with open(path, "rb") as file:
+                        found[name] = file.read().decode("utf-8", "surrogateescape")
+        return found
+
+    def test_python_tells_the_same(self) -> None:
+        """Of words with anything in them, success and failure, output and none; with variables of the environment as they are."""
+        self.program("tell", 'echo "$#:$*:$task:$up:$PWD"; echo bad >&2; cat; exit ${1#a=}')
+        self.program("killed", "echo x; kill -9 $$")
+        for run in ("'./tell'", "'true'", "'false'", "./tell 'x  y' \"it's\" '$HOME' '`id`' \"a\\\\b\" '' -n", "./killed", "./lost"):
+            with self.subTest(run=run):
+                records = []
+                for shell in ("python", *self.shells):
+                    self.program("lost", "exit 3")
+                    record = self.submit(f"run: {run}\nsteps: [{{batch: 'a=0,7'}}]")
+                    if run == "./lost":
+                        os.remove(os.path.join(self.folder, "lost"))
+                    if shell == "python":
+                        os.remove(f"{record}/submissions/1.begin")
+                    statuses = [self.begin(record, slot, shell.replace("python", "sh"), task="T", up="U").wait() for slot in (1, 2)]
+                    self.assertEqual(self.is_python(record, 1), shell == "python")
+                    records.append((statuses, [self.told(record, slot) for slot in (1, 2)], self.files(record)))
+                for other in records[1:]:
+                    self.assertEqual(other, records[0])
+
+    def test_what_is_left_to_python(self) -> None:
+        """Whatever is not as usual; what it says then is said once."""
+        def claimed(record: str) -> None:
+            hydraflow.Record(record).claim(1, 1, "0001_slot-1-1_other-1")
+
+        def taken(record: str) -> None:
+            hydraflow.Record(record).claim(1, 1, "0002_here_other-1")
+
+        def nothing(record: str) -> None:
+            pass
+
+        def no_folder(record: str) -> None:
+            os.rename(os.path.join(self.folder, "work"), os.path.join(self.folder, "away"))
+
+        def no_logs(record: str) -> None:
+            shutil.rmtree(f"{record}/logs/0")
+            self.write(os.path.relpath(f"{record}/logs/0", self.folder), "")
+
+        def no_log(record: str) -> None:
+            os.mkdir(f"{record}/logs/0/1.log")
+
+        rows = (
+            (claimed, {}, 0, "", ["start", "end"]), (taken, {}, 1, "task 1 is executed by 0002_here_other-1", []),
+            (nothing, {"SLURM_ARRAY_JOB_ID": "78"}, 1, "nothing is executed: these tasks are those of array job 77", []),
+            (no_folder, {}, 1, "", ["end"]), (no_logs, {}, 1, "", ["end"]), (no_log, {}, 1, "", ["end"]))
+        for prepare, variables, status, said, events in rows:
+            with self.subTest(prepare.__name__):
+                os.makedirs(os.path.join(self.folder, "work"), exist_ok=True)
+                record = self.submit("run: 'true'\nworking-directory: work\nsteps: [{batch: a=1}]" if prepare is no_folder else "run: 'true'\nsteps: [{batch: a=1}]")
+                prepare(record)
+                self.assertEqual(self.begin(record, 1, **variables).wait(), status)
+                self.assertEqual([event["event"] for event in self.told(record, 1) if "task" in event], events)
+                self.assertEqual(self.files(record).get("scheduler/1-1.out", "").split("\n")[0], said)
+
+    def test_which_tasks(self) -> None:
+        """Those that are a command and nothing else, of array tasks with one of them, without limits."""
+        for text, count in (("run: 'true'", 2), ("run: 'true'\nenv: {A: x}", 0), ("run: 'true'\nretries: 1", 0), ("run: 'true'\npack: 2", 0), ("run: 'true'\nmax-parallel: 1", 2),
+                            ("run: 'true'\ntimeout-minutes: 1", 0), ("run: 'true'\nfail-fast: true", 0), ("run: echo ${{ task.slot }}", 0), ("run: echo ${{ task.dir }}", 0),
+                            ("call: os.path.join", 0), (f"run: 'true'\npython: {sys.executable} -B", 0), (f"run: 'true'\npython: {sys.executable}", 2)):
+            with self.subTest(text):
+                record = self.submit(f"{text}\nsteps: [{{batch: 'a=1,2'}}]")
+                found = "".join(self.read(os.path.relpath(path, self.folder)) for path in glob.glob(f"{record}/submissions/1.commands/*"))
+                self.assertEqual(found.count(") begin "), count)
+                self.assertEqual(os.path.exists(f"{record}/submissions/1.begin"), count > 0)
+
+    def test_many(self) -> None:
+        """Slots of several files of commands; each finds its own."""
+        count = 2 * hydraflow.COMMANDS_BLOCK + 1
+        record = self.submit(f"run: echo\nsteps: [{{batch: 'a=1:{count}'}}]")
+        for slot in (1, hydraflow.COMMANDS_BLOCK - 1, hydraflow.COMMANDS_BLOCK, hydraflow.COMMANDS_BLOCK + 1, count):
+            self.assertEqual(self.begin(record, slot).wait(), 0)
+            self.assertFalse(self.is_python(record, slot))
+            self.assertEqual(self.files(record)[f"logs/0/{slot}.log"], f"a={slot}\n")
+
+    def test_signals(self) -> None:
+        """Each that reaches the script alone reaches the task; what was asked to stop is awaited with its group, and is interrupted."""
+        self.program("task", "for name in HUP INT QUIT TERM USR1 USR2; do trap \"echo $name; left=1\" $name; done\n"
+                             "(trap '' HUP INT QUIT TERM USR1 USR2; sleep 1; echo late) & echo up\nuntil test \"$left\"; do sleep 0.05; done\nexit 0")
+        for shell in self.shells:
+            for name in ("HUP", "INT", "QUIT", "TERM", "USR1", "USR2"):
+                with self.subTest(shell=shell, name=name):
+                    record = self.submit("run: ./task\nsteps: [{batch: a=1}]")
+                    process = self.begin(record, 1, shell)
+                    wait_until(lambda record=record: self.files(record).get("logs/0/1.log") == "up\n")
+                    os.kill(process.pid, getattr(signal, "SIG" + name))
+                    asks = not name.startswith("USR")
+                    self.assertEqual(process.wait(), int(asks))
+                    found = self.files(record)
+                    output = found["logs/0/1.log"].split()
+                    self.assertEqual((output[0], name in output, "late" in output), ("up", True, asks))  # sh may say how its sleep ended
+                    self.assertEqual(found.get("scheduler/1-1.out"), f"SIG{name}\n" if asks else None)
+                    self.assertEqual(self.states(), ["interrupted" if asks else "succeeded"])
+                    self.assertFalse(self.is_python(record, 1))
+
+    def test_a_shell_that_is_killed(self) -> None:
+        """The shell around the task, so that it cannot tell an end: that is told for it, and nothing of its group is left."""
+        self.program("sleeper", "echo $$ > pid; sleep 99; exit 0")
+        for shell in self.shells:
+            with self.subTest(shell=shell):
+                record = self.submit("run: ./sleeper\nsteps: [{batch: a=1}]")
+                process = self.begin(record, 1, shell)
+                wait_until(lambda: self.lines("pid"))
+                with open(glob.glob(f"{record}/events/*_slot-1-1_*")[0]) as file:
+                    leader = json.loads(file.read().split("\n")[-1])["pid"]
+                os.kill(leader, signal.SIGKILL)
+                self.assertEqual(process.wait(), 1)
+                self.assertEqual([event.get("status") for event in self.told(record, 1)], [None, None, 137])
+                self.assertEqual(self.states(), ["failed"])
+                wait_until(lambda: not is_alive(self.lines("pid")[0]))
+                os.remove(os.path.join(self.folder, "pid"))
+
+    def test_begun_again_by_its_scheduler(self) -> None:
+        """A requeue finds what it has claimed, and what has succeeded is not executed again."""
+        self.program("again", "echo x >> done; test -e go")
+        record = self.submit("run: ./again\nsteps: [{batch: a=1}]")
+        for status, executed, state in ((1, 1, "failed"), (0, 2, "succeeded"), (0, 2, "succeeded")):
+            self.assertEqual(self.begin(record, 1).wait(), status)
+            self.assertEqual((len(self.lines("done")), self.states()), (executed, [state]))
+            self.write("go", "")
