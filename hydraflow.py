@@ -4122,7 +4122,8 @@ SHELL = ("/bin/sh", "-c", WRAPPER, "hydraflow")
 # - What was asked to stop is awaited with all that it began.
 # - What /proc has of a process is as old as that, so that its time is now: one program tells the
 #   time and what the numbers of processes mean (proc(5)).
-# - What the shell says of its jobs is nobody's concern.
+# - What the shell says of its jobs is nobody's concern. With job control, wait also returns, with
+#   128 + SIGSTOP or more, when the task is stopped: that is looked at once in a second.
 # - CAN_BEGIN looks whether a machine has what that needs.
 
 JOB_CONTROL = """
@@ -4191,7 +4192,11 @@ _begin() {
     test -z "$_asked" || _pass_on "$_asked"
     wait "$_leader"
     _status=$?
-    while kill -s 0 "$_leader"; do wait "$_leader"; _status=$?; done
+    while kill -s 0 "$_leader"; do
+        test "$_status" -lt 147 || sleep 1
+        wait "$_leader"
+        _status=$?
+    done
     while test "$_asked" && kill -s 0 -- "-$_leader"; do sleep 1; done
     read -r _full <"$_room"
     test "$_status" = 0 || _read_end

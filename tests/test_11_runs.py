@@ -1921,6 +1921,25 @@ class BegunInSh(Program):
                 wait_until(lambda: not is_alive(self.lines("pid")[0]))
                 os.remove(os.path.join(self.folder, "pid"))
 
+    def test_a_task_that_is_stopped_for_a_while(self) -> None:
+        """It is waited for as before, without a loop that takes a processor."""
+        self.program("waiter", "echo $$ > pid; until test -e go; do sleep 0.1; done")
+        for shell in self.shells:
+            with self.subTest(shell=shell):
+                record = self.submit("run: ./waiter\nsteps: [{batch: a=1}]")
+                process = self.begin(record, 1, shell)
+                wait_until(lambda: self.lines("pid"))
+                leader = os.getpgid(int(self.lines("pid")[0]))
+                os.killpg(leader, signal.SIGSTOP)
+                time.sleep(1.5)
+                spent = sum(map(int, hydraflow.process_stat(process.pid)[11:13])) / os.sysconf("SC_CLK_TCK")
+                os.killpg(leader, signal.SIGCONT)
+                self.assertLess(spent, 0.5)
+                self.write("go", "")
+                self.assertEqual((process.wait(), self.states()), (0, ["succeeded"]))
+                for name in ("go", "pid"):
+                    os.remove(os.path.join(self.folder, name))
+
     def test_begun_again_by_its_scheduler(self) -> None:
         """A requeue finds what it has claimed, and what has succeeded is not executed again."""
         self.program("again", "echo x >> done; test -e go")
