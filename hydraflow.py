@@ -8674,7 +8674,7 @@ def sh_path(made: "Callable[[str], str]", variable: str) -> str:
     """Return a path in which a variable of sh stands, as sh has it.
 
     >>> print(sh_path("/a b/{}.out".format, "$slot"))
-    '/a b/'"$slot"'.out'
+    '/a b/'"$slot".out
     """
     before, _, behind = made("\0").partition("\0")
     return f'{shlex.quote(before)}"{variable}"{shlex.quote(behind)}'
