@@ -53,6 +53,21 @@ class Life(Program):
         self.assertEqual(self.states(), ["succeeded"] * 3)
         self.assertIn("3 succeeded", self.hydraflow("status", "job").out)
 
+    def test_a_handler_that_was_killed_with_us(self) -> None:
+        """Nothing more is to be expected of it, as its process is known to be gone; while it lives, its tasks are with it."""
+        self.write("slow", "#!/bin/sh\necho $$ > pid; sleep 99; exit 0\n")
+        os.chmod(os.path.join(self.folder, "slow"), 0o755)
+        self.job("run: 'true'\nsubmit: ./slow\nsteps: [{batch: a=1:2}]")
+        process = self.start("run", "job")
+        wait_until(lambda: self.lines("pid"))
+        process.kill()
+        process.wait()
+        self.assertEqual(self.states(), ["queued"] * 2)
+        os.killpg(int(self.lines("pid")[0]), signal.SIGKILL)
+        wait_until(lambda: not is_alive(self.lines("pid")[0]))
+        self.assertEqual([task["why"] for task in self.tasks().values()], ["handler"] * 2)
+        self.assertEqual(self.states(), ["interrupted"] * 2)
+
     def test_a_new_run_that_reuses(self) -> None:
         self.job("run: sh -c 'echo $0; echo $0 >> done'\nsteps: [{batch: a=1:2}]")
         self.hydraflow("run", "job")
