@@ -4182,7 +4182,7 @@ _begin() {
     _task=$1 _claim=$2 _log=$3 _directory=$4 _program=$5 _leader= _asked= _told= _full=
     shift 5
     test ! -x "$_program" || { shift; set -- "$_program" "$@"; }
-    test -d "$_directory/." && test -w "${_log%/*}" && ! _is_strange || return
+    test -d "$_directory/." && test -d "${_log%/*}/." && ! _is_strange || return
     _write_writer && printf '\n%511s' '' >"$_room" && ln -s "$_writer" "$_claim" || return
     for _name in HUP INT QUIT TERM; do trap "_ask $_name" "$_name"; done
     for _name in USR1 USR2; do trap "_pass_on $_name" "$_name"; done

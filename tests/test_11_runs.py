@@ -1867,16 +1867,16 @@ class BegunInSh(Program):
             os.mkdir(f"{record}/logs/0/1.log")
 
         rows = (
-            (claimed, {}, 0, "", ["start", "end"]), (taken, {}, 1, "task 1 is executed by 0002_here_other-1", []),
+            (claimed, {}, 0, "", [("start", 2), ("end", 2)]), (taken, {}, 1, "task 1 is executed by 0002_here_other-1", []),
             (nothing, {"SLURM_ARRAY_JOB_ID": "78"}, 1, "nothing is executed: these tasks are those of array job 77", []),
-            (no_folder, {}, 1, "", ["end"]), (no_logs, {}, 1, "", ["end"]), (no_log, {}, 1, "", ["end"]))
+            (no_folder, {}, 1, "", [("end", 1)]), (no_logs, {}, 1, "", [("end", 1)]), (no_log, {}, 1, "", [("end", 2)]))
         for prepare, variables, status, said, events in rows:
             with self.subTest(prepare.__name__):
                 os.makedirs(os.path.join(self.folder, "work"), exist_ok=True)
                 record = self.submit("run: 'true'\nworking-directory: work\nsteps: [{batch: a=1}]" if prepare is no_folder else "run: 'true'\nsteps: [{batch: a=1}]")
                 prepare(record)
                 self.assertEqual(self.begin(record, 1, **variables).wait(), status)
-                self.assertEqual([event["event"] for event in self.told(record, 1) if "task" in event], events)
+                self.assertEqual([(event["event"], event["try"]) for event in self.told(record, 1) if "task" in event], events)
                 self.assertEqual(self.files(record).get("scheduler/1-1.out", "").split("\n")[0], said)
 
     def test_which_tasks(self) -> None:

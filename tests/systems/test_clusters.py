@@ -695,7 +695,7 @@ def test_no_word_of_a_parameter_in_the_script(cluster):
     record = next((cluster.folder / ".hydraflow").glob("*/0*"))
     for script in record.glob("submissions/*.sh"):
         text = script.read_text()
-        assert "VALUE" not in text and "pwned" not in text and "show" not in text and len(text.splitlines()) == 4
+        assert "VALUE" not in text and "pwned" not in text and "show" not in text and len(text.splitlines()) == 4 + (cluster.name == "slurm")
 
 
 def test_python36(cluster):
@@ -745,6 +745,7 @@ def test_srun_fills_the_nodes_of_an_allocation(slurm):
     names = list(states(slurm).values())  # a step that srun lost before HydraFlow was told to end has failed, and another one began
     assert set(names[:4]) <= {"interrupted", "failed"}, names
     assert set(names[4:]) <= {"interrupted", "failed", "not started"}, names
+    wait_until(lambda: not slurm.call(f"squeue -h -t R,CG -j {job_id}").strip())  # which goes on with the run until it has ended
     (slurm.folder / "go").touch()
     slurm.call(f"sbatch -W -N2 --ntasks=4 --ntasks-per-node=2 -c4 -o out.txt {script}")
     assert set(states(slurm).values()) == {"succeeded"}, (slurm.folder / "out.txt").read_text()
