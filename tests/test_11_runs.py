@@ -1936,6 +1936,17 @@ class BegunInSh(Program):
                 wait_until(lambda: not is_alive(self.lines("pid")[0]))
                 os.remove(os.path.join(self.folder, "pid"))
 
+    def test_second_attempts(self) -> None:
+        """Python begins them: it marks in the log where they begin."""
+        self.program("again", "echo x; test -e go")
+        record = self.submit("run: ./again\nsteps: [{batch: a=1}]")
+        self.assertEqual(self.begin(record, 1).wait(), 1)
+        result = self.hydraflow("run", "job", "--resume", env=self.path)
+        self.assertEqual((result.status, glob.glob(f"{record}/submissions/2.commands/*")), (0, []), result.err)
+        self.write("go", "")
+        self.assertEqual(self.begin(record, 1, text=f". {record}/submissions/2.sh").wait(), 0)
+        self.assertEqual(self.files(record)["logs/0/1.log"], "x\n==> attempt 2 <==\nx\n")
+
     def test_a_task_that_is_stopped_for_a_while(self) -> None:
         """It is waited for as before, without a loop that takes a processor."""
         self.program("waiter", "echo $$ > pid; until test -e go; do sleep 0.1; done")
