@@ -53,6 +53,17 @@ class Life(Program):
         self.assertEqual(self.states(), ["succeeded"] * 3)
         self.assertIn("3 succeeded", self.hydraflow("status", "job").out)
 
+    def test_any_older_run_counts(self) -> None:
+        """Not only the first one."""
+        self.job("run: sh -c 'echo $0 >> done; test -e go'\nsteps: [{batch: a=1:2}]")
+        self.assertEqual(self.hydraflow("run", "job").status, 1)
+        self.write("go", "")
+        self.assertEqual(self.hydraflow("run", "job").status, 0)
+        os.remove(os.path.join(self.folder, "go"))
+        self.assertEqual(self.hydraflow("run", "job").status, 1)
+        self.assertIn("2 had succeeded before", self.hydraflow("run", "job", "--resume", "--reuse").err)
+        self.assertEqual(len(self.lines("done")), 6)
+
     def test_a_handler_that_was_killed_with_us(self) -> None:
         """Nothing more is to be expected of it, as its process is known to be gone; while it lives, its tasks are with it."""
         self.write("slow", "#!/bin/sh\necho $$ > pid; sleep 99; exit 0\n")
@@ -1068,6 +1079,22 @@ class Parts(Tables):
                 self.assertEqual(hydraflow.program_mistake(name, ".", {}), wrong)
         with mock.patch.object(hydraflow, "find_program", lambda name, *rest: "/bin/python3" if name == "python3" else ""):
             self.assertEqual(hydraflow.program_mistake("python", ".", {}), ("there is no program python", "python3 is there"))
+
+    def test_a_python_that_is_none(self) -> None:
+        """Wherever its name comes in the alphabet; one that is not here may be where tasks are executed."""
+        for name, text in (("A", "echo True"), ("old", "echo False"), ("silent", "exit 0"), ("failing", "echo True; echo boom >&2; exit 1")):
+            self.write(name, f"#!/bin/sh\n{text}\n")
+            os.chmod(name, 0o755)
+        hint = "python: in the job, or HYDRAFLOW_PYTHON, names it"
+        for words, wrong in ((["/bin/false"], hint), (["./old"], hint), (["./silent", "-B"], hint), (["./failing"], "boom"), (["./A"], None), (["./nowhere"], None), ([sys.executable], None),
+                             ([sys.executable, "-B"], None)):
+            with self.subTest(words=words):
+                if wrong is None:
+                    hydraflow.check_python(tuple(words))
+                    continue
+                with self.assertRaises(hydraflow.Error) as raised:
+                    hydraflow.check_python(tuple(words))
+                self.assertEqual((raised.exception.message, raised.exception.hint), (f"{' '.join(words)} is no Python 3.6 or later", wrong))
 
     def test_how_a_task_is_typed(self) -> None:
         task = next(iter(hydraflow.plan(job_of(", steps: [{batch: \"a='x y'\"}]"))))

@@ -611,6 +611,7 @@ class Surveyed(unittest.TestCase):
                 ([good, bad], 3, 2, 33, f"1 of 3 tasks done (33%), began {when(86400.0)}, gone on with {when(172800.0)}, nothing executes it since {when(172800.0)}"),
                 ([self.state("succeeded", 9e5, 9e5, origin="R/1")], 0, 1, 100, f"1 of 1 task done (100%), began {when(86400.0)}, ended {when(86400.0)}"),
                 ([self.state("handed"), good, bad], 0, 1, 66, f"2 of 3 tasks done (66%), began {when(86400.0)}, nothing executes it since {when(93600.0)}"),
+                ([], 0, 1, 0, f"0 of 0 tasks done (0%), began {when(86400.0)}, ended {when(86400.0)}"),
                 ([], 2000, 1, 0, f"0 of 2,000 tasks done (0%), began {when(86400.0)}, nothing executes it since {when(86400.0)}")):
             with self.subTest(text=text):
                 found = self.survey(states, "", count, starts=starts)

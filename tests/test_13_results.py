@@ -542,6 +542,9 @@ class WholePage(unittest.TestCase):
             hydraflow.script_json(NAN)
         for longest, text in ((200, "x" * 98 + "..." + "x" * 98), (201, "x" * 99 + "..." + "x" * 99), (300, "x" * 300)):
             self.assertEqual(hydraflow.page_text("x" * 300, longest), text)
+        for count, said in ((1998, "a=" + "x" * 1998), (1999, "a=" + "x" * 996 + "..." + "x" * 998)):
+            head = "".join(hydraflow.page_head("t", "l", [row(number, "a=" + "x" * count) for number in range(2)]))
+            self.assertEqual(re.findall("everywhere: <code>(.*)</code>", head), [said])
         with mock.patch.object(hydraflow, "MOST_TAIL", 5):
             self.assertEqual(hydraflow.page_tails([row(1, tail=("a", "b")), row(2), row(3, tail=("c",)), row(4, tail=("d",))]), ["a\nb", "", "c", ""])
         self.assertEqual(hydraflow.page_moments([None, 1.234, 5.0], 1.0), [None, 0.23, 4.0])
