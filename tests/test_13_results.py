@@ -153,7 +153,7 @@ class HydraRuns(EmptyFolder):
     def test_numbered_folders_in_order(self):
         sweep = os.path.join(self.folder, "sweep")
         for number, overrides, log in (("10", "- lr=0.1\n- +a='x,y'\n", "loss=1\n"), ("2", "[]\n", ""), ("0", "- lr: 0.1\n- [a\n", None),
-                                       ("1", None, None), ("03", "- lr=3", "x"), ("x", "- lr=3", "x")):
+                                       ("1", None, None), ("03", "- lr=3", "x"), ("x", "- lr=3", "x"), ("11", "- lr=0.2\n- [a]\n- {b: 1}\n- x\n- =1\n", "")):
             os.makedirs(os.path.join(sweep, number, ".hydra"))
             if overrides is not None:
                 self.write(f"sweep/{number}/.hydra/overrides.yaml", overrides)
@@ -162,8 +162,8 @@ class HydraRuns(EmptyFolder):
         self.write("sweep/7", "a file")
         found = hydraflow.hydra_runs(sweep)
         self.assertEqual([(run.number, run.params) for run in found],
-                         [(0, {}), (1, {}), (2, {}), (10, {"lr": "0.1", "a": "'x,y'"})])
-        self.assertEqual([run.log for run in found], [None, None, None, os.path.join(sweep, "10", "train.log")])
+                         [(0, {}), (1, {}), (2, {}), (10, {"lr": "0.1", "a": "'x,y'"}), (11, {"lr": "0.2"})])
+        self.assertEqual([run.log for run in found[:4]], [None, None, None, os.path.join(sweep, "10", "train.log")])
         self.assertEqual(hydraflow.hydra_runs(os.path.join(self.folder, "nowhere")), [])
 
     def test_a_row_for_each_of_several(self):
@@ -284,6 +284,8 @@ class Selection(unittest.TestCase):
         self.assertEqual([list(one.metrics.values()) for one in merged],
                          [[3, 5 / 3, 2.0, 2 ** 0.5, 2], [1, 9.0, 99.0, None, 1], [1, None, 5.0, None, 1], [1, 1.0, INF, None, 1]])
         self.assertEqual(list(merged[0].metrics), hydraflow.over_metrics(["loss"]))
+        pairs = [row(1, "a=1 seed=1 z=1"), row(2, "a=1 seed=2 z=2"), row(3, "a=2 seed=3 z=1"), row(4, "a=1 seed=4 z=1")]
+        self.assertEqual([one.params for one in hydraflow.over(pairs, "seed", [])], [{"a": "1", "z": "1"}, {"a": "1", "z": "2"}, {"a": "2", "z": "1"}])
 
     def test_over_means_what_statistics_says(self):
         import statistics
@@ -504,6 +506,20 @@ class Attempts(EmptyFolder):
                     with mock.patch.object(hydraflow, "LARGEST_BLOCK", largest):
                         self.assertEqual(text[hydraflow.attempt_start(path, attempts):], rest)
         self.assertEqual(hydraflow.attempt_start(os.path.join(self.folder, "nowhere"), 2), 0)
+
+
+    def test_rows_of_a_run(self) -> None:
+        """Of the newest one; of tasks in some states alone, and with the last five lines of their logs, where that is asked for."""
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        self.write("hydraflow.yaml", "jobs:\n  job:\n    run: sh -c 'seq 9; echo loss=$LOSS; exec test $0 = a=1'\n    hydra: false\n    steps: [{batch: 'a=1,2'}]\n")
+        for loss in "12":
+            with mock.patch.dict(os.environ, LOSS=loss):
+                self.assertEqual(hydraflow.main(["run", "job", "--quiet"]), 1)
+        self.assertEqual([(one["task"], one["metrics"], one["state"]) for one in hydraflow.results("job", ["loss"])], [(1, {"loss": 2.0}, "succeeded"), (2, {"loss": 2.0}, "failed")])
+        found = hydraflow.survey(hydraflow.Record.all("job")[-1])
+        for states, has_tail, rows in (((), False, [(1, ()), (2, ())]), (("failed",), True, [(2, ("6", "7", "8", "9", "loss=2"))]), (("running",), True, [])):
+            self.assertEqual([(one.task, one.tail) for one in hydraflow.result_rows(found, [], states, has_tail)], rows)
 
 
 class WholePage(unittest.TestCase):

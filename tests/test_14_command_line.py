@@ -445,7 +445,8 @@ class Statuses(Program):
     def test_exit_statuses(self) -> None:
         for text, argv, status in (("run: 'true'", (), 0), ("run: 'false'", (), 1), ("run: sh -c 'exit 2'", (), 1), ("run: sh -c 'kill -9 $$'", (), 1),
                                    ("run: nosuchprogram", (), 2), ("rum: x", (), 2), ("run: 'false'", ("--dry-run",), 0), ("run: 'false'\nretries: 2", (), 1),
-                                   ("run: sleep 99", ("--timeout", "0.003"), 1), ("run: 'true'\nsubmit: sh -c 'exit 4'", (), 1), ("run: 'true'\nsubmit: sh", (), 0)):
+                                   ("run: sleep 99", ("--timeout", "0.003"), 1), ("run: 'true'\nsubmit: sh -c 'exit 4'", (), 1), ("run: 'true'\nsubmit: sh", (), 0),
+                                   ("run: 'true'\nsubmit: sh -c 'sh $0; exit 4'", (), 1)):
             with self.subTest(text=text, argv=argv):
                 self.job(text)
                 result = self.hydraflow("run", "job", *argv)
