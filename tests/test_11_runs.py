@@ -1082,11 +1082,11 @@ class Parts(Tables):
 
     def test_a_python_that_is_none(self) -> None:
         """Wherever its name comes in the alphabet; one that is not here may be where tasks are executed."""
-        for name, text in (("A", "echo True"), ("old", "echo False"), ("silent", "exit 0"), ("failing", "echo True; echo boom >&2; exit 1")):
+        for name, text in (("A", "echo True"), ("old", "echo False"), ("silent", "exit 0"), ("odd", "echo yes"), ("failing", "echo True; echo boom >&2; exit 1")):
             self.write(name, f"#!/bin/sh\n{text}\n")
             os.chmod(name, 0o755)
         hint = "python: in the job, or HYDRAFLOW_PYTHON, names it"
-        for words, wrong in ((["/bin/false"], hint), (["./old"], hint), (["./silent", "-B"], hint), (["./failing"], "boom"), (["./A"], None), (["./nowhere"], None), ([sys.executable], None),
+        for words, wrong in ((["/bin/false"], hint), (["./old"], hint), (["./silent", "-B"], hint), (["./odd"], hint), (["./failing"], "boom"), (["./A"], None), (["./nowhere"], None), ([sys.executable], None),
                              ([sys.executable, "-B"], None)):
             with self.subTest(words=words):
                 if wrong is None:
@@ -1761,7 +1761,8 @@ class Packs(EmptyFolder):
         state = hydraflow.read_told(self.record).states[5]
         self.assertEqual((state.name, state.cause, state.attempt), ("skipped", "blocked", 2))
         good = self.submit(8, slots=[self.slots[0], self.slots[2]])
-        self.assertTrue(hydraflow.may_begin(self.record, self.submit(9, after=[[self.record.path, good.number]], scheduler="gridengine")))
+        behind = self.submit(9, after=[[self.record.path, good.number]], scheduler="gridengine")
+        self.assertEqual([hydraflow.may_begin(self.record, behind) for _ in range(2)], [True, True])
         self.assertTrue(os.path.exists(self.record.submission_path(9, "passed")))
 
     def test_a_stranger_executes_nothing(self) -> None:
