@@ -4222,6 +4222,7 @@ begin() {
     exec 2>&6 6>&-
 }
 """
+PROMPT, PATIENT = 20.0, 60.0  # seconds for what answers at once, and for what may be busy
 NOTHING = -1  # in place of a descriptor to read from: there is nothing to read
 SHELL_LETTERS = frozenset(  # a variable with any other in its name is lost on its way through sh
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789")
@@ -4345,7 +4346,7 @@ def check_directory(path: str) -> None:
 
 
 def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]",
-            timeout: float) -> "Tuple[int, str, str]":
+            timeout: float = PROMPT) -> "Tuple[int, str, str]":
     """Return exit status, output and errors of a command.
 
     The status is 127 if it cannot be started, 124 if it takes more than timeout seconds.
@@ -4489,7 +4490,7 @@ def birth_by_ps(pid: int) -> float:
     if not is_process(pid):
         return -1.0
     argv = ["ps", "-o", "stat=", "-o", "etime=", "-p", str(pid)]
-    status, out, _ = capture(argv, environment({}), 10.0)
+    status, out, _ = capture(argv, environment({}))
     if status == 127:  # there is no ps either: no more is known than that it exists
         return 0.0
     fields = out.split()
@@ -4530,7 +4531,7 @@ def is_process(pid: int) -> bool:
 def process_text(pid: int) -> bytes:
     """Return what a process was started with: its words, and where there is /proc its variables."""
     if not HAS_PROC:
-        _, out, _ = capture(["ps", "-o", "command=", "-p", str(pid)], environment({}), 10.0)
+        _, out, _ = capture(["ps", "-o", "command=", "-p", str(pid)], environment({}))
         return native_bytes(out)
     text = b""
     for name in ("cmdline", "environ"):
@@ -6591,7 +6592,7 @@ def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Lim
 # ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS, with functions that
 # make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of,
 # submission_options, script_word, clusters_of, is_one_of, beaten_options, says_requeue (what the
-# user's own words say), ask, split_id, at_cluster, array_limit, pack_hint, array_name,
+# user's own words say), ask_once, ask, split_id, at_cluster, array_limit, pack_hint, array_name,
 # submission_words, send, find_array, array_task_id, cancel_array, query, accounts, explain_hold.
 # Nothing here knows a record, and no scheduler is named outside its row. The rows rest on the
 # manual pages that their functions name. A state that is not known, or a query that fails, means
@@ -6623,7 +6624,6 @@ HALTED = {  # how schedulers call what has begun and does not go on for now -> i
 UNEXPLAINED = "gone", "silent"  # causes that say no more than that something has ended
 UNSAID = ("", "-", "None", "(null)")  # how schedulers say that there is no reason
 USUAL = ("PENDING", "PEND", "WAIT", "qw", "Q")  # states of what waits for its turn
-NO_DELAY = -1.0  # behind the last try
 OURS_ARRAY = "the steps of the job make the array; max-parallel: how many array tasks at once"
 OURS_NAME = "name: in the job is what the array job is called after"
 OURS_LOG = "leave it out: each task has a log of its own, which hydraflow logs JOB shows"
@@ -6998,7 +6998,7 @@ SCHEDULERS = {row.name: row for row in (
 @remembered
 def version_text(program: str) -> str:
     """Return what a program says of its version, asked once."""
-    _, out, errors = capture([program, "--version"], environment({}), 20.0)
+    _, out, errors = capture([program, "--version"], environment({}))
     return out + errors
 
 
@@ -7152,16 +7152,21 @@ def failure_text(status: int, *texts: str) -> str:
     return f"exit status {status}"
 
 
-def ask(argv: "Sequence[str]", scheduler: Scheduler, timeout: float = 60.0,
+def ask_once(argv: "Sequence[str]", scheduler: Scheduler) -> "Tuple[int, str, str]":
+    """Return what a command of the scheduler answers, to a question that can do without."""
+    return capture(argv, outer_environment(scheduler))
+
+
+def ask(argv: "Sequence[str]", scheduler: Scheduler,
         delays: "Sequence[float]" = TRIES) -> "Tuple[int, str, str]":
     """Return what a command of the scheduler answers, tried again where it fails in passing."""
     env = outer_environment(scheduler)
-    status, out, errors = capture(argv, env, timeout)
+    status, out, errors = capture(argv, env, PATIENT)
     for delay in delays:
         if status in (0, 127) or not has_failed_in_passing(status, errors):
             break
         time.sleep(delay)
-        status, out, errors = capture(argv, env, timeout)
+        status, out, errors = capture(argv, env, PATIENT)
     return status, out, errors
 
 
@@ -7191,7 +7196,7 @@ def at_cluster(command: "Sequence[str]", scheduler: Scheduler, cluster: str) -> 
 def array_limit(scheduler: Scheduler, clusters: str) -> int:
     """Return how many array tasks an array job may have, asked once; clusters have the first's."""
     first = clusters.split(",")[0]
-    status, out, _ = ask(at_cluster(scheduler.limit, scheduler, first), scheduler, 20.0, ())
+    status, out, _ = ask_once(at_cluster(scheduler.limit, scheduler, first), scheduler)
     limit = scheduler.limit_usual
     match = re.search(scheduler.limit_text, out)
     if match and status == 0:
@@ -7212,9 +7217,9 @@ def user_limit(scheduler: Scheduler) -> int:
     """Return how many array tasks a user may have in all, 0 where nobody says it."""
     if not scheduler.user_limit:
         return 0
-    _, name, _ = ask(["id", "-un"], scheduler, 20.0, ())
+    _, name, _ = ask_once(["id", "-un"], scheduler)
     words = [word.format(name.strip()) for word in scheduler.user_limit]
-    _, out, _ = ask(words, scheduler, 20.0, ())
+    _, out, _ = ask_once(words, scheduler)
     limits = [int(number) for number in re.findall("^[0-9]+$", out, re.MULTILINE)]
     return min(limits, default=0)
 
@@ -7261,7 +7266,8 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
     After each try that failed without a refusal, the name is looked for: it may have been accepted.
     """
     env = outer_environment(scheduler)
-    for delay in (*TRIES, NO_DELAY):
+    for delay in (0.0, *TRIES):
+        time.sleep(delay)
         status, out, errors = capture(words, env, 120.0)
         match = re.search(scheduler.job_id, out, re.MULTILINE)
         if match and status == 0:
@@ -7273,8 +7279,6 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
         found = find_array(scheduler, name, clusters_of(words, scheduler))
         if found:
             return found
-        if delay != NO_DELAY:
-            time.sleep(delay)
     raise Refusal(f"{words[0]} refused: {failure_text(status, errors, out)}")
 
 
@@ -7293,7 +7297,7 @@ def find_array(scheduler: Scheduler, name: str, clusters: str) -> str:
     """Return the id of the array job that has a name on one of some clusters, or nothing."""
     for cluster in clusters.split(","):
         words = at_cluster([*scheduler.find, name], scheduler, cluster)
-        _, out, _ = ask(words, scheduler, 60.0, TRIES[:2])
+        _, out, _ = ask(words, scheduler, TRIES[:2])
         match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", out, re.MULTILINE)
         if match:
             return id_at(match.group(1), cluster)
@@ -7389,7 +7393,7 @@ def ask_queue(scheduler: Scheduler, cluster: str,
         words.append(",".join(numbers))
     elif scheduler.joins_ids:
         words.extend(numbers)
-    return ask(words, scheduler, 60.0, TRIES[:2])  # somebody waits for the answer
+    return ask(words, scheduler, TRIES[:2])  # somebody waits for the answer
 
 
 def accounts(scheduler: Scheduler, ids: "Sequence[str]") -> "Dict[Tuple[str, int], Queued]":
@@ -7399,7 +7403,7 @@ def accounts(scheduler: Scheduler, ids: "Sequence[str]") -> "Dict[Tuple[str, int
         return found
     for cluster, numbers in by_cluster(ids):
         words = at_cluster([*scheduler.accounting, ",".join(numbers)], scheduler, cluster)
-        _, out, _ = ask(words, scheduler, 20.0, ())  # many sites keep no accounts
+        _, out, _ = ask_once(words, scheduler)  # many sites keep no accounts
         for number, slots, state, how in read_accounting(out):
             if state not in ENDED:
                 continue
@@ -7414,7 +7418,7 @@ def explain_hold(scheduler: Scheduler, job_id: str) -> str:
         return ""
     number, cluster = split_id(job_id)
     words = at_cluster([*scheduler.explain, number], scheduler, cluster)
-    _, out, _ = ask(words, scheduler, 20.0, ())
+    _, out, _ = ask_once(words, scheduler)
     match = re.search(scheduler.explanation, out)
     return " ".join(match.group(1).replace("\n\t", "").split()) if match else ""
 
@@ -7454,7 +7458,7 @@ def processors() -> int:
         if re.fullmatch("[1-9][0-9]{0,5}", text):
             counts.append(int(text))
     quota = first_line("/sys/fs/cgroup/cpu.max").split()
-    if len(quota) == 2 and quota[0].isdigit() and int(quota[1] or 0):
+    if len(quota) == 2 and all(map(str.isdigit, quota)) and int(quota[1]):
         counts.append(max(int(quota[0]) // int(quota[1]), 1))
     return min(counts)
 
@@ -7934,7 +7938,7 @@ def commit_of(folder: str) -> Commit:
     words = [
         "git", "--no-optional-locks", "status", "--porcelain=v2", "--branch",
         "--untracked-files=no"]
-    status, out, _ = capture(words, environment({}), 10.0)
+    status, out, _ = capture(words, environment({}))
     if status:
         return NO_COMMIT
     lines = out.splitlines()
@@ -8588,7 +8592,7 @@ def check_python(words: "Tuple[str, ...]") -> None:
     if words == (sys.executable,) or not find_program(words[0]):
         return  # one that is not here may be on the machines that are to execute it
     code = "import sys; print(sys.version_info >= (3, 6))"
-    status, out, errors = capture([*words, "-c", code], environment({}), 60.0)
+    status, out, errors = capture([*words, "-c", code], environment({}), PATIENT)
     if status or out.strip() != "True":
         hint = errors.strip() or "python: in the job, or HYDRAFLOW_PYTHON, names it"
         raise Error(f"{shell_text(words)} is no Python 3.6 or later", NOWHERE, hint)
@@ -8643,7 +8647,7 @@ def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
 @remembered
 def can_begin() -> bool:
     """Return whether sh can begin plain tasks, on machines like this one."""
-    status, _, _ = capture(["/bin/sh", "-c", CAN_BEGIN], environment({}), 20.0)
+    status, _, _ = capture(["/bin/sh", "-c", CAN_BEGIN], environment({}))
     return status == 0
 
 
@@ -8780,7 +8784,7 @@ def write_program(record: Record, python: "Sequence[str]") -> None:
     if list(python) == [sys.executable]:
         write_byte_code(record.program_path)
     else:
-        capture([*python, *ISOLATED, "-c", COMPILED, record.path], environment({}), 60.0)
+        capture([*python, *ISOLATED, "-c", COMPILED, record.path], environment({}), PATIENT)
 
 
 def write_byte_code(path: str) -> None:

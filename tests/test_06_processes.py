@@ -318,9 +318,9 @@ class Guarding(EmptyFolder):
         code = ("import os, signal, sys\nimport hydraflow\nguard = hydraflow.Guard()\nlog = open('log', 'wb')\n"
                 "pids = [hydraflow.spawn_shell(['/bin/sh', '-c', 'sleep 99; :'], log, dict(os.environb), -1, True, []).pid for _ in range(3)]\n"
                 "guard.watch(pids[:2])\nguard.watch(pids[1:])\nprint(*pids, flush=True)\n"
-                "if sys.argv[1] == 'leave': guard.watch([]); guard.leave()\nos.kill(os.getpid(), signal.SIGKILL)")
+                "if sys.argv[1] == 'leave': guard.watch([]); guard.leave()\nos.killpg(0, signal.SIGKILL)")
         for word, killed in (("die", 2), ("leave", 0)):
-            out = subprocess.run([sys.executable, "-c", code, word], cwd=self.folder, stdout=subprocess.PIPE).stdout
+            out = subprocess.run([sys.executable, "-c", code, word], cwd=self.folder, stdout=subprocess.PIPE, start_new_session=True).stdout
             pids = [int(pid) for pid in out.split()]
             for pid in pids:
                 self.addCleanup(hydraflow.stop_group, pid, signal.SIGKILL)
@@ -502,11 +502,12 @@ class Waiting(unittest.TestCase):
                 self.assertGreaterEqual(time.monotonic() - begun, max(seconds, 0.0) - 0.01)
 
     def test_handlers_are_put_back_and_what_is_ignored_stays_so(self) -> None:
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2, signal.SIGCHLD)}
+        noted = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD]
+        before = {number: signal.getsignal(number) for number in noted}
         self.addCleanup(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_IGN))
         with Signals() as signals:
             self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)
-            self.assertEqual(signal.getsignal(signal.SIGTERM), signals.note)
+            self.assertEqual([signal.getsignal(number) for number in noted], [signals.note] * len(noted))
         self.assertEqual({number: signal.getsignal(number) for number in before}, before)
         self.assertEqual(signal.set_wakeup_fd(-1), -1)
 
@@ -516,14 +517,15 @@ class Waiting(unittest.TestCase):
 
         def wait() -> None:
             with Signals() as signals:
-                begun = time.monotonic()
-                signals.wait(60.0)
-                took.append(time.monotonic() - begun)
+                with mock.patch("select.select", return_value=([], [], [])) as asked:
+                    for seconds in (60.0, 0.001):
+                        signals.wait(seconds)
+                took.extend(call[0][3] for call in asked.call_args_list)
 
         thread = threading.Thread(target=wait)
         thread.start()
         thread.join()
-        self.assertLess(took[0], 30.0)
+        self.assertEqual(took, [0.02, 0.001])
 
 
 if __name__ == "__main__":

@@ -220,6 +220,8 @@ class Living(EmptyFolder):
                 state = self.state(process, **changes)
                 self.assertEqual((hydraflow.is_gone(state), hydraflow.is_ours(state)), (False, False))
                 self.assertFalse(hydraflow.stop_task(state, signal.SIGKILL))
+                for pid in (process.pid, 0):
+                    self.assertFalse(hydraflow.is_process_gone(state.writer.machine, pid, 0.0))
         state = self.state(process, namespace="another container")
         self.assertEqual((hydraflow.is_gone(state), hydraflow.is_ours(state)), (False, False))
         self.assertIsNone(process.poll())

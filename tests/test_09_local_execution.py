@@ -527,11 +527,11 @@ class Parts(EmptyFolder):
                 (hydraflow.Error("no variable"), 0, "end", "cannot be started: no variable", True, "")):
             with self.subTest(error=error):
                 runner = self.runner()
-                process = hydraflow.Process(self.task(3), 0, 4, 2)
+                process = hydraflow.Process(self.task(3), 0, 5, 2)
                 runner.running += [process] * others
                 event = runner.not_started(process, error)
                 self.assertEqual((event.kind, event.state.detail, runner.is_stopped, runner.failure.split("\n")[0]), (kind, detail, is_stopped, failure))
-                self.assertEqual((runner.waiting, runner.is_crowded), ([(self.task(3), 5, 2)], True) if others else ([], False))
+                self.assertEqual((runner.waiting, runner.is_crowded), ([(self.task(3), 6, 2)], True) if others else ([], False))
                 self.assertEqual((event.state.name, event.state.status), ("failed", 126) if kind == "end" else ("waiting", 0))
 
     def test_interrupts(self) -> None:
@@ -560,7 +560,7 @@ class Parts(EmptyFolder):
         full = os.strerror(errno.ENOSPC)
         for room, events, code, asked, name, status, cause, failure in (
                 (b" ", [start], 0, "", "succeeded", 0, "", ""), (b" ", [start], 3, "", "failed", 3, "", ""), (b'{"task":1,"event":"end"}', [start], 0, "", "succeeded", 0, "", full),
-                (b'{"task":1,"event":"unstarted"}', [], 125, "", None, 0, "", full), (b" ", [], 125, "", None, 0, "", os.strerror(errno.EIO)), (b" ", [start], 125, "", "failed", 125, "", ""),
+                (b'{"task":1,"event":"unstarted"}', [], 125, "", None, 0, "", full), (b" ", [], 125, "", None, 0, "", os.strerror(errno.EIO)), (b" ", [start], 125, "", "failed", 125, "", ""), (b" ", [{**start, "try": 0}], 125, "", None, 0, "", os.strerror(errno.EIO)),
                 (b" ", [start], -9, "", "failed", 137, "", ""), (b" ", [start, {**start, "event": "end", "status": 4}], -9, "", "failed", 4, "", ""), (b" ", [start], 143, "timeout", "failed", 143, "timeout", ""),
                 (b" ", [start, {**start, "event": "ask", "why": "interrupted"}], 143, "", "interrupted", 143, "interrupted", ""), (b" ", [start], 143, "", "failed", 143, "", ""),
                 (b" ", [{**start, "try": 2}, {**start, "event": "ask", "why": "interrupted", "try": 2}], 143, "", "failed", 143, "", "")):

@@ -312,8 +312,8 @@ class Asking(EmptyFolder):
         self.assertTrue(self.asked("bjobs")[0].endswith(" 7 8"))
 
     def test_accounts(self) -> None:
-        self.program("sacct", "test \"$1\" = -M && printf '7_1|NODE_FAIL|1:0\\n' || printf '12_1|FAILED|127:0\\n12_2|RUNNING|0:0\\n12_3|OUT_OF_MEMORY|0:125\\n"
-                     "12_4|CANCELLED by 0|0:15\\n12_[5-6%%2]|CANCELLED by 0|0:0\\nx\\n13|FAILED|1:0\\n'")
+        self.program("sacct", "test \"$1\" = -M && printf '7_1|NODE_FAIL|1:0\\n' || printf 'x\\n12_1|FAILED|127:0\\n12_2|RUNNING|0:0\\n12_3|OUT_OF_MEMORY|0:125\\n"
+                     "12_4|CANCELLED by 0|0:15\\n12_[5-6%%2]|CANCELLED by 0|0:0\\n13|FAILED|1:0\\n'")
         self.assertEqual(hydraflow.accounts(SCHEDULERS["slurm"], ["12", "13", "7;far"]), {
             ("12", 1): ("FAILED", "", "exit status 127"), ("12", 3): ("OUT_OF_MEMORY", "", "signal 125"), ("12", 4): ("CANCELLED", "", "SIGTERM"),
             ("12", 5): ("CANCELLED", "", ""), ("12", 6): ("CANCELLED", "", ""), ("7;far", 1): ("NODE_FAIL", "", "exit status 1")})
@@ -355,6 +355,7 @@ class Asking(EmptyFolder):
                                              ("test -e again && echo 8 || { touch again; echo timed out >&2; exit 1; }", "", 2, "8"),
                                              ("echo timed out >&2; exit 1", "echo 9", 1, "9"), ("echo timed out >&2; exit 1", "", 5, None)):
             with self.subTest(script=script, queue=queue):
+                self.sleep.reset_mock()
                 self.program("sbatch", f"cd {self.folder}\n{script}")
                 self.program("squeue", queue)
                 if job_id is None:
@@ -364,6 +365,7 @@ class Asking(EmptyFolder):
                 else:
                     self.assertEqual(hydraflow.send(["sbatch", "x"], SCHEDULERS["slurm"], "name"), job_id)
                 self.assertEqual(len(self.asked("sbatch")), tries)
+                self.assertEqual([call[0][0] for call in self.sleep.call_args_list if call[0][0] >= 1.0], list(hydraflow.TRIES[:tries - 1]))
                 for name in ("sbatch.asked", "squeue.asked", "again"):
                     if name in self.names():
                         os.unlink(os.path.join(self.folder, name))
@@ -379,6 +381,10 @@ class Asking(EmptyFolder):
         self.assertEqual(caught.exception.message, "sbatch accepted the submission, and named no id of a job: Accepted, thank you")
         self.assertIn("look for name among what is queued", caught.exception.hint)
         self.assertEqual(len(self.asked("sbatch")), 2)
+        for count, said in ((200, "x" * 200), (201, "x" * 200), (0, "nothing")):
+            with self.assertRaises(hydraflow.Unanswered) as caught:
+                hydraflow.unanswered(["sbatch", "x"], SCHEDULERS["slurm"], "name", "x" * count)
+            self.assertTrue(caught.exception.message.endswith(f": {said}"), caught.exception.message[-210:])
 
     def test_who_is_qsub(self) -> None:
         """Asked once; without it, or with another answer, it is Grid Engine's."""
@@ -448,7 +454,7 @@ class Rows(EmptyFolder):
         plain = "--pack N puts N tasks into each array task, one after the other"
         for refusal, said, hint in (("invalid partition", "7\n", ""), ("job submit limit", "", plain), ("MaxSubmitJob reached", "\n30\n10\n", "you may have 10 array tasks at once: --pack 3 makes 9 of these 25 tasks"),
                                     ("job submit limit", "1\n", "you may have 1 array task at once: --pack 25 makes 1 of these 25 tasks")):
-            with self.subTest(refusal=refusal, said=said), mock.patch.object(hydraflow, "ask", return_value=(0, said, "")):
+            with self.subTest(refusal=refusal, said=said), mock.patch.object(hydraflow, "ask_once", return_value=(0, said, "")):
                 self.assertEqual(hydraflow.pack_hint(refusal, SCHEDULERS["slurm"], 25), hint)
                 self.assertEqual(hydraflow.user_limit(SCHEDULERS["gridengine"]), 0)
 

@@ -519,6 +519,7 @@ SUBMISSIONS = (  # submit, what else is in the job, column in the line of submit
     ("parallel -j 2", "run: echo", 13, "parallel would not read the lines of the file", "write submit: 'parallel -j 2 ::::'"),
     ("parallel -a -j2", "run: echo", 13, "parallel would not read the lines of the file", "write submit: 'parallel -j2 ::::'"),
     ("xargs -n 1", "run: echo", 13, "xargs would not read the lines of the file", "| xargs -0 -n 1 -P 2 sh -c'"), ("env A=1 xargs -a", "run: echo", 13, "xargs would not", "| xargs"),
+    ("sbatch -pgpu", "steps: [{batch: a=1}]", 13, "there is nothing that sbatch could execute", "run: or call: beside submit:"),
 )
 
 
@@ -556,6 +557,14 @@ class Submitting(Program):
         self.assertEqual((result.status, self.records()), (1, []))
         self.assertIn("error: there is no program sbatch\n", result.err)
         self.assertIn("; is this a machine from which jobs are submitted?\n", result.err)
+        self.job("run: ./program\nsubmit: env A=1 B=2 sbatch -p gpu")
+        self.assertIn("hydraflow.yaml:5:25: error: there is no program sbatch\n", self.hydraflow("run", "job", env=bare).err)
+
+    def test_what_a_handler_would_get(self) -> None:
+        """Commands as they can be typed; without command, parameters alone."""
+        for text, line in (("run: echo\nsubmit: sh", "env A=1 echo a=1"), ("submit: cat", "a=1")):
+            self.job(f"{text}\nenv: {{A: 1}}\nsteps: [{{batch: a=1}}]")
+            self.assertEqual(self.hydraflow("run", "job", "--dry-run").out.split("\n")[1:], [line, ""])
 
     def test_a_script_alone_is_a_handler(self) -> None:
         """It gets the file of parameters as its last argument, as the original HydraFlow has it."""
@@ -840,7 +849,7 @@ class Parts(Tables):
         for count, affinity, variables, quota, found in (
                 (8, 8, {}, "", 8), (None, 4, {}, "", 1), (8, 3, {}, "max 100000", 3), (8, 8, {"SLURM_CPUS_ON_NODE": "2"}, "", 2), (8, 8, {"NSLOTS": "5", "PBS_NCPUS": "4"}, "", 4),
                 (8, 8, {"LSB_DJOB_NUMPROC": "1"}, "", 1), (8, 8, {"NSLOTS": "0"}, "", 8), (8, 8, {"NSLOTS": "x"}, "", 8), (8, 8, {"NSLOTS": "1000000"}, "", 8), (8, 8, {}, "250000 100000", 2),
-                (8, 8, {}, "50000 100000", 1), (8, 8, {}, "50000 0", 8), (8, 8, {}, "50000", 8), (8, 8, {}, "300000 100000 x", 8), (2, 2, {"NSLOTS": "16"}, "900000 100000", 2)):
+                (8, 8, {}, "50000 100000", 1), (8, 8, {}, "50000 0", 8), (8, 8, {}, "50000 x", 8), (8, 8, {}, "50000", 8), (8, 8, {}, "300000 100000 x", 8), (2, 2, {"NSLOTS": "16"}, "900000 100000", 2)):
             with self.subTest(count=count, affinity=affinity, variables=variables, quota=quota):
                 names = ("SLURM_CPUS_ON_NODE", "NSLOTS", "PBS_NCPUS", "LSB_DJOB_NUMPROC")
                 with mock.patch.dict(os.environ, {**dict.fromkeys(names, ""), **variables}), mock.patch("os.cpu_count", return_value=count), \
@@ -868,10 +877,10 @@ class Parts(Tables):
 
     def test_what_a_waiting_command_submits_again(self) -> None:
         """What no task is to blame for, where the scheduler does not begin it again by itself, nor was told not to."""
-        run = self.run_of(", submit: sbatch, steps: [{batch: a=1}, {batch: a=2, submit: sbatch --no-requeue}]")
+        run = self.run_of(", submit: sbatch, steps: [{batch: a=1}, {batch: a=2, submit: sbatch --no-requeue}, {batch: a=3}]")
         submission = hydraflow.Submission(1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "7", -1, [[[1, 1, 0]]], "")
         for changes, cause, may in (({}, "node", True), ({}, "preempted", True), ({}, "blocked", True), ({}, "memory", False), ({}, "", False), ({}, "cancelled", False),
-                                    ({"step": 2}, "node", False), ({"scheduler": hydraflow.HANDLER}, "node", False), (None, "node", False)):
+                                    ({"step": 2}, "node", False), ({"step": 3}, "node", True), ({"scheduler": hydraflow.HANDLER}, "node", False), (None, "node", False)):
             ahead = hydraflow.Ahead(run, None if changes is None else submission._replace(**changes), [1])
             state = hydraflow.State(1)
             state.become("interrupted", cause)
@@ -904,8 +913,8 @@ class Parts(Tables):
 
     def test_steps_that_a_handler_gets_together(self) -> None:
         """Those that stand behind each other and name the same one, where it is called without commands."""
-        for run, sizes in (("", [2, 1, 1, 1]), ("run: 'true', ", [1] * 5)):
-            text = "jobs: {t: {%ssubmit: sh b, hydra: false, steps: [{batch: a=1}, {batch: a=2}, {batch: a=3, submit: sh c}, {batch: a=4, submit: sh a}, {batch: a=5}]}}"
+        for run, sizes in (("", [2, 1, 1, 2]), ("run: 'true', ", [1] * 6)):
+            text = "jobs: {t: {%ssubmit: sh b, hydra: false, steps: [{batch: a=1}, {batch: a=2}, {batch: a=3, submit: sh c}, {batch: a=4, submit: sh a}, {batch: a=5}, {batch: a=6}]}}"
             plan = hydraflow.Plan(hydraflow.read_jobs(hydraflow.read_yaml(text % run))["t"])
             self.assertEqual([len(steps) for _, steps in hydraflow.places_of(plan, True)], sizes)
 
@@ -1051,7 +1060,7 @@ class Parts(Tables):
         submission = hydraflow.Submission(3, 1, 1, "slurm", "n", [], [1, 0, 0.0, False], True, 0, "7", -1, [], "")
         place = hydraflow.Waiting(submission, 2, 1)
         for queued, is_cancelled, said, cause in (("TIMEOUT", True, b"", "timeout"), ("NODE_FAIL", False, b"", "node"), ("", True, b"oom-kill", "cancelled"), ("", False, b"x", "gone"), ("FAILED", False, b"", "silent"),
-                                                  ("FAILED", False, b"slurmstepd: error: Detected 1 oom_kill event", "memory"), ("", False, b"DUE TO TIME LIMIT", "timeout"), ("", False, b"oom.kill" + b" " * 5000, "gone"),
+                                                  ("FAILED", False, b"slurmstepd: error: Detected 1 oom_kill event", "memory"), ("", False, b"DUE TO TIME LIMIT", "timeout"), ("", False, b" oom.kill" + b" " * 4089, "gone"), ("", False, b"oom.kill" + b" " * 4088, "memory"),
                                                   ("EXIT", False, b" " * 5000 + b"TERM_RUNLIMIT", "timeout")):
             with self.subTest(queued=queued, said=said[:20]):
                 hydraflow.write_file(record.scheduler_path(3, 2), said)
@@ -1114,7 +1123,7 @@ class Parts(Tables):
         """Of which nothing can be known here: how many of each, and since when nothing was told."""
         far = hydraflow.Writer("events/0001_here_x-1.jsonl", hydraflow.Machine("far", "i", "b", "n"), 1, 1.0, 0.0)
         slot = far._replace(path="events/0001_slot-1-1_x-1.jsonl")
-        states = [self.state("running", writer=far, started=86400.0), self.state("running", writer=far, started=3 * 86400.0), self.state("queued", writer=far, started=9 * 86400.0), self.state("running", writer=slot),
+        states = [self.state("running", writer=far, started=86400.0), self.state("running", writer=far, started=3 * 86400.0), self.state("queued", writer=far, started=9 * 86400.0), self.state("succeeded", writer=far, started=9 * 86400.0), self.state("running", writer=slot),
                   self.state("running", writer=far._replace(machine=hydraflow.this_machine())), self.state("running", writer=far._replace(machine=far.machine._replace(host="else")), started=86400.0)]
         days = [time.strftime("%Y-%m-%d %H:%M", time.localtime(days * 86400)) for days in (1, 3)]
         rest = "they are awaited; where nothing of them is left, cancel --lost gives them up"
@@ -1342,14 +1351,14 @@ class Surveys(Tables):
         """The HydraFlow that watches a task, else the task; what is on other machines is told, and given up where that is asked for."""
         here = self.writer("0001_here_x-1", machine=hydraflow.this_machine())
         away = here._replace(machine=hydraflow.Machine("elsewhere", "x", "y", "z"))
-        states = {1: self.state("running", writer=here), 2: self.state("running", writer=here), 3: self.state("running", writer=away), 4: self.state("queued")}
+        states = {1: self.state("running", writer=away), 2: self.state("running", writer=here), 3: self.state("running", writer=here), 4: self.state("queued")}
         for numbers, is_lost, has_writer, asked, noted, away_numbers in (
-                (None, False, True, 2, [], [3]), (None, False, False, 1, [("ask", 1, "interrupted"), ("ask", 2, "interrupted")], [3]), ([2], False, True, 1, [("ask", 2, "interrupted")], []), ([1], False, True, 0, [("ask", 1, "interrupted")], []),
-                (None, True, True, 2, [("lost", 3, "lost")], [3]), ([1, 3], True, True, 0, [("ask", 1, "interrupted"), ("lost", 3, "lost")], [3]), ([4], False, True, 0, [], [])):
+                (None, False, True, 2, [], [1]), (None, False, False, 1, [("ask", 2, "interrupted"), ("ask", 3, "interrupted")], [1]), ([3], False, True, 1, [("ask", 3, "interrupted")], []), ([2], False, True, 0, [("ask", 2, "interrupted")], []),
+                (None, True, True, 2, [("lost", 1, "lost")], [1]), ([1, 2], True, True, 0, [("ask", 2, "interrupted"), ("lost", 1, "lost")], [1]), ([4], False, True, 0, [], [])):
             found = self.found(dict(states), [], [1, 2, 3, 4])
             with self.subTest(numbers=numbers, is_lost=is_lost, has_writer=has_writer), mock.patch.multiple(
                     hydraflow, survey=mock.Mock(return_value=found), cancel_arrays=mock.Mock(return_value=(["all"], ["no"])), cancel_array_tasks=mock.Mock(return_value=(["some"], [])), stop_handlers=mock.DEFAULT, append_attempt=mock.DEFAULT,
-                    stop_writer=mock.Mock(return_value=has_writer), stop_task=mock.Mock(side_effect=lambda state, number: state is states[2])) as mocks:
+                    stop_writer=mock.Mock(return_value=has_writer), stop_task=mock.Mock(side_effect=lambda state, number: state is states[3])) as mocks:
                 stopped = hydraflow.cancel_record(hydraflow.Record("record"), is_lost, numbers)
                 self.assertEqual((stopped.arrays, stopped.wrong), (["all"], ["no"]) if numbers is None else (["some"], []))
                 self.assertEqual((stopped.tasks, [number for number, _ in stopped.away]), (asked, away_numbers))
@@ -1361,10 +1370,22 @@ class Surveys(Tables):
         here, away, told = hydraflow.this_machine(), hydraflow.Machine("elsewhere", "x", "y", "z"), hydraflow.Told()
         told.handlers.update({number: hydraflow.SeenProcess(machine, 70 + number, 1.0) for number, machine in ((1, here), (2, away), (3, here), (4, here))})
         record = hydraflow.Record("/record")
-        with mock.patch.multiple(hydraflow, read_told=mock.Mock(return_value=told), is_process_gone=mock.Mock(side_effect=lambda machine, pid, up: pid == 73), stop_process=mock.DEFAULT,
-                                 process_text=mock.Mock(side_effect=lambda pid: b"sh\0/record/submissions/%d.txt\0" % (9 if pid == 74 else pid - 70))) as mocks:
+        with mock.patch.multiple(hydraflow, read_told=mock.Mock(return_value=told), is_process_gone=mock.Mock(side_effect=lambda machine, pid, up: pid == 71), stop_process=mock.DEFAULT,
+                                 process_text=mock.Mock(side_effect=lambda pid: b"sh\0/record/submissions/%d.txt\0" % (9 if pid == 73 else pid - 70))) as mocks:
             hydraflow.stop_handlers(record)
-        self.assertEqual([call[0] for call in mocks["stop_process"].call_args_list], [(71, signal.SIGTERM)])
+        self.assertEqual([call[0] for call in mocks["stop_process"].call_args_list], [(74, signal.SIGTERM)])
+
+    def test_which_hydraflow_is_asked_to_stop(self) -> None:
+        """Once, whatever it watches: one that lives, and whose task is that of the record."""
+        for ours, members, is_gone, text, is_asked in ((True, [], False, b"python -m hydraflow", True), (False, [5], False, b"hydraflow", True), (False, [], False, b"hydraflow", False), (True, [], True, b"hydraflow", False), (True, [], False, b"vi", False)):
+            state, stopped = self.state("running", writer=self.writer("0001_here_x-1")._replace(pid=77)), set()
+            with self.subTest(ours=ours, members=members, is_gone=is_gone, text=text), mock.patch.multiple(
+                    hydraflow, is_ours=mock.Mock(return_value=ours), own_members=mock.Mock(return_value=members), is_process_gone=mock.Mock(return_value=is_gone),
+                    process_text=mock.Mock(return_value=text), stop_process=mock.DEFAULT) as mocks:
+                mocks["stop_process"].return_value = True
+                self.assertEqual([hydraflow.stop_writer(state, stopped) for _ in range(2)], [is_asked] * 2)
+                self.assertEqual([call[0] for call in mocks["stop_process"].call_args_list], [(77, signal.SIGTERM)] * is_asked)
+                self.assertEqual(stopped, {77} if is_asked else set())
 
 
 class Starts(Tables):
@@ -1763,6 +1784,8 @@ class Packs(EmptyFolder):
         good = self.submit(8, slots=[self.slots[0], self.slots[2]])
         behind = self.submit(9, after=[[self.record.path, good.number]], scheduler="gridengine")
         self.assertEqual([hydraflow.may_begin(self.record, behind) for _ in range(2)], [True, True])
+        with mock.patch.object(hydraflow, "all_succeeded", side_effect=AssertionError("a verdict needs no further look")):
+            self.assertTrue(hydraflow.may_begin(self.record, behind))
         self.assertTrue(os.path.exists(self.record.submission_path(9, "passed")))
 
     def test_a_stranger_executes_nothing(self) -> None:

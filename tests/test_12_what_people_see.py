@@ -407,17 +407,17 @@ class Shown(EmptyFolder):
     def test_kinds_of_failure(self) -> None:
         """The first ten are shown, of a kind the first task; what is too long to type again is cut."""
         self.open_screen(1, "files-quiet")
-        for number in range(24):
+        for number in range(46):
             state = hydraflow.State(1)
-            state.become("failed", "", f"reason {number // 2}" if number != 22 else "last")
+            state.become("failed", "", f"reason {number // 2}" if number != 44 else "last")
             task = self.tasks[0]._replace(number=number + 1, argv=("x" * (1994 + number // 2),), combination=())
             self.screen.show(hydraflow.Event("end", task, state, "t", "none", 0))
         self.screen.finish(2)
         said = [text for text in map(ast.literal_eval, (text[4:] for text in self.got if text.startswith("say "))) if text]
-        self.assertEqual(said[0], "5 tasks: 24 failed, 2 submitted, 0.0 s")
+        self.assertEqual(said[0], "5 tasks: 46 failed, 2 submitted, 0.0 s")
         self.assertEqual(said[1:-1:2], [f"2 tasks failed: reason {number} (task {2 * number + 1} for example)" for number in range(10)])
         self.assertEqual([len(text) for text in said[2:-1:2]], [2003 + number if number < 6 else 2013 for number in range(10)])
-        self.assertEqual(said[-1], "and 3 more kinds of failure; status shows them")
+        self.assertEqual(said[-1], "and 14 more kinds of failure; status shows them")
 
 
 class Causes(unittest.TestCase):
@@ -599,7 +599,7 @@ class Surveyed(unittest.TestCase):
                 ([self.state("succeeded")], "", [], ""), ([self.state("running")], "", [], "executed here"), (far[1:2], "", [], "executed on n2"), ([self.state("running", host="~n")], "", [], "executed on ~n"), ([self.state("running"), *far[:2]], "", [], "executed here, on n1, on n2"),
                 (far, "", [], "executed on n1, on n2, on n3, on 2 more machines"), (far[:4], "", [], "executed on n1, on n2, on n3, on 1 more machines"), ([self.state("waiting")], f"process 7 on {hydraflow.host_name()}", [], "executed here"),
                 ([self.state("waiting")], "process 7 on n9", [], "executed on n9"), ([self.state("queued")], "", queued, "queued with pbs, slurm"), ([self.state("queued"), far[0]], "", queued[:1], "executed on n1, queued with slurm"),
-                (far[:3], "", [], "executed on n1, on n2, on n3")):
+                (far[:3], "", [], "executed on n1, on n2, on n3"), ([self.state("running", host=f"n{number}") for number in range(1, 10)], "", [], "executed on n1, on n2, on n3, on 6 more machines")):
             with self.subTest(states=[state.name for state in states], holder=holder):
                 self.assertEqual(hydraflow.where_text(self.survey(states, holder, submissions=submissions)), text)
 

@@ -132,7 +132,7 @@ class Metrics(EmptyFolder):
         self.write("broken.json", '{"a": 1')
         self.write("list.json", "[1, 2]")
         for metric, wanted in (("out/m.json:a.b", 9.0), ("out/m.json:a.c.d", 2.5), ("out/m.json:a.l.0", 1.0), ("out/m.json:z", 0.0),
-                               ("out/m.json:a.l.1.x", -3.0), ("out/m.json:a.l.-1.x", -3.0), ("out/m.json:a.l.2", None),
+                               ("out/m.json:a.l.1.x", -3.0), ("out/m.json:a.l.-1.x", -3.0), ("out/m.json:a.l.2", None), ("out/m.json:a.l.3", None), ("out/m.json:a.l.-2", 1.0), ("out/m.json:a.l.-3", None),
                                ("out/m.json:a.l.x", None), ("out/m.json:n", NAN), ("out/m.json:t", None), ("out/m.json:yes", None),
                                ("out/m.json:no", None), ("out/m.json:a", None), ("out/m.json:big", None), ("out/m.json:s", 0.5),
                                ("out/m.json:1", 7.0), ("out/m.json:nothing.x", None), ("out/m.json:z.x", None),
@@ -152,7 +152,7 @@ class Metrics(EmptyFolder):
 class HydraRuns(EmptyFolder):
     def test_numbered_folders_in_order(self):
         sweep = os.path.join(self.folder, "sweep")
-        for number, overrides, log in (("10", "- lr=0.1\n- +a='x,y'\n", "loss=1\n"), ("2", "[]\n", ""), ("0", "- lr: 0.1\n- [a\n", None),
+        for number, overrides, log in (("10", "- lr=0.1\n- +a='x,y'\n", "loss=1\n"), ("2", "[]\n", ""), ("0", "- lr: 0.1\n- [a\n", None), ("4", "lr: 0.1\n", None), ("5", "lr=0.1\n", None),
                                        ("1", None, None), ("03", "- lr=3", "x"), ("x", "- lr=3", "x"), ("11", "- lr=0.2\n- [a]\n- {b: 1}\n- x\n- =1\n", "")):
             os.makedirs(os.path.join(sweep, number, ".hydra"))
             if overrides is not None:
@@ -162,8 +162,8 @@ class HydraRuns(EmptyFolder):
         self.write("sweep/7", "a file")
         found = hydraflow.hydra_runs(sweep)
         self.assertEqual([(run.number, run.params) for run in found],
-                         [(0, {}), (1, {}), (2, {}), (10, {"lr": "0.1", "a": "'x,y'"}), (11, {"lr": "0.2"})])
-        self.assertEqual([run.log for run in found[:4]], [None, None, None, os.path.join(sweep, "10", "train.log")])
+                         [(0, {}), (1, {}), (2, {}), (4, {}), (5, {}), (10, {"lr": "0.1", "a": "'x,y'"}), (11, {"lr": "0.2"})])
+        self.assertEqual([run.log for run in found[:6]], [None, None, None, None, None, os.path.join(sweep, "10", "train.log")])
         self.assertEqual(hydraflow.hydra_runs(os.path.join(self.folder, "nowhere")), [])
 
     def test_a_row_for_each_of_several(self):
@@ -201,6 +201,7 @@ class HydraRuns(EmptyFolder):
                 ("colours", colours + "\t#3 : lr=1\nx", {3: "x"}),
                 ("nothing printed", serial + one + two, {0: "", 1: ""}),
                 ("the last attempt counts", serial + one + "a\n" + serial + one + "b\n", {0: "b\n"}),
+                ("three runs", serial + one + "a\n" + two + "b\n" + lead + "\t#2 : lr=1\nc\n" + lead + "Best parameters\nx\n", {0: "a\n", 1: "b\n", 2: "c\n"}),
                 ("Hydra says something else", serial + one + "a\n" + lead + "Best parameters\nx\n", {0: "a\n"}),
                 ("at once", at_once + one + two + "a\nb\n", {}),
                 ("at once, then in turn", at_once + one + "x\n" + serial + two + "y\n", {1: "y\n"}),
@@ -284,7 +285,7 @@ class Selection(unittest.TestCase):
         self.assertEqual([list(one.metrics.values()) for one in merged],
                          [[3, 5 / 3, 2.0, 2 ** 0.5, 2], [1, 9.0, 99.0, None, 1], [1, None, 5.0, None, 1], [1, 1.0, INF, None, 1]])
         self.assertEqual(list(merged[0].metrics), hydraflow.over_metrics(["loss"]))
-        pairs = [row(1, "a=1 seed=1 z=1"), row(2, "a=1 seed=2 z=2"), row(3, "a=2 seed=3 z=1"), row(4, "a=1 seed=4 z=1")]
+        pairs = [row(1, "a=1 seed=1 z=1"), row(2, "a=1 seed=2 z=2"), row(3, "a=2 seed=3 z=1"), row(4, "a=1.0 seed=4 z=1")]
         self.assertEqual([one.params for one in hydraflow.over(pairs, "seed", [])], [{"a": "1", "z": "1"}, {"a": "1", "z": "2"}, {"a": "2", "z": "1"}])
 
     def test_over_means_what_statistics_says(self):
