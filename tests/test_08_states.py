@@ -151,8 +151,10 @@ class Folding(EmptyFolder):
         for writer, slot, number in (("0001_here_x-1", 0, 1), ("0002_here_y-2", 3, 9)):
             hydraflow.write_file(record.room_path(writer, slot), b'{"task":%d,"try":1,"event":"end","status":0,"up":5}' % number + b" " * 100)
         hydraflow.write_file(record.room_path("0001_here_x-1", 1), b" " * 512)
+        hydraflow.append_lines(record.events_path("0001_here_x-1"), [{"event": "start", "task": "3"}, {"event": 7}])
+        append_event(record, "0001_here_x-1", "start", task=4, pid=1, **{"try": 1})
         told = read_told(record)
-        self.assertEqual({number: state.name for number, state in told.states.items()}, {1: "succeeded", 2: "running", 9: "succeeded"})
+        self.assertEqual({number: state.name for number, state in told.states.items()}, {1: "succeeded", 2: "running", 4: "running", 9: "succeeded"})
         self.assertEqual((told.cancelled, told.cancelled_slots), ({4}, {(5, 2)}))
         writer = told.states[2].writer
         self.assertEqual((writer.machine, writer.pid), (this_machine(), os.getpid()))

@@ -269,6 +269,11 @@ class Here(Execution):
         for call, message in (("nosuch.work", "there is no module nosuch"), ("mine.nosuch", "module mine has no function nosuch")):
             self.job(f"call: {call}")
             self.assertIn(message, self.hydraflow("run", "job").out)
+        self.write("lost.py", "import nosuch\n")
+        self.job("call: lost.work")
+        result = self.hydraflow("run", "job")
+        self.assertIn("lost.py\", line 1, in <module>\n", result.out)
+        self.assertNotIn("there is no module nosuch", result.out)
 
     def test_task_directory(self) -> None:
         self.job("run: sh -c 'echo $0 > $1/out' x ${{ task.dir }}\nsteps: [{run: \"sh -c 'echo $1 > $0/out' ${{ task.dir }}\", batch: a=1:2}]")
@@ -560,7 +565,7 @@ class Parts(EmptyFolder):
         full = os.strerror(errno.ENOSPC)
         for room, events, code, asked, name, status, cause, failure in (
                 (b" ", [start], 0, "", "succeeded", 0, "", ""), (b" ", [start], 3, "", "failed", 3, "", ""), (b'{"task":1,"event":"end"}', [start], 0, "", "succeeded", 0, "", full),
-                (b'{"task":1,"event":"unstarted"}', [], 125, "", None, 0, "", full), (b" ", [], 125, "", None, 0, "", os.strerror(errno.EIO)), (b" ", [start], 125, "", "failed", 125, "", ""), (b" ", [{**start, "try": 0}], 125, "", None, 0, "", os.strerror(errno.EIO)),
+                (b'{"task":1,"event":"unstarted"}', [], 125, "", None, 0, "", full), (b" ", [], 125, "", None, 0, "", os.strerror(errno.EIO)), (b" ", [start], 125, "", "failed", 125, "", ""), (b" ", [{**start, "try": 0}], 125, "", None, 0, "", os.strerror(errno.EIO)), (b" ", [{**start, "try": 2}], 125, "", None, 0, "", os.strerror(errno.EIO)),
                 (b" ", [start], -9, "", "failed", 137, "", ""), (b" ", [start, {**start, "event": "end", "status": 4}], -9, "", "failed", 4, "", ""), (b" ", [start], 143, "timeout", "failed", 143, "timeout", ""),
                 (b" ", [start, {**start, "event": "ask", "why": "interrupted"}], 143, "", "interrupted", 143, "interrupted", ""), (b" ", [start], 143, "", "failed", 143, "", ""),
                 (b" ", [{**start, "try": 2}, {**start, "event": "ask", "why": "interrupted", "try": 2}], 143, "", "failed", 143, "", "")):

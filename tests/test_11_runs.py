@@ -218,6 +218,7 @@ class Life(Program):
         self.hydraflow("run", "job")
         first = self.git("rev-parse", "HEAD")
         self.assertEqual(json.loads(self.hydraflow("status", "job", "--json").out)["commit"], first)
+        self.assertFalse(self.plan_start()["is_dirty"])
         self.git("commit", "-q", "--allow-empty", "-m", "two")
         self.write("go", "")
         result = self.hydraflow("run", "job", "--resume")
@@ -225,9 +226,12 @@ class Life(Program):
         self.assertIn(f"the run of job began at commit {first[:10]}, and goes on at {second[:10]}\n", result.err)
         self.job("run: 'true'")
         self.hydraflow("run", "job")
-        plan = glob.glob(f"{self.records()[-1]}/plan.jsonl")[0]
-        with open(plan) as file:
-            self.assertTrue(json.loads(file.read().split("\n")[1])["is_dirty"])
+        self.assertTrue(self.plan_start()["is_dirty"])
+
+    def plan_start(self) -> "dict":
+        """Return what the plan of the newest run says of its first start."""
+        with open(f"{self.records()[-1]}/plan.jsonl") as file:
+            return json.loads(file.read().split("\n")[1])
 
     def git(self, *words: str) -> str:
         """Execute git in the folder."""
@@ -420,6 +424,8 @@ class Guarded(Program):
                 self.assertIn("was written by HydraFlow 1.0.0, and is not read here", result.err)
         result = self.hydraflow("run", "job", "--reuse")
         self.assertEqual((result.status, self.lines("done")), (0, ["a=1", "a=2", "a=3"]), result.err)
+        self.assertIn("3 had succeeded before", self.hydraflow("run", "job", "--reuse").err)
+        self.assertEqual(len(self.lines("done")), 3)
 
     def test_an_error_in_reading_is_not_nothing(self) -> None:
         self.job("run: sh -c 'echo $0 >> done; test $0 != a=2'\nsteps: [{batch: a=1:2}]")
@@ -853,7 +859,7 @@ class Parts(Tables):
             with self.subTest(count=count, affinity=affinity, variables=variables, quota=quota):
                 names = ("SLURM_CPUS_ON_NODE", "NSLOTS", "PBS_NCPUS", "LSB_DJOB_NUMPROC")
                 with mock.patch.dict(os.environ, {**dict.fromkeys(names, ""), **variables}), mock.patch("os.cpu_count", return_value=count), \
-                        mock.patch("os.sched_getaffinity", return_value=set(range(affinity))), mock.patch.object(hydraflow, "first_line", return_value=quota):
+                        mock.patch("os.sched_getaffinity", {0: set(range(affinity))}.__getitem__), mock.patch.object(hydraflow, "first_line", return_value=quota):
                     self.assertEqual(hydraflow.processors(), found)
 
     def test_limits(self) -> None:
@@ -939,6 +945,16 @@ class Parts(Tables):
             for numbers, waits in (([], False), ([1], True), ([2], False), ([3], True), ([2, 3], True), ([9], False)):
                 with self.subTest(numbers=numbers):
                     self.assertEqual(surveyor.is_waiting(submission._replace(after=[["record", number] for number in numbers])), waits)
+
+    def test_whether_all_has_succeeded(self) -> None:
+        submission = hydraflow.Submission(1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "7", -1, [[[1, 1, 0]]], "")
+        names = [*hydraflow.STATES, None]
+        told = hydraflow.Told()
+        told.states.update({number: self.state(name) for number, name in enumerate(names, 1) if name})
+        submissions = [submission._replace(number=number, slots=[[[number, 1, 0]]]) for number in range(1, len(names) + 1)]
+        with mock.patch.object(hydraflow.Surveyor, "read", return_value=(told, submissions)):
+            for number, name in enumerate(names, 1):
+                self.assertEqual(hydraflow.all_succeeded([["record", number]]), name == "succeeded", name)
 
     def test_what_cannot_succeed_any_more(self) -> None:
         """A submission of which a task has failed, and what waits for its success, however far behind; each is looked at once."""
@@ -1060,7 +1076,7 @@ class Parts(Tables):
         submission = hydraflow.Submission(3, 1, 1, "slurm", "n", [], [1, 0, 0.0, False], True, 0, "7", -1, [], "")
         place = hydraflow.Waiting(submission, 2, 1)
         for queued, is_cancelled, said, cause in (("TIMEOUT", True, b"", "timeout"), ("NODE_FAIL", False, b"", "node"), ("", True, b"oom-kill", "cancelled"), ("", False, b"x", "gone"), ("FAILED", False, b"", "silent"),
-                                                  ("FAILED", False, b"slurmstepd: error: Detected 1 oom_kill event", "memory"), ("", False, b"DUE TO TIME LIMIT", "timeout"), ("", False, b" oom.kill" + b" " * 4089, "gone"), ("", False, b"oom.kill" + b" " * 4088, "memory"),
+                                                  ("FAILED", False, b"slurmstepd: error: Detected 1 oom_kill event", "memory"), ("", False, b"DUE TO TIME LIMIT", "timeout"), ("", False, b"TIME LIMIT", "timeout"), ("", False, b" oom.kill" + b" " * 4089, "gone"), ("", False, b"oom.kill" + b" " * 4088, "memory"),
                                                   ("EXIT", False, b" " * 5000 + b"TERM_RUNLIMIT", "timeout")):
             with self.subTest(queued=queued, said=said[:20]):
                 hydraflow.write_file(record.scheduler_path(3, 2), said)
@@ -1788,6 +1804,29 @@ class Packs(EmptyFolder):
             self.assertTrue(hydraflow.may_begin(self.record, behind))
         self.assertTrue(os.path.exists(self.record.submission_path(9, "passed")))
 
+    def test_the_attempt_that_is_skipped(self) -> None:
+        """The next one: the first, of a task that never began."""
+        self.submit(2, after=[[self.record.path, 1]], scheduler="gridengine")
+        self.assertEqual(self.begun(1, 2), [])
+        found = hydraflow.read_told(self.record).states
+        self.assertEqual({number: (state.name, state.attempt) for number, state in found.items()}, {1: ("skipped", 1), 4: ("skipped", 1)})
+
+    def test_commands_of_plain_tasks(self) -> None:
+        """Of those alone, and of first attempts; some slots in each file."""
+        submission = self.submit(2, slots=[[[1, 2, 0]], [[2, 1, 0]], [[3, 1, 0]], [[4, 1, 0]]])
+        with mock.patch.object(hydraflow, "COMMANDS_BLOCK", 4):
+            hydraflow.write_commands(self.record, submission, {1: "one", 3: "three", 4: "four"})
+        texts = []
+        for block in range(2):
+            with open(self.record.commands_path(2, block), encoding="utf-8") as file:
+                texts.append([line.split()[0] + line.split()[-2] for line in file.read().split("\n")[1:-2]])
+        self.assertEqual(texts, [["3)three"], ["4)four"]])
+
+    def test_an_attempt_that_nobody_claimed(self) -> None:
+        for claims, first, found in (((), 1, 1), ((1,), 1, 2), ((1, 2), 1, 3), ((1, 2, 3), 1, 4), ((1, 3), 1, 2), ((1, 2), 3, 3)):
+            record = mock.Mock(claimant=lambda number, attempt, claims=claims: "somebody" if number == 7 and attempt in claims else "")
+            self.assertEqual(hydraflow.unclaimed_attempt(record, 7, first), found)
+
     def test_a_stranger_executes_nothing(self) -> None:
         self.submit(2, job_id="7")
         hydraflow.write_job_id(self.record, self.submit(3), "7")
@@ -1799,12 +1838,9 @@ class Packs(EmptyFolder):
         task = hydraflow.task_at(self.record, self.slots[0][0][2])[0]
         python = sys.executable
         for argv, is_call, program, found in ((("sh", "x"), False, "/bin/sh", ("/bin/sh", "x")), (("sh", "x"), False, "/no/sh", ("sh", "x")), (("sh", "x"), False, "", ("sh", "x")),
-                                              ((python, "/other/hydraflow.py", "call", "m.f"), True, python, (python, os.path.abspath(hydraflow.__file__), "call", "m.f"))):
+                                              ((python, "/other/hydraflow.py", "call", "m.f"), True, python, (python, os.path.abspath(hydraflow.__file__), "call", "m.f")),
+                                              ((python, "-E", "-B", "/other/hydraflow.py", "call", "m.f"), True, python, (python, "-E", "-B", os.path.abspath(hydraflow.__file__), "call", "m.f"))):
             self.assertEqual(hydraflow.here_task(task._replace(argv=argv, is_call=is_call), program).argv, found)
-
-
-if __name__ == "__main__":
-    unittest.main()
 
 
 class BegunInSh(Program):
@@ -2025,3 +2061,7 @@ class BegunInSh(Program):
             self.assertEqual(self.begin(record, 1).wait(), status)
             self.assertEqual((len(self.lines("done")), self.states()), (executed, [state]))
             self.write("go", "")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -325,7 +325,8 @@ class Shown(EmptyFolder):
         for kind, size, turn, told in (("files", 10, 3, ""), ("terminal", 3, 3, ""), ("terminal", 10, 1, "[1 a=1]: 900 bytes of its output are not shown; its log has all of it\n")):
             with self.subTest(kind=kind, size=size), mock.patch.multiple(hydraflow, CHUNK=100, TURN=300, BEHIND=400):
                 self.open_screen(1, kind)
-                self.event("start", 1)
+                self.prints(1, "before\n")
+                self.event("start", 1, begin=7)
                 lines = [f"{number:03d} {'x' * 45}\n" for number in range(2 * size)]
                 self.prints(1, "".join(lines))
                 self.tick(1, 1)
@@ -632,13 +633,13 @@ class Surveyed(unittest.TestCase):
 
     def test_lines_below(self) -> None:
         """What failed, what runs and what is queued, each at most so many."""
-        states = [self.state("running", 86400.0 * number, path="events/0001_slot-1-2_x-1.jsonl" if number == 2 else "") for number in range(1, 4)]
+        states = [self.state("running", 86400.0 * number, path="events/0001_slot-1-2_x-1.jsonl" if number == 2 else "") for number in range(1, 6)]
         names = mock.Mock(name_of=None)
         names.name = lambda number: f"[{number}]"
         task = hydraflow.ArrayTask(hydraflow.SCHEDULERS["slurm"], 1, "77", 2)
         members = list(enumerate(states, 1))
-        texts = [f"[{number}] running since {hydraflow.moment_text(86400.0 * number)}" + (" as 77_2" if number == 2 else "") for number in range(1, 4)]
-        for most, lines in ((20, texts), (3, texts), (2, [*texts[:2], "and 1 more running"]), (1, [texts[0], "and 2 more running"])):
+        texts = [f"[{number}] running since {hydraflow.moment_text(86400.0 * number)}" + (" as 77_2" if number == 2 else "") for number in range(1, 6)]
+        for most, lines in ((20, texts), (5, texts), (3, [*texts[:3], "and 2 more running"]), (1, [texts[0], "and 4 more running"])):
             self.assertEqual(list(hydraflow.running_lines(members, {1: task, 2: task}, names, most)), lines)
         queued = [(1, self.state("queued", detail="Priority")), (2, self.state("queued")), (3, self.state("queued", detail="Priority")), (4, self.state("queued", detail="Held")), (5, states[0])]
         self.assertEqual(hydraflow.grouped_queued(queued, {1: task, 3: task}), [("queued: Priority (array job 77)", [1, 3]), ("queued: Held", [4])])

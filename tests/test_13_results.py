@@ -174,14 +174,15 @@ class HydraRuns(EmptyFolder):
                    "for number, value in enumerate(words['b'].split(',')):\n"
                    "    folder = os.path.join(words['hydra.sweep.dir'], str(number))\n    os.makedirs(os.path.join(folder, '.hydra'))\n"
                    "    for name, text in (('.hydra/overrides.yaml', f'- b={value}\\n'), ('app.log', f'loss={value}\\n')):\n"
-                   "        with open(os.path.join(folder, name), 'w') as file:\n            file.write(text)\n")
+                   "        with open(os.path.join(folder, name), 'w') as file:\n            file.write(text)\n"
+                   "    print(f'[2026-11-25 12:00:00,000][HYDRA] \\t#{number} : b={value}\\nacc={value}')\n")
         self.write("hydraflow.yaml", f"jobs: {{job: {{run: {sys.executable} app.py, steps: ["
                    "{batch: a=6, args: b=9}, {batch: a=7, args: 'b=1,2'}, {batch: a=8, args: 'b=3,4,5'}]}}")
         self.assertEqual(hydraflow.main(["run", "job", "--quiet"]), 0)
-        rows = hydraflow.results("job", ["loss"])
+        rows = hydraflow.results("job", ["loss", "acc"])
         self.assertEqual([(row["task"], row["run"], row["params"], row["metrics"]) for row in rows],
-                         [(1, None, {"a": "6", "b": "9"}, {"loss": 9.0})] + [
-                             (number, run, {"a": str(number + 5), "b": f"{value:.0f}"}, {"loss": value})
+                         [(1, None, {"a": "6", "b": "9"}, {"loss": 9.0, "acc": 9.0})] + [
+                             (number, run, {"a": str(number + 5), "b": f"{value:.0f}"}, {"loss": value, "acc": value})
                              for number, run, value in ((2, 0, 1.0), (2, 1, 2.0), (3, 0, 3.0), (3, 1, 4.0), (3, 2, 5.0))])
 
     def test_the_newest_of_several_logs(self):
