@@ -1571,6 +1571,22 @@ class Loop(Tables):
             self.assertEqual([(call[0][0].number, [one.number for one in call[0][2]], call[0][3]) for call in sending.call_args_list], wanted)
             self.assertEqual([event for event in events if event != "sent"], told)
 
+    def test_what_is_submitted_once_more(self) -> None:
+        """What was lost alone, of the same step and to the same cluster, as attempts behind those that began or are claimed."""
+        run = hydraflow.Run(hydraflow.plan(job_of(", submit: sbatch, steps: [{batch: a=1}, {batch: a=2}, {batch: 'a=3:6', pack: 2}]")), options_of(), mock.Mock(ulid="0" * 26), True)
+        run.record.claimant = lambda number, attempt: "somebody" if (number, attempt) == (5, 4) else ""
+        run.record.submission_numbers = lambda: [1, 2]
+        old = hydraflow.Submission(2, 1, 3, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "7;far", -1, [[[3, 1, 30], [4, 4, 40]], [[5, 2, 50], [6, 1, 60]]], "far")
+        lost = [hydraflow.Lost(hydraflow.Ahead(run, old, [3, 4, 5, 6]), number, self.state("interrupted", "node", attempt=attempt)) for number, attempt in ((4, 1), (5, 3), (6, 1))]
+        before = hydraflow.Ahead(mock.Mock(record=hydraflow.Record("other")), old._replace(number=8, job_id="6;far"), [1])
+        for aheads, after, ids in (([before, hydraflow.Ahead(run, None, [])], [[before.run.record.path, 8]], ["6;far"]), ([], [], [])):
+            with mock.patch.object(hydraflow.ArrayPlace, "submit", side_effect=lambda run, step, submission, *rest: submission._replace(job_id="9")) as sending:
+                found = hydraflow.submit_again(run, lost, old, aheads)
+            _, step, submission, throttle, names, commands = sending.call_args[0]
+            self.assertEqual((step.number, submission.number, submission.step, submission.clusters, submission.after), (3, 3, 3, "far", after))
+            self.assertEqual((submission.slots, throttle, names, commands), ([[[4, 4, 40], [6, 2, 60]], [[5, 5, 50]]], 0, ids, {}))
+            self.assertEqual((found.submission.job_id, found.numbers), ("9", [4, 5, 6]))
+
     def test_a_refusal_of_what_was_lost(self) -> None:
         """What was lost is told then; nothing is in its place."""
         ahead = self.ahead(1, [1])
