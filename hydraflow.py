@@ -4065,7 +4065,7 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # 6. Processes: argv -> process
 # ---------------------------------------------------------------------------
-# WRAPPER, BEGIN; environment, spawn, Child, spawn_shell, capture, stop_group, stop_process,
+# WRAPPER, BEGIN; environment, spawn, Child, spawn_shell, reason, capture, stop_group, stop_process,
 # end_by_signal, is_group; Machine, host_name, this_machine, uptime, process_stat, process_birth,
 # hash_text, is_process, process_text, group_members, signal_name; Guard; Signals; call_function.
 # The only chapter that starts, signals and looks at processes.
@@ -4337,12 +4337,17 @@ def inherited() -> "List[int]":
     return found
 
 
+def reason(error: OSError) -> str:
+    """Return why a system call failed; on Python 3.6, error.strerror may have a path in it."""
+    return os.strerror(error.errno or 0)
+
+
 def check_directory(path: str) -> None:
     """Raise an OSError that names a path, unless it is a directory that we may work in."""
     try:
         os.stat(native(os.path.join(path, ".")))
     except OSError as error:
-        raise OSError(error.errno, os.strerror(error.errno or 0), path) from None
+        raise OSError(error.errno, reason(error), path) from None
 
 
 def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]",
@@ -4354,8 +4359,7 @@ def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]",
     try:
         process = spawn(argv, subprocess.PIPE, subprocess.PIPE, env)
     except OSError as error:
-        # error.strerror has a path in it on Python 3.6
-        return 127, "", os.strerror(error.errno or 0)
+        return 127, "", reason(error)
     try:
         output, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -6364,7 +6368,7 @@ class Runner:
             detail = f"cannot be started: {error.message}"
         else:
             path = os.fsdecode(error.filename or "")
-            texts = ["cannot be started", path, os.strerror(error.errno or 0)]
+            texts = ["cannot be started", path, reason(error)]
             detail = ": ".join(filter(None, texts))
         self.note(process, "end", status=126, detail=detail)
         self.after_failure()

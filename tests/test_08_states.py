@@ -100,6 +100,20 @@ class Folding(EmptyFolder):
                 state = folded(list(events))
                 self.assertEqual((state.name, state.cause, state.status, state.attempts), (name or "waiting", cause, status, attempts))
 
+    def test_what_an_event_does_not_say(self) -> None:
+        """It means as much as nothing that is said."""
+        early = event("end", status=0, up=0.5)
+        for kind, values in (("start", {"pid": 0, "up": 0.0, "slot": -1}), ("end", {"status": 1, "up": 0.0, "why": "", "detail": ""}), ("ask", {"why": "interrupted", "up": 0.0}), ("lost", {"why": "killed"}),
+                             ("reused", {"began": 0.0, "ended": 0.0, "from": ""}), ("missing", {"missing": 0, "runs": 0}), ("skipped", {"why": "blocked"})):
+            for before in ((), (START,), (START, early)):
+                whole, bare = (folded([*before, one]) for one in (event(kind, **values), event(kind)))
+                with self.subTest(kind=kind, before=len(before)):
+                    self.assertEqual(*({name: getattr(state, name) for name in State.__slots__} for state in (whole, bare)))
+        told = Told()
+        told.add({"event": "handler", "submission": 3}, WRITER)
+        told.add({"event": "start", "task": 7}, WRITER)
+        self.assertEqual((tuple(told.handlers[3]), told.states[7].attempt), ((WRITER.machine, 0, 0.0), 0))
+
     def test_what_a_start_and_an_end_say(self) -> None:
         state = folded([START, END])
         self.assertEqual((state.started, state.ended, state.pid, state.up, state.slot, state.writer), (101.0, 103.0, 5, 1.0, 2, WRITER))

@@ -653,13 +653,13 @@ class Parts(EmptyFolder):
         for name, missing, may, ends, waits, stops in (("succeeded", 0, True, ("succeeded", ""), False, False), ("succeeded", 2, False, ("failed", "missing"), False, True), ("succeeded", 2, True, None, True, False), ("failed", 2, True, None, True, False),
                                                        ("failed", 0, False, ("failed", ""), False, True), ("interrupted", 2, True, ("interrupted", ""), False, False)):
             runner = self.runner()
-            process = hydraflow.Process(self.task(runs=3), 0, 2, 1)
+            process = hydraflow.Process(self.task(runs=3), 0, 3, 1)
             process.child = mock.Mock()
             process.state.become(name)
             with self.subTest(name=name, missing=missing, may=may), mock.patch.object(hydraflow, "missing_runs", return_value=missing), mock.patch.object(runner.__class__, "may_try_again", return_value=may), \
                     mock.patch.object(runner.__class__, "note") as note:
                 self.assertEqual([(event.kind, event.state.name, event.state.cause) for event in runner.settled(process)], [("end", *ends)] if ends else [])
-                self.assertEqual((runner.waiting, runner.is_stopped), ([(process.task, 3, 2)] if waits else [], stops))
+                self.assertEqual((runner.waiting, runner.is_stopped), ([(process.task, 4, 2)] if waits else [], stops))
                 self.assertEqual([call[1] for call in note.call_args_list], [{"missing": 2, "runs": 3}] if missing and name == "succeeded" else [])
 
     def test_tries(self) -> None:

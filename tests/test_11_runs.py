@@ -1104,6 +1104,7 @@ class Parts(Tables):
                 self.assertEqual(hydraflow.program_mistake(name, ".", {}), wrong)
         with mock.patch.object(hydraflow, "find_program", lambda name, *rest: "/bin/python3" if name == "python3" else ""):
             self.assertEqual(hydraflow.program_mistake("python", ".", {}), ("there is no program python", "python3 is there"))
+            self.assertEqual(hydraflow.program_mistake("tool", ".", {}), ("there is no program tool", "it is looked up in PATH, without a shell"))
 
     def test_a_python_that_is_none(self) -> None:
         """Wherever its name comes in the alphabet; one that is not here may be where tasks are executed."""
@@ -1290,9 +1291,10 @@ class Surveys(Tables):
             told, surveyor = hydraflow.Told(), hydraflow.Surveyor()
             told.states.update({1: state} if state else {})
             queues = {(place.job_id, 1): hydraflow.Queued(queued, "", "")} if queued else {}
-            with self.subTest(state=state and state.name, queued=queued, wrong=wrong), mock.patch.multiple(hydraflow, scheduler_words=mock.Mock(return_value=b""), explain_hold=mock.Mock(return_value="")):
+            with self.subTest(state=state and state.name, queued=queued, wrong=wrong), mock.patch.multiple(hydraflow, scheduler_words=mock.Mock(return_value=b"last words\n"), explain_hold=mock.Mock(return_value="")):
                 surveyor.merge(hydraflow.Record("record"), told, 1, hydraflow.Waiting(place, 1, 2), queues, wrong)
                 self.assertEqual((told.states[1].name, told.states[1].cause, surveyor.unsettled), (name, cause, {1} if unsettled else set()))
+                self.assertEqual(told.states[1].detail, "last words" if cause == "gone" else "")
 
     def test_what_a_handler_makes_of_a_state(self) -> None:
         for scheduler, name, status, is_gone, state, wanted in (
@@ -1450,6 +1452,15 @@ class Starts(Tables):
             work = run.work(self.step, False)
         self.assertEqual((work.done, work.running, work.elsewhere, list(work.todo)), (0, [], [], assigned))
 
+    def test_which_older_success_counts(self) -> None:
+        """The next one of tasks that are alike, once."""
+        run = self.run_of(", steps: [{batch: a=1}]")
+        task, = self.step.tasks()
+        older = [hydraflow.Known(self.state("succeeded"), f"{'0' * 26}/{number}") for number in (7, 8, 9)]
+        run.older = {task.key: list(older)}
+        state = self.state("waiting")
+        self.assertEqual([run.reused(task, state) for _ in range(5)], [older[0].state, older[1].state, older[2].state, state, state])
+
     def test_what_is_written_of_tasks(self) -> None:
         """Lines of what is new or has changed, and ranges of the others; where lines begin only for what leaves this machine."""
         for numbers, ranges in (([], []), ([1], [[1, 1]]), ([1, 2, 3], [[1, 3]]), ([1, 3, 4, 9], [[1, 1], [3, 4], [9, 9]]), ([3, 2], [[3, 3], [2, 2]])):
@@ -1586,6 +1597,15 @@ class Loop(Tables):
             self.assertEqual((step.number, submission.number, submission.step, submission.clusters, submission.after), (3, 3, 3, "far", after))
             self.assertEqual((submission.slots, throttle, names, commands), ([[[4, 4, 40], [6, 2, 60]], [[5, 5, 50]]], 0, ids, {}))
             self.assertEqual((found.submission.job_id, found.numbers), ("9", [4, 5, 6]))
+
+    def test_ends_of_what_is_not_submitted_again(self) -> None:
+        ahead = self.ahead(1, [1, 2])
+        watch = hydraflow.Watch([ahead])
+        lost = [self.lost(ahead, number) for number in (1, 2)]
+        with mock.patch.object(hydraflow.Watch, "end", side_effect=lambda run, number, state: hydraflow.note_event("end", f"{number} {state.cause}")), mock.patch.object(hydraflow.Run, "see") as seen:
+            events = list(watch.ends(lost))
+        self.assertEqual([event.text for event in events], ["1 node", "2 node"])
+        self.assertEqual([call[0][0] for call in seen.call_args_list], events)
 
     def test_a_refusal_of_what_was_lost(self) -> None:
         """What was lost is told then; nothing is in its place."""
@@ -1790,6 +1810,11 @@ class Packs(EmptyFolder):
         events = list(hydraflow.run_slot(self.record.path, 1, 2))
         self.assertEqual([event.task.number for event in events if event.kind == "start"], [2, 4, 3])
         self.assertEqual([event.text for event in events if event.kind == "error"], ["task 5 is executed by 0001_here_x-3"])
+
+    def test_slots_of_different_depths(self) -> None:
+        entries = [entry for slot in self.slots for entry in slot]  # of tasks 1, 4, 2, 5, 3, 6
+        self.submit(2, slots=[entries[:1], entries[1:5], entries[5:]])
+        self.assertEqual(self.begun(2, 2), [4, 2, 5, 3, 6, 1])
 
     def test_slots_of_one_task_take_no_others(self) -> None:
         self.submit(2, slots=[[entry] for slot in self.slots for entry in slot])

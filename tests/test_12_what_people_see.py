@@ -349,6 +349,17 @@ class Shown(EmptyFolder):
             with self.subTest(jobs=jobs, is_raw=is_raw, data=data, has_ended=has_ended), mock.patch.object(hydraflow, "CHUNK", 10):
                 self.assertEqual(self.screen.shown_size(data, has_ended), size)
 
+    def test_who_gets_a_title(self) -> None:
+        """What a task prints on a terminal, once, unless it is the only one or its lines have its name."""
+        for kind, jobs, total, data, has_title in (("terminal", 1, 2, b"a", True), ("terminal", 1, 1, b"a", False), ("terminal", 1, 2, b"", False), ("terminal", 2, 2, b"a", False), ("files", 1, 2, b"a", False), ("terminal", 1, 3, b"a", True)):
+            self.open_screen(jobs, kind)
+            self.screen.total = total
+            following = hydraflow.Following("[3 a]", "log", 0)
+            with self.subTest(kind=kind, jobs=jobs, total=total, data=data), mock.patch.object(hydraflow.Screen, "line") as line:
+                for _ in range(2):
+                    self.screen.title(following, data)
+                self.assertEqual(line.call_args_list, [mock.call("==> [3 a] <==")] * has_title)
+
     def test_lines_of_output(self) -> None:
         """With the name of the task where several run; for a terminal without what moves its cursor, and colours end with their line."""
         for jobs, kind, data, shown in (

@@ -570,7 +570,8 @@ class WholePage(unittest.TestCase):
 
     def test_sorting_of_parameters(self):
         for words, wanted in ((("a=10", "a=9", "a=1e1"), {"words": ["9", "10"], "numbers": [9.0, 10.0], "codes": [1, 0, 1]}), (("a=b", "a=a", "b=1"), {"words": ["b", "a"], "numbers": None, "codes": [0, 1, -1]}),
-                              (("a=1", "a=x", "a=1.0"), {"words": ["1", "x"], "numbers": None, "codes": [0, 1, 0]}), (("a=-1", "a=0", "a=-2"), {"words": ["-2", "-1", "0"], "numbers": [-2.0, -1.0, 0.0], "codes": [1, 2, 0]})):
+                              (("a=1", "a=x", "a=1.0"), {"words": ["1", "x"], "numbers": None, "codes": [0, 1, 0]}), (("a=-1", "a=0", "a=-2"), {"words": ["-2", "-1", "0"], "numbers": [-2.0, -1.0, 0.0], "codes": [1, 2, 0]}),
+                              (("a=0", "a=-0.5", "a=0.5"), {"words": ["-0.5", "0", "0.5"], "numbers": [-0.5, 0.0, 0.5], "codes": [1, 0, 2]})):
             rows = [row(number, word) for number, word in enumerate(words)]
             self.assertEqual(hydraflow.page_parameter(rows, range(3), "a"), {"name": "a", **wanted})
 
