@@ -566,6 +566,13 @@ class Submitting(Program):
         self.job("run: ./program\nsubmit: env A=1 B=2 sbatch -p gpu")
         self.assertIn("hydraflow.yaml:5:25: error: there is no program sbatch\n", self.hydraflow("run", "job", env=bare).err)
 
+    def test_a_command_that_is_not_there_is_handed_to_nobody(self) -> None:
+        self.job("run: nosuchprogram\nsubmit: sh")
+        for option in ((), ("--dry-run",)):
+            result = self.hydraflow("run", "job", *option)
+            self.assertEqual((result.status, self.records()), (2, []))
+            self.assertIn("error: there is no program nosuchprogram\n", result.err)
+
     def test_what_a_handler_would_get(self) -> None:
         """Commands as they can be typed; without command, parameters alone."""
         for text, line in (("run: echo\nsubmit: sh", "env A=1 echo a=1"), ("submit: cat", "a=1")):
