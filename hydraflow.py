@@ -4067,8 +4067,8 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # WRAPPER, BEGIN; environment, spawn, Child, spawn_shell, reason, capture, stop_group, stop_process,
 # end_by_signal, is_group; Machine, host_name, this_machine, uptime, process_stat, process_birth,
-# hash_text, is_process, process_text, group_members, signal_name; Guard; Signals; call_function.
-# The only chapter that starts, signals and looks at processes.
+# hash_text, is_process, process_text, group_members, is_group_alive, signal_name; Guard; Signals;
+# call_function. The only chapter that starts, signals and looks at processes.
 #
 # A task is wrapped in some lines of POSIX sh that record its start and its exit status themselves:
 # whether HydraFlow still lives or not, what has finished is known. In it, $1 is the file of events,
@@ -4119,7 +4119,8 @@ SHELL = ("/bin/sh", "-c", WRAPPER, "hydraflow")
 # - The task leads a group of its own, and gets every signal that reaches us. A shell with job
 #   control (bash) sees to that. Others have SIGINT and SIGQUIT ignored in what they do not wait for
 #   (POSIX sh, 2.11), so env and setsid start it.
-# - What was asked to stop is awaited with all that it began.
+# - What was asked to stop is awaited with all that it began, but for what is dead and stays as a
+#   zombie, as the first process of a container does not hear of its end.
 # - What /proc has of a process is as old as that, so that its time is now: one program tells the
 #   time and what the numbers of processes mean (proc(5)).
 # - What the shell says of its jobs is nobody's concern. With job control, wait also returns, with
@@ -4145,6 +4146,15 @@ _ask() {
     read -r _up _ </proc/uptime
     printf '\n{%s,"why":"interrupted","event":"ask","up":%s}' "$_task" "$_up" >>"$_events"
     _pass_on "$1"
+}
+_lives() {
+    kill -s 0 -- "-$_leader" || return
+    for _file in /proc/[0-9]*/stat; do
+        read -r _line <"$_file" || continue
+        set -- ${_line##*) }
+        case $3$1 in "$_leader"[ZX]) ;; "$_leader"?) return 0 ;; esac
+    done
+    return 1
 }
 _is_strange() {
     _noted=
@@ -4197,7 +4207,7 @@ _begin() {
         wait "$_leader"
         _status=$?
     done
-    while test "$_asked" && kill -s 0 -- "-$_leader"; do sleep 1; done
+    while test "$_asked" && _lives; do sleep 1; done
     read -r _full <"$_room"
     test "$_status" = 0 || _read_end
     case $_status$_told$_full in
@@ -4559,6 +4569,15 @@ def group_members(leader: int) -> "List[int]":
         if len(fields) > 2 and int(fields[2]) == leader:
             members.append(int(name))
     return members
+
+
+def is_group_alive(leader: int) -> bool:
+    """Return whether a process of a group lives whose leader has ended.
+
+    The first process of a container may hear of no end: then the remains of others stay. Without
+    /proc, they count as living.
+    """
+    return bool(group_members(leader)) if HAS_PROC else is_group(leader)
 
 
 def signal_name(number: int) -> str:
@@ -6126,7 +6145,7 @@ class Process:
         if self.status is None:
             return False
         if self.asked and not self.is_killed:
-            return not is_group(self.pid)
+            return not is_group_alive(self.pid)
         if self.status >= 0 and not self.is_killed:
             return True
         return self.are_members_gone()

@@ -22,6 +22,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it each command of a tes
 PROGRAM = os.path.join(ROOT, "hydraflow.py")
 COMPILED = py_compile.compile(PROGRAM, doraise=True)
 Result = collections.namedtuple("Result", "status out err")
+IN_CONTAINER = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]  # before a command that is to be the first process
+if not shutil.which("unshare") or subprocess.call([*IN_CONTAINER, "true"], stderr=subprocess.DEVNULL):
+    IN_CONTAINER = []
 
 
 def place_program(folder):

@@ -11,7 +11,7 @@ import unittest
 from typing import Iterator
 from unittest import mock
 
-from support import EmptyFolder, wait_until
+from support import IN_CONTAINER, EmptyFolder, Program, wait_until
 
 import hydraflow
 from hydraflow import (
@@ -308,6 +308,29 @@ class Starting(EmptyFolder):
             self.assertFalse(function(process.pid, signal.SIGTERM))
         self.assertEqual((hydraflow.is_group(process.pid), hydraflow.is_process(process.pid)), (False, False))
         self.assertEqual((hydraflow.is_group(os.getpgrp()), hydraflow.is_process(os.getpid())), (True, True))
+
+
+class Remains(Program):
+    """In a container, the first process may hear of no orphan's end, which stays as a zombie."""
+
+    def test_who_lives_in_a_group(self) -> None:
+        for has_proc, is_group, members, lives in ((True, True, [5], True), (True, True, [], False), (False, True, [], True), (False, False, [], False)):
+            with mock.patch.multiple(hydraflow, HAS_PROC=has_proc, is_group=mock.Mock(return_value=is_group), group_members=mock.Mock(return_value=members)):
+                self.assertEqual(hydraflow.is_group_alive(77), lives)
+
+    @unittest.skipUnless(IN_CONTAINER, "no namespace of process numbers can be made here")
+    def test_an_interrupt_does_not_wait_for_remains(self) -> None:
+        self.job("run: sh -c 'sleep 99 & touch begun; wait'")
+        process = subprocess.Popen([*IN_CONTAINER, sys.executable, "-m", "hydraflow", "run", "job"], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   env={**os.environ, "HYDRAFLOW_GRACE": "600"})
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        wait_until(lambda: os.path.exists(os.path.join(self.folder, "begun")))
+        with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
+            os.kill(int(file.read().split()[0]), signal.SIGTERM)
+        self.assertEqual(process.wait(60), 130)
+        self.assertEqual(self.states(), ["interrupted"])
 
 
 class Guarding(EmptyFolder):

@@ -598,14 +598,14 @@ class Parts(EmptyFolder):
     def test_when_an_attempt_has_ended(self) -> None:
         """With its shell; with all of its group where that was asked to stop, or the shell was killed."""
         for status, asked, is_killed, is_group, members, has_ended, kills in (
-                (None, "", False, True, [], False, 0), (0, "", False, True, [5], True, 0), (3, "", False, True, [5], True, 0), (0, "interrupted", False, True, [], False, 0), (0, "interrupted", False, False, [], True, 0),
+                (None, "", False, True, [], False, 0), (0, "", False, True, [5], True, 0), (3, "", False, True, [5], True, 0), (0, "interrupted", False, True, [5], False, 0), (0, "interrupted", False, True, [], True, 0), (0, "interrupted", False, False, [], True, 0),
                 (-9, "", False, True, [5], False, 1), (-9, "", False, True, [], True, 0), (-9, "timeout", True, True, [5], False, 1), (0, "", True, True, [5], False, 1), (0, "", True, True, [], True, 0),
                 (None, "x", True, False, [], False, 0)):
             process = hydraflow.Process(self.task(), 0, 1, 1)
             process.child, process.asked, process.is_killed = mock.Mock(pid=77), asked, is_killed
             process.child.poll.return_value = status
             with self.subTest(status=status, asked=asked, is_killed=is_killed), mock.patch.multiple(
-                    hydraflow, is_group=mock.Mock(return_value=is_group), group_members=mock.Mock(return_value=members), stop_group=mock.DEFAULT) as mocks:
+                    hydraflow, HAS_PROC=True, is_group=mock.Mock(return_value=is_group), group_members=mock.Mock(return_value=members), stop_group=mock.DEFAULT) as mocks:
                 self.assertEqual((process.poll(), process.status), (has_ended, status))
                 self.assertEqual([call[0] for call in mocks["stop_group"].call_args_list], [(77, signal.SIGKILL)] * kills)
                 process.child.poll.return_value = 9

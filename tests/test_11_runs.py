@@ -15,7 +15,7 @@ import time
 import unittest
 from unittest import mock
 
-from support import ROOT, EmptyFolder, Program, wait_until
+from support import IN_CONTAINER, ROOT, EmptyFolder, Program, wait_until
 
 import hydraflow
 
@@ -2053,6 +2053,23 @@ class BegunInSh(Program):
                     self.assertEqual(found.get("scheduler/1-1.out"), f"SIG{name}\n" if asks else None)
                     self.assertEqual(self.states(), ["interrupted" if asks else "succeeded"])
                     self.assertFalse(self.is_python(record, 1))
+
+    @unittest.skipUnless(IN_CONTAINER, "no namespace of process numbers can be made here")
+    def test_remains_are_not_waited_for(self) -> None:
+        """In a container whose first process hears of no orphan's end."""
+        self.program("task", "sleep 99 & touch begun; wait")
+        first = ("import os, signal, subprocess, sys, time\nprocess = subprocess.Popen(sys.argv[1:])\nwhile not os.path.exists('begun'): time.sleep(0.1)\n"
+                 "process.send_signal(signal.SIGTERM)\nsys.exit(process.wait())")
+        for shell in self.shells:
+            with self.subTest(shell=shell):
+                record = self.submit("run: ./task\nsteps: [{batch: a=1}]")
+                env = {**os.environ, **self.path, "SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_JOB_ID": "77"}
+                process = subprocess.Popen([*IN_CONTAINER, sys.executable, "-c", first, shell, f"{record}/submissions/1.sh"], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+                self.addCleanup(process.wait)
+                self.addCleanup(process.kill)
+                self.assertEqual((process.wait(60), self.states()), (1, ["interrupted"]))
+                self.assertFalse(self.is_python(record, 1))
+                os.remove(os.path.join(self.folder, "begun"))
 
     def test_a_shell_that_is_killed(self) -> None:
         """The shell around the task, so that it cannot tell an end: that is told for it, and nothing of its group is left."""
