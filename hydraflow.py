@@ -5580,12 +5580,13 @@ class Lock:
     """Held while a start of a run executes or submits, by one alone.
 
     The kernel lets go of it when its last holder dies: HydraFlow, and the shells of tasks whose
-    start is not on record yet. What is written in it is for the message only.
+    start is not on record yet, which have its descriptor until then. What is written in it is for
+    the message only.
     """
     __slots__ = ("descriptor",)
 
     def __init__(self, record: Record, job: str) -> None:
-        self.descriptor = -1
+        self.descriptor = NOTHING
         try:
             import fcntl
         except ImportError:  # Windows
@@ -5614,17 +5615,11 @@ class Lock:
         return Error(f"job {job} is being run by {holder}", NOWHERE,
                      "wait for it, or cancel it; status shows how far it is")
 
-    def entry(self) -> int:
-        """Return the descriptor that a task's shell holds until its start is on record."""
-        if self.descriptor < 0:
-            return NOTHING
-        return self.descriptor
-
     def release(self) -> None:
         """Let others go on with the run."""
-        if self.descriptor >= 0:
+        if self.descriptor != NOTHING:
             os.close(self.descriptor)
-        self.descriptor = -1
+        self.descriptor = NOTHING
 
 
 def lock_text(descriptor: int) -> str:
@@ -8406,7 +8401,7 @@ class Here(Place):
         self.left = grouped_by_submission(run, work.elsewhere)
         for text in chain(away_notes(work.elsewhere), outside_notes(steps[0])):
             yield note_event("note", text)
-        entry = run.lock.entry() if run.lock else NOTHING
+        entry = run.lock.descriptor if run.lock else NOTHING
         todo = undone(run, work.todo)
         limits = run.limits(False)
         taken = []  # type: List[int]

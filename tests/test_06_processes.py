@@ -259,6 +259,15 @@ class Starting(EmptyFolder):
                 self.assertEqual(child.poll(), -signal.SIGTERM)
         self.assertEqual(self.said(self.shell("read line; echo $line", entry=reader)), (0, "one\n"))
 
+    @unittest.skipUnless(hydraflow.HAS_PROC and hasattr(os, "posix_spawn"), "this Python or system starts a shell by subprocess alone")
+    def test_how_the_shell_of_a_task_is_started(self) -> None:
+        """By Python itself, unless what it is to have as its input or output has a number of those."""
+        for output, entry, is_usual in ((5, hydraflow.NOTHING, True), (3, 4, True), (2, hydraflow.NOTHING, False), (1, 5, False), (5, 0, False), (5, 1, False), (5, 2, False), (5, 3, True)):
+            log = mock.Mock(**{"fileno.return_value": output})
+            with self.subTest(output=output, entry=entry), mock.patch.object(os, "posix_spawn", return_value=7) as spawned, mock.patch.object(hydraflow, "spawn", return_value="by subprocess"):
+                found = hydraflow.spawn_shell(["sh"], log, {}, entry, True, [])
+            self.assertEqual((isinstance(found, hydraflow.Child), spawned.call_count), (is_usual, int(is_usual)))
+
     def test_what_the_shell_of_a_task_has_from_us(self) -> None:
         """No descriptor that our parent left open, and no signal ignored but those that our parent has."""
         reader, writer = os.pipe()

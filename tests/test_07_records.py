@@ -394,11 +394,11 @@ class Alone(EmptyFolder):
             Lock(self.record, "train")
         self.assertEqual(caught.exception.message, f"job train is being run by process {os.getpid()} on {hydraflow.host_name()}")
         self.assertEqual(hydraflow.lock_holder(self.record), f"process {os.getpid()} on {hydraflow.host_name()}")
-        self.assertGreaterEqual(lock.entry(), 0)
+        self.assertGreaterEqual(lock.descriptor, 0)
         lock.release()
         lock.release()
         self.assertEqual(hydraflow.lock_holder(self.record), "")
-        self.assertEqual(lock.entry(), hydraflow.NOTHING)
+        self.assertEqual(lock.descriptor, hydraflow.NOTHING)
         Lock(self.record, "train").release()
 
     def test_a_lock_goes_with_its_holder(self) -> None:

@@ -238,6 +238,8 @@ class Living(EmptyFolder):
                 self.assertFalse(hydraflow.stop_task(state, signal.SIGKILL))
                 for pid in (process.pid, 0):
                     self.assertFalse(hydraflow.is_process_gone(state.writer.machine, pid, 0.0))
+        for pid, up, is_gone in ((1, hydraflow.uptime(), False), (process.pid, hydraflow.uptime(), False), (process.pid, 0.0, True), (0, hydraflow.uptime(), True), (-5, hydraflow.uptime(), True)):
+            self.assertEqual(hydraflow.is_process_gone(this_machine(), pid, up), is_gone, pid)
         state = self.state(process, namespace="another container")
         self.assertEqual((hydraflow.is_gone(state), hydraflow.is_ours(state)), (False, False))
         self.assertIsNone(process.poll())

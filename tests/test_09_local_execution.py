@@ -475,7 +475,7 @@ class Parts(EmptyFolder):
                 self.assertEqual(hydraflow.missing_runs(self.task(directory=folder, runs=runs)), missing)
 
     def test_logs_of_attempts(self) -> None:
-        for attempt, before, offset, text in ((1, b"", 0, b"x"), (2, b"", 0, b"x"), (2, b"a\n", 20, b"a\n==> attempt 2 <==\nx"), (12, b"a\n", 21, b"a\n==> attempt 12 <==\nx")):
+        for attempt, before, offset, text in ((1, b"", 0, b"x"), (1, b"a\n", 2, b"a\nx"), (2, b"", 0, b"x"), (2, b"a\n", 20, b"a\n==> attempt 2 <==\nx"), (12, b"a\n", 21, b"a\n==> attempt 12 <==\nx")):
             with self.subTest(attempt=attempt, before=before):
                 self.write("log", before)
                 log, begin = hydraflow.open_log("log", attempt)

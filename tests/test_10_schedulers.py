@@ -77,7 +77,7 @@ QUEUES = (  # scheduler, what it prints, the array tasks of it
      "      7 0.55500 job.ABCDEF root         qw    11/25/2026 12:00:00                                    1 3-10:1\n"
      "      9 0.00000 job.ABCDEF root         hqw   11/25/2026 12:00:00                                    1 1,4,7\n",
      [("7", "2", "r", ""), ("7", "3-10:1", "qw", ""), ("9", "1,4,7", "hqw", "")]),
-    ("gridengine", "", []),
+    ("gridengine", "", []), ("gridengine", "8 0.5 job root qw 11/25/2026 12:00:00 1\n9 0.5 job root qw 11/25/2026 12:00:00\n", [("8", "1", "qw", "")]),
     ("pbs", "Job id            Name             User              Time Use S Queue\n----------------  ---------------- ----------------  -------- - -----\n"
      "7[].pbs           job.ABCDEF.1     ann                      0 B workq\n7[1].pbs          job.ABCDEF.1     ann               00:00:01 R workq\n"
      "7[12].pbs         job.ABCDEF.1     ann                      0 Q workq\n8.pbs             job one          ann               00:00:00 H workq\n",
