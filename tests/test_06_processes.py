@@ -268,6 +268,18 @@ class Starting(EmptyFolder):
                 found = hydraflow.spawn_shell(["sh"], log, {}, entry, True, [])
             self.assertEqual((isinstance(found, hydraflow.Child), spawned.call_count), (is_usual, int(is_usual)))
 
+    def test_what_our_parent_left_to_us(self) -> None:
+        """Each descriptor that a program would have, but the usual three; what can't be asked of is that of the list itself."""
+        def is_inheritable(number: int) -> bool:
+            if number == 9:
+                raise OSError
+            return number != 5
+
+        with mock.patch.multiple(os, listdir=mock.Mock(return_value=list("0123459")), get_inheritable=is_inheritable):
+            for has_proc, found in ((True, [3, 4]), (False, [])):
+                with mock.patch.object(hydraflow, "HAS_PROC", has_proc):
+                    self.assertEqual(hydraflow.inherited(), found)
+
     def test_what_the_shell_of_a_task_has_from_us(self) -> None:
         """No descriptor that our parent left open, and no signal ignored but those that our parent has."""
         reader, writer = os.pipe()

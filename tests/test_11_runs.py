@@ -953,6 +953,18 @@ class Parts(Tables):
                 with self.subTest(numbers=numbers):
                     self.assertEqual(surveyor.is_waiting(submission._replace(after=[["record", number] for number in numbers])), waits)
 
+    def test_who_is_looked_at_whether_he_is_gone(self) -> None:
+        """What runs, alone; whoever has told his end meanwhile is believed."""
+        for later, wanted in (("running", "interrupted"), ("succeeded", "succeeded")):
+            told, again = hydraflow.Told(), hydraflow.Told()
+            told.states.update({number: self.state(name) for number, name in enumerate(hydraflow.STATES, 1)})
+            number, = (number for number, state in told.states.items() if state.name == "running")
+            again.states.update({**told.states, number: self.state(later)})
+            with mock.patch.object(hydraflow, "is_gone", return_value=True) as asked, mock.patch.object(hydraflow, "see_told", return_value=hydraflow.Seen(again, {})):
+                found = hydraflow.find_gone(hydraflow.Record("record"), hydraflow.Seen(told, {}))
+            self.assertEqual([call[0][0] for call in asked.call_args_list], [told.states[number]])
+            self.assertEqual(found.told.states[number].name, wanted)
+
     def test_whether_all_has_succeeded(self) -> None:
         submission = hydraflow.Submission(1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "7", -1, [[[1, 1, 0]]], "")
         names = [*hydraflow.STATES, None]

@@ -1,6 +1,7 @@
 """What people see: who does not read, or cannot be written to, keeps no loop and ends no run."""
 import ast
 import fcntl
+import io
 import json
 import os
 import pty
@@ -663,6 +664,16 @@ class Surveyed(unittest.TestCase):
         for origin, path in (("", record.log_path(7)), ("1" * 26 + "/1234", hydraflow.Record("x/" + "1" * 26).log_path(1234)), ("1" * 25 + "/3", record.log_path(7)), ("1" * 26 + "/x", record.log_path(7)),
                              ("1" * 26, record.log_path(7)), ("../" + "1" * 26 + "/3", record.log_path(7))):
             self.assertEqual(hydraflow.log_of(record, 7, self.state("succeeded", origin=origin)), path)
+
+
+class Streams(EmptyFolder):
+    def test_what_a_stream_is(self) -> None:
+        leader, follower = os.openpty()
+        self.write("file", "")
+        with open(os.path.join(self.folder, "file")) as file, open(follower, "w") as terminal, open(leader, "rb"):
+            for stream, descriptor, is_terminal in ((file, file.fileno(), False), (terminal, follower, True), (io.StringIO(), -1, False), (mock.Mock(**{"buffer.fileno.side_effect": OSError}), -1, False)):
+                outlet = hydraflow.Outlet(stream)
+                self.assertEqual((outlet.descriptor, outlet.is_terminal, outlet.is_lost), (descriptor, is_terminal, False))
 
 
 class Ends(EmptyFolder):
