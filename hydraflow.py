@@ -4844,7 +4844,7 @@ def from_json(text: str) -> "Any":
 
 def open_safely(path: str, flags: int) -> int:
     """Open a file of a record, and return its descriptor; with O_CREAT, also its folder is made."""
-    flags |= NO_FOLLOW | getattr(os, "O_CLOEXEC", 0)
+    flags |= NO_FOLLOW
     try:
         return os.open(path, flags, 0o666)
     except FileNotFoundError:
@@ -6873,7 +6873,7 @@ SCHEDULERS = {row.name: row for row in (
         crowded=r"MaxSubmitJob|job submit limit",
         user_limit=("sacctmgr", "-nP", "show", "assoc", "format=MaxSubmitJobs", "user={}"),
         forgotten="Invalid job id",
-        name_length=100,
+        name_length=60,
         knows_success=True,
         leaves_tasks=False,
         begins_in_sh=True,
@@ -6918,7 +6918,7 @@ SCHEDULERS = {row.name: row for row in (
         crowded="",
         user_limit=(),
         forgotten="",
-        name_length=100,
+        name_length=60,
         knows_success=False,
         leaves_tasks=True,  # SIGKILL at qdel and h_rt (sge_shepherd, queue_conf(5))
         begins_in_sh=False,
@@ -6998,7 +6998,7 @@ SCHEDULERS = {row.name: row for row in (
         crowded="(?i)pending jobs? .*(threshold|limit|maximum)|maximum number of pending",
         user_limit=(),
         forgotten="is not found|No matching job|already finished",
-        name_length=100,
+        name_length=60,
         knows_success=True,
         leaves_tasks=False,
         begins_in_sh=False,
@@ -7264,7 +7264,7 @@ def array_name(job: str, ulid: str, number: int, scheduler: Scheduler) -> str:
     name = re.sub("[^A-Za-z0-9_]", "_", job)
     if not name[:1].isalpha():
         name = f"j{name}"
-    length = min(scheduler.name_length, 60) - len(tail)
+    length = scheduler.name_length - len(tail)
     return name[:max(length, 1)] + tail
 
 

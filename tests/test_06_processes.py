@@ -477,6 +477,8 @@ class Looking(EmptyFolder):
         self.assertEqual(hydraflow.first_line(os.path.join(self.folder, "nowhere")), "")
         self.write("lines", "one \ntwo\n")
         self.assertEqual(hydraflow.first_line(os.path.join(self.folder, "lines")), "one")
+        self.write("long", "x" * 300)
+        self.assertEqual(hydraflow.first_line(os.path.join(self.folder, "long")), "x" * 256)
 
 
 class Waiting(unittest.TestCase):

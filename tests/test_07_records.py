@@ -226,6 +226,15 @@ class Files(EmptyFolder):
             with self.subTest(values=values):
                 self.assertEqual(hydraflow.is_event(values), is_event)
 
+    def test_who_may_read_a_record(self) -> None:
+        """Whom the user's umask lets, in a folder that is there as in one that is not."""
+        for mask, mode in ((0, 0o666), (0o027, 0o640)):
+            self.addCleanup(os.umask, os.umask(mask))
+            for path in (f"in-{mask}", f"folder-{mask}/in"):
+                descriptor = hydraflow.open_safely(os.path.join(self.folder, path), os.O_WRONLY | os.O_CREAT)
+                self.assertEqual((os.fstat(descriptor).st_mode & 0o777, os.get_inheritable(descriptor)), (mode, False))
+                os.close(descriptor)
+
     def test_directories_of_jobs(self) -> None:
         for name, directory in DIRECTORIES:
             with self.subTest(name=name):

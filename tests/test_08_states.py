@@ -100,6 +100,11 @@ class Folding(EmptyFolder):
                 state = folded(list(events))
                 self.assertEqual((state.name, state.cause, state.status, state.attempts), (name or "waiting", cause, status, attempts))
 
+    def test_a_task_that_nobody_has_begun(self) -> None:
+        self.assertEqual(hydraflow.NOBODY, hydraflow.read_writer({}, ""))
+        values = {name: getattr(State(), name) for name in State.__slots__}
+        self.assertEqual(values, {"name": "waiting", "cause": "", "detail": "", "attempt": 0, "attempts": 0, "status": 0, "started": 0.0, "ended": 0.0, "asked": "", "origin": "", "writer": hydraflow.NOBODY, "pid": 0, "up": 0.0, "slot": -1})
+
     def test_what_an_event_does_not_say(self) -> None:
         """It means as much as nothing that is said."""
         early = event("end", status=0, up=0.5)
@@ -216,6 +221,12 @@ class Living(EmptyFolder):
         wait_until(lambda: hydraflow.is_gone(state))  # of its group, something may be about to end
         self.assertFalse(hydraflow.is_ours(state))
         self.assertFalse(hydraflow.stop_task(state, signal.SIGTERM))
+
+    def test_how_exactly_a_birth_is_known(self) -> None:
+        """To hundredths of a second: whoever was born a little behind what was told may be the one."""
+        for birth, is_gone in ((-1.0, True), (0.0, False), (99.0, False), (100.0, False), (100.02, False), (100.04, True), (101.0, True)):
+            with mock.patch.object(hydraflow, "process_birth", return_value=birth):
+                self.assertEqual(hydraflow.is_process_gone(this_machine(), 77, 100.0), is_gone, birth)
 
     def test_a_number_that_somebody_else_has_now(self) -> None:
         """Born behind that start, or in another boot: it is gone, and who has its number now is left alone."""

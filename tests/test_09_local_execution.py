@@ -566,7 +566,7 @@ class Parts(EmptyFolder):
         for room, events, code, asked, name, status, cause, failure in (
                 (b" ", [start], 0, "", "succeeded", 0, "", ""), (b" ", [start], 3, "", "failed", 3, "", ""), (b'{"task":1,"event":"end"}', [start], 0, "", "succeeded", 0, "", full),
                 (b'{"task":1,"event":"unstarted"}', [], 125, "", None, 0, "", full), (b" ", [], 125, "", None, 0, "", os.strerror(errno.EIO)), (b" ", [start], 125, "", "failed", 125, "", ""), (b" ", [{**start, "try": 0}], 125, "", None, 0, "", os.strerror(errno.EIO)), (b" ", [{**start, "try": 2}], 125, "", None, 0, "", os.strerror(errno.EIO)),
-                (b" ", [start], -9, "", "failed", 137, "", ""), (b" ", [start, {**start, "event": "end", "status": 4}], -9, "", "failed", 4, "", ""), (b" ", [start], 143, "timeout", "failed", 143, "timeout", ""),
+                (b" ", [start], -9, "", "failed", 137, "", ""), (b" ", [start], -1, "", "failed", 129, "", ""), (b" ", [start, {**start, "event": "end", "status": 4}], -9, "", "failed", 4, "", ""), (b" ", [start], 143, "timeout", "failed", 143, "timeout", ""),
                 (b" ", [start, {**start, "event": "ask", "why": "interrupted"}], 143, "", "interrupted", 143, "interrupted", ""), (b" ", [start], 143, "", "failed", 143, "", ""),
                 (b" ", [{**start, "try": 2}, {**start, "event": "ask", "why": "interrupted", "try": 2}], 143, "", "failed", 143, "", "")):
             with self.subTest(room=room, events=events, code=code):

@@ -168,8 +168,7 @@ class Words(unittest.TestCase):
                                              ("a_very_long_name", 3, "pbs", "a_very.9G5FZZ.3"), ("abc", 1234567, "pbs", "a.9G5FZZ.1234567")):
             with self.subTest(job=job, number=number):
                 self.assertEqual(array_name(job, ulid, number, SCHEDULERS[scheduler]), name)
-        self.assertEqual(len(array_name("x" * 999, ulid, 1, SCHEDULERS["slurm"])), 60)
-        self.assertLessEqual(len(array_name("x" * 999, ulid, 999, SCHEDULERS["pbs"])), 15)
+        self.assertEqual({name: len(array_name("x" * 999, ulid, 999, row)) for name, row in SCHEDULERS.items()}, {"slurm": 60, "gridengine": 60, "pbs": 15, "lsf": 60})
 
     def test_shares(self) -> None:
         for count in range(8):
@@ -402,6 +401,7 @@ class Asking(EmptyFolder):
 
     def test_limits_of_arrays(self) -> None:
         for name, program, answer, limit in (("slurm", "scontrol", "MaxArraySize            = 2001", 2000), ("slurm", "scontrol", "nothing", 1000),
+                                             ("gridengine", "qconf", "nothing", 75000), ("pbs", "qmgr", "nothing", 10000), ("lsf", "bparams", "nothing", 1000),
                                              ("slurm", "scontrol", "MaxArraySize=1", 1), ("gridengine", "qconf", "max_aj_tasks                 75000", 75000),
                                              ("pbs", "qmgr", "set server max_array_size = 500", 500), ("lsf", "bparams", "MAX_JOB_ARRAY_SIZE = 3000", 3000)):
             with self.subTest(scheduler=name, answer=answer):
@@ -425,8 +425,8 @@ class Rows(EmptyFolder):
 
     def test_facts(self) -> None:
         facts = {name: (row.limit_usual, row.limit_less, row.name_length, row.knows_success, row.leaves_tasks, row.joins_values) for name, row in SCHEDULERS.items()}
-        self.assertEqual(facts, {"slurm": (1001, 1, 100, True, False, True), "gridengine": (75000, 0, 100, False, True, False), "pbs": (10000, 0, 15, True, False, True),
-                                 "lsf": (1000, 0, 100, True, False, False)})
+        self.assertEqual(facts, {"slurm": (1001, 1, 60, True, False, True), "gridengine": (75000, 0, 60, False, True, False), "pbs": (10000, 0, 15, True, False, True),
+                                 "lsf": (1000, 0, 60, True, False, False)})
 
     def test_what_is_asked_of_another_cluster(self) -> None:
         slurm = SCHEDULERS["slurm"]
