@@ -166,6 +166,12 @@ class Book(unittest.TestCase):
             if isinstance(node, ast.Raise) and "SystemExit" in map(dotted, ast.walk(node)):
                 self.assertIn(self.title(node.lineno), TALKING, f"line {node.lineno}: raise SystemExit")
 
+    def test_named_tuples_have_the_names_of_their_classes(self) -> None:
+        for node in ast.walk(self.tree):
+            for base in getattr(node, "bases", ()):
+                if isinstance(base, ast.Call):
+                    self.assertEqual((dotted(base.func), getattr(base.args[0], base.args[0]._fields[0])), ("NamedTuple", node.name))
+
     def test_functions_are_short(self) -> None:
         for node in self.nodes:
             if isinstance(node, ast.FunctionDef):

@@ -300,6 +300,18 @@ class Shown(EmptyFolder):
                     os.remove("log1")
                     del self.got[:]
 
+    def test_which_events_are_told(self) -> None:
+        """At once, or at the end."""
+        for kind, now, later in (("note", True, False), ("interrupt", True, False), ("error", False, True), ("tick", False, False), ("elsewhere", False, False), ("done", False, False)):
+            self.open_screen(1, "files")
+            del self.got[:]
+            self.screen.show(hydraflow.note_event(kind, "what happened"))
+            with self.subTest(kind=kind):
+                self.assertEqual(any("what happened" in text for text in self.got), now)
+                del self.got[:]
+                self.screen.finish(0)
+                self.assertEqual(any("what happened" in text for text in self.got), later)
+
     def test_what_is_drawn_fits_into_a_row(self) -> None:
         """One column is left free, in which some terminals would begin the next row; the line that counts has 79 at most."""
         progress = "[--------------------] 0/5  1 running  0:01"
