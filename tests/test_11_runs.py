@@ -1479,6 +1479,11 @@ class Starts(Tables):
         run.older = {task.key: list(older)}
         state = self.state("waiting")
         self.assertEqual([run.reused(task, state) for _ in range(5)], [older[0].state, older[1].state, older[2].state, state, state])
+        for is_dry, noted in ((True, []), (False, [{"began": 1.0, "ended": 2.0, "from": "R/7"}])):
+            run.is_dry, run.older = is_dry, {task.key: [hydraflow.Known(self.state("succeeded", started=1.0, ended=2.0), "R/7")]}
+            with mock.patch.object(hydraflow, "append_attempt") as append:
+                run.reused(task, state)
+            self.assertEqual([call[1] for call in append.call_args_list], noted)
 
     def test_what_is_written_of_tasks(self) -> None:
         """Lines of what is new or has changed, and ranges of the others; where lines begin only for what leaves this machine."""
