@@ -197,6 +197,17 @@ class Words(unittest.TestCase):
 
 
 class Texts(unittest.TestCase):
+    def test_states_that_manuals_name(self) -> None:
+        """squeue(1) and sacct(1), bjobs(1), qstat(1) of Grid Engine and of PBS: what has ended, and why; what waits; what is halted."""
+        ends = {"timeout": "TIMEOUT DEADLINE", "memory": "OUT_OF_MEMORY", "node": "NODE_FAIL BOOT_FAIL", "cancelled": "CANCELLED REVOKED", "preempted": "PREEMPTED", "silent": "FAILED COMPLETED EXIT DONE X F"}
+        for cause, names in ends.items():
+            for name in names.split():
+                self.assertEqual(hydraflow.ENDED.get(name), cause, name)
+        for name in "PENDING CONFIGURING REQUEUED REQUEUE_FED REQUEUE_HOLD SPECIAL_EXIT PEND PSUSP WAIT qw hqw hRwq Rq Q H W".split():
+            self.assertIn(name, hydraflow.WAITING)
+        for name in "SUSPENDED STOPPED USUSP SSUSP S U s T UNKWN".split():
+            self.assertIn(name, hydraflow.HALTED)
+
     def test_queues(self) -> None:
         for name, text, rows in QUEUES:
             with self.subTest(scheduler=name, text=text):
