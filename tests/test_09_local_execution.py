@@ -117,6 +117,7 @@ class Here(Execution):
             os.chmod(os.path.join(self.folder, name), mode)
         for text, part in (("run: nosuchprogram x", "there is no program nosuchprogram"),
                            ("run: sh\nworking-directory: nosuch", "there is no directory nosuch"),
+                           ("run: sh\nworking-directory: nosuch", f"\nhint: make it first; it counts from {os.path.realpath(self.folder)}\n"),
                            ("run: ./nosuch", "there is no program ./nosuch"), ("run: plain.sh", "write ./plain.sh: the current directory is not searched"),
                            ("run: ./plain.sh", "./plain.sh is not executable: its execute bit is not set"), ("run: ./plain.sh", "hint: chmod +x plain.sh sets it"),
                            ("run: ./sub", "./sub is a directory, and no program"), ("run: ./windows.sh", "./windows.sh has line ends of Windows"),

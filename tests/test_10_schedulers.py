@@ -421,6 +421,9 @@ class Asking(EmptyFolder):
                 self.assertEqual([hydraflow.array_limit(SCHEDULERS[name], "") for _ in range(3)], [limit] * 3)
                 self.assertEqual(len(self.asked(program)), 1)
                 os.unlink(os.path.join(self.folder, f"{program}.asked"))
+        self.program("scontrol", "echo MaxArraySize=5")
+        self.assertEqual(hydraflow.array_limit(SCHEDULERS["slurm"], "far,near"), 4)
+        self.assertEqual(self.asked("scontrol"), ["-M far show config"])
 
     def test_cancelling(self) -> None:
         for script, wrong in (("true", ""), ("echo 'scancel: error: Kill job error: Access/permission denied' >&2; exit 1", "scancel: error: Kill job error: Access/permission denied"),

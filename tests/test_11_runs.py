@@ -579,6 +579,12 @@ class Submitting(Program):
             self.job(f"{text}\nenv: {{A: 1}}\nsteps: [{{batch: a=1}}]")
             self.assertEqual(self.hydraflow("run", "job", "--dry-run").out.split("\n")[1:], [line, ""])
 
+    def test_numbers_of_what_would_be_submitted(self) -> None:
+        """A dry run names each submission as a run would."""
+        self.job("run: echo\nsubmit: sbatch\nsteps: [{batch: a=1}, {batch: a=2}, {batch: a=3}]")
+        out = self.hydraflow("run", "job", "--dry-run", env=self.path).out
+        self.assertEqual(re.findall("submissions/([0-9]+)[.]sh", out), ["1", "2", "3"])
+
     def test_a_script_alone_is_a_handler(self) -> None:
         """It gets the file of parameters as its last argument, as the original HydraFlow has it."""
         self.job("submit: sbatch -p gpu job.sh\nsteps: [{batch: 'a=1,2'}]")
@@ -1470,6 +1476,12 @@ class Starts(Tables):
         with mock.patch.object(hydraflow.Run, "assigned", return_value=iter(assigned)):
             work = run.work(self.step, False)
         self.assertEqual((work.done, work.running, work.elsewhere, list(work.todo)), (0, [], [], assigned))
+
+    def test_the_program_of_a_task_on_another_machine(self) -> None:
+        run = self.run_of(", steps: [{batch: a=1}]")
+        task, = self.step.tasks()
+        for is_remote, argv, program in ((False, ("sh", "x"), ""), (True, ("sh", "x"), os.path.abspath(shutil.which("sh"))), (True, ("nosuchprogram",), ""), (True, (), "")):
+            self.assertEqual(run.line(task._replace(argv=argv), is_remote)["program"], program)
 
     def test_which_older_success_counts(self) -> None:
         """The next one of tasks that are alike, once."""

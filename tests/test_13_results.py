@@ -187,7 +187,8 @@ class HydraRuns(EmptyFolder):
 
     def test_the_newest_of_several_logs(self):
         os.makedirs(os.path.join(self.folder, "0"))
-        for name, moment in (("a.log", 50), ("b.log", 70), ("c.log", 60)):
+        os.makedirs(os.path.join(self.folder, "0", "d.log"))
+        for name, moment in (("a.log", 50), ("b.log", 70), ("c.log", 60), ("e.txt", 80)):
             self.write(f"0/{name}", "x")
             os.utime(os.path.join(self.folder, "0", name), (moment, moment))
         self.assertEqual(hydraflow.hydra_runs(self.folder)[0].log, os.path.join(self.folder, "0", "b.log"))
@@ -492,6 +493,7 @@ class Page(unittest.TestCase):
     def test_states_that_nobody_knows(self):
         self.assertEqual(hydraflow.state_counts([row(1), row(2, "", "odd"), row(3, "", "failed"), row(4, "", "odd")]),
                          [("failed", 1), ("odd", 2), ("succeeded", 1)])
+        self.assertEqual([hydraflow.state_sign(state) for state in ("odd", "", "failed")], ["\u2022", "\u2022", "\u2717"])
 
 
 class Attempts(EmptyFolder):
