@@ -442,6 +442,17 @@ class Rows(EmptyFolder):
         self.assertEqual(facts, {"slurm": (1001, 1, 60, True, False, True), "gridengine": (75000, 0, 60, False, True, False), "pbs": (10000, 0, 15, True, False, True),
                                  "lsf": (1000, 0, 60, True, False, False)})
 
+        variables = {name: (row.index, row.own_id) for name, row in SCHEDULERS.items()}
+        self.assertEqual(variables, {"slurm": ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_JOB_ID"), "gridengine": ("SGE_TASK_ID", "JOB_ID"), "pbs": ("PBS_ARRAY_INDEX", "PBS_JOBID"), "lsf": ("LSB_JOBINDEX", "LSB_JOBID")})
+
+    def test_options_without_a_value(self) -> None:
+        """Those of sbatch(1): what stands behind them is the script."""
+        for option in ("-H -h -k -O -Q -s -v -V -W --contiguous --exclusive --get-user-env --help --hold --ignore-pbs --nice --no-kill --no-requeue --overcommit --oversubscribe --parsable --propagate --quiet --reboot "
+                       "--requeue --spread-job --stepmgr --test-only --usage --use-min-nodes --verbose --version --wait").split():
+            self.assertEqual(hydraflow.script_word(["sbatch", option, "job.sh"], SCHEDULERS["slurm"]), 2, option)
+        for option in "-p -t --partition --time -N --mem".split():
+            self.assertEqual(hydraflow.script_word(["sbatch", option, "job.sh"], SCHEDULERS["slurm"]), 0, option)
+
     def test_what_is_asked_of_another_cluster(self) -> None:
         slurm = SCHEDULERS["slurm"]
         for cluster, row, words in (("", slurm, ["a", "b"]), ("far", slurm, ["a", "-M", "far", "b"]), ("far", SCHEDULERS["pbs"], ["a", "b"])):

@@ -1010,10 +1010,10 @@ class Parts(Tables):
 
     def test_how_many_tasks_run_elsewhere(self) -> None:
         run = self.run_of()
-        states = {number: self.state(name) for number, name in enumerate(hydraflow.STATES, 1)}
+        states = {number: self.state(name) for number, name in enumerate([*hydraflow.STATES, "running", "running"], 1)}
         watch = hydraflow.Watch([hydraflow.Ahead(run, None, [*states, 99])])
         with mock.patch.object(hydraflow.Surveyor, "survey", return_value=mock.Mock(states=states, wrong="")), mock.patch.object(hydraflow.Watch, "changed", return_value=iter([])):
-            self.assertEqual((list(watch.look()), watch.running), ([], 1))
+            self.assertEqual((list(watch.look()), watch.running), ([], 3))
 
     def test_of_which_tasks_the_accounts_are_asked(self) -> None:
         """Of what has an id, and of which its queue says nothing, or no more than that it has ended; in one query."""
@@ -1476,6 +1476,14 @@ class Starts(Tables):
         with mock.patch.object(hydraflow.Run, "assigned", return_value=iter(assigned)):
             work = run.work(self.step, False)
         self.assertEqual((work.done, work.running, work.elsewhere, list(work.todo)), (0, [], [], assigned))
+
+    def test_what_the_plan_says_already(self) -> None:
+        """The very same of a task: its line is used again."""
+        run = self.run_of()
+        self.assertFalse(run.is_written(7, {"task": 7}))  # nobody has planned before
+        run.survey = mock.Mock(**{"ledger.line": {7: b'{"task":7}', 8: b""}.get, "ledger.offsets": {7: 70, 8: 80}})
+        for number, line, is_written, offsets in ((7, {"task": 8}, False, {}), (8, {"task": 8}, False, {}), (7, {"task": 7}, True, {7: 70})):
+            self.assertEqual((run.is_written(number, line), run.offsets), (is_written, offsets))
 
     def test_the_program_of_a_task_on_another_machine(self) -> None:
         run = self.run_of(", steps: [{batch: a=1}]")
