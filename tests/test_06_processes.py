@@ -209,9 +209,9 @@ class Starting(EmptyFolder):
             self.assertEqual(sorted(hydraflow.lost_in_shell()), ["1A=", "A.B=x y", "BASH_FUNC_f%%=() { :; }", "é=1"])
 
     def test_sessions(self) -> None:
-        """A process leads its group, in a session of its own or in ours."""
-        for is_session in (True, False):
-            process = spawn(["sleep", "99"], subprocess.DEVNULL, None, environment({}), is_session=is_session)
+        """A process leads its group, in a session of its own, as usual, or in ours."""
+        for is_session, options in ((True, {"is_session": True}), (False, {"is_session": False}), (True, {})):
+            process = spawn(["sleep", "99"], subprocess.DEVNULL, None, environment({}), **options)
             self.addCleanup(process.wait)
             self.addCleanup(process.kill)
             self.assertEqual(os.getpgid(process.pid), process.pid)

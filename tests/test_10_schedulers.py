@@ -203,9 +203,9 @@ class Texts(unittest.TestCase):
         for cause, names in ends.items():
             for name in names.split():
                 self.assertEqual(hydraflow.ENDED.get(name), cause, name)
-        for name in "PENDING CONFIGURING REQUEUED REQUEUE_FED REQUEUE_HOLD SPECIAL_EXIT PEND PSUSP WAIT qw hqw hRwq Rq Q H W".split():
+        for name in ["PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND", "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W"]:
             self.assertIn(name, hydraflow.WAITING)
-        for name in "SUSPENDED STOPPED USUSP SSUSP S U s T UNKWN".split():
+        for name in ["SUSPENDED", "STOPPED", "USUSP", "SSUSP", "S", "U", "s", "T", "UNKWN"]:
             self.assertIn(name, hydraflow.HALTED)
 
     def test_queues(self) -> None:
@@ -447,10 +447,9 @@ class Rows(EmptyFolder):
 
     def test_options_without_a_value(self) -> None:
         """Those of sbatch(1): what stands behind them is the script."""
-        for option in ("-H -h -k -O -Q -s -v -V -W --contiguous --exclusive --get-user-env --help --hold --ignore-pbs --nice --no-kill --no-requeue --overcommit --oversubscribe --parsable --propagate --quiet --reboot "
-                       "--requeue --spread-job --stepmgr --test-only --usage --use-min-nodes --verbose --version --wait").split():
+        for option in ["-H", "-h", "-k", "-O", "-Q", "-s", "-v", "-V", "-W", "--contiguous", "--exclusive", "--get-user-env", "--help", "--hold", "--ignore-pbs", "--nice", "--no-kill", "--no-requeue", "--overcommit", "--oversubscribe", "--parsable", "--propagate", "--quiet", "--reboot", "--requeue", "--spread-job", "--stepmgr", "--test-only", "--usage", "--use-min-nodes", "--verbose", "--version", "--wait"]:
             self.assertEqual(hydraflow.script_word(["sbatch", option, "job.sh"], SCHEDULERS["slurm"]), 2, option)
-        for option in "-p -t --partition --time -N --mem".split():
+        for option in ["-p", "-t", "--partition", "--time", "-N", "--mem"]:
             self.assertEqual(hydraflow.script_word(["sbatch", option, "job.sh"], SCHEDULERS["slurm"]), 0, option)
 
     def test_what_is_asked_of_another_cluster(self) -> None:
