@@ -147,10 +147,11 @@ class Files(EmptyFolder):
             with self.subTest(name=name, value=value), self.assertRaises(Error) as caught:
                 hydraflow.read_start({**line, name: value}, "plan")
             self.assertEqual(caught.exception.message, "plan is damaged")
-        for values in ({**line, "format": 3, "version": "9.9"}, {"job": "job", "count": 3, "version": "9.9"}):
+        for values, writer in (({**line, "format": 3, "version": "9.9"}, "HydraFlow 9.9"), ({"job": "job", "count": 3, "version": "9.9"}, "HydraFlow 9.9"),
+                               ({"start": 1, "format": 3}, "another HydraFlow"), ({"job": "job"}, "another HydraFlow")):
             with self.assertRaises(Error) as caught:
                 hydraflow.read_start(values, "plan")
-            self.assertIn("was written by HydraFlow 9.9", caught.exception.message)
+            self.assertEqual(caught.exception.message, f"the record plan was written by {writer}, and is not read here")
 
     def test_a_plan_of_several_starts(self) -> None:
         """Members are the tasks of the last start, of their last lines; a torn line is no task."""

@@ -522,7 +522,7 @@ SUBMISSIONS = (  # submit, what else is in the job, column in the line of submit
     ("sbatch -pgpu --array=1-3", "run: echo", 26, "HydraFlow gives sbatch an option that would win over --array", "max-parallel: how many"),
     ("sbatch -o x -J 'a b'", "run: echo", 20, "would win over -o", "hydraflow logs JOB shows"), ("sbatch -o x -J 'a b'", "run: echo", 25, "would win over -J", "name: in the job"),
     ("sbatch -d afterok:1", "run: echo\nsteps: [{batch: a=1}, {batch: a=2}]", 20, "would win over -d", "the order of its steps"),
-    ("parallel -j 2", "run: echo", 13, "parallel would not read the lines of the file", "write submit: 'parallel -j 2 ::::'"),
+    ("parallel -j 2", "run: echo", 13, "error: parallel would not read the lines of the file that is its last argument\n", "write submit: 'parallel -j 2 ::::'"),
     ("parallel -a -j2", "run: echo", 13, "parallel would not read the lines of the file", "write submit: 'parallel -j2 ::::'"),
     ("xargs -n 1", "run: echo", 13, "xargs would not read the lines of the file", "| xargs -0 -n 1 -P 2 sh -c'"), ("env A=1 xargs -a", "run: echo", 13, "xargs would not", "| xargs"),
     ("sbatch -pgpu", "steps: [{batch: a=1}]", 13, "there is nothing that sbatch could execute", "run: or call: beside submit:"),
@@ -1477,6 +1477,9 @@ class Starts(Tables):
             work = run.work(self.step, False)
         self.assertEqual((work.done, work.running, work.elsewhere, list(work.todo)), (0, [], [], assigned))
 
+    def test_a_folder_without_git(self) -> None:
+        self.assertEqual(tuple(hydraflow.commit_of("/")), ("", False))
+
     def test_what_the_plan_says_already(self) -> None:
         """The very same of a task: its line is used again."""
         run = self.run_of()
@@ -1639,6 +1642,7 @@ class Loop(Tables):
                 found = hydraflow.submit_again(run, lost, old, aheads)
             _, step, submission, throttle, names, commands = sending.call_args[0]
             self.assertEqual((step.number, submission.number, submission.step, submission.clusters, submission.after), (3, 3, 3, "far", after))
+            self.assertEqual((submission.width, submission.status, submission.scheduler), (0, -1, "slurm"))
             self.assertEqual((submission.slots, throttle, names, commands), ([[[4, 4, 40], [6, 2, 60]], [[5, 5, 50]]], 0, ids, {}))
             self.assertEqual((found.submission.job_id, found.numbers), ("9", [4, 5, 6]))
 

@@ -493,7 +493,8 @@ class Page(unittest.TestCase):
     def test_states_that_nobody_knows(self):
         self.assertEqual(hydraflow.state_counts([row(1), row(2, "", "odd"), row(3, "", "failed"), row(4, "", "odd")]),
                          [("failed", 1), ("odd", 2), ("succeeded", 1)])
-        self.assertEqual([hydraflow.state_sign(state) for state in ("odd", "", "failed")], ["\u2022", "\u2022", "\u2717"])
+        signs = [hydraflow.state_sign(state) for state in ("odd", "", "failed", "interrupted", "skipped", "running", "queued", "waiting", "not started", "handed", "succeeded")]
+        self.assertEqual("".join(signs), "\u2022\u2022\u2717\u25a0\u2298\u25b6\u25f7\u25cb\u25cb\u21e2\u2713")
 
 
 class Attempts(EmptyFolder):
