@@ -465,6 +465,8 @@ class Rows(EmptyFolder):
         with mock.patch.object(hydraflow, "ask", answer):
             found, wrong = query(slurm, ["12", "12;far", "13;far"])
         self.assertEqual((sorted(found), wrong), ([("12", 1), ("12;far", 1)], ""))
+        with mock.patch.object(hydraflow, "ask", return_value=(1, "", "no way")):
+            self.assertEqual(query(slurm, ["12", "13;far"]), ({}, "squeue: no way; squeue: no way"))
         self.assertEqual(asked, ["squeue -h -r -t all -o %F|%K|%T|%r -j 12", "squeue -M far -h -r -t all -o %F|%K|%T|%r -j 12,13"])
         del asked[:]
         with mock.patch.object(hydraflow, "ask", answer):

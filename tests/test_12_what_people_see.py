@@ -649,7 +649,7 @@ class Surveyed(unittest.TestCase):
                 (self.state("running", 86400.0), f"running since {when}"), (self.state("running", 86400.0, host="n1"), f"running since {when} on n1"), (self.state("succeeded"), "succeeded"),
                 (self.state("succeeded", origin="R/1"), "succeeded earlier"), (self.state("failed", status=3), "failed: exit status 3"), (self.state("failed", status=139), "failed: SIGSEGV (exit status 139)"),
                 (self.state("failed", cause="timeout", status=143), "failed: time limit"), (self.state("failed", cause="missing", detail="1 of 2 runs are missing"), "failed: 1 of 2 runs are missing"),
-                (self.state("handed", detail="to bash"), "handed to bash"), (self.state("interrupted", cause="interrupted"), "interrupted"), (self.state("interrupted", cause="killed"), "interrupted: killed"),
+                (self.state("running", 86400.0, cause="unreached"), f"running since {when}, its machine is not reached"), (self.state("handed", detail="to bash"), "handed to bash"), (self.state("interrupted", cause="interrupted"), "interrupted"), (self.state("interrupted", cause="killed"), "interrupted: killed"),
                 (self.state("skipped", cause="blocked"), "skipped: what it waits for has failed"), (self.state("queued", detail="Priority"), "queued: Priority"), (self.state("queued"), "queued"), (self.state("not started"), "not started")):
             self.assertEqual(hydraflow.state_text(state), text)
         for status, text in ((0, "exit status 0"), (128, "exit status 128"), (129, "SIGHUP (exit status 129)"), (255, "exit status 255")):
