@@ -56,6 +56,8 @@ class Page:
         self.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripts})
         self.browser.get_log("browser")
         self.browser.get(path.as_uri())
+        if scripts:
+            self.wait_for_frames()
         return path
 
     def emulate(self, width, theme, media=""):
@@ -87,6 +89,10 @@ class Page:
     def tasks(self):
         """Return the numbers of the tasks that the table shows."""
         return self.texts("#tasks tbody tr td:first-child")
+
+    def wait_for_frames(self):
+        """Wait until the page has been painted twice: what is in sight, and a new theme, it hears with a frame."""
+        self.browser.execute_async_script("const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()))")
 
     def draw(self):
         """Draw what is not in sight, too."""
@@ -185,6 +191,7 @@ def test_the_theme_can_change_while_one_looks(page):
     light = page.themed("page")
     assert light in page.colours("#timeline canvas")
     page.emulate(1200, "dark")
+    page.wait_for_frames()
     assert page.js("return matchMedia('(prefers-color-scheme: dark)').matches")
     dark = page.themed("page")
     assert dark != light
