@@ -235,15 +235,21 @@ def kind(message):
     return re.sub(r"'[^']*'|\"[^\"]*\"|\S*[^\sa-z,;.]\S*", "_", head)
 
 
-def main():
-    """Print a message of each kind, below what was typed."""
+def one_of_each_kind(answers):
+    """Return a message of each kind, below what was typed, in one text; answers are pairs of a Row and what was told."""
     seen = set()
-    for one in rows():
-        answer = told(one)
+    lines = []
+    for one, answer in answers:
         for message in filter(str.strip, messages(answer.err)):
             if kind(message) not in seen:
                 seen.add(kind(message))
-                print(f"$ hydraflow {hydraflow.shell_text(one.argv)[:100]}\n{message[:900]}")
+                lines.append(f"$ hydraflow {hydraflow.shell_text(one.argv)[:100]}\n{message[:900].strip()}\n\n")
+    return re.sub(r"\bjob\.[0-9A-Z]{6}\b", "job.NAME", "".join(lines))
+
+
+def main():
+    """Print a message of each kind."""
+    print(one_of_each_kind((one, told(one)) for one in rows()), end="")
     return 0
 
 

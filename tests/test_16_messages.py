@@ -1,14 +1,23 @@
-"""Messages: every one that a user can get comes from a real mistake, has one form, and leaves everything as it was."""
+"""Messages: every one that a user can get comes from a real mistake, has one form, and leaves everything as it was.
+
+What is said is in cases/messages.txt, once for each kind: HYDRAFLOW_RENEW=1 writes it anew, to be read in the diff.
+"""
+import os
 import re
 import unittest
 
 import messages
+from support import ROOT
+
+LIST = os.path.join(ROOT, "tests", "cases", "messages.txt")
 
 FORM = re.compile(  # where and what, the line and the carets where there is a place, what to type instead
     r"(?:[^\n]+:\d+:\d+: error: [^\n]+\n(?: {4}[^\n]*)?\n\s*\^+\n|(?:hydraflow\.yaml:\d+:\d+: )?error: [^\n]+\n)hint: [^\n]+\n")
 
 
 class Messages(unittest.TestCase):
+    maxDiff = None
+
     @classmethod
     def setUpClass(cls) -> None:
         cls.rows = messages.rows()
@@ -31,6 +40,15 @@ class Messages(unittest.TestCase):
                         self.assertRegex(message, f"^{FORM.pattern}$")
                         head = message.partition("error: ")[2].partition("\n")[0]
                         self.assertNotRegex(head, r"\.$", "no full stop")
+
+    def test_each_kind_says_what_the_list_has(self) -> None:
+        """The place, the carets, the message and its hint, as a whole."""
+        found = messages.one_of_each_kind(zip(self.rows, self.told))
+        if os.environ.get("HYDRAFLOW_RENEW"):
+            with open(LIST, "w", encoding="utf-8") as file:
+                file.write(found)
+        with open(LIST, encoding="utf-8") as file:
+            self.assertEqual(found.splitlines(), file.read().splitlines())
 
     def test_no_message_is_out_of_reach(self) -> None:
         """Each place that makes an Error is reached by a row, or listed with the reason why not."""
