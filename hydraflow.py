@@ -8605,15 +8605,25 @@ def check_reader(step: PlannedStep) -> None:
 
 
 @remembered
-def check_python(words: "Tuple[str, ...]") -> None:
-    """Raise an Error unless words begin a Python that can execute HydraFlow."""
+def python_mistake(words: "Tuple[str, ...]") -> "Optional[Tuple[str, str]]":
+    """Return what keeps words from executing HydraFlow as a Python does, and what to do; None for
+    nothing."""
     if words == (sys.executable,) or not find_program(words[0]):
-        return  # one that is not here may be on the machines that are to execute it
+        return None  # one that is not here may be on the machines that are to execute it
     code = "import sys; print(sys.version_info >= (3, 6))"
     status, out, errors = capture([*words, "-c", code], environment({}), PATIENT)
-    if status or out.strip() != "True":
-        hint = errors.strip() or "python: in the job, or HYDRAFLOW_PYTHON, names it"
-        raise Error(f"{shell_text(words)} is no Python 3.6 or later", NOWHERE, hint)
+    if status == 0 and out.strip() == "True":
+        return None
+    hint = errors.strip() or "python: in the job, or HYDRAFLOW_PYTHON, names it"
+    return f"{shell_text(words)} is no Python 3.6 or later", hint
+
+
+def check_python(job: Job) -> None:
+    """Raise an Error unless the Python of a job can execute HydraFlow."""
+    mistake = python_mistake(tuple(python_of(job)))
+    if mistake:
+        message, hint = mistake
+        raise Error(message, job.python.whole() if job.python else NOWHERE, hint)
 
 
 # The record's copy of this file is imported, so that its byte code is used, which is there before
@@ -8940,7 +8950,7 @@ class ArrayPlace(Place):
         if is_dry:
             return
         check_submission(step, Refusal)
-        check_python(tuple(python_of(step.job)))
+        check_python(step.job)
         check_first_task(step)
 
     def can_wait_for(self, aheads: "Sequence[Ahead]") -> bool:
@@ -9103,7 +9113,7 @@ class Handler(Place):
         check_reader(step)
         if not is_dry:
             check_submission(step, Error)
-            check_python(tuple(python_of(step.job)))
+            check_python(step.job)
         if not self.is_bare:
             check_first_task(step)
         most = 1000 if is_dry else None  # a dry run streams, however many there are
