@@ -652,6 +652,12 @@ class Surveyed(unittest.TestCase):
                 (self.state("running", 86400.0, cause="unreached"), f"running since {when}, its machine is not reached"), (self.state("handed", detail="to bash"), "handed to bash"), (self.state("interrupted", cause="interrupted"), "interrupted"), (self.state("interrupted", cause="killed"), "interrupted: killed"),
                 (self.state("skipped", cause="blocked"), "skipped: what it waits for has failed"), (self.state("queued", detail="Priority"), "queued: Priority"), (self.state("queued"), "queued"), (self.state("not started"), "not started")):
             self.assertEqual(hydraflow.state_text(state), text)
+        for name, cause, text in (  # what no exit status says
+                ("interrupted", "cancelled", "cancelled"), ("interrupted", "lost", "given up: nothing was seen of it any more"), ("failed", "memory", "out of memory"), ("interrupted", "node", "node failure"),
+                ("interrupted", "preempted", "preempted"), ("queued", "requeued", "requeued"), ("queued", "held", "held"), ("queued", "suspended", "suspended"), ("interrupted", "silent", "ended without a word"),
+                ("interrupted", "gone", "gone from the queue"), ("interrupted", "handler", "its handler has ended"), ("skipped", "fail-fast", "another task has failed"), ("interrupted", "time", "no time left in its pack"),
+                ("queued", "handler-queue", "at the handler")):
+            self.assertEqual(hydraflow.state_text(self.state(name, cause=cause)), f"{name}: {text}")
         for status, text in ((0, "exit status 0"), (128, "exit status 128"), (129, "SIGHUP (exit status 129)"), (255, "exit status 255")):
             self.assertEqual(hydraflow.status_text(status), text)
 
