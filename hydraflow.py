@@ -10055,6 +10055,7 @@ CHUNK = 65536  # bytes of a log that are looked at together, and the longest lin
 TURN = 4 * CHUNK  # bytes of logs that are shown in one turn of the loop
 BEHIND = 256 * CHUNK  # bytes that a terminal may be behind a log before some are skipped
 MOST_GROUPS = 1000  # kinds of failure that are told apart
+TAIL = 5  # last lines of a log that are kept with a failure, and looked through for its cause
 TERMINAL_CONTROLS = (  # of ECMA-48; compiled when there is output to show
     r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|"
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -10276,8 +10277,9 @@ def running_text(state: State) -> str:
     return text
 
 
-def tail_lines(path: str, count: int, begin: int = 0) -> "List[str]":
-    """Return the last lines of a log that are not empty, of its last attempt or from an offset."""
+def tail_lines(path: str, begin: int = 0) -> "List[str]":
+    """Return the last lines of a log that are not empty, TAIL at most, of its last attempt or from
+    an offset."""
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
             file.seek(max(os.fstat(file.fileno()).st_size - CHUNK // 8, begin))
@@ -10290,7 +10292,7 @@ def tail_lines(path: str, count: int, begin: int = 0) -> "List[str]":
         text = re.sub(COLOURS, "", harmless(last_state(line))).rstrip()
         if text:
             texts.append(text[:400])
-    return texts[-count:]
+    return texts[-TAIL:]
 
 
 def cause_line(lines: "Sequence[str]") -> str:
@@ -10643,7 +10645,7 @@ class Screen:
 
     def note_failure(self, event: Event) -> None:
         """Count a failure among those of the same cause."""
-        lines = tail_lines(event.log, 5, event.number)
+        lines = tail_lines(event.log, event.number)
         cause = failure_cause(event.state, lines)
         if cause in self.failures:
             self.failures[cause].count += 1
@@ -10939,7 +10941,7 @@ def told_cause(state: State, log: str) -> str:
     """Return why a task is in its state: what is known of that, else what it said last itself."""
     cause = cause_text(state)
     if state.name == "failed" and not cause:
-        cause = printable(cause_line(tail_lines(log, 5)))
+        cause = printable(cause_line(tail_lines(log)))
     return cause
 
 
@@ -10954,7 +10956,7 @@ def grouped_ends(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
             continue
         text = state_text(state)
         if state.name == "failed" and len(groups) < MOST_GROUPS:
-            last = cause_line(tail_lines(log_of(found.record, number, state), 5))
+            last = cause_line(tail_lines(log_of(found.record, number, state)))
             if last:
                 text += f": {printable(last)}"
         groups.setdefault((state.name, text), []).append(number)
@@ -12996,7 +12998,7 @@ def task_rows(found: Survey, number: int, state: State, metrics: "Sequence[str]"
     row = task_row(found, task, state)
     log = log_of(found.record, number, state)
     if has_tail:
-        row = row._replace(tail=tuple(tail_lines(log, 5)))
+        row = row._replace(tail=tuple(tail_lines(log)))
     folder = os.path.join(task.cwd, task.directory)
     runs = hydra_runs(folder) if task.runs else []
     if len(runs) > 1:
