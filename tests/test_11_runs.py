@@ -110,6 +110,8 @@ class Life(Program):
             self.assertIn(f"3 tasks: {told}", self.hydraflow("run", "job", option).err)
         os.rmdir(os.path.join(self.folder, self.tasks()[3]["dir"], "1"))
         self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
+        ledgers = [hydraflow.Ledger(hydraflow.Record(record)) for record in self.records()]
+        self.assertEqual([[start.number for start in ledger.starts] for ledger in ledgers], [[1, 2], [1, 2, 3]])
         self.assertEqual((self.lines("begun")[2:], len(self.records())), (["x=3", "x=3"], 2))
 
     def test_a_task_keeps_its_number_and_its_directory(self) -> None:
