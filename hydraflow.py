@@ -10619,7 +10619,7 @@ class Screen:
         lines = data.split(b"\n")
         reset = b"\n"
         if not self.is_raw:
-            lines = [harmless(last_state(line)).encode("utf-8", "replace") for line in lines]
+            lines = [harmless(last_state(line)).encode() for line in lines]
             if b"\x1b" in data:
                 reset = b"\x1b[m\n"
         lead = following.lead if self.jobs > 1 else b""
@@ -13888,7 +13888,7 @@ def copy_log(path: str, offset: int) -> int:
                 if not data:
                     return file.tell()
                 if is_terminal:
-                    data = harmless(data).encode("utf-8", "replace")
+                    data = harmless(data).encode()
                 write(sys.stdout, data)
     except OSError:
         return offset

@@ -176,6 +176,7 @@ class Starting(EmptyFolder):
     def test_capture(self) -> None:
         self.assertEqual(capture(["sh", "-c", "echo out; echo err >&2; exit 3"], environment({}), 20.0), (3, "out\n", "err\n"))
         self.assertEqual(capture(["printf", "\\377"], environment({}), 20.0), (0, "\ufffd", ""))
+        self.assertEqual(capture(["sh", "-c", "printf '\\377' >&2"], environment({}), 20.0), (0, "", "\ufffd"))
         self.assertEqual(capture(["sh", "-c", "kill -9 $$"], environment({}), 20.0)[0], -9)
         status, out, errors = capture(["/no/such/program"], environment({}), 20.0)
         self.assertEqual((status, out, errors), (127, "", "No such file or directory"))
@@ -477,6 +478,9 @@ class Looking(EmptyFolder):
         self.assertEqual(hydraflow.first_line(os.path.join(self.folder, "nowhere")), "")
         self.write("lines", "one \ntwo\n")
         self.assertEqual(hydraflow.first_line(os.path.join(self.folder, "lines")), "one")
+        with open(os.path.join(self.folder, "odd"), "wb") as file:
+            file.write(b"\xffx\n")
+        self.assertEqual(hydraflow.first_line(os.path.join(self.folder, "odd")), "\ufffdx")
         self.write("long", "x" * 300)
         self.assertEqual(hydraflow.first_line(os.path.join(self.folder, "long")), "x" * 256)
 

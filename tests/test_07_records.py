@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import unittest
 from itertools import chain
 from unittest import mock
@@ -27,6 +28,7 @@ LINES = (  # bytes of a file, the lines that are read of it
     (b'\n{"a":1},{"b":2}\n{"c":3}', [{"c": 3}]),  # one line is one event
     (b'\n{"a":1}}\n{"c":3}', [{"c": 3}]),
     (b'\n{"a":"\xff"}', [{"a": "\ufffd"}]),
+    (b'\n{"a":"\xff"}\n{"torn"}', [{"a": "\ufffd"}]),
     (b'\n[1]\n7\nnull\n"{}"\n{}', [{}]),
     (b'\n{"a":NaN x}\n{"c":3}', [{"c": 3}]),
     (b"\n{" + b"[" * 100000 + b"}\n" + b'{"c":3}', [{"c": 3}]),
@@ -210,7 +212,7 @@ class Files(EmptyFolder):
                     hydraflow.read_submission(self.record, 3)
                 self.assertIn("is damaged", caught.exception.message)
                 os.unlink(path)
-        for data in (b"7\n", b"[7]\n", b"[[1,2]]\n", b'[[1,2,"x"]]\n', b"{}\n[", b"[[1,1,1]\n"):
+        for data in (b"\xff\n", b"7\n", b"[7]\n", b"[[1,2]]\n", b'[[1,2,"x"]]\n', b"{}\n[", b"[[1,1,1]\n"):
             with self.subTest(slots=data):
                 hydraflow.write_submission(self.record, SUBMISSION)
                 with open(self.record.submission_path(3, "slots"), "wb") as file:
@@ -397,6 +399,13 @@ class Alone(EmptyFolder):
                 else:
                     Lock(self.record, "train").release()
             self.assertEqual([call[0] for call in slept.call_args_list], [(0.02,)] * min(looks, 4))
+
+    def test_who_holds_a_lock(self) -> None:
+        for data, text in ((b"process 7 on node3\n", "process 7 on node3"), (b"", "another process"), (b"\xff", "\ufffd")):
+            with tempfile.TemporaryFile() as file:
+                file.write(data)
+                file.seek(0)
+                self.assertEqual(hydraflow.lock_text(file.fileno()), text)
 
     def test_a_lock_has_one_holder(self) -> None:
         lock = Lock(self.record, "train")

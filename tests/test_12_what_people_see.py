@@ -381,7 +381,7 @@ class Shown(EmptyFolder):
             self.open_screen(jobs, kind)
             with self.subTest(jobs=jobs, kind=kind, data=data):
                 self.assertEqual(self.screen.as_lines(hydraflow.Following("[3 a]", "log", 0), data), shown)
-        self.assertEqual([hydraflow.Following(name, "log", 0).lead for name in ("[3 a]", "task 3", "job [3 a]", "job task 3")], [b"[3 a] ", b"[3] ", b"job [3 a] ", b"[3] "])
+        self.assertEqual([hydraflow.Following(name, "log", 0).lead for name in ("[3 a]", "task 3", "job [3 a]", "job task 3", "[3 \udcff]")], [b"[3 a] ", b"[3] ", b"job [3 a] ", b"[3] ", b"[3 ?] "])
 
     def test_progress(self) -> None:
         """How many of all have ended, what runs, what has failed, since when, and how long is left, as long as those took."""
