@@ -474,6 +474,7 @@ class Looking(EmptyFolder):
     def test_this_machine(self) -> None:
         here = hydraflow.this_machine()
         self.assertEqual(here.host, os.uname().nodename)
+        self.assertIs(hydraflow.this_machine(), here, "it is looked at once")
         self.assertLessEqual(hydraflow.uptime(), hydraflow.uptime())
         self.assertEqual(hydraflow.first_line(os.path.join(self.folder, "nowhere")), "")
         self.write("lines", "one \ntwo\n")

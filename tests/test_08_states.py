@@ -56,6 +56,9 @@ FOLDS = (  # events in the order of one file -> state, cause, exit status, attem
     ((START, BAD, LATE), "failed", "", 3, 1),
     ((START, END, ASK), "interrupted", "interrupted", 0, 1),  # in another file, which is read later
     ((START, BAD, ASK), "interrupted", "interrupted", 3, 1),
+    ((START, END, event("ask", up=3.0)), "interrupted", "interrupted", 0, 1),  # at the same moment, or what a file has for it
+    ((START, END, event("ask", up=3.009)), "interrupted", "interrupted", 0, 1),
+    ((START, END, event("ask", up=3.02)), "succeeded", "", 0, 1),
     ((START, event("ask", why="timeout", up=1.5), END, ASK), "failed", "timeout", 0, 1),
     ((START, END, LOST), "succeeded", "", 0, 1),
     ((START, ASK, END), "interrupted", "interrupted", 0, 1),  # asked, and exit status 0: no success

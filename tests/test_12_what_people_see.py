@@ -693,6 +693,11 @@ class Streams(EmptyFolder):
                 outlet = hydraflow.Outlet(stream)
                 self.assertEqual((outlet.descriptor, outlet.is_terminal, outlet.is_lost), (descriptor, is_terminal, False))
 
+    def test_a_stream_of_text(self) -> None:
+        stream = io.StringIO()
+        hydraflow.Outlet(stream).into_text(b"a\xff\n")
+        self.assertEqual(stream.getvalue(), "a\ufffd\n")
+
 
 class Ends(EmptyFolder):
     def test_last_lines_of_a_log(self) -> None:
