@@ -9976,7 +9976,7 @@ def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
         if not job_id:
             job_id = find_array(scheduler, submission.name, submission.clusters)
         append_event(found.record, writer, "cancel", submission=submission.number)
-        arrays.append(f"array job {job_id}")
+        arrays.append(f"array job {job_id or submission.name}")
         if job_id:
             wrong.append(cancel_array(scheduler, job_id))
     return arrays, [text for text in wrong if text]

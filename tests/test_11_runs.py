@@ -1284,7 +1284,7 @@ class Surveys(Tables):
         found = self.found(states, submissions, [1, 2, 3, 4, 5, 6])
         with mock.patch.multiple(hydraflow, append_event=mock.DEFAULT, find_array=mock.Mock(side_effect=lambda scheduler, name, clusters: "88" if name == "name4" else ""),
                                  cancel_array=mock.Mock(side_effect=lambda scheduler, job_id: "no" if job_id == "88" else "")) as mocks:
-            self.assertEqual(hydraflow.cancel_arrays(found, "w"), (["array job 71", "array job 88", "array job "], ["no"]))
+            self.assertEqual(hydraflow.cancel_arrays(found, "w"), (["array job 71", "array job 88", "array job lost"], ["no"]))
             self.assertEqual([call[0][1] for call in hydraflow.cancel_array.call_args_list], ["71", "88"])
         self.assertEqual([(call[0][1:], call[1]["submission"]) for call in mocks["append_event"].call_args_list], [(("w", "cancel"), 1), (("w", "cancel"), 4), (("w", "cancel"), 5)])
 
