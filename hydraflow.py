@@ -7158,8 +7158,9 @@ def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
 
 
 def has_failed_in_passing(status: int, errors: str) -> bool:
-    """Return whether a command of a scheduler failed by what may be over soon."""
-    return status == 124 or bool(re.search(PASSING, errors))
+    """Return whether a command of a scheduler failed by what may be over soon: it did not end in
+    time, a signal ended it, or it says so."""
+    return status == 124 or status < 0 or bool(re.search(PASSING, errors))
 
 
 def failure_text(status: int, *texts: str) -> str:
@@ -7167,7 +7168,7 @@ def failure_text(status: int, *texts: str) -> str:
     for text in texts:
         if text.strip():
             return text.strip()
-    return f"exit status {status}"
+    return signal_name(-status) if status < 0 else f"exit status {status}"
 
 
 def ask_once(argv: "Sequence[str]", scheduler: Scheduler) -> "Tuple[int, str, str]":

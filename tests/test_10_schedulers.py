@@ -351,7 +351,7 @@ class Asking(EmptyFolder):
 
     def test_a_query_that_fails(self) -> None:
         for script, tries, wrong in (("echo Connection refused >&2; exit 1", 3, "squeue: Connection refused"), ("echo 'no such option' >&2; exit 1", 1, "squeue: no such option"),
-                                     ("exit 4", 1, "squeue: exit status 4"), ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", 1, ""),
+                                     ("exit 4", 1, "squeue: exit status 4"), ("kill -9 $$", 3, "squeue: SIGKILL"), ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", 1, ""),
                                      ("test -e again || { touch again; echo timed out >&2; exit 1; }", 2, "")):
             with self.subTest(script=script):
                 self.program("squeue", f"cd {self.folder}\n{script}")
@@ -363,7 +363,8 @@ class Asking(EmptyFolder):
         """A refusal is told as it is; what fails in passing is tried again, after a look whether it was accepted."""
         for script, queue, tries, job_id in (("echo 7", "", 1, "7"), ("echo 'invalid partition' >&2; exit 1", "", 1, None),
                                              ("test -e again && echo 8 || { touch again; echo timed out >&2; exit 1; }", "", 2, "8"),
-                                             ("echo timed out >&2; exit 1", "echo 9", 1, "9"), ("echo timed out >&2; exit 1", "", 5, None)):
+                                             ("echo timed out >&2; exit 1", "echo 9", 1, "9"), ("echo timed out >&2; exit 1", "", 5, None),
+                                             ("echo 9; kill -9 $$", "echo 9", 1, "9"), ("kill -9 $$", "", 5, None), ("test -e again && echo 8 || { touch again; kill -15 $$; }", "", 2, "8")):
             with self.subTest(script=script, queue=queue):
                 self.sleep.reset_mock()
                 self.program("sbatch", f"cd {self.folder}\n{script}")
@@ -371,7 +372,7 @@ class Asking(EmptyFolder):
                 if job_id is None:
                     with self.assertRaises(hydraflow.Refusal) as caught:
                         hydraflow.send(["sbatch", "x"], SCHEDULERS["slurm"], "name")
-                    self.assertRegex(caught.exception.message, "^sbatch refused: (invalid partition|timed out)$")
+                    self.assertRegex(caught.exception.message, "^sbatch refused: (invalid partition|timed out|SIGKILL)$")
                 else:
                     self.assertEqual(hydraflow.send(["sbatch", "x"], SCHEDULERS["slurm"], "name"), job_id)
                 self.assertEqual(len(self.asked("sbatch")), tries)
