@@ -4775,7 +4775,7 @@ NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # a record is not written through a sy
 EVENT_TYPES = {
     "task": int, "try": int, "pid": int, "slot": int, "status": int, "missing": int, "runs": int,
     "submission": int, "up": (int, float), "began": (int, float), "ended": (int, float),
-    "event": str, "why": str, "from": str}  # type: Dict[str, Any]
+    "why": str, "from": str}  # type: Dict[str, Any]
 
 
 def say_error(error: OSError, what: str) -> Error:
@@ -6476,8 +6476,7 @@ class Runner:
         if missing:
             self.note(process, "missing", missing=missing, runs=task.runs)
             state.miss(missing, task.runs)
-        if not process.log or process.child:
-            remove_if_empty(process.log)
+        remove_if_empty(process.log)
         if state.name == "failed" and self.may_try_again(process):
             self.waiting.append((task, process.attempt + 1, process.tries + 1))
             return

@@ -556,7 +556,7 @@ class Parts(EmptyFolder):
                 for process in runner.running:
                     self.assertEqual((process.asked, process.is_killed, process.kill_at), (asked, is_killed, 110.0 if asked and kills and not is_killed else 0.0))
                 self.assertEqual((runner.is_stopped, runner.is_interrupted), (bool(asked), bool(asked)))
-                self.assertEqual([(event.kind, event.number) for event in events if event.kind == "interrupt"], [("interrupt", number) for number, text in zip(numbers, texts) if text[:3] == "SIG"])
+                self.assertEqual([(event.kind, event.number) for event in events], [("interrupt", number) if text[:3] == "SIG" else ("note", 0) for number, text in zip(numbers, texts)])
         runner = self.runner()
         self.assertEqual(runner.interrupt(term).text, "SIGTERM")
 
@@ -685,6 +685,15 @@ class Parts(EmptyFolder):
             ("start", 3, "running", 0, "", 0), ("retry", 3, "running", 0, "", 0), ("end", 3, "failed", 3, "", 0), ("end", 4, "failed", 126, "", 0),
             ("start", 5, "running", 0, "", 0), ("retry", 5, "running", 0, "", 0), ("end", 5, "failed", 143, "timeout", 0)])
         self.assertEqual(hydraflow.list_folder(record.path + "/room"), [])
+
+    def test_a_guard_hears_of_what_runs(self) -> None:
+        record = hydraflow.Record.create("job", 1)
+        heard, guard = [], mock.Mock()
+        guard.watch.side_effect = lambda leaders: heard.append(list(leaders))
+        queue = ((self.task(number), hydraflow.State()) for number in (1, 2))
+        list(hydraflow.run_tasks(record, queue, hydraflow.Limits(1, 0, 0.0, False), "0001_here_x-1", guard=guard))
+        pids = [values["pid"] for values in hydraflow.read_lines(record.events_path("0001_here_x-1")) if values.get("event") == "start"]
+        self.assertEqual(heard, [[pids[0]], [], [pids[1]], []])
 
 
 if __name__ == "__main__":

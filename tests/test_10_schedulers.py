@@ -224,6 +224,10 @@ class Texts(unittest.TestCase):
                 match = re.search(SCHEDULERS[name].job_id, text, re.MULTILINE)
                 self.assertEqual(match.group(1) if match else None, job_id)
 
+    def test_ids_of_array_tasks(self) -> None:
+        for name, job_id, text in (("slurm", "12", "12_3"), ("slurm", "12;far", "12_3;far"), ("gridengine", "12", "12.3"), ("pbs", "12[]", "12[3]"), ("pbs", "12", "12"), ("lsf", "12", "12[3]")):
+            self.assertEqual(hydraflow.array_task_id(SCHEDULERS[name], job_id, 3), text)
+
     def test_errors_in_passing(self) -> None:
         for is_passing, text in PASSING:
             with self.subTest(text=text):
@@ -481,8 +485,10 @@ class Rows(EmptyFolder):
         plain = "--pack N puts N tasks into each array task, one after the other"
         for refusal, said, hint in (("invalid partition", "7\n", ""), ("job submit limit", "", plain), ("MaxSubmitJob reached", "\n30\n10\n", "you may have 10 array tasks at once: --pack 3 makes 9 of these 25 tasks"),
                                     ("job submit limit", "1\n", "you may have 1 array task at once: --pack 25 makes 1 of these 25 tasks")):
-            with self.subTest(refusal=refusal, said=said), mock.patch.object(hydraflow, "ask_once", return_value=(0, said, "")):
+            with self.subTest(refusal=refusal, said=said), mock.patch.object(hydraflow, "ask_once", side_effect=[(0, "ann\n", ""), (0, said, "")]) as asked:
                 self.assertEqual(hydraflow.pack_hint(refusal, SCHEDULERS["slurm"], 25), hint)
+                words = [call[0][0] for call in asked.call_args_list]
+                self.assertEqual(words, [["id", "-un"], ["sacctmgr", "-nP", "show", "assoc", "format=MaxSubmitJobs", "user=ann"]] if hint else [])
                 self.assertEqual(hydraflow.user_limit(SCHEDULERS["gridengine"]), 0)
 
     def test_what_is_tried_again(self) -> None:

@@ -1098,6 +1098,17 @@ class Parts(Tables):
         for changes, was_refused in (({"job_id": ""}, True), ({}, False), ({"job_id": "", "number": 4}, False), ({"job_id": "", "scheduler": "handler"}, False)):
             self.assertEqual(hydraflow.was_refused(submission._replace(**changes), told), was_refused, changes)
 
+    def test_what_a_qsub_is_asked_in_a_dry_run(self) -> None:
+        """What PATH has may be asked whose it is; a program of the user's own is not executed."""
+        self.write("qsub", "#!/bin/sh\necho pbs_version = 22.05\n")
+        os.chmod("qsub", 0o755)
+        for submit, is_dry, name in (("qsub", False, "pbs"), ("qsub", True, "pbs"), ("./qsub", False, "pbs"), ("./qsub", True, "gridengine"), ("nowhere/qsub", False, "gridengine")):
+            hydraflow.version_text.forget()
+            with self.subTest(submit=submit, is_dry=is_dry), mock.patch.dict(os.environ, PATH=self.folder + os.pathsep + os.environ["PATH"]):
+                step = hydraflow.plan(job_of(f", submit: {submit}")).steps[0]
+                self.assertEqual(hydraflow.place_of(step, is_dry).scheduler.name, name)
+        hydraflow.version_text.forget()
+
     def test_why_a_scheduler_ended_an_array_task(self) -> None:
         record = hydraflow.Record.create("job", 1)
         submission = hydraflow.Submission(3, 1, 1, "slurm", "n", [], [1, 0, 0.0, False], True, 0, "7", -1, [], "")
