@@ -339,6 +339,24 @@ class Asking(EmptyFolder):
         self.assertEqual(len(self.asked("sacct")), 4)  # once each: it is not needed
         self.assertEqual([hydraflow.accounts(SCHEDULERS[name], ["12"]) for name in ("gridengine", "pbs", "lsf")], [{}, {}, {}])
 
+    def test_what_each_is_asked(self) -> None:
+        """Whole commands: what is queued, under which id a name is, what is cancelled, how long an array may be, why it is held, how it ended."""
+        for name, commands in (
+                ("slurm", ["squeue -h -r -t all -o %F|%K|%T|%r -j 12,13", "squeue -h -o %F --name n", "scancel 12_3", "scontrol show config", "sacct -X -n -P -o JobID,State,ExitCode -j 12"]),
+                ("gridengine", ["qstat -u *", "qstat -j n", "qdel 12.3", "qconf -sconf", "qstat -j 12"]), ("pbs", ["qstat -t 12[] 13[]", "qselect -N n", "qdel 12[3]", "qmgr -c print server", "qstat -f 12[]"]),
+                ("lsf", ["bjobs -a -noheader -o jobid jobindex stat pend_reason delimiter='|' 12 13", "bjobs -noheader -o jobid -J n", "bkill 12[3]", "bparams -a"])):
+            scheduler = SCHEDULERS[name]
+            first, second = ("12[]", "13[]") if name == "pbs" else ("12", "13")
+            hydraflow.array_limit.forget()
+            with self.subTest(scheduler=name), mock.patch.object(hydraflow, "capture", return_value=(1, "", "no")) as asked:
+                query(scheduler, [first, second])
+                hydraflow.find_array(scheduler, "n", "")
+                hydraflow.cancel_array(scheduler, hydraflow.array_task_id(scheduler, first, 3))
+                hydraflow.array_limit(scheduler, "")
+                hydraflow.explain_hold(scheduler, first)
+                hydraflow.accounts(scheduler, [first])
+                self.assertEqual([" ".join(call[0][0]) for call in asked.call_args_list], commands)
+
     def test_why_a_scheduler_holds(self) -> None:
         self.program("qstat", "printf 'job_number:  7\\nerror reason    1:          11/26/2026 06:20:11 [0:77]: error: can'\\''t chdir to /x y: No such file\\n'")
         self.assertEqual(hydraflow.explain_hold(SCHEDULERS["gridengine"], "7"), "error: can't chdir to /x y: No such file")
@@ -490,6 +508,18 @@ class Rows(EmptyFolder):
                 words = [call[0][0] for call in asked.call_args_list]
                 self.assertEqual(words, [["id", "-un"], ["sacctmgr", "-nP", "show", "assoc", "format=MaxSubmitJobs", "user=ann"]] if hint else [])
                 self.assertEqual(hydraflow.user_limit(SCHEDULERS["gridengine"]), 0)
+
+    def test_what_refusals_and_errors_are_about(self) -> None:
+        """Of more array tasks than one may have; of a job that is gone; of something else."""
+        for name, crowded, forgotten in (
+                ("slurm", ["QOSMaxSubmitJobPerUserLimit", "violates accounting/QOS policy (job submit limit, user's size)"], ["Invalid job id specified"]), ("gridengine", [], []),
+                ("pbs", ["qsub: would exceed queue short's per-user limit"], ["qstat: Unknown Job Id 7[].pbs", "qstat: 7[].pbs Job has finished, use -x"]),
+                ("lsf", ["Pending job threshold reached", "PENDING JOBS of ann reach the limit", "pending job maximum", "Maximum number of pending jobs"], ["Job <7> is not found", "No matching job found", "Job <7>: Job has already finished"])):
+            scheduler = SCHEDULERS[name]
+            plain = "--pack N puts N tasks into each array task, one after the other"
+            with self.subTest(scheduler=name), mock.patch.object(hydraflow, "ask_once", return_value=(1, "", "")):
+                self.assertEqual([hydraflow.pack_hint(text, scheduler, 9) for text in [*crowded, *forgotten, "no such queue"]], [plain] * len(crowded) + [""] * (len(forgotten) + 1))
+                self.assertEqual([scheduler.has_forgotten(text) for text in [*forgotten, *crowded, "no such queue", ""]], [True] * len(forgotten) + [False] * (len(crowded) + 2))
 
     def test_what_is_tried_again(self) -> None:
         for answers, status, delays in ((((0, "a", ""),), 0, []), (((1, "", "no such job"),), 1, []), (((127, "", "timed out"),), 127, []), (((1, "", "Connection refused"), (0, "", "")), 0, [1.0]),
