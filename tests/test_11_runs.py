@@ -519,15 +519,21 @@ class Guarded(Program):
 
 
 SUBMISSIONS = (  # submit, what else is in the job, column in the line of submit, the message, the hint; nothing is submitted
-    ("sbatch job.sh", "run: echo", 20, "job.sh would be executed in place of the command of this job", "without run: and call:, sbatch gets the script"),
-    ("sbatch", "steps: [{batch: a=1}]", 13, "there is nothing that sbatch could execute", "run: or call: beside submit:"),
-    ("sbatch -pgpu --array=1-3", "run: echo", 26, "HydraFlow gives sbatch an option that would win over --array", "max-parallel: how many"),
-    ("sbatch -o x -J 'a b'", "run: echo", 20, "would win over -o", "hydraflow logs JOB shows"), ("sbatch -o x -J 'a b'", "run: echo", 25, "would win over -J", "name: in the job"),
-    ("sbatch -d afterok:1", "run: echo\nsteps: [{batch: a=1}, {batch: a=2}]", 20, "would win over -d", "the order of its steps"),
-    ("parallel -j 2", "run: echo", 13, "error: parallel would not read the lines of the file that is its last argument\n", "write submit: 'parallel -j 2 ::::'"),
-    ("parallel -a -j2", "run: echo", 13, "parallel would not read the lines of the file", "write submit: 'parallel -j2 ::::'"),
-    ("xargs -n 1", "run: echo", 13, "xargs would not read the lines of the file", "| xargs -0 -n 1 -P 2 sh -c'"), ("env A=1 xargs -a", "run: echo", 13, "xargs would not", "| xargs"),
-    ("sbatch -pgpu", "steps: [{batch: a=1}]", 13, "there is nothing that sbatch could execute", "run: or call: beside submit:"),
+    ("sbatch job.sh", "run: echo", 20, "job.sh would be executed in place of the command of this job",
+     "leave it out: setup: has the lines of shell that prepare a task; without run: and call:, sbatch gets the script and a file of parameters"),
+    ("sbatch", "steps: [{batch: a=1}]", 13, "there is nothing that sbatch could execute", "write run: or call: beside submit:, with the command of the tasks"),
+    ("sbatch -pgpu", "steps: [{batch: a=1}]", 13, "there is nothing that sbatch could execute", "write run: or call: beside submit:, with the command of the tasks"),
+    ("sbatch -pgpu --array=1-3", "run: echo", 26, "HydraFlow gives sbatch an option that would win over --array", "the steps of the job make the array; max-parallel: how many array tasks at once"),
+    ("sbatch -o x -J 'a b'", "run: echo", 20, "HydraFlow gives sbatch an option that would win over -o", "leave it out: each task has a log of its own, which hydraflow logs JOB shows"),
+    ("sbatch -o x -J 'a b'", "run: echo", 25, "HydraFlow gives sbatch an option that would win over -J", "name: in the job is what the array job is called after"),
+    ("sbatch -d afterok:1", "run: echo\nsteps: [{batch: a=1}, {batch: a=2}]", 20, "HydraFlow gives sbatch an option that would win over -d",
+     "needs: in a job, and the order of its steps, say what waits for what"),
+    ("sbatch --wrap x", "run: echo", 20, "HydraFlow gives sbatch an option that would win over --wrap", "run: takes the command"),
+    ("qsub -S /bin/sh", "run: echo", 18, "HydraFlow gives qsub an option that would win over -S", "leave it out: setup: has the lines of shell that prepare a task"),
+    ("parallel -j 2", "run: echo", 13, "parallel would not read the lines of the file that is its last argument", "write submit: 'parallel -j 2 ::::'"),
+    ("parallel -a -j2", "run: echo", 13, "parallel would not read the lines of the file that is its last argument", "write submit: 'parallel -j2 ::::'"),
+    ("xargs -n 1", "run: echo", 13, "xargs would not read the lines of the file that is its last argument", """write submit: sh -c 'tr "\\n" "\\0" < "$0" | xargs -0 -n 1 -P 2 sh -c'"""),
+    ("env A=1 xargs -a", "run: echo", 13, "xargs would not read the lines of the file that is its last argument", """write submit: sh -c 'tr "\\n" "\\0" < "$0" | xargs -0 -n 1 -P 2 sh -c'"""),
 )
 
 
@@ -548,9 +554,9 @@ class Submitting(Program):
                     self.job(f"submit: {submit}\n{rest}")
                     result = self.hydraflow("run", "job", *option, env=self.path)
                     self.assertEqual((result.status, result.out), (2, ""), result.err)
-                    self.assertIn(f"hydraflow.yaml:4:{column}: error: ", result.err)
-                    self.assertIn(message, result.err)
-                    self.assertIn(hint, result.err.replace(f"{os.path.basename(sys.executable)} -m ", ""))
+                    lines = result.err.replace(f"{os.path.basename(sys.executable)} -m ", "").splitlines()
+                    self.assertIn(f"hydraflow.yaml:4:{column}: error: {message}", lines)
+                    self.assertIn(f"hint: {hint}", lines)
                     self.assertEqual(self.names(), ["hydraflow.py", "hydraflow.yaml", "job.sh", "sbatch"])
 
     def test_only_a_run_needs_what_submits(self) -> None:
