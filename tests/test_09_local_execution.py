@@ -55,8 +55,8 @@ class Here(Execution):
                 count = len(out.split())
                 rest = f", {4 - count} not started" if count < 4 else ""
                 self.assertIn(f"4 tasks: {count - 1} succeeded, 1 failed{rest}", result.err)
-                self.assertIn("[2 a=2] failed: exit status 1", result.err)
-                self.assertIn("again: sh -c 'echo $0; test $0 != a=2' a=2", result.err)
+                self.assertIn("[2 a=2] failed: exit status 1", result.err.splitlines())
+                self.assertIn("  again: sh -c 'echo $0; test $0 != a=2' a=2", result.err.splitlines())
 
     def test_resume_executes_what_has_not_succeeded(self) -> None:
         self.job("run: sh -c 'echo $0 >> done; test -e ok || test $0 != a=2'\nsteps: [{batch: a=1:3}]")
@@ -194,7 +194,7 @@ class Here(Execution):
         self.job("run: sh -c 'echo $0'\nworking-directory: ${{ matrix.d }}\nsteps: [{batch: \"d=.,gone,.\"}]")
         result = self.hydraflow("run", "job", "--keep-going")
         self.assertEqual(result.status, 1)
-        self.assertIn("[2 d=gone] failed: cannot be started: gone: No such file or directory", result.err)
+        self.assertIn("[2 d=gone] failed: cannot be started: gone: No such file or directory", result.err.splitlines())
         self.assertEqual([task["state"] for task in self.tasks().values()], ["succeeded", "failed", "succeeded"])
 
     def test_builtins_of_the_shell_are_not_taken_for_programs(self) -> None:
@@ -224,7 +224,7 @@ class Here(Execution):
     def test_failures_with_the_same_last_line_are_one_group(self) -> None:
         self.job("run: sh -c 'echo $0; echo CUDA out of memory; exit 3'\nfail-fast: false\nsteps: [{batch: a=1:5}]")
         result = self.hydraflow("run", "job")
-        self.assertIn("5 tasks failed: CUDA out of memory ([1 a=1] for example)", result.err)
+        self.assertIn("5 tasks failed: CUDA out of memory ([1 a=1] for example)", result.err.splitlines())
         self.assertIn("5 tasks (1-5) failed: exit status 3: CUDA out of memory\n    [1 a=1], [2 a=2], [3 a=3], ...\n", self.hydraflow("status", "job").out)
 
     def test_retries(self) -> None:
@@ -240,7 +240,7 @@ class Here(Execution):
         self.job("run: sh -c 'trap \"\" TERM; sleep 1000 & echo $! > child; sleep 1000; sleep 1000'\ntimeout-minutes: 0.005")
         result = self.hydraflow("run", "job", env={"HYDRAFLOW_GRACE": "0.3"})
         self.assertEqual(result.status, 1)
-        self.assertIn("task 1 failed: time limit", result.err)
+        self.assertIn("task 1 failed: time limit", result.err.splitlines())
         self.assertGone(int(self.read("child")))
         self.assertEqual(self.tasks()[1]["why"], "timeout")
 
@@ -249,7 +249,7 @@ class Here(Execution):
                                      "  c: {run: sh -c 'echo c', needs: [a, b]}\n")
         result = self.hydraflow("run", "c")
         self.assertEqual((result.status, result.out), (1, "a\nb\n"))
-        self.assertIn("job b has not succeeded, so c was not started", result.err)
+        self.assertIn("job b has not succeeded, so c was not started", result.err.splitlines())
         self.write("ok", "")
         self.assertEqual(self.hydraflow("run", "c").out, "b\nc\n")  # a has succeeded, in its newest run
         self.assertEqual(self.hydraflow("run", "c", "--resume").out, "")
