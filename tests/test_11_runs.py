@@ -1064,6 +1064,18 @@ class Parts(Tables):
                         else:
                             self.assertEqual(event, hydraflow.Event(event.kind, 7, state, "job" if event.kind == "end" else "", run.record.log_path(7), 0))
 
+    def test_the_start_of_each_task_is_told(self) -> None:
+        """Once for each task of each run."""
+        watch, found = hydraflow.Watch([]), mock.Mock(unsettled=set())
+        runs = [self.run_of(), self.run_of()]
+        runs[1].record = hydraflow.Record(".hydraflow/job/" + "1" * 26)
+        told = []
+        for run in runs:
+            watch.tasks[run.record.path] = mock.Mock(task=lambda number: number)
+            for number in (1, 2, 1):
+                told += [(runs.index(run), event.task) for event in watch.changed(run, found, number, self.state("running"))]
+        self.assertEqual(told, [(0, 1), (0, 2), (1, 1), (1, 2)])
+
     def test_looks_at_what_is_executed_elsewhere(self) -> None:
         """At growing intervals; what keeps a scheduler from answering is said once, until it has answered; a signal ends the looks."""
         for asks, stops, texts, delays in ((True, False, ["b", "a", "b"], [0.5, 0.65, 0.845, 1.0985, 1.42805]), (False, False, ["b", "a", "b"], [0.5, 0.65, 0.845, 1.0, 1.0]), (True, True, ["b", "SIGTERM: the tasks go on"], [0.5])):
