@@ -11528,7 +11528,7 @@ def number_text(value: float) -> str:
     return f"{value:.0f}" if abs(value) < 1e15 and value == int(value) else f"{value:.6g}"
 
 
-def padded(text: str, width: int, is_right: bool = False) -> str:
+def padded(text: str, width: int, is_right: bool) -> str:
     """Return a text with spaces in front of it or behind it."""
     space = " " * (width - text_width(text))
     return space + text if is_right else text + space

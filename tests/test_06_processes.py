@@ -421,6 +421,18 @@ class Looking(EmptyFolder):
         hydraflow.stop_group(leader.pid, signal.SIGKILL)
         wait_until(lambda: group_members(leader.pid) == [])
 
+    @unittest.skipUnless(hydraflow.HAS_PROC, "there is no /proc here")
+    def test_a_group_is_no_session(self) -> None:
+        """What has made a group of its own is no member any more, as what a shell with job control begins."""
+        path = os.path.join(self.folder, "other")
+        leader = self.sleeper(sys.executable, "-c", "import os, subprocess, sys, time; subprocess.Popen(['sleep', '98']); other = subprocess.Popen(['sleep', '99'], preexec_fn=os.setpgrp); "
+                                                    "open(sys.argv[1], 'w').write('%d\\n' % other.pid); time.sleep(99)", path)
+        wait_until(lambda: os.path.exists(path) and self.read("other").endswith("\n"))
+        other = int(self.read("other"))
+        self.addCleanup(os.kill, other, signal.SIGKILL)
+        members = group_members(leader.pid)
+        self.assertEqual((len(members), other in members), (1, False))
+
     def test_what_a_process_was_started_with(self) -> None:
         process = self.sleeper("sh", "-c", "sleep 99; :", "a word")
         text = wait_until(lambda: b"a word" in hydraflow.process_text(process.pid) and hydraflow.process_text(process.pid))

@@ -693,6 +693,10 @@ class Streams(EmptyFolder):
                 outlet = hydraflow.Outlet(stream)
                 self.assertEqual((outlet.descriptor, outlet.is_terminal, outlet.is_lost), (descriptor, is_terminal, False))
 
+    def test_what_a_stream_cannot_encode(self) -> None:
+        for encoding, data in (("ascii", b"\\xe9\\udcff"), ("latin-1", b"\xe9\\udcff"), ("utf-8", b"\xc3\xa9\\udcff"), (None, b"\xc3\xa9\\udcff")):
+            self.assertEqual(hydraflow.encoded(mock.Mock(encoding=encoding), "\u00e9\udcff"), data)
+
     def test_a_stream_of_text(self) -> None:
         stream = io.StringIO()
         hydraflow.Outlet(stream).into_text(b"a\xff\n")
