@@ -309,7 +309,7 @@ jobs:
     accounting.call("sbatch --wrap 'sleep 300'")
     accounting.call("sbatch --wrap 'sleep 300'")
     wait_until(lambda: list(states(accounting).values())[:3] == ["running", "running", "queued"])
-    assert accounting.call("squeue -h -M other -t PD -o %T|%r").split() == ["PENDING|Dependency"]
+    wait_until(lambda: accounting.call("squeue -h -M other -t PD -o %T|%r").split() == ["PENDING|Dependency"])  # until it was looked at, it has none
     waiting.send_signal(2)
     out = waiting.communicate(timeout=60)[0].decode()
     assert waiting.returncode == 130, out
