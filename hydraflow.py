@@ -5606,7 +5606,7 @@ class Lock:
             except OSError:
                 return  # a file system without locks
         os.ftruncate(self.descriptor, 0)
-        write_all(self.descriptor, native_bytes(f"process {os.getpid()} on {host_name()}"))
+        write_all(self.descriptor, native_bytes(own_name()))
 
     def is_held(self, job: str) -> Error:
         """Return the Error about a lock that somebody else holds."""
@@ -5620,6 +5620,11 @@ class Lock:
         if self.descriptor != NOTHING:
             os.close(self.descriptor)
         self.descriptor = NOTHING
+
+
+def own_name() -> str:
+    """Return how a lock calls its holder, for this process."""
+    return f"process {os.getpid()} on {host_name()}"
 
 
 def lock_text(descriptor: int) -> str:
@@ -6661,11 +6666,12 @@ class Unanswered(Refusal):
 
 class ArrayJob(NamedTuple("ArrayJob", [
         ("name", str), ("log", str), ("count", int), ("throttle", int), ("ids", "List[str]"),
-        ("must_succeed", bool)])):
+        ("must_succeed", bool), ("behind", str)])):
     """What is submitted: count array tasks, throttle of them at once (0: any).
 
-    They begin when the array jobs of ids have ended, or have succeeded; log is what the path of an
-    array task's log begins with.
+    They begin when the array jobs of ids have ended, or have succeeded, and when that of the same
+    step has ended which they stand behind ("": none); log is what the path of an array task's log
+    begins with.
     """
     __slots__ = ()
 
@@ -6676,9 +6682,14 @@ class ArrayJob(NamedTuple("ArrayJob", [
             return f"1-{self.count}%{self.throttle}"
         return f"1-{self.count}"
 
-    def dependency(self, succeeded: str, ended: str) -> str:
-        """Return a scheduler's word for what is waited for: success, or any end."""
-        return succeeded if self.must_succeed else ended
+    def dependencies(self, succeeded: str, ended: str) -> "List[Tuple[str, List[str]]]":
+        """Return what is waited for: a scheduler's word for success or for any end, and the ids."""
+        found = []
+        if self.ids:
+            found.append((succeeded if self.must_succeed else ended, self.ids))
+        if self.behind:
+            found.append((ended, [self.behind]))
+        return found
 
 
 class Scheduler(NamedTuple("Scheduler", [
@@ -6739,9 +6750,9 @@ def slurm_options(job: ArrayJob) -> "List[str]":
     options = [
         "--parsable", f"--job-name={job.name}", f"--output={log}%a.out", "--open-mode=append",
         f"--array={job.array}"]
-    if job.ids:
-        kind = job.dependency("afterok", "afterany")
-        options += [f"--dependency={kind}:{':'.join(job.ids)}", "--kill-on-invalid-dep=yes"]
+    waits = [":".join([kind, *ids]) for kind, ids in job.dependencies("afterok", "afterany")]
+    if waits:
+        options += [f"--dependency={','.join(waits)}", "--kill-on-invalid-dep=yes"]
     return options
 
 
@@ -6751,8 +6762,9 @@ def gridengine_options(job: ArrayJob) -> "List[str]":
     if job.throttle:
         options += ["-tc", str(job.throttle)]
     options += ["-o", f"{job.log}$TASK_ID.out", "-j", "y", "-S", "/bin/sh", "-b", "n"]
-    if job.ids:
-        options += ["-hold_jid", ",".join(job.ids)]
+    waits = list(chain.from_iterable(ids for _, ids in job.dependencies("", "")))
+    if waits:
+        options += ["-hold_jid", ",".join(waits)]
     return options
 
 
@@ -6764,9 +6776,9 @@ def pbs_options(job: ArrayJob) -> "List[str]":
         options += ["-J", job.array]
         index = "^array_index^"
     options += ["-o", f"{job.log}{index}.out", "-j", "oe", "-S", "/bin/sh"]
-    if job.ids:
-        kind = job.dependency("afterok", "afterany")
-        options += ["-W", f"depend={kind}:{':'.join(job.ids)}"]
+    waits = [":".join([kind, *ids]) for kind, ids in job.dependencies("afterok", "afterany")]
+    if waits:
+        options += ["-W", f"depend={','.join(waits)}"]
     return options
 
 
@@ -6776,11 +6788,13 @@ def lsf_options(job: ArrayJob) -> "List[str]":
     if job.throttle:
         array += f"%{job.throttle}"
     options = ["-J", array, "-o", f"{job.log}%I.out"]
-    if job.ids:
-        kind = job.dependency("done", "ended")
-        options += ["-w", " && ".join(f"{kind}({number})" for number in job.ids)]
-        if job.must_succeed:
-            options.append("-ti")
+    waits = []
+    for kind, ids in job.dependencies("done", "ended"):
+        waits += [f"{kind}({number})" for number in ids]
+    if waits:
+        options += ["-w", " && ".join(waits)]
+    if job.ids and job.must_succeed:
+        options.append("-ti")
     return options
 
 
@@ -7288,7 +7302,7 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
         time.sleep(delay)
         status, out, errors = capture(words, env, 120.0)
         match = re.search(scheduler.job_id, out, re.MULTILINE)
-        if match and status == 0:
+        if match:  # whatever the status: with sbatch -W it is that of the job
             return match.group(1)
         if status == 0:
             return unanswered(words, scheduler, name, out)
@@ -7311,15 +7325,19 @@ def unanswered(words: "Sequence[str]", scheduler: Scheduler, name: str, out: str
         f"look for {name} among what is queued, and cancel it; its tasks would end themselves")
 
 
-def find_array(scheduler: Scheduler, name: str, clusters: str) -> str:
-    """Return the id of the array job that has a name on one of some clusters, or nothing."""
+def find_array(scheduler: Scheduler, name: str, clusters: str) -> "Optional[str]":
+    """Return the id of the array job that has a name on one of some clusters; "" where none has it,
+    None where one of them does not answer."""
+    missing = ""  # type: Optional[str]
     for cluster in clusters.split(","):
         words = at_cluster([*scheduler.find, name], scheduler, cluster)
-        _, out, _ = ask(words, scheduler, TRIES[:2])
+        status, out, errors = ask(words, scheduler, TRIES[:2])
         match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", out, re.MULTILINE)
         if match:
             return id_at(match.group(1), cluster)
-    return ""
+        if status == 127 or has_failed_in_passing(status, errors):
+            missing = None
+    return missing
 
 
 def array_task_id(scheduler: Scheduler, job_id: str, slot: int) -> str:
@@ -7610,7 +7628,12 @@ def open_tasks(states: "Dict[int, State]",
                 last[number] = Waiting(submission, slot, first)
     found = {}  # type: Dict[int, Waiting]
     for number, waiting in last.items():
-        if is_open_there(states.get(number), waiting):
+        state = states.get(number)
+        if state and state.attempt >= waiting.first and state.writer is not NOBODY:
+            submitted, slot = state.writer.name.slot
+            if submitted == waiting.submission.number:  # of a pack, another slot may have it
+                waiting = waiting._replace(slot=slot)
+        if is_open_there(state, waiting):
             found[number] = waiting
     return found
 
@@ -7722,22 +7745,19 @@ class Surveyor:
             waiting = open_tasks(told.states, submissions)
             queues.update(ask_accounts(waiting.values(), queues))
             for number, place in waiting.items():
-                self.merge(record, told, number, place, queues, bool(wrong))
+                if place.submission.scheduler in SCHEDULERS:
+                    self.merge(record, told, number, place, queues, bool(wrong))
+                else:
+                    is_gone = is_handler_gone(told, place.submission, holder)
+                    merge_handler(begun_there(told, number, place), place.submission, is_gone)
         return Survey(
             record, ledger, told.states, submissions, wrong, holder, self.unsettled)
 
     def merge(self, record: Record, told: Told, number: int, place: Waiting,
               queues: "Dict[Tuple[str, int], Queued]", is_unsure: bool) -> None:
         """Bring the state of a task up to date by what queues say of its slot."""
-        state = told.states.get(number) or State()
+        state = begun_there(told, number, place)
         submission = place.submission
-        if state.attempt < place.first:  # it has not begun there yet
-            state = State(state.attempt, state.attempts)
-        told.states[number] = state
-        if submission.scheduler not in SCHEDULERS:
-            process = told.handlers.get(submission.number)
-            merge_handler(state, submission, process is not None and is_process_gone(*process))
-            return
         queued = queues.get((submission.job_id, place.slot), NOT_QUEUED)
         is_missed = not queued.state and is_unsure
         if queued.state in ENDED and submission.job_id and not is_missed:
@@ -7748,6 +7768,24 @@ class Surveyor:
             self.unsettled.add(number)
         else:
             await_end(state, queued, self.hold(submission, queued))
+
+
+def begun_there(told: Told, number: int, place: Waiting) -> State:
+    """Return the state of a task as far as it has begun where it waits."""
+    state = told.states.get(number) or State()
+    if state.attempt < place.first:
+        state = State(state.attempt, state.attempts)
+    told.states[number] = state
+    return state
+
+
+def is_handler_gone(told: Told, submission: Submission, holder: str) -> bool:
+    """Return whether nothing more is to be expected of a handler's process; holder executes or
+    submits a start of the run. What has not begun, nobody else than that begins."""
+    process = told.handlers.get(submission.number)
+    if process is None:
+        return holder in ("", own_name())
+    return is_process_gone(*process)
 
 
 def is_cancelled(told: Told, place: Waiting) -> bool:
@@ -7766,12 +7804,15 @@ def was_refused(submission: Submission, told: Told) -> bool:
 def named(submission: Submission) -> Submission:
     """Return a submission with its id.
 
-    It is looked for by its name where HydraFlow was killed before the id was on record.
+    It is looked for by its name where HydraFlow was killed before the id was on record. Without an
+    answer it stays unknown, and its tasks are taken for queued.
     """
     if submission.job_id or submission.scheduler not in SCHEDULERS:
         return submission
     scheduler = SCHEDULERS[submission.scheduler]
     job_id = find_array(scheduler, submission.name, submission.clusters)
+    if job_id is None:
+        return submission
     return submission._replace(job_id=job_id or NO_ID)
 
 
@@ -8984,12 +9025,14 @@ class ArrayPlace(Place):
             width=0, job_id="", status=-1, slots=slots, clusters=self.clusters)
 
     def words(self, run: Run, step: PlannedStep, submission: Submission, throttle: int,
-              ids: "Sequence[str]") -> "List[str]":
-        """Return the submission command; ids are those of the array jobs that it waits for."""
+              ids: "Sequence[str]", behind: str = "") -> "List[str]":
+        """Return the submission command; ids are those of the array jobs that it waits for, behind
+        that of the same step which is to end before."""
         log = run.record.scheduler_path(submission.number, "")[:-len(".out")]
         job = ArrayJob(
             name=submission.name, log=log, count=len(submission.slots), throttle=throttle,
-            ids=[split_id(job_id)[0] for job_id in ids], must_succeed=submission.must_succeed)
+            ids=[split_id(job_id)[0] for job_id in ids], must_succeed=submission.must_succeed,
+            behind=split_id(behind)[0])
         script = run.record.submission_path(submission.number, "sh")
         return submission_words(step.submit, self.scheduler, job, script)
 
@@ -9033,25 +9076,27 @@ class ArrayPlace(Place):
         if is_chain:
             shares = [run.throttle()] * len(sizes)
         begin = 0
+        behind = ""
         for size, share in zip(sizes, shares):
             submission = self.prepared(
                 run, step, slots[begin:begin + size], next_submission(run), after)
-            submission = self.submit(run, step, submission, share, ids, commands)
+            submission = self.submit(run, step, submission, share, ids, commands, behind)
             self.left.append(Ahead(run, submission, list(submission.numbers())))
             if is_chain:
-                ids = [submission.job_id]
+                behind = submission.job_id
             begin += size
             yield note_event("note", sent_text(step, submission))
         self.left += grouped_by_submission(run, work.elsewhere)
 
     def submit(self, run: Run, step: PlannedStep, submission: Submission, throttle: int,
-               ids: "Sequence[str]", commands: "Mapping[int, str]") -> Submission:
+               ids: "Sequence[str]", commands: "Mapping[int, str]",
+               behind: str = "") -> Submission:
         """Write a submission into the record, and send it; return it with its id."""
         submission = write_submission(run.record, submission)
         write_script(run.record, submission, python_of(run.job), self.index)
         if commands and begins_in_sh(submission, python_of(run.job)):
             write_begin(run.record, submission, commands, self.index)
-        words = self.words(run, step, submission, throttle, ids)
+        words = self.words(run, step, submission, throttle, ids, behind)
         try:
             job_id = send(words, self.scheduler, submission.name)
         except Refusal as refusal:
@@ -9184,7 +9229,12 @@ class Handler(Place):
         watch = Watch([Ahead(run, submission, list(submission.numbers()))])
         writer = run.writer(HANDLER)
         with Signals() as signals:
-            process = spawn(words, None, None, environment({}))
+            try:
+                process = spawn(words, None, None, environment({}))
+            except OSError as error:
+                write_status(run.record, submission, 127)
+                yield from self.give_up(run, submission, watch)
+                raise Refusal(f"{words[0]} cannot be started: {reason(error)}") from None
             begin_events(run.record, writer)
             append_event(
                 run.record, writer, "handler", submission=submission.number, pid=process.pid)
@@ -9208,6 +9258,7 @@ class Handler(Place):
     def after(self, run: Run, submission: Submission, watch: "Watch", status: int,
               name: str) -> "Iterator[Event]":
         """Yield what follows when a handler has ended."""
+        has_failed = False
         if self.is_bare:
             for number in submission.numbers():
                 state = State()
@@ -9216,11 +9267,12 @@ class Handler(Place):
                 yield Event("end", task, state, "", run.record.log_path(number), 0)
         else:
             yield from watch.look()
+            has_failed = run.has_failed()
             if status:
                 yield from self.give_up(run, submission, watch)
             self.left += watch.aheads()
         if status:
-            run.refused = True
+            run.refused = not has_failed  # else it may say no more than that tasks have
             yield note_event("error", f"{name} ended with exit status {status}")
         elif self.left:
             left = sum(len(ahead.numbers) for ahead in self.left)
@@ -9417,6 +9469,8 @@ def may_begin_again(ahead: Ahead, state: State) -> bool:
         return False
     if state.cause not in ("node", "preempted", "blocked"):
         return False
+    if submission.start != ahead.run.number:
+        return False  # its step may be another one by now, or none
     step = ahead.run.plan.steps[submission.step - 1]
     return not says_requeue(step.submit, SCHEDULERS[submission.scheduler])
 
@@ -9557,8 +9611,10 @@ class Execution:
         """Yield what happens until everything is over or with a scheduler, or something failed."""
         for run in self.runs:
             yield from self.execute_run(run)
-            if self.is_interrupted or run.refused or not self.may_go_on(run):
+            if self.is_interrupted or run.refused:
                 return
+            if not self.may_go_on(run):
+                break
         if self.rest and (self.options.wait or self.must_follow):
             yield from self.followed(list(self.rest))
 
@@ -9974,7 +10030,7 @@ def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
             continue
         job_id = submission.job_id
         if not job_id:
-            job_id = find_array(scheduler, submission.name, submission.clusters)
+            job_id = find_array(scheduler, submission.name, submission.clusters) or ""
         append_event(found.record, writer, "cancel", submission=submission.number)
         arrays.append(f"array job {job_id or submission.name}")
         if job_id:

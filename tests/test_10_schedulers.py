@@ -23,7 +23,7 @@ from hydraflow import (
     settle,
 )
 
-JOB = ArrayJob("job.ABCDEF.1", "/r/scheduler/1-", 5, 0, [], True)
+JOB = ArrayJob("job.ABCDEF.1", "/r/scheduler/1-", 5, 0, [], True, "")
 OPTIONS = (  # scheduler, changes of JOB, the options as a shell has them
     ("slurm", {}, "--parsable --job-name=job.ABCDEF.1 --output=/r/scheduler/1-%a.out --open-mode=append --array=1-5"),
     ("slurm", {"throttle": 2}, "--parsable --job-name=job.ABCDEF.1 --output=/r/scheduler/1-%a.out --open-mode=append --array=1-5%2"),
@@ -32,6 +32,13 @@ OPTIONS = (  # scheduler, changes of JOB, the options as a shell has them
                                    "--dependency=afterok:7:8 --kill-on-invalid-dep=yes"),
     ("slurm", {"ids": ["7"], "must_succeed": False}, "--parsable --job-name=job.ABCDEF.1 --output=/r/scheduler/1-%a.out --open-mode=append "
                                                      "--array=1-5 --dependency=afterany:7 --kill-on-invalid-dep=yes"),
+    ("slurm", {"ids": ["7", "8"], "behind": "9"}, "--parsable --job-name=job.ABCDEF.1 --output=/r/scheduler/1-%a.out --open-mode=append --array=1-5 "
+                                                  "--dependency=afterok:7:8,afterany:9 --kill-on-invalid-dep=yes"),
+    ("slurm", {"behind": "9"}, "--parsable --job-name=job.ABCDEF.1 --output=/r/scheduler/1-%a.out --open-mode=append --array=1-5 --dependency=afterany:9 --kill-on-invalid-dep=yes"),
+    ("gridengine", {"ids": ["7"], "behind": "9"}, "-terse -N job.ABCDEF.1 -t 1-5 -o '/r/scheduler/1-$TASK_ID.out' -j y -S /bin/sh -b n -hold_jid 7,9"),
+    ("pbs", {"ids": ["7"], "behind": "9[]"}, "-N job.ABCDEF.1 -J 1-5 -o /r/scheduler/1-^array_index^.out -j oe -S /bin/sh -W 'depend=afterok:7,afterany:9[]'"),
+    ("lsf", {"ids": ["7"], "behind": "9"}, "-J 'job.ABCDEF.1[1-5]' -o /r/scheduler/1-%I.out -w 'done(7) && ended(9)' -ti"),
+    ("lsf", {"behind": "9"}, "-J 'job.ABCDEF.1[1-5]' -o /r/scheduler/1-%I.out -w 'ended(9)'"),
     ("gridengine", {}, "-terse -N job.ABCDEF.1 -t 1-5 -o '/r/scheduler/1-$TASK_ID.out' -j y -S /bin/sh -b n"),
     ("gridengine", {"throttle": 2, "ids": ["7", "8"]}, "-terse -N job.ABCDEF.1 -t 1-5 -tc 2 -o '/r/scheduler/1-$TASK_ID.out' -j y -S /bin/sh -b n "
                                                        "-hold_jid 7,8"),
@@ -383,7 +390,7 @@ class Asking(EmptyFolder):
 
     def test_a_submission(self) -> None:
         """A refusal is told as it is; what fails in passing is tried again, after a look whether it was accepted."""
-        for script, queue, tries, job_id in (("echo 7", "", 1, "7"), ("echo 'invalid partition' >&2; exit 1", "", 1, None),
+        for script, queue, tries, job_id in (("echo 7", "", 1, "7"), ("echo 7; exit 3", "", 1, "7"), ("echo 'invalid partition' >&2; exit 1", "", 1, None),
                                              ("test -e again && echo 8 || { touch again; echo timed out >&2; exit 1; }", "", 2, "8"),
                                              ("echo timed out >&2; exit 1", "echo 9", 1, "9"), ("echo timed out >&2; exit 1", "", 5, None),
                                              ("echo 9; kill -9 $$", "echo 9", 1, "9"), ("kill -9 $$", "", 5, None), ("test -e again && echo 8 || { touch again; kill -15 $$; }", "", 2, "8")):
@@ -497,6 +504,13 @@ class Rows(EmptyFolder):
                 self.assertEqual(hydraflow.find_array(slurm, "name", clusters), job_id)
             hydraflow.cancel_array(slurm, "12_3;far")
         self.assertEqual(asked, ["squeue -h -o %F --name name", "squeue -M far -h -o %F --name name", "scancel -M far 12_3"])
+
+    def test_names_that_nobody_has(self) -> None:
+        """That of an array job which nobody took, and that which nobody answers about."""
+        for answers, clusters, found in (([(0, "", "")], "", ""), ([(1, "", "do not exist: n")], "", ""), ([(1, "", "Connection refused")], "", None), ([(127, "", "no program")], "", None), ([(124, "", "x")], "", None), ([(-9, "", "")], "", None),
+                                         ([(1, "", "timed out"), (0, "7", "")], "a,b", "7;b"), ([(1, "", "timed out"), (0, "", "")], "a,b", None), ([(0, "", ""), (0, "", "")], "a,b", "")):
+            with self.subTest(answers=answers), mock.patch.object(hydraflow, "ask", side_effect=answers):
+                self.assertEqual(hydraflow.find_array(SCHEDULERS["slurm"], "n", clusters), found)
 
     def test_hints_to_pack(self) -> None:
         """As many as a user may have, where somebody says how many; no hint where that is not why."""

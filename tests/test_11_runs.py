@@ -1,6 +1,7 @@
 """Runs: the ledger of a job and how its life goes on; what a slot of a submission does, without a scheduler around it."""
 import builtins
 import dis
+import errno
 import glob
 import importlib.util
 import json
@@ -78,6 +79,41 @@ class Life(Program):
         wait_until(lambda: not is_alive(self.lines("pid")[0]))
         self.assertEqual([task["why"] for task in self.tasks().values()], ["handler"] * 2)
         self.assertEqual(self.states(), ["interrupted"] * 2)
+
+    def test_a_handler_that_cannot_be_started(self) -> None:
+        """It is told, and nothing more is to be expected of it."""
+        self.write("handler", "true\n")  # without a #! line
+        os.chmod(os.path.join(self.folder, "handler"), 0o755)
+        self.job("run: 'true'\nsubmit: ./handler\nsteps: [{batch: a=1:2}]")
+        result = self.hydraflow("run", "job")
+        self.assertEqual(result.status, 1)
+        self.assertIn(f"error: ./handler cannot be started: {os.strerror(errno.ENOEXEC)}", result.err.splitlines())
+        self.assertEqual([task["why"] for task in self.tasks().values()], ["handler"] * 2)
+        self.write("handler", "#!/bin/sh\nsh $1\n")
+        self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
+        self.assertEqual(self.states(), ["succeeded"] * 2)
+
+    def test_a_handler_that_never_was_started(self) -> None:
+        """HydraFlow was killed just before."""
+        self.write("handler", "#!/bin/sh\nsh $1\n")
+        os.chmod(os.path.join(self.folder, "handler"), 0o755)
+        self.job("run: 'true'\nsubmit: ./handler\nsteps: [{batch: a=1:2}]")
+        code = "import os, hydraflow; hydraflow.spawn = lambda *words: os.kill(os.getpid(), 9); hydraflow.main(['run', 'job'])"
+        self.assertEqual(subprocess.call([sys.executable, "-c", code], cwd=self.folder), -signal.SIGKILL)
+        self.assertEqual([task["why"] for task in self.tasks().values()], ["handler"] * 2)
+        self.assertEqual(self.hydraflow("run", "job", "--resume", "--wait").status, 0)
+        self.assertEqual(self.states(), ["succeeded"] * 2)
+
+    def test_a_handler_that_says_that_tasks_have_failed(self) -> None:
+        """As GNU parallel and xargs do: what the job says of failures holds for the steps behind it as it does here."""
+        self.write("handler", "#!/bin/sh\nwhile read -r line; do sh -c \"$line\" || status=1; done < $1\nexit $status\n")
+        os.chmod(os.path.join(self.folder, "handler"), 0o755)
+        for submit in ("", "submit: ./handler\n"):
+            for fail_fast, states in (("", ["succeeded", "failed", "waiting"]), ("fail-fast: false\n", ["succeeded", "failed", "succeeded"])):
+                with self.subTest(submit=submit, fail_fast=fail_fast):
+                    self.job(f"run: sh -c 'test $0 != a=2'\n{submit}{fail_fast}steps: [{{batch: a=1:2}}, {{batch: b=1}}]")
+                    self.assertEqual(self.hydraflow("run", "job").status, 1)
+                    self.assertEqual(self.states(), [state.replace("waiting", "not started") for state in states])
 
     def test_a_new_run_that_reuses(self) -> None:
         self.job("run: sh -c 'echo $0; echo $0 >> done'\nsteps: [{batch: a=1:2}]")
@@ -907,7 +943,7 @@ class Parts(Tables):
         run = self.run_of(", submit: sbatch, steps: [{batch: a=1}, {batch: a=2, submit: sbatch --no-requeue}, {batch: a=3}]")
         submission = hydraflow.Submission(1, 1, 1, "slurm", "job", [], [1, 0, 0.0, False], True, 0, "7", -1, [[[1, 1, 0]]], "")
         for changes, cause, may in (({}, "node", True), ({}, "preempted", True), ({}, "blocked", True), ({}, "memory", False), ({}, "", False), ({}, "cancelled", False),
-                                    ({"step": 2}, "node", False), ({"step": 3}, "node", True), ({"scheduler": hydraflow.HANDLER}, "node", False), (None, "node", False)):
+                                    ({"step": 2}, "node", False), ({"step": 3}, "node", True), ({"scheduler": hydraflow.HANDLER}, "node", False), ({"start": 2, "step": 9}, "node", False), (None, "node", False)):
             ahead = hydraflow.Ahead(run, None if changes is None else submission._replace(**changes), [1])
             state = hydraflow.State(1)
             state.become("interrupted", cause)
@@ -1259,7 +1295,7 @@ class Surveys(Tables):
         first, second = self.submission(1, [[(1, 1)], [(2, 1)], [(3, 1), (4, 1)]]), self.submission(2, [[(2, 2), (5, 1)]])
         mine, other, here = self.writer("0001_slot-1-1_x-1"), self.writer("0001_slot-1-3_x-1"), self.writer("0001_here_x-1")
         for number, state, where in (
-                (1, None, (1, 1, 1)), (1, self.state("running", writer=mine), (1, 1, 1)), (1, self.state("running", writer=other), None), (1, self.state("running", writer=here), None),
+                (1, None, (1, 1, 1)), (1, self.state("running", writer=mine), (1, 1, 1)), (1, self.state("running", writer=other), (1, 3, 1)), (1, self.state("running", writer=here), None),
                 (1, self.state("running"), (1, 1, 1)), (1, self.state("succeeded", writer=mine), None), (1, self.state("failed", status=143, writer=mine), (1, 1, 1)), (1, self.state("interrupted", origin="x/1"), None),
                 (2, self.state("succeeded", writer=here), (2, 1, 2)), (2, self.state("succeeded", attempt=2), None), (2, self.state("running", attempt=2, writer=self.writer("0002_slot-2-1_x-1")), (2, 1, 2)),
                 (2, self.state("running", attempt=3, writer=self.writer("0001_slot-1-2_x-1")), None), (4, None, (1, 3, 1)), (5, None, (2, 1, 1))):
@@ -1369,7 +1405,7 @@ class Surveys(Tables):
 
     def test_what_has_no_id(self) -> None:
         """It is looked for by its name where a scheduler has it; what nobody knows gets an id that no scheduler has."""
-        for changes, found, job_id, asked in (({}, "x", "71", 0), ({"job_id": ""}, "88", "88", 1), ({"job_id": ""}, "", hydraflow.NO_ID, 1), ({"job_id": "", "scheduler": hydraflow.HANDLER}, "88", "", 0)):
+        for changes, found, job_id, asked in (({}, "x", "71", 0), ({"job_id": ""}, "88", "88", 1), ({"job_id": ""}, "", hydraflow.NO_ID, 1), ({"job_id": ""}, None, "", 1), ({"job_id": "", "scheduler": hydraflow.HANDLER}, "88", "", 0)):
             with mock.patch.object(hydraflow, "find_array", return_value=found) as find:
                 self.assertEqual((hydraflow.named(self.submission(1, [], **changes)).job_id, find.call_count), (job_id, asked))
 
@@ -1709,15 +1745,15 @@ class Loop(Tables):
         """As many as the limit asks for; they share the throttle, or follow each other where it is smaller than their number."""
         waited = [self.ahead(3, [9]), hydraflow.Ahead(self.run_, None, [8])]
         other = self.ahead(4, [7])
-        for count, limit, pack, throttle, sizes, shares, ids in (
-                (0, 4, 1, 0, [], [], []), (3, 4, 1, 0, [3], [0], [["73"]]), (9, 4, 1, 0, [4, 4, 1], [0, 0, 0], [["73"]] * 3), (9, 4, 1, 5, [4, 4, 1], [2, 2, 1], [["73"]] * 3),
-                (9, 4, 1, 3, [4, 4, 1], [1, 1, 1], [["73"]] * 3), (9, 4, 1, 2, [4, 4, 1], [2, 2, 2], [["73"], ["91"], ["92"]]), (9, 4, 3, 2, [3], [2], [["73"]]), (9, 4, 2, 1, [4, 1], [1, 1], [["73"], ["91"]])):
+        for count, limit, pack, throttle, sizes, shares, behinds in (
+                (0, 4, 1, 0, [], [], []), (3, 4, 1, 0, [3], [0], [""]), (9, 4, 1, 0, [4, 4, 1], [0, 0, 0], [""] * 3), (9, 4, 1, 5, [4, 4, 1], [2, 2, 1], [""] * 3),
+                (9, 4, 1, 3, [4, 4, 1], [1, 1, 1], [""] * 3), (9, 4, 1, 2, [4, 4, 1], [2, 2, 2], ["", "91", "92"]), (9, 4, 3, 2, [3], [2], [""]), (9, 4, 2, 1, [4, 1], [1, 1], ["", "91"])):
             todo = [(hydraflow.first_task(self.run_.plan.steps[0])._replace(number=number), hydraflow.State()) for number in range(1, count + 1)]
             place = hydraflow.ArrayPlace(hydraflow.SCHEDULERS["slurm"], "")
             sent = []
 
-            def submit(run: object, step: object, submission: "hydraflow.Submission", share: int, ids: "list", commands: object, sent: "list" = sent) -> "hydraflow.Submission":
-                sent.append((len(submission.slots), share, list(ids), submission.after))
+            def submit(run: object, step: object, submission: "hydraflow.Submission", share: int, ids: "list", commands: object, behind: str, sent: "list" = sent) -> "hydraflow.Submission":
+                sent.append((len(submission.slots), share, behind, submission.after, list(ids)))
                 return submission._replace(job_id=f"9{len(sent)}")
 
             with self.subTest(count=count, pack=pack, throttle=throttle), mock.patch.object(self.run_.__class__, "work", return_value=hydraflow.Work(5, [], [], todo)), \
@@ -1726,8 +1762,8 @@ class Loop(Tables):
                     mock.patch.object(hydraflow, "slot_entries", lambda run, tasks: [[task.number, 1, 0] for task, _ in tasks]), \
                     mock.patch.object(hydraflow, "grouped_by_submission", return_value=[other]), mock.patch.object(hydraflow, "next_submission", return_value=6), mock.patch.object(place, "submit", submit):
                 events = list(place.start(self.run_, self.run_.plan.steps, waited))
-                self.assertEqual([one[:3] for one in sent], list(zip(sizes, shares, ids)))
-                self.assertEqual([one[3] for one in sent], [[[self.path, 3]]] * len(sizes))
+                self.assertEqual([one[:3] for one in sent], list(zip(sizes, shares, behinds)))
+                self.assertEqual([one[3:] for one in sent], [([[self.path, 3]], ["73"])] * len(sizes))
                 self.assertEqual(([ahead.submission.job_id for ahead in place.left[:-1]], place.left[-1]), ([f"9{number}" for number in range(1, len(sizes) + 1)], other))
                 self.assertEqual(sorted(number for ahead in place.left[:-1] for number in ahead.numbers), list(range(1, count + 1)))
                 self.assertEqual([event.kind for event in events], ["done"] + ["note"] * len(sizes))
@@ -1812,6 +1848,14 @@ class Loop(Tables):
                 self.assertEqual(([event.text for event in events], starts, follows), (["a note"], begun, awaited))
                 self.assertEqual([[places.index(place) for place, _ in call[0][0]] for call in rest.call_args_list], [planned] if planned else [])
                 self.assertEqual(loop.aheads.get("job", []), left)
+
+    def test_what_is_with_a_scheduler_is_awaited_behind_a_failure(self) -> None:
+        for waits, refused, awaited in ((True, False, [["rest"]]), (False, False, []), (True, True, [])):
+            loop = hydraflow.Execution([self.run_], options_of(wait=waits))
+            loop.rest, self.run_.refused, follows = ["rest"], refused, []
+            with self.subTest(waits=waits, refused=refused), mock.patch.multiple(loop.__class__, execute_run=mock.Mock(return_value=[]), may_go_on=mock.Mock(return_value=False),
+                                                                                 followed=mock.Mock(side_effect=lambda rest, follows=follows: follows.append(rest) or [])):
+                self.assertEqual((list(loop.execute()), follows), ([], awaited))
 
     def test_what_is_left_of_a_step(self) -> None:
         """It is open; what this start has submitted may be cancelled later. What a place executes itself is awaited at the end."""
