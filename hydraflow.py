@@ -4091,11 +4091,12 @@ def shell_text(words: "Iterable[str]") -> str:
 #   the shell have names that nobody else gives.
 
 WRAPPER = """
+_why=
 trap : USR1 USR2
 trap '_why=",\\"why\\":\\"interrupted\\""' HUP INT QUIT TERM
 test "$4" = . || cd -P "$4" || exit 125
 command exec 3>>"$1" 4<>"$2" 5>&2 2>/dev/null || exit 125
-HYDRAFLOW_EVENTS=$1 _task=$3 _why=; shift 4
+HYDRAFLOW_EVENTS=$1 _task=$3; shift 4
 export HYDRAFLOW_EVENTS
 : ${PYTHONUNBUFFERED=1}; export PYTHONUNBUFFERED
 read -r _up _ </proc/uptime || _up=$(date +%s)
@@ -4107,6 +4108,7 @@ _status=$?
 read -r _up _ </proc/uptime || _up=$(date +%s)
 printf '\n{%s,"event":"end","status":%s,"up":%s%s}' "$_task" $_status "$_up" "$_why" >&3 ||
     printf '{%s,"event":"end","status":%s,"up":%s%s}' "$_task" $_status "$_up" "$_why" >&4
+test -z "$_why" || exit 143
 exit $_status
 """
 SHELL = ("/bin/sh", "-c", WRAPPER, "hydraflow")
@@ -4815,7 +4817,7 @@ def json_tools() -> "Tuple[Callable[[Any], str], Callable[[str], Any]]":
     def read_whole(text: str) -> "Any":
         try:
             value, end = read(text, 0)
-        except StopIteration:
+        except (StopIteration, SystemError):  # that of 3.10 and 3.11 has no error to raise
             end = -1
         if end != len(text):
             raise ValueError("this is no JSON, or has more behind it")
@@ -6246,6 +6248,8 @@ class Runner:
             self.slots.remove(process.slot)
         elif self.slots:
             process.slot = self.slots.pop()
+        if self.limits.timeout:
+            process.deadline = process.began + self.limits.timeout - time.time() + state.started
         self.running.append(process)
         return Event("start", task, state, "runs since an earlier start", process.log, 0)
 
@@ -6257,9 +6261,13 @@ class Runner:
             return task, state.attempt + 1, 1
         return None
 
+    def has_space(self) -> bool:
+        """Return whether another task may run; more than that may run since an earlier start."""
+        return bool(self.slots) and len(self.running) < self.limits.jobs
+
     def start_tasks(self) -> "Iterator[Event]":
         """Start what there is space for."""
-        while self.slots and not (self.is_stopped or self.failure or self.is_crowded):
+        while self.has_space() and not (self.is_stopped or self.failure or self.is_crowded):
             try:
                 found = self.next_task()
             except OSError as error:
@@ -6443,8 +6451,8 @@ class Runner:
             return
         if status > 128 and not (process.asked or self.kills):
             self.not_before = time.monotonic() + LULL  # a scheduler may reach us behind our tasks
-        if status == 128 + signal.SIGTERM and not process.asked:
-            process.asked = self.asked_elsewhere(process)
+        if status == 128 + signal.SIGTERM:
+            status = self.status_of_asked(process)
         process.state.status = status
         process.state.ended = time.time()
         process.state.become(*outcome(status, process.asked))
@@ -6463,10 +6471,19 @@ class Runner:
         self.note(process, "end", status=status)
         return status
 
-    def asked_elsewhere(self, process: Process) -> str:
-        """Return why somebody else asked a task to stop, as the record tells it, or nothing."""
+    def status_of_asked(self, process: Process) -> int:
+        """Return the exit status of a task whose shell ends as one that was asked to stop does, and
+        note who asked: the record tells it, also of what nobody here has sent."""
+        status = 128 + int(signal.SIGTERM)
         state = read_told(self.record).states.get(process.task.number)
-        return state.asked if state and state.attempt == process.attempt else ""
+        if state is None or state.attempt != process.attempt:
+            return status
+        process.asked = process.asked or state.asked
+        if not state.ended:
+            return status
+        if state.name == "interrupted":
+            process.asked = process.asked or "interrupted"
+        return int(state.status)
 
     def has_begun(self, process: Process) -> bool:
         """Return whether the start of an attempt is on record; else its command never was begun."""
@@ -6477,7 +6494,10 @@ class Runner:
         """Yield what the end of a task amounts to: its end, or another try."""
         task = process.task
         state = process.state
-        missing = missing_runs(task) if state.name == "succeeded" else 0
+        missing = 0
+        if state.name == "succeeded":
+            cwd = task.cwd.replace(SLOT, self.slot_text(process.slot))
+            missing = missing_runs(task._replace(cwd=cwd))
         if missing:
             self.note(process, "missing", missing=missing, runs=task.runs)
             state.miss(missing, task.runs)
@@ -8217,7 +8237,7 @@ class Run:
     def still_succeeded(self, number: int, state: State) -> State:
         """Return the state of a task of Hydra's that had succeeded: it needs its directories."""
         task = self.survey.ledger.task(number) if self.survey else None
-        if task:
+        if task and SLOT not in task.cwd:  # else nobody knows where they are
             missing = missing_runs(task)
             if missing:
                 state.miss(missing, task.runs)
@@ -9994,7 +10014,7 @@ def cancel_record(record: Record, is_lost: bool,
         if not is_same_machine(state.writer.machine):
             away.append((number, state))
             continue
-        if numbers is None and stop_writer(state, stopped):
+        if numbers is None and (stop_writer(state, stopped) or stop_holder(record, stopped)):
             asked += 1
             continue
         append_attempt(record, writer, "ask", number, state.attempt, why="interrupted")
@@ -10028,12 +10048,11 @@ def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
         states = [found.states.get(number) or State() for number in submission.numbers()]
         if scheduler is None or all(state.is_over for state in states):
             continue
-        job_id = submission.job_id
-        if not job_id:
-            job_id = find_array(scheduler, submission.name, submission.clusters) or ""
+        job_id = named(submission).job_id
+        is_known = job_id not in ("", NO_ID)
         append_event(found.record, writer, "cancel", submission=submission.number)
-        arrays.append(f"array job {job_id or submission.name}")
-        if job_id:
+        arrays.append(f"array job {job_id if is_known else submission.name}")
+        if is_known:
             wrong.append(cancel_array(scheduler, job_id))
     return arrays, [text for text in wrong if text]
 
@@ -10074,6 +10093,21 @@ def stop_handlers(record: Record) -> None:
             continue
         if native_bytes(record.submission_path(number, "txt")) in process_text(pid):
             stop_process(pid, signal.SIGTERM)
+
+
+def stop_holder(record: Record, stopped: "Set[int]") -> bool:
+    """Ask the HydraFlow that goes on with a run to stop, once; return whether there is one here. It
+    awaits what runs since an earlier start."""
+    holder = re.fullmatch(r"process (\d+) on (.*)", lock_holder(record))
+    if not holder or holder.group(2) != host_name():
+        return False
+    pid = int(holder.group(1))
+    if pid in stopped:
+        return True
+    if b"hydraflow" not in process_text(pid):
+        return False
+    stopped.add(pid)
+    return stop_process(pid, signal.SIGTERM)
 
 
 def stop_writer(state: State, stopped: "Set[int]") -> bool:
@@ -14300,9 +14334,18 @@ def override_words(job: Job, most: int = 100) -> "Iterator[str]":
                 yield from (str(word) for word in islice(axis, most) if isinstance(word, str))
 
 
+GARBAGE = gc.get_threshold()  # how often Python looks for it, unless collect_garbage was called
+
+
 def call_command(argv: "Sequence[str]") -> int:
-    """Call a function, in a process of its own."""
-    traceback = call_function(argv)
+    """Call a function, in a process of its own; it finds Python as it usually is."""
+    gc.set_threshold(*GARBAGE)
+    try:
+        traceback = call_function(argv)
+    except SystemExit as stop:
+        if not isinstance(stop.code, (int, type(None))):
+            say(str(stop.code))
+        raise
     if traceback:
         say(traceback)
     return 1 if traceback else 0

@@ -102,6 +102,7 @@ OWN_ROWS = (  # what those tables have not
 )
 EXEMPT = {  # functions that make an Error which no row reaches, and why
     "is_held": "somebody else goes on with the run: it takes two processes, and has a test of its own",
+    "hand_over": "a handler that the system cannot execute, though it may be executed: it has a test of its own",
     "results": "it is told to Python alone",
     "run_command": "on systems that are not POSIX",
     "parser_error": "what argparse may say in versions to come",

@@ -1,4 +1,5 @@
 """Processes: the shell around a task, how commands are started, found, signalled and told apart."""
+import itertools
 import json
 import os
 import shutil
@@ -112,15 +113,24 @@ class Wrapper(EmptyFolder):
                 process = self.wrapped([sys.executable, "-c", code])
                 process.stdout.readline()
                 os.killpg(process.pid, number)
-                self.assertEqual(process.wait(), status)
+                self.assertEqual(process.wait(), 143 if why else status)  # who waits for it is to look why
                 end = self.events()[-1]
                 self.assertEqual((end["event"], end["status"], end.get("why")), ("end", status, why))
 
+    def test_what_was_asked_to_stop_and_ends_as_it_likes(self) -> None:
+        for ending in ("exit 0", "exit 3"):
+            process = self.wrapped(["sh", "-c", f"trap '{ending}' TERM; echo begun; while :; do sleep 0.05; done"])
+            process.stdout.readline()
+            os.killpg(process.pid, signal.SIGTERM)
+            self.assertEqual(process.wait(), 143)
+            end = self.events()[-1]
+            self.assertEqual((end["status"], end["why"]), (int(ending[-1]), "interrupted"))
+
     def test_what_was_asked_to_stop_before_it_began(self) -> None:
         """The command, which would not have heard of it, is not executed."""
-        for number in ("HUP", "INT", "QUIT", "TERM"):
-            with self.subTest(signal=number):
-                script = hydraflow.WRAPPER.replace("exec </dev/null", f"kill -s {number} $$; exec </dev/null")
+        for number, place in (*itertools.product(("HUP", "INT", "QUIT", "TERM"), ("exec </dev/null",)), ("TERM", "command exec 3>>"), ("TERM", "HYDRAFLOW_EVENTS=")):
+            with self.subTest(signal=number, place=place):
+                script = hydraflow.WRAPPER.replace(place, f"kill -s {number} $$; {place}")
                 self.assertEqual(self.wrapped(["touch", "executed"], script=script).wait(), 143)
                 self.assertFalse(os.path.exists(os.path.join(self.folder, "executed")))
                 start, end = self.events()[-2:]

@@ -400,6 +400,12 @@ class Alone(EmptyFolder):
                     Lock(self.record, "train").release()
             self.assertEqual([call[0] for call in slept.call_args_list], [(0.02,)] * min(looks, 4))
 
+    def test_a_torn_line_for_who_has_not_imported_json(self) -> None:
+        """What reads JSON in C has errors of its own then, in some versions."""
+        for line in (b'{"a":1,"b":{}', b'{"a":', b'{"a"', b"{", b'{"a":[1}', b'{"a":1}}'):
+            code = f"import hydraflow; print(hydraflow.read_line({line!r}))"
+            self.assertEqual(subprocess.check_output([sys.executable, "-c", code], cwd=os.path.dirname(hydraflow.__file__)), b"None\n", line)
+
     def test_who_holds_a_lock(self) -> None:
         for data, text in ((b"process 7 on node3\n", "process 7 on node3"), (b"", "another process"), (b"\xff", "\ufffd")):
             with tempfile.TemporaryFile() as file:

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -257,6 +258,14 @@ class Here(Execution):
     def test_signals_of_tasks_are_told_by_name(self) -> None:
         self.job("run: sh -c 'kill -9 $$'")
         self.assertIn("failed: SIGKILL (exit status 137)", self.hydraflow("run", "job").err)
+
+    def test_a_function_finds_python_as_it_is(self) -> None:
+        """Its garbage is collected as usual; what it ends with is said."""
+        self.write("own.py", "import gc, sys\n\n\ndef usual(words):\n    print(*gc.get_threshold())\n\n\ndef stop(words):\n    sys.exit('no data')\n")
+        usual = subprocess.check_output([sys.executable, "-c", "import gc; print(*gc.get_threshold())"], universal_newlines=True)
+        self.assertEqual(self.hydraflow("call", "own.usual").out, usual)
+        result = self.hydraflow("call", "own.stop")
+        self.assertEqual((result.status, result.err), (1, "no data\n"))
 
     def test_call(self) -> None:
         self.write("mine.py", "def work(words):\n    print(words)\n    if 'a=2' in words:\n        raise ValueError('two')\n")
@@ -662,6 +671,12 @@ class Parts(EmptyFolder):
                 self.assertEqual([(event.kind, event.state.name, event.state.cause) for event in runner.settled(process)], [("end", *ends)] if ends else [])
                 self.assertEqual((runner.waiting, runner.is_stopped), ([(process.task, 4, 2)] if waits else [], stops))
                 self.assertEqual([call[1] for call in note.call_args_list], [{"missing": 2, "runs": 3}] if missing and name == "succeeded" else [])
+
+    def test_space(self) -> None:
+        for slots, running, has_space in (([0], 0, True), ([0], 1, True), ([0], 2, False), ([], 1, False), ([0, 1], 5, False)):
+            runner = self.runner(jobs=2)
+            runner.slots, runner.running = slots, [hydraflow.Process(self.task(), 0, 1, 1)] * running
+            self.assertEqual(runner.has_space(), has_space)
 
     def test_tries(self) -> None:
         for tries, retries, is_stopped, failure, may in ((1, 0, False, "", False), (1, 1, False, "", True), (2, 1, False, "", False), (1, 1, True, "", False), (1, 1, False, "x", False)):

@@ -80,6 +80,54 @@ class Life(Program):
         self.assertEqual([task["why"] for task in self.tasks().values()], ["handler"] * 2)
         self.assertEqual(self.states(), ["interrupted"] * 2)
 
+    def test_what_is_cancelled_and_ends_as_it_likes(self) -> None:
+        """Whatever its exit status, it was interrupted, for the run and for its record; it is not tried again."""
+        for status in (0, 1):
+            with self.subTest(status=status):
+                self.job(f"run: sh -c 'trap \"exit {status}\" TERM; echo x >> begun; while :; do sleep 0.05; done'\nretries: 2")
+                process = self.start("run", "job", stderr=subprocess.PIPE)
+                wait_until(lambda: self.lines("begun"))
+                self.hydraflow("cancel", "job", "1")
+                told = process.communicate(timeout=60)[1].decode()
+                self.assertIn("1 task: 1 interrupted", told)
+                self.assertEqual((process.returncode, self.states(), self.lines("begun")), (1, ["interrupted"], ["x"]))
+                os.remove(os.path.join(self.folder, "begun"))
+
+    def test_cancel_of_what_goes_on_with_a_run(self) -> None:
+        """It awaits a task of an earlier start, and begins no other one."""
+        self.job("run: sh -c 'true $0; echo x >> begun; until test -e go; do sleep 0.05; done'\nsteps: [{batch: a=1:3}]")
+        first = self.start("run", "job")
+        wait_until(lambda: self.lines("begun"))
+        first.kill()
+        first.wait()
+        second = self.start("run", "job", "--resume", stderr=subprocess.PIPE)
+        wait_until(lambda: hydraflow.lock_holder(hydraflow.Record(self.records()[0])).startswith(f"process {second.pid} "))
+        time.sleep(0.5)
+        self.assertIn("asked 1 task to stop", self.hydraflow("cancel", "job").err)
+        self.assertIn("1 interrupted, 2 not started", second.communicate(timeout=60)[1].decode())
+        self.assertEqual((self.states(), self.lines("begun")), (["interrupted", "not started", "not started"], ["x"]))
+
+    def test_what_runs_since_an_earlier_start_keeps_the_limits(self) -> None:
+        """Its time is that since its start; and it counts for how many run at once."""
+        self.job("run: sh -c 'true $0; echo x >> begun; until test -e go; do sleep 0.05; done'\nsteps: [{batch: a=1:4}]\nmax-parallel: 3")
+        process = self.start("run", "job")
+        wait_until(lambda: len(self.lines("begun")) == 3)
+        process.kill()
+        process.wait()
+        time.sleep(1.5)
+        self.hydraflow("run", "job", "--resume", "-j1", "--timeout", "3s")
+        tasks = self.tasks()
+        self.assertEqual([task["why"] for task in tasks.values()], ["timeout"] * 4)
+        self.assertGreaterEqual(tasks[4]["started"], max(tasks[number]["ended"] for number in (1, 2, 3)))
+
+    def test_runs_of_hydra_in_the_directory_of_a_slot(self) -> None:
+        os.mkdir(os.path.join(self.folder, "slot0"))
+        self.write("app.sh", "mkdir -p ${4#*=}/0 ${4#*=}/1\n")
+        self.write("hydraflow.yaml", f"jobs: {{job: {{run: sh {self.folder}/app.sh, working-directory: 'slot${{{{ task.slot }}}}', steps: [{{args: 'y=1,2'}}]}}}}\n")
+        result = self.hydraflow("run", "job")
+        self.assertEqual((result.status, self.states()), (0, ["succeeded"]), result.err)
+        self.assertIn("1 had succeeded before", self.hydraflow("run", "job", "--resume").err)
+
     def test_a_handler_that_cannot_be_started(self) -> None:
         """It is told, and nothing more is to be expected of it."""
         self.write("handler", "true\n")  # without a #! line
