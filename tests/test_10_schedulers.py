@@ -252,6 +252,14 @@ class Texts(unittest.TestCase):
                 await_end(state, seen, hold)
                 self.assertEqual((state.name, state.cause), (name, found))
 
+    def test_why_it_has_not_begun(self) -> None:
+        for pid, queued, reason, hold, detail in ((0, "PENDING", "None", "", ""), (0, "PENDING", "Priority", "", "Priority"), (5, "PENDING", "Priority", "", "requeued, Priority"), (5, "PENDING", "None", "", "requeued"),
+                                                  (5, "PENDING", "x", "JobHeldUser", "requeued, JobHeldUser"), (0, "CONFIGURING", "None", "", "CONFIGURING")):
+            state = State(1, 1)
+            state.pid = pid
+            await_end(state, Queued(queued, reason, ""), hold)
+            self.assertEqual((state.name, state.detail), ("queued", detail))
+
     def test_why_it_is_held(self) -> None:
         for scheduler, queued, reason, explained, text in (
                 ("slurm", "PENDING", "JobHeldUser", "", "JobHeldUser"), ("slurm", "PENDING", "Priority", "", ""), ("slurm", "REQUEUE_HOLD", "None", "", "REQUEUE_HOLD"),

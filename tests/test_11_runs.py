@@ -118,6 +118,7 @@ class Life(Program):
         self.hydraflow("run", "job", "--resume", "-j1", "--timeout", "3s")
         tasks = self.tasks()
         self.assertEqual([task["why"] for task in tasks.values()], ["timeout"] * 4)
+        self.assertGreaterEqual(min(task["ended"] - task["started"] for task in tasks.values()), 2.9)
         self.assertGreaterEqual(tasks[4]["started"], max(tasks[number]["ended"] for number in (1, 2, 3)))
 
     def test_runs_of_hydra_in_the_directory_of_a_slot(self) -> None:
