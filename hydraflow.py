@@ -8614,6 +8614,22 @@ def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
         mark = submit_mark(step, len(step.submit) - len(behind_env(step.submit)))
         hint = f"{wrong[1]}; is this a machine from which jobs are submitted?"
         raise kind(wrong[0], mark, hint)
+    check_first_line(step)
+
+
+def check_first_line(step: PlannedStep) -> None:
+    """Raise an Error where a submission command begins with a text without a #! line: only shells
+    execute that (execve(2), ENOEXEC)."""
+    name = step.submit[0]
+    try:
+        with open(native(find_program(name)), "rb") as file:
+            head = file.read(256)
+    except OSError:
+        return  # what may be executed need not be readable
+    if not head.startswith(b"#!") and b"\0" not in head:
+        hint = f"begin it with #!/bin/sh, or write submit: {shell_text(['sh', name])}"
+        raise Error(f"{name} has no #! line, and is not executed without a shell",
+                    submit_mark(step, 0), hint)
 
 
 def submit_mark(step: PlannedStep, index: int) -> Mark:

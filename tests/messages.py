@@ -84,7 +84,7 @@ OWN_ROWS = (  # what those tables have not
     row("run base", {JOB_FILE: "jobs: {base: {retries: 1}}"}), row("show", {JOB_FILE: "jobs: {a: {run: x, needs: b}, b: {run: x, needs: a}}"}),
     job("run: nosuchprogram"), job("run: ./sub/x", files={"sub/x": ""}), job("run: ./sub", files={"sub/x": ""}), job("run: here", files={"here": SCRIPT}),
     job("run: ./x", files={"x": "#!/no/such/sh\n"}), job("run: ./x", files={"x": "#!/bin/sh\r\n"}), job("run: ./nosuch"), job("run: sh\nworking-directory: nosuch"),
-    job("run: 'true'\nsubmit: nosuchhandler"), job("run: x\nsubmit: sbatch", env={"PATH": "."}, status=1), job("call: no.module\npython: 'false'\nsubmit: sh"), job("call: no.module\nsubmit: sh", env={"HYDRAFLOW_PYTHON": "/bin/false"}),
+    job("run: 'true'\nsubmit: ./h -x", files={"h": "# without a first line\n"}), job("run: 'true'\nsubmit: nosuchhandler"), job("run: x\nsubmit: sbatch", env={"PATH": "."}, status=1), job("call: no.module\npython: 'false'\nsubmit: sh"), job("call: no.module\nsubmit: sh", env={"HYDRAFLOW_PYTHON": "/bin/false"}),
     job("run: echo\nsubmit: sh\nhydra: false\nsteps: [{batch: \"a='x\\ny'\"}]"), job(PLAIN, env={"HYDRAFLOW_GRACE": "soon"}),
     job("run: x\nsteps: [{batch: \"a=" + "(1,2)" * 15000 + "\"}]"), row("call os.nofunction"), row("call nosuchmodule.main"),
     job("run: ./x\nsubmit: sbatch\nhydra: false", files={"x": SCRIPT, "sbatch": SCRIPT + "echo no such partition >&2; exit 1\n"}, env={"PATH": ".:/usr/bin:/bin"}, status=1),
@@ -138,7 +138,7 @@ def write_files(folder, files):
             continue
         with open(path, "wb") as file:
             file.write(content if isinstance(content, bytes) else content.encode("utf-8"))
-        if content and content[:2] == "#!":
+        if content and content[:2] in ("#!", "# "):  # a script, also one without its first line
             os.chmod(path, 0o755)
 
 

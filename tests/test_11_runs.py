@@ -131,7 +131,7 @@ class Life(Program):
 
     def test_a_handler_that_cannot_be_started(self) -> None:
         """It is told, and nothing more is to be expected of it."""
-        self.write("handler", "true\n")  # without a #! line
+        self.write("handler", "\0")  # in no format that a system knows
         os.chmod(os.path.join(self.folder, "handler"), 0o755)
         self.job("run: 'true'\nsubmit: ./handler\nsteps: [{batch: a=1:2}]")
         result = self.hydraflow("run", "job")
@@ -141,6 +141,18 @@ class Life(Program):
         self.write("handler", "#!/bin/sh\nsh $1\n")
         self.assertEqual(self.hydraflow("run", "job", "--resume").status, 0)
         self.assertEqual(self.states(), ["succeeded"] * 2)
+
+    def test_a_handler_without_a_first_line(self) -> None:
+        """A shell would execute it, and env does; nothing is handed over by mistake, and nothing recorded."""
+        self.write("handler", "sh $1\n")
+        os.chmod(os.path.join(self.folder, "handler"), 0o755)
+        for command in ("run: 'true'\n", ""):
+            self.job(f"{command}submit: ./handler\nsteps: [{{batch: a=1:2}}]")
+            result = self.hydraflow("run", "job")
+            self.assertIn("error: ./handler has no #! line, and is not executed without a shell\n", result.err)
+            self.assertEqual((result.status, self.records()), (2, []))
+        self.job("run: 'true'\nsubmit: env A=1 ./handler\nsteps: [{batch: a=1:2}]")
+        self.assertEqual((self.hydraflow("run", "job").status, self.states()), (0, ["succeeded"] * 2))
 
     def test_a_handler_that_never_was_started(self) -> None:
         """HydraFlow was killed just before."""
