@@ -1,6 +1,6 @@
 """HydraFlow: compact parameter sweeps, executed here or on a cluster, recorded and resumed.
 
-Copy this one file to where you work, write hydraflow.yaml, type `python -m hydraflow run train`.
+Copy this one file to where you work, write hydraflow.yaml, type `python3 -m hydraflow run train`.
 The file reads from top to bottom; each chapter calls only those above it:
 
     1. Places, errors and numbers: text -> Source, Mark, Error, Number
@@ -242,7 +242,11 @@ class Source:
 class Error(ValueError):
     """A mistake that the user can mend: one message, no traceback, and by its status exit status 2.
 
-    >>> print(Error("range step is zero", Source("job.yaml", "t=1:2:0").mark(2, 7), "quote it"))
+    code names the kind of mistake in one short word that stays when the message changes; mark is
+    the place, of which source, line and column are parts; hint says what to do.
+
+    >>> place = Source("job.yaml", "t=1:2:0").mark(2, 7)
+    >>> print(Error("range-step-zero", "range step is zero", place, "quote it"))
     job.yaml:1:3: error: range step is zero
         t=1:2:0
           ^^^^^
@@ -251,7 +255,8 @@ class Error(ValueError):
 
     status = 2
 
-    def __init__(self, message: str, mark: Mark = NOWHERE, hint: str = "") -> None:
+    def __init__(self, code: str, message: str, mark: Mark = NOWHERE, hint: str = "") -> None:
+        self.code = code
         self.message = printable(message)
         self.mark = mark
         self.hint = printable(hint)
@@ -268,10 +273,10 @@ class Error(ValueError):
 
 
 class Errors(Error):
-    """Several mistakes that were found together; place and message are those of the first."""
+    """Several mistakes that were found together; code, place and message are of the first one."""
 
     def __init__(self, errors: "Sequence[Error]") -> None:
-        super().__init__(errors[0].message, errors[0].mark, errors[0].hint)
+        super().__init__(errors[0].code, errors[0].message, errors[0].mark, errors[0].hint)
         self.errors = tuple(errors)
 
     def __str__(self) -> str:
@@ -364,8 +369,9 @@ def read_source(text: "Union[str, bytes]", name: str) -> Source:
         code = ord(wrong.group())
         mark = source.mark(wrong.start(), wrong.end())
         if 0xDC80 <= code <= 0xDCFF:
-            raise Error(f"invalid UTF-8: byte 0x{code & 0xFF:02x}", mark, "save the file as UTF-8")
-        raise Error(f"the character U+{code:04X} is not read", mark,
+            raise Error("invalid-utf8", f"invalid UTF-8: byte 0x{code & 0xFF:02x}", mark,
+                        "save the file as UTF-8")
+        raise Error("unread-character", f"the character U+{code:04X} is not read", mark,
                     "remove it, or write it as an escape in double quotes")
     return source
 
@@ -677,10 +683,12 @@ class Axis(Values):
             return str(self.at(0))
         if not self.values:
             raise Error(
+                "tasks-in-words",
                 "pipes and linked keys make tasks, and these words are all of one task", self.mark,
                 "it belongs into batch; in args, quote it to keep it as text")
         if self.values.count > MOST_JOINED:
-            raise Error(f"more than {MOST_JOINED} values are too many for one word", self.mark,
+            raise Error("too-many-values",
+                        f"more than {MOST_JOINED} values are too many for one word", self.mark,
                         "as a word of batch they become tasks of their own")
         return f"{self.keys[0]}={','.join(map(str, self.values))}"
 
@@ -715,10 +723,10 @@ NAMES = {
 def unclosed(source: Source, token: "Match[str]") -> Error:
     """Return the Error about a bracket or quote that is never closed."""
     sign = token.group()[0]
-    what = "never closed"
+    code, what = "never-closed", "never closed"
     if token.group() == "${}":
-        what = "empty"
-    return Error(f"{NAMES[sign]} is {what}", source.mark(token.start(), token.start() + 1),
+        code, what = "empty-interpolation", "empty"
+    return Error(code, f"{NAMES[sign]} is {what}", source.mark(token.start(), token.start() + 1),
                  f"close it, or quote a value that holds {sign}")
 
 
@@ -727,10 +735,10 @@ def stray_close(source: Source, tokens: "Sequence[Match[str]]", token: "Match[st
     sign = token.group()
     if sign == "}" and tokens and tokens[-1].group().startswith("${{"):
         template = f"{tokens[-1].group()}}}"
-        return Error(f"{template} is not replaced here",
+        return Error("template-not-replaced", f"{template} is not replaced here",
                      source.mark(tokens[-1].start(), token.end()),
                      f"with: takes it, for example with: data={template}")
-    return Error(f"nothing is open that {sign} could close",
+    return Error("stray-bracket", f"nothing is open that {sign} could close",
                  source.mark(token.start(), token.end()),
                  f"write \\{sign} for the character itself, or quote the value")
 
@@ -767,7 +775,8 @@ def tokenize(source: Source,
         elif kind == "unclosed":
             raise unclosed(source, token)
         elif kind == "interpolation" and tokens and tokens[-1].group() == "\\":
-            raise Error(f"the backslash before {token.group()} would be a part of the value",
+            raise Error("backslash-before-quote",
+                        f"the backslash before {token.group()} would be a part of the value",
                         source.mark(tokens[-1].start(), token.end()), f"write {token.group()}")
         tokens.append(token)
     if opened:
@@ -820,7 +829,7 @@ def open_values(source: Source, path: str, mark: Mark) -> Source:
         with open(name, "rb") as file:
             return read_source(file.read(), name)
     except OSError as error:
-        raise Error(f"cannot read {name}: {error.strerror}", mark,
+        raise Error("unreadable-file", f"cannot read {name}: {error.strerror}", mark,
                     "the path counts from the folder of the job file") from None
 
 
@@ -852,7 +861,7 @@ def csv_rows(file: Source) -> "List[Tuple[int, List[str]]]":
     try:
         return [(table.line_num, [cell.strip() for cell in row]) for row in table if row]
     except TableError as error:
-        raise Error(f"this is no CSV: {error}", line_mark(file, table.line_num),
+        raise Error("invalid-csv", f"this is no CSV: {error}", line_mark(file, table.line_num),
                     "a cell with a comma or a quote stands in double quotes") from None
 
 
@@ -865,7 +874,7 @@ def row_columns(file: Source, row: "Tuple[int, List[str]]",
     if len(missing) == len(names):
         return []
     if missing:
-        raise Error(f"no column is called {missing[0]}", line_mark(file, number),
+        raise Error("unknown-column", f"no column is called {missing[0]}", line_mark(file, number),
                     suggest(missing[0], header) or "the first row names the keys")
     return [header.index(name) for name in names]
 
@@ -884,7 +893,7 @@ def file_rows(file: Source, keys: "Sequence[str]") -> "List[str]":
     values = []  # type: List[str]
     for number, cells in rows:
         if len(cells) != width:
-            raise Error(f"{width} columns are expected here, not {len(cells)}",
+            raise Error("column-count", f"{width} columns are expected here, not {len(cells)}",
                         line_mark(file, number),
                         f"one for each of {', '.join(keys)}, or a first row that names them")
         values.extend(file_value(cells[column]) for column in columns or range(width))
@@ -980,7 +989,7 @@ class SweepParser:
             is_quoted = re.fullmatch(r"""'[^'\\]*'|"[^"\\]*\"""", value)
             if not is_quoted and re.search(HYDRA_REFUSES + "|[ =]", value):
                 hint = f"quote the value alone: {key}={text[0]}{value}{text[0]}"
-            raise Error("a whole word in quotes is neither a key nor its value",
+            raise Error("quoted-word", "a whole word in quotes is neither a key nor its value",
                         self.mark(start, stop), hint)
 
     def keys_end(self, start: int, stop: int) -> "Optional[int]":
@@ -999,7 +1008,8 @@ class SweepParser:
         """segment = [ keys "=" ] list"""
         slice = (start, stop)
         if start == stop:
-            raise Error("nothing stands beside the pipe", self.mark(start, stop),
+            raise Error("pipe-without-list",
+                        "nothing stands beside the pipe", self.mark(start, stop),
                         "a pipe stands between two values: a=1,2|3,4")
         equals = self.keys_end(start, stop)
         if equals is not None:
@@ -1014,10 +1024,10 @@ class SweepParser:
         """keys = key [ "/" unit ] | key "," key { "," key }"""
         self.keys = tuple(self.text(*slice) for slice in self.split(start, stop, "comma"))
         if len(self.keys) > 1 and "" in self.keys:
-            raise Error("a key is missing between commas", self.mark(start, stop),
+            raise Error("missing-key", "a key is missing between commas", self.mark(start, stop),
                         "linked keys: a,b=(1,x),(2,y)")
         if len(set(self.keys)) < len(self.keys):
-            raise Error("one key is linked with itself", self.mark(start, stop),
+            raise Error("key-linked-twice", "one key is linked with itself", self.mark(start, stop),
                         "each of linked keys has a name of its own: a,b=(1,x),(2,y)")
         self.unit = UNIT_KEY.fullmatch(self.keys[0])
 
@@ -1028,7 +1038,7 @@ class SweepParser:
         values = joined([self.parse_row(*self.trim(*part)) for part in parts])
         for column, key in enumerate(keys):
             if UNIT_KEY.fullmatch(key) and read_number(str(values.at(column))):
-                raise Error("linked keys take no unit", self.mark(*slice),
+                raise Error("linked-unit", "linked keys take no unit", self.mark(*slice),
                             "write it behind each number: a,b=(1k,x),(2k,y)")
 
         def row(index: int) -> "Tuple[str, ...]":
@@ -1048,6 +1058,7 @@ class SweepParser:
             kinds = values.kinds()
             if len(kinds) > 1 or self.kinds.setdefault(self.keys, kinds) != kinds:
                 raise Error(
+                    "mixed-unit",
                     f"numbers and texts are mixed under the unit /{self.unit.group(2)}",
                     self.mark(*slice),
                     "give every value as a number, or quote the numbers of a config group")
@@ -1071,6 +1082,7 @@ class SweepParser:
             keys = [key, "other", *(f"other{number}" for number in range(2, max(widths)))]
             lists = text.replace("(", "[").replace(")", "]")
             raise Error(
+                "tuples-of-one-key",
                 "tuples are for linked keys, and this is one key", self.mark(start, stop),
                 f"linked keys: {','.join(keys)}={text}; lists: {key}={lists};"
                 f" values: {key}={text.replace('),(', ',')}")
@@ -1084,7 +1096,7 @@ class SweepParser:
         """item = range | spaced | file | group | literal"""
         text = self.text(start, stop)
         if not text:
-            raise Error("a value is missing", self.mark(start, stop),
+            raise Error("missing-value", "a value is missing", self.mark(start, stop),
                         "an empty text is written ''; no white space follows a comma")
         if ":" in text and re.match(RANGE_START, text):
             return self.parse_range(text, self.mark(start, stop))
@@ -1107,7 +1119,7 @@ class SweepParser:
         """Raise if a text is a range as other languages write it: 1..3."""
         fields = re.split(r"\.\.+", text)
         if 1 < len(fields) < 4 and all(map(read_number, fields)):
-            raise Error(f"{text} is no range", self.mark(start, stop),
+            raise Error("not-a-range", f"{text} is no range", self.mark(start, stop),
                         f"write {colon_form(fields)}, or quote it to keep it as text: '{text}'")
 
     def space_of_others(self, name: str, bracket: int, stop: int) -> Error:
@@ -1120,7 +1132,8 @@ class SweepParser:
         if len(numbers) != 3 or not is_right(form):
             numbers = ["start", "stop", "step" if name == "arange" else "count"]
             form = SPACES_OF_OTHERS[name].format(":".join(numbers))
-        return Error(f"{name} is no function of the sweep language", self.mark(bracket - 1, stop),
+        return Error("unknown-function",
+                     f"{name} is no function of the sweep language", self.mark(bracket - 1, stop),
                      f"write {form}, whose end is included")
 
     def parse_file(self, name: str, bracket: int, stop: int, keys: "Sequence[str]") -> Values:
@@ -1131,12 +1144,13 @@ class SweepParser:
         if close - bracket == 2 and self.tokens[bracket + 1].lastgroup == "quoted":
             path = path[1:-1]
         if not path or close + 1 != stop:
-            raise Error(f"{name} takes the path of a file, and nothing follows it", mark,
+            raise Error("missing-path",
+                        f"{name} takes the path of a file, and nothing follows it", mark,
                         f"for example {name}(data.txt)")
         file = open_values(self.source, path, mark)
         values = file_lines(file) if name == "lines" else file_rows(file, keys)
         if not values:
-            raise Error(f"{file.name} holds no value", mark, "each line of it is one")
+            raise Error("empty-file", f"{file.name} holds no value", mark, "each line of it is one")
         return Values(len(values), values.__getitem__)
 
     def parse_range(self, text: str, mark: Mark) -> Values:
@@ -1147,21 +1161,24 @@ class SweepParser:
         if UNIT.fullmatch(fields[-1]):
             tail = f":{fields.pop()}"
         if fields[1:2] == [""]:
-            raise Error("a range without its end", mark, quoted)
+            raise Error("range-without-end", "a range without its end", mark, quoted)
         start, stop, step = range_numbers(fields, mark, quoted)
         if any(re.match("[+-]?0[0-9]", field) for field in fields[:2]):
-            raise Error("a number of a range begins with 0", mark, quoted)
+            raise Error("leading-zero", "a number of a range begins with 0", mark, quoted)
         if not step.mantissa:
             old = old_range(start, stop, step, tail)
-            raise Error("range step is zero", mark, f"{old}; or {quoted}" if old else quoted)
+            raise Error("range-step-zero", "range step is zero", mark,
+                        f"{old}; or {quoted}" if old else quoted)
         exponent = min(start.exponent, stop.exponent, step.exponent)
         stride = step.shifted(exponent)
         span = stop.shifted(exponent) - start.shifted(exponent)
         if span * stride < 0:
-            raise Error(f"range is empty: no step of {step} leads from {start} to {stop}", mark,
+            raise Error("range-empty",
+                        f"range is empty: no step of {step} leads from {start} to {stop}", mark,
                         range_hint(start, stop, step, len(fields), tail))
         if abs(stride) > abs(span) and (span or len(fields) > 2):
-            raise Error(f"range step {step} is larger than the whole range", mark,
+            raise Error("range-step-too-large",
+                        f"range step {step} is larger than the whole range", mark,
                         range_hint(start, stop, step, len(fields), tail))
         return ranged(start, step, span // stride + 1).times(tail[1:])
 
@@ -1174,27 +1191,30 @@ class SweepParser:
         unit = self.text(close + 1, stop)
         is_wrong = unit and not UNIT.fullmatch(unit)
         if is_wrong or len(numbers) != 3 or None in numbers:
-            raise Error(f"{name} takes start, stop and count, and a unit behind it", mark,
+            raise Error("invalid-spacing",
+                        f"{name} takes start, stop and count, and a unit behind it", mark,
                         f"for example {name}(1:100:3)")
         first, last = numbers[:2]
         count = str(numbers[2]._replace(scale=0, kept=False))
         exponent = min(first.exponent, last.exponent)
         ends = {first.shifted(exponent), last.shifted(exponent)}
         if not re.fullmatch("[0-9]{1,18}", count) or int(count) < len(ends):
-            raise Error(f"{name} cannot count {count} from {first} to {last}", mark,
+            raise Error("invalid-spacing",
+                        f"{name} cannot count {count} from {first} to {last}", mark,
                         "the count includes both ends")
         if name == "log" and first.mantissa * last.mantissa <= 0:
-            raise Error("log needs both ends above zero, or both below", mark,
+            raise Error("log-of-zero", "log needs both ends above zero, or both below", mark,
                         "lin(start:stop:count) goes through zero")
         if any(len(str(end.mantissa)) + abs(end.exponent) > 250 for end in (first, last)):
-            raise Error(f"{name} calculates with floats, and these numbers are none", mark,
+            raise Error("not-finite",
+                        f"{name} calculates with floats, and these numbers are none", mark,
                         "write shorter numbers, with an exponent: 1.5e-9")
         return spaced(first, last, int(count), name == "log").times(unit)
 
     def parse_group(self, start: int, stop: int, depth: int) -> Values:
         """group = { text | "(" list ")" } [ unit ], with at least one parenthesis"""
         if depth > DEEPEST_GROUP:
-            raise Error(f"groups are nested more than {DEEPEST_GROUP} deep",
+            raise Error("group-nesting", f"groups are nested more than {DEEPEST_GROUP} deep",
                         self.mark(start, start + 1), "take some parentheses out")
         parts = []  # type: List[Values]
         unit = ""
@@ -1214,7 +1234,8 @@ class SweepParser:
         """Return the text of a group between its parentheses."""
         for index in range(start, stop):
             if self.tokens[index].lastgroup == "quoted":
-                raise Error("quoted text cannot be a part of a group", self.mark(index, index + 1),
+                raise Error("quote-in-group",
+                            "quoted text cannot be a part of a group", self.mark(index, index + 1),
                             "write the values out, each in quotes as a whole")
         return self.text(start, stop)
 
@@ -1230,11 +1251,13 @@ class SweepParser:
         """tuple = "(" list ")", with a value for each of the linked keys"""
         if not self.is_in_parentheses(start, stop):
             example = ",".join("1" for _ in self.keys)
-            raise Error("linked keys take their values in parentheses", self.mark(start, stop),
+            raise Error("linked-without-parentheses",
+                        "linked keys take their values in parentheses", self.mark(start, stop),
                         f"for example {','.join(self.keys)}=({example})")
         values = self.parse_list(*self.trim(start + 1, stop - 1), 1)
         if values.count != len(self.keys):
             raise Error(
+                "linked-count",
                 f"{len(self.keys)} linked keys take as many values, not {values.count}",
                 self.mark(start, stop), f"the keys are {', '.join(self.keys)}")
         return values
@@ -1293,7 +1316,7 @@ def range_numbers(fields: "List[str]", mark: Mark,
     wrong = [field for field, number in zip(fields, numbers) if number is None] + fields[3:]
     if wrong:
         message = f"{wrong[0] or 'an empty field'} is no number of a range"
-        raise Error(message, mark, last_field_hint(fields) or hint)
+        raise Error("not-a-number", message, mark, last_field_hint(fields) or hint)
     start = stop = numbers[0]
     step = ONE  # type: Optional[Number]
     if len(numbers) > 1:
@@ -1491,7 +1514,8 @@ def check_hydra_word(words: "Sequence[str]", place: "Tuple[int, Axis]") -> None:
 
 def space_beside_equals(axis: Axis) -> Error:
     """Return the Error about a key or a value that stands alone."""
-    return Error("white space beside an equals sign parts a key from its value", axis.mark,
+    return Error("space-around-equals",
+                 "white space beside an equals sign parts a key from its value", axis.mark,
                  "write key=value without white space")
 
 
@@ -1510,7 +1534,8 @@ def bare_word(words: "Sequence[str]", index: int, axis: Axis) -> Error:
     elif equals:
         quoted = hydra_text(" ".join([value, *behind]))
         hint = f"quote a value with white space: {key}={quoted}; {hint}"
-    return Error(f"{axis.text} stands where key=value is expected", axis.mark, hint)
+    return Error("expected-key-value", f"{axis.text} stands where key=value is expected", axis.mark,
+                 hint)
 
 
 def surroundings(axis: Axis) -> "Iterator[Tuple[Match[str], str, str]]":
@@ -1538,7 +1563,8 @@ def check_hydra_text(axis: Axis) -> None:
         if is_refused(token, has_key and inside not in HYDRA_FUNCTIONS):
             raise quotes_missing(axis, token)
         if inside == "{" and text[0] == ":" and before[-1:] in ("'", '"'):
-            raise Error(f"Hydra takes no quotes around the key {before} of a dictionary",
+            raise Error("quoted-dictionary-key",
+                        f"Hydra takes no quotes around the key {before} of a dictionary",
                         axis.mark, f"write {before[1:-1]} without them")
         if kind == "equals":
             has_key = True
@@ -1570,7 +1596,7 @@ def quotes_missing(axis: Axis, token: "Match[str]") -> Error:
     elif axis.count > 1:
         hint = f"quote the value that holds it: {key}='...'"
     mark = axis.source.mark(start, start + 1)
-    return Error(f"Hydra refuses {text[start]!r} outside quotes", mark, hint)
+    return Error("hydra-needs-quotes", f"Hydra refuses {text[start]!r} outside quotes", mark, hint)
 
 
 def check_replaced(axis: Axis) -> None:
@@ -1585,6 +1611,7 @@ def check_replaced(axis: Axis) -> None:
             end = token.start() + name.end()
             if name.group() not in axis.keys or text[end:end + 1] not in ("=", ","):
                 raise Error(
+                    "variable-not-replaced",
                     f"{name.group()} is not replaced here", axis.source.mark(start, end),
                     f"with: takes ${{{{ env.{name.group()[1:]} }}}}; quote it to keep it as text")
 
@@ -1791,7 +1818,8 @@ class YamlParser:
         """Return the Error about text[start:end], one character when there is no end."""
         message, advice = REFUSED[construct]
         mark = self.source.mark(start, max(end, start + 1))
-        return Error(message.format(word), mark, advice.format(hint))
+        return Error(f"yaml-{construct}".replace(" ", "-"), message.format(word), mark,
+                     advice.format(hint))
 
     def no_key(self, start: int) -> Error:
         """Return the Error about a text that is no key, with or without a colon behind it."""
@@ -2367,7 +2395,7 @@ def variable_value(text: str, mark: Mark, environment: "Optional[Mapping[str, st
     if environment is None:
         return text
     if name not in environment:
-        raise Error(f"${name} is not set in the environment", mark,
+        raise Error("variable-not-set", f"${name} is not set in the environment", mark,
                     f"set it, or write \\${name} for the characters themselves")
     return environment[name]
 
@@ -2418,7 +2446,8 @@ def with_descriptor(before: str, sign: str) -> "Tuple[str, str]":
 def no_shell(source: Source, token: "Match[str]") -> Error:
     """Return the Error about what a shell would not take for text."""
     sign = token.group().strip() or "a line break"
-    return Error(f"no shell executes this command, so {sign} would be a mere word of it",
+    return Error("no-shell",
+                 f"no shell executes this command, so {sign} would be a mere word of it",
                  source.mark(token.start(), token.end()), shell_hint(source, token))
 
 
@@ -2449,8 +2478,8 @@ def command_part(source: Source, token: "Match[str]",
         mark = source.mark(token.start(), token.end())
         hint = f"write \\{text} for the character itself"
         if text == "\\":
-            raise Error("nothing follows the backslash", mark, hint)
-        raise Error("quote is never closed", mark, f"close it, or {hint}")
+            raise Error("trailing-backslash", "nothing follows the backslash", mark, hint)
+        raise Error("unclosed-quote", "quote is never closed", mark, f"close it, or {hint}")
     return text
 
 
@@ -2531,7 +2560,7 @@ def check_script(source: Source) -> None:
     message = "the script uses none of the words that are appended to it"
     if uses:
         message = "the first of the appended words would be lost, as it becomes $0 of the script"
-    raise Error(message, source.whole(), f"write {form}")
+    raise Error("script-drops-words", message, source.whole(), f"write {form}")
 
 
 def masked(text: str) -> str:
@@ -2569,10 +2598,12 @@ def expect_kind(node: Node, kind: str, example: str) -> None:
     if node.kind != kind:
         names = {"scalar": "a text", "sequence": "a list", "mapping": "keys with values"}
         verb = "are" if kind == "mapping" else "is"
-        raise Error(f"{names[kind]} {verb} expected here, not {names[node.kind]}", node.mark,
+        raise Error("wrong-kind",
+                    f"{names[kind]} {verb} expected here, not {names[node.kind]}", node.mark,
                     f"for example {example}")
     if kind == "scalar" and "\0" in node.value:
-        raise Error("no command line and no variable can hold the character U+0000", node.mark,
+        raise Error("nul-character",
+                    "no command line and no variable can hold the character U+0000", node.mark,
                     "remove it")
 
 
@@ -2609,7 +2640,7 @@ def read_text(node: Node) -> Source:
     """Return a text that is not empty."""
     expect_kind(node, "scalar", "run: python train.py")
     if not str(node.value).strip():
-        raise Error("a text is expected here, and there is none", node.mark,
+        raise Error("missing-text", "a text is expected here, and there is none", node.mark,
                     "give a value, or drop the key")
     return node.text_source()
 
@@ -2623,7 +2654,7 @@ def no_value(template: "Match[str]", mark: Mark, names: "Iterable[str]") -> Erro
         hint = "set it under env, above its use, or in the environment"
     elif not hint:
         hint = f"there are env.NAME, matrix.KEY, {', '.join(TEMPLATE_NAMES)}"
-    return Error(f"{template.group()} has no value", mark, hint)
+    return Error("unknown-template", f"{template.group()} has no value", mark, hint)
 
 
 def check_template(source: Source, template: "Match[str]") -> None:
@@ -2641,7 +2672,8 @@ def check_templates(source: Source, start: int = 0, end: int = sys.maxsize) -> S
     read_all(functools.partial(check_template, source), TEMPLATE.finditer(source.text, start, end))
     opened = masked(source.text).find("${{", start, end)
     if opened >= 0:
-        raise Error("a template is never closed", source.mark(opened, opened + 3),
+        raise Error("unclosed-template",
+                    "a template is never closed", source.mark(opened, opened + 3),
                     "close it with }} in the same line")
     return source
 
@@ -2652,13 +2684,14 @@ def check_command(source: Source) -> Source:
     word = words[0] if words else ""
     name, equals, _ = word.partition("=")
     if equals and name.isidentifier():
-        raise Error(f"{word} is no program", source.whole(),
+        raise Error("not-a-program", f"{word} is no program", source.whole(),
                     "variables for the tasks stand under env:")
     activation = ""
     if word in ACTIVATING and words[1:2] and words[1] in ACTIVATIONS:
         activation = f"{word} {words[1]}"
     if word in SHELL_COMMANDS or activation:
-        raise Error(f"{activation or word} is a command of the shell itself, and no program",
+        raise Error("shell-command",
+                    f"{activation or word} is a command of the shell itself, and no program",
                     source.whole(), f"write setup: {source.text} beside the command")
     return source
 
@@ -2678,7 +2711,7 @@ def read_call(node: Node) -> Source:
     source = read_text(node)
     name = split_command(check_templates(source), None)[0]
     if not re.match(r"[^\W\d]\w*(\.[^\W\d]\w*)+$", name):
-        raise Error(f"{name} is no function's name", source.whole(),
+        raise Error("not-a-function", f"{name} is no function's name", source.whole(),
                     "for example call: package.function")
     return source
 
@@ -2691,7 +2724,8 @@ def read_words(node: Node) -> Source:
         check_templates(source, axis.start, axis.end)
         if variable_of(axis.text.partition("=")[0]):
             name, _, value = axis.text[1:].partition("=")
-            raise Error(f"{axis.text} sets a variable of the environment", axis.mark,
+            raise Error("variable-in-words",
+                        f"{axis.text} sets a variable of the environment", axis.mark,
                         f"env: {{{name}: {value}}} takes it, and batch: an axis of several values")
         check_replaced(axis)
     return source
@@ -2706,7 +2740,8 @@ def read_name(node: Node) -> str:
     """Return a name: one line of text."""
     name = read_text(node).text
     if not name.isprintable():
-        raise Error("a name is one line of printable text", node.mark, "for example name: train")
+        raise Error("invalid-name", "a name is one line of printable text", node.mark,
+                    "for example name: train")
     return name
 
 
@@ -2714,7 +2749,8 @@ def read_flag(node: Node) -> bool:
     """Return true or false, as YAML 1.2 spells them."""
     text = str(node.value).lower()
     if node.kind != "scalar" or not node.plain or text not in ("true", "false"):
-        raise Error("true or false is expected here", node.mark, "write it without quotes")
+        raise Error("expected-boolean", "true or false is expected here", node.mark,
+                    "write it without quotes")
     return text == "true"
 
 
@@ -2723,7 +2759,8 @@ def read_count(node: Node, least: int = 1) -> int:
     text = str(node.value)
     is_number = node.kind == "scalar" and re.fullmatch("[0-9]{1,9}", text)
     if not is_number or int(text) < least:
-        raise Error(f"a whole number of at least {least} is expected here", node.mark,
+        raise Error("expected-count",
+                    f"a whole number of at least {least} is expected here", node.mark,
                     "for example 4")
     return int(text)
 
@@ -2740,7 +2777,8 @@ def read_parallel(node: Node) -> int:
     try:
         return read_count(node)
     except Error as error:
-        raise Error("a whole number of at least 1, or auto, is expected here", error.mark,
+        raise Error("expected-count",
+                    "a whole number of at least 1, or auto, is expected here", error.mark,
                     "for example 4; auto is as many as there are processors") from None
 
 
@@ -2750,7 +2788,8 @@ def read_minutes(node: Node) -> float:
     if node.kind == "scalar":
         minutes = read_duration(str(node.value))
     if not minutes:
-        raise Error("a number of minutes above zero is expected here", node.mark,
+        raise Error("expected-minutes",
+                    "a number of minutes above zero is expected here", node.mark,
                     "for example 90, 0.5, or with a unit: 30s, 90m, 2h")
     return minutes
 
@@ -2769,7 +2808,8 @@ def read_args(node: Node) -> Sweep:
     sweep.collect()
     for axis in sweep.axes:
         if any(map(variable_of, axis.keys)):
-            raise Error(f"{axis.keys[0]} is an axis of the environment, and makes tasks",
+            raise Error("axis-in-args",
+                        f"{axis.keys[0]} is an axis of the environment, and makes tasks",
                         axis.mark, "it belongs into batch; a single value into env")
     return sweep
 
@@ -2780,6 +2820,7 @@ def read_short_sweep(node: Node) -> Sweep:
     sweep = read_sweep(node)
     if sweep.count > MOST_JOINED:
         raise Error(
+            "too-many-combinations",
             f"more than {MOST_JOINED} combinations are too many for exclude and include",
             sweep.axes[0].mark, "as axes of batch they cost nothing")
     return sweep
@@ -2801,7 +2842,7 @@ def unknown_key(table: "KeyTable", key: Node) -> Error:
         hint = "it belongs into a step: steps: [{batch: a=1:3}]"
     elif not hint:
         hint = f"the keys here are {', '.join(sorted(table))}"
-    return Error(f"unknown key: {key.value}", key.mark, hint)
+    return Error("unknown-key", f"unknown key: {key.value}", key.mark, hint)
 
 
 def read_key(table: "KeyTable", seen: "Dict[str, Node]",
@@ -2810,10 +2851,12 @@ def read_key(table: "KeyTable", seen: "Dict[str, Node]",
     key, value = pair
     name = OLD_SPELLINGS.get(key.value, key.value)
     if name in seen and name in table:
-        raise Error(f"{key.value} and {seen[name].value} are two spellings of one key", key.mark,
+        raise Error("duplicate-key",
+                    f"{key.value} and {seen[name].value} are two spellings of one key", key.mark,
                     f"keep {name}")
     if RIVALS.get(name) in seen:
-        raise Error("run and call are two commands, and there can be only one", key.mark,
+        raise Error("run-and-call",
+                    "run and call are two commands, and there can be only one", key.mark,
                     "keep one of them, or give each a step of its own")
     seen[name] = key
     if name not in table:
@@ -2855,7 +2898,7 @@ def read_sample(node: Node) -> Sample:
     errors = []  # type: List[Error]
     values, is_sure = read_keys(SAMPLE_KEYS, node, errors, {"count"})
     if is_sure and not values["count"]:
-        errors.append(Error("a sample has no count", node.mark,
+        errors.append(Error("sample-without-count", "a sample has no count", node.mark,
                             "for example sample: {count: 20, seed: 7}"))
     raise_all(errors)
     return Sample(**values)
@@ -2866,7 +2909,8 @@ def read_variable(pair: "Tuple[Node, Node]") -> "Tuple[str, Source]":
     key, value = pair
     expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
     if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key.value):
-        raise Error(f"no environment variable can be called {key.value}", key.mark,
+        raise Error("invalid-variable-name",
+                    f"no environment variable can be called {key.value}", key.mark,
                     "its name has letters, digits and _, and begins with no digit")
     return key.value, check_templates(value.text_source())
 
@@ -2882,7 +2926,7 @@ def read_need(names: "Set[str]", node: Node) -> "Tuple[str, Mark]":
     name = read_name(node)
     if name not in names:
         hint = suggest(name, names) or f"the jobs are {', '.join(sorted(names))}"
-        raise Error(f"needs names no job: {name}", node.mark, hint)
+        raise Error("unknown-need", f"needs names no job: {name}", node.mark, hint)
     return name, node.mark
 
 
@@ -2915,16 +2959,19 @@ def check_excluded(known: "Set[str]", axis: Axis) -> None:
     strange = [key for key in axis.keys if key not in known]
     if strange:
         hint = suggest(strange[0], known) or "the keys of batch are the ones to exclude by"
-        raise Error(f"exclude names {strange[0]}, which is no axis of batch", axis.mark, hint)
+        raise Error("exclude-unknown-axis",
+                    f"exclude names {strange[0]}, which is no axis of batch", axis.mark, hint)
     if not axis.keys:
-        raise Error(f"exclude names {axis.at(0)}, which is no axis of batch", axis.mark,
+        raise Error("exclude-unknown-axis",
+                    f"exclude names {axis.at(0)}, which is no axis of batch", axis.mark,
                     "a word of exclude is key=value")
 
 
 def read_step(node: Node) -> Step:
     """Return a step of a job."""
     if node.kind != "mapping":
-        raise Error("a step is keys with values", node.mark, "for example - batch: a=1:3")
+        raise Error("expected-step", "a step is keys with values", node.mark,
+                    "for example - batch: a=1:3")
     errors = []  # type: List[Error]
     values, is_sure = read_keys(STEP_KEYS, node, errors, {"batch"})
     step = Step(**values)
@@ -2941,7 +2988,8 @@ def read_steps(node: Node) -> "List[Step]":
     """Return the steps of a job."""
     expect_kind(node, "sequence", "steps: [{batch: a=1:3}]")
     if not node.value:
-        raise Error("steps are empty", node.mark, "drop the key: a job without steps is one task")
+        raise Error("no-steps", "steps are empty", node.mark,
+                    "drop the key: a job without steps is one task")
     return read_all(read_step, node.value)
 
 
@@ -3041,7 +3089,7 @@ def assigned_twice(key: str, first: Axis, second: Axis) -> Error:
     hint = f"{first.text} stands in line {place.line}, column {place.column}; keep one of them"
     if len(assigned_keys(first) | assigned_keys(second)) > 1:
         hint += ", or link keys that go together: a,b=(1,x),(2,y)"
-    return Error(f"{key} is assigned twice", second.mark, hint)
+    return Error("assigned-twice", f"{key} is assigned twice", second.mark, hint)
 
 
 def check_step(job: Job, step: Step) -> None:
@@ -3079,7 +3127,7 @@ def check_job(job: Job) -> None:
         read_each(check_hydra_words, [words], errors)
     read_each(functools.partial(check_step, job), job.steps or [EMPTY_STEP], errors)
     if not has_command(job) and any(step.run or step.call or step.submit for step in job.steps):
-        errors.append(Error(f"a step of job {job.key} has no command", job.mark,
+        errors.append(Error("no-command", f"a step of job {job.key} has no command", job.mark,
                             "give the job a command, or each of its steps"))
     raise_all(errors)
 
@@ -3089,7 +3137,7 @@ def read_job(table: "KeyTable", entry: "Tuple[Node, Node]") -> Job:
     key, node = entry
     read_name(key)
     if node.kind != "mapping":
-        raise Error(f"job {key.value} has no keys", node.mark,
+        raise Error("no-keys", f"job {key.value} has no keys", node.mark,
                     "a job has at least run: with its command")
     errors = []  # type: List[Error]
     needed = {"run", "call", "submit", "steps", "hydra"}
@@ -3114,7 +3162,8 @@ def order_needs(jobs: "Dict[str, Job]", names: "Iterable[str]") -> "List[Job]":
         while needed or path:
             if needed in left:
                 circle = " -> ".join([*path[path.index(needed):], needed])
-                raise Error(f"needs go in a circle: {circle}", place, "drop one of them")
+                raise Error("circular-needs", f"needs go in a circle: {circle}", place,
+                            "drop one of them")
             if needed in jobs and needed not in order:
                 path.append(needed)
                 left[needed] = iter(jobs[needed].needs)
@@ -3129,19 +3178,20 @@ def order_needs(jobs: "Dict[str, Job]", names: "Iterable[str]") -> "List[Job]":
 def read_entries(node: Node, errors: "List[Error]") -> "List[Tuple[Node, Node]]":
     """Return the entries under jobs; add the Errors about what else stands in the file."""
     if node.kind != "mapping":
-        raise Error("a job file begins with jobs:", node.mark, "hydraflow init writes an example")
+        raise Error("no-jobs", "a job file begins with jobs:", node.mark,
+                    "hydraflow init writes an example")
     entries = []  # type: List[Tuple[Node, Node]]
     for key, value in node.value:
         if key.value == "jobs" and value.kind == "mapping":
             entries = value.value
         elif key.value == "jobs":
-            errors.append(Error("jobs are names with keys below them", value.mark,
+            errors.append(Error("expected-jobs", "jobs are names with keys below them", value.mark,
                                 "hydraflow init writes an example"))
         elif not key.value.startswith("x-"):  # where anchors for several jobs can stand
             hint = suggest(key.value, ["jobs"]) or "jobs stand under jobs:"
-            errors.append(Error(f"unknown key: {key.value}", key.mark, hint))
+            errors.append(Error("unknown-key", f"unknown key: {key.value}", key.mark, hint))
     if not entries and not errors:
-        errors.append(Error("there are no jobs", node.mark,
+        errors.append(Error("no-jobs", "there are no jobs", node.mark,
                             "a job file begins with jobs:; hydraflow init writes an example"))
     return entries
 
@@ -3151,7 +3201,8 @@ def check_needs(jobs: "Dict[str, Job]") -> None:
     for job in jobs.values():
         for name, mark in job.needs:
             if name in jobs and not has_command(jobs[name]):
-                raise Error(f"needs names a job without a command: {name}", mark,
+                raise Error("need-without-command",
+                            f"needs names a job without a command: {name}", mark,
                             "it is a template for others; give it run: or call:")
     order_needs(jobs, jobs)
 
@@ -3163,7 +3214,8 @@ def check_included(jobs: "Dict[str, Job]") -> None:
     for sweep in chain.from_iterable(step.exclude + step.include for step in steps):
         total += sweep.count
         if total > MOST_JOINED:
-            raise Error(f"more than {MOST_JOINED} combinations in all are too many for exclude and"
+            raise Error("too-many-combinations",
+                        f"more than {MOST_JOINED} combinations in all are too many for exclude and"
                         " include", sweep.axes[0].mark, "as axes of batch they cost nothing")
 
 
@@ -3186,6 +3238,7 @@ def find_job_file() -> str:
         if os.path.lexists(name):
             return name
     raise Error(
+        "too-many-tasks",
         f"no job file: there is neither {JOB_FILES[0]} nor {JOB_FILES[1]} in {os.getcwd()}",
         NOWHERE, "hydraflow init writes one; -f FILE names another, -C DIR another directory")
 
@@ -3197,10 +3250,10 @@ def load(path: str) -> "Dict[str, Job]":
         with open(path, "rb") as file:
             content = file.read()
     except OSError as error:
-        raise Error(f"cannot read {path}: {error.strerror}", NOWHERE,
+        raise Error("unreadable-file", f"cannot read {path}: {error.strerror}", NOWHERE,
                     "-f FILE names the job file, -C DIR its directory") from None
     if not content.strip():
-        raise Error(f"{path} is empty", NOWHERE, "hydraflow init writes an example")
+        raise Error("empty-file", f"{path} is empty", NOWHERE, "hydraflow init writes an example")
     return read_jobs(read_yaml(content, path))
 
 
@@ -3295,9 +3348,9 @@ def job_schema() -> "Dict[str, Any]":
 # ---------------------------------------------------------------------------
 # fill, resolved (templates); unquoted, is_override, is_multirun, count_runs, own_runs, same_value
 # (what a word says to Hydra and to us); Exclusion; new_ulid, ulid_text; native, find_program; Task,
-# Overrides, PlannedStep; permuted, sampled; python_of, plan_step; Plan, divided, plan; counted,
-# shell_text. What a mistake can be found in is prepared when a Plan is made; tasks are made one by
-# one when they are asked for, so that 10**12 of them cost nothing.
+# Overrides, PlannedStep; permuted, sampled; python_of, python_here, plan_step; Plan, divided, plan;
+# counted, shell_text. What a mistake can be found in is prepared when a Plan is made; tasks are
+# made one by one when they are asked for, so that 10**12 of them cost nothing.
 # A task is made in two moves: PlannedStep.task gives what its combination says, which is enough to
 # know it again; numbered gives it its number and its directory, which it keeps as long as its run.
 
@@ -3592,7 +3645,7 @@ class Overrides:
         if len(keys) > 1:
             others = ", ".join(key for key in keys if key != hits[0])
             message = f"{hits[0]} is linked with {others}, and cannot be overridden alone"
-            raise Error(message, axis.mark, "change it in the job file")
+            raise Error("linked-override", message, axis.mark, "change it in the job file")
         return hits[0]
 
     def swept(self, sweep: Sweep) -> Sweep:
@@ -3864,6 +3917,13 @@ def python_of(job: Job) -> "List[str]":
     return [os.environ.get("HYDRAFLOW_PYTHON") or sys.executable]
 
 
+def python_here(program: str) -> str:
+    """Return python3 for python where only that is in PATH, as on a new Debian or RHEL."""
+    if program == "python" and not find_program("python") and find_program("python3"):
+        return "python3"
+    return program
+
+
 def plan_step(job: Job, step: Step, number: int, words: "Mapping[str, str]",
               more: "Sequence[str]") -> PlannedStep:
     """Return a step with everything prepared; words are overrides by key, more ends its command."""
@@ -3898,6 +3958,8 @@ def plan_command(planned: PlannedStep, step: Step, more: "Sequence[str]") -> Non
     if source:
         planned.mark = source.whole()
         planned.command = split_command(source, os.environ) + list(more)
+        if not planned.setup:
+            planned.command[0] = python_here(planned.command[0])
     if step.call or (job.call and not step.run):
         planned.program = [*python_of(job), os.path.abspath(__file__), "call"]
 
@@ -3946,7 +4008,7 @@ class Plan:
         if not has_command(job):
             hint = "it serves other jobs as a template; "
             hint += "run: python train.py makes it one of its own"
-            raise Error(f"job {job.key} has no command", job.mark, hint)
+            raise Error("no-command", f"job {job.key} has no command", job.mark, hint)
         self.job = job
         self.ulid = new_ulid()
         overrides = {}  # type: Dict[str, str]
@@ -4011,7 +4073,7 @@ def divided(words: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
         if not is_override(word):
             message = f"{word} is neither an option of run nor an override"
             hint = "an override is key=value; behind -- it goes to the command: -- "
-            raise Error(message, NOWHERE, hint + shell_text([word]))
+            raise Error("not-an-override", message, NOWHERE, hint + shell_text([word]))
         overrides[key_of(word)] = word
     return overrides, list(words[cut + 1:])
 
@@ -4704,7 +4766,7 @@ def call_function(argv: "Sequence[str]") -> str:
     try:
         function = getattr(importlib.import_module(module), name, None)
         if function is None:
-            raise Error(f"module {module} has no function {name}", NOWHERE,
+            raise Error("unknown-function", f"module {module} has no function {name}", NOWHERE,
                         suggest(name, dir(sys.modules[module])) or "call: names module.function")
         function(list(argv[1:]))
     except (SystemExit, Error):
@@ -4713,7 +4775,7 @@ def call_function(argv: "Sequence[str]") -> str:
         if error.name is None or not (module + ".").startswith(error.name + "."):
             raise
         hint = "it is looked up in the working directory and PYTHONPATH"
-        raise Error(f"there is no module {error.name}", NOWHERE, hint) from None
+        raise Error("unknown-module", f"there is no module {error.name}", NOWHERE, hint) from None
     except Exception as error:
         own = []
         for frame in traceback.extract_tb(error.__traceback__):
@@ -4784,8 +4846,8 @@ def say_error(error: OSError, what: str) -> Error:
     """Return the mistake that a failed system call amounts to."""
     if error.errno == errno.ELOOP:
         hint = "a record is kept in real files"
-        return Error(f"cannot {what}: it is a symbolic link", NOWHERE, hint)
-    return Error(f"cannot {what}: {error.strerror or error}", NOWHERE,
+        return Error("symbolic-link", f"cannot {what}: it is a symbolic link", NOWHERE, hint)
+    return Error("system-call", f"cannot {what}: {error.strerror or error}", NOWHERE,
                  "free what is in the way, or choose another place")
 
 
@@ -5250,7 +5312,7 @@ def read_start(values: "Dict[str, Any]", path: str) -> Start:
         version = f"HydraFlow {values['version']}" if "version" in values else "another HydraFlow"
         message = f"the record {os.path.relpath(path)} was written by {version},"
         hint = "run the job anew; that HydraFlow still reads it"
-        raise Error(f"{message} and is not read here", NOWHERE, hint)
+        raise Error("other-format", f"{message} and is not read here", NOWHERE, hint)
     found = [values.get(name) for name in ("start", *Start._fields[1:])]  # type: Any
     if all(isinstance(value, kind) for value, kind in zip(found, START_TYPES)):
         return Start(*found)
@@ -5259,7 +5321,8 @@ def read_start(values: "Dict[str, Any]", path: str) -> Start:
 
 def damaged(path: str) -> Error:
     """Return the Error about a file of a record that nobody wrote like this."""
-    return Error(f"{os.path.relpath(path)} is damaged", NOWHERE, "run the job anew")
+    return Error("damaged-record", f"{os.path.relpath(path)} is damaged", NOWHERE,
+                 "run the job anew")
 
 
 def start_line(start: Start) -> "Dict[str, Any]":
@@ -5614,7 +5677,7 @@ class Lock:
         """Return the Error about a lock that somebody else holds."""
         holder = lock_text(self.descriptor)
         os.close(self.descriptor)
-        return Error(f"job {job} is being run by {holder}", NOWHERE,
+        return Error("run-is-held", f"job {job} is being run by {holder}", NOWHERE,
                      "wait for it, or cancel it; status shows how far it is")
 
     def release(self) -> None:
@@ -6053,7 +6116,8 @@ def grace() -> float:
         return GRACE
     number = read_number(text)
     if number is None or number.mantissa < 0:
-        raise Error(f"HYDRAFLOW_GRACE is {text}, which is no number of seconds", NOWHERE,
+        raise Error("invalid-grace",
+                    f"HYDRAFLOW_GRACE is {text}, which is no number of seconds", NOWHERE,
                     f"for example HYDRAFLOW_GRACE={GRACE:g}")
     return float(str(number))
 
@@ -7331,7 +7395,7 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
         found = find_array(scheduler, name, clusters_of(words, scheduler))
         if found:
             return found
-    raise Refusal(f"{words[0]} refused: {failure_text(status, errors, out)}")
+    raise Refusal("refused", f"{words[0]} refused: {failure_text(status, errors, out)}")
 
 
 def unanswered(words: "Sequence[str]", scheduler: Scheduler, name: str, out: str) -> str:
@@ -7341,6 +7405,7 @@ def unanswered(words: "Sequence[str]", scheduler: Scheduler, name: str, out: str
         return found
     said = " ".join(out.split())[:200] or "nothing"
     raise Unanswered(
+        "no-job-id",
         f"{words[0]} accepted the submission, and named no id of a job: {said}", NOWHERE,
         f"look for {name} among what is queued, and cancel it; its tasks would end themselves")
 
@@ -8551,8 +8616,6 @@ def program_mistake(name: str, cwd: str,
         hint = f"the path counts from {os.path.abspath(cwd)}"
     elif os.path.isfile(native(place)):
         hint = f"write ./{name}: the current directory is not searched"
-    elif name == "python" and find_program("python3"):
-        hint = "python3 is there"
     return f"there is no program {name}", hint
 
 
@@ -8593,13 +8656,13 @@ def check_first_task(step: PlannedStep) -> None:
     is_made = SLOT in task.cwd or task.directory in task.cwd
     if not is_made and not os.path.isdir(native(task.cwd)):
         mark = step.cwd.whole() if step.cwd else NOWHERE
-        raise Error(f"there is no directory {task.cwd}", mark,
+        raise Error("no-directory", f"there is no directory {task.cwd}", mark,
                     f"make it first; it counts from {os.getcwd()}")
     if step.setup or not step.command:
         return
     wrong = program_mistake(task.argv[0], task.cwd, task.env)
     if wrong:
-        raise Error(wrong[0], step.mark, wrong[1])
+        raise Error("not-executable", wrong[0], step.mark, wrong[1])
 
 
 def submission_program(step: PlannedStep) -> str:
@@ -8613,7 +8676,7 @@ def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
     if wrong:
         mark = submit_mark(step, len(step.submit) - len(behind_env(step.submit)))
         hint = f"{wrong[1]}; is this a machine from which jobs are submitted?"
-        raise kind(wrong[0], mark, hint)
+        raise kind("not-executable", wrong[0], mark, hint)
     check_first_line(step)
 
 
@@ -8628,7 +8691,7 @@ def check_first_line(step: PlannedStep) -> None:
         return  # what may be executed need not be readable
     if not head.startswith(b"#!") and b"\0" not in head:
         hint = f"begin it with #!/bin/sh, or write submit: {shell_text(['sh', name])}"
-        raise Error(f"{name} has no #! line, and is not executed without a shell",
+        raise Error("no-first-line", f"{name} has no #! line, and is not executed without a shell",
                     submit_mark(step, 0), hint)
 
 
@@ -8647,14 +8710,15 @@ def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
     waits = bool(step.job.needs) or len(step.job.steps) > 1
     for index, option, hint in beaten_options(words, scheduler, waits):
         message = f"HydraFlow gives {program} an option that would win over {option}"
-        errors.append(Error(message, submit_mark(step, index), hint))
+        errors.append(Error("submit-option", message, submit_mark(step, index), hint))
     if script:
         message = f"{words[script]} would be executed in place of the command of this job"
         hint = "leave it out: setup: has the lines of shell that prepare a task; "
         hint += f"without run: and call:, {program} gets the script and a file of parameters"
-        errors.append(Error(message, submit_mark(step, script), hint))
+        errors.append(Error("submit-script", message, submit_mark(step, script), hint))
     elif not step.command and not errors:
-        errors.append(Error(f"there is nothing that {program} could execute", submit_mark(step, 0),
+        errors.append(Error("nothing-to-submit",
+                            f"there is nothing that {program} could execute", submit_mark(step, 0),
                             "write run: or call: beside submit:, with the command of the tasks"))
     raise_all(errors)
 
@@ -8677,7 +8741,8 @@ def check_reader(step: PlannedStep) -> None:
     if options:
         form = shell_text([*(word for word in words if word not in options), options[-1]])
         form = "'{}'".format(form.replace("'", "''"))  # YAML takes a last colon for a key's
-    raise Error(f"{name} would not read the lines of the file that is its last argument",
+    raise Error("handler-reads-no-file",
+                f"{name} would not read the lines of the file that is its last argument",
                 submit_mark(step, 0), f"write submit: {form}")
 
 
@@ -8700,7 +8765,7 @@ def check_python(job: Job) -> None:
     mistake = python_mistake(tuple(python_of(job)))
     if mistake:
         message, hint = mistake
-        raise Error(message, job.python.whole() if job.python else NOWHERE, hint)
+        raise Error("wrong-python", message, job.python.whole() if job.python else NOWHERE, hint)
 
 
 # The record's copy of this file is imported, so that its byte code is used, which is there before
@@ -9203,7 +9268,8 @@ class Handler(Place):
             if re.search("[\r\n]", shell_text(task.argv)):
                 message = "a handler gets one line for each task, "
                 message += "and a word of this step has a line break in it"
-                raise Error(message, step.mark, "without submit:, or by a scheduler, it works")
+                raise Error("line-break", message, step.mark,
+                            "without submit:, or by a scheduler, it works")
 
     def lines(self, run: Run, submission: Submission, tasks: "Sequence[Task]") -> "Iterator[str]":
         """Yield the lines for a handler."""
@@ -9270,7 +9336,7 @@ class Handler(Place):
             except OSError as error:
                 write_status(run.record, submission, 127)
                 yield from self.give_up(run, submission, watch)
-                raise Refusal(f"{words[0]} cannot be started: {reason(error)}") from None
+                raise Refusal("refused", f"{words[0]} cannot be started: {reason(error)}") from None
             begin_events(run.record, writer)
             append_event(
                 run.record, writer, "handler", submission=submission.number, pid=process.pid)
@@ -9361,7 +9427,8 @@ def check_plan(plan: Plan, is_dry: bool) -> None:
     grace()
     if not is_dry and plan.count > sys.maxsize:
         count = counted(plan.count, "task")
-        raise Error(f"job {plan.job.key} has {count}, which are too many to execute", plan.job.mark,
+        raise Error("too-many-tasks",
+                    f"job {plan.job.key} has {count}, which are too many to execute", plan.job.mark,
                     "sample: 20 in a step, or --sample 20, takes some of them at random")
     for place, steps in places_of(plan, is_dry):
         for step in steps:
@@ -11461,7 +11528,8 @@ def parameter_named(rows: "Sequence[Row]", name: str) -> str:
         if key.lstrip("-$") == name:
             return key
     known = f"the parameters are {', '.join(keys[:20])}" if keys else "the tasks have none"
-    raise Error(f"no task has a parameter {name}", hint=suggest(name, keys) or known)
+    raise Error("unknown-parameter", f"no task has a parameter {name}",
+                hint=suggest(name, keys) or known)
 
 
 MOST_SELECTED = 1000000  # values that one KEY=VALUE may name
@@ -11473,10 +11541,12 @@ def selected(rows: "Sequence[Row]", words: "Iterable[str]") -> "List[Row]":
     result = list(rows)
     for word in words:
         if not key_of(word) or "=" not in word:
-            raise Error(f"KEY=VALUE is expected, not {word}", hint="for example seed=1:3")
+            raise Error("expected-key-value", f"KEY=VALUE is expected, not {word}",
+                        hint="for example seed=1:3")
         sweep = Sweep([word], "selection")
         if sweep.count > MOST_SELECTED:
-            raise Error(f"{word} names more than {MOST_SELECTED:,} values", hint="name fewer")
+            raise Error("too-many-values", f"{word} names more than {MOST_SELECTED:,} values",
+                        hint="name fewer")
         wanted = {}  # type: Dict[Tuple[str, ...], Set[Tuple[str, ...]]]
         for pairs in sweep:
             keys = tuple(parameter_named(rows, key_of(pair)) for pair in pairs)
@@ -11527,7 +11597,7 @@ def by_metric(rows: "Sequence[Row]", name: str, is_descending: bool = False) -> 
     names = set(parameters(rows)).union(*(row.metrics for row in rows), *map(facts_of, rows[:1]))
     if rows and name not in names:
         hint = suggest(name, sorted(names)) or f"the columns are {', '.join(sorted(names))}"
-        raise Error(f"there is no column {name} to sort by", NOWHERE, hint)
+        raise Error("unknown-column", f"there is no column {name} to sort by", NOWHERE, hint)
     keyed = [(sort_key(row, name), row) for row in rows]
     result = []  # type: List[Row]
     for kind in (1, 0, 2) if is_descending else (0, 1, 2):
@@ -13170,7 +13240,8 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
     """
     records = Record.all(job)
     if not records:
-        raise Error(f"job {job} has not been run here", NOWHERE, f"hydraflow run {job} runs it")
+        raise Error("not-run", f"job {job} has not been run here", NOWHERE,
+                    f"hydraflow run {job} runs it")
     rows = result_rows(survey(records[-1]), list(metrics))
     return results_document(selected(rows, words), list(metrics))
 
@@ -13312,7 +13383,8 @@ def job_named(jobs: "Dict[str, Job]", name: str) -> Job:
     """Return a job by its name in the file."""
     if name not in jobs:
         known = f"the jobs are {', '.join(jobs)}"
-        raise Error(f"no job is called {name}", NOWHERE, suggest(name, jobs) or known)
+        raise Error("unknown-job", f"no job is called {name}", NOWHERE,
+                    suggest(name, jobs) or known)
     return jobs[name]
 
 
@@ -13413,7 +13485,8 @@ def check_words(job: Job, words: "Sequence[str]") -> None:
             name = word.partition("=")[0]
             behind = f"behind -- it goes to the command: -- {shell_text([word])}"
             hint = " ".join(filter(None, [suggest(name, known), behind]))
-            raise Error(f"run does not know {name}", NOWHERE, BEFORE.get(name, hint))
+            raise Error("unknown-option", f"run does not know {name}", NOWHERE,
+                        BEFORE.get(name, hint))
 
 
 def run_options(args: "argparse.Namespace") -> Options:
@@ -13444,7 +13517,8 @@ def plans_of(args: "argparse.Namespace") -> "List[Plan]":
 def run_command(args: "argparse.Namespace") -> int:
     """Execute the tasks of a job, after those of the jobs that it needs."""
     if os.name != "posix" and not args.dry_run:
-        raise Error("tasks are executed on Linux, macOS and other POSIX systems only", NOWHERE,
+        raise Error("not-posix",
+                    "tasks are executed on Linux, macOS and other POSIX systems only", NOWHERE,
                     "--dry-run works here")
     plans, options = plans_of(args), run_options(args)
     runs = []  # type: List[Run]
@@ -13477,7 +13551,7 @@ def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
         return {job.key: job}
     if args.job and os.sep in args.job and os.path.isfile(args.job):
         words = shell_text([args.job, *args.words])
-        raise Error(f"{args.job} is a program and no job", NOWHERE,
+        raise Error("program-as-job", f"{args.job} is a program and no job", NOWHERE,
                     f"a command stands behind --: hydraflow run -- {words}")
     jobs = load(args.file or find_job_file())
     if args.job is None:
@@ -13490,14 +13564,14 @@ def which_job(names: "Iterable[str]") -> Error:
     """Return the Error about a command line without a job; names are those that it could have."""
     known = ", ".join(names)
     hint = f"the jobs are {known}" if known else "hydraflow show lists them"
-    return Error("which job?", NOWHERE, hint)
+    return Error("no-job", "which job?", NOWHERE, hint)
 
 
 def check_spelled(words: "Sequence[str]") -> None:
     """Raise an Error for a sweep as GNU parallel has it, which would go to the command."""
     for word in words:
         if re.match(r":::+[+]?$", word):
-            raise Error(f"{word} is of GNU parallel", NOWHERE,
+            raise Error("gnu-parallel", f"{word} is of GNU parallel", NOWHERE,
                         f"values stand at their place: -- {shell_text(words[:1])} --x=1,2,3")
 
 
@@ -13725,7 +13799,8 @@ def add_expand(command: "argparse.ArgumentParser") -> None:
 def expand_command(args: "argparse.Namespace") -> int:
     """Show what a sweep means: the combinations, and how many."""
     if not args.sweep:
-        raise Error("which sweep?", NOWHERE, "for example hydraflow expand 'a=1:3 b=x,y'")
+        raise Error("no-sweep", "which sweep?", NOWHERE,
+                    "for example hydraflow expand 'a=1:3 b=x,y'")
     sweep = Sweep(" ".join(args.sweep))
     if args.collect:
         put(shell_text(sweep.collect()))
@@ -13743,7 +13818,7 @@ def newest_record(args: "argparse.Namespace") -> Record:
         known = [Ledger(record).start.job for record in Record.newest()]
         if not args.job:
             raise which_job(known)
-        raise Error(f"job {args.job} has not been run here", NOWHERE,
+        raise Error("not-run", f"job {args.job} has not been run here", NOWHERE,
                     suggest(args.job, known) or "hydraflow show lists the jobs")
     return records[-1]
 
@@ -13762,7 +13837,7 @@ def chosen_record(args: "argparse.Namespace") -> Record:
     if len(found) == 1:
         return found[0]
     what = "several runs end" if found else "no run ends"
-    raise Error(f"{what} with {args.run}", NOWHERE,
+    raise Error("unknown-run", f"{what} with {args.run}", NOWHERE,
                 f"hydraflow status {shlex.quote(args.job)} --all lists them")
 
 
@@ -13779,11 +13854,12 @@ def records_of(args: "argparse.Namespace") -> "List[Record]":
     """Return the records that status is about."""
     if not args.job:
         if args.all or args.run:
-            raise Error("--all and --run are about one job, which is to be named", NOWHERE,
+            raise Error("no-job",
+                        "--all and --run are about one job, which is to be named", NOWHERE,
                         "hydraflow status JOB --all lists its runs")
         found = Record.newest()
         if not found:
-            raise Error("nothing has been run here", NOWHERE,
+            raise Error("not-run", "nothing has been run here", NOWHERE,
                         "hydraflow run JOB runs a job, hydraflow show lists them")
         return found
     chosen = chosen_record(args)
@@ -13807,16 +13883,18 @@ def status_command(args: "argparse.Namespace") -> int:
             documents = documents[0]
         put(json.dumps(documents, indent=1))
     for found in surveys:
-        if not args.json:
-            show_status(found, args)
-        if found.wrong:
-            say("what follows from the events alone, as the scheduler does not answer: "
-                f"{printable(found.wrong)}")
+        show_status(found, args)
     return 0
 
 
 def show_status(found: Survey, args: "argparse.Namespace") -> None:
     """Print the status of a run, or the first line of it with the end of its name."""
+    if found.wrong:
+        told = say if args.json else put
+        told("what follows from the events alone, as the scheduler does not answer: "
+             f"{printable(found.wrong)}")
+    if args.json:
+        return
     head = head_line(found)
     if args.all:
         put(f"{found.record.ulid[-8:]}  {head}")
@@ -13867,10 +13945,11 @@ def task_number(found: Survey, text: str) -> int:
     """Return the number of a task that a word of the command line is."""
     start = found.ledger.start
     if not re.fullmatch("[1-9][0-9]{0,8}", text):
-        raise Error(f"{text} is neither the number of a task nor KEY=VALUE", NOWHERE,
+        raise Error("invalid-task",
+                    f"{text} is neither the number of a task nor KEY=VALUE", NOWHERE,
                     f"hydraflow results {shlex.quote(start.job)} lists the tasks")
     if int(text) > max(start.count, found.ledger.last_number()):
-        raise Error(f"there is no task {text}", NOWHERE,
+        raise Error("unknown-task", f"there is no task {text}", NOWHERE,
                     f"job {start.job} has {counted(start.count, 'task')}")
     return int(text)
 
@@ -14223,7 +14302,7 @@ def init_command(args: "argparse.Namespace") -> int:
     """Write a commented hydraflow.yaml, and a train.py to try it on where there is none."""
     for name in JOB_FILES:
         if os.path.lexists(name):
-            raise Error(f"there is a {name} already, and it stays as it is", NOWHERE,
+            raise Error("file-exists", f"there is a {name} already, and it stays as it is", NOWHERE,
                         "hydraflow -C DIR init writes elsewhere")
     text = JOB_FILE_TEMPLATE.replace("@PROGRAM@", "train.py")
     text = text.replace("@HYDRA@", "" if args.hydra else NO_HYDRA)
@@ -14256,7 +14335,8 @@ def completion_command(args: "argparse.Namespace") -> int:
     """Print a script that completes commands, options, jobs and sweeps in a shell."""
     if args.shell not in COMPLETION:
         message = f"there is no completion for {args.shell}" if args.shell else "which shell?"
-        raise Error(message, NOWHERE, f"the shells are {', '.join(sorted(COMPLETION))}")
+        raise Error("unknown-shell", message, NOWHERE,
+                    f"the shells are {', '.join(sorted(COMPLETION))}")
     put(COMPLETION[args.shell].rstrip())
     return 0
 
@@ -14475,7 +14555,8 @@ def parser_error(parser: "argparse.ArgumentParser", message: str) -> Error:
     """Return the Error about what argparse does not understand."""
     match = re.match(r"argument (\S+?)(?:/\S+)?: (.*)", message, re.DOTALL)
     if not match:
-        return Error(message, NOWHERE, f"{parser.prog} --help tells what it knows")
+        return Error("invalid-arguments", message, NOWHERE,
+                     f"{parser.prog} --help tells what it knows")
     name, text = match.groups()
     text, _, hint = text.partition("\n")
     text = f"{name}: {text}"
@@ -14484,7 +14565,8 @@ def parser_error(parser: "argparse.ArgumentParser", message: str) -> Error:
     elif ": expected" in text:
         action = parser._option_string_actions[name]  # argparse has no other list of them
         text, hint = f"{name} takes a value, and none follows", f"write {name} {action.metavar}"
-    return Error(text, NOWHERE, hint or f"{parser.prog} --help tells what it knows")
+    return Error("invalid-arguments", text, NOWHERE,
+                 hint or f"{parser.prog} --help tells what it knows")
 
 
 def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
@@ -14529,19 +14611,20 @@ def check_command_named(argv: "Sequence[str]") -> None:
     names = [name for name, _, _ in COMMANDS]
     known = f"the commands are {', '.join(names)}"
     if len(before) % 2:
-        raise Error(f"{before[-1]} takes a value, and none follows", NOWHERE, BEFORE[before[-1]])
+        raise Error("missing-option-value", f"{before[-1]} takes a value, and none follows",
+                    NOWHERE, BEFORE[before[-1]])
     if not rest:
-        raise Error("which command?", NOWHERE, f"{known}{known_jobs(before)}")
+        raise Error("no-command", "which command?", NOWHERE, f"{known}{known_jobs(before)}")
     word = rest[0]
     if word in names or word in ("-h", "--help", "--version"):
         return
     if word.startswith("-"):
-        raise Error(f"{word} stands before the command", NOWHERE,
+        raise Error("option-before-command", f"{word} stands before the command", NOWHERE,
                     f"options follow it: hydraflow run JOB {word}")
     hint = suggest(word, names)
     if word in SYNONYMS:
         hint = f"did you mean {SYNONYMS[word]}?"
-    raise Error(f"no command is called {word}", NOWHERE, hint or known)
+    raise Error("unknown-command", f"no command is called {word}", NOWHERE, hint or known)
 
 
 def known_jobs(before: "Sequence[str]") -> str:
@@ -14591,7 +14674,7 @@ def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
         known = BEFORE.get(word) or suggest(word, command_options(args.command))
         if "=" in word and hasattr(args, "names"):
             known = known or f"to select tasks, write {word.lstrip('-')}"
-        raise Error(f"{args.command} does not know {word}", NOWHERE,
+        raise Error("unknown-option", f"{args.command} does not know {word}", NOWHERE,
                     known or f"hydraflow {args.command} --help tells what it knows")
     return args
 
@@ -14615,7 +14698,8 @@ def change_directory(path: str) -> None:
     try:
         os.chdir(path)
     except OSError as error:
-        raise Error(f"cannot work in {path}: {error.strerror}", NOWHERE, BEFORE["-C"]) from None
+        raise Error("no-directory", f"cannot work in {path}: {error.strerror}", NOWHERE,
+                    BEFORE["-C"]) from None
 
 
 def dispatch(argv: "Sequence[str]") -> int:

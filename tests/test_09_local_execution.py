@@ -539,7 +539,7 @@ class Parts(EmptyFolder):
         for error, others, kind, detail, is_stopped, failure in (
                 (BlockingIOError(errno.EAGAIN, "x"), 1, "tick", "", False, ""), (BlockingIOError(errno.EAGAIN, "x"), 0, "end", "cannot be started: " + os.strerror(errno.EAGAIN), True, ""),
                 (OSError(errno.ENOSPC, "full"), 0, "tick", "", False, "error: cannot start task 3: full"), (OSError(errno.ENOENT, "x"), 0, "end", "cannot be started: " + os.strerror(errno.ENOENT), True, ""),
-                (hydraflow.Error("no variable"), 0, "end", "cannot be started: no variable", True, "")):
+                (hydraflow.Error("code", "no variable"), 0, "end", "cannot be started: no variable", True, "")):
             with self.subTest(error=error):
                 runner = self.runner()
                 process = hydraflow.Process(self.task(3), 0, 5, 2)

@@ -11,7 +11,7 @@ import hydraflow
 
 with open(os.path.join(ROOT, "README.md"), "rb") as file:
     README = file.read().decode("utf-8")
-ELSEWHERE = ("python hydraflow.py -C tests/examples run train", "tests/run")  # the first one has a test below
+ELSEWHERE = ("python3 hydraflow.py -C tests/examples run train", "tests/run")  # the first one has a test below
 SIMULATE = "#!/bin/sh\necho \"x=${1#*=} seed=${2#*=} energy=0.5\"\n"
 
 
@@ -63,9 +63,9 @@ class Readme(EmptyFolder):
 
     def test_translated_commands(self) -> None:
         """What is typed here in place of another program's command works, in the folder that init made."""
-        self.assertEqual(self.shell("python -m hydraflow init && python -m hydraflow run train --quiet")[0], 0)
+        self.assertEqual(self.shell("python3 -m hydraflow init && python3 -m hydraflow run train --quiet")[0], 0)
         table = README[README.index("what you type here"):README.index("## From Python")]
-        found = re.findall(r"`(python -m hydraflow [^`]*)`", table)
+        found = re.findall(r"`(python3 -m hydraflow [^`]*)`", table)
         self.assertEqual(len(found), 10)
         for line in found:
             with self.subTest(line=line):
@@ -93,10 +93,22 @@ class Readme(EmptyFolder):
         os.makedirs(examples)
         for name in ("hydraflow.yaml", "train.py"):
             shutil.copy(os.path.join(ROOT, "tests", "examples", name), examples)
-        self.assertIn("python hydraflow.py -C tests/examples run train\n", README)
+        self.assertIn("python3 hydraflow.py -C tests/examples run train\n", README)
         result = self.hydraflow("-C", "tests/examples", "run", "train", env={"PATH": self.path})
         self.assertEqual(result.status, 0, result.err)
         self.assertIn("7 tasks: 7 succeeded", result.err)
+
+    def test_the_first_commands_where_there_is_no_python(self) -> None:
+        """As Debian, Ubuntu and RHEL are when new: python3 alone."""
+        shutil.copytree(os.path.join(ROOT, "tests", "examples"), os.path.join(self.folder, "tests", "examples"))
+        os.remove(os.path.join(self.folder, "bin", "python"))
+        self.path = os.path.join(self.folder, "bin")
+        for name in ("sh", "env"):
+            os.symlink(shutil.which(name), os.path.join(self.path, name))
+        for line in (ELSEWHERE[0], "python3 -m hydraflow init", "python3 -m hydraflow run train --quiet"):
+            status, told = self.shell(line)
+            self.assertEqual(status, 0, told)
+        self.assertIn("python3 train.py", self.shell("python3 -m hydraflow run train --dry-run")[1])
 
     def test_the_job_file_is_the_example(self) -> None:
         with open(os.path.join(ROOT, "tests", "examples", "hydraflow.yaml"), encoding="utf-8") as file:
@@ -137,8 +149,9 @@ class Readme(EmptyFolder):
 
 
 def python_first(folder: str) -> str:
-    """Return a PATH on which python is the Python that executes the tests."""
+    """Return a PATH on which python and python3 are the Python that executes the tests."""
     binaries = os.path.join(folder, "bin")
     os.mkdir(binaries)
-    os.symlink(sys.executable, os.path.join(binaries, "python"))
+    for name in ("python", "python3"):
+        os.symlink(sys.executable, os.path.join(binaries, name))
     return binaries + os.pathsep + os.environ["PATH"]
