@@ -1,6 +1,6 @@
 """HydraFlow: compact parameter sweeps, executed here or on a cluster, recorded and resumed.
 
-Copy this one file to where you work, write hydraflow.yaml, type `python3 -m hydraflow run train`.
+Copy this one file to where you work, write hydraflow.yaml, type `python -m hydraflow run train`.
 The file reads from top to bottom; each chapter calls only those above it:
 
     1. Places, errors and numbers: text -> Source, Mark, Error, Number
@@ -9,8 +9,8 @@ The file reads from top to bottom; each chapter calls only those above it:
     4. Job file: Node -> Job
     5. Planning: Job, overrides -> Task, Task, ...
     6. Processes: argv -> process
-    7. Records: Task, Start, Submission, event <-> files
-    8. States: events -> State of each task
+    7. Records: Task, Start, Submission, Attempt <-> files
+    8. States: Attempt, queue -> State of each task
     9. Local execution: Task, Task, ... -> Event, Event, ...
     10. Schedulers: words and texts <-> array jobs
     11. Runs: Plan -> Event, Event, ...
@@ -23,23 +23,28 @@ sweeps; jobs and the words of the command line are planned as tasks; a record ke
 while they are executed; what happens comes back as events, which the screen shows and the exit
 status sums up. Nothing is written to disk before every mistake that can be known is known.
 """
-import gc
+import os
+import sys
 
-try:  # what signal is made of: it makes enums of its numbers, a third as long as Python's own start
-    import _signal as signal  # type: ignore[import-not-found]
-except ImportError:
-    import signal
+if __name__ == "__main__" and sys.path[0] in ("", os.getcwd(), os.path.dirname(__file__)):
+    del sys.path[0]  # select.py beside a job file is the user's, and no part of Python
 
-if __name__ == "__main__":
-    gc.disable()  # nothing of this file becomes garbage; collect_garbage has it enabled again
+import signal
+
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
     # Ctrl-C while the rest of this file is read, and when main has ended, ends without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+import argparse
+import bisect
 import errno
-import os
-import sys
+import functools
+import json
+import re
+import shlex
+import subprocess
 import time
+from collections import Counter, namedtuple
 from itertools import accumulate, chain, islice, product, takewhile
 from operator import itemgetter, mul
 
@@ -50,73 +55,14 @@ __all__ = [
 
 TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
-    import argparse
-    import ast
-    import bisect
-    import functools
-    import re
-    import shlex
-    import subprocess
-    import symtable
     from typing import (
-        IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Match, NamedTuple, NoReturn,
-        Optional, Sequence, Set, Tuple, Type, TypeVar, Union)
+        IO, Any, Callable, Dict, Generator, Iterable, Iterator, List, Mapping, Match, NamedTuple,
+        NoReturn, Optional, Sequence, Set, Tuple, Type, TypeVar, Union)
     KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any, str]]  # reader, default, meaning
     Function = TypeVar("Function", bound=Callable[..., Any])
 else:
-    class LazyModule:
-        """A module that is imported when something of it is first used, in the manner of PEP 810.
-
-        These take longer than this file, and an array task needs none of them.
-        """
-
-        def __init__(self, name):
-            self.name = name
-
-        def __getattr__(self, attribute):
-            module = globals()[self.name] = __import__(self.name)
-            return getattr(module, attribute)
-
-    argparse = LazyModule("argparse")
-    bisect = LazyModule("bisect")
-    functools = LazyModule("functools")
-    re = LazyModule("re")
-    shlex = LazyModule("shlex")
-    subprocess = LazyModule("subprocess")
-
-    # Importing typing would make a start on Python 3.6 a third longer, namedtuple a sixth.
-    class Named(tuple):
-        """A tuple whose places have names."""
-        __slots__ = ()
-        _fields = ()
-
-        def __new__(cls, *values, **named):
-            if named:
-                values += tuple(map(named.pop, cls._fields[len(values):]))
-            if named or len(values) != len(cls._fields):
-                raise TypeError(f"{cls.__name__} has the fields {', '.join(cls._fields)}")
-            return tuple.__new__(cls, values)
-
-        def __getnewargs__(self):
-            return tuple(self)
-
-        def __repr__(self):
-            texts = [f"{name}={value!r}" for name, value in zip(self._fields, self)]
-            return f"{type(self).__name__}({', '.join(texts)})"
-
-        def _asdict(self):
-            return dict(zip(self._fields, self))
-
-        def _replace(self, **changes):
-            changed = tuple.__new__(type(self), map(changes.pop, self._fields, self))
-            if changes:
-                raise TypeError(f"{type(self).__name__} has no field {', '.join(changes)}")
-            return changed
-
-    def NamedTuple(name, fields):  # noqa: N802
-        names = tuple([field for field, _ in fields])
-        places = {field: property(itemgetter(place)) for place, field in enumerate(names)}
-        return type(name, (Named,), {"__slots__": (), "_fields": names, **places})
+    def NamedTuple(name, fields):  # noqa: N802  # a start on Python 3.6 has no time for typing
+        return namedtuple(name, [field for field, _ in fields])
 
 
 # ---------------------------------------------------------------------------
@@ -4127,288 +4073,74 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # 6. Processes: argv -> process
 # ---------------------------------------------------------------------------
-# WRAPPER, BEGIN; environment, spawn, Child, spawn_shell, reason, capture, stop_group, stop_process,
-# end_by_signal, is_group; Machine, host_name, this_machine, uptime, process_stat, process_birth,
-# hash_text, is_process, process_text, group_members, is_group_alive, signal_name; Guard; Signals;
-# call_function. The only chapter that starts, signals and looks at processes.
+# RECORDER is the shell around each task; environment, spawn; ask and capture (commands that answer
+# a question); processes_of, signal_attempt, is_hydraflow (who lives, and who gets a signal);
+# Signals (what asks us to stop); call_function. The only chapter that starts, looks at and signals
+# processes.
 #
-# A task is wrapped in some lines of POSIX sh that record its start and its exit status themselves:
-# whether HydraFlow still lives or not, what has finished is known. In it, $1 is the file of events,
-# $2 the room, $3 what begins each event (the task, its attempt, its slot), $4 the directory of the
-# task, then comes the command.
+# The recorder is POSIX sh. It writes the start and the end of its task by itself, so that an end is
+# on record whether HydraFlow still lives or not. Its standard input is the file of the attempt:
 #
-# - Both files are opened before the command starts, so that the end can be told even if the
-#   directory is not writable any more by then. A start that cannot be recorded is no start: the
-#   task would run again after a crash. An end that finds no space on a full disk goes into the
-#   room, whose space was taken before.
-# - The shell's standard input is the lock of the run, if it has one, until the start is on record:
-#   who gets the lock after HydraFlow was killed sees every start that there was.
-# - The traps keep the shell alive when its group is signalled, and tell of it; the command itself
-#   starts with the defaults (POSIX sh, 2.14, trap). It does not start where the signal came first.
-# - What /proc/uptime begins with: seconds since the machine started (proc(5)). A process that is
-#   there and was born before that is the one that told so: its number was not free for another.
-# - HYDRAFLOW_EVENTS tells of whatever outlives the shell whose it is.
-# - Output of programs in Python is to come as it is made.
-# - A variable that is in the environment would be changed for the command as well, so that those of
-#   the shell have names that nobody else gives.
+# - The file is open, and so locked, as long as the recorder or something of its task lives.
+# - Start and end overwrite blanks, so that they need no space on a full disk. Some file systems
+#   write elsewhere all the same: then the recorder tries again until there is space.
+# - A start that cannot be recorded is none: the task would run again after a crash.
+# - The traps keep the recorder alive when its group gets a signal. The task itself starts with the
+#   defaults (POSIX sh, 2.14, trap).
+# - The first field of /proc/uptime is in seconds since the machine started (proc(5)); reading it
+#   needs no further process.
+# - A variable that is in the environment would be changed for the task too, so the recorder's own
+#   begin with an underscore.
 
-WRAPPER = """
+RECORDER = r"""
+exec 9>&0 </dev/null
 _why=
 trap : USR1 USR2
-trap '_why=",\\"why\\":\\"interrupted\\""' HUP INT QUIT TERM
-test "$4" = . || cd -P "$4" || exit 125
-command exec 3>>"$1" 4<>"$2" 5>&2 2>/dev/null || exit 125
-HYDRAFLOW_EVENTS=$1 _task=$3; shift 4
-export HYDRAFLOW_EVENTS
-: ${PYTHONUNBUFFERED=1}; export PYTHONUNBUFFERED
+trap '_why=",\"asked\":true"' HUP INT QUIT TERM
 read -r _up _ </proc/uptime || _up=$(date +%s)
-printf '\n{%s,"event":"start","pid":%s,"up":%s}' "$_task" $$ "$_up" >&3 || {
-    printf '{%s,"event":"unstarted"}' "$_task" >&4; exit 125; }
-exec </dev/null
-if test "$_why"; then (exit 143); else (exec 2>&5 3>&- 4>&- 5>&- "$@"); fi
+printf '{"leader":%s,"began":%s}\n' $$ "$_up" >&9 || exit 125
+if test "$_why"; then (exit 143); else "$@"; fi
 _status=$?
 read -r _up _ </proc/uptime || _up=$(date +%s)
-printf '\n{%s,"event":"end","status":%s,"up":%s%s}' "$_task" $_status "$_up" "$_why" >&3 ||
-    printf '{%s,"event":"end","status":%s,"up":%s%s}' "$_task" $_status "$_up" "$_why" >&4
-test -z "$_why" || exit 143
+until printf '{"status":%s,"ended":%s%s}\n' $_status "$_up" "$_why" >&9 || test "$_why"; do
+    sleep 1
+done 2>/dev/null
 exit $_status
 """
-SHELL = ("/bin/sh", "-c", WRAPPER, "hydraflow")
-
-# Where the task of an array task is a command and nothing else, sh does for it what Runner does for
-# others, as Python's own start takes longer than all of that. Whatever is not as usual is left to
-# Python: begin returns then, at the latest where the shell around the task has told no start.
-#
-# - The claim is a symbolic link, which has its text from the first instant on.
-# - The task leads a group of its own, and gets every signal that reaches us. A shell with job
-#   control (bash) sees to that. Others have SIGINT and SIGQUIT ignored in what they do not wait for
-#   (POSIX sh, 2.11), so env and setsid start it.
-# - What was asked to stop is awaited with all that it began, but for what is dead and stays as a
-#   zombie, as the first process of a container does not hear of its end.
-# - What /proc has of a process is as old as that, so that its time is now: one program tells the
-#   time and what the numbers of processes mean (proc(5)).
-# - What the shell says of its jobs is nobody's concern. With job control, wait also returns, with
-#   128 + SIGSTOP or more, when the task is stopped: that is looked at once in a second.
-# - CAN_BEGIN looks whether a machine has what that needs.
-
-JOB_CONTROL = """
-set -m 2>/dev/null
-case $- in *m*) _leading= ;; *) _leading='env --default-signal=INT,QUIT setsid' ;; esac
-"""
-CAN_BEGIN = JOB_CONTROL + """
-case $(LC_ALL=C stat -c '%.2Y %N' /proc/self/ns/pid) in ??????????.??\\ *pid:*) ;; *) exit 1 ;; esac
-$_leading true
-"""
-BEGIN = JOB_CONTROL + """
-_pass_on() {
-    test "$_leader" || return
-    kill -s "$1" -- "-$_leader" || kill -s "$1" "$_leader"
-}
-_ask() {
-    _asked=$1
-    echo "SIG$1" >&6
-    read -r _up _ </proc/uptime
-    printf '\n{%s,"why":"interrupted","event":"ask","up":%s}' "$_task" "$_up" >>"$_events"
-    _pass_on "$1"
-}
-_lives() {
-    kill -s 0 -- "-$_leader" || return
-    for _file in /proc/[0-9]*/stat; do
-        read -r _line <"$_file" || continue
-        set -- ${_line##*) }
-        case $3$1 in "$_leader"[ZX]) ;; "$_leader"?) return 0 ;; esac
-    done
-    return 1
-}
-_is_strange() {
-    _noted=
-    while read -r _line || test "$_line"; do
-        case $_line in '{"job_id":"'*) _noted=${_line#*:?} _noted=${_noted%%[!0-9]*} ;; esac
-    done <"$_facts"
-    test "${_noted:-$_own}" != "${_own:-$_noted}"
-}
-_write_writer() {
-    read -r _host </proc/sys/kernel/hostname || return
-    read -r _boot </proc/sys/kernel/random/boot_id || return
-    read -r _up _ </proc/uptime || return
-    read -r _identity </etc/machine-id || _identity=
-    _now=$(LC_ALL=C stat -c '%.2Y %N' /proc/self/ns/pid) || return
-    _namespace=pid:${_now##*pid:} _namespace=${_namespace%\\'} _now=${_now%% *}
-    case $_now$_namespace in ??????????.??pid:\\[*\\]) ;; *) return 1 ;; esac
-    case $_host$_boot$_identity in *[!A-Za-z0-9._-]*) return 1 ;; esac
-    _epoch=$((${_now%.*}${_now#*.} - ${_up%.*}${_up#*.}))
-    _writer=$_who$_host-$$
-    _set_paths
-    _epoch=${_epoch%??}.${_epoch#"${_epoch%??}"}
-    printf '\n{"host":"%s","identity":"%s","boot":"%s","namespace":"%s","pid":%s,%s%s,"up":%s}' \
-        "$_host" "$_identity" "$_boot" "$_namespace" $$ '"event":"writer","epoch":' "$_epoch" \
-        "$_up" >>"$_events"
-}
-_read_end() {
-    while read -r _line || test "$_line"; do
-        case $_line in
-        *'"event":"start"'*) _told=start ;;
-        *'"event":"end"'*) _told=end _status=${_line##*'"status":'} _status=${_status%%,*} ;;
-        esac
-    done <"$_events"
-}
-_begin() {
-    _task=$1 _claim=$2 _log=$3 _directory=$4 _program=$5 _leader= _asked= _told= _full=
-    shift 5
-    test ! -x "$_program" || { shift; set -- "$_program" "$@"; }
-    test -d "$_directory/." && test -d "${_log%/*}/." && ! _is_strange || return
-    _write_writer && printf '\n%511s' '' >"$_room" && ln -s "$_writer" "$_claim" || return
-    for _name in HUP INT QUIT TERM; do trap "_ask $_name" "$_name"; done
-    for _name in USR1 USR2; do trap "_pass_on $_name" "$_name"; done
-    $_leading /bin/sh -c "$_wrapper" hydraflow "$_events" "$_room" "$_task" "$_directory" "$@" \
-        </dev/null >>"$_log" 2>&1 6>&- &
-    _leader=$!
-    test -z "$_asked" || _pass_on "$_asked"
-    wait "$_leader"
-    _status=$?
-    while kill -s 0 "$_leader"; do
-        test "$_status" -lt 147 || sleep 1
-        wait "$_leader"
-        _status=$?
-    done
-    while test "$_asked" && _lives; do sleep 1; done
-    read -r _full <"$_room"
-    test "$_status" = 0 || _read_end
-    case $_status$_told$_full in
-    *{*) echo "hydraflow: cannot write $_events" >&6; exit 1 ;;
-    0 | *end) ;;
-    *start)
-        kill -s KILL -- "-$_leader"
-        read -r _up _ </proc/uptime
-        printf '\n{%s,"status":%s,"event":"end","up":%s}' "$_task" "$_status" "$_up" >>"$_events" ;;
-    *) test -z "$_asked" && return; exit 1 ;;
-    esac
-    set -- "$_room"
-    test -s "$_log" || set -- "$@" "$_log"
-    test -s "$_out" || set -- "$@" "$_out"
-    test "$_status" != 0 || test "$_asked" || exec rm -f "$@"
-    rm -f "$@"
-    exit 1
-}
-begin() {
-    exec 6>&2 2>/dev/null
-    _begin "$@"
-    exec 2>&6 6>&-
-}
-"""
 PROMPT, PATIENT = 20.0, 60.0  # seconds for what answers at once, and for what may be busy
-NOTHING = -1  # in place of a descriptor to read from: there is nothing to read
-SHELL_LETTERS = frozenset(  # a variable with any other in its name is lost on its way through sh
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789")
+ATTEMPT_FILE = "HYDRAFLOW_ATTEMPT_FILE"  # variable that marks all processes of an attempt
+SESSION, GROUP, SHARED = "session", "group", "shared"  # how far a child leaves our own group
 HAS_PROC = os.path.exists("/proc/self/stat")
 
 
-def environment(changes: "Mapping[str, str]") -> "Dict[Any, Any]":
-    """Return the environment of this process with changes."""
-    result = dict(os.environb if os.name == "posix" else os.environ)  # type: Dict[Any, Any]
+def environment(changes: "Mapping[str, Optional[str]]") -> "Dict[Any, Any]":
+    """Return the environment of this process with changes; None removes a variable."""
+    result: Dict[Any, Any] = dict(os.environb if os.name == "posix" else os.environ)
     for name, value in changes.items():
-        result[native(name)] = native(value)
+        result.pop(native(name), None)
+        if value is not None:
+            result[native(name)] = native(value)
     return result
 
 
 def lost_in_shell() -> "List[str]":
     """Return NAME=VALUE of the variables that sh would drop: exported functions of bash, say."""
-    lost = []
-    for name, value in os.environ.items():
-        if name[:1].isdigit() or not SHELL_LETTERS.issuperset(name or "="):
-            lost.append(f"{name}={value}")
-    return lost
+    return [f"{name}={value}" for name, value in os.environ.items()
+            if not re.fullmatch("[A-Za-z_][A-Za-z_0-9]*", name)]
 
 
-def spawn(argv: "Sequence[str]", output: "Union[int, IO[bytes], None]",
-          errors: "Union[int, IO[bytes], None]", env: "Mapping[Any, Any]",
-          entry: int = NOTHING, is_session: bool = True) -> "subprocess.Popen[bytes]":
-    """Start argv without a shell, as the leader of a process group.
+def spawn(argv: "Sequence[str]", entry: "Union[int, IO[bytes]]",
+          output: "Union[int, IO[bytes], None]", errors: "Union[int, IO[bytes], None]",
+          env: "Mapping[Any, Any]", cwd: "Optional[str]" = None,
+          group: str = SESSION) -> "subprocess.Popen[bytes]":
+    """Start argv without a shell; entry, output and errors are its three streams.
 
-    The group is a session of its own, without a terminal, unless our own session is to end it with
-    us (PBS). entry is the descriptor that becomes its standard input.
+    It leads a session, leads a group of our session, or is in our group.
     """
     return subprocess.Popen(
-        [native(word) for word in argv], stdin=subprocess.DEVNULL if entry == NOTHING else entry,
-        stdout=output, stderr=errors, env=env, start_new_session=is_session,
-        preexec_fn=None if is_session else os.setpgrp)  # there are no threads
-
-
-class Child:
-    """A process that we started; status is that of its end, below 0 for a signal, None before."""
-    __slots__ = ("pid", "status")
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.status = None  # type: Optional[int]
-
-    def wait(self) -> "Optional[int]":
-        """Wait for its end, and return its status."""
-        return self.look(0)
-
-    def poll(self) -> "Optional[int]":
-        """Return its status, None while it runs."""
-        return self.look(os.WNOHANG)
-
-    def look(self, options: int) -> "Optional[int]":
-        """Return its status, None while it runs, as waitpid tells it with some options."""
-        if self.status is not None:
-            return self.status
-        try:
-            pid, status = os.waitpid(self.pid, options)
-        except ChildProcessError:  # somebody else in this process has heard of its end
-            self.status = 0
-            return 0
-        if pid and os.WIFSIGNALED(status):
-            self.status = -os.WTERMSIG(status)
-        elif pid:
-            self.status = os.WEXITSTATUS(status)
-        return self.status
-
-
-def spawn_shell(words: "Sequence[str]", log: "IO[bytes]", env: "Mapping[Any, Any]", entry: int,
-                is_session: bool, left: "Sequence[int]") -> "Union[Child, subprocess.Popen[bytes]]":
-    """Start a shell, that around a task, as spawn would; all of its output goes into log.
-
-    left are descriptors that it is not to inherit. Where Python and the system can do that by
-    themselves, which they can for most since Python 3.8, subprocess is not imported, and a start
-    takes half as long.
-    """
-    is_usual = log.fileno() > 2 and entry not in (0, 1, 2)
-    if not (HAS_PROC and is_usual and hasattr(os, "posix_spawn")):
-        return spawn(words, log, log, env, entry, is_session)
-    argv = [native(word) for word in words]
-    opened, copied = os.POSIX_SPAWN_OPEN, os.POSIX_SPAWN_DUP2  # novm
-    closed = os.POSIX_SPAWN_CLOSE  # novm
-    actions = [(copied, log.fileno(), 1), (copied, log.fileno(), 2)]  # type: List[Tuple[Any, ...]]
-    if entry == NOTHING:
-        actions.append((opened, 0, os.devnull, os.O_RDONLY, 0))
-    else:
-        actions.append((copied, entry, 0))
-    actions += [(closed, number) for number in left]
-    group = {"setsid": True} if is_session else {"setpgroup": 0}  # type: Dict[str, Any]
-    restored = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and programs are not to
-    try:
-        pid = os.posix_spawn(  # novm
-            argv[0], argv, env, file_actions=actions, setsigdef=restored, **group)
-        return Child(pid)
-    except NotImplementedError:  # the C library cannot begin a session
-        return spawn(words, log, log, env, entry, is_session)
-
-
-def inherited() -> "List[int]":
-    """Return the descriptors that our parent left to us, beside the usual three.
-
-    No program that we start is to have them: who reads from a pipe would wait for its end, too.
-    """
-    found = []
-    for name in os.listdir("/proc/self/fd") if HAS_PROC else ():
-        try:
-            if int(name) > 2 and os.get_inheritable(int(name)):
-                found.append(int(name))
-        except OSError:  # that of the list itself
-            pass
-    return found
+        [native(word) for word in argv], stdin=entry, stdout=output, stderr=errors, env=env,
+        cwd=cwd if cwd is None else native(cwd), start_new_session=group == SESSION,
+        preexec_fn=os.setpgrp if group == GROUP else None)  # there are no threads
 
 
 def reason(error: OSError) -> str:
@@ -4416,45 +4148,136 @@ def reason(error: OSError) -> str:
     return os.strerror(error.errno or 0)
 
 
-def check_directory(path: str) -> None:
-    """Raise an OSError that names a path, unless it is a directory that we may work in."""
-    try:
-        os.stat(native(os.path.join(path, ".")))
-    except OSError as error:
-        raise OSError(error.errno, reason(error), path) from None
+class Answer(NamedTuple("Answer", [("status", int), ("out", str), ("errors", str)])):
+    """What a command printed, and its exit status.
 
-
-def capture(argv: "Sequence[str]", env: "Mapping[Any, Any]",
-            timeout: float = PROMPT) -> "Tuple[int, str, str]":
-    """Return exit status, output and errors of a command.
-
-    The status is 127 if it cannot be started, 124 if it takes more than timeout seconds.
+    The status is 127 if it cannot be started, 124 if it took too long, below 0 for a signal.
     """
-    try:
-        process = spawn(argv, subprocess.PIPE, subprocess.PIPE, env)
-    except OSError as error:
-        return 127, "", reason(error)
-    try:
-        output, errors = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        stop_group(process.pid, signal.SIGKILL)
-        process.communicate()
-        return 124, "", f"no answer for {timeout:.0f} seconds"
-    text = output.decode("utf-8", "replace")
-    return process.returncode, text, errors.decode("utf-8", "replace")
+    __slots__ = ()
+
+    @property
+    def text(self) -> str:
+        """What it said about a failure."""
+        for text in (self.errors, self.out):
+            if text.strip():
+                return text.strip()
+        if self.status < 0:
+            return signal_name(-self.status)
+        return f"exit status {self.status}"
 
 
-def stop_group(leader: int, number: int) -> bool:
-    """Send a signal to a process group; return whether anything of it was still there."""
+def ask(argv: "Sequence[str]", env: "Mapping[Any, Any]",
+        timeout: float = PATIENT) -> "Generator[None, None, Answer]":
+    """Execute a command beside everything else: yield until it has ended, return its Answer."""
+    import tempfile
+    limit = time.monotonic() + timeout
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        try:
+            process = spawn(argv, subprocess.DEVNULL, out, errors, env)
+        except OSError as error:
+            return Answer(127, "", reason(error))
+        try:
+            while process.poll() is None:
+                if time.monotonic() > limit:
+                    return Answer(124, "", f"no answer for {timeout:.0f} seconds")
+                yield
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        texts = []
+        for file in (out, errors):
+            file.seek(0)
+            texts.append(file.read().decode("utf-8", "replace"))
+        return Answer(process.returncode, *texts)
+
+
+def finished(steps: "Generator[Any, None, Any]") -> "Any":
+    """Return the result of what yields until it is done, for callers that have nothing else to do.
+
+    >>> finished(ask(["echo", "yes"], environment({}))).out
+    'yes\\n'
+    """
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value
+        time.sleep(0.005)
+
+
+def capture(argv: "Sequence[str]", timeout: float = PROMPT) -> Answer:
+    """Return what a command answers."""
+    return finished(ask(argv, environment({}), timeout))  # type: ignore[no-any-return]
+
+
+def processes_of(path: str, leader: int) -> "List[int]":
+    """Return the processes of this machine that belong to an attempt, by its file and its recorder.
+
+    Their environment names the file (proc(5)). Without /proc the recorder alone is known.
+    """
+    if not HAS_PROC:
+        return [leader] if leader > 0 and is_process(leader) else []
+    wanted = native_bytes(f"{ATTEMPT_FILE}={path}")
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and wanted in read_proc(int(name), "environ").split(b"\0"):
+            found.append(int(name))
+    return found
+
+
+def read_proc(pid: int, name: str) -> bytes:
+    """Return a file of /proc/PID; nothing where the process is gone, a zombie or not ours."""
     try:
-        os.killpg(leader, number)
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            return file.read()
     except OSError:
+        return b""
+
+
+def is_process(pid: int) -> bool:
+    """Return whether a process exists, whoever owns it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
         return False
+    except OSError:
+        pass
     return True
 
 
-def stop_process(pid: int, number: int) -> bool:
-    """Send a signal to one process; return whether it was still there."""
+def is_hydraflow(pid: int) -> bool:
+    """Return whether a process exists that may be HydraFlow."""
+    if HAS_PROC:
+        return b"hydraflow" in read_proc(pid, "cmdline")
+    return is_process(pid)
+
+
+def signal_attempt(path: str, leader: int, number: int) -> bool:
+    """Send a signal to the processes of an attempt; return whether one of them got it.
+
+    What is in the group of the recorder gets it with the group, at one moment.
+    """
+    is_sent = False
+    members = processes_of(path, leader)
+    if leader in members and group_of(leader) == leader:
+        is_sent = send_signal(-leader, number)
+        members = [pid for pid in members if group_of(pid) != leader]
+    for pid in members:
+        is_sent = send_signal(pid, number) or is_sent
+    return is_sent
+
+
+def group_of(pid: int) -> int:
+    """Return the process group of a process; 0 where it is gone."""
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return 0
+
+
+def send_signal(pid: int, number: int) -> bool:
+    """Send a signal to a process, or to a group by its negative number; return whether it went."""
     try:
         os.kill(pid, number)
     except OSError:
@@ -4471,34 +4294,16 @@ def end_by_signal(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def is_group(leader: int) -> bool:
-    """Return whether anything of a process group is left, if only its remains."""
-    try:
-        os.killpg(leader, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
+def signal_name(number: int) -> str:
+    """Return the name of a signal.
 
-
-class Machine(NamedTuple("Machine", [
-        ("host", str), ("identity", str), ("boot", str), ("namespace", str)])):
-    """Where a process number means a process.
-
-    host is the machine's name, identity that of its installation, boot that of its last start,
-    namespace that of the process numbers (a container has its own); "" where not known.
+    >>> signal_name(9), signal_name(99)
+    ('SIGKILL', 'signal 99')
     """
-    __slots__ = ()
-
-
-def first_line(path: str) -> str:
-    """Return the first line of a small file of the system, "" where there is none."""
     try:
-        with open(path, "rb") as file:
-            return file.readline(256).decode("ascii", "replace").strip()
-    except OSError:
-        return ""
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def host_name() -> str:
@@ -4508,22 +4313,18 @@ def host_name() -> str:
     return os.environ.get("COMPUTERNAME", "")
 
 
-@remembered
-def this_machine() -> Machine:
-    """Return the machine that executes us, as process numbers see it."""
+@functools.lru_cache(maxsize=None)
+def boot_id() -> str:
+    """Return what names this start of this machine's kernel, which containers share."""
     try:
-        namespace = os.readlink("/proc/self/ns/pid")
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            return file.read().decode("ascii").strip()
     except OSError:
-        namespace = ""
-    boot = first_line("/proc/sys/kernel/random/boot_id")
-    return Machine(host_name(), first_line("/etc/machine-id"), boot, namespace)
+        return host_name()
 
 
 def uptime() -> float:
-    """Return the seconds since the machine started, which no change of the clock touches.
-
-    Where there is no /proc, the seconds since 1970.
-    """
+    """Return the seconds since the machine started, those since 1970 without /proc."""
     try:
         with open("/proc/uptime", "rb") as file:
             return float(file.read().split()[0])
@@ -4531,184 +4332,17 @@ def uptime() -> float:
         return time.time()
 
 
-def process_stat(pid: int) -> "List[bytes]":
-    """Return the fields of /proc/PID/stat from the third one on, its state (proc(5)); [] for none.
-
-    The second field is a name that may hold anything. What has ended, if its parent has not heard
-    of that yet, counts as gone.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return []
-    if fields and fields[0] in (b"Z", b"X"):
-        return []
-    return fields
-
-
-def process_birth(pid: int) -> float:
-    """Return when a process started, in seconds of uptime(); -1.0 if there is none, or its remains.
-
-    Field 22 of /proc/PID/stat, in clock ticks (proc(5)); ps knows it where there is no /proc.
-    """
-    if not HAS_PROC:
-        return birth_by_ps(pid)
-    try:
-        return int(process_stat(pid)[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return -1.0
-
-
-def birth_by_ps(pid: int) -> float:
-    """Return at most two seconds too early when a process started, -1.0 if there is none.
-
-    ps tells its age, in whole seconds, as [[DAYS-]HOURS:]MINUTES:SECONDS (POSIX).
-    """
-    if not is_process(pid):
-        return -1.0
-    argv = ["ps", "-o", "stat=", "-o", "etime=", "-p", str(pid)]
-    status, out, _ = capture(argv, environment({}))
-    if status == 127:  # there is no ps either: no more is known than that it exists
-        return 0.0
-    fields = out.split()
-    if len(fields) != 2 or fields[0].startswith("Z"):
-        return -1.0
-    parts = [int(part) for part in re.findall("[0-9]+", fields[1])]
-    days, hours, minutes, seconds = [0] * (4 - len(parts)) + parts
-    age = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    now = uptime()
-    if age > now:  # of what has begun this instant, procps rounds an age below zero, and wraps it
-        age = 0
-    return now - age - 2.0
-
-
-def hash_text(text: str) -> int:
-    """Return a number above zero that is the same for the same text on every machine."""
-    import zlib
-    return zlib.crc32(native_bytes(text)) + 1
-
-
-def is_hidden(pid: int) -> bool:
-    """Return whether a process is there that /proc does not show us: another user's, where it is
-    mounted with hidepid (proc(5))."""
-    return HAS_PROC and not os.access(f"/proc/{pid}/stat", os.R_OK) and is_process(pid)
-
-
-def is_process(pid: int) -> bool:
-    """Return whether a process exists, whoever owns it."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
-def process_text(pid: int) -> bytes:
-    """Return what a process was started with: its words, and where there is /proc its variables."""
-    if not HAS_PROC:
-        _, out, _ = capture(["ps", "-o", "command=", "-p", str(pid)], environment({}))
-        return native_bytes(out)
-    text = b""
-    for name in ("cmdline", "environ"):
-        try:
-            with open(f"/proc/{pid}/{name}", "rb") as file:
-                text += file.read() + b"\0"
-        except OSError:
-            pass
-    return text
-
-
-def group_members(leader: int) -> "List[int]":
-    """Return the living processes of a group, its leader aside; none where there is no /proc."""
-    if not is_group(leader) or not HAS_PROC:
-        return []
-    members = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == leader:
-            continue
-        fields = process_stat(int(name))
-        if len(fields) > 2 and int(fields[2]) == leader:
-            members.append(int(name))
-    return members
-
-
-def is_group_alive(leader: int) -> bool:
-    """Return whether a process of a group lives whose leader has ended.
-
-    The first process of a container may hear of no end: then the remains of others stay. Without
-    /proc, they count as living.
-    """
-    return bool(group_members(leader)) if HAS_PROC else is_group(leader)
-
-
-def signal_name(number: int) -> str:
-    """Return the name of a signal.
-
-    >>> signal_name(9), signal_name(99)
-    ('SIGKILL', 'signal 99')
-    """
-    from signal import Signals
-    try:
-        return Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-GUARD = """
-cd /
-while read -r line; do leaders=$line; done
-for leader in $leaders; do kill -s KILL -- "-$leader"; done
-"""
-
-
-class Guard:
-    """Kills process groups once this process is gone, even by SIGKILL, which nobody can catch.
-
-    A shell in a session of its own reads from a pipe which of them run; the pipe ends with us.
-    """
-    __slots__ = ("pipe", "process")
-
-    def __init__(self) -> None:
-        reader, self.pipe = os.pipe()
-        words = ["/bin/sh", "-c", GUARD]
-        try:
-            with open(os.devnull, "wb") as nowhere:
-                self.process = spawn_shell(
-                    words, nowhere, environment({}), reader, True, inherited())
-        except OSError:
-            os.close(self.pipe)
-            raise
-        finally:
-            os.close(reader)
-
-    def watch(self, leaders: "Iterable[int]") -> None:
-        """Tell it which groups run now."""
-        line = " ".join(map(str, leaders))
-        try:
-            os.write(self.pipe, f"{line}\n".encode("ascii"))
-        except OSError:
-            pass  # somebody killed it: the tasks go on as they would without it
-
-    def leave(self) -> None:
-        """End it, when nothing runs any more."""
-        os.close(self.pipe)
-        self.process.wait()
-
-
 class Signals:
-    """Signals that ask to stop are noted, and wake the loop up, instead of breaking into it."""
+    """Notes signals that ask to stop, and wakes the pass up, instead of breaking into it."""
     __slots__ = ("numbers", "reader", "writer", "old", "old_wakeup")
 
     def __enter__(self) -> "Signals":
-        self.numbers = []  # type: List[int]
-        self.old = {}  # type: Dict[int, Any]
+        self.numbers: List[int] = []
+        self.old: Dict[int, Any] = {}
         self.reader, self.writer = os.pipe()
         os.set_blocking(self.reader, False)
         os.set_blocking(self.writer, False)
-        self.old_wakeup = None  # type: Optional[int]
+        self.old_wakeup: Optional[int] = None
         try:
             self.old_wakeup = signal.set_wakeup_fd(self.writer)
         except ValueError:  # not the main thread: then wait() comes back often enough
@@ -4718,7 +4352,7 @@ class Signals:
             if number is None:
                 continue
             if signal.getsignal(number) == signal.SIG_IGN and name != "SIGCHLD":
-                continue  # who ignores a signal for us (nohup) means it
+                continue  # a caller who ignores a signal for us (nohup) means it
             self.old[number] = signal.signal(number, self.note)
         return self
 
@@ -4739,12 +4373,6 @@ class Signals:
             except BlockingIOError:
                 pass
 
-    def pause(self, seconds: float) -> None:
-        """Sleep until a signal comes or time has passed, whatever children end."""
-        limit = time.monotonic() + seconds
-        while not self.numbers and time.monotonic() < limit:
-            self.wait(limit - time.monotonic())
-
     def __exit__(self, *exception: object) -> None:
         for number, handler in self.old.items():
             signal.signal(number, handler)
@@ -4761,12 +4389,12 @@ def call_function(argv: "Sequence[str]") -> str:
     """
     import importlib
     import traceback
-    sys.path[0] = ""  # the working directory, as with python -m, in place of this file's
+    sys.path.insert(0, "")  # the working directory, as with python -m
     module, _, name = argv[0].rpartition(".")
     try:
         function = getattr(importlib.import_module(module), name, None)
         if function is None:
-            raise Error("unknown-function", f"module {module} has no function {name}", NOWHERE,
+            raise Error("no-function", f"module {module} has no function {name}", NOWHERE,
                         suggest(name, dir(sys.modules[module])) or "call: names module.function")
         function(list(argv[1:]))
     except (SystemExit, Error):
@@ -4775,7 +4403,7 @@ def call_function(argv: "Sequence[str]") -> str:
         if error.name is None or not (module + ".").startswith(error.name + "."):
             raise
         hint = "it is looked up in the working directory and PYTHONPATH"
-        raise Error("unknown-module", f"there is no module {error.name}", NOWHERE, hint) from None
+        raise Error("no-module", f"there is no module {error.name}", NOWHERE, hint) from None
     except Exception as error:
         own = []
         for frame in traceback.extract_tb(error.__traceback__):
@@ -4789,103 +4417,69 @@ def call_function(argv: "Sequence[str]") -> str:
 
 
 # ---------------------------------------------------------------------------
-# 7. Records: Task, Start, Submission, event <-> files
+# 7. Records: Task, Start, Submission, Attempt <-> files
 # ---------------------------------------------------------------------------
-# Record knows every path below .hydraflow/; open_safely opens every file there, append_lines is the
-# one function that appends what others may read, read_lines passes over what a kill or a full disk
-# tore. WriterName is who writes events, and what a file of them is called. Each kind of line is
-# written and read by functions that stand together: start_line and read_start, task_line and
-# line_task, write_submission and read_submission, append_event and is_event. Ledger is what a plan
-# says, Lock is held while someone executes a run.
+# open_safely opens every file of a record, append_lines appends what others may read, read_lines
+# passes over what a kill or a full disk tore. Record knows every path (FILES); Lock is held while
+# HydraFlow passes over a run. Each kind of line is written and read by functions that stand
+# together: Start and write_start, task_line and line_task, Ledger (what the plan says), Submission
+# and write_submission, Attempt and claim.
 #
-#   .hydraflow/JOB/ULID/...
-#       plan.jsonl         starts and tasks, appended: a task is planned by the start above it;
-#                          plan.begun until the first start is whole
-#       events/W.jsonl     what writer W saw of the tasks that it executes; one machine each
-#       claims/K/N-A       made by who executes attempt A of task N, and by nobody else: a symbolic
-#                          link of the name of writer W, or a link to
-#       claims/W           this name, of a writer that claims several
-#       claims/slot-N-S/T  the same of who executes slot S of submission N, for its T-th task
-#       logs/K/N.log       the output of task N, as it wrote it, attempts marked
-#       room/W-S           space kept free for the end of a task on a full disk
-#       lock               held while a start of the run executes or submits
-#       submissions/N.*    what an array job or a handler got: its facts, its slots, a verdict, and
-#                          in N.commands/B the commands of a block of its slots
-#       submissions/stop-N made when a task that start N submitted has failed, with fail-fast
-#       scheduler/N-S.out  what a scheduler wrote beside the output of the tasks of a slot
-#       hydraflow.py       the program that array tasks execute
+# One attempt of a task is one file. Whoever makes attempts/K/N-A has attempt A of task N; what it
+# says has happened; while it is locked, something of the attempt lives:
 #
-# Nothing is ever rewritten, a line is written by one system call, and a claim is a file whose
-# creation fails where it exists: that holds on a network file system too. What is read here is
-# input, and checked: bytes that make no sense are passed over, or an Error that names the file.
+#   line 1, padded to HEAD bytes         who has it, written by claim before the file has its name
+#   line 2, padded to VERDICT bytes      why it is over without an end, by whoever established that
+#   ROOM bytes of blanks                 its start and its end, by the recorder (chapter 6)
+#
+# Nothing is ever rewritten but blanks; a line is written by one system call. What is read here is
+# input, and checked: lines that make no sense are passed over, or are an Error that names the file.
 
 ROOT = ".hydraflow"
-FORMAT = 2  # of the record; what HydraFlow 1.0.0 wrote has no number
-HERE = "here"  # who: the HydraFlow of a start, which executes tasks on its own machine
-HANDLER = "handler"  # who calls a handler; in place of a scheduler: one whose lines execute tasks
-PARAMETERS = "parameters"  # in place of a scheduler: a handler that gets no commands
-NO_SLOT = 0, 0  # of a submission: both count from 1
-FOLDERS = ("events", "claims", "logs", "room", "submissions", "scheduler")
-LINES = 4096  # that are read together
+FORMAT = 3  # of the record
+FILES = {  # kind -> path in a record; {k} is the first number without its last three digits
+    "plan": "plan.jsonl",  # starts and tasks; a task is planned by the start above it
+    "begun": "plan.begun",  # the plan until its first start is whole
+    "lock": "lock",
+    "attempt": "attempts/{k}/{0}-{1}",
+    "log": "logs/{k}/{0}.log",
+    "stop": "stop-{0}",  # begin nothing more of this start, or an earlier one
+    "facts": "submissions/{0}.jsonl",
+    "slots": "submissions/{0}.slots",  # tasks of each array index, one line of equal width each
+    "script": "submissions/{0}.sh",
+    "lines": "submissions/{0}.txt",  # what a handler reads
+    "handler": "submissions/{0}.handler",  # the attempt to execute a handler
+    "output": "submissions/{0}-{1}.out",  # what a scheduler wrote for an array task
+    "program": "hydraflow.py",  # what array tasks execute
+}
+HEAD, VERDICT, ROOM = 512, 128, 256  # bytes of an attempt's file
+HERE, ARRAY, LINE = "here", "array", "line"  # who has an attempt: HydraFlow, an array task, a line
+REUSED = "reused"  # who has an attempt: nobody, its success in an older run counts
+BARE = "parameters"  # in place of a scheduler: a handler that gets no commands
+HANDLER = "handler"  # in place of a scheduler: a handler whose lines execute tasks
+TIME_LIMIT = "time limit"  # the verdict of a limit of ours
 PLAN_LINE = (  # of a task, of which no more is read than its number and its step, or another one
     rb'(?m)^\{(?:"task":([0-9]{1,9}),"step":([0-9]{1,9}),)?.*\}$')
-BLOCK = 256  # tasks that are planned ahead, so that the plan costs few system calls
-START_TYPES = (  # of the fields of Start
-    int, str, int, (int, float), str, str, list, str, bool, int)  # type: Any
-NO_LINK = (  # errors of a file system without links, or without more of them to one file
-    errno.EMLINK, errno.EPERM, errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES)
-CRASHED = "crashed"  # who: of a claim that lost its text when its machine lost power
-NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)  # a record is not written through a symbolic link
-EVENT_TYPES = {
-    "task": int, "try": int, "pid": int, "slot": int, "status": int, "missing": int, "runs": int,
-    "submission": int, "up": (int, float), "began": (int, float), "ended": (int, float),
-    "why": str, "from": str}  # type: Dict[str, Any]
+SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, no waiting for a FIFO
+NO_LINKS = (errno.EMLINK, errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, errno.EINVAL)
 
 
-def say_error(error: OSError, what: str) -> Error:
+def say_error(error: OSError, action: str) -> Error:
     """Return the mistake that a failed system call amounts to."""
     if error.errno == errno.ELOOP:
         hint = "a record is kept in real files"
-        return Error("symbolic-link", f"cannot {what}: it is a symbolic link", NOWHERE, hint)
-    return Error("system-call", f"cannot {what}: {error.strerror or error}", NOWHERE,
-                 "free what is in the way, or choose another place")
+        return Error("symbolic-link", f"cannot {action}: it is a symbolic link", NOWHERE, hint)
+    name = f" {os.fsdecode(error.filename)}:" if error.filename else ""
+    message = f"cannot {action}:{name} {os.strerror(error.errno) if error.errno else error}"
+    return Error("system", message, NOWHERE, "free what is in the way, or choose another place")
 
 
-@remembered
-def json_tools() -> "Tuple[Callable[[Any], str], Callable[[str], Any]]":
-    """Return what writes a value as JSON without white space, and what reads such a text.
+def damaged(path: str) -> Error:
+    """Return the Error about a file of a record that HydraFlow did not write like this."""
+    return Error("damaged", f"{os.path.relpath(path)} is damaged", NOWHERE, "run the job anew")
 
-    These are the parts of json that are written in C, where Python has them: json itself imports
-    re, and together they take longer than all else that an array task does.
-    """
-    def unknown(value: object) -> None:
-        raise TypeError(f"no JSON has a {type(value).__name__}")
 
-    class Reading:
-        strict = True
-        object_hook = object_pairs_hook = None
-        parse_float, parse_int, parse_constant = float, int, float
-        memo = {}  # type: Dict[str, str]
-
-    try:
-        import _json
-        text = _json.encode_basestring_ascii
-        write = _json.make_encoder(None, unknown, text, None, ":", ",", False, False, True)
-        read = _json.make_scanner(Reading)  # type: ignore[arg-type]
-    except (ImportError, AttributeError, TypeError):
-        import json
-        return functools.partial(json.dumps, separators=(",", ":")), json.loads
-
-    def read_whole(text: str) -> "Any":
-        try:
-            value, end = read(text, 0)
-        except (StopIteration, SystemError):  # that of 3.10 and 3.11 has no error to raise
-            end = -1
-        if end != len(text):
-            raise ValueError("this is no JSON, or has more behind it")
-        return value
-
-    return lambda value: "".join(write(value, 0)), read_whole
+# -- files
 
 
 def to_json(value: "Any") -> str:
@@ -4894,28 +4488,21 @@ def to_json(value: "Any") -> str:
     >>> to_json({"a": [1, 0.5, None, "\\u00e9"]})
     '{"a":[1,0.5,null,"\\\\u00e9"]}'
     """
-    return json_tools()[0](value)
-
-
-def from_json(text: str) -> "Any":
-    """Return the value of a text of JSON; ValueError or RecursionError if it is none.
-
-    >>> from_json('{"a":[1,0.5,null,"\\u00e9"]}')
-    {'a': [1, 0.5, None, 'é']}
-    """
-    return json_tools()[1](text)
+    return json.dumps(value, separators=(",", ":"))
 
 
 def open_safely(path: str, flags: int) -> int:
-    """Open a file of a record, and return its descriptor; with O_CREAT, also its folder is made."""
-    flags |= NO_FOLLOW
+    """Open a file of a record, and return its descriptor; with O_CREAT, also make its folder."""
     try:
-        return os.open(path, flags, 0o666)
+        return os.open(path, flags | SAFE, 0o666)
     except FileNotFoundError:
         if not flags & os.O_CREAT:
             raise
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    return os.open(path, flags, 0o666)
+    try:  # the folder of a thousand tasks; a record that is gone is not made again
+        os.mkdir(os.path.dirname(path))
+    except FileExistsError:
+        pass
+    return os.open(path, flags | SAFE, 0o666)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -4924,36 +4511,41 @@ def write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data):]
 
 
+def write_file(path: str, data: bytes, flags: int = os.O_TRUNC) -> int:
+    """Write a file of a record, or append to it with O_APPEND; return where data ends in it."""
+    descriptor = open_safely(path, os.O_WRONLY | os.O_CREAT | flags)
+    try:
+        write_all(descriptor, data)
+        return os.lseek(descriptor, 0, os.SEEK_CUR)
+    finally:
+        os.close(descriptor)
+
+
 def append_lines(path: str, lines: "Iterable[Dict[str, Any]]") -> "List[int]":
     """Append lines of JSON to a file of a record; return where each of them begins."""
     # The line break comes first: were the line before torn by a full disk or a kill, this one
     # would still be whole. One write on O_APPEND, as several processes append to one file.
     texts = [b"\n" + to_json(values).encode("ascii") for values in lines]
     data = b"".join(texts)
-    descriptor = open_safely(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    try:
-        write_all(descriptor, data)
-        end = os.lseek(descriptor, 0, os.SEEK_CUR)
-    finally:
-        os.close(descriptor)
+    end = write_file(path, data, os.O_APPEND)
     offsets = accumulate([end - len(data) + 1, *map(len, texts)])
     return list(offsets)[:-1]
-
-
-def write_file(path: str, data: bytes) -> None:
-    """Write a file that is not there yet."""
-    descriptor = open_safely(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    try:
-        write_all(descriptor, data)
-    finally:
-        os.close(descriptor)
 
 
 def read_bytes(path: str) -> bytes:
     """Return what a file of a record holds; nothing if there is no such file. Raises Error."""
     try:
-        with open(open_safely(path, os.O_RDONLY), "rb", 0) as file:
-            return file.readall()
+        descriptor = open_safely(path, os.O_RDONLY)
+        try:
+            data = os.read(descriptor, 4096)
+            while len(data) % 4096 == 0:
+                more = os.read(descriptor, 1 << 20)
+                if not more:
+                    break
+                data += more
+            return data
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return b""
     except OSError as error:
@@ -4965,51 +4557,30 @@ def read_part(path: str, offset: int, size: int) -> bytes:
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
             file.seek(offset)
-            if size < 0:
-                return file.readline()
-            return file.read(size)
+            return file.readline() if size < 0 else file.read(size)
     except OSError as error:
         raise say_error(error, f"read {path}") from None
 
 
-def read_lines(path: str) -> "Iterator[Dict[str, Any]]":
-    """Yield the lines of a file of a record that are whole."""
-    begun = [line for line in read_bytes(path).split(b"\n") if line[:1] == b"{"]
-    lines = [line for line in begun if line.rstrip(b" ")[-1:] == b"}"]
-    for begin in range(0, len(lines), LINES):
-        part = lines[begin:begin + LINES]
-        for values in read_together(part) or map(read_line, part):
-            if isinstance(values, dict):
-                yield values
-
-
-def read_together(lines: "Sequence[bytes]") -> "Optional[List[Any]]":
-    """Return lines of JSON, read by one call, which is much faster; None if one of them is torn."""
+def whole_lines(data: bytes) -> "List[Any]":
+    """Return the lines of JSON of a text that are whole: all by one call, which is much faster."""
+    lines = re.findall(rb"(?m)^\{.*\}(?= *$)", data)
     try:
-        found = from_json((b"[" + b",".join(lines) + b"]").decode("utf-8", "replace"))
+        found = json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8", "replace"))
+        if len(found) == len(lines):
+            return list(found)
     except (ValueError, RecursionError):
-        return None
-    return found if len(found) == len(lines) else None
+        pass
+    return [values for values in map(read_line, lines) if values]
 
 
 def read_line(line: bytes) -> "Optional[Dict[str, Any]]":
     """Return one line of JSON, or nothing if it is torn."""
     try:
-        values = from_json(line.decode("utf-8", "replace"))
+        values = json.loads(line.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None
-
-
-def is_there(path: str) -> bool:
-    """Return whether a record has a file; raises Error where that cannot be known."""
-    try:
-        os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise say_error(error, f"read {os.path.relpath(path)}") from None
-    return True
 
 
 def list_folder(path: str) -> "List[str]":
@@ -5025,56 +4596,11 @@ def list_folder(path: str) -> "List[str]":
         raise say_error(error, f"read {os.path.relpath(path)}") from None
 
 
-class WriterName(NamedTuple("WriterName", [("start", int), ("who", str), ("unique", str)])):
-    """Who writes events: in which start of a run, as what, and what no other writer has.
-
-    As a text it names a file, and the order of such names is the order of starts.
-
-    >>> WriterName.parse("0002_slot-1-3_node7-4711")
-    WriterName(start=2, who='slot-1-3', unique='node7-4711')
-    >>> str(WriterName(2, "here", "node7-4711"))
-    '0002_here_node7-4711'
-    """
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        return f"{self.start:04d}_{self.who}_{self.unique}"
-
-    @classmethod
-    def parse(cls, text: str) -> "WriterName":
-        """Return the writer of a name; of a name that nobody writes under, 0 and nothing."""
-        start, _, rest = text.partition("_")
-        who, _, unique = rest.partition("_")
-        if not start.isdigit():
-            return cls(0, "", "")
-        return cls(int(start), who, unique)
-
-    @classmethod
-    def own(cls, start: int, who: str) -> str:
-        """Return the name under which this process writes, as a text."""
-        return str(cls(start, who, f"{host_name()}-{os.getpid()}"))
-
-    @property
-    def is_slot(self) -> bool:
-        """Whether it executes the tasks of a slot: an array task, or a line of a handler."""
-        return self.slot != NO_SLOT
-
-    @property
-    def slot(self) -> "Tuple[int, int]":
-        """The numbers of the submission and of its slot that it executes tasks of."""
-        parts = self.who.split("-")
-        if len(parts) != 3 or parts[0] != "slot" or not all(map(str.isdecimal, parts[1:])):
-            return NO_SLOT
-        return int(parts[1]), int(parts[2])
-
-
-def slot_who(submission: int, slot: "Union[int, str]") -> str:
-    """Return as what the executor of a slot writes: whoever has the slot later is the same one."""
-    return f"slot-{submission}-{slot}"
+# -- the directory of a run
 
 
 class Record:
-    """The directory in which one run of a job keeps its plan, its events and its logs."""
+    """The directory in which one run of a job keeps its plan, its attempts and its logs."""
     __slots__ = ("path", "ulid", "job")
 
     def __init__(self, path: str) -> None:
@@ -5084,7 +4610,7 @@ class Record:
 
     @staticmethod
     def directory(job: str) -> str:
-        """Return where the records of a job are; its name may hold what no file name can.
+        """Return the directory of the records of a job; its name may hold any character.
 
         >>> Record.directory("a/b")
         '.hydraflow/a%2Fb'
@@ -5094,74 +4620,31 @@ class Record:
 
         name = re.sub("[^A-Za-z0-9_-]", escaped, job)
         if len(name) > 200:
-            name = f"{name[:200]}%{hash_text(name)}"
+            import zlib
+            name = f"{name[:200]}%{zlib.crc32(native_bytes(name))}"
         return f"{ROOT}/{name}"
 
-    @property
-    def plan_path(self) -> str:
-        """The file of starts and tasks."""
-        return f"{self.path}/plan.jsonl"
-
-    @property
-    def begun_plan_path(self) -> str:
-        """The file of the first start, until all of it is there."""
-        return f"{self.path}/plan.begun"
-
-    @property
-    def lock_path(self) -> str:
-        """The file that is locked while someone executes or submits."""
-        return f"{self.path}/lock"
-
-    @property
-    def program_path(self) -> str:
-        """The copy of this file that array tasks execute."""
-        return f"{self.path}/hydraflow.py"
-
-    def events_path(self, writer: str) -> str:
-        """Return the file of the events of one writer."""
-        return f"{self.path}/events/{writer}.jsonl"
-
-    def room_path(self, writer: str, slot: int) -> str:
-        """Return the file with space for the end of a task on a full disk."""
-        return f"{self.path}/room/{writer}-{slot}"
-
-    def log_path(self, number: int) -> str:
-        """Return the file of the output of a task."""
-        return f"{self.path}/logs/{number // 1000}/{number}.log"
-
-    def claim_path(self, number: int, attempt: int) -> str:
-        """Return the file that who executes an attempt of a task makes."""
-        return f"{self.path}/claims/{number // 1000}/{number}-{attempt}"
-
-    def turn_path(self, submission: int, slot: int, turn: int) -> str:
-        """Return the file that who executes a slot makes before it begins its next task."""
-        return f"{self.path}/claims/{slot_who(submission, slot)}/{turn}"
-
-    def submission_path(self, number: int, part: str) -> str:
-        """Return a file of a submission.
-
-        Its parts are jsonl (its facts), slots, sh, begin (what sh begins its tasks with), txt (a
-        handler's lines), passed, failed.
-        """
-        return f"{self.path}/submissions/{number}.{part}"
-
-    def commands_path(self, submission: int, block: "Union[int, str]") -> str:
-        """Return the file of the commands of some of its slots, where sh begins them."""
-        return f"{self.path}/submissions/{submission}.commands/{block}"
-
-    def scheduler_path(self, submission: int, slot: "Union[int, str]") -> str:
-        """Return the file of what a scheduler, and HydraFlow in an array task, wrote for a slot."""
-        return f"{self.path}/scheduler/{submission}-{slot}.out"
-
-    def stop_path(self, start: int) -> str:
-        """Return the file that tells array tasks of a start to begin nothing: a task has failed."""
-        return f"{self.path}/submissions/stop-{start}"
+    def file(self, kind: str, *numbers: "Union[int, str]") -> str:
+        """Return the path of a file of one of FILES."""
+        thousand = numbers[0] // 1000 if numbers and isinstance(numbers[0], int) else ""
+        return f"{self.path}/{FILES[kind].format(*numbers, k=thousand)}"
 
     def submission_numbers(self) -> "List[int]":
         """Return the numbers of the submissions in their order."""
         names = list_folder(f"{self.path}/submissions")
-        matches = [re.fullmatch(r"([0-9]{1,9})\.jsonl", name) for name in names]
-        return sorted(int(match.group(1)) for match in matches if match)
+        return sorted(int(name[:-6]) for name in names if re.fullmatch(r"\d{1,9}\.jsonl", name))
+
+    def is_stopped(self, start: int) -> bool:
+        """Return whether nothing more of a start is to begin.
+
+        The folder is listed, as a network's file system remembers that a file was not there.
+        """
+        found = [re.fullmatch(r"stop-(\d{1,9})", name) for name in os.listdir(self.path)]
+        return any(int(match.group(1)) >= start for match in found if match)
+
+    def stop(self, start: int) -> None:
+        """Let nothing more of a start begin."""
+        write_file(self.file("stop", start), b"")
 
     @classmethod
     def create(cls, job: str, ulid: int) -> "Record":
@@ -5171,25 +4654,14 @@ class Record:
             os.makedirs(directory, exist_ok=True)
             if not os.path.lexists(f"{ROOT}/.gitignore"):
                 write_file(f"{ROOT}/.gitignore", b"*\n")
-            record = cls.make(directory, ulid_text(ulid))
-            for folder in FOLDERS:
-                os.mkdir(os.path.join(record.path, folder))
+            names = [name for name in os.listdir(directory) if len(name) == ULID_LENGTH]
+            record = cls(f"{directory}/{max(ulid_text(ulid), next_ulid(max(names, default='')))}")
+            os.mkdir(record.path)
+            for folder in ("attempts", "logs", "submissions"):
+                os.mkdir(f"{record.path}/{folder}")
         except OSError as error:
             raise say_error(error, f"keep a record in {directory}") from None
         return record
-
-    @classmethod
-    def make(cls, directory: str, name: str) -> "Record":
-        """Make an empty record of a name, or behind the last one there, under a name of its own."""
-        while True:
-            names = [one for one in os.listdir(directory) if len(one) == ULID_LENGTH]
-            behind = next_ulid(max(names, default=""))
-            record = cls(f"{directory}/{max(name, behind)}")
-            try:
-                os.mkdir(record.path)
-            except FileExistsError:  # another one began in the same instant
-                continue
-            return record
 
     @classmethod
     def all(cls, job: str) -> "List[Record]":
@@ -5201,7 +4673,7 @@ class Record:
         """Return the records in the directory of a job, the oldest first."""
         names = [name for name in list_folder(directory) if len(name) == ULID_LENGTH]
         records = [cls(f"{directory}/{name}") for name in names]
-        return [record for record in records if is_there(record.plan_path)]
+        return [record for record in records if is_there(record.file("plan"))]
 
     @classmethod
     def newest(cls) -> "List[Record]":
@@ -5209,77 +4681,20 @@ class Record:
         found = []
         for name in list_folder(ROOT):
             directory = f"{ROOT}/{name}"
-            if not os.path.isfile(directory):
+            if os.path.isdir(directory):
                 found += cls.all_in(directory)[-1:]
         return found
 
-    def event_paths(self) -> "List[str]":
-        """Return the files with events, then those which hold what found no space elsewhere."""
-        names = [f"{self.path}/events/{name}" for name in list_folder(f"{self.path}/events")]
-        return names + [f"{self.path}/room/{name}" for name in list_folder(f"{self.path}/room")]
 
-    def claimant_path(self, writer: str) -> str:
-        """Return the file with the name of a writer that claims tasks."""
-        return f"{self.path}/claims/{writer}"
-
-    def claim(self, number: int, attempt: int, writer: str) -> bool:
-        """Claim an attempt of a task; return whether nobody else had."""
-        return self.make_claim(self.claim_path(number, attempt), writer)
-
-    def claim_turn(self, submission: int, slot: int, turn: int, writer: str) -> bool:
-        """Claim a turn of a slot; return whether nobody else had."""
-        return self.make_claim(self.turn_path(submission, slot, turn), writer)
-
-    def introduce(self, writer: str) -> None:
-        """Make the file to which the claims of a writer are links from now on."""
-        path = self.claimant_path(writer)
-        write_file(f"{path}.begun", native_bytes(writer))
-        os.rename(f"{path}.begun", path)  # nobody links to half of it
-
-    def make_claim(self, path: str, writer: str) -> bool:
-        """Make the file of a claim; return whether nobody else had.
-
-        It is made in one step that fails where it exists: a link if the writer is introduced, which
-        takes no inode, of which users have a quota; else, or where such cannot be had, a symbolic
-        one, which is never followed.
-        """
-        try:
-            os.link(self.claimant_path(writer), path)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, *NO_LINK):
-                raise
-            return self.claim_by_name(path, writer)
-        return True
-
-    def claim_by_name(self, path: str, writer: str) -> bool:
-        """Make a claim that is a symbolic link; return whether nobody else had."""
-        try:
-            os.symlink(writer, path)
-        except FileExistsError:
-            return False
-        except FileNotFoundError:  # the first claim of a thousand tasks
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            return self.make_claim(path, writer)
-        except OSError as error:
-            if error.errno not in NO_LINK or is_there(self.claimant_path(writer)):
-                raise
-            self.introduce(writer)
-            return self.make_claim(path, writer)
-        return True
-
-    def claimant(self, number: int, attempt: int) -> str:
-        """Return the writer that has claimed an attempt of a task, "" for none."""
-        path = self.claim_path(number, attempt)
-        try:
-            return os.readlink(path)
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # it is a symbolic link, and cannot be read
-                raise say_error(error, f"read {path}") from None
-        return os.fsdecode(read_bytes(path)) or str(WriterName(0, CRASHED, ""))
+def is_there(path: str) -> bool:
+    """Return whether a record has a file; raises Error where that cannot be known."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise say_error(error, f"read {os.path.relpath(path)}") from None
+    return True
 
 
 def next_ulid(text: str) -> str:
@@ -5294,6 +4709,84 @@ def next_ulid(text: str) -> str:
     return ulid_text(number + 1)
 
 
+class Lock:
+    """Held by one HydraFlow at a time; the kernel lets go of it when that dies.
+
+    The file names its holder. Where a file system has no locks, that process is looked for.
+    """
+    __slots__ = ("path", "descriptor")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.descriptor = -1
+
+    def take(self, patience: float = 0.1) -> str:
+        """Take the lock; return its holder if that is another one, after patience in seconds."""
+        limit = time.monotonic() + patience
+        try:
+            descriptor = open_safely(self.path, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            raise say_error(error, f"write {os.path.relpath(self.path)}") from None
+        holder = lock_holder(descriptor)
+        while holder and time.monotonic() < limit:
+            time.sleep(0.02)
+            holder = lock_holder(descriptor)
+        if holder:
+            os.close(descriptor)
+            return holder
+        self.descriptor = descriptor
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        owner = {"pid": os.getpid(), "host": host_name(), "boot": boot_id()}
+        write_all(descriptor, to_json(owner).encode("ascii"))
+        return ""
+
+    def holder(self) -> str:
+        """Return who holds the lock, "" for nobody: process 7 on node3."""
+        try:
+            descriptor = open_safely(self.path, os.O_RDONLY)
+        except OSError:
+            return ""
+        try:
+            return lock_holder(descriptor, is_look=True)
+        finally:
+            os.close(descriptor)
+
+    def release(self) -> None:
+        """Let others have the lock."""
+        if self.descriptor >= 0:
+            os.ftruncate(self.descriptor, 0)
+            os.close(self.descriptor)
+        self.descriptor = -1
+
+
+def lock_holder(descriptor: int, is_look: bool = False) -> str:
+    """Lock a file, for a look or for good; return who has it already, "" for nobody."""
+    owner = read_line(os.pread(descriptor, 1000, 0)) or {}
+    pid = owner.get("pid")
+    text = f"process {pid} on {owner.get('host')}" if pid else "another process"
+    if try_lock(descriptor, is_look) is False:
+        return text
+    if pid == os.getpid() or owner.get("boot") != boot_id() or not isinstance(pid, int):
+        return ""
+    return text if is_hydraflow(pid) else ""
+
+
+def try_lock(descriptor: int, is_look: bool) -> "Optional[bool]":
+    """Return whether a file could be locked; None where there are no locks."""
+    try:
+        import fcntl
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if is_look else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (OSError, ImportError):
+        return None
+    return True
+
+
+# -- starts and tasks
+
+
 class Start(NamedTuple("Start", [
         ("number", int), ("job", str), ("count", int), ("time", float), ("host", str),
         ("version", str), ("words", "List[str]"), ("commit", str), ("is_dirty", bool),
@@ -5305,30 +4798,20 @@ class Start(NamedTuple("Start", [
     __slots__ = ()
 
 
+START_TYPES: "Any" = (int, str, int, (int, float), str, str, list, str, bool, int)
+
+
 def read_start(values: "Dict[str, Any]", path: str) -> Start:
     """Return the start that a line of a plan describes; Error for that of another format."""
-    is_old = "start" not in values and "job" in values
-    if is_old or values.get("format", FORMAT) != FORMAT:
-        version = f"HydraFlow {values['version']}" if "version" in values else "another HydraFlow"
-        message = f"the record {os.path.relpath(path)} was written by {version},"
-        hint = "run the job anew; that HydraFlow still reads it"
-        raise Error("other-format", f"{message} and is not read here", NOWHERE, hint)
-    found = [values.get(name) for name in ("start", *Start._fields[1:])]  # type: Any
+    if values.get("format") != FORMAT:
+        version = values.get("version", "another version")
+        message = f"{os.path.relpath(path)} was written by HydraFlow {version} in another format"
+        hint = "run the job anew; that version still reads the record"
+        raise Error("other-format", message, NOWHERE, hint)
+    found: Any = [values.get(name) for name in ("start", *Start._fields[1:])]
     if all(isinstance(value, kind) for value, kind in zip(found, START_TYPES)):
         return Start(*found)
     raise damaged(path)
-
-
-def damaged(path: str) -> Error:
-    """Return the Error about a file of a record that nobody wrote like this."""
-    return Error("damaged-record", f"{os.path.relpath(path)} is damaged", NOWHERE,
-                 "run the job anew")
-
-
-def start_line(start: Start) -> "Dict[str, Any]":
-    """Return a start as a line of the plan."""
-    values = start._asdict()
-    return {"start": values.pop("number"), **values}
 
 
 def write_start(record: Record, start: Start) -> None:
@@ -5336,11 +4819,13 @@ def write_start(record: Record, start: Start) -> None:
 
     OSError where it cannot be written.
     """
+    values = dict(start._asdict())
+    line = {"start": values.pop("number"), **values}
     if start.number > 1:
-        append_lines(record.plan_path, [start_line(start)])
+        append_lines(record.file("plan"), [line])
         return
-    append_lines(record.begun_plan_path, [start_line(start)])
-    os.rename(record.begun_plan_path, record.plan_path)
+    append_lines(record.file("begun"), [line])
+    os.rename(record.file("begun"), record.file("plan"))
 
 
 def task_line(task: Task, program: str) -> "Dict[str, Any]":
@@ -5372,33 +4857,31 @@ def is_task_line(values: "Dict[str, Any]") -> bool:
 
     KeyError, TypeError or AttributeError where it is something else altogether.
     """
-    texts = [values["dir"], values["cwd"], values["program"]]
+    texts = [values["dir"], values["cwd"], values["program"], *values["env"]]
+    texts += [text for text in values["env"].values() if text is not None]
     for name in ("words", "argv", "key"):
         texts += values[name]
-    texts += [*values["env"], *values["env"].values()]
     if not all(isinstance(text, str) and "\0" not in text for text in texts):
         return False
     numbers = [values[name] for name in ("task", "step", "index", "runs")]
-    if not all(isinstance(number, int) and number >= 0 for number in numbers):
-        return False
-    return bool(values["argv"])
+    return bool(values["argv"]) and all(isinstance(one, int) and one >= 0 for one in numbers)
 
 
 class Ledger:
     """What the plan of a record says.
 
     starts are all of them; members are the tasks that the last one planned, in its order, each with
-    its step; offsets tell where in data the line of every task begins, the last where there are
+    its step; offsets are where in data the line of every task begins, the last where there are
     several.
     """
     __slots__ = ("path", "starts", "members", "offsets", "data")
 
     def __init__(self, record: Record) -> None:
-        self.path = record.plan_path
-        self.data = read_bytes(record.plan_path)
-        self.starts = []  # type: List[Start]
-        self.members = {}  # type: Dict[int, int]
-        self.offsets = {}  # type: Dict[int, int]
+        self.path = record.file("plan")
+        self.data = read_bytes(self.path)
+        self.starts: List[Start] = []
+        self.members: Dict[int, int] = {}
+        self.offsets: Dict[int, int] = {}
         for match in re.finditer(PLAN_LINE, self.data):
             digits, step = match.groups()
             if digits:
@@ -5406,13 +4889,12 @@ class Ledger:
                 self.members[number] = int(step)
                 self.offsets[number] = match.start()
             else:
-                self.add(match[0])
+                self.add(read_line(match[0]) or {})
         if not self.starts:
             raise damaged(self.path)
 
-    def add(self, line: bytes) -> None:
+    def add(self, values: "Dict[str, Any]") -> None:
         """Take in a line of the plan that is not of a task."""
-        values = read_line(line) or {}
         if "again" in values:
             self.add_again(values)
         elif values and "task" not in values:
@@ -5441,17 +4923,12 @@ class Ledger:
         end = self.data.find(b"\n", begin)
         return self.data[begin:] if end < 0 else self.data[begin:end]
 
-    def values(self, numbers: "Iterable[int]") -> "List[Dict[str, Any]]":
-        """Return the lines of some tasks, those that are planned."""
-        lines = [self.line(number) for number in numbers if number in self.offsets]
-        found = map(read_line, lines)
-        return [values for values in found if values]
-
     def task(self, number: int) -> "Optional[Task]":
         """Return a task, or nothing if there is none of that number."""
-        for values in self.values([number]):
-            return line_task(values, self.path)
-        return None
+        if number not in self.offsets:
+            return None
+        values = read_line(self.line(number))
+        return line_task(values, self.path) if values else None
 
     def last_number(self) -> int:
         """Return the number of the last task."""
@@ -5460,10 +4937,10 @@ class Ledger:
     def keys(self) -> "Dict[Tuple[str, ...], List[int]]":
         """Return the numbers of the tasks of each key, in their order."""
         order = sorted(self.offsets)
-        every = read_together([self.line(number) for number in order])
-        if every is None:
+        every = whole_lines(b"\n".join(map(self.line, order)))
+        if len(every) != len(order):
             raise damaged(self.path)
-        numbers = {}  # type: Dict[Tuple[str, ...], List[int]]
+        numbers: Dict[Tuple[str, ...], List[int]] = {}
         for number, values in zip(order, every):
             if not isinstance(values.get("key"), list):
                 raise damaged(self.path)
@@ -5471,27 +4948,42 @@ class Ledger:
         return numbers
 
 
+def task_at(record: Record, offset: int) -> "Tuple[Task, str]":
+    """Return the task whose line in the plan begins at an offset, and the path of its program."""
+    line = read_part(record.file("plan"), offset, -1)
+    values = read_line(line.rstrip(b"\n")) or {}
+    return line_task(values, record.file("plan")), str(values["program"])
+
+
+# -- submissions
+
+
 class Submission(NamedTuple("Submission", [
         ("number", int), ("start", int), ("step", int), ("scheduler", str), ("name", str),
-        ("after", "List[List[Any]]"), ("limits", "List[Any]"), ("must_succeed", bool),
-        ("width", int), ("job_id", str), ("status", int), ("slots", "List[List[List[int]]]"),
-        ("clusters", str)])):
+        ("after", "List[List[Any]]"), ("stops", "List[List[Any]]"), ("limits", "List[Any]"),
+        ("must_succeed", bool), ("width", int), ("clusters", str), ("job_id", str),
+        ("is_refused", bool), ("slots", "List[List[List[int]]]")])):
     """What an array job or a handler got.
 
-    number counts from 1 within the record; scheduler is one of SCHEDULERS, or HANDLER or PARAMETERS
-    in place of one; after are pairs (path of a record, number of a submission) that it waits for;
-    limits are those of its tasks; job_id is "" until it is known, status that of a handler that has
-    ended, else -1; slots are the tasks of each slot, from 1: triples of number, first attempt, and
-    offset of its line in the plan. width is that of a slot's line in its file; clusters names those
-    that it was meant for, "" for the usual one.
+    number counts from 1 within the record; scheduler is one of SCHEDULERS, or HANDLER or BARE in
+    place of one; after are pairs (path of a record, number of a submission) that have to succeed
+    or end before; stops are pairs (path of a record, number of a start) whose stop it obeys;
+    limits are those of its tasks; width is that of a line of its slots; clusters are those that it
+    was meant for, "" for the usual one; job_id is "" until it is known; slots are the tasks of each
+    array index, from 1: pairs of number and offset of its line in the plan.
     """
     __slots__ = ()
 
     def numbers(self) -> "Iterator[int]":
         """Yield the numbers of its tasks."""
         for slot in self.slots:
-            for entry in slot:
-                yield entry[0]
+            for number, _ in slot:
+                yield number
+
+
+SUBMISSION_TYPES: "Any" = (
+    int, int, int, str, str, list, list, list, bool, int, str, str, bool, list)
+LATER = {"job_id": "", "is_refused": False}  # facts of a submission that are written later
 
 
 def write_submission(record: Record, submission: Submission) -> Submission:
@@ -5502,93 +4994,46 @@ def write_submission(record: Record, submission: Submission) -> Submission:
     lines = list(map(to_json, submission.slots))
     width = max(map(len, lines)) + 1
     data = "".join(line.ljust(width - 1) + "\n" for line in lines)
-    write_file(record.submission_path(submission.number, "slots"), data.encode("ascii"))
+    write_file(record.file("slots", submission.number), data.encode("ascii"))
     submission = submission._replace(width=width)
     facts = dict(submission._asdict())
-    for name in ("slots", "job_id", "status"):
+    for name in ("slots", *LATER):
         del facts[name]
-    append_lines(record.submission_path(submission.number, "jsonl"), [facts])
+    append_lines(record.file("facts", submission.number), [facts])
     return submission
 
 
-def write_job_id(record: Record, submission: Submission, job_id: str) -> Submission:
-    """Note the id by which a scheduler knows a submission."""
-    append_lines(record.submission_path(submission.number, "jsonl"), [{"job_id": job_id}])
-    return submission._replace(job_id=job_id)
-
-
-def write_status(record: Record, submission: Submission, status: int) -> None:
-    """Note with which exit status a handler has ended."""
-    append_lines(record.submission_path(submission.number, "jsonl"), [{"status": status}])
+def note_submission(record: Record, submission: Submission, **facts: "Any") -> Submission:
+    """Note the id by which a scheduler knows a submission, or that it was refused."""
+    append_lines(record.file("facts", submission.number), [facts])
+    return submission._replace(**facts)
 
 
 def read_submission(record: Record, number: int, slot: int = 0) -> Submission:
     """Return a submission of a record with all of its slots, or with one of them alone."""
-    path = record.submission_path(number, "jsonl")
-    facts = {"job_id": "", "status": -1, "clusters": ""}  # type: Dict[str, Any]
-    for values in read_lines(path):
+    path = record.file("facts", number)
+    facts: Dict[str, Any] = dict(LATER)
+    for values in whole_lines(read_bytes(path)):
         facts.update(values)
     try:
-        data = read_slots(record, number, slot, facts["width"])
-        lines = data.decode("ascii", "replace").split("\n")
-        facts["slots"] = [line_slot(line) for line in lines if line.strip()]
-        submission = Submission(**facts)
+        if slot:
+            data = read_part(record.file("slots", number), (slot - 1) * facts["width"],
+                             facts["width"])
+        else:
+            data = read_bytes(record.file("slots", number))
+        slots = [json.loads(line) for line in data.decode("ascii").split("\n") if line.strip()]
+        submission = Submission(slots=slots, **facts)
+        for entry in chain.from_iterable(slots):
+            if [type(value) for value in entry] != [int, int]:
+                raise damaged(path)
     except (TypeError, KeyError, ValueError):
         raise damaged(path) from None
-    if not is_submission(submission):
+    if not all(isinstance(value, kind) for value, kind in zip(submission, SUBMISSION_TYPES)):
         raise damaged(path)
+    for text in (submission.name, submission.job_id, submission.clusters):
+        if not re.fullmatch(r"(\w[\w.;:,\[\]-]*)?", text):  # it becomes a word of a command
+            raise damaged(path)
     return submission
-
-
-def is_submission(submission: "Any") -> bool:
-    """Return whether what was read is what write_submission writes; no option hides in it."""
-    numbers = [submission.number, submission.start, submission.step, submission.width,
-               submission.status]
-    if not all(isinstance(number, int) for number in numbers):
-        return False
-    for text in (submission.scheduler, submission.name, submission.job_id, submission.clusters):
-        if not isinstance(text, str) or not is_name(text):
-            return False
-    return are_pairs(submission.after) and are_limits(submission.limits)
-
-
-def is_name(text: str) -> bool:
-    """Return whether a text is what schedulers call something, or nothing; it is no option."""
-    rest = text.translate(dict.fromkeys(map(ord, "_.[];:,-")))
-    return text[:1] not in tuple(".];:,-") and (not rest or rest.isalnum())
-
-
-def are_pairs(after: "Any") -> bool:
-    """Return whether a value is a list of pairs of a text and a number."""
-    if not isinstance(after, list):
-        return False
-    if not all(isinstance(pair, list) for pair in after):
-        return False
-    return all([type(part) for part in pair] == [str, int] for pair in after)
-
-
-def are_limits(limits: "Any") -> bool:
-    """Return whether a value is a list of the four limits of tasks."""
-    if not isinstance(limits, list) or len(limits) != 4:
-        return False
-    return all(isinstance(limit, (int, float)) for limit in limits)
-
-
-def read_slots(record: Record, number: int, slot: int, width: int) -> bytes:
-    """Return the lines of all slots of a submission, or that of one alone."""
-    path = record.submission_path(number, "slots")
-    if not slot:
-        return read_bytes(path)
-    return read_part(path, (slot - 1) * width, width)
-
-
-def line_slot(line: str) -> "List[List[int]]":
-    """Return the entries of one slot; ValueError for anything else."""
-    entries = from_json(line.rstrip(" "))
-    for entry in entries:
-        if len(entry) != 3 or not all(isinstance(number, int) for number in entry):
-            raise ValueError(line)
-    return list(entries)
 
 
 def read_submissions(record: Record) -> "List[Submission]":
@@ -5596,137 +5041,180 @@ def read_submissions(record: Record) -> "List[Submission]":
     return [read_submission(record, number) for number in record.submission_numbers()]
 
 
-def task_at(record: Record, offset: int) -> "Tuple[Task, str]":
-    """Return the task whose line in the plan begins at an offset, and the path of its program."""
-    line = read_part(record.plan_path, offset, -1)
-    values = read_line(line.rstrip(b"\n")) or {}
-    return line_task(values, record.plan_path), str(values["program"])
+# -- attempts
+
+ATTEMPT_FIELDS: "Dict[str, Tuple[Any, Any]]" = {  # of the lines of an attempt: type, default
+    # who has it: start of the run, HERE ..., submission and array index, ${{ task.slot }}
+    "start": (int, 0), "role": (str, ""), "submission": (int, 0), "index": (int, 0),
+    "slot": (int, 0),
+    # its machine and executor; when it was claimed, in seconds since 1970 and of uptime()
+    "host": (str, ""), "boot": (str, ""), "pid": (int, 0), "time": ((int, float), 0.0),
+    "up": ((int, float), 0.0),
+    "scheduler": (str, ""), "job_id": (str, ""),  # of a job around the executor
+    "origin": (str, ""),  # RECORD/NUMBER of a task of an older run whose success counts
+    "verdict": (str, ""),
+    "leader": (int, 0), "began": ((int, float), -1.0),  # the recorder, and its uptime
+    "status": (int, -1), "ended": ((int, float), -1.0), "asked": (bool, False),
+    "detail": (str, "")}  # why it could not be started
 
 
-def is_event(values: "Dict[str, Any]") -> bool:
-    """Return whether a line is an event that HydraFlow may have written."""
-    if not isinstance(values.get("event"), str):
-        return False
-    for name, value in values.items():
-        if name in EVENT_TYPES and not isinstance(value, EVENT_TYPES[name]):
-            return False
+class Attempt(NamedTuple("Attempt", [
+        ("number", int), ("attempt", int),
+        ("start", int), ("role", str), ("submission", int), ("index", int), ("slot", int),
+        ("host", str), ("boot", str), ("pid", int), ("time", float), ("up", float),
+        ("scheduler", str), ("job_id", str), ("origin", str), ("verdict", str),
+        ("leader", int), ("began", float),
+        ("status", int), ("ended", float), ("asked", bool), ("detail", str)])):
+    """What the file of an attempt says; attempt counts from 1 within the task of that number."""
+    __slots__ = ()
+
+    @property
+    def has_started(self) -> bool:
+        """Whether its command began, or could not be started."""
+        return self.began >= 0 or self.status >= 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its end is on record."""
+        return self.status >= 0
+
+    def moment(self, up: float) -> float:
+        """Return an uptime of its machine in seconds since 1970, 0.0 where unknown."""
+        return self.time - self.up + up if up >= 0 else 0.0
+
+
+def new_head(start: int, role: str, **more: "Any") -> "Dict[str, Any]":
+    """Return the first line of an attempt of this process."""
+    return {
+        "start": start, "role": role, "host": host_name()[:64], "boot": boot_id(),
+        "pid": os.getpid(), "time": round(time.time(), 2), "up": uptime(), **more}
+
+
+def claim(path: str, head: "Dict[str, Any]") -> int:
+    """Make the file of an attempt; return its descriptor, or -1 if somebody else has it.
+
+    It is locked, and says whose it is, before it gets its name: nobody ever sees it without. What
+    is written to the descriptor next is its start. OSError where it cannot be written.
+    """
+    draft = f"{os.path.dirname(path)}/.{os.urandom(8).hex()}"
+    descriptor = open_safely(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    try:
+        write_head(descriptor, head)
+        if link(draft, path, descriptor):
+            return descriptor
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in NO_LINKS:
+            return claim_without_links(path, head)
+        raise
+    finally:
+        os.unlink(draft)
+    os.close(descriptor)
+    return -1
+
+
+def link(draft: str, path: str, descriptor: int) -> bool:
+    """Give a draft its name; return whether that was free.
+
+    The answer of a network's file system may get lost: two names on the draft mean success.
+    """
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return os.fstat(descriptor).st_nlink == 2
     return True
 
 
-def append_event(record: Record, writer: str, event: str, **values: "Any") -> None:
-    """Append an event of the writer itself, or of what values name."""
-    line = {**values, "event": event, "up": round(uptime(), 2)}
-    append_lines(record.events_path(writer), [line])
-
-
-def append_attempt(record: Record, writer: str, event: str, number: int, attempt: int,
-                   **values: "Any") -> None:
-    """Append an event of an attempt of a task."""
-    append_event(record, writer, event, task=number, **{"try": attempt}, **values)
-
-
-def attempt_head(number: int, attempt: int, slot: int) -> str:
-    """Return what each event begins with that the shell around a task tells of an attempt.
-
-    >>> print(attempt_head(7, 1, 0))
-    "task":7,"try":1,"slot":0
-    """
-    return f'"task":{number},"try":{attempt},"slot":{slot}'
-
-
-def begin_events(record: Record, writer: str) -> None:
-    """Begin the file of a writer: who it is, and when its clock began."""
-    machine = this_machine()._asdict()
-    epoch = time.time() - uptime()
-    append_event(record, writer, "writer", **machine, pid=os.getpid(), epoch=epoch)
-
-
-class Lock:
-    """Held while a start of a run executes or submits, by one alone.
-
-    The kernel lets go of it when its last holder dies: HydraFlow, and the shells of tasks whose
-    start is not on record yet, which have its descriptor until then. What is written in it is for
-    the message only.
-    """
-    __slots__ = ("descriptor",)
-
-    def __init__(self, record: Record, job: str) -> None:
-        self.descriptor = NOTHING
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            return
-        try:
-            self.descriptor = open_safely(record.lock_path, os.O_RDWR | os.O_CREAT)
-        except OSError as error:
-            raise say_error(error, f"write {os.path.relpath(record.lock_path)}") from None
-        for rest in reversed(range(5)):  # who only looks whether it is held has it for a moment
-            try:
-                fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not rest:
-                    raise self.is_held(job) from None
-                time.sleep(0.02)
-            except OSError:
-                return  # a file system without locks
-        os.ftruncate(self.descriptor, 0)
-        write_all(self.descriptor, native_bytes(own_name()))
-
-    def is_held(self, job: str) -> Error:
-        """Return the Error about a lock that somebody else holds."""
-        holder = lock_text(self.descriptor)
-        os.close(self.descriptor)
-        return Error("run-is-held", f"job {job} is being run by {holder}", NOWHERE,
-                     "wait for it, or cancel it; status shows how far it is")
-
-    def release(self) -> None:
-        """Let others go on with the run."""
-        if self.descriptor != NOTHING:
-            os.close(self.descriptor)
-        self.descriptor = NOTHING
-
-
-def own_name() -> str:
-    """Return how a lock calls its holder, for this process."""
-    return f"process {os.getpid()} on {host_name()}"
-
-
-def lock_text(descriptor: int) -> str:
-    """Return who holds a lock, as it is written there: process 7 on node3."""
-    text = os.read(descriptor, 1000).decode("utf-8", "replace").strip()
-    return text or "another process"
-
-
-def lock_holder(record: Record) -> str:
-    """Return who executes or submits a start of a run at this moment, "" for nobody."""
+def claim_without_links(path: str, head: "Dict[str, Any]") -> int:
+    """Claim where the file system has no links; a file without a line counts as alive."""
     try:
-        import fcntl
-        descriptor = open_safely(record.lock_path, os.O_RDONLY)
-    except (ImportError, OSError):
-        return ""
+        descriptor = open_safely(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    except FileExistsError:
+        return -1
+    write_head(descriptor, head)
+    return descriptor
+
+
+def write_head(descriptor: int, head: "Dict[str, Any]") -> None:
+    """Lock the file of an attempt, and write its first line and its blanks."""
+    try_lock(descriptor, False)
+    line = to_json(head).encode("ascii")
+    blanks = [line.ljust(HEAD - 1), b" " * (VERDICT - 1), b" " * (ROOM - 1)]
+    write_all(descriptor, b"".join(text + b"\n" for text in blanks))
+    os.lseek(descriptor, HEAD + VERDICT, os.SEEK_SET)
+
+
+def write_end(descriptor: int, **end: "Any") -> None:
+    """Write the end of an attempt whose command did not start."""
+    write_all(descriptor, to_json(end).encode("ascii")[:ROOM - 1] + b"\n")
+
+
+def write_verdict(path: str, verdict: str) -> None:
+    """Note why an attempt is over; OSError where it cannot be written."""
+    line = to_json({"verdict": verdict[:60]}).encode("ascii")
+    descriptor = open_safely(path, os.O_WRONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return ""
-    except BlockingIOError:
-        return lock_text(descriptor)
-    except OSError:
-        return ""  # a file system without locks
+        os.pwrite(descriptor, line.ljust(VERDICT - 1), HEAD)
     finally:
         os.close(descriptor)
 
 
+def read_attempt(path: str, number: int, attempt: int) -> Attempt:
+    """Return what the file of an attempt says so far."""
+    values: Dict[str, Any] = {}
+    for line in whole_lines(read_bytes(path)):
+        values.update(line)
+    found = []
+    for name, (kind, default) in ATTEMPT_FIELDS.items():
+        value = values.get(name, default)
+        found.append(value if isinstance(value, kind) else default)
+    return Attempt(number, attempt, *found)
+
+
+def attempt_numbers(record: Record) -> "Dict[int, List[int]]":
+    """Return the attempts of each task that has any, ascending."""
+    found: Dict[int, List[int]] = {}
+    for folder in list_folder(f"{record.path}/attempts"):
+        for name in list_folder(f"{record.path}/attempts/{folder}"):
+            number, _, attempt = name.partition("-")
+            if number.isdigit() and attempt.isdigit():
+                found.setdefault(int(number), []).append(int(attempt))
+    return {number: sorted(attempts) for number, attempts in found.items()}
+
+
+def is_held(path: str, one: Attempt) -> "Optional[bool]":
+    """Return whether something of an attempt lives; None where this machine cannot know.
+
+    Any error of a look means alive.
+    """
+    if not one.role:
+        return True
+    if one.boot != boot_id():
+        return False if one.host == host_name() else None  # rebooted, or another machine
+    try:
+        descriptor = open_safely(path, os.O_RDONLY)
+    except OSError:
+        return True
+    try:
+        if try_lock(descriptor, True) is False:
+            return True
+    finally:
+        os.close(descriptor)
+    # A program may have closed the file, and a file system may have no locks.
+    if one.leader:
+        return bool(processes_of(path, one.leader))
+    return one.pid != os.getpid() and is_hydraflow(one.pid)
+
+
 # ---------------------------------------------------------------------------
-# 8. States: events -> State of each task
+# 8. States: Attempt, queue -> State of each task
 # ---------------------------------------------------------------------------
-# STATES and CAUSES say what a state and the cause of an end are; Writer is who saw something, State
-# what is known of one task; outcome is the one rule by which an end becomes a state; apply_start,
-# apply_end, APPLIED, Told, read_told fold the events of a record; is_process_gone, is_gone,
-# is_ours look whether a process still lives, stop_task signals it if it is proved to be ours.
+# STATES says what a state means, Queued what a scheduler knows of an array task; state_of is the
+# one function that says what the state of a task is, by its attempts, whether something of the last
+# one lives, and what its queue says. It reads no file and asks nobody.
 #
-# A task is executed in attempts, numbered over its whole run; each event names its attempt, and the
-# state of a task is that of its highest one. So the order in which files are read does not matter,
-# and an end that was told is final for its attempt: what comes later begins another one.
+# An end that is on record is the end of its attempt, whatever was asked later. An attempt that has
+# neither end nor verdict is alive until its machine, its queue or its user says otherwise.
 
 
 class Kind(NamedTuple("Kind", [
@@ -5738,85 +5226,51 @@ class Kind(NamedTuple("Kind", [
 STATES = {row.name: row for row in (
     Kind("failed", True, False, "failed", "31"),
     Kind("interrupted", True, False, "interrupted", "33"),
-    Kind("skipped", True, False, "skipped", "33"),
+    Kind("skipped", True, False, "skipped", "33"),  # what it waits for has not succeeded
     Kind("running", False, False, "running", "36"),
     Kind("queued", False, False, "queued", "36"),
-    Kind("handed", True, True, "handed over", ""),  # to a handler that tells nothing
+    Kind("handed", True, True, "handed over", ""),  # to a handler that says nothing of its end
     Kind("succeeded", True, True, "succeeded", "32"),
-    Kind("waiting", False, False, "waiting", ""),  # for who executes the run at this moment
+    Kind("waiting", False, False, "waiting", ""),  # for the HydraFlow that executes the run now
     Kind("not started", False, False, "not started", ""),  # and nobody is about to start it
 )}
-CAUSES = {  # why a task ended as it did, or does not begin, where its exit status does not say it
-    "": "",
-    "timeout": "time limit",
-    "interrupted": "",
-    "killed": "killed",
-    "missing": "runs are missing",
-    "cancelled": "cancelled",
-    "lost": "given up: nothing was seen of it any more",
-    "memory": "out of memory",
-    "node": "node failure",
-    "preempted": "preempted",
-    "requeued": "requeued",
-    "held": "held",  # until somebody releases it, or mends what is wrong
-    "suspended": "suspended",
-    "unreached": "its machine is not reached",
-    "silent": "ended without a word",
-    "gone": "gone from the queue",
-    "handler": "its handler has ended",
-    "blocked": "what it waits for has failed",
-    "fail-fast": "another task has failed",
-    "time": "no time left in its pack",
-    "handler-queue": "at the handler",
-}
+HYDRA_BEGAN = "Hydra began "  # the verdict on a Hydra task that ended early begins like this
+PENDING, ACTIVE, ABSENT = "pending", "active", "absent"  # kinds of Queued
 
 
-class Writer(NamedTuple("Writer", [
-        ("path", str), ("machine", Machine), ("pid", int), ("up", float), ("epoch", float)])):
-    """Who wrote the file of events at path: a HydraFlow that executes tasks.
+class Queued(NamedTuple("Queued", [("kind", str), ("word", str), ("reason", str)])):
+    """What a scheduler knows of an array task: kind in our words, the rest in its own.
 
-    up is the uptime when it told so, epoch when its uptime was 0.
+    kind is PENDING, ACTIVE, ABSENT, or "" where nobody could be asked.
     """
     __slots__ = ()
 
-    @property
-    def name(self) -> WriterName:
-        """What the name of the file says."""
-        base, _ = os.path.splitext(os.path.basename(self.path))
-        return WriterName.parse(base)
+
+UNKNOWN = Queued("", "", "")
+MEANINGS = (  # words of schedulers for an end, and the plain ones
+    (r"^TIMEOUT|^DEADLINE|RUNLIMIT|TIME LIMIT|walltime .*exceeded|enforced h_rt", TIME_LIMIT),
+    (r"^OUT_OF_MEMORY|MEMLIMIT|(?i:oom.kill|out of memory|memory limit|v?mem .*exceeded)",
+     "out of memory"),
+    (r"^NODE_FAIL|^BOOT_FAIL|NODE FAILURE", "node failure"),
+    (r"^CANCELLED|^REVOKED|TERM_OWNER|TERM_ADMIN", "cancelled"),
+    (r"^PREEMPTED|DUE TO PREEMPTION", "preempted"))
+LIMITS_OF_SITE = (TIME_LIMIT, "node failure", "preempted")  # after which a task may begin again
+SILENT = ("", "COMPLETED", "FAILED", "EXIT", "DONE", "X", "F", "C")  # say no more than an end
 
 
-NOBODY = Writer("", Machine("", "", "", ""), 0, 0.0, 0.0)
-
-
-class State:
+class State(NamedTuple("State", [
+        ("name", str), ("cause", str), ("status", int), ("started", float), ("ended", float),
+        ("attempt", int), ("attempts", int), ("host", str), ("submission", int), ("index", int),
+        ("origin", str)])):
     """What is known of one task.
 
-    pid is the shell around it, up the uptime when that told its start, writer who watches it.
-    name is one of STATES, cause one of CAUSES, and detail more about it; status is the exit status,
-    128 and more for a signal; started and ended are seconds since 1970, 0.0 where unknown; attempt
-    is the number of the last one, attempts how many began; asked is why it was asked to stop;
-    origin is RECORD/NUMBER of a task of an older run whose success counts for this one.
+    name is one of STATES, cause says why in words; status is the exit status, 128 and more for a
+    signal; started and ended are seconds since 1970, 0.0 where unknown; attempt is the number of
+    the last one, attempts how many began; submission and index name the array task, or the line of
+    a handler, that had the last one; origin is RECORD/NUMBER of a task of an older run whose
+    success counts for this one.
     """
-    __slots__ = (
-        "name", "cause", "detail", "status", "started", "ended", "attempt", "attempts", "asked",
-        "pid", "up", "slot", "writer", "origin")
-
-    def __init__(self, attempt: int = 0, attempts: int = 0) -> None:
-        self.name = "waiting"
-        self.cause = ""
-        self.detail = ""
-        self.status = 0
-        self.started = 0.0
-        self.ended = 0.0
-        self.attempt = attempt
-        self.attempts = attempts
-        self.asked = ""
-        self.pid = 0
-        self.up = 0.0
-        self.slot = -1
-        self.writer = NOBODY
-        self.origin = ""
+    __slots__ = ()
 
     @property
     def is_over(self) -> bool:
@@ -5828,259 +5282,116 @@ class State:
         """Whether the task needs no further attempt."""
         return STATES[self.name].is_good
 
-    def become(self, name: str, cause: str = "", detail: str = "") -> None:
-        """Change the state."""
-        self.name = name
-        self.cause = cause
-        self.detail = detail
-
-    def miss(self, missing: int, runs: int) -> None:
-        """Fail, as some of the runs of Hydra's that were to be made left no directory."""
-        self.become("failed", "missing", f"{missing} of {runs} runs are missing")
+    @property
+    def is_alive(self) -> bool:
+        """Whether somebody executes the task, or has it queued."""
+        return self.name in ("running", "queued")
 
 
-def outcome(status: int, asked: str) -> "Tuple[str, str]":
-    """Return state and cause of a task that ended with a status, after it was asked to stop or not.
+NOT_STARTED = State("not started", "", 0, 0.0, 0.0, 0, 0, "", 0, 0, "")
 
-    What was asked to stop has not succeeded, whatever its exit status.
 
-    >>> outcome(0, ""), outcome(0, "timeout"), outcome(1, "interrupted"), outcome(3, "")
-    (('succeeded', ''), ('failed', 'timeout'), ('interrupted', 'interrupted'), ('failed', ''))
+def meaning(word: str) -> str:
+    """Return a scheduler's word for an end with ours beside it.
+
+    >>> meaning("TIMEOUT"), meaning("SPECIAL_EXIT"), meaning("COMPLETED")
+    ('time limit (TIMEOUT)', 'SPECIAL_EXIT', '')
     """
-    if asked == "timeout":
-        return "failed", "timeout"
-    if asked:
-        return "interrupted", "interrupted"
-    if status:
-        return "failed", ""
-    return "succeeded", ""
+    if word in SILENT:
+        return ""
+    for pattern, plain in MEANINGS:
+        if re.search(pattern, word):
+            return f"{plain} ({word})"
+    return word
 
 
-def apply_start(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
-    """Bring a state up to date by the start of an attempt."""
-    if state.ended:
-        return
-    state.become("running")
-    state.pid = event.get("pid", 0)
-    state.up = event.get("up", 0.0)
-    state.slot = event.get("slot", -1)
-    state.started = writer.epoch + state.up
-    state.writer = writer
-    state.attempts += 1
+def is_limit_of_site(cause: str) -> bool:
+    """Return whether a cause is a limit or a fault of the site, and none of the task's own."""
+    return cause.partition(" (")[0] in LIMITS_OF_SITE
 
 
-def apply_end(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
-    """Bring a state up to date by the end of an attempt; the first one that was told counts."""
-    if state.ended:
-        return
-    state.status = event.get("status", 1)
-    state.ended = writer.epoch + event.get("up", 0.0)
-    name, cause = outcome(state.status, state.asked or event.get("why", ""))
-    state.become(name, cause, event.get("detail", ""))
+def is_success(one: Attempt) -> bool:
+    """Return whether an attempt ended well; what was asked to stop did not."""
+    return one.status == 0 and not one.asked and not one.verdict.startswith(HYDRA_BEGAN)
 
 
-def apply_ask(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
-    """Bring a state up to date by the wish that the task stops.
+def attempt_state(one: Attempt, name: str, cause: str = "", attempts: int = 0) -> State:
+    """Return the state that an attempt leaves its task in."""
+    started = one.time if one.origin else one.moment(one.began)
+    return State(
+        name, cause, max(one.status, 0), started, one.moment(one.ended), one.attempt, attempts,
+        one.host, one.submission, one.index, one.origin)
 
-    What had told its end before that has ended by itself; who asks may write another file, which is
-    read behind that with the end.
+
+def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queued = UNKNOWN,
+             since: "Tuple[int, int]" = (0, 0), retries: int = 0) -> State:
+    """Return the state of a task.
+
+    attempts are ascending; held tells whether something of the last one lives, None where that is
+    unknown; queued is what the queue says of the array task that has the task, or had it last;
+    since are start and number of the last submission of the task; retries is how many more
+    attempts whoever has it may make after a failure.
     """
-    why = event.get("why", "interrupted")
-    if state.name == "running":
-        state.asked = why
-        return
-    was_before = event.get("up", 0.0) <= state.ended - state.writer.epoch + 0.01
-    if state.ended and not state.asked and was_before:
-        state.asked = why
-        state.become(*outcome(state.status, why))
+    for one in attempts:
+        if is_success(one):
+            return attempt_state(one, "succeeded", "", len(attempts))
+    current = [one for one in attempts if (one.start, one.submission) >= since]
+    if current and held is False and not (current[-1].has_started or current[-1].verdict):
+        current.pop()  # claimed, and never begun: no attempt was made
+    if not current:
+        is_queued = queued.kind in (PENDING, ACTIVE) or (since != (0, 0) and not queued.kind)
+        before = attempt_state(attempts[-1], "not started") if attempts else NOT_STARTED
+        before = before._replace(status=0, started=0.0, ended=0.0, attempts=len(attempts))
+        return before._replace(name="queued", cause=queued.reason) if is_queued else before
+    tries = sum(one.has_started for one in current)
+    name, cause = name_and_cause(current[-1], held, queued)
+    if name == "failed" and tries <= retries and queued.kind in (PENDING, ACTIVE):
+        name, cause = "running", "trying again"
+    return attempt_state(current[-1], name, cause, len(attempts))
 
 
-def apply_lost(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
-    """Bring a state up to date by the word that nothing of an attempt is left."""
-    if not state.ended:
-        state.become("interrupted", event.get("why", "killed"))
-
-
-def apply_reused(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
-    """Bring a state up to date by the success in an older run that counts for it."""
-    state.become("succeeded")
-    state.started = event.get("began", 0.0)
-    state.ended = event.get("ended", 0.0)
-    state.origin = event.get("from", "")
-
-
-def apply_missing(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
-    """Bring a state up to date by the word that runs of a task that succeeded are missing."""
-    if state.name == "succeeded":
-        state.miss(event.get("missing", 0), event.get("runs", 0))
-
-
-def apply_skipped(state: State, event: "Dict[str, Any]", writer: Writer) -> None:
-    """Bring a state up to date by the word that a task is not begun."""
-    if state.name == "waiting":
-        state.become("skipped", event.get("why", "blocked"))
-
-
-APPLIED = {  # what each kind of event does to the state of a task
-    "start": apply_start, "end": apply_end, "ask": apply_ask, "lost": apply_lost,
-    "reused": apply_reused, "missing": apply_missing, "skipped": apply_skipped}
-
-
-class SeenProcess(NamedTuple("SeenProcess", [("machine", Machine), ("pid", int), ("up", float)])):
-    """A process of a machine, which was there at an uptime."""
-    __slots__ = ()
-
-
-class Told:
-    """What the events of a record say.
-
-    States of tasks by their number, submissions and slots of them which were cancelled, processes
-    of handlers.
-    """
-    __slots__ = ("states", "cancelled", "cancelled_slots", "handlers")
-
-    def __init__(self) -> None:
-        self.states = {}  # type: Dict[int, State]
-        self.cancelled = set()  # type: Set[int]
-        self.cancelled_slots = set()  # type: Set[Tuple[int, int]]
-        self.handlers = {}  # type: Dict[int, SeenProcess]
-
-    def add(self, event: "Dict[str, Any]", writer: Writer) -> None:
-        """Take in one event."""
-        if "task" in event:
-            self.add_of_task(event, writer)
-        elif "submission" not in event:
-            return
-        elif event["event"] == "cancel" and "slot" in event:
-            self.cancelled_slots.add((event["submission"], event["slot"]))
-        elif event["event"] == "cancel":
-            self.cancelled.add(event["submission"])
-        elif event["event"] == "handler":
-            process = SeenProcess(writer.machine, event.get("pid", 0), event.get("up", 0.0))
-            self.handlers[event["submission"]] = process
-
-    def add_of_task(self, event: "Dict[str, Any]", writer: Writer) -> None:
-        """Take in an event of a task; of an attempt before its last one, only that it began."""
-        number = event["task"]
-        attempt = event.get("try", 0)
-        state = self.states.get(number)
-        if state is None:
-            state = self.states[number] = State(attempt)
-        elif attempt > state.attempt:
-            state = self.states[number] = State(attempt, state.attempts)
-        if attempt == state.attempt:
-            apply = APPLIED.get(event["event"])
-            if apply:
-                apply(state, event, writer)
-        elif event["event"] == "start":  # a requeue's file may be read before that of who began
-            state.attempts += 1
-
-    def read(self, path: str, writer: Writer = NOBODY) -> Writer:
-        """Take in a file of events; return who wrote it, where the file says that."""
-        for event in read_lines(path):
-            if not is_event(event):
-                continue
-            if event["event"] == "writer":
-                writer = read_writer(event, path)
-            else:
-                self.add(event, writer)
-        return writer
-
-
-def read_writer(event: "Dict[str, Any]", path: str) -> Writer:
-    """Return who wrote a file of events, from its first line."""
-    texts = [str(event.get(name, "")) for name in Machine._fields]
-    epoch = event.get("epoch", 0.0)
-    if not isinstance(epoch, (int, float)) or not abs(epoch) < 1e11:
-        epoch = 0.0
-    return Writer(path, Machine(*texts), event.get("pid", 0), event.get("up", 0.0), float(epoch))
-
-
-def read_told(record: Record) -> Told:
-    """Return what all events of a record say."""
-    told = Told()
-    writers = {}  # type: Dict[str, Writer]
-    for path in record.event_paths():
-        name = os.path.basename(path)
-        if path.endswith(".jsonl"):
-            writers[name[:-len(".jsonl")]] = told.read(path)
-        else:  # in the room of a writer, behind its name the slot
-            told.read(path, writers.get(name.rpartition("-")[0], NOBODY))
-    return told
-
-
-def is_same_machine(machine: Machine) -> bool:
-    """Return whether process numbers of a machine are ours, or were before it started anew."""
-    here = this_machine()
-    if (machine.host, machine.identity) != (here.host, here.identity):
-        return False
-    return machine.boot != here.boot or machine.namespace == here.namespace
-
-
-def is_process_gone(machine: Machine, pid: int, up: float) -> bool:
-    """Return whether a process that was there at an uptime no longer exists.
-
-    Another machine's is taken to live, as that cannot be known here.
-    """
-    if not is_same_machine(machine):
-        return False
-    if machine.boot != this_machine().boot or pid <= 0:
-        return True
-    birth = process_birth(pid)
-    return birth < 0 or birth > up + 0.02  # both are in hundredths of a second
-
-
-def is_gone(state: State) -> bool:
-    """Return whether nothing of a running task exists any more: neither its shell nor its group."""
-    machine = state.writer.machine
-    if not is_process_gone(machine, state.pid, state.up):
-        return False
-    if machine.boot != this_machine().boot:
-        return True
-    if is_hidden(state.pid) and os.stat(state.writer.path).st_uid != os.getuid():
-        return False  # what of another user's is not seen here may live
-    return not own_members(state)
-
-
-def own_members(state: State) -> "List[int]":
-    """Return the processes that outlive the shell of a task; their environment names its events."""
-    path = native_bytes(state.writer.path)
-    return [pid for pid in group_members(state.pid) if path in process_text(pid)]
-
-
-def is_ours(state: State) -> bool:
-    """Return whether a process of this machine is proved to be the shell around a task."""
-    machine = state.writer.machine
-    if not is_same_machine(machine) or is_process_gone(machine, state.pid, state.up):
-        return False
-    return native_bytes(state.writer.path) in process_text(state.pid)
-
-
-def stop_task(state: State, number: int) -> bool:
-    """Send a signal to the group of a task, if that is proved to be its own; return whether so."""
-    if is_ours(state) or (is_same_machine(state.writer.machine) and own_members(state)):
-        return stop_group(state.pid, number)
-    return False
+def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tuple[str, str]":
+    """Return name and cause of the state in which an attempt without success leaves its task."""
+    why = one.verdict or meaning(queued.word)
+    if one.has_ended:
+        if one.verdict == TIME_LIMIT and one.asked:
+            return "failed", TIME_LIMIT
+        if one.asked or (one.status > 128 and is_limit_of_site(meaning(queued.word))):
+            return "interrupted", why
+        if one.status > 128 and queued.kind == ACTIVE:
+            return "running", "ended by a signal"  # its scheduler may say why
+        return "failed", one.detail or (one.verdict if one.status == 0 else "")
+    if one.verdict:
+        return ("failed" if one.verdict == TIME_LIMIT else "interrupted"), one.verdict
+    if held:
+        return "running", "" if one.has_started else "beginning"
+    if queued.kind == PENDING:
+        return "queued", f"requeued {queued.reason}".rstrip()
+    if queued.kind == ABSENT:
+        return ("interrupted", why or "gone from the queue") if one.has_started else (
+            "not started", "")
+    if queued.kind == ACTIVE or held is None:
+        return "running", "" if one.has_started else "beginning"
+    return "interrupted", "killed"
 
 
 # ---------------------------------------------------------------------------
 # 9. Local execution: Task, Task, ... -> Event, Event, ...
 # ---------------------------------------------------------------------------
-# Limits, Event, note_event; grace, granted_devices, missing_runs, open_log, remove_if_empty;
-# Process (an attempt that runs), Runner (the loop), run_tasks. One thread, one loop: start what
-# there is space for, sleep until a child ends, a signal comes or a deadline passes, look at what
-# has ended. It yields events and shows nothing: that is for who calls it. Whatever breaks the loop,
-# the tasks that run go on, and tell their ends themselves, as they would after a kill -9 of ours.
+# Limits, Event, note_event; grace, granted_devices, open_log, hydra_count; Process (an attempt that
+# lives on this machine), Local (begins, watches, asks and kills attempts). Local has no loop: the
+# pass of chapter 11 calls begin and look. It yields events and shows nothing.
 
 GRACE = 10.0  # seconds between asking a task to stop and killing it
-TICK = 0.05  # seconds between two looks at the logs
-LULL = 1.0  # seconds in which an array task begins nothing behind a task that a signal has ended
-ROOM = 512  # bytes that are enough for the end of a task
+TICK = 0.05  # seconds between two looks at what runs here
+LULL = 1.0  # seconds in which an array task begins nothing after a signal has ended a task
 DEVICES = (  # variables that list granted devices: of CUDA, ROCm, oneAPI, Slurm
     "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK",
     "SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
-MOST_PROCESSES = 32768  # at once, far more than a machine takes
-FATAL = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE, errno.ENFILE)
+FATAL = (  # errors that concern all tasks
+    errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE, errno.ENFILE,
+    errno.ENOMEM, errno.ENOENT)
+HYDRA_LINE = re.compile(rb"\[HYDRA\] (?:Launching (\d+) jobs |\t#(\d+) : )?")
 
 
 class Limits(NamedTuple("Limits", [
@@ -6097,16 +5408,16 @@ class Event(NamedTuple("Event", [
         ("number", int)])):
     """What happened, to a task or not.
 
-    kind is start, retry, end, done (earlier), elsewhere (someone else executes it), tick (time
+    kind is start, retry, end, done (earlier), elsewhere (another process executes it), tick (time
     passed), interrupt, note or error. number is where in the log the output of the attempt begins,
     how many tasks are done, how many run elsewhere at a tick, or the signal of an interrupt.
     """
     __slots__ = ()
 
 
-def note_event(kind: str, text: str) -> Event:
+def note_event(kind: str, text: str, number: int = 0) -> Event:
     """Return an event that is about no task."""
-    return Event(kind, None, State(), text, "", 0)
+    return Event(kind, None, NOT_STARTED, text, "", number)
 
 
 def grace() -> float:
@@ -6116,14 +5427,13 @@ def grace() -> float:
         return GRACE
     number = read_number(text)
     if number is None or number.mantissa < 0:
-        raise Error("invalid-grace",
-                    f"HYDRAFLOW_GRACE is {text}, which is no number of seconds", NOWHERE,
-                    f"for example HYDRAFLOW_GRACE={GRACE:g}")
+        message = f"HYDRAFLOW_GRACE is {text}, expected a number of seconds"
+        raise Error("bad-grace", message, NOWHERE, f"for example HYDRAFLOW_GRACE={GRACE:g}")
     return float(str(number))
 
 
 def granted_devices() -> "List[str]":
-    """Return the devices that a scheduler granted to this process, as programs are told of them."""
+    """Return the devices that a scheduler granted to this process, as programs read them."""
     for name in DEVICES:
         devices = os.environ.get(name, "").replace(",", " ").split()
         if devices and devices != ["NoDevFiles"]:
@@ -6131,29 +5441,15 @@ def granted_devices() -> "List[str]":
     return []
 
 
-def missing_runs(task: Task) -> int:
-    """Return how many of the runs that Hydra was to make have left no numbered directory."""
-    if not task.runs:
-        return 0
-    try:
-        names = os.listdir(native(os.path.join(task.cwd, task.directory)))
-    except OSError:
-        return task.runs  # no Hydra application, or one that never saw its words
-    found = [name for name in names if name.isdigit()]
-    return max(task.runs - len(found), 0)
-
-
 def open_log(path: str, attempt: int) -> "Tuple[IO[bytes], int]":
-    """Open the log of a task, and return where its output begins.
+    """Open the log of a task, and return where the output of an attempt begins.
 
     A further attempt is marked where there was output.
     """
-    descriptor = open_safely(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    log = open(descriptor, "ab", 0)
-    size = os.fstat(descriptor).st_size
-    if attempt > 1 and size:
+    log = open(open_safely(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab", 0)
+    if attempt > 1 and os.fstat(log.fileno()).st_size:
         log.write(b"==> attempt %d <==\n" % attempt)
-    return log, os.fstat(descriptor).st_size
+    return log, os.fstat(log.fileno()).st_size
 
 
 def remove_if_empty(path: str) -> None:
@@ -6165,577 +5461,376 @@ def remove_if_empty(path: str) -> None:
         pass
 
 
-def close_log(log: "IO[bytes]") -> None:
-    """Close our side of a log; an error of a network's disk then is none of the task that began."""
+def hydra_count(path: str, offset: int) -> "Tuple[bool, int, int]":
+    """Return whether Hydra spoke in a log, and how many runs it launched and began."""
+    has_spoken, launched, began = False, 0, 0
     try:
-        log.close()
+        with open(open_safely(path, os.O_RDONLY), "rb") as file:
+            file.seek(offset)
+            for line in file:
+                for count, number in HYDRA_LINE.findall(line):
+                    has_spoken = True
+                    launched += int(count or 0)
+                    began += bool(number)
     except OSError:
         pass
+    return has_spoken, launched, began
 
 
 class Process:
-    """An attempt of a task that runs.
+    """An attempt that lives on this machine.
 
-    It was started here or, without a child, has outlived an earlier HydraFlow. tries counts those
-    of this start; asked is why it was asked to stop, kill_at when its group is killed then, and
-    patience until when what was killed is awaited, in seconds of the monotonic clock, 0.0 for
-    never.
+    child is its recorder, None for one that an earlier HydraFlow began; tries counts the attempts
+    of this start; deadline is when its time is over, kill_at when it is killed after it was asked
+    to stop, lost_at when what no signal ends is given up, in seconds of the monotonic clock, 0.0
+    for never.
     """
     __slots__ = (
-        "task", "child", "state", "log", "offset", "slot", "attempt", "tries", "began",
-        "deadline", "asked", "kill_at", "is_killed", "patience", "status")
+        "task", "attempt", "path", "child", "leader", "log", "offset", "slot", "tries", "deadline",
+        "is_asked", "kill_at", "lost_at")
 
-    def __init__(self, task: Task, slot: int, attempt: int, tries: int) -> None:
+    def __init__(self, task: Task, attempt: int, path: str, slot: int, tries: int) -> None:
         self.task = task
-        self.slot = slot
         self.attempt = attempt
+        self.path = path
+        self.slot = slot
         self.tries = tries
-        self.child = None  # type: Union[Child, subprocess.Popen[bytes], None]
-        self.state = State(attempt)
+        self.child: Optional[subprocess.Popen[bytes]] = None
+        self.leader = 0
         self.log = ""
         self.offset = 0
-        self.began = time.monotonic()
         self.deadline = 0.0
-        self.asked = ""
+        self.is_asked = False
         self.kill_at = 0.0
-        self.is_killed = False
-        self.patience = 0.0
-        self.status = None  # type: Optional[int]  # of the shell around it, below 0 for a signal
-
-    def poll(self) -> bool:
-        """Return whether it has ended; if it was killed or asked to stop, all of its group."""
-        if self.child is None:
-            return is_gone(self.state)
-        if self.status is None:
-            self.status = self.child.poll()
-        if self.status is None:
-            return False
-        if self.asked and not self.is_killed:
-            return not is_group_alive(self.pid)
-        if self.status >= 0 and not self.is_killed:
-            return True
-        return self.are_members_gone()
-
-    def are_members_gone(self) -> bool:
-        """Return whether nothing of the group lives behind a shell that was killed; kill what does.
-
-        A next attempt would begin beside it: to be killed takes a moment as well. What no signal
-        ends, as it waits for a disk that is gone, is not waited for.
-        """
-        now = time.monotonic()
-        self.patience = self.patience or now + GRACE
-        if now < self.patience and group_members(self.pid):
-            stop_group(self.pid, signal.SIGKILL)
-            return False
-        return True
-
-    @property
-    def pid(self) -> int:
-        """The leader of its process group."""
-        return self.child.pid if self.child else self.state.pid
+        self.lost_at = 0.0
 
     def signal(self, number: int) -> None:
-        """Send a signal to its process group."""
-        if self.child:  # as long as anything is left of it, its number is nobody else's
-            stop_group(self.child.pid, number)
+        """Send a signal to all of its processes."""
+        if self.child and group_of(self.leader) == self.leader:
+            send_signal(-self.leader, number)
         else:
-            stop_task(self.state, number)
+            signal_attempt(self.path, self.leader, number)
+
+    def kill(self) -> None:
+        """Kill what is left of it; what waits for a disk that is gone stays for a while."""
+        self.kill_at = 0.0
+        self.lost_at = self.lost_at or time.monotonic() + GRACE
+        self.signal(signal.SIGKILL)
+        signal_attempt(self.path, self.leader, signal.SIGKILL)
+
+    def is_over(self, one: Attempt) -> bool:
+        """Return whether it has ended: all of it, if it was asked to stop or its recorder died."""
+        if self.child:
+            status = self.child.poll()
+            if status is None:
+                return False
+            if status < 0 and not self.lost_at:
+                self.kill()
+        elif is_held(self.path, one) and not one.has_ended:
+            return False
+        if not (self.is_asked or self.lost_at) or self.is_lost():
+            return True
+        return not processes_of(self.path, 0)
+
+    def is_lost(self) -> bool:
+        """Return whether what was killed does not end."""
+        return bool(self.lost_at) and time.monotonic() > self.lost_at
 
 
-class Runner:
-    """The loop of run_tasks, and what it has to remember.
+class Local:
+    """The place where tasks are executed by this process.
 
-    queue yields tasks and what is known of them; waiting are those to be tried again, as (task,
-    attempt, tries); slots are those that are free, the lowest at the end; with kills, what does not
-    stop is killed; guard is told what runs; devices are those that the scheduler of an array task
-    granted; entry is what a task's shell reads, environment its variables if the task adds none;
-    failure is an error of the system that concerns all tasks; is_crowded tells that the system
-    takes no further process for now; nothing begins before not_before, in seconds of the monotonic
-    clock; claims is how many attempts it claimed; left are the descriptors that no task inherits.
+    head has the fields of the first line of each attempt; waiting are tasks to be tried again, with
+    the number of tries; slots are those that are free, the lowest at the end; failure is an error
+    of the system that concerns all tasks; not_before is when the next task may begin, in seconds of
+    the monotonic clock; kills tells whether what does not stop is killed; silent counts Hydra tasks
+    that show no sign of Hydra; stops are pairs of a record and a start whose stop holds here.
     """
     __slots__ = (
-        "record", "queue", "limits", "writer", "events", "waiting", "running", "slots", "rooms",
-        "grace", "kills", "guard", "devices", "entry", "environment", "prefix", "failure",
-        "is_stopped", "is_interrupted", "is_crowded", "not_before", "claims", "left")
+        "record", "limits", "head", "group", "kills", "grace", "running", "waiting", "slots",
+        "devices", "environment", "prefix", "failure", "is_crowded", "not_before", "silent",
+        "stops")
 
-    def __init__(self, record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits,
-                 writer: str, entry: int, kills: bool, guard: "Optional[Guard]") -> None:
+    def __init__(self, record: Record, limits: Limits, head: "Dict[str, Any]", group: str,
+                 stops: "Sequence[Tuple[Record, int]]") -> None:
         self.record = record
-        self.queue = queue
         self.limits = limits
-        self.writer = writer
-        self.events = record.events_path(writer)
-        self.waiting = []  # type: List[Tuple[Task, int, int]]
-        self.running = []  # type: List[Process]
-        self.slots = list(range(min(limits.jobs, MOST_PROCESSES) - 1, -1, -1))
-        self.rooms = set()  # type: Set[int]
+        self.head = head
+        self.group = group
+        self.kills = group == SESSION
         self.grace = grace()
-        self.kills = kills
-        self.guard = guard
-        self.devices = [] if kills else granted_devices()
-        self.entry = entry
+        self.running: List[Process] = []
+        self.waiting: List[Tuple[Task, int]] = []
+        self.slots = list(range(min(limits.jobs, 32768) - 1, -1, -1))
+        self.devices = [] if self.kills else granted_devices()
         self.environment = environment({})
-        self.prefix = []  # type: List[str]
+        self.environment.setdefault(native("PYTHONUNBUFFERED"), native("1"))
         lost = lost_in_shell()
-        if lost:
-            self.prefix = ["/usr/bin/env", *lost]
+        self.prefix = ["/usr/bin/env", *lost] if lost else []
         self.failure = ""
-        self.is_stopped = False
-        self.is_interrupted = False
         self.is_crowded = False
         self.not_before = 0.0
-        self.claims = 0
-        self.left = inherited()
+        self.silent = 0
+        self.stops = stops
 
-    def fail(self, error: OSError, what: str) -> None:
-        """Start nothing more, as what failed concerns all tasks; the loop tells it at its end."""
-        self.failure = self.failure or str(say_error(error, what))
+    def is_stopped(self) -> bool:
+        """Return whether nothing more may begin."""
+        return any(record.is_stopped(start) for record, start in self.stops)
 
-    def fail_to_write(self, number: int) -> None:
-        """Start nothing more, as the events cannot be written for the reason of an error number."""
-        self.fail(OSError(number, os.strerror(number)), f"write {os.path.relpath(self.events)}")
+    def has_room(self) -> bool:
+        """Return whether another task may begin now; more may run since an earlier start."""
+        is_ready = bool(self.slots) and len(self.running) < self.limits.jobs
+        return is_ready and not (self.failure or self.is_crowded or self.is_delayed())
 
-    def note(self, process: Process, event: str, **values: "Any") -> None:
-        """Append an event of a task; start nothing more where that fails: it could not be told."""
-        number = process.task.number
-        try:
-            append_attempt(self.record, self.writer, event, number, process.attempt, **values)
-        except OSError as error:
-            self.fail(error, f"write {os.path.relpath(self.events)}")
+    def is_delayed(self) -> bool:
+        """Return whether a scheduler that has ended a task may be about to end us too."""
+        return time.monotonic() < self.not_before
 
-    def adopt(self, task: Task, state: State) -> Event:
-        """Await a task that runs since an earlier start."""
-        process = Process(task, state.slot, state.attempt, 1)
-        process.state = state
-        process.log = self.record.log_path(task.number)
-        if process.slot in self.slots:
-            self.slots.remove(process.slot)
-        elif self.slots:
-            process.slot = self.slots.pop()
+    def adopt(self, task: Task, one: Attempt) -> Event:
+        """Await an attempt that lives since an earlier start."""
+        path = self.record.file("attempt", one.number, one.attempt)
+        process = Process(task, one.attempt, path, self.slots.pop() if self.slots else 0, 1)
+        process.leader = one.leader
+        process.log = self.record.file("log", task.number)
         if self.limits.timeout:
-            process.deadline = process.began + self.limits.timeout - time.time() + state.started
+            age = time.time() - (one.moment(one.began) or one.time)
+            process.deadline = time.monotonic() + self.limits.timeout - age
         self.running.append(process)
-        return Event("start", task, state, "runs since an earlier start", process.log, 0)
+        return Event("start", task, attempt_state(one, "running"), "", process.log, 0)
 
-    def next_task(self) -> "Optional[Tuple[Task, int, int]]":
-        """Return a task to be started, with the numbers of its attempt and its try, or None."""
-        if self.waiting:
-            return self.waiting.pop()
-        for task, state in self.queue:
-            return task, state.attempt + 1, 1
-        return None
-
-    def has_space(self) -> bool:
-        """Return whether another task may run; more than that may run since an earlier start."""
-        return bool(self.slots) and len(self.running) < self.limits.jobs
-
-    def start_tasks(self) -> "Iterator[Event]":
-        """Start what there is space for."""
-        while self.has_space() and not (self.is_stopped or self.failure or self.is_crowded):
-            try:
-                found = self.next_task()
-            except OSError as error:
-                self.fail(error, "plan the next task")
-                return
-            if found is None:
-                return
-            if time.monotonic() < self.not_before:
-                self.waiting.append(found)
-                return
-            yield self.start(*found)
-
-    def start(self, task: Task, attempt: int, tries: int) -> Event:
-        """Start an attempt of a task, unless somebody else has it."""
-        process = Process(task, self.slots.pop(), attempt, tries)
+    def begin(self, task: Task, tries: int = 1) -> "Optional[Event]":
+        """Begin an attempt of a task; return None if it goes to nobody now."""
         try:
-            holder = self.claim(process)
-            if holder:
+            descriptor, attempt = self.claim(task.number)
+        except OSError as error:
+            return self.fail(error, f"begin task {task.number}")
+        if not attempt:
+            return Event("done", task, NOT_STARTED, "", "", 1)
+        if descriptor < 0:
+            text = f"another process executes task {task.number}"
+            return Event("elsewhere", task, NOT_STARTED, text, "", 0)
+        path = self.record.file("attempt", task.number, attempt)
+        process = Process(task, attempt, path, self.slots.pop(), tries)
+        try:
+            if self.is_stopped():
                 self.free(process)
-                text = f"task {task.number} is executed by {holder}"
-                return Event("elsewhere", task, State(), text, "", 0)
-            self.launch(process)
+                return None
+            self.launch(process, descriptor)
         except (OSError, Error) as error:
             self.free(process)
-            return self.not_started(process, error)
+            return self.not_started(process, descriptor, error)
+        finally:
+            os.close(descriptor)
         if self.limits.timeout:
-            process.deadline = process.began + self.limits.timeout
+            process.deadline = time.monotonic() + self.limits.timeout
         self.running.append(process)
-        self.tell_guard()
+        state = NOT_STARTED._replace(name="running", started=time.time(), attempt=attempt)
         kind = "retry" if tries > 1 else "start"
-        return Event(kind, task, process.state, "", process.log, process.offset)
+        return Event(kind, task, state, "", process.log, process.offset)
 
-    def tell_guard(self) -> None:
-        """Let a guard know what runs."""
-        if self.guard:
-            self.guard.watch(process.pid for process in self.running)
+    def claim(self, number: int) -> "Tuple[int, int]":
+        """Claim the next attempt of a task: its open file and its number.
 
-    def claim(self, process: Process) -> str:
-        """Claim an attempt of a task; return the writer that has it already, or nothing.
+        The file is -1 if another process has the task; the number is 0 if it has succeeded.
 
-        The lock of a run and the scheduler see to it that earlier writers who are what we are have
-        died: what they claimed and never began is passed over.
+        What an attempt before it left running is ended: two never work at once.
         """
-        number = process.task.number
-        own = WriterName.parse(self.writer).who
-        self.claims += 1
-        if self.claims == 2:
-            self.record.introduce(self.writer)
-        while not self.record.claim(number, process.attempt, self.writer):
-            holder = self.record.claimant(number, process.attempt)
-            if WriterName.parse(holder).who not in (own, CRASHED):
-                return holder
-            process.attempt += 1
-        return ""
+        attempt = 1
+        while True:
+            path = self.record.file("attempt", number, attempt)
+            descriptor = claim(path, new_head(slot=self.slots[-1], **self.head))
+            if descriptor >= 0:
+                return descriptor, attempt
+            one = read_attempt(path, number, attempt)
+            state = state_of([one], self.is_held(path, one))
+            if state.is_alive or state.is_good:
+                return -1, 0 if state.is_good else attempt
+            if one.boot == boot_id() and one.leader:
+                signal_attempt(path, one.leader, signal.SIGKILL)
+            attempt += 1
 
-    def launch(self, process: Process) -> None:
-        """Start the shell around an attempt of a task."""
+    def is_held(self, path: str, one: Attempt) -> "Optional[bool]":
+        """Return whether something of an attempt lives.
+
+        A scheduler that starts our array index again has given up its earlier array task.
+        """
+        held = is_held(path, one)
+        own = self.head["submission"], self.head["index"]
+        if held is None and own[0] and (one.submission, one.index) == own:
+            write_verdict(path, "requeued")
+            return False
+        return held
+
+    def launch(self, process: Process, descriptor: int) -> None:
+        """Start the recorder around an attempt."""
         task = process.task
-        slot = self.slot_text(process.slot)
-        self.keep_room(process.slot)
+        slot = str(process.slot)
+        if self.devices:  # of those granted, the task takes the one of its slot
+            slot = self.devices[process.slot % len(self.devices)]
         argv = [word.replace(SLOT, slot) for word in task.argv]
-        changes = {name: resolved(text.replace(SLOT, slot)) for name, text in task.env.items()}
-        env = environment(changes) if changes else self.environment
         cwd = task.cwd.replace(SLOT, slot)
+        env = dict(self.environment)
+        own = {ATTEMPT_FILE: process.path, "HYDRAFLOW_ATTEMPT": str(process.attempt)}
+        for name, text in {**task.env, **own}.items():
+            env.pop(native(name), None)
+            if text is not None:
+                env[native(name)] = native(resolved(text.replace(SLOT, slot)))
         if task.has_directory:
             os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
             os.makedirs(native(cwd), exist_ok=True)
-        check_directory(cwd)
-        process.log = self.record.log_path(task.number)
+        process.log = self.record.file("log", task.number)
         log, process.offset = open_log(process.log, process.attempt)
-        room = self.record.room_path(self.writer, process.slot)
-        head = attempt_head(task.number, process.attempt, process.slot)
-        place = cwd if cwd == "." else os.path.join(".", cwd)  # no cd looks elsewhere for it
-        words = [*SHELL, self.events, room, head, place, *self.prefix, *argv]
-        try:
-            process.child = spawn_shell(words, log, env, self.entry, self.kills, self.left)
-        finally:
-            close_log(log)
-        process.state.become("running")
-        process.state.started = time.time()
-        process.state.slot = process.slot
-
-    def slot_text(self, slot: int) -> str:
-        """Return what a task reads as its slot: which device it is to take, of those granted."""
-        if self.devices:
-            return self.devices[slot % len(self.devices)]
-        return str(slot)
-
-    def keep_room(self, slot: int) -> None:
-        """Take the space for the end of a task, for when the disk is full by then."""
-        if slot in self.rooms:
-            return
-        write_file(self.record.room_path(self.writer, slot), b" " * ROOM)
-        self.rooms.add(slot)
-
-    def told_in_room(self, slot: int) -> bytes:
-        """Return what stands in the room of a slot."""
-        try:
-            return read_bytes(self.record.room_path(self.writer, slot))
-        except Error:  # by its events the task is known all the same
-            return b""
+        words = ["/bin/sh", "-c", RECORDER, "hydraflow", *self.prefix, *argv]
+        with log:
+            process.child = spawn(words, descriptor, log, log, env, cwd, self.group)
+        process.leader = process.child.pid
 
     def free(self, process: Process) -> None:
         """Let other tasks have the slot of a process."""
-        if 0 <= process.slot < self.limits.jobs and process.slot not in self.slots:
+        if process.slot < self.limits.jobs and process.slot not in self.slots:
             self.slots.append(process.slot)
             self.slots.sort(reverse=True)
         self.is_crowded = False
 
-    def not_started(self, process: Process, error: "Union[OSError, Error]") -> Event:
-        """Return the event for a task that could not be started.
+    def fail(self, error: OSError, action: str) -> Event:
+        """Begin nothing more, as what failed concerns all tasks."""
+        self.failure = self.failure or str(say_error(error, action))
+        return note_event("tick", "")
 
-        What concerns all tasks ends the starting.
-        """
+    def not_started(self, process: Process, descriptor: int,
+                    error: "Union[OSError, Error]") -> Event:
+        """Return the event for a claimed task that could not be started."""
         task = process.task
-        number = getattr(error, "errno", 0)
-        if number == errno.EAGAIN and self.running:  # too many processes: one of ours ends first
-            self.waiting.append((task, process.attempt + 1, process.tries))
-            self.is_crowded = True
-            return note_event("tick", "")
-        if isinstance(error, OSError) and number in FATAL:
-            self.fail(error, f"start task {task.number}")
-            return note_event("tick", "")
         if isinstance(error, Error):
             detail = f"cannot be started: {error.message}"
         else:
-            path = os.fsdecode(error.filename or "")
-            texts = ["cannot be started", path, reason(error)]
-            detail = ": ".join(filter(None, texts))
-        self.note(process, "end", status=126, detail=detail)
-        self.after_failure()
-        process.state.become("failed", "", detail)
-        process.state.status = 126
-        return Event("end", task, process.state, "", "", 0)
+            if error.errno == errno.EAGAIN and self.running:  # one of our processes has to end first
+                self.waiting.append((task, process.tries))
+                self.is_crowded = True
+                return note_event("tick", "")
+            name = os.fsdecode(error.filename or "")
+            if error.errno in FATAL and name in ("", process.log, "/bin/sh"):
+                return self.fail(error, f"start task {task.number}: {name or 'a new process'}")
+            detail = ": ".join(filter(None, ["cannot be started", name, reason(error)]))
+        write_end(descriptor, status=126, ended=uptime(), detail=detail[:100])
+        state = NOT_STARTED._replace(
+            name="failed", cause=detail, status=126, attempt=process.attempt)
+        return Event("end", task, state, "", "", 0)
 
-    def after_failure(self) -> None:
-        """Start no more tasks, where a failure is to do that."""
-        if self.limits.fail_fast:
-            self.is_stopped = True
+    def look(self) -> "Iterator[Event]":
+        """Yield which tasks have ended; stop what has run too long, kill what does not stop."""
+        now = time.monotonic()
+        for process in list(self.running):
+            is_child_alive = process.child and process.child.poll() is None
+            if not is_child_alive:
+                one = read_attempt(process.path, process.task.number, process.attempt)
+                if process.is_over(one):
+                    self.running.remove(process)
+                    self.free(process)
+                    yield from self.ended(process, one)
+                    continue
+            if process.kill_at and now >= process.kill_at:
+                process.kill()
+            elif process.deadline and now >= process.deadline and not process.is_asked:
+                self.verdict(process, TIME_LIMIT)
+                self.ask(process, signal.SIGTERM)
+                process.kill_at = now + self.grace
 
-    def reap(self) -> "Iterator[Event]":
-        """Look which tasks have ended."""
-        ended = [process for process in self.running if process.poll()]
-        awaited = {}  # type: Dict[int, State]
-        if any(process.child is None for process in ended):
-            awaited = read_told(self.record).states
-        for process in ended:
-            self.running.remove(process)
-            self.tell_guard()
-            self.free(process)
-            if process.child is None:
-                process.state = awaited.get(process.task.number) or process.state
-                yield from self.awaited_end(process)
-            else:
-                yield from self.ended(process)
+    def verdict(self, process: Process, text: str) -> None:
+        """Write a verdict; where that fails, the attempt is looked at again by the next start."""
+        try:
+            write_verdict(process.path, text)
+        except OSError as error:
+            self.fail(error, f"write {os.path.relpath(process.path)}")
 
-    def awaited_end(self, process: Process) -> "Iterator[Event]":
-        """Settle the end of a task of an earlier HydraFlow; its shell may have told it."""
-        if not process.state.is_over:  # it was killed as well: nothing is known of its end
-            why = process.asked or "killed"
-            self.note(process, "lost", why=why)
-            process.state.become("interrupted", why)
-            if not (self.is_stopped or self.failure):
-                self.waiting.append((process.task, process.attempt + 1, 1))
-                return
-        yield from self.settled(process)
-
-    def ended(self, process: Process) -> "Iterator[Event]":
-        """Settle the end of a task that was started here."""
-        status = process.status or 0
-        told = self.told_in_room(process.slot)
-        if told[:1] == b"{":
-            self.fail_to_write(errno.ENOSPC)
-            self.rooms.discard(process.slot)
-            if b"unstarted" in told:
-                return
-        if status < 0:
-            status = self.status_of_killed(process, status)
-        elif status == 125 and not self.has_begun(process):
-            self.fail_to_write(errno.EIO)
-            return
-        if status > 128 and not (process.asked or self.kills):
-            self.not_before = time.monotonic() + LULL  # a scheduler may reach us behind our tasks
-        if status == 128 + signal.SIGTERM:
-            status = self.status_of_asked(process)
-        process.state.status = status
-        process.state.ended = time.time()
-        process.state.become(*outcome(status, process.asked))
-        yield from self.settled(process)
-
-    def status_of_killed(self, process: Process, status: int) -> int:
-        """Return the exit status of a task whose shell a signal killed, and see that it is told.
-
-        The shell was killed before it could tell of an end, or behind that.
-        """
-        stop_group(process.pid, signal.SIGKILL)
-        state = read_told(self.record).states.get(process.task.number)
-        if state and state.attempt == process.attempt and state.ended:
-            return state.status
-        status = 128 - status
-        self.note(process, "end", status=status)
-        return status
-
-    def status_of_asked(self, process: Process) -> int:
-        """Return the exit status of a task whose shell ends as one that was asked to stop does, and
-        note who asked: the record tells it, also of what nobody here has sent."""
-        status = 128 + int(signal.SIGTERM)
-        state = read_told(self.record).states.get(process.task.number)
-        if state is None or state.attempt != process.attempt:
-            return status
-        process.asked = process.asked or state.asked
-        if not state.ended:
-            return status
-        if state.name == "interrupted":
-            process.asked = process.asked or "interrupted"
-        return int(state.status)
-
-    def has_begun(self, process: Process) -> bool:
-        """Return whether the start of an attempt is on record; else its command never was begun."""
-        state = read_told(self.record).states.get(process.task.number)
-        return state is not None and state.attempt == process.attempt
-
-    def settled(self, process: Process) -> "Iterator[Event]":
-        """Yield what the end of a task amounts to: its end, or another try."""
+    def ended(self, process: Process, one: Attempt) -> "Iterator[Event]":
+        """Yield what the end of an attempt amounts to: the end of its task, or another try."""
         task = process.task
-        state = process.state
-        missing = 0
-        if state.name == "succeeded":
-            cwd = task.cwd.replace(SLOT, self.slot_text(process.slot))
-            missing = missing_runs(task._replace(cwd=cwd))
-        if missing:
-            self.note(process, "missing", missing=missing, runs=task.runs)
-            state.miss(missing, task.runs)
-        remove_if_empty(process.log)
-        if state.name == "failed" and self.may_try_again(process):
-            self.waiting.append((task, process.attempt + 1, process.tries + 1))
+        if process.child and process.child.returncode == 125 and not one.has_started:
+            self.failure = self.failure or f"error: cannot write {os.path.relpath(process.path)}"
             return
-        if state.name == "failed":
-            self.after_failure()
+        if not one.has_ended and not one.verdict:
+            self.verdict(process, "killed")
+            one = one._replace(verdict="killed")
+        if one.status > 128 and not (self.kills or process.is_asked):
+            self.not_before = time.monotonic() + LULL
+        if is_success(one) and task.runs:
+            one = self.checked_by_hydra(process, one)
+        state = state_of([one], False)
+        remove_if_empty(process.log)
+        if state.name == "failed" and process.tries <= self.limits.retries:
+            self.waiting.append((task, process.tries + 1))
+            return
         yield Event("end", task, state, "", process.log, process.offset)
 
-    def may_try_again(self, process: Process) -> bool:
-        """Return whether a task that failed has a further try."""
-        if self.is_stopped or self.failure:
-            return False
-        return process.tries <= self.limits.retries
+    def checked_by_hydra(self, process: Process, one: Attempt) -> Attempt:
+        """Return an attempt that ended with 0, with the verdict that its own log gives on it."""
+        has_spoken, launched, began = hydra_count(process.log, process.offset)
+        task = process.task
+        if began < launched:
+            verdict = f"{HYDRA_BEGAN}{began} of {launched} runs"
+            self.verdict(process, verdict)
+            return one._replace(verdict=verdict)
+        folder = os.path.join(task.cwd, task.directory)
+        if not has_spoken and not os.path.exists(native(folder)):
+            self.silent += 1
+        return one
 
-    def ask(self, process: Process, why: str, number: int) -> None:
+    def ask(self, process: Process, number: int) -> None:
         """Ask a task to stop."""
-        process.asked = why
-        self.note(process, "ask", why=why)
+        process.is_asked = True
         process.signal(number)
         if self.kills:
             process.kill_at = time.monotonic() + self.grace
 
-    def kill(self, process: Process) -> None:
-        """Kill what is left of a task."""
-        process.signal(signal.SIGKILL)
-        process.is_killed = True
-        process.kill_at = 0.0
-
-    def interrupt(self, number: int) -> Event:
-        """Ask all tasks to stop; whoever asks a second time kills them.
-
-        USR1 and USR2 are for the tasks alone.
-        """
-        if number in (signal.SIGUSR1, signal.SIGUSR2):
-            for process in self.running:
-                process.signal(number)
-            return note_event("note", f"passed {signal_name(number)} on to the tasks")
-        if self.is_interrupted and self.kills:
-            for process in self.running:
-                self.kill(process)
-            return note_event("note", "killing the tasks")
-        self.is_interrupted = self.is_stopped = True
+    def ask_all(self, number: int) -> None:
+        """Ask all tasks to stop; begin none of them again."""
+        self.waiting = []
         for process in self.running:
-            self.ask(process, process.asked or "interrupted", number)
-        text = signal_name(number)
-        if self.running and self.kills:
-            running = counted(len(self.running), "running task")
-            text += f": waiting for {running}; once more kills what is left"
-        return note_event("interrupt", text)._replace(number=number)
+            self.ask(process, number)
 
-    def enforce_deadlines(self) -> None:
-        """Stop what has run too long, and kill what does not stop."""
-        now = time.monotonic()
+    def pass_on(self, number: int) -> None:
+        """Send a signal that is meant for the tasks."""
         for process in self.running:
-            if process.kill_at and now >= process.kill_at:
-                self.kill(process)
-            elif process.deadline and now >= process.deadline and not process.asked:
-                process.deadline = 0.0
-                self.ask(process, "timeout", signal.SIGTERM)
-                process.kill_at = now + self.grace
+            process.signal(number)
 
-    def until_next(self) -> float:
-        """Return the seconds until something has to be looked at."""
-        now = time.monotonic()
-        moments = [TICK]
+    def kill_all(self) -> None:
+        """Kill all tasks."""
         for process in self.running:
-            for moment in (process.kill_at, process.deadline):
-                if moment:
-                    moments.append(moment - now)
-        return min(moments)
-
-    def loop(self, signals: Signals) -> "Iterator[Event]":
-        """Yield events until nothing runs and nothing more is to be started."""
-        while True:
-            yield from self.start_tasks()
-            if not self.running and not (self.waiting and self.is_delayed()):
-                break
-            signals.wait(self.until_next())
-            while signals.numbers:
-                yield self.interrupt(signals.numbers.pop(0))
-            yield from self.reap()
-            self.enforce_deadlines()
-            yield note_event("tick", "")
-        if self.failure:
-            yield note_event("error", self.failure)
-
-    def is_delayed(self) -> bool:
-        """Return whether what waits is to be started later."""
-        if self.is_crowded:
-            return True
-        return not (self.is_stopped or self.failure) and time.monotonic() < self.not_before
-
-    def leave(self) -> None:
-        """Remove what served the run alone."""
-        for slot in self.rooms:
-            if self.told_in_room(slot)[:1] == b" ":
-                try:
-                    os.unlink(self.record.room_path(self.writer, slot))
-                except OSError:
-                    pass  # read-only by now: a blank file says nothing to who reads it
-
-
-def run_tasks(record: Record, queue: "Iterator[Tuple[Task, State]]", limits: Limits, writer: str,
-              adopted: "Sequence[Tuple[Task, State]]" = (), entry: int = NOTHING,
-              kills: bool = True, guard: "Optional[Guard]" = None) -> "Iterator[Event]":
-    """Execute tasks, several at once, and yield what happens.
-
-    adopted run already; they are awaited, and tried again where they were killed. INT, TERM, QUIT
-    and HUP stop all of them; with kills, what does not stop is killed after the grace period, and
-    nothing of it is left; a guard kills what runs when we are killed. Other errors of the system
-    that concern all tasks, a full disk for example, let the running ones end, and are told by an
-    event "error".
-    """
-    with Signals() as signals:
-        runner = Runner(record, queue, limits, writer, entry, kills, guard)
-        try:
-            begin_events(record, writer)
-        except OSError as error:
-            message = str(say_error(error, f"write {os.path.relpath(runner.events)}"))
-            yield note_event("error", message)
-            return
-        for task, state in adopted:
-            yield runner.adopt(task, state)
-        yield from runner.loop(signals)
-        runner.leave()
+            process.kill()
 
 
 # ---------------------------------------------------------------------------
 # 10. Schedulers: words and texts <-> array jobs
 # ---------------------------------------------------------------------------
-# ArrayJob (what is submitted), Scheduler (a row of facts for each), SCHEDULERS, with functions that
-# make options (slurm_options ...) and read what is queued (read_columns ...); scheduler_of,
-# submission_options, script_word, clusters_of, is_one_of, beaten_options, says_requeue (what the
-# user's own words say), ask_once, ask, split_id, at_cluster, array_limit, pack_hint, array_name,
-# submission_words, send, find_array, array_task_id, cancel_array, query, accounts, explain_hold.
-# Nothing here knows a record, and no scheduler is named outside its row. The rows rest on the
-# manual pages that their functions name. A state that is not known, or a query that fails, means
-# "still there".
+# ArrayJob (what is submitted), Scheduler (a row of facts for each), functions that make options
+# (slurm_options ...) and read queues (read_columns ...) and accounting (read_sacct ...), SCHEDULERS;
+# scheduler_of, submission_options, script_word, clusters_of, beaten_options, says_requeue (what the
+# user's own words say); array_limit, array_name, submission_words, send, find_array, cancel_array,
+# query, account. Nothing here knows a record, and no scheduler is named outside its row. The rows
+# rest on the manual pages that their functions name. What talks to a scheduler is a generator: it
+# yields None while it waits, and a text that people should read.
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
     "communication|socket|not responding|resource temporarily|cannot connect|can't connect|"
     "no answer")
 TRIES = (1.0, 2.0, 4.0, 8.0)  # seconds between tries of what failed in passing
-ENDED = {  # how schedulers call an end that the task could not tell itself -> its cause, of CAUSES
-    "TIMEOUT": "timeout", "DEADLINE": "timeout", "OUT_OF_MEMORY": "memory", "NODE_FAIL": "node",
-    "BOOT_FAIL": "node", "CANCELLED": "cancelled", "PREEMPTED": "preempted",
-    "REVOKED": "cancelled", "FAILED": "silent", "COMPLETED": "silent", "EXIT": "silent",
-    "DONE": "silent", "X": "silent", "F": "silent", "": "gone"}
-SAID = (  # what schedulers write behind the output of an array task that they end
-    ("memory", rb"(?i)memory limit|MEMLIMIT|oom.kill|out of memory|: v?mem .*exceeded"),
-    ("timeout", rb"(?i)TIME LIMIT|RUNLIMIT|walltime .*exceeded"))
+GONE = (  # how schedulers call what has ended
+    "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY", "NODE_FAIL",
+    "BOOT_FAIL", "PREEMPTED", "REVOKED", "EXIT", "DONE", "X", "F")
 WAITING = (  # how schedulers call what has not begun
     "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND",
     "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W")
-HELD = (  # in states and reasons of what somebody has to release, or to mend
-    r"(?i)held|launch failed|badconstraints|^E.*w$|PSUSP|REQUEUE_HOLD|SPECIAL_EXIT")
-ON_HOLD = ("H", "hqw", "hRwq")  # held as well, unless what it waits for is not over
-HALTED = {  # how schedulers call what has begun and does not go on for now -> its cause
-    "SUSPENDED": "suspended", "STOPPED": "suspended", "USUSP": "suspended", "SSUSP": "suspended",
-    "S": "suspended", "U": "suspended", "s": "suspended", "T": "suspended",
-    "UNKWN": "unreached"}
-UNEXPLAINED = "gone", "silent"  # causes that say no more than that something has ended
-UNSAID = ("", "-", "None", "(null)")  # how schedulers say that there is no reason
-USUAL = ("PENDING", "PEND", "WAIT", "qw", "Q")  # states of what waits for its turn
+STUCK = (  # in states and reasons of what begins only when somebody does something about it
+    r"(?i)held|launch failed|badconstraints|partitionconfig|^E.*w$|PSUSP|REQUEUE_HOLD|SPECIAL_EXIT")
+UNSAID = ("", "-", "None", "(null)", "Priority", "Resources")  # reasons that need no words
 OURS_ARRAY = "the steps of the job make the array; max-parallel: how many array tasks at once"
-OURS_NAME = "name: in the job is what the array job is called after"
+OURS_NAME = "the array job is called after name: of the job"
 OURS_LOG = "leave it out: each task has a log of its own, which hydraflow logs JOB shows"
-OURS_AFTER = "needs: in a job, and the order of its steps, say what waits for what"
+OURS_AFTER = "needs: of a job, and the order of its steps, are the dependencies"
 OURS_SHELL = "leave it out: setup: has the lines of shell that prepare a task"
-OURS_COMMAND = "run: takes the command"
+OURS_COMMAND = "write the command into run:"
 
 
 class Refusal(Error):
@@ -6744,88 +5839,62 @@ class Refusal(Error):
     status = 1
 
 
-class Unanswered(Refusal):
-    """A submission that was accepted and cannot be named; what comes of it ends itself."""
-
-
 class ArrayJob(NamedTuple("ArrayJob", [
-        ("name", str), ("log", str), ("count", int), ("throttle", int), ("ids", "List[str]"),
-        ("must_succeed", bool), ("behind", str)])):
+        ("name", str), ("log", str), ("count", int), ("throttle", int), ("ids", "List[str]")])):
     """What is submitted: count array tasks, throttle of them at once (0: any).
 
-    They begin when the array jobs of ids have ended, or have succeeded, and when that of the same
-    step has ended which they stand behind ("": none); log is what the path of an array task's log
+    They begin when the array jobs of ids have ended; log is what the path of an array task's log
     begins with.
     """
     __slots__ = ()
 
     @property
     def array(self) -> str:
-        """The slots and how many of them at once, as most schedulers write it: 1-20%4."""
-        if self.throttle:
-            return f"1-{self.count}%{self.throttle}"
-        return f"1-{self.count}"
-
-    def dependencies(self, succeeded: str, ended: str) -> "List[Tuple[str, List[str]]]":
-        """Return what is waited for: a scheduler's word for success or for any end, and the ids."""
-        found = []
-        if self.ids:
-            found.append((succeeded if self.must_succeed else ended, self.ids))
-        if self.behind:
-            found.append((ended, [self.behind]))
-        return found
+        """The indexes and how many of them at once, as most schedulers write it: 1-20%4."""
+        return f"1-{self.count}%{self.throttle}" if self.throttle else f"1-{self.count}"
 
 
 class Scheduler(NamedTuple("Scheduler", [
-        ("name", str), ("program", str), ("says", str), ("index", str), ("own_id", str),
+        ("name", str), ("program", str), ("says", str), ("index", str), ("own_ids", "Tuple[str, ...]"),
         ("array_task", str),
         ("options", "Callable[[ArrayJob], List[str]]"), ("script", "Tuple[str, ...]"),
         ("job_id", str), ("query", "Tuple[str, ...]"), ("joins_ids", str),
         ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
-        ("accounting", "Tuple[str, ...]"), ("explain", "Tuple[str, ...]"), ("explanation", str),
+        ("accounting", "Tuple[str, ...]"),
+        ("read_accounting", "Callable[[str], Iterator[Tuple[str, str, str]]]"),
         ("cancel", "Tuple[str, ...]"), ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"),
         ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("crowded", str),
-        ("user_limit", "Tuple[str, ...]"), ("forgotten", str),
-        ("name_length", int), ("knows_success", bool), ("leaves_tasks", bool),
-        ("begins_in_sh", bool), ("variables", str), ("joins_values", bool), ("flags", str),
-        ("pairs", str), ("cluster", "Tuple[str, ...]"),
+        ("forgotten", str), ("name_length", int), ("kills_group", bool), ("variables", str),
+        ("joins_values", bool), ("flags", str), ("pairs", str), ("cluster", "Tuple[str, ...]"),
         ("requeue", "Tuple[str, ...]"), ("requeues", "Tuple[str, ...]"),
         ("ours", "Tuple[Tuple[str, str], ...]")])):
     """What differs between schedulers.
 
     program submits; says is what it answers to --version where two have one of that name; index is
-    the variable with the slot, own_id that with the id of its array job; array_task how its
-    commands call slot {1} of array job {0}; options makes those of an array job; script stands
+    the variable with the array index, own_ids those with the id of the array job; array_task is how
+    commands call index {1} of array job {0}; options makes those of an array job; script stands
     before the script, which is then a word of a shell's; job_id finds the id in what a submission
     prints.
 
     query, with ids joined by joins_ids (" ": as words, "": not named at all), lists array tasks,
-    which read yields as (job id, slots, state, reason). accounting, with ids joined by commas,
-    lists how array tasks ended, also those that the queue has forgotten, where a site keeps that;
-    read_accounting reads it. explain, with an id, tells why it is held, which explanation finds,
-    where read does not. find, with a name, prints the ids of that name.
+    which read yields as (job id, indexes, state, reason). accounting, with an id, lists how array
+    tasks ended, where a site keeps that; read_accounting yields (job id, indexes, word). find, with
+    a name, prints the ids of that name.
 
     limit is a command, limit_text finds the array limit in its output, limit_usual is that
     elsewhere, limit_less how much smaller than it the count must be. crowded matches the refusal of
-    more array tasks than a user may have, user_limit is a command that, with a user's name, prints
-    how many these are. forgotten matches what is said of a job that is gone; knows_success tells
-    whether a dependency on success can be had; leaves_tasks whether it kills the process group of
-    an array task and not what that began, begins_in_sh whether sh may begin plain tasks there, as
-    it signals and ends all that an array task began; variables are those that a surrounding job
-    sets.
+    more jobs than a user may have; forgotten matches what is said of a job that is gone;
+    kills_group tells that it kills the process group of an array task and nothing else; variables
+    are those that a surrounding job sets.
 
     joins_values tells whether a value may follow a short option at once (-pgpu); flags are the
     options that take no value, pairs those that take two. cluster are the options by which its
-    commands are sent to another cluster, and behind them variables that say so. requeue are options
-    for an array task to begin again when its node dies, requeues those of the user's, and behind
-    them variables, that decide it. ours are the options by which the user's own would be beaten,
-    each with what says the same to HydraFlow.
+    commands are sent to another cluster, and after them variables that say so. requeue are options
+    for an array task to begin again when its node dies, requeues those of the user's, and after
+    them variables, that decide it. ours are the options that HydraFlow sets itself, each group with
+    what to write instead.
     """
     __slots__ = ()
-
-    def has_forgotten(self, errors: str) -> bool:
-        """Return whether errors of a command say that a job is gone."""
-        return bool(self.forgotten and re.search(self.forgotten, errors))
 
 
 def slurm_options(job: ArrayJob) -> "List[str]":
@@ -6834,21 +5903,19 @@ def slurm_options(job: ArrayJob) -> "List[str]":
     options = [
         "--parsable", f"--job-name={job.name}", f"--output={log}%a.out", "--open-mode=append",
         f"--array={job.array}"]
-    waits = [":".join([kind, *ids]) for kind, ids in job.dependencies("afterok", "afterany")]
-    if waits:
-        options += [f"--dependency={','.join(waits)}", "--kill-on-invalid-dep=yes"]
+    if job.ids:
+        options.append(f"--dependency=afterany:{':'.join(job.ids)}")
     return options
 
 
 def gridengine_options(job: ArrayJob) -> "List[str]":
-    """Return the options of qsub of Grid Engine (qsub(1)); -hold_jid waits for any end."""
+    """Return the options of qsub of Grid Engine (qsub(1))."""
     options = ["-terse", "-N", job.name, "-t", f"1-{job.count}"]
     if job.throttle:
         options += ["-tc", str(job.throttle)]
     options += ["-o", f"{job.log}$TASK_ID.out", "-j", "y", "-S", "/bin/sh", "-b", "n"]
-    waits = list(chain.from_iterable(ids for _, ids in job.dependencies("", "")))
-    if waits:
-        options += ["-hold_jid", ",".join(waits)]
+    if job.ids:
+        options += ["-hold_jid", ",".join(job.ids)]
     return options
 
 
@@ -6860,25 +5927,17 @@ def pbs_options(job: ArrayJob) -> "List[str]":
         options += ["-J", job.array]
         index = "^array_index^"
     options += ["-o", f"{job.log}{index}.out", "-j", "oe", "-S", "/bin/sh"]
-    waits = [":".join([kind, *ids]) for kind, ids in job.dependencies("afterok", "afterany")]
-    if waits:
-        options += ["-W", f"depend={','.join(waits)}"]
+    if job.ids:
+        options += ["-W", f"depend=afterany:{':'.join(job.ids)}"]
     return options
 
 
 def lsf_options(job: ArrayJob) -> "List[str]":
-    """Return the options of bsub (bsub(1)); -ti ends what can never begin, which would wait on."""
-    array = f"{job.name}[1-{job.count}]"
-    if job.throttle:
-        array += f"%{job.throttle}"
-    options = ["-J", array, "-o", f"{job.log}%I.out"]
-    waits = []
-    for kind, ids in job.dependencies("done", "ended"):
-        waits += [f"{kind}({number})" for number in ids]
-    if waits:
-        options += ["-w", " && ".join(waits)]
-    if job.ids and job.must_succeed:
-        options.append("-ti")
+    """Return the options of bsub (bsub(1))."""
+    throttle = f"%{job.throttle}" if job.throttle else ""
+    options = ["-J", f"{job.name}[1-{job.count}]{throttle}", "-o", f"{job.log}%I.out"]
+    if job.ids:
+        options += ["-w", " && ".join(f"ended({number})" for number in job.ids)]
     return options
 
 
@@ -6921,27 +5980,32 @@ def read_qstat_t(text: str) -> "Iterator[Tuple[str, str, str, str]]":
             yield match.group(1) + array, match.group(2) or "1", match.group(3), ""
 
 
-def read_accounting(text: str) -> "Iterator[Tuple[str, str, str, str]]":
-    """Yield the array tasks of sacct, in the format of its row: job id, slots, state, how it ended.
+def read_sacct(text: str) -> "Iterator[Tuple[str, str, str]]":
+    """Yield how array tasks ended, by sacct in the format of its row.
 
-    Its exit code is a status and, behind a colon, a signal (sacct(1)).
-
-    >>> list(read_accounting("12_3|CANCELLED by 0|0:15"))
-    [('12', '3', 'CANCELLED', 'SIGTERM')]
-    >>> list(read_accounting("12_4|FAILED|127:0"))
-    [('12', '4', 'FAILED', 'exit status 127')]
+    >>> list(read_sacct("12_3|CANCELLED by 0"))
+    [('12', '3', 'CANCELLED')]
     """
-    for line in text.splitlines():
-        match = re.match(r"(\d+)_\[?([\d,:-]+)[^|]*\|(\w+)[^|]*\|(\d+):(\d+)", line)
-        if match is None:
-            continue
-        number, slots, state, status, ended_by = match.groups()
-        how = ""
-        if ended_by != "0":
-            how = signal_name(int(ended_by))
-        elif status != "0":
-            how = f"exit status {status}"
-        yield number, slots, state, how
+    for match in re.finditer(r"(?m)^(\d+)_\[?([\d,:-]+)[^|\n]*\|(\w+)", text):
+        number, indexes, word = match.groups()
+        if word in GONE:
+            yield number, indexes, word
+
+
+def read_qacct(text: str) -> "Iterator[Tuple[str, str, str]]":
+    """Yield how array tasks ended, by qacct -j of Grid Engine (accounting(5)).
+
+    >>> list(read_qacct("jobnumber 5\\ntaskid 2\\nfailed 37 : qmaster enforced h_rt\\n"))
+    [('5', '2', 'qmaster enforced h_rt')]
+    """
+    pattern = r"jobnumber\s+(\d+)\s*\n(?:.*\n)*?taskid\s+(\w+)\s*\n(?:.*\n)*?failed\s+(\d+)[ :]*(.*)"
+    for number, index, failed, said in re.findall(pattern, text):
+        yield number, index if index.isdigit() else "1", said.strip() if failed != "0" else ""
+
+
+def read_nothing(text: str) -> "Iterator[Tuple[str, str, str]]":
+    """Yield nothing: this scheduler keeps no accounting that every user may read."""
+    return iter(())
 
 
 SCHEDULERS = {row.name: row for row in (
@@ -6950,7 +6014,7 @@ SCHEDULERS = {row.name: row for row in (
         program="sbatch",
         says="",
         index="SLURM_ARRAY_TASK_ID",
-        own_id="SLURM_ARRAY_JOB_ID",
+        own_ids=("SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID"),
         array_task="{0}_{1}",
         options=slurm_options,
         script=(),
@@ -6958,9 +6022,8 @@ SCHEDULERS = {row.name: row for row in (
         query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
         joins_ids=",",
         read=read_columns,
-        accounting=("sacct", "-X", "-n", "-P", "-o", "JobID,State,ExitCode", "-j"),
-        explain=(),
-        explanation="",
+        accounting=("sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j"),
+        read_accounting=read_sacct,
         cancel=("scancel",),
         find=("squeue", "-h", "-o", "%F", "--name"),
         limit=("scontrol", "show", "config"),
@@ -6968,12 +6031,9 @@ SCHEDULERS = {row.name: row for row in (
         limit_usual=1001,
         limit_less=1,
         crowded=r"MaxSubmitJob|job submit limit",
-        user_limit=("sacctmgr", "-nP", "show", "assoc", "format=MaxSubmitJobs", "user={}"),
         forgotten="Invalid job id",
         name_length=60,
-        knows_success=True,
-        leaves_tasks=False,
-        begins_in_sh=True,
+        kills_group=False,
         variables=r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|"
                   r"SBATCH_(ARRAY_INX|WAIT|WAIT_ALL_NODES)$|PMI",
         joins_values=True,
@@ -6995,7 +6055,7 @@ SCHEDULERS = {row.name: row for row in (
         program="qsub",
         says="",
         index="SGE_TASK_ID",
-        own_id="JOB_ID",
+        own_ids=("JOB_ID",),
         array_task="{0}.{1}",
         options=gridengine_options,
         script=(),
@@ -7003,9 +6063,8 @@ SCHEDULERS = {row.name: row for row in (
         query=("qstat", "-u", "*"),
         joins_ids="",
         read=read_qstat,
-        accounting=(),
-        explain=("qstat", "-j"),
-        explanation=r"error reason\s+\d+:\s*(?:\S+ \S+ \[\S+\]: )?(.+)",
+        accounting=("qacct", "-j"),
+        read_accounting=read_qacct,
         cancel=("qdel",),
         find=("qstat", "-j"),
         limit=("qconf", "-sconf"),
@@ -7013,12 +6072,9 @@ SCHEDULERS = {row.name: row for row in (
         limit_usual=75000,
         limit_less=0,
         crowded="",
-        user_limit=(),
         forgotten="",
         name_length=60,
-        knows_success=False,
-        leaves_tasks=True,  # SIGKILL at qdel and h_rt (sge_shepherd, queue_conf(5))
-        begins_in_sh=False,
+        kills_group=True,
         variables=r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|"
                   r"(JOB_ID|JOB_NAME|JOB_SCRIPT|TASK_ID|QUEUE|RESTARTED|NSLOTS|NQUEUES|NHOSTS|"
                   r"PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$",
@@ -7036,7 +6092,7 @@ SCHEDULERS = {row.name: row for row in (
         program="qsub",
         says="pbs_version|PBS",
         index="PBS_ARRAY_INDEX",
-        own_id="PBS_JOBID",
+        own_ids=("PBS_JOBID",),
         array_task="",
         options=pbs_options,
         script=(),
@@ -7045,8 +6101,7 @@ SCHEDULERS = {row.name: row for row in (
         joins_ids=" ",
         read=read_qstat_t,
         accounting=(),
-        explain=("qstat", "-f"),
-        explanation=r"comment = (.+(?:\n\t.+)*)",
+        read_accounting=read_nothing,
         cancel=("qdel",),
         find=("qselect", "-N"),
         limit=("qmgr", "-c", "print server"),
@@ -7054,12 +6109,9 @@ SCHEDULERS = {row.name: row for row in (
         limit_usual=10000,
         limit_less=0,
         crowded="would exceed",
-        user_limit=(),
         forgotten="Unknown Job Id|Job has finished",
         name_length=15,
-        knows_success=True,
-        leaves_tasks=False,
-        begins_in_sh=False,
+        kills_group=False,
         variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI",
         joins_values=True,
         flags="-f -G -h -I -V -x -X -z",
@@ -7075,7 +6127,7 @@ SCHEDULERS = {row.name: row for row in (
         program="bsub",
         says="",
         index="LSB_JOBINDEX",
-        own_id="LSB_JOBID",
+        own_ids=("LSB_JOBID",),
         array_task="{0}[{1}]",
         options=lsf_options,
         script=("/bin/sh",),
@@ -7084,8 +6136,7 @@ SCHEDULERS = {row.name: row for row in (
         joins_ids=" ",
         read=read_columns,
         accounting=(),
-        explain=(),
-        explanation="",
+        read_accounting=read_nothing,
         cancel=("bkill",),
         find=("bjobs", "-noheader", "-o", "jobid", "-J"),
         limit=("bparams", "-a"),
@@ -7093,12 +6144,9 @@ SCHEDULERS = {row.name: row for row in (
         limit_usual=1000,
         limit_less=0,
         crowded="(?i)pending jobs? .*(threshold|limit|maximum)|maximum number of pending",
-        user_limit=(),
         forgotten="is not found|No matching job|already finished",
         name_length=60,
-        knows_success=True,
-        leaves_tasks=False,
-        begins_in_sh=False,
+        kills_group=False,
         variables=r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI",
         joins_values=False,
         flags="-ar -B -H -h -I -Ip -Is -IS -ISp -ISs -IX -K -N -r -rn -ti -ul -V -x",
@@ -7110,11 +6158,11 @@ SCHEDULERS = {row.name: row for row in (
 )}
 
 
-@remembered
+@functools.lru_cache(maxsize=None)
 def version_text(program: str) -> str:
     """Return what a program says of its version, asked once."""
-    _, out, errors = capture([program, "--version"], environment({}))
-    return out + errors
+    answer = capture([program, "--version"])
+    return answer.out + answer.errors
 
 
 def behind_env(words: "Sequence[str]") -> "Sequence[str]":
@@ -7135,30 +6183,26 @@ def scheduler_of(words: "Sequence[str]", may_ask: bool = True) -> "Optional[Sche
     """Return the scheduler of a submission command, None for a handler.
 
     Those that have a program of the same name are told apart by what it says of its version. With
-    may_ask false it is not executed, and the one that is known by no word of its own is taken: what
-    a dry run is about need not be here.
+    may_ask false it is not executed, and the one that needs no such word is taken: a dry run needs
+    no program to be installed.
     """
     words = behind_env(words)
-    if not words:
-        return None
-    program = os.path.basename(words[0])
+    program = os.path.basename(words[0]) if words else ""
     rows = [row for row in SCHEDULERS.values() if row.program == program]
-    if not rows:
-        return None
-    if len(rows) == 1:
-        return rows[0]
-    said = version_text(words[0]) if may_ask else ""
-    plain = [row for row in rows if not row.says]
+    said = version_text(words[0]) if len(rows) > 1 and may_ask else ""
+    if re.search(r"(?i)torque|^Version: \d", said):
+        raise Error("torque", f"{program} belongs to Torque, which HydraFlow does not support",
+                    NOWHERE, "a handler does: submit: ./submit.sh gets a file with a line per task")
     for row in rows:
         if row.says and re.search(row.says, said):
             return row
-    return plain[0]
+    return next((row for row in rows if not row.says), None)
 
 
 def submission_options(words: "Sequence[str]",
                        scheduler: Scheduler) -> "Iterator[Tuple[int, str, str]]":
     """Yield the options of a submission command: index of the word, name, value; last, without a
-    name, the script, behind which nothing is the scheduler's.
+    name, the script, after which no word is the scheduler's.
 
     >>> words = "sbatch -pgpu --mem 4G --hold job.sh -o x".split()
     >>> list(submission_options(words, SCHEDULERS["slurm"]))
@@ -7179,7 +6223,7 @@ def submission_options(words: "Sequence[str]",
         if not is_whole:
             count = 2 if option in scheduler.pairs.split() else 1
             if option not in scheduler.flags.split():
-                value = " ".join(words[behind] for behind in islice(rest, count))
+                value = " ".join(words[later] for later in islice(rest, count))
         yield index, option, value
 
 
@@ -7216,8 +6260,8 @@ def is_one_of(option: str, names: "Sequence[str]") -> bool:
 
 def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
                    waits: bool) -> "Iterator[Tuple[int, str, str]]":
-    """Yield the options of a submission command that ours would beat: index of the word, name,
-    what to write instead. waits tells whether ours are to say what is waited for.
+    """Yield the options of a submission command that HydraFlow sets itself: index of the word,
+    name, what to write instead. waits tells whether it sets dependencies.
 
     >>> list(beaten_options("sbatch --output=x".split(), SCHEDULERS["slurm"], False))[0][:2]
     (1, '--output')
@@ -7247,43 +6291,21 @@ def says_requeue(words: "Sequence[str]", scheduler: Scheduler) -> bool:
 def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
     """Return the environment without what a surrounding job set, which would rule the new one."""
     variables = re.compile(scheduler.variables)
-    result = {}  # type: Dict[Any, Any]
-    for name, value in environment({}).items():
-        if not variables.match(os.fsdecode(name)):
-            result[name] = value
-    return result
+    return {name: value for name, value in environment({}).items()
+            if not variables.match(os.fsdecode(name))}
 
 
-def has_failed_in_passing(status: int, errors: str) -> bool:
+def has_failed_in_passing(answer: Answer) -> bool:
     """Return whether a command of a scheduler failed by what may be over soon: it did not end in
     time, a signal ended it, or it says so."""
-    return status == 124 or status < 0 or bool(re.search(PASSING, errors))
+    return answer.status == 124 or answer.status < 0 or bool(re.search(PASSING, answer.errors))
 
 
-def failure_text(status: int, *texts: str) -> str:
-    """Return what a command that failed has said, the first text that says something."""
-    for text in texts:
-        if text.strip():
-            return text.strip()
-    return signal_name(-status) if status < 0 else f"exit status {status}"
-
-
-def ask_once(argv: "Sequence[str]", scheduler: Scheduler) -> "Tuple[int, str, str]":
-    """Return what a command of the scheduler answers, to a question that can do without."""
-    return capture(argv, outer_environment(scheduler))
-
-
-def ask(argv: "Sequence[str]", scheduler: Scheduler,
-        delays: "Sequence[float]" = TRIES) -> "Tuple[int, str, str]":
-    """Return what a command of the scheduler answers, tried again where it fails in passing."""
-    env = outer_environment(scheduler)
-    status, out, errors = capture(argv, env, PATIENT)
-    for delay in delays:
-        if status in (0, 127) or not has_failed_in_passing(status, errors):
-            break
-        time.sleep(delay)
-        status, out, errors = capture(argv, env, PATIENT)
-    return status, out, errors
+def pause(seconds: float) -> "Generator[None, None, None]":
+    """Yield until some time has passed."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        yield
 
 
 def split_id(job_id: str) -> "Tuple[str, str]":
@@ -7298,7 +6320,7 @@ def split_id(job_id: str) -> "Tuple[str, str]":
 
 def id_at(number: str, cluster: str) -> str:
     """Return the id of a job that a cluster knows by a number: 12;far, and 12 for the usual one."""
-    return ";".join(filter(None, (number, cluster)))
+    return f"{number};{cluster}" if cluster else number
 
 
 def at_cluster(command: "Sequence[str]", scheduler: Scheduler, cluster: str) -> "List[str]":
@@ -7308,48 +6330,16 @@ def at_cluster(command: "Sequence[str]", scheduler: Scheduler, cluster: str) -> 
     return [command[0], scheduler.cluster[0], cluster, *command[1:]]
 
 
-@remembered
+@functools.lru_cache(maxsize=None)
 def array_limit(scheduler: Scheduler, clusters: str) -> int:
     """Return how many array tasks an array job may have, asked once; clusters have the first's."""
-    first = clusters.split(",")[0]
-    status, out, _ = ask_once(at_cluster(scheduler.limit, scheduler, first), scheduler)
     limit = scheduler.limit_usual
-    match = re.search(scheduler.limit_text, out)
-    if match and status == 0:
-        limit = int(match.group(1))
+    if find_program(scheduler.limit[0]):
+        first = clusters.split(",")[0]
+        answer = capture(at_cluster(scheduler.limit, scheduler, first))
+        match = re.search(scheduler.limit_text, answer.out)
+        limit = int(match.group(1)) if match and answer.status == 0 else limit
     return max(limit - scheduler.limit_less, 1)
-
-
-def rounded_up(count: int, size: int) -> int:
-    """Return how many groups of a size take count things.
-
-    >>> rounded_up(5, 2), rounded_up(4, 2), rounded_up(0, 2)
-    (3, 2, 0)
-    """
-    return (count + size - 1) // size
-
-
-def user_limit(scheduler: Scheduler) -> int:
-    """Return how many array tasks a user may have in all, 0 where nobody says it."""
-    if not scheduler.user_limit:
-        return 0
-    _, name, _ = ask_once(["id", "-un"], scheduler)
-    words = [word.format(name.strip()) for word in scheduler.user_limit]
-    _, out, _ = ask_once(words, scheduler)
-    limits = [int(number) for number in re.findall("^[0-9]+$", out, re.MULTILINE)]
-    return min(limits, default=0)
-
-
-def pack_hint(refusal: str, scheduler: Scheduler, tasks: int) -> str:
-    """Return what helps against a refusal of too many array tasks, "" against any other."""
-    if not scheduler.crowded or not re.search(scheduler.crowded, refusal):
-        return ""
-    limit = user_limit(scheduler)
-    if not limit:
-        return "--pack N puts N tasks into each array task, one after the other"
-    pack = rounded_up(tasks, limit)
-    return (f"you may have {counted(limit, 'array task')} at once: "
-            f"--pack {pack} makes {rounded_up(tasks, pack)} of these {counted(tasks, 'task')}")
 
 
 def array_name(job: str, ulid: str, number: int, scheduler: Scheduler) -> str:
@@ -7368,191 +6358,190 @@ def array_name(job: str, ulid: str, number: int, scheduler: Scheduler) -> str:
 
 def submission_words(words: "Sequence[str]", scheduler: Scheduler, job: ArrayJob,
                      script: str) -> "List[str]":
-    """Return the submission command; our options come behind the user's, where they win."""
+    """Return the submission command; our options come after the user's, where they win."""
     last = shlex.quote(script) if scheduler.script else script
     options = scheduler.options(job)
-    if not says_requeue(words, scheduler):  # harmless, as an array task looks what has succeeded
+    if not says_requeue(words, scheduler):  # harmless: an array task looks for what has succeeded
         options += scheduler.requeue
     return [*words, *options, *scheduler.script, last]
 
 
-def send(words: "Sequence[str]", scheduler: Scheduler, name: str) -> str:
-    """Submit, and return the job's id; the Error of a refusal is the scheduler's own message.
+def send(words: "Sequence[str]", scheduler: Scheduler, name: str,
+         ) -> "Generator[Optional[str], None, str]":
+    """Submit an array job, and return its id. Refusal has the scheduler's own message.
 
     After each try that failed without a refusal, the name is looked for: it may have been accepted.
     """
     env = outer_environment(scheduler)
+    clusters = clusters_of(words, scheduler)
     for delay in (0.0, *TRIES):
-        time.sleep(delay)
-        status, out, errors = capture(words, env, 120.0)
-        match = re.search(scheduler.job_id, out, re.MULTILINE)
+        yield from pause(delay)
+        answer = yield from ask(words, env, 120.0)
+        match = re.search(scheduler.job_id, answer.out, re.MULTILINE)
         if match:  # whatever the status: with sbatch -W it is that of the job
-            return match.group(1)
-        if status == 0:
-            return unanswered(words, scheduler, name, out)
-        if not has_failed_in_passing(status, errors):
+            return str(match.group(1))
+        if answer.status and not has_failed_in_passing(answer):
             break
-        found = find_array(scheduler, name, clusters_of(words, scheduler))
+        found = yield from find_array(scheduler, name, clusters)
         if found:
             return found
-    raise Refusal("refused", f"{words[0]} refused: {failure_text(status, errors, out)}")
+        if not answer.status:
+            said = " ".join(answer.out.split())[:200] or "nothing"
+            raise Refusal("no-job-id", f"{words[0]} accepted the submission, but gave no job id: "
+                          f"{said}", NOWHERE, f"look for {name} in the queue, and cancel it")
+        yield f"{words[0]} does not answer, trying again: {answer.text}"
+    is_crowded = scheduler.crowded and re.search(scheduler.crowded, answer.text)
+    raise Refusal("too-many-jobs" if is_crowded else "refused",
+                  f"{words[0]} refused: {answer.text}", NOWHERE,
+                  "--wait submits what fits now, and the rest later; "
+                  "--pack N puts N tasks into each array task" if is_crowded else "")
 
 
-def unanswered(words: "Sequence[str]", scheduler: Scheduler, name: str, out: str) -> str:
-    """Return the id of a submission whose answer has none; Unanswered if nobody knows it."""
-    found = find_array(scheduler, name, clusters_of(words, scheduler))
-    if found:
-        return found
-    said = " ".join(out.split())[:200] or "nothing"
-    raise Unanswered(
-        "no-job-id",
-        f"{words[0]} accepted the submission, and named no id of a job: {said}", NOWHERE,
-        f"look for {name} among what is queued, and cancel it; its tasks would end themselves")
-
-
-def find_array(scheduler: Scheduler, name: str, clusters: str) -> "Optional[str]":
+def find_array(scheduler: Scheduler, name: str,
+               clusters: str) -> "Generator[Optional[str], None, Optional[str]]":
     """Return the id of the array job that has a name on one of some clusters; "" where none has it,
     None where one of them does not answer."""
-    missing = ""  # type: Optional[str]
+    missing: Optional[str] = ""
     for cluster in clusters.split(","):
         words = at_cluster([*scheduler.find, name], scheduler, cluster)
-        status, out, errors = ask(words, scheduler, TRIES[:2])
-        match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", out, re.MULTILINE)
+        answer = yield from ask(words, outer_environment(scheduler), PROMPT)
+        match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", answer.out, re.MULTILINE)
         if match:
             return id_at(match.group(1), cluster)
-        if status == 127 or has_failed_in_passing(status, errors):
+        if answer.status == 127 or has_failed_in_passing(answer):
             missing = None
     return missing
 
 
-def array_task_id(scheduler: Scheduler, job_id: str, slot: int) -> str:
+def array_task_id(scheduler: Scheduler, job_id: str, index: int) -> str:
     """Return the id of an array task, with the cluster of its array job.
 
     >>> array_task_id(SCHEDULERS["slurm"], "12;far", 3), array_task_id(SCHEDULERS["pbs"], "7[]", 3)
     ('12_3;far', '7[3]')
     """
     number, cluster = split_id(job_id)
-    text = number.replace("[]", f"[{slot}]")  # of PBS, where an array of one is a plain job
+    text = number.replace("[]", f"[{index}]")  # of PBS, where an array of one is a plain job
     if scheduler.array_task:
-        text = scheduler.array_task.format(number, slot)
+        text = scheduler.array_task.format(number, index)
     return id_at(text, cluster)
 
 
-def cancel_array(scheduler: Scheduler, job_id: str) -> str:
+def cancel_array(scheduler: Scheduler, job_id: str) -> "Generator[Optional[str], None, str]":
     """Cancel an array job, or an array task of one; return what went wrong."""
     number, cluster = split_id(job_id)
     words = at_cluster([*scheduler.cancel, number], scheduler, cluster)
-    status, out, errors = ask(words, scheduler)
-    if not status or scheduler.has_forgotten(errors):
-        return ""
-    if errors.strip() or out.strip():
-        return failure_text(status, errors, out)
-    return f"{scheduler.cancel[0]}: exit status {status}"
+    for delay in (0.0, *TRIES[:2]):
+        yield from pause(delay)
+        answer = yield from ask(words, outer_environment(scheduler), PROMPT)
+        if not answer.status or (
+                scheduler.forgotten and re.search(scheduler.forgotten, answer.errors)):
+            return ""
+        if not has_failed_in_passing(answer):
+            break
+    return f"{words[0]}: {answer.text}"
 
 
-def slot_numbers(text: str) -> "List[int]":
+def index_numbers(text: str) -> "List[int]":
     """Return the numbers of a list with ranges.
 
-    >>> slot_numbers("1,3-5,10-20:5")
+    >>> index_numbers("1,3-5,10-20:5")
     [1, 3, 4, 5, 10, 15, 20]
     """
-    numbers = []  # type: List[int]
+    numbers: List[int] = []
     for match in re.finditer(r"(\d+)(?:-(\d+)(?::(\d+))?)?", text):
         first, last, step = match.groups()
         numbers.extend(range(int(first), int(last or first) + 1, int(step or 1)))
     return numbers
 
 
-class Queued(NamedTuple("Queued", [("state", str), ("reason", str), ("how", str)])):
-    """What a scheduler says of an array task, in its own words; "" where it says nothing.
+def queued_of(word: str, reason: str) -> Queued:
+    """Return what a scheduler's word for the state of an array task means.
 
-    how is how it ended, by its accounting.
+    A word that is not known means that the array task is there.
     """
-    __slots__ = ()
+    reason = "" if reason in UNSAID else reason
+    if word in GONE:
+        return Queued(ABSENT, word, reason)
+    if word in WAITING or re.match("E.*w$", word):
+        text = word if re.search(STUCK, word) else ""
+        return Queued(PENDING, word, ", ".join(filter(None, (text, reason))))
+    return Queued(ACTIVE, word, reason)
 
 
-NOT_QUEUED = Queued("", "", "")
-NO_ID = "0"  # of an array job that no scheduler knows
+def is_stuck(queued: Queued) -> bool:
+    """Return whether an array task begins only when somebody does something about it."""
+    return queued.kind == PENDING and bool(re.search(STUCK, queued.reason))
 
 
-def by_cluster(ids: "Iterable[str]") -> "List[Tuple[str, List[str]]]":
-    """Return the numbers of jobs by the cluster that knows them.
-
-    >>> by_cluster(["12", "7;far", "13"])
-    [('', ['12', '13']), ('far', ['7'])]
-    """
-    numbers = {}  # type: Dict[str, List[str]]
-    for job_id in ids:
-        number, cluster = split_id(job_id)
-        numbers.setdefault(cluster, []).append(number)
-    return sorted(numbers.items())
-
-
-def query(scheduler: Scheduler,
-          ids: "Sequence[str]") -> "Tuple[Dict[Tuple[str, int], Queued], str]":
-    """Return what a scheduler knows of array jobs, by id and slot, and what went wrong.
+def query(scheduler: Scheduler, job_ids: "Sequence[str]") -> (
+        "Generator[Optional[str], None, Tuple[Dict[Tuple[str, int], Queued], str]]"):
+    """Return what a scheduler knows of array jobs, by id and index, and what went wrong.
 
     One query for each cluster, whatever the number of array tasks.
     """
-    found = {}  # type: Dict[Tuple[str, int], Queued]
-    wrongs = []
-    for cluster, numbers in by_cluster(ids):
-        status, out, errors = ask_queue(scheduler, cluster, numbers)
-        if status and not scheduler.has_forgotten(errors):
-            wrongs.append(f"{scheduler.query[0]}: {failure_text(status, errors)}")
-        for number, slots, state, reason in scheduler.read(out):
-            for slot in slot_numbers(slots) or [1]:
-                found[id_at(number, cluster), slot] = Queued(state, reason, "")
-    return found, "; ".join(wrongs)
+    found: Dict[Tuple[str, int], Queued] = {}
+    wrong = ""
+    for cluster in sorted({split_id(job_id)[1] for job_id in job_ids}):
+        numbers = [split_id(one)[0] for one in job_ids if split_id(one)[1] == cluster]
+        words = at_cluster(scheduler.query, scheduler, cluster)
+        if scheduler.joins_ids:
+            words += scheduler.joins_ids.join(numbers).split(" ")
+        answer = yield from ask(words, outer_environment(scheduler), PROMPT)
+        is_forgotten = scheduler.forgotten and re.search(scheduler.forgotten, answer.errors)
+        if answer.status and not is_forgotten:
+            wrong = f"{words[0]}: {answer.text}"
+        for number, indexes, word, reason in scheduler.read(answer.out):
+            for index in index_numbers(indexes) or [1]:
+                found[id_at(number, cluster), index] = queued_of(word, reason)
+    return found, wrong
 
 
-def ask_queue(scheduler: Scheduler, cluster: str,
-              numbers: "Sequence[str]") -> "Tuple[int, str, str]":
-    """Return what a cluster answers about array jobs."""
-    words = at_cluster(scheduler.query, scheduler, cluster)
-    if scheduler.joins_ids == ",":
-        words.append(",".join(numbers))
-    elif scheduler.joins_ids:
-        words.extend(numbers)
-    return ask(words, scheduler, TRIES[:2])  # somebody waits for the answer
-
-
-def accounts(scheduler: Scheduler, ids: "Sequence[str]") -> "Dict[Tuple[str, int], Queued]":
-    """Return how array tasks ended that a site's accounting knows, by id and slot; one query."""
-    found = {}  # type: Dict[Tuple[str, int], Queued]
+def account(scheduler: Scheduler,
+            job_id: str) -> "Generator[Optional[str], None, Dict[int, str]]":
+    """Return how array tasks of an array job ended, where the site's accounting knows it."""
     if not scheduler.accounting:
-        return found
-    for cluster, numbers in by_cluster(ids):
-        words = at_cluster([*scheduler.accounting, ",".join(numbers)], scheduler, cluster)
-        _, out, _ = ask_once(words, scheduler)  # many sites keep no accounts
-        for number, slots, state, how in read_accounting(out):
-            if state not in ENDED:
-                continue
-            for slot in slot_numbers(slots):
-                found[id_at(number, cluster), slot] = Queued(state, "", how)
+        return {}
+    number, cluster = split_id(job_id)
+    words = at_cluster([*scheduler.accounting, number], scheduler, cluster)
+    answer = yield from ask(words, outer_environment(scheduler), PROMPT)  # many sites keep none
+    found: Dict[int, str] = {}
+    for known, indexes, word in scheduler.read_accounting(answer.out):
+        if known == number:
+            found.update(dict.fromkeys(index_numbers(indexes), word))
     return found
 
 
-def explain_hold(scheduler: Scheduler, job_id: str) -> str:
-    """Return why a scheduler holds an array job, where that has to be asked for; or nothing."""
-    if not scheduler.explain:
-        return ""
-    number, cluster = split_id(job_id)
-    words = at_cluster([*scheduler.explain, number], scheduler, cluster)
-    _, out, _ = ask_once(words, scheduler)
-    match = re.search(scheduler.explanation, out)
-    return " ".join(match.group(1).replace("\n\t", "").split()) if match else ""
+def job_around() -> "Dict[str, Any]":
+    """Return the scheduler's job that this process is a part of, as the head of an attempt has it.
+
+    >>> sorted(job_around()) in ([], ["index", "job_id", "scheduler"])
+    True
+    """
+    for row in SCHEDULERS.values():
+        for name in row.own_ids:
+            match = re.match(r"\d+", os.environ.get(name, ""))
+            if match:
+                index = os.environ.get(row.index, "")
+                return {"scheduler": row.name, "job_id": match.group(),
+                        "index": int(index) if index.isdecimal() else 1}
+    return {}
 
 
 # ---------------------------------------------------------------------------
 # 11. Runs: Plan -> Event, Event, ...
 # ---------------------------------------------------------------------------
-# Options, processors; ArrayTask, survey (what is known of a record: its own events, then what
-# lives, then what queues say); Run and open_run (a start of a run: which tasks are done, run, are
-# to be executed); the places Here, ArrayPlace, Handler, place_of, check_plan; Watch, follow,
-# Execution, describe (one loop over the steps, for the run and the dry run); run_slot (what an
-# array task executes); cancel_record. Every place answers the same questions: check, can_wait_for,
-# describe, start. Who executes or follows yields events; who asks for states gets a Survey.
+# Options, processors; View and survey (what is known of a record: attempts, what lives, what queues
+# say); Run (a start of a run: which tasks are done, live elsewhere, are to be executed); checks
+# before a start; drive (the one loop) over stages, a stage for each place: HereStage, ArrayStage,
+# HandlerStage; stages_of; Execution (a job after those that it needs) and describe (its dry run);
+# run_slot (what an array task executes); cancel_record.
+#
+# The pass: each stage is a generator that begins what it may, yields what has changed, and yields
+# None when it has to wait. drive goes over all of them again and again, sleeps until a child ends,
+# a signal comes or a moment has passed, and passes signals on.
+
+MOST_SUBMISSIONS = 3  # of a task in one start
+LONGEST_LOOK = 15.0  # seconds between two looks at a queue
 
 
 class Options(NamedTuple("Options", [
@@ -7578,487 +6567,260 @@ def processors() -> int:
         text = os.environ.get(name, "")
         if re.fullmatch("[1-9][0-9]{0,5}", text):
             counts.append(int(text))
-    quota = first_line("/sys/fs/cgroup/cpu.max").split()
-    if len(quota) == 2 and all(map(str.isdigit, quota)) and int(quota[1]):
-        counts.append(max(int(quota[0]) // int(quota[1]), 1))
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+            quota = re.match(r"(\d+) ([1-9]\d*)", file.read())
+        counts += [max(int(quota.group(1)) // int(quota.group(2)), 1)] if quota else []
+    except OSError:
+        pass
     return min(counts)
-
-
-class ArrayTask(NamedTuple("ArrayTask", [
-        ("scheduler", Scheduler), ("submission", int), ("job_id", str), ("slot", int)])):
-    """A slot of a submission, and the id of its array job."""
-    __slots__ = ()
-
-    @property
-    def text(self) -> str:
-        """What the scheduler's commands call it."""
-        return array_task_id(self.scheduler, self.job_id, self.slot)
-
-
-class Survey:
-    """What is known of a record.
-
-    wrong is what kept a scheduler from answering, holder who executes or submits a start of the run
-    at this moment; unsettled are tasks that a signal ended in an array task which is still there.
-    members are the tasks that the last start planned, in its order, with their states: what waits
-    for nobody that lives has not started.
-    """
-    __slots__ = (
-        "record", "ledger", "states", "submissions", "wrong", "holder", "unsettled", "members")
-
-    def __init__(self, record: Record, ledger: Ledger, states: "Dict[int, State]",
-                 submissions: "List[Submission]", wrong: str, holder: str,
-                 unsettled: "Set[int]") -> None:
-        self.record = record
-        self.ledger = ledger
-        self.states = states
-        self.submissions = submissions
-        self.wrong = wrong
-        self.holder = holder
-        self.unsettled = unsettled
-        self.members = [(number, self.state(number)) for number in ledger.members]
-
-    def state(self, number: int) -> State:
-        """Return the state of a task; what waits for nobody that lives has not started."""
-        state = self.states.get(number) or State()
-        if state.name == "waiting":
-            state.become(self.before_start())
-        return state
-
-    def array_tasks(self) -> "Dict[int, ArrayTask]":
-        """Return the array tasks that have tasks, or had them last, by the numbers of these."""
-        found = {}  # type: Dict[int, ArrayTask]
-        by_slot = {}  # type: Dict[Tuple[int, int], ArrayTask]
-        for submission in self.submissions:
-            scheduler = SCHEDULERS.get(submission.scheduler)
-            if scheduler is None:
-                continue
-            for slot, entries in enumerate(submission.slots, 1):
-                one = ArrayTask(scheduler, submission.number, submission.job_id, slot)
-                by_slot[submission.number, slot] = one
-                found.update((number, one) for number, _, _ in entries)
-        for number, state in self.states.items():
-            if state.writer is not NOBODY and number in found:  # a neighbour in a pack may have it
-                found[number] = by_slot.get(state.writer.name.slot, found[number])
-        return found
-
-    def before_start(self) -> str:
-        """Return the name of the state of what nobody has begun."""
-        return "waiting" if self.holder else "not started"
-
-    def counts(self) -> "Dict[str, int]":
-        """Return how many tasks of the last start are in each state, in the order of STATES."""
-        from collections import Counter
-        found = Counter(state.name for _, state in self.members)
-        counts = {name: found[name] for name in STATES}
-        not_planned = max(self.ledger.start.count - len(self.ledger.members), 0)
-        counts[self.before_start()] += not_planned
-        return counts
 
 
 # -- what is known of a record
 
 
-class Seen(NamedTuple("Seen", [("told", Told), ("sizes", "Dict[str, int]")])):
-    """What the events of a record say, and how large their files were just before."""
-    __slots__ = ()
+class View:
+    """What is known of the tasks of a record, brought up to date by look.
 
-
-def event_sizes(record: Record) -> "Dict[str, int]":
-    """Return the sizes of the files with events."""
-    sizes = {}
-    for path in record.event_paths():
-        try:
-            sizes[path] = os.stat(path).st_size
-        except FileNotFoundError:  # a room that was left
-            continue
-    return sizes
-
-
-def see_told(record: Record, before: "Optional[Seen]" = None) -> Seen:
-    """Return what the events of a record say; no file is read again that has not changed since."""
-    sizes = event_sizes(record)
-    if before and before.sizes == sizes:
-        return before
-    return Seen(read_told(record), sizes)
-
-
-def find_gone(record: Record, seen: Seen) -> Seen:
-    """Return what is told, where tasks whose processes no longer exist are interrupted."""
-    states = seen.told.states
-    running = [number for number, state in states.items() if state.name == "running"]
-    gone = [number for number in running if is_gone(states[number])]
-    if not gone:
-        return seen
-    seen = see_told(record, seen)  # they may have told their end before they went
-    told = seen.told
-    for number in gone:
-        if told.states[number].name == "running":
-            told.states[number].become("interrupted", "killed")
-    return seen
-
-
-class Waiting(NamedTuple("Waiting", [("submission", Submission), ("slot", int), ("first", int)])):
-    """Where a task stands in a submission: its slot, and the first attempt that it may make."""
-    __slots__ = ()
-
-
-def open_tasks(states: "Dict[int, State]",
-               submissions: "Sequence[Submission]") -> "Dict[int, Waiting]":
-    """Return where each task that a scheduler may know more of stands in its last submission."""
-    last = {}  # type: Dict[int, Waiting]
-    for submission in submissions:
-        for slot, entries in enumerate(submission.slots, 1):
-            for number, first, _ in entries:
-                last[number] = Waiting(submission, slot, first)
-    found = {}  # type: Dict[int, Waiting]
-    for number, waiting in last.items():
-        state = states.get(number)
-        if state and state.attempt >= waiting.first and state.writer is not NOBODY:
-            submitted, slot = state.writer.name.slot
-            if submitted == waiting.submission.number:  # of a pack, another slot may have it
-                waiting = waiting._replace(slot=slot)
-        if is_open_there(state, waiting):
-            found[number] = waiting
-    return found
-
-
-def is_open_there(state: "Optional[State]", waiting: Waiting) -> bool:
-    """Return whether more may be known of a task where it waits than it has told itself."""
-    if state is None or state.attempt < waiting.first:  # it has not begun there
-        return True
-    slot = waiting.submission.number, waiting.slot
-    if state.writer is not NOBODY and state.writer.name.slot != slot:
-        return False
-    return not state.origin and may_be_told_more(state)
-
-
-def may_be_told_more(state: State) -> bool:
-    """Return whether a scheduler may know more of a task than it has told itself.
-
-    A signal may be the scheduler's doing.
+    last is the last submission of each task, and its index there; attempts are those on record,
+    states what follows; missed counts in how many looks an array task was missing from its queue;
+    words are those of accountings and schedulers for ends; wrong is what kept a scheduler from
+    answering; holder is the HydraFlow that passes over the run now.
     """
-    if state.name == "failed":
-        return not state.cause and is_ending_signal(state.status)
-    return state.name not in ("succeeded", "skipped")
+    __slots__ = ("record", "submissions", "last", "attempts", "states", "queues", "missed",
+                 "words", "wrong", "holder")
 
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.attempts: Dict[int, List[Attempt]] = {}
+        self.states: Dict[int, State] = {}
+        self.queues: Dict[Tuple[str, str, int], Queued] = {}
+        self.missed: Dict[Tuple[str, str, int], int] = {}
+        self.words: Dict[Tuple[str, str, int], str] = {}
+        self.wrong = ""
+        self.read_submissions()
 
-def is_ending_signal(status: int) -> bool:
-    """Return whether an exit status is that of a signal by which a scheduler ends a task."""
-    return status - 128 in (
-        signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2,
-        signal.SIGXCPU, signal.SIGHUP)
+    def read_submissions(self) -> None:
+        """Read which submission has each task; one without an id is looked for by its name."""
+        self.holder = Lock(self.record.file("lock")).holder()
+        self.submissions = [one for one in read_submissions(self.record) if not one.is_refused]
+        self.last: Dict[int, Tuple[Submission, int]] = {}
+        for place, one in enumerate(self.submissions):
+            if one.scheduler in SCHEDULERS and not one.job_id:
+                found = finished(find_array(SCHEDULERS[one.scheduler], one.name, one.clusters))
+                one = self.submissions[place] = one._replace(job_id=found or "")
+            for index, slot in enumerate(one.slots, 1):
+                self.last.update((number, (one, index)) for number, _ in slot)
 
+    def state(self, number: int) -> State:
+        """Return the state of a task."""
+        return self.states.get(number) or NOT_STARTED
 
-class Surveyor:
-    """Makes a survey, and reads each record that it needs for that once.
+    def read(self, numbers: "Optional[Iterable[int]]" = None) -> None:
+        """Read the attempts, of some tasks or of all, that may have changed."""
+        found = attempt_numbers(self.record)
+        for number in found if numbers is None else numbers:
+            known = self.attempts.setdefault(number, [])
+            for place, attempt in enumerate(found.get(number, ())):
+                if place < len(known) and known[place].has_ended:
+                    continue
+                path = self.record.file("attempt", number, attempt)
+                known[place:place + 1] = [read_attempt(path, number, attempt)]
+            self.update(number)
 
-    failed tells of submissions whether tasks of them cannot succeed now, holds of array jobs why
-    they are held; unsettled is that of the survey that is made.
-    """
-    __slots__ = ("seen", "submissions", "failed", "holds", "unsettled")
+    def update(self, number: int) -> None:
+        """Bring the state of a task up to date by its attempts and what its queue says."""
+        attempts = self.attempts.get(number, [])
+        held: Optional[bool] = None
+        if attempts and not attempts[-1].has_ended and not attempts[-1].verdict:
+            last = attempts[-1]
+            held = is_held(self.record.file("attempt", number, last.attempt), last)
+        since, retries = (0, 0), 0
+        if number in self.last:
+            submission, _ = self.last[number]
+            since, retries = (submission.start, submission.number), int(submission.limits[1])
+            if submission.scheduler == BARE:
+                handed = NOT_STARTED._replace(name="handed", cause=self.handler_text(submission))
+                self.states[number] = handed
+                return
+        state = state_of(attempts, held, self.queued(number), since, retries)
+        if state.name == "not started" and number in self.last and self.is_blocked(number):
+            state = state._replace(name="skipped", cause="a step before it did not succeed")
+        self.states[number] = state
 
-    def __init__(self) -> None:
-        self.holds = {}  # type: Dict[str, str]
-        self.unsettled = set()  # type: Set[int]
-        self.seen = {}  # type: Dict[str, Seen]
-        self.submissions = {}  # type: Dict[str, List[Submission]]
-        self.failed = {}  # type: Dict[Tuple[str, int], bool]
+    def queue_key(self, number: int) -> "Optional[Tuple[str, str, int]]":
+        """Return which array task of which scheduler has a task, or had its last attempt."""
+        attempts = self.attempts.get(number, [])
+        one = attempts[-1] if attempts else None
+        if number in self.last:
+            submission, index = self.last[number]
+            if one and one.submission == submission.number:
+                index = one.index  # of a pack, another array task may have it
+            is_later = one and one.start > submission.start
+            if not is_later and submission.scheduler in SCHEDULERS and submission.job_id:
+                return submission.scheduler, submission.job_id, index
+            if not is_later:
+                return None
+        if one and one.scheduler in SCHEDULERS and one.job_id:
+            return one.scheduler, one.job_id, one.index
+        return None
 
-    def read(self, record: Record) -> "Tuple[Told, List[Submission]]":
-        """Return what is told in a record, and its submissions."""
-        if record.path not in self.seen:
-            seen = self.seen[record.path] = find_gone(record, see_told(record))
-            every = read_submissions(record)
-            taken = [one for one in every if not was_refused(one, seen.told)]
-            self.submissions[record.path] = [named(submission) for submission in taken]
-        return self.seen[record.path].told, self.submissions[record.path]
+    def queued(self, number: int) -> Queued:
+        """Return what is known of a task by its queue, or by its handler."""
+        key = self.queue_key(number)
+        if key is None:
+            return self.handled(number)
+        queued = self.queues.get(key, UNKNOWN)
+        if queued.kind == ABSENT:
+            if self.missed[key] < 2:
+                return UNKNOWN
+            return queued._replace(word=self.words.get(key) or queued.word)
+        return queued
 
-    def has_failed(self, path: str, number: int) -> bool:
-        """Return whether tasks of a submission, or of what it waits for, cannot succeed now."""
-        if (path, number) not in self.failed:
-            self.failed[path, number] = False
-            told, submissions = self.read(Record(path))
-            for one in submissions:
-                if one.number == number:
-                    is_bad = self.is_blocked(one) or has_bad(one, told.states)
-                    self.failed[path, number] = is_bad
-        return self.failed[path, number]
+    def handled(self, number: int) -> Queued:
+        """Return whether the handler that has a task may still begin it."""
+        submission, _ = self.last.get(number, (None, 0))
+        if submission is None:
+            return UNKNOWN
+        if submission.scheduler in SCHEDULERS:  # its id is not known: it was never accepted
+            return Queued(ABSENT, "", "") if not self.wrong else UNKNOWN
+        path = self.record.file("handler", submission.number)
+        one = read_attempt(path, 0, 1)
+        is_alive = is_held(path, one) if one.role else bool(self.holder)
+        return Queued(ABSENT if one.has_ended or is_alive is False else ACTIVE, "", "at the handler")
 
-    def is_blocked(self, submission: Submission) -> bool:
-        """Return whether something has failed that a submission waits for."""
-        if not submission.must_succeed:
-            return False
-        return any(self.has_failed(path, number) for path, number in submission.after)
+    def handler_text(self, submission: Submission) -> str:
+        """Return to which handler tasks were handed over, and how that ended."""
+        status = read_attempt(self.record.file("handler", submission.number), 0, 1).status
+        ended = f", which ended with exit status {status}" if status > 0 else ""
+        return f"to {submission.name}{ended}"
 
-    def is_waiting(self, submission: Submission) -> bool:
-        """Return whether something is not over that a submission waits for."""
-        for path, number in submission.after:
-            told, submissions = self.read(Record(path))
-            for one in submissions:
-                states = [told.states.get(task) for task in one.numbers()]
-                if one.number == number and not all(state and state.is_over for state in states):
+    def is_blocked(self, number: int) -> bool:
+        """Return whether something that a task waits for has not succeeded."""
+        submission, _ = self.last[number]
+        for path, before in submission.after:
+            view = self if path == self.record.path else View(Record(path))
+            if view is not self:
+                view.read()
+            for one in view.submissions:
+                if one.number == before and any(
+                        view.state(task).is_over and not view.state(task).is_good
+                        for task in one.numbers()):
                     return True
         return False
 
-    def hold(self, submission: Submission, queued: Queued) -> str:
-        """Return why an array task is held, in the scheduler's words; "" if it is not."""
-        reason = "" if queued.reason in UNSAID else queued.reason
-        is_held = bool(re.search(HELD, reason) or re.search(HELD, queued.state))
-        if not is_held and (queued.state not in ON_HOLD or self.is_waiting(submission)):
-            return ""
-        if reason:
-            return reason
-        job_id = submission.job_id
-        if job_id not in self.holds:
-            self.holds[job_id] = explain_hold(SCHEDULERS[submission.scheduler], job_id)
-        return ": ".join(filter(None, (queued.state, self.holds[job_id])))
+    def open_numbers(self) -> "List[int]":
+        """Return the tasks that have a queue, and are not over as far as the record says."""
+        return [number for number in {**self.last, **self.attempts}
+                if self.queue_key(number) and is_open(self.state(number))]
 
-    def survey(self, record: Record) -> Survey:
-        """Return what is known of a record."""
-        ledger = Ledger(record)
-        holder = lock_holder(record)
-        told, submissions = self.read(record)
-        waiting = open_tasks(told.states, submissions)
-        wrong = ""
-        self.unsettled = set()
-        if waiting:
-            queues, wrong = ask_queues([place.submission for place in waiting.values()])
-            seen = see_told(record, self.seen[record.path])  # what ended meanwhile has told so
-            seen = self.seen[record.path] = find_gone(record, seen)
-            told = seen.told
-            waiting = open_tasks(told.states, submissions)
-            queues.update(ask_accounts(waiting.values(), queues))
-            for number, place in waiting.items():
-                if place.submission.scheduler in SCHEDULERS:
-                    self.merge(record, told, number, place, queues, bool(wrong))
-                else:
-                    is_gone = is_handler_gone(told, place.submission, holder)
-                    merge_handler(begun_there(told, number, place), place.submission, is_gone)
-        return Survey(
-            record, ledger, told.states, submissions, wrong, holder, self.unsettled)
+    def look(self, numbers: "Optional[Iterable[int]]" = None,
+             ) -> "Generator[Optional[str], None, None]":
+        """Bring all up to date, or some tasks: the record, its queues, what ended meanwhile."""
+        self.read(numbers)
+        numbers = list(self.last) if numbers is None else list(numbers)
+        for number in numbers:
+            self.update(number)
+        keys = {self.queue_key(number) for number in numbers if is_open(self.state(number))}
+        asked = sorted(key for key in keys if key)
+        if not asked:
+            return
+        yield from self.ask_queues(asked)
+        self.read(numbers)
+        for number in numbers:
+            self.update(number)
 
-    def merge(self, record: Record, told: Told, number: int, place: Waiting,
-              queues: "Dict[Tuple[str, int], Queued]", is_unsure: bool) -> None:
-        """Bring the state of a task up to date by what queues say of its slot."""
-        state = begun_there(told, number, place)
-        submission = place.submission
-        queued = queues.get((submission.job_id, place.slot), NOT_QUEUED)
-        is_missed = not queued.state and is_unsure
-        if queued.state in ENDED and submission.job_id and not is_missed:
-            cause = cause_of(record, place, queued.state, is_cancelled(told, place))
-            said = end_words(record, place, queued) if cause in UNEXPLAINED else ""
-            settle(state, cause, self.is_blocked(submission), said)
-        elif state.name == "failed":
-            self.unsettled.add(number)
-        else:
-            await_end(state, queued, self.hold(submission, queued))
+    def ask_queues(self, keys: "Sequence[Tuple[str, str, int]]",
+                   ) -> "Generator[Optional[str], None, None]":
+        """Ask the queues about array tasks, and accountings about those that are gone."""
+        self.wrong = ""
+        for name in sorted({key[0] for key in keys}):
+            ids = sorted({key[1] for key in keys if key[0] == name})
+            found, wrong = yield from query(SCHEDULERS[name], ids)
+            self.wrong = self.wrong or wrong
+            for key in keys:
+                if key[0] == name and (key[1:] in found or not wrong):
+                    queued = found.get(key[1:], Queued(ABSENT, "", ""))
+                    self.queues[key] = queued
+                    is_absent = queued.kind == ABSENT
+                    self.missed[key] = self.missed.get(key, 0) + 1 if is_absent else 0
+            for job_id in ids:
+                yield from self.ask_accounting(name, job_id)
 
+    def ask_accounting(self, name: str, job_id: str) -> "Generator[Optional[str], None, None]":
+        """Find out how array tasks ended that are gone from the queue without a reason."""
+        gone = [key for key, count in self.missed.items()
+                if key[:2] == (name, job_id) and count == 2 and key not in self.words]
+        if not any(not meaning(self.queues[key].word) for key in gone):
+            return
+        found = yield from account(SCHEDULERS[name], job_id)
+        for key in gone:
+            self.words[key] = found.get(key[2]) or self.queues[key].word or self.last_words(key)
 
-def begun_there(told: Told, number: int, place: Waiting) -> State:
-    """Return the state of a task as far as it has begun where it waits."""
-    state = told.states.get(number) or State()
-    if state.attempt < place.first:
-        state = State(state.attempt, state.attempts)
-    told.states[number] = state
-    return state
+    def last_words(self, key: "Tuple[str, str, int]") -> str:
+        """Return the last line that a scheduler wrote for an array task."""
+        for submission in self.submissions:
+            if submission.job_id == key[1]:
+                path = self.record.file("output", submission.number, key[2])
+                try:
+                    lines = read_bytes(path)[-4096:].decode("utf-8", "replace").split("\n")
+                except Error:
+                    lines = []
+                return next((text.strip()[:200] for text in reversed(lines) if text.strip()), "")
+        return ""
 
 
-def is_handler_gone(told: Told, submission: Submission, holder: str) -> bool:
-    """Return whether nothing more is to be expected of a handler's process; holder executes or
-    submits a start of the run. What has not begun, nobody else than that begins."""
-    process = told.handlers.get(submission.number)
-    if process is None:
-        return holder in ("", own_name())
-    return is_process_gone(*process)
+def is_open(state: State) -> bool:
+    """Return whether a queue may know more of a task than its record says."""
+    by_signal = state.name in ("failed", "interrupted") and state.status > 128 and not state.cause
+    return not state.is_over or by_signal
 
 
-def is_cancelled(told: Told, place: Waiting) -> bool:
-    """Return whether somebody has cancelled a slot, or its array job, through us."""
-    number = place.submission.number
-    return number in told.cancelled or (number, place.slot) in told.cancelled_slots
+class Survey:
+    """What is known of a record at one moment.
 
-
-def was_refused(submission: Submission, told: Told) -> bool:
-    """Return whether a scheduler never took a submission."""
-    if submission.scheduler not in SCHEDULERS or submission.job_id:
-        return False
-    return submission.number in told.cancelled
-
-
-def named(submission: Submission) -> Submission:
-    """Return a submission with its id.
-
-    It is looked for by its name where HydraFlow was killed before the id was on record. Without an
-    answer it stays unknown, and its tasks are taken for queued.
+    members are the tasks that the last start planned, in its order, with their states.
     """
-    if submission.job_id or submission.scheduler not in SCHEDULERS:
-        return submission
-    scheduler = SCHEDULERS[submission.scheduler]
-    job_id = find_array(scheduler, submission.name, submission.clusters)
-    if job_id is None:
-        return submission
-    return submission._replace(job_id=job_id or NO_ID)
+    __slots__ = ("record", "ledger", "view", "members", "holder", "wrong", "submissions", "states")
+
+    def __init__(self, record: Record, view: View) -> None:
+        self.record = record
+        self.ledger = Ledger(record)
+        self.view = view
+        self.holder = view.holder
+        self.wrong = view.wrong
+        self.submissions = view.submissions
+        self.states = view.states
+        self.members = [(number, self.state(number)) for number in self.ledger.members]
+
+    def state(self, number: int) -> State:
+        """Return the state of a task; what has not started may wait for a living HydraFlow."""
+        state = self.view.state(number)
+        if state.name == "not started" and self.holder:
+            return state._replace(name="waiting")
+        return state
+
+    def array_task(self, number: int) -> "Optional[Tuple[Scheduler, str, int]]":
+        """Return the array task that has a task, or had it last: scheduler, job id, index."""
+        key = self.view.queue_key(number) if number in self.view.last else None
+        return (SCHEDULERS[key[0]], key[1], key[2]) if key else None
+
+    def counts(self) -> "Dict[str, int]":
+        """Return how many tasks of the last start are in each state, in the order of STATES."""
+        found = Counter(state.name for _, state in self.members)
+        counts = {name: found[name] for name in STATES}
+        not_planned = max(self.ledger.start.count - len(self.members), 0)
+        counts["waiting" if self.holder else "not started"] += not_planned
+        return counts
 
 
 def survey(record: Record) -> Survey:
-    """Return what is known of a record."""
-    return Surveyor().survey(record)
-
-
-def has_bad(submission: Submission, states: "Dict[int, State]") -> bool:
-    """Return whether tasks of a submission are over without success, in an attempt of theirs."""
-    for slot in submission.slots:
-        for number, first, _ in slot:
-            state = states.get(number)
-            if state and state.attempt >= first and state.is_over and not state.is_good:
-                return True
-    return False
-
-
-def ids_by_scheduler(
-        submissions: "Iterable[Submission]") -> "List[Tuple[Scheduler, List[str]]]":
-    """Return the ids of the array jobs of submissions, by their schedulers."""
-    ids = {}  # type: Dict[str, Set[str]]
-    for submission in submissions:
-        if submission.scheduler in SCHEDULERS and submission.job_id:
-            ids.setdefault(submission.scheduler, set()).add(submission.job_id)
-    return [(SCHEDULERS[name], sorted(numbers)) for name, numbers in sorted(ids.items())]
-
-
-def ask_queues(
-        submissions: "Iterable[Submission]") -> "Tuple[Dict[Tuple[str, int], Queued], str]":
-    """Return what schedulers know of slots, by job id and slot, and what went wrong."""
-    found = {}  # type: Dict[Tuple[str, int], Queued]
-    wrongs = []
-    for scheduler, ids in ids_by_scheduler(submissions):
-        states, wrong = query(scheduler, ids)
-        found.update(states)
-        if wrong:
-            wrongs.append(wrong)
-    return found, "; ".join(wrongs)
-
-
-def ask_accounts(places: "Iterable[Waiting]", queues: "Dict[Tuple[str, int], Queued]",
-                 ) -> "Dict[Tuple[str, int], Queued]":
-    """Return what the accounting of a site knows of slots of which queues say at most an end."""
-    asked = {}  # type: Dict[Tuple[str, int], Submission]
-    for place in places:
-        key = place.submission.job_id, place.slot
-        state = queues.get(key, NOT_QUEUED).state
-        if ENDED.get(state) in UNEXPLAINED and place.submission.job_id != NO_ID:
-            asked[key] = place.submission
-    found = {}  # type: Dict[Tuple[str, int], Queued]
-    for scheduler, ids in ids_by_scheduler(asked.values()):
-        found.update(accounts(scheduler, ids))
-    return {key: queued for key, queued in found.items() if key in asked}
-
-
-def cause_of(record: Record, place: Waiting, queued: str, was_cancelled: bool) -> str:
-    """Return why a scheduler ended an array task: by its state, or what it wrote at the end."""
-    cause = ENDED[queued]
-    if cause not in UNEXPLAINED:
-        return cause
-    if was_cancelled:
-        return "cancelled"
-    said = scheduler_words(record, place)
-    for name, pattern in SAID:
-        if re.search(pattern, said):
-            return name
-    return cause
-
-
-def scheduler_words(record: Record, place: Waiting) -> bytes:
-    """Return the end of what a scheduler wrote beside the output of the tasks of a slot."""
-    path = record.scheduler_path(place.submission.number, place.slot)
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
-            return file.read()
-    except OSError:
-        return b""
-
-
-def end_words(record: Record, place: Waiting, queued: Queued) -> str:
-    """Return what is known of the end of an array task that nobody explains, or nothing."""
-    said = last_line(scheduler_words(record, place))
-    if queued.how and not said:
-        return f"its array task ended with {queued.how}"
-    return said
-
-
-def last_line(text: bytes) -> str:
-    """Return the last line of a text that is not empty.
-
-    >>> last_line(b"sh: 1: python: not found\\n\\n")
-    'sh: 1: python: not found'
-    """
-    lines = text.decode("utf-8", "replace").split("\n")
-    return next((line.strip()[:400] for line in reversed(lines) if line.strip()), "")
-
-
-def settle(state: State, cause: str, is_blocked: bool, said: str = "") -> None:
-    """Bring the state of a task up to date whose array task has ended, and has not told why.
-
-    said is the last that the scheduler wrote.
-    """
-    is_known = cause not in UNEXPLAINED
-    if state.name == "failed":  # by a signal
-        if is_known:
-            state.become("interrupted", cause)
-    elif is_blocked and not state.ended and state.name != "running":
-        state.become("skipped", "blocked")
-    elif is_known or not (state.name == "interrupted" and state.asked):
-        state.become("interrupted", cause, said)
-
-
-def await_end(state: State, queued: Queued, hold: str) -> None:
-    """Bring the state of a task up to date whose array task is queued, or not known to be gone.
-
-    hold is why it is held.
-    """
-    if re.search("never ?satisfied", queued.reason, re.IGNORECASE):  # of Slurm, and of LSF
-        state.become("skipped", "blocked")
-    elif hold or queued.state in WAITING:
-        become_queued(state, queued, hold)
-    elif state.name == "waiting" or (queued.state and state.name == "interrupted"):
-        state.become("queued")  # the array task is there: its task is to begin, or to tell its end
-    elif state.name == "running" and queued.state in HALTED:
-        state.become("running", HALTED[queued.state])
-
-
-def become_queued(state: State, queued: Queued, hold: str) -> None:
-    """Note that a task's array task has not begun, for the first time or again, and why."""
-    cause = "requeued" if state.ended or state.pid else ""
-    words = [cause] if cause else []
-    if hold:
-        cause = "held"
-        words.append(hold)
-    elif queued.reason not in UNSAID:
-        words.append(queued.reason)
-    elif queued.state not in USUAL:
-        words.append(queued.state)
-    state.become("queued", cause, ", ".join(words))
-
-
-def merge_handler(state: State, submission: Submission, is_gone: bool) -> None:
-    """Bring the state of a task up to date that a handler has, whose process may be gone.
-
-    A handler that ended while HydraFlow watched may have left its tasks to somebody else. Of one
-    that was killed together with HydraFlow nothing more is to be expected; were it otherwise,
-    claims would keep tasks from a second execution.
-    """
-    if submission.scheduler == PARAMETERS:
-        details = []
-        if submission.name:
-            details.append(f"to {submission.name}")
-        if submission.status > 0:
-            details.append(f"which ended with exit status {submission.status}")
-        state.become("handed", "", ", ".join(details))
-    elif state.name == "waiting" and is_gone and submission.status < 0:
-        state.become("interrupted", "handler")
-    elif state.name == "waiting":
-        state.become("queued", "handler-queue")
+    """Return what is known of a record; what a queue does not know, it is asked for twice."""
+    view = View(record)
+    finished(view.look())
+    if 1 in view.missed.values():
+        finished(view.look())
+    return Survey(record, view)
 
 
 # -- a start of a run
@@ -8069,23 +6831,16 @@ class Commit(NamedTuple("Commit", [("name", str), ("is_dirty", bool)])):
     __slots__ = ()
 
 
-NO_COMMIT = Commit("", False)  # without git
-
-
 def commit_of(folder: str) -> Commit:
-    """Return the commit that a folder is at."""
+    """Return the commit that a folder is at; an empty one without git."""
     above = os.path.abspath(folder)
     while not os.path.exists(os.path.join(above, ".git")):
         if os.path.dirname(above) == above:
-            return NO_COMMIT
+            return Commit("", False)
         above = os.path.dirname(above)
-    words = [
+    lines = capture([
         "git", "--no-optional-locks", "status", "--porcelain=v2", "--branch",
-        "--untracked-files=no"]
-    status, out, _ = capture(words, environment({}))
-    if status:
-        return NO_COMMIT
-    lines = out.splitlines()
+        "--untracked-files=no"]).out.splitlines()
     commits = [line.split()[2] for line in lines if line.startswith("# branch.oid ")]
     return Commit("".join(commits), any(not line.startswith("#") for line in lines))
 
@@ -8097,33 +6852,23 @@ class Known(NamedTuple("Known", [("state", State), ("origin", str)])):
 
 def older_successes(records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[Known]]":
     """Return by their keys the tasks that have succeeded in records, the newest last."""
-    found = {}  # type: Dict[Tuple[str, ...], List[Known]]
+    found: Dict[Tuple[str, ...], List[Known]] = {}
     for record in records:
         try:
-            ledger = Ledger(record)
-            states = read_told(record).states
+            view, keys = View(record), Ledger(record).keys()
+            view.read()
         except Error:  # of another format
             continue
-        for key, numbers in ledger.keys().items():
+        for key, numbers in keys.items():
             good = []
             for number in numbers:
-                state = states.get(number)
-                if state and state.name == "succeeded" and not state.origin:
+                state = view.state(number)
+                if state.name == "succeeded" and not state.origin:
                     good.append(Known(state, f"{record.ulid}/{number}"))
             if good:
                 older = found.get(key, [])
                 found[key] = good + older[len(good):]
     return found
-
-
-class Work(NamedTuple("Work", [
-        ("done", int), ("running", "List[Tuple[Task, State]]"),
-        ("elsewhere", "List[Tuple[Task, State]]"), ("todo", "Iterable[Tuple[Task, State]]")])):
-    """The tasks of a step by what is to be done with them; done counts those that have succeeded.
-
-    running are to be awaited here, elsewhere are queued or run where somebody else awaits them.
-    """
-    __slots__ = ()
 
 
 class Identified(NamedTuple("Identified", [
@@ -8132,70 +6877,61 @@ class Identified(NamedTuple("Identified", [
     __slots__ = ()
 
 
-def program_place(task: Task) -> "Tuple[str, str, str]":
-    """Return what decides where the program of a task is found: its name, its directory, PATH."""
-    return task.argv[0], task.cwd, task.env.get("PATH", "")
-
-
 class Run:
     """A start of a run: its record, what is known of its tasks, and what has become of them since.
 
-    known are the numbers of planned tasks by their keys, the next one last; older are successes of
-    older runs by their keys; last is the number of the last task; offsets are where the lines of
-    tasks that leave this machine begin; counts are ends of tasks by state, seen by this start, open
-    the tasks that are with a scheduler or somebody else; begun is whether something was executed or
-    submitted, refused whether a submission was not taken; described counts the submissions that a
-    dry run has shown.
+    view and ledger are those of the record that it continues; known are the numbers of planned
+    tasks by their keys, the next one last; older are successes of older runs by their keys; last is
+    the number of the last task; offsets are where the lines of tasks that leave this machine begin;
+    counts are ends of tasks by state, seen by this start, open the tasks that are with a scheduler
+    or another process; begun is whether something was executed or submitted, refused whether a
+    submission was not taken; described counts the submissions that a dry run has shown; stops are
+    pairs of a record and a start whose stop holds for this run.
     """
     __slots__ = (
-        "plan", "options", "record", "lock", "survey", "known", "older", "last", "offsets",
+        "plan", "options", "record", "lock", "view", "ledger", "known", "older", "last", "offsets",
         "counts", "open", "notes", "is_new", "is_dry", "begun", "number", "could_reuse", "refused",
-        "programs", "described")
+        "described", "stops", "is_begun", "silent")
 
-    def __init__(self, plan: Plan, options: Options, record: Record, is_dry: bool) -> None:
+    def __init__(self, plan: Plan, options: Options, is_dry: bool) -> None:
         self.plan = plan
         self.options = options
-        self.record = record
         self.is_dry = is_dry
-        self.lock = None  # type: Optional[Lock]
-        self.survey = None  # type: Optional[Survey]
-        self.known = {}  # type: Dict[Tuple[str, ...], List[int]]
-        self.older = {}  # type: Dict[Tuple[str, ...], List[Known]]
+        directory = Record.directory(plan.job.key)
+        self.record = Record(f"{directory}/{ulid_text(plan.ulid)}")
+        self.lock: Optional[Lock] = None
+        self.view: Optional[View] = None
+        self.ledger: Optional[Ledger] = None
+        self.known: Dict[Tuple[str, ...], List[int]] = {}
+        self.older: Dict[Tuple[str, ...], List[Known]] = {}
         self.last = 0
         self.number = 1
         self.could_reuse = 0
         self.described = 0
-        self.offsets = {}  # type: Dict[int, int]
-        self.programs = {}  # type: Dict[Tuple[str, ...], str]
-        self.open = set()  # type: Set[int]
+        self.silent = 0
+        self.offsets: Dict[int, int] = {}
+        self.open: Set[int] = set()
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
-        self.notes = []  # type: List[str]
+        self.notes: List[str] = []
+        self.stops: List[Tuple[Record, int]] = []
         self.is_new = True
         self.begun = False
         self.refused = False
+        self.is_begun = False
 
     @property
     def job(self) -> Job:
         """The job that is run."""
         return self.plan.job
 
-    def state(self, number: int) -> State:
-        """Return what was known of a task when this start began."""
-        if self.survey is None:
-            return State()
-        return self.survey.states.get(number) or State()
-
     def unfinished(self) -> int:
         """Return how many tasks have neither ended nor are with a scheduler."""
-        over = sum(self.counts.values())
-        return max(self.plan.count - over - len(self.open), 0)
+        return max(self.plan.count - sum(self.counts.values()) - len(self.open), 0)
 
     def limits(self, is_remote: bool) -> Limits:
         """Return the limits of the tasks: the command line's, else the job's, else usual ones."""
         job, options = self.job, self.options
-        retries = options.retries
-        if retries < 0:
-            retries = job.retries
+        retries = job.retries if options.retries < 0 else options.retries
         timeout = 60 * (options.timeout or job.timeout_minutes)
         jobs = options.jobs or job.max_parallel or 1
         if is_remote:
@@ -8220,7 +6956,7 @@ class Run:
     def has_failed(self) -> bool:
         """Return whether a task is over without success, as far as this start has seen."""
         bad = [row.name for row in STATES.values() if row.is_over and not row.is_good]
-        return any(self.counts[name] for name in bad)
+        return self.refused or any(self.counts[name] for name in bad)
 
     def see(self, event: Event) -> None:
         """Count an event."""
@@ -8230,43 +6966,146 @@ class Run:
             self.counts["earlier"] += event.number
         elif event.kind == "end":
             self.counts[event.state.name] += 1
-            if event.task:
-                self.open.discard(event.task.number)
-        elif event.kind == "elsewhere" and event.task:
-            self.open.add(event.task.number)
+        if event.task and event.kind in ("done", "end"):
+            self.open.discard(event.task.number)
+        if event.kind == "end" and event.state.name == "failed" and self.limits(False).fail_fast:
+            self.record.stop(self.number)
 
-    def writer(self, who: str) -> str:
-        """Return the name under which this start writes events as somebody."""
-        return WriterName.own(self.number, who)
+    # -- its beginning
 
-    def work(self, step: PlannedStep, is_remote: bool) -> Work:
-        """Return the tasks of a step by what is to be done with them."""
-        assigned = self.assigned(step, is_remote)
-        if not self.known and not self.older:
-            return Work(0, [], [], assigned)
-        done = 0
-        running, elsewhere, todo = [], [], []  # type: List[Any], List[Any], List[Any]
-        for task, state in assigned:
-            if state.name == "succeeded":
-                done += 1
-            elif state.name == "running" and not is_remote and is_awaited_here(state):
-                running.append((task, state))
-            elif state.name in ("running", "queued"):
-                elsewhere.append((task, state))
-            else:
-                todo.append((task, state))
-        return Work(done, running, elsewhere, todo)
+    def take_record(self, is_resume: bool) -> str:
+        """Choose the record, and take its lock; return who holds that, if another HydraFlow does.
+
+        A new record is made while the job's lock is held, so that of two commands one makes it.
+        """
+        key = self.job.key
+        records = Record.all(key)
+        if is_resume and records:
+            return self.continue_record(records)
+        if self.is_dry:
+            return self.begin_record(records)
+        try:
+            os.makedirs(Record.directory(key), exist_ok=True)
+        except OSError as error:
+            raise say_error(error, f"keep a record in {Record.directory(key)}") from None
+        guard = Lock(f"{Record.directory(key)}/lock")
+        holder = guard.take(30.0)
+        if holder:
+            raise is_being_run(key, holder)
+        try:
+            records = Record.all(key)
+            if is_resume and records:
+                return self.continue_record(records)
+            return self.begin_record(records)
+        finally:
+            guard.release()
+
+    def begin_record(self, records: "Sequence[Record]") -> str:
+        """Begin a new record beside those that there are."""
+        if records:
+            self.look_at_last(records[-1])
+        if self.options.reuse:
+            self.older = older_successes(records)
+        if not self.is_dry:
+            self.record = Record.create(self.job.key, self.plan.ulid)
+            self.lock = Lock(self.record.file("lock"))
+            self.lock.take()
+            self.write_start()
+        self.is_begun = True
+        return ""
+
+    def look_at_last(self, record: Record) -> None:
+        """Refuse to begin tasks that live in the last run; note what it has left undone."""
+        try:
+            last = survey(record)
+        except Error as error:
+            self.notes.append(error.message)
+            return
+        alive = {number for number, state in last.members if state.is_alive or last.holder}
+        alive -= {number for number, state in last.members if state.is_over}
+        when = time.strftime("%H:%M", time.localtime(last.ledger.start.time))
+        if alive:
+            keys = last.ledger.keys()
+            own = (task.key for step in self.plan.steps for task in step.tasks())
+            if any(not alive.isdisjoint(keys.get(key, ())) for key in own):
+                hint = "--resume continues it, hydraflow cancel stops it; or run other parameters"
+                raise Error("already-running", f"tasks of job {self.job.key} are running or queued "
+                            f"since {when}", NOWHERE, hint)
+        good = sum(state.is_good for _, state in last.members)
+        count = last.ledger.start.count
+        if good < count and not alive:
+            self.notes.append(f"the last run ({when}) is unfinished: {good} of "
+                              f"{counted(count, 'task')} succeeded; --resume continues it")
+
+    def continue_record(self, records: "Sequence[Record]") -> str:
+        """Continue the newest record; return who holds it, if another HydraFlow does."""
+        self.record = records[-1]
+        if not self.is_dry:
+            self.lock = Lock(self.record.file("lock"))
+            holder = self.lock.take()
+            if holder:
+                return holder
+        found = survey(self.record)
+        if found.wrong:
+            self.notes.append(f"the scheduler does not answer ({found.wrong}); "
+                              "what it had counts as queued")
+        self.is_new = False
+        self.view, self.ledger = found.view, found.ledger
+        self.known = {key: numbers[::-1] for key, numbers in found.ledger.keys().items()}
+        self.last = found.ledger.last_number()
+        self.number = found.ledger.start.number + 1
+        if self.options.resume and not self.has_common_task():
+            words = shell_text(found.ledger.starts[0].words)
+            raise Error("another-run", f"no task of this sweep belongs to the last run of "
+                        f"{self.job.key}", NOWHERE, f"it was begun with: hydraflow run {words}")
+        if self.options.reuse or len(records) > 1:
+            self.older = older_successes(records[:-1])
+        if not self.is_dry:
+            self.write_start()
+        self.is_begun = True
+        return ""
+
+    def has_common_task(self) -> bool:
+        """Return whether a task of the sweep belongs to the run that is continued."""
+        if not self.known or not self.plan.count:
+            return True
+        own = (task.key for step in self.plan.steps for task in step.tasks())
+        return any(key in self.known for key in own)
+
+    def write_start(self) -> None:
+        """Write a start of the run into its record."""
+        commit = commit_of(".")
+        before = self.ledger.starts[0].commit if self.ledger else ""
+        if commit.name and before and commit.name != before:
+            self.notes.append(f"the run of {self.job.key} began at commit {before[:10]}, "
+                              f"and continues at {commit.name[:10]}")
+        try:
+            write_start(self.record, Start(
+                number=self.number, job=self.job.key, count=self.plan.count, time=time.time(),
+                host=host_name(), version=__version__, words=list(self.options.words),
+                commit=commit.name, is_dirty=commit.is_dirty, format=FORMAT))
+        except OSError as error:
+            self.release()
+            raise say_error(error, "write the plan") from None
+        self.stops.append((self.record, self.number))
+
+    def release(self) -> None:
+        """Let others continue the run."""
+        if self.lock:
+            self.lock.release()
+
+    # -- its tasks
 
     def assigned(self, step: PlannedStep, is_remote: bool) -> "Iterator[Tuple[Task, State]]":
         """Yield the tasks of a step with their numbers and states, once the plan has them."""
         drafts = step.tasks()
-        size = 1 if self.is_dry else BLOCK  # a dry run writes no plan, and shows each task at once
+        size = 1 if self.is_dry else 256  # a dry run shows each task at once
         while True:
             block = [self.identified(step, draft, is_remote) for draft in islice(drafts, size)]
             if not block:
                 return
             if not self.is_dry:
-                self.write(step, block)
+                self.write_block(step, block)
             for task, state, _ in block:
                 yield task, state
 
@@ -8276,322 +7115,92 @@ class Run:
         if not numbers:
             self.last += 1
             task = step.numbered(draft, self.last, self.plan.directory(self.last))
-            return Identified(task, self.reused(task, State()), self.line(task, is_remote))
+            return Identified(task, self.reused(task, NOT_STARTED), self.line(task, is_remote))
         number = numbers.pop()
-        state = self.state(number)
-        if state.name == "succeeded" and not state.origin and draft.runs:
-            state = self.still_succeeded(number, state)
-        if state.name in ("succeeded", "running", "queued"):
-            return Identified(self.planned(step, draft, number, state), state, None)
-        task = self.planned(step, draft, number, State())
-        state = self.reused(task, state)
+        state = self.view.state(number) if self.view else NOT_STARTED
+        planned = self.ledger.task(number) if self.ledger else None
+        directory = planned.directory if planned else self.plan.directory(number)
+        task = step.numbered(draft, number, directory)
+        if not (state.is_alive or state.is_good):
+            state = self.reused(task, state)
         line = self.line(task, is_remote)
-        if self.is_written(number, line):
+        if self.ledger and self.ledger.line(number) == to_json(line).encode("ascii"):
+            self.offsets[number] = self.ledger.offsets[number]
             return Identified(task, state, None)
         return Identified(task, state, line)
-
-    def planned(self, step: PlannedStep, draft: Task, number: int, state: State) -> Task:
-        """Return a task that has its number and its directory since an earlier start."""
-        if state.name == "succeeded" or self.survey is None:
-            return draft._replace(number=number)
-        known = self.survey.ledger.task(number)
-        if known is None:
-            return step.numbered(draft, number, self.plan.directory(number))
-        return step.numbered(draft, number, known.directory)
-
-    def still_succeeded(self, number: int, state: State) -> State:
-        """Return the state of a task of Hydra's that had succeeded: it needs its directories."""
-        task = self.survey.ledger.task(number) if self.survey else None
-        if task and SLOT not in task.cwd:  # else nobody knows where they are
-            missing = missing_runs(task)
-            if missing:
-                state.miss(missing, task.runs)
-        return state
 
     def reused(self, task: Task, state: State) -> State:
         """Return the state of a task to be executed, or an older success that counts for it."""
         known = self.older.get(task.key)
         if not known:
             return state
-        if self.survey and not self.options.reuse:
+        if not self.options.reuse:
             self.could_reuse += 1
             return state
         older = known.pop(0)
         if not self.is_dry:
-            facts = {"began": older.state.started, "ended": older.state.ended, "from": older.origin}
-            writer = self.writer("reuse")
-            append_attempt(self.record, writer, "reused", task.number, state.attempt, **facts)
+            head = new_head(self.number, REUSED, origin=older.origin)
+            head.update(time=older.state.started, up=0)
+            for attempt in range(state.attempt + 1, state.attempt + 100):
+                descriptor = claim(self.record.file("attempt", task.number, attempt), head)
+                if descriptor >= 0:
+                    write_end(descriptor, status=0,
+                              ended=max(older.state.ended - older.state.started, 0))
+                    os.close(descriptor)
+                    break
         return older.state
 
     def line(self, task: Task, is_remote: bool) -> "Dict[str, Any]":
         """Return a task as a line of the plan."""
-        if not is_remote or not task.argv:
-            return task_line(task, "")
-        place = program_place(task)
-        if place not in self.programs:
-            program = find_program(task.argv[0], task.cwd, task.env)
-            self.programs[place] = os.path.abspath(program) if program else ""
-        return task_line(task, self.programs[place])
+        program = find_program(task.argv[0], task.cwd, task.env) if is_remote and task.argv else ""
+        return task_line(task, os.path.abspath(program) if program else "")
 
-    def is_written(self, number: int, line: "Dict[str, Any]") -> bool:
-        """Return whether the plan says the same of a task already."""
-        import json
-        if self.survey is None:
-            return False
-        ledger = self.survey.ledger
-        text = json.dumps(line, separators=(",", ":"))
-        if ledger.line(number) != text.encode("ascii"):
-            return False
-        self.offsets[number] = ledger.offsets[number]
-        return True
-
-    def write(self, step: PlannedStep, block: "Sequence[Identified]") -> None:
+    def write_block(self, step: PlannedStep, block: "Sequence[Identified]") -> None:
         """Write the lines of tasks that are new, or have changed, and the numbers of the others."""
-        lines = []  # type: List[Dict[str, Any]]
-        numbers = []  # type: List[int]
-        ranges = []  # type: List[List[int]]
-        for task, _, line in block:
-            if line:
-                lines.append(line)
-                numbers.append(task.number)
-            elif ranges and ranges[-1][1] == task.number - 1:
-                ranges[-1][1] = task.number
+        fresh = [(task.number, line) for task, _, line in block if line]
+        lines = [line for _, line in fresh]
+        ranges: List[List[int]] = []
+        for number in (task.number for task, _, line in block if not line):
+            if ranges and ranges[-1][1] == number - 1:
+                ranges[-1][1] = number
             else:
-                ranges.append([task.number, task.number])
+                ranges.append([number, number])
         if ranges:
             lines.append({"again": ranges, "step": step.number})
-        offsets = append_lines(self.record.plan_path, lines)
+        offsets = append_lines(self.record.file("plan"), lines)
         if step.submit:
-            self.offsets.update(zip(numbers, offsets))
+            self.offsets.update(zip([number for number, _ in fresh], offsets))
 
-    def plan_rest(self, groups: "Sequence[Tuple[Place, Sequence[PlannedStep]]]",
-                  most: int = 100000) -> None:
-        """Write the tasks of steps that do not begin into the plan: they are then not started."""
-        if self.plan.count > most:
-            return
-        for place, steps in groups:
-            for step in steps:
-                for _ in self.assigned(step, place.is_remote):
-                    pass
-
-    def release(self) -> None:
-        """Let others go on with the run."""
-        if self.lock:
-            self.lock.release()
+    def plan_rest(self, stages: "Sequence[Stage]", most: int = 100000) -> None:
+        """Write the tasks of stages that do not begin into the plan: they are then not started."""
+        if self.plan.count <= most and self.is_begun:
+            for stage in stages:
+                for step in stage.steps:
+                    for _ in self.assigned(step, stage.is_remote):
+                        pass
 
 
-def is_awaited_here(state: State) -> bool:
-    """Return whether a running task was begun by a HydraFlow of this machine, as its own."""
-    return state.writer.name.who == HERE and is_same_machine(state.writer.machine)
+def is_being_run(key: str, holder: str) -> Error:
+    """Return the Error about a run that another HydraFlow passes over."""
+    return Error("being-run", f"job {key} is being run by {holder}", NOWHERE,
+                 "wait for it, or cancel it; status shows how far it is")
 
 
-def open_run(plan: Plan, options: Options, is_resume: bool, is_dry: bool) -> Run:
-    """Return a new start of a job: a new run, or (is_resume) of its newest run, if there is one.
-
-    Raises Error.
-    """
-    key = plan.job.key
-    records = Record.all(key)
-    if is_resume and records:
-        others = records[:-1]
-        run = resumed_run(plan, options, records[-1], is_dry)
-    else:
-        others = records
-        record = Record(f"{Record.directory(key)}/{ulid_text(plan.ulid)}")
-        run = Run(plan, options, record, is_dry)
-        if records:
-            run.notes += unfinished_note(records[-1])
-    if options.reuse or (others and not run.is_new):
-        run.older = older_successes(others)
-    if not is_dry:
-        begin_start(run)
-    return run
-
-
-def resumed_run(plan: Plan, options: Options, record: Record, is_dry: bool) -> Run:
-    """Return a start that goes on with the run of a record."""
-    run = Run(plan, options, record, is_dry)
-    run.is_new = False
-    if not is_dry:
-        run.lock = Lock(record, plan.job.key)
-    run.survey = survey(record)
-    ledger = run.survey.ledger
-    run.known = {key: numbers[::-1] for key, numbers in ledger.keys().items()}
-    run.last = ledger.last_number()
-    run.number = ledger.start.number + 1
-    return run
-
-
-def begin_start(run: Run) -> None:
-    """Write the start of a run into its record, which is made now if it is a new one."""
-    key = run.job.key
-    commit = commit_of(".")
-    if run.is_new:
-        run.record = Record.create(key, run.plan.ulid)
-        run.lock = Lock(run.record, key)
-    elif run.survey:
-        before = run.survey.ledger.start.commit
-        if commit.name and before and commit.name != before:
-            text = f"the run of {key} began at commit {before[:10]}"
-            run.notes.append(f"{text}, and goes on at {commit.name[:10]}")
-    start = Start(
-        number=run.number, job=key, count=run.plan.count, time=time.time(), host=host_name(),
-        version=__version__, words=list(run.options.words), commit=commit.name,
-        is_dirty=commit.is_dirty, format=FORMAT)
-    try:
-        write_start(run.record, start)
-    except OSError as error:
-        run.release()
-        raise say_error(error, f"write {os.path.relpath(run.record.plan_path)}") from None
-
-
-def unfinished_note(record: Record) -> "List[str]":
-    """Return what is to be said of the last run of a job when another one begins."""
-    try:
-        ledger = Ledger(record)
-        states = find_gone(record, see_told(record)).told.states
-    except Error as error:
-        return [error.message]
-    when = time.strftime("%H:%M", time.localtime(ledger.start.time))
-    if any(state.name == "running" for state in states.values()):
-        return [f"the run of {when} is still executed; this one begins beside it"]
-    known = [states[number] for number in ledger.members if number in states]
-    good = [state for state in known if state.name == "succeeded"]
-    count = ledger.start.count
-    if len(good) >= count:
-        return []
-    text = f"the run of {when} has succeeded in {len(good)} of {counted(count, 'task')}"
-    return [f"{text}; --resume goes on with it"]
-
-
-# -- places
-
-
-class Ahead(NamedTuple("Ahead", [
-        ("run", Run), ("submission", "Optional[Submission]"), ("numbers", "List[int]")])):
-    """Tasks that are not over, and the array job that has them, None for any other place."""
-    __slots__ = ()
-
-
-class Place:
-    """Where a step is executed.
-
-    left is what is not over of the tasks of the step that was started last.
-    """
-
-    is_remote = True
-
-    def __init__(self) -> None:
-        self.left = []  # type: List[Ahead]
-
-    def check(self, step: PlannedStep, is_dry: bool) -> None:
-        """Raise an Error for what cannot be executed, as far as it can be known before."""
-        raise NotImplementedError
-
-    def can_wait_for(self, aheads: "Sequence[Ahead]") -> bool:
-        """Return whether what is started here waits by itself for tasks that are not over."""
-        return not aheads
-
-    def describe(self, run: Run, steps: "Sequence[PlannedStep]",
-                 aheads: "Sequence[str]") -> "Iterator[str]":
-        """Yield what a dry run prints: a line for each task, what surrounds them as comments."""
-        raise NotImplementedError
-
-    def start(self, run: Run, steps: "Sequence[PlannedStep]",
-              aheads: "Sequence[Ahead]") -> "Iterator[Event]":
-        """Execute the tasks of steps, or hand them to who executes them; yield what happens."""
-        raise NotImplementedError
-
-
-class Here(Place):
-    """This machine."""
-
-    is_remote = False
-
-    def check(self, step: PlannedStep, is_dry: bool) -> None:
-        """Raise an Error for what cannot be executed."""
-        check_first_task(step)
-
-    def describe(self, run: Run, steps: "Sequence[PlannedStep]",
-                 aheads: "Sequence[str]") -> "Iterator[str]":
-        """Yield what a dry run prints."""
-        for step in steps:
-            for task, _ in run.work(step, False).todo:
-                yield task_text(task)
-
-    def start(self, run: Run, steps: "Sequence[PlannedStep]",
-              aheads: "Sequence[Ahead]") -> "Iterator[Event]":
-        """Execute the tasks of a step, and await those that run; yield what happens."""
-        work = run.work(steps[0], False)
-        yield done_event(work.done)
-        self.left = grouped_by_submission(run, work.elsewhere)
-        for text in chain(away_notes(work.elsewhere), outside_notes(steps[0])):
-            yield note_event("note", text)
-        entry = run.lock.descriptor if run.lock else NOTHING
-        todo = undone(run, work.todo)
-        limits = run.limits(False)
-        taken = []  # type: List[int]
-        for event in run_tasks(run.record, todo, limits, run.writer(HERE), work.running, entry):
-            if event.kind == "elsewhere" and event.task:
-                taken.append(event.task.number)
-            yield event
-        if taken:
-            self.left.append(Ahead(run, None, taken))
-
-
-def away_notes(tasks: "Sequence[Tuple[Task, State]]") -> "Iterator[str]":
-    """Yield what is to be said of tasks on other machines, of which nothing can be known here."""
-    hosts = {}  # type: Dict[str, List[float]]
-    for _, state in tasks:
-        machine = state.writer.machine
-        if state.writer.name.is_slot or is_same_machine(machine):
-            continue
-        if state.name == "running":
-            hosts.setdefault(machine.host, []).append(state.started)
-    for host, moments in sorted(hosts.items()):
-        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(max(moments)))
-        text = f"{counted(len(moments), 'task')} began on {host}, and no end was told since {since}"
-        yield (f"{text}: they are awaited;"
-               " where nothing of them is left, cancel --lost gives them up")
-
-
-def outside_notes(step: PlannedStep) -> "Iterator[str]":
-    """Yield what is to be said where an allocation is around us and we are on none of its machines:
-    salloc may leave its shell where it was typed. srun executes a command in the allocation."""
-    job = os.environ.get("SLURM_JOB_ID", "")
-    if not job or "SLURMD_NODENAME" in os.environ:
-        return
-    task = first_task(step)
-    if task and "srun" not in map(os.path.basename, task.argv):
-        nodes = os.environ.get("SLURM_JOB_NODELIST", "other machines")
-        yield (f"allocation {job} is on {nodes}, and the tasks are executed on this machine: "
-               "begin run: with srun -N1 -n1 --exact, which executes them there")
-
-
-def done_event(count: int) -> Event:
-    """Return the event about tasks that had succeeded before."""
-    return Event("done", None, State(), "", "", count)
-
-
-def undone(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "Iterator[Tuple[Task, State]]":
-    """Yield the tasks that have not succeeded, and count those whose older success is reused."""
-    for task, state in tasks:
-        if state.name == "succeeded":
-            run.see(done_event(1))
-        else:
-            yield task, state
+# -- checks before a start
 
 
 def task_text(task: Task) -> str:
     """Return a command line that executes a task in a shell, where it would be executed.
 
-    What is kept by name the shell fills in.
+    The shell fills in variables that are kept by name.
     """
     text = shell_text(word.replace(SLOT, "0") for word in task.argv)
     if task.env:
-        pairs = [f"{name}={value}".replace(SLOT, "0") for name, value in task.env.items()]
+        unset = [f"-u {shlex.quote(name)}" for name, value in task.env.items() if value is None]
+        pairs = [f"{name}={value}".replace(SLOT, "0")
+                 for name, value in task.env.items() if value is not None]
         env = re.sub(r"\$\{\{ env\.(\w+) \}\}", "'\"${\\1}\"'", shell_text(pairs))
-        text = f"env {env} {text}"
+        text = " ".join(filter(None, ["env", *unset, env, text]))
     if os.path.abspath(task.cwd) == os.getcwd():
         return text
     place = f"./{task.cwd}" if task.cwd.startswith("-") else task.cwd
@@ -8599,46 +7208,22 @@ def task_text(task: Task) -> str:
 
 
 def program_mistake(name: str, cwd: str,
-                    env: "Mapping[str, str]") -> "Optional[Tuple[str, str]]":
-    """Return what keeps a program from being executed, and what to do; None for nothing."""
-    path = find_program(name, cwd, env)
-    if path:
-        return interpreter_mistake(name, path, cwd, env)
+                    env: "Mapping[str, Any]") -> "Optional[Tuple[str, str]]":
+    """Return why a program cannot be executed, and what to do; None where it can."""
+    if find_program(name, cwd, env):
+        return None
     place = os.path.join(cwd, name)
     if os.path.dirname(name) and os.path.isdir(native(place)):
-        return f"{name} is a directory, and no program", "name a file in it"
+        return f"{name} is a directory", "name a file in it"
     if os.path.dirname(name) and os.path.exists(native(place)):
-        hint = f"chmod +x {shlex.quote(os.path.normpath(place))} sets it"
-        hint += "; or name before it what executes it"
-        return f"{name} is not executable: its execute bit is not set", hint
+        hint = f"chmod +x {shlex.quote(os.path.normpath(place))}; or name its interpreter before it"
+        return f"{name} is not executable", hint
     hint = "it is looked up in PATH, without a shell"
     if os.path.dirname(name):
-        hint = f"the path counts from {os.path.abspath(cwd)}"
+        hint = f"the path is relative to {os.path.abspath(cwd)}"
     elif os.path.isfile(native(place)):
         hint = f"write ./{name}: the current directory is not searched"
     return f"there is no program {name}", hint
-
-
-def interpreter_mistake(name: str, path: str, cwd: str,
-                        env: "Mapping[str, str]") -> "Optional[Tuple[str, str]]":
-    """Return what is wrong with the first line of a script, and what to do; None for nothing."""
-    try:
-        with open(native(path), "rb") as file:
-            line = file.readline(256)
-    except OSError:
-        return None  # what may be executed need not be readable
-    if not line.startswith(b"#!"):
-        return None
-    if line.endswith(b"\r\n"):
-        return (f"{name} has line ends of Windows, so its #! line names no program",
-                "save it with line ends of Unix: \\n alone")
-    words = os.fsdecode(line[2:]).split()
-    if words and os.path.basename(words[0]) == "env" and find_program(words[0], cwd, env):
-        words = [word for word in words[1:] if not re.match("-|[A-Za-z_][A-Za-z_0-9]*=", word)]
-    if not words or find_program(words[0], cwd, env):
-        return None
-    return (f"the #! line of {name} names a program that is not there: {words[0]}",
-            "correct it, or name before it what executes it")
 
 
 def first_task(step: PlannedStep) -> "Optional[Task]":
@@ -8657,12 +7242,12 @@ def check_first_task(step: PlannedStep) -> None:
     if not is_made and not os.path.isdir(native(task.cwd)):
         mark = step.cwd.whole() if step.cwd else NOWHERE
         raise Error("no-directory", f"there is no directory {task.cwd}", mark,
-                    f"make it first; it counts from {os.getcwd()}")
+                    f"make it first; it is relative to {os.getcwd()}")
     if step.setup or not step.command:
         return
     wrong = program_mistake(task.argv[0], task.cwd, task.env)
     if wrong:
-        raise Error("not-executable", wrong[0], step.mark, wrong[1])
+        raise Error("no-program", wrong[0], step.mark, wrong[1])
 
 
 def submission_program(step: PlannedStep) -> str:
@@ -8676,23 +7261,7 @@ def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
     if wrong:
         mark = submit_mark(step, len(step.submit) - len(behind_env(step.submit)))
         hint = f"{wrong[1]}; is this a machine from which jobs are submitted?"
-        raise kind("not-executable", wrong[0], mark, hint)
-    check_first_line(step)
-
-
-def check_first_line(step: PlannedStep) -> None:
-    """Raise an Error where a submission command begins with a text without a #! line: only shells
-    execute that (execve(2), ENOEXEC)."""
-    name = step.submit[0]
-    try:
-        with open(native(find_program(name)), "rb") as file:
-            head = file.read(256)
-    except OSError:
-        return  # what may be executed need not be readable
-    if not head.startswith(b"#!") and b"\0" not in head:
-        hint = f"begin it with #!/bin/sh, or write submit: {shell_text(['sh', name])}"
-        raise Error("no-first-line", f"{name} has no #! line, and is not executed without a shell",
-                    submit_mark(step, 0), hint)
+        raise kind("no-program", wrong[0], mark, hint)
 
 
 def submit_mark(step: PlannedStep, index: int) -> Mark:
@@ -8706,1369 +7275,1045 @@ def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
     words = step.submit
     program = submission_program(step)
     script = script_word(words, scheduler)
-    errors = []  # type: List[Error]
+    errors: List[Error] = []
     waits = bool(step.job.needs) or len(step.job.steps) > 1
     for index, option, hint in beaten_options(words, scheduler, waits):
-        message = f"HydraFlow gives {program} an option that would win over {option}"
-        errors.append(Error("submit-option", message, submit_mark(step, index), hint))
+        message = f"HydraFlow sets {option} itself: remove it"
+        errors.append(Error("own-option", message, submit_mark(step, index), hint))
     if script:
-        message = f"{words[script]} would be executed in place of the command of this job"
+        message = f"{program} would execute {words[script]}, and not the command of this job"
         hint = "leave it out: setup: has the lines of shell that prepare a task; "
         hint += f"without run: and call:, {program} gets the script and a file of parameters"
-        errors.append(Error("submit-script", message, submit_mark(step, script), hint))
+        errors.append(Error("script-and-command", message, submit_mark(step, script), hint))
     elif not step.command and not errors:
-        errors.append(Error("nothing-to-submit",
-                            f"there is nothing that {program} could execute", submit_mark(step, 0),
-                            "write run: or call: beside submit:, with the command of the tasks"))
+        errors.append(Error("no-command", f"{program} has nothing to execute",
+                            submit_mark(step, 0), "write the command of the tasks into run:"))
     raise_all(errors)
 
 
-FILE_READERS = {  # handlers that read no file but one which these options name, as the last word
-    "parallel": ("-a", "--arg-file", "::::"),
-    "xargs": (),
-}  # type: Dict[str, Tuple[str, ...]]
-LINE_BY_LINE = "sh -c 'tr \"\\n\" \"\\0\" < \"$0\" | xargs -0 -n 1 -P 2 sh -c'"
+FILE_READERS = {  # handlers that read no file but one that these options name, as the last word
+    "parallel": (("-a", "--arg-file", "::::"), "submit: parallel -a"),
+    "xargs": ((), "submit: sh -c 'tr \"\\n\" \"\\0\" < \"$0\" | xargs -0 -n 1 -P 2 sh -c'"),
+}
 
 
 def check_reader(step: PlannedStep) -> None:
     """Raise an Error if a handler would not read the lines that it gets as a file."""
-    words = behind_env(step.submit)
     name = os.path.basename(submission_program(step))
-    options = FILE_READERS.get(name)
-    if options is None or words[-1] in options:
-        return
-    form = LINE_BY_LINE
-    if options:
-        form = shell_text([*(word for word in words if word not in options), options[-1]])
-        form = "'{}'".format(form.replace("'", "''"))  # YAML takes a last colon for a key's
-    raise Error("handler-reads-no-file",
-                f"{name} would not read the lines of the file that is its last argument",
-                submit_mark(step, 0), f"write submit: {form}")
+    options, form = FILE_READERS.get(name, (step.submit[-1:], ""))
+    if step.submit[-1] not in options:
+        raise Error("not-read", f"{name} would not read the file that is its last argument",
+                    submit_mark(step, 0), f"for example {form}")
 
 
-@remembered
-def python_mistake(words: "Tuple[str, ...]") -> "Optional[Tuple[str, str]]":
-    """Return what keeps words from executing HydraFlow as a Python does, and what to do; None for
-    nothing."""
+@functools.lru_cache(maxsize=None)
+def python_mistake(words: "Tuple[str, ...]") -> str:
+    """Return why words do not execute HydraFlow as a Python does; "" where they do."""
     if words == (sys.executable,) or not find_program(words[0]):
-        return None  # one that is not here may be on the machines that are to execute it
-    code = "import sys; print(sys.version_info >= (3, 6))"
-    status, out, errors = capture([*words, "-c", code], environment({}), PATIENT)
-    if status == 0 and out.strip() == "True":
-        return None
-    hint = errors.strip() or "python: in the job, or HYDRAFLOW_PYTHON, names it"
-    return f"{shell_text(words)} is no Python 3.6 or later", hint
+        return ""  # one that is not here may be on the machines that are to execute it
+    answer = capture([*words, "-c", "import sys; print(sys.version_info >= (3, 6))"], PATIENT)
+    return "" if answer.out.strip() == "True" else answer.text
 
 
 def check_python(job: Job) -> None:
     """Raise an Error unless the Python of a job can execute HydraFlow."""
-    mistake = python_mistake(tuple(python_of(job)))
+    words = tuple(python_of(job))
+    mistake = python_mistake(words)
     if mistake:
-        message, hint = mistake
-        raise Error("wrong-python", message, job.python.whole() if job.python else NOWHERE, hint)
+        raise Error("no-python", f"{shell_text(words)} is no Python 3.6 or later: {mistake}",
+                    job.python.whole() if job.python else NOWHERE,
+                    "python: of the job, or HYDRAFLOW_PYTHON, names it")
 
 
-# The record's copy of this file is imported, so that its byte code is used, which is there before
-# anything is submitted: compiling takes longer than many a task, and those that begin together
-# would all do it. It holds what the tasks of a slot need, a quarter of the file, as reading the
-# rest takes longer than all else; a Python that cannot use it takes the copy, which is whole.
-# -S and -E: a site's .pth files and PYTHON* variables are of no use to it. No -O or -OO: what
-# Python itself imports was compiled without, and would be compiled by each array task where the
-# user may not write beside it.
+# -- the pass
+
+
+class Stage:
+    """Steps of a run that a place executes together; before are stages that have to be over first.
+
+    waits tells whether it goes on until its tasks are over; left counts those that it gave up.
+    """
+
+    is_remote = True
+
+    def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
+        self.run = run
+        self.steps = list(steps)
+        self.waits = False
+        self.is_stopped = False
+        self.before: List[Stage] = []
+        self.left = 0
+        self.started: Set[int] = set()
+        self.said: Set[str] = set()
+
+    def check(self, is_dry: bool) -> None:
+        """Raise an Error for what cannot be executed, as far as it can be known before."""
+        raise NotImplementedError
+
+    def describe(self, before: "Sequence[str]") -> "Iterator[str]":
+        """Yield what a dry run prints: a line for each task, what surrounds them as comments.
+
+        before are the ids of array jobs that these steps would wait for.
+        """
+        raise NotImplementedError
+
+    def work(self) -> "Iterator[Union[Event, str, None]]":
+        """Begin what may begin and yield what happens; None where nothing happens for now."""
+        raise NotImplementedError
+
+    def stop(self, number: int) -> str:
+        """Begin nothing more, and ask what lives here to stop; return what that means."""
+        self.is_stopped = True
+        return "the tasks go on"
+
+    def kill(self) -> None:
+        """Kill what lives here."""
+
+    def pass_on(self, number: int) -> None:
+        """Send a signal to what lives here."""
+
+    def divided(self) -> "Tuple[int, List[Tuple[Task, State]], List[Tuple[Task, State]]]":
+        """Return how many tasks are done, those that live, and those that are to be executed."""
+        done = 0
+        alive, todo = [], []
+        for step in self.steps:
+            for task, state in self.run.assigned(step, self.is_remote):
+                if state.is_good and state.name != "handed":
+                    done += 1
+                elif state.is_alive:
+                    alive.append((task, state))
+                else:
+                    todo.append((task, state))
+        return done, alive, todo
+
+    def follow(self, view: View, tasks: "Dict[int, Task]",
+               again: "List[Task]") -> "Generator[Union[Event, str, None], None, bool]":
+        """Look at tasks that live elsewhere; yield what has changed; return whether much has.
+
+        Those that are over leave tasks; those that may begin again here are added to again.
+        """
+        yield from view.look(tasks)
+        has_changed = False
+        for number in sorted(tasks):
+            state = view.state(number)
+            if state.name == "running" and number not in self.started:
+                self.started.add(number)
+                has_changed = True
+                log = self.run.record.file("log", number)
+                yield Event("elsewhere", tasks[number], state, "", log, 0)
+            queued = view.queued(number)
+            if is_stuck(queued) and queued.reason not in self.said:
+                self.said.add(queued.reason)
+                yield f"task {number} does not start: {queued.reason}"
+            if not state.is_alive:
+                has_changed = True
+                task = tasks.pop(number)
+                self.run.open.discard(number)
+                if self.may_begin_again(number, state):
+                    again.append(task)
+                elif state.is_over:
+                    log = self.run.record.file("log", number)
+                    yield Event("end", task, state, self.run.job.key, log, 0)
+        if view.wrong and view.wrong not in self.said:
+            self.said.add(view.wrong)
+            yield f"the scheduler does not answer, and is asked again: {view.wrong}"
+        running = sum(view.state(number).name == "running" for number in tasks)
+        yield note_event("tick", "", running)
+        return has_changed
+
+    def may_begin_again(self, number: int, state: State) -> bool:
+        """Return whether a task that lived elsewhere is to be executed by this start."""
+        return False
+
+
+def following(stage: Stage, view: View, tasks: "Dict[int, Task]",
+              again: "List[Task]") -> "Iterator[Union[Event, str, None]]":
+    """Follow tasks at growing intervals until one may begin again, all are over or it stops."""
+    delay = 0.3
+    while tasks and not again and not stage.is_stopped:
+        has_changed = yield from stage.follow(view, tasks, again)
+        delay = 0.3 if has_changed else min(delay * 1.3, LONGEST_LOOK)
+        limit = time.monotonic() + delay
+        while tasks and not again and time.monotonic() < limit and not stage.is_stopped:
+            yield None
+
+
+def drive(stages: "Iterable[Stage]") -> "Iterator[Event]":
+    """Execute stages, one after the other: the one loop of HydraFlow.
+
+    A stage is taken from stages when the one before has ended; after a signal no further one.
+    """
+    with Signals() as signals:
+        is_interrupted = False
+        for stage in stages:
+            for item in stage.work():
+                if item is None:
+                    signals.wait(TICK)
+                else:
+                    yield note_event("note", item) if isinstance(item, str) else item
+                while signals.numbers:
+                    event = signal_stage(stage, signals.numbers.pop(0), is_interrupted)
+                    is_interrupted = is_interrupted or event.kind == "interrupt"
+                    yield event
+            if is_interrupted or signals.numbers:
+                return
+
+
+def signal_stage(stage: Stage, number: int, is_second: bool) -> Event:
+    """Pass a signal on to a stage; return the event about it."""
+    name = signal_name(number)
+    if number in (signal.SIGUSR1, signal.SIGUSR2):
+        stage.pass_on(number)
+        return note_event("note", f"passed {name} on to the tasks")
+    if is_second:
+        stage.kill()
+        return note_event("note", "killing the tasks")
+    return note_event("interrupt", ": ".join(filter(None, [name, stage.stop(number)])), number)
+
+
+class HereStage(Stage):
+    """Steps that this machine executes, or an array index of a submission."""
+
+    is_remote = False
+
+    def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
+        super().__init__(run, steps)
+        self.local: Optional[Local] = None
+
+    def check(self, is_dry: bool) -> None:
+        """Raise an Error for what cannot be executed."""
+        for step in self.steps:
+            check_first_task(step)
+
+    def describe(self, before: "Sequence[str]") -> "Iterator[str]":
+        """Yield what a dry run prints."""
+        for step in self.steps:
+            for task, state in self.run.assigned(step, False):
+                if not (state.is_good or state.is_alive):
+                    yield task_text(task)
+
+    def work(self) -> "Iterator[Union[Event, str, None]]":
+        """Execute the tasks of a step, and await those that live."""
+        run = self.run
+        head = {"start": run.number, "role": HERE, **job_around()}
+        self.local = Local(run.record, run.limits(False), head, SESSION, run.stops)
+        yield from outside_notes(self.steps[0])
+        todo: Iterator[Task]
+        elsewhere: Dict[int, Task] = {}
+        if run.view or run.older:
+            done, alive, rest = self.divided()
+            yield Event("done", None, NOT_STARTED, "", "", done)
+            yield from self.adopt(alive, elsewhere)
+            todo = iter([task for task, _ in rest])
+        else:
+            todo = (task for task, _ in run.assigned(self.steps[0], False))
+        yield from local_pass(self, self.local, todo)
+        run.silent += self.local.silent
+        if elsewhere and run.view:
+            again: List[Task] = []
+            yield from following(self, run.view, elsewhere, again)
+        if self.local.failure:
+            yield note_event("error", self.local.failure)
+
+    def adopt(self, alive: "Sequence[Tuple[Task, State]]",
+              elsewhere: "Dict[int, Task]") -> "Iterator[Union[Event, str]]":
+        """Await what lives: here, or somewhere else."""
+        view, local = self.run.view, self.local
+        hosts: Dict[str, int] = {}
+        for task, state in alive:
+            one = view.attempts[task.number][-1] if view and state.name == "running" else None
+            if one and local and one.role == HERE and one.boot == boot_id():
+                yield local.adopt(task, one)
+                continue
+            elsewhere[task.number] = task
+            self.run.open.add(task.number)
+            if one and not one.job_id:
+                hosts[state.host] = hosts.get(state.host, 0) + 1
+        for host, count in sorted(hosts.items()):
+            yield (f"{counted(count, 'task')} may be running on {host}; "
+                   "hydraflow cancel --lost gives up tasks of a machine that is gone")
+
+    def stop(self, number: int) -> str:
+        """Ask all tasks to stop."""
+        self.is_stopped = True
+        if self.local is None or not self.local.running:
+            return ""
+        self.local.ask_all(number)
+        running = counted(len(self.local.running), "task")
+        again = "; press Ctrl-C again to kill" if self.local.kills else ""
+        return f"stopping {running}{again}"
+
+    def kill(self) -> None:
+        """Kill all tasks."""
+        if self.local and self.local.kills:
+            self.local.kill_all()
+
+    def pass_on(self, number: int) -> None:
+        """Send a signal that is meant for the tasks."""
+        if self.local:
+            self.local.pass_on(number)
+
+
+def local_pass(stage: Stage, local: Local,
+               todo: "Iterator[Task]") -> "Iterator[Union[Event, str, None]]":
+    """Execute tasks until none is left, or a stop; yield what happens, None to wait."""
+    is_empty = False
+    is_stopped = False
+    while True:
+        while local.has_room() and not (stage.is_stopped or is_stopped):
+            task, tries = local.waiting.pop() if local.waiting else (None, 1)
+            try:
+                task = task or next(todo, None)
+            except OSError as error:
+                yield local.fail(error, "plan the next task")
+                break
+            if task is None:
+                is_empty = True
+                break
+            event = local.begin(task, tries)
+            if event is None:
+                is_stopped = True
+                break
+            yield keyed(event, stage)
+        for event in local.look():
+            yield keyed(event, stage)
+        is_ended = stage.is_stopped or is_stopped or local.failure
+        if not local.running and (is_ended or (is_empty and not local.waiting)):
+            stage.left += bool(is_ended)
+            return
+        yield note_event("tick", "")
+        if not (local.has_room() and local.waiting):
+            yield None
+
+
+def keyed(event: Event, stage: Stage) -> Event:
+    """Return an event with the key of its job, by which the screen tells tasks apart."""
+    is_named = event.kind in ("start", "retry", "end")
+    return event._replace(text=stage.run.job.key) if is_named else event
+
+
+def outside_notes(step: PlannedStep) -> "Iterator[str]":
+    """Yield a note where an allocation is around us and we are on none of its machines: salloc may
+    leave its shell where it was typed. srun executes a command in the allocation."""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if not job or "SLURMD_NODENAME" in os.environ:
+        return
+    task = first_task(step)
+    if task and "srun" not in map(os.path.basename, task.argv):
+        nodes = os.environ.get("SLURM_JOB_NODELIST", "other machines")
+        yield (f"allocation {job} is on {nodes}, but the tasks run on this machine: "
+               "begin run: with srun -N1 -n1 --exact")
+
+
+# -- array jobs
+
+# The record's copy of this file is imported, so that its byte code is used: compiling takes longer
+# than many a task. -S and -E: a site's .pth files and PYTHON* variables are of no use to it.
 ISOLATED = ("-S", "-E")
-SLOT_PROGRAM = "slot_program"
-COMMANDS_BLOCK = 64  # slots whose commands stand in one file, for sh to begin them
-ELEMENT = ('import gc, sys; gc.disable(); '
-           'sys.version_info < (3, 6) and sys.exit("hydraflow: " + sys.executable + '
-           '" is no Python 3.6 or later; python: in the job names another"); '
-           'sys.path[0] = sys.argv[1]; import hydraflow; '
-           f'hydraflow.{SLOT_PROGRAM}(sys.argv[1:])')
-PART = ('if __name__ == "__main__": raise SystemExit('  # said where the copy is executed otherwise
-        '"hydraflow: the copy of a record executes array tasks, and nothing else")')
-COMPILED = ("import sys; sys.dont_write_bytecode = True; sys.path[0] = sys.argv[1]; "
-            "import hydraflow; hydraflow.write_byte_code(hydraflow.__file__)")
+ARRAY_TASK = (
+    'import sys; sys.version_info < (3, 6) and sys.exit("hydraflow: " + sys.executable + '
+    '" is no Python 3.6 or later; python: in the job names another"); '
+    "sys.path[0] = sys.argv[1]; import hydraflow; "
+    'sys.exit(hydraflow.main(["slot"] + sys.argv[1:]))')
 
 
-def slot_script(record: Record, submission: Submission, python: "Sequence[str]",
-                index: str) -> str:
-    """Return the script of a submission; index, as sh has it, is all that comes from outside.
+def slot_script(record: Record, number: int, python: "Sequence[str]", index: str) -> str:
+    """Return the script of a submission; index, in the words of sh, is all that comes from outside.
 
     No text of a parameter is in it.
     """
-    words = [
-        *python, *ISOLATED, "-c", ELEMENT, record.path, str(submission.number)]
-    scheduler = SCHEDULERS.get(submission.scheduler)
-    begin = ""
-    if scheduler and scheduler.begins_in_sh:
-        path = shlex.quote(record.submission_path(submission.number, "begin"))
-        begin = f"test ! -r {path} || . {path}\n"
+    words = [*python, *ISOLATED, "-c", ARRAY_TASK, record.path, str(number)]
     program = shell_text(words[:1])
     path = program if os.sep in words[0] else f'"$(command -v {program})"'
     missing = shlex.quote(f"hydraflow: there is no program {program} on this machine; "
                           "python: in the job names another: ")
     return (
         "#!/bin/sh\n"
-        "# HydraFlow executes here the tasks of one slot; plan and slots are in the record.\n"
+        "# HydraFlow executes here the tasks of one array index; the record has the plan.\n"
         f'test -x {path} || {{ echo {missing}"$(uname -n)" >&2; exit 127; }}\n'
-        f"{begin}"
         f"exec {shell_text(words)} {index}\n")
 
 
-@remembered
-def can_begin() -> bool:
-    """Return whether sh can begin plain tasks, on machines like this one."""
-    status, _, _ = capture(["/bin/sh", "-c", CAN_BEGIN], environment({}))
-    return status == 0
+def write_script(record: Record, number: int, python: "Sequence[str]", index: str) -> None:
+    """Keep in a record what executes an array index: a script and, once, this program.
 
-
-def is_plain(task: Task) -> bool:
-    """Return whether a task is a command and nothing else."""
-    if task.is_call or task.runs or task.has_directory or task.env:
-        return False
-    return not any(SLOT in text for text in (task.cwd, *task.argv))
-
-
-def begins_in_sh(submission: Submission, python: "Sequence[str]") -> bool:
-    """Return whether sh may begin those tasks of a submission that are plain.
-
-    They have no limits, none of the slots takes several, and the user names no Python of his own,
-    which may be one in a container: the tasks are to begin there as well.
+    What is edited later changes nothing that is queued. The byte code is that of the Python that is
+    to execute it, if that is here.
     """
-    if list(python) != [sys.executable]:
-        return False
-    scheduler = SCHEDULERS.get(submission.scheduler)
-    if scheduler is None or not scheduler.begins_in_sh:
-        return False
-    if Limits(*submission.limits) != Limits(1, 0, 0.0, False):
-        return False
-    return all(len(slot) == 1 for slot in submission.slots) and can_begin()
-
-
-def sh_path(made: "Callable[[str], str]", variable: str) -> str:
-    """Return a path in which a variable of sh stands, as sh has it.
-
-    >>> print(sh_path("/a b/{}.out".format, "$slot"))
-    '/a b/'"$slot".out
-    """
-    before, _, behind = made("\0").partition("\0")
-    return f'{shlex.quote(before)}"{variable}"{shlex.quote(behind)}'
-
-
-def plain_command(run: Run, task: Task) -> str:
-    """Return what sh needs of a plain task: its directory, its program where that is known, its
-    words."""
-    program = run.programs.get(program_place(task), "")
-    return shell_text([os.path.abspath(task.cwd), program, *task.argv])
-
-
-def write_begin(record: Record, submission: Submission, commands: "Mapping[int, str]",
-                index: str) -> None:
-    """Write what sh begins the plain tasks of a submission with, whose commands are given."""
-    number = submission.number
-    writer = functools.partial(WriterName, submission.start)
-    block = f"$((_slot / {COMMANDS_BLOCK}))"
-    path = sh_path(lambda name: record.commands_path(number, name), block)
-    lines = [
-        f"_slot={index}",
-        f"_own=${{{SCHEDULERS[submission.scheduler].own_id}%%[!0-9]*}}",
-        f"_wrapper={shlex.quote(WRAPPER)}",
-        f"_facts={shlex.quote(record.submission_path(number, 'jsonl'))}",
-        f"_out={sh_path(lambda slot: record.scheduler_path(number, slot), '$_slot')}",
-        f"_who={sh_path(lambda slot: str(writer(slot_who(number, slot), '')), '$_slot')}",
-        "_set_paths() {",
-        f"    _events={sh_path(record.events_path, '$_writer')}",
-        f"    _room={sh_path(lambda name: record.room_path(name, 0), '$_writer')}",
-        "}",
-        BEGIN,
-        f"test ! -r {path} || . {path}\n"]
-    write_file(record.submission_path(number, "begin"), native_bytes("\n".join(lines)))
-    write_commands(record, submission, commands)
-
-
-def write_commands(record: Record, submission: Submission, commands: "Mapping[int, str]") -> None:
-    """Write the commands of plain tasks, some slots in a file, and make the folders of their claims
-    and logs."""
-    blocks = {}  # type: Dict[int, List[str]]
-    folders = set()  # type: Set[str]
-    for slot, entries in enumerate(submission.slots, 1):
-        number, attempt, _ = entries[0]
-        if attempt > 1 or number not in commands:
-            continue
-        claim, log = record.claim_path(number, attempt), record.log_path(number)
-        folders.update((os.path.dirname(claim), os.path.dirname(log)))
-        words = shell_text([attempt_head(number, attempt, 0), claim, log])
-        blocks.setdefault(slot // COMMANDS_BLOCK, []).append(
-            f"{slot}) begin {words} {commands[number]} ;;\n")
-    for folder in sorted(folders):
-        os.makedirs(folder, exist_ok=True)
-    for block, lines in blocks.items():
-        text = "".join(["case $_slot in\n", *lines, "esac\n"])
-        write_file(record.commands_path(submission.number, block), native_bytes(text))
-
-
-def write_script(record: Record, submission: Submission, python: "Sequence[str]",
-                 index: str) -> str:
-    """Keep in a record what executes a slot of a submission; return the path of its script."""
-    write_program(record, python)
-    path = record.submission_path(submission.number, "sh")
-    write_file(path, native_bytes(slot_script(record, submission, python, index)))
-    return path
-
-
-def slot_entries(run: Run, tasks: "Iterable[Tuple[Task, State]]") -> "List[List[int]]":
-    """Return tasks as the slots of a submission name them."""
-    entries = []
-    for task, state in tasks:
-        attempt = state.attempt + 1
-        if run.survey:  # otherwise there was nobody before
-            attempt = unclaimed_attempt(run.record, task.number, attempt)
-        entries.append([task.number, attempt, run.offsets[task.number]])
-    return entries
-
-
-def with_commands(run: Run, tasks: "Iterable[Tuple[Task, State]]",
-                  commands: "Dict[int, str]") -> "Iterator[Tuple[Task, State]]":
-    """Yield tasks as they come; commands gets those of plain ones, by their numbers."""
-    for task, state in tasks:
-        if is_plain(task):
-            commands[task.number] = plain_command(run, task)
-        yield task, state
-
-
-def unclaimed_attempt(record: Record, number: int, attempt: int) -> int:
-    """Return the first attempt of a task, from one on, that nobody claimed before he died."""
-    while record.claimant(number, attempt):
-        attempt += 1
-    return attempt
-
-
-def write_program(record: Record, python: "Sequence[str]") -> None:
-    """Keep a copy of this file in a record: what is edited later changes nothing that is queued.
-
-    Beside it, the byte code for the Python that is to execute it, if that is here.
-    """
-    if os.path.exists(record.program_path):
-        return
-    with open(__file__, "rb") as source:
-        write_file(record.program_path, source.read())
-    if list(python) == [sys.executable]:
-        write_byte_code(record.program_path)
-    else:
-        capture([*python, *ISOLATED, "-c", COMPILED, record.path], environment({}), PATIENT)
-
-
-def write_byte_code(path: str) -> None:
-    """Write the byte code of what the tasks of a slot need of a copy of this file, where Python
-    looks for that of the copy, unless the environment names another place (PEP 3147; PEP 552 for
-    what it begins with)."""
-    import ast
-    import importlib.util
-    import marshal
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    tree = ast.parse(text)
-    wanted = needed_names(tree, text, SLOT_PROGRAM)
-    tree.body = [one for one in tree.body if is_wanted(one, wanted)] + ast.parse(PART).body
-    code = compile(tree, path, "exec", dont_inherit=True, optimize=2)  # without docstrings
-    head = importlib.util.MAGIC_NUMBER
-    if sys.version_info >= (3, 7):
-        head += bytes(4)  # it holds for a time and a size of the copy
-    stat = os.stat(path)
-    for number in (int(stat.st_mtime), stat.st_size):
-        head += (number & 0xffffffff).to_bytes(4, "little")
-    folder, name = os.path.split(path)
-    name = name.replace(".py", f".{sys.implementation.cache_tag}.pyc")
-    write_file(os.path.join(folder, "__pycache__", name), head + marshal.dumps(code))
-
-
-def needed_names(tree: "ast.Module", text: str, name: str) -> "Set[str]":
-    """Return the names that a module defines and one of them needs, with what these need in turn,
-    and what its other statements need.
-
-    >>> import ast
-    >>> text = "def f(): return g(A)\\ndef g(B): return B\\nA = [C]\\nC = 1\\nB = 2\\ndef h(): f()"
-    >>> sorted(needed_names(ast.parse(text), text, "f"))
-    ['A', 'C', 'f', 'g']
-    """
-    import symtable
-    uses = {}  # type: Dict[str, Set[str]]
-    for scope in symtable.symtable(text, "", "exec").get_children():
-        uses.setdefault(scope.get_name(), set()).update(global_names(scope))
-    waiting = [name]
-    for statement in tree.body:
-        names = defined_names(statement)
-        for defined in names:
-            uses.setdefault(defined, set()).update(names_around(statement))
-        if not names and not is_of_main(statement):
-            waiting += names_around(statement)
-    needed = set()  # type: Set[str]
-    while waiting:
-        name = waiting.pop()
-        if name not in needed and name in uses:
-            needed.add(name)
-            waiting += uses[name]
-    return needed
-
-
-def global_names(scope: "symtable.SymbolTable") -> "Set[str]":
-    """Return the global names that a function or a class uses, and what stands in it."""
-    names = {symbol.get_name() for symbol in scope.get_symbols() if symbol.is_global()}
-    return names.union(*map(global_names, scope.get_children()))
-
-
-def defined_names(statement: "ast.stmt") -> "List[str]":
-    """Return the names that a statement of a module defines; none for an import, or what is not
-    one definition alone."""
-    import ast
-    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
-        return [statement.name]
-    if isinstance(statement, ast.Assign):
-        nodes = [node for target in statement.targets for node in ast.walk(target)]
-        return [node.id for node in nodes if isinstance(node, ast.Name)]
-    return []
-
-
-def names_around(statement: "ast.stmt") -> "Set[str]":
-    """Return the names that a statement of a module uses when it is executed; those of a function
-    or a class stand in decorators, bases and defaults."""
-    import ast
-    parts = [statement]  # type: List[ast.AST]
-    if isinstance(statement, ast.FunctionDef):
-        parts = [*statement.decorator_list, statement.args]
-    elif isinstance(statement, ast.ClassDef):
-        parts = [*statement.decorator_list, *statement.bases]
-    nodes = [node for part in parts for node in ast.walk(part)]
-    return {node.id for node in nodes if isinstance(node, ast.Name)}
-
-
-def is_wanted(statement: "ast.stmt", wanted: "Set[str]") -> bool:
-    """Return whether a statement of a module defines what is wanted, or nothing."""
-    names = defined_names(statement)
-    if not names:
-        return not is_of_main(statement)
-    return not wanted.isdisjoint(names)
-
-
-def is_of_main(statement: "ast.stmt") -> bool:
-    """Return whether a statement of a module looks whether it is executed as a program."""
-    return not defined_names(statement) and "__name__" in names_around(statement)
+    if not os.path.exists(record.file("program")):
+        with open(__file__, "rb") as source:
+            write_file(record.file("program"), source.read())
+        capture([*python, "-m", "py_compile", record.file("program")], PATIENT)
+    script = slot_script(record, number, python, index)
+    write_file(record.file("script", number), native_bytes(script))
 
 
 def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
-    """Return the tasks of each slot, pack of them.
+    """Return the tasks of each array index, pack of them.
 
     They are strided: the last axis of a sweep often decides how long a task takes.
 
     >>> packed([[1], [2], [3], [4], [5]], 2)
     [[[1], [4]], [[2], [5]], [[3]]]
     """
-    slots = rounded_up(len(entries), max(pack, 1))
-    return [list(entries[start::slots]) for start in range(slots)]
+    count = -(-len(entries) // pack)
+    return [list(entries[start::count]) for start in range(count)]
 
 
-def throttles(arrays: int, throttle: int) -> "List[int]":
-    """Return how many array tasks each of several array jobs may have at once, 0 for any.
+class ArrayStage(Stage):
+    """Steps that become array jobs of a scheduler; clusters names those of the submission command.
 
-    >>> throttles(3, 10), throttles(2, 0), throttles(0, 2)
-    ([4, 3, 3], [0, 0], [])
+    sent are the submissions of this start;
+    counts is how often each task was submitted.
     """
-    if not arrays:
-        return []
-    whole, rest = divmod(throttle, arrays)
-    return [whole + 1] * rest + [whole] * (arrays - rest)
 
-
-class ArrayPlace(Place):
-    """The array jobs of a scheduler; clusters names those that a submission command does."""
-
-    def __init__(self, scheduler: Scheduler, clusters: str) -> None:
-        super().__init__()
+    def __init__(self, run: Run, steps: "Sequence[PlannedStep]", scheduler: Scheduler) -> None:
+        super().__init__(run, steps)
         self.scheduler = scheduler
-        self.clusters = clusters
+        self.clusters = clusters_of(steps[0].submit, scheduler)
+        self.sent: List[Submission] = []
+        self.counts: Dict[int, int] = {}
 
-    def check(self, step: PlannedStep, is_dry: bool) -> None:
+    def check(self, is_dry: bool) -> None:
         """Raise an Error for what cannot be submitted."""
-        check_submit_words(step, self.scheduler)
-        if is_dry:
-            return
-        check_submission(step, Refusal)
-        check_python(step.job)
-        check_first_task(step)
-
-    def can_wait_for(self, aheads: "Sequence[Ahead]") -> bool:
-        """Return whether array jobs can wait for tasks: for those of their own cluster."""
-        if not all(ahead.submission for ahead in aheads):
-            return False
-        own = self.scheduler.name, self.clusters
-        submissions = [ahead.submission for ahead in aheads if ahead.submission]
-        return all((one.scheduler, split_id(one.job_id)[1]) == own for one in submissions)
+        for step in self.steps:
+            check_submit_words(step, self.scheduler)
+            if not is_dry:
+                check_submission(step, Refusal)
+                check_python(step.job)
+                check_first_task(step)
 
     @property
     def index(self) -> str:
-        """The slot of an array task, as sh has it; 1 for an array of one that is a plain job."""
+        """The array index, in the words of sh; 1 for an array of one that is a plain job."""
         return f'"${{{self.scheduler.index}:-1}}"'
 
-    def arrays(self, run: Run, count: int) -> "List[int]":
-        """Return how many slots each of the array jobs has that count slots need."""
-        limit = self.scheduler.limit_usual - self.scheduler.limit_less
-        if not run.is_dry or find_program(self.scheduler.limit[0]):
-            limit = array_limit(self.scheduler, self.clusters)
-        return [min(limit, count - start) for start in range(0, count, limit)]
+    def parts(self, count: int, most: int) -> "Iterator[int]":
+        """Yield how many indexes each of the array jobs has that count indexes need."""
+        for begin in range(0, count, most):
+            yield min(most, count - begin)
 
-    def prepared(self, run: Run, step: PlannedStep, slots: "List[List[List[int]]]", number: int,
-                 after: "List[List[Any]]") -> Submission:
-        """Return a submission of a step."""
-        _, beside = run.pack(step)
+    def prepared(self, number: int, slots: "List[List[List[int]]]") -> Submission:
+        """Return a submission of the step."""
+        run = self.run
+        _, beside = run.pack(self.steps[0])
+        after = [[stage.run.record.path, one.number]
+                 for stage in self.before if isinstance(stage, ArrayStage) for one in stage.sent]
+        stops = [[record.path, start] for record, start in run.stops]
         return Submission(
-            number=number, start=run.number, step=step.number, scheduler=self.scheduler.name,
-            name=array_name(run.job.name, run.record.ulid, number, self.scheduler), after=after,
+            number=number, start=run.number, step=self.steps[0].number,
+            scheduler=self.scheduler.name,
+            name=array_name(run.job.name, run.record.ulid, number, self.scheduler),
+            after=after if run.must_succeed() else [], stops=stops,
             limits=list(run.limits(True)._replace(jobs=beside)), must_succeed=run.must_succeed(),
-            width=0, job_id="", status=-1, slots=slots, clusters=self.clusters)
+            width=0, clusters=self.clusters, job_id="", is_refused=False, slots=slots)
 
-    def words(self, run: Run, step: PlannedStep, submission: Submission, throttle: int,
-              ids: "Sequence[str]", behind: str = "") -> "List[str]":
-        """Return the submission command; ids are those of the array jobs that it waits for, behind
-        that of the same step which is to end before."""
-        log = run.record.scheduler_path(submission.number, "")[:-len(".out")]
+    def words(self, submission: Submission, ids: "Sequence[str]") -> "List[str]":
+        """Return the submission command; ids are those of the array jobs that it waits for."""
+        record = self.run.record
         job = ArrayJob(
-            name=submission.name, log=log, count=len(submission.slots), throttle=throttle,
-            ids=[split_id(job_id)[0] for job_id in ids], must_succeed=submission.must_succeed,
-            behind=split_id(behind)[0])
-        script = run.record.submission_path(submission.number, "sh")
-        return submission_words(step.submit, self.scheduler, job, script)
+            name=submission.name, log=record.file("output", submission.number, "")[:-len(".out")],
+            count=len(submission.slots), throttle=self.run.throttle(),
+            ids=[split_id(job_id)[0] for job_id in ids])
+        script = record.file("script", submission.number)
+        return submission_words(self.steps[0].submit, self.scheduler, job, script)
 
-    def describe(self, run: Run, steps: "Sequence[PlannedStep]",
-                 aheads: "Sequence[str]") -> "Iterator[str]":
+    def dependencies(self, is_next: bool) -> "List[str]":
+        """Return the ids of the array jobs that have to be over first.
+
+        An array job of the same step with a throttle waits for the one before it.
+        """
+        if self.waits:
+            return []
+        ids = [one.job_id for stage in self.before if isinstance(stage, ArrayStage)
+               for one in stage.sent]
+        return ids + ([self.sent[-1].job_id] if is_next and self.run.throttle() else [])
+
+    def describe(self, before: "Sequence[str]") -> "Iterator[str]":
         """Yield what a dry run prints: submission commands and scripts as comments, then tasks."""
-        step = steps[0]
-        todo, count = run.work(step, True).todo, step.count
-        if run.survey or run.older:  # otherwise a dry run streams
+        run, step = self.run, self.steps[0]
+        todo: Iterable[Task] = (task for task, state in run.assigned(step, True)
+                                if not (state.is_alive or state.is_good))
+        count = step.count
+        if run.view or run.older:  # otherwise a dry run streams
             todo = list(todo)
             count = len(todo)
-        pack, _ = run.pack(step)
-        sizes = self.arrays(run, rounded_up(count, pack))
-        shares = throttles(len(sizes), run.throttle())
-        for number, (size, share) in enumerate(zip(sizes, shares), next_submission(run)):
-            submission = self.prepared(run, step, [[]] * size, number, [])
-            yield f"# {shell_text(self.words(run, step, submission, share, aheads))}"
-            script = slot_script(run.record, submission, python_of(run.job), self.index)
+        ids = list(before)
+        sizes = self.parts(-(-count // run.pack(step)[0]), array_limit(self.scheduler, self.clusters))
+        for size in sizes:
+            run.described += 1
+            number = max(run.record.submission_numbers(), default=0) + run.described
+            submission = self.prepared(number, [[]] * size)
+            yield f"# {shell_text(self.words(submission, ids))}"
+            script = slot_script(run.record, number, python_of(run.job), self.index)
             for line in script.splitlines():
                 yield f"#     {line}"
-        run.described += len(sizes)
-        for task, _ in todo:
+            if run.throttle():
+                ids = [*before, f"<id of array job {submission.name}>"]
+        for task in todo:
             yield task_text(task)
 
-    def start(self, run: Run, steps: "Sequence[PlannedStep]",
-              aheads: "Sequence[Ahead]") -> "Iterator[Event]":
-        """Submit the tasks of a step; yield what happens. Raises Refusal."""
-        step = steps[0]
-        work = run.work(step, True)
-        self.left = []
-        yield done_event(work.done)
-        pack, _ = run.pack(step)
-        commands = {}  # type: Dict[int, str]
-        slots = packed(slot_entries(run, with_commands(run, work.todo, commands)), pack)
-        waited = [(ahead.run.record, ahead.submission) for ahead in aheads if ahead.submission]
-        after = [[record.path, submission.number] for record, submission in waited]
-        ids = [submission.job_id for _, submission in waited]
-        sizes = self.arrays(run, len(slots))
-        shares = throttles(len(sizes), run.throttle())
-        is_chain = 0 < run.throttle() < len(sizes)  # then one after the other
-        if is_chain:
-            shares = [run.throttle()] * len(sizes)
-        begin = 0
-        behind = ""
-        for size, share in zip(sizes, shares):
-            submission = self.prepared(
-                run, step, slots[begin:begin + size], next_submission(run), after)
-            submission = self.submit(run, step, submission, share, ids, commands, behind)
-            self.left.append(Ahead(run, submission, list(submission.numbers())))
-            if is_chain:
-                behind = submission.job_id
-            begin += size
-            yield note_event("note", sent_text(step, submission))
-        self.left += grouped_by_submission(run, work.elsewhere)
+    def work(self) -> "Iterator[Union[Event, str, None]]":
+        """Submit the tasks of the step; if it waits, follow them, and submit again what was lost."""
+        run = self.run
+        done, alive, rest = self.divided()
+        yield Event("done", None, NOT_STARTED, "", "", done)
+        tasks = {task.number: task for task, _ in alive}
+        run.open.update(tasks)
+        todo = [task for task, _ in rest]
+        while todo or (tasks and self.waits):
+            if run.record.is_stopped(run.number) or self.is_stopped:
+                return
+            if todo:
+                sent = yield from self.submit(todo, bool(tasks))
+                tasks.update((task.number, task) for task in todo if task.number in sent)
+                todo = [task for task in todo if task.number not in sent]
+                run.open.update(sent)
+            if self.waits and tasks:
+                view = View(run.record)
+                again: List[Task] = []
+                yield from self.until_room(view, tasks, again, bool(todo))
+                todo += again
+            elif run.refused:
+                return
 
-    def submit(self, run: Run, step: PlannedStep, submission: Submission, throttle: int,
-               ids: "Sequence[str]", commands: "Mapping[int, str]",
-               behind: str = "") -> Submission:
+    def until_room(self, view: View, tasks: "Dict[int, Task]", again: "List[Task]",
+                   has_more: bool) -> "Iterator[Union[Event, str, None]]":
+        """Follow tasks until more can be submitted; with a throttle, until all are over."""
+        count = len(tasks)
+        for item in following(self, view, tasks, again):
+            yield item
+            is_enough = len(tasks) < count and not self.run.throttle()
+            if has_more and item is None and is_enough:
+                return
+
+    def may_begin_again(self, number: int, state: State) -> bool:
+        """Return whether a task was lost by the site, or never began, and may be submitted again."""
+        if self.counts.get(number, 0) >= MOST_SUBMISSIONS or self.is_stopped:
+            return False
+        if self.run.record.is_stopped(self.run.number):
+            return False
+        return state.name == "not started" or (
+            state.name == "interrupted" and is_limit_of_site(state.cause))
+
+    def submit(self, todo: "Sequence[Task]", has_others: bool,
+               ) -> "Generator[Union[Event, str, None], None, Set[int]]":
+        """Submit tasks, as many as fit; return the numbers of those that were."""
+        run, sent = self.run, set()  # type: Run, Set[int]
+        entries = [[task.number, run.offsets[task.number]] for task in todo]
+        slots = packed(entries, run.pack(self.steps[0])[0])
+        most = array_limit(self.scheduler, self.clusters)
+        is_next = False
+        while slots:
+            size = min(most, len(slots))
+            try:
+                submission = yield from self.send(slots[:size], is_next)
+            except Refusal as refusal:
+                may_wait = self.waits and refusal.code == "too-many-jobs"
+                if may_wait and (size > 1 or sent or has_others):
+                    most = size // 2
+                    if most and not sent:
+                        continue
+                    return sent  # the rest when something has ended
+                yield from self.refused(refusal)
+                return set()
+            is_next = True
+            slots = slots[size:]
+            sent.update(submission.numbers())
+            for number in submission.numbers():
+                self.counts[number] = self.counts.get(number, 0) + 1
+            count = counted(sum(map(len, submission.slots)), "task")
+            yield (f"step {submission.step}: {count} as array job {submission.job_id} "
+                   f"of {counted(len(submission.slots), 'array task')}")
+            if self.waits and run.throttle():
+                return sent
+        return sent
+
+    def send(self, slots: "List[List[List[int]]]",
+             is_next: bool) -> "Generator[Union[Event, str, None], None, Submission]":
         """Write a submission into the record, and send it; return it with its id."""
-        submission = write_submission(run.record, submission)
-        write_script(run.record, submission, python_of(run.job), self.index)
-        if commands and begins_in_sh(submission, python_of(run.job)):
-            write_begin(run.record, submission, commands, self.index)
-        words = self.words(run, step, submission, throttle, ids, behind)
+        record = self.run.record
+        number = max(record.submission_numbers(), default=0) + 1
+        submission = write_submission(record, self.prepared(number, slots))
+        write_script(record, number, python_of(self.run.job), self.index)
+        words = self.words(submission, self.dependencies(is_next))
         try:
-            job_id = send(words, self.scheduler, submission.name)
+            job_id = yield from send(words, self.scheduler, submission.name)
         except Refusal as refusal:
-            run.begun = run.begun or isinstance(refusal, Unanswered)
-            note_cancelled(run, submission)
-            tasks = sum(map(len, submission.slots))
-            refusal.hint = refusal.hint or pack_hint(refusal.message, self.scheduler, tasks)
+            if refusal.code == "no-job-id":
+                self.run.begun = True
+            note_submission(record, submission, is_refused=True)
             raise
-        run.begun = True
-        return write_job_id(run.record, submission, job_id)
+        self.run.begun = True
+        submission = note_submission(record, submission, job_id=job_id)
+        self.sent.append(submission)
+        return submission
+
+    def refused(self, refusal: Refusal) -> "Iterator[Union[Event, str, None]]":
+        """Say that a submission was refused; cancel what stages of this command have submitted."""
+        self.run.refused = True
+        yield note_event("error", str(refusal))
+        if self.waits:
+            return
+        for stage in [*self.before, self]:
+            for submission in stage.sent if isinstance(stage, ArrayStage) else ():
+                stage.run.record.stop(stage.run.number)
+                wrong = yield from cancel_array(self.scheduler, submission.job_id)
+                stage.run.open.difference_update(submission.numbers())
+                yield note_event("error", wrong or (
+                    f"cancelled array job {submission.job_id} of step {submission.step}, "
+                    "so that nothing is half submitted"))
 
 
-def note_cancelled(run: Run, submission: Submission) -> None:
-    """Note in a record that a submission was not taken, or is to be cancelled."""
-    append_event(run.record, run.writer("stop"), "cancel", submission=submission.number)
+# -- handlers
 
 
-def sent_text(step: PlannedStep, submission: Submission) -> str:
-    """Return what is said of an array job that was submitted."""
-    tasks = counted(sum(map(len, submission.slots)), "task")
-    slots = counted(len(submission.slots), "array task")
-    return f"step {step.number}: {tasks} as array job {submission.job_id} of {slots}"
-
-
-def next_submission(run: Run) -> int:
-    """Return the number of the next submission of a record."""
-    return max(run.record.submission_numbers(), default=0) + 1 + run.described
-
-
-def grouped_by_submission(run: Run, tasks: "Sequence[Tuple[Task, State]]") -> "List[Ahead]":
-    """Return tasks that are not over by the submissions that have them."""
-    submissions = run.survey.submissions if run.survey else []
-    last = {}  # type: Dict[int, int]  # the last submission that has a task
-    for submission in submissions:
-        last.update(dict.fromkeys(submission.numbers(), submission.number))
-    groups = {}  # type: Dict[int, List[int]]
-    for task, state in tasks:
-        group = 0  # of those that no submission has
-        if state.name == "queued" or state.writer.name.is_slot:
-            group = last.get(task.number, 0)
-        groups.setdefault(group, []).append(task.number)
-    known = {one.number: one for one in submissions if one.scheduler in SCHEDULERS}
-    return [Ahead(run, known.get(group), numbers) for group, numbers in sorted(groups.items())]
-
-
-class Handler(Place):
-    """A command of the user's that gets a file with one line for each task as its last argument.
+class HandlerStage(Stage):
+    """Steps for a command of the user's that gets a file with one line for each task.
 
     With a command, a line executes one task and records it. Without (is_bare), the lines are the
     parameters alone, of all steps together, and the end of the tasks is not seen.
     """
 
-    def __init__(self, is_bare: bool) -> None:
-        super().__init__()
-        self.is_bare = is_bare
+    def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
+        super().__init__(run, steps)
+        self.is_bare = not steps[0].command
+        self.process: Optional[Process] = None
+        self.tasks: Dict[int, Task] = {}
 
-    def check(self, step: PlannedStep, is_dry: bool) -> None:
+    def check(self, is_dry: bool) -> None:
         """Raise an Error for what cannot be handed over."""
-        check_reader(step)
-        if not is_dry:
-            check_submission(step, Error)
-            check_python(step.job)
-        if not self.is_bare:
-            check_first_task(step)
-        most = 1000 if is_dry else None  # a dry run streams, however many there are
-        for task in islice(step.tasks(), most):
-            # the rest of such a value would be a command of its own
-            if re.search("[\r\n]", shell_text(task.argv)):
-                message = "a handler gets one line for each task, "
-                message += "and a word of this step has a line break in it"
-                raise Error("line-break", message, step.mark,
-                            "without submit:, or by a scheduler, it works")
+        for step in self.steps:
+            check_reader(step)
+            if not is_dry:
+                check_submission(step, Error)
+                check_python(step.job)
+            if not self.is_bare:
+                check_first_task(step)
+            for task in islice(step.tasks(), 1000 if is_dry else None):
+                # the rest of such a value would be a command of its own
+                if re.search("[\r\n]", shell_text(task.argv)):
+                    raise Error("line-break", "a handler gets one line for each task, "
+                                "and a word of this step has a line break in it", step.mark,
+                                "without submit:, or by a scheduler, it works")
 
-    def lines(self, run: Run, submission: Submission, tasks: "Sequence[Task]") -> "Iterator[str]":
-        """Yield the lines for a handler."""
-        script = shlex.quote(run.record.submission_path(submission.number, "sh"))
-        for slot, task in enumerate(tasks, 1):
-            words = shell_text(task.argv)
-            if self.is_bare:
-                yield f"{words}\n"
-            else:
-                yield f"sh {script} {slot} -- {words}\n"
-
-    def describe(self, run: Run, steps: "Sequence[PlannedStep]",
-                 aheads: "Sequence[str]") -> "Iterator[str]":
+    def describe(self, before: "Sequence[str]") -> "Iterator[str]":
         """Yield what a dry run prints: the handler's command as a comment, then the tasks."""
-        path = os.path.relpath(run.record.submission_path(next_submission(run), "txt"))
-        run.described += 1
-        yield f"# {shell_text([*steps[0].submit, path])} gets a line for each of these tasks:"
-        for step in steps:
-            for task, _ in run.work(step, True).todo:
-                yield shell_text(task.argv) if self.is_bare else task_text(task)
+        self.run.described += 1
+        number = max(self.run.record.submission_numbers(), default=0) + self.run.described
+        path = os.path.relpath(self.run.record.file("lines", number))
+        yield f"# {shell_text([*self.steps[0].submit, path])} gets a line for each of these tasks:"
+        for step in self.steps:
+            for task, state in self.run.assigned(step, True):
+                if not (state.is_good or state.is_alive):
+                    yield shell_text(task.argv) if self.is_bare else task_text(task)
 
-    def start(self, run: Run, steps: "Sequence[PlannedStep]",
-              aheads: "Sequence[Ahead]") -> "Iterator[Event]":
+    def work(self) -> "Iterator[Union[Event, str, None]]":
         """Hand the tasks over, and yield what happens until the handler ends."""
-        todo = []  # type: List[Tuple[Task, State]]
-        elsewhere = []  # type: List[Tuple[Task, State]]
-        self.left = []
-        for step in steps:
-            work = run.work(step, True)
-            yield done_event(work.done)
-            todo += work.todo
-            elsewhere += work.elsewhere
-        self.left = grouped_by_submission(run, elsewhere)
-        if not todo:
-            return
-        submission = self.prepared(run, steps[0], todo)
-        path = run.record.submission_path(submission.number, "txt")
-        lines = self.lines(run, submission, [task for task, _ in todo])
-        write_file(path, native_bytes("".join(lines)))
-        run.begun = True
-        yield from self.hand_over(run, submission, [*steps[0].submit, path])
+        run = self.run
+        done, alive, rest = self.divided()
+        yield Event("done", None, NOT_STARTED, "", "", done)
+        self.tasks = {task.number: task for task, _ in alive}
+        run.open.update(self.tasks)
+        if rest and not run.record.is_stopped(run.number):
+            submission = self.prepared([task for task, _ in rest])
+            self.tasks.update((task.number, task) for task, _ in rest)
+            yield from self.hand_over(submission, [task for task, _ in rest])
+        elif alive and run.view:
+            again: List[Task] = []
+            yield from following(self, run.view, self.tasks, again)
 
-    def prepared(self, run: Run, step: PlannedStep,
-                 todo: "Sequence[Tuple[Task, State]]") -> Submission:
-        """Write what is handed over into the record."""
-        name = re.sub(r"[^\w.-]", "_", submission_program(step)).strip("._-")
-        submission = write_submission(run.record, Submission(
-            number=next_submission(run), start=run.number, step=step.number,
-            scheduler=PARAMETERS if self.is_bare else HANDLER, name=name, after=[],
-            limits=list(run.limits(True)), must_succeed=False, width=0, job_id="", status=-1,
-            slots=packed(slot_entries(run, todo), 1), clusters=""))
+    def prepared(self, todo: "Sequence[Task]") -> Submission:
+        """Write a submission, its script and its lines into the record."""
+        run, record, step = self.run, self.run.record, self.steps[0]
+        number = max(record.submission_numbers(), default=0) + 1
+        slots = [[[task.number, run.offsets[task.number]]] for task in todo]
+        submission = write_submission(record, Submission(
+            number=number, start=run.number, step=step.number,
+            scheduler=BARE if self.is_bare else HANDLER,
+            name=re.sub(r"[^\w.-]", "_", submission_program(step)).strip("._-"), after=[],
+            stops=[[path.path, start] for path, start in run.stops], limits=list(run.limits(True)),
+            must_succeed=False, width=0, clusters="", job_id="", is_refused=False, slots=slots))
         if not self.is_bare:
-            write_script(run.record, submission, python_of(run.job), '"$1" status')
+            write_script(record, number, python_of(run.job), '"$1" status')
+        script = shlex.quote(record.file("script", number))
+        lines = []
+        for index, task in enumerate(todo, 1):
+            lead = "" if self.is_bare else f"sh {script} {index} -- "
+            lines.append(f"{lead}{shell_text(task.argv)}\n")
+        write_file(record.file("lines", number), native_bytes("".join(lines)))
         return submission
 
-    def hand_over(self, run: Run, submission: Submission,
-                  words: "Sequence[str]") -> "Iterator[Event]":
-        """Execute a handler; yield what its tasks tell until it ends, and what follows then."""
-        watch = Watch([Ahead(run, submission, list(submission.numbers()))])
-        writer = run.writer(HANDLER)
-        with Signals() as signals:
-            try:
-                process = spawn(words, None, None, environment({}))
-            except OSError as error:
-                write_status(run.record, submission, 127)
-                yield from self.give_up(run, submission, watch)
-                raise Refusal("refused", f"{words[0]} cannot be started: {reason(error)}") from None
-            begin_events(run.record, writer)
-            append_event(
-                run.record, writer, "handler", submission=submission.number, pid=process.pid)
-            delay = 0.05
-            while process.poll() is None:
-                signals.wait(delay)
-                while signals.numbers:
-                    number = signals.numbers.pop(0)
-                    stop_group(process.pid, number)
-                    text = f"{signal_name(number)}: passed on to {words[0]}"
-                    yield note_event("interrupt", text)
-                if not self.is_bare:
-                    yield from watch.look()
-                delay = min(delay * 1.2, 1.0)
-        status = process.returncode
-        if status < 0:
-            status = 128 - status
-        write_status(run.record, submission, status)
-        yield from self.after(run, submission, watch, status, words[0])
+    def hand_over(self, submission: Submission,
+                  todo: "Sequence[Task]") -> "Iterator[Union[Event, str, None]]":
+        """Execute the handler as an attempt is executed, and follow its tasks until it ends."""
+        run, record = self.run, self.run.record
+        path = record.file("handler", submission.number)
+        words = [*self.steps[0].submit, record.file("lines", submission.number)]
+        self.process = process = Process(todo[0], 1, path, 0, 1)
+        descriptor = claim(path, new_head(run.number, HANDLER, **job_around()))
+        env = environment({ATTEMPT_FILE: path})
+        run.begun = True
+        try:
+            argv = ["/bin/sh", "-c", RECORDER, "hydraflow", *lost_and(words)]
+            process.child = spawn(argv, descriptor, None, None, env)
+            process.leader = process.child.pid
+        except OSError as error:
+            write_end(descriptor, status=127, ended=uptime(), detail=reason(error))
+            run.refused = True
+            yield note_event("error", f"{words[0]} cannot be started: {reason(error)}")
+            return
+        finally:
+            os.close(descriptor)
+        view = View(record)
+        again: List[Task] = []
+        delay = 0.05
+        while process.child.poll() is None:
+            if not self.is_bare:
+                has_changed = yield from self.follow(view, self.tasks, again)
+                delay = 0.05 if has_changed else min(delay * 1.2, 1.0)
+            limit = time.monotonic() + delay
+            while process.child.poll() is None and time.monotonic() < limit:
+                if process.kill_at and time.monotonic() > process.kill_at:
+                    self.kill()
+                yield None
+        yield from self.after(view, submission, words[0])
 
-    def after(self, run: Run, submission: Submission, watch: "Watch", status: int,
-              name: str) -> "Iterator[Event]":
+    def after(self, view: View, submission: Submission,
+              name: str) -> "Iterator[Union[Event, str, None]]":
         """Yield what follows when a handler has ended."""
-        has_failed = False
+        run = self.run
+        again: List[Task] = []
+        if self.process and self.process.child and self.process.child.returncode < 0:
+            self.kill()
+        status = read_attempt(run.record.file("handler", submission.number), 0, 1).status
         if self.is_bare:
+            view.look()
+            view.update(next(submission.numbers()))
+            handed = view.state(next(submission.numbers()))
             for number in submission.numbers():
-                state = State()
-                merge_handler(state, submission._replace(status=status), True)
-                task = watch.task(run, number)
-                yield Event("end", task, state, "", run.record.log_path(number), 0)
+                yield Event("end", self.tasks[number], handed, run.job.key, "", 0)
         else:
-            yield from watch.look()
-            has_failed = run.has_failed()
-            if status:
-                yield from self.give_up(run, submission, watch)
-            self.left += watch.aheads()
-        if status:
-            run.refused = not has_failed  # else it may say no more than that tasks have
+            yield from self.follow(view, self.tasks, again)
+            if again:
+                yield f"{name} has ended, and {counted(len(again), 'task')} have not started"
+            if self.tasks:
+                run.open.update(self.tasks)
+                yield f"{name} has ended, and {counted(len(self.tasks), 'task')} may be running"
+        if status > 0:
+            run.refused = not run.has_failed()  # else it may say no more than that tasks have
             yield note_event("error", f"{name} ended with exit status {status}")
-        elif self.left:
-            left = sum(len(ahead.numbers) for ahead in self.left)
-            yield note_event("note", f"{name} has ended, and {left} of its tasks have not")
 
-    def give_up(self, run: Run, submission: Submission, watch: "Watch") -> "Iterator[Event]":
-        """Note that tasks which never began will not, as their handler has failed."""
-        states = read_told(run.record).states
-        left = set()  # type: Set[int]
-        for ahead in watch.aheads():
-            left.update(ahead.numbers)
-        for number, first, _ in chain.from_iterable(submission.slots):
-            state = states.get(number) or State()
-            if number in left and state.attempt < first:
-                writer = run.writer(HANDLER)
-                append_attempt(run.record, writer, "lost", number, first, why="handler")
-        for _ in range(2):  # one look at what is interrupted proves nothing, to a watch
-            yield from watch.look()
+    def may_begin_again(self, number: int, state: State) -> bool:
+        """Return whether a task has not started; a handler gets it once in a start."""
+        return state.name == "not started"
 
+    def stop(self, number: int) -> str:
+        """Ask the handler to stop."""
+        self.is_stopped = True
+        if self.process is None:
+            return ""
+        self.process.signal(number)
+        self.process.kill_at = time.monotonic() + grace()
+        return f"stopping {submission_program(self.steps[0])}; press Ctrl-C again to kill"
 
-def place_of(step: PlannedStep, is_dry: bool) -> Place:
-    """Return where a step is executed."""
-    if not step.submit:
-        return Here()
-    program = submission_program(step)
-    may_ask = bool(find_program(program))
-    if is_dry and os.path.dirname(program):
-        may_ask = False  # only what it finds in PATH, a dry run may ask
-    scheduler = scheduler_of(step.submit, may_ask)
-    if scheduler and (step.command or not script_word(step.submit, scheduler)):
-        return ArrayPlace(scheduler, clusters_of(step.submit, scheduler))
-    return Handler(not step.command)
+    def kill(self) -> None:
+        """Kill the handler, and what lives of its tasks here."""
+        if self.process:
+            self.process.kill()
+        view = View(self.run.record)
+        view.read(self.tasks)
+        for number in self.tasks:
+            if view.state(number).name == "running":
+                stop_attempt(self.run.record, view.attempts[number][-1], signal.SIGKILL)
 
 
-def places_of(plan: Plan, is_dry: bool) -> "List[Tuple[Place, List[PlannedStep]]]":
-    """Return the steps of a plan in the groups that are started together, each with its place."""
-    groups = []  # type: List[Tuple[Place, List[PlannedStep]]]
-    for step in plan.steps:
-        place = place_of(step, is_dry)
-        is_bare = isinstance(place, Handler) and place.is_bare
-        if is_bare and groups and groups[-1][1][0].submit == step.submit:
-            groups[-1][1].append(step)
+def lost_and(words: "Sequence[str]") -> "List[str]":
+    """Return a command with the variables before it that sh would drop."""
+    lost = lost_in_shell()
+    return ["/usr/bin/env", *lost, *words] if lost else list(words)
+
+
+def stop_attempt(record: Record, one: Attempt, number: int) -> bool:
+    """Send a signal to an attempt, if it lives on this machine; return whether it got it."""
+    if one.boot != boot_id():
+        return False
+    path = record.file("attempt", one.number, one.attempt)
+    return signal_attempt(path, one.leader, number)
+
+
+# -- a job, after those that it needs
+
+
+def stages_of(run: Run, is_dry: bool) -> "List[Stage]":
+    """Return the steps of a run in the groups that are started together."""
+    stages: List[Stage] = []
+    for step in run.plan.steps:
+        if not step.submit:
+            stages.append(HereStage(run, [step]))
+            continue
+        program = submission_program(step)
+        may_ask = bool(find_program(program)) and not (is_dry and os.path.dirname(program))
+        scheduler = scheduler_of(step.submit, may_ask)
+        last = stages[-1] if stages else None
+        if scheduler and (step.command or not script_word(step.submit, scheduler)):
+            stages.append(ArrayStage(run, [step], scheduler))
+        elif isinstance(last, HandlerStage) and last.is_bare and not step.command and (
+                last.steps[0].submit == step.submit):
+            last.steps.append(step)
         else:
-            groups.append((place, [step]))
-    return groups
+            stages.append(HandlerStage(run, [step]))
+    return stages
 
 
 def check_plan(plan: Plan, is_dry: bool) -> None:
-    """Raise an Error for what can't be executed."""
+    """Raise an Error for what cannot be executed."""
     grace()
     if not is_dry and plan.count > sys.maxsize:
         count = counted(plan.count, "task")
-        raise Error("too-many-tasks",
-                    f"job {plan.job.key} has {count}, which are too many to execute", plan.job.mark,
+        raise Error("too-many-tasks", f"job {plan.job.key} has {count}", plan.job.mark,
                     "sample: 20 in a step, or --sample 20, takes some of them at random")
-    for place, steps in places_of(plan, is_dry):
-        for step in steps:
-            place.check(step, is_dry)
+    for stage in stages_of(Run(plan, EMPTY_OPTIONS, is_dry), is_dry):
+        stage.check(is_dry)
 
 
-# -- one loop
-
-DOUBT = 30.0  # seconds that a scheduler has to say that a signal was its own
-REQUEUES = 3  # times that a command which waits submits again what was lost with its machine
+EMPTY_OPTIONS = Options(0, False, False, False, False, -1, 0.0, 0, 0, [])
 
 
-class Lost(NamedTuple("Lost", [("ahead", Ahead), ("number", int), ("state", State)])):
-    """A task that was lost with its machine, or could not begin as another one was."""
-    __slots__ = ()
+class Opening(Stage):
+    """The beginning of a run, which waits where another HydraFlow passes over the run."""
 
-    @property
-    def is_blocked(self) -> bool:
-        """Whether it could not begin."""
-        return self.state.name == "skipped"
-
-
-class Watch:
-    """Tells of tasks that are executed elsewhere, as their records change.
-
-    lost are those whose end is not told yet, as they may be submitted again.
-    """
-    __slots__ = (
-        "waited", "pending", "doubted", "started", "tasks", "wrong", "running", "held", "lost")
-
-    def __init__(self, aheads: "Sequence[Ahead]") -> None:
-        self.waited = list(aheads)
-        self.pending = [set(ahead.numbers) for ahead in aheads]
-        self.doubted = {}  # type: Dict[Tuple[str, int], float]  # since when, in monotonic seconds
-        self.started = set()  # type: Set[Tuple[str, int]]
-        self.tasks = {}  # type: Dict[str, Ledger]
-        self.wrong = ""
-        self.running = 0
-        self.held = set()  # type: Set[str]  # reasons that were told
-        self.lost = []  # type: List[Lost]
-
-    def aheads(self) -> "List[Ahead]":
-        """Return what is not over."""
-        rows = zip(self.waited, self.pending)
-        return [ahead._replace(numbers=sorted(numbers)) for ahead, numbers in rows if numbers]
-
-    def asks_schedulers(self) -> bool:
-        """Return whether a look asks a scheduler."""
-        submissions = [ahead.submission for ahead in self.aheads()]
-        return any(one and one.scheduler in SCHEDULERS for one in submissions)
-
-    def task(self, run: Run, number: int) -> "Optional[Task]":
-        """Return a task of a record."""
-        if run.record.path not in self.tasks:
-            self.tasks[run.record.path] = Ledger(run.record)
-        return self.tasks[run.record.path].task(number)
-
-    def look(self) -> "Iterator[Event]":
-        """Yield what has happened since the last look."""
-        surveyor = Surveyor()
-        surveys = {}  # type: Dict[str, Survey]
-        running = 0
-        self.wrong = ""
-        for ahead, numbers in zip(self.waited, self.pending):
-            path = ahead.run.record.path
-            if numbers and path not in surveys:
-                surveys[path] = surveyor.survey(ahead.run.record)
-                self.wrong = self.wrong or surveys[path].wrong
-            for number in sorted(numbers):
-                state = surveys[path].states.get(number) or State()
-                if state.name == "running":
-                    running += 1
-                for event in self.changed(ahead.run, surveys[path], number, state):
-                    if event.kind == "end":
-                        numbers.discard(number)
-                        if may_begin_again(ahead, state):
-                            self.lost.append(Lost(ahead, number, state))
-                            continue
-                        ahead.run.see(event)
-                    yield event
-        self.running = running
-
-    def ends(self, lost: "Iterable[Lost]") -> "Iterator[Event]":
-        """Yield the ends of tasks that are not submitted again."""
-        for ahead, number, state in lost:
-            event = self.end(ahead.run, number, state)
-            ahead.run.see(event)
-            yield event
-
-    def lost_of(self, ahead: Ahead, may_follow: bool) -> "Tuple[List[Lost], List[Lost]]":
-        """Return what was lost of an array job, that which is to be submitted again before the
-        rest; may_follow tells whether what could not begin is."""
-        wanted, left = [], []
-        for one in self.lost:
-            if one.ahead is not ahead:
-                continue
-            if may_follow or not one.is_blocked:
-                wanted.append(one)
-            else:
-                left.append(one)
-        return wanted, left
-
-    def end(self, run: Run, number: int, state: State) -> Event:
-        """Return the event of the end of a task."""
-        log = run.record.log_path(number)
-        return Event("end", self.task(run, number), state, run.job.key, log, 0)
-
-    def changed(self, run: Run, found: Survey, number: int, state: State) -> "Iterator[Event]":
-        """Yield the events of one task whose state was looked at."""
-        key = run.record.path, number
-        log = run.record.log_path(number)
-        if state.name == "running" and key not in self.started:
-            self.started.add(key)
-            yield Event("elsewhere", self.task(run, number), state, "", log, 0)
-        if state.cause == "held" and state.detail not in self.held:
-            self.held.add(state.detail)
-            text = f"task {number} is held: {state.detail}; it waits until somebody mends that"
-            yield note_event("note", text)
-        if state.is_over and not self.is_doubtful(found, number, state):
-            yield self.end(run, number, state)
-
-    def is_doubtful(self, found: Survey, number: int, state: State) -> bool:
-        """Return whether an end may not be the last word.
-
-        One look at a queue proves nothing. By a signal the scheduler may have ended the task, which
-        says so later.
-        """
-        key = found.record.path, number
-        now = time.monotonic()
-        is_new = key not in self.doubted
-        since = self.doubted.setdefault(key, now)
-        if number in found.unsettled:
-            return now < since + DOUBT
-        return is_new and state.name == "interrupted"
-
-
-def may_begin_again(ahead: Ahead, state: State) -> bool:
-    """Return whether an end is none of the task's own, and its array job could be sent again."""
-    submission = ahead.submission
-    if submission is None or submission.scheduler not in SCHEDULERS:
-        return False
-    if state.cause not in ("node", "preempted", "blocked"):
-        return False
-    if submission.start != ahead.run.number:
-        return False  # its step may be another one by now, or none
-    step = ahead.run.plan.steps[submission.step - 1]
-    return not says_requeue(step.submit, SCHEDULERS[submission.scheduler])
-
-
-def follow(watch: Watch) -> "Iterator[Event]":
-    """Yield what happens to tasks that are executed elsewhere, until all are over or a signal."""
-    delay = 0.5
-    said = ""
-    with Signals() as signals:
-        while True:
-            yield from watch.look()
-            if watch.wrong and watch.wrong != said:
-                text = f"the scheduler does not answer, and is asked again: {watch.wrong}"
-                yield note_event("note", text)
-            said = watch.wrong
-            yield note_event("tick", "")._replace(number=watch.running)
-            if not watch.aheads():
-                return
-            longest = 15.0 if watch.asks_schedulers() else 1.0
-            signals.pause(min(delay, longest))
-            delay = min(delay * 1.3, longest)
-            if signals.numbers:
-                text = f"{signal_name(signals.numbers[0])}: the tasks go on"
-                yield note_event("interrupt", text)
-                return
-
-
-def replaced(ahead: Ahead, again: "Dict[Tuple[str, int], Ahead]") -> "List[Ahead]":
-    """Return what was submitted again in place of what an array job waits for."""
-    if ahead.submission is None:
-        return []
-    return [again[path, number] for path, number in ahead.submission.after
-            if (path, number) in again]
-
-
-def submit_again(run: Run, lost: "Sequence[Lost]", old: Submission,
-                 before: "Sequence[Ahead]") -> Ahead:
-    """Submit tasks of one submission once more, behind others; return what is ahead then."""
-    step = run.plan.steps[old.step - 1]
-    place = ArrayPlace(SCHEDULERS[old.scheduler], old.clusters)
-    begun = {one.number: one.state.attempt for one in lost}
-    entries = []
-    for number, first, offset in chain.from_iterable(old.slots):
-        if number in begun:
-            attempt = max(begun[number] + 1, first)
-            entries.append([number, unclaimed_attempt(run.record, number, attempt), offset])
-    slots = packed(entries, run.pack(step)[0])
-    waited = [(ahead.run.record, ahead.submission) for ahead in before if ahead.submission]
-    after = [[record.path, submission.number] for record, submission in waited]
-    ids = [submission.job_id for _, submission in waited]
-    submission = place.prepared(run, step, slots, next_submission(run), after)
-    submission = place.submit(run, step, submission, run.throttle(), ids, {})
-    return Ahead(run, submission, sorted(begun))
-
-
-def again_text(lost: "Sequence[Lost]", sent: Ahead) -> str:
-    """Return what is said of tasks that were submitted once more, and why."""
-    causes = "behind them"
-    if not all(one.is_blocked for one in lost):
-        causes = ", ".join(sorted({CAUSES[one.state.cause] for one in lost}))
-    job_id = sent.submission.job_id if sent.submission else ""
-    return f"{causes}: {counted(len(lost), 'task')} submitted again as array job {job_id}"
+    def work(self) -> "Iterator[Union[Event, str, None]]":
+        """Begin the run, if that was not done yet, and say what there is to say about it."""
+        run = self.run
+        is_said = False
+        while not (run.is_begun or self.is_stopped):
+            holder = run.take_record(True)
+            if holder and not is_said:
+                is_said = True
+                yield f"waiting for job {run.job.key}, which {holder} executes"
+            yield from pause(0.5 if holder else 0.0)
+        yield from run.notes
 
 
 class Execution:
-    """The loop of execute, and what it has to remember."""
-    __slots__ = ("runs", "options", "aheads", "sent", "rest", "is_interrupted", "must_follow")
+    """A job and, before it, those that it needs: plans in their order.
 
-    def __init__(self, runs: "Sequence[Run]", options: Options) -> None:
-        self.runs = list(runs)
+    stages has those of each run that have not begun, begun those that have; current is the run of
+    the last one.
+    """
+
+    def __init__(self, plans: "Sequence[Plan]", options: Options, file_words: "Sequence[str]",
+                 is_dry: bool = False) -> None:
         self.options = options
-        self.aheads = {}  # type: Dict[str, List[Ahead]]  # what is not over of each job
-        self.sent = []  # type: List[Ahead]  # what was submitted by this command
-        self.rest = []  # type: List[Ahead]  # what is not known to be over
+        needed = options._replace(words=list(file_words), resume=False, reuse=False)
+        self.runs = [Run(plan, needed, is_dry) for plan in plans[:-1]]
+        self.runs.append(Run(plans[-1], options, is_dry))
+        self.stages = [stages_of(run, is_dry) for run in self.runs]
+        self.begun: List[Stage] = []
+        self.current = self.runs[-1]
         self.is_interrupted = False
-        self.must_follow = False  # what was begun here is awaited here
+        self.waits = options.wait or self.must_wait()
+        holder = self.current.take_record(options.resume)
+        if holder:
+            raise is_being_run(self.current.job.key, holder)
+        for run in self.runs[:-1]:
+            run.stops += self.current.stops
+            if is_dry:
+                run.take_record(True)
 
-    def watched(self, events: "Iterator[Event]", run: Run) -> "Iterator[Event]":
-        """Yield events, and count them; those of a task's way say which job it is of."""
-        for event in events:
-            if event.kind == "interrupt":
-                self.is_interrupted = True
-            if event.kind in ("start", "retry", "end"):
-                event = event._replace(text=run.job.key)
-            run.see(event)
-            yield event
-
-    def followed(self, aheads: "Sequence[Ahead]") -> "Iterator[Event]":
-        """Wait until tasks are over."""
-        self.rest = [ahead for ahead in self.rest if ahead not in aheads]
-        waited = list(aheads)
-        for rest in reversed(range(REQUEUES + 1)):
-            watch = Watch(waited)
-            for event in follow(watch):  # which counts them
-                if event.kind == "interrupt":
-                    self.is_interrupted = True
-                yield event
-            if self.is_interrupted or not rest:
-                yield from watch.ends(watch.lost)
-                return
-            again = {}  # type: Dict[Tuple[str, int], Ahead]
-            yield from self.send_again(watch, again)
-            if not again:
-                return
-            waited = list(again.values())
-            self.sent += waited
-
-    def send_again(self, watch: Watch, again: "Dict[Tuple[str, int], Ahead]") -> "Iterator[Event]":
-        """Submit what was lost with its machine once more, and what had to wait for it.
-
-        again gets what is submitted, by record and number of the submission that it replaces. What
-        has failed by itself has other retries, and what waits for that does not begin.
-        """
-        for ahead in watch.waited:
-            before = replaced(ahead, again)
-            may_follow = bool(before) and not any(run.has_failed() for run in self.runs)
-            wanted, left = watch.lost_of(ahead, may_follow)
-            yield from watch.ends(left)
-            if wanted and ahead.submission:
-                yield from self.send_once_more(ahead.submission, watch, wanted, before, again)
-
-    def send_once_more(self, old: Submission, watch: Watch, lost: "Sequence[Lost]",
-                       before: "Sequence[Ahead]",
-                       again: "Dict[Tuple[str, int], Ahead]") -> "Iterator[Event]":
-        """Submit tasks of one submission once more, or tell their ends if that is refused."""
-        run = lost[0].ahead.run
-        try:
-            sent = submit_again(run, lost, old, before)
-        except Refusal as refusal:
-            run.refused = True
-            yield note_event("error", str(refusal))
-            yield from watch.ends(lost)
-            return
-        again[run.record.path, old.number] = sent
-        yield note_event("note", again_text(lost, sent))
+    def must_wait(self) -> bool:
+        """Return whether something follows an array job that cannot depend on it."""
+        places = [(stage.scheduler, stage.clusters) if isinstance(stage, ArrayStage) else None
+                  for stages in self.stages for stage in stages]
+        arrays = [place for place in places if place]
+        return bool(arrays) and any(
+            place != arrays[0] for place in places[places.index(arrays[0]):])
 
     def execute(self) -> "Iterator[Event]":
         """Yield what happens until everything is over or with a scheduler, or something failed."""
-        for run in self.runs:
-            yield from self.execute_run(run)
-            if self.is_interrupted or run.refused:
+        for event in drive(self.ready()):
+            if event.kind == "interrupt":
+                self.is_interrupted = True
+            self.current.see(event)
+            yield event
+        for run, stages in zip(self.runs, self.stages):
+            run.plan_rest(stages)
+        silent = sum(run.silent for run in self.runs)
+        if silent:
+            program = self.runs[-1].plan.steps[0].command[:2]
+            yield note_event("note", f"no sign of Hydra in {counted(silent, 'task')}: if "
+                             f"{shell_text(program)} is no Hydra application, write hydra: false")
+
+    def ready(self) -> "Iterator[Stage]":
+        """Yield the stages, each when those before it are over and have succeeded."""
+        for run, stages in zip(self.runs, self.stages):
+            needed = {name for name, _ in run.job.needs}
+            if not all(self.may_go_on(one) for one in self.runs if one.job.key in needed):
                 return
-            if not self.may_go_on(run):
-                break
-        if self.rest and (self.options.wait or self.must_follow):
-            yield from self.followed(list(self.rest))
+            self.current = run
+            yield Opening(run, [])
+            own: List[Stage] = []
+            while stages and self.may_follow(run, own):
+                stage = stages.pop(0)
+                stage.waits = self.waits
+                stage.before = [one for one in self.begun if one.run.job.key in needed] + own
+                own.append(stage)
+                self.begun.append(stage)
+                yield stage
+            if run is not self.runs[-1]:
+                run.release()
+
+    def may_follow(self, run: Run, before: "Sequence[Stage]") -> bool:
+        """Return whether another stage of a run may begin."""
+        if any(record.is_stopped(start) for record, start in run.stops) or run.refused:
+            return False
+        is_bad = run.has_failed() or any(stage.left for stage in before)
+        return not (before and is_bad and run.must_succeed())
 
     def may_go_on(self, run: Run) -> bool:
         """Return whether jobs that need this one may begin."""
-        return not run.has_failed() and not run.unfinished()
-
-    def execute_run(self, run: Run) -> "Iterator[Event]":
-        """Execute the steps of one job, in their order."""
-        before = []  # type: List[Ahead]
-        for name, _ in run.job.needs:
-            before += self.aheads.get(name, [])
-        for note in run.notes:
-            yield note_event("note", note)
-        groups = places_of(run.plan, False)
-        for index, (place, steps) in enumerate(groups):
-            if not place.can_wait_for(before):
-                yield from self.followed(before)
-                before = []
-            if self.is_interrupted or self.is_blocked(run):
-                run.plan_rest(groups[index:])
-                return
-            yield from self.execute_step(run, place, steps, before)
-            if self.is_interrupted or run.refused:
-                run.plan_rest(groups[index + 1:])
-                return
-            before = place.left or before
-        self.aheads[run.job.key] = before
-
-    def execute_step(self, run: Run, place: Place, steps: "Sequence[PlannedStep]",
-                     before: "Sequence[Ahead]") -> "Iterator[Event]":
-        """Execute a step, or several that are started together; note what is left of it."""
-        try:
-            yield from self.watched(place.start(run, steps, before), run)
-        except Refusal as refusal:
-            self.note_left(run, place)  # a step may be several array jobs
-            yield from self.refused(run, refusal)
-            return
-        self.note_left(run, place)
-        self.must_follow = not place.is_remote
-
-    def note_left(self, run: Run, place: Place) -> None:
-        """Note what is left of the step that a place has started last."""
-        self.rest += place.left
-        for ahead in place.left:
-            run.open.update(ahead.numbers)
-            if ahead.submission and ahead.submission.start == run.number:
-                self.sent.append(ahead)
-
-    def is_blocked(self, run: Run) -> bool:
-        """Return whether a step must not begin, as something before it has failed."""
-        needed = {name for name, _ in run.job.needs}
-        if any(one.has_failed() for one in self.runs if one.job.key in needed):
-            return True
-        return run.must_succeed() and run.has_failed()
-
-    def refused(self, run: Run, refusal: Refusal) -> "Iterator[Event]":
-        """Cancel what this command has submitted, as a later submission was refused.
-
-        What has succeeded stays.
-        """
-        run.refused = True
-        yield note_event("error", str(refusal))
-        wrong = []  # type: List[str]
-        texts = []
-        for ahead in self.sent:
-            submission = ahead.submission
-            if submission and not ahead.run.open.isdisjoint(ahead.numbers):  # else it was awaited
-                wrong.append(cancel_submission(ahead.run, submission))
-                texts.append(f"array job {submission.job_id} of step {submission.step}")
-        if texts:
-            text = f"cancelled {', '.join(texts)}, so that nothing is half submitted"
-            yield note_event("error", text)
-        for text in filter(None, wrong):
-            yield note_event("error", text)
+        return run.is_begun and not run.has_failed() and not run.unfinished()
 
 
-def cancel_submission(run: Run, submission: Submission) -> str:
-    """Cancel an array job, and note that in its record; return what went wrong."""
-    note_cancelled(run, submission)
-    return cancel_array(SCHEDULERS[submission.scheduler], submission.job_id)
-
-
-def describe(runs: "Sequence[Run]") -> "Iterator[str]":
-    """Yield what execute would do, as a dry run prints it: commands, and all else as comments."""
-    aheads = {}  # type: Dict[str, List[str]]
-    for run in runs:
-        key = run.job.key
-        before = []  # type: List[str]
-        for need, _ in run.job.needs:
-            before += aheads.get(need, [])
-        for place, steps in places_of(run.plan, True):
-            yield from place.describe(run, steps, before)
-            before = []
-            if isinstance(place, ArrayPlace):
-                before.append(f"<id of step {steps[0].number} of {key}>")
-        aheads[key] = before
+def describe(execution: Execution) -> "Iterator[str]":
+    """Yield what an execution would do, as a dry run prints it: commands, all else as comments."""
+    ids: Dict[str, List[str]] = {}
+    for run, stages in zip(execution.runs, execution.stages):
+        before = [one for name, _ in run.job.needs for one in ids.get(name, [])]
+        for stage in stages:
+            yield from stage.describe([] if execution.waits else before)
+            number = stage.steps[0].number
+            before = [f"<id of step {number} of {run.job.key}>"] if stage.is_remote else []
+        ids[run.job.key] = before
 
 
 # -- what an array task, or a line of a handler, executes
 
 
-class Claimed(NamedTuple("Claimed", [("state", State), ("holder", str), ("is_own", bool)])):
-    """What the claims of a task say to a slot.
+class SlotStage(Stage):
+    """The tasks of an array index, then, where indexes are packs, those that nobody has begun.
 
-    The state of its last attempt; who executes it now, "" for nobody; and whether the last attempt
-    was one of the slot's own, or there was none.
+    others are notes about what is not executed here; longest is how many seconds the longest task
+    took so far; end is when the allocation ends, 0.0 if it is not known.
     """
-    __slots__ = ()
 
-    @property
-    def is_taken(self) -> bool:
-        """Whether the task is not for the slot to execute."""
-        return bool(self.holder) or self.state.name == "succeeded"
-
-
-def slot_state(record: Record, number: int, first: int, who: str) -> Claimed:
-    """Return what is known of a task that a slot may take.
-
-    The claims of its attempts, from the first one of the slot on, name the files to look into. Of
-    its own slot, every earlier writer is dead: the scheduler has started it again.
-    """
-    attempt = first
-    is_own = True
-    while True:
-        holder = record.claimant(number, attempt)
-        if not holder:
-            return Claimed(State(attempt - 1), "", is_own)
-        told = Told()
-        told.read(record.events_path(holder))
-        state = told.states.get(number)
-        is_own = WriterName.parse(holder).who in (who, CRASHED)
-        if state and state.attempt == attempt and state.name == "succeeded":
-            return Claimed(state, "", is_own)
-        if not is_own and (state is None or not state.is_over):
-            return Claimed(State(attempt), holder, False)
-        attempt += 1
-
-
-def may_begin(record: Record, submission: Submission) -> bool:
-    """Return whether all has succeeded that a slot waits for, if its scheduler cannot see to that.
-
-    Who finds out leaves a file of the verdict's name, so that a thousand of them don't read a
-    thousand files each.
-    """
-    scheduler = SCHEDULERS.get(submission.scheduler)
-    if scheduler is None or scheduler.knows_success or not submission.must_succeed:
-        return True
-    if not submission.after:
-        return True
-    for verdict in ("passed", "failed"):
-        if is_there(record.submission_path(submission.number, verdict)):
-            return verdict == "passed"
-    passed = all_succeeded(submission.after)
-    verdict = "passed" if passed else "failed"
-    write_file(record.submission_path(submission.number, verdict), b"")
-    return passed
-
-
-def all_succeeded(after: "Iterable[Sequence[Any]]") -> bool:
-    """Return whether all tasks of submissions, pairs (path of a record, number), have succeeded."""
-    surveyor = Surveyor()
-    for path, number in after:
-        told, submissions = surveyor.read(Record(path))
-        for submission in submissions:
-            if submission.number != number:
-                continue
-            states = [told.states.get(task) for task in submission.numbers()]
-            if not all(state and state.name == "succeeded" for state in states):
-                return False
-    return True
-
-
-def here_task(task: Task, program: str) -> Task:
-    """Return a task with the paths that its programs have on this machine."""
-    argv = list(task.argv)
-    if task.is_call:
-        at = argv.index("call")
-        argv[at - 1] = os.path.abspath(__file__)
-    elif program and os.access(native(program), os.X_OK):
-        argv[0] = program
-    return task._replace(argv=tuple(argv))
-
-
-class SlotQueue:
-    """The tasks that an array task, or a line of a handler, executes.
-
-    Those of its slot that have not succeeded, then, where slots are packs, what other slots have
-    not begun. others is what is to be said of tasks that somebody else has; longest is how many
-    seconds the longest task took so far; end is when the allocation ends, 0.0 if it is not known;
-    turn is the last one of the slot's turns that was ours.
-    """
-    __slots__ = (
-        "record", "submission", "slot", "writer", "limits", "begins", "others", "longest", "end",
-        "turn")
-
-    def __init__(self, record: Record, submission: Submission, slot: int) -> None:
+    def __init__(self, record: Record, submission: Submission, index: int) -> None:
         self.record = record
         self.submission = submission
-        self.slot = slot
-        self.writer = WriterName.own(submission.start, self.who)
-        self.limits = Limits(*submission.limits)
-        self.begins = may_begin(record, submission)
-        self.others = []  # type: List[str]
+        self.is_stopped = False
+        self.left = 0
         self.longest = 0.0
-        self.end = allocation_end()
-        self.turn = 0
+        text = os.environ.get("SLURM_JOB_END_TIME", "")
+        self.end = float(text) if re.fullmatch("[0-9]{9,11}", text) else 0.0
+        scheduler = SCHEDULERS.get(submission.scheduler)
+        group = SESSION
+        if scheduler:
+            group = SHARED if scheduler.kills_group else GROUP
+        head = {**job_around(), "start": submission.start, "submission": submission.number,
+                "role": ARRAY if scheduler else LINE, "index": index}
+        stops = [(record, submission.start)]
+        stops += [(Record(path), start) for path, start in submission.stops]
+        limits = Limits(*submission.limits)._replace(fail_fast=False)
+        self.local = Local(record, limits, head, group, stops)
 
-    @property
-    def who(self) -> str:
-        """As what the slot writes events."""
-        return slot_who(self.submission.number, self.slot)
+    def tasks(self) -> "Iterator[Task]":
+        """Yield the tasks: those of the index, then those of others from their ends."""
+        index = int(self.local.head["index"])
+        own = self.submission.slots[0] if self.submission.slots else []
+        yield from self.at(own)
+        slots = read_submission(self.record, self.submission.number).slots
+        depth = max(map(len, slots))
+        if depth > 1:
+            others = slots[index:] + slots[:index - 1]
+            for place in range(depth - 1, -1, -1):
+                free = [slot[place] for slot in others if place < len(slot)]
+                yield from self.at([entry for entry in free if not self.is_begun(entry[0])])
 
-    def why_not(self) -> str:
-        """Return why no task may begin now, one of CAUSES, or nothing."""
-        if not self.begins:
-            return "blocked"
-        if self.limits.fail_fast and os.path.exists(self.record.stop_path(self.submission.start)):
-            return "fail-fast"
-        if self.end and self.longest and time.time() + self.longest > self.end:
-            return "time"
+    def at(self, entries: "Sequence[List[int]]") -> "Iterator[Task]":
+        """Yield tasks with the paths that their programs have here, while time is left for them."""
+        for _, offset in entries:
+            if self.end and self.longest and time.time() + self.longest > self.end:
+                self.left += 1
+                return
+            task, program = task_at(self.record, offset)
+            argv = list(task.argv)
+            if task.is_call:
+                argv[argv.index("call") - 1] = os.path.abspath(__file__)
+            elif program and os.access(native(program), os.X_OK):
+                argv[0] = program
+            yield task._replace(argv=tuple(argv))
+
+    def is_begun(self, number: int) -> bool:
+        """Return whether somebody has begun a task since it was submitted."""
+        attempt = 1
+        path = self.record.file("attempt", number, attempt)
+        while is_there(path):
+            one = read_attempt(path, number, attempt)
+            if not one.role or (one.start, one.submission) >= (
+                    self.submission.start, self.submission.number):
+                return True
+            attempt += 1
+            path = self.record.file("attempt", number, attempt)
+        return False
+
+    def work(self) -> "Iterator[Union[Event, str, None]]":
+        """Execute the tasks, if all has succeeded that they wait for."""
+        for path, number in self.submission.after:
+            view = View(Record(path))
+            view.read()
+            for one in view.submissions:
+                if one.number == number and not all(
+                        view.state(task).name == "succeeded" for task in one.numbers()):
+                    yield note_event("error", "a step before this one has not succeeded")
+                    return
+        for item in local_pass(self, self.local, self.tasks()):
+            if isinstance(item, Event) and item.kind == "end":
+                self.longest = max(self.longest, item.state.ended - item.state.started)
+                if item.state.name == "failed" and self.submission.limits[3]:
+                    self.record.stop(self.submission.start)
+            yield item
+        if self.local.failure:
+            yield note_event("error", self.local.failure)
+
+    def stop(self, number: int) -> str:
+        """Ask the tasks to stop."""
+        self.is_stopped = True
+        self.local.ask_all(number)
         return ""
 
-    def tasks(self) -> "Iterator[Tuple[Task, State]]":
-        """Yield the tasks with what is known of them; those that may not begin are skipped."""
-        own = []  # type: List[List[int]]
-        if self.submission.slots:
-            own = self.submission.slots[0]
-        for number, first, offset in own:
-            claimed = slot_state(self.record, number, first, self.who)
-            if self.is_strangers(claimed):
-                self.others.append(f"task {number} is executed by {claimed.holder}")
-            if claimed.is_taken:
-                continue
-            why = self.why_not()
-            if why:
-                attempt = claimed.state.attempt + 1
-                append_attempt(self.record, self.writer, "skipped", number, attempt, why=why)
-            elif len(own) > 1 and not self.has_turn():
-                return
-            else:
-                yield here_task(*task_at(self.record, offset)), claimed.state
-        if len(own) > 1:
-            yield from self.shared()
+    def kill(self) -> None:
+        """Kill the tasks, where no scheduler does it."""
+        if self.local.kills:
+            self.local.kill_all()
 
-    def has_turn(self) -> bool:
-        """Return whether no later process has the slot.
-
-        A scheduler that loses sight of a machine begins its slots again on others, whether what
-        runs there is dead or not. So the turns of a pack are claimed, one for each task: who begins
-        passes over those of an earlier process, which finds its next one taken, and ends.
-        """
-        is_first = not self.turn
-        while True:
-            self.turn += 1
-            number = self.submission.number
-            if self.record.claim_turn(number, self.slot, self.turn, self.writer):
-                return True
-            if not is_first:
-                self.others.append("another array task has this slot by now")
-                return False
-
-    def is_strangers(self, claimed: Claimed) -> bool:
-        """Return whether somebody has a task who is no slot of the same submission."""
-        if not claimed.holder:
-            return False
-        submission, _ = WriterName.parse(claimed.holder).slot
-        return submission != self.submission.number
-
-    def shared(self) -> "Iterator[Tuple[Task, State]]":
-        """Yield tasks of other slots that nobody has begun; who claims one has it."""
-        slots = read_submission(self.record, self.submission.number).slots
-        others = slots[self.slot:] + slots[:self.slot - 1]  # the slot behind ours first
-        depth = max(map(len, slots))
-        for place in range(depth - 1, -1, -1):  # from their ends, which their owners reach last
-            for entries in others:
-                if place >= len(entries) or self.why_not():
-                    continue
-                number, first, offset = entries[place]
-                claimed = slot_state(self.record, number, first, self.who)
-                if claimed.is_own and not claimed.is_taken:
-                    if not self.has_turn():
-                        return
-                    yield here_task(*task_at(self.record, offset)), claimed.state
+    def pass_on(self, number: int) -> None:
+        """Send a signal that is meant for the tasks."""
+        self.local.pass_on(number)
 
 
-def allocation_end() -> float:
-    """Return when the allocation around us ends, in seconds since 1970, 0.0 where not known."""
-    text = os.environ.get("SLURM_JOB_END_TIME", "")
-    if not (text.isdecimal() and 9 <= len(text) <= 11):
-        return 0.0
-    return float(text)
+def run_slot(path: str, number: int, index: int) -> "Iterator[Event]":
+    """Execute the tasks of one index of a submission that have not succeeded; yield what happens.
 
-
-def is_strange(submission: Submission) -> bool:
-    """Return whether we are in another array job than that of a submission.
-
-    Its answer got lost, and what was submitted in its place has these tasks.
+    An array job whose answer got lost, and that was submitted again, executes nothing.
     """
-    scheduler = SCHEDULERS.get(submission.scheduler)
-    if scheduler is None:
-        return False
-    own = leading_digits(os.environ.get(scheduler.own_id, ""))
-    noted = leading_digits(submission.job_id)
-    return bool(own and noted and own != noted)
-
-
-def leading_digits(text: str) -> str:
-    """Return the digits that a text begins with.
-
-    >>> leading_digits("12[].node3"), leading_digits("a1")
-    ('12', '')
-    """
-    return text[:len(text) - len(text.lstrip("0123456789"))]
-
-
-def run_slot(path: str, number: int, slot: int) -> "Iterator[Event]":
-    """Execute the tasks of one slot of a submission that have not succeeded; yield what happens."""
     record = Record(path)
-    submission = read_submission(record, number, slot)
-    if is_strange(submission):
-        text = f"nothing is executed: these tasks are those of array job {submission.job_id}"
-        yield note_event("error", text)
+    submission = read_submission(record, number, index)
+    around = job_around().get("job_id", "")
+    noted = split_id(submission.job_id)[0].rstrip("[]")
+    if submission.scheduler in SCHEDULERS and around and noted and around != noted:
+        yield note_event("error", f"nothing is executed: array job {noted} has these tasks")
         return
-    queue = SlotQueue(record, submission, slot)
-    limits = queue.limits._replace(fail_fast=False)  # the queue skips what must not begin
-    scheduler = SCHEDULERS.get(submission.scheduler)
-    guard = Guard() if scheduler and scheduler.leaves_tasks else None
-    events = run_tasks(
-        record, queue.tasks(), limits, queue.writer, kills=scheduler is None, guard=guard)
-    for event in events:
-        if event.kind == "end":
-            queue.longest = max(queue.longest, event.state.ended - event.state.started)
-            if event.state.name == "failed" and queue.limits.fail_fast:
-                write_file(record.stop_path(submission.start), b"")
-        yield event
-    if guard:
-        guard.leave()
-    for text in queue.others:
-        yield note_event("error", text)
-    remove_if_empty(record.scheduler_path(number, slot))
+    yield from drive([SlotStage(record, submission, index)])
+    remove_if_empty(record.file("output", number, index))
 
 
 # -- stopping
 
 
 class Stopped(NamedTuple("Stopped", [
-        ("arrays", "List[str]"), ("tasks", int), ("away", "List[Tuple[int, State]]"),
-        ("wrong", "List[str]")])):
-    """What cancel did: array jobs, or array tasks, that it cancelled, in words; how many tasks it
-    asked to stop.
+        ("arrays", "List[str]"), ("tasks", int), ("away", "List[State]"), ("wrong", "List[str]")])):
+    """What cancel did: array jobs, or array tasks, that it cancelled; how many tasks it stopped.
 
     away are tasks that it cannot reach, wrong is what went wrong.
     """
@@ -10077,139 +8322,94 @@ class Stopped(NamedTuple("Stopped", [
 
 def cancel_record(record: Record, is_lost: bool,
                   numbers: "Optional[Sequence[int]]" = None) -> Stopped:
-    """Stop all that is open of a run, or tasks of it alone.
+    """Stop all that lives of a run, or tasks of it alone; nothing more of the run begins then.
 
     With is_lost, give up what shows no sign of life any more.
     """
-    found = survey(record)
-    writer = WriterName.own(found.ledger.start.number, "stop")
     if numbers is None:
-        arrays, wrong = cancel_arrays(found, writer)
-        stop_handlers(record)
-    else:
-        arrays, wrong = cancel_array_tasks(found, writer, numbers)
-    asked = 0
-    away = []  # type: List[Tuple[int, State]]
-    stopped = set()  # type: Set[int]
-    for number, state in running_outside_arrays(found):
-        if numbers is not None and number not in numbers:
+        try:
+            record.stop(Ledger(record).start.number)
+        except OSError as error:
+            raise say_error(error, "cancel the run") from None
+    found = survey(record)
+    alive = {number: state for number, state in found.view.states.items()
+             if state.is_alive and (numbers is None or number in numbers)}
+    arrays, wrong = cancel_arrays(found, alive, numbers is not None)
+    stopped: List[Attempt] = []
+    away: List[State] = []
+    for number, state in alive.items():
+        attempts = found.view.attempts.get(number)
+        if state.name == "queued" or not attempts or found.array_task(number):
             continue
-        if not is_same_machine(state.writer.machine):
-            away.append((number, state))
-            continue
-        if numbers is None and (stop_writer(state, stopped) or stop_holder(record, stopped)):
-            asked += 1
-            continue
-        append_attempt(record, writer, "ask", number, state.attempt, why="interrupted")
-        asked += stop_task(state, signal.SIGTERM)
-    if is_lost:
-        for number, state in away:
-            append_attempt(record, writer, "lost", number, state.attempt, why="lost")
-    return Stopped(arrays, asked, away, wrong)
+        one = attempts[-1]
+        if one.boot != boot_id():
+            away.append(state)
+            if is_lost:
+                write_verdict(record.file("attempt", number, one.attempt), "given up")
+        elif stop_attempt(record, one, signal.SIGTERM):
+            stopped.append(one)
+        elif is_held(record.file("attempt", number, one.attempt), one):
+            wrong.append(f"task {number} cannot be stopped: it belongs to another user, "
+                         "or to another container")
+    if numbers is None:
+        stop_handlers(found)
+    kill_after_grace(record, stopped)
+    return Stopped(arrays, len(stopped), away, wrong)
 
 
-def running_outside_arrays(found: Survey) -> "Iterator[Tuple[int, State]]":
-    """Yield the tasks that run and that no scheduler ends with their array job."""
-    in_arrays = set()  # type: Set[int]
-    for submission in found.submissions:
-        if submission.scheduler in SCHEDULERS:
-            in_arrays.update(submission.numbers())
-    for number, state in sorted(found.states.items()):
-        if state.name == "running" and not (number in in_arrays and state.writer.name.is_slot):
-            yield number, state
+def kill_after_grace(record: Record, stopped: "Sequence[Attempt]") -> None:
+    """Wait until attempts that were asked to stop have ended; kill what does not."""
+    limit = time.monotonic() + grace()
+    rest = list(stopped)
+    while rest:
+        time.sleep(TICK)
+        rest = [one for one in rest if processes_of(
+            record.file("attempt", one.number, one.attempt), one.leader)]
+        if time.monotonic() > limit:
+            for one in rest:
+                stop_attempt(record, one, signal.SIGKILL)
+            return
 
 
-def cancel_arrays(found: Survey, writer: str) -> "Tuple[List[str], List[str]]":
-    """Cancel the array jobs that have tasks which are not over.
+def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
+                  is_part: bool) -> "Tuple[List[str], List[str]]":
+    """Cancel the array jobs that have living tasks, or (is_part) their array tasks.
 
-    Return their ids, and what went wrong.
+    Return their ids, and what went wrong. An array task goes only with all of its tasks.
     """
-    arrays = []
-    wrong = []
-    for submission in found.submissions:
-        scheduler = SCHEDULERS.get(submission.scheduler)
-        states = [found.states.get(number) or State() for number in submission.numbers()]
-        if scheduler is None or all(state.is_over for state in states):
-            continue
-        job_id = named(submission).job_id
-        is_known = job_id not in ("", NO_ID)
-        append_event(found.record, writer, "cancel", submission=submission.number)
-        arrays.append(f"array job {job_id if is_known else submission.name}")
-        if is_known:
-            wrong.append(cancel_array(scheduler, job_id))
-    return arrays, [text for text in wrong if text]
-
-
-def cancel_array_tasks(found: Survey, writer: str,
-                       numbers: "Sequence[int]") -> "Tuple[List[str], List[str]]":
-    """Cancel the array tasks that have some tasks, where they have no others that are not over.
-
-    Return their ids, and what went wrong.
-    """
-    members = {}  # type: Dict[ArrayTask, List[int]]
-    for number, one in sorted(found.array_tasks().items()):
-        if found.state(number).name in ("queued", "running"):
+    arrays, wrong = [], []  # type: List[str], List[str]
+    members: Dict[Tuple[Scheduler, str, int], List[int]] = {}
+    for number, state in found.view.states.items():
+        one = found.array_task(number)
+        if one and state.is_alive:
             members.setdefault(one, []).append(number)
-    cancelled, wrong = [], []
-    for one, tasks in members.items():
-        others = [str(number) for number in tasks if number not in numbers]
+    for one, tasks in sorted(members.items(), key=lambda item: item[1]):
+        scheduler, job_id, index = one
+        others = [str(number) for number in tasks if number not in alive]
         if len(others) == len(tasks):
             continue
+        name = f"array task {array_task_id(scheduler, job_id, index)}"
+        target = array_task_id(scheduler, job_id, index)
+        if not is_part:
+            name, target = f"array job {job_id}", job_id
         if others:
-            wrong.append(f"array task {one.text} has other tasks as well, {', '.join(others)}: "
+            wrong.append(f"{name} has other tasks as well, {', '.join(others)}: "
                          "name them too, or none")
-            continue
-        append_event(
-            found.record, writer, "cancel", submission=one.submission, slot=one.slot)
-        cancelled.append(f"array task {one.text}")
-        wrong.append(cancel_array(one.scheduler, one.text))
-    return cancelled, [text for text in wrong if text]
+        elif name not in arrays:
+            text = finished(cancel_array(scheduler, target))
+            wrong += [text] if text else []
+            arrays += [] if text else [name]
+    return arrays, wrong
 
 
-def stop_handlers(record: Record) -> None:
-    """Ask the handlers of a record to begin no further line.
-
-    What proves them ours is the file that they were given.
-    """
-    for number, (machine, pid, up) in read_told(record).handlers.items():
-        if is_process_gone(machine, pid, up) or not is_same_machine(machine):
-            continue
-        if native_bytes(record.submission_path(number, "txt")) in process_text(pid):
-            stop_process(pid, signal.SIGTERM)
-
-
-def stop_holder(record: Record, stopped: "Set[int]") -> bool:
-    """Ask the HydraFlow that goes on with a run to stop, once; return whether there is one here. It
-    awaits what runs since an earlier start."""
-    holder = re.fullmatch(r"process (\d+) on (.*)", lock_holder(record))
-    if not holder or holder.group(2) != host_name():
-        return False
-    pid = int(holder.group(1))
-    if pid in stopped:
-        return True
-    if b"hydraflow" not in process_text(pid):
-        return False
-    stopped.add(pid)
-    return stop_process(pid, signal.SIGTERM)
-
-
-def stop_writer(state: State, stopped: "Set[int]") -> bool:
-    """Ask the HydraFlow that watches a task to stop, once; return whether there is one.
-
-    It passes the signal on. Nothing in its own words names the record, but the task's do: in the
-    copy of a record they name another one.
-    """
-    writer = state.writer
-    if writer.pid in stopped:
-        return True
-    if not (is_ours(state) or own_members(state)):
-        return False
-    if is_process_gone(writer.machine, writer.pid, writer.up):
-        return False
-    if b"hydraflow" not in process_text(writer.pid):
-        return False
-    stopped.add(writer.pid)
-    return stop_process(writer.pid, signal.SIGTERM)
+def stop_handlers(found: Survey) -> None:
+    """Ask the handlers of a record to begin no further line."""
+    for submission in found.submissions:
+        if submission.scheduler not in SCHEDULERS:
+            path = found.record.file("handler", submission.number)
+            one = read_attempt(path, 0, 1)
+            if one.leader and not one.has_ended and one.boot == boot_id():
+                signal_attempt(path, one.leader, signal.SIGTERM)
 
 
 # ---------------------------------------------------------------------------
@@ -10419,7 +8619,7 @@ def status_text(status: int) -> str:
 
 def cause_text(state: State) -> str:
     """Return why a task is in its state, in words, where its exit status does not say it."""
-    return printable(state.detail or CAUSES.get(state.cause, ""))
+    return printable(state.cause)
 
 
 def state_text(state: State) -> str:
@@ -10441,12 +8641,12 @@ def state_text(state: State) -> str:
 
 def running_text(state: State) -> str:
     """Return since when a task runs, and where if that is not here."""
-    host = state.writer.machine.host
+    host = state.host
     text = f"running since {moment_text(state.started)}"
     if host not in ("", host_name()):
         text += f" on {printable(host)}"
     if state.cause:
-        text += f", {CAUSES[state.cause]}"
+        text += f", {printable(state.cause)}"
     return text
 
 
@@ -10579,8 +8779,7 @@ class Names:
 
     def read(self) -> None:
         """Read the combinations of all tasks."""
-        for values in self.ledger.values(self.ledger.members):
-            task = line_task(values, self.ledger.path)
+        for task in filter(None, map(self.ledger.task, self.ledger.members)):
             self.combinations[task.number] = task.combination
         self.shared = shared_words(self.combinations.values())
 
@@ -10973,8 +9172,8 @@ def log_of(record: Record, number: int, state: State) -> str:
     """Return the log of a task, which may be in an earlier record."""
     ulid, _, earlier = state.origin.partition("/")
     if re.fullmatch("[0-9A-Z]{26}", ulid) and earlier.isdigit():
-        return Record(f"{os.path.dirname(record.path)}/{ulid}").log_path(int(earlier))
-    return record.log_path(number)
+        return Record(f"{os.path.dirname(record.path)}/{ulid}").file("log", int(earlier))
+    return record.file("log", number)
 
 
 def head_line(found: Survey) -> str:
@@ -11009,7 +9208,7 @@ def percent_done(found: Survey, good: int) -> int:
 def where_text(found: Survey) -> str:
     """Return where tasks of a run are executed now, or wait for that; "" where nothing lives."""
     states = [state for _, state in found.members]
-    hosts = {state.writer.machine.host for state in states if state.name == "running"}
+    hosts = {state.host for state in states if state.name == "running"}
     if found.holder:
         hosts.add(found.holder.rpartition(" on ")[2])
     names = sorted("here" if host == host_name() else f"on {host}" for host in hosts)
@@ -11067,35 +9266,35 @@ def status_lines(found: Survey, room: int, is_coloured: bool, most: int = 20) ->
     if len(groups) > most:
         yield f"  and {len(groups) - most} more kinds of failure"
     members = sorted(found.members)
-    array_tasks = found.array_tasks()
-    for text in running_lines(members, array_tasks, names, most):
+    for text in running_lines(found, members, names, most):
         yield painted(f"  {text}", "running", is_coloured)
-    for text, numbers in grouped_queued(members, array_tasks)[:most]:
+    for text, numbers in grouped_queued(found, members)[:most]:
         yield painted(f"  {task_range(numbers)} {text}", "queued", is_coloured)
 
 
-def running_lines(members: "Sequence[Tuple[int, State]]", array_tasks: "Mapping[int, ArrayTask]",
-                  names: Names, most: int) -> "Iterator[str]":
+def running_lines(found: Survey, members: "Sequence[Tuple[int, State]]", names: Names,
+                  most: int) -> "Iterator[str]":
     """Yield which tasks run, since when and where."""
     running = [(number, state) for number, state in members if state.name == "running"]
     for number, state in running[:most]:
         text = f"{names.name(number)} {state_text(state)}"
-        if number in array_tasks and state.writer.name.is_slot:
-            text += f" as {array_tasks[number].text}"
+        one = found.array_task(number)
+        if one and state.submission:
+            text += f" as {array_task_id(*one)}"
         yield text
     if len(running) > most:
         yield f"and {len(running) - most} more running"
 
 
-def grouped_queued(members: "Sequence[Tuple[int, State]]",
-                   array_tasks: "Mapping[int, ArrayTask]") -> "List[Tuple[str, List[int]]]":
+def grouped_queued(found: Survey,
+                   members: "Sequence[Tuple[int, State]]") -> "List[Tuple[str, List[int]]]":
     """Return the tasks that are queued by what is to be said of them, if there is anything."""
     groups = {}  # type: Dict[str, List[int]]
     for number, state in members:
-        if state.name == "queued" and state.detail:
+        if state.name == "queued" and state.cause:
             text = state_text(state)
-            if number in array_tasks:
-                text += f" (array job {array_tasks[number].job_id})"
+            one = found.array_task(number)
+            text += f" (array job {one[1]})" if one else ""
             groups.setdefault(text, []).append(number)
     return list(groups.items())
 
@@ -11175,13 +9374,13 @@ def task_parameters(task: Task) -> "Dict[str, str]":
     return parameters
 
 
-def task_document(found: Survey, number: int, state: State,
-                  array_task: "Optional[ArrayTask]") -> "Dict[str, Any]":
+def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
     """Return what is known of a task for programs: seconds since 1970, null where unknown."""
     task = found.ledger.task(number)
     if task is None:
-        raise damaged(found.record.plan_path)
+        raise damaged(found.record.file("plan"))
     has_status = state.ended and not state.origin
+    one = found.array_task(number)
     log = log_of(found.record, number, state)
     return {
         "task": number,
@@ -11193,22 +9392,19 @@ def task_document(found: Survey, number: int, state: State,
         "state": state.name,
         "exit_status": state.status if has_status else None,
         "cause": told_cause(state, log) or None,
-        "why": state.cause or None,
         "started": state.started or None,
         "ended": state.ended or None if state.is_over else None,
-        "host": state.writer.machine.host or None,
+        "host": state.host or None,
         "attempts": state.attempts,
-        "job_id": array_task.job_id if array_task else None,
-        "array_index": array_task.slot if array_task else None,
+        "job_id": one[1] if one else None,
+        "array_index": one[2] if one else None,
         "log": os.path.relpath(log)}
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
     """Return the status of a record for programs."""
     start = found.ledger.start
-    array_tasks = found.array_tasks()
-    tasks = [task_document(found, number, state, array_tasks.get(number))
-             for number, state in found.members]
+    tasks = [task_document(found, number, state) for number, state in found.members]
     return {
         "job": start.job,
         "record": os.path.relpath(found.record.path),
@@ -13199,7 +11395,7 @@ def task_row(found: Survey, task: Task, state: State) -> Row:
     log = os.path.relpath(log_of(found.record, number, state))
     cause = told_cause(state, log_of(found.record, number, state))
     return Row(number, None, task_parameters(task), state.name, status, cause,
-               state.started or None, ended, state.attempts, state.writer.machine.host, log, (), {})
+               state.started or None, ended, state.attempts, state.host, log, (), {})
 
 
 def run_rows(row: Row, folder: str, runs: "Sequence[HydraRun]", log: str, metrics: "Sequence[str]"
@@ -13520,25 +11716,20 @@ def run_command(args: "argparse.Namespace") -> int:
         raise Error("not-posix",
                     "tasks are executed on Linux, macOS and other POSIX systems only", NOWHERE,
                     "--dry-run works here")
-    plans, options = plans_of(args), run_options(args)
-    runs = []  # type: List[Run]
+    execution = Execution(plans_of(args), run_options(args), file_words(args), args.dry_run)
     try:
-        for plan in plans:
-            is_needed = plan is not plans[-1]
-            own = options._replace(words=file_words(args)) if is_needed else options
-            runs.append(open_run(plan, own, args.resume or is_needed, args.dry_run))
         if args.dry_run:
-            return print_dry(describe(runs))
-        return show_execution(Execution(runs, options), args)
+            return print_dry(describe(execution))
+        return show_execution(execution, args)
     finally:
-        for run in runs:
+        for run in execution.runs:
             close_run(run)
 
 
 def close_run(run: Run) -> None:
     """Let others go on with a run; of one in which nothing was executed, nothing is kept."""
     run.release()
-    if run.is_new and not run.begun and not run.is_dry:
+    if run.is_begun and run.is_new and not run.begun and not run.is_dry:
         remove_tree(run.record.path)
 
 
@@ -13868,10 +12059,10 @@ def records_of(args: "argparse.Namespace") -> "List[Record]":
 
 def status_command(args: "argparse.Namespace") -> int:
     """Show how far a job's last run is, who executes it, and what has failed and why."""
-    surveyor, surveys = Surveyor(), []  # type: Surveyor, List[Survey]
+    surveys: List[Survey] = []
     for record in records_of(args):
         try:
-            surveys.append(surveyor.survey(record))
+            surveys.append(survey(record))
         except Error as error:
             if args.job and not args.all:
                 raise
@@ -14040,9 +12231,9 @@ def is_settled(state: State) -> bool:
 def scheduler_logs(found: Survey, number: int) -> "Iterator[str]":
     """Yield the files of what schedulers wrote beside the output of a task."""
     for submission in found.submissions:
-        for slot, entries in enumerate(submission.slots, 1):
+        for index, entries in enumerate(submission.slots, 1):
             if any(entry[0] == number for entry in entries):
-                yield found.record.scheduler_path(submission.number, slot)
+                yield found.record.file("output", submission.number, index)
 
 
 def last_lines_start(path: str, count: int) -> int:
@@ -14202,12 +12393,12 @@ def cancel_command(args: "argparse.Namespace") -> int:
             continue
         asked += stopped.tasks
         arrays += stopped.arrays
-        away += [state for _, state in stopped.away]
+        away += stopped.away
         wrong += stopped.wrong
     if arrays:
         say(f"cancelled {', '.join(arrays)}")
     if asked or not arrays:
-        say(f"asked {counted(asked, 'task')} to stop")
+        say(f"stopped {counted(asked, 'task')}")
     if away:
         say(away_text(away, args.lost))
     for text in wrong:
@@ -14217,7 +12408,7 @@ def cancel_command(args: "argparse.Namespace") -> int:
 
 def away_text(states: "Sequence[State]", is_lost: bool) -> str:
     """Return what is said of tasks on machines that cannot be reached from here."""
-    hosts = ", ".join(sorted({printable(state.writer.machine.host) for state in states}))
+    hosts = ", ".join(sorted({printable(state.host) for state in states}))
     tasks = f"{counted(len(states), 'task')} of {hosts}"
     if is_lost:
         return f"gave up {tasks}: --resume executes them again"
@@ -14258,10 +12449,11 @@ def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
     needed = set()  # type: Set[str]
     for record in records[-keep:]:
         try:
-            told = read_told(record)
+            view = View(record)
+            view.read()
         except Error:
             continue
-        origins = [state.origin for state in told.states.values()]
+        origins = [state.origin for state in view.states.values()]
         needed.update(origin.partition("/")[0] for origin in origins if origin)
     for record in records[:-keep]:
         if record.ulid in needed:
@@ -14430,12 +12622,8 @@ def override_words(job: Job, most: int = 100) -> "Iterator[str]":
                 yield from (str(word) for word in islice(axis, most) if isinstance(word, str))
 
 
-GARBAGE = gc.get_threshold()  # how often Python looks for it, unless collect_garbage was called
-
-
 def call_command(argv: "Sequence[str]") -> int:
     """Call a function, in a process of its own; it finds Python as it usually is."""
-    gc.set_threshold(*GARBAGE)
     try:
         traceback = call_function(argv)
     except SystemExit as stop:
@@ -14704,7 +12892,7 @@ def change_directory(path: str) -> None:
 
 def dispatch(argv: "Sequence[str]") -> int:
     """Execute one command line and return its exit status; raises Error, OSError, SystemExit."""
-    inner = {"call": call_command, "complete": complete_command}
+    inner = {"call": call_command, "complete": complete_command, "slot": slot_command}
     if argv[:1] and argv[0] in inner:  # what HydraFlow and shells type, and no one else
         return inner[argv[0]](argv[1:])
     args = parse_arguments(argv)
@@ -14745,19 +12933,6 @@ def protected(execute: "Callable[[Sequence[str]], int]", argv: "Sequence[str]",
         return 2
 
 
-def collect_garbage() -> None:
-    """Have garbage collected from now on, in a process that does nothing else.
-
-    What was imported stays until the end, so no collection is to look through it: the last one of
-    them alone takes as long as reading this file. What stands for a hundred thousand tasks stays as
-    well, and hardly any of it refers to itself.
-    """
-    if hasattr(gc, "freeze"):  # since Python 3.7
-        gc.freeze()  # novm
-    gc.set_threshold(1000000)
-    gc.enable()
-
-
 def main(argv: "Optional[Sequence[str]]" = None) -> int:
     """Execute one command line and return its exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -14765,26 +12940,10 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     return protected(dispatch, argv, lambda text: as_typed(text, before))
 
 
-def slot_program(argv: "Sequence[str]") -> "NoReturn":
-    """Execute the tasks of a slot in a process that does nothing else, and end it as it is.
-
-    Python would take apart all that was imported, which takes a third as long as its start.
-    """
-    collect_garbage()
-    status = protected(slot_command, argv, str)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            pass
-    os._exit(status)
-
-
 if __name__ == "__main__":
     before = signal.getsignal(signal.SIGINT)
     if before == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    collect_garbage()
     end_status = main()
     signal.signal(signal.SIGINT, before)
     sys.exit(end_status)
