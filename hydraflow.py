@@ -5544,15 +5544,15 @@ class Local:
     the number of tries; slots are those that are free, the lowest at the end; failure is an error
     of the system that concerns all tasks; not_before is when the next task may begin, in seconds of
     the monotonic clock; kills tells whether what does not stop is killed; silent counts Hydra tasks
-    that show no sign of Hydra; stops are pairs of a record and a start whose stop holds here.
+    that show no sign of Hydra; stops are pairs of a record and a start whose stop holds here; key is that of the job, for events.
     """
     __slots__ = (
         "record", "limits", "head", "group", "kills", "grace", "running", "waiting", "slots",
         "devices", "environment", "prefix", "failure", "is_crowded", "not_before", "silent",
-        "stops")
+        "stops", "key")
 
     def __init__(self, record: Record, limits: Limits, head: "Dict[str, Any]", group: str,
-                 stops: "Sequence[Tuple[Record, int]]") -> None:
+                 stops: "Sequence[Tuple[Record, int]]", key: str) -> None:
         self.record = record
         self.limits = limits
         self.head = head
@@ -5572,6 +5572,7 @@ class Local:
         self.not_before = 0.0
         self.silent = 0
         self.stops = stops
+        self.key = key
 
     def is_stopped(self) -> bool:
         """Return whether nothing more may begin."""
@@ -5596,7 +5597,7 @@ class Local:
             age = time.time() - (one.moment(one.began) or one.time)
             process.deadline = time.monotonic() + self.limits.timeout - age
         self.running.append(process)
-        return Event("start", task, attempt_state(one, "running"), "", process.log, 0)
+        return Event("start", task, attempt_state(one, "running"), self.key, process.log, 0)
 
     def begin(self, task: Task, tries: int = 1) -> "Optional[Event]":
         """Begin an attempt of a task; return None if it goes to nobody now."""
@@ -5626,7 +5627,7 @@ class Local:
         self.running.append(process)
         state = NOT_STARTED._replace(name="running", started=time.time(), attempt=attempt)
         kind = "retry" if tries > 1 else "start"
-        return Event(kind, task, state, "", process.log, process.offset)
+        return Event(kind, task, state, self.key, process.log, process.offset)
 
     def claim(self, number: int) -> "Tuple[int, int]":
         """Claim the next attempt of a task: its open file and its number.
@@ -5715,7 +5716,7 @@ class Local:
         write_end(descriptor, status=126, ended=uptime(), detail=detail[:100])
         state = NOT_STARTED._replace(
             name="failed", cause=detail, status=126, attempt=process.attempt)
-        return Event("end", task, state, "", "", 0)
+        return Event("end", task, state, self.key, "", 0)
 
     def look(self) -> "Iterator[Event]":
         """Yield which tasks have ended; stop what has run too long, kill what does not stop."""
@@ -5761,7 +5762,7 @@ class Local:
         if state.name == "failed" and process.tries <= self.limits.retries:
             self.waiting.append((task, process.tries + 1))
             return
-        yield Event("end", task, state, "", process.log, process.offset)
+        yield Event("end", task, state, self.key, process.log, process.offset)
 
     def checked_by_hydra(self, process: Process, one: Attempt) -> Attempt:
         """Return an attempt that ended with 0, with the verdict that its own log gives on it."""
@@ -6514,8 +6515,8 @@ def account(scheduler: Scheduler,
 def job_around() -> "Dict[str, Any]":
     """Return the scheduler's job that this process is a part of, as the head of an attempt has it.
 
-    >>> sorted(job_around()) in ([], ["index", "job_id", "scheduler"])
-    True
+    >>> sorted(job_around())
+    ['index', 'job_id', 'scheduler']
     """
     for row in SCHEDULERS.values():
         for name in row.own_ids:
@@ -6524,7 +6525,7 @@ def job_around() -> "Dict[str, Any]":
                 index = os.environ.get(row.index, "")
                 return {"scheduler": row.name, "job_id": match.group(),
                         "index": int(index) if index.isdecimal() else 1}
-    return {}
+    return {"scheduler": "", "job_id": "", "index": 0}
 
 
 # ---------------------------------------------------------------------------
@@ -7495,8 +7496,8 @@ class HereStage(Stage):
     def work(self) -> "Iterator[Union[Event, str, None]]":
         """Execute the tasks of a step, and await those that live."""
         run = self.run
-        head = {"start": run.number, "role": HERE, **job_around()}
-        self.local = Local(run.record, run.limits(False), head, SESSION, run.stops)
+        head = {**job_around(), "start": run.number, "role": HERE, "submission": 0}
+        self.local = Local(run.record, run.limits(False), head, SESSION, run.stops, run.job.key)
         yield from outside_notes(self.steps[0])
         todo: Iterator[Task]
         elsewhere: Dict[int, Task] = {}
@@ -7574,9 +7575,8 @@ def local_pass(stage: Stage, local: Local,
             if event is None:
                 is_stopped = True
                 break
-            yield keyed(event, stage)
-        for event in local.look():
-            yield keyed(event, stage)
+            yield event
+        yield from local.look()
         is_ended = stage.is_stopped or is_stopped or local.failure
         if not local.running and (is_ended or (is_empty and not local.waiting)):
             stage.left += bool(is_ended)
@@ -7584,12 +7584,6 @@ def local_pass(stage: Stage, local: Local,
         yield note_event("tick", "")
         if not (local.has_room() and local.waiting):
             yield None
-
-
-def keyed(event: Event, stage: Stage) -> Event:
-    """Return an event with the key of its job, by which the screen tells tasks apart."""
-    is_named = event.kind in ("start", "retry", "end")
-    return event._replace(text=stage.run.job.key) if is_named else event
 
 
 def outside_notes(step: PlannedStep) -> "Iterator[str]":
@@ -8215,7 +8209,7 @@ class SlotStage(Stage):
         stops = [(record, submission.start)]
         stops += [(Record(path), start) for path, start in submission.stops]
         limits = Limits(*submission.limits)._replace(fail_fast=False)
-        self.local = Local(record, limits, head, group, stops)
+        self.local = Local(record, limits, head, group, stops, "")
 
     def tasks(self) -> "Iterator[Task]":
         """Yield the tasks: those of the index, then those of others from their ends."""
