@@ -6716,7 +6716,7 @@ class View:
                 if self.queue_key(number) and is_open(self.state(number))]
 
     def look(self, numbers: "Optional[Iterable[int]]" = None,
-             ) -> "Generator[Optional[str], None, None]":
+             asks: bool = True) -> "Generator[Optional[str], None, None]":
         """Bring all up to date, or some tasks: the record, its queues, what ended meanwhile."""
         self.read(numbers)
         numbers = list(self.last) if numbers is None else list(numbers)
@@ -6724,7 +6724,7 @@ class View:
             self.update(number)
         keys = {self.queue_key(number) for number in numbers if is_open(self.state(number))}
         asked = sorted(key for key in keys if key)
-        if not asked:
+        if not (asked and asks):
             return
         yield from self.ask_queues(asked)
         self.read(numbers)
@@ -7387,19 +7387,17 @@ class Stage:
                     todo.append((task, state))
         return done, alive, todo
 
-    def follow(self, view: View, tasks: "Dict[int, Task]",
-               again: "List[Task]") -> "Generator[Union[Event, str, None], None, bool]":
-        """Look at tasks that live elsewhere; yield what has changed; return whether much has.
+    def follow(self, view: View, tasks: "Dict[int, Task]", again: "List[Task]",
+               asks: bool = True) -> "Iterator[Union[Event, str, None]]":
+        """Look at tasks that live elsewhere, and (asks) at queues; yield what has changed.
 
         Those that are over leave tasks; those that may begin again here are added to again.
         """
-        yield from view.look(tasks)
-        has_changed = False
+        yield from view.look(tasks, asks)
         for number in sorted(tasks):
             state = view.state(number)
             if state.name == "running" and number not in self.started:
                 self.started.add(number)
-                has_changed = True
                 log = self.run.record.file("log", number)
                 yield Event("elsewhere", tasks[number], state, "", log, 0)
             queued = view.queued(number)
@@ -7407,7 +7405,6 @@ class Stage:
                 self.said.add(queued.reason)
                 yield f"task {number} does not start: {queued.reason}"
             if not state.is_alive:
-                has_changed = True
                 task = tasks.pop(number)
                 self.run.open.discard(number)
                 if self.may_begin_again(number, state):
@@ -7420,7 +7417,6 @@ class Stage:
             yield f"the scheduler does not answer, and is asked again: {view.wrong}"
         running = sum(view.state(number).name == "running" for number in tasks)
         yield note_event("tick", "", running)
-        return has_changed
 
     def may_begin_again(self, number: int, state: State) -> bool:
         """Return whether a task that lived elsewhere is to be executed by this start."""
@@ -7429,12 +7425,18 @@ class Stage:
 
 def following(stage: Stage, view: View, tasks: "Dict[int, Task]",
               again: "List[Task]") -> "Iterator[Union[Event, str, None]]":
-    """Follow tasks at growing intervals until one may begin again, all are over or it stops."""
-    delay = 0.3
+    """Follow tasks until one may begin again, all are over or it stops.
+
+    Queues are asked at growing intervals, the record is looked at once in a second at least.
+    """
+    delay, ask_at = 0.5, 0.0
     while tasks and not again and not stage.is_stopped:
-        has_changed = yield from stage.follow(view, tasks, again)
-        delay = 0.3 if has_changed else min(delay * 1.3, LONGEST_LOOK)
-        limit = time.monotonic() + delay
+        asks = time.monotonic() >= ask_at
+        if asks:
+            ask_at = time.monotonic() + delay
+            delay = min(delay * 1.3, LONGEST_LOOK)
+        yield from stage.follow(view, tasks, again, asks)
+        limit = min(time.monotonic() + 1.0, ask_at)
         while tasks and not again and time.monotonic() < limit and not stage.is_stopped:
             yield None
 
@@ -7964,8 +7966,8 @@ class HandlerStage(Stage):
         delay = 0.05
         while process.child.poll() is None:
             if not self.is_bare:
-                has_changed = yield from self.follow(view, self.tasks, again)
-                delay = 0.05 if has_changed else min(delay * 1.2, 1.0)
+                yield from self.follow(view, self.tasks, again)
+            delay = min(delay * 1.2, 1.0)
             limit = time.monotonic() + delay
             while process.child.poll() is None and time.monotonic() < limit:
                 if process.kill_at and time.monotonic() > process.kill_at:
