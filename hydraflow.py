@@ -45,7 +45,7 @@ import shlex
 import subprocess
 import time
 from collections import Counter, namedtuple
-from itertools import accumulate, chain, islice, product, takewhile
+from itertools import accumulate, chain, count, islice, product, takewhile
 from operator import itemgetter, mul
 
 __version__ = "1.0.0"
@@ -4553,11 +4553,12 @@ def read_bytes(path: str) -> bytes:
 
 
 def read_part(path: str, offset: int, size: int) -> bytes:
-    """Return size bytes of a file of a record from an offset on, -1 for its line. Raises Error."""
+    """Return size bytes of a file of a record from an offset on, -1 for its line, 0 for all that
+    follows. Raises Error."""
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
             file.seek(offset)
-            return file.readline() if size < 0 else file.read(size)
+            return file.readline() if size < 0 else file.read(size or -1)
     except OSError as error:
         raise say_error(error, f"read {path}") from None
 
@@ -4798,20 +4799,30 @@ class Start(NamedTuple("Start", [
     __slots__ = ()
 
 
-START_TYPES: "Any" = (int, str, int, (int, float), str, str, list, str, bool, int)
+NO_START = Start(0, "", 0, 0.0, "", "", [], "", False, 0)
+
+
+def checked(values: "Mapping[str, Any]", sample: "Any") -> "List[Any]":
+    """Return the fields of a named tuple from what was read: those of sample where a value is
+    missing or has another type. This is the one check of what a record says."""
+    found = []
+    for name, usual in zip(sample._fields, sample):
+        value = values.get(name, usual)
+        is_number = isinstance(usual, float) and type(value) is int
+        found.append(value if type(value) is type(usual) or is_number else usual)
+    return found
 
 
 def read_start(values: "Dict[str, Any]", path: str) -> Start:
     """Return the start that a line of a plan describes; Error for that of another format."""
-    if values.get("format") != FORMAT:
-        version = values.get("version", "another version")
-        message = f"{os.path.relpath(path)} was written by HydraFlow {version} in another format"
-        hint = "run the job anew; that version still reads the record"
-        raise Error("other-format", message, NOWHERE, hint)
-    found: Any = [values.get(name) for name in ("start", *Start._fields[1:])]
-    if all(isinstance(value, kind) for value, kind in zip(found, START_TYPES)):
-        return Start(*found)
-    raise damaged(path)
+    start = Start(*checked({**values, "number": values.get("start")}, NO_START))
+    if start.format != FORMAT:
+        message = f"HydraFlow {start.version} wrote {os.path.relpath(path)} in another format"
+        raise Error("other-format", message, NOWHERE,
+                    "run the job anew; that version still reads the record")
+    if not (start.number and start.job):
+        raise damaged(path)
+    return start
 
 
 def write_start(record: Record, start: Start) -> None:
@@ -4930,6 +4941,10 @@ class Ledger:
         values = read_line(self.line(number))
         return line_task(values, self.path) if values else None
 
+    def has_line(self, number: int, values: "Dict[str, Any]") -> bool:
+        """Return whether the plan says just that of a task already."""
+        return number in self.offsets and self.line(number) == to_json(values).encode("ascii")
+
     def last_number(self) -> int:
         """Return the number of the last task."""
         return max(self.offsets, default=0)
@@ -4961,7 +4976,7 @@ def task_at(record: Record, offset: int) -> "Tuple[Task, str]":
 class Submission(NamedTuple("Submission", [
         ("number", int), ("start", int), ("step", int), ("scheduler", str), ("name", str),
         ("after", "List[List[Any]]"), ("stops", "List[List[Any]]"), ("limits", "List[Any]"),
-        ("must_succeed", bool), ("width", int), ("clusters", str), ("job_id", str),
+        ("width", int), ("clusters", str), ("job_id", str),
         ("is_refused", bool), ("slots", "List[List[List[int]]]")])):
     """What an array job or a handler got.
 
@@ -4981,8 +4996,7 @@ class Submission(NamedTuple("Submission", [
                 yield number
 
 
-SUBMISSION_TYPES: "Any" = (
-    int, int, int, str, str, list, list, list, bool, int, str, str, bool, list)
+NO_SUBMISSION = Submission(0, 0, 0, "", "", [], [], [0, 0, 0, 0], 0, "", "", False, [])
 LATER = {"job_id": "", "is_refused": False}  # facts of a submission that are written later
 
 
@@ -5012,27 +5026,22 @@ def note_submission(record: Record, submission: Submission, **facts: "Any") -> S
 def read_submission(record: Record, number: int, slot: int = 0) -> Submission:
     """Return a submission of a record with all of its slots, or with one of them alone."""
     path = record.file("facts", number)
-    facts: Dict[str, Any] = dict(LATER)
+    facts: Dict[str, Any] = {}
     for values in whole_lines(read_bytes(path)):
         facts.update(values)
+    width = facts.get("width", 0)
+    data = read_part(record.file("slots", number), max(slot - 1, 0) * width, width if slot else 0)
     try:
-        if slot:
-            data = read_part(record.file("slots", number), (slot - 1) * facts["width"],
-                             facts["width"])
-        else:
-            data = read_bytes(record.file("slots", number))
-        slots = [json.loads(line) for line in data.decode("ascii").split("\n") if line.strip()]
-        submission = Submission(slots=slots, **facts)
-        for entry in chain.from_iterable(slots):
-            if [type(value) for value in entry] != [int, int]:
-                raise damaged(path)
-    except (TypeError, KeyError, ValueError):
+        facts["slots"] = [json.loads(line) for line in data.decode("ascii").split()]
+        submission = Submission(*checked(facts, NO_SUBMISSION._replace(number=-1)))
+        entries = chain.from_iterable(submission.slots)
+        is_right = all([type(value) for value in entry] == [int, int] for entry in entries)
+    except (TypeError, ValueError):
         raise damaged(path) from None
-    if not all(isinstance(value, kind) for value, kind in zip(submission, SUBMISSION_TYPES)):
+    names = submission.name, submission.job_id, submission.clusters  # they become words of commands
+    if not all(re.fullmatch(r"(\w[\w.;:,\[\]-]*)?", text) for text in names) or not (
+            is_right and submission.number == number and len(submission.limits) == 4):
         raise damaged(path)
-    for text in (submission.name, submission.job_id, submission.clusters):
-        if not re.fullmatch(r"(\w[\w.;:,\[\]-]*)?", text):  # it becomes a word of a command
-            raise damaged(path)
     return submission
 
 
@@ -5043,21 +5052,6 @@ def read_submissions(record: Record) -> "List[Submission]":
 
 # -- attempts
 
-ATTEMPT_FIELDS: "Dict[str, Tuple[Any, Any]]" = {  # of the lines of an attempt: type, default
-    # who has it: start of the run, HERE ..., submission and array index, ${{ task.slot }}
-    "start": (int, 0), "role": (str, ""), "submission": (int, 0), "index": (int, 0),
-    "slot": (int, 0),
-    # its machine and executor; when it was claimed, in seconds since 1970 and of uptime()
-    "host": (str, ""), "boot": (str, ""), "pid": (int, 0), "time": ((int, float), 0.0),
-    "up": ((int, float), 0.0),
-    "scheduler": (str, ""), "job_id": (str, ""),  # of a job around the executor
-    "origin": (str, ""),  # RECORD/NUMBER of a task of an older run whose success counts
-    "verdict": (str, ""),
-    "leader": (int, 0), "began": ((int, float), -1.0),  # the recorder, and its uptime
-    "status": (int, -1), "ended": ((int, float), -1.0), "asked": (bool, False),
-    "detail": (str, "")}  # why it could not be started
-
-
 class Attempt(NamedTuple("Attempt", [
         ("number", int), ("attempt", int),
         ("start", int), ("role", str), ("submission", int), ("index", int), ("slot", int),
@@ -5065,7 +5059,16 @@ class Attempt(NamedTuple("Attempt", [
         ("scheduler", str), ("job_id", str), ("origin", str), ("verdict", str),
         ("leader", int), ("began", float),
         ("status", int), ("ended", float), ("asked", bool), ("detail", str)])):
-    """What the file of an attempt says; attempt counts from 1 within the task of that number."""
+    """What the file of an attempt says; attempt counts from 1 within the task of that number.
+
+    start is that of the run, role HERE or another one of those names, submission and index those of
+    the array task or line, slot is ${{ task.slot }}; host, boot and pid are those of the executor,
+    time and up when it claimed the attempt, in seconds since 1970 and of uptime(); scheduler and
+    job_id are those of a job around it; origin is RECORD/NUMBER of a task of an older run whose
+    success counts; verdict says why it is over without an end; leader is the recorder, began and
+    ended are its uptimes, status is -1 before the end, asked tells that a signal came before it,
+    detail why it could not be started.
+    """
     __slots__ = ()
 
     @property
@@ -5081,6 +5084,10 @@ class Attempt(NamedTuple("Attempt", [
     def moment(self, up: float) -> float:
         """Return an uptime of its machine in seconds since 1970, 0.0 where unknown."""
         return self.time - self.up + up if up >= 0 else 0.0
+
+
+NO_ATTEMPT = Attempt(
+    0, 0, 0, "", 0, 0, 0, "", "", 0, 0.0, 0.0, "", "", "", "", 0, -1.0, -1, -1.0, False, "")
 
 
 def new_head(start: int, role: str, **more: "Any") -> "Dict[str, Any]":
@@ -5164,11 +5171,7 @@ def read_attempt(path: str, number: int, attempt: int) -> Attempt:
     values: Dict[str, Any] = {}
     for line in whole_lines(read_bytes(path)):
         values.update(line)
-    found = []
-    for name, (kind, default) in ATTEMPT_FIELDS.items():
-        value = values.get(name, default)
-        found.append(value if isinstance(value, kind) else default)
-    return Attempt(number, attempt, *found)
+    return Attempt(number, attempt, *checked(values, NO_ATTEMPT)[2:])
 
 
 def attempt_numbers(record: Record) -> "Dict[int, List[int]]":
@@ -5384,7 +5387,6 @@ def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tup
 
 GRACE = 10.0  # seconds between asking a task to stop and killing it
 TICK = 0.05  # seconds between two looks at what runs here
-LULL = 1.0  # seconds in which an array task begins nothing after a signal has ended a task
 DEVICES = (  # variables that list granted devices: of CUDA, ROCm, oneAPI, Slurm
     "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK",
     "SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
@@ -5485,9 +5487,6 @@ class Process:
     to stop, lost_at when what no signal ends is given up, in seconds of the monotonic clock, 0.0
     for never.
     """
-    __slots__ = (
-        "task", "attempt", "path", "child", "leader", "log", "offset", "slot", "tries", "deadline",
-        "is_asked", "kill_at", "lost_at")
 
     def __init__(self, task: Task, attempt: int, path: str, slot: int, tries: int) -> None:
         self.task = task
@@ -5512,7 +5511,7 @@ class Process:
             signal_attempt(self.path, self.leader, number)
 
     def kill(self) -> None:
-        """Kill what is left of it; what waits for a disk that is gone stays for a while."""
+        """Kill what is left of it."""
         self.kill_at = 0.0
         self.lost_at = self.lost_at or time.monotonic() + GRACE
         self.signal(signal.SIGKILL)
@@ -5520,45 +5519,34 @@ class Process:
 
     def is_over(self, one: Attempt) -> bool:
         """Return whether it has ended: all of it, if it was asked to stop or its recorder died."""
-        if self.child:
-            status = self.child.poll()
-            if status is None:
-                return False
-            if status < 0 and not self.lost_at:
-                self.kill()
-        elif is_held(self.path, one) and not one.has_ended:
+        if self.child and self.child.returncode < 0 and not self.lost_at:
+            self.kill()
+        if not self.child and not one.has_ended and is_held(self.path, one):
             return False
-        if not (self.is_asked or self.lost_at) or self.is_lost():
+        if not (self.is_asked or self.lost_at):
             return True
-        return not processes_of(self.path, 0)
-
-    def is_lost(self) -> bool:
-        """Return whether what was killed does not end."""
-        return bool(self.lost_at) and time.monotonic() > self.lost_at
+        is_lost = bool(self.lost_at) and time.monotonic() > self.lost_at  # it waits for a disk
+        return is_lost or not processes_of(self.path, 0)
 
 
 class Local:
-    """The place where tasks are executed by this process.
+    """The place where attempts are executed by this process.
 
     head has the fields of the first line of each attempt; waiting are tasks to be tried again, with
     the number of tries; slots are those that are free, the lowest at the end; failure is an error
-    of the system that concerns all tasks; not_before is when the next task may begin, in seconds of
-    the monotonic clock; kills tells whether what does not stop is killed; silent counts Hydra tasks
-    that show no sign of Hydra; stops are pairs of a record and a start whose stop holds here; key is that of the job, for events.
+    of the system that concerns all tasks; kills tells whether what does not stop is killed; silent
+    counts Hydra tasks without a sign of Hydra; stops are pairs of a record and a start whose stop
+    holds here, is_stopped whether one was seen; key is that of the job, for events.
     """
-    __slots__ = (
-        "record", "limits", "head", "group", "kills", "grace", "running", "waiting", "slots",
-        "devices", "environment", "prefix", "failure", "is_crowded", "not_before", "silent",
-        "stops", "key")
 
     def __init__(self, record: Record, limits: Limits, head: "Dict[str, Any]", group: str,
                  stops: "Sequence[Tuple[Record, int]]", key: str) -> None:
         self.record = record
         self.limits = limits
         self.head = head
+        self.kind = "handler" if head["role"] == HANDLER else "attempt"
         self.group = group
         self.kills = group == SESSION
-        self.grace = grace()
         self.running: List[Process] = []
         self.waiting: List[Tuple[Task, int]] = []
         self.slots = list(range(min(limits.jobs, 32768) - 1, -1, -1))
@@ -5568,24 +5556,14 @@ class Local:
         lost = lost_in_shell()
         self.prefix = ["/usr/bin/env", *lost] if lost else []
         self.failure = ""
-        self.is_crowded = False
-        self.not_before = 0.0
         self.silent = 0
         self.stops = stops
+        self.is_stopped = False
         self.key = key
-
-    def is_stopped(self) -> bool:
-        """Return whether nothing more may begin."""
-        return any(record.is_stopped(start) for record, start in self.stops)
 
     def has_room(self) -> bool:
         """Return whether another task may begin now; more may run since an earlier start."""
-        is_ready = bool(self.slots) and len(self.running) < self.limits.jobs
-        return is_ready and not (self.failure or self.is_crowded or self.is_delayed())
-
-    def is_delayed(self) -> bool:
-        """Return whether a scheduler that has ended a task may be about to end us too."""
-        return time.monotonic() < self.not_before
+        return bool(self.slots) and len(self.running) < self.limits.jobs and not self.failure
 
     def adopt(self, task: Task, one: Attempt) -> Event:
         """Await an attempt that lives since an earlier start."""
@@ -5593,38 +5571,39 @@ class Local:
         process = Process(task, one.attempt, path, self.slots.pop() if self.slots else 0, 1)
         process.leader = one.leader
         process.log = self.record.file("log", task.number)
-        if self.limits.timeout:
-            age = time.time() - (one.moment(one.began) or one.time)
-            process.deadline = time.monotonic() + self.limits.timeout - age
-        self.running.append(process)
+        self.add(process, time.time() - (one.moment(one.began) or one.time))
         return Event("start", task, attempt_state(one, "running"), self.key, process.log, 0)
 
-    def begin(self, task: Task, tries: int = 1) -> "Optional[Event]":
-        """Begin an attempt of a task; return None if it goes to nobody now."""
+    def add(self, process: Process, age: float = 0.0) -> None:
+        """Watch a process that has run for some seconds."""
+        if self.limits.timeout:
+            process.deadline = time.monotonic() + self.limits.timeout - age
+        self.running.append(process)
+
+    def begin(self, task: Task, tries: int = 1) -> Event:
+        """Begin an attempt of a task, if it is for us; return what happened."""
         try:
             descriptor, attempt = self.claim(task.number)
         except OSError as error:
             return self.fail(error, f"begin task {task.number}")
-        if not attempt:
-            return Event("done", task, NOT_STARTED, "", "", 1)
         if descriptor < 0:
             text = f"another process executes task {task.number}"
-            return Event("elsewhere", task, NOT_STARTED, text, "", 0)
-        path = self.record.file("attempt", task.number, attempt)
+            return Event("elsewhere" if attempt else "done", task, NOT_STARTED, text, "", 1)
+        path = self.record.file(self.kind, task.number, attempt)
         process = Process(task, attempt, path, self.slots.pop(), tries)
         try:
-            if self.is_stopped():
-                self.free(process)
-                return None
-            self.launch(process, descriptor)
+            self.is_stopped = any(record.is_stopped(start) for record, start in self.stops)
+            if not self.is_stopped:
+                self.launch(process, descriptor)
         except (OSError, Error) as error:
             self.free(process)
             return self.not_started(process, descriptor, error)
         finally:
             os.close(descriptor)
-        if self.limits.timeout:
-            process.deadline = time.monotonic() + self.limits.timeout
-        self.running.append(process)
+        if self.is_stopped:
+            self.free(process)
+            return note_event("tick", "")
+        self.add(process)
         state = NOT_STARTED._replace(name="running", started=time.time(), attempt=attempt)
         kind = "retry" if tries > 1 else "start"
         return Event(kind, task, state, self.key, process.log, process.offset)
@@ -5632,13 +5611,11 @@ class Local:
     def claim(self, number: int) -> "Tuple[int, int]":
         """Claim the next attempt of a task: its open file and its number.
 
-        The file is -1 if another process has the task; the number is 0 if it has succeeded.
-
-        What an attempt before it left running is ended: two never work at once.
+        The file is -1 if another process has the task; the number is 0 if it has succeeded. What an
+        attempt before it left running is ended: two never work at once.
         """
-        attempt = 1
-        while True:
-            path = self.record.file("attempt", number, attempt)
+        for attempt in count(1):
+            path = self.record.file(self.kind, number, attempt)
             descriptor = claim(path, new_head(slot=self.slots[-1], **self.head))
             if descriptor >= 0:
                 return descriptor, attempt
@@ -5648,7 +5625,7 @@ class Local:
                 return -1, 0 if state.is_good else attempt
             if one.boot == boot_id() and one.leader:
                 signal_attempt(path, one.leader, signal.SIGKILL)
-            attempt += 1
+        return -1, 0
 
     def is_held(self, path: str, one: Attempt) -> "Optional[bool]":
         """Return whether something of an attempt lives.
@@ -5679,11 +5656,14 @@ class Local:
         if task.has_directory:
             os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
             os.makedirs(native(cwd), exist_ok=True)
-        process.log = self.record.file("log", task.number)
-        log, process.offset = open_log(process.log, process.attempt)
         words = ["/bin/sh", "-c", RECORDER, "hydraflow", *self.prefix, *argv]
-        with log:
-            process.child = spawn(words, descriptor, log, log, env, cwd, self.group)
+        if self.kind == "handler":  # its output is for the terminal
+            process.child = spawn(words, descriptor, None, None, env, cwd, self.group)
+        else:
+            process.log = self.record.file("log", task.number)
+            log, process.offset = open_log(process.log, process.attempt)
+            with log:
+                process.child = spawn(words, descriptor, log, log, env, cwd, self.group)
         process.leader = process.child.pid
 
     def free(self, process: Process) -> None:
@@ -5691,7 +5671,6 @@ class Local:
         if process.slot < self.limits.jobs and process.slot not in self.slots:
             self.slots.append(process.slot)
             self.slots.sort(reverse=True)
-        self.is_crowded = False
 
     def fail(self, error: OSError, action: str) -> Event:
         """Begin nothing more, as what failed concerns all tasks."""
@@ -5702,28 +5681,23 @@ class Local:
                     error: "Union[OSError, Error]") -> Event:
         """Return the event for a claimed task that could not be started."""
         task = process.task
+        detail = f"cannot be started: {error}"
         if isinstance(error, Error):
             detail = f"cannot be started: {error.message}"
         else:
-            if error.errno == errno.EAGAIN and self.running:  # one of our processes has to end first
-                self.waiting.append((task, process.tries))
-                self.is_crowded = True
-                return note_event("tick", "")
             name = os.fsdecode(error.filename or "")
             if error.errno in FATAL and name in ("", process.log, "/bin/sh"):
-                return self.fail(error, f"start task {task.number}: {name or 'a new process'}")
-            detail = ": ".join(filter(None, ["cannot be started", name, reason(error)]))
+                return self.fail(error, f"start task {task.number}")
+            detail = f"cannot be started: {name}: {reason(error)}"
         write_end(descriptor, status=126, ended=uptime(), detail=detail[:100])
-        state = NOT_STARTED._replace(
-            name="failed", cause=detail, status=126, attempt=process.attempt)
-        return Event("end", task, state, self.key, "", 0)
+        one = read_attempt(process.path, task.number, process.attempt)
+        return Event("end", task, state_of([one], False), self.key, "", 0)
 
     def look(self) -> "Iterator[Event]":
         """Yield which tasks have ended; stop what has run too long, kill what does not stop."""
         now = time.monotonic()
         for process in list(self.running):
-            is_child_alive = process.child and process.child.poll() is None
-            if not is_child_alive:
+            if process.child is None or process.child.poll() is not None:
                 one = read_attempt(process.path, process.task.number, process.attempt)
                 if process.is_over(one):
                     self.running.remove(process)
@@ -5733,16 +5707,16 @@ class Local:
             if process.kill_at and now >= process.kill_at:
                 process.kill()
             elif process.deadline and now >= process.deadline and not process.is_asked:
-                self.verdict(process, TIME_LIMIT)
+                self.judge(process, TIME_LIMIT)
                 self.ask(process, signal.SIGTERM)
-                process.kill_at = now + self.grace
+                process.kill_at = now + grace()
 
-    def verdict(self, process: Process, text: str) -> None:
-        """Write a verdict; where that fails, the attempt is looked at again by the next start."""
+    def judge(self, process: Process, verdict: str) -> None:
+        """Write a verdict on an attempt."""
         try:
-            write_verdict(process.path, text)
+            write_verdict(process.path, verdict)
         except OSError as error:
-            self.fail(error, f"write {os.path.relpath(process.path)}")
+            self.fail(error, "write into the record")
 
     def ended(self, process: Process, one: Attempt) -> "Iterator[Event]":
         """Yield what the end of an attempt amounts to: the end of its task, or another try."""
@@ -5750,39 +5724,33 @@ class Local:
         if process.child and process.child.returncode == 125 and not one.has_started:
             self.failure = self.failure or f"error: cannot write {os.path.relpath(process.path)}"
             return
-        if not one.has_ended and not one.verdict:
-            self.verdict(process, "killed")
-            one = one._replace(verdict="killed")
-        if one.status > 128 and not (self.kills or process.is_asked):
-            self.not_before = time.monotonic() + LULL
+        verdict = "" if one.has_ended or one.verdict else "killed"
         if is_success(one) and task.runs:
-            one = self.checked_by_hydra(process, one)
+            verdict = self.hydra_verdict(process)
+        if verdict:
+            self.judge(process, verdict)
+            one = one._replace(verdict=verdict)
         state = state_of([one], False)
         remove_if_empty(process.log)
         if state.name == "failed" and process.tries <= self.limits.retries:
             self.waiting.append((task, process.tries + 1))
-            return
-        yield Event("end", task, state, self.key, process.log, process.offset)
+        else:
+            yield Event("end", task, state, self.key, process.log, process.offset)
 
-    def checked_by_hydra(self, process: Process, one: Attempt) -> Attempt:
-        """Return an attempt that ended with 0, with the verdict that its own log gives on it."""
+    def hydra_verdict(self, process: Process) -> str:
+        """Return what its own log says against a Hydra task that ended with 0; "" for nothing."""
         has_spoken, launched, began = hydra_count(process.log, process.offset)
-        task = process.task
-        if began < launched:
-            verdict = f"{HYDRA_BEGAN}{began} of {launched} runs"
-            self.verdict(process, verdict)
-            return one._replace(verdict=verdict)
-        folder = os.path.join(task.cwd, task.directory)
+        folder = os.path.join(process.task.cwd, process.task.directory)
         if not has_spoken and not os.path.exists(native(folder)):
             self.silent += 1
-        return one
+        return f"{HYDRA_BEGAN}{began} of {launched} runs" if began < launched else ""
 
     def ask(self, process: Process, number: int) -> None:
         """Ask a task to stop."""
         process.is_asked = True
         process.signal(number)
         if self.kills:
-            process.kill_at = time.monotonic() + self.grace
+            process.kill_at = time.monotonic() + grace()
 
     def ask_all(self, number: int) -> None:
         """Ask all tasks to stop; begin none of them again."""
@@ -5859,7 +5827,7 @@ class Scheduler(NamedTuple("Scheduler", [
         ("name", str), ("program", str), ("says", str), ("index", str), ("own_ids", "Tuple[str, ...]"),
         ("array_task", str),
         ("options", "Callable[[ArrayJob], List[str]]"), ("script", "Tuple[str, ...]"),
-        ("job_id", str), ("query", "Tuple[str, ...]"), ("joins_ids", str),
+        ("job_id", str), ("query", "Tuple[str, ...]"), ("names_id", bool),
         ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
         ("accounting", "Tuple[str, ...]"),
         ("read_accounting", "Callable[[str], Iterator[Tuple[str, str, str]]]"),
@@ -5877,8 +5845,8 @@ class Scheduler(NamedTuple("Scheduler", [
     before the script, which is then a word of a shell's; job_id finds the id in what a submission
     prints.
 
-    query, with ids joined by joins_ids (" ": as words, "": not named at all), lists array tasks,
-    which read yields as (job id, indexes, state, reason). accounting, with an id, lists how array
+    query, with an id if names_id, lists array tasks, which read yields as (job id, indexes, state,
+    reason). accounting, with an id, lists how array
     tasks ended, where a site keeps that; read_accounting yields (job id, indexes, word). find, with
     a name, prints the ids of that name.
 
@@ -6021,7 +5989,7 @@ SCHEDULERS = {row.name: row for row in (
         script=(),
         job_id=r"^(?:Submitted batch job )?(\d+(?:;[\w.-]+)?)(?:\s|$)",
         query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
-        joins_ids=",",
+        names_id=True,
         read=read_columns,
         accounting=("sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j"),
         read_accounting=read_sacct,
@@ -6062,7 +6030,7 @@ SCHEDULERS = {row.name: row for row in (
         script=(),
         job_id=r"^(?:Your job(?:-array)? )?(\d+)",
         query=("qstat", "-u", "*"),
-        joins_ids="",
+        names_id=False,
         read=read_qstat,
         accounting=("qacct", "-j"),
         read_accounting=read_qacct,
@@ -6099,7 +6067,7 @@ SCHEDULERS = {row.name: row for row in (
         script=(),
         job_id=r"^(\d+(?:\[\])?)",
         query=("qstat", "-t"),
-        joins_ids=" ",
+        names_id=True,
         read=read_qstat_t,
         accounting=(),
         read_accounting=read_nothing,
@@ -6134,7 +6102,7 @@ SCHEDULERS = {row.name: row for row in (
         script=("/bin/sh",),
         job_id=r"Job <(\d+)>",
         query=("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'"),
-        joins_ids=" ",
+        names_id=True,
         read=read_columns,
         accounting=(),
         read_accounting=read_nothing,
@@ -6474,27 +6442,23 @@ def is_stuck(queued: Queued) -> bool:
     return queued.kind == PENDING and bool(re.search(STUCK, queued.reason))
 
 
-def query(scheduler: Scheduler, job_ids: "Sequence[str]") -> (
-        "Generator[Optional[str], None, Tuple[Dict[Tuple[str, int], Queued], str]]"):
-    """Return what a scheduler knows of array jobs, by id and index, and what went wrong.
-
-    One query for each cluster, whatever the number of array tasks.
-    """
-    found: Dict[Tuple[str, int], Queued] = {}
-    wrong = ""
-    for cluster in sorted({split_id(job_id)[1] for job_id in job_ids}):
-        numbers = [split_id(one)[0] for one in job_ids if split_id(one)[1] == cluster]
-        words = at_cluster(scheduler.query, scheduler, cluster)
-        if scheduler.joins_ids:
-            words += scheduler.joins_ids.join(numbers).split(" ")
-        answer = yield from ask(words, outer_environment(scheduler), PROMPT)
-        is_forgotten = scheduler.forgotten and re.search(scheduler.forgotten, answer.errors)
-        if answer.status and not is_forgotten:
-            wrong = f"{words[0]}: {answer.text}"
-        for number, indexes, word, reason in scheduler.read(answer.out):
-            for index in index_numbers(indexes) or [1]:
-                found[id_at(number, cluster), index] = queued_of(word, reason)
-    return found, wrong
+def query(scheduler: Scheduler, job_id: str) -> (
+        "Generator[Optional[str], None, Tuple[Dict[int, Queued], str]]"):
+    """Return what a scheduler knows of the indexes of an array job, and what went wrong."""
+    number, cluster = split_id(job_id)
+    words = at_cluster(scheduler.query, scheduler, cluster)
+    if scheduler.names_id:
+        words.append(number)
+    answer = yield from ask(words, outer_environment(scheduler), PROMPT)
+    found: Dict[int, Queued] = {}
+    for known, indexes, word, reason in scheduler.read(answer.out):
+        if known == number:
+            queued = queued_of(word, reason)
+            found.update(dict.fromkeys(index_numbers(indexes) or [1], queued))
+    is_forgotten = scheduler.forgotten and re.search(scheduler.forgotten, answer.errors)
+    if answer.status and not is_forgotten:
+        return found, f"{words[0]}: {answer.text}"
+    return found, ""
 
 
 def account(scheduler: Scheduler,
@@ -6531,18 +6495,228 @@ def job_around() -> "Dict[str, Any]":
 # ---------------------------------------------------------------------------
 # 11. Runs: Plan -> Event, Event, ...
 # ---------------------------------------------------------------------------
-# Options, processors; View and survey (what is known of a record: attempts, what lives, what queues
-# say); Run (a start of a run: which tasks are done, live elsewhere, are to be executed); checks
-# before a start; drive (the one loop) over stages, a stage for each place: HereStage, ArrayStage,
-# HandlerStage; stages_of; Execution (a job after those that it needs) and describe (its dry run);
-# run_slot (what an array task executes); cancel_record.
+# View and survey (what is known of a record: attempts, what lives, what queues say); Options, Run
+# (a start of a run: which tasks are done, live elsewhere, are to be executed); checks before a
+# start; drive (the one loop) over stages, one class for each place: HereStage, SlotStage (an array
+# index), HandlerStage, ArrayStage; Execution (a job after those that it needs) and describe (its dry
+# run); run_slot; cancel_record.
 #
 # The pass: each stage is a generator that begins what it may, yields what has changed, and yields
-# None when it has to wait. drive goes over all of them again and again, sleeps until a child ends,
-# a signal comes or a moment has passed, and passes signals on.
+# None when it has to wait. drive goes on with it, sleeps until a child ends, a signal comes or a
+# moment has passed, and passes signals on.
 
 MOST_SUBMISSIONS = 3  # of a task in one start
-LONGEST_LOOK = 15.0  # seconds between two looks at a queue
+LONGEST_LOOK = 15.0  # seconds between two questions to a queue
+
+
+class View:
+    """What is known of the tasks of a record, brought up to date by look.
+
+    last is the last submission of each task, and its index there; attempts are those on record,
+    states what follows; queues are answers about array tasks, missed in how many looks one was
+    missing, words what accountings say of ends; wrong is what kept a scheduler from answering;
+    holder is the HydraFlow that passes over the run now.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.attempts: Dict[int, List[Attempt]] = {}
+        self.states: Dict[int, State] = {}
+        self.queues: Dict[Tuple[str, str, int], Queued] = {}
+        self.missed: Counter[Tuple[str, str, int]] = Counter()
+        self.words: Dict[Tuple[str, str, int], str] = {}
+        self.wrong = ""
+        self.holder = Lock(record.file("lock")).holder()
+        self.submissions = [one for one in read_submissions(record) if not one.is_refused]
+        self.last: Dict[int, Tuple[Submission, int]] = {}
+        for place, one in enumerate(self.submissions):
+            if one.scheduler in SCHEDULERS and not one.job_id:  # HydraFlow was killed before that
+                found = finished(find_array(SCHEDULERS[one.scheduler], one.name, one.clusters))
+                one = self.submissions[place] = one._replace(job_id=found or "")
+                self.wrong = "" if found is not None else f"{one.scheduler} does not answer"
+            for index, slot in enumerate(one.slots, 1):
+                self.last.update((number, (one, index)) for number, _ in slot)
+
+    def state(self, number: int) -> State:
+        """Return the state of a task."""
+        return self.states.get(number) or NOT_STARTED
+
+    def read(self, numbers: "Optional[Iterable[int]]" = None) -> None:
+        """Read the attempts that may have changed, of some tasks or of all."""
+        found = attempt_numbers(self.record)
+        for number in {*found, *self.last} if numbers is None else numbers:
+            known = self.attempts.setdefault(number, [])
+            for place, attempt in enumerate(found.get(number, ())):
+                if place == len(known) or not known[place].has_ended:
+                    path = self.record.file("attempt", number, attempt)
+                    known[place:place + 1] = [read_attempt(path, number, attempt)]
+            self.update(number)
+
+    def update(self, number: int) -> None:
+        """Bring the state of a task up to date by its attempts and what its queue says."""
+        attempts = self.attempts.get(number, [])
+        held: Optional[bool] = None
+        if attempts and not (attempts[-1].has_ended or attempts[-1].verdict):
+            held = is_held(self.record.file("attempt", number, attempts[-1].attempt), attempts[-1])
+        if number not in self.last:
+            self.states[number] = state_of(attempts, held, self.queued(number))
+            return
+        submission, _ = self.last[number]
+        since = submission.start, submission.number
+        retries = submission.limits[1]
+        state = state_of(attempts, held, self.queued(number), since, retries)
+        if submission.scheduler == BARE and state.name != "succeeded":
+            state = NOT_STARTED._replace(name="handed", cause=self.handler_text(submission))
+        elif state.name == "not started" and self.is_blocked(submission):
+            state = state._replace(name="skipped", cause="a step before it did not succeed")
+        self.states[number] = state
+
+    def key(self, number: int) -> "Optional[Tuple[str, str, int]]":
+        """Return the array task that has a task, or had its last attempt."""
+        attempts = self.attempts.get(number, [])
+        one = attempts[-1] if attempts else NO_ATTEMPT
+        submission, index = self.last.get(number, (NO_SUBMISSION, 0))
+        if one.start <= submission.start:
+            if one.submission == submission.number:
+                index = one.index  # of a pack, another array task may have it
+            known = submission.scheduler, submission.job_id, index
+        else:
+            known = one.scheduler, one.job_id, one.index
+        return known if known[0] in SCHEDULERS and known[1] else None
+
+    def queued(self, number: int) -> Queued:
+        """Return what is known of a task by its queue, or by its handler."""
+        key = self.key(number)
+        if key is None:
+            return self.handled(number)
+        queued = self.queues.get(key, UNKNOWN)
+        if queued.kind == ABSENT and self.missed[key] < 2:
+            return UNKNOWN
+        return queued._replace(word=self.words.get(key, queued.word))
+
+    def handled(self, number: int) -> Queued:
+        """Return whether the handler that has a task, or a scheduler, may still begin it."""
+        submission, _ = self.last.get(number, (NO_SUBMISSION, 0))
+        if submission is NO_SUBMISSION or (self.wrong and submission.scheduler in SCHEDULERS):
+            return UNKNOWN
+        one = read_attempt(self.record.file("handler", submission.number), 0, 1)
+        is_alive = bool(self.holder) and submission.scheduler not in SCHEDULERS
+        if one.role:
+            path = self.record.file("handler", submission.number)
+            is_alive = not one.has_ended and is_held(path, one) is not False
+        return Queued(ACTIVE if is_alive else ABSENT, "", "at the handler")
+
+    def handler_text(self, submission: Submission) -> str:
+        """Return to which handler tasks were handed over, and how that ended."""
+        status = read_attempt(self.record.file("handler", submission.number), 0, 1).status
+        ended = f", which ended with exit status {status}" if status > 0 else ""
+        return f"to {submission.name}{ended}"
+
+    def is_blocked(self, submission: Submission) -> bool:
+        """Return whether something that a submission waits for is over without success."""
+        for path, before in submission.after:
+            view = self if path == self.record.path else View(Record(path))
+            if view is not self:
+                view.read()
+            states = [view.state(number) for number in view.numbers_of(before)]
+            if any(state.is_over and not state.is_good for state in states):
+                return True
+        return False
+
+    def numbers_of(self, submission: int) -> "List[int]":
+        """Return the numbers of the tasks of a submission."""
+        found = [list(one.numbers()) for one in self.submissions if one.number == submission]
+        return found[0] if found else []
+
+    def look(self, numbers: "Optional[Iterable[int]]" = None,
+             asks: bool = True) -> "Generator[Optional[str], None, None]":
+        """Bring all up to date, or some tasks: the record, its queues, what ended meanwhile."""
+        self.read(numbers)
+        wanted = list(self.states if numbers is None else numbers)
+        keys = {self.key(number) for number in wanted if is_open(self.state(number))}
+        asked = sorted(key for key in keys if key)
+        if asked and asks:
+            yield from self.ask_queues(asked)
+            self.read(wanted)
+
+    def ask_queues(self, keys: "Sequence[Tuple[str, str, int]]",
+                   ) -> "Generator[Optional[str], None, None]":
+        """Ask the queues about array tasks, and accountings about those that are gone."""
+        self.wrong = ""
+        for name, job_id in sorted({key[:2] for key in keys}):
+            found, wrong = yield from query(SCHEDULERS[name], job_id)
+            self.wrong = wrong or self.wrong
+            for key in keys:
+                if key[:2] == (name, job_id) and (key[2] in found or not wrong):
+                    self.queues[key] = found.get(key[2], Queued(ABSENT, "", ""))
+                    is_gone = self.queues[key].kind == ABSENT
+                    self.missed[key] = self.missed[key] + 1 if is_gone else 0
+            silent = [key for key in keys if key[:2] == (name, job_id) and self.missed[key] == 2
+                      and not meaning(self.queues[key].word)]
+            ends = (yield from account(SCHEDULERS[name], job_id)) if silent else {}
+            for key in silent:
+                self.words[key] = ends.get(key[2]) or self.last_words(key)
+
+    def last_words(self, key: "Tuple[str, str, int]") -> str:
+        """Return the last line that a scheduler wrote for an array task."""
+        for submission in self.submissions:
+            if submission.job_id == key[1]:
+                data = read_bytes(self.record.file("output", submission.number, key[2]))
+                lines = data[-4096:].decode("utf-8", "replace").split("\n")
+                return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
+        return ""
+
+
+def is_open(state: State) -> bool:
+    """Return whether a queue may know more of a task than its record says."""
+    by_signal = state.name in ("failed", "interrupted") and state.status > 128 and not state.cause
+    return not state.is_over or by_signal
+
+
+class Survey:
+    """What is known of a record at one moment.
+
+    members are the tasks that the last start planned, in its order, with their states.
+    """
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.record = view.record
+        self.ledger = Ledger(view.record)
+        self.holder = view.holder
+        self.wrong = view.wrong
+        self.submissions = view.submissions
+        self.members = [(number, self.state(number)) for number in self.ledger.members]
+
+    def state(self, number: int) -> State:
+        """Return the state of a task; what has not started may wait for a living HydraFlow."""
+        state = self.view.state(number)
+        is_waiting = state.name == "not started" and self.holder
+        return state._replace(name="waiting") if is_waiting else state
+
+    def array_task(self, number: int) -> "Optional[Tuple[Scheduler, str, int]]":
+        """Return the array task that has a task, or had it last: scheduler, job id, index."""
+        key = self.view.key(number) if number in self.view.last else None
+        return (SCHEDULERS[key[0]], key[1], key[2]) if key else None
+
+    def counts(self) -> "Dict[str, int]":
+        """Return how many tasks of the last start are in each state, in the order of STATES."""
+        found = Counter(state.name for _, state in self.members)
+        rest = self.ledger.start.count - len(self.members)
+        found["waiting" if self.holder else "not started"] += max(rest, 0)
+        return {name: found[name] for name in STATES}
+
+
+def survey(record: Record) -> Survey:
+    """Return what is known of a record; what a queue does not know, it is asked for twice."""
+    view = View(record)
+    finished(view.look())
+    if 1 in view.missed.values():
+        finished(view.look())
+    return Survey(view)
+
+
+# -- a start of a run
 
 
 class Options(NamedTuple("Options", [
@@ -6554,6 +6728,9 @@ class Options(NamedTuple("Options", [
     timeout is in minutes; jobs is AUTO for as many tasks as there are processors.
     """
     __slots__ = ()
+
+
+NO_OPTIONS = Options(0, False, False, False, False, -1, 0.0, 0, 0, [])
 
 
 def processors() -> int:
@@ -6570,290 +6747,27 @@ def processors() -> int:
             counts.append(int(text))
     try:
         with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
-            quota = re.match(r"(\d+) ([1-9]\d*)", file.read())
-        counts += [max(int(quota.group(1)) // int(quota.group(2)), 1)] if quota else []
-    except OSError:
+            quota, period = file.read().split()
+        counts.append(max(int(quota) // int(period), 1))
+    except (OSError, ValueError):  # no cgroup, or no limit
         pass
     return min(counts)
 
 
-# -- what is known of a record
-
-
-class View:
-    """What is known of the tasks of a record, brought up to date by look.
-
-    last is the last submission of each task, and its index there; attempts are those on record,
-    states what follows; missed counts in how many looks an array task was missing from its queue;
-    words are those of accountings and schedulers for ends; wrong is what kept a scheduler from
-    answering; holder is the HydraFlow that passes over the run now.
-    """
-    __slots__ = ("record", "submissions", "last", "attempts", "states", "queues", "missed",
-                 "words", "wrong", "holder")
-
-    def __init__(self, record: Record) -> None:
-        self.record = record
-        self.attempts: Dict[int, List[Attempt]] = {}
-        self.states: Dict[int, State] = {}
-        self.queues: Dict[Tuple[str, str, int], Queued] = {}
-        self.missed: Dict[Tuple[str, str, int], int] = {}
-        self.words: Dict[Tuple[str, str, int], str] = {}
-        self.wrong = ""
-        self.read_submissions()
-
-    def read_submissions(self) -> None:
-        """Read which submission has each task; one without an id is looked for by its name."""
-        self.holder = Lock(self.record.file("lock")).holder()
-        self.submissions = [one for one in read_submissions(self.record) if not one.is_refused]
-        self.last: Dict[int, Tuple[Submission, int]] = {}
-        for place, one in enumerate(self.submissions):
-            if one.scheduler in SCHEDULERS and not one.job_id:
-                found = finished(find_array(SCHEDULERS[one.scheduler], one.name, one.clusters))
-                one = self.submissions[place] = one._replace(job_id=found or "")
-            for index, slot in enumerate(one.slots, 1):
-                self.last.update((number, (one, index)) for number, _ in slot)
-
-    def state(self, number: int) -> State:
-        """Return the state of a task."""
-        return self.states.get(number) or NOT_STARTED
-
-    def read(self, numbers: "Optional[Iterable[int]]" = None) -> None:
-        """Read the attempts, of some tasks or of all, that may have changed."""
-        found = attempt_numbers(self.record)
-        for number in found if numbers is None else numbers:
-            known = self.attempts.setdefault(number, [])
-            for place, attempt in enumerate(found.get(number, ())):
-                if place < len(known) and known[place].has_ended:
-                    continue
-                path = self.record.file("attempt", number, attempt)
-                known[place:place + 1] = [read_attempt(path, number, attempt)]
-            self.update(number)
-
-    def update(self, number: int) -> None:
-        """Bring the state of a task up to date by its attempts and what its queue says."""
-        attempts = self.attempts.get(number, [])
-        held: Optional[bool] = None
-        if attempts and not attempts[-1].has_ended and not attempts[-1].verdict:
-            last = attempts[-1]
-            held = is_held(self.record.file("attempt", number, last.attempt), last)
-        since, retries = (0, 0), 0
-        if number in self.last:
-            submission, _ = self.last[number]
-            since, retries = (submission.start, submission.number), int(submission.limits[1])
-            if submission.scheduler == BARE:
-                handed = NOT_STARTED._replace(name="handed", cause=self.handler_text(submission))
-                self.states[number] = handed
-                return
-        state = state_of(attempts, held, self.queued(number), since, retries)
-        if state.name == "not started" and number in self.last and self.is_blocked(number):
-            state = state._replace(name="skipped", cause="a step before it did not succeed")
-        self.states[number] = state
-
-    def queue_key(self, number: int) -> "Optional[Tuple[str, str, int]]":
-        """Return which array task of which scheduler has a task, or had its last attempt."""
-        attempts = self.attempts.get(number, [])
-        one = attempts[-1] if attempts else None
-        if number in self.last:
-            submission, index = self.last[number]
-            if one and one.submission == submission.number:
-                index = one.index  # of a pack, another array task may have it
-            is_later = one and one.start > submission.start
-            if not is_later and submission.scheduler in SCHEDULERS and submission.job_id:
-                return submission.scheduler, submission.job_id, index
-            if not is_later:
-                return None
-        if one and one.scheduler in SCHEDULERS and one.job_id:
-            return one.scheduler, one.job_id, one.index
-        return None
-
-    def queued(self, number: int) -> Queued:
-        """Return what is known of a task by its queue, or by its handler."""
-        key = self.queue_key(number)
-        if key is None:
-            return self.handled(number)
-        queued = self.queues.get(key, UNKNOWN)
-        if queued.kind == ABSENT:
-            if self.missed[key] < 2:
-                return UNKNOWN
-            return queued._replace(word=self.words.get(key) or queued.word)
-        return queued
-
-    def handled(self, number: int) -> Queued:
-        """Return whether the handler that has a task may still begin it."""
-        submission, _ = self.last.get(number, (None, 0))
-        if submission is None:
-            return UNKNOWN
-        if submission.scheduler in SCHEDULERS:  # its id is not known: it was never accepted
-            return Queued(ABSENT, "", "") if not self.wrong else UNKNOWN
-        path = self.record.file("handler", submission.number)
-        one = read_attempt(path, 0, 1)
-        is_alive = is_held(path, one) if one.role else bool(self.holder)
-        return Queued(ABSENT if one.has_ended or is_alive is False else ACTIVE, "", "at the handler")
-
-    def handler_text(self, submission: Submission) -> str:
-        """Return to which handler tasks were handed over, and how that ended."""
-        status = read_attempt(self.record.file("handler", submission.number), 0, 1).status
-        ended = f", which ended with exit status {status}" if status > 0 else ""
-        return f"to {submission.name}{ended}"
-
-    def is_blocked(self, number: int) -> bool:
-        """Return whether something that a task waits for has not succeeded."""
-        submission, _ = self.last[number]
-        for path, before in submission.after:
-            view = self if path == self.record.path else View(Record(path))
-            if view is not self:
-                view.read()
-            for one in view.submissions:
-                if one.number == before and any(
-                        view.state(task).is_over and not view.state(task).is_good
-                        for task in one.numbers()):
-                    return True
-        return False
-
-    def open_numbers(self) -> "List[int]":
-        """Return the tasks that have a queue, and are not over as far as the record says."""
-        return [number for number in {**self.last, **self.attempts}
-                if self.queue_key(number) and is_open(self.state(number))]
-
-    def look(self, numbers: "Optional[Iterable[int]]" = None,
-             asks: bool = True) -> "Generator[Optional[str], None, None]":
-        """Bring all up to date, or some tasks: the record, its queues, what ended meanwhile."""
-        self.read(numbers)
-        numbers = list(self.last) if numbers is None else list(numbers)
-        for number in numbers:
-            self.update(number)
-        keys = {self.queue_key(number) for number in numbers if is_open(self.state(number))}
-        asked = sorted(key for key in keys if key)
-        if not (asked and asks):
-            return
-        yield from self.ask_queues(asked)
-        self.read(numbers)
-        for number in numbers:
-            self.update(number)
-
-    def ask_queues(self, keys: "Sequence[Tuple[str, str, int]]",
-                   ) -> "Generator[Optional[str], None, None]":
-        """Ask the queues about array tasks, and accountings about those that are gone."""
-        self.wrong = ""
-        for name in sorted({key[0] for key in keys}):
-            ids = sorted({key[1] for key in keys if key[0] == name})
-            found, wrong = yield from query(SCHEDULERS[name], ids)
-            self.wrong = self.wrong or wrong
-            for key in keys:
-                if key[0] == name and (key[1:] in found or not wrong):
-                    queued = found.get(key[1:], Queued(ABSENT, "", ""))
-                    self.queues[key] = queued
-                    is_absent = queued.kind == ABSENT
-                    self.missed[key] = self.missed.get(key, 0) + 1 if is_absent else 0
-            for job_id in ids:
-                yield from self.ask_accounting(name, job_id)
-
-    def ask_accounting(self, name: str, job_id: str) -> "Generator[Optional[str], None, None]":
-        """Find out how array tasks ended that are gone from the queue without a reason."""
-        gone = [key for key, count in self.missed.items()
-                if key[:2] == (name, job_id) and count == 2 and key not in self.words]
-        if not any(not meaning(self.queues[key].word) for key in gone):
-            return
-        found = yield from account(SCHEDULERS[name], job_id)
-        for key in gone:
-            self.words[key] = found.get(key[2]) or self.queues[key].word or self.last_words(key)
-
-    def last_words(self, key: "Tuple[str, str, int]") -> str:
-        """Return the last line that a scheduler wrote for an array task."""
-        for submission in self.submissions:
-            if submission.job_id == key[1]:
-                path = self.record.file("output", submission.number, key[2])
-                try:
-                    lines = read_bytes(path)[-4096:].decode("utf-8", "replace").split("\n")
-                except Error:
-                    lines = []
-                return next((text.strip()[:200] for text in reversed(lines) if text.strip()), "")
-        return ""
-
-
-def is_open(state: State) -> bool:
-    """Return whether a queue may know more of a task than its record says."""
-    by_signal = state.name in ("failed", "interrupted") and state.status > 128 and not state.cause
-    return not state.is_over or by_signal
-
-
-class Survey:
-    """What is known of a record at one moment.
-
-    members are the tasks that the last start planned, in its order, with their states.
-    """
-    __slots__ = ("record", "ledger", "view", "members", "holder", "wrong", "submissions", "states")
-
-    def __init__(self, record: Record, view: View) -> None:
-        self.record = record
-        self.ledger = Ledger(record)
-        self.view = view
-        self.holder = view.holder
-        self.wrong = view.wrong
-        self.submissions = view.submissions
-        self.states = view.states
-        self.members = [(number, self.state(number)) for number in self.ledger.members]
-
-    def state(self, number: int) -> State:
-        """Return the state of a task; what has not started may wait for a living HydraFlow."""
-        state = self.view.state(number)
-        if state.name == "not started" and self.holder:
-            return state._replace(name="waiting")
-        return state
-
-    def array_task(self, number: int) -> "Optional[Tuple[Scheduler, str, int]]":
-        """Return the array task that has a task, or had it last: scheduler, job id, index."""
-        key = self.view.queue_key(number) if number in self.view.last else None
-        return (SCHEDULERS[key[0]], key[1], key[2]) if key else None
-
-    def counts(self) -> "Dict[str, int]":
-        """Return how many tasks of the last start are in each state, in the order of STATES."""
-        found = Counter(state.name for _, state in self.members)
-        counts = {name: found[name] for name in STATES}
-        not_planned = max(self.ledger.start.count - len(self.members), 0)
-        counts["waiting" if self.holder else "not started"] += not_planned
-        return counts
-
-
-def survey(record: Record) -> Survey:
-    """Return what is known of a record; what a queue does not know, it is asked for twice."""
-    view = View(record)
-    finished(view.look())
-    if 1 in view.missed.values():
-        finished(view.look())
-    return Survey(record, view)
-
-
-# -- a start of a run
-
-
-class Commit(NamedTuple("Commit", [("name", str), ("is_dirty", bool)])):
-    """Where git says that files are; is_dirty where some that it tracks have changed since."""
-    __slots__ = ()
-
-
-def commit_of(folder: str) -> Commit:
-    """Return the commit that a folder is at; an empty one without git."""
-    above = os.path.abspath(folder)
-    while not os.path.exists(os.path.join(above, ".git")):
-        if os.path.dirname(above) == above:
-            return Commit("", False)
-        above = os.path.dirname(above)
+def commit_of() -> "Tuple[str, bool]":
+    """Return the commit of the working directory, and whether tracked files differ from it."""
     lines = capture([
         "git", "--no-optional-locks", "status", "--porcelain=v2", "--branch",
         "--untracked-files=no"]).out.splitlines()
     commits = [line.split()[2] for line in lines if line.startswith("# branch.oid ")]
-    return Commit("".join(commits), any(not line.startswith("#") for line in lines))
+    return "".join(commits), any(not line.startswith("#") for line in lines)
 
 
-class Known(NamedTuple("Known", [("state", State), ("origin", str)])):
-    """A task that has succeeded in an older run; origin is RECORD/NUMBER."""
-    __slots__ = ()
-
-
-def older_successes(records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[Known]]":
-    """Return by their keys the tasks that have succeeded in records, the newest last."""
-    found: Dict[Tuple[str, ...], List[Known]] = {}
+def older_successes(
+        records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[Tuple[State, str]]]":
+    """Return by their keys the tasks that have succeeded in records, the newest last: their states,
+    and RECORD/NUMBER."""
+    found: Dict[Tuple[str, ...], List[Tuple[State, str]]] = {}
     for record in records:
         try:
             view, keys = View(record), Ledger(record).keys()
@@ -6861,21 +6775,11 @@ def older_successes(records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[
         except Error:  # of another format
             continue
         for key, numbers in keys.items():
-            good = []
-            for number in numbers:
-                state = view.state(number)
-                if state.name == "succeeded" and not state.origin:
-                    good.append(Known(state, f"{record.ulid}/{number}"))
+            states = [(view.state(number), f"{record.ulid}/{number}") for number in numbers]
+            good = [one for one in states if one[0].name == "succeeded" and not one[0].origin]
             if good:
-                older = found.get(key, [])
-                found[key] = good + older[len(good):]
+                found[key] = good + found.get(key, [])[len(good):]
     return found
-
-
-class Identified(NamedTuple("Identified", [
-        ("task", Task), ("state", State), ("line", "Optional[Dict[str, Any]]")])):
-    """A task with its number, its state, and the line of the plan that it needs, if it has none."""
-    __slots__ = ()
 
 
 class Run:
@@ -6886,25 +6790,22 @@ class Run:
     the number of the last task; offsets are where the lines of tasks that leave this machine begin;
     counts are ends of tasks by state, seen by this start, open the tasks that are with a scheduler
     or another process; begun is whether something was executed or submitted, refused whether a
-    submission was not taken; described counts the submissions that a dry run has shown; stops are
-    pairs of a record and a start whose stop holds for this run.
+    submission was not taken; described counts the submissions that a dry run has shown; silent
+    counts Hydra tasks without a sign of Hydra; stops are pairs of a record and a start whose stop
+    holds for this run.
     """
-    __slots__ = (
-        "plan", "options", "record", "lock", "view", "ledger", "known", "older", "last", "offsets",
-        "counts", "open", "notes", "is_new", "is_dry", "begun", "number", "could_reuse", "refused",
-        "described", "stops", "is_begun", "silent")
 
     def __init__(self, plan: Plan, options: Options, is_dry: bool) -> None:
         self.plan = plan
+        self.job = plan.job
         self.options = options
         self.is_dry = is_dry
-        directory = Record.directory(plan.job.key)
-        self.record = Record(f"{directory}/{ulid_text(plan.ulid)}")
+        self.record = Record(f"{Record.directory(plan.job.key)}/{ulid_text(plan.ulid)}")
         self.lock: Optional[Lock] = None
         self.view: Optional[View] = None
         self.ledger: Optional[Ledger] = None
         self.known: Dict[Tuple[str, ...], List[int]] = {}
-        self.older: Dict[Tuple[str, ...], List[Known]] = {}
+        self.older: Dict[Tuple[str, ...], List[Tuple[State, str]]] = {}
         self.last = 0
         self.number = 1
         self.could_reuse = 0
@@ -6918,12 +6819,7 @@ class Run:
         self.is_new = True
         self.begun = False
         self.refused = False
-        self.is_begun = False
-
-    @property
-    def job(self) -> Job:
-        """The job that is run."""
-        return self.plan.job
+        self.is_open = False
 
     def unfinished(self) -> int:
         """Return how many tasks have neither ended nor are with a scheduler."""
@@ -6935,11 +6831,10 @@ class Run:
         retries = job.retries if options.retries < 0 else options.retries
         timeout = 60 * (options.timeout or job.timeout_minutes)
         jobs = options.jobs or job.max_parallel or 1
-        if is_remote:
-            jobs = 1
-        elif jobs == AUTO:
+        if jobs == AUTO:
             jobs = processors()
-        return Limits(jobs, retries, timeout, job.fail_fast is True and not options.keep_going)
+        fail_fast = job.fail_fast is True and not options.keep_going
+        return Limits(1 if is_remote else jobs, retries, timeout, fail_fast)
 
     def throttle(self) -> int:
         """Return how many array tasks may run at once, 0 for any."""
@@ -6954,48 +6849,51 @@ class Run:
         """Return whether a later step begins only if all tasks before it have succeeded."""
         return self.job.fail_fast is not False and not self.options.keep_going
 
+    def is_stopped(self) -> bool:
+        """Return whether nothing more of the run may begin."""
+        return any(record.is_stopped(start) for record, start in self.stops)
+
     def has_failed(self) -> bool:
         """Return whether a task is over without success, as far as this start has seen."""
         bad = [row.name for row in STATES.values() if row.is_over and not row.is_good]
         return self.refused or any(self.counts[name] for name in bad)
 
     def see(self, event: Event) -> None:
-        """Count an event."""
-        if event.kind in ("start", "retry"):
-            self.begun = True
-        elif event.kind == "done":
+        """Count an event; make a failure stop the run, where it is to do that."""
+        self.begun = self.begun or event.kind in ("start", "retry")
+        if event.kind == "done":
             self.counts["earlier"] += event.number
         elif event.kind == "end":
             self.counts[event.state.name] += 1
+            if event.state.name == "failed" and self.limits(True).fail_fast:
+                self.record.stop(self.number)
         if event.task and event.kind in ("done", "end"):
             self.open.discard(event.task.number)
-        if event.kind == "end" and event.state.name == "failed" and self.limits(False).fail_fast:
-            self.record.stop(self.number)
 
     # -- its beginning
 
     def take_record(self, is_resume: bool) -> str:
         """Choose the record, and take its lock; return who holds that, if another HydraFlow does.
 
-        A new record is made while the job's lock is held, so that of two commands one makes it.
+        A new record is made while the job's lock is held: of two commands one makes it.
         """
-        key = self.job.key
-        records = Record.all(key)
-        if is_resume and records:
+        directory = Record.directory(self.job.key)
+        records = Record.all(self.job.key)
+        if records and is_resume:
             return self.continue_record(records)
         if self.is_dry:
             return self.begin_record(records)
         try:
-            os.makedirs(Record.directory(key), exist_ok=True)
+            os.makedirs(directory, exist_ok=True)
         except OSError as error:
-            raise say_error(error, f"keep a record in {Record.directory(key)}") from None
-        guard = Lock(f"{Record.directory(key)}/lock")
+            raise say_error(error, f"keep a record in {directory}") from None
+        guard = Lock(f"{directory}/lock")
         holder = guard.take(30.0)
         if holder:
-            raise is_being_run(key, holder)
+            return holder
         try:
-            records = Record.all(key)
-            if is_resume and records:
+            records = Record.all(self.job.key)
+            if records and is_resume:
                 return self.continue_record(records)
             return self.begin_record(records)
         finally:
@@ -7011,8 +6909,7 @@ class Run:
             self.record = Record.create(self.job.key, self.plan.ulid)
             self.lock = Lock(self.record.file("lock"))
             self.lock.take()
-            self.write_start()
-        self.is_begun = True
+        self.write_start()
         return ""
 
     def look_at_last(self, record: Record) -> None:
@@ -7022,21 +6919,25 @@ class Run:
         except Error as error:
             self.notes.append(error.message)
             return
-        alive = {number for number, state in last.members if state.is_alive or last.holder}
-        alive -= {number for number, state in last.members if state.is_over}
         when = time.strftime("%H:%M", time.localtime(last.ledger.start.time))
-        if alive:
-            keys = last.ledger.keys()
-            own = (task.key for step in self.plan.steps for task in step.tasks())
-            if any(not alive.isdisjoint(keys.get(key, ())) for key in own):
-                hint = "--resume continues it, hydraflow cancel stops it; or run other parameters"
-                raise Error("already-running", f"tasks of job {self.job.key} are running or queued "
-                            f"since {when}", NOWHERE, hint)
+        alive = {number for number, state in last.members if not state.is_over and (
+            state.is_alive or last.holder)}
+        if alive and any(not alive.isdisjoint(last.ledger.keys().get(key, ()))
+                         for key in self.keys()):
+            hint = "--resume continues it, hydraflow cancel stops it; or run other parameters"
+            message = f"tasks of job {self.job.key} are running or queued since {when}"
+            raise Error("already-running", message, NOWHERE, hint)
         good = sum(state.is_good for _, state in last.members)
         count = last.ledger.start.count
         if good < count and not alive:
             self.notes.append(f"the last run ({when}) is unfinished: {good} of "
                               f"{counted(count, 'task')} succeeded; --resume continues it")
+
+    def keys(self) -> "Iterator[Tuple[str, ...]]":
+        """Yield the keys of the tasks."""
+        for step in self.plan.steps:
+            for task in step.tasks():
+                yield task.key
 
     def continue_record(self, records: "Sequence[Record]") -> str:
         """Continue the newest record; return who holds it, if another HydraFlow does."""
@@ -7048,43 +6949,37 @@ class Run:
                 return holder
         found = survey(self.record)
         if found.wrong:
-            self.notes.append(f"the scheduler does not answer ({found.wrong}); "
-                              "what it had counts as queued")
+            self.notes.append(f"the scheduler does not answer ({found.wrong}): "
+                              "its tasks count as queued")
         self.is_new = False
         self.view, self.ledger = found.view, found.ledger
         self.known = {key: numbers[::-1] for key, numbers in found.ledger.keys().items()}
         self.last = found.ledger.last_number()
         self.number = found.ledger.start.number + 1
-        if self.options.resume and not self.has_common_task():
+        if self.options.resume and not any(key in self.known for key in self.keys()):
+            self.release()
             words = shell_text(found.ledger.starts[0].words)
-            raise Error("another-run", f"no task of this sweep belongs to the last run of "
-                        f"{self.job.key}", NOWHERE, f"it was begun with: hydraflow run {words}")
-        if self.options.reuse or len(records) > 1:
-            self.older = older_successes(records[:-1])
-        if not self.is_dry:
-            self.write_start()
-        self.is_begun = True
+            message = f"no task of this sweep belongs to the last run of {self.job.key}"
+            raise Error("another-run", message, NOWHERE, f"begun with: hydraflow run {words}")
+        self.older = older_successes(records[:-1])
+        self.write_start()
         return ""
-
-    def has_common_task(self) -> bool:
-        """Return whether a task of the sweep belongs to the run that is continued."""
-        if not self.known or not self.plan.count:
-            return True
-        own = (task.key for step in self.plan.steps for task in step.tasks())
-        return any(key in self.known for key in own)
 
     def write_start(self) -> None:
         """Write a start of the run into its record."""
-        commit = commit_of(".")
+        self.is_open = True
+        if self.is_dry:
+            return
+        commit, is_dirty = commit_of()
         before = self.ledger.starts[0].commit if self.ledger else ""
-        if commit.name and before and commit.name != before:
+        if commit and before and commit != before:
             self.notes.append(f"the run of {self.job.key} began at commit {before[:10]}, "
-                              f"and continues at {commit.name[:10]}")
+                              f"and continues at {commit[:10]}")
         try:
             write_start(self.record, Start(
                 number=self.number, job=self.job.key, count=self.plan.count, time=time.time(),
                 host=host_name(), version=__version__, words=list(self.options.words),
-                commit=commit.name, is_dirty=commit.is_dirty, format=FORMAT))
+                commit=commit, is_dirty=is_dirty, format=FORMAT))
         except OSError as error:
             self.release()
             raise say_error(error, "write the plan") from None
@@ -7102,33 +6997,28 @@ class Run:
         drafts = step.tasks()
         size = 1 if self.is_dry else 256  # a dry run shows each task at once
         while True:
-            block = [self.identified(step, draft, is_remote) for draft in islice(drafts, size)]
+            block = [self.identified(step, draft) for draft in islice(drafts, size)]
             if not block:
                 return
             if not self.is_dry:
-                self.write_block(step, block)
-            for task, state, _ in block:
-                yield task, state
+                self.write_block(step, [task for task, _ in block], is_remote)
+            yield from block
 
-    def identified(self, step: PlannedStep, draft: Task, is_remote: bool) -> Identified:
-        """Return a task with its number and its state."""
+    def identified(self, step: PlannedStep, draft: Task) -> "Tuple[Task, State]":
+        """Return a task with its number, and its state."""
         numbers = self.known.get(draft.key)
-        if not numbers:
+        state, planned = NOT_STARTED, None
+        if numbers and self.view and self.ledger:
+            number = numbers.pop()
+            state, planned = self.view.state(number), self.ledger.task(number)
+        else:
             self.last += 1
-            task = step.numbered(draft, self.last, self.plan.directory(self.last))
-            return Identified(task, self.reused(task, NOT_STARTED), self.line(task, is_remote))
-        number = numbers.pop()
-        state = self.view.state(number) if self.view else NOT_STARTED
-        planned = self.ledger.task(number) if self.ledger else None
+            number = self.last
         directory = planned.directory if planned else self.plan.directory(number)
         task = step.numbered(draft, number, directory)
-        if not (state.is_alive or state.is_good):
-            state = self.reused(task, state)
-        line = self.line(task, is_remote)
-        if self.ledger and self.ledger.line(number) == to_json(line).encode("ascii"):
-            self.offsets[number] = self.ledger.offsets[number]
-            return Identified(task, state, None)
-        return Identified(task, state, line)
+        if state.is_alive or state.is_good:
+            return task, state
+        return task, self.reused(task, state)
 
     def reused(self, task: Task, state: State) -> State:
         """Return the state of a task to be executed, or an older success that counts for it."""
@@ -7138,53 +7028,36 @@ class Run:
         if not self.options.reuse:
             self.could_reuse += 1
             return state
-        older = known.pop(0)
+        older, origin = known.pop(0)
         if not self.is_dry:
-            head = new_head(self.number, REUSED, origin=older.origin)
-            head.update(time=older.state.started, up=0)
-            for attempt in range(state.attempt + 1, state.attempt + 100):
-                descriptor = claim(self.record.file("attempt", task.number, attempt), head)
-                if descriptor >= 0:
-                    write_end(descriptor, status=0,
-                              ended=max(older.state.ended - older.state.started, 0))
-                    os.close(descriptor)
-                    break
-        return older.state
+            head = new_head(start=self.number, role=REUSED, origin=origin)
+            head.update(time=older.started, up=0)
+            path = self.record.file("attempt", task.number, state.attempt + 1)
+            descriptor = claim(path, head)
+            if descriptor >= 0:
+                write_end(descriptor, status=0, ended=max(older.ended - older.started, 0))
+                os.close(descriptor)
+        return older
 
-    def line(self, task: Task, is_remote: bool) -> "Dict[str, Any]":
-        """Return a task as a line of the plan."""
-        program = find_program(task.argv[0], task.cwd, task.env) if is_remote and task.argv else ""
-        return task_line(task, os.path.abspath(program) if program else "")
-
-    def write_block(self, step: PlannedStep, block: "Sequence[Identified]") -> None:
+    def write_block(self, step: PlannedStep, tasks: "Sequence[Task]", is_remote: bool) -> None:
         """Write the lines of tasks that are new, or have changed, and the numbers of the others."""
-        fresh = [(task.number, line) for task, _, line in block if line]
-        lines = [line for _, line in fresh]
-        ranges: List[List[int]] = []
-        for number in (task.number for task, _, line in block if not line):
-            if ranges and ranges[-1][1] == number - 1:
-                ranges[-1][1] = number
+        lines: List[Dict[str, Any]] = []
+        fresh: List[int] = []
+        again: List[List[int]] = []
+        for task in tasks:
+            path = find_program(task.argv[0], task.cwd, task.env) if is_remote else ""
+            line = task_line(task, os.path.abspath(path) if path else "")
+            if self.ledger and self.ledger.has_line(task.number, line):
+                self.offsets[task.number] = self.ledger.offsets[task.number]
+                again.append([task.number, task.number])
             else:
-                ranges.append([number, number])
-        if ranges:
-            lines.append({"again": ranges, "step": step.number})
+                lines.append(line)
+                fresh.append(task.number)
+        if again:
+            lines.append({"again": again, "step": step.number})
         offsets = append_lines(self.record.file("plan"), lines)
-        if step.submit:
-            self.offsets.update(zip([number for number, _ in fresh], offsets))
-
-    def plan_rest(self, stages: "Sequence[Stage]", most: int = 100000) -> None:
-        """Write the tasks of stages that do not begin into the plan: they are then not started."""
-        if self.plan.count <= most and self.is_begun:
-            for stage in stages:
-                for step in stage.steps:
-                    for _ in self.assigned(step, stage.is_remote):
-                        pass
-
-
-def is_being_run(key: str, holder: str) -> Error:
-    """Return the Error about a run that another HydraFlow passes over."""
-    return Error("being-run", f"job {key} is being run by {holder}", NOWHERE,
-                 "wait for it, or cancel it; status shows how far it is")
+        if is_remote:
+            self.offsets.update(zip(fresh, offsets))
 
 
 # -- checks before a start
@@ -7330,9 +7203,11 @@ def check_python(job: Job) -> None:
 
 
 class Stage:
-    """Steps of a run that a place executes together; before are stages that have to be over first.
+    """Steps of a run that a place executes together.
 
-    waits tells whether it goes on until its tasks are over; left counts those that it gave up.
+    waits tells whether it goes on until its tasks are over; before are stages that have to be over
+    first; local is where processes of this machine are; done counts tasks that were done before, left
+    tells that it gave up tasks; said are notes that were yielded, and tasks whose start was.
     """
 
     is_remote = True
@@ -7340,23 +7215,47 @@ class Stage:
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
         self.run = run
         self.steps = list(steps)
-        self.waits = False
-        self.is_stopped = False
+        self.local: Optional[Local] = None
         self.before: List[Stage] = []
-        self.left = 0
-        self.started: Set[int] = set()
-        self.said: Set[str] = set()
+        self.waits = False
+        self.done = 0
+        self.left = False
+        self.is_stopped = False
+        self.said: Set[Any] = set()
 
     def check(self, is_dry: bool) -> None:
         """Raise an Error for what cannot be executed, as far as it can be known before."""
-        raise NotImplementedError
 
-    def describe(self, before: "Sequence[str]") -> "Iterator[str]":
+    def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
         """Yield what a dry run prints: a line for each task, what surrounds them as comments.
 
-        before are the ids of array jobs that these steps would wait for.
+        ids are those of the array jobs that these steps would wait for.
         """
-        raise NotImplementedError
+        return map(task_text, self.undone())
+
+    def undone(self) -> "Iterator[Task]":
+        """Yield the tasks that are to be executed."""
+        for step in self.steps:
+            for task, state in self.run.assigned(step, self.is_remote):
+                if not (state.is_good or state.is_alive):
+                    yield task
+
+    def divided(self, alive: "Dict[int, Task]") -> "Iterator[Task]":
+        """Yield the tasks that are to be executed; collect those that live, count those done."""
+        for step in self.steps:
+            for task, state in self.run.assigned(step, self.is_remote):
+                if state.is_alive:
+                    alive[task.number] = task
+                elif not state.is_good or state.name == "handed":
+                    yield task
+                else:
+                    self.done += 1
+
+    def done_events(self) -> "Iterator[Event]":
+        """Yield how many tasks were done before, since that was yielded last."""
+        if self.done:
+            yield note_event("done", "", self.done)
+        self.done = 0
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
         """Begin what may begin and yield what happens; None where nothing happens for now."""
@@ -7365,27 +7264,17 @@ class Stage:
     def stop(self, number: int) -> str:
         """Begin nothing more, and ask what lives here to stop; return what that means."""
         self.is_stopped = True
-        return "the tasks go on"
+        if self.local is None:
+            return "the tasks go on"
+        self.local.ask_all(number)
+        count = len(self.local.running)
+        again = "; press Ctrl-C again to kill" if self.local.kills else ""
+        return f"stopping {counted(count, 'task')}{again}" if count else ""
 
     def kill(self) -> None:
-        """Kill what lives here."""
-
-    def pass_on(self, number: int) -> None:
-        """Send a signal to what lives here."""
-
-    def divided(self) -> "Tuple[int, List[Tuple[Task, State]], List[Tuple[Task, State]]]":
-        """Return how many tasks are done, those that live, and those that are to be executed."""
-        done = 0
-        alive, todo = [], []
-        for step in self.steps:
-            for task, state in self.run.assigned(step, self.is_remote):
-                if state.is_good and state.name != "handed":
-                    done += 1
-                elif state.is_alive:
-                    alive.append((task, state))
-                else:
-                    todo.append((task, state))
-        return done, alive, todo
+        """Kill what lives here, where no scheduler does it."""
+        if self.local and self.local.kills:
+            self.local.kill_all()
 
     def follow(self, view: View, tasks: "Dict[int, Task]", again: "List[Task]",
                asks: bool = True) -> "Iterator[Union[Event, str, None]]":
@@ -7395,50 +7284,53 @@ class Stage:
         """
         yield from view.look(tasks, asks)
         for number in sorted(tasks):
-            state = view.state(number)
-            if state.name == "running" and number not in self.started:
-                self.started.add(number)
-                log = self.run.record.file("log", number)
+            state, queued = view.state(number), view.queued(number)
+            log = self.run.record.file("log", number)
+            if state.name == "running" and number not in self.said:
+                self.said.add(number)
                 yield Event("elsewhere", tasks[number], state, "", log, 0)
-            queued = view.queued(number)
-            if is_stuck(queued) and queued.reason not in self.said:
-                self.said.add(queued.reason)
-                yield f"task {number} does not start: {queued.reason}"
-            if not state.is_alive:
-                task = tasks.pop(number)
-                self.run.open.discard(number)
-                if self.may_begin_again(number, state):
-                    again.append(task)
-                elif state.is_over:
-                    log = self.run.record.file("log", number)
-                    yield Event("end", task, state, self.run.job.key, log, 0)
-        if view.wrong and view.wrong not in self.said:
-            self.said.add(view.wrong)
-            yield f"the scheduler does not answer, and is asked again: {view.wrong}"
+            if is_stuck(queued):
+                yield from self.say_once(f"task {number} does not start: {queued.reason}")
+            if state.is_alive:
+                continue
+            task = tasks.pop(number)
+            self.run.open.discard(number)
+            if self.may_begin_again(number, state):
+                again.append(task)
+            elif state.is_over:
+                yield Event("end", task, state, self.run.job.key, log, 0)
+        if view.wrong:
+            yield from self.say_once(f"the scheduler does not answer, asking again: {view.wrong}")
         running = sum(view.state(number).name == "running" for number in tasks)
         yield note_event("tick", "", running)
+
+    def say_once(self, text: str) -> "Iterator[str]":
+        """Yield a note, unless it was yielded before; it may begin with the number of a task."""
+        key = re.sub(r"^task \d+", "", text)
+        if key not in self.said:
+            self.said.add(key)
+            yield text
 
     def may_begin_again(self, number: int, state: State) -> bool:
         """Return whether a task that lived elsewhere is to be executed by this start."""
         return False
 
+    def followed(self, view: View, tasks: "Dict[int, Task]",
+                 again: "List[Task]") -> "Iterator[Union[Event, str, None]]":
+        """Follow tasks until one may begin again, all are over or it stops.
 
-def following(stage: Stage, view: View, tasks: "Dict[int, Task]",
-              again: "List[Task]") -> "Iterator[Union[Event, str, None]]":
-    """Follow tasks until one may begin again, all are over or it stops.
-
-    Queues are asked at growing intervals, the record is looked at once in a second at least.
-    """
-    delay, ask_at = 0.5, 0.0
-    while tasks and not again and not stage.is_stopped:
-        asks = time.monotonic() >= ask_at
-        if asks:
-            ask_at = time.monotonic() + delay
-            delay = min(delay * 1.3, LONGEST_LOOK)
-        yield from stage.follow(view, tasks, again, asks)
-        limit = min(time.monotonic() + 1.0, ask_at)
-        while tasks and not again and time.monotonic() < limit and not stage.is_stopped:
-            yield None
+        Queues are asked at growing intervals, the record is looked at once in a second at least.
+        """
+        delay, ask_at = 0.5, 0.0
+        while tasks and not again and not self.is_stopped:
+            asks = time.monotonic() >= ask_at
+            if asks:
+                ask_at = time.monotonic() + delay
+                delay = min(delay * 1.3, LONGEST_LOOK)
+            yield from self.follow(view, tasks, again, asks)
+            limit = min(time.monotonic() + 1.0, ask_at)
+            while tasks and not again and time.monotonic() < limit and not self.is_stopped:
+                yield None
 
 
 def drive(stages: "Iterable[Stage]") -> "Iterator[Event]":
@@ -7466,7 +7358,8 @@ def signal_stage(stage: Stage, number: int, is_second: bool) -> Event:
     """Pass a signal on to a stage; return the event about it."""
     name = signal_name(number)
     if number in (signal.SIGUSR1, signal.SIGUSR2):
-        stage.pass_on(number)
+        if stage.local:
+            stage.local.pass_on(number)
         return note_event("note", f"passed {name} on to the tasks")
     if is_second:
         stage.kill()
@@ -7474,134 +7367,87 @@ def signal_stage(stage: Stage, number: int, is_second: bool) -> Event:
     return note_event("interrupt", ": ".join(filter(None, [name, stage.stop(number)])), number)
 
 
+def local_pass(stage: Stage, local: Local,
+               todo: "Iterator[Task]") -> "Iterator[Union[Event, str, None]]":
+    """Execute tasks until none is left, or a stop; yield what happens, None to wait."""
+    is_empty = False
+    while True:
+        while local.has_room() and not (stage.is_stopped or local.is_stopped):
+            try:
+                task, tries = local.waiting.pop() if local.waiting else (next(todo), 1)
+            except StopIteration:
+                is_empty = True
+                break
+            except OSError as error:
+                yield local.fail(error, "plan the next task")
+                break
+            yield local.begin(task, tries)
+        yield from stage.done_events()
+        yield from local.look()
+        is_ended = stage.is_stopped or local.is_stopped or bool(local.failure)
+        if not local.running and (is_ended or (is_empty and not local.waiting)):
+            break
+        yield note_event("tick", "")
+        yield None
+    stage.left = stage.left or is_ended
+    if local.failure:
+        yield note_event("error", local.failure)
+
+
 class HereStage(Stage):
-    """Steps that this machine executes, or an array index of a submission."""
+    """Steps that this machine executes."""
 
     is_remote = False
-
-    def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
-        super().__init__(run, steps)
-        self.local: Optional[Local] = None
 
     def check(self, is_dry: bool) -> None:
         """Raise an Error for what cannot be executed."""
         for step in self.steps:
             check_first_task(step)
 
-    def describe(self, before: "Sequence[str]") -> "Iterator[str]":
-        """Yield what a dry run prints."""
-        for step in self.steps:
-            for task, state in self.run.assigned(step, False):
-                if not (state.is_good or state.is_alive):
-                    yield task_text(task)
-
     def work(self) -> "Iterator[Union[Event, str, None]]":
         """Execute the tasks of a step, and await those that live."""
         run = self.run
         head = {**job_around(), "start": run.number, "role": HERE, "submission": 0}
-        self.local = Local(run.record, run.limits(False), head, SESSION, run.stops, run.job.key)
+        self.local = local = Local(
+            run.record, run.limits(False), head, SESSION, run.stops, run.job.key)
         yield from outside_notes(self.steps[0])
-        todo: Iterator[Task]
-        elsewhere: Dict[int, Task] = {}
-        if run.view or run.older:
-            done, alive, rest = self.divided()
-            yield Event("done", None, NOT_STARTED, "", "", done)
-            yield from self.adopt(alive, elsewhere)
-            todo = iter([task for task, _ in rest])
-        else:
-            todo = (task for task, _ in run.assigned(self.steps[0], False))
-        yield from local_pass(self, self.local, todo)
-        run.silent += self.local.silent
-        if elsewhere and run.view:
-            again: List[Task] = []
-            yield from following(self, run.view, elsewhere, again)
-        if self.local.failure:
-            yield note_event("error", self.local.failure)
+        alive: Dict[int, Task] = {}
+        todo = self.divided(alive)
+        if run.view:  # what lives has to be known before anything begins
+            todo = iter(list(todo))
+            yield from self.adopt(run.view, alive)
+        yield from local_pass(self, local, todo)
+        run.silent += local.silent
+        if alive and run.view:
+            yield from self.followed(run.view, alive, [])
 
-    def adopt(self, alive: "Sequence[Tuple[Task, State]]",
-              elsewhere: "Dict[int, Task]") -> "Iterator[Union[Event, str]]":
-        """Await what lives: here, or somewhere else."""
-        view, local = self.run.view, self.local
-        hosts: Dict[str, int] = {}
-        for task, state in alive:
-            one = view.attempts[task.number][-1] if view and state.name == "running" else None
-            if one and local and one.role == HERE and one.boot == boot_id():
-                yield local.adopt(task, one)
+    def adopt(self, view: View, alive: "Dict[int, Task]") -> "Iterator[Union[Event, str]]":
+        """Await what lives here; what lives elsewhere stays in alive."""
+        for number, task in list(alive.items()):
+            one = view.attempts[number][-1] if view.attempts[number] else NO_ATTEMPT
+            if self.local and one.role == HERE and one.boot == boot_id():
+                yield self.local.adopt(alive.pop(number), one)
                 continue
-            elsewhere[task.number] = task
-            self.run.open.add(task.number)
-            if one and not one.job_id:
-                hosts[state.host] = hosts.get(state.host, 0) + 1
-        for host, count in sorted(hosts.items()):
-            yield (f"{counted(count, 'task')} may be running on {host}; "
-                   "hydraflow cancel --lost gives up tasks of a machine that is gone")
-
-    def stop(self, number: int) -> str:
-        """Ask all tasks to stop."""
-        self.is_stopped = True
-        if self.local is None or not self.local.running:
-            return ""
-        self.local.ask_all(number)
-        running = counted(len(self.local.running), "task")
-        again = "; press Ctrl-C again to kill" if self.local.kills else ""
-        return f"stopping {running}{again}"
-
-    def kill(self) -> None:
-        """Kill all tasks."""
-        if self.local and self.local.kills:
-            self.local.kill_all()
-
-    def pass_on(self, number: int) -> None:
-        """Send a signal that is meant for the tasks."""
-        if self.local:
-            self.local.pass_on(number)
-
-
-def local_pass(stage: Stage, local: Local,
-               todo: "Iterator[Task]") -> "Iterator[Union[Event, str, None]]":
-    """Execute tasks until none is left, or a stop; yield what happens, None to wait."""
-    is_empty = False
-    is_stopped = False
-    while True:
-        while local.has_room() and not (stage.is_stopped or is_stopped):
-            task, tries = local.waiting.pop() if local.waiting else (None, 1)
-            try:
-                task = task or next(todo, None)
-            except OSError as error:
-                yield local.fail(error, "plan the next task")
-                break
-            if task is None:
-                is_empty = True
-                break
-            event = local.begin(task, tries)
-            if event is None:
-                is_stopped = True
-                break
-            yield event
-        yield from local.look()
-        is_ended = stage.is_stopped or is_stopped or local.failure
-        if not local.running and (is_ended or (is_empty and not local.waiting)):
-            stage.left += bool(is_ended)
-            return
-        yield note_event("tick", "")
-        if not (local.has_room() and local.waiting):
-            yield None
+            self.run.open.add(number)
+            if one.host and not one.job_id:
+                yield from self.say_once(f"task {number} may be running on {one.host}; hydraflow "
+                                         "cancel --lost gives up tasks of a machine that is gone")
 
 
 def outside_notes(step: PlannedStep) -> "Iterator[str]":
     """Yield a note where an allocation is around us and we are on none of its machines: salloc may
     leave its shell where it was typed. srun executes a command in the allocation."""
     job = os.environ.get("SLURM_JOB_ID", "")
-    if not job or "SLURMD_NODENAME" in os.environ:
-        return
     task = first_task(step)
-    if task and "srun" not in map(os.path.basename, task.argv):
+    if not job or "SLURMD_NODENAME" in os.environ or task is None:
+        return
+    if "srun" not in map(os.path.basename, task.argv):
         nodes = os.environ.get("SLURM_JOB_NODELIST", "other machines")
         yield (f"allocation {job} is on {nodes}, but the tasks run on this machine: "
                "begin run: with srun -N1 -n1 --exact")
 
 
-# -- array jobs
+# -- what an array task, or a line of a handler, executes
 
 # The record's copy of this file is imported, so that its byte code is used: compiling takes longer
 # than many a task. -S and -E: a site's .pth files and PYTHON* variables are of no use to it.
@@ -7636,229 +7482,106 @@ def write_script(record: Record, number: int, python: "Sequence[str]", index: st
     What is edited later changes nothing that is queued. The byte code is that of the Python that is
     to execute it, if that is here.
     """
-    if not os.path.exists(record.file("program")):
+    program = record.file("program")
+    if not os.path.exists(program):
         with open(__file__, "rb") as source:
-            write_file(record.file("program"), source.read())
-        capture([*python, "-m", "py_compile", record.file("program")], PATIENT)
+            write_file(program, source.read())
+        capture([*python, *ISOLATED, "-m", "py_compile", program], PATIENT)
     script = slot_script(record, number, python, index)
     write_file(record.file("script", number), native_bytes(script))
 
 
-def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
-    """Return the tasks of each array index, pack of them.
+class SlotStage(Stage):
+    """The tasks of an array index, then, where indexes are packs, those that nobody has begun.
 
-    They are strided: the last axis of a sweep often decides how long a task takes.
-
-    >>> packed([[1], [2], [3], [4], [5]], 2)
-    [[[1], [4]], [[2], [5]], [[3]]]
-    """
-    count = -(-len(entries) // pack)
-    return [list(entries[start::count]) for start in range(count)]
-
-
-class ArrayStage(Stage):
-    """Steps that become array jobs of a scheduler; clusters names those of the submission command.
-
-    sent are the submissions of this start;
-    counts is how often each task was submitted.
+    longest is how many seconds the longest task took so far; end is when the allocation ends, 0.0
+    if it is not known.
     """
 
-    def __init__(self, run: Run, steps: "Sequence[PlannedStep]", scheduler: Scheduler) -> None:
-        super().__init__(run, steps)
-        self.scheduler = scheduler
-        self.clusters = clusters_of(steps[0].submit, scheduler)
-        self.sent: List[Submission] = []
-        self.counts: Dict[int, int] = {}
+    def __init__(self, record: Record, submission: Submission, index: int) -> None:
+        self.record = record
+        self.submission = submission
+        self.is_stopped = self.left = False
+        self.done = 0
+        self.longest = 0.0
+        text = os.environ.get("SLURM_JOB_END_TIME", "")
+        self.end = float(text) if re.fullmatch("[0-9]{9,11}", text) else 0.0
+        group, role = SESSION, LINE
+        if submission.scheduler in SCHEDULERS:
+            role = ARRAY
+            group = SHARED if SCHEDULERS[submission.scheduler].kills_group else GROUP
+        head = {**job_around(), "start": submission.start, "submission": submission.number,
+                "role": role, "index": index}
+        stops = [(Record(path), start) for path, start in submission.stops]
+        self.local: Local = Local(record, Limits(*submission.limits), head, group, stops, "")
 
-    def check(self, is_dry: bool) -> None:
-        """Raise an Error for what cannot be submitted."""
-        for step in self.steps:
-            check_submit_words(step, self.scheduler)
-            if not is_dry:
-                check_submission(step, Refusal)
-                check_python(step.job)
-                check_first_task(step)
+    def tasks(self) -> "Iterator[Task]":
+        """Yield the tasks: those of the index, then those of others from their ends."""
+        index = int(self.local.head["index"])
+        yield from self.at(self.submission.slots[0])
+        slots = read_submission(self.record, self.submission.number).slots
+        depth = max(map(len, slots))
+        others = slots[index:] + slots[:index - 1] if depth > 1 else []
+        for place in range(depth - 1, -1, -1):
+            for slot in others:
+                if place < len(slot) and not self.is_begun(slot[place][0]):
+                    yield from self.at([slot[place]])
 
-    @property
-    def index(self) -> str:
-        """The array index, in the words of sh; 1 for an array of one that is a plain job."""
-        return f'"${{{self.scheduler.index}:-1}}"'
+    def at(self, entries: "Sequence[List[int]]") -> "Iterator[Task]":
+        """Yield tasks with the paths that their programs have here, while time is left for them."""
+        for _, offset in entries:
+            if self.end and self.longest and time.time() + self.longest > self.end:
+                return
+            task, program = task_at(self.record, offset)
+            argv = list(task.argv)
+            if task.is_call:
+                argv[argv.index("call") - 1] = os.path.abspath(__file__)
+            elif program and os.access(native(program), os.X_OK):
+                argv[0] = program
+            yield task._replace(argv=tuple(argv))
 
-    def parts(self, count: int, most: int) -> "Iterator[int]":
-        """Yield how many indexes each of the array jobs has that count indexes need."""
-        for begin in range(0, count, most):
-            yield min(most, count - begin)
-
-    def prepared(self, number: int, slots: "List[List[List[int]]]") -> Submission:
-        """Return a submission of the step."""
-        run = self.run
-        _, beside = run.pack(self.steps[0])
-        after = [[stage.run.record.path, one.number]
-                 for stage in self.before if isinstance(stage, ArrayStage) for one in stage.sent]
-        stops = [[record.path, start] for record, start in run.stops]
-        return Submission(
-            number=number, start=run.number, step=self.steps[0].number,
-            scheduler=self.scheduler.name,
-            name=array_name(run.job.name, run.record.ulid, number, self.scheduler),
-            after=after if run.must_succeed() else [], stops=stops,
-            limits=list(run.limits(True)._replace(jobs=beside)), must_succeed=run.must_succeed(),
-            width=0, clusters=self.clusters, job_id="", is_refused=False, slots=slots)
-
-    def words(self, submission: Submission, ids: "Sequence[str]") -> "List[str]":
-        """Return the submission command; ids are those of the array jobs that it waits for."""
-        record = self.run.record
-        job = ArrayJob(
-            name=submission.name, log=record.file("output", submission.number, "")[:-len(".out")],
-            count=len(submission.slots), throttle=self.run.throttle(),
-            ids=[split_id(job_id)[0] for job_id in ids])
-        script = record.file("script", submission.number)
-        return submission_words(self.steps[0].submit, self.scheduler, job, script)
-
-    def dependencies(self, is_next: bool) -> "List[str]":
-        """Return the ids of the array jobs that have to be over first.
-
-        An array job of the same step with a throttle waits for the one before it.
-        """
-        if self.waits:
-            return []
-        ids = [one.job_id for stage in self.before if isinstance(stage, ArrayStage)
-               for one in stage.sent]
-        return ids + ([self.sent[-1].job_id] if is_next and self.run.throttle() else [])
-
-    def describe(self, before: "Sequence[str]") -> "Iterator[str]":
-        """Yield what a dry run prints: submission commands and scripts as comments, then tasks."""
-        run, step = self.run, self.steps[0]
-        todo: Iterable[Task] = (task for task, state in run.assigned(step, True)
-                                if not (state.is_alive or state.is_good))
-        count = step.count
-        if run.view or run.older:  # otherwise a dry run streams
-            todo = list(todo)
-            count = len(todo)
-        ids = list(before)
-        sizes = self.parts(-(-count // run.pack(step)[0]), array_limit(self.scheduler, self.clusters))
-        for size in sizes:
-            run.described += 1
-            number = max(run.record.submission_numbers(), default=0) + run.described
-            submission = self.prepared(number, [[]] * size)
-            yield f"# {shell_text(self.words(submission, ids))}"
-            script = slot_script(run.record, number, python_of(run.job), self.index)
-            for line in script.splitlines():
-                yield f"#     {line}"
-            if run.throttle():
-                ids = [*before, f"<id of array job {submission.name}>"]
-        for task in todo:
-            yield task_text(task)
+    def is_begun(self, number: int) -> bool:
+        """Return whether somebody has begun a task since it was submitted."""
+        since = self.submission.start, self.submission.number
+        for attempt in count(1):
+            path = self.record.file("attempt", number, attempt)
+            if not is_there(path):
+                return False
+            one = read_attempt(path, number, attempt)
+            if not one.role or (one.start, one.submission) >= since:
+                return True
+        return False
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
-        """Submit the tasks of the step; if it waits, follow them, and submit again what was lost."""
-        run = self.run
-        done, alive, rest = self.divided()
-        yield Event("done", None, NOT_STARTED, "", "", done)
-        tasks = {task.number: task for task, _ in alive}
-        run.open.update(tasks)
-        todo = [task for task, _ in rest]
-        while todo or (tasks and self.waits):
-            if run.record.is_stopped(run.number) or self.is_stopped:
+        """Execute the tasks, if all has succeeded that they wait for."""
+        for path, number in self.submission.after:
+            view = View(Record(path))
+            view.read()
+            if not all(view.state(one).name == "succeeded" for one in view.numbers_of(number)):
+                yield note_event("error", "a step before this one has not succeeded")
                 return
-            if todo:
-                sent = yield from self.submit(todo, bool(tasks))
-                tasks.update((task.number, task) for task in todo if task.number in sent)
-                todo = [task for task in todo if task.number not in sent]
-                run.open.update(sent)
-            if self.waits and tasks:
-                view = View(run.record)
-                again: List[Task] = []
-                yield from self.until_room(view, tasks, again, bool(todo))
-                todo += again
-            elif run.refused:
-                return
-
-    def until_room(self, view: View, tasks: "Dict[int, Task]", again: "List[Task]",
-                   has_more: bool) -> "Iterator[Union[Event, str, None]]":
-        """Follow tasks until more can be submitted; with a throttle, until all are over."""
-        count = len(tasks)
-        for item in following(self, view, tasks, again):
+        for item in local_pass(self, self.local, self.tasks()):
+            if isinstance(item, Event) and item.kind == "end":
+                self.longest = max(self.longest, item.state.ended - item.state.started)
+                if item.state.name == "failed" and self.local.limits.fail_fast:
+                    self.record.stop(self.submission.start)
             yield item
-            is_enough = len(tasks) < count and not self.run.throttle()
-            if has_more and item is None and is_enough:
-                return
 
-    def may_begin_again(self, number: int, state: State) -> bool:
-        """Return whether a task was lost by the site, or never began, and may be submitted again."""
-        if self.counts.get(number, 0) >= MOST_SUBMISSIONS or self.is_stopped:
-            return False
-        if self.run.record.is_stopped(self.run.number):
-            return False
-        return state.name == "not started" or (
-            state.name == "interrupted" and is_limit_of_site(state.cause))
 
-    def submit(self, todo: "Sequence[Task]", has_others: bool,
-               ) -> "Generator[Union[Event, str, None], None, Set[int]]":
-        """Submit tasks, as many as fit; return the numbers of those that were."""
-        run, sent = self.run, set()  # type: Run, Set[int]
-        entries = [[task.number, run.offsets[task.number]] for task in todo]
-        slots = packed(entries, run.pack(self.steps[0])[0])
-        most = array_limit(self.scheduler, self.clusters)
-        is_next = False
-        while slots:
-            size = min(most, len(slots))
-            try:
-                submission = yield from self.send(slots[:size], is_next)
-            except Refusal as refusal:
-                may_wait = self.waits and refusal.code == "too-many-jobs"
-                if may_wait and (size > 1 or sent or has_others):
-                    most = size // 2
-                    if most and not sent:
-                        continue
-                    return sent  # the rest when something has ended
-                yield from self.refused(refusal)
-                return set()
-            is_next = True
-            slots = slots[size:]
-            sent.update(submission.numbers())
-            for number in submission.numbers():
-                self.counts[number] = self.counts.get(number, 0) + 1
-            count = counted(sum(map(len, submission.slots)), "task")
-            yield (f"step {submission.step}: {count} as array job {submission.job_id} "
-                   f"of {counted(len(submission.slots), 'array task')}")
-            if self.waits and run.throttle():
-                return sent
-        return sent
+def run_slot(path: str, number: int, index: int) -> "Iterator[Event]":
+    """Execute the tasks of one index of a submission that have not succeeded; yield what happens.
 
-    def send(self, slots: "List[List[List[int]]]",
-             is_next: bool) -> "Generator[Union[Event, str, None], None, Submission]":
-        """Write a submission into the record, and send it; return it with its id."""
-        record = self.run.record
-        number = max(record.submission_numbers(), default=0) + 1
-        submission = write_submission(record, self.prepared(number, slots))
-        write_script(record, number, python_of(self.run.job), self.index)
-        words = self.words(submission, self.dependencies(is_next))
-        try:
-            job_id = yield from send(words, self.scheduler, submission.name)
-        except Refusal as refusal:
-            if refusal.code == "no-job-id":
-                self.run.begun = True
-            note_submission(record, submission, is_refused=True)
-            raise
-        self.run.begun = True
-        submission = note_submission(record, submission, job_id=job_id)
-        self.sent.append(submission)
-        return submission
-
-    def refused(self, refusal: Refusal) -> "Iterator[Union[Event, str, None]]":
-        """Say that a submission was refused; cancel what stages of this command have submitted."""
-        self.run.refused = True
-        yield note_event("error", str(refusal))
-        if self.waits:
-            return
-        for stage in [*self.before, self]:
-            for submission in stage.sent if isinstance(stage, ArrayStage) else ():
-                stage.run.record.stop(stage.run.number)
-                wrong = yield from cancel_array(self.scheduler, submission.job_id)
-                stage.run.open.difference_update(submission.numbers())
-                yield note_event("error", wrong or (
-                    f"cancelled array job {submission.job_id} of step {submission.step}, "
-                    "so that nothing is half submitted"))
+    An array job whose answer got lost, and that was submitted again, executes nothing.
+    """
+    record = Record(path)
+    submission = read_submission(record, number, index)
+    around = job_around()["job_id"]
+    noted = split_id(submission.job_id)[0].rstrip("[]")
+    if submission.scheduler in SCHEDULERS and around and noted and around != noted:
+        yield note_event("error", f"nothing is executed: array job {noted} has these tasks")
+        return
+    yield from drive([SlotStage(record, submission, index)])
+    remove_if_empty(record.file("output", number, index))
 
 
 # -- handlers
@@ -7874,7 +7597,6 @@ class HandlerStage(Stage):
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
         super().__init__(run, steps)
         self.is_bare = not steps[0].command
-        self.process: Optional[Process] = None
         self.tasks: Dict[int, Task] = {}
 
     def check(self, is_dry: bool) -> None:
@@ -7889,134 +7611,99 @@ class HandlerStage(Stage):
             for task in islice(step.tasks(), 1000 if is_dry else None):
                 # the rest of such a value would be a command of its own
                 if re.search("[\r\n]", shell_text(task.argv)):
-                    raise Error("line-break", "a handler gets one line for each task, "
-                                "and a word of this step has a line break in it", step.mark,
-                                "without submit:, or by a scheduler, it works")
+                    message = "a handler gets one line for each task, and a value has a line break"
+                    raise Error("line-break", message, step.mark,
+                                "without submit:, or with a scheduler, it works")
 
-    def describe(self, before: "Sequence[str]") -> "Iterator[str]":
+    def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
         """Yield what a dry run prints: the handler's command as a comment, then the tasks."""
-        self.run.described += 1
-        number = max(self.run.record.submission_numbers(), default=0) + self.run.described
-        path = os.path.relpath(self.run.record.file("lines", number))
-        yield f"# {shell_text([*self.steps[0].submit, path])} gets a line for each of these tasks:"
-        for step in self.steps:
-            for task, state in self.run.assigned(step, True):
-                if not (state.is_good or state.is_alive):
-                    yield shell_text(task.argv) if self.is_bare else task_text(task)
+        run = self.run
+        run.described += 1
+        path = run.record.file("lines", next_submission(run.record) + run.described - 1)
+        words = [*self.steps[0].submit, os.path.relpath(path)]
+        yield f"# {shell_text(words)} gets a line for each of these tasks:"
+        for task in self.undone():
+            yield shell_text(task.argv) if self.is_bare else task_text(task)
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
         """Hand the tasks over, and yield what happens until the handler ends."""
         run = self.run
-        done, alive, rest = self.divided()
-        yield Event("done", None, NOT_STARTED, "", "", done)
-        self.tasks = {task.number: task for task, _ in alive}
+        todo = list(self.divided(self.tasks))
+        yield from self.done_events()
         run.open.update(self.tasks)
-        if rest and not run.record.is_stopped(run.number):
-            submission = self.prepared([task for task, _ in rest])
-            self.tasks.update((task.number, task) for task, _ in rest)
-            yield from self.hand_over(submission, [task for task, _ in rest])
-        elif alive and run.view:
-            again: List[Task] = []
-            yield from following(self, run.view, self.tasks, again)
+        if todo and not run.is_stopped():
+            self.tasks.update((task.number, task) for task in todo)
+            yield from self.hand_over(self.prepared(todo), todo[0])
+        elif run.view:
+            yield from self.followed(run.view, self.tasks, [])
 
     def prepared(self, todo: "Sequence[Task]") -> Submission:
         """Write a submission, its script and its lines into the record."""
         run, record, step = self.run, self.run.record, self.steps[0]
-        number = max(record.submission_numbers(), default=0) + 1
-        slots = [[[task.number, run.offsets[task.number]]] for task in todo]
-        submission = write_submission(record, Submission(
-            number=number, start=run.number, step=step.number,
-            scheduler=BARE if self.is_bare else HANDLER,
-            name=re.sub(r"[^\w.-]", "_", submission_program(step)).strip("._-"), after=[],
-            stops=[[path.path, start] for path, start in run.stops], limits=list(run.limits(True)),
-            must_succeed=False, width=0, clusters="", job_id="", is_refused=False, slots=slots))
+        name = re.sub(r"[^\w.-]", "_", submission_program(step)).strip("._-")
+        submission = write_submission(record, NO_SUBMISSION._replace(
+            number=next_submission(record), start=run.number, step=step.number, name=name,
+            scheduler=BARE if self.is_bare else HANDLER, limits=list(run.limits(True)),
+            stops=[[one.path, start] for one, start in run.stops],
+            slots=[[[task.number, run.offsets[task.number]]] for task in todo]))
         if not self.is_bare:
-            write_script(record, number, python_of(run.job), '"$1" status')
-        script = shlex.quote(record.file("script", number))
-        lines = []
-        for index, task in enumerate(todo, 1):
-            lead = "" if self.is_bare else f"sh {script} {index} -- "
-            lines.append(f"{lead}{shell_text(task.argv)}\n")
-        write_file(record.file("lines", number), native_bytes("".join(lines)))
+            write_script(record, submission.number, python_of(run.job), '"$1" status')
+        script = shlex.quote(record.file("script", submission.number))
+        lines = [f"sh {script} {index} -- {shell_text(task.argv)}\n"
+                 for index, task in enumerate(todo, 1)]
+        if self.is_bare:
+            lines = [f"{shell_text(task.argv)}\n" for task in todo]
+        write_file(record.file("lines", submission.number), native_bytes("".join(lines)))
         return submission
 
     def hand_over(self, submission: Submission,
-                  todo: "Sequence[Task]") -> "Iterator[Union[Event, str, None]]":
-        """Execute the handler as an attempt is executed, and follow its tasks until it ends."""
-        run, record = self.run, self.run.record
-        path = record.file("handler", submission.number)
-        words = [*self.steps[0].submit, record.file("lines", submission.number)]
-        self.process = process = Process(todo[0], 1, path, 0, 1)
-        descriptor = claim(path, new_head(run.number, HANDLER, **job_around()))
-        env = environment({ATTEMPT_FILE: path})
+                  task: Task) -> "Iterator[Union[Event, str, None]]":
+        """Execute the handler as a task is executed, and follow its tasks until it ends."""
+        run, record, number = self.run, self.run.record, submission.number
+        words = [*self.steps[0].submit, record.file("lines", number)]
+        limits = Limits(1, 0, 0.0, False)
+        head = {**job_around(), "start": run.number, "role": HANDLER, "submission": number}
+        self.local = local = Local(record, limits, head, SESSION, run.stops, "")
+        local.begin(task._replace(
+            number=number, argv=tuple(words), cwd=".", env={}, runs=0, has_directory=False))
         run.begun = True
-        try:
-            argv = ["/bin/sh", "-c", RECORDER, "hydraflow", *lost_and(words)]
-            process.child = spawn(argv, descriptor, None, None, env)
-            process.leader = process.child.pid
-        except OSError as error:
-            write_end(descriptor, status=127, ended=uptime(), detail=reason(error))
-            run.refused = True
-            yield note_event("error", f"{words[0]} cannot be started: {reason(error)}")
-            return
-        finally:
-            os.close(descriptor)
-        view = View(record)
-        again: List[Task] = []
+        view, again = View(record), []  # type: View, List[Task]
         delay = 0.05
-        while process.child.poll() is None:
-            if not self.is_bare:
-                yield from self.follow(view, self.tasks, again)
+        while local.running:
             delay = min(delay * 1.2, 1.0)
             limit = time.monotonic() + delay
-            while process.child.poll() is None and time.monotonic() < limit:
-                if process.kill_at and time.monotonic() > process.kill_at:
-                    self.kill()
+            while local.running and time.monotonic() < limit:
+                for event in local.look():
+                    yield note_event("tick", "") if event.kind == "end" else event
                 yield None
-        yield from self.after(view, submission, words[0])
+            if not self.is_bare:
+                yield from self.follow(view, self.tasks, again)
+        yield from self.after(submission, View(record), words[0], again)
 
-    def after(self, view: View, submission: Submission,
-              name: str) -> "Iterator[Union[Event, str, None]]":
+    def after(self, submission: Submission, view: View, name: str,
+              again: "List[Task]") -> "Iterator[Union[Event, str, None]]":
         """Yield what follows when a handler has ended."""
         run = self.run
-        again: List[Task] = []
-        if self.process and self.process.child and self.process.child.returncode < 0:
-            self.kill()
-        status = read_attempt(run.record.file("handler", submission.number), 0, 1).status
-        if self.is_bare:
-            view.look()
-            view.update(next(submission.numbers()))
-            handed = view.state(next(submission.numbers()))
-            for number in submission.numbers():
-                yield Event("end", self.tasks[number], handed, run.job.key, "", 0)
-        else:
-            yield from self.follow(view, self.tasks, again)
-            if again:
-                yield f"{name} has ended, and {counted(len(again), 'task')} have not started"
-            if self.tasks:
-                run.open.update(self.tasks)
-                yield f"{name} has ended, and {counted(len(self.tasks), 'task')} may be running"
-        if status > 0:
+        yield from self.follow(view, self.tasks, again)
+        if again:
+            self.left = True
+            yield f"{name} has ended, and {counted(len(again), 'task')} did not start"
+        if self.tasks:
+            run.open.update(self.tasks)
+            yield f"{name} has ended, and {counted(len(self.tasks), 'task')} may be running"
+        end = read_attempt(run.record.file("handler", submission.number), 0, 1)
+        if end.status != 0:
             run.refused = not run.has_failed()  # else it may say no more than that tasks have
-            yield note_event("error", f"{name} ended with exit status {status}")
+            status = end.detail or f"ended with exit status {end.status}"
+            yield note_event("error", f"{name} {status}")
 
     def may_begin_again(self, number: int, state: State) -> bool:
         """Return whether a task has not started; a handler gets it once in a start."""
         return state.name == "not started"
 
-    def stop(self, number: int) -> str:
-        """Ask the handler to stop."""
-        self.is_stopped = True
-        if self.process is None:
-            return ""
-        self.process.signal(number)
-        self.process.kill_at = time.monotonic() + grace()
-        return f"stopping {submission_program(self.steps[0])}; press Ctrl-C again to kill"
-
     def kill(self) -> None:
         """Kill the handler, and what lives of its tasks here."""
-        if self.process:
-            self.process.kill()
+        super().kill()
         view = View(self.run.record)
         view.read(self.tasks)
         for number in self.tasks:
@@ -8024,18 +7711,203 @@ class HandlerStage(Stage):
                 stop_attempt(self.run.record, view.attempts[number][-1], signal.SIGKILL)
 
 
-def lost_and(words: "Sequence[str]") -> "List[str]":
-    """Return a command with the variables before it that sh would drop."""
-    lost = lost_in_shell()
-    return ["/usr/bin/env", *lost, *words] if lost else list(words)
-
-
 def stop_attempt(record: Record, one: Attempt, number: int) -> bool:
     """Send a signal to an attempt, if it lives on this machine; return whether it got it."""
-    if one.boot != boot_id():
-        return False
     path = record.file("attempt", one.number, one.attempt)
-    return signal_attempt(path, one.leader, number)
+    return one.boot == boot_id() and signal_attempt(path, one.leader, number)
+
+
+def next_submission(record: Record) -> int:
+    """Return the number of the next submission of a record."""
+    return max(record.submission_numbers(), default=0) + 1
+
+
+# -- array jobs
+
+
+def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
+    """Return the tasks of each array index, pack of them.
+
+    They are strided: the last axis of a sweep often decides how long a task takes.
+
+    >>> packed([[1], [2], [3], [4], [5]], 2)
+    [[[1], [4]], [[2], [5]], [[3]]]
+    """
+    size = -(-len(entries) // pack)
+    return [list(entries[start::size]) for start in range(size)]
+
+
+class ArrayStage(Stage):
+    """Steps that become array jobs of a scheduler; clusters names those of the submission command.
+
+    sent are the submissions of this start; times is how often each task was submitted.
+    """
+
+    def __init__(self, run: Run, steps: "Sequence[PlannedStep]", scheduler: Scheduler) -> None:
+        super().__init__(run, steps)
+        self.scheduler = scheduler
+        self.clusters = clusters_of(steps[0].submit, scheduler)
+        self.index = f'"${{{scheduler.index}:-1}}"'  # 1 for an array of one that is a plain job
+        self.sent: List[Submission] = []
+        self.times: Counter[int] = Counter()
+
+    def check(self, is_dry: bool) -> None:
+        """Raise an Error for what cannot be submitted."""
+        for step in self.steps:
+            check_submit_words(step, self.scheduler)
+            if not is_dry:
+                check_submission(step, Refusal)
+                check_python(step.job)
+                check_first_task(step)
+
+    def arrays_before(self) -> "List[Tuple[Record, Submission]]":
+        """Return the submissions of this start that the step depends on."""
+        return [(stage.run.record, one) for stage in self.before
+                if isinstance(stage, ArrayStage) for one in stage.sent]
+
+    def prepared(self, number: int, slots: "List[List[List[int]]]") -> Submission:
+        """Return a submission of the step."""
+        run, step = self.run, self.steps[0]
+        after = self.arrays_before() if run.must_succeed() else []
+        limits = run.limits(True)._replace(jobs=run.pack(step)[1])
+        return NO_SUBMISSION._replace(
+            number=number, start=run.number, step=step.number, scheduler=self.scheduler.name,
+            name=array_name(run.job.name, run.record.ulid, number, self.scheduler),
+            after=[[record.path, one.number] for record, one in after],
+            stops=[[record.path, start] for record, start in run.stops],
+            limits=list(limits), clusters=self.clusters, slots=slots)
+
+    def words(self, submission: Submission, ids: "Sequence[str]") -> "List[str]":
+        """Return the submission command; ids are those of the array jobs that it waits for."""
+        record = self.run.record
+        job = ArrayJob(
+            name=submission.name, log=record.file("output", submission.number, "")[:-len(".out")],
+            count=len(submission.slots), throttle=self.run.throttle(),
+            ids=[split_id(job_id)[0] for job_id in ids])
+        script = record.file("script", submission.number)
+        return submission_words(self.steps[0].submit, self.scheduler, job, script)
+
+    def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
+        """Yield what a dry run prints: submission commands and scripts as comments, then tasks."""
+        run, step = self.run, self.steps[0]
+        todo: Iterable[Task] = self.undone()
+        total = step.count
+        if run.view or run.older:  # otherwise a dry run streams
+            todo = list(todo)
+            total = len(todo)
+        rest = -(-total // run.pack(step)[0])
+        most = array_limit(self.scheduler, self.clusters)
+        before = list(ids)
+        while rest > 0:
+            number = next_submission(run.record) + run.described
+            run.described += 1
+            submission = self.prepared(number, [[]] * min(rest, most))
+            rest -= most
+            yield f"# {shell_text(self.words(submission, before))}"
+            script = slot_script(run.record, number, python_of(run.job), self.index)
+            for line in script.splitlines():
+                yield f"#     {line}"
+            if run.throttle() and not self.waits:
+                before = [*ids, f"<id of {submission.name}>"]
+        yield from map(task_text, todo)
+
+    def work(self) -> "Iterator[Union[Event, str, None]]":
+        """Submit the tasks of the step; if it waits, follow them, and submit again what was lost."""
+        run = self.run
+        tasks: Dict[int, Task] = {}
+        todo = list(self.divided(tasks))
+        yield from self.done_events()
+        run.open.update(tasks)
+        while todo or (tasks and self.waits):
+            if self.is_stopped or run.is_stopped():
+                self.left = bool(todo)
+                return
+            if todo:
+                sent = yield from self.submit(todo, bool(tasks))
+                tasks.update((task.number, task) for task in todo if task.number in sent)
+                todo = [task for task in todo if task.number not in sent]
+                run.open.update(sent)
+            if run.refused or not self.waits:
+                return
+            again: List[Task] = []
+            had = len(tasks)
+            for item in self.followed(View(run.record), tasks, again):
+                yield item
+                has_room = len(tasks) < had and not run.throttle()
+                if item is None and todo and has_room:
+                    break
+            todo += again
+
+    def may_begin_again(self, number: int, state: State) -> bool:
+        """Return whether a task was lost by the site, or never began, and may be submitted again."""
+        is_lost = state.name == "interrupted" and is_limit_of_site(state.cause)
+        return (is_lost or state.name == "not started") and not (
+            self.times[number] >= MOST_SUBMISSIONS or self.is_stopped or self.run.is_stopped())
+
+    def submit(self, todo: "Sequence[Task]", has_others: bool,
+               ) -> "Generator[Union[Event, str, None], None, Set[int]]":
+        """Submit tasks, as many as fit; return the numbers of those that were.
+
+        With a throttle, several array jobs go one after the other.
+        """
+        run = self.run
+        sent: Set[int] = set()
+        entries = [[task.number, run.offsets[task.number]] for task in todo]
+        slots = packed(entries, run.pack(self.steps[0])[0])
+        most = array_limit(self.scheduler, self.clusters)
+        ids = [] if self.waits else [one.job_id for _, one in self.arrays_before()]
+        before = list(ids)
+        while slots and not (sent and self.waits and run.throttle()):
+            try:
+                submission = yield from self.send(slots[:most], before)
+            except Refusal as refusal:
+                is_crowded = self.waits and refusal.code == "too-many-jobs"
+                most = min(most, len(slots)) // 2
+                if is_crowded and most and not sent:
+                    continue  # fewer may fit
+                if not (is_crowded and (sent or has_others)):
+                    yield from self.refused(refusal)
+                break
+            slots = slots[most:]
+            sent.update(submission.numbers())
+            tasks = counted(len(list(submission.numbers())), "task")
+            indexes = counted(len(submission.slots), "array task")
+            yield f"step {submission.step}: {tasks} as array job {submission.job_id} of {indexes}"
+            if run.throttle():
+                before = [*ids, submission.job_id]
+        self.times.update(sent)
+        return sent
+
+    def send(self, slots: "List[List[List[int]]]",
+             ids: "Sequence[str]") -> "Generator[Union[Event, str, None], None, Submission]":
+        """Write a submission into the record, and send it; return it with its id."""
+        record = self.run.record
+        number = next_submission(record)
+        submission = write_submission(record, self.prepared(number, slots))
+        write_script(record, number, python_of(self.run.job), self.index)
+        words = self.words(submission, ids)
+        try:
+            job_id = yield from send(words, self.scheduler, submission.name)
+        except Refusal as refusal:
+            self.run.begun = self.run.begun or refusal.code == "no-job-id"
+            note_submission(record, submission, is_refused=True)
+            raise
+        self.run.begun = True
+        submission = note_submission(record, submission, job_id=job_id)
+        self.sent.append(submission)
+        return submission
+
+    def refused(self, refusal: Refusal) -> "Iterator[Union[Event, str, None]]":
+        """Say that a submission was refused; cancel what stages of this command have submitted."""
+        self.run.refused = True
+        yield note_event("error", str(refusal))
+        own = [(self.run.record, one) for one in self.sent]
+        for record, submission in [] if self.waits else [*self.arrays_before(), *own]:
+            record.stop(submission.start)
+            wrong = yield from cancel_array(self.scheduler, submission.job_id)
+            yield note_event("error", wrong or (
+                f"cancelled array job {submission.job_id} of step {submission.step}, "
+                "so that nothing is half submitted"))
 
 
 # -- a job, after those that it needs
@@ -8066,14 +7938,11 @@ def check_plan(plan: Plan, is_dry: bool) -> None:
     """Raise an Error for what cannot be executed."""
     grace()
     if not is_dry and plan.count > sys.maxsize:
-        count = counted(plan.count, "task")
-        raise Error("too-many-tasks", f"job {plan.job.key} has {count}", plan.job.mark,
+        message = f"job {plan.job.key} has {counted(plan.count, 'task')}"
+        raise Error("too-many-tasks", message, plan.job.mark,
                     "sample: 20 in a step, or --sample 20, takes some of them at random")
-    for stage in stages_of(Run(plan, EMPTY_OPTIONS, is_dry), is_dry):
+    for stage in stages_of(Run(plan, NO_OPTIONS, is_dry), is_dry):
         stage.check(is_dry)
-
-
-EMPTY_OPTIONS = Options(0, False, False, False, False, -1, 0.0, 0, 0, [])
 
 
 class Opening(Stage):
@@ -8082,20 +7951,18 @@ class Opening(Stage):
     def work(self) -> "Iterator[Union[Event, str, None]]":
         """Begin the run, if that was not done yet, and say what there is to say about it."""
         run = self.run
-        is_said = False
-        while not (run.is_begun or self.is_stopped):
+        while not (run.is_open or self.is_stopped):
             holder = run.take_record(True)
-            if holder and not is_said:
-                is_said = True
-                yield f"waiting for job {run.job.key}, which {holder} executes"
-            yield from pause(0.5 if holder else 0.0)
+            if holder:
+                yield from self.say_once(f"waiting for job {run.job.key}: {holder} executes it")
+                yield from pause(0.5)
         yield from run.notes
 
 
 class Execution:
     """A job and, before it, those that it needs: plans in their order.
 
-    stages has those of each run that have not begun, begun those that have; current is the run of
+    stages are those of each run that have not begun, begun those that have; current is the run of
     the last one.
     """
 
@@ -8112,7 +7979,8 @@ class Execution:
         self.waits = options.wait or self.must_wait()
         holder = self.current.take_record(options.resume)
         if holder:
-            raise is_being_run(self.current.job.key, holder)
+            raise Error("being-run", f"job {self.current.job.key} is being run by {holder}",
+                        NOWHERE, "wait for it, or cancel it; status shows how far it is")
         for run in self.runs[:-1]:
             run.stops += self.current.stops
             if is_dry:
@@ -8122,24 +7990,25 @@ class Execution:
         """Return whether something follows an array job that cannot depend on it."""
         places = [(stage.scheduler, stage.clusters) if isinstance(stage, ArrayStage) else None
                   for stages in self.stages for stage in stages]
-        arrays = [place for place in places if place]
-        return bool(arrays) and any(
-            place != arrays[0] for place in places[places.index(arrays[0]):])
+        first = next(filter(None, places), None)
+        return first is not None and set(places[places.index(first):]) != {first}
 
     def execute(self) -> "Iterator[Event]":
         """Yield what happens until everything is over or with a scheduler, or something failed."""
         for event in drive(self.ready()):
-            if event.kind == "interrupt":
-                self.is_interrupted = True
+            self.is_interrupted = self.is_interrupted or event.kind == "interrupt"
             self.current.see(event)
             yield event
-        for run, stages in zip(self.runs, self.stages):
-            run.plan_rest(stages)
         silent = sum(run.silent for run in self.runs)
         if silent:
-            program = self.runs[-1].plan.steps[0].command[:2]
-            yield note_event("note", f"no sign of Hydra in {counted(silent, 'task')}: if "
-                             f"{shell_text(program)} is no Hydra application, write hydra: false")
+            program = shell_text(self.runs[-1].plan.steps[0].command[:2])
+            yield note_event("note", f"no sign of Hydra in {counted(silent, 'task')}: if {program} "
+                             "is no Hydra application, write hydra: false")
+        for run, stages in zip(self.runs, self.stages):
+            if run.is_open and run.plan.count <= 100000:
+                for stage in stages:  # in the plan, what does not begin is not started
+                    for _ in stage.undone():
+                        pass
 
     def ready(self) -> "Iterator[Stage]":
         """Yield the stages, each when those before it are over and have succeeded."""
@@ -8162,14 +8031,14 @@ class Execution:
 
     def may_follow(self, run: Run, before: "Sequence[Stage]") -> bool:
         """Return whether another stage of a run may begin."""
-        if any(record.is_stopped(start) for record, start in run.stops) or run.refused:
+        if run.is_stopped() or run.refused:
             return False
         is_bad = run.has_failed() or any(stage.left for stage in before)
         return not (before and is_bad and run.must_succeed())
 
     def may_go_on(self, run: Run) -> bool:
         """Return whether jobs that need this one may begin."""
-        return run.is_begun and not run.has_failed() and not run.unfinished()
+        return run.is_open and not run.has_failed() and not run.unfinished()
 
 
 def describe(execution: Execution) -> "Iterator[str]":
@@ -8178,130 +8047,12 @@ def describe(execution: Execution) -> "Iterator[str]":
     for run, stages in zip(execution.runs, execution.stages):
         before = [one for name, _ in run.job.needs for one in ids.get(name, [])]
         for stage in stages:
-            yield from stage.describe([] if execution.waits else before)
-            number = stage.steps[0].number
-            before = [f"<id of step {number} of {run.job.key}>"] if stage.is_remote else []
+            stage.waits = execution.waits
+            yield from stage.describe([] if stage.waits else before)
+            before = []
+            if stage.is_remote:
+                before = [f"<id of step {stage.steps[0].number} of {run.job.key}>"]
         ids[run.job.key] = before
-
-
-# -- what an array task, or a line of a handler, executes
-
-
-class SlotStage(Stage):
-    """The tasks of an array index, then, where indexes are packs, those that nobody has begun.
-
-    others are notes about what is not executed here; longest is how many seconds the longest task
-    took so far; end is when the allocation ends, 0.0 if it is not known.
-    """
-
-    def __init__(self, record: Record, submission: Submission, index: int) -> None:
-        self.record = record
-        self.submission = submission
-        self.is_stopped = False
-        self.left = 0
-        self.longest = 0.0
-        text = os.environ.get("SLURM_JOB_END_TIME", "")
-        self.end = float(text) if re.fullmatch("[0-9]{9,11}", text) else 0.0
-        scheduler = SCHEDULERS.get(submission.scheduler)
-        group = SESSION
-        if scheduler:
-            group = SHARED if scheduler.kills_group else GROUP
-        head = {**job_around(), "start": submission.start, "submission": submission.number,
-                "role": ARRAY if scheduler else LINE, "index": index}
-        stops = [(record, submission.start)]
-        stops += [(Record(path), start) for path, start in submission.stops]
-        limits = Limits(*submission.limits)._replace(fail_fast=False)
-        self.local = Local(record, limits, head, group, stops, "")
-
-    def tasks(self) -> "Iterator[Task]":
-        """Yield the tasks: those of the index, then those of others from their ends."""
-        index = int(self.local.head["index"])
-        own = self.submission.slots[0] if self.submission.slots else []
-        yield from self.at(own)
-        slots = read_submission(self.record, self.submission.number).slots
-        depth = max(map(len, slots))
-        if depth > 1:
-            others = slots[index:] + slots[:index - 1]
-            for place in range(depth - 1, -1, -1):
-                free = [slot[place] for slot in others if place < len(slot)]
-                yield from self.at([entry for entry in free if not self.is_begun(entry[0])])
-
-    def at(self, entries: "Sequence[List[int]]") -> "Iterator[Task]":
-        """Yield tasks with the paths that their programs have here, while time is left for them."""
-        for _, offset in entries:
-            if self.end and self.longest and time.time() + self.longest > self.end:
-                self.left += 1
-                return
-            task, program = task_at(self.record, offset)
-            argv = list(task.argv)
-            if task.is_call:
-                argv[argv.index("call") - 1] = os.path.abspath(__file__)
-            elif program and os.access(native(program), os.X_OK):
-                argv[0] = program
-            yield task._replace(argv=tuple(argv))
-
-    def is_begun(self, number: int) -> bool:
-        """Return whether somebody has begun a task since it was submitted."""
-        attempt = 1
-        path = self.record.file("attempt", number, attempt)
-        while is_there(path):
-            one = read_attempt(path, number, attempt)
-            if not one.role or (one.start, one.submission) >= (
-                    self.submission.start, self.submission.number):
-                return True
-            attempt += 1
-            path = self.record.file("attempt", number, attempt)
-        return False
-
-    def work(self) -> "Iterator[Union[Event, str, None]]":
-        """Execute the tasks, if all has succeeded that they wait for."""
-        for path, number in self.submission.after:
-            view = View(Record(path))
-            view.read()
-            for one in view.submissions:
-                if one.number == number and not all(
-                        view.state(task).name == "succeeded" for task in one.numbers()):
-                    yield note_event("error", "a step before this one has not succeeded")
-                    return
-        for item in local_pass(self, self.local, self.tasks()):
-            if isinstance(item, Event) and item.kind == "end":
-                self.longest = max(self.longest, item.state.ended - item.state.started)
-                if item.state.name == "failed" and self.submission.limits[3]:
-                    self.record.stop(self.submission.start)
-            yield item
-        if self.local.failure:
-            yield note_event("error", self.local.failure)
-
-    def stop(self, number: int) -> str:
-        """Ask the tasks to stop."""
-        self.is_stopped = True
-        self.local.ask_all(number)
-        return ""
-
-    def kill(self) -> None:
-        """Kill the tasks, where no scheduler does it."""
-        if self.local.kills:
-            self.local.kill_all()
-
-    def pass_on(self, number: int) -> None:
-        """Send a signal that is meant for the tasks."""
-        self.local.pass_on(number)
-
-
-def run_slot(path: str, number: int, index: int) -> "Iterator[Event]":
-    """Execute the tasks of one index of a submission that have not succeeded; yield what happens.
-
-    An array job whose answer got lost, and that was submitted again, executes nothing.
-    """
-    record = Record(path)
-    submission = read_submission(record, number, index)
-    around = job_around().get("job_id", "")
-    noted = split_id(submission.job_id)[0].rstrip("[]")
-    if submission.scheduler in SCHEDULERS and around and noted and around != noted:
-        yield note_event("error", f"nothing is executed: array job {noted} has these tasks")
-        return
-    yield from drive([SlotStage(record, submission, index)])
-    remove_if_empty(record.file("output", number, index))
 
 
 # -- stopping
@@ -8323,10 +8074,7 @@ def cancel_record(record: Record, is_lost: bool,
     With is_lost, give up what shows no sign of life any more.
     """
     if numbers is None:
-        try:
-            record.stop(Ledger(record).start.number)
-        except OSError as error:
-            raise say_error(error, "cancel the run") from None
+        record.stop(Ledger(record).start.number)
     found = survey(record)
     alive = {number: state for number, state in found.view.states.items()
              if state.is_alive and (numbers is None or number in numbers)}
@@ -8338,17 +8086,20 @@ def cancel_record(record: Record, is_lost: bool,
         if state.name == "queued" or not attempts or found.array_task(number):
             continue
         one = attempts[-1]
+        path = record.file("attempt", number, one.attempt)
         if one.boot != boot_id():
             away.append(state)
             if is_lost:
-                write_verdict(record.file("attempt", number, one.attempt), "given up")
+                write_verdict(path, "given up")
         elif stop_attempt(record, one, signal.SIGTERM):
             stopped.append(one)
-        elif is_held(record.file("attempt", number, one.attempt), one):
-            wrong.append(f"task {number} cannot be stopped: it belongs to another user, "
-                         "or to another container")
-    if numbers is None:
-        stop_handlers(found)
+        elif is_held(path, one):
+            wrong.append(f"task {number} cannot be stopped: it belongs to another user or container")
+    for submission in found.submissions if numbers is None else ():
+        path = record.file("handler", submission.number)
+        one = read_attempt(path, 0, 1)
+        if one.leader and not one.has_ended and one.boot == boot_id():
+            signal_attempt(path, one.leader, signal.SIGTERM)
     kill_after_grace(record, stopped)
     return Stopped(arrays, len(stopped), away, wrong)
 
@@ -8357,14 +8108,12 @@ def kill_after_grace(record: Record, stopped: "Sequence[Attempt]") -> None:
     """Wait until attempts that were asked to stop have ended; kill what does not."""
     limit = time.monotonic() + grace()
     rest = list(stopped)
-    while rest:
+    while rest and time.monotonic() < limit:
         time.sleep(TICK)
         rest = [one for one in rest if processes_of(
             record.file("attempt", one.number, one.attempt), one.leader)]
-        if time.monotonic() > limit:
-            for one in rest:
-                stop_attempt(record, one, signal.SIGKILL)
-            return
+    for one in rest:
+        stop_attempt(record, one, signal.SIGKILL)
 
 
 def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
@@ -8373,39 +8122,24 @@ def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
 
     Return their ids, and what went wrong. An array task goes only with all of its tasks.
     """
-    arrays, wrong = [], []  # type: List[str], List[str]
-    members: Dict[Tuple[Scheduler, str, int], List[int]] = {}
+    members: Dict[Tuple[Scheduler, str], List[int]] = {}
     for number, state in found.view.states.items():
         one = found.array_task(number)
         if one and state.is_alive:
-            members.setdefault(one, []).append(number)
-    for one, tasks in sorted(members.items(), key=lambda item: item[1]):
-        scheduler, job_id, index = one
+            scheduler, job_id, index = one
+            name = array_task_id(scheduler, job_id, index) if is_part else job_id
+            members.setdefault((scheduler, name), []).append(number)
+    arrays, wrong = [], []  # type: List[str], List[str]
+    for (scheduler, name), tasks in members.items():
         others = [str(number) for number in tasks if number not in alive]
-        if len(others) == len(tasks):
-            continue
-        name = f"array task {array_task_id(scheduler, job_id, index)}"
-        target = array_task_id(scheduler, job_id, index)
-        if not is_part:
-            name, target = f"array job {job_id}", job_id
-        if others:
-            wrong.append(f"{name} has other tasks as well, {', '.join(others)}: "
+        kind = "array task" if is_part else "array job"
+        if others and len(others) < len(tasks):
+            wrong.append(f"{kind} {name} has other tasks as well, {', '.join(others)}: "
                          "name them too, or none")
-        elif name not in arrays:
-            text = finished(cancel_array(scheduler, target))
-            wrong += [text] if text else []
-            arrays += [] if text else [name]
+        elif not others:
+            text = finished(cancel_array(scheduler, name))
+            (wrong if text else arrays).append(text or f"{kind} {name}")
     return arrays, wrong
-
-
-def stop_handlers(found: Survey) -> None:
-    """Ask the handlers of a record to begin no further line."""
-    for submission in found.submissions:
-        if submission.scheduler not in SCHEDULERS:
-            path = found.record.file("handler", submission.number)
-            one = read_attempt(path, 0, 1)
-            if one.leader and not one.has_ended and one.boot == boot_id():
-                signal_attempt(path, one.leader, signal.SIGTERM)
 
 
 # ---------------------------------------------------------------------------
@@ -11725,7 +11459,7 @@ def run_command(args: "argparse.Namespace") -> int:
 def close_run(run: Run) -> None:
     """Let others go on with a run; of one in which nothing was executed, nothing is kept."""
     run.release()
-    if run.is_begun and run.is_new and not run.begun and not run.is_dry:
+    if run.is_open and run.is_new and not run.begun and not run.is_dry:
         remove_tree(run.record.path)
 
 
