@@ -4099,7 +4099,7 @@ trap : USR1 USR2
 trap '_why=",\"asked\":true"' HUP INT QUIT TERM
 read -r _up _ </proc/uptime || _up=$(date +%s)
 printf '{"leader":%s,"began":%s}\n' $$ "$_up" >&9 || exit 125
-if test "$_why"; then (exit 143); else "$@"; fi
+if test "$_why"; then (exit 143); else (exec "$@"); fi
 _status=$?
 read -r _up _ </proc/uptime || _up=$(date +%s)
 until printf '{"status":%s,"ended":%s%s}\n' $_status "$_up" "$_why" >&9 || test "$_why"; do
@@ -5732,7 +5732,9 @@ class Local:
             one = one._replace(verdict=verdict)
         state = state_of([one], False)
         remove_if_empty(process.log)
-        if state.name == "failed" and process.tries <= self.limits.retries:
+        was_lost = verdict == "killed" and not process.is_asked
+        may_repeat = process.tries <= self.limits.retries or (was_lost and not process.child)
+        if (state.name == "failed" or was_lost) and may_repeat and not self.is_stopped:
             self.waiting.append((task, process.tries + 1))
         else:
             yield Event("end", task, state, self.key, process.log, process.offset)
@@ -7999,6 +8001,9 @@ class Execution:
             self.is_interrupted = self.is_interrupted or event.kind == "interrupt"
             self.current.see(event)
             yield event
+        if any(run.is_stopped() and not run.limits(True).fail_fast for run in self.runs):
+            self.is_interrupted = True
+            yield note_event("note", "hydraflow cancel has stopped this run")
         silent = sum(run.silent for run in self.runs)
         if silent:
             program = shell_text(self.runs[-1].plan.steps[0].command[:2])
