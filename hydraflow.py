@@ -4619,11 +4619,7 @@ class Record:
         def escaped(match: "Match[str]") -> str:
             return "".join(map("%{:02X}".format, native_bytes(match[0])))
 
-        name = re.sub("[^A-Za-z0-9_-]", escaped, job)
-        if len(name) > 200:
-            import zlib
-            name = f"{name[:200]}%{zlib.crc32(native_bytes(name))}"
-        return f"{ROOT}/{name}"
+        return f"{ROOT}/{re.sub('[^A-Za-z0-9_-]', escaped, job)}"
 
     def file(self, kind: str, *numbers: "Union[int, str]") -> str:
         """Return the path of a file of one of FILES."""
@@ -4640,7 +4636,11 @@ class Record:
 
         The folder is listed, as a network's file system remembers that a file was not there.
         """
-        found = [re.fullmatch(r"stop-(\d{1,9})", name) for name in os.listdir(self.path)]
+        try:
+            names = os.listdir(self.path)
+        except OSError:  # without its record, nothing more of a run begins
+            return True
+        found = [re.fullmatch(r"stop-(\d{1,9})", name) for name in names]
         return any(int(match.group(1)) >= start for match in found if match)
 
     def stop(self, start: int) -> None:
@@ -4725,33 +4725,29 @@ class Lock:
         """Take the lock; return its holder if that is another one, after patience in seconds."""
         limit = time.monotonic() + patience
         try:
-            descriptor = open_safely(self.path, os.O_RDWR | os.O_CREAT)
+            self.descriptor = open_safely(self.path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise say_error(error, f"write {os.path.relpath(self.path)}") from None
-        holder = lock_holder(descriptor)
+        holder = lock_holder(self.descriptor)
         while holder and time.monotonic() < limit:
             time.sleep(0.02)
-            holder = lock_holder(descriptor)
+            holder = lock_holder(self.descriptor)
         if holder:
-            os.close(descriptor)
-            return holder
-        self.descriptor = descriptor
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        owner = {"pid": os.getpid(), "host": host_name(), "boot": boot_id()}
-        write_all(descriptor, to_json(owner).encode("ascii"))
-        return ""
+            os.close(self.descriptor)
+            self.descriptor = -1
+        else:
+            os.ftruncate(self.descriptor, 0)
+            owner = {"pid": os.getpid(), "host": host_name(), "boot": boot_id()}
+            os.pwrite(self.descriptor, to_json(owner).encode("ascii"), 0)
+        return holder
 
     def holder(self) -> str:
         """Return who holds the lock, "" for nobody: process 7 on node3."""
         try:
-            descriptor = open_safely(self.path, os.O_RDONLY)
+            with open(open_safely(self.path, os.O_RDONLY), "rb") as file:
+                return lock_holder(file.fileno(), is_look=True)
         except OSError:
             return ""
-        try:
-            return lock_holder(descriptor, is_look=True)
-        finally:
-            os.close(descriptor)
 
     def release(self) -> None:
         """Let others have the lock."""
@@ -4807,9 +4803,10 @@ def checked(values: "Mapping[str, Any]", sample: "Any") -> "List[Any]":
     missing or has another type. This is the one check of what a record says."""
     found = []
     for name, usual in zip(sample._fields, sample):
-        value = values.get(name, usual)
-        is_number = isinstance(usual, float) and type(value) is int
-        found.append(value if type(value) is type(usual) or is_number else usual)
+        value = values[name] if name in values else usual
+        kind = type(value)
+        is_right = kind is type(usual) or (kind is int and type(usual) is float)
+        found.append(value if is_right else usual)
     return found
 
 
@@ -5100,55 +5097,46 @@ def new_head(start: int, role: str, **more: "Any") -> "Dict[str, Any]":
 def claim(path: str, head: "Dict[str, Any]") -> int:
     """Make the file of an attempt; return its descriptor, or -1 if somebody else has it.
 
-    It is locked, and says whose it is, before it gets its name: nobody ever sees it without. What
-    is written to the descriptor next is its start. OSError where it cannot be written.
+    It is locked, and says whose it is, before it gets its name: nobody ever sees it without, but
+    where a file system has no links. What is written to the descriptor next is its start. OSError
+    where it cannot be written.
     """
     draft = f"{os.path.dirname(path)}/.{os.urandom(8).hex()}"
-    descriptor = open_safely(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-    try:
-        write_head(descriptor, head)
-        if link(draft, path, descriptor):
-            return descriptor
-    except OSError as error:
-        os.close(descriptor)
-        if error.errno in NO_LINKS:
-            return claim_without_links(path, head)
-        raise
-    finally:
-        os.unlink(draft)
-    os.close(descriptor)
-    return -1
-
-
-def link(draft: str, path: str, descriptor: int) -> bool:
-    """Give a draft its name; return whether that was free.
-
-    The answer of a network's file system may get lost: two names on the draft mean success.
-    """
+    descriptor = make_attempt(draft, head)
     try:
         os.link(draft, path)
-    except FileExistsError:
-        return os.fstat(descriptor).st_nlink == 2
-    return True
-
-
-def claim_without_links(path: str, head: "Dict[str, Any]") -> int:
-    """Claim where the file system has no links; a file without a line counts as alive."""
-    try:
-        descriptor = open_safely(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-    except FileExistsError:
-        return -1
-    write_head(descriptor, head)
+    except OSError as error:
+        # The answer of a network's file system may get lost: two names on the draft mean success.
+        if os.fstat(descriptor).st_nlink == 2:
+            return descriptor
+        os.close(descriptor)
+        if error.errno not in NO_LINKS:
+            if error.errno == errno.EEXIST:
+                return -1
+            raise
+        try:
+            return make_attempt(path, head)
+        except FileExistsError:
+            return -1
+    finally:
+        os.unlink(draft)
     return descriptor
 
 
-def write_head(descriptor: int, head: "Dict[str, Any]") -> None:
-    """Lock the file of an attempt, and write its first line and its blanks."""
+def make_attempt(path: str, head: "Dict[str, Any]") -> int:
+    """Make a file for an attempt, locked, with its first line and its blanks; return it."""
+    descriptor = open_safely(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try_lock(descriptor, False)
     line = to_json(head).encode("ascii")
     blanks = [line.ljust(HEAD - 1), b" " * (VERDICT - 1), b" " * (ROOM - 1)]
-    write_all(descriptor, b"".join(text + b"\n" for text in blanks))
+    try:
+        write_all(descriptor, b"".join(text + b"\n" for text in blanks))
+    except OSError:
+        os.unlink(path)
+        os.close(descriptor)
+        raise
     os.lseek(descriptor, HEAD + VERDICT, os.SEEK_SET)
+    return descriptor
 
 
 def write_end(descriptor: int, **end: "Any") -> None:
@@ -5979,19 +5967,22 @@ def read_nothing(text: str) -> "Iterator[Tuple[str, str, str]]":
     return iter(())
 
 
+USUAL = Scheduler(  # what most of them share
+    name="", program="", says="", index="", own_ids=(), array_task="", options=slurm_options,
+    script=(), job_id="", query=(), names_id=True, read=read_columns, accounting=(),
+    read_accounting=read_nothing, cancel=(), find=(), limit=(), limit_text="", limit_usual=0,
+    limit_less=0, crowded="", forgotten="", name_length=60, kills_group=False, variables="",
+    joins_values=False, flags="", pairs="", cluster=(), requeue=(), requeues=(), ours=())
 SCHEDULERS = {row.name: row for row in (
-    Scheduler(
+    USUAL._replace(
         name="slurm",
         program="sbatch",
-        says="",
         index="SLURM_ARRAY_TASK_ID",
         own_ids=("SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID"),
         array_task="{0}_{1}",
         options=slurm_options,
-        script=(),
         job_id=r"^(?:Submitted batch job )?(\d+(?:;[\w.-]+)?)(?:\s|$)",
         query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
-        names_id=True,
         read=read_columns,
         accounting=("sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j"),
         read_accounting=read_sacct,
@@ -6003,8 +5994,6 @@ SCHEDULERS = {row.name: row for row in (
         limit_less=1,
         crowded=r"MaxSubmitJob|job submit limit",
         forgotten="Invalid job id",
-        name_length=60,
-        kills_group=False,
         variables=r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|"
                   r"SBATCH_(ARRAY_INX|WAIT|WAIT_ALL_NODES)$|PMI",
         joins_values=True,
@@ -6013,7 +6002,6 @@ SCHEDULERS = {row.name: row for row in (
             "--ignore-pbs --nice --no-kill --no-requeue --overcommit --oversubscribe --parsable "
             "--propagate --quiet --reboot --requeue --spread-job --stepmgr --test-only --usage "
             "--use-min-nodes --verbose --version --wait"),
-        pairs="",
         cluster=("-M", "--clusters", "--cluster", "SBATCH_CLUSTERS", "SLURM_CLUSTERS"),
         requeue=("--requeue",),
         requeues=("--requeue", "--no-requeue", "SBATCH_REQUEUE", "SBATCH_NO_REQUEUE"),
@@ -6021,15 +6009,13 @@ SCHEDULERS = {row.name: row for row in (
             (OURS_ARRAY, "-a --array"), (OURS_NAME, "-J --job-name"),
             (OURS_LOG, "-o --output --open-mode"),
             (OURS_AFTER, "-d --dependency --kill-on-invalid-dep"), (OURS_COMMAND, "--wrap"))),
-    Scheduler(
+    USUAL._replace(
         name="gridengine",
         program="qsub",
-        says="",
         index="SGE_TASK_ID",
         own_ids=("JOB_ID",),
         array_task="{0}.{1}",
         options=gridengine_options,
-        script=(),
         job_id=r"^(?:Your job(?:-array)? )?(\d+)",
         query=("qstat", "-u", "*"),
         names_id=False,
@@ -6041,24 +6027,18 @@ SCHEDULERS = {row.name: row for row in (
         limit=("qconf", "-sconf"),
         limit_text=r"max_aj_tasks\s+(\d+)",
         limit_usual=75000,
-        limit_less=0,
-        crowded="",
-        forgotten="",
-        name_length=60,
         kills_group=True,
         variables=r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|"
                   r"(JOB_ID|JOB_NAME|JOB_SCRIPT|TASK_ID|QUEUE|RESTARTED|NSLOTS|NQUEUES|NHOSTS|"
                   r"PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$",
-        joins_values=False,
         flags="-clear -cwd -h -hard -help -nostdin -noshell -notify -soft -terse -V -verify",
         pairs="-pe",
-        cluster=(),
         requeue=("-r", "y"),
         requeues=("-r",),
         ours=(
             (OURS_ARRAY, "-t -tc"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
             (OURS_AFTER, "-hold_jid"), (OURS_SHELL, "-S"), (OURS_COMMAND, "-b"))),
-    Scheduler(
+    USUAL._replace(
         name="pbs",
         program="qsub",
         says="pbs_version|PBS",
@@ -6066,37 +6046,28 @@ SCHEDULERS = {row.name: row for row in (
         own_ids=("PBS_JOBID",),
         array_task="",
         options=pbs_options,
-        script=(),
         job_id=r"^(\d+(?:\[\])?)",
         query=("qstat", "-t"),
-        names_id=True,
         read=read_qstat_t,
-        accounting=(),
-        read_accounting=read_nothing,
         cancel=("qdel",),
         find=("qselect", "-N"),
         limit=("qmgr", "-c", "print server"),
         limit_text=r"max_array_size\s*=\s*(\d+)",
         limit_usual=10000,
-        limit_less=0,
         crowded="would exceed",
         forgotten="Unknown Job Id|Job has finished",
         name_length=15,
-        kills_group=False,
         variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI",
         joins_values=True,
         flags="-f -G -h -I -V -x -X -z",
-        pairs="",
-        cluster=(),
         requeue=(),  # arrays are (qsub(1B), -r)
         requeues=("-r",),
         ours=(
             (OURS_ARRAY, "-J"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
             (OURS_AFTER, "-W=depend"), (OURS_SHELL, "-S"))),
-    Scheduler(
+    USUAL._replace(
         name="lsf",
         program="bsub",
-        says="",
         index="LSB_JOBINDEX",
         own_ids=("LSB_JOBID",),
         array_task="{0}[{1}]",
@@ -6104,25 +6075,16 @@ SCHEDULERS = {row.name: row for row in (
         script=("/bin/sh",),
         job_id=r"Job <(\d+)>",
         query=("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'"),
-        names_id=True,
         read=read_columns,
-        accounting=(),
-        read_accounting=read_nothing,
         cancel=("bkill",),
         find=("bjobs", "-noheader", "-o", "jobid", "-J"),
         limit=("bparams", "-a"),
         limit_text=r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)",
         limit_usual=1000,
-        limit_less=0,
         crowded="(?i)pending jobs? .*(threshold|limit|maximum)|maximum number of pending",
         forgotten="is not found|No matching job|already finished",
-        name_length=60,
-        kills_group=False,
         variables=r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI",
-        joins_values=False,
         flags="-ar -B -H -h -I -Ip -Is -IS -ISp -ISs -IX -K -N -r -rn -ti -ul -V -x",
-        pairs="",
-        cluster=(),
         requeue=("-r",),
         requeues=("-r", "-rn"),
         ours=((OURS_NAME, "-J"), (OURS_LOG, "-o -oo"), (OURS_AFTER, "-w -ti"))),
