@@ -1,13 +1,12 @@
-"""Every message of a mistake, each from a real one: `python tests/messages.py` prints them all, each kind once.
+"""What is said of mistakes, each from a real one: `python3 tests/messages.py` prints a message of each kind.
 
-A row is what somebody types in a folder with some files. It is executed by the program's own main in a process of its own,
-which notes what lines of hydraflow.py made the Errors: so the test knows which of them no row reaches.
+A row is what somebody types in a folder with some files. It is executed by the program's own main in a process of its own.
 """
-import ast
 import collections
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -19,17 +18,14 @@ import test_02_sweep  # noqa: E402
 import test_03_yaml  # noqa: E402
 import test_04_job_file  # noqa: E402
 import test_05_planning  # noqa: E402
-import test_11_runs  # noqa: E402
-import test_14_command_line  # noqa: E402
 
 import hydraflow  # noqa: E402
 
 Row = collections.namedtuple("Row", "argv files before env status")
-Told = collections.namedtuple("Told", "status out err lines changes")
+Told = collections.namedtuple("Told", "status out err changes")
 JOB_FILE = "hydraflow.yaml"
 SCRIPT = "#!/bin/sh\n"
 LINK = object()  # a symbolic link in place of a file
-ERRORS = ("Error", "Refusal", "Unanswered")  # the classes whose messages a user gets
 
 
 def row(argv, files=None, before=(), env=None, status=2):
@@ -44,30 +40,140 @@ def job(text, argv="run job", **rest):
     return row(argv, {JOB_FILE: f"jobs:\n  job:\n{lines}", **rest.pop("files", {})}, **rest)
 
 
+JOBS = """\
+jobs:
+  train:
+    run: echo train
+    hydra: false
+    name: nice
+    max-parallel: 2
+    fail-fast: true
+    retries: 1
+    timeout-minutes: 1.5
+    steps:
+      - {name: first, batch: "a=1:3 b=x,y", exclude: a=1 b=x, include: a=9 b=z}
+      - {batch: "c=1:2", args: d=1}
+  evaluate: {run: echo e, needs: train, hydra: false}
+  short: {run: "sh -c 'echo $0; test $0 != a=2'", hydra: false, steps: [{batch: "a=1:3"}]}
+"""
+LINES = """\
+run train --jobs 0
+run train --jobs x
+run train -j 1.5
+run train --jobs
+run train --retries -1
+run train --retries x
+run train --timeout 0
+run train --timeout x
+run train --pack 0
+run train --pack x
+run train --dryrun
+run train --resum
+run train -x
+run train word
+run
+run trian
+run nothing
+--dry-run run train
+-j2 run train
+show trian
+show --name
+show train evaluate
+show --frob
+expand
+expand a=1:2:0
+expand --collect a=1|2
+status nothing
+status
+status a b
+logs
+logs train
+logs train --frob
+logs train --b=x
+results train --stat=failed
+cancel
+cancel train
+cancel train 1
+cancel train --frob
+init here
+completion
+completion ksh
+results
+report
+clean --keep 0
+frobnicate
+
+-f
+-C
+-f hydraflow.yaml
+-f no.yaml
+run train --quiet=1
+run train -f x
+show -C x
+results train --state x
+results train --state faild
+status train --run
+rnu train
+resume train
+list
+run train --sample 0
+logs train x
+results train
+report train
+status --all
+clean nothing
+schema x
+run -- true --x={1} ::: 1 2
+run -j2 ./hydraflow.yaml a=1:3
+run -- nosuch a=1:2
+-f nowhere.yaml show
+-C nowhere show
+-f hydraflow.py show
+-f . show
+"""  # mistakes of a command line, with these jobs
+SUBMISSIONS = (  # submit, what else is in the job
+    ('sbatch job.sh', 'run: echo'),
+    ('sbatch', 'steps: [{batch: a=1}]'),
+    ('sbatch -pgpu', 'steps: [{batch: a=1}]'),
+    ('sbatch -pgpu --array=1-3', 'run: echo'),
+    ("sbatch -o x -J 'a b'", 'run: echo'),
+    ("sbatch -o x -J 'a b'", 'run: echo'),
+    ('sbatch -d afterok:1', 'run: echo\nsteps: [{batch: a=1}, {batch: a=2}]'),
+    ('sbatch --wrap x', 'run: echo'),
+    ('qsub -S /bin/sh', 'run: echo'),
+    ('parallel -j 2', 'run: echo'),
+    ('parallel -a -j2', 'run: echo'),
+    ('xargs -n 1', 'run: echo'),
+    ('env A=1 xargs -a', 'run: echo'),
+)
+
+
+def table(module, name):
+    """Return the first fields of the rows of a table of a test."""
+    return [one if isinstance(one, (str, bytes)) else one[0] for one in getattr(module, name, ())]
+
+
 def known_rows():
     """Yield the mistakes that the tests of the chapters list."""
-    for sweep, *_ in [*test_02_sweep.MISTAKES, *test_02_sweep.HINTS]:
+    for sweep in [*table(test_02_sweep, "MISTAKES"), *table(test_02_sweep, "HINTS")]:
         yield row(["expand", sweep])
-    for sweep, *_ in test_02_sweep.HYDRA_MISTAKES:
+    for sweep in table(test_02_sweep, "HYDRA_MISTAKES"):
         yield job(f"run: x\nsteps: [{{batch: {json.dumps(sweep)}}}]")
-    for text, *_ in test_03_yaml.REFUSALS:
-        data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-        yield row("show", {JOB_FILE: data})
-    for text in test_03_yaml.FORBIDDEN:
-        yield row("show", {JOB_FILE: text})
-    for text, expected in test_04_job_file.MISTAKES:
-        if expected:
+    for text in [*table(test_03_yaml, "REFUSALS"), *table(test_03_yaml, "FORBIDDEN")]:
+        yield row("show", {JOB_FILE: text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")})
+    for text, *rest in getattr(test_04_job_file, "MISTAKES", ()):
+        if not rest or rest[0]:
             yield row("show", {JOB_FILE: text})
-    for text, *_ in [*test_04_job_file.WORDS]:
+    for text in table(test_04_job_file, "WORDS"):
         yield job(f"run: x\n{text}")
-    for command, *_ in [*test_04_job_file.SHELLS, *test_05_planning.COMMAND_MISTAKES]:
+    for command in [*table(test_04_job_file, "SHELLS"), *table(test_05_planning, "COMMAND_MISTAKES")]:
         yield job(f"run: {json.dumps(command)}\nsteps: [{{batch: a=1}}]")
-    for text, overrides, _ in test_05_planning.PLAN_MISTAKES:
+    for text, overrides, *_ in getattr(test_05_planning, "PLAN_MISTAKES", ()):
         yield job(text, ["run", "job", *overrides])
-    for submit, rest, *_ in test_11_runs.SUBMISSIONS:
+    for submit, rest in SUBMISSIONS:
         yield job(f"hydra: false\nsubmit: {submit}\n{rest}", files={"sbatch": SCRIPT, "job.sh": SCRIPT}, env={"PATH": "."})
-    for line, _ in test_14_command_line.WRONG:
-        yield row(line, {JOB_FILE: test_14_command_line.JOBS})
+    for line in LINES.split("\n")[:-1]:
+        yield row(line, {JOB_FILE: JOBS})
 
 
 TABLES = {"bad.csv": "lr,o\n0.1,sgd\n1e-3\n", "long.csv": "a,b\n1," + "x" * 200000 + "\n", "empty.txt": "# nothing\n", "latin.txt": b"1\n\xe9\n"}
@@ -100,14 +206,6 @@ OWN_ROWS = (  # what those tables have not
     job(PLAIN, "run job --resume", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "[]\n", ".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/lock": LINK}),
     job(PLAIN, "run job --resume", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "[]\n"}),
 )
-EXEMPT = {  # functions that make an Error which no row reaches, and why
-    "is_held": "somebody else goes on with the run: it takes two processes, and has a test of its own",
-    "hand_over": "a handler that the system cannot execute, though it may be executed: it has a test of its own",
-    "results": "it is told to Python alone",
-    "run_command": "on systems that are not POSIX",
-    "parser_error": "what argparse may say in versions to come",
-}
-
 
 def rows():
     """Return all rows."""
@@ -150,27 +248,19 @@ def in_a_process(folder, argv, env, outputs):
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
     status = 99
     try:
-        status = noted_main(folder, argv, env, outputs)
+        status = main_in_files(folder, argv, env, outputs)
     finally:
         os._exit(status)
 
 
-def noted_main(folder, argv, env, outputs):
-    """Execute main with its output in files, and note the lines that make Errors; for a process that ends behind it."""
+def main_in_files(folder, argv, env, outputs):
+    """Execute main with its output in files, for a process that ends behind it."""
     os.chdir(folder)
     os.environ.update(env)
     for number, name in enumerate(("out", "err"), 1):
         os.dup2(os.open(os.path.join(outputs, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     sys.stdout, sys.stderr = open(1, "w", encoding="utf-8"), open(2, "w", encoding="utf-8")
-    lines = set()
-    begin = hydraflow.Error.__init__
-
-    def note(self, *args, **options):
-        lines.add(sys._getframe(1).f_lineno)
-        begin(self, *args, **options)
-
-    hydraflow.Error.__init__ = note
     sys.argv = ["hydraflow", *argv]
     try:
         status = hydraflow.main(argv)
@@ -180,8 +270,6 @@ def noted_main(folder, argv, env, outputs):
         traceback.print_exc()
         sys.stderr.flush()
         status = 98
-    with open(os.path.join(outputs, "lines"), "w") as file:
-        json.dump(sorted(lines), file)
     return status
 
 
@@ -195,33 +283,12 @@ def told(row):
         before = tree(folder)
         status = in_a_process(folder, row.argv, row.env, outputs)
         out, err = (open(os.path.join(outputs, name), encoding="utf-8", errors="replace") for name in ("out", "err"))
-        with out, err, open(os.path.join(outputs, "lines")) as lines:
+        with out, err:
             changes = sorted(name for name, data in tree(folder).items() if before.get(name) != data)
-            return Told(status, out.read(), err.read().replace(folder, "FOLDER"), json.load(lines), changes)
+            return Told(status, out.read(), err.read().replace(folder, "FOLDER"), changes)
     finally:
         shutil.rmtree(folder)
         shutil.rmtree(outputs)
-
-
-def end_of(node):
-    """Return the last line of a node; Python 3.6 and 3.7 have no end_lineno."""
-    return max(getattr(part, "end_lineno", None) or getattr(part, "lineno", 0) for part in ast.walk(node))
-
-
-def error_calls():
-    """Return the places of hydraflow.py that make an Error: the function, the first and the last line."""
-    with open(os.path.join(ROOT, "hydraflow.py"), encoding="utf-8") as file:
-        module = ast.parse(file.read())
-    found = []
-    for function in ast.walk(module):
-        if isinstance(function, ast.FunctionDef):
-            for node in ast.walk(function):
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ERRORS:
-                    found.append((function.name, node.lineno, end_of(node)))
-    inner = {}  # a function within another one is the one that counts
-    for name, first, last in found:
-        inner[first, last] = name
-    return [(name, first, last) for (first, last), name in sorted(inner.items())]
 
 
 def messages(err):
@@ -244,7 +311,8 @@ def one_of_each_kind(answers):
         for message in filter(str.strip, messages(answer.err)):
             if kind(message) not in seen:
                 seen.add(kind(message))
-                lines.append(f"$ hydraflow {hydraflow.shell_text(one.argv)[:100]}\n{message[:900].strip()}\n\n")
+                typed = " ".join(map(shlex.quote, one.argv))
+                lines.append(f"$ hydraflow {typed[:100]}\n{message[:900].strip()}\n\n")
     return re.sub(r"\bjob\.[0-9A-Z]{6}\b", "job.NAME", "".join(lines))
 
 

@@ -11,41 +11,11 @@ import subprocess
 import sys
 import unittest
 
-from support import ROOT, EmptyFolder
+from support import ROOT, StandIns
 
 FOLDER = os.path.join(ROOT, "tests", "cases", "sessions")
-PROGRAMS = {  # stand-ins: each notes how it was called, as a line of the file "asked"
-    "hydraflow": 'exec PYTHON -m hydraflow "$@"',
-    "asked": 'cat "$HERE/asked"; rm -f "$HERE/asked"',
-    "elements": '. "$HERE/$1.sent"; shift; for slot; do env "$index=$slot" "$own=$job" sh "$script"; done',
-    "accept": """name=$1; shift; n=$(($(cat "$HERE/count" 2>/dev/null || echo 100) + 1)); echo $n > "$HERE/count"
-for last; do :; done
-echo "job=$n script=$last index=$INDEX own=$OWN" > "$HERE/$n.sent"
-echo "$name: $*" >> "$HERE/asked"; echo $n""",
-    "sbatch": '[ ! -s "$HERE/asked" ] || ! mv "$HERE/refuse-later" "$HERE/refuse" 2>/dev/null; [ ! -e "$HERE/refuse" ] || { echo "sbatch: $(cat "$HERE/refuse")" >&2; exit 1; }; INDEX=SLURM_ARRAY_TASK_ID OWN=SLURM_ARRAY_JOB_ID accept sbatch "$@"',
-    "squeue": 'echo "squeue: $*" >> "$HERE/asked"; [ ! -e "$HERE/down" ] || { echo "Connection refused" >&2; exit 1; }; cat "$HERE/queue" 2>/dev/null; true',
-    "scancel": 'echo "scancel: $*" >> "$HERE/asked"',
-    "scontrol": "echo 'MaxArraySize = 4'",
-    "sacct": "exit 1",
-    "qsub": '[ "$1" != --version ] || { echo GE 8.1.9; exit; }; INDEX=SGE_TASK_ID OWN=JOB_ID accept qsub "$@"',
-    "qstat": 'echo "qstat: $*" >> "$HERE/asked"; cat "$HERE/queue" 2>/dev/null; true',
-    "qdel": 'echo "qdel: $*" >> "$HERE/asked"',
-    "qconf": "echo max_aj_tasks 10",
-    "qacct": "exit 1",
-}
-
-
-class Sessions(EmptyFolder):
+class Sessions(StandIns):
     maxDiff = None
-
-    def setUp(self) -> None:
-        super().setUp()
-        os.mkdir(os.path.join(self.folder, "bin"))
-        for name, script in PROGRAMS.items():
-            self.write(f"bin/{name}", f"#!/bin/sh\nHERE={self.folder}\n{script.replace('PYTHON', sys.executable)}\n")
-            os.chmod(os.path.join(self.folder, "bin", name), 0o755)
-        paths = [os.path.join(self.folder, "bin"), os.environ["PATH"]]
-        self.environment = {**os.environ, "PATH": os.pathsep.join(paths), "TZ": "UTC", "HYDRAFLOW_PYTHON": sys.executable, "COLUMNS": "80"}
 
     def told(self, command: str) -> str:
         """Return what a command prints, and its exit status unless it is 0, in words that are the same each time."""
