@@ -395,11 +395,6 @@ class Number(NamedTuple("Number", [
         return Number(self.mantissa, self.exponent + unit.exponent,
                       self.scale + unit.scale, self.kept or unit.kept)
 
-    def is_equal(self, other: "Number") -> bool:
-        """Whether both are the same number, however they are written."""
-        exponent = min(self.exponent, other.exponent)
-        return self.shifted(exponent) == other.shifted(exponent)
-
     def shifted(self, exponent: int) -> int:
         """The mantissa of the same number with a smaller exponent."""
         return int(self.mantissa * 10 ** (self.exponent - exponent))
@@ -1053,7 +1048,8 @@ class SweepParser:
                              "write '' for an empty text, and no space behind a comma", place)
         if ":" in text and RANGE.match(text):
             return self.parse_range(text, tokens)
-        if re.match(r"[^:]*\d\.\.+[+-]?[\d.]+$", text):
+        fields = re.split(r"\.\.+", text)
+        if 1 < len(fields) < 4 and all(map(read_number, fields)):
             raise self.error("not-a-range", f"{text} is no range", tokens,
                              f"a range is start:stop:step, its end included; {AS_TEXT}")
         cut = next((at for at, token in enumerate(tokens) if token.text == "("), len(tokens))
@@ -1076,12 +1072,14 @@ class SweepParser:
 
     def check_function(self, name: str, tokens: "Sequence[Token]",
                        behind: "Sequence[Token]") -> None:
-        """Raise for a function of another language, or one whose name is misspelled."""
+        """Raise for a function of another language, or one with a wrong letter in its name."""
+        from difflib import get_close_matches
         last = name.rpartition(".")[2]
         hint = FOREIGN_FUNCTIONS.get(last, "")
-        for known in [] if behind else FUNCTIONS:
-            if is_misspelling(last, known):
-                hint = f"did you mean {known}?"
+        known = [one for one in FUNCTIONS if len(one) > 4 and abs(len(one) - len(last)) < 2]
+        close = [] if behind or last in FUNCTIONS else get_close_matches(last, known, 1, 0.8)
+        if close:
+            hint = f"did you mean {close[0]}?"
         if name.endswith("$"):
             hint = "no shell replaces it; lines(FILE) takes the values from a file"
         if hint:
@@ -1123,8 +1121,7 @@ class SweepParser:
         unit = self.text(behind)
         count = str(last and last._replace(scale=0, kept=False))
         if (not start or not stop or len(fields) > 3 or not UNIT.fullmatch(unit or "k")
-                or not re.fullmatch("[1-9][0-9]{0,17}", count)
-                or (count == "1" and not start.is_equal(stop))):
+                or not re.fullmatch("[1-9][0-9]{0,17}", count) or count == "1"):
             raise self.error("invalid-spacing", f"{name} takes start:stop:count, a unit behind it",
                              tokens, f"for example {name}(1:100:3)k; the count includes both ends")
         if name == "log" and start.mantissa * stop.mantissa <= 0:
@@ -1193,7 +1190,9 @@ class SweepParser:
             unit = text
         elif text:
             parts.append(single(text))
-        if all(one.count == 1 for one in lists) and any(map(is_plain_text, lists)):
+        texts = [str(one.at(0)) for one in lists if one.count == 1]
+        if len(texts) == len(lists) and any(
+                not read_number(text) and not re.search(r"['\"\[{$]", text) for text in texts):
             raise self.error("unknown-function", f"the parentheses of {self.text(tokens)} hold one"
                              " text", tokens, AS_TEXT)
         write = str if self.kind == PROGRAM else literal
@@ -1255,6 +1254,11 @@ def is_bare(word: str) -> bool:
     return "=" not in word and not word.startswith(("-", "~")) and "${{" not in word
 
 
+def is_assignment(word: str) -> bool:
+    """Whether a word is an override of Hydra's that assigns a value."""
+    return "=" in word and not word.startswith("-") and bool(key_of(word))
+
+
 def is_path(axis: Axis) -> bool:
     """Whether a word looks like a path: at the front of batch, it belongs to the command."""
     return is_bare(axis.text) and not axis.keys and bool(re.search(r"[./]", axis.text))
@@ -1272,28 +1276,6 @@ def check_bare_words(axes: "Sequence[Axis]") -> None:
         if is_bare(text) and not axis.keys and before not in HYDRA_OPTIONS:
             raise Error("expected-key-value", f"expected key=value, found {text}", axis.mark,
                         "words of the command belong in run; quote a value with white space")
-
-
-def is_misspelling(word: str, known: str) -> bool:
-    """Whether one letter of a word of five letters or more is wrong, or two are swapped.
-
-    >>> [is_misspelling(word, "choice") for word in ("chioce", "choise", "choic", "choice", "ch")]
-    [True, True, True, False, False]
-    """
-    if len(known) < 5 or word == known or abs(len(word) - len(known)) > 1:
-        return False
-    at = 0
-    while word[at:at + 1] == known[at:at + 1]:
-        at += 1
-    rest, other = word[at:], known[at:]
-    swapped = rest[1::-1] + rest[2:]
-    return other in (swapped, other[:1] + rest[1:], other[:1] + rest) or other == rest[1:]
-
-
-def is_plain_text(values: Values) -> bool:
-    """Whether a single value is a text without quotes, brackets or interpolations."""
-    text = str(values.at(0))
-    return read_number(text) is None and not re.search(r"['\"\[{$]", text)
 
 
 def leads(start: Number, stop: Number, step: Number) -> bool:
@@ -2551,8 +2533,9 @@ def read_step(node: Node, kind: str) -> Step:
         known = set(chain.from_iterable(axis.keys for axis in step.batch.axes))
         excluded = chain.from_iterable(sweep.axes for sweep in step.exclude)
         read_each(functools.partial(check_excluded, known), excluded, errors)
-        read_each(lambda axes: check_step_words(step, axes, kind), [
-            step.batch.axes, *(sweep.axes for sweep in step.include)], errors)
+        rest = [*step.args.axes, *step.with_]
+        read_each(lambda sweep: check_assigned_once([*sweep.axes, *rest], kind),
+                  [step.batch, *step.include], errors)
     raise_all(errors)
     return step
 
@@ -2563,11 +2546,6 @@ def check_excluded(known: "Set[str]", axis: Axis) -> None:
     if wrong:
         raise Error("exclude-unknown-axis", f"exclude: {wrong[0]} is no axis of batch", axis.mark,
                     suggest(wrong[0], known) or "exclude takes words key=value of batch")
-
-
-def check_step_words(step: Step, axes: "Sequence[Axis]", kind: str) -> None:
-    """Raise if two words of one task assign one key."""
-    check_assigned_once([*axes, *step.args.axes, *step.with_], kind)
 
 
 def check_assigned_once(axes: "Iterable[Axis]", kind: str) -> None:
@@ -2592,11 +2570,6 @@ def path_words(batch: Sweep) -> "List[Axis]":
     return list(takewhile(is_path, batch.axes))
 
 
-def commands_of(owner: "Union[Job, Step]") -> "List[Source]":
-    """What a job, or a step, executes itself."""
-    return [source for source in (owner.run, owner.call, owner.submit) if source]
-
-
 def has_command(job: Job) -> bool:
     """Whether each step of a job has something to execute; otherwise it is a template for others.
 
@@ -2604,7 +2577,9 @@ def has_command(job: Job) -> bool:
     >>> [has_command(job) for job in jobs.values()]
     [False, True]
     """
-    return bool(commands_of(job)) or (bool(job.steps) and all(map(commands_of, job.steps)))
+    if job.run or job.call or job.submit:
+        return True
+    return bool(job.steps) and all(step.run or step.call or step.submit for step in job.steps)
 
 
 def is_hydra(job: Job) -> bool:
@@ -2632,7 +2607,7 @@ def check_job(job: Job) -> None:
         command = step.run or job.run
         if command and not step.call and gets_words(job, step, command):
             read_each(check_script, [command], errors)
-    if not has_command(job) and any(map(commands_of, job.steps)):
+    if not has_command(job) and any(step.run or step.call or step.submit for step in job.steps):
         errors.append(Error("no-command", f"a step of job {job.key} has no command", job.mark,
                             "give the job a command, or each of its steps"))
     raise_all(errors)
@@ -2680,21 +2655,18 @@ def read_entries(node: Node) -> "List[Tuple[Node, Node]]":
     """The entries under jobs; raises for what else stands in the file."""
     if node.kind != "mapping":
         raise Error("no-jobs", "a job file begins with jobs:", node.mark, WRITE_EXAMPLE)
-    entries: List[Tuple[Node, Node]] = []
-    errors = []
-    for key, value in node.value:
-        if key.value == "jobs" and value.kind == "mapping":
-            entries = value.value
-        elif key.value == "jobs":
-            errors.append(Error("expected-jobs", "jobs are names with keys below them", value.mark,
-                                WRITE_EXAMPLE))
-        elif not key.value.startswith("x-"):  # a place for anchors
-            errors.append(Error("unknown-key", f"unknown key: {key.value}", key.mark,
-                                suggest(key.value, ["jobs"]) or "jobs stand under jobs:"))
-    if not entries and not errors:
-        errors.append(Error("no-jobs", "there are no jobs", node.mark, WRITE_EXAMPLE))
-    raise_all(errors)
-    return entries
+    values = {key.value: value for key, value in node.value}
+    wrong = [key for key in values if key != "jobs" and not key.startswith("x-")]  # for anchors
+    raise_all([Error("unknown-key", f"unknown key: {key.value}", key.mark,
+                     suggest(key.value, ["jobs"]) or "jobs stand under jobs:")
+               for key, _ in node.value if key.value in wrong])
+    jobs = values.get("jobs", node)
+    if jobs is not node and jobs.kind != "mapping":
+        raise Error("expected-jobs", "jobs are names with keys below them", jobs.mark,
+                    WRITE_EXAMPLE)
+    if jobs is node or not jobs.value:
+        raise Error("no-jobs", "there are no jobs", node.mark, WRITE_EXAMPLE)
+    return list(jobs.value)
 
 
 def order_needs(jobs: "Mapping[str, Job]", names: "Iterable[str]") -> "List[Job]":
@@ -2738,8 +2710,9 @@ def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]"
     return {name: job for name, job in jobs.items() if name not in wrong}, wrong
 
 
-def raise_in_order(errors: "Iterable[Error]") -> None:
-    """Raise Errors in the order of the file; what an alias repeats is told once."""
+def raise_in_order(wrong: "Mapping[str, List[Error]]", names: "Iterable[str]") -> None:
+    """Raise the mistakes of jobs in the order of the file, once where an alias repeats them."""
+    errors = chain.from_iterable(wrong.get(name, []) for name in names)
     several = {(error.line, error.column, error.message): error for error in errors}
     raise_all([several[place] for place in sorted(several)])
 
@@ -2747,7 +2720,7 @@ def raise_in_order(errors: "Iterable[Error]") -> None:
 def read_jobs(node: Node) -> "Dict[str, Job]":
     """The jobs of a file by name; raises Errors, all that there are."""
     jobs, wrong = read_each_job(node)
-    raise_in_order(chain.from_iterable(wrong.values()))
+    raise_in_order(wrong, wrong)
     return jobs
 
 
@@ -2785,7 +2758,7 @@ def load_for(path: str, name: str) -> "Tuple[Dict[str, Job], List[str]]":
     jobs, wrong = read_each_job(read_job_file(path))
     needed = order_needs(jobs, [name])
     names = {name, *chain.from_iterable((need for need, _ in job.needs) for job in needed)}
-    raise_in_order(chain.from_iterable(wrong.get(one, []) for one in names))
+    raise_in_order(wrong, names)
     return jobs, [one for one in wrong if one not in names]
 
 
@@ -3015,7 +2988,8 @@ class Overrides:
 
     def is_axis(self, override: Axis) -> bool:
         """Whether an override makes tasks, or is none that a command line could hold."""
-        return override.count > 1 or any(map(variable_of, override.keys))
+        several = override.count > 1 or len(override.keys) > 1
+        return several or any(map(variable_of, override.keys))
 
 
 class PlannedStep:
@@ -3068,7 +3042,7 @@ class PlannedStep:
         if step.call or (job.call and not step.run):
             self.program = [*python_of(job), os.path.abspath(__file__), "call"]
         cut = len(self.command)
-        while self.is_hydra and cut > 1 and re.match(r"[\w+~@./]+=", self.command[cut - 1]):
+        while self.is_hydra and cut > 1 and is_assignment(self.command[cut - 1]):
             cut -= 1
         self.command, self.tail = self.command[:cut], self.command[cut:]
 
