@@ -219,31 +219,6 @@ def test_a_comment_goes_to_the_end_of_its_line_in_the_file(lines, style):
     assert list(Sweep(node.text_source())) == product([word for word, _ in lines] + [("z=1", [("z=1",)])])
 
 
-@examples(120)
-@given(DECIMALS, DECIMALS, st.integers(2, 9))
-def test_lin_has_equal_gaps(first, last, count):
-    """Value i is the float nearest to first + i (last - first) / (count - 1); an integer is written as one; turned ends turn the values."""
-    values = values_of(f"lin({decimal(first)}:{decimal(last)}:{count})")
-    exact = [first + (last - first) * index / (count - 1) for index in range(count)]
-    assert [float(value) for value in values] == [float(value) for value in exact]
-    assert [value.lstrip("-").isdigit() for value in values] == [value.denominator == 1 for value in exact]
-    assert values_of(f"lin({decimal(last)}:{decimal(first)}:{count})") == values[::-1]
-
-
-@examples(120)
-@given(DECIMALS.filter(bool), DECIMALS.filter(bool), st.integers(2, 9))
-def test_log_has_equal_ratios(first, last, count):
-    """first**(gaps-i) last**i is value i to the power of gaps; both ends are exact; turned ends turn the values, a sign stays outside."""
-    first, last = abs(first), abs(last)
-    values = values_of(f"log({decimal(first)}:{decimal(last)}:{count})")
-    assert len(values) == count and Fraction(values[0]) == first and Fraction(values[-1]) == last
-    for index, value in enumerate(values):
-        exact = first ** (count - 1 - index) * last ** index
-        assert abs(Fraction(value) ** (count - 1) - exact) <= exact * Fraction(count, 2 ** 51)
-    assert values_of(f"log({decimal(last)}:{decimal(first)}:{count})") == values[::-1]
-    assert values_of(f"log(-{decimal(first)}:-{decimal(last)}:{count})") == ["-" + value for value in values]
-
-
 @pytest.mark.parametrize("first, count", [(-9, 19), (0, 7), (-3, 2), (-30, 61)])
 def test_log_of_decades_is_exact(first, count):
     values = values_of(f"log(1e{first}:1e{first + count - 1}:{count})")
