@@ -681,28 +681,38 @@ def tokenize(source: Source, has_comments: bool = False) -> "List[Token]":
         if token.kind == "comment" and has_comments and not opened:
             at = source.line_end(token.start)
         elif token.kind == "close":
-            if not opened or PARTNERS[opened[-1].text] != token.text:
-                raise Error("stray-bracket", f"no bracket is open that {token.text} could close",
-                            source.mark(token.start, at), "quote a value that contains it")
+            close_bracket(source, opened, token)
             levels.pop()
-            opened.pop().end = at
         elif token.kind == "unclosed":
             opened.append(token)
             break
         else:
-            if token.kind == "interpolation" and levels[-1] and levels[-1][-1].text == "\\":
-                raise Error("backslash-before-quote", f"write {token.text} without the backslash",
-                            source.mark(token.start - 1, at), "Hydra would keep it in the value")
+            if token.kind == "interpolation":
+                check_backslash(source, levels[-1], token)
             levels[-1].append(token)
-            if token.kind == "open":
-                opened.append(token)
-                levels.append(token.inner)
-    if opened:
-        token = opened[-1]
+        if token.kind == "open":
+            opened.append(token)
+            levels.append(token.inner)
+    for token in opened[-1:]:
         raise Error("never-closed", f"{token.text[0]} is never closed",
                     source.mark(token.start, token.start + 1),
                     f"close it, or quote a value that contains {token.text[0]}")
     return levels[0]
+
+
+def close_bracket(source: Source, opened: "List[Token]", token: Token) -> None:
+    """End the last bracket that is open; raise if it is another one."""
+    if not opened or PARTNERS[opened[-1].text] != token.text:
+        raise Error("stray-bracket", f"no bracket is open that {token.text} could close",
+                    source.mark(token.start, token.end), "quote a value that contains it")
+    opened.pop().end = token.end
+
+
+def check_backslash(source: Source, before: "Sequence[Token]", token: Token) -> None:
+    """Raise for the backslash that older versions wanted before an interpolation."""
+    if before and before[-1].text == "\\":
+        raise Error("backslash-before-quote", f"write {token.text} without the backslash",
+                    source.mark(token.start - 1, token.end), "Hydra would keep it in the value")
 
 
 def split(tokens: "Sequence[Token]", kind: str) -> "List[List[Token]]":
@@ -823,24 +833,29 @@ def read_table(text: str, mark: Mark) -> "List[List[str]]":
     return [[cell.strip() for cell in row] for row in rows if row]
 
 
-def table_cells(rows: "List[List[str]]", keys: "Sequence[str]", mark: Mark) -> "List[str]":
-    """The cells of the columns of some keys, row by row; a header row finds them by name."""
+def key_columns(first: "Sequence[str]", rest: "Sequence[Sequence[str]]",
+                keys: "Sequence[str]", mark: Mark) -> "List[int]":
+    """The columns of some keys, by a first row that names them; none where it names none."""
     names = [key.lstrip("+-~$") for key in keys]
-    header = [cell.lstrip("+-~$") for cell in rows[0]] if rows else []
+    header = [cell.lstrip("+-~$") for cell in first]
     missing = [name for name in names if name not in header]
-    columns = list(range(len(keys)))
-    numbers = [all(map(read_number, column)) for column in zip(*rows[1:])]
-    if not missing:
-        columns = list(map(header.index, names))
-    elif len(missing) < len(names) or (any(numbers) and not any(map(read_number, header))):
+    numbers = [all(map(read_number, column)) for column in zip(*rest)]
+    looks_so = any(numbers) and not any(map(read_number, header))
+    if missing and (len(missing) < len(names) or looks_so):
         raise Error("unknown-column", f"the first row has no column {missing[0]}", mark,
                     f"the first row is {', '.join(header)}; the keys are {', '.join(names)}")
-    width = len(columns) if missing else len(header)
+    return [] if missing else list(map(header.index, names))
+
+
+def table_cells(rows: "List[List[str]]", keys: "Sequence[str]", mark: Mark) -> "List[str]":
+    """The cells of the columns of some keys, row by row."""
+    columns = key_columns(rows[0], rows[1:], keys, mark) if rows else []
+    width = len(rows[0]) if columns else len(keys)
     for row in rows:
         if len(row) != width:
             raise Error("column-count", f"a row has not {width} cells: {','.join(row)}", mark,
-                        f"the keys are {', '.join(names)}")
-    return [row[column] for row in rows[not missing:] for column in columns]
+                        f"the keys are {', '.join(keys)}")
+    return [row[column] for row in rows[bool(columns):] for column in columns or range(width)]
 
 
 class SweepParser:
@@ -1006,12 +1021,7 @@ class SweepParser:
 
     def check_parts(self, value: "Sequence[Token]", parts: "Sequence[Sequence[Token]]") -> None:
         """Raise for a list of one key that is tuples, or in which m may be milli or million."""
-        texts = [self.text(part) for part in parts]
-        numbers = [text for text in texts if isinstance(literal(text), Number)]
-        letters = {text[-1] for text in numbers}
-        others = [text for text in texts if re.fullmatch(r"[\d.]+[A-Za-z]\w*", text)]
-        is_doubtful = ("m" in letters and letters & set("kMGT")) or set(others) - set(numbers)
-        if self.kind == HYDRA and letters and is_doubtful:
+        if self.kind == HYDRA and is_doubtful([self.text(part) for part in parts]):
             raise self.error("unit-doubt", "numbers with letters that may be text", value,
                              "is m milli or million? write the numbers out, or quote the texts")
         widths = {len(split(part[0].inner, "comma")) if is_tuple(part) else 0 for part in parts}
@@ -1048,20 +1058,17 @@ class SweepParser:
                              "write '' for an empty text, and no space behind a comma", place)
         if ":" in text and RANGE.match(text):
             return self.parse_range(text, tokens)
-        fields = re.split(r"\.\.+", text)
-        if 1 < len(fields) < 4 and all(map(read_number, fields)):
-            raise self.error("not-a-range", f"{text} is no range", tokens,
-                             f"a range is start:stop:step, its end included; {AS_TEXT}")
         cut = next((at for at, token in enumerate(tokens) if token.text == "("), len(tokens))
         name = self.text(tokens[:cut]).strip()
-        if self.kind == PROGRAM and (
-                (name in HYDRA_FUNCTIONS and cut < len(tokens))
-                or any(token.kind == "interpolation" for token in tokens)):
-            raise self.error("only-hydra", f"only Hydra expands {text}", tokens,
-                             "write 1:3 or a,b; with hydra: false, nothing else expands a value")
-        if cut == len(tokens) or name in HYDRA_FUNCTIONS:
-            is_verbatim = self.kind == PROGRAM or (self.is_lone and not depth)
-            return single(text if is_verbatim else literal(text))
+        is_call = cut < len(tokens)
+        self.check_item(text, tokens, is_call and name in HYDRA_FUNCTIONS)
+        if is_call and name not in HYDRA_FUNCTIONS:
+            return self.parse_call(name, tokens, cut, depth)
+        is_verbatim = self.kind == PROGRAM or (self.is_lone and not depth)
+        return single(text if is_verbatim else literal(text))
+
+    def parse_call(self, name: str, tokens: "Sequence[Token]", cut: int, depth: int) -> Values:
+        """call = spaced | file | group; a parenthesis stands at cut."""
         behind = tokens[cut + 1:]
         if name in ("lin", "log"):
             return self.parse_spaced(name, tokens[cut], behind, tokens)
@@ -1069,6 +1076,17 @@ class SweepParser:
             return self.parse_file(name, tokens)
         self.check_function(name, tokens, behind)
         return self.parse_group(tokens, depth)
+
+    def check_item(self, text: str, tokens: "Sequence[Token]", is_call: bool) -> None:
+        """Raise for a range of another language, and for what only Hydra would expand."""
+        fields = re.split(r"\.\.+", text)
+        if 1 < len(fields) < 4 and all(map(read_number, fields)):
+            raise self.error("not-a-range", f"{text} is no range", tokens,
+                             f"a range is start:stop:step, its end included; {AS_TEXT}")
+        if self.kind == PROGRAM and (
+                is_call or any(token.kind == "interpolation" for token in tokens)):
+            raise self.error("only-hydra", f"only Hydra expands {text}", tokens,
+                             "write 1:3 or a,b; with hydra: false, nothing else expands a value")
 
     def check_function(self, name: str, tokens: "Sequence[Token]",
                        behind: "Sequence[Token]") -> None:
@@ -1091,44 +1109,40 @@ class SweepParser:
         quote = f"quote it to keep it as text: {','.join(self.keys)}='{text}'"
         fields = text.split(":")
         unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
-        numbers = [read_number(field) for field in fields]
-        if not fields[0] and len(fields) > 1 and numbers[1]:
-            numbers[0] = numbers[1]._replace(mantissa=0, exponent=0)  # in its notation
-        zero = re.match("[+-]?0[0-9]", text)
-        if not all(numbers) or len(numbers) > 3 or zero:
+        numbers = range_numbers(fields)
+        if not numbers or re.match("[+-]?0[0-9]", text):
             raise self.error("not-a-number", f"{text} is no range of numbers", tokens, quote)
-        start, stop, step = [number for number in (*numbers, ONE, ONE) if number][:3]
-        if len(fields) == 1:
-            stop = start
+        start, stop, step = numbers
         exponent = min(start.exponent, stop.exponent, step.exponent)
         stride, span = step.shifted(exponent), stop.shifted(exponent) - start.shifted(exponent)
-        hint = "; ".join(filter(None, [range_hint(start, stop, step, len(fields), unit), quote]))
+        code = message = ""
         if not stride:
-            raise self.error("range-step-zero", "range step is zero", tokens, hint)
-        if span * stride < 0:
-            raise self.error("range-empty", f"no step of {step} leads from {start} to {stop}",
-                             tokens, hint)
-        if abs(stride) > abs(span) and (span or len(fields) > 2):
-            raise self.error("range-step-too-large", f"range step {step} is larger than the range",
-                             tokens, hint)
+            code, message = "range-step-zero", "range step is zero"
+        elif span * stride < 0:
+            code, message = "range-empty", f"no step of {step} leads from {start} to {stop}"
+        elif abs(stride) > abs(span) and (span or len(fields) > 2):
+            code, message = "range-step-too-large", f"range step {step} is larger than the range"
+        if code:
+            hints = [range_hint(start, stop, step, len(fields), unit), quote]
+            raise self.error(code, message, tokens, "; ".join(filter(None, hints)))
         return ranged(start, step, span // stride + 1).times(unit)
 
     def parse_spaced(self, name: str, bracket: Token, behind: "Sequence[Token]",
                      tokens: "Sequence[Token]") -> Values:
         """spaced = ( "lin" | "log" ) "(" number ":" number ":" count ")" [ unit ]"""
         fields = self.text(bracket.inner).strip().split(":")
-        start, stop, last = [*map(read_number, fields), None, None, None][:3]
+        start, stop, last = range_numbers(fields) or [ONE, ONE, ONE]
         unit = self.text(behind)
-        count = str(last and last._replace(scale=0, kept=False))
-        if (not start or not stop or len(fields) > 3 or not UNIT.fullmatch(unit or "k")
-                or not re.fullmatch("[1-9][0-9]{0,17}", count) or count == "1"):
+        count = str(last._replace(scale=0, kept=False))
+        is_count = len(fields) == 3 and re.fullmatch("(?!1$)[1-9][0-9]{0,17}", count)
+        if not is_count or not UNIT.fullmatch(unit or "k"):
             raise self.error("invalid-spacing", f"{name} takes start:stop:count, a unit behind it",
                              tokens, f"for example {name}(1:100:3)k; the count includes both ends")
         if name == "log" and start.mantissa * stop.mantissa <= 0:
             raise self.error("log-of-zero", "log needs both ends above zero, or both below", tokens,
                              "lin(start:stop:count) goes through zero")
         ends = [abs(float(str(end))) for end in (start, stop) if end.mantissa]
-        if any(end in (0.0, float("inf")) for end in ends):
+        if {0.0, float("inf")} & set(ends):
             raise self.error("not-finite", "no float is so large, or so small", tokens, AS_TEXT)
         return spaced(start, stop, int(count), name == "log").times(unit)
 
@@ -1190,11 +1204,8 @@ class SweepParser:
             unit = text
         elif text:
             parts.append(single(text))
-        texts = [str(one.at(0)) for one in lists if one.count == 1]
-        if len(texts) == len(lists) and any(
-                not read_number(text) and not re.search(r"['\"\[{$]", text) for text in texts):
-            raise self.error("unknown-function", f"the parentheses of {self.text(tokens)} hold one"
-                             " text", tokens, AS_TEXT)
+        if all(one.count == 1 for one in lists) and any(map(is_plain_text, lists)):
+            raise self.error("unknown-function", "the parentheses hold one text", tokens, AS_TEXT)
         write = str if self.kind == PROGRAM else literal
         return grouped(parts, write).times(unit)
 
@@ -1225,15 +1236,13 @@ class SweepParser:
                         f"with: takes ${{{{ env.{name.group()[1:]} }}}}; {AS_TEXT}")
         if not self.is_override or kind in ("quoted", "interpolation", "template"):
             return
-        if inside == "{" and text[0] == ":" and before[-1:] in ("'", '"'):
+        if inside == "{" and text[0] == ":" and before.endswith(("'", '"')):
             raise Error("hydra-needs-quotes", f"Hydra refuses quotes around the key {before}",
                         self.source.mark(*match.span()), "write the key of a dictionary without"
                         " quotes")
-        refused = HYDRA_REFUSES.search(text)
-        if kind == "equals" and inside not in HYDRA_FUNCTIONS:
-            refused = match
-        if kind == "escape" and text[1:] in ("'", '"'):  # a backslash hides no quote
-            refused = match
+        is_equals = kind == "equals" and inside not in HYDRA_FUNCTIONS
+        is_quote = text in ("\\'", '\\"')  # a backslash hides no quote
+        refused = match if is_equals or is_quote else HYDRA_REFUSES.search(text)
         if refused:
             sign = refused.group().lstrip("\\")[0]
             place = match.start() + text.index(sign)
@@ -1278,11 +1287,36 @@ def check_bare_words(axes: "Sequence[Axis]") -> None:
                         "words of the command belong in run; quote a value with white space")
 
 
+def is_plain_text(values: Values) -> bool:
+    """Whether the first value is a text without quotes, brackets or interpolations."""
+    text = str(values.at(0))
+    return not read_number(text) and not re.search(r"['\"\[{$]", text)
+
+
+def is_doubtful(texts: "Sequence[str]") -> bool:
+    """Whether m stands beside a larger unit, or a number with a letter beside a text like 30s."""
+    numbers = {text for text in texts if isinstance(literal(text), Number)}
+    letters = {text[-1] for text in numbers}
+    sizes = {text for text in texts if re.fullmatch(r"[\d.]+[A-Za-z]\w*", text)}
+    return bool(numbers and (sizes - numbers or ("m" in letters and letters & set("kMGT"))))
+
+
 def leads(start: Number, stop: Number, step: Number) -> bool:
     """Whether a step leads from start towards stop, and not beyond it."""
     exponent = min(start.exponent, stop.exponent, step.exponent)
     span, stride = stop.shifted(exponent) - start.shifted(exponent), step.shifted(exponent)
     return span * stride > 0 and abs(stride) <= abs(span)
+
+
+def range_numbers(fields: "Sequence[str]") -> "Optional[List[Number]]":
+    """Start, stop and step of a range, or nothing where they are no numbers."""
+    numbers = [read_number(field) for field in fields]
+    if not fields[0] and len(fields) > 1 and numbers[1]:
+        numbers[0] = numbers[1]._replace(mantissa=0, exponent=0)  # in the notation of the end
+    found = [number for number in numbers if number]
+    if len(found) < len(fields) or len(fields) > 3:
+        return None
+    return [found[0], found[len(found) > 1], found[2] if len(found) > 2 else ONE]
 
 
 def range_hint(start: Number, stop: Number, step: Number, count: int, unit: str) -> str:
@@ -1295,7 +1329,7 @@ def range_hint(start: Number, stop: Number, step: Number, count: int, unit: str)
     low, high = sorted([abs(start.shifted(exponent)), abs(stop.shifted(exponent))])
     if count == 2 and start.mantissa * stop.mantissa > 0 and high >= 10 * low:
         return f"write log({start}:{stop}:{len(str(high // low))}){unit}, or a step"
-    return "the order is start:stop:step, and a step down is negative"
+    return "the order is start:stop:step, a step down is negative" if step.mantissa else ""
 
 
 def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
@@ -1730,7 +1764,7 @@ class YamlParser:
     def block_depth(self, header: "Match[str]", indent: int) -> int:
         """How many spaces indent the lines of a block scalar, which is said by a digit, or
         by its first line (8.1.1.1)."""
-        digit = block_digit(header)
+        digit = header.group(1) or header.group(4)
         if digit:
             return indent - 1 + int(digit)
         depth = len(header.group(6))
@@ -1755,7 +1789,8 @@ class YamlParser:
         if is_torn and self.text[last:self.at - 1].isspace():
             raise self.error("torn", last, self.at - 1)
         self.at -= 1  # the newline, where every other scalar ends
-        if not indent and block_digit(header) and any(line for line, _ in lines):
+        has_digit = header.group(1) or header.group(4)
+        if not indent and has_digit and any(dict(lines)):
             raise self.error("digit", start)  # relative to -1 or to 0: readers differ
         parts = chomped(lines, header.group(2) or header.group(3), is_torn)
         if self.text[start] == ">":
@@ -1899,18 +1934,13 @@ class YamlParser:
         else:
             self.at = GAP.match(self.text, before).end()
             self.column = self.at - self.line
-        if is_below and self.is_nothing(parent, compact):
+        starts = self.column == parent and not compact and DASH.match(self.text, self.at)
+        if is_below and self.column <= parent and not starts:
             node = self.scalar(before, before, "")
         else:
             node = self.parse_block_value(parent, compact)
         self.check_line(parent)
         return node
-
-    def is_nothing(self, parent: int, compact: bool) -> bool:
-        """Whether the line at hand holds no value of a parent above."""
-        if self.column == parent and not compact:
-            return not DASH.match(self.text, self.at)
-        return self.column <= parent
 
     def parse_block_value(self, parent: int, compact: bool) -> Node:
         """block_value = block_sequence | block_mapping | node. A collection has only spaces and
@@ -1952,11 +1982,6 @@ class YamlParser:
         if self.text[self.at] != "\0":
             raise self.error("documents", self.at, self.at + 3)
         return node
-
-
-def block_digit(header: "Match[str]") -> str:
-    """The indentation indicator of a block scalar, or nothing."""
-    return header.group(1) or header.group(4) or ""
 
 
 def chomped(lines: "List[Tuple[str, int]]", chomp: str,
@@ -2086,7 +2111,6 @@ def command_words(source: Source, environment: "Optional[Mapping[str, str]]"
     """The words of a command, split and unquoted as a shell does it, with their places; $NAME is
     replaced where there is an environment."""
     def value(token: "Match[str]", place: "Match[str]") -> str:
-        """What a template, an escape or a variable stands for, in quotes or not."""
         kind, text = token.lastgroup, token.group()
         mark = source.mark(place.start(), place.end())
         if kind == "shell":
@@ -2192,12 +2216,12 @@ def check_templates(source: Source, kind: str = "") -> Source:
 
 def check_command(source: Source, kind: str = "") -> Source:
     """A command; raises for what is none, whatever the environment."""
-    words = split_command(check_templates(source), None)
-    word = words[0] if words else ""
+    words = split_command(check_templates(source), None) or [""]
+    word = words[0]
     name, equals, _ = word.partition("=")
-    if equals and name.isidentifier():
+    if not word or (equals and name.isidentifier()):
         raise Error("not-a-program", f"{word} is no program", source.whole(),
-                    "put variables of the tasks under env:")
+                    "a program comes first; put variables of the tasks under env:")
     if word in SHELL_COMMANDS or ACTIVATING.match(" ".join(words)):
         raise Error("shell-command", f"{word} would change a shell, and run does not use one",
                     source.whole(), "put it into setup: beside the command")
@@ -2215,7 +2239,7 @@ def check_submit(source: Source, kind: str = "") -> Source:
 
 def check_call(source: Source, kind: str = "") -> Source:
     """The name of a function with its module, and words."""
-    name = split_command(check_templates(source), None)[0]
+    name = " ".join(split_command(check_templates(source), None)[:1])
     if not re.match(r"[^\W\d]\w*(\.[^\W\d]\w*)+$", name):
         raise Error("not-a-function", f"{name} is no function's name", source.whole(),
                     "for example call: package.function")
@@ -2307,6 +2331,11 @@ def check_name(source: Source, kind: str = "") -> str:
         raise Error("invalid-name", "a name is one line of printable text", source.whole(),
                     "for example name: train")
     return source.text
+
+
+def check_need(source: Source, kind: str = "") -> "Tuple[str, Mark]":
+    """The name of a job, and where it is needed."""
+    return check_name(source), source.whole()
 
 
 read_name = text(check_name, "name: train")
@@ -2423,11 +2452,6 @@ def read_steps(node: Node, kind: str) -> "List[Step]":
     return read_all(lambda one: read_step(one, kind), node.value)
 
 
-def read_need(source: Source, kind: str) -> "Tuple[str, Mark]":
-    """The name of a job, and where it is needed."""
-    return check_name(source), source.whole()
-
-
 class Key(NamedTuple("Key", [
         ("name", str), ("owners", str), ("read", Reader), ("default", "Any"), ("meaning", str)])):
     """A key of the job file; owners are job, step, or both."""
@@ -2459,7 +2483,7 @@ KEYS = (
         "environment variables of the tasks; null takes one away"),
     Key("working-directory", "job", text(check_templates, "working-directory: src"), None,
         "where the tasks are executed"),
-    Key("needs", "job", several(text(read_need, "needs: prepare")), [],
+    Key("needs", "job", several(text(check_need, "needs: prepare")), [],
         "the jobs that must have succeeded before"),
     Key("max-parallel", "job", read_parallel, 0, "how many tasks at once, or auto"),
     Key("fail-fast", "job", read_flag, None,
@@ -2531,21 +2555,16 @@ def read_step(node: Node, kind: str) -> Step:
     step = EMPTY_STEP._replace(**read_keys("step", node, kind, errors))
     if not errors:
         known = set(chain.from_iterable(axis.keys for axis in step.batch.axes))
-        excluded = chain.from_iterable(sweep.axes for sweep in step.exclude)
-        read_each(functools.partial(check_excluded, known), excluded, errors)
+        for axis in chain.from_iterable(sweep.axes for sweep in step.exclude):
+            for key in [key for key in axis.keys or [axis.text] if key not in known][:1]:
+                hint = suggest(key, known) or "exclude takes words key=value of batch"
+                errors.append(Error("exclude-unknown-axis", f"exclude: {key} is no axis of batch",
+                                    axis.mark, hint))
         rest = [*step.args.axes, *step.with_]
         read_each(lambda sweep: check_assigned_once([*sweep.axes, *rest], kind),
                   [step.batch, *step.include], errors)
     raise_all(errors)
     return step
-
-
-def check_excluded(known: "Set[str]", axis: Axis) -> None:
-    """Raise unless an axis of exclude has keys of the batch."""
-    wrong = [key for key in axis.keys or [axis.text] if key not in known]
-    if wrong:
-        raise Error("exclude-unknown-axis", f"exclude: {wrong[0]} is no axis of batch", axis.mark,
-                    suggest(wrong[0], known) or "exclude takes words key=value of batch")
 
 
 def check_assigned_once(axes: "Iterable[Axis]", kind: str) -> None:
@@ -2570,6 +2589,11 @@ def path_words(batch: Sweep) -> "List[Axis]":
     return list(takewhile(is_path, batch.axes))
 
 
+def has_own_command(owner: "Union[Job, Step]") -> bool:
+    """Whether a job, or a step, says itself what to execute."""
+    return bool(owner.run or owner.call or owner.submit)
+
+
 def has_command(job: Job) -> bool:
     """Whether each step of a job has something to execute; otherwise it is a template for others.
 
@@ -2577,9 +2601,7 @@ def has_command(job: Job) -> bool:
     >>> [has_command(job) for job in jobs.values()]
     [False, True]
     """
-    if job.run or job.call or job.submit:
-        return True
-    return bool(job.steps) and all(step.run or step.call or step.submit for step in job.steps)
+    return has_own_command(job) or (bool(job.steps) and all(map(has_own_command, job.steps)))
 
 
 def is_hydra(job: Job) -> bool:
@@ -2599,27 +2621,27 @@ def check_job(job: Job) -> None:
     """Raise unless the words of a job go together, reach its command, and all steps have one."""
     kind = HYDRA if is_hydra(job) else PROGRAM
     errors: List[Error] = []
+    steps = job.steps or [EMPTY_STEP]
     read_each(lambda axes: check_assigned_once(axes, kind), [job.with_], errors)
     if kind == HYDRA:
-        words = [job.with_, *(step.with_ for step in job.steps)]
-        read_each(check_bare_words, words, errors)
-    for step in job.steps or [EMPTY_STEP]:
-        command = step.run or job.run
-        if command and not step.call and gets_words(job, step, command):
-            read_each(check_script, [command], errors)
-    if not has_command(job) and any(step.run or step.call or step.submit for step in job.steps):
+        read_each(check_bare_words, [job.with_, *(step.with_ for step in steps)], errors)
+    read_each(check_script, [
+        step.run or job.run for step in steps if gets_words(job, step, kind)], errors)
+    if not has_command(job) and any(map(has_own_command, job.steps)):
         errors.append(Error("no-command", f"a step of job {job.key} has no command", job.mark,
                             "give the job a command, or each of its steps"))
     raise_all(errors)
 
 
-def gets_words(job: Job, step: Step, command: Source) -> bool:
-    """Whether words are appended to a command: all but those that it names itself."""
-    if is_hydra(job) or step.with_ or job.with_:
-        return True
+def gets_words(job: Job, step: Step, kind: str) -> bool:
+    """Whether words are appended to the program of a step: all but those that it names itself."""
+    command = step.run or job.run
+    if not command or step.call:
+        return False
     named = matrix_keys(template_names([command.text]))
-    keys = chain.from_iterable(axis.keys or ("",) for axis in step.batch.axes + step.args.axes)
-    return any(key not in named and not variable_of(key) for key in keys)
+    axes = step.batch.axes + step.args.axes + step.with_ + job.with_
+    keys = chain.from_iterable(axis.keys or ("",) for axis in axes)
+    return kind == HYDRA or any(key[:1] != "$" and key not in named for key in keys)
 
 
 def matrix_keys(names: "Iterable[str]") -> "Set[str]":
@@ -2641,8 +2663,9 @@ def read_job(entry: "Tuple[Node, Node]", errors: "List[Error]") -> Job:
         errors.append(Error("no-keys", f"job {key.value} has no keys", node.mark,
                             "a job has at least run: with its command"))
         return job
-    hydra = {name.value: value.value for name, value in node.value}.get("hydra", "true")
-    kind = PROGRAM if str(hydra).lower() == "false" else HYDRA
+    keys = {OLD_SPELLINGS.get(name.value, name.value): value for name, value in node.value}
+    hydra = str(keys["hydra"].value if "hydra" in keys else "steps" in keys)
+    kind = PROGRAM if hydra.lower() == "false" else HYDRA
     job = job._replace(**read_keys("job", node, kind, errors))
     if not errors:
         moved = read_each(move_old_command, [job], errors)
@@ -2656,15 +2679,14 @@ def read_entries(node: Node) -> "List[Tuple[Node, Node]]":
     if node.kind != "mapping":
         raise Error("no-jobs", "a job file begins with jobs:", node.mark, WRITE_EXAMPLE)
     values = {key.value: value for key, value in node.value}
-    wrong = [key for key in values if key != "jobs" and not key.startswith("x-")]  # for anchors
     raise_all([Error("unknown-key", f"unknown key: {key.value}", key.mark,
                      suggest(key.value, ["jobs"]) or "jobs stand under jobs:")
-               for key, _ in node.value if key.value in wrong])
-    jobs = values.get("jobs", node)
-    if jobs is not node and jobs.kind != "mapping":
+               for key, _ in node.value if not re.match("jobs$|x-", key.value)])  # x-: for anchors
+    jobs = values.get("jobs")
+    if jobs and jobs.kind != "mapping":
         raise Error("expected-jobs", "jobs are names with keys below them", jobs.mark,
                     WRITE_EXAMPLE)
-    if jobs is node or not jobs.value:
+    if not jobs or not jobs.value:
         raise Error("no-jobs", "there are no jobs", node.mark, WRITE_EXAMPLE)
     return list(jobs.value)
 
@@ -2694,7 +2716,7 @@ def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]"
     wrong: Dict[str, List[Error]] = {key.value: [] for key, _ in entries}
     jobs = {entry[0].value: read_job(entry, wrong[entry[0].value]) for entry in entries}
 
-    def check_need(need: "Tuple[str, Mark]") -> None:
+    def find_need(need: "Tuple[str, Mark]") -> None:
         name, mark = need
         if name not in jobs:
             raise Error("unknown-need", f"needs names no job: {name}", mark,
@@ -2704,7 +2726,7 @@ def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]"
                         mark, "it is a template for others; give it run: or call:")
 
     for job in jobs.values():
-        read_each(check_need, job.needs, wrong[job.key])
+        read_each(find_need, job.needs, wrong[job.key])
         read_each(lambda key: order_needs(jobs, [key]), [job.key], wrong[job.key])
     wrong = {name: errors for name, errors in wrong.items() if errors}
     return {name: job for name, job in jobs.items() if name not in wrong}, wrong
@@ -2986,10 +3008,27 @@ class Overrides:
         self.used += placed
         return result + last
 
-    def is_axis(self, override: Axis) -> bool:
-        """Whether an override makes tasks, or is none that a command line could hold."""
-        several = override.count > 1 or len(override.keys) > 1
-        return several or any(map(variable_of, override.keys))
+    def moved(self, words: "Sequence[Axis]") -> "Tuple[List[Axis], List[Axis]]":
+        """Words without those that overrides make axes of, and the axes of all such overrides."""
+        kept: List[Axis] = []
+        axes = {id(one): one for one in self.rest() if self.makes_axis(one)}
+        for word in words:
+            override = self.find(word)
+            if override and id(override) in axes:
+                axes[id(override)] = respelled(override, word)
+                self.used.append(override)
+            else:
+                kept.append(word)
+        self.used += [one for one in self.rest() if id(one) in axes]
+        return kept, list(axes.values())
+
+    def rest(self) -> "List[Axis]":
+        """The overrides that have no place yet."""
+        return [axis for axis in self.axes if axis not in self.used]
+
+    def makes_axis(self, override: Axis) -> bool:
+        """Whether an override is none that the end of a command could hold as one word."""
+        return override.count > 1 or len(override.keys) > 1 or override.keys[0][:1] == "$"
 
 
 class PlannedStep:
@@ -3036,38 +3075,30 @@ class PlannedStep:
         self.command: List[str] = []
         self.program: List[str] = []
         if source:
-            self.command = [*split_command(source, os.environ), *more]
-            self.command[0] = python_here(self.command[0])
+            first, *rest = split_command(source, os.environ)
+            self.command = [python_here(first), *rest, *more]
         self.command += [axis.text for axis in path_words(step.batch)]
-        if step.call or (job.call and not step.run):
+        if source and source in (step.call, job.call):
             self.program = [*python_of(job), os.path.abspath(__file__), "call"]
-        cut = len(self.command)
-        while self.is_hydra and cut > 1 and is_assignment(self.command[cut - 1]):
-            cut -= 1
-        self.command, self.tail = self.command[:cut], self.command[cut:]
+        self.tail: List[str] = []
+        while self.is_hydra and self.command[1:] and is_assignment(self.command[-1]):
+            self.tail.insert(0, self.command.pop())
 
     def plan_words(self, step: Step, overrides: Overrides) -> None:
         """Prepare the combinations, and the words behind them, overrides included."""
         overrides.used = []
-        batch = step.batch.axes[len(path_words(step.batch)):]
         own = set(chain.from_iterable(
             axis.keys for axis in [*step.batch.axes, *step.args.axes, *step.with_]))
         words = [axis for axis in self.job.with_ if not own & set(axis.keys)] + step.with_
         args = overrides.replaced(step.args.axes, False)
-        sweeps = [overrides.replaced(axes, True) for axes in (
-            batch, *(sweep.axes for sweep in step.include))]
-        axes = [axis for axis in overrides.axes
-                if axis not in overrides.used and overrides.is_axis(axis)]
-        moved = [(axis, word) for axis in axes for word in words if overrides.find(word) is axis]
-        words = [word for word in words if all(word is not one for _, one in moved)]
-        words = overrides.replaced(words, False)
-        spelled = {id(axis): respelled(axis, word) for axis, word in moved}
-        more = [spelled.get(id(axis), axis) for axis in axes]
-        self.sweep, *included = [Sweep.of([*axes, *more]) for axes in sweeps]
+        batch = step.batch.axes[len(path_words(step.batch)):]
+        sweeps = [overrides.replaced(axes, True)
+                  for axes in (batch, *(sweep.axes for sweep in step.include))]
+        words, axes = overrides.moved(words)
+        self.sweep, *included = [Sweep.of([*sweep, *axes]) for sweep in sweeps]
         self.included: List[Tuple[str, ...]] = list(chain.from_iterable(included))
         self.args = read_all(Axis.word, args)
-        rest = [axis for axis in overrides.axes if axis not in overrides.used + axes]
-        self.appended = read_all(Axis.word, words + rest)
+        self.appended = read_all(Axis.word, overrides.replaced(words, False) + overrides.rest())
 
     def plan_templates(self) -> None:
         """Note which templates there are; only run, call and setup take a key off the words."""

@@ -89,6 +89,7 @@ jobs:
         sample: 3
 """
 RIGHT = (  # job files without a mistake
+    "jobs: {a: {run: x, with: 'f=a;b caf\u00e9'}, b: {sets: [{each: a=1}], run: x, hydra: false, add: f=a;b}}\n",
     EVERY_KEY,
     "jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh, needs: []}}\n",
     "jobs: {a: {sets: [{each: a=1:2, all: 'b=1,2', add: -v}], options: c=1, run: x}}\n",
