@@ -2897,8 +2897,10 @@ class Exclusion:
     def drops(self, combination: "Sequence[str]") -> bool:
         """Whether a combination is excluded."""
         values = dict(map(same_value, combination))
-        return any(tuple(map(values.get, keys)) in dropped
-                   for keys, dropped in self.dropped.items())
+        for keys, dropped in self.dropped.items():
+            if tuple(map(values.get, keys)) in dropped:
+                return True
+        return False
 
 
 def new_ulid(moment: "Optional[float]" = None) -> int:
