@@ -1204,10 +1204,10 @@ class SweepParser:
             unit = text
         elif text:
             parts.append(single(text))
-        if all(one.count == 1 for one in lists) and any(map(is_plain_text, lists)):
-            raise self.error("unknown-function", "the parentheses hold one text", tokens, AS_TEXT)
-        write = str if self.kind == PROGRAM else literal
-        return grouped(parts, write).times(unit)
+        group = grouped(parts, str if self.kind == PROGRAM else literal).times(unit)
+        if all(one.count == 1 for one in lists) and is_plain_text(group):
+            raise self.error("unknown-function", "the parentheses hold one value", tokens, AS_TEXT)
+        return group
 
     def check_value(self, keys: "Sequence[str]", tokens: "Sequence[Token]") -> None:
         """Raise for what nothing replaces in a value, and for what Hydra takes in quotes only."""

@@ -66,7 +66,7 @@ MISTAKES = (  # sweep, column, what the carets mark, code
     ('a,b,a=(1,2,3)', 1, 'a,b,a', 'missing-key'), ('a=lines()', 3, 'lines()', 'missing-path'), ('a=lines(x)k', 3, 'lines(x)k', 'unknown-function'),
     ('a=rows(no/such.csv)', 3, 'rows(no/such.csv)', 'unreadable-file'), ("a=1 # 'b\n'c", 1, "'", 'never-closed'),
     ('a=uniform(0,1)', 3, 'uniform(0,1)', 'unknown-function'), ('a=chioce(a,b)', 3, 'chioce(a,b)', 'unknown-function'),
-    ('a=fiels(*)', 3, 'fiels(*)', 'unknown-function'), ('a=sin(x)', 3, 'sin(x)', 'unknown-function'), ('a=(a|b)+', 3, '(a|b)+', 'unknown-function'),
+    ('a=fiels(*)', 3, 'fiels(*)', 'unknown-function'), ('a=f(1).txt', 3, 'f(1).txt', 'unknown-function'), ('a=sin(x)', 3, 'sin(x)', 'unknown-function'), ('a=(a|b)+', 3, '(a|b)+', 'unknown-function'),
     ('a=$(seq 1 3)', 3, '$(seq 1 3)', 'unknown-function'), ('a=16:9', 3, '16:9', 'range-empty'),
     ('a=10:20:30', 3, '10:20:30', 'range-step-too-large'), ('a=log(1e-3,1e-1)', 3, 'log(1e-3,1e-1)', 'invalid-spacing'),
     ('a=np.random.uniform(0,1)', 3, 'np.random.uniform(0,1)', 'unknown-function'), ('a=1 +a,a=(1,2)', 5, '+a,a', 'missing-key'),

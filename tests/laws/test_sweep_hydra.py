@@ -477,7 +477,7 @@ def spaced(draw):
     last = draw(DECIMALS)
     if is_log:
         last = draw(STEPS.map(lambda value: abs(value) if first > 0 else -abs(value)) | st.integers(-4, 2).map(lambda places: first * Fraction(10) ** places))
-    count = draw(st.integers(1 if first == last else 2, 7))
+    count = draw(st.integers(2, 7))
     unit = draw(UNITS | st.just("") | st.just(""))
     text = f"{'log' if is_log else 'lin'}({draw(spelled(first))[0]}:{draw(spelled(last))[0]}:{count}){unit}"
     places = [Fraction(index, max(count - 1, 1)) for index in range(count)]
