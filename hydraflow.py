@@ -39,13 +39,14 @@ import argparse
 import bisect
 import errno
 import functools
+import itertools
 import json
 import re
 import shlex
 import subprocess
 import time
 from collections import Counter, namedtuple
-from itertools import accumulate, chain, count, islice, product, takewhile
+from itertools import accumulate, chain, islice, product, takewhile
 from operator import itemgetter, mul
 
 __version__ = "1.0.0"
@@ -68,46 +69,14 @@ else:
 # ---------------------------------------------------------------------------
 # 1. Places, errors and numbers: text -> Source, Mark, Error, Number
 # ---------------------------------------------------------------------------
-# Pattern; Source, read_source, Mark, Error, Errors, read_all, suggest; Number (an exact decimal),
-# read_number, read_duration, literal: what the chapters below share. A Source maps an offset in a
-# text, even in a scalar that was unfolded or unescaped, to the line and column of the file that it
-# came from, so that a sweep parser which never heard of YAML points into it.
-
-
-class Pattern:
-    """A regular expression that is compiled when it is first used: no command uses all of them."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __getattr__(self, name: str) -> "Any":
-        """Return what the compiled one calls so, and keep it as an attribute of this one."""
-        value = getattr(re.compile(self.text), name)
-        setattr(self, name, value)
-        return value
-
-
-def remembered(function: "Function") -> "Function":
-    """Return a function that is called once for the same arguments, and remembers the result.
-
-    >>> remembered(len)("abc")
-    3
-    """
-    results = {}  # type: Dict[Any, Any]
-
-    def remembering(*arguments: "Any") -> "Any":
-        if arguments not in results:
-            results[arguments] = function(*arguments)
-        return results[arguments]
-
-    remembering.__doc__ = function.__doc__
-    remembering.forget = results.clear  # type: ignore[attr-defined]
-    return remembering  # type: ignore[return-value]
+# What all chapters share. A Source maps an offset in a text, even in a scalar that was unfolded or
+# unescaped, to the line and column of the file that it came from: a sweep parser that never heard
+# of YAML points into it. A Number is an exact decimal and remembers how it was written.
 
 
 class Mark(NamedTuple("Mark", [
         ("source", str), ("line", int), ("column", int), ("text", str), ("width", int)])):
-    """A place: line and column count from 1; text is that line, width how much of it is meant."""
+    """A place: line and column count from 1; text is that line, width the length of the part."""
     __slots__ = ()
 
 
@@ -132,11 +101,11 @@ class Source:
         self.text = text
         self.origin = origin
         self.pieces = pieces
-        self.starts = []  # type: List[int]  # of its lines, once a mark was asked for
-        self.lines = {}  # type: Dict[int, str]
+        self.starts: List[int] = []  # of its lines, once a mark was asked for
+        self.lines: Dict[int, str] = {}
 
     def mark(self, start: int, end: int) -> Mark:
-        """Return the place of text[start:end], cut at the end of its first line."""
+        """The place of text[start:end], cut at the end of its first line."""
         if self.origin is not None:
             first = self.offset(start)
             last = self.offset(end - 1) + 1 if end > start else first
@@ -154,12 +123,12 @@ class Source:
         return Mark(self.name, line, start - begin + 1, self.lines[line], width)
 
     def whole(self) -> Mark:
-        """Return the place of the whole text, cut at the end of its first line."""
+        """The place of the whole text, cut at the end of its first line."""
         return self.mark(0, len(self.text))
 
     def line_end(self, position: int) -> int:
-        """Return where the line ends that the character at position stands in: here, or in the file
-        that this came from, where a folded block has more lines than its text."""
+        """The end of the line of a character: here, or in the file that the text came from, where
+        a folded block has more lines than its text."""
         end = self.text.find("\n", position)
         if end < 0:
             end = len(self.text)
@@ -177,7 +146,7 @@ class Source:
         return end
 
     def offset(self, position: int) -> int:
-        """Return where the character at position stands in the origin."""
+        """The offset in the origin of the character at a position."""
         piece = bisect.bisect_right(self.pieces, (position, sys.maxsize)) - 1
         if piece < 0:
             return 0
@@ -188,11 +157,11 @@ class Source:
 class Error(ValueError):
     """A mistake that the user can mend: one message, no traceback, and by its status exit status 2.
 
-    code names the kind of mistake in one short word that stays when the message changes; mark is
-    the place, of which source, line and column are parts; hint says what to do.
+    code is a short word for the kind of mistake, which stays when the message is reworded; hint is
+    a fixed text, or a close name. source, line and column are those of the mark.
 
-    >>> place = Source("job.yaml", "t=1:2:0").mark(2, 7)
-    >>> print(Error("range-step-zero", "range step is zero", place, "quote it"))
+    >>> mark = Source("job.yaml", "t=1:2:0").mark(2, 7)
+    >>> print(Error("range-step-zero", "range step is zero", mark, "quote it"))
     job.yaml:1:3: error: range step is zero
         t=1:2:0
           ^^^^^
@@ -219,10 +188,11 @@ class Error(ValueError):
 
 
 class Errors(Error):
-    """Several mistakes that were found together; code, place and message are of the first one."""
+    """Several mistakes that were found together; place and message are those of the first."""
 
     def __init__(self, errors: "Sequence[Error]") -> None:
-        super().__init__(errors[0].code, errors[0].message, errors[0].mark, errors[0].hint)
+        first = errors[0]
+        super().__init__(first.code, first.message, first.mark, first.hint)
         self.errors = tuple(errors)
 
     def __str__(self) -> str:
@@ -239,37 +209,35 @@ def raise_all(errors: "Sequence[Error]") -> None:
 
 def read_each(read: "Callable[[Any], Any]", items: "Iterable[Any]",
               errors: "List[Error]") -> "List[Any]":
-    """Return what read makes of each item that is right; add the Errors of all others."""
+    """Read the items that are right, and add the Errors of all others."""
     results = []
     for item in items:
         try:
             results.append(read(item))
-        except Errors as several:
-            errors.extend(several.errors)
         except Error as error:
-            errors.append(error)
+            errors.extend(getattr(error, "errors", [error]))
     return results
 
 
 def read_all(read: "Callable[[Any], Any]", items: "Iterable[Any]") -> "List[Any]":
-    """Return what read makes of each item, or raise all the Errors that there are."""
-    errors = []  # type: List[Error]
+    """Read each item, or raise all the Errors that there are."""
+    errors: List[Error] = []
     results = read_each(read, items, errors)
     raise_all(errors)
     return results
 
 
 def printable(text: str) -> str:
-    """Return a text of which nothing reaches a terminal as a command."""
+    """A text of which nothing reaches a terminal as a command."""
     if text.isprintable():
         return text
-    replacement = "\N{REPLACEMENT CHARACTER}"
+    replacement = "\ufffd"
     return "".join(
         char if char.isprintable() or char in "\t\n" else replacement for char in text)
 
 
 def text_width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
+    """The number of columns that a text takes on a terminal."""
     from unicodedata import combining, east_asian_width
     if len(text) == len(text.encode("utf-8", "surrogateescape")):
         return len(text)
@@ -278,8 +246,8 @@ def text_width(text: str) -> int:
 
 
 def drawn(mark: Mark, room: int = 100) -> "List[str]":
-    """Return the line of a mark without its indentation, and the carets below it; of a long line
-    the part around them."""
+    """The line of a mark without its indentation, and the carets below it; of a long line the part
+    around them."""
     indentation = len(mark.text) - len(mark.text.lstrip(" "))
     first = min(indentation, mark.column - 1)
     if len(mark.text) - first > room:
@@ -292,13 +260,13 @@ def drawn(mark: Mark, room: int = 100) -> "List[str]":
     return [f"    {shown}".rstrip(), f"    {lead}{carets}"]
 
 
-UNUSUAL = Pattern("[^\t\n\x20-\x7e]")
+UNUSUAL = re.compile("[^\t\n\x20-\x7e]")
 FORBIDDEN = (  # compiling takes 5 ms: only a text that has something unusual needs it
     "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 def read_source(text: "Union[str, bytes]", name: str) -> Source:
-    """Return what a file holds as a Source without byte order mark, its lines ended by newlines.
+    """The text of a file without byte order mark, its lines ended by newlines.
 
     Raises Error for bytes that are no UTF-8 and for characters that YAML has not (YAML 1.2.2, 5.1),
     or takes for line breaks in 1.1 only (5.4).
@@ -308,31 +276,27 @@ def read_source(text: "Union[str, bytes]", name: str) -> Source:
     if text.startswith("\ufeff"):
         text = text[1:]
     source = Source(name, text.replace("\r\n", "\n").replace("\r", "\n"))
-    if not UNUSUAL.search(source.text):
-        return source
-    wrong = re.search(FORBIDDEN, source.text)
+    wrong = UNUSUAL.search(source.text) and re.search(FORBIDDEN, source.text)
     if wrong:
         code = ord(wrong.group())
         mark = source.mark(wrong.start(), wrong.end())
         if 0xDC80 <= code <= 0xDCFF:
             raise Error("invalid-utf8", f"invalid UTF-8: byte 0x{code & 0xFF:02x}", mark,
                         "save the file as UTF-8")
-        raise Error("unread-character", f"the character U+{code:04X} is not read", mark,
+        raise Error("unread-character", f"character U+{code:04X} is not allowed", mark,
                     "remove it, or write it as an escape in double quotes")
     return source
 
 
 def suggest(word: str, known: "Iterable[str]") -> str:
-    """Return a hint that names the known words close to word, or nothing.
+    """A hint that names the known words close to word, or nothing.
 
     >>> suggest("bacth", ["args", "batch"])
     'did you mean batch?'
     """
     from difflib import get_close_matches
     close = get_close_matches(word, list(known), 3, 0.6)
-    if not close:
-        return ""
-    return f"did you mean {' or '.join(close)}?"
+    return f"did you mean {' or '.join(close)}?" if close else ""
 
 
 SI_UNITS = {"T": 12, "G": 9, "M": 6, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15}
@@ -341,8 +305,8 @@ NUMBER_TEXT = (
     rf"([+-]?(?:{DIGITS}(?:\.(?:{DIGITS})?)?|\.{DIGITS}))"
     "([eE][+-]?[0-9]+)?"
     "([TGMkmunpf])?")
-NUMBER = Pattern(NUMBER_TEXT)
-UNIT = Pattern("[TGMkmunpf]|[eE][+-]?[0-9]{1,3}")
+NUMBER = re.compile(NUMBER_TEXT)
+UNIT = re.compile("[TGMkmunpf]|[eE][+-]?[0-9]{1,3}")
 LONGEST_NUMBER = 400  # characters: beyond any float; Python writes integers of 4,300 digits
 LARGEST_POWER = 999
 
@@ -361,7 +325,8 @@ class Number(NamedTuple("Number", [
     __slots__ = ()
 
     def __str__(self) -> str:
-        is_scaled = self.kept or (self.scale != 0 and not self.is_integral())
+        is_integral = self.exponent >= 0 or self.mantissa % 10 ** -self.exponent == 0
+        is_scaled = self.kept or (self.scale != 0 and not is_integral)
         places = -self.exponent  # behind the decimal point
         if is_scaled:
             places += self.scale
@@ -370,21 +335,15 @@ class Number(NamedTuple("Number", [
             text = f"{text[:-places]}.{text[-places:]}".rstrip("0").rstrip(".")
         if self.mantissa < 0:
             text = "-" + text
-        if is_scaled:
-            text += f"e{self.scale}"
-        return text
-
-    def is_integral(self) -> bool:
-        """Return whether this is a whole number."""
-        return self.exponent >= 0 or self.mantissa % 10 ** -self.exponent == 0
+        return f"{text}e{self.scale}" if is_scaled else text
 
     def times(self, unit: "Number") -> "Number":
-        """Return this number in a unit."""
+        """This number in a unit."""
         return Number(self.mantissa, self.exponent + unit.exponent,
                       self.scale + unit.scale, self.kept or unit.kept)
 
     def shifted(self, exponent: int) -> int:
-        """Return the mantissa that the same number has with a smaller exponent."""
+        """The mantissa of the same number with a smaller exponent."""
         return int(self.mantissa * 10 ** (self.exponent - exponent))
 
 
@@ -392,10 +351,8 @@ ONE = Number(1, 0, 0, False)
 
 
 def read_number(text: str) -> "Optional[Number]":
-    """Return the number that the whole text is, or nothing."""
-    if len(text) > LONGEST_NUMBER:
-        return None
-    match = NUMBER.fullmatch(text)
+    """The number that the whole text is, or nothing."""
+    match = NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
     if not match:
         return None
     digits, power, letter = match.groups("")
@@ -407,65 +364,68 @@ def read_number(text: str) -> "Optional[Number]":
     return Number(int(whole + part), scale - len(part), scale, bool(power))
 
 
-DURATIONS = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0}  # minutes
-
-
-def read_duration(text: str) -> float:
-    """Return the minutes that a text like 90, 5s, 1.5h means, or 0 where it is no duration.
-
-    >>> [read_duration(text) for text in ("90", "90m", "2h", "0.5", "30s", "3k", "-1")]
-    [90.0, 90.0, 120.0, 0.5, 0.5, 0.0, 0.0]
-    """
-    minutes = 1.0
-    if text[-1:] in DURATIONS:
-        minutes = DURATIONS[text[-1]]
-        text = text[:-1].rstrip()
-    number = read_number(text)
-    if not number or text[-1:] in SI_UNITS:
-        return 0.0
-    minutes *= float(str(number))
-    if not 0 < minutes < float("inf"):
-        return 0.0
-    return minutes
-
-
 def literal(text: str) -> "Union[str, Number]":
-    """Return the number that a text with an SI letter is; any other text stays as it is."""
+    """The number that a text with an SI letter is; any other text stays as it is."""
     if text[-1:] in SI_UNITS:
         return read_number(text) or text
     return text
 
 
+DURATIONS = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0}  # minutes
+
+
+def read_duration(text: str) -> float:
+    """The minutes that a text like 90, 5s, 1.5h means, or 0 where it is no duration.
+
+    >>> [read_duration(text) for text in ("90", "90m", "2h", "0.5", "30s", "3k", "-1")]
+    [90.0, 90.0, 120.0, 0.5, 0.5, 0.0, 0.0]
+    """
+    unit = DURATIONS.get(text[-1:], 0.0)
+    if unit:
+        text = text[:-1].rstrip()
+    number = read_number(text)
+    if not number or text[-1:] in SI_UNITS:
+        return 0.0
+    minutes = (unit or 1.0) * float(str(number))
+    return minutes if 0 < minutes < float("inf") else 0.0
+
+
 # ---------------------------------------------------------------------------
 # 2. Sweep language: Source -> Sweep
 # ---------------------------------------------------------------------------
-# Values (ranged, spaced, grouped, joined), Axis, tokenize, key_of, hydra_text, file_lines,
-# file_rows, SweepParser, Sweep, expand, collect; check_hydra_words for who knows that they are.
-# Each parse_* method is one rule of the grammar; it gets a slice of the tokens and never looks
-# outside it. What is Hydra's (its lexer, hydra-core 1.3 OverrideLexer.g4) is told apart by tokens:
-# quotes, brackets, braces and ${...} are opaque. Nothing here is longer than the text: values are
-# computed when they are asked for.
+# Values (ranged, spaced, grouped, joined) calculate what they hold when it is asked for, so nothing
+# is longer than its text. tokenize makes tokens, in which a bracket holds what it encloses. Each
+# parse_* method of SweepParser is one rule of the grammar; what no rule knows is text and passed
+# on. Quotes, brackets, braces and ${...} belong to Hydra (hydra-core 1.3, OverrideLexer.g4). An
+# Axis is a parsed word: its keys are compared, its spelled keys are written. A sweep that is not
+# read for a step has no kind, and the rules of a kind do not apply to it.
 
-HYDRA_FUNCTIONS = frozenset((
-    "choice", "range", "interval", "glob", "sort", "shuffle", "tag",
-    "extend_list", "json_str", "int", "float", "str", "bool"))
-UNIT_KEY = Pattern(rf"(?s)([^~].*)/({UNIT.text})")
-RANGE_START = (  # compiled when a colon asks for it
+HYDRA = "hydra"  # kinds of steps
+PROGRAM = "program"
+SWEEPS_OF_HYDRA = ("choice", "range", "interval", "glob", "sort", "shuffle", "tag")
+HYDRA_FUNCTIONS = (*SWEEPS_OF_HYDRA, "extend_list", "json_str", "int", "float", "str", "bool")
+FUNCTIONS = ("lin", "log", "lines", "rows", "files", *HYDRA_FUNCTIONS)
+LIN_OR_LOG = "write lin(start:stop:count) or log(start:stop:count), whose ends are included"
+SAMPLES = "write lin(start:stop:count) or log(start:stop:count); sample: takes some at random"
+FOREIGN_FUNCTIONS = {
+    "linspace": LIN_OR_LOG, "logspace": LIN_OR_LOG, "geomspace": LIN_OR_LOG,
+    "arange": "a range is start:stop:step, its end included",
+    "uniform": SAMPLES, "loguniform": SAMPLES, "randint": SAMPLES}
+AS_TEXT = "quote it to keep it as text: key='...'"
+UNIT_KEY = re.compile(rf"(?s)([^~].*)/({UNIT.pattern})")
+RANGE = re.compile(
     rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
-    rf"|{NUMBER_TEXT}:(?:{UNIT.text})?$"
+    rf"|{NUMBER_TEXT}:(?:{UNIT.pattern})?$"
     rf"|{NUMBER_TEXT}::")
-SPACES_OF_OTHERS = {  # numpy's functions, and what means the same here
-    "linspace": "lin({})", "logspace": "log({})", "geomspace": "log({})", "arange": "{}"}
 DEEPEST_GROUP = 40
 MOST_JOINED = 1000000  # values in one word; Linux takes no word over 128 KiB
+LONGEST_LISTED = 65536  # rows of an axis that are kept while a product is streamed
 
 
 class Values:
-    """The values that a key takes, or the rows of an axis: count of them; at(index), from 0,
-    calculates one.
+    """Numbers and texts, or the rows of an axis: count of them, at(index) calculates one.
 
-    A value stays a Number until it is written, as more than one unit may stand behind it. items are
-    the values that these join.
+    items are the values that these join.
     """
     __slots__ = ("count", "at", "items")
 
@@ -479,109 +439,70 @@ class Values:
         return map(self.at, range(self.count))
 
     def kinds(self) -> "Set[bool]":
-        """Return which there are, numbers (True) and texts (False); the first thousand of an item
-        tell of all."""
+        """True for numbers, False for texts; the first thousand values of an item decide."""
         if self.items:
             return set().union(*(item.kinds() for item in self.items))
         return {read_number(str(value)) is not None for value in islice(self, 1000)}
 
     def times(self, unit: str) -> "Values":
-        """Return these values in a unit, if there is one; to what is no number it is appended as
-        text."""
+        """The same values in a unit; it is appended to a text."""
         if not unit:
             return self
-        factor = read_number(f"1{unit}")  # type: Any
+        factor = read_number(f"1{unit}") or ONE
 
         def at(index: int) -> "Union[str, Number]":
             value = self.at(index)
-            number = value  # type: Optional[Number]
-            if isinstance(value, str):
-                number = read_number(value)
-            if number is None:
-                return f"{value}{unit}"
-            return number.times(factor)
+            number: Optional[Number] = read_number(value) if isinstance(value, str) else value
+            return number.times(factor) if number else f"{value}{unit}"
 
         return Values(self.count, at, self.items)
 
 
 def single(value: "Union[str, Number]") -> Values:
-    """Return one value."""
+    """One value."""
     return Values(1, [value].__getitem__)
 
 
 def ranged(start: Number, step: Number, count: int) -> Values:
-    """Return start, start + step, ... in exact decimals and in the notation of start."""
+    """start, start + step, ... as exact decimals in the notation of start."""
     exponent = min(start.exponent, step.exponent)
-    first = start.shifted(exponent)
-    stride = step.shifted(exponent)
-
-    def at(index: int) -> Number:
-        return Number(first + index * stride, exponent, start.scale, start.kept)
-
-    return Values(count, at)
+    first, stride = start.shifted(exponent), step.shifted(exponent)
+    return Values(count, lambda index: Number(
+        first + index * stride, exponent, start.scale, start.kept))
 
 
-def geometric(first: int, last: int, exponent: int, place: int, gaps: int) -> float:
-    """Return first * (last / first) ** (place / gaps), times 10 ** exponent."""
+def geometric(start: Number, stop: Number, index: int, gaps: int) -> float:
+    """start * (stop / start) ** (index / gaps), right to the last digit of a float."""
     from decimal import Context, Decimal
-    context = Context(prec=50)  # so many digits that rounding to a float removes every error
-    ratio = context.divide(Decimal(last), Decimal(first))
-    power = context.divide(Decimal(place), Decimal(gaps))
-    growth = context.power(ratio, power)
-    return float(context.multiply(context.scaleb(Decimal(first), exponent), growth))
+    context = Context(prec=50)
+    ratio = context.divide(Decimal(str(stop)), Decimal(str(start)))
+    growth = context.power(ratio, context.divide(Decimal(index), Decimal(gaps)))
+    return float(context.multiply(Decimal(str(start)), growth))
 
 
 def spaced(start: Number, stop: Number, count: int, is_log: bool) -> Values:
-    """Return count values from start to stop, both included, evenly or (is_log) geometrically
-    spaced."""
+    """count values from start to stop, evenly or (is_log) geometrically spaced."""
     exponent = min(start.exponent, stop.exponent, 0)
-    first = start.shifted(exponent)
-    last = stop.shifted(exponent)
+    first, last = start.shifted(exponent), stop.shifted(exponent)
     gaps = max(count - 1, 1)
     parts = gaps * 10 ** -exponent
 
     def at(index: int) -> "Optional[Number]":
         if is_log and 0 < index < gaps:
-            value = geometric(first, last, exponent, index, gaps)
+            value = geometric(start, stop, index, gaps)
         else:
             total = first * (gaps - index) + last * index
             if total % parts == 0:
                 return Number(total // parts, 0, 0, False)
             value = total / parts
         number = read_number(repr(value))
-        return number and number._replace(kept=False)  # no user wrote an exponent that it has
+        return number and number._replace(kept=False)  # the user wrote no exponent
 
     return Values(count, at)
 
 
-def count_product(parts: "Iterable[Values]") -> int:
-    """Return how many combinations there are of the values of some parts."""
-    return functools.reduce(mul, (part.count for part in parts), 1)
-
-
-def combination(parts: "Iterable[Values]", index: int) -> "List[Any]":
-    """Return a value of every part, those that an index means; the first part varies fastest."""
-    values = []
-    for part in parts:
-        index, place = divmod(index, part.count)
-        values.append(part.at(place))
-    return values
-
-
-def grouped(parts: "Sequence[Values]") -> Values:
-    """Return every combination of texts and lists that follow each other, the first list
-    fastest."""
-    if len(parts) == 1:
-        return parts[0]
-
-    def at(index: int) -> "Union[str, Number]":
-        return literal("".join(map(str, combination(parts, index))))
-
-    return Values(count_product(parts), at)
-
-
 def joined(items: "Sequence[Values]") -> Values:
-    """Return the values of several items, one item after the other."""
+    """The values of one item after the other."""
     if len(items) == 1:
         return items[0]
     starts = [0, *accumulate(item.count for item in items)]
@@ -593,23 +514,45 @@ def joined(items: "Sequence[Values]") -> Values:
     return Values(starts[-1], at, items)
 
 
+def count_product(parts: "Iterable[Values]") -> int:
+    """The number of combinations."""
+    return functools.reduce(mul, (part.count for part in parts), 1)
+
+
+def combination(parts: "Iterable[Values]", index: int) -> "List[Any]":
+    """The combination at an index, the first part fastest."""
+    values = []
+    for part in parts:
+        index, place = divmod(index, part.count)
+        values.append(part.at(place))
+    return values
+
+
+def grouped(parts: "Sequence[Values]", write: "Callable[[str], Any]") -> Values:
+    """Every combination of texts and lists that follow each other, the first list fastest."""
+    if len(parts) == 1:
+        return parts[0]
+    return Values(count_product(parts), lambda index: write(
+        "".join(map(str, combination(parts, index)))))
+
+
 class Axis(Values):
-    """A word of a sweep, or what stands between two of its pipes; its values are rows: words, or
-    tuples of linked words.
+    """A word of a sweep; its values are rows: words, or tuples of linked words.
 
-    keys are those that the rows set, $NAME for a variable of the environment; values are those of
-    its only key, none where keys are linked or pipes chain axes. source.text[start:end] spells it.
+    spelled are the keys as they are written, without a unit that acts, and keys the same without
+    their prefix: what is compared. Options and other words without a key have none of them. values
+    are those of a single key, None for a word that cannot be joined by commas.
     """
-    __slots__ = ("keys", "values", "source", "start", "end")
+    __slots__ = ("spelled", "keys", "values", "source", "start", "end")
 
-    def __init__(self, rows: Values, keys: "Tuple[str, ...]", values: "Optional[Values]",
-                 source: Source, start: int, end: int) -> None:
+    def __init__(self, rows: Values, spelled: "Tuple[str, ...]", values: "Optional[Values]",
+                 source: Source, span: "Tuple[int, int]") -> None:
         super().__init__(rows.count, rows.at)
-        self.keys = keys
+        self.spelled = spelled
+        self.keys = tuple(map(bare_key, spelled))
         self.values = values
         self.source = source
-        self.start = start
-        self.end = end
+        self.start, self.end = span
 
     @property
     def mark(self) -> Mark:
@@ -618,710 +561,727 @@ class Axis(Values):
 
     @property
     def text(self) -> str:
-        """What spells the axis."""
-        if not self.keys:
-            return str(self.at(0))  # with the templates, where the source has them masked
+        """The word as it is written in the sweep."""
         return self.source.text[self.start:self.end]
 
+    @property
+    def assigned(self) -> "Tuple[str, ...]":
+        """The keys that get a value: neither those of a deletion, nor those of an option."""
+        return () if self.spelled[:1] and self.spelled[0][0] in "~-" else self.keys
+
     def word(self) -> str:
-        """Return one word that lets Hydra sweep over the values."""
-        if not self.keys:
+        """One word, with values joined by commas for Hydra to sweep over."""
+        if self.values is None and self.count == 1 and len(self.spelled) < 2:
             return str(self.at(0))
-        if not self.values:
-            raise Error(
-                "tasks-in-words",
-                "pipes and linked keys make tasks, and these words are all of one task", self.mark,
-                "it belongs into batch; in args, quote it to keep it as text")
+        if self.values is None:
+            raise Error("tasks-in-words", "| and linked keys create several tasks", self.mark,
+                        "args belongs to one task: move it to batch; quote it to keep it as text")
         if self.values.count > MOST_JOINED:
-            raise Error("too-many-values",
-                        f"more than {MOST_JOINED} values are too many for one word", self.mark,
-                        "as a word of batch they become tasks of their own")
-        return f"{self.keys[0]}={','.join(map(str, self.values))}"
+            raise Error("too-many-values", f"over {MOST_JOINED:,} values in one word", self.mark,
+                        "in batch, each value is a task of its own")
+        return f"{self.spelled[0]}={','.join(map(str, self.values))}"
 
     def piped(self) -> Values:
-        """Return the rows beside a pipe: a single one of the values of a key."""
-        if not self.values:
-            return self
-        return Values(1, lambda _: self.word())
+        """The rows beside a pipe: a single one of the values of a key."""
+        return self if self.values is None else Values(1, lambda _: self.word())
 
 
-TOKEN = Pattern(r"""(?sx)
+TOKEN = re.compile(r"""(?sx)
     (?P<quoted>         '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
+  | (?P<template>       \$\{\{[ ]*(?:env|job|matrix|task)\.[^{}\n]*\}\} )
   | (?P<interpolation>  \$\{[^}]+\} )          # to Hydra, the first closing brace ends it
   | (?P<escape>         \\(?:(?!\$\{).)? )     # to Hydra, a backslash does not hide ${
-  | (?P<group>          \( )
-  | (?P<bracket>        [\[{] )
+  | (?P<open>           [(\[{] )
   | (?P<close>          [)\]}] )
   | (?P<comma>          , )
   | (?P<pipe>           \| )
   | (?P<equals>         = )
   | (?P<space>          \s+ )
-  | (?P<comment>        (?<!\S)\# )            # at the start of a word: where one may stand
+  | (?P<comment>        (?<!\S)\# )            # at the start of a word: where one may begin
   | (?P<text>           (?: [^\s,|()\[\]{}='"\\$] | \$(?!\{) )+ )
   | (?P<unclosed>       ['"] | \$\{[^}]*\}? )  # with it, every character belongs to some token
 """)
 PARTNERS = {"(": ")", "[": "]", "{": "}"}
-NAMES = {
-    "(": "parenthesis", "[": "bracket", "{": "brace",
-    "'": "quote", '"': "quote", "$": "interpolation"}
 
 
-def unclosed(source: Source, token: "Match[str]") -> Error:
-    """Return the Error about a bracket or quote that is never closed."""
-    sign = token.group()[0]
-    code, what = "never-closed", "never closed"
-    if token.group() == "${}":
-        code, what = "empty-interpolation", "empty"
-    return Error(code, f"{NAMES[sign]} is {what}", source.mark(token.start(), token.start() + 1),
-                 f"close it, or quote a value that holds {sign}")
+class Token:
+    """A piece of a sweep; an opening bracket has inner, and ends behind its closing one."""
+    __slots__ = ("kind", "text", "start", "end", "inner")
+
+    def __init__(self, match: "Match[str]") -> None:
+        self.kind = str(match.lastgroup)
+        self.text = match.group()
+        self.start, self.end = match.span()
+        self.inner: List[Token] = []
 
 
-def stray_close(source: Source, tokens: "Sequence[Match[str]]", token: "Match[str]") -> Error:
-    """Return the Error about a closing bracket behind tokens of which it closes none."""
-    sign = token.group()
-    if sign == "}" and tokens and tokens[-1].group().startswith("${{"):
-        template = f"{tokens[-1].group()}}}"
-        return Error("template-not-replaced", f"{template} is not replaced here",
-                     source.mark(tokens[-1].start(), token.end()),
-                     f"with: takes it, for example with: data={template}")
-    return Error("stray-bracket", f"nothing is open that {sign} could close",
-                 source.mark(token.start(), token.end()),
-                 f"write \\{sign} for the character itself, or quote the value")
-
-
-def lex(source: Source, has_comments: bool, opened: "List[int]") -> "Iterator[Match[str]]":
-    """Yield the tokens of a text but for its comments, which go to the end of their line; within a
-    bracket that is opened there are none."""
+def tokenize(source: Source, has_comments: bool = False) -> "List[Token]":
+    """The tokens of a text. A comment goes to the end of its line, and brackets hold none."""
+    levels: List[List[Token]] = [[]]
+    opened: List[Token] = []
     at = 0
-    while at >= 0:
-        tokens = TOKEN.finditer(source.text, at)
-        at = -1
-        for token in tokens:
-            if token.lastgroup == "comment" and has_comments and not opened:
-                at = source.line_end(token.start())
-                break
-            yield token
+    while at < len(source.text):
+        match = TOKEN.match(source.text, at)
+        assert match
+        token = Token(match)
+        at = token.end
+        if token.kind == "comment" and has_comments and not opened:
+            at = source.line_end(token.start)
+        elif token.kind == "close":
+            close_bracket(source, opened, token)
+            levels.pop()
+        elif token.kind == "unclosed":
+            opened.append(token)
+            break
+        else:
+            if token.kind == "interpolation":
+                check_backslash(source, levels[-1], token)
+            levels[-1].append(token)
+        if token.kind == "open":
+            opened.append(token)
+            levels.append(token.inner)
+    for token in opened[-1:]:
+        raise Error("never-closed", f"{token.text[0]} is never closed",
+                    source.mark(token.start, token.start + 1),
+                    f"close it, or quote a value that contains {token.text[0]}")
+    return levels[0]
 
 
-def tokenize(source: Source,
-             has_comments: bool = False) -> "Tuple[List[Match[str]], Dict[int, int]]":
-    """Return the tokens of a text, and for each opening bracket's index the index of its closing
-    one."""
-    tokens = []  # type: List[Match[str]]
-    partners = {}  # type: Dict[int, int]
-    opened = []  # type: List[int]
-    for index, token in enumerate(lex(source, has_comments, opened)):
-        kind = token.lastgroup
-        if kind == "close":
-            if not opened or PARTNERS[tokens[opened[-1]].group()] != token.group():
-                raise stray_close(source, tokens, token)
-            partners[opened.pop()] = index
-        elif kind in ("group", "bracket"):
-            opened.append(index)
-        elif kind == "unclosed":
-            raise unclosed(source, token)
-        elif kind == "interpolation" and tokens and tokens[-1].group() == "\\":
-            raise Error("backslash-before-quote",
-                        f"the backslash before {token.group()} would be a part of the value",
-                        source.mark(tokens[-1].start(), token.end()), f"write {token.group()}")
-        tokens.append(token)
-    if opened:
-        raise unclosed(source, tokens[opened[-1]])
-    return tokens, partners
+def close_bracket(source: Source, opened: "List[Token]", token: Token) -> None:
+    """End the last bracket that is open; raise if it is another one."""
+    if not opened or PARTNERS[opened[-1].text] != token.text:
+        raise Error("stray-bracket", f"no bracket is open that {token.text} could close",
+                    source.mark(token.start, token.end), "quote a value that contains it")
+    opened.pop().end = token.end
+
+
+def check_backslash(source: Source, before: "Sequence[Token]", token: Token) -> None:
+    """Raise for the backslash that older versions wanted before an interpolation."""
+    if before and before[-1].text == "\\":
+        raise Error("backslash-before-quote", f"write {token.text} without the backslash",
+                    source.mark(token.start - 1, token.end), "Hydra would keep it in the value")
+
+
+def split(tokens: "Sequence[Token]", kind: str) -> "List[List[Token]]":
+    """The slices between the tokens of a kind."""
+    slices: List[List[Token]] = [[]]
+    for token in tokens:
+        if token.kind == kind:
+            slices.append([])
+        else:
+            slices[-1].append(token)
+    return slices
+
+
+def trim(tokens: "Sequence[Token]") -> "Sequence[Token]":
+    """Tokens without white space at their ends; behind a colon it means something to Hydra."""
+    first, last = 0, len(tokens)
+    while first < last and tokens[first].kind == "space":
+        first += 1
+    while first < last and tokens[last - 1].kind == "space" and tokens[last - 2].text[-1] != ":":
+        last -= 1
+    return tokens[first:last]
+
+
+def is_tuple(tokens: "Sequence[Token]") -> bool:
+    """Whether one pair of parentheses encloses all."""
+    return len(tokens) == 1 and tokens[0].text == "("
+
+
+def bare_key(key: str) -> str:
+    """A key without the prefix that tells Hydra or a program how to take it."""
+    return key.lstrip("+~-")
 
 
 def key_of(word: str) -> str:
-    """Return the parameter that a word sets, adds or deletes; "" for any other word.
+    """The key that a word assigns or deletes, in the form that is compared; "" for other words.
 
-    >>> [key_of(word) for word in ("+a.b=1", "~db", "db/engine@pkg=x", "items[0]=1", "--verbose")]
-    ['a.b', 'db', 'db/engine@pkg', 'items[0]', '']
+    >>> words = ("+a.b=1", "~db", "db/engine@pkg=x", "items[0]=1", "--lr=1", "$A=1", "--verbose")
+    >>> [key_of(word) for word in words]
+    ['a.b', 'db', 'db/engine@pkg', 'items[0]', 'lr', '$A', '']
     """
-    match = re.match(r"((?:\\.|[^=\s'\"(){}\\])*)(=|\Z)", word.lstrip("+~"))
+    match = re.match(r"((?:\\.|[^=\s'\"(){}\\])*)(=|\Z)", bare_key(word))
     if not match or not (match.group(2) or word.startswith("~")):
         return ""
     return match.group(1)
 
 
 def variable_of(key: str) -> str:
-    """Return the environment variable that the key $NAME of an axis sets, or nothing.
-
-    >>> variable_of("$OMP_NUM_THREADS"), variable_of("lr")
-    ('OMP_NUM_THREADS', '')
-    """
-    if re.match(r"\$[A-Za-z_][A-Za-z0-9_]*\Z", key):
-        return key[1:]
-    return ""
+    """The environment variable that the key $NAME sets, or nothing."""
+    match = re.match(r"\$([A-Za-z_][A-Za-z0-9_]*)\Z", key)
+    return match.group(1) if match else ""
 
 
 def hydra_text(text: str) -> str:
-    """Return a text as Hydra's grammar takes it, in quotes where it must be.
+    """A text as Hydra's grammar takes it, in quotes where it must be.
 
     >>> hydra_text("train"), hydra_text("it's 1")
     ('train', "'it\\\\'s 1'")
     """
     if re.fullmatch(r"[A-Za-z0-9_./-]+", text):
         return text
-    parts = []
-    for part in text.split("'"):  # backslashes count before a quote only, where they are doubled
-        bare = part.rstrip("\\")
-        parts.append(bare + "\\" * 2 * (len(part) - len(bare)))
-    return "'" + "\\'".join(parts) + "'"
+    return "'" + re.sub(r"(?<!\\)(\\*)('|\Z)", lambda match: (
+        match[1] * 2 + match[2].replace("'", "\\'")), text) + "'"
 
 
-def open_values(source: Source, path: str, mark: Mark) -> Source:
-    """Return the text of a file that a sweep names; its path counts from the sweep's own file."""
-    name = os.path.join(os.path.dirname(source.name), path)
-    try:
-        with open(name, "rb") as file:
-            return read_source(file.read(), name)
-    except OSError as error:
-        raise Error("unreadable-file", f"cannot read {name}: {error.strerror}", mark,
-                    "the path counts from the folder of the job file") from None
+def unquoted(word: str) -> str:
+    """A word without the quotes around its values, for programs other than Hydra's.
+
+    >>> unquoted("a='x y',\\"it's\\""), unquoted('a={"k": 1}')
+    ("a=x y,it's", 'a={"k": 1}')
+    """
+    if "'" not in word and '"' not in word:
+        return word
+    texts = []
+    for token in tokenize(Source("word", word)):
+        text = word[token.start:token.end]
+        if token.kind == "quoted":
+            text = re.sub(rf"(?<!\\)(\\+)({text[0]}|\Z)", lambda match: (
+                "\\" * (len(match[1]) // 2) + match[2]), text[1:-1])
+        texts.append(text)
+    return "".join(texts)
+
+
+@functools.lru_cache(maxsize=100000)
+def same_value(word: str) -> "Tuple[str, str]":
+    """Key and value of a word in the form that is compared: equal numbers are equal.
+
+    >>> same_value("+mem=4G") == same_value("--mem=4e9"), same_value("n=0.0")
+    (True, ('n', '0e0'))
+    """
+    value = word.partition("=")[2]
+    number = read_number(value)
+    if number is None:
+        return key_of(word), unquoted(value)
+    if not number.mantissa:
+        return key_of(word), "0e0"
+    digits = str(number.mantissa).rstrip("0")
+    zeros = len(str(number.mantissa)) - len(digits)
+    return key_of(word), f"{digits}e{number.exponent + zeros}"
 
 
 def file_value(text: str) -> str:
-    """Return a text of a file as a value: it is never a sweep, so it is quoted where it must be."""
-    if NUMBER.fullmatch(text):
-        return text
-    return hydra_text(text)
+    """A text of a file as a value, which is never a sweep: quoted where it must be."""
+    if isinstance(literal(text), Number):
+        return f"'{text}'"
+    return text if NUMBER.fullmatch(text) else hydra_text(text)
 
 
-def file_lines(file: Source) -> "List[str]":
-    """Return the lines of a file as values, blank ones and those that begin with # aside."""
-    lines = [line.strip() for line in file.text.split("\n")]
-    return [file_value(line) for line in lines if line and not line.startswith("#")]
-
-
-def line_mark(file: Source, number: int) -> Mark:
-    """Return the place of a whole line of a file, by its number."""
-    lines = file.text.split("\n")
-    start = sum(len(line) + 1 for line in lines[:number - 1])
-    return file.mark(start, start + len(lines[number - 1]))
-
-
-def csv_rows(file: Source) -> "List[Tuple[int, List[str]]]":
-    """Return the rows of a CSV file that are not empty, each with the number of its last line."""
-    from csv import Error as TableError
-    from csv import reader
-    table = reader(file.text.splitlines(True))
+def read_table(text: str, mark: Mark) -> "List[List[str]]":
+    """The rows of a CSV file that are not empty; its first row says what separates the cells."""
+    import csv
+    first = text.lstrip().partition("\n")[0]
+    separator = next((sign for sign in ",\t;" if sign in first), ",")
     try:
-        return [(table.line_num, [cell.strip() for cell in row]) for row in table if row]
-    except TableError as error:
-        raise Error("invalid-csv", f"this is no CSV: {error}", line_mark(file, table.line_num),
-                    "a cell with a comma or a quote stands in double quotes") from None
+        rows = list(csv.reader(text.splitlines(True), delimiter=separator))
+    except csv.Error as error:
+        raise Error("invalid-csv", f"the file is no CSV: {error}", mark,
+                    "put a cell with a comma or a quote in double quotes") from None
+    return [[cell.strip() for cell in row] for row in rows if row]
 
 
-def row_columns(file: Source, row: "Tuple[int, List[str]]",
-                names: "Sequence[str]") -> "List[int]":
-    """Return which columns of a CSV file are those of some keys, where a row of it is a header that
-    names any of them."""
-    number, header = row
+def key_columns(first: "Sequence[str]", rest: "Sequence[Sequence[str]]",
+                keys: "Sequence[str]", mark: Mark) -> "List[int]":
+    """The columns of some keys, by a first row that names them; none where it names none."""
+    names = [key.lstrip("+-~$") for key in keys]
+    header = [cell.lstrip("+-~$") for cell in first]
     missing = [name for name in names if name not in header]
-    if len(missing) == len(names):
-        return []
-    if missing:
-        raise Error("unknown-column", f"no column is called {missing[0]}", line_mark(file, number),
-                    suggest(missing[0], header) or "the first row names the keys")
-    return [header.index(name) for name in names]
+    numbers = [all(map(read_number, column)) for column in zip(*rest)]
+    looks_so = any(numbers) and not any(map(read_number, header))
+    if missing and (len(missing) < len(names) or looks_so):
+        raise Error("unknown-column", f"the first row has no column {missing[0]}", mark,
+                    f"the first row is {', '.join(header)}; the keys are {', '.join(names)}")
+    return [] if missing else list(map(header.index, names))
 
 
-def file_rows(file: Source, keys: "Sequence[str]") -> "List[str]":
-    """Return the cells of a CSV file as values, one row after the other; a first row that names the
-    keys tells which column is whose."""
-    rows = csv_rows(file)
-    width = len(keys)
-    columns = []  # type: List[int]
-    if rows:
-        columns = row_columns(file, rows[0], [key_of(f"{key}=") for key in keys])
-    if columns:
-        _, header = rows.pop(0)
-        width = len(header)
-    values = []  # type: List[str]
-    for number, cells in rows:
-        if len(cells) != width:
-            raise Error("column-count", f"{width} columns are expected here, not {len(cells)}",
-                        line_mark(file, number),
-                        f"one for each of {', '.join(keys)}, or a first row that names them")
-        values.extend(file_value(cells[column]) for column in columns or range(width))
-    return values
+def table_cells(rows: "List[List[str]]", keys: "Sequence[str]", mark: Mark) -> "List[str]":
+    """The cells of the columns of some keys, row by row."""
+    columns = key_columns(rows[0], rows[1:], keys, mark) if rows else []
+    width = len(rows[0]) if columns else len(keys)
+    for row in rows:
+        if len(row) != width:
+            raise Error("column-count", f"a row has not {width} cells: {','.join(row)}", mark,
+                        f"the keys are {', '.join(keys)}")
+    return [row[column] for row in rows[bool(columns):] for column in columns or range(width)]
 
 
 class SweepParser:
-    """A recursive parser over slices tokens[start:stop]; what a rule does not know is text and
-    passed on."""
-    __slots__ = ("source", "tokens", "partners", "keys", "unit", "kinds")
+    """A recursive parser over tokens; what a rule does not know is text and passed on."""
 
-    def __init__(self, source: Source, has_comments: bool = False) -> None:
+    def __init__(self, source: Source, has_comments: bool = False, kind: str = "") -> None:
         self.source = source
-        self.tokens, self.partners = tokenize(source, has_comments)
-        self.keys = ()  # type: Tuple[str, ...]  # those of the segment in hand
-        self.unit = None  # type: Optional[Match[str]]  # in the first of them
-        self.kinds = {}  # type: Dict[Tuple[str, ...], Set[bool]]  # of a word's keys with a unit
+        self.kind = kind
+        self.tokens = tokenize(source, has_comments)
+        self.keys: Tuple[str, ...] = ()  # of the segment in hand
+        self.kinds: Dict[str, Set[bool]] = {}  # values of the word in hand, by key with a unit
+        self.is_lone = False  # the word in hand has one value
+        self.is_override = False  # Hydra's lexer reads the value in hand
 
-    def text(self, start: int, stop: int) -> str:
-        """Return the text of a slice."""
-        if start >= stop:
-            return ""
-        return self.source.text[self.tokens[start].start():self.tokens[stop - 1].end()]
+    def span(self, tokens: "Sequence[Token]", otherwise: int = 0) -> "Tuple[int, int]":
+        """The offsets of tokens; those of an empty slice are given."""
+        return (tokens[0].start, tokens[-1].end) if tokens else (otherwise, otherwise)
 
-    def offsets(self, start: int, stop: int) -> "Tuple[int, int]":
-        """Return where a slice begins and ends, of an empty one where something is missing."""
-        if start < stop:
-            return self.tokens[start].start(), self.tokens[stop - 1].end()
-        offset = 0
-        if start:
-            offset = self.tokens[start - 1].end()
-        return offset, offset
+    def text(self, tokens: "Sequence[Token]") -> str:
+        """The text of tokens."""
+        start, end = self.span(tokens)
+        return self.source.text[start:end]
 
-    def mark(self, start: int, stop: int) -> Mark:
-        """Return the place of a slice."""
-        return self.source.mark(*self.offsets(start, stop))
+    def error(self, code: str, message: str, tokens: "Sequence[Token]", hint: str,
+              otherwise: int = 0) -> Error:
+        """The Error about tokens."""
+        return Error(code, message, self.source.mark(*self.span(tokens, otherwise)), hint)
 
-    def axis(self, slice: "Tuple[int, int]", rows: Values, keys: "Tuple[str, ...]",
-             values: "Optional[Values]" = None) -> Axis:
-        """Return the Axis that a slice spells."""
-        return Axis(rows, keys, values, self.source, *self.offsets(*slice))
-
-    def split(self, start: int, stop: int, kind: str) -> "Iterator[Tuple[int, int]]":
-        """Yield the slices between the tokens of a kind that stand outside all brackets."""
-        begin = index = start
-        while index < stop:
-            if self.tokens[index].lastgroup == kind:
-                yield begin, index
-                begin = index + 1
-            index = self.partners.get(index, index) + 1
-        yield begin, stop
-
-    def trim(self, start: int, stop: int) -> "Tuple[int, int]":
-        """Return the slice without white space at its ends, which to Hydra means something behind a
-        colon only."""
-        tokens = self.tokens
-        while start < stop and tokens[start].lastgroup == "space":
-            start += 1
-        while start < stop and tokens[stop - 1].lastgroup == "space":
-            if tokens[stop - 2].group()[-1] == ":":
-                break
-            stop -= 1
-        return start, stop
-
-    def words(self) -> "List[Tuple[int, int]]":
-        """Return the slices between white space."""
-        slices = self.split(0, len(self.tokens), "space")
-        return [(start, stop) for start, stop in slices if start < stop]
+    def words(self) -> "List[List[Token]]":
+        """The slices between white space."""
+        return [word for word in split(self.tokens, "space") if word]
 
     def parse_sweep(self) -> "List[Axis]":
         """sweep = { word }"""
-        return read_all(self.parse_word, self.words())
+        axes = read_all(self.parse_word, self.words())
+        if self.kind == HYDRA:
+            rest = takewhile(is_path, axes)  # words of the command
+            check_bare_words(axes[sum(1 for _ in rest):])
+        return axes
 
-    def parse_word(self, slice: "Tuple[int, int]") -> Axis:
-        """word = segment { "|" segment } | literal"""
-        self.keys = ()
-        self.kinds = {}
-        if self.keys_end(*slice) is None:
-            self.check_literal(*slice)
-            return self.axis(slice, single(self.text(*slice)), ())
-        axes = [self.parse_segment(*part) for part in self.split(*slice, "pipe")]
+    def parse_fixed(self) -> "List[Axis]":
+        """The words of a text that is appended to a command: not expanded, with templates."""
+        axes = []
+        for tokens in self.words():
+            self.check_quotes(tokens)
+            cut = self.keys_end(tokens)
+            key = self.text(tokens[:cut]) if cut >= 0 else self.text(tokens)
+            is_key = key.startswith("~") or cut >= 0
+            text = single(self.text(tokens))
+            axis = Axis(text, (key,) if is_key else (), None, self.source, self.span(tokens))
+            if cut >= 0:
+                self.check_value((key,), tokens[cut + 1:])
+            axes.append(axis)
+        return axes
+
+    def keys_end(self, tokens: "Sequence[Token]") -> int:
+        """The index of the equals sign behind keys, or -1; a key may have [0] (Hydra 1.4)."""
+        for index, token in enumerate(tokens):
+            if token.kind == "equals":
+                return index
+            if token.kind not in ("text", "comma", "escape") and token.text != "[":
+                return -1
+        return -1
+
+    def check_quotes(self, tokens: "Sequence[Token]") -> None:
+        """Raise for an assignment in quotes."""
+        if len(tokens) == 1 and tokens[0].kind == "quoted" and "=" in tokens[0].text:
+            raise self.error("quoted-word", "the whole word is in quotes", tokens,
+                             "quote only the value, where it has to be: a='x y'")
+
+    def parse_word(self, tokens: "Sequence[Token]") -> Axis:
+        """word = segment { "|" segment } | "rows" "(" path ")" | literal"""
+        self.keys, self.kinds = (), {}
+        template = next((token for token in tokens if token.kind == "template"), None)
+        if template:
+            raise self.error("template-not-replaced", f"{template.text} is not replaced here",
+                             [template], "with: takes it, for example with: data=${{ env.DATA }}")
+        if self.keys_end(tokens) < 0:
+            return self.parse_literal(tokens)
+        parts = split(tokens, "pipe")
+        self.is_lone = len(parts) == 1
+        axes = []
+        for part in parts:
+            if not part:
+                raise self.error("pipe-without-list", "a value is missing beside |", part,
+                                 "write a=1,2|3,4", tokens[-1].end)
+            axes.append(self.parse_segment(part))
         if len(axes) == 1:
             return axes[0]
-        keys = tuple(chain.from_iterable(axis.keys for axis in axes))
-        return self.axis(slice, joined([axis.piped() for axis in axes]), keys)
+        rows = joined([axis.piped() for axis in axes])
+        keys = tuple(chain.from_iterable(axis.spelled for axis in axes))
+        return Axis(rows, keys, None, self.source, self.span(tokens))
 
-    def check_literal(self, start: int, stop: int) -> None:
-        """Raise if a word is an assignment in quotes."""
-        text = self.text(start, stop)
-        key, equals, value = text[1:-1].partition("=")
-        if stop == start + 1 and self.tokens[start].lastgroup == "quoted" and equals:
-            hint = f"leave the quotes out: {key}={value}"
-            is_quoted = re.fullmatch(r"""'[^'\\]*'|"[^"\\]*\"""", value)
-            if not is_quoted and re.search(HYDRA_REFUSES + "|[ =]", value):
-                hint = f"quote the value alone: {key}={text[0]}{value}{text[0]}"
-            raise Error("quoted-word", "a whole word in quotes is neither a key nor its value",
-                        self.mark(start, stop), hint)
+    def parse_literal(self, tokens: "Sequence[Token]") -> Axis:
+        """literal = option | "~" key | any other word"""
+        text = self.text(tokens)
+        self.check_quotes(tokens)
+        if len(tokens) == 2 and tokens[0].text == "rows" and tokens[1].text == "(":
+            rows = read_table(self.read_file(tokens), self.source.mark(*self.span(tokens)))
+            self.keys = tuple(rows[0]) if rows else ()
+            return self.rows_axis(tokens, self.parse_file("rows", tokens))
+        if self.kind and text.startswith("|"):
+            raise self.error("pipe-space", "white space around |", tokens,
+                             "write a=1,2|3,4; alternatives of several keys are steps, or include:")
+        keys = (text,) if text.startswith("~") else ()
+        return Axis(single(text), keys, None, self.source, self.span(tokens))
 
-    def keys_end(self, start: int, stop: int) -> "Optional[int]":
-        """Return the index of the equals sign that ends the keys, or None; of brackets, keys have
-        [0] (Hydra 1.4)."""
-        while start < stop:
-            token = self.tokens[start]
-            if token.lastgroup == "equals":
-                return start
-            if token.lastgroup not in ("text", "comma", "escape") and token.group() != "[":
-                return None
-            start = self.partners.get(start, start) + 1
-        return None
-
-    def parse_segment(self, start: int, stop: int) -> Axis:
+    def parse_segment(self, tokens: "Sequence[Token]") -> Axis:
         """segment = [ keys "=" ] list"""
-        slice = (start, stop)
-        if start == stop:
-            raise Error("pipe-without-list",
-                        "nothing stands beside the pipe", self.mark(start, stop),
-                        "a pipe stands between two values: a=1,2|3,4")
-        equals = self.keys_end(start, stop)
-        if equals is not None:
-            self.parse_keys(start, equals)
-            start = equals + 1
-        start, stop = self.trim(start, stop)
-        if len(self.keys) > 1:
-            return self.linked_axis(slice, start, stop)
-        return self.plain_axis(slice, start, stop)
+        cut = self.keys_end(tokens)
+        if cut >= 0:
+            self.parse_keys(tokens[:cut])
+        value = trim(tokens[cut + 1:])
+        self.check_value(self.keys, tokens[cut + 1:])
+        if len(self.keys) == 1:
+            return self.parse_plain(tokens, value)
+        end = tokens[-1].end
+        parts = [self.parse_row(trim(part), end) for part in split(value, "comma")]
+        return self.rows_axis(tokens, joined(parts))
 
-    def parse_keys(self, start: int, stop: int) -> None:
+    def parse_keys(self, tokens: "Sequence[Token]") -> None:
         """keys = key [ "/" unit ] | key "," key { "," key }"""
-        self.keys = tuple(self.text(*slice) for slice in self.split(start, stop, "comma"))
-        if len(self.keys) > 1 and "" in self.keys:
-            raise Error("missing-key", "a key is missing between commas", self.mark(start, stop),
-                        "linked keys: a,b=(1,x),(2,y)")
-        if len(set(self.keys)) < len(self.keys):
-            raise Error("key-linked-twice", "one key is linked with itself", self.mark(start, stop),
-                        "each of linked keys has a name of its own: a,b=(1,x),(2,y)")
-        self.unit = UNIT_KEY.fullmatch(self.keys[0])
+        keys = self.keys = tuple(self.text(key) for key in split(tokens, "comma"))
+        if len(keys) > 1 and ("" in keys or len(set(map(bare_key, keys))) < len(keys)):
+            raise self.error("missing-key", "each of linked keys needs a name of its own", tokens,
+                             "write a,b=(1,x),(2,y)")
+        start, end = self.span(tokens, 0)
+        start += keys[0].startswith("~")
+        refused = self.kind == HYDRA and HYDRA_REFUSES.search(self.source.text, start, end)
+        if refused and keys[0][:1] not in ("-", "$"):
+            place = refused.start()
+            raise Error("hydra-needs-quotes", f"Hydra refuses {refused.group()!r} in a key",
+                        self.source.mark(place, place + 1), "rename the key")
 
-    def linked_axis(self, slice: "Tuple[int, int]", start: int, stop: int) -> Axis:
-        """Return the axis of linked keys, whose list of tuples is tokens[start:stop]."""
-        keys = self.keys
-        parts = self.split(start, stop, "comma")
-        values = joined([self.parse_row(*self.trim(*part)) for part in parts])
+    def rows_axis(self, tokens: "Sequence[Token]", values: Values) -> Axis:
+        """The axis of linked keys, whose values stand row by row."""
+        keys, width = self.keys, len(self.keys)
         for column, key in enumerate(keys):
             if UNIT_KEY.fullmatch(key) and read_number(str(values.at(column))):
-                raise Error("linked-unit", "linked keys take no unit", self.mark(*slice),
-                            "write it behind each number: a,b=(1k,x),(2k,y)")
+                raise self.error("linked-unit", "linked keys take no unit", tokens,
+                                 "write it behind each number: a,b=(1k,x),(2k,y)")
+        rows = Values(values.count // width, lambda index: tuple(
+            f"{key}={values.at(index * width + column)}" for column, key in enumerate(keys)))
+        return Axis(rows, keys, None, self.source, self.span(tokens))
 
-        def row(index: int) -> "Tuple[str, ...]":
-            first = index * len(keys)
-            return tuple(f"{key}={values.at(first + column)}" for column, key in enumerate(keys))
-
-        return self.axis(slice, Values(values.count // len(keys), row), keys)
-
-    def plain_axis(self, slice: "Tuple[int, int]", start: int, stop: int) -> Axis:
-        """Return the axis of a single key, whose list is tokens[start:stop]."""
-        values = single("")
-        if start < stop:
-            self.check_tuples(start, stop)
-            values = self.parse_list(start, stop, 0)
+    def parse_plain(self, tokens: "Sequence[Token]", value: "Sequence[Token]") -> Axis:
+        """The axis of a single key."""
         key = self.keys[0]
-        if self.unit:
+        parts = [trim(part) for part in split(value, "comma")]
+        self.check_parts(value, parts)
+        self.is_lone = self.is_lone and len(parts) == 1
+        values = self.parse_list(value, tokens[-1].end, 0) if value else single("")
+        unit = UNIT_KEY.fullmatch(key)
+        if unit:
             kinds = values.kinds()
-            if len(kinds) > 1 or self.kinds.setdefault(self.keys, kinds) != kinds:
-                raise Error(
-                    "mixed-unit",
-                    f"numbers and texts are mixed under the unit /{self.unit.group(2)}",
-                    self.mark(*slice),
-                    "give every value as a number, or quote the numbers of a config group")
-            if True in kinds:  # otherwise /m is a config group
-                key = self.unit.group(1)
-                values = values.times(self.unit.group(2))
+            if len(kinds) > 1 or self.kinds.setdefault(key, kinds) != kinds:
+                raise self.error("mixed-unit", "numbers and texts under one unit", tokens,
+                                 "write numbers only, or quote those of a config group")
+            if True in kinds:  # otherwise it is a config group
+                key, values = unit.group(1), values.times(unit.group(2))
         rows = Values(values.count, lambda index: f"{key}={values.at(index)}")
-        return self.axis(slice, rows, (key,), values)
+        return Axis(rows, (key,), values, self.source, self.span(tokens))
 
-    def check_tuples(self, start: int, stop: int) -> None:
-        """Raise if the list of a single key has tuples in it."""
-        if self.tokens[start].lastgroup != "group":
-            return
-        parts = [self.trim(*part) for part in self.split(start, stop, "comma")]
-        if len(parts) < 2 or not all(self.is_in_parentheses(*part) for part in parts):
-            return
-        widths = {len(list(self.split(first + 1, last - 1, "comma"))) for first, last in parts}
-        if len(widths) == 1 and widths != {1}:
-            text = self.text(parts[0][0], parts[1][1])
-            key = self.keys[0]
-            keys = [key, "other", *(f"other{number}" for number in range(2, max(widths)))]
-            lists = text.replace("(", "[").replace(")", "]")
-            raise Error(
-                "tuples-of-one-key",
-                "tuples are for linked keys, and this is one key", self.mark(start, stop),
-                f"linked keys: {','.join(keys)}={text}; lists: {key}={lists};"
-                f" values: {key}={text.replace('),(', ',')}")
+    def check_parts(self, value: "Sequence[Token]", parts: "Sequence[Sequence[Token]]") -> None:
+        """Raise for a list of one key that is tuples, or in which m may be milli or million."""
+        if self.kind == HYDRA and is_doubtful([self.text(part) for part in parts]):
+            raise self.error("unit-doubt", "numbers with letters that may be text", value,
+                             "is m milli or million? write the numbers out, or quote the texts")
+        widths = {len(split(part[0].inner, "comma")) if is_tuple(part) else 0 for part in parts}
+        if len(parts) > 1 and len(widths) == 1 and widths.isdisjoint({0, 1}):
+            raise self.error("tuples-of-one-key", "tuples are for linked keys", value, "link keys:"
+                             " a,b=(1,2),(3,4); lists are [1,2],[3,4]; values are (1,2,3,4)")
 
-    def parse_list(self, start: int, stop: int, depth: int) -> Values:
-        """list = item { "," item }"""
-        parts = self.split(start, stop, "comma")
-        return joined([self.parse_item(*self.trim(*part), depth) for part in parts])
-
-    def parse_item(self, start: int, stop: int, depth: int) -> Values:
-        """item = range | spaced | file | group | literal"""
-        text = self.text(start, stop)
-        if not text:
-            raise Error("missing-value", "a value is missing", self.mark(start, stop),
-                        "an empty text is written ''; no white space follows a comma")
-        if ":" in text and re.match(RANGE_START, text):
-            return self.parse_range(text, self.mark(start, stop))
-        bracket = next(self.split(start, stop, "group"))[1]
-        if bracket == stop:
-            self.check_dots(text, start, stop)
-            return single(literal(text))
-        name = self.text(start, bracket).strip()
-        if name in ("lin", "log"):
-            return self.parse_spaced(name, bracket, stop)
-        if name in ("lines", "rows"):
-            return self.parse_file(name, bracket, stop, self.keys[:1])
-        if name.rpartition(".")[2] in SPACES_OF_OTHERS:
-            raise self.space_of_others(name.rpartition(".")[2], bracket, stop)
-        if name in HYDRA_FUNCTIONS:
-            return single(literal(text))
-        return self.parse_group(start, stop, depth)
-
-    def check_dots(self, text: str, start: int, stop: int) -> None:
-        """Raise if a text is a range as other languages write it: 1..3."""
-        fields = re.split(r"\.\.+", text)
-        if 1 < len(fields) < 4 and all(map(read_number, fields)):
-            raise Error("not-a-range", f"{text} is no range", self.mark(start, stop),
-                        f"write {colon_form(fields)}, or quote it to keep it as text: '{text}'")
-
-    def space_of_others(self, name: str, bracket: int, stop: int) -> Error:
-        """Return the Error about a function of numpy's."""
-        close = self.partners[bracket]
-        numbers = [part.strip() for part in self.text(bracket + 1, close).split(",")]
-        if len(numbers) == 3 and name == "logspace" and not re.search(r"[.eE]", "".join(numbers)):
-            numbers[:2] = [f"1e{number}" for number in numbers[:2]]
-        form = SPACES_OF_OTHERS[name].format(":".join(numbers))
-        if len(numbers) != 3 or not is_right(form):
-            numbers = ["start", "stop", "step" if name == "arange" else "count"]
-            form = SPACES_OF_OTHERS[name].format(":".join(numbers))
-        return Error("unknown-function",
-                     f"{name} is no function of the sweep language", self.mark(bracket - 1, stop),
-                     f"write {form}, whose end is included")
-
-    def parse_file(self, name: str, bracket: int, stop: int, keys: "Sequence[str]") -> Values:
-        """file = ( "lines" | "rows" ) "(" path ")": the values that a file holds"""
-        close = self.partners[bracket]
-        mark = self.mark(bracket - 1, stop)
-        path = self.text(bracket + 1, close).strip()
-        if close - bracket == 2 and self.tokens[bracket + 1].lastgroup == "quoted":
-            path = path[1:-1]
-        if not path or close + 1 != stop:
-            raise Error("missing-path",
-                        f"{name} takes the path of a file, and nothing follows it", mark,
-                        f"for example {name}(data.txt)")
-        file = open_values(self.source, path, mark)
-        values = file_lines(file) if name == "lines" else file_rows(file, keys)
-        if not values:
-            raise Error("empty-file", f"{file.name} holds no value", mark, "each line of it is one")
-        return Values(len(values), values.__getitem__)
-
-    def parse_range(self, text: str, mark: Mark) -> Values:
-        """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
-        quoted = f"quote it to keep it as text: {','.join(self.keys)}='{text}'"
-        fields = text.split(":")
-        tail = ""
-        if UNIT.fullmatch(fields[-1]):
-            tail = f":{fields.pop()}"
-        if fields[1:2] == [""]:
-            raise Error("range-without-end", "a range without its end", mark, quoted)
-        start, stop, step = range_numbers(fields, mark, quoted)
-        if any(re.match("[+-]?0[0-9]", field) for field in fields[:2]):
-            raise Error("leading-zero", "a number of a range begins with 0", mark, quoted)
-        if not step.mantissa:
-            old = old_range(start, stop, step, tail)
-            raise Error("range-step-zero", "range step is zero", mark,
-                        f"{old}; or {quoted}" if old else quoted)
-        exponent = min(start.exponent, stop.exponent, step.exponent)
-        stride = step.shifted(exponent)
-        span = stop.shifted(exponent) - start.shifted(exponent)
-        if span * stride < 0:
-            raise Error("range-empty",
-                        f"range is empty: no step of {step} leads from {start} to {stop}", mark,
-                        range_hint(start, stop, step, len(fields), tail))
-        if abs(stride) > abs(span) and (span or len(fields) > 2):
-            raise Error("range-step-too-large",
-                        f"range step {step} is larger than the whole range", mark,
-                        range_hint(start, stop, step, len(fields), tail))
-        return ranged(start, step, span // stride + 1).times(tail[1:])
-
-    def parse_spaced(self, name: str, bracket: int, stop: int) -> Values:
-        """spaced = ( "lin" | "log" ) "(" number ":" number ":" count ")" [ unit ]"""
-        close = self.partners[bracket]
-        mark = self.mark(bracket - 1, stop)
-        fields = self.text(bracket + 1, close).strip().split(":")
-        numbers = [read_number(field) for field in fields]  # type: List[Any]
-        unit = self.text(close + 1, stop)
-        is_wrong = unit and not UNIT.fullmatch(unit)
-        if is_wrong or len(numbers) != 3 or None in numbers:
-            raise Error("invalid-spacing",
-                        f"{name} takes start, stop and count, and a unit behind it", mark,
-                        f"for example {name}(1:100:3)")
-        first, last = numbers[:2]
-        count = str(numbers[2]._replace(scale=0, kept=False))
-        exponent = min(first.exponent, last.exponent)
-        ends = {first.shifted(exponent), last.shifted(exponent)}
-        if not re.fullmatch("[0-9]{1,18}", count) or int(count) < len(ends):
-            raise Error("invalid-spacing",
-                        f"{name} cannot count {count} from {first} to {last}", mark,
-                        "the count includes both ends")
-        if name == "log" and first.mantissa * last.mantissa <= 0:
-            raise Error("log-of-zero", "log needs both ends above zero, or both below", mark,
-                        "lin(start:stop:count) goes through zero")
-        if any(len(str(end.mantissa)) + abs(end.exponent) > 250 for end in (first, last)):
-            raise Error("not-finite",
-                        f"{name} calculates with floats, and these numbers are none", mark,
-                        "write shorter numbers, with an exponent: 1.5e-9")
-        return spaced(first, last, int(count), name == "log").times(unit)
-
-    def parse_group(self, start: int, stop: int, depth: int) -> Values:
-        """group = { text | "(" list ")" } [ unit ], with at least one parenthesis"""
-        if depth > DEEPEST_GROUP:
-            raise Error("group-nesting", f"groups are nested more than {DEEPEST_GROUP} deep",
-                        self.mark(start, start + 1), "take some parentheses out")
-        parts = []  # type: List[Values]
-        unit = ""
-        for begin, end in self.split(start, stop, "group"):
-            if begin > start:  # behind a parenthesis
-                close = self.partners[begin - 1]
-                parts.append(self.parse_list(*self.trim(begin, close), depth + 1))
-                begin = close + 1
-            text = self.parse_group_text(begin, end)
-            if end == stop and UNIT.fullmatch(text):
-                unit = text
-            elif text:
-                parts.append(single(text))
-        return grouped(parts).times(unit)
-
-    def parse_group_text(self, start: int, stop: int) -> str:
-        """Return the text of a group between its parentheses."""
-        for index in range(start, stop):
-            if self.tokens[index].lastgroup == "quoted":
-                raise Error("quote-in-group",
-                            "quoted text cannot be a part of a group", self.mark(index, index + 1),
-                            "write the values out, each in quotes as a whole")
-        return self.text(start, stop)
-
-    def parse_row(self, start: int, stop: int) -> Values:
-        """row = tuple | "rows" "(" path ")" """
-        bracket = next(self.split(start, stop, "group"))[1]
-        name = self.text(start, bracket).strip()
-        if bracket < stop and name == "rows":
-            return self.parse_file(name, bracket, stop, self.keys)
-        return self.parse_tuple(start, stop)
-
-    def parse_tuple(self, start: int, stop: int) -> Values:
-        """tuple = "(" list ")", with a value for each of the linked keys"""
-        if not self.is_in_parentheses(start, stop):
-            example = ",".join("1" for _ in self.keys)
-            raise Error("linked-without-parentheses",
-                        "linked keys take their values in parentheses", self.mark(start, stop),
-                        f"for example {','.join(self.keys)}=({example})")
-        values = self.parse_list(*self.trim(start + 1, stop - 1), 1)
-        if values.count != len(self.keys):
-            raise Error(
-                "linked-count",
-                f"{len(self.keys)} linked keys take as many values, not {values.count}",
-                self.mark(start, stop), f"the keys are {', '.join(self.keys)}")
+    def parse_row(self, tokens: "Sequence[Token]", end: int) -> Values:
+        """row = "(" list ")" | "rows" "(" path ")" """
+        if len(tokens) == 2 and tokens[0].text == "rows" and tokens[1].text == "(":
+            return self.parse_file("rows", tokens)
+        keys = self.keys
+        if not is_tuple(tokens):
+            raise self.error("linked-without-parentheses", "linked keys take tuples", tokens,
+                             "write a,b=(1,x),(2,y)", end)
+        values = self.parse_list(trim(tokens[0].inner), tokens[0].end - 1, 1)
+        if values.count != len(keys):
+            raise self.error("linked-count", f"{len(keys)} linked keys need {len(keys)} values, not"
+                             f" {values.count}", tokens, f"the keys are {', '.join(keys)}")
         return values
 
-    def is_in_parentheses(self, start: int, stop: int) -> bool:
-        """Return whether one pair of parentheses encloses a whole slice."""
-        if start == stop or self.tokens[start].lastgroup != "group":
-            return False
-        return self.partners[start] == stop - 1
+    def parse_list(self, tokens: "Sequence[Token]", end: int, depth: int) -> Values:
+        """list = item { "," item }"""
+        commas = [token.end for token in tokens if token.kind == "comma"]
+        places = [tokens[0].start if tokens else end, *commas]
+        return joined([self.parse_item(trim(part), place, depth)
+                       for part, place in zip(split(tokens, "comma"), places)])
+
+    def parse_item(self, tokens: "Sequence[Token]", place: int, depth: int) -> Values:
+        """item = range | spaced | file | group | literal"""
+        text = self.text(tokens)
+        if not text:
+            raise self.error("missing-value", "a value is missing", tokens,
+                             "write '' for an empty text, and no space behind a comma", place)
+        if ":" in text and RANGE.match(text):
+            return self.parse_range(text, tokens)
+        cut = next((at for at, token in enumerate(tokens) if token.text == "("), len(tokens))
+        name = self.text(tokens[:cut]).strip()
+        is_call = cut < len(tokens)
+        self.check_item(text, tokens, is_call and name in HYDRA_FUNCTIONS)
+        if is_call and name not in HYDRA_FUNCTIONS:
+            return self.parse_call(name, tokens, cut, depth)
+        is_verbatim = self.kind == PROGRAM or (self.is_lone and not depth)
+        return single(text if is_verbatim else literal(text))
+
+    def parse_call(self, name: str, tokens: "Sequence[Token]", cut: int, depth: int) -> Values:
+        """call = spaced | file | group; a parenthesis stands at cut."""
+        behind = tokens[cut + 1:]
+        if name in ("lin", "log"):
+            return self.parse_spaced(name, tokens[cut], behind, tokens)
+        if name in ("lines", "rows", "files") and not behind:
+            return self.parse_file(name, tokens)
+        self.check_function(name, tokens, behind)
+        return self.parse_group(tokens, depth)
+
+    def check_item(self, text: str, tokens: "Sequence[Token]", is_call: bool) -> None:
+        """Raise for a range of another language, and for what only Hydra would expand."""
+        fields = re.split(r"\.\.+", text)
+        if 1 < len(fields) < 4 and all(map(read_number, fields)):
+            raise self.error("not-a-range", f"{text} is no range", tokens,
+                             f"a range is start:stop:step, its end included; {AS_TEXT}")
+        if self.kind == PROGRAM and (
+                is_call or any(token.kind == "interpolation" for token in tokens)):
+            raise self.error("only-hydra", f"only Hydra expands {text}", tokens,
+                             "write 1:3 or a,b; with hydra: false, nothing else expands a value")
+
+    def check_function(self, name: str, tokens: "Sequence[Token]",
+                       behind: "Sequence[Token]") -> None:
+        """Raise for a function of another language, or one with a wrong letter in its name."""
+        from difflib import get_close_matches
+        last = name.rpartition(".")[2]
+        hint = FOREIGN_FUNCTIONS.get(last, "")
+        known = [one for one in FUNCTIONS if len(one) > 4 and abs(len(one) - len(last)) < 2]
+        close = [] if behind or last in FUNCTIONS else get_close_matches(last, known, 1, 0.8)
+        if close:
+            hint = f"did you mean {close[0]}?"
+        if name.endswith("$"):
+            hint = "no shell replaces it; lines(FILE) takes the values from a file"
+        if hint:
+            raise self.error("unknown-function", f"{name}(...) is no function of a sweep", tokens,
+                             f"{hint}; {AS_TEXT}")
+
+    def parse_range(self, text: str, tokens: "Sequence[Token]") -> Values:
+        """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
+        quote = f"quote it to keep it as text: {','.join(self.keys)}='{text}'"
+        fields = text.split(":")
+        unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
+        numbers = range_numbers(fields)
+        if not numbers or re.match("[+-]?0[0-9]", text):
+            raise self.error("not-a-number", f"{text} is no range of numbers", tokens, quote)
+        start, stop, step = numbers
+        exponent = min(start.exponent, stop.exponent, step.exponent)
+        stride, span = step.shifted(exponent), stop.shifted(exponent) - start.shifted(exponent)
+        code = message = ""
+        if not stride:
+            code, message = "range-step-zero", "range step is zero"
+        elif span * stride < 0:
+            code, message = "range-empty", f"no step of {step} leads from {start} to {stop}"
+        elif abs(stride) > abs(span) and (span or len(fields) > 2):
+            code, message = "range-step-too-large", f"range step {step} is larger than the range"
+        if code:
+            hints = [range_hint(start, stop, step, len(fields), unit), quote]
+            raise self.error(code, message, tokens, "; ".join(filter(None, hints)))
+        return ranged(start, step, span // stride + 1).times(unit)
+
+    def parse_spaced(self, name: str, bracket: Token, behind: "Sequence[Token]",
+                     tokens: "Sequence[Token]") -> Values:
+        """spaced = ( "lin" | "log" ) "(" number ":" number ":" count ")" [ unit ]"""
+        fields = self.text(bracket.inner).strip().split(":")
+        start, stop, last = range_numbers(fields) or [ONE, ONE, ONE]
+        unit = self.text(behind)
+        count = str(last._replace(scale=0, kept=False))
+        is_count = len(fields) == 3 and re.fullmatch("(?!1$)[1-9][0-9]{0,17}", count)
+        if not is_count or not UNIT.fullmatch(unit or "k"):
+            raise self.error("invalid-spacing", f"{name} takes start:stop:count, a unit behind it",
+                             tokens, f"for example {name}(1:100:3)k; the count includes both ends")
+        if name == "log" and start.mantissa * stop.mantissa <= 0:
+            raise self.error("log-of-zero", "log needs both ends above zero, or both below", tokens,
+                             "lin(start:stop:count) goes through zero")
+        ends = [abs(float(str(end))) for end in (start, stop) if end.mantissa]
+        if {0.0, float("inf")} & set(ends):
+            raise self.error("not-finite", "no float is so large, or so small", tokens, AS_TEXT)
+        return spaced(start, stop, int(count), name == "log").times(unit)
+
+    def path_of(self, tokens: "Sequence[Token]") -> str:
+        """The path in the parentheses of a function; it is relative to the file of the sweep."""
+        path = self.text(tokens[-1].inner).strip()
+        if path[:1] in ("'", '"') and path[-1:] == path[0]:
+            path = path[1:-1]
+        if not path:
+            raise self.error("missing-path", "a path is missing", tokens, "write lines(x.txt)")
+        return os.path.join(os.path.dirname(self.source.name), path)
+
+    def read_file(self, tokens: "Sequence[Token]") -> str:
+        """The text of the file that a function names."""
+        path = self.path_of(tokens)
+        try:
+            with open(path, "rb") as file:
+                return read_source(file.read(), path).text
+        except OSError as error:
+            raise self.error("unreadable-file", f"cannot read {path}: {error.strerror}", tokens,
+                             "the path is relative to the job file") from None
+
+    def parse_file(self, name: str, tokens: "Sequence[Token]") -> Values:
+        """file = ( "lines" | "rows" | "files" ) "(" path ")" """
+        if name == "files":
+            from glob import glob
+            cells = sorted(glob(self.path_of(tokens), recursive=True))
+        elif name == "lines":
+            cells = [line.strip() for line in self.read_file(tokens).split("\n")]
+            cells = [line for line in cells if line and not line.startswith("#")]
+        else:
+            mark = self.source.mark(*self.span(tokens))
+            cells = table_cells(read_table(self.read_file(tokens), mark), self.keys, mark)
+        if not cells:
+            raise self.error("empty-file", f"{self.text(tokens)} has no values", tokens,
+                             "a path or a line is a value; blank lines and # lines are none")
+        return Values(len(cells), [file_value(cell) for cell in cells].__getitem__)
+
+    def parse_group(self, tokens: "Sequence[Token]", depth: int) -> Values:
+        """group = { text | "(" list ")" } [ unit ]"""
+        parts: List[Values] = []
+        lists: List[Values] = []
+        unit, begin = "", 0
+        if depth > DEEPEST_GROUP:
+            raise self.error("group-nesting", f"more than {DEEPEST_GROUP} groups in each other",
+                             tokens[:1], "take some parentheses out")
+        for index, token in enumerate(tokens):
+            if token.kind == "quoted":
+                raise self.error("quote-in-group", "quoted text cannot be part of a group",
+                                 [token], "write the values out, each in quotes as a whole")
+            if token.text == "(":
+                if index > begin:
+                    parts.append(single(self.text(tokens[begin:index])))
+                lists.append(self.parse_list(trim(token.inner), token.end - 1, depth + 1))
+                parts.append(lists[-1])
+                begin = index + 1
+        text = self.text(tokens[begin:])
+        if UNIT.fullmatch(text):
+            unit = text
+        elif text:
+            parts.append(single(text))
+        group = grouped(parts, str if self.kind == PROGRAM else literal).times(unit)
+        if all(one.count == 1 for one in lists) and is_plain_text(group):
+            raise self.error("unknown-function", "the parentheses hold one value", tokens, AS_TEXT)
+        return group
+
+    def check_value(self, keys: "Sequence[str]", tokens: "Sequence[Token]") -> None:
+        """Raise for what nothing replaces in a value, and for what Hydra takes in quotes only."""
+        self.is_override = self.kind == HYDRA and not all(key[:1] in ("-", "$") for key in keys)
+        start, end = self.span(tokens)
+        if not self.kind or not SUSPECT.search(self.source.text, start, end):
+            return
+        opened = [""]  # the function, or the bracket, around a token
+        before = ""
+        for match in TOKEN.finditer(self.source.text, start, end):
+            kind, text = match.lastgroup, match.group()
+            if kind == "close" and len(opened) > 1:
+                opened.pop()
+            self.check_token(match, opened[-1], before)
+            if kind == "open":
+                opened.append(before if before in HYDRA_FUNCTIONS else text)
+            before = text.strip() or before
+
+    def check_token(self, match: "Match[str]", inside: str, before: str) -> None:
+        """Raise for a token of a value that is not replaced, or that Hydra refuses."""
+        kind, text = match.lastgroup, match.group()
+        name = re.search(r"\$[A-Za-z_]\w*", text)
+        if kind == "text" and name:
+            mark = self.source.mark(match.start() + name.start(), match.start() + name.end())
+            raise Error("variable-not-replaced", f"{name.group()} is not replaced here", mark,
+                        f"with: takes ${{{{ env.{name.group()[1:]} }}}}; {AS_TEXT}")
+        if not self.is_override or kind in ("quoted", "interpolation", "template"):
+            return
+        if inside == "{" and text[0] == ":" and before.endswith(("'", '"')):
+            raise Error("hydra-needs-quotes", f"Hydra refuses quotes around the key {before}",
+                        self.source.mark(*match.span()), "write the key of a dictionary without"
+                        " quotes")
+        is_equals = kind == "equals" and inside not in HYDRA_FUNCTIONS
+        is_quote = text in ("\\'", '\\"')  # a backslash hides no quote
+        refused = match if is_equals or is_quote else HYDRA_REFUSES.search(text)
+        if refused:
+            sign = refused.group().lstrip("\\")[0]
+            place = match.start() + text.index(sign)
+            raise Error("hydra-needs-quotes", f"Hydra refuses {sign!r} outside quotes",
+                        self.source.mark(place, place + 1), "quote the value: key='...'")
 
 
-def colon_form(fields: "List[str]") -> str:
-    """Return the range that start, stop and perhaps a step were to be.
-
-    >>> colon_form(["1", "3"]), colon_form(["0.3", "0.1"]), colon_form(["1", "5", "-2"])
-    ('1:3', '0.3:0.1:-0.1', 'start:stop:step')
-    """
-    start, stop, step = range_numbers(fields, NOWHERE, "")
-    if leads(start, stop, step):
-        return ":".join(fields)
-    exponent = min(start.exponent, stop.exponent)
-    span = stop.shifted(exponent) - start.shifted(exponent)
-    if not span or len(fields) > 2:
-        return "start:stop:step"
-    step = Number(1 if span > 0 else -1, exponent, 0, False)
-    return ":".join([*fields, str(step)])
+# What Hydra's lexer refuses outside quotes and interpolations, and what may be wrong in a value.
+HYDRA_REFUSES = re.compile(r"[^\w/\-\\+.$%*@?|=:,()\[\]{} \t]|[^\x00-\x7f]")
+SUSPECT = re.compile(HYDRA_REFUSES.pattern + r"|[=$]")
+HYDRA_OPTIONS = frozenset((  # they take the next word
+    "--cfg", "-c", "--package", "-p", "--info", "-i", "--config-path", "-cp",
+    "--config-name", "-cn", "--config-dir", "-cd", "--experimental-rerun"))
 
 
-def last_field_hint(fields: "List[str]") -> str:
-    """Return what to write where the last field of a range is almost right, or nothing."""
-    *others, last = fields
-    text = ":".join(others)
-    if not last and is_right(text):
-        return f"leave out the last colon: {text}"
-    text += f":{last.swapcase()}"
-    if last.swapcase() in SI_UNITS and is_right(text):
-        return f"did you mean {text}?"
-    return ""
+def is_bare(word: str) -> bool:
+    """Whether a word is neither an assignment nor a deletion nor an option."""
+    return "=" not in word and not word.startswith(("-", "~")) and "${{" not in word
 
 
-def is_right(text: str) -> bool:
-    """Return whether a text is a value or several, and no mistake: a hint must be none."""
-    try:
-        Sweep(f"a={text}")
-    except Error:
-        return False
-    return True
+def is_assignment(word: str) -> bool:
+    """Whether a word is an override of Hydra's that assigns a value."""
+    return "=" in word and not word.startswith("-") and bool(key_of(word))
 
 
-def range_numbers(fields: "List[str]", mark: Mark,
-                  hint: str) -> "Tuple[Number, Number, Number]":
-    """Return start, stop and step of a range, whose unit is left out."""
-    numbers = [read_number(field) for field in fields]
-    if not fields[0]:
-        numbers[0] = Number(0, 0, 0, False)
-    wrong = [field for field, number in zip(fields, numbers) if number is None] + fields[3:]
-    if wrong:
-        message = f"{wrong[0] or 'an empty field'} is no number of a range"
-        raise Error("not-a-number", message, mark, last_field_hint(fields) or hint)
-    start = stop = numbers[0]
-    step = ONE  # type: Optional[Number]
-    if len(numbers) > 1:
-        stop = numbers[1]
-    if len(numbers) > 2:
-        step = numbers[2]
-    assert start and stop and step
-    if not fields[0]:
-        start = stop._replace(mantissa=0, exponent=0)  # in the notation of the other end
-    return start, stop, step
+def is_path(axis: Axis) -> bool:
+    """Whether a word looks like a path: at the front of batch, it belongs to the command."""
+    return is_bare(axis.text) and not axis.keys and bool(re.search(r"[./]", axis.text))
+
+
+def check_bare_words(axes: "Sequence[Axis]") -> None:
+    """Raise at the first word that Hydra takes neither for an override nor for an option."""
+    texts = ["", *(axis.text for axis in axes), ""]
+    for before, axis, after in zip(texts, axes, texts[2:]):
+        text = axis.text
+        has_space = text.startswith("=") or before.endswith("=") or after.startswith("=")
+        if text.startswith("=") or (is_bare(text) and not axis.keys and has_space):
+            raise Error("space-around-equals", "white space around =", axis.mark,
+                        "write key=value without it")
+        if is_bare(text) and not axis.keys and before not in HYDRA_OPTIONS:
+            raise Error("expected-key-value", f"expected key=value, found {text}", axis.mark,
+                        "words of the command belong in run; quote a value with white space")
+
+
+def is_plain_text(values: Values) -> bool:
+    """Whether the first value is a text without quotes, brackets or interpolations."""
+    text = str(values.at(0))
+    return not read_number(text) and not re.search(r"['\"\[{$]", text)
+
+
+def is_doubtful(texts: "Sequence[str]") -> bool:
+    """Whether m stands beside a larger unit, or a number with a letter beside a text like 30s."""
+    numbers = {text for text in texts if isinstance(literal(text), Number)}
+    letters = {text[-1] for text in numbers}
+    sizes = {text for text in texts if re.fullmatch(r"[\d.]+[A-Za-z]\w*", text)}
+    return bool(numbers and (sizes - numbers or ("m" in letters and letters & set("kMGT"))))
 
 
 def leads(start: Number, stop: Number, step: Number) -> bool:
-    """Return whether one step or more lead from start towards stop, and not beyond it."""
+    """Whether a step leads from start towards stop, and not beyond it."""
     exponent = min(start.exponent, stop.exponent, step.exponent)
-    span = stop.shifted(exponent) - start.shifted(exponent)
-    stride = step.shifted(exponent)
+    span, stride = stop.shifted(exponent) - start.shifted(exponent), step.shifted(exponent)
     return span * stride > 0 and abs(stride) <= abs(span)
 
 
-def old_range(start: Number, stop: Number, step: Number, tail: str) -> str:
-    """Return what to write for a range whose numbers are start:step:stop, or nothing where they
-    make no sense in that order."""
-    if not leads(start, step, stop):
-        return ""
-    return ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0:"
-            f" {start}:{step}:{stop}{tail}")
+def range_numbers(fields: "Sequence[str]") -> "Optional[List[Number]]":
+    """Start, stop and step of a range, or nothing where they are no numbers."""
+    numbers = [read_number(field) for field in fields]
+    if not fields[0] and len(fields) > 1 and numbers[1]:
+        numbers[0] = numbers[1]._replace(mantissa=0, exponent=0)  # in the notation of the end
+    found = [number for number in numbers if number]
+    if len(found) < len(fields) or len(fields) > 3:
+        return None
+    return [found[0], found[len(found) > 1], found[2] if len(found) > 2 else ONE]
 
 
-def range_hint(start: Number, stop: Number, step: Number, count: int, tail: str) -> str:
-    """Return what to write in place of a range that has no values; count numbers spell it."""
-    old = old_range(start, stop, step, tail)
-    if old and count > 2:
-        return old
-    exponent = min(start.exponent, stop.exponent) - 1
-    first, last = start.shifted(exponent), stop.shifted(exponent)
-    if first == last:
-        return f"write {start}"
-    turned = step._replace(mantissa=-step.mantissa)
-    if leads(start, stop, turned):
-        return f"turn the sign of the step: {start}:{stop}:{turned}{tail}"
-    tenth = Number((last - first) // 10, exponent, 0, False)
-    form = f"{start}:{stop}:{tenth}{tail}"
-    low, high = sorted([abs(first), abs(last)])
-    if count == 2 and first * last > 0 and high >= 10 * low:
-        places = len(str(high // low))
-        return f"write log({start}:{stop}:{places}){tail[1:]}, or give a step: {form}"
-    return f"the order is start:stop:step, for example {form}"
+def range_hint(start: Number, stop: Number, step: Number, count: int, unit: str) -> str:
+    """What to write for a range without values; count numbers spell it."""
+    tail = f":{unit}" if unit else ""
+    if count > 2 and leads(start, step, stop):
+        return ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow"
+                f" 0.15.0: {start}:{step}:{stop}{tail}")
+    exponent = min(start.exponent, stop.exponent)
+    low, high = sorted([abs(start.shifted(exponent)), abs(stop.shifted(exponent))])
+    if count == 2 and start.mantissa * stop.mantissa > 0 and high >= 10 * low:
+        return f"write log({start}:{stop}:{len(str(high // low))}){unit}, or a step"
+    return "the order is start:stop:step, a step down is negative" if step.mantissa else ""
 
 
 def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
-    """Return the words of rows, those of linked keys one by one."""
-    words = []  # type: List[str]
-    for row in rows:
-        if isinstance(row, str):
-            words.append(row)
-        else:
-            words.extend(row)
-    return tuple(words)
+    """The words of rows, those of linked keys one by one."""
+    return tuple(chain.from_iterable([row] if isinstance(row, str) else row for row in rows))
 
 
 class Sweep:
@@ -1329,23 +1289,32 @@ class Sweep:
     fastest.
 
     count (and len, up to sys.maxsize) and indexing cost one step for each axis, iteration streams.
-    Raises Error.
+    kind is that of the step that the sweep is read for. Raises Error.
 
     >>> sweep = Sweep("model=cnn,vit lr=log(1e-4:1e-1:4)")
-    >>> len(sweep), sweep[5]
-    (8, ('model=vit', 'lr=0.001'))
+    >>> len(sweep), sweep[5], sweep[:2]
+    (8, ('model=vit', 'lr=0.001'), [('model=cnn', 'lr=0.0001'), ('model=cnn', 'lr=0.001')])
     """
     __slots__ = ("axes",)
 
-    def __init__(self, sweep: "Union[str, Source, Sequence[str]]" = (),
-                 name: str = "sweep") -> None:
+    def __init__(self, sweep: "Union[str, Source, Sequence[str]]" = (), name: str = "sweep",
+                 kind: str = "") -> None:
         if isinstance(sweep, str):
             sweep = Source(name, sweep)
         if isinstance(sweep, Source):
-            self.axes = SweepParser(sweep, True).parse_sweep()  # type: List[Axis]
+            self.axes = SweepParser(sweep, True, kind).parse_sweep()  # type: List[Axis]
         else:
-            parsers = [SweepParser(Source(name, word)) for word in sweep]
-            self.axes = read_all(lambda one: one.parse_word((0, len(one.tokens))), parsers)
+            parsers = [SweepParser(Source(name, word), False, kind) for word in sweep]
+            self.axes = read_all(lambda one: one.parse_word(one.tokens), parsers)
+            if kind == HYDRA:
+                check_bare_words(self.axes)
+
+    @classmethod
+    def of(cls, axes: "List[Axis]") -> "Sweep":
+        """The sweep of some axes."""
+        sweep = cls()
+        sweep.axes = axes
+        return sweep
 
     @property
     def count(self) -> int:
@@ -1355,52 +1324,27 @@ class Sweep:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> "Tuple[str, ...]":
+    def __getitem__(self, index: "Any") -> "Any":
         count = self.count
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(count))]
         if not -count <= index < count:
             raise IndexError("a sweep has combinations from 0 to its count, which is not included")
         return flat(reversed(combination(reversed(self.axes), index % count)))
 
     def __iter__(self) -> "Iterator[Tuple[str, ...]]":
-        rows = combinations(self.axes)
-        if any(axis.keys and not axis.values for axis in self.axes):
-            return map(flat, rows)
-        return rows
+        if any(axis.count > LONGEST_LISTED for axis in self.axes):
+            return map(self.__getitem__, iter(range(self.count)))
+        rows = product(*self.axes)
+        return map(flat, rows) if any(len(axis.spelled) > 1 for axis in self.axes) else rows
 
     def collect(self) -> "List[str]":
-        """Return a word for each axis, its values joined by commas for Hydra to sweep over."""
+        """One word for each axis, with values joined by commas for Hydra to sweep over."""
         return read_all(Axis.word, self.axes)
 
 
-def rows_by_index(axes: "Sequence[Axis]") -> "Iterator[List[Any]]":
-    """Yield the product of the rows of axes, the last one fastest, each found by its index."""
-    for index in range(count_product(axes)):
-        yield combination(reversed(axes), index)[::-1]
-
-
-def rows_before(heads: "Iterable[List[Any]]", axis: Axis) -> "Iterator[Tuple[Any, ...]]":
-    """Yield each of the heads with each row of an axis behind it."""
-    for head in heads:
-        for row in axis:
-            yield (*head, row)
-
-
-def combinations(axes: "Sequence[Axis]", block: int = 65536) -> "Iterator[Tuple[Any, ...]]":
-    """Stream the product of the rows of axes, the last one fastest, with at most about block rows
-    in memory."""
-    size, cut = 1, len(axes)
-    while cut and size * axes[cut - 1].count <= block:
-        cut -= 1
-        size *= axes[cut].count
-    if axes and cut == len(axes):  # the last axis alone is longer than a block
-        return rows_before(rows_by_index(axes[:-1]), axes[-1])
-    heads = rows_by_index(axes[:cut])
-    inner = [list(axis) for axis in axes[cut:]]  # product() copies what it gets: the short ones
-    return chain.from_iterable(product(*([row] for row in head), *inner) for head in heads)
-
-
 def expand(sweep: "Union[str, Sequence[str]]") -> "Iterator[Tuple[str, ...]]":
-    """Return an iterator over the combinations of a sweep, a text or a list of words.
+    """Iterate over the combinations of a sweep, a text or a list of words.
 
     >>> list(expand("a=1:2 b=x,y|z"))
     [('a=1', 'b=x,y'), ('a=1', 'b=z'), ('a=2', 'b=x,y'), ('a=2', 'b=z')]
@@ -1409,157 +1353,12 @@ def expand(sweep: "Union[str, Sequence[str]]") -> "Iterator[Tuple[str, ...]]":
 
 
 def collect(sweep: "Union[str, Sequence[str]]") -> "List[str]":
-    """Return the words of a sweep, each with its values joined by commas for Hydra to sweep over.
+    """The words of a sweep, each with its values joined by commas for Hydra to sweep over.
 
     >>> collect("a=1:3 b=(x,y)_1 c='1,2'")
     ['a=1,2,3', 'b=x_1,y_1', "c='1,2'"]
     """
     return Sweep(sweep).collect()
-
-
-# What Hydra's lexer refuses outside quotes and interpolations; compiled for a step of Hydra's.
-HYDRA_REFUSES = r"[^\w/\-\\+.$%*@?|=:,()\[\]{} \t~'\"]|[^\x00-\x7f]"
-HYDRA_OPTIONS = frozenset((  # those that the next word belongs to
-    "--cfg", "-c", "--package", "-p", "--info", "-i", "--config-path", "-cp",
-    "--config-name", "-cn", "--config-dir", "-cd", "--experimental-rerun"))
-
-
-def check_hydra_words(axes: "Sequence[Axis]") -> None:
-    """Raise unless Hydra can read the words of a sweep, or words that are appended, as overrides
-    and options.
-
-    >>> check_hydra_words(Sweep("model=cnn,vit -v").axes)
-    """
-    words = [axis.text for axis in axes]
-    read_all(functools.partial(check_hydra_word, words), enumerate(axes))
-
-
-def is_bare(word: str) -> bool:
-    """Return whether a word is neither an assignment nor a deletion or an option."""
-    return "=" not in word and not word.startswith(("-", "~"))
-
-
-def check_hydra_word(words: "Sequence[str]", place: "Tuple[int, Axis]") -> None:
-    """Raise unless Hydra can read one of some words; what follows from another's mistake is not
-    told again."""
-    index, axis = place
-    word = words[index]
-    before = words[index - 1] if index else ""
-    if word.startswith("-") or before in HYDRA_OPTIONS or before == "=":
-        return
-    follows_bare = index > 0 and is_bare(before)
-    if is_bare(word):
-        if not follows_bare and "${{" not in word:  # it may become an assignment
-            raise bare_word(words, index, axis)
-    elif word.startswith("="):
-        if not follows_bare:
-            raise space_beside_equals(axis)
-    elif not variable_of(word.partition("=")[0]):  # a variable does not reach Hydra
-        check_hydra_text(axis)
-
-
-def space_beside_equals(axis: Axis) -> Error:
-    """Return the Error about a key or a value that stands alone."""
-    return Error("space-around-equals",
-                 "white space beside an equals sign parts a key from its value", axis.mark,
-                 "write key=value without white space")
-
-
-def bare_word(words: "Sequence[str]", index: int, axis: Axis) -> Error:
-    """Return the Error about the first of words that are neither assignments nor options."""
-    before = words[index - 1] if index else ""
-    behind = list(takewhile(is_bare, words[index:]))
-    after = words[index + len(behind):][:1]
-    is_key = len(behind) == 1 and after and after[0].startswith("=")
-    if is_key or before.endswith("="):
-        return space_beside_equals(axis)
-    key, equals, value = before.partition("=")
-    hint = "words of the command belong into run"
-    if before.startswith("-"):
-        hint = f"write {before}={axis.text}, or put both into run"
-    elif equals:
-        quoted = hydra_text(" ".join([value, *behind]))
-        hint = f"quote a value with white space: {key}={quoted}; {hint}"
-    return Error("expected-key-value", f"{axis.text} stands where key=value is expected", axis.mark,
-                 hint)
-
-
-def surroundings(axis: Axis) -> "Iterator[Tuple[Match[str], str, str]]":
-    """Yield each token of a word, the innermost bracket around it, or the name of the function
-    whose parenthesis that is, and what stands before it."""
-    opened = [""]
-    before = ""
-    for token in TOKEN.finditer(axis.source.text, axis.start, axis.end):
-        text = token.group()
-        if token.lastgroup == "close":
-            opened.pop()
-        yield token, opened[-1], before
-        if token.lastgroup in ("group", "bracket"):
-            opened.append(before if before in HYDRA_FUNCTIONS else text)
-        before = text.strip() or before
-
-
-def check_hydra_text(axis: Axis) -> None:
-    """Raise if a word holds what Hydra takes in quotes only."""
-    if axis.text.count("=") < 2 and not re.search(HYDRA_REFUSES + "|['\"]", axis.text):
-        return
-    has_key = False
-    for token, inside, before in surroundings(axis):
-        kind, text = token.lastgroup, token.group()
-        if is_refused(token, has_key and inside not in HYDRA_FUNCTIONS):
-            raise quotes_missing(axis, token)
-        if inside == "{" and text[0] == ":" and before[-1:] in ("'", '"'):
-            raise Error("quoted-dictionary-key",
-                        f"Hydra takes no quotes around the key {before} of a dictionary",
-                        axis.mark, f"write {before[1:-1]} without them")
-        if kind == "equals":
-            has_key = True
-        elif kind == "pipe" and not inside:
-            has_key = False
-
-
-def is_refused(token: "Match[str]", is_value: bool) -> bool:
-    """Return whether Hydra refuses a token of a key or a value outside quotes."""
-    if token.lastgroup == "equals":
-        return is_value
-    if token.lastgroup in ("quoted", "interpolation"):
-        return False
-    if token.lastgroup == "escape" and token.group()[1:] in ("'", '"'):
-        return True  # a backslash hides no quote
-    return bool(re.search(HYDRA_REFUSES, token.group()))
-
-
-def quotes_missing(axis: Axis, token: "Match[str]") -> Error:
-    """Return the Error about a token that Hydra takes in quotes only."""
-    sign = re.search(HYDRA_REFUSES + "|[='\"]", token.group())
-    assert sign
-    start = token.start() + sign.start()
-    text = axis.source.text
-    key, _, value = axis.text.partition("=")
-    hint = f"quote the value: {key}={hydra_text(value)}"
-    if start < axis.start + len(key):
-        hint = "a key has no such sign"
-    elif axis.count > 1:
-        hint = f"quote the value that holds it: {key}='...'"
-    mark = axis.source.mark(start, start + 1)
-    return Error("hydra-needs-quotes", f"Hydra refuses {text[start]!r} outside quotes", mark, hint)
-
-
-def check_replaced(axis: Axis) -> None:
-    """Raise if a value holds $NAME, which nothing replaces in a sweep."""
-    if "$" not in axis.text:
-        return
-    text = axis.source.text
-    for token in TOKEN.finditer(text, axis.start, axis.end):
-        name = re.search(r"\$[A-Za-z_][A-Za-z0-9_]*", token.group())
-        if token.lastgroup == "text" and name:
-            start = token.start() + name.start()
-            end = token.start() + name.end()
-            if name.group() not in axis.keys or text[end:end + 1] not in ("=", ","):
-                raise Error(
-                    "variable-not-replaced",
-                    f"{name.group()} is not replaced here", axis.source.mark(start, end),
-                    f"with: takes ${{{{ env.{name.group()[1:]} }}}}; quote it to keep it as text")
 
 
 # ---------------------------------------------------------------------------
@@ -1593,7 +1392,7 @@ class Node(NamedTuple("Node", [
     column = property(lambda self: self.mark.column)  # from 1
 
     def text_source(self) -> Source:
-        """Return the value of a scalar as a Source that knows where each of its characters stands
+        """The value of a scalar as a Source that knows where each of its characters stands
         in the file.
 
         >>> node = read_yaml("run: >-\\n  one\\n  two").value[0][1]
@@ -1615,111 +1414,72 @@ LONGEST_KEY = 1024  # 7.4.2, 8.2.2: from its first character to the colon
 
 REFUSED = {  # construct: (message, hint)
     # what YAML has, and is not read here
-    "directive": (
-        "a directive (%) is not read", "drop the line; quote a text that begins with %"),
-    "documents": (
-        "several documents are not read",
-        "one file holds one document: drop what follows --- or ..."),
-    "tag": (
-        "a tag (!) is not read",
-        "drop it: each value is its text; quote a text that begins with !"),
+    "directive": ("a directive (%) is not read", "drop the line; quote a text that begins with %"),
+    "documents": ("several documents are not read", "drop what follows --- or ..."),
+    "tag": ("a tag (!) is not read", "drop it; quote a text that begins with !"),
     "complex key": (
-        "a complex key (? or a collection as key) is not read", "write a plain key: key: value"),
+        "a complex key (? or a collection) is not read", "write a plain key: key: value"),
     "nesting": (f"nesting of more than {DEEPEST_NODE} levels is not read", "take some levels out"),
-    "aliases": (
-        f"alias expansion beyond {MOST_COPIES} nodes is not read", "write out what is meant"),
+    "aliases": (f"alias expansion beyond {MOST_COPIES} nodes is not read", "write it out"),
     "digit": ("an indentation indicator at the top is not read", "drop the digit"),
     # what YAML has not
-    "duplicate": ("duplicate key: {}", "it stands in line {} already"),
+    "duplicate": ("duplicate key: {}", "it stands above already; keep one of them"),
     "tab": ("a tab as indentation", "indent with spaces"),
-    "long key": (
-        f"a key longer than {LONGEST_KEY} characters", "quote the text if it is no key"),
-    "bracket": (
-        "a bracket is never closed",
-        "close it with {}, and indent its lines more than that of its key or dash"),
-    "closing": (
-        "the closing bracket is not indented",
-        "it stands in the column of its key, or is indented more"),
-    "quote": (
-        "{} is never closed",
-        "close it in its line, or indent the lines that continue the text"),
-    "escape": (
-        "unknown escape {}",
-        r"write \\ for a backslash, or use single quotes, in which it stands for itself"),
-    "alias": (
-        "undefined alias {}",
-        "define it above with &; quote a text that begins with *; a space ends the name"),
-    "anchor": (
-        "an anchor cannot stand before another, or an alias",
-        "one value has one anchor, and an alias has none"),
-    "merge": (
-        "a merge key << takes a mapping", "for example <<: *name, or <<: [*one, *two]"),
-    "space": ("white space is missing {}", "put a space there, or quote the text"),
+    "long key": (f"a key longer than {LONGEST_KEY} characters", "quote the text if it is no key"),
+    "bracket": ("a bracket is never closed", "close it, and indent its lines more than its key"),
+    "quote": ("{} is never closed", "close it in its line, or indent the lines that follow"),
+    "escape": ("unknown escape {}", r"write \\ for a backslash, or use single quotes"),
+    "alias": ("undefined alias {}", "define it above with &; quote a text that begins with *"),
+    "anchor": ("an anchor cannot stand before another, or an alias", "keep one of them"),
+    "merge": ("a merge key << takes a mapping", "for example <<: *name, or <<: [*one, *two]"),
     "no colon": (
-        "a colon is missing after a key",
-        "write key: value; indent the line if it continues a text above"),
-    "comma": (
-        "a comma or {} is missing",
-        "part the entries with commas; quote a text that has signs in it"),
-    "colon": (
-        "a colon and a space within a value",
-        "quote the value; a key begins a line of its own"),
-    "below": (
-        "a key within a text that begins in a line above",
-        "indent it like the keys above, or quote that text"),
-    "text": (
-        "text behind a complete value",
-        "quote the value as a whole, a ' in it as ''; begin a comment with ' #'"),
-    "mixed": (
-        "keys and list entries in one column",
-        "give a list a key of its own, and indent it below"),
-    "indentation": ("wrong indentation", "begin the line in column {}, as lines above do"),
-    "torn": (
-        "a last line of spaces without a newline behind a block of text",
-        "remove its white space: readers of YAML differ about it"),
-    "blank": (
-        "an empty line is indented more than the text below it", "remove its white space"),
-    "dash": (
-        "a list entry cannot begin here",
-        "begin a list in the line below its key; quote a text that is no list"),
-    "start": (
-        "a value cannot begin with {}",
-        "quote a text that begins with it; one of several lines begins below its | or >"),
+        "expected key: value",
+        "put a space behind the colon; quote a text with ': ' in it, or indent its further lines"),
+    "comma": ("a comma or {} is missing", "quote a text that has signs in it"),
+    "text": ("text behind a complete value", "quote a value as a whole; begin a comment with ' #'"),
+    "indentation": ("wrong indentation", "begin it as the lines above, or below its key"),
+    "torn": ("a last line of spaces behind a block of text", "remove them: readers differ"),
+    "blank": ("an empty line is indented more than the text below it", "remove its white space"),
+    "start": ("a value cannot begin with {}", "quote it; a list begins in the line below its key"),
 }
-UNREAD_STARTS = {"!": "tag", "?": "complex key", "-": "dash"}
-UNSPACED = {"#": "before a comment", ":": "after a colon"}
+UNREAD_STARTS = {"!": "tag", "?": "complex key"}
+
+
+def pattern(text: str) -> "Any":
+    """A pattern; Any, as many of them match wherever they are used."""
+    return re.compile(text)
+
 
 # A text is parsed with "\n\0" behind it: NUL is no character of YAML (5.1), so no pattern and no
 # index runs over the end. No repetition has behind it what could fail after a long match: time is
 # linear.
-GAP = Pattern(r"((?:[ \t]*(?:(?<![^ \t\n])#[^\n]*)?\n)*)( *)[ \t]*")
-INDENT = Pattern(r"(?: |-(?=[ \t\n]))*")  # what may stand before a block collection
-LINE_END = Pattern(r"[ \t]*(?:\n|(?<=[ \t])#)")
-MARKER = Pattern(r"(?:---|\.\.\.)(?=[ \t\n])|\0")  # 9.1.2: in the first column, the end
-DASH = Pattern(r"-(?=[ \t\n])")
-COLON = Pattern(r"[ \t]*:(?=[ \t\n])")
-COLON_IN_FLOW = Pattern(r":(?=[ \t\n,\[\]{}])")
-SQUEEZED = r"[\w./-]+:(?=[^ \t\n])"  # a colon without its white space, looked for in a mistake
-ANCHOR = Pattern(r"([&*][^ \t\n,\[\]{}\0]+)(?=[ \t\n,\]}])[ \t]*")  # 6.9.2
-FOLD = Pattern(r"[ \t]*\n(?:[ \t]*\n)*( *)")
-CONTINUED = Pattern(r"\n( *)(?![ \n])")
-BLOCK_HEADER = Pattern(  # 8.1.1
+GAP = pattern(r"((?:[ \t]*(?:(?<![^ \t\n])#[^\n]*)?\n)*)( *)[ \t]*")
+INDENT = pattern(r"(?: |-(?=[ \t\n]))*")  # what may stand before a block collection
+LINE_END = pattern(r"[ \t]*(?:\n|(?<=[ \t])#)")
+MARKER = pattern(r"(?:---|\.\.\.)(?=[ \t\n])|\0")  # 9.1.2: in the first column, the end
+DASH = pattern(r"-(?=[ \t\n])")
+COLON = pattern(r"[ \t]*:(?=[ \t\n])")
+COLON_IN_FLOW = pattern(r":(?=[ \t\n,\[\]{}])")
+ANCHOR = pattern(r"([&*][^ \t\n,\[\]{}\0]+)(?=[ \t\n,\]}])[ \t]*")  # 6.9.2
+FOLD = pattern(r"[ \t]*\n(?:[ \t]*\n)*( *)")
+CONTINUED = pattern(r"\n( *)(?![ \n])")
+BLOCK_HEADER = pattern(  # 8.1.1
     r"[|>](?:([1-9])([+-]?)|([+-]?)([1-9]?))[ \t]*(?:(?<=[ \t])#[^\n]*)?\n"
     r"((?: *\n)*)( *)")
 QUOTED = {
-    '"': Pattern(r'[^"\\\0]*(?:\\[^\0][^"\\\0]*)*'),
-    "'": Pattern(r"[^'\0]*(?:''[^'\0]*)*")}  # type: Dict[str, Any]
+    '"': pattern(r'[^"\\\0]*(?:\\[^\0][^"\\\0]*)*'),
+    "'": pattern(r"[^'\0]*(?:''[^'\0]*)*")}
 
 # Plain scalars (7.3.3): how the first line goes, and a further one; what means that there is none.
 PLAIN_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0]+|:(?![ \t\n])|(?<=[^ \t\n])#))+"
 PLAIN_START = r"(?![-?:][ \t\n]|[,\[\]{}#&*!|>'\"%@`])"
 IN_BLOCK = (
-    Pattern(PLAIN_START + PLAIN_LINE), Pattern(PLAIN_LINE), Pattern(r"[ \t]*:[ \t\n]|\n"))
+    pattern(PLAIN_START + PLAIN_LINE), pattern(PLAIN_LINE), pattern(r"[ \t]*:[ \t\n]|\n"))
 FLOW_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0,\[\]{}]+|:(?![ \t\n,\[\]{}])|(?<=[^ \t\n])#))+"
 FLOW_START = r"(?![-?:][ \t\n,\[\]{}]|[,\[\]{}#&*!|>'\"%@`])"
 IN_FLOW = (
-    Pattern(FLOW_START + FLOW_LINE), Pattern(FLOW_LINE),
-    Pattern(r":[ \t\n,\[\]{}]|[,\]}]"))
+    pattern(FLOW_START + FLOW_LINE), pattern(FLOW_LINE),
+    pattern(r":[ \t\n,\[\]{}]|[,\]}]"))
 
 # What a scalar of several lines or with escapes is made of, by its quotes: newlines, escape, text.
 PARTS = {  # compiled when there is one
@@ -1751,39 +1511,22 @@ class YamlParser:
         self.at = self.line = self.column = self.closed = 0
         self.depth = 0  # of open collections
         self.count = 0  # of nodes, those of aliases included
-        self.brackets = []  # type: List[int]
-        self.anchors = {}  # type: Dict[str, Optional[Tuple[Node, int]]]
-        self.named = None  # type: Optional[Node]  # by the last anchor or alias
+        self.brackets: List[int] = []
+        self.anchors: Dict[str, Optional[Tuple[Node, int]]] = {}
+        self.named: Optional[Node] = None  # by the last anchor or alias
         self.parsers = {
             '"': self.parse_quoted, "'": self.parse_quoted,
             "[": self.parse_flow, "{": self.parse_flow,
             "|": self.parse_block_scalar, ">": self.parse_block_scalar}
 
-    def error(self, construct: str, start: int, end: int = 0, word: object = "",
-              hint: object = "") -> Error:
-        """Return the Error about text[start:end], one character when there is no end."""
-        message, advice = REFUSED[construct]
+    def error(self, construct: str, start: int, end: int = 0, word: str = "") -> Error:
+        """The Error about text[start:end], one character when there is no end."""
+        message, hint = REFUSED[construct]
         mark = self.source.mark(start, max(end, start + 1))
-        return Error(f"yaml-{construct}".replace(" ", "-"), message.format(word), mark,
-                     advice.format(hint))
-
-    def no_key(self, start: int) -> Error:
-        """Return the Error about a text that is no key, with or without a colon behind it."""
-        text = self.text
-        squeezed = re.compile(SQUEEZED).match(text, start)
-        colon = COLON.match(text, self.at)
-        begin = text.rfind("\n", 0, self.at) + 1
-        words = GAP.match(text, begin).end()  # the first ones of its last line
-        if squeezed and (words > start or not colon):
-            return self.error("space", squeezed.end() - 1, 0, "after a colon")
-        if colon and words <= start:
-            return self.error("colon", colon.end() - 1)
-        if colon and words - begin > INDENT.match(text, self.line).end() - self.line:
-            return self.error("below", words, self.at)
-        return self.error("no colon", start, text.index("\n", start))
+        return Error(f"yaml-{construct}".replace(" ", "-"), message.format(word), mark, hint)
 
     def misplaced(self, start: int, otherwise: Error) -> Error:
-        """Return the Error about a tab at an offset, or another one where there is none."""
+        """The Error about a tab at an offset, or another one where there is none."""
         if self.text[start] == "\t":
             return self.error("tab", start)
         return otherwise
@@ -1792,8 +1535,7 @@ class YamlParser:
         """gap = { [white] [comment] newline } indentation (6.6, 6.1)."""
         gap = GAP.match(self.text, self.at)
         if gap.end(1) == self.at > 0:  # no newline
-            missing = UNSPACED.get(self.text[gap.end()])
-            raise self.error("space" if missing else "text", gap.end(), 0, missing)
+            raise self.error("text", gap.end())
         self.line = gap.end(1)
         self.at = gap.end()
         self.closed = -1
@@ -1811,19 +1553,11 @@ class YamlParser:
             if missing == 1 and self.text[gap.end(2)] == PARTNERS[self.text[self.brackets[-1]]]:
                 missing = 0  # every reader takes the bracket in the column of its key
             if missing > 0 or MARKER.match(self.text, line):
-                raise self.misplaced(gap.end(2), self.unclosed(gap.end()))
+                raise self.misplaced(gap.end(2), self.error("bracket", self.brackets[-1]))
         self.at = gap.end()
 
-    def unclosed(self, at: int) -> Error:
-        """Return the Error about the bracket in hand, which should go on at an offset."""
-        start = self.brackets[-1]
-        close = PARTNERS[self.text[start]]
-        if self.text[at] == close:
-            return self.error("closing", at)
-        return self.error("bracket", start, 0, "", close)
-
     def is_outside(self, line: int, words: int, indent: int) -> bool:
-        """Return whether a line, whose indentation ends at words, belongs to no scalar that is
+        """Whether a line, whose indentation ends at words, belongs to no scalar that is
         indented so much: it has less, or it is a marker (6.1, 9.1.2)."""
         column = words - line
         return column < indent or (not column and bool(MARKER.match(self.text, line)))
@@ -1839,7 +1573,7 @@ class YamlParser:
         if key.kind != "scalar":
             raise self.error("complex key", start)
         if self.text.find("\n", start, end) >= 0:
-            raise self.no_key(start)
+            raise self.error("no colon", start, self.text.index("\n", start))
         if end - start > LONGEST_KEY:
             raise self.error("long key", start)
 
@@ -1848,16 +1582,9 @@ class YamlParser:
         parent (6.1)."""
         if self.text[self.line + self.column] == "\t":
             raise self.error("tab", self.line + self.column)
-        if self.column <= parent:
-            return
-        end = self.text.index("\n", self.at)
-        if self.column == self.closed:
-            construct = "space" if self.text[self.at] == "-" else "mixed"
-            raise self.error(construct, self.at, end, "after a dash")
-        columns = [str(column + 1) for column in (self.closed, parent) if column >= 0]
-        if not columns:
-            raise self.error("text", self.at, end)
-        raise self.error("indentation", self.at, end, "", " or ".join(columns))
+        if self.column > parent:
+            construct = "indentation" if max(self.closed, parent) >= 0 else "text"
+            raise self.error(construct, self.at, self.text.index("\n", self.at))
 
     def grow(self, start: int, levels: int, count: int) -> None:
         """Count open collections and nodes; start is that of what brings them."""
@@ -1869,25 +1596,24 @@ class YamlParser:
             raise self.error("aliases", start)
 
     def sequence(self, items: "List[Node]", start: int, end: int) -> Node:
-        """Return a sequence, which is closed with it."""
+        """A sequence, which is closed with it."""
         self.grow(start, -1, len(items))
         return Node("sequence", items, False, self.source, start, end, None)
 
     def mapping(self, pairs: "List[Tuple[Node, Node]]", start: int, end: int) -> Node:
-        """Return a mapping, which is closed with it."""
+        """A mapping, which is closed with it."""
         self.grow(start, -1, len(pairs))
         return Node("mapping", self.merge(pairs), False, self.source, start, end, None)
 
     def merge(self, pairs: "List[Tuple[Node, Node]]") -> "List[Tuple[Node, Node]]":
-        """Return the pairs of a mapping with what its merge key << names in front: a key of the
+        """The pairs of a mapping with what its merge key << names in front: a key of the
         mapping itself wins over one that is named, one of a mapping named earlier over one named
         later (yaml.org/type/merge.html)."""
-        own = {}  # type: Dict[str, Tuple[Node, Node]]
+        own: Dict[str, Tuple[Node, Node]] = {}
         for pair in pairs:
             key = pair[0]
             if key.value in own:
-                line = own[key.value][0].line
-                raise self.error("duplicate", key.start, key.end, key.value, line)
+                raise self.error("duplicate", key.start, key.end, key.value)
             own[key.value] = pair
         if "<<" not in own or not own["<<"][0].plain:
             return pairs
@@ -1896,8 +1622,8 @@ class YamlParser:
         return [merged[name] for name in merged if name not in own] + list(own.values())
 
     def merged(self, key: Node, named: Node) -> "Dict[str, Tuple[Node, Node]]":
-        """Return the pairs that a merge key names."""
-        merged = {}  # type: Dict[str, Tuple[Node, Node]]
+        """The pairs that a merge key names."""
+        merged: Dict[str, Tuple[Node, Node]] = {}
         for mapping in named.value if named.kind == "sequence" else [named]:
             if mapping.kind != "mapping":
                 raise self.error("merge", key.start, key.end)
@@ -1907,11 +1633,11 @@ class YamlParser:
         return merged
 
     def scalar(self, start: int, end: int, style: str) -> Node:
-        """Return the scalar text[start:end], with style as its quotes: { newlines | escape | text }
+        """The scalar text[start:end], with style as its quotes: { newlines | escape | text }
         where one newline is a space, and of more the first is dropped (6.5)."""
         if not style and self.text.find("\n", start, end) < 0:
             return Node("scalar", self.text[start:end], True, self.source, start, end, None)
-        parts = []  # type: List[Tuple[str, int]]
+        parts: List[Tuple[str, int]] = []
         length = len(style)
         pattern = re.compile(PARTS[style])
         for match in pattern.finditer(self.text, start + length, end - length):
@@ -1927,7 +1653,7 @@ class YamlParser:
         return Node("scalar", value, not style, self.source, start, end, parts)
 
     def unescaped(self, escape: str, start: int) -> str:
-        """Return the character that an escape means."""
+        """The character that an escape means."""
         if escape in ESCAPES:
             return ESCAPES[escape]
         code = int(escape[2:] or "D800", 16)  # a half of a pair (UTF-16) is no character, nor is \q
@@ -1951,7 +1677,7 @@ class YamlParser:
         """plain = line { newline line } | nothing (7.3.3)."""
         text, start = self.text, self.at
         first, further, nothing = IN_FLOW if self.brackets else IN_BLOCK
-        match = first.match(text, start)  # type: Optional[Match[str]]
+        match: Optional[Match[str]] = first.match(text, start)
         if not match and not nothing.match(text, start):
             raise self.error(UNREAD_STARTS.get(text[start], "start"), start, 0, text[start])
         while match:
@@ -1976,16 +1702,16 @@ class YamlParser:
                 if words[0] == "\t":  # even before a comment: this is no ordinary gap (8.1.1.2)
                     raise self.error("tab", at + spaces)
                 if spaces >= indent and words[0] != "#":
-                    raise self.error("indentation", at + spaces, at + len(line), "", depth + 1)
+                    raise self.error("indentation", at + spaces, at + len(line))
                 break
             lines.append((line[depth:], at + min(depth, len(line))))
             at += len(line) + 1
         return lines, at
 
     def block_depth(self, header: "Match[str]", indent: int) -> int:
-        """Return how many spaces indent the lines of a block scalar, which is said by a digit, or
+        """How many spaces indent the lines of a block scalar, which is said by a digit, or
         by its first line (8.1.1.1)."""
-        digit = block_digit(header)
+        digit = header.group(1) or header.group(4)
         if digit:
             return indent - 1 + int(digit)
         depth = len(header.group(6))
@@ -2010,7 +1736,8 @@ class YamlParser:
         if is_torn and self.text[last:self.at - 1].isspace():
             raise self.error("torn", last, self.at - 1)
         self.at -= 1  # the newline, where every other scalar ends
-        if not indent and block_digit(header) and any(line for line, _ in lines):
+        has_digit = header.group(1) or header.group(4)
+        if not indent and has_digit and any(dict(lines)):
             raise self.error("digit", start)  # relative to -1 or to 0: readers differ
         parts = chomped(lines, header.group(2) or header.group(3), is_torn)
         if self.text[start] == ">":
@@ -2060,7 +1787,7 @@ class YamlParser:
         start = self.at
         close = PARTNERS[self.text[start]]
         is_mapping = close == "}"
-        items = []  # type: List[Any]
+        items: List[Any] = []
         self.grow(start, 1, 0)
         self.brackets.append(start)
         self.step(indent)
@@ -2099,11 +1826,11 @@ class YamlParser:
         return self.mapping([(key, value)], begin, value.end)
 
     def parse_entry_value(self, indent: int, touches: bool) -> Node:
-        """Return the value behind a colon in brackets, which it may touch."""
+        """The value behind a colon in brackets, which it may touch."""
         colon = self.at
         self.step(indent)
         if not touches and self.at == colon + 1 and self.text[self.at] in "[{":
-            raise self.error("space", colon, 0, "after a colon")
+            raise self.error("no colon", colon)
         value = self.parse_node(indent)
         self.step(indent, 0)
         return value
@@ -2129,7 +1856,7 @@ class YamlParser:
         while True:
             colon = COLON.match(self.text, self.at)
             if not colon:
-                raise self.no_key(start)
+                raise self.error("no colon", start, self.text.index("\n", start))
             self.check_key(key, start, colon.end() - 1)
             self.at = colon.end()
             pairs.append((key, self.parse_block_node(column, False)))
@@ -2154,18 +1881,13 @@ class YamlParser:
         else:
             self.at = GAP.match(self.text, before).end()
             self.column = self.at - self.line
-        if is_below and self.is_nothing(parent, compact):
+        starts = self.column == parent and not compact and DASH.match(self.text, self.at)
+        if is_below and self.column <= parent and not starts:
             node = self.scalar(before, before, "")
         else:
             node = self.parse_block_value(parent, compact)
         self.check_line(parent)
         return node
-
-    def is_nothing(self, parent: int, compact: bool) -> bool:
-        """Return whether the line at hand holds no value of a parent above."""
-        if self.column == parent and not compact:
-            return not DASH.match(self.text, self.at)
-        return self.column <= parent
 
     def parse_block_value(self, parent: int, compact: bool) -> Node:
         """block_value = block_sequence | block_mapping | node. A collection has only spaces and
@@ -2175,7 +1897,7 @@ class YamlParser:
         name = ANCHOR.match(text, start)
         if DASH.match(text, start):
             if start > indented:
-                raise self.misplaced(indented, self.error("dash", start))
+                raise self.misplaced(indented, self.error("start", start, 0, "-"))
             return self.parse_block_sequence()
         if name and text[start] == "&" and LINE_END.match(text, name.end()):
             return self.parse_anchored(name, parent + 1, compact)
@@ -2184,7 +1906,8 @@ class YamlParser:
             self.next_line()
             return node
         if start > indented:
-            raise self.misplaced(indented, self.no_key(start))
+            raise self.misplaced(
+                indented, self.error("no colon", start, self.text.index("\n", start)))
         return self.parse_block_mapping(node, start)
 
     def parse_document(self) -> Node:
@@ -2208,14 +1931,9 @@ class YamlParser:
         return node
 
 
-def block_digit(header: "Match[str]") -> str:
-    """Return the indentation indicator of a block scalar, or nothing."""
-    return header.group(1) or header.group(4) or ""
-
-
 def chomped(lines: "List[Tuple[str, int]]", chomp: str,
             is_torn: bool) -> "List[Tuple[str, int]]":
-    """Return the lines of a block scalar with their newlines, of which those at the end are kept
+    """The lines of a block scalar with their newlines, of which those at the end are kept
     (+), dropped (-) or made one (8.1.1.2)."""
     is_torn = is_torn and bool(lines) and lines[-1][0] != ""
     while lines and not lines[-1][0] and chomp != "+":
@@ -2228,10 +1946,10 @@ def chomped(lines: "List[Tuple[str, int]]", chomp: str,
 
 
 def folded(parts: "List[Tuple[str, int]]") -> "List[Tuple[str, int]]":
-    """Return the lines of a folded block scalar: between two lines of text a newline is a space,
+    """The lines of a folded block scalar: between two lines of text a newline is a space,
     with empty lines between them nothing. It stays beside a line that begins with white space
     (8.1.3)."""
-    result = []  # type: List[Tuple[str, int]]
+    result: List[Tuple[str, int]] = []
     foldable = -1  # the last line of text, whose newline one more such line folds
     for line, offset in parts:
         is_text = line[:1] not in ("", " ", "\t", "\n")
@@ -2248,7 +1966,7 @@ def folded(parts: "List[Tuple[str, int]]") -> "List[Tuple[str, int]]":
 
 
 def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node:
-    """Return the root node of a YAML document, an empty scalar when there is nothing; Error, with
+    """The root node of a YAML document, an empty scalar when there is nothing; Error, with
     its place, for what is not YAML 1.2 and for what is REFUSED.
 
     >>> [(key.value, node.value, node.line) for key, node in read_yaml("a: 1\\nb: no").value]
@@ -2260,20 +1978,19 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # ---------------------------------------------------------------------------
 # 4. Job file: Node -> Job
 # ---------------------------------------------------------------------------
-# Job, Step, Sample, command_words, split_command, word_axes, split_words, the readers of one value
-# each (read_text, read_count, read_sweep, ...), the tables STEP_KEYS and job_keys, check_job,
-# read_jobs, order_needs, find_job_file, load, job_schema. A text stays a Source, so that whoever
-# finds a mistake in it later can still point into the file. All mistakes of a file are collected
-# and told at once, in the order of the file.
+# command_words splits a command as a shell does, and refuses what only a shell would understand. A
+# Reader makes a value of a node, for a kind of step, and knows the schema of what it takes. KEYS is
+# the one table of keys: whose they are, their readers, defaults and meanings; the schema is made
+# from it. read_jobs reads all jobs, and load collects all mistakes of a file in its order. A text
+# stays a Source, so that a mistake that is found in it later can still point into the file.
 
 OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
     "sets": "steps", "each": "batch", "all": "args", "add": "with",
     "configs": "with",
     "options": "with"}
 JOB_FILES = ("hydraflow.yaml", "hydraflow.yml")
-
-
 AUTO = -1  # max-parallel: as many tasks at once as this process may use processors
+WRITE_EXAMPLE = "hydraflow init writes an example"
 
 
 class Sample(NamedTuple("Sample", [("count", int), ("seed", int)])):
@@ -2282,10 +1999,10 @@ class Sample(NamedTuple("Sample", [("count", int), ("seed", int)])):
 
 
 class Step(NamedTuple("Step", [
-        ("name", str), ("batch", Sweep), ("args", Sweep), ("with_", "Optional[Source]"),
-        ("env", "Dict[str, Source]"), ("run", "Optional[Source]"), ("call", "Optional[Source]"),
-        ("submit", "Optional[Source]"), ("exclude", "List[Sweep]"), ("include", "List[Sweep]"),
-        ("setup", "Optional[Source]"), ("sample", "Optional[Sample]"),
+        ("name", str), ("batch", Sweep), ("args", Sweep), ("with_", "List[Axis]"),
+        ("env", "Dict[str, Optional[Source]]"), ("run", "Optional[Source]"),
+        ("call", "Optional[Source]"), ("submit", "Optional[Source]"), ("exclude", "List[Sweep]"),
+        ("include", "List[Sweep]"), ("setup", "Optional[Source]"), ("sample", "Optional[Sample]"),
         ("pack", int), ("pack_parallel", int)])):
     """A parameter sweep of a job; pack and pack_parallel are 0 where it says nothing of its own."""
     __slots__ = ()
@@ -2293,8 +2010,8 @@ class Step(NamedTuple("Step", [
 
 class Job(NamedTuple("Job", [
         ("key", str), ("name", str), ("run", "Optional[Source]"), ("call", "Optional[Source]"),
-        ("submit", "Optional[Source]"), ("with_", "Optional[Source]"), ("steps", "List[Step]"),
-        ("hydra", "Optional[bool]"), ("env", "Dict[str, Source]"),
+        ("submit", "Optional[Source]"), ("with_", "List[Axis]"), ("steps", "List[Step]"),
+        ("hydra", "Optional[bool]"), ("env", "Dict[str, Optional[Source]]"),
         ("working_directory", "Optional[Source]"), ("needs", "List[Tuple[str, Mark]]"),
         ("max_parallel", int), ("fail_fast", "Optional[bool]"), ("retries", int),
         ("timeout_minutes", float), ("python", "Optional[Source]"), ("mark", Mark),
@@ -2302,169 +2019,90 @@ class Job(NamedTuple("Job", [
     """An entry under jobs: a command and its steps.
 
     key is its name in the file; max_parallel, pack and pack_parallel are 0 and fail_fast None where
-    the file says nothing.
+    the file says nothing; a variable of env that is None is taken away.
     """
     __slots__ = ()
 
 
 TEMPLATE_NAMES = ("job.name", "task.index", "task.dir", "task.slot")  # and env.NAME, matrix.KEY
-TEMPLATE = Pattern(r"\$\{\{([^{}\n]*)\}\}")
-COMMAND_TOKEN = Pattern(r"""(?sx)
-    (?P<template>  \$\{\{[^{}\n]*\}\} )
+TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
+VARIABLE = r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})"
+NO_TEXT = r"`|\$[({0-9@*\#?!$-]"  # a shell takes it for no text, even in double quotes
+COMMAND_TOKEN = re.compile(rf"""(?sxa)
+    (?P<template>  \$\{{\{{[^{{}}\n]*\}}\}} )
   | (?P<single>    '[^']*' )
   | (?P<double>    "(?:[^"\\]|\\.)*" )
   | (?P<joint>     \\\n )
   | (?P<escape>    \\. )
-  | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
+  | (?P<variable>  {VARIABLE} )
   | (?P<space>     \s+ )
-  | (?P<sign>      [;&|<>*`]+ | \$[({0-9@*\#?!$-] )  # a shell takes none of them for text
-  | (?P<brace>     \{[^\s{}'"\\$]*\} )
-  | (?P<text>      [^\s'"\\$;&|<>*`{]+ | [${] )
-  | (?P<stray>     . )
+  | (?P<shell>     [;&|<>*]+ | {NO_TEXT} | (?<!\S)~/
+                   | \{{[^\s{{}}'"\\$]*(?:,|\.\.)[^\s{{}}'"\\$]*\}} )
+  | (?P<text>      [^\s'"\\$;&|<>*`{{]+ | [${{] )
+  | (?P<unclosed>  . )
 """)
-QUOTED_PART = r"""(?xs)  # compiled when a command has such quotes
-    (?P<template>  \$\{\{[^{}\n]*\}\} )
-  | \\(?P<escaped> ["\\$`] )
-  | (?P<variable>  \$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\}) )
-  | (?P<sign>      ` | \$[({0-9@*\#?!$-] )
-"""
+QUOTED_PART = re.compile(
+    rf"(?sa)(?P<template>\$\{{\{{[^{{}}\n]*\}}\}})|\\(?P<escape>[\"\\$`])"
+    rf"|(?P<variable>{VARIABLE})|(?P<shell>{NO_TEXT})")
+SHELL_HINT = (
+    "run is one command: put more into a script of your own, what goes before into setup:, or"
+    " write bash -c '... \"$@\" ...' bash (\"$@\" is where the parameters go); quote what is text")
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
 SHELL_COMMANDS = frozenset((  # that change the shell itself, and are no programs
     "source", ".", "module", "ml", "cd", "export", "ulimit", "umask", "unset", "alias", "pushd"))
-ACTIVATING = ("conda", "mamba", "micromamba", "pyenv", "spack")
-ACTIVATIONS = ("activate", "shell", "load")
-
-
-def variable_value(text: str, mark: Mark, environment: "Optional[Mapping[str, str]]") -> str:
-    """Return the value of $NAME or ${NAME}; without an environment the text itself."""
-    name = text.strip("${}")
-    if environment is None:
-        return text
-    if name not in environment:
-        raise Error("variable-not-set", f"${name} is not set in the environment", mark,
-                    f"set it, or write \\${name} for the characters themselves")
-    return environment[name]
-
-
-def shell_form(before: str, behind: str) -> str:
-    """Return the command that calls a shell with a script, where the words that HydraFlow appends
-    stand between two parts of it."""
-    script = f"{before.strip()} \"$@\" {behind.strip()}".strip()
-    return f"bash -c {shlex.quote(script)} bash"
-
-
-def shell_hint(source: Source, token: "Match[str]") -> str:
-    """Return what to write where a token asks for a shell."""
-    before = source.text[:token.start()].strip()
-    behind = source.text[token.end():].strip()
-    sign = token.group().strip() or "&&"  # a line break parts two commands
-    if token.lastgroup == "brace":
-        return "write the words out, or quote them to keep them as text"
-    if token.lastgroup == "text":
-        return "write $HOME/"
-    if "$" in sign and "$(" not in sign:
-        return "write $NAME for a variable of the environment; put text in single quotes"
-    if sign in ("&", ";") and not behind:
-        return "leave it out: no task is executed in the background"
-    if sign in ("&&", ";") and before and behind:
-        form = shell_form(f"{before} {sign} exec {behind}", "")
-        return f"write setup: {before} beside the command {behind}, or {form}; quote what is text"
-    form = shell_form(f"exec {source.text.strip()}", "")
-    if sign[0] in "|<>&;":
-        before, sign = with_descriptor(source.text[:token.start()], sign)
-        form = shell_form(before, f"{sign} {behind}")
-    return f"write {form}; quote what is text"
-
-
-def with_descriptor(before: str, sign: str) -> "Tuple[str, str]":
-    """Return what stands before a sign of the shell, and the sign with the digits that are a part
-    of it.
-
-    >>> with_descriptor("t 2", ">"), with_descriptor("t2", ">"), with_descriptor("t 2", "|")
-    (('t ', '2>'), ('t2', '>'), ('t 2', '|'))
-    """
-    rest = before.rstrip("0123456789")
-    if sign[0] in "<>" and rest.endswith(" "):
-        return rest, before[len(rest):] + sign
-    return before, sign
-
-
-def no_shell(source: Source, token: "Match[str]") -> Error:
-    """Return the Error about what a shell would not take for text."""
-    sign = token.group().strip() or "a line break"
-    return Error("no-shell",
-                 f"no shell executes this command, so {sign} would be a mere word of it",
-                 source.mark(token.start(), token.end()), shell_hint(source, token))
-
-
-def quoted_part(source: Source, token: "Match[str]", environment: "Optional[Mapping[str, str]]",
-                part: "Match[str]") -> str:
-    """Return what a template, an escape or a variable between double quotes stands for."""
-    if part["sign"]:
-        raise no_shell(source, token)
-    mark = source.mark(token.start(), token.end())
-    fixed = part["template"] or part["escaped"]
-    return fixed or variable_value(part["variable"], mark, environment)
-
-
-def command_part(source: Source, token: "Match[str]",
-                 environment: "Optional[Mapping[str, str]]") -> str:
-    """Return what a token of a command adds to a word."""
-    kind, text = token.lastgroup, token.group()
-    if kind == "single":
-        return text[1:-1]
-    if kind == "escape":
-        return text[1:]
-    if kind == "variable":
-        return variable_value(text, source.mark(token.start(), token.end()), environment)
-    if kind == "double":
-        part = functools.partial(quoted_part, source, token, environment)
-        return re.sub(QUOTED_PART, part, text[1:-1])
-    if kind == "stray":
-        mark = source.mark(token.start(), token.end())
-        hint = f"write \\{text} for the character itself"
-        if text == "\\":
-            raise Error("trailing-backslash", "nothing follows the backslash", mark, hint)
-        raise Error("unclosed-quote", "quote is never closed", mark, f"close it, or {hint}")
-    return text
-
-
-def check_sign(source: Source, token: "Match[str]", begun: bool) -> None:
-    """Raise if a token of a command is what a shell would not take for text."""
-    kind, text = token.lastgroup, token.group()
-    is_wrong = kind == "sign"
-    if kind == "space":
-        is_inside = source.text[:token.start()].strip() and source.text[token.end():].strip()
-        is_wrong = "\n" in text and bool(is_inside)
-    elif kind == "brace":
-        is_wrong = "," in text or ".." in text
-    elif kind == "text" and text.startswith("~/") and not begun:
-        is_wrong = True
-    if is_wrong:
-        raise no_shell(source, token)
+ACTIVATING = re.compile(r"(conda|mamba|micromamba|pyenv|spack) (activate|shell|load)\b")
 
 
 def command_words(source: Source, environment: "Optional[Mapping[str, str]]"
                   ) -> "List[Tuple[str, Mark]]":
-    """Return the words of a command, split and unquoted as a shell does it, with $NAME replaced if
-    there is an environment; each with its place."""
-    words = []  # type: List[Tuple[str, int, int]]
-    begun = False
-    for token in COMMAND_TOKEN.finditer(source.text):
-        check_sign(source, token, begun)
-        if token.lastgroup == "space":
-            begun = False
-        elif token.lastgroup != "joint":
-            word, start = words.pop()[:2] if begun else ("", token.start())
-            word += command_part(source, token, environment)
-            words.append((word, start, token.end()))
-            begun = True
+    """The words of a command, split and unquoted as a shell does it, with their places; $NAME is
+    replaced where there is an environment."""
+    def value(token: "Match[str]", place: "Match[str]") -> str:
+        kind, text = token.lastgroup, token.group()
+        mark = source.mark(place.start(), place.end())
+        if kind == "shell":
+            raise Error("no-shell", f"run does not use a shell: {text} would be an argument",
+                        mark, SHELL_HINT)
+        if kind == "escape":
+            return text[1:]
+        if kind != "variable" or environment is None:
+            return text
+        name = text.strip("${}")
+        if name not in environment:
+            raise Error("variable-not-set", f"${name} is not set in the environment", mark,
+                        f"set it, or write \\${name} for the characters themselves")
+        return environment[name]
+
+    words: List[Tuple[str, int, int]] = []
+    is_new = True
+    end = len(source.text.rstrip())
+    for token in COMMAND_TOKEN.finditer(source.text, len(source.text) - len(source.text.lstrip())):
+        kind, text = token.lastgroup, token.group()
+        if kind == "unclosed":
+            raise Error("unclosed-quote", "a quote or a backslash has no end",
+                        source.mark(token.start(), token.end()),
+                        f"close it, or write \\{text} for the character itself")
+        if kind == "space" and "\n" in text and token.end() < end:
+            raise Error("no-shell", "run is one command: a line break would end it",
+                        source.mark(token.start(), token.start() + 1), SHELL_HINT)
+        if kind in ("space", "joint"):
+            is_new = is_new or kind == "space"
+            continue
+        if kind == "single":
+            text = text[1:-1]
+        elif kind == "double":
+            text = QUOTED_PART.sub(functools.partial(value, place=token), text[1:-1])
+        else:
+            text = value(token, token)
+        word, start = ("", token.start()) if is_new else words.pop()[:2]
+        words.append((word + text, start, token.end()))
+        is_new = False
     return [(word, source.mark(start, end)) for word, start, end in words]
 
 
 def split_command(source: Source,
                   environment: "Optional[Mapping[str, str]]") -> "List[str]":
-    """Return the words of a command.
+    """The words of a command.
 
     >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
     ['python', 'my train.py', '--home=/home/ann']
@@ -2472,726 +2110,600 @@ def split_command(source: Source,
     return [word for word, _ in command_words(source, environment)]
 
 
-def shell_script(words: "Sequence[str]") -> int:
-    """Return the index of the script in a command SHELL -c SCRIPT, or 0 where it is none."""
+def check_script(source: Source) -> None:
+    """Raise for a command SHELL -c SCRIPT that drops the words that are appended to it."""
+    words = split_command(source, None)
     names = [os.path.basename(word) for word in words]
     shell = next((index for index, name in enumerate(names) if name in SHELLS), len(words))
     options = iter(range(shell + 1, len(words) - 1))
     for index in options:
-        if re.match("-[a-z]*c$", words[index]):
-            return index + 1
         if words[index] in ("-o", "-O"):
             next(options, 0)  # bash -o pipefail -c SCRIPT
+        elif re.match("-[a-z]*c$", words[index]):
+            script, has_name = words[index + 1], index + 2 < len(words)
+            if re.search(r"\$\{?0", script) or (has_name and re.search(r"\$\{?[@*1-9]", script)):
+                return  # who writes $0 knows that the first word becomes it
+            raise Error("script-drops-words", "the script drops the words that are appended to it",
+                        source.whole(), "use \"$@\" in it, and a word for $0 behind it:"
+                        " bash -c '... \"$@\"' bash")
         elif not words[index].startswith("-"):
-            break
-    return 0
-
-
-def check_script(source: Source) -> None:
-    """Raise if a command to which words are appended is a shell's script that drops them: they
-    become $1 and so on only behind a word for $0, and only a script that names them uses them."""
-    words = split_command(source, None)
-    index = shell_script(words)
-    if not index:
-        return
-    script, behind = words[index], words[index + 1:]
-    uses = re.search(r"\$\{?[@*1-9]", script)
-    names_first = re.search(r"\$\{?0", script)  # who writes $0 knows that it is the first word
-    if names_first or (uses and behind):
-        return
-    if not uses:
-        script += ' "$@"'
-    shell = os.path.basename(next(word for word in words if os.path.basename(word) in SHELLS))
-    form = " ".join([*words[:index], shlex.quote(script), *(behind or [shell])])
-    message = "the script uses none of the words that are appended to it"
-    if uses:
-        message = "the first of the appended words would be lost, as it becomes $0 of the script"
-    raise Error("script-drops-words", message, source.whole(), f"write {form}")
-
-
-def masked(text: str) -> str:
-    """Return a text of the same length without templates, which may hold white space."""
-    return str(TEMPLATE.sub(lambda match: "x" * len(match.group()), text))
+            return
 
 
 def template_names(texts: "Iterable[str]") -> "Set[str]":
-    """Return the names in the templates of texts."""
+    """The names in the templates of texts."""
     found = chain.from_iterable(TEMPLATE.findall(text) for text in texts)
     return {name.strip() for name in found}
 
 
-def word_axes(source: "Optional[Source]") -> "List[Axis]":
-    """Return the words of a text that is appended to a command, each as an Axis of one value; they
-    may hold templates, and a comment is none of them."""
-    if source is None:
-        return []
-    parser = SweepParser(Source(source.name, masked(source.text), source, [(0, 0)]), True)
-    axes = []
-    for slice in parser.words():
-        parser.check_literal(*slice)
-        start, end = parser.offsets(*slice)
-        axes.append(Axis(single(source.text[start:end]), (), None, parser.source, start, end))
-    return axes
-
-
-def split_words(source: "Optional[Source]") -> "List[str]":
-    """Return the words of a text as a sweep has them, templates included."""
-    return [str(axis.at(0)) for axis in word_axes(source)]
-
-
-def expect_kind(node: Node, kind: str, example: str) -> None:
-    """Raise an Error unless the node is of a kind: a scalar, a sequence or a mapping."""
-    if node.kind != kind:
-        names = {"scalar": "a text", "sequence": "a list", "mapping": "keys with values"}
-        verb = "are" if kind == "mapping" else "is"
-        raise Error("wrong-kind",
-                    f"{names[kind]} {verb} expected here, not {names[node.kind]}", node.mark,
-                    f"for example {example}")
-    if kind == "scalar" and "\0" in node.value:
-        raise Error("nul-character",
-                    "no command line and no variable can hold the character U+0000", node.mark,
-                    "remove it")
-
-
-def items_of(node: Node) -> "List[Node]":
-    """Return the items of a list, or what stands there alone."""
-    if node.kind == "sequence":
-        return list(node.value)
-    return [node]
-
-
-def written_out(node: Node) -> str:
-    """Return the words that keys with values, or a list, would be as a text."""
-    if node.kind == "sequence":
-        return " ".join(str(item.value) for item in node.value if item.kind == "scalar")
-    words = []
-    for key, value in node.value:
-        items = [item.value for item in items_of(value) if item.kind == "scalar"]
-        words.append(f"{key.value}={','.join(items)}")
-    return " ".join(words)
-
-
-def expect_words(node: Node, key: str, example: str) -> None:
-    """Raise an Error unless a node is a text; the hint writes its words out as one."""
-    if node.kind != "scalar":
-        words = written_out(node)
-        try:
-            example = " ".join(split_words(Source(key, words))) or example
-        except Error:
-            pass  # what stands there is no sweep either way
-    expect_kind(node, "scalar", f"{key}: {example}")
-
-
-def read_text(node: Node) -> Source:
-    """Return a text that is not empty."""
-    expect_kind(node, "scalar", "run: python train.py")
-    if not str(node.value).strip():
-        raise Error("missing-text", "a text is expected here, and there is none", node.mark,
-                    "give a value, or drop the key")
-    return node.text_source()
-
-
 def no_value(template: "Match[str]", mark: Mark, names: "Iterable[str]") -> Error:
-    """Return the Error about a template that nothing can take the place of; names are those that
-    something can."""
+    """The Error about a template without a value; names are those that have one."""
     name = template.group(1).strip()
     hint = suggest(name, names)
     if name.startswith("env."):
         hint = "set it under env, above its use, or in the environment"
-    elif not hint:
-        hint = f"there are env.NAME, matrix.KEY, {', '.join(TEMPLATE_NAMES)}"
+    hint = hint or f"there are env.NAME, matrix.KEY, {', '.join(TEMPLATE_NAMES)}"
     return Error("unknown-template", f"{template.group()} has no value", mark, hint)
 
 
-def check_template(source: Source, template: "Match[str]") -> None:
-    """Raise if nothing ever takes the place of a template."""
-    name = template.group(1).strip()
-    if name not in TEMPLATE_NAMES and not re.match(r"(env|matrix)\..", name):
-        raise no_value(template, source.mark(template.start(), template.end()), TEMPLATE_NAMES)
+def check_templates(source: Source, kind: str = "") -> Source:
+    """A text with templates; raises for one that nothing can ever replace."""
+    def check(template: "Match[str]") -> None:
+        name = template.group(1).strip()
+        if name not in TEMPLATE_NAMES and not re.match(r"(env|matrix)\..", name):
+            raise no_value(template, source.mark(*template.span()), TEMPLATE_NAMES)
 
-
-def check_templates(source: Source, start: int = 0, end: int = sys.maxsize) -> Source:
-    """Return a text in which templates may stand; Error for one in text[start:end] that nothing
-    ever takes the place of."""
-    if "${{" not in source.text:
-        return source
-    read_all(functools.partial(check_template, source), TEMPLATE.finditer(source.text, start, end))
-    opened = masked(source.text).find("${{", start, end)
+    read_all(check, TEMPLATE.finditer(source.text))
+    opened = TEMPLATE.sub(lambda match: "x" * len(match.group()), source.text).find("${{")
     if opened >= 0:
-        raise Error("unclosed-template",
-                    "a template is never closed", source.mark(opened, opened + 3),
-                    "close it with }} in the same line")
+        raise Error("unclosed-template", "a template is never closed",
+                    source.mark(opened, opened + 3), "close it with }} in the same line")
     return source
 
 
-def check_command(source: Source) -> Source:
-    """Return a command; Error for what is none, whatever the environment."""
-    words = split_command(check_templates(source), None)
-    word = words[0] if words else ""
+def check_command(source: Source, kind: str = "") -> Source:
+    """A command; raises for what is none, whatever the environment."""
+    words = split_command(check_templates(source), None) or [""]
+    word = words[0]
     name, equals, _ = word.partition("=")
-    if equals and name.isidentifier():
+    if not word or (equals and name.isidentifier()):
         raise Error("not-a-program", f"{word} is no program", source.whole(),
-                    "variables for the tasks stand under env:")
-    activation = ""
-    if word in ACTIVATING and words[1:2] and words[1] in ACTIVATIONS:
-        activation = f"{word} {words[1]}"
-    if word in SHELL_COMMANDS or activation:
-        raise Error("shell-command",
-                    f"{activation or word} is a command of the shell itself, and no program",
-                    source.whole(), f"write setup: {source.text} beside the command")
+                    "a program comes first; put variables of the tasks under env:")
+    if word in SHELL_COMMANDS or ACTIVATING.match(" ".join(words)):
+        raise Error("shell-command", f"{word} would change a shell, and run does not use one",
+                    source.whole(), "put it into setup: beside the command")
     return source
 
 
-def read_command(node: Node) -> Source:
-    """Return a command: a program and its words."""
-    return check_command(read_text(node))
+def check_submit(source: Source, kind: str = "") -> Source:
+    """A submission command; all tasks of a step share it."""
+    for template in TEMPLATE.finditer(check_command(source).text):
+        if template.group(1).strip().startswith("matrix."):
+            raise Error("matrix-in-submit", f"{template.group()}: all tasks of a step share submit",
+                        source.mark(*template.span()), "write a step for each size")
+    return source
 
 
-def read_setup(node: Node) -> Source:
-    """Return lines of shell."""
-    return check_templates(read_text(node))
-
-
-def read_call(node: Node) -> Source:
-    """Return the name of a function with its module, and words."""
-    source = read_text(node)
-    name = split_command(check_templates(source), None)[0]
+def check_call(source: Source, kind: str = "") -> Source:
+    """The name of a function with its module, and words."""
+    name = " ".join(split_command(check_templates(source), None)[:1])
     if not re.match(r"[^\W\d]\w*(\.[^\W\d]\w*)+$", name):
         raise Error("not-a-function", f"{name} is no function's name", source.whole(),
                     "for example call: package.function")
     return source
 
 
-def read_words(node: Node) -> Source:
-    """Return words that are appended to a command."""
-    expect_words(node, "with", "hydra/launcher=joblib")
-    source = read_text(node)
-    for axis in word_axes(source):
-        check_templates(source, axis.start, axis.end)
-        if variable_of(axis.text.partition("=")[0]):
-            name, _, value = axis.text[1:].partition("=")
-            raise Error("variable-in-words",
-                        f"{axis.text} sets a variable of the environment", axis.mark,
-                        f"env: {{{name}: {value}}} takes it, and batch: an axis of several values")
-        check_replaced(axis)
-    return source
+def check_appended(source: Source, kind: str) -> "List[Axis]":
+    """Words that are appended to a command."""
+    axes = SweepParser(source, True, kind).parse_fixed()
+    for axis in axes:
+        check_templates(Source(source.name, axis.text, source, [(0, axis.start)]))
+        if any(map(variable_of, axis.keys)):
+            raise Error("variable-in-words", f"{axis.text} sets a variable of the environment",
+                        axis.mark, "env: takes a value, and batch: an axis of several")
+    return axes
 
 
-def read_path(node: Node) -> Source:
-    """Return the path of a directory."""
-    return check_templates(read_text(node))
+TEXT: "Dict[str, Any]" = {"type": ["string", "number", "boolean"], "pattern": r"\S"}
+ANY_TEXT: "Dict[str, Any]" = {"type": ["string", "number", "boolean", "null"]}
 
 
-def read_name(node: Node) -> str:
-    """Return a name: one line of text."""
-    name = read_text(node).text
-    if not name.isprintable():
-        raise Error("invalid-name", "a name is one line of printable text", node.mark,
+class Reader:
+    """Reads a node for a kind of step; schema is the JSON Schema of what it takes."""
+
+    def __init__(self, read: "Callable[[Node, str], Any]", schema: "Dict[str, Any]") -> None:
+        self.read = read
+        self.schema = schema
+
+    def __call__(self, node: Node, kind: str = "") -> "Any":
+        return self.read(node, kind)
+
+
+def reader(schema: "Dict[str, Any]") -> "Callable[[Callable[[Node, str], Any]], Reader]":
+    """Make a function a Reader."""
+    return lambda read: Reader(read, schema)
+
+
+def expect_kind(node: Node, kind: str, example: str) -> None:
+    """Raise unless the node is of a kind: a scalar, a sequence or a mapping."""
+    if node.kind != kind:
+        names = {"scalar": "a text", "sequence": "a list", "mapping": "keys with values"}
+        raise Error("wrong-kind", f"expected {names[kind]}, found {names[node.kind]}", node.mark,
+                    f"for example {example}")
+    if kind == "scalar" and "\0" in node.value:
+        raise Error("nul-character", "no command line and no variable can hold U+0000", node.mark,
+                    "remove it")
+
+
+def text(check: "Callable[[Source, str], Any]", example: str) -> Reader:
+    """A reader of a text that is not empty."""
+    def read(node: Node, kind: str) -> "Any":
+        expect_kind(node, "scalar", example)
+        if not str(node.value).strip():
+            raise Error("missing-text", "expected a text, found nothing", node.mark,
+                        "give a value, or drop the key")
+        return check(node.text_source(), kind)
+
+    return Reader(read, TEXT)
+
+
+def count(least: int) -> Reader:
+    """A reader of a whole number."""
+    def read(node: Node, kind: str) -> int:
+        number = str(node.value)
+        is_number = node.kind == "scalar" and re.fullmatch("[0-9]{1,9}", number)
+        if not is_number or int(number) < least:
+            raise Error("expected-count", f"expected a whole number of at least {least}", node.mark,
+                        "for example 4")
+        return int(number)
+
+    digits = "^[0-9]{1,9}$" if least == 0 else "^(?=.*[1-9])[0-9]{1,9}$"
+    number = {"type": "integer", "minimum": least, "maximum": 999999999}
+    return Reader(read, {"anyOf": [number, {"type": "string", "pattern": digits}]})
+
+
+def several(item: Reader) -> Reader:
+    """A reader of one item, or a list of them."""
+    def read(node: Node, kind: str) -> "List[Any]":
+        nodes = node.value if node.kind == "sequence" else [node]
+        return read_all(lambda one: item(one, kind), nodes)
+
+    schema = item.schema
+    return Reader(read, {"anyOf": [schema, {"type": "array", "items": schema}]})
+
+
+def check_name(source: Source, kind: str = "") -> str:
+    """A name: one line of text."""
+    if not source.text.isprintable():
+        raise Error("invalid-name", "a name is one line of printable text", source.whole(),
                     "for example name: train")
-    return name
+    return source.text
 
 
-def read_flag(node: Node) -> bool:
-    """Return true or false, as YAML 1.2 spells them."""
-    text = str(node.value).lower()
-    if node.kind != "scalar" or not node.plain or text not in ("true", "false"):
-        raise Error("expected-boolean", "true or false is expected here", node.mark,
-                    "write it without quotes")
-    return text == "true"
+def check_need(source: Source, kind: str = "") -> "Tuple[str, Mark]":
+    """The name of a job, and where it is needed."""
+    return check_name(source), source.whole()
 
 
-def read_count(node: Node, least: int = 1) -> int:
-    """Return a whole number."""
-    text = str(node.value)
-    is_number = node.kind == "scalar" and re.fullmatch("[0-9]{1,9}", text)
-    if not is_number or int(text) < least:
-        raise Error("expected-count",
-                    f"a whole number of at least {least} is expected here", node.mark,
-                    "for example 4")
-    return int(text)
+read_name = text(check_name, "name: train")
+read_command = text(check_command, "run: python train.py")
+read_words = text(check_appended, "with: hydra/launcher=joblib")
+read_count = count(1)
+read_retries = count(0)
 
 
-def read_retries(node: Node) -> int:
-    """Return a whole number, 0 included."""
-    return read_count(node, 0)
+@reader({"type": "boolean"})
+def read_flag(node: Node, kind: str) -> bool:
+    """Read true or false, as YAML 1.2 spells them."""
+    word = str(node.value).lower()
+    if node.kind != "scalar" or not node.plain or word not in ("true", "false"):
+        raise Error("expected-boolean", "expected true or false", node.mark,
+                    "write true or false, without quotes")
+    return word == "true"
 
 
-def read_parallel(node: Node) -> int:
-    """Return a whole number, or AUTO."""
+@reader({"anyOf": [{"const": "auto"}, read_count.schema]})
+def read_parallel(node: Node, kind: str) -> int:
+    """Read a whole number, or AUTO."""
     if node.kind == "scalar" and node.value == "auto":
         return AUTO
     try:
-        return read_count(node)
+        return int(read_count(node))
     except Error as error:
-        raise Error("expected-count",
-                    "a whole number of at least 1, or auto, is expected here", error.mark,
+        raise Error("expected-count", "expected a whole number of at least 1, or auto", error.mark,
                     "for example 4; auto is as many as there are processors") from None
 
 
-def read_minutes(node: Node) -> float:
-    """Return a number of minutes, fractions and units included."""
-    minutes = 0.0
-    if node.kind == "scalar":
-        minutes = read_duration(str(node.value))
+@reader({"anyOf": [
+    {"type": "number", "exclusiveMinimum": 0},
+    {"type": "string", "pattern": "^[0-9+.][^a-zA-Z]*([eE][+-]?[0-9]+)?[smhd]?$"}]})
+def read_minutes(node: Node, kind: str) -> float:
+    """Read a number of minutes, fractions and units included."""
+    minutes = read_duration(str(node.value)) if node.kind == "scalar" else 0.0
     if not minutes:
-        raise Error("expected-minutes",
-                    "a number of minutes above zero is expected here", node.mark,
+        raise Error("expected-minutes", "expected a number of minutes above zero", node.mark,
                     "for example 90, 0.5, or with a unit: 30s, 90m, 2h")
     return minutes
 
 
-def read_sweep(node: Node) -> Sweep:
-    """Return a sweep; an empty text is one without axes."""
-    expect_words(node, "batch", "model=cnn,vit lr=0.1,0.01")
-    sweep = Sweep(node.text_source())
-    read_all(check_replaced, sweep.axes)
-    return sweep
+@reader(ANY_TEXT)
+def read_sweep(node: Node, kind: str) -> Sweep:
+    """Read a sweep; an empty text is one without axes."""
+    expect_kind(node, "scalar", "batch: model=cnn,vit lr=0.1,0.01")
+    return Sweep(node.text_source(), kind=kind)
 
 
-def read_args(node: Node) -> Sweep:
-    """Return a sweep that one word holds for each of its axes."""
-    sweep = read_sweep(node)
+@reader(ANY_TEXT)
+def read_args(node: Node, kind: str) -> Sweep:
+    """Read a sweep of which one word holds each axis."""
+    sweep: Sweep = read_sweep(node, kind)
     sweep.collect()
     for axis in sweep.axes:
         if any(map(variable_of, axis.keys)):
-            raise Error("axis-in-args",
-                        f"{axis.keys[0]} is an axis of the environment, and makes tasks",
-                        axis.mark, "it belongs into batch; a single value into env")
+            raise Error("axis-in-args", f"{axis.keys[0]} is an axis of the environment", axis.mark,
+                        "put it into batch, or a single value into env")
     return sweep
 
 
-def read_short_sweep(node: Node) -> Sweep:
-    """Return a sweep of so few combinations that each of them can be looked at."""
-    read_text(node)
-    sweep = read_sweep(node)
+@reader(TEXT)
+def read_short_sweep(node: Node, kind: str) -> Sweep:
+    """Read a sweep whose combinations can all be kept."""
+    sweep = text(lambda source, _: Sweep(source, kind=kind), "exclude: a=1 b=2")(node)
     if sweep.count > MOST_JOINED:
-        raise Error(
-            "too-many-combinations",
-            f"more than {MOST_JOINED} combinations are too many for exclude and include",
-            sweep.axes[0].mark, "as axes of batch they cost nothing")
-    return sweep
+        raise Error("too-many-combinations", f"more than {MOST_JOINED:,} combinations",
+                    sweep.axes[0].mark, "as axes of batch they cost nothing")
+    return sweep  # type: ignore[no-any-return]
 
 
-def read_sweeps(node: Node) -> "List[Sweep]":
-    """Return one sweep, or a list of them."""
-    return read_all(read_short_sweep, items_of(node))
+@reader({"type": "object", "additionalProperties": ANY_TEXT,
+         "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}})
+def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
+    """Read environment variables; null takes one away."""
+    def read(pair: "Tuple[Node, Node]") -> "Tuple[str, Optional[Source]]":
+        key, value = pair
+        expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key.value):
+            raise Error("invalid-variable-name", f"no variable can be named {key.value}", key.mark,
+                        "a name has letters, digits and _, and begins with no digit")
+        is_null = value.plain and value.value in ("", "~", "null", "Null", "NULL")
+        return key.value, None if is_null else check_templates(value.text_source())
+
+    expect_kind(node, "mapping", "env: {OMP_NUM_THREADS: 1}")
+    return dict(read_all(read, node.value))
 
 
-RIVALS = {"run": "call", "call": "run"}
-KEYS_OF_STEPS = ("batch", "args", "exclude", "include")
-
-
-def unknown_key(table: "KeyTable", key: Node) -> Error:
-    """Return the Error about a key that a table has not."""
-    hint = suggest(key.value, table)
-    if OLD_SPELLINGS.get(key.value, key.value) in KEYS_OF_STEPS:
-        hint = "it belongs into a step: steps: [{batch: a=1:3}]"
-    elif not hint:
-        hint = f"the keys here are {', '.join(sorted(table))}"
-    return Error("unknown-key", f"unknown key: {key.value}", key.mark, hint)
-
-
-def read_key(table: "KeyTable", seen: "Dict[str, Node]",
-             pair: "Tuple[Node, Node]") -> "Tuple[str, Any]":
-    """Return a key in its present spelling, and its value; seen collects those before it."""
-    key, value = pair
-    name = OLD_SPELLINGS.get(key.value, key.value)
-    if name in seen and name in table:
-        raise Error("duplicate-key",
-                    f"{key.value} and {seen[name].value} are two spellings of one key", key.mark,
-                    f"keep {name}")
-    if RIVALS.get(name) in seen:
-        raise Error("run-and-call",
-                    "run and call are two commands, and there can be only one", key.mark,
-                    "keep one of them, or give each a step of its own")
-    seen[name] = key
-    if name not in table:
-        raise unknown_key(table, key)
-    read = table[name][0]
-    return name, read(value)
-
-
-def field_of(key: str) -> str:
-    """Return the name of the field of a Job or Step that holds the value of a key."""
-    if key == "with":
-        return "with_"
-    return key.replace("-", "_")
-
-
-def read_keys(table: "KeyTable", node: Node, errors: "List[Error]",
-              needed: "Set[str]") -> "Tuple[Dict[str, Any], bool]":
-    """Return the values of the keys of a table, as arguments for a Job or Step, with defaults for
-    those that are absent or wrong; and whether those that are needed can be relied on: none of them
-    is wrong, or may stand under another name."""
-    seen = {}  # type: Dict[str, Node]
-    pairs = dict(read_each(functools.partial(read_key, table, seen), node.value, errors))
-    values = {field_of(key): pairs.get(key, row[1]) for key, row in table.items()}
-    missed = [key for key in seen if key not in pairs]
-    is_sure = all(key in table and key not in needed for key in missed)
-    return values, is_sure
-
-
-SAMPLE_KEYS = {
-    "count": (read_count, 0, "how many combinations"),
-    "seed": (read_retries, 0, "which permutation of all combinations they begin"),
-}  # type: KeyTable
-
-
-def read_sample(node: Node) -> Sample:
-    """Return how many combinations are to be taken at random."""
+@reader({"anyOf": [read_count.schema, {
+    "type": "object", "properties": {"count": read_count.schema, "seed": read_retries.schema},
+    "additionalProperties": False, "required": ["count"]}]})
+def read_sample(node: Node, kind: str) -> Sample:
+    """Read how many combinations to take at random."""
     if node.kind != "mapping":
         return Sample(read_count(node), 0)
-    errors = []  # type: List[Error]
-    values, is_sure = read_keys(SAMPLE_KEYS, node, errors, {"count"})
-    if is_sure and not values["count"]:
-        errors.append(Error("sample-without-count", "a sample has no count", node.mark,
-                            "for example sample: {count: 20, seed: 7}"))
-    raise_all(errors)
-    return Sample(**values)
+    values = {key.value: value for key, value in node.value}
+    wrong = [key for key, _ in node.value if key.value not in ("count", "seed")]
+    if wrong or "count" not in values:
+        raise Error("sample-without-count", "a sample has a count, and perhaps a seed",
+                    wrong[0].mark if wrong else node.mark,
+                    "for example sample: {count: 20, seed: 7}")
+    seed = read_retries(values["seed"]) if "seed" in values else 0
+    return Sample(read_count(values["count"]), seed)
 
 
-def read_variable(pair: "Tuple[Node, Node]") -> "Tuple[str, Source]":
-    """Return the name of an environment variable, and its value as written."""
-    key, value = pair
-    expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
-    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key.value):
-        raise Error("invalid-variable-name",
-                    f"no environment variable can be called {key.value}", key.mark,
-                    "its name has letters, digits and _, and begins with no digit")
-    return key.value, check_templates(value.text_source())
-
-
-def read_environment(node: Node) -> "Dict[str, Source]":
-    """Return environment variables."""
-    expect_kind(node, "mapping", "env: {OMP_NUM_THREADS: 1}")
-    return dict(read_all(read_variable, node.value))
-
-
-def read_need(names: "Set[str]", node: Node) -> "Tuple[str, Mark]":
-    """Return the name of a job of the file, and where it is needed."""
-    name = read_name(node)
-    if name not in names:
-        hint = suggest(name, names) or f"the jobs are {', '.join(sorted(names))}"
-        raise Error("unknown-need", f"needs names no job: {name}", node.mark, hint)
-    return name, node.mark
-
-
-def read_needs(names: "Set[str]", node: Node) -> "List[Tuple[str, Mark]]":
-    """Return one job that is needed, or a list of them."""
-    return read_all(functools.partial(read_need, names), items_of(node))
-
-
-STEP_KEYS = {
-    "name": (read_name, "", "a name to show"),
-    "batch": (read_sweep, Sweep(), "a sweep, of which each combination is a task"),
-    "args": (read_args, Sweep(), "a sweep that is a part of every task, for Hydra to sweep over"),
-    "with": (read_words, None, "words that are appended to every task; they win over the job's"),
-    "env": (read_environment, {}, "environment variables of the tasks"),
-    "run": (read_command, None, "a command of its own: a program and its words, no shell script"),
-    "call": (read_call, None, "a function to call in place of a command: package.function"),
-    "setup": (read_setup, None, "lines of shell that prepare each task, in place of the job's"),
-    "submit": (read_command, None, "a submission command of its own"),
-    "exclude": (read_sweeps, [], "combinations to leave out: a sweep, or a list of them"),
-    "include": (read_sweeps, [], "combinations to add: a sweep, or a list of them"),
-    "sample": (read_sample, None, "how many combinations to take at random, or count and seed"),
-    "pack": (read_count, 0, "how many tasks an array task of a scheduler takes"),
-    "pack-parallel": (read_count, 0, "how many tasks of a pack are executed at once"),
-}  # type: KeyTable
-EMPTY_STEP = Step(**{field_of(key): row[1] for key, row in STEP_KEYS.items()})
-
-
-def check_excluded(known: "Set[str]", axis: Axis) -> None:
-    """Raise unless all keys of an axis of exclude are known."""
-    strange = [key for key in axis.keys if key not in known]
-    if strange:
-        hint = suggest(strange[0], known) or "the keys of batch are the ones to exclude by"
-        raise Error("exclude-unknown-axis",
-                    f"exclude names {strange[0]}, which is no axis of batch", axis.mark, hint)
-    if not axis.keys:
-        raise Error("exclude-unknown-axis",
-                    f"exclude names {axis.at(0)}, which is no axis of batch", axis.mark,
-                    "a word of exclude is key=value")
-
-
-def read_step(node: Node) -> Step:
-    """Return a step of a job."""
-    if node.kind != "mapping":
-        raise Error("expected-step", "a step is keys with values", node.mark,
-                    "for example - batch: a=1:3")
-    errors = []  # type: List[Error]
-    values, is_sure = read_keys(STEP_KEYS, node, errors, {"batch"})
-    step = Step(**values)
-    if is_sure:
-        known = set(chain.from_iterable(axis.keys for axis in step.batch.axes))
-        excluded = chain.from_iterable(sweep.axes for sweep in step.exclude)
-        read_each(functools.partial(check_excluded, known), excluded, errors)
-    if errors:
-        raise Errors(errors)
-    return step
-
-
-def read_steps(node: Node) -> "List[Step]":
-    """Return the steps of a job."""
+@reader({"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}})
+def read_steps(node: Node, kind: str) -> "List[Step]":
+    """Read the steps of a job."""
     expect_kind(node, "sequence", "steps: [{batch: a=1:3}]")
     if not node.value:
         raise Error("no-steps", "steps are empty", node.mark,
                     "drop the key: a job without steps is one task")
-    return read_all(read_step, node.value)
+    return read_all(lambda one: read_step(one, kind), node.value)
 
 
-def job_keys(names: "Set[str]") -> "KeyTable":
-    """Return the keys of a job, each with its reader and its default; names are those of all
-    jobs."""
-    return {
-        "name": (read_name, "", "the name to show, and hydra.job.name; the key when absent"),
-        "run": (read_command, None, "the command: a program and its words, no shell script"),
-        "call": (read_call, None, "the function to call in place of a command: package.function"),
-        "setup": (read_setup, None, "lines of shell that prepare each task: module load cuda"),
-        "submit": (read_command, None, "the command that hands the tasks to a scheduler: sbatch"),
-        "with": (read_words, None, "words that are appended to every task"),
-        "steps": (read_steps, [], "the sweeps, which are executed in order"),
-        "hydra": (read_flag, None, "whether the command is a Hydra application: true with steps"),
-        "env": (read_environment, {}, "environment variables of the tasks"),
-        "working-directory": (read_path, None, "where the tasks are executed"),
-        "needs": (
-            functools.partial(read_needs, names), [], "the jobs that must have succeeded before"),
-        "max-parallel": (read_parallel, 0, "how many tasks at once, or auto"),
-        "fail-fast": (read_flag, None, "true: no task is started after a failure; false: all are"),
-        "retries": (read_retries, 0, "how often a task that failed is tried again"),
-        "timeout-minutes": (read_minutes, 0.0, "how long a task may take: 90, 30s, 2h"),
-        "pack": (read_count, 0, "how many tasks an array task of a scheduler takes"),
-        "pack-parallel": (read_count, 0, "how many tasks of a pack are executed at once"),
-        "python": (read_command, None, "the Python of call and of array tasks"),
-    }
+class Key(NamedTuple("Key", [
+        ("name", str), ("owners", str), ("read", Reader), ("default", "Any"), ("meaning", str)])):
+    """A key of the job file; owners are job, step, or both."""
+    __slots__ = ()
 
 
-def move_old_command(values: "Dict[str, Any]", errors: "List[Error]") -> None:
-    """Take what a submitted job has under with as its command, where it is one: up to HydraFlow
-    0.15 the command stood there (with: python train.py)."""
-    words = values["with_"]
-    if not values["submit"] or not words or values["run"] or values["call"]:
-        return
-    word = split_words(words)[0]
-    if "=" not in word and not word.startswith(("-", "~", "+")):
-        read_each(check_command, [words], errors)
-        values["run"] = words
-        values["with_"] = None
+KEYS = (
+    Key("name", "job step", read_name, "", "the name to show; of a job, also hydra.job.name"),
+    Key("run", "job step", read_command, None, "the command: a program and its words"),
+    Key("call", "job step", text(check_call, "call: package.function"), None,
+        "a function to call in place of a command: package.function"),
+    Key("setup", "job step", text(check_templates, "setup: module load cuda"), None,
+        "lines of shell that prepare each task: module load cuda"),
+    Key("submit", "job step", text(check_submit, "submit: sbatch --partition=gpu"), None,
+        "the command that hands the tasks to a scheduler: sbatch"),
+    Key("with", "job step", read_words, [],
+        "words that are appended to every task; those of a step win over the job's"),
+    Key("steps", "job", read_steps, [], "the sweeps, which are executed in order"),
+    Key("batch", "step", read_sweep, Sweep(), "a sweep: each combination is a task"),
+    Key("args", "step", read_args, Sweep(),
+        "a sweep that is a part of every task, for Hydra to sweep over"),
+    Key("exclude", "step", several(read_short_sweep), [], "combinations to leave out"),
+    Key("include", "step", several(read_short_sweep), [], "combinations to add"),
+    Key("sample", "step", read_sample, None,
+        "how many combinations to take at random, or count and seed"),
+    Key("hydra", "job", read_flag, None,
+        "whether the command is a Hydra application: true with steps"),
+    Key("env", "job step", read_environment, {},
+        "environment variables of the tasks; null takes one away"),
+    Key("working-directory", "job", text(check_templates, "working-directory: src"), None,
+        "where the tasks are executed"),
+    Key("needs", "job", several(text(check_need, "needs: prepare")), [],
+        "the jobs that must have succeeded before"),
+    Key("max-parallel", "job", read_parallel, 0, "how many tasks at once, or auto"),
+    Key("fail-fast", "job", read_flag, None,
+        "true: no task is started after a failure; false: all are"),
+    Key("retries", "job", read_retries, 0, "how often a failed task is tried again"),
+    Key("timeout-minutes", "job", read_minutes, 0.0, "how long a task may take: 90, 30s, 2h"),
+    Key("pack", "job step", read_count, 0, "how many tasks an array task of a scheduler takes"),
+    Key("pack-parallel", "job step", read_count, 0, "how many tasks of a pack run at once"),
+    Key("python", "job", read_command, None, "the Python of call and of array tasks"),
+)
+
+
+def keys_of(owner: str) -> "Dict[str, Key]":
+    """The keys of a job or of a step, by name."""
+    return {key.name: key for key in KEYS if owner in key.owners}
+
+
+def field_of(key: str) -> str:
+    """The field of a Job or Step that holds the value of a key."""
+    return "with_" if key == "with" else key.replace("-", "_")
+
+
+EMPTY_STEP = Step(**{field_of(name): key.default for name, key in keys_of("step").items()})
+EMPTY_JOB = Job(key="", mark=NOWHERE, **{
+    field_of(name): key.default for name, key in keys_of("job").items()})
+
+
+def unknown_key(owner: str, key: Node) -> Error:
+    """The Error about a key that a job or a step has not."""
+    known = keys_of(owner)
+    name = OLD_SPELLINGS.get(key.value, key.value)
+    hint = suggest(key.value, known)
+    if owner == "job" and name in keys_of("step"):
+        hint = "it belongs in a step: steps: [{batch: a=1:3}]"
+    elif owner == "step" and name in keys_of("job"):
+        hint = "it belongs to the job, beside steps:"
+    elif not re.match("[a-z-]+$", key.value):
+        hint = "put a value with commas in quotes: {batch: 'a=1,2'}"
+    hint = hint or f"the keys here are {', '.join(sorted(known))}"
+    return Error("unknown-key", f"unknown key: {key.value}", key.mark, hint)
+
+
+def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict[str, Any]":
+    """The fields of a Job or Step, those that are right, by name; the Errors of all others."""
+    known = keys_of(owner)
+    seen: Dict[str, str] = {}
+
+    def read(pair: "Tuple[Node, Node]") -> "Tuple[str, Any]":
+        key, value = pair
+        name = OLD_SPELLINGS.get(key.value, key.value)
+        if name not in known:
+            raise unknown_key(owner, key)
+        if name in seen:
+            raise Error("duplicate-key", f"{key.value} and {seen[name]} are one key", key.mark,
+                        f"keep {name}")
+        if {"run": "call", "call": "run"}.get(name) in seen:
+            raise Error("run-and-call", "run and call are two commands", key.mark,
+                        "keep one of them, or give each a step of its own")
+        seen[name] = key.value
+        return field_of(name), known[name].read(value, kind)
+
+    return dict(read_each(read, node.value, errors))
+
+
+def read_step(node: Node, kind: str) -> Step:
+    """Read a step of a job."""
+    expect_kind(node, "mapping", "- batch: a=1:3")
+    errors: List[Error] = []
+    step = EMPTY_STEP._replace(**read_keys("step", node, kind, errors))
+    if not errors:
+        known = set(chain.from_iterable(axis.keys for axis in step.batch.axes))
+        for axis in chain.from_iterable(sweep.axes for sweep in step.exclude):
+            for key in [key for key in axis.keys or [axis.text] if key not in known][:1]:
+                hint = suggest(key, known) or "exclude takes words key=value of batch"
+                errors.append(Error("exclude-unknown-axis", f"exclude: {key} is no axis of batch",
+                                    axis.mark, hint))
+        rest = [*step.args.axes, *step.with_]
+        read_each(lambda sweep: check_assigned_once([*sweep.axes, *rest], kind),
+                  [step.batch, *step.include], errors)
+    raise_all(errors)
+    return step
+
+
+def check_assigned_once(axes: "Iterable[Axis]", kind: str) -> None:
+    """Raise if two words assign one key; a program may have options twice that sweep nothing."""
+    errors = []
+    seen: Dict[str, Axis] = {}
+    for axis in axes:
+        for key in dict.fromkeys(axis.assigned if kind == HYDRA else axis.keys):
+            first = seen.setdefault(key, axis)
+            if first is not axis and (kind == HYDRA or first.count * axis.count > 1):
+                place = first.mark
+                errors.append(Error(
+                    "assigned-twice", f"{key} is assigned twice", axis.mark,
+                    f"it is assigned in line {place.line}, column {place.column}; keep one, or"
+                    " link keys that go together: a,b=(1,x),(2,y)"))
+    raise_all(errors)
 
 
 def path_words(batch: Sweep) -> "List[Axis]":
-    """Return the words at the front of a batch that look like a path: they belong to the command,
-    as in batch: train.py lr=0.1,0.01 under run: python.
-
-    >>> [axis.text for axis in path_words(Sweep("train.py lr=0.1,0.01"))]
-    ['train.py']
-    """
-    def is_path(axis: Axis) -> bool:
-        return is_bare(axis.text) and bool(re.search(r"[./]", axis.text))
-
+    """Words like paths at the front of a batch: they belong to the command, as in batch: train.py
+    lr=0.1,0.01 under run: python."""
     return list(takewhile(is_path, batch.axes))
 
 
+def has_own_command(owner: "Union[Job, Step]") -> bool:
+    """Whether a job, or a step, says itself what to execute."""
+    return bool(owner.run or owner.call or owner.submit)
+
+
 def has_command(job: Job) -> bool:
-    """Return whether there is something to execute in each step of a job; one without any command
-    is a template for others.
+    """Whether each step of a job has something to execute; otherwise it is a template for others.
 
     >>> jobs = read_jobs(read_yaml("jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh}}"))
     >>> [has_command(job) for job in jobs.values()]
     [False, True]
     """
-    if job.run or job.call or job.submit:
-        return True
-    return bool(job.steps) and all(step.run or step.call or step.submit for step in job.steps)
+    return has_own_command(job) or (bool(job.steps) and all(map(has_own_command, job.steps)))
 
 
 def is_hydra(job: Job) -> bool:
-    """Return whether the command of a job is an application of Hydra's."""
-    if job.hydra is None:
-        return bool(job.steps)
-    return job.hydra
+    """Whether the command of a job is a Hydra application."""
+    return bool(job.steps) if job.hydra is None else job.hydra
 
 
-def assigned_keys(axis: Axis) -> "Set[str]":
-    """Return the parameters that a word assigns to; options and deletions do not."""
-    words = [f"{key}=" for key in axis.keys] or [axis.text]
-    return {key_of(word) for word in words if not word.startswith(("-", "~"))} - {""}
-
-
-def check_assigned_once(axes: "Iterable[Axis]") -> None:
-    """Raise if two words assign to one parameter."""
-    errors = []
-    seen = {}  # type: Dict[str, Axis]
-    for axis in axes:
-        for key in sorted(assigned_keys(axis)):
-            first = seen.setdefault(key, axis)
-            if first is not axis:
-                errors.append(assigned_twice(key, first, axis))
-    raise_all(errors)
-
-
-def assigned_twice(key: str, first: Axis, second: Axis) -> Error:
-    """Return the Error about two words that assign to one parameter."""
-    place = first.mark
-    hint = f"{first.text} stands in line {place.line}, column {place.column}; keep one of them"
-    if len(assigned_keys(first) | assigned_keys(second)) > 1:
-        hint += ", or link keys that go together: a,b=(1,x),(2,y)"
-    return Error("assigned-twice", f"{key} is assigned twice", second.mark, hint)
-
-
-def check_step(job: Job, step: Step) -> None:
-    """Raise unless the words of a step go together, and reach its command."""
-    errors = []  # type: List[Error]
-    words = word_axes(step.with_)
-    rest = step.args.axes + words
-    batches = [step.batch.axes[len(path_words(step.batch)):]]
-    batches += [sweep.axes for sweep in step.include]
-    read_each(check_assigned_once, [axes + rest for axes in batches], errors)
-    if is_hydra(job):
-        read_each(check_hydra_words, [*batches, step.args.axes, words], errors)
-    command = step.run or job.run
-    if command and not step.call and gets_words(job, step, command):
-        read_each(check_script, [command], errors)
-    raise_all(errors)
-
-
-def gets_words(job: Job, step: Step, command: Source) -> bool:
-    """Return whether words are appended to a command: all but those that it names itself."""
-    if is_hydra(job) or step.with_ or job.with_:
-        return True
-    named = template_names([command.text])
-    keys = chain.from_iterable(axis.keys or ("",) for axis in step.batch.axes + step.args.axes)
-    return any(f"matrix.{key_of(f'{key}=')}" not in named for key in keys if not variable_of(key))
+def move_old_command(job: Job) -> Job:
+    """Take the words of `with` as the command of a submitted job, where they are one: up to
+    HydraFlow 0.15 the command stood there (with: python train.py)."""
+    if not job.submit or not job.with_ or job.run or job.call or not is_bare(job.with_[0].text):
+        return job
+    return job._replace(run=check_command(job.with_[0].source), with_=[])
 
 
 def check_job(job: Job) -> None:
-    """Raise unless the words of a job and its steps go together, and all its steps or none of them
-    have a command."""
-    errors = []  # type: List[Error]
-    words = word_axes(job.with_)
-    read_each(check_assigned_once, [words], errors)
-    if is_hydra(job):
-        read_each(check_hydra_words, [words], errors)
-    read_each(functools.partial(check_step, job), job.steps or [EMPTY_STEP], errors)
-    if not has_command(job) and any(step.run or step.call or step.submit for step in job.steps):
+    """Raise unless the words of a job go together, reach its command, and all steps have one."""
+    kind = HYDRA if is_hydra(job) else PROGRAM
+    errors: List[Error] = []
+    steps = job.steps or [EMPTY_STEP]
+    read_each(lambda axes: check_assigned_once(axes, kind), [job.with_], errors)
+    if kind == HYDRA:
+        read_each(check_bare_words, [job.with_, *(step.with_ for step in steps)], errors)
+    read_each(check_script, [
+        step.run or job.run for step in steps if gets_words(job, step, kind)], errors)
+    if not has_command(job) and any(map(has_own_command, job.steps)):
         errors.append(Error("no-command", f"a step of job {job.key} has no command", job.mark,
                             "give the job a command, or each of its steps"))
     raise_all(errors)
 
 
-def read_job(table: "KeyTable", entry: "Tuple[Node, Node]") -> Job:
-    """Return a job; table is that of its keys."""
+def gets_words(job: Job, step: Step, kind: str) -> bool:
+    """Whether words are appended to the program of a step: all but those that it names itself."""
+    command = step.run or job.run
+    if not command or step.call:
+        return False
+    named = matrix_keys(template_names([command.text]))
+    axes = step.batch.axes + step.args.axes + step.with_ + job.with_
+    keys = chain.from_iterable(axis.keys or ("",) for axis in axes)
+    return kind == HYDRA or any(key[:1] != "$" and key not in named for key in keys)
+
+
+def matrix_keys(names: "Iterable[str]") -> "Set[str]":
+    """The keys that templates name, in the form that is compared.
+
+    >>> sorted(matrix_keys(["matrix.lr", "matrix.--n", "job.name"]))
+    ['lr', 'n']
+    """
+    lead = "matrix."
+    return {bare_key(name[len(lead):]) for name in names if name.startswith(lead)}
+
+
+def read_job(entry: "Tuple[Node, Node]", errors: "List[Error]") -> Job:
+    """Read what is right of a job, and add its mistakes; all sweeps are of one kind of step."""
     key, node = entry
-    read_name(key)
+    job = EMPTY_JOB._replace(key=key.value, name=key.value, mark=key.mark)
+    read_each(read_name, [key], errors)
     if node.kind != "mapping":
-        raise Error("no-keys", f"job {key.value} has no keys", node.mark,
-                    "a job has at least run: with its command")
-    errors = []  # type: List[Error]
-    needed = {"run", "call", "submit", "steps", "hydra"}
-    values, is_sure = read_keys(table, node, errors, needed)
-    move_old_command(values, errors)
-    values["name"] = values["name"] or key.value
-    job = Job(key=key.value, mark=key.mark, **values)
-    if is_sure:
-        read_each(check_job, [job], errors)
-    raise_all(errors)
+        errors.append(Error("no-keys", f"job {key.value} has no keys", node.mark,
+                            "a job has at least run: with its command"))
+        return job
+    keys = {OLD_SPELLINGS.get(name.value, name.value): value for name, value in node.value}
+    hydra = str(keys["hydra"].value if "hydra" in keys else "steps" in keys)
+    kind = PROGRAM if hydra.lower() == "false" else HYDRA
+    job = job._replace(**read_keys("job", node, kind, errors))
+    if not errors:
+        moved = read_each(move_old_command, [job], errors)
+        read_each(check_job, moved, errors)
+        job = [job, *moved][-1]
     return job
 
 
-def order_needs(jobs: "Dict[str, Job]", names: "Iterable[str]") -> "List[Job]":
-    """Return jobs behind all the jobs that they need, each once; an Error names the whole
-    circle."""
-    order = {}  # type: Dict[str, Job]
-    path = []  # type: List[str]  # jobs, each needed by the one before it
-    left = {}  # type: Dict[str, Iterator[Tuple[str, Mark]]]  # what each of them still needs
+def read_entries(node: Node) -> "List[Tuple[Node, Node]]":
+    """The entries under jobs; raises for what else stands in the file."""
+    if node.kind != "mapping":
+        raise Error("no-jobs", "a job file begins with jobs:", node.mark, WRITE_EXAMPLE)
+    values = {key.value: value for key, value in node.value}
+    raise_all([Error("unknown-key", f"unknown key: {key.value}", key.mark,
+                     suggest(key.value, ["jobs"]) or "jobs stand under jobs:")
+               for key, _ in node.value if not re.match("jobs$|x-", key.value)])  # x-: for anchors
+    jobs = values.get("jobs")
+    if jobs and jobs.kind != "mapping":
+        raise Error("expected-jobs", "jobs are names with keys below them", jobs.mark,
+                    WRITE_EXAMPLE)
+    if not jobs or not jobs.value:
+        raise Error("no-jobs", "there are no jobs", node.mark, WRITE_EXAMPLE)
+    return list(jobs.value)
+
+
+def order_needs(jobs: "Mapping[str, Job]", names: "Iterable[str]") -> "List[Job]":
+    """Jobs behind all the jobs that they need, each once; raises for a circle, which it names."""
+    order: Dict[str, Job] = {}
+
+    def visit(name: str, path: "Tuple[str, ...]", mark: Mark) -> None:
+        if name in path:
+            circle = " -> ".join([*path[path.index(name):], name])
+            raise Error("circular-needs", f"needs go in a circle: {circle}", mark,
+                        "drop one of them")
+        if name in jobs and name not in order:
+            for needed, place in jobs[name].needs:
+                visit(needed, (*path, name), place)
+            order[name] = jobs[name]
+
     for name in names:
-        needed, place = name, NOWHERE
-        while needed or path:
-            if needed in left:
-                circle = " -> ".join([*path[path.index(needed):], needed])
-                raise Error("circular-needs", f"needs go in a circle: {circle}", place,
-                            "drop one of them")
-            if needed in jobs and needed not in order:
-                path.append(needed)
-                left[needed] = iter(jobs[needed].needs)
-            elif not needed:
-                key = path.pop()
-                order[key] = jobs[key]
-                del left[key]
-            needed, place = next(left[path[-1]], ("", NOWHERE)) if path else ("", NOWHERE)
+        visit(name, (), NOWHERE)
     return list(order.values())
 
 
-def read_entries(node: Node, errors: "List[Error]") -> "List[Tuple[Node, Node]]":
-    """Return the entries under jobs; add the Errors about what else stands in the file."""
-    if node.kind != "mapping":
-        raise Error("no-jobs", "a job file begins with jobs:", node.mark,
-                    "hydraflow init writes an example")
-    entries = []  # type: List[Tuple[Node, Node]]
-    for key, value in node.value:
-        if key.value == "jobs" and value.kind == "mapping":
-            entries = value.value
-        elif key.value == "jobs":
-            errors.append(Error("expected-jobs", "jobs are names with keys below them", value.mark,
-                                "hydraflow init writes an example"))
-        elif not key.value.startswith("x-"):  # where anchors for several jobs can stand
-            hint = suggest(key.value, ["jobs"]) or "jobs stand under jobs:"
-            errors.append(Error("unknown-key", f"unknown key: {key.value}", key.mark, hint))
-    if not entries and not errors:
-        errors.append(Error("no-jobs", "there are no jobs", node.mark,
-                            "a job file begins with jobs:; hydraflow init writes an example"))
-    return entries
+def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]":
+    """The jobs of a file that are right, by name, and the mistakes of the others."""
+    entries = read_entries(node)
+    wrong: Dict[str, List[Error]] = {key.value: [] for key, _ in entries}
+    jobs = {entry[0].value: read_job(entry, wrong[entry[0].value]) for entry in entries}
 
+    def find_need(need: "Tuple[str, Mark]") -> None:
+        name, mark = need
+        if name not in jobs:
+            raise Error("unknown-need", f"needs names no job: {name}", mark,
+                        suggest(name, jobs) or f"the jobs are {', '.join(sorted(jobs))}")
+        if not wrong[name] and not has_command(jobs[name]):
+            raise Error("need-without-command", f"needs names a job without a command: {name}",
+                        mark, "it is a template for others; give it run: or call:")
 
-def check_needs(jobs: "Dict[str, Job]") -> None:
-    """Raise if a job needs one that has no command, or needs go in a circle."""
     for job in jobs.values():
-        for name, mark in job.needs:
-            if name in jobs and not has_command(jobs[name]):
-                raise Error("need-without-command",
-                            f"needs names a job without a command: {name}", mark,
-                            "it is a template for others; give it run: or call:")
-    order_needs(jobs, jobs)
+        read_each(find_need, job.needs, wrong[job.key])
+        read_each(lambda key: order_needs(jobs, [key]), [job.key], wrong[job.key])
+    wrong = {name: errors for name, errors in wrong.items() if errors}
+    return {name: job for name, job in jobs.items() if name not in wrong}, wrong
 
 
-def check_included(jobs: "Dict[str, Job]") -> None:
-    """Raise if exclude and include have more combinations in all than can be looked at."""
-    steps = chain.from_iterable(job.steps for job in jobs.values())
-    total = 0
-    for sweep in chain.from_iterable(step.exclude + step.include for step in steps):
-        total += sweep.count
-        if total > MOST_JOINED:
-            raise Error("too-many-combinations",
-                        f"more than {MOST_JOINED} combinations in all are too many for exclude and"
-                        " include", sweep.axes[0].mark, "as axes of batch they cost nothing")
+def raise_in_order(wrong: "Mapping[str, List[Error]]", names: "Iterable[str]") -> None:
+    """Raise the mistakes of jobs in the order of the file, once where an alias repeats them."""
+    errors = chain.from_iterable(wrong.get(name, []) for name in names)
+    several = {(error.line, error.column, error.message): error for error in errors}
+    raise_all([several[place] for place in sorted(several)])
 
 
 def read_jobs(node: Node) -> "Dict[str, Job]":
-    """Return the jobs of a file by name; raises Errors, all that there are."""
-    errors = []  # type: List[Error]
-    entries = read_entries(node, errors)
-    table = job_keys({key.value for key, _ in entries})
-    jobs = {job.key: job for job in read_each(functools.partial(read_job, table), entries, errors)}
-    read_each(check_needs, [jobs], errors)
-    read_each(check_included, [jobs], errors)
-    several = {(error.line, error.column, error.message): error for error in errors}
-    raise_all([several[place] for place in sorted(several)])  # what an alias repeats is told once
+    """The jobs of a file by name; raises Errors, all that there are."""
+    jobs, wrong = read_each_job(node)
+    raise_in_order(wrong, wrong)
     return jobs
 
 
 def find_job_file() -> str:
-    """Return the job file of the current directory."""
+    """The job file of the current directory."""
     for name in JOB_FILES:
         if os.path.lexists(name):
             return name
-    raise Error(
-        "too-many-tasks",
-        f"no job file: there is neither {JOB_FILES[0]} nor {JOB_FILES[1]} in {os.getcwd()}",
-        NOWHERE, "hydraflow init writes one; -f FILE names another, -C DIR another directory")
+    raise Error("no-job-file", f"there is no {' or '.join(JOB_FILES)} in {os.getcwd()}", NOWHERE,
+                "hydraflow init writes one; -f FILE names another, -C DIR another directory")
 
 
-def load(path: str) -> "Dict[str, Job]":
-    """Return the jobs of a job file by name, in its order; raises Error, or Errors with all that
-    there are."""
+def read_job_file(path: str) -> Node:
+    """The root node of a job file."""
     try:
         with open(path, "rb") as file:
             content = file.read()
@@ -3199,77 +2711,44 @@ def load(path: str) -> "Dict[str, Job]":
         raise Error("unreadable-file", f"cannot read {path}: {error.strerror}", NOWHERE,
                     "-f FILE names the job file, -C DIR its directory") from None
     if not content.strip():
-        raise Error("empty-file", f"{path} is empty", NOWHERE, "hydraflow init writes an example")
-    return read_jobs(read_yaml(content, path))
+        raise Error("empty-file", f"{path} is empty", NOWHERE, WRITE_EXAMPLE)
+    return read_yaml(content, path)
 
 
-TEXT = {"type": ["string", "number", "boolean"], "pattern": r"\S"}  # a scalar is its text
-ANY_TEXT = {"type": ["string", "number", "boolean", "null"]}
+def load(path: str) -> "Dict[str, Job]":
+    """The jobs of a job file by name, in its order; raises Error, or Errors with all that there
+    are."""
+    return read_jobs(read_job_file(path))
 
 
-def whole_number(least: int) -> "Dict[str, Any]":
-    """Return the schema of a whole number of at least 0 or 1."""
-    digits = "^[0-9]{1,9}$" if least == 0 else "^(?=.*[1-9])[0-9]{1,9}$"
-    number = {"type": "integer", "minimum": least, "maximum": 999999999}
-    return {"anyOf": [number, {"type": "string", "pattern": digits}]}
+def load_for(path: str, name: str) -> "Tuple[Dict[str, Job], List[str]]":
+    """The jobs of a job file that are right, and the names of those that are wrong; raises the
+    mistakes of one job and of those that it needs."""
+    jobs, wrong = read_each_job(read_job_file(path))
+    needed = order_needs(jobs, [name])
+    names = {name, *chain.from_iterable((need for need, _ in job.needs) for job in needed)}
+    raise_in_order(wrong, names)
+    return jobs, [one for one in wrong if one not in names]
 
 
-def one_or_several(item: "Dict[str, Any]") -> "Dict[str, Any]":
-    """Return the schema of an item, or a list of them."""
-    return {"anyOf": [item, {"type": "array", "items": item}]}
-
-
-NUMBER_SCHEMAS = {
-    read_count: whole_number(1),
-    read_retries: whole_number(0),
-}  # type: Dict[Callable[..., Any], Dict[str, Any]]
-
-
-def value_schemas() -> "Dict[Callable[..., Any], Dict[str, Any]]":
-    """Return the schema of what each reader takes."""
-    minutes = {"anyOf": [
-        {"type": "number", "exclusiveMinimum": 0},
-        {"type": "string", "pattern": "^[0-9+.][^a-zA-Z]*([eE][+-]?[0-9]+)?[smhd]?$"}]}
-    variables = {
-        "type": "object", "additionalProperties": ANY_TEXT,
-        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}}
-    sample = {"anyOf": [whole_number(1), {**table_schema(SAMPLE_KEYS), "required": ["count"]}]}
-    return {
-        read_name: TEXT, read_command: TEXT, read_call: TEXT, read_words: TEXT, read_setup: TEXT,
-        read_path: TEXT, read_sweep: ANY_TEXT, read_args: ANY_TEXT,
-        read_sweeps: one_or_several(TEXT), read_needs: one_or_several(TEXT),
-        read_flag: {"type": "boolean"}, **NUMBER_SCHEMAS,
-        read_parallel: {"anyOf": [{"const": "auto"}, whole_number(1)]},
-        read_minutes: minutes, read_environment: variables, read_sample: sample,
-        read_steps: {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}},
-    }
-
-
-def table_schema(table: "KeyTable") -> "Dict[str, Any]":
-    """Return the schema of the keys of a table, old spellings included."""
-    schemas = NUMBER_SCHEMAS
-    if table is not SAMPLE_KEYS:
-        schemas = value_schemas()
-    properties = {}  # type: Dict[str, Any]
-    rivals = [["run", "call"]] if "run" in table else []
-    for key, (read, _, meaning) in table.items():
-        reader = getattr(read, "func", read)  # type: Any
-        schema = schemas[reader]
-        properties[key] = {"description": meaning, **schema}
-        spellings = [key]
-        for old in [old for old, new in OLD_SPELLINGS.items() if new == key]:
-            properties[old] = {"description": f"the old spelling of {key}", "deprecated": True}
-            properties[old].update(schema)
+def owner_schema(owner: str) -> "Dict[str, Any]":
+    """The schema of a job or a step, old spellings included."""
+    properties: Dict[str, Any] = {}
+    rivals = [["run", "call"]]
+    for name, key in keys_of(owner).items():
+        properties[name] = {"description": key.meaning, **key.read.schema}
+        spellings = [name]
+        for old in [old for old, new in OLD_SPELLINGS.items() if new == name]:
+            properties[old] = {"description": f"the old spelling of {name}", "deprecated": True,
+                               **key.read.schema}
             rivals.extend([old, one] for one in spellings)
             spellings.append(old)
-    result = {"type": "object", "properties": properties, "additionalProperties": False}
-    if rivals:
-        result["allOf"] = [{"not": {"required": pair}} for pair in rivals]
-    return result
+    return {"type": "object", "properties": properties, "additionalProperties": False,
+            "allOf": [{"not": {"required": pair}} for pair in rivals]}
 
 
 def job_schema() -> "Dict[str, Any]":
-    """Return the JSON Schema (draft 2020-12) of the job file.
+    """The JSON Schema (draft 2020-12) of the job file.
 
     >>> sorted(job_schema()["$defs"])
     ['job', 'step']
@@ -3285,107 +2764,60 @@ def job_schema() -> "Dict[str, Any]":
         "properties": {"jobs": jobs},
         "patternProperties": {"^x-": True},
         "additionalProperties": False,
-        "$defs": {"job": table_schema(job_keys(set())), "step": table_schema(STEP_KEYS)},
+        "$defs": {owner: owner_schema(owner) for owner in ("job", "step")},
     }
 
 
 # ---------------------------------------------------------------------------
 # 5. Planning: Job, overrides -> Task, Task, ...
 # ---------------------------------------------------------------------------
-# fill, resolved (templates); unquoted, is_override, is_multirun, count_runs, own_runs, same_value
-# (what a word says to Hydra and to us); Exclusion; new_ulid, ulid_text; native, find_program; Task,
-# Overrides, PlannedStep; permuted, sampled; python_of, python_here, plan_step; Plan, divided, plan;
-# counted, shell_text. What a mistake can be found in is prepared when a Plan is made; tasks are
-# made one by one when they are asked for, so that 10**12 of them cost nothing.
-# A task is made in two moves: PlannedStep.task gives what its combination says, which is enough to
-# know it again; numbered gives it its number and its directory, which it keeps as long as its run.
+# fill replaces templates; Exclusion and shuffled choose combinations; Overrides puts words of the
+# command line in the place of the job's own; PlannedStep and Plan make tasks. What a mistake can be
+# found in is prepared when a Plan is made; tasks are made one by one when they are asked for, so
+# that 10**12 of them cost nothing. A task is made in two moves: PlannedStep.task gives what its
+# combination says, which is enough to know it again; numbered gives it its number and its
+# directory, which it keeps as long as its run.
 
 SLOT = "${{ task.slot }}"  # known only when a task starts
 DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID_LENGTH = 26  # digits of CROCKFORD
+LONE_MATRIX = re.compile(r"\$\{\{ *matrix\.[^{}]*\}\}")
 
 
 def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
          by_name: bool = False) -> str:
-    """Return a text with every ${{ NAME }} replaced by its value.
+    """A text with every ${{ NAME }} replaced by its value.
 
     task.slot and task.dir stay for later. With by_name, so does what comes from the environment:
     a record and a screen then hold the name of a secret, and not the secret.
     """
     def value(match: "Match[str]") -> str:
         name = match.group(1).strip()
-        if name == "task.slot":
-            return SLOT
-        if name == "task.dir":
-            return DIRECTORY
+        if name in ("task.slot", "task.dir"):
+            return f"${{{{ {name} }}}}"
+        if name.startswith("matrix."):
+            name = f"matrix.{bare_key(name[len('matrix.'):])}"
         if name in values:
             return values[name]
         variable = name[len("env."):]
         if not name.startswith("env.") or variable not in os.environ:
             raise no_value(match, mark, values)
-        if by_name:
-            return f"${{{{ env.{variable} }}}}"
-        return os.environ[variable]
+        return f"${{{{ env.{variable} }}}}" if by_name else os.environ[variable]
 
-    if "${{" not in text:
-        return text
-    return str(TEMPLATE.sub(value, text))
+    return TEMPLATE.sub(value, text) if "${{" in text else text
 
 
 def resolved(text: str) -> str:
-    """Return a text with what was kept by name taken from the environment; Error if it is unset."""
-    def value(match: "Match[str]") -> str:
-        if "env." in match.group(1):
-            return fill(match.group(), {})
-        return match.group()
-
+    """A text with what was kept by name taken from the environment; Error if it is unset."""
     if "${{" not in text:
         return text
-    return str(TEMPLATE.sub(value, text))
-
-
-def halved(quote: str, backslashes: "Match[str]") -> str:
-    """Return half of the backslashes where they stand before a quote, or at the end."""
-    behind = backslashes.string[backslashes.end():backslashes.end() + 1]
-    text = backslashes.group()
-    if behind in ("", quote):
-        return text[:len(text) // 2]
-    return text
-
-
-def unquoted(word: str) -> str:
-    """Return a word without the quotes around its values, for programs that are not Hydra's.
-
-    >>> unquoted("a='x y',\\"it's\\""), unquoted('a={"k": 1}')
-    ("a=x y,it's", 'a={"k": 1}')
-    """
-    if "'" not in word and '"' not in word:
-        return word
-    tokens, partners = tokenize(Source("word", masked(word)))
-    texts = []
-    index = 0
-    while index < len(tokens):
-        after = partners.get(index, index) + 1
-        text = word[tokens[index].start():tokens[after - 1].end()]
-        if tokens[index].lastgroup == "quoted":
-            text = re.sub(r"\\+", functools.partial(halved, text[0]), text[1:-1])
-        texts.append(text)
-        index = after
-    return "".join(texts)
-
-
-def is_override(word: str) -> bool:
-    """Return whether a word of the command line takes the place of the job's own.
-
-    >>> [word for word in ("a=1", "~db", "--lr=1", "--lr", "x") if is_override(word)]
-    ['a=1', '~db', '--lr=1']
-    """
-    return bool(key_of(word))
+    return TEMPLATE.sub(lambda match: (
+        fill(match.group(), {}) if "env." in match.group(1) else match.group()), text)
 
 
 def is_multirun(words: "Sequence[str]") -> bool:
-    """Return whether a command has Hydra's --multirun already; -m before a module is Python's own.
+    """Whether a command has Hydra's --multirun already; -m before a module is Python's own.
 
     >>> commands = "python t.py -m", "python -m app", "python -m app -m a=1,2"
     >>> [is_multirun(text.split()) for text in commands]
@@ -3397,128 +2829,57 @@ def is_multirun(words: "Sequence[str]") -> bool:
     return any("=" in behind or not re.match(r"\w", behind) for behind in modules)
 
 
-def count_values(word: str) -> "Optional[int]":
-    """Return how many values Hydra's sweeper tries of an override, None where only Hydra knows."""
-    key, equals, value = word.partition("=")
-    if key == "hydra/sweeper" or key.startswith("hydra.sweeper"):
-        return None
-    function = re.match(r"\s*(choice|range|interval|glob|sort|shuffle|tag)\s*\(", value)
-    if function and function.group(1) != "choice":
-        return None
-    if not equals or word[0] == "~":
-        return 1
-    if function:
-        value = value[function.end():].rstrip()[:-1]
-    elif "," not in value:
-        return 1
-    parser = SweepParser(Source("word", value))
-    return sum(1 for _ in parser.split(0, len(parser.tokens), "comma"))
-
-
-def count_runs(words: "Iterable[str]") -> "Optional[int]":
-    """Return how many runs Hydra's own sweeper makes of overrides, None where only Hydra knows.
-
-    >>> count_runs(["a=1,2,3", "b='x,y'", "c=choice(1,2)"]), count_runs(["a=glob(*)"])
-    (6, None)
-    """
-    count = 1
-    for word in words:
-        values = count_values(word)
-        if values is None:
-            return None
-        count *= values
-    return count
-
-
-def own_runs(words: "Sequence[str]") -> int:
-    """Return how many run directories Hydra leaves at least in the sweep directory that we give it.
-
-    0 where the user's own words move them elsewhere (hydra.sweep.*, hydra.mode, another sweeper).
-    """
-    for word in words:
-        key = key_of(word)
-        if key.startswith(("hydra.sweep", "hydra.mode", "hydra.run")) or key == "hydra/sweeper":
-            return 0
-    return count_runs(words) or 1
-
-
-def same_value(word: str) -> "Tuple[str, str]":
-    """Return key and value of a word such that equal numbers are equal, however they are written.
-
-    >>> same_value("lr=1e-3") == same_value("lr=0.0010"), same_value("n=0.0")
-    (True, ('n', '0e0'))
-    """
-    key, _, value = word.partition("=")
-    number = read_number(value)
-    if number is None:
-        return key, unquoted(value)
-    if not number.mantissa:
-        return key, "0e0"
-    digits = str(number.mantissa)
-    significant = digits.rstrip("0")
-    zeros = len(digits) - len(significant)
-    return key, f"{significant}e{number.exponent + zeros}"
-
-
 class Exclusion:
     """The combinations that exclude names: each drops what agrees with it in all of its keys."""
     __slots__ = ("dropped",)
 
     def __init__(self, sweeps: "Sequence[Sweep]") -> None:
         # keys of an excluded combination -> the values that they are dropped with
-        self.dropped = {}  # type: Dict[Tuple[str, ...], Set[Tuple[str, ...]]]
-        for sweep in sweeps:
-            for combination in sweep:
-                pairs = sorted(map(same_value, combination))
-                keys = tuple(key for key, _ in pairs)
-                values = tuple(value for _, value in pairs)
-                self.dropped.setdefault(keys, set()).add(values)
+        self.dropped: Dict[Tuple[str, ...], Set[Tuple[str, ...]]] = {}
+        for combination in chain.from_iterable(sweeps):
+            pairs = sorted(map(same_value, combination))
+            keys = tuple(key for key, _ in pairs)
+            self.dropped.setdefault(keys, set()).add(tuple(value for _, value in pairs))
 
     def drops(self, combination: "Sequence[str]") -> bool:
-        """Return whether a combination is excluded."""
+        """Whether a combination is excluded."""
         values = dict(map(same_value, combination))
         for keys, dropped in self.dropped.items():
-            if not all(key in values for key in keys):
-                continue
-            if tuple(values[key] for key in keys) in dropped:
+            if tuple(map(values.get, keys)) in dropped:
                 return True
         return False
 
 
 def new_ulid(moment: "Optional[float]" = None) -> int:
-    """Return a number that is unique and ascends in time, as the specification of ULIDs has it.
+    """A number that is unique and ascends in time, as the specification of ULIDs has it.
 
     48 bits of milliseconds since 1970, which are those of moment or of now, then 80 of chance.
 
     >>> ulid_text(new_ulid(0.0))[:10]
     '0000000000'
     """
-    if moment is None:
-        moment = time.time()
-    milliseconds = int(moment * 1000)
+    milliseconds = int((time.time() if moment is None else moment) * 1000)
     chance = int.from_bytes(os.urandom(10), "big") >> 1  # a spare bit: no sum carries over
     return milliseconds << 80 | chance
 
 
 def ulid_text(number: int) -> str:
-    """Return a ULID as its 26 characters."""
+    """The 26 characters of a ULID."""
     return "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
 def native_bytes(text: str) -> bytes:
-    """Return the bytes that a text of the system, an argument or a file name, stands for."""
+    """The bytes of a text of the system, an argument or a file name."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def native(text: str) -> "Union[str, bytes]":
-    """Return a text as the system takes it; Python 3.6 in an ASCII locale would not encode it."""
-    if os.name == "posix":
-        return native_bytes(text)
-    return text
+    """A text as the system takes it; Python 3.6 in an ASCII locale would not encode it."""
+    return native_bytes(text) if os.name == "posix" else text
 
 
-def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.environ) -> str:
-    """Return the path of a program, looked up as the system does when it starts one; "" for none.
+def find_program(name: str, cwd: str = ".", env: "Mapping[str, Any]" = os.environ) -> str:
+    """The path of a program, looked up as the system does when it starts one; "" for none.
 
     >>> find_program("sh", ".", {"PATH": "/nowhere:/bin"})
     '/bin/sh'
@@ -3537,77 +2898,86 @@ def find_program(name: str, cwd: str = ".", env: "Mapping[str, str]" = os.enviro
 class Task(NamedTuple("Task", [
         ("number", int), ("step", int), ("index", int), ("combination", "Tuple[str, ...]"),
         ("argv", "Tuple[str, ...]"), ("key", "Tuple[str, ...]"), ("directory", str), ("cwd", str),
-        ("env", "Dict[str, str]"), ("runs", int), ("is_call", bool), ("has_directory", bool)])):
+        ("env", "Dict[str, Optional[str]]"), ("runs", int), ("is_call", bool),
+        ("has_directory", bool)])):
     """One command to execute.
 
     number counts from 1 within the run, index within the step; combination are the words of batch;
     key, by which --resume knows the task again, is the command line without what is generated, and
     what only env or working-directory tell of the combination; directory is ${{ task.dir }}, to be
     made before the start where has_directory; values of env that come from the environment are kept
-    by name; runs is how many run directories Hydra leaves in directory at least; is_call marks
-    argv[:3] as Python, this file and "call", which are other paths on another machine.
+    by name, and None takes a variable away; runs is 1 where Hydra leaves a run in directory, else
+    0; is_call marks argv[:3] as Python, this file and "call", which are other paths elsewhere.
     """
     __slots__ = ()
 
 
+def respelled(override: Axis, axis: Axis) -> Axis:
+    """An override with the prefix of the key that it replaces, unless it adds or deletes."""
+    if len(override.spelled) > 1 or override.spelled[0][:1] in ("+", "~"):
+        return override
+    new = dict(zip(axis.keys, axis.spelled))[override.keys[0]]
+    cut = len(override.spelled[0])
+    rows = Values(override.count, lambda index: new + override.at(index)[cut:])
+    return Axis(rows, (new,), override.values, override.source, (override.start, override.end))
+
+
 class Overrides:
-    """The overrides of a command line, by their keys, as one step meets them."""
-    __slots__ = ("words", "used")
+    """The overrides of a command line, in the place of a step's own words with their keys."""
+    __slots__ = ("by_key", "axes", "used")
 
-    def __init__(self, words: "Mapping[str, str]") -> None:
-        self.words = words
-        self.used = set()  # type: Set[str]  # keys whose word has found its place
+    def __init__(self, axes: "Sequence[Axis]") -> None:
+        self.axes = axes
+        self.by_key = {key: axis for axis in axes for key in axis.keys}
+        self.used: List[Axis] = []
 
-    def collected(self, key: str) -> "List[str]":
-        """Return the word of a key with its values joined by commas."""
-        return Sweep([self.words[key]], "command line").collect()
+    def find(self, axis: Axis) -> "Optional[Axis]":
+        """The override of a word; Error if it leaves a key of linked ones as it was."""
+        found = [self.by_key[key] for key in axis.keys if key in self.by_key]
+        rest = [key for key in axis.keys if key not in self.by_key]
+        if found and rest:
+            keys = f"{found[0].keys[0]} is linked with {rest[0]}"
+            raise Error("linked-override", f"{keys}, and cannot be overridden alone", axis.mark,
+                        "override all keys that are linked")
+        return found[0] if found else None
 
-    def applied(self, words: "Iterable[str]") -> "List[str]":
-        """Return words in which those of an overridden parameter gave way to the override."""
-        result = []
+    def replaced(self, axes: "Iterable[Axis]", takes_axes: bool) -> "List[Axis]":
+        """Words in which overrides took their places; an axis (takes_axes) comes last."""
+        result: List[Axis] = []
+        last: List[Axis] = []
+        placed: List[Axis] = []
+        for axis in axes:
+            override = self.find(axis)
+            if override is None:
+                result.append(axis)
+            elif override not in placed:
+                placed.append(override)
+                where = last if takes_axes and override.count > 1 else result
+                where.append(respelled(override, axis))
+        self.used += placed
+        return result + last
+
+    def moved(self, words: "Sequence[Axis]") -> "Tuple[List[Axis], List[Axis]]":
+        """Words without those that overrides make axes of, and the axes of all such overrides."""
+        kept: List[Axis] = []
+        axes = {id(one): one for one in self.rest() if self.makes_axis(one)}
         for word in words:
-            key = key_of(word)
-            if key not in self.words:
-                result.append(word)
-            elif key not in self.used:
-                self.used.add(key)
-                result.extend(self.collected(key))
-        return result
+            override = self.find(word)
+            if override and id(override) in axes:
+                axes[id(override)] = respelled(override, word)
+                self.used.append(override)
+            else:
+                kept.append(word)
+        self.used += [one for one in self.rest() if id(one) in axes]
+        return kept, list(axes.values())
 
-    def rest(self) -> "List[str]":
-        """Return the overrides that took no other word's place."""
-        words = []
-        for key in self.words:
-            if key not in self.used:
-                words.extend(self.collected(key))
-        return words
+    def rest(self) -> "List[Axis]":
+        """The overrides that have no place yet."""
+        return [axis for axis in self.axes if axis not in self.used]
 
-    def key_in(self, axis: Axis) -> str:
-        """Return the overridden parameter of an axis, "" for none; Error if it is linked."""
-        keys = list(dict.fromkeys(key_of(f"{key}=") for key in axis.keys))
-        hits = [key for key in keys if key in self.words]
-        if not hits:
-            return ""
-        if len(keys) > 1:
-            others = ", ".join(key for key in keys if key != hits[0])
-            message = f"{hits[0]} is linked with {others}, and cannot be overridden alone"
-            raise Error("linked-override", message, axis.mark, "change it in the job file")
-        return hits[0]
-
-    def swept(self, sweep: Sweep) -> Sweep:
-        """Return a sweep in which overridden axes gave way to those of the overrides."""
-        result = Sweep()
-        result.axes = []
-        placed = set()  # type: Set[str]
-        for axis in sweep.axes:
-            key = self.key_in(axis)
-            if not key:
-                result.axes.append(axis)
-            elif key not in placed:
-                placed.add(key)
-                result.axes.extend(Sweep([self.words[key]], "command line").axes)
-        self.used.update(placed)
-        return result
+    def makes_axis(self, override: Axis) -> bool:
+        """Whether an override is none that the end of a command could hold as one word."""
+        return override.count > 1 or len(override.keys) > 1 or override.keys[0][:1] == "$"
 
 
 class PlannedStep:
@@ -3618,140 +2988,161 @@ class PlannedStep:
     give the combinations; args and appended are words behind each of them; named are the keys that
     have their place in the command or in setup, hidden those of them that no command line shows.
     """
-    __slots__ = (
-        "job", "number", "name", "submit", "submit_marks", "command", "mark", "program", "setup",
-        "is_hydra", "sweep", "included", "exclusion", "sample", "sampled", "args", "appended",
-        "env", "cwd", "named", "hidden", "has_matrix", "uses_directory", "total", "pack",
-        "pack_parallel")
 
-    def __init__(self, job: Job, step: Step, number: int) -> None:
+    def __init__(self, job: Job, step: Step, number: int, overrides: Overrides,
+                 more: "Sequence[str]") -> None:
         self.job = job
         self.number = number
         self.name = step.name
-        self.submit = []  # type: List[str]
-        self.submit_marks = []  # type: List[Mark]
-        self.command = []  # type: List[str]
-        self.program = []  # type: List[str]
+        self.is_hydra = is_hydra(job)
         self.setup = step.setup or job.setup
-        self.mark = job.mark
-        self.is_hydra = bool(job.steps)
-        if job.hydra is not None:
-            self.is_hydra = job.hydra
-        self.sweep = step.batch
-        self.sample = step.sample
-        self.sampled = None  # type: Optional[List[Tuple[str, ...]]]
-        self.included = []  # type: List[Tuple[str, ...]]
-        self.exclusion = None  # type: Optional[Exclusion]
-        if step.exclude:
-            self.exclusion = Exclusion(step.exclude)
-        self.args = []  # type: List[str]
-        self.appended = []  # type: List[str]
         self.env = {**job.env, **step.env}
         self.cwd = job.working_directory
-        self.named = set()  # type: Set[str]
-        self.hidden = set()  # type: Set[str]
-        self.has_matrix = False
-        self.uses_directory = False
-        self.total = -1  # not counted yet
         self.pack = step.pack or job.pack
         self.pack_parallel = step.pack_parallel or job.pack_parallel
+        self.sample = step.sample
+        self.exclusion = Exclusion(step.exclude) if step.exclude else None
+        self.sampled: Optional[List[Tuple[str, ...]]] = None
+        self.counted: Optional[int] = None
+        self.submit: List[str] = []
+        self.submit_marks: List[Mark] = []
+        for word, mark in command_words(step.submit or job.submit or Source("", ""), os.environ):
+            self.submit.append(fill(word, {"job.name": job.name}, mark))
+            self.submit_marks.append(mark)
+        self.plan_command(step, more)
+        self.plan_words(step, overrides)
+        self.plan_templates()
+        for combination in chain(self.first_ones(), self.included):
+            self.task(combination, 1)  # what has no value is found before anything executes
+        self.check_sweep_directory()
+
+    def plan_command(self, step: Step, more: "Sequence[str]") -> None:
+        """Prepare the command; more ends it, and words of Hydra's at its end follow --multirun."""
+        job = self.job
+        source = step.run or step.call or job.run or job.call
+        self.mark = source.whole() if source else job.mark
+        self.command: List[str] = []
+        self.program: List[str] = []
+        if source:
+            first, *rest = split_command(source, os.environ)
+            self.command = [python_here(first), *rest, *more]
+        self.command += [axis.text for axis in path_words(step.batch)]
+        if source and source in (step.call, job.call):
+            self.program = [*python_of(job), os.path.abspath(__file__), "call"]
+        self.tail: List[str] = []
+        while self.is_hydra and self.command[1:] and is_assignment(self.command[-1]):
+            self.tail.insert(0, self.command.pop())
+
+    def plan_words(self, step: Step, overrides: Overrides) -> None:
+        """Prepare the combinations, and the words behind them, overrides included."""
+        overrides.used = []
+        own = set(chain.from_iterable(
+            axis.keys for axis in [*step.batch.axes, *step.args.axes, *step.with_]))
+        words = [axis for axis in self.job.with_ if not own & set(axis.keys)] + step.with_
+        args = overrides.replaced(step.args.axes, False)
+        batch = step.batch.axes[len(path_words(step.batch)):]
+        sweeps = [overrides.replaced(axes, True)
+                  for axes in (batch, *(sweep.axes for sweep in step.include))]
+        words, axes = overrides.moved(words)
+        self.sweep, *included = [Sweep.of([*sweep, *axes]) for sweep in sweeps]
+        self.included: List[Tuple[str, ...]] = list(chain.from_iterable(included))
+        self.args = read_all(Axis.word, args)
+        self.appended = read_all(Axis.word, overrides.replaced(words, False) + overrides.rest())
+
+    def plan_templates(self) -> None:
+        """Note which templates there are; only run, call and setup take a key off the words."""
+        setup = template_names([self.setup.text] if self.setup else [])
+        command = template_names(self.command + self.tail)
+        around = [source.text for source in (*self.env.values(), self.cwd) if source]
+        every = setup | command | template_names(around + self.appended)
+        self.named = matrix_keys(setup | command)
+        self.hidden = matrix_keys(setup - command)
+        self.has_matrix = bool(matrix_keys(every))
+        self.uses_directory = "task.dir" in every
+
+    def check_sweep_directory(self) -> None:
+        """Raise for several tasks of Hydra's whose runs would overwrite each other."""
+        fixed = [word for word in (*self.tail, *self.args, *self.appended)
+                 if key_of(word) == "hydra.sweep.dir" and "$" not in word]
+        if self.is_hydra and fixed and self.sweep.count + len(self.included) > 1:
+            raise Error("fixed-sweep-dir", f"{fixed[0]}: several tasks would overwrite each other",
+                        self.mark, "leave it out, or write hydra.sweep.dir=DIR/${{ task.index }}")
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether count is the number of tasks, and not the most that there can be."""
+        return self.sample is not None or self.exclusion is None or self.sweep.count <= MOST_JOINED
 
     @property
     def count(self) -> int:
-        """How many tasks there are; where some are excluded, a look at every combination tells."""
-        if self.total < 0 and self.exclusion is None:
+        """How many tasks there are, or (not is_exact) at most: only a look at each combination
+        tells how many are excluded."""
+        if self.counted is None:
             taken = self.sweep.count
-            if self.sample:
+            if self.exclusion is None and self.sample:
                 taken = min(taken, self.sample.count)
-            self.total = taken + len(self.included)
-        if self.total < 0:
-            self.total = sum(1 for _ in self.combinations())
-        return self.total
+            elif self.exclusion and self.is_exact:
+                taken = sum(1 for _ in self.chosen())
+            self.counted = taken + len(self.included)
+        return self.counted
 
-    def first_ones(self) -> "Iterator[Tuple[str, ...]]":
-        """Yield the first combination, and those that differ from it behind a pipe.
-
-        Other keys may stand there, and so other mistakes.
-        """
-        yield from islice(self.sweep, 1)
-        if not self.has_matrix:
-            return
-        for axis in self.sweep.axes:
-            if len(axis.keys) < 2:
-                continue
-            rows = {tuple(map(key_of, flat([row]))): row for row in axis}
-            for row in rows.values():
-                yield self.first_with(axis, row)
-
-    def first_with(self, axis: Axis, row: "Any") -> "Tuple[str, ...]":
-        """Return the first of the combinations in which an axis takes a row."""
-        rows = []  # type: List[Any]
-        for one in self.sweep.axes:
-            if one is axis:
-                rows.append(row)
-            else:
-                rows.append(one.at(0))
-        return flat(rows)
-
-    def combinations(self) -> "Iterator[Tuple[str, ...]]":
-        """Yield the combinations of the batch that are not excluded, or a sample of them, then
-        those that are included."""
+    def chosen(self) -> "Iterator[Tuple[str, ...]]":
+        """Iterate over the combinations of the batch that are not excluded, or a sample of them."""
         if self.sample:
             if self.sampled is None:
                 self.sampled = sampled(self.sweep, self.sample, self.exclusion)
-            yield from self.sampled
-        elif self.exclusion is None:
-            yield from self.sweep
-        else:
-            for combination in self.sweep:
-                if not self.exclusion.drops(combination):
-                    yield combination
-        yield from self.included
+            return iter(self.sampled)
+        if self.exclusion is None:
+            return iter(self.sweep)
+        drops = self.exclusion.drops
+        return (combination for combination in self.sweep if not drops(combination))
+
+    def first_ones(self) -> "Iterator[Tuple[str, ...]]":
+        """Yield the first combination, and those with other keys behind a pipe, which may have
+        other mistakes."""
+        axes = self.sweep.axes
+        first = [axis.at(0) for axis in axes]
+        yield flat(first)
+        for place, axis in enumerate(axes):
+            if self.has_matrix and len(axis.spelled) > 1:
+                rows = {tuple(map(key_of, flat([row]))): row for row in axis}
+                for row in rows.values():
+                    yield flat([*first[:place], row, *first[place + 1:]])
 
     def tasks(self) -> "Iterator[Task]":
         """Yield the tasks of the step, not numbered yet."""
-        for index, combination in enumerate(self.combinations(), 1):
+        for index, combination in enumerate(chain(self.chosen(), self.included), 1):
             yield self.task(combination, index)
 
     def task(self, combination: "Tuple[str, ...]", index: int) -> Task:
-        """Return the task of a combination, without what its run gives it: number, directory."""
+        """The task of a combination, without what its run gives it: number, directory."""
         values = self.values(combination, index)
         axes = [word for word in combination if word.startswith("$")]
-        env = self.variables(values) if self.env else {}
+        env = self.variables(values)
         for word in axes:
             name, _, value = unquoted(word).partition("=")
             env[name[1:]] = value
-        argv = self.words(self.unnamed(combination), values)
+        argv = self.words(combination, values)
         hidden = [word for word in combination if key_of(word) in self.hidden]
-        cwd = "."
-        if self.cwd:
-            cwd = fill(self.cwd.text, values, self.cwd.whole())
-        runs = 0
-        if self.is_hydra:
-            runs = own_runs(argv[len(self.command):])
-        program = self.setup_words(values) + self.program
+        cwd = fill(self.cwd.text, values, self.cwd.whole()) if self.cwd else "."
+        moved = any(key_of(word).startswith(("hydra.sweep", "hydra.mode", "hydra.run"))
+                    for word in argv)
         return Task(
             number=0, step=self.number, index=index, combination=combination,
-            argv=(*program, *argv), key=(*argv, *axes, *hidden), directory="", cwd=cwd, env=env,
-            runs=runs, is_call=bool(self.program), has_directory=self.uses_directory)
+            argv=(*self.setup_words(values), *self.program, *argv), key=(*argv, *axes, *hidden),
+            directory="", cwd=cwd, env=env, runs=int(self.is_hydra and not moved),
+            is_call=bool(self.program), has_directory=self.uses_directory)
 
     def values(self, combination: "Sequence[str]", index: int) -> "Dict[str, str]":
-        """Return what the templates of a task stand for, but its environment."""
+        """What the templates of a task stand for, but its environment."""
         values = {"job.name": self.job.name, "task.index": str(index)}
         if self.has_matrix:
             for word in combination:
                 values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
         return values
 
-    def unnamed(self, combination: "Sequence[str]") -> "List[str]":
-        """Return the words of a combination that are appended to the command."""
-        words = [word for word in combination if not word.startswith("$")]
-        if self.named:
-            words = [word for word in words if key_of(word) not in self.named]
-        return words
-
     def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
-        """Return the shell that prepares the environment, to which the command is appended."""
+        """The shell that prepares the environment, to which the command is appended."""
         if self.setup is None:
             return []
         quoted = {name: shlex.quote(value) for name, value in values.items()}
@@ -3759,38 +3150,42 @@ class PlannedStep:
         shell = "bash" if find_program("bash") else "sh"
         return [shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow"]
 
-    def variables(self, values: "Dict[str, str]") -> "Dict[str, str]":
-        """Return the environment of a task, by name where it comes from ours; values learn it."""
-        env = {}  # type: Dict[str, str]
+    def variables(self, values: "Dict[str, str]") -> "Dict[str, Optional[str]]":
+        """The environment of a task, by name where it comes from ours; values learn it."""
+        env: Dict[str, Optional[str]] = {}
         names = dict(values)
         for name, source in self.env.items():
-            mark = source.whole()
-            env[name] = fill(source.text, names, mark, by_name=True)
-            names[f"env.{name}"] = env[name]
-            values[f"env.{name}"] = fill(source.text, values, mark)
+            env[name] = None
+            if source:
+                mark = source.whole()
+                env[name] = names[f"env.{name}"] = fill(source.text, names, mark, by_name=True)
+                values[f"env.{name}"] = fill(source.text, values, mark)
         return env
 
     def words(self, combination: "Sequence[str]", values: "Mapping[str, str]") -> "List[str]":
-        """Return the command line of a task but for what HydraFlow generates."""
-        words = [fill(text, values, self.mark) for text in self.command]
-        if self.is_hydra and not is_multirun(words):
-            words.append("--multirun")
-        own = [*combination, *self.args]
+        """The command line of a task but for what HydraFlow generates."""
+        own = [word for word in combination
+               if not word.startswith("$") and key_of(word) not in self.named]
+        own += self.args
         appended = self.appended
         if not self.is_hydra:  # what is filled in later may have quotes of its own
-            own = list(map(unquoted, own))
-            appended = list(map(unquoted, appended))
-        return words + own + [fill(text, values, self.mark) for text in appended]
+            own, appended = list(map(unquoted, own)), list(map(unquoted, appended))
+        head, tail, last = [
+            [fill(word, values, self.mark) for word in words
+             if not LONE_MATRIX.fullmatch(word) or fill(word, values, self.mark)]
+            for words in (self.command, self.tail, appended)]
+        if self.is_hydra and not is_multirun(head):
+            head.append("--multirun")
+        return head + tail + own + last
 
     def numbered(self, task: Task, number: int, directory: str) -> Task:
-        """Return a task with its number and its directory, and the words that tell Hydra of it."""
+        """A task with its number and its directory, and the words that tell Hydra of it."""
         argv = list(task.argv)
-        cwd = task.cwd
-        env = task.env
+        cwd, env = task.cwd, task.env
         if self.uses_directory:
             argv = [word.replace(DIRECTORY, directory) for word in argv]
             cwd = cwd.replace(DIRECTORY, directory)
-            env = {name: text.replace(DIRECTORY, directory) for name, text in env.items()}
+            env = {name: text and text.replace(DIRECTORY, directory) for name, text in env.items()}
         if self.is_hydra:
             keys = set(map(key_of, task.argv))
             if "hydra.job.name" not in keys:
@@ -3801,182 +3196,82 @@ class PlannedStep:
             number=number, directory=directory, argv=tuple(argv), cwd=cwd, env=env)
 
 
-ROUNDS = 8  # of the network that permutes a sweep
+def shuffled(count: int, key: bytes) -> "Iterator[int]":
+    """Yield the numbers below count in an order that depends on key: a shuffle by Fisher and Yates
+    that keeps only what it has moved.
 
-
-def permuted(index: int, count: int, key: bytes) -> int:
-    """Return where a pseudo-random permutation of range(count), which key chooses, takes an index.
-
-    A Feistel network over as many bits as count needs, walked until it falls below count (Black
-    and Rogaway, Ciphers with arbitrary finite domains, 2002); the same on every machine.
-
-    >>> sorted(permuted(index, 10, b"key") for index in range(10)) == list(range(10))
+    >>> sorted(shuffled(10, b"key")) == list(range(10))
     True
     """
-    bits = max((count - 1).bit_length(), 2)
-    low = bits // 2
-    high = bits - low
-    while True:
-        left = index >> low
-        right = index & (1 << low) - 1
-        size, other = high, low  # of left and right, in bits
-        for number in range(ROUNDS):
-            mixed = left ^ noise(b"%s/%d/%d" % (key, number, right), size)
-            left, right = right, mixed
-            size, other = other, size
-        index = left << low | right
-        if index < count:
-            return index
-
-
-def noise(text: bytes, size: int) -> int:
-    """Return a number of size bits that depends on a text alone."""
     from hashlib import sha256
-    blocks = range(1 + size // 256)
-    data = b"".join(sha256(b"%d/%s" % (block, text)).digest() for block in blocks)
-    return int.from_bytes(data, "big") & (1 << size) - 1
+    moved: Dict[int, int] = {}
+    for place in range(count):
+        noise = int.from_bytes(sha256(b"%s/%d" % (key, place)).digest(), "big")
+        other = place + noise % (count - place)
+        yield moved.get(other, other)
+        moved[other] = moved.get(place, place)
 
 
 def sampled(sweep: Sweep, sample: Sample,
             exclusion: "Optional[Exclusion]") -> "List[Tuple[str, ...]]":
-    """Return so many combinations of a sweep at random, none twice; more begin with the same."""
-    count = sweep.count
-    ends = []
-    for axis in sweep.axes:
-        first, last = axis.at(0), axis.at(axis.count - 1)
-        ends.append((axis.count, str(first), str(last)))
-    key = native_bytes(f"{sample.seed}:{ends}")
-    taken = []  # type: List[Tuple[str, ...]]
-    for index in range(count):
-        if len(taken) >= sample.count:
-            break
-        combination = sweep[permuted(index, count, key)]
-        if exclusion is None or not exclusion.drops(combination):
-            taken.append(combination)
-    return taken
-
-
-def python_of(job: Job) -> "List[str]":
-    """Return the Python that calls functions and executes array tasks."""
-    if job.python:
-        return split_command(job.python, os.environ)
-    return [os.environ.get("HYDRAFLOW_PYTHON") or sys.executable]
+    """So many combinations of a sweep at random, none twice; more begin with the same."""
+    ends = [(axis.count, str(axis.at(0)), str(axis.at(axis.count - 1))) for axis in sweep.axes]
+    order = shuffled(sweep.count, native_bytes(f"{sample.seed}:{ends}"))
+    tried = map(sweep.__getitem__, islice(order, sample.count + MOST_JOINED))
+    kept = (one for one in tried if exclusion is None or not exclusion.drops(one))
+    return list(islice(kept, sample.count))
 
 
 def python_here(program: str) -> str:
-    """Return python3 for python where only that is in PATH, as on a new Debian or RHEL."""
+    """python3 for python where only that is in PATH, as on a new Debian or RHEL."""
     if program == "python" and not find_program("python") and find_program("python3"):
         return "python3"
     return program
 
 
-def plan_step(job: Job, step: Step, number: int, words: "Mapping[str, str]",
-              more: "Sequence[str]") -> PlannedStep:
-    """Return a step with everything prepared; words are overrides by key, more ends its command."""
-    planned = PlannedStep(job, step, number)
-    overrides = Overrides(words)
-    plan_command(planned, step, more)
-    front = path_words(step.batch)
-    planned.command += [axis.text for axis in front]
-    batch = Sweep()
-    batch.axes = step.batch.axes[len(front):]
-    planned.sweep = overrides.swept(batch)
-    for sweep in step.include:
-        planned.included.extend(overrides.swept(sweep))
-    planned.args = overrides.applied(step.args.collect())
-    planned.appended = overrides.applied(appended_words(job, step)) + overrides.rest()
-    name_templates(planned)
-    for combination in chain(planned.first_ones(), planned.included):
-        planned.task(combination, 1)  # what has no value is found before anything executes
-    return planned
-
-
-def plan_command(planned: PlannedStep, step: Step, more: "Sequence[str]") -> None:
-    """Give a step its submission command and its command, of its own or its job's; more ends it."""
-    job = planned.job
-    submit = step.submit or job.submit
-    if submit:
-        names = {"job.name": job.name}
-        for word, mark in command_words(submit, os.environ):
-            planned.submit.append(fill(word, names, mark))
-            planned.submit_marks.append(mark)
-    source = step.run or step.call or job.run or job.call
-    if source:
-        planned.mark = source.whole()
-        planned.command = split_command(source, os.environ) + list(more)
-        if not planned.setup:
-            planned.command[0] = python_here(planned.command[0])
-    if step.call or (job.call and not step.run):
-        planned.program = [*python_of(job), os.path.abspath(__file__), "call"]
-
-
-def appended_words(job: Job, step: Step) -> "List[str]":
-    """Return the words of `with`; what a step names itself wins over its job's, key by key."""
-    own = split_words(step.with_)
-    keys = set(map(key_of, own)) - {""}
-    for axis in [*step.batch.axes, *step.args.axes]:
-        keys.update(axis.keys)
-    return [word for word in split_words(job.with_) if key_of(word) not in keys] + own
-
-
-def name_templates(planned: PlannedStep) -> None:
-    """Note in a step which templates it has; only run, call and setup take a key off the words."""
-    setup = set()  # type: Set[str]
-    if planned.setup:
-        setup = template_names([planned.setup.text])
-    command = template_names(planned.command)
-    around = [source.text for source in planned.env.values()] + planned.appended
-    if planned.cwd:
-        around.append(planned.cwd.text)
-    every = setup | command | template_names(around)
-    planned.named = matrix_keys(setup | command)
-    planned.hidden = matrix_keys(setup - command)
-    planned.has_matrix = bool(matrix_keys(every))
-    planned.uses_directory = "task.dir" in every
-
-
-def matrix_keys(names: "Iterable[str]") -> "Set[str]":
-    """Return the keys of a combination that names of templates stand for.
-
-    >>> matrix_keys(["matrix.lr", "job.name"])
-    {'lr'}
-    """
-    lead = "matrix."
-    return {name[len(lead):] for name in names if name.startswith(lead)}
+def python_of(job: Job) -> "List[str]":
+    """The Python that calls functions and executes array tasks."""
+    if job.python:
+        return split_command(job.python, os.environ)
+    return [os.environ.get("HYDRAFLOW_PYTHON") or sys.executable]
 
 
 class Plan:
-    """The tasks of a job, step by step: count of them, made when they are asked for."""
-    __slots__ = ("job", "steps", "ulid")
+    """The tasks of a job, step by step: count of them, made when they are asked for.
+
+    added are the overrides whose keys the job does not have.
+    """
 
     def __init__(self, job: Job, words: "Sequence[str]" = (),
                  sample: "Optional[Sample]" = None) -> None:
         if not has_command(job):
-            hint = "it serves other jobs as a template; "
-            hint += "run: python train.py makes it one of its own"
-            raise Error("no-command", f"job {job.key} has no command", job.mark, hint)
+            raise Error("no-command", f"job {job.key} has no command", job.mark,
+                        "it is a template for other jobs; run: makes it one of its own")
         self.job = job
         self.ulid = new_ulid()
-        overrides = {}  # type: Dict[str, str]
-        more = []  # type: List[str]
-        if not is_for_handler(job):
-            overrides, more = divided(words)
-            check_overrides(job, overrides)
-        self.steps = []  # type: List[PlannedStep]
-        for number, step in enumerate(job.steps or [EMPTY_STEP], 1):
-            self.steps.append(plan_step(job, step, number, overrides, more))
+        is_handed_over = is_for_handler(job)
+        overrides, more = ([], []) if is_handed_over else read_overrides(job, words)
+        keys = parameter_keys(job)
+        self.added = [axis for axis in overrides if not keys & set(axis.keys)]
+        self.steps = [PlannedStep(job, step, number, Overrides(overrides), more)
+                      for number, step in enumerate(job.steps or [EMPTY_STEP], 1)]
         for planned in self.steps:
             planned.sample = sample or planned.sample
-            if is_for_handler(job):
+            if is_handed_over:
                 planned.submit.extend(word for word in words if word != "--")
 
     @property
     def count(self) -> int:
-        """How many tasks there are."""
+        """How many tasks there are, or (not is_exact) at most."""
         return sum(step.count for step in self.steps)
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether count is the number of tasks, and not the most that there can be."""
+        return all(step.is_exact for step in self.steps)
+
     def directory(self, number: int) -> str:
-        """Return the directory of a task that gets its number now."""
+        """The directory of a task that gets its number now."""
         return f"multirun/{ulid_text(self.ulid + number)}"
 
     def __iter__(self) -> "Iterator[Task]":
@@ -3988,51 +3283,37 @@ class Plan:
 
 
 def is_for_handler(job: Job) -> bool:
-    """Return whether a job has no command, but a handler that gets the parameters alone."""
-    sources = [job.run, job.call]
-    for step in job.steps:
-        sources += [step.run, step.call]
-    return not any(sources)
+    """Whether a job has no command, but a handler that gets the parameters alone."""
+    steps = any(step.run or step.call for step in job.steps)
+    return not (job.run or job.call or steps)
 
 
 def parameter_keys(job: Job) -> "Set[str]":
-    """Return the keys that the words of a job set: those that an override can take the place of."""
-    words = split_words(job.with_)
-    axes = []  # type: List[Axis]
+    """The keys of a job's words: those that an override replaces."""
+    axes = list(job.with_)
     for step in job.steps:
-        words += split_words(step.with_)
+        axes += step.with_
         for sweep in (step.batch, step.args, *step.include):
             axes += sweep.axes
-    keys = set(map(key_of, words)) - {""}
-    for axis in axes:
-        keys.update(axis.keys)
-    return keys
+    return set(chain.from_iterable(axis.keys for axis in axes))
 
 
-def divided(words: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
-    """Return the overrides among words by their keys, and what stands behind "--"; else Error."""
-    cut = len(words)
-    if "--" in words:
-        cut = list(words).index("--")
-    overrides = {}  # type: Dict[str, str]
+def read_overrides(job: Job, words: "Sequence[str]") -> "Tuple[List[Axis], List[str]]":
+    """The overrides among words, the last one of each key, and the words behind "--"."""
+    cut = list(words).index("--") if "--" in words else len(words)
     for word in words[:cut]:
-        if not is_override(word):
-            message = f"{word} is neither an option of run nor an override"
-            hint = "an override is key=value; behind -- it goes to the command: -- "
-            raise Error("not-an-override", message, NOWHERE, hint + shell_text([word]))
-        overrides[key_of(word)] = word
-    return overrides, list(words[cut + 1:])
-
-
-def check_overrides(job: Job, overrides: "Mapping[str, str]") -> None:
-    """Raise an Error for an override that Hydra, if the job is one of Hydra's, would not read."""
-    if is_hydra(job):
-        for word in overrides.values():
-            check_hydra_words(Sweep([word], "command line").axes)
+        if not key_of(word):
+            raise Error("not-an-override", f"{word} is neither an option of run nor an override",
+                        NOWHERE, "an override is key=value; words behind -- go to the command: -- "
+                        + shell_text([word]))
+    kind = HYDRA if is_hydra(job) else PROGRAM
+    axes = Sweep(words[:cut], "command line", kind).axes
+    last = {key: axis for axis in axes for key in axis.keys}
+    return [axis for axis in axes if axis in last.values()], list(words[cut + 1:])
 
 
 def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
-    """Return the tasks of a job; words are overrides, and behind "--" words for the command.
+    """The tasks of a job; words are overrides, and behind "--" words for the command.
 
     Raises Error.
 
@@ -4045,24 +3326,26 @@ def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
 
 
 def counted(count: int, what: str) -> str:
-    """Return a count with its noun.
+    """A count with its noun.
 
     >>> counted(1, "task"), counted(12000, "task")
     ('1 task', '12,000 tasks')
     """
-    plural = "" if count == 1 else "s"
-    return f"{count_text(count)} {what}{plural}"
+    return f"{count_text(count)} {what}{'' if count == 1 else 's'}"
 
 
 def count_text(count: int) -> str:
-    """Return a count in digits; Python writes no number that has more than 4,300 of them."""
-    if count >= 10 ** 1000:
-        return "more than 10^1000"
-    return f"{count:,}"
+    """A count in digits; Python writes no number that has more than 4,300 of them."""
+    return f"{count:,}" if count < 10 ** 1000 else "more than 10^1000"
+
+
+def tasks_text(plan: "Union[Plan, PlannedStep]") -> str:
+    """How many tasks a plan or a step has, or at most."""
+    return ("" if plan.is_exact else "at most ") + counted(plan.count, "task")
 
 
 def shell_text(words: "Iterable[str]") -> str:
-    """Return a command line that a shell reads back as these words.
+    """A command line that a shell reads back as these words.
 
     >>> print(shell_text(["train.py", "a='x y'", ""]))
     train.py 'a='"'"'x y'"'"'' ''
@@ -5602,7 +4885,7 @@ class Local:
         The file is -1 if another process has the task; the number is 0 if it has succeeded. What an
         attempt before it left running is ended: two never work at once.
         """
-        for attempt in count(1):
+        for attempt in itertools.count(1):
             path = self.record.file(self.kind, number, attempt)
             descriptor = claim(path, new_head(slot=self.slots[-1], **self.head))
             if descriptor >= 0:
@@ -7507,7 +6790,7 @@ class SlotStage(Stage):
     def is_begun(self, number: int) -> bool:
         """Return whether somebody has begun a task since it was submitted."""
         since = self.submission.start, self.submission.number
-        for attempt in count(1):
+        for attempt in itertools.count(1):
             path = self.record.file("attempt", number, attempt)
             if not is_there(path):
                 return False
@@ -11403,6 +10686,9 @@ def plans_of(args: "argparse.Namespace") -> "List[Plan]":
     for job in order_needs(jobs, [args.job]):
         is_named = job.key == args.job
         plans.append(Plan(job, args.words if is_named else (), args.sample if is_named else None))
+        for axis in plans[-1].added:
+            values = counted(axis.count, "value")
+            say(f"{', '.join(axis.keys)} is not in the job: added ({values})")
         check_plan(plans[-1], args.dry_run)
     return plans
 
@@ -11441,9 +10727,13 @@ def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
         words = shell_text([args.job, *args.words])
         raise Error("program-as-job", f"{args.job} is a program and no job", NOWHERE,
                     f"a command stands behind --: hydraflow run -- {words}")
-    jobs = load(args.file or find_job_file())
+    path = args.file or find_job_file()
     if args.job is None:
-        raise which_job(jobs)
+        raise which_job(load(path))
+    jobs, wrong = load_for(path, args.job)
+    if wrong:
+        verb = "has" if len(wrong) == 1 else "have"
+        say(f"{counted(len(wrong), 'other job')} of the file {verb} mistakes: hydraflow show")
     check_words(job_named(jobs, args.job), args.words)
     return jobs
 
@@ -11474,12 +10764,9 @@ def spelled_job(words: "Sequence[str]") -> Job:
         script = os.path.basename(words[1])
         if re.match(r"\w", script):
             name = script
-    values = {key.replace("-", "_"): row[1] for key, row in job_keys(set()).items()}
-    values["with_"] = values.pop("with")
     step = EMPTY_STEP._replace(batch=Sweep(list(words[1:]), "command line"))
     command = Source("command line", shlex.quote(words[0]))
-    values.update(name=name, run=command, hydra=False, steps=[step])
-    return Job(key=name, mark=NOWHERE, **values)
+    return EMPTY_JOB._replace(key=name, name=name, run=command, hydra=False, steps=[step])
 
 
 MOST_COUNTED = 1000000  # lines that a dry run counts on a terminal
@@ -11628,13 +10915,13 @@ def job_text(job: Job) -> str:
     sources = [job.run, job.call, job.submit]
     sources += [step.run or step.call or step.submit for step in job.steps]
     command = next(source.text for source in sources if source)
-    return f"{counted(Plan(job).count, 'task'):>10}  {command}"
+    return f"{tasks_text(Plan(job)):>10}  {command}"
 
 
 def job_lines(plan: Plan) -> "Iterator[str]":
     """Yield what there is to know of a job, and the first command of each step."""
     job = plan.job
-    yield f"{job.key}: {counted(plan.count, 'task')}"
+    yield f"{job.key}: {tasks_text(plan)}"
     fail_fast = {None: "", True: "true", False: "false"}[job.fail_fast]
     needs = ", ".join(name for name, _ in job.needs)
     parallel = "auto" if job.max_parallel == AUTO else job.max_parallel
@@ -11650,7 +10937,7 @@ def job_lines(plan: Plan) -> "Iterator[str]":
 def step_lines(step: PlannedStep) -> "Iterator[str]":
     """Yield how many tasks a step has, and why, and its first command."""
     name = f" ({step.name})" if step.name else ""
-    yield f"  step {step.number}{name}: {count_lines(step)}: {counted(step.count, 'task')}"
+    yield f"  step {step.number}{name}: {count_lines(step)}: {tasks_text(step)}"
     task = first_task(step)
     if task is None:
         return
@@ -11669,6 +10956,8 @@ def count_lines(step: PlannedStep) -> str:
     if len(counts) > 1:
         text = f"{' x '.join(counts)} = {text}"
     dropped = step.sweep.count + len(step.included) - step.count
+    if not step.is_exact:
+        text += ", some excluded"
     if step.sample:
         text += f", {step.sample.count:,} of them at random"
     elif dropped:
@@ -12447,7 +11736,7 @@ def parser_error(parser: "argparse.ArgumentParser", message: str) -> Error:
     text = f"{name}: {text}"
     if "ignored explicit argument" in text:
         text, hint = f"{name} takes no value", f"write {name} alone"
-    elif ": expected" in text:
+    elif re.search(": expected .*argument", text):
         action = parser._option_string_actions[name]  # argparse has no other list of them
         text, hint = f"{name} takes a value, and none follows", f"write {name} {action.metavar}"
     return Error("invalid-arguments", text, NOWHERE,

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from unittest import mock
 
@@ -153,10 +152,3 @@ def test_any_bytes(template, capfd, changes, command):
         assert "\x1b[2J" not in out + err
     finally:
         shutil.rmtree(parent)
-
-
-def test_hang_is_seen(tmp_path):
-    """The guard of the law guards."""
-    with pytest.raises(AssertionError), mock.patch(f"{__name__}.SECONDS", 1), in_folder(str(tmp_path)):
-        signal.pause()
-    assert sys.exc_info() == (None, None, None)
