@@ -58,9 +58,8 @@ TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
     from typing import (
         IO, Any, Callable, Dict, Generator, Iterable, Iterator, List, Mapping, Match, NamedTuple,
-        NoReturn, Optional, Sequence, Set, Tuple, Type, TypeVar, Union)
-    KeyTable = Dict[str, Tuple[Callable[["Node"], Any], Any, str]]  # reader, default, meaning
-    Function = TypeVar("Function", bound=Callable[..., Any])
+        NoReturn, Optional, Sequence, Set, Tuple, Type, Union)
+    Child = subprocess.Popen[bytes]
 else:
     def NamedTuple(name, fields):  # noqa: N802  # a start on Python 3.6 has no time for typing
         return namedtuple(name, [field for field, _ in fields])
@@ -402,8 +401,9 @@ def read_duration(text: str) -> float:
 
 HYDRA = "hydra"  # kinds of steps
 PROGRAM = "program"
-SWEEPS_OF_HYDRA = ("choice", "range", "interval", "glob", "sort", "shuffle", "tag")
-HYDRA_FUNCTIONS = (*SWEEPS_OF_HYDRA, "extend_list", "json_str", "int", "float", "str", "bool")
+HYDRA_FUNCTIONS = (
+    "choice", "range", "interval", "glob", "sort", "shuffle", "tag",
+    "extend_list", "json_str", "int", "float", "str", "bool")
 FUNCTIONS = ("lin", "log", "lines", "rows", "files", *HYDRA_FUNCTIONS)
 LIN_OR_LOG = "write lin(start:stop:count) or log(start:stop:count), whose ends are included"
 SAMPLES = "write lin(start:stop:count) or log(start:stop:count); sample: takes some at random"
@@ -2219,11 +2219,6 @@ class Reader:
         return self.read(node, kind)
 
 
-def reader(schema: "Dict[str, Any]") -> "Callable[[Callable[[Node, str], Any]], Reader]":
-    """Make a function a Reader."""
-    return lambda read: Reader(read, schema)
-
-
 def expect_kind(node: Node, kind: str, example: str) -> None:
     """Raise unless the node is of a kind: a scalar, a sequence or a mapping."""
     if node.kind != kind:
@@ -2292,7 +2287,7 @@ read_count = count(1)
 read_retries = count(0)
 
 
-@reader({"type": "boolean"})
+@functools.partial(Reader, schema={"type": "boolean"})
 def read_flag(node: Node, kind: str) -> bool:
     """Read true or false, as YAML 1.2 spells them."""
     word = str(node.value).lower()
@@ -2302,7 +2297,7 @@ def read_flag(node: Node, kind: str) -> bool:
     return word == "true"
 
 
-@reader({"anyOf": [{"const": "auto"}, read_count.schema]})
+@functools.partial(Reader, schema={"anyOf": [{"const": "auto"}, read_count.schema]})
 def read_parallel(node: Node, kind: str) -> int:
     """Read a whole number, or AUTO."""
     if node.kind == "scalar" and node.value == "auto":
@@ -2314,7 +2309,7 @@ def read_parallel(node: Node, kind: str) -> int:
                     "for example 4; auto is as many as there are processors") from None
 
 
-@reader({"anyOf": [
+@functools.partial(Reader, schema={"anyOf": [
     {"type": "number", "exclusiveMinimum": 0},
     {"type": "string", "pattern": "^[0-9+.][^a-zA-Z]*([eE][+-]?[0-9]+)?[smhd]?$"}]})
 def read_minutes(node: Node, kind: str) -> float:
@@ -2326,14 +2321,14 @@ def read_minutes(node: Node, kind: str) -> float:
     return minutes
 
 
-@reader(ANY_TEXT)
+@functools.partial(Reader, schema=ANY_TEXT)
 def read_sweep(node: Node, kind: str) -> Sweep:
     """Read a sweep; an empty text is one without axes."""
     expect_kind(node, "scalar", "batch: model=cnn,vit lr=0.1,0.01")
     return Sweep(node.text_source(), kind=kind)
 
 
-@reader(ANY_TEXT)
+@functools.partial(Reader, schema=ANY_TEXT)
 def read_args(node: Node, kind: str) -> Sweep:
     """Read a sweep of which one word holds each axis."""
     sweep: Sweep = read_sweep(node, kind)
@@ -2345,7 +2340,7 @@ def read_args(node: Node, kind: str) -> Sweep:
     return sweep
 
 
-@reader(TEXT)
+@functools.partial(Reader, schema=TEXT)
 def read_short_sweep(node: Node, kind: str) -> Sweep:
     """Read a sweep whose combinations can all be kept."""
     sweep = text(lambda source, _: Sweep(source, kind=kind), "exclude: a=1 b=2")(node)
@@ -2355,8 +2350,9 @@ def read_short_sweep(node: Node, kind: str) -> Sweep:
     return sweep  # type: ignore[no-any-return]
 
 
-@reader({"type": "object", "additionalProperties": ANY_TEXT,
-         "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}})
+@functools.partial(Reader, schema={
+    "type": "object", "additionalProperties": ANY_TEXT,
+    "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}})
 def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
     """Read environment variables; null takes one away."""
     def read(pair: "Tuple[Node, Node]") -> "Tuple[str, Optional[Source]]":
@@ -2372,7 +2368,7 @@ def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
     return dict(read_all(read, node.value))
 
 
-@reader({"anyOf": [read_count.schema, {
+@functools.partial(Reader, schema={"anyOf": [read_count.schema, {
     "type": "object", "properties": {"count": read_count.schema, "seed": read_retries.schema},
     "additionalProperties": False, "required": ["count"]}]})
 def read_sample(node: Node, kind: str) -> Sample:
@@ -2389,7 +2385,8 @@ def read_sample(node: Node, kind: str) -> Sample:
     return Sample(read_count(values["count"]), seed)
 
 
-@reader({"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}})
+@functools.partial(Reader, schema={
+    "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}})
 def read_steps(node: Node, kind: str) -> "List[Step]":
     """Read the steps of a job."""
     expect_kind(node, "sequence", "steps: [{batch: a=1:3}]")
@@ -3415,7 +3412,7 @@ def lost_in_shell() -> "List[str]":
 def spawn(argv: "Sequence[str]", entry: "Union[int, IO[bytes]]",
           output: "Union[int, IO[bytes], None]", errors: "Union[int, IO[bytes], None]",
           env: "Mapping[Any, Any]", cwd: "Optional[str]" = None,
-          group: str = SESSION) -> "subprocess.Popen[bytes]":
+          group: str = SESSION) -> "Child":
     """Start argv without a shell; entry, output and errors are its three streams.
 
     It leads a session, leads a group of our session, or is in our group.
@@ -3702,8 +3699,8 @@ def call_function(argv: "Sequence[str]") -> str:
 # ---------------------------------------------------------------------------
 # 7. Records: Task, Start, Submission, Attempt <-> files
 # ---------------------------------------------------------------------------
-# open_safely opens every file of a record, append_lines appends what others may read, read_lines
-# passes over what a kill or a full disk tore. Record knows every path (FILES); Lock is held while
+# open_safely opens every file of a record, append_lines appends to it, whole_lines passes over what
+# a kill or a full disk tore. Record knows every path (FILES); Lock is held while
 # HydraFlow passes over a run. Each kind of line is written and read by functions that stand
 # together: Start and write_start, task_line and line_task, Ledger (what the plan says), Submission
 # and write_submission, Attempt and claim.
@@ -4765,7 +4762,7 @@ class Process:
         self.path = path
         self.slot = slot
         self.tries = tries
-        self.child: Optional[subprocess.Popen[bytes]] = None
+        self.child: Optional[Child] = None
         self.leader = 0
         self.log = ""
         self.offset = 0
@@ -6317,7 +6314,7 @@ def task_text(task: Task) -> str:
     """
     text = shell_text(word.replace(SLOT, "0") for word in task.argv)
     if task.env:
-        unset = [f"-u {shlex.quote(name)}" for name, value in task.env.items() if value is None]
+        unset = [shlex.quote(f"--unset={name}") for name, value in task.env.items() if value is None]
         pairs = [f"{name}={value}".replace(SLOT, "0")
                  for name, value in task.env.items() if value is not None]
         env = re.sub(r"\$\{\{ env\.(\w+) \}\}", "'\"${\\1}\"'", shell_text(pairs))
@@ -7246,7 +7243,8 @@ class Execution:
             self.is_interrupted = self.is_interrupted or event.kind == "interrupt"
             self.current.see(event)
             yield event
-        if any(run.is_stopped() and not run.limits(True).fail_fast for run in self.runs):
+        if any(run.is_stopped() and not (run.refused or run.limits(True).fail_fast)
+               for run in self.runs):
             self.is_interrupted = True
             yield note_event("note", "hydraflow cancel has stopped this run")
         silent = sum(run.silent for run in self.runs)

@@ -145,10 +145,13 @@ class Program(EmptyFolder):
         self.write("hydraflow.yaml", f"jobs:\n  job:\n    hydra: false\n{lines}")
 
     def clear(self, *names):
-        """Remove files of the folder, those that are there."""
+        """Remove files and folders of the folder, those that are there."""
         for name in names:
-            if os.path.exists(os.path.join(self.folder, name)):
-                os.remove(os.path.join(self.folder, name))
+            path = os.path.join(self.folder, name)
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            elif os.path.exists(path):
+                os.remove(path)
 
     def start(self, *argv, **options):
         """Start the program and return at once; whatever happens, it does not outlive the test.

@@ -11,7 +11,7 @@ from support import ROOT
 BANNER = re.compile(r"^# -{75}\n# ((\d+)\. (.+): .+ <?-> .+)\n# -{75}$", re.MULTILINE)
 ESSAY = re.compile(r"(?:#.*\n)*")  # what stands below a banner
 FUNCTION = re.compile(r"\b[a-z]+(?:_[a-z0-9]+)+\b")  # what only the name of a function, or of a variable, looks like
-PATHS = ("/events", "/claims", "/logs", "/room", "/submissions", "/scheduler", "plan.jsonl")  # of a record
+PATHS = ("attempts/", "/attempts", "logs/", "submissions/", "/submissions", "plan.jsonl", "stop-")  # of a record
 SCHEDULERS = frozenset(("slurm", "gridengine", "pbs", "lsf"))
 LONGEST_FUNCTION = 60
 STANDARD_LIBRARY = frozenset((  # what the file may import; every one is there from Python 3.6 to 3.14

@@ -10,7 +10,7 @@ import unittest
 
 from support import ROOT, Program, wait_until
 
-READERS = (("status", "job"), ("status", "job", "--json"), ("logs", "job"), ("results", "job", "loss"), ("cancel", "job"), ("run", "job", "--resume", "--dry-run"))
+READERS = (("status", "job"), ("status", "job", "--json"), ("logs", "job"), ("results", "job", "loss"), ("run", "job", "--resume", "--dry-run"))
 GARBAGE = (b"", b"\n", b"\0" * 100, b"\xff\xfe", b"[" * 100000, b'{"task": 1', b'{"task":1,"step":1,"argv":[7]}\n', b"[]\n7\nnull\n", b'{"a":\n', b"x" * 70000)
 NAMES = ("a/b", "..", ".", "a%2Fb", "é", "a b")
 

@@ -224,9 +224,9 @@ class Known(Program):
         self.assertEqual((document["job"], document["count"], document["states"]["failed"], document["states"]["succeeded"]), ("short", 3, 1, 2))
         self.assertTrue(os.path.isdir(os.path.join(self.folder, document["record"])))
         task = document["tasks"][1]
-        shown = {name: task[name] for name in ("task", "step", "params", "argv", "cwd", "state", "exit_status", "cause", "why", "attempts")}
+        shown = {name: task[name] for name in ("task", "step", "params", "argv", "cwd", "state", "exit_status", "cause", "attempts")}
         self.assertEqual(shown, {"task": 2, "step": 1, "params": {"a": "2"}, "argv": ["sh", "-c", "echo $0; test $0 != a=2", "a=2"], "cwd": self.folder,
-                                 "state": "failed", "exit_status": 1, "cause": "a=2", "why": None, "attempts": 1})
+                                 "state": "failed", "exit_status": 1, "cause": "a=2", "attempts": 1})
         self.assertEqual((task["host"], self.read(task["log"])), (os.uname().nodename, "a=2\n"))
         self.assertTrue(document["started"] <= task["started"] + 1 and task["started"] <= task["ended"], task)
 

@@ -126,7 +126,7 @@ class Readme(EmptyFolder):
                     self.assertEqual([words[0].partition("=")[2] for words in combinations], values.split(" "))
 
     def test_every_key_of_a_job_is_told(self) -> None:
-        for key in hydraflow.job_keys(set()):
+        for key in hydraflow.keys_of("job"):
             self.assertIn(f"| `{key}` |", README)
 
     def test_every_command_is_told(self) -> None:
