@@ -969,7 +969,7 @@ class SweepParser:
         if cut >= 0:
             self.parse_keys(tokens[:cut])
         value = trim(tokens[cut + 1:])
-        self.check_value(self.keys, value)
+        self.check_value(self.keys, tokens[cut + 1:])
         if len(self.keys) == 1:
             return self.parse_plain(tokens, value)
         end = tokens[-1].end
