@@ -455,8 +455,9 @@ def read_duration(text: str) -> float:
 
 HYDRA = "hydra"  # kinds of steps
 PROGRAM = "program"
-SWEEPS_OF_HYDRA = ("choice", "range", "interval", "glob", "sort", "shuffle", "tag")
-HYDRA_FUNCTIONS = (*SWEEPS_OF_HYDRA, "extend_list", "json_str", "int", "float", "str", "bool")
+HYDRA_FUNCTIONS = (
+    "choice", "range", "interval", "glob", "sort", "shuffle", "tag",
+    "extend_list", "json_str", "int", "float", "str", "bool")
 FUNCTIONS = ("lin", "log", "lines", "rows", "files", *HYDRA_FUNCTIONS)
 LIN_OR_LOG = "write lin(start:stop:count) or log(start:stop:count), whose ends are included"
 SAMPLES = "write lin(start:stop:count) or log(start:stop:count); sample: takes some at random"
@@ -2272,11 +2273,6 @@ class Reader:
         return self.read(node, kind)
 
 
-def reader(schema: "Dict[str, Any]") -> "Callable[[Callable[[Node, str], Any]], Reader]":
-    """Make a function a Reader."""
-    return lambda read: Reader(read, schema)
-
-
 def expect_kind(node: Node, kind: str, example: str) -> None:
     """Raise unless the node is of a kind: a scalar, a sequence or a mapping."""
     if node.kind != kind:
@@ -2345,7 +2341,7 @@ read_count = count(1)
 read_retries = count(0)
 
 
-@reader({"type": "boolean"})
+@functools.partial(Reader, schema={"type": "boolean"})
 def read_flag(node: Node, kind: str) -> bool:
     """Read true or false, as YAML 1.2 spells them."""
     word = str(node.value).lower()
@@ -2355,7 +2351,7 @@ def read_flag(node: Node, kind: str) -> bool:
     return word == "true"
 
 
-@reader({"anyOf": [{"const": "auto"}, read_count.schema]})
+@functools.partial(Reader, schema={"anyOf": [{"const": "auto"}, read_count.schema]})
 def read_parallel(node: Node, kind: str) -> int:
     """Read a whole number, or AUTO."""
     if node.kind == "scalar" and node.value == "auto":
@@ -2367,7 +2363,7 @@ def read_parallel(node: Node, kind: str) -> int:
                     "for example 4; auto is as many as there are processors") from None
 
 
-@reader({"anyOf": [
+@functools.partial(Reader, schema={"anyOf": [
     {"type": "number", "exclusiveMinimum": 0},
     {"type": "string", "pattern": "^[0-9+.][^a-zA-Z]*([eE][+-]?[0-9]+)?[smhd]?$"}]})
 def read_minutes(node: Node, kind: str) -> float:
@@ -2379,14 +2375,14 @@ def read_minutes(node: Node, kind: str) -> float:
     return minutes
 
 
-@reader(ANY_TEXT)
+@functools.partial(Reader, schema=ANY_TEXT)
 def read_sweep(node: Node, kind: str) -> Sweep:
     """Read a sweep; an empty text is one without axes."""
     expect_kind(node, "scalar", "batch: model=cnn,vit lr=0.1,0.01")
     return Sweep(node.text_source(), kind=kind)
 
 
-@reader(ANY_TEXT)
+@functools.partial(Reader, schema=ANY_TEXT)
 def read_args(node: Node, kind: str) -> Sweep:
     """Read a sweep of which one word holds each axis."""
     sweep: Sweep = read_sweep(node, kind)
@@ -2398,7 +2394,7 @@ def read_args(node: Node, kind: str) -> Sweep:
     return sweep
 
 
-@reader(TEXT)
+@functools.partial(Reader, schema=TEXT)
 def read_short_sweep(node: Node, kind: str) -> Sweep:
     """Read a sweep whose combinations can all be kept."""
     sweep = text(lambda source, _: Sweep(source, kind=kind), "exclude: a=1 b=2")(node)
@@ -2408,8 +2404,9 @@ def read_short_sweep(node: Node, kind: str) -> Sweep:
     return sweep  # type: ignore[no-any-return]
 
 
-@reader({"type": "object", "additionalProperties": ANY_TEXT,
-         "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}})
+@functools.partial(Reader, schema={
+    "type": "object", "additionalProperties": ANY_TEXT,
+    "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}})
 def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
     """Read environment variables; null takes one away."""
     def read(pair: "Tuple[Node, Node]") -> "Tuple[str, Optional[Source]]":
@@ -2425,7 +2422,7 @@ def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
     return dict(read_all(read, node.value))
 
 
-@reader({"anyOf": [read_count.schema, {
+@functools.partial(Reader, schema={"anyOf": [read_count.schema, {
     "type": "object", "properties": {"count": read_count.schema, "seed": read_retries.schema},
     "additionalProperties": False, "required": ["count"]}]})
 def read_sample(node: Node, kind: str) -> Sample:
@@ -2442,7 +2439,8 @@ def read_sample(node: Node, kind: str) -> Sample:
     return Sample(read_count(values["count"]), seed)
 
 
-@reader({"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}})
+@functools.partial(Reader, schema={
+    "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}})
 def read_steps(node: Node, kind: str) -> "List[Step]":
     """Read the steps of a job."""
     expect_kind(node, "sequence", "steps: [{batch: a=1:3}]")
