@@ -56,7 +56,7 @@ def value_of(word):
 DIGITS = r"[0-9]+(?:_[0-9]+)*"
 NUMBER = rf"[+-]?(?:{DIGITS}(?:\.(?:{DIGITS})?)?|\.{DIGITS})(?:[eE][+-]?[0-9]+)?"
 UNIT = r"(?:[TGMkmunpf]|[eE][+-]?[0-9]+)"
-RANGE = re.compile(rf"(?:{NUMBER}[TGMkmunpf]?)?:{NUMBER}|{NUMBER}[TGMkmunpf]?:{UNIT}$|{NUMBER}[TGMkmunpf]?::|{NUMBER}[TGMkmunpf]?\.{{2,}}{NUMBER}[TGMkmunpf]?$")
+RANGE = re.compile(rf"(?:{NUMBER}[TGMkmunpf]?)?:{NUMBER}|{NUMBER}[TGMkmunpf]?:(?:{UNIT})?$|{NUMBER}[TGMkmunpf]?::|{NUMBER}[TGMkmunpf]?\.{{2,}}{NUMBER}[TGMkmunpf]?$")
 SI_NUMBER = re.compile(rf"{NUMBER}[TGMkmunpf]")
 ANY_NUMBER = re.compile(rf"{NUMBER}[TGMkmunpf]?")
 UNIT_KEY = re.compile(rf"[^~].*/{UNIT}")
