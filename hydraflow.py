@@ -3389,7 +3389,6 @@ exit $_status
 """
 PROMPT, PATIENT = 20.0, 60.0  # seconds for what answers at once, and for what may be busy
 ATTEMPT_FILE = "HYDRAFLOW_ATTEMPT_FILE"  # variable that marks all processes of an attempt
-SESSION, GROUP, SHARED = "session", "group", "shared"  # how far a child leaves our own group
 HAS_PROC = os.path.exists("/proc/self/stat")
 
 
@@ -3412,15 +3411,14 @@ def lost_in_shell() -> "List[str]":
 def spawn(argv: "Sequence[str]", entry: "Union[int, IO[bytes]]",
           output: "Union[int, IO[bytes], None]", errors: "Union[int, IO[bytes], None]",
           env: "Mapping[Any, Any]", cwd: "Optional[str]" = None,
-          group: str = SESSION) -> "Child":
+          is_session: bool = True) -> "Child":
     """Start argv without a shell; entry, output and errors are its three streams.
 
-    It leads a session, leads a group of our session, or is in our group.
+    It leads a session of its own, or stays in our process group.
     """
     return subprocess.Popen(
         [native(word) for word in argv], stdin=entry, stdout=output, stderr=errors, env=env,
-        cwd=cwd if cwd is None else native(cwd), start_new_session=group == SESSION,
-        preexec_fn=os.setpgrp if group == GROUP else None)  # there are no threads
+        cwd=cwd if cwd is None else native(cwd), start_new_session=is_session)
 
 
 def reason(error: OSError) -> str:
@@ -3737,7 +3735,7 @@ HERE, ARRAY, LINE = "here", "array", "line"  # who has an attempt: HydraFlow, an
 REUSED = "reused"  # who has an attempt: nobody, its success in an older run counts
 BARE = "parameters"  # in place of a scheduler: a handler that gets no commands
 HANDLER = "handler"  # in place of a scheduler: a handler whose lines execute tasks
-TIME_LIMIT = "time limit"  # the verdict of a limit of ours
+TIME_LIMIT, GIVEN_UP = "time limit", "given up"  # verdicts of a limit of ours, of cancel --lost
 PLAN_LINE = (  # of a task, of which no more is read than its number and its step, or another one
     rb'(?m)^\{(?:"task":([0-9]{1,9}),"step":([0-9]{1,9}),)?.*\}$')
 SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, no waiting for a FIFO
@@ -4518,6 +4516,7 @@ class Queued(NamedTuple("Queued", [("kind", str), ("word", str), ("reason", str)
 
 
 UNKNOWN = Queued("", "", "")
+OVER = Queued(ABSENT, "", "")
 MEANINGS = (  # words of schedulers for an end, and the plain ones
     (r"^TIMEOUT|^DEADLINE|RUNLIMIT|TIME LIMIT|walltime .*exceeded|enforced h_rt", TIME_LIMIT),
     (r"^OUT_OF_MEMORY|MEMLIMIT|(?i:oom.kill|out of memory|memory limit|v?mem .*exceeded)",
@@ -4612,7 +4611,9 @@ def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queu
     if not current:
         is_queued = queued.kind in (PENDING, ACTIVE) or (since != (0, 0) and not queued.kind)
         before = attempt_state(attempts[-1], "not started") if attempts else NOT_STARTED
-        before = before._replace(status=0, started=0.0, ended=0.0, attempts=len(attempts))
+        cause = meaning(queued.word) if queued.kind == ABSENT else ""
+        before = before._replace(
+            cause=cause, status=0, started=0.0, ended=0.0, attempts=len(attempts))
         return before._replace(name="queued", cause=queued.reason) if is_queued else before
     tries = sum(one.has_started for one in current)
     name, cause = name_and_cause(current[-1], held, queued)
@@ -4622,27 +4623,35 @@ def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queu
 
 
 def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tuple[str, str]":
-    """Return name and cause of the state in which an attempt without success leaves its task."""
-    why = one.verdict or meaning(queued.word)
-    if one.has_ended:
-        if one.verdict == TIME_LIMIT and one.asked:
-            return "failed", TIME_LIMIT
-        if one.asked or (one.status > 128 and is_limit_of_site(meaning(queued.word))):
-            return "interrupted", why
-        if one.status > 128 and queued.kind == ACTIVE:
-            return "running", "ended by a signal"  # its scheduler may say why
+    """Return name and cause of the state in which an attempt without success leaves its task.
+
+    A signal may have come from its scheduler, which says so when the array task has ended.
+    """
+    is_gone = queued.kind == ABSENT
+    said = meaning(queued.word) if is_gone else ""
+    if one.verdict == TIME_LIMIT and (one.asked or not one.has_ended):
+        return "failed", TIME_LIMIT
+    if one.verdict == GIVEN_UP and not one.has_ended:
+        return "interrupted", one.verdict
+    if one.has_ended or one.verdict:
+        by_signal = one.asked or one.status > 128 or not one.has_ended
+        if by_signal and one.role == ARRAY and not is_gone:
+            if queued.kind == PENDING:
+                return "queued", f"requeued {queued.reason}".rstrip()
+            return "running", "ended by a signal"
+        if one.asked or not one.has_ended or is_limit_of_site(said):
+            return "interrupted", said or one.verdict
         return "failed", one.detail or (one.verdict if one.status == 0 else "")
-    if one.verdict:
-        return ("failed" if one.verdict == TIME_LIMIT else "interrupted"), one.verdict
     if held:
-        return "running", "" if one.has_started else "beginning"
+        return "running", queued.reason if one.has_started else "beginning"
     if queued.kind == PENDING:
         return "queued", f"requeued {queued.reason}".rstrip()
-    if queued.kind == ABSENT:
-        return ("interrupted", why or "gone from the queue") if one.has_started else (
-            "not started", "")
+    if is_gone and not one.has_started:
+        return "not started", ""
+    if is_gone:
+        return "interrupted", said or queued.word or "gone from the queue"
     if queued.kind == ACTIVE or held is None:
-        return "running", "" if one.has_started else "beginning"
+        return "running", queued.reason if one.has_started else "beginning"
     return "interrupted", "killed"
 
 
@@ -4807,14 +4816,13 @@ class Local:
     holds here, is_stopped whether one was seen; key is that of the job, for events.
     """
 
-    def __init__(self, record: Record, limits: Limits, head: "Dict[str, Any]", group: str,
+    def __init__(self, record: Record, limits: Limits, head: "Dict[str, Any]",
                  stops: "Sequence[Tuple[Record, int]]", key: str) -> None:
         self.record = record
         self.limits = limits
         self.head = head
         self.kind = "handler" if head["role"] == HANDLER else "attempt"
-        self.group = group
-        self.kills = group == SESSION
+        self.kills = head["role"] != ARRAY
         self.running: List[Process] = []
         self.waiting: List[Tuple[Task, int]] = []
         self.slots = list(range(min(limits.jobs, 32768) - 1, -1, -1))
@@ -4888,7 +4896,7 @@ class Local:
             if descriptor >= 0:
                 return descriptor, attempt
             one = read_attempt(path, number, attempt)
-            state = state_of([one], self.is_held(path, one))
+            state = state_of([one], self.is_held(path, one), OVER if one.has_ended else UNKNOWN)
             if state.is_alive or state.is_good:
                 return -1, 0 if state.is_good else attempt
             if one.boot == boot_id() and one.leader:
@@ -4926,12 +4934,12 @@ class Local:
             os.makedirs(native(cwd), exist_ok=True)
         words = ["/bin/sh", "-c", RECORDER, "hydraflow", *self.prefix, *argv]
         if self.kind == "handler":  # its output is for the terminal
-            process.child = spawn(words, descriptor, None, None, env, cwd, self.group)
+            process.child = spawn(words, descriptor, None, None, env, cwd, self.kills)
         else:
             process.log = self.record.file("log", task.number)
             log, process.offset = open_log(process.log, process.attempt)
             with log:
-                process.child = spawn(words, descriptor, log, log, env, cwd, self.group)
+                process.child = spawn(words, descriptor, log, log, env, cwd, self.kills)
         process.leader = process.child.pid
 
     def free(self, process: Process) -> None:
@@ -4959,7 +4967,7 @@ class Local:
             detail = f"cannot be started: {name}: {reason(error)}"
         write_end(descriptor, status=126, ended=uptime(), detail=detail[:100])
         one = read_attempt(process.path, task.number, process.attempt)
-        return Event("end", task, state_of([one], False), self.key, "", 0)
+        return Event("end", task, state_of([one], False, OVER), self.key, "", 0)
 
     def look(self) -> "Iterator[Event]":
         """Yield which tasks have ended; stop what has run too long, kill what does not stop."""
@@ -4998,7 +5006,7 @@ class Local:
         if verdict:
             self.judge(process, verdict)
             one = one._replace(verdict=verdict)
-        state = state_of([one], False)
+        state = state_of([one], False, OVER)
         remove_if_empty(process.log)
         was_lost = verdict == "killed" and not process.is_asked
         may_repeat = process.tries <= self.limits.retries or (was_lost and not process.child)
@@ -5063,6 +5071,8 @@ WAITING = (  # how schedulers call what has not begun
     "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W")
 STUCK = (  # in states and reasons of what begins only when somebody does something about it
     r"(?i)held|launch failed|badconstraints|partitionconfig|^E.*w$|PSUSP|REQUEUE_HOLD|SPECIAL_EXIT")
+HALTED = "SUSPENDED|STOPPED|USUSP|SSUSP|UNKWN|[SUsT]"  # of what has begun and does not go on now
+ON_HOLD = ("H", "hqw", "hRwq")
 UNSAID = ("", "-", "None", "(null)", "Priority", "Resources")  # reasons that need no words
 OURS_ARRAY = "the steps of the job make the array; max-parallel: how many array tasks at once"
 OURS_NAME = "the array job is called after name: of the job"
@@ -5103,7 +5113,7 @@ class Scheduler(NamedTuple("Scheduler", [
         ("read_accounting", "Callable[[str], Iterator[Tuple[str, str, str]]]"),
         ("cancel", "Tuple[str, ...]"), ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"),
         ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("crowded", str),
-        ("forgotten", str), ("name_length", int), ("kills_group", bool), ("variables", str),
+        ("forgotten", str), ("name_length", int), ("variables", str),
         ("joins_values", bool), ("flags", str), ("pairs", str), ("cluster", "Tuple[str, ...]"),
         ("requeue", "Tuple[str, ...]"), ("requeues", "Tuple[str, ...]"),
         ("ours", "Tuple[Tuple[str, str], ...]")])):
@@ -5122,8 +5132,7 @@ class Scheduler(NamedTuple("Scheduler", [
 
     limit is a command, limit_text finds the array limit in its output, limit_usual is that
     elsewhere, limit_less how much smaller than it the count must be. crowded matches the refusal of
-    more jobs than a user may have; forgotten matches what is said of a job that is gone;
-    kills_group tells that it kills the process group of an array task and nothing else; variables
+    more jobs than a user may have; forgotten matches what is said of a job that is gone; variables
     are those that a surrounding job sets.
 
     joins_values tells whether a value may follow a short option at once (-pgpu); flags are the
@@ -5251,7 +5260,7 @@ USUAL = Scheduler(  # what most of them share
     name="", program="", says="", index="", own_ids=(), array_task="", options=slurm_options,
     script=(), job_id="", query=(), names_id=True, read=read_columns, accounting=(),
     read_accounting=read_nothing, cancel=(), find=(), limit=(), limit_text="", limit_usual=0,
-    limit_less=0, crowded="", forgotten="", name_length=60, kills_group=False, variables="",
+    limit_less=0, crowded="", forgotten="", name_length=60, variables="",
     joins_values=False, flags="", pairs="", cluster=(), requeue=(), requeues=(), ours=())
 SCHEDULERS = {row.name: row for row in (
     USUAL._replace(
@@ -5307,7 +5316,6 @@ SCHEDULERS = {row.name: row for row in (
         limit=("qconf", "-sconf"),
         limit_text=r"max_aj_tasks\s+(\d+)",
         limit_usual=75000,
-        kills_group=True,
         variables=r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|"
                   r"(JOB_ID|JOB_NAME|JOB_SCRIPT|TASK_ID|QUEUE|RESTARTED|NSLOTS|NQUEUES|NHOSTS|"
                   r"PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$",
@@ -5676,9 +5684,9 @@ def queued_of(word: str, reason: str) -> Queued:
     if word in GONE:
         return Queued(ABSENT, word, reason)
     if word in WAITING or re.match("E.*w$", word):
-        text = word if re.search(STUCK, word) else ""
+        text = word if re.search(STUCK, word) or word in ON_HOLD else ""
         return Queued(PENDING, word, ", ".join(filter(None, (text, reason))))
-    return Queued(ACTIVE, word, reason)
+    return Queued(ACTIVE, word, word if re.fullmatch(HALTED, word) else "")
 
 
 def is_stuck(queued: Queued) -> bool:
@@ -5799,21 +5807,28 @@ class View:
     def update(self, number: int) -> None:
         """Bring the state of a task up to date by its attempts and what its queue says."""
         attempts = self.attempts.get(number, [])
+        submission, _ = self.last.get(number, (NO_SUBMISSION, 0))
+        is_unjudged = bool(attempts) and not (attempts[-1].has_ended or attempts[-1].verdict)
         held: Optional[bool] = None
-        if attempts and not (attempts[-1].has_ended or attempts[-1].verdict):
+        if is_unjudged:
             held = is_held(self.record.file("attempt", number, attempts[-1].attempt), attempts[-1])
-        if number not in self.last:
-            self.states[number] = state_of(attempts, held, self.queued(number))
-            return
-        submission, _ = self.last[number]
         since = submission.start, submission.number
-        retries = submission.limits[1]
-        state = state_of(attempts, held, self.queued(number), since, retries)
+        state = state_of(attempts, held, self.queued(number), since, submission.limits[1])
         if submission.scheduler == BARE and state.name != "succeeded":
             state = NOT_STARTED._replace(name="handed", cause=self.handler_text(submission))
         elif state.name == "not started" and self.is_blocked(submission):
             state = state._replace(name="skipped", cause="a step before it did not succeed")
+        elif state.name == "interrupted" and is_unjudged:
+            self.judge(number, state)
         self.states[number] = state
+
+    def judge(self, number: int, state: State) -> None:
+        """Keep why an attempt is over, which a scheduler forgets in minutes."""
+        try:
+            path = self.record.file("attempt", number, state.attempt)
+            write_verdict(path, state.cause)
+        except OSError:  # another user's record
+            pass
 
     def key(self, number: int) -> "Optional[Tuple[str, str, int]]":
         """Return the array task that has a task, or had its last attempt."""
@@ -5877,7 +5892,7 @@ class View:
         """Bring all up to date, or some tasks: the record, its queues, what ended meanwhile."""
         self.read(numbers)
         wanted = list(self.states if numbers is None else numbers)
-        keys = {self.key(number) for number in wanted if is_open(self.state(number))}
+        keys = {self.key(number) for number in wanted if not self.state(number).is_over}
         asked = sorted(key for key in keys if key)
         if asked and asks:
             yield from self.ask_queues(asked)
@@ -5899,7 +5914,8 @@ class View:
                       and not meaning(self.queues[key].word)]
             ends = (yield from account(SCHEDULERS[name], job_id)) if silent else {}
             for key in silent:
-                self.words[key] = ends.get(key[2]) or self.last_words(key)
+                end = ends.get(key[2], "")
+                self.words[key] = end if meaning(end) else self.last_words(key) or end
 
     def last_words(self, key: "Tuple[str, str, int]") -> str:
         """Return the last line that a scheduler wrote for an array task."""
@@ -5909,12 +5925,6 @@ class View:
                 lines = data[-4096:].decode("utf-8", "replace").split("\n")
                 return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
         return ""
-
-
-def is_open(state: State) -> bool:
-    """Return whether a queue may know more of a task than its record says."""
-    by_signal = state.name in ("failed", "interrupted") and state.status > 128 and not state.cause
-    return not state.is_over or by_signal
 
 
 class Survey:
@@ -5955,7 +5965,7 @@ def survey(record: Record) -> Survey:
     """Return what is known of a record; what a queue does not know, it is asked for twice."""
     view = View(record)
     finished(view.look())
-    if 1 in view.missed.values():
+    if view.wrong or 1 in view.missed.values():
         finished(view.look())
     return Survey(view)
 
@@ -6653,7 +6663,7 @@ class HereStage(Stage):
         run = self.run
         head = {**job_around(), "start": run.number, "role": HERE, "submission": 0}
         self.local = local = Local(
-            run.record, run.limits(False), head, SESSION, run.stops, run.job.key)
+            run.record, run.limits(False), head, run.stops, run.job.key)
         yield from outside_notes(self.steps[0])
         alive: Dict[int, Task] = {}
         todo = self.divided(alive)
@@ -6750,14 +6760,11 @@ class SlotStage(Stage):
         self.longest = 0.0
         text = os.environ.get("SLURM_JOB_END_TIME", "")
         self.end = float(text) if re.fullmatch("[0-9]{9,11}", text) else 0.0
-        group, role = SESSION, LINE
-        if submission.scheduler in SCHEDULERS:
-            role = ARRAY
-            group = SHARED if SCHEDULERS[submission.scheduler].kills_group else GROUP
+        role = ARRAY if submission.scheduler in SCHEDULERS else LINE
         head = {**job_around(), "start": submission.start, "submission": submission.number,
                 "role": role, "index": index}
         stops = [(Record(path), start) for path, start in submission.stops]
-        self.local: Local = Local(record, Limits(*submission.limits), head, group, stops, "")
+        self.local: Local = Local(record, Limits(*submission.limits), head, stops, "")
 
     def tasks(self) -> "Iterator[Task]":
         """Yield the tasks: those of the index, then those of others from their ends."""
@@ -6907,7 +6914,7 @@ class HandlerStage(Stage):
         words = [*self.steps[0].submit, record.file("lines", number)]
         limits = Limits(1, 0, 0.0, False)
         head = {**job_around(), "start": run.number, "role": HANDLER, "submission": number}
-        self.local = local = Local(record, limits, head, SESSION, run.stops, "")
+        self.local = local = Local(record, limits, head, run.stops, "")
         local.begin(task._replace(
             number=number, argv=tuple(words), cwd=".", env={}, runs=0, has_directory=False))
         run.begun = True
@@ -7338,7 +7345,7 @@ def cancel_record(record: Record, is_lost: bool,
         if one.boot != boot_id():
             away.append(state)
             if is_lost:
-                write_verdict(path, "given up")
+                write_verdict(path, GIVEN_UP)
         elif stop_attempt(record, one, signal.SIGTERM):
             stopped.append(one)
         elif is_held(path, one):
@@ -8302,7 +8309,8 @@ def grouped_ends(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
     """
     groups = {}  # type: Dict[Tuple[str, str], List[int]]
     for number, state in sorted(found.members):
-        if not state.is_over or state.name == "succeeded":
+        has_cause = state.name == "not started" and state.cause
+        if state.name == "succeeded" or not (state.is_over or has_cause):
             continue
         text = state_text(state)
         if state.name == "failed" and len(groups) < MOST_GROUPS:
