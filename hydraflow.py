@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from typing import (
         IO, Any, Callable, Dict, Generator, Iterable, Iterator, List, Mapping, Match, NamedTuple,
         NoReturn, Optional, Sequence, Set, Tuple, Type, Union)
-    Child = subprocess.Popen[bytes]
 else:
     def NamedTuple(name, fields):  # noqa: N802  # a start on Python 3.6 has no time for typing
         return namedtuple(name, [field for field, _ in fields])
@@ -3390,6 +3389,10 @@ exit $_status
 PROMPT, PATIENT = 20.0, 60.0  # seconds for what answers at once, and for what may be busy
 ATTEMPT_FILE = "HYDRAFLOW_ATTEMPT_FILE"  # variable that marks all processes of an attempt
 HAS_PROC = os.path.exists("/proc/self/stat")
+
+
+if TYPE_CHECKING:
+    Child = subprocess.Popen[bytes]
 
 
 def environment(changes: "Mapping[str, Optional[str]]") -> "Dict[Any, Any]":

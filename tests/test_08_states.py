@@ -72,7 +72,6 @@ class Queues(StandIns):
                         self.queue(scheduler, state, reason)
                         self.assertEqual(self.states(), [name])
             os.killpg(element.pid, signal.SIGKILL)
-            os.killpg(os.getpgid(int(self.lines("begun")[0])), signal.SIGKILL)
             element.wait()
             for _, state, reason, _, killed in rows:
                 if killed:
@@ -87,7 +86,6 @@ class Queues(StandIns):
         element = self.elements(101, 1)
         wait_until(lambda: self.lines("begun"))
         os.killpg(element.pid, signal.SIGKILL)
-        os.killpg(os.getpgid(int(self.lines("begun")[0])), signal.SIGKILL)
         element.wait()
         for end, words in ENDS:
             self.write("accounts", f"101_1|{end}\n")

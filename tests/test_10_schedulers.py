@@ -152,7 +152,7 @@ class Submissions(StandIns):
         for version, option in (("GE 8.1.9", "-t"), ("UGE 8.6.7", "-t"), ("pbs_version = 20.0.1", "-J")):
             with self.subTest(version=version):
                 self.submit("gridengine")
-                self.clear("asked")
+                self.clear("asked", ".hydraflow")
                 self.write("version", version + "\n")
                 self.assertEqual(self.hydraflow("run", "job").status, 0)
                 self.assertIn(f" {option} 1-2 ", self.asked()[0])
