@@ -15,7 +15,7 @@ import time
 
 import pyte
 import pytest
-from support import place_program, run, wait_until
+from support import run, wait_until
 
 PROGRESS = re.compile(r"\[[#-]{20}\] \d+/\d+  \d+ running")
 
@@ -74,13 +74,6 @@ class Terminal:
         while self.read(10.0):
             pass
         return self.process.wait()
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with a copy of the program."""
-    place_program(tmp_path)
-    return tmp_path
 
 
 def job(folder, code, batch="a=1", more=""):
