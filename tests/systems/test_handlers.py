@@ -65,12 +65,16 @@ class Folder:
 
 
 @pytest.fixture
+
+
 def folder(tmp_path):
     """A folder with handlers in it."""
     return Folder(tmp_path)
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
+
+
 def test_handler(folder, handler):
     """It executes each line; hostile values arrive as they are, and so do the environment and the working directory."""
     if "parallel" in handler and not shutil.which("parallel"):
@@ -90,6 +94,8 @@ def test_handler(folder, handler):
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
+
+
 def test_a_failure(folder, handler):
     """It is recorded with the task's own status and output, no further step begins, and --resume hands over what is left."""
     if "parallel" in handler and not shutil.which("parallel"):
@@ -112,6 +118,8 @@ def test_a_failure(folder, handler):
 
 
 @pytest.mark.parametrize("hydra", [False, True])
+
+
 def test_parameters_alone(folder, hydra):
     """Without run and call, a line holds the parameters of a task, as the original HydraFlow hands them over."""
     folder.job(submit="python submit.py app.py", hydra=hydra, steps=[{"batch": "a=1:2", "args": "x='a b;touch pwned' y=1,2"}])
@@ -125,34 +133,6 @@ def test_parameters_alone(folder, hydra):
     assert found == {f"a={number}": [*before, f"a={number}", value, "y=1,2", *after] for number in (1, 2)}
     assert len(directories) == 2 and all(word.startswith("hydra.sweep.dir=") for word in directories)
     assert not list(folder.path.glob("**/pwned")) and len(folder.commands()) == 2
-
-
-def test_line_break(folder):
-    """A file of one command per line cannot hold it: that is told before anything is handed over, where a line of a value would be a command."""
-    for value in ("a\ntouch pwned\nb", "a\rtouch pwned\rb"):
-        folder.job(run="printf %s ${{ env.VALUE }}", submit="python own.py", steps=[{"env": {"VALUE": "x"}}, {"env": {"VALUE": value}}])
-        result = folder.hydraflow("run", "job", "--dry-run")
-        assert result.status == 2 and "line break" in result.err, result
-        result = folder.hydraflow("run", "job")
-        assert result.status == 2 and "line break" in result.err, result
-        assert not (folder.path / "pwned").exists() and not list(folder.path.glob(".hydraflow/*/0*"))
-
-
-def test_dry_run(folder):
-    """It prints the command and the lines, and changes nothing."""
-    before = sorted({*os.listdir(str(folder.path))} - {"__pycache__"})
-    folder.job(run="sh -c 'touch done/$0'", submit="bash -e", steps=[{"batch": "a=1:2"}, {"batch": "b=\"it's\"", "submit": "sh"}])
-    result = folder.hydraflow("run", "job", "--dry-run")
-    assert result.status == 0 and result.err == "", result
-    told = [line.replace(str(folder.path), "") for line in result.out.splitlines() if line.startswith("#")]
-    assert [line.split(" .hydraflow/")[0] for line in told] == ["# bash -e", "# sh"], told
-    assert sorted({*os.listdir(str(folder.path))} - {"hydraflow.yaml", "__pycache__"}) == before and folder.effects() == {}
-    assert subprocess.run(["sh", "-c", result.out], cwd=str(folder.path), check=False).returncode == 0  # each line is a command
-    printed = [line for line in result.out.splitlines() if not line.startswith("#")]
-    assert sorted(folder.effects()) == ["a=1", "a=2", "b=it's"]
-    assert folder.hydraflow("run", "job").status == 0
-    assert [line.partition(" -- ")[2] for line in folder.commands(1) + folder.commands(2)] == printed
-    assert [line for line in folder.hydraflow("run", "job", "--resume", "--dry-run").out.splitlines() if line[0] != "#"] == []
 
 
 def test_once_for_a_job(folder):
@@ -170,30 +150,6 @@ def test_once_for_a_job(folder):
     result = folder.hydraflow("run", "job", "--wait")
     assert result.status == 1 and "sh ended with exit status 3" in result.err, result
     assert "3 tasks (1-3) handed to sh, which ended with exit status 3" in folder.hydraflow("status", "job").out
-
-
-def test_returns_before_the_tasks_end(folder):
-    """Its tasks go on without it: they are known, awaited with --wait, and none is executed twice."""
-    (folder.path / "later.sh").write_text('nohup sh "$1" >/dev/null 2>&1 &\n')
-    folder.job(run="sh -c 'until test -e go; do sleep 0.05; done; echo x >> done/$0'", submit="sh later.sh", steps=[{"batch": "a=1:2"}])
-    result = folder.hydraflow("run", "job")
-    assert result.status == 0 and "has ended, and 2 of its tasks have not" in result.err, result
-    wait_until(lambda: folder.states() == ["running", "queued"])
-    process = subprocess.Popen([sys.executable, "-m", "hydraflow", "run", "job", "--resume", "--wait"], cwd=str(folder.path),
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    (folder.path / "go").touch()
-    out = process.communicate(timeout=60)[0].decode()
-    assert process.returncode == 0, out
-    assert folder.effects() == {"a=1": "x\n", "a=2": "x\n"}
-    assert folder.states() == ["succeeded", "succeeded"]
-
-
-def test_missing_handler(folder):
-    """That is told before anything is written."""
-    folder.job(run="true", submit="no-such-program", steps=[{"batch": "a=1:2"}])
-    result = folder.hydraflow("run", "job")
-    assert result.status == 2 and "there is no program no-such-program" in result.err, result
-    assert not list(folder.path.glob(".hydraflow/*/0*"))
 
 
 def test_signal(folder):
@@ -249,6 +205,8 @@ SBIN = os.environ["PATH"] + os.pathsep + "/usr/sbin"
 
 
 @pytest.fixture
+
+
 def hosts(tmp_path_factory):
     """Hosts to be started."""
     for program in ("parallel", "ssh", "sshd"):

@@ -1,6 +1,5 @@
 """Steps at different places follow each other: here, a handler, Slurm and Grid Engine, in every pair, and resumed elsewhere."""
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -70,6 +69,8 @@ class Mixture(Cluster):
 
 
 @pytest.fixture
+
+
 def mixture(request, pytestconfig, tmp_path, tmp_path_factory):
     """A new folder, with those schedulers started that the test's parameters name."""
     variables = {}
@@ -81,7 +82,11 @@ def mixture(request, pytestconfig, tmp_path, tmp_path_factory):
 
 
 @pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["", "wait"])
+
+
 @pytest.mark.parametrize(("first", "second"), PAIRS)
+
+
 def test_steps_follow_each_other(mixture, first, second, wait):
     """The second step begins when the first one has ended, whoever executes them; each task is executed once."""
     mixture.steps(first, second, first)
@@ -96,6 +101,8 @@ def test_steps_follow_each_other(mixture, first, second, wait):
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
+
+
 def test_needs(mixture, first, second):
     """A job that is needed comes first, at its own place; run again, it is not executed again."""
     submits = [{"submit": SUBMIT[place]} if SUBMIT[place] else {} for place in (first, second)]
@@ -112,6 +119,8 @@ def test_needs(mixture, first, second):
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
+
+
 def test_a_failure_in_the_first_step(mixture, first, second):
     """Nothing of the second step is executed; --resume makes up for both, and does not repeat what has succeeded."""
     mixture.steps(first, second)
@@ -128,6 +137,8 @@ def test_a_failure_in_the_first_step(mixture, first, second):
 
 
 @pytest.mark.parametrize(("first", "second"), [pair for pair in PAIRS if pair.values[1] in WRONG])
+
+
 def test_a_refusal_in_the_second_step(mixture, first, second):
     """What has succeeded stays known, nothing that is over is said to be cancelled, and --resume executes the rest alone."""
     mixture.steps(first, WRONG[second])
@@ -143,27 +154,8 @@ def test_a_refusal_in_the_second_step(mixture, first, second):
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
-def test_ctrl_c_before_the_second_step(mixture, first, second):
-    """The second step does not begin. A scheduler's tasks go on, those of others are stopped; then --resume does the rest."""
-    mixture.steps(first, second, run=SLOW, **{"max-parallel": 2})
-    process = mixture.begin("run", "job")
-    is_handler = first == "bash"  # which executes one line after the other
-    wait_until(lambda: mixture.begun() == (["a=1"] if is_handler else ["a=1", "a=2"]))
-    wait_until(lambda: "running" in mixture.states())
-    process.send_signal(signal.SIGINT)
-    status, out = mixture.ended(process)
-    assert status == 130 and "Traceback" not in out, out
-    if first not in SCHEDULERS:
-        assert mixture.states() == ["interrupted", "interrupted", "not started", "not started"], out
-    (mixture.folder / "go").touch()
-    result = mixture.hydraflow("run", "job", "--resume", "--wait")
-    assert result.status == 0, (result, out)
-    assert mixture.succeeded() == ["a=1", "a=2", "b=1", "b=2"]
-    if first in SCHEDULERS:
-        assert mixture.begun() == ["a=1", "a=2", "b=1", "b=2"]
 
 
-@pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_killed_and_resumed_elsewhere(mixture, first, second):
     """HydraFlow is killed, its tasks go on: they are awaited at whatever place the job is resumed, and executed once."""
     mixture.steps(first, run=SLOW)
@@ -182,28 +174,12 @@ def test_killed_and_resumed_elsewhere(mixture, first, second):
     assert mixture.states() == ["succeeded"] * 2
 
 
-@pytest.mark.parametrize(("first", "second"), PAIRS)
-def test_cancelled_and_resumed_elsewhere(mixture, first, second):
-    """What was cancelled while it ran is executed at the other place, once."""
-    mixture.steps(first, run=SLOW)
-    process = mixture.begin("run", "job", "--wait")
-    wait_until(lambda: "a=1" in mixture.begun() and "running" in mixture.states())
-    assert mixture.hydraflow("cancel", "job").status == 0
-    status, out = mixture.ended(process)
-    assert status in (1, 130), out
-    wait_until(lambda: not {"running", "queued", "succeeded"} & set(mixture.states()))
-    (mixture.folder / "go").touch()
-    mixture.steps(second, run=SLOW)
-    result = mixture.hydraflow("run", "job", "--resume", "--wait")
-    assert result.status == 0, (result, out)
-    assert mixture.succeeded() == ["a=1", "a=2"]
-    assert mixture.states() == ["succeeded"] * 2
-
-
 HOLD = {"slurm": ("sbatch --hold", "scontrol release"), "gridengine": ("qsub -cwd -h", "qrls")}
 
 
 @pytest.mark.parametrize(("first", "second"), [pair for pair in PAIRS if pair.values[0] in HOLD])
+
+
 def test_queued_and_resumed_elsewhere(mixture, first, second):
     """What still is in a queue is awaited there, and executed once."""
     hold, release = HOLD[first]
