@@ -1,10 +1,7 @@
 """Handlers of the user's own: a command that gets a file with one shell-quoted command per line as its last argument."""
 import json
-import os
-import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 
@@ -165,87 +162,3 @@ def test_signal(folder):
     assert folder.states() == ["interrupted"] * 2
     assert "interrupted: its handler has ended" in folder.hydraflow("status", "job").out
 
-
-class Hosts:
-    """Hosts behind ssh, all of them this machine: a daemon of our own for each, with keys of our own, on a port of our own."""
-
-    def __init__(self, folder):
-        self.folder, self.daemons = folder, []
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        for name in ("host", "user"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
-        self.config = folder / "config"
-        self.config.write_text(f"Host *\n Port {self.port}\n IdentityFile {folder / 'user'}\n IdentitiesOnly yes\n BatchMode yes\n"
-                               " StrictHostKeyChecking no\n UserKnownHostsFile /dev/null\n LogLevel ERROR\n ConnectTimeout 20\n")
-
-    def start(self, address):
-        """Start a host, and wait until it answers."""
-        os.makedirs("/run/sshd", exist_ok=True)  # its directory for the separation of privileges, which the service would make
-        config = self.folder / f"sshd-{address}"
-        config.write_text(f"ListenAddress {address}\nPort {self.port}\nHostKey {self.folder / 'host'}\nAuthorizedKeysFile {self.folder / 'user.pub'}\n"
-                          "StrictModes no\nUsePAM no\nPermitRootLogin yes\nPidFile none\nMaxStartups 100\n")
-        self.daemons.append(subprocess.Popen([shutil.which("sshd", path=SBIN), "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL,
-                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        wait_until(lambda: subprocess.run(["ssh", "-F", str(self.config), address, "true"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0)
-
-    def stop(self):
-        """End the daemons."""
-        for daemon in self.daemons:
-            daemon.terminate()
-            daemon.wait()
-
-    def handler(self, *addresses):
-        """Return the command that distributes the tasks over hosts, one at once on each."""
-        return f"parallel -j1 --ssh {shlex.quote(f'ssh -F {self.config}')} -S {','.join(addresses)} -a"
-
-
-SBIN = os.environ["PATH"] + os.pathsep + "/usr/sbin"
-
-
-@pytest.fixture
-
-
-def hosts(tmp_path_factory):
-    """Hosts to be started."""
-    for program in ("parallel", "ssh", "sshd"):
-        if not shutil.which(program, path=SBIN):
-            pytest.skip(f"not installed: {program}")
-    if os.geteuid():
-        pytest.skip("a daemon of ssh that lets its user in needs root here")
-    hosts = Hosts(tmp_path_factory.mktemp("ssh"))
-    yield hosts
-    hosts.stop()
-
-
-def test_over_ssh(folder, hosts):
-    """On hosts that see the directory, tasks are as they are here: directory, environment, words, logs, states."""
-    (folder.path / "sub").mkdir()
-    for address in ("127.0.0.2", "127.0.0.3"):
-        hosts.start(address)
-    folder.job(run="sh -c 'echo says $0; echo \"$PWD|$VALUE|$0|${SSH_CONNECTION%% *}\" > ../done/$0; sleep 0.5'", env={"VALUE": "it's \"$x\""},
-               submit=hosts.handler("127.0.0.2", "127.0.0.3"), steps=[{"batch": "a=1:4"}], **{"working-directory": "sub"})
-    result = folder.hydraflow("run", "job")
-    assert result.status == 0, result
-    rows = [folder.effects()[f"a={number}"].strip().split("|") for number in range(1, 5)]
-    assert [row[:3] for row in rows] == [[str(folder.path / "sub"), "it's \"$x\"", f"a={number}"] for number in range(1, 5)]
-    assert all(row[3].startswith("127.0.0.") for row in rows), rows  # it was executed by ssh
-    assert folder.states() == ["succeeded"] * 4
-    assert folder.hydraflow("logs", "job", "3").out == "says a=3\n"
-    assert {task["cwd"] for task in folder.tasks()} == {str(folder.path / "sub")}
-
-
-def test_a_host_that_fails(folder, hosts):
-    """It leaves its tasks to --resume, which executes them alone."""
-    hosts.start("127.0.0.2")
-    folder.job(run="sh -c 'echo x >> done/$0; sleep 0.5'", submit=hosts.handler("127.0.0.2", "127.0.0.3"), steps=[{"batch": "a=1:4"}])
-    result = folder.hydraflow("run", "job")
-    assert result.status == 1 and "Traceback" not in result.err, result
-    states = folder.states()
-    assert set(states) == {"succeeded", "interrupted"}, (states, result)
-    assert sorted(folder.effects()) == [f"a={number}" for number, state in enumerate(states, 1) if state == "succeeded"]
-    hosts.start("127.0.0.3")
-    result = folder.hydraflow("run", "job", "--resume")
-    assert result.status == 0 and f"{states.count('succeeded')} had succeeded before" in result.err, result
-    assert folder.effects() == {f"a={number}": "x\n" for number in range(1, 5)}

@@ -118,24 +118,6 @@ def test_needs(mixture, first, second):
     assert mixture.succeeded() == ["a=1", "a=2", "b=1", "b=1", "b=2", "b=2"]
 
 
-@pytest.mark.parametrize(("first", "second"), PAIRS)
-
-
-def test_a_failure_in_the_first_step(mixture, first, second):
-    """Nothing of the second step is executed; --resume makes up for both, and does not repeat what has succeeded."""
-    mixture.steps(first, second)
-    (mixture.folder / "stop-a=2").touch()
-    result = mixture.hydraflow("run", "job", "--wait")
-    assert result.status == 1, result
-    assert mixture.succeeded() == ["a=1"]
-    assert mixture.states() == ["succeeded", "failed", "not started", "not started"]
-    (mixture.folder / "stop-a=2").unlink()
-    result = mixture.hydraflow("run", "job", "--resume", "--wait")
-    assert result.status == 0, result
-    assert mixture.succeeded() == ["a=1", "a=2", "b=1", "b=2"]
-    assert mixture.states() == ["succeeded"] * 4
-
-
 @pytest.mark.parametrize(("first", "second"), [pair for pair in PAIRS if pair.values[1] in WRONG])
 
 
