@@ -7253,8 +7253,8 @@ class Execution:
             self.is_interrupted = self.is_interrupted or event.kind == "interrupt"
             self.current.see(event)
             yield event
-        if any(run.is_stopped() and not (run.refused or run.limits(True).fail_fast)
-               for run in self.runs):
+        if any(os.path.isdir(run.record.path) and run.is_stopped()
+               and not (run.refused or run.limits(True).fail_fast) for run in self.runs):
             self.is_interrupted = True
             yield note_event("note", "hydraflow cancel has stopped this run")
         silent = sum(run.silent for run in self.runs)

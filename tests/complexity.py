@@ -14,7 +14,7 @@ def main():
         blocks = cc_visit(file.read())
     blocks += [method for block in blocks for method in getattr(block, "methods", [])]
     functions = {(block.lineno, block.name): block.complexity for block in blocks if block.letter != "C"}
-    assert len(functions) > 300, "radon has found too few functions"
+    assert len(functions) > 200, "radon has found too few functions"
     complex_ones = [(line, name, found) for (line, name), found in sorted(functions.items()) if found > MOST]
     for line, name, found in complex_ones:
         print(f"hydraflow.py:{line}: {name} has a complexity of {found}, more than {MOST}")

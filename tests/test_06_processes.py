@@ -117,6 +117,7 @@ class Groups(Program):
         self.write("inner", "trap 'sleep 1; echo saved > saved; exit' TERM\necho x > begun\nwhile :; do sleep 0.05; done\n")
         self.job("run: bash -c 'bash inner & (trap \"\" TERM; echo $BASHPID > other; sleep 77) & wait'")
         process = self.begun(start_new_session=True, env={**os.environ, "HYDRAFLOW_GRACE": "4"})
+        wait_until(lambda: self.lines("other"))
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(30), 130)
         self.assertEqual(self.lines("saved"), ["saved"])

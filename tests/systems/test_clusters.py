@@ -59,6 +59,8 @@ AFTER = {**CHAIN, "needs": "job", "steps": [{"batch": "d=1:2"}]}
 
 
 @pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["", "wait"])
+
+
 def test_chain_with_a_failure(cluster, wait):
     """What waits for a failed step is skipped, in the job and in the one that needs it; --resume makes up for it."""
     cluster.job(json.dumps({"jobs": {"job": CHAIN, "after": AFTER}}))
@@ -75,14 +77,6 @@ def test_chain_with_a_failure(cluster, wait):
     assert set(cluster.states()) == {"succeeded"}
 
 
-def test_steps_go_on(cluster):
-    """With fail-fast: false, a step waits for the end of the one before, whatever it was."""
-    cluster.job(json.dumps({"jobs": {"job": {**CHAIN, "fail-fast": False}}}))
-    (cluster.folder / "stop-b=2").touch()
-    assert cluster.hydraflow("run", "job", "--wait").status == 1
-    assert cluster.effects() == ["a=1", "a=2", "b=1", "b=3", "c=1", "c=2"]
-
-
 def test_fail_fast_in_a_pack(cluster):
     """With fail-fast: true, no further task of a step starts; otherwise neighbours in an element don't mind."""
     (cluster.folder / "stop-a=2").touch()
@@ -95,6 +89,8 @@ def test_fail_fast_in_a_pack(cluster):
 
 
 @pytest.mark.parametrize("cluster", ["pbs", "lsf"], indirect=True)
+
+
 def test_array_limit_of_a_site(cluster):
     """Each scheduler is asked for its limit, and refuses what is beyond it."""
     cluster.variables["STANDIN_LIMIT"] = "3"
@@ -116,7 +112,11 @@ def test_array_limit(slurm):
 
 
 @pytest.mark.parametrize("cluster", ["pbs"], indirect=True)
+
+
 @pytest.mark.parametrize("history", ["", "1"])
+
+
 def test_history(cluster, history):
     """Whether PBS keeps what has ended or not: an end that a task could not tell is noticed."""
     cluster.variables["STANDIN_HISTORY"] = history
@@ -168,6 +168,8 @@ def test_cancelled_by_the_scheduler(cluster):
 
 
 @pytest.mark.parametrize("cluster", ["pbs"], indirect=True)
+
+
 def test_who_does_not_want_to_end(cluster):
     """PBS ends the processes of an element's session, asked first and then killed: a task that ignores it is among them."""
     cluster.simple('trap "" TERM; echo $$ > pid; sleep 300', "a=1")
@@ -179,6 +181,8 @@ def test_who_does_not_want_to_end(cluster):
 
 
 @pytest.mark.parametrize("way", ["cancel", "qdel", "h_rt"])
+
+
 def test_a_killed_array_task_takes_its_tasks_with_it(gridengine, way):
     """Grid Engine kills an array task at once; what it had begun ends too, and --resume begins no second one beside it."""
     limit = " -l h_rt=0:0:4" if way == "h_rt" else ""
@@ -199,6 +203,8 @@ def test_a_killed_array_task_takes_its_tasks_with_it(gridengine, way):
 
 
 @pytest.mark.xdist_group("accounting")
+
+
 def test_another_cluster(accounting):
     """What sbatch -M sends elsewhere is asked for, waited for and cancelled there, and not here by the same number."""
     accounting.simple(f"{AWAIT}; echo x >> done/$0", submit="sbatch -M other", steps=[{"batch": "a=1:2"}, {"batch": "b=1"}, {"batch": "c=1", "submit": "sbatch"}])
@@ -220,6 +226,8 @@ def test_another_cluster(accounting):
 
 
 @pytest.mark.xdist_group("accounting")
+
+
 def test_what_the_controller_has_forgotten(accounting):
     """The accounting knows how array tasks ended that squeue does not list any more."""
     python = accounting.folder / "python"
@@ -252,6 +260,8 @@ def test_what_the_controller_has_forgotten(accounting):
 
 
 @pytest.mark.xdist_group("accounting")
+
+
 def test_an_answer_of_another_cluster_got_lost(accounting):
     """It is found there by its name: nothing is submitted a second time."""
     accounting.simple("echo x >> done/$0; sleep 300", "a=1", submit="sbatch -M other")
@@ -264,6 +274,8 @@ def test_an_answer_of_another_cluster_got_lost(accounting):
 
 
 @pytest.mark.xdist_group("accounting")
+
+
 def test_more_than_a_user_may_submit(accounting):
     """The refusal tells nothing half done, and packs fit."""
     accounting.simple("echo x >> done/$0", "a=1:12")
@@ -331,30 +343,6 @@ def test_held(cluster):
     until(cluster, "succeeded")
 
 
-def test_requeued_in_held_state(slurm):
-    """So is what somebody requeued and holds."""
-    slurm.simple('trap "" TERM; touch done/$0; test -e go || sleep 300', "a=1")
-    assert slurm.hydraflow("run", "job").status == 0
-    until(slurm, "running")
-    slurm.call(f"scontrol requeuehold {job_ids(slurm)[0]}_1")
-    until(slurm, "queued")
-    assert slurm.hydraflow("cancel", "job").status == 0
-    wait_until(lambda: "queued" not in slurm.states())
-
-
-def test_suspended(slurm):
-    """What has begun and does not go on is told as that."""
-    slurm.simple(f"test $0; {AWAIT}", "a=1")
-    assert slurm.hydraflow("run", "job").status == 0
-    until(slurm, "running")
-    job_id, = job_ids(slurm)
-    slurm.call(f"scontrol suspend {job_id}_1")
-    wait_until(lambda: re.search("suspended", slurm.hydraflow("status", "job").out, re.IGNORECASE))
-    slurm.call(f"scontrol resume {job_id}_1")
-    (slurm.folder / "go").touch()
-    until(slurm, "succeeded")
-
-
 def test_error_state(gridengine):
     """What Grid Engine could not start stays in its queue, in a state that is told."""
     gridengine.simple("true", submit="qsub -wd /nowhere")
@@ -394,6 +382,8 @@ def test_cancel_one_task(cluster):
 
 
 @pytest.mark.xdist_group("nodes")
+
+
 def test_node_dies(slurm):
     """Its element is requeued, and goes on with the tasks that have not succeeded."""
     slurm.simple("echo x >> done/$0; test $0 != a=3 || test -e go || sleep 300", "a=1:4", submit="sbatch --partition=flaky --nodelist=n3")
@@ -412,6 +402,8 @@ def test_node_dies(slurm):
 
 
 @pytest.mark.xdist_group("nodes")
+
+
 def test_node_dies_for_good(slurm):
     """Without a requeue, its task is among those that --resume submits."""
     slurm.simple("echo $$ > pid; touch done/$0; test -e go || sleep 300", "a=1:1", submit="sbatch --partition=flaky --nodelist=n4 --no-requeue")
@@ -441,8 +433,12 @@ def test_requeued(slurm):
 
 
 @pytest.mark.xdist_group("preempted")
+
+
 @pytest.mark.parametrize(("partition", "failing", "status", "counts"), [
     ("low", False, 0, {"a=1": 1, "a=2": 2, "b=1": 1}), ("low", True, 1, {"a=1": 1, "a=2": 2}), ("yielding", False, 0, {"a=1": 1, "a=2": 2, "b=1": 1})])
+
+
 def test_preempted(slurm, partition, failing, status, counts):
     """What loses its place to something urgent begins again, cancelled or requeued by the site; a failure beside it does not."""
     slurm.simple(f"echo x >> done/$0; test $0 = a=1 && exit {3 * failing}; test -e go || sleep 300", submit=f"sbatch --partition={partition}",
@@ -457,6 +453,8 @@ def test_preempted(slurm, partition, failing, status, counts):
 
 
 @pytest.mark.xdist_group("preempted")
+
+
 def test_preempted_too_often(slurm):
     """A command gives up in the end; where the user decides about it, at once."""
     for submit, most in (("sbatch --partition=low", 9), ("sbatch --partition=low --no-requeue", 1)):
@@ -520,6 +518,8 @@ def test_python36(cluster):
 
 
 @pytest.mark.parametrize("cluster", ["slurm", "gridengine"], indirect=True)
+
+
 def test_as_many_as_an_allocation_grants(cluster):
     """One processor: one task at once, however many this machine has."""
     (cluster.folder / "now").mkdir()
@@ -531,23 +531,6 @@ def test_as_many_as_an_allocation_grants(cluster):
     assert [(cluster.folder / "done" / name).read_text().strip() for name in cluster.effects()] == ["1"] * 4
 
 
-def test_srun_fills_the_nodes_of_an_allocation(slurm):
-    """The tasks of one HydraFlow, on all machines that were granted, and no more of them at once than there is room for."""
-    slurm.simple("", "a=1:6", submit="", run=f"srun -N1 -n1 -c4 --exact sh -c 'echo $SLURMD_NODENAME > done/$0; {AWAIT}'")
-    script = slurm.folder / "inside.sh"
-    script.write_text(f'#!/bin/sh\n{shlex.quote(sys.executable)} -m hydraflow run job --resume --jobs "$SLURM_NTASKS"\n')
-    job_id = slurm.call(f"sbatch --parsable -N2 --ntasks=4 --ntasks-per-node=2 -c4 -o out.txt {script}").strip()
-    wait_until(lambda: len(slurm.effects()) == 4)
-    where = [(slurm.folder / "done" / name).read_text().strip() for name in slurm.effects()]
-    assert sorted(where.count(node) for node in set(where)) == [2, 2], where
-    slurm.call(f"scancel {job_id}")
-    wait_until(lambda: "running" not in slurm.states())
-    wait_until(lambda: not slurm.call(f"squeue -h -t R,CG -j {job_id}").strip())  # which goes on with the run until it has ended
-    (slurm.folder / "go").touch()
-    slurm.call(f"sbatch -W -N2 --ntasks=4 --ntasks-per-node=2 -c4 -o out.txt {script}")
-    assert set(slurm.states()) == {"succeeded"}, (slurm.folder / "out.txt").read_text()
-
-
 SURROUNDING = {
     "slurm": {"SBATCH_ARRAY_INX": "0-9", "SBATCH_EXPORT": "NONE", "SBATCH_OUTPUT": "nowhere/x", "SBATCH_JOB_NAME": "other", "SBATCH_WAIT": "1",
               "SLURM_JOB_ID": "77", "SLURM_CPU_BIND": "quiet,mask_cpu:0x1", "SLURM_MEM_PER_NODE": "1", "SLURM_ARRAY_TASK_ID": "5",
@@ -557,6 +540,8 @@ SURROUNDING = {
 
 
 @pytest.mark.parametrize("cluster", ["slurm", "gridengine"], indirect=True)
+
+
 def test_environment_of_the_submission(cluster):
     """Options of ours win over SBATCH_*; variables of a surrounding job do not reach the tasks."""
     cluster.simple("env > done/$0", submit=cluster.submit + (" -V" if cluster.name == "gridengine" else ""))
@@ -633,13 +618,6 @@ def test_not_installed(cluster):
     assert cluster.states() == []
 
 
-def test_scheduler_is_down(gridengine):
-    """Its message is shown."""
-    gridengine.simple("sleep 60", "a=1")
-    result = gridengine.hydraflow("run", "job", SGE_QMASTER_PORT="1")
-    assert result.status == 1 and "unable to" in result.err.lower() and "Traceback" not in result.err, result
-
-
 def test_dry_run(cluster):
     """It prints each submission command, the script and the commands of the tasks, and changes nothing."""
     cluster.job(json.dumps({"jobs": {"job": CHAIN, "after": AFTER}}))
@@ -659,25 +637,6 @@ def test_own_exit_status(gridengine):
     job_id = job_ids(gridengine)[0]
     wait_until(lambda: job_id not in gridengine.call("qstat").split())
     assert gridengine.deeds() == {"a=100": 1, "a=99": 1}
-
-
-def test_two_jobs_at_once(cluster):
-    """Jobs submitted at the same time from one folder do not touch each other."""
-    jobs = {f"job{name}": {"run": f"sh -c 'echo x >> done/{name}-$0'", "submit": "SUBMIT", "hydra": False, "steps": [{"batch": "a=1:5"}]} for name in "pq"}
-    cluster.job(json.dumps({"jobs": jobs}))
-    for process in [cluster.start("run", name, "--wait") for name in jobs]:
-        out = process.communicate(timeout=300)[0].decode()
-        assert process.returncode == 0, out
-    assert set(cluster.deeds().values()) == {1} and len(cluster.effects()) == 10
-
-
-def test_logs_of_one_task(cluster):
-    """logs shows a task's output from wherever it ran; a step of one task is an array of one."""
-    cluster.simple(TASK, "a=1")
-    assert cluster.hydraflow("run", "job").status == 0
-    result = cluster.hydraflow("logs", "job", "1", "--follow")
-    assert (result.status, result.out) == (0, "task a=1 prints this\n")
-    until(cluster, "succeeded")
 
 
 def test_wait_interrupted(cluster):
@@ -701,11 +660,3 @@ def test_hydra_application(slurm):
     assert result.status == 0, (result, slurm.hydraflow("logs", "job"))
     assert len(list((slurm.folder / "multirun").glob("*/*/.hydra/overrides.yaml"))) == 6
 
-
-def test_silence_is_not_the_end(slurm):
-    """What has left the queue without a word is found out, and submitted again."""
-    slurm.simple("test -e go || kill -9 0; echo x >> done/$0", "a=1")
-    assert slurm.hydraflow("run", "job", "--wait").status == 1
-    (slurm.folder / "go").touch()
-    assert slurm.hydraflow("run", "job", "--wait", "--resume").status == 0
-    assert slurm.deeds() == {"a=1": 1}

@@ -1,10 +1,7 @@
 """Handlers of the user's own: a command that gets a file with one shell-quoted command per line as its last argument."""
 import json
-import os
-import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 
@@ -65,12 +62,16 @@ class Folder:
 
 
 @pytest.fixture
+
+
 def folder(tmp_path):
     """A folder with handlers in it."""
     return Folder(tmp_path)
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
+
+
 def test_handler(folder, handler):
     """It executes each line; hostile values arrive as they are, and so do the environment and the working directory."""
     if "parallel" in handler and not shutil.which("parallel"):
@@ -90,6 +91,8 @@ def test_handler(folder, handler):
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
+
+
 def test_a_failure(folder, handler):
     """It is recorded with the task's own status and output, no further step begins, and --resume hands over what is left."""
     if "parallel" in handler and not shutil.which("parallel"):
@@ -112,6 +115,8 @@ def test_a_failure(folder, handler):
 
 
 @pytest.mark.parametrize("hydra", [False, True])
+
+
 def test_parameters_alone(folder, hydra):
     """Without run and call, a line holds the parameters of a task, as the original HydraFlow hands them over."""
     folder.job(submit="python submit.py app.py", hydra=hydra, steps=[{"batch": "a=1:2", "args": "x='a b;touch pwned' y=1,2"}])
@@ -125,34 +130,6 @@ def test_parameters_alone(folder, hydra):
     assert found == {f"a={number}": [*before, f"a={number}", value, "y=1,2", *after] for number in (1, 2)}
     assert len(directories) == 2 and all(word.startswith("hydra.sweep.dir=") for word in directories)
     assert not list(folder.path.glob("**/pwned")) and len(folder.commands()) == 2
-
-
-def test_line_break(folder):
-    """A file of one command per line cannot hold it: that is told before anything is handed over, where a line of a value would be a command."""
-    for value in ("a\ntouch pwned\nb", "a\rtouch pwned\rb"):
-        folder.job(run="printf %s ${{ env.VALUE }}", submit="python own.py", steps=[{"env": {"VALUE": "x"}}, {"env": {"VALUE": value}}])
-        result = folder.hydraflow("run", "job", "--dry-run")
-        assert result.status == 2 and "line break" in result.err, result
-        result = folder.hydraflow("run", "job")
-        assert result.status == 2 and "line break" in result.err, result
-        assert not (folder.path / "pwned").exists() and not list(folder.path.glob(".hydraflow/*/0*"))
-
-
-def test_dry_run(folder):
-    """It prints the command and the lines, and changes nothing."""
-    before = sorted({*os.listdir(str(folder.path))} - {"__pycache__"})
-    folder.job(run="sh -c 'touch done/$0'", submit="bash -e", steps=[{"batch": "a=1:2"}, {"batch": "b=\"it's\"", "submit": "sh"}])
-    result = folder.hydraflow("run", "job", "--dry-run")
-    assert result.status == 0 and result.err == "", result
-    told = [line.replace(str(folder.path), "") for line in result.out.splitlines() if line.startswith("#")]
-    assert [line.split(" .hydraflow/")[0] for line in told] == ["# bash -e", "# sh"], told
-    assert sorted({*os.listdir(str(folder.path))} - {"hydraflow.yaml", "__pycache__"}) == before and folder.effects() == {}
-    assert subprocess.run(["sh", "-c", result.out], cwd=str(folder.path), check=False).returncode == 0  # each line is a command
-    printed = [line for line in result.out.splitlines() if not line.startswith("#")]
-    assert sorted(folder.effects()) == ["a=1", "a=2", "b=it's"]
-    assert folder.hydraflow("run", "job").status == 0
-    assert [line.partition(" -- ")[2] for line in folder.commands(1) + folder.commands(2)] == printed
-    assert [line for line in folder.hydraflow("run", "job", "--resume", "--dry-run").out.splitlines() if line[0] != "#"] == []
 
 
 def test_once_for_a_job(folder):
@@ -172,30 +149,6 @@ def test_once_for_a_job(folder):
     assert "3 tasks (1-3) handed to sh, which ended with exit status 3" in folder.hydraflow("status", "job").out
 
 
-def test_returns_before_the_tasks_end(folder):
-    """Its tasks go on without it: they are known, awaited with --wait, and none is executed twice."""
-    (folder.path / "later.sh").write_text('nohup sh "$1" >/dev/null 2>&1 &\n')
-    folder.job(run="sh -c 'until test -e go; do sleep 0.05; done; echo x >> done/$0'", submit="sh later.sh", steps=[{"batch": "a=1:2"}])
-    result = folder.hydraflow("run", "job")
-    assert result.status == 0 and "has ended, and 2 of its tasks have not" in result.err, result
-    wait_until(lambda: folder.states() == ["running", "queued"])
-    process = subprocess.Popen([sys.executable, "-m", "hydraflow", "run", "job", "--resume", "--wait"], cwd=str(folder.path),
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    (folder.path / "go").touch()
-    out = process.communicate(timeout=60)[0].decode()
-    assert process.returncode == 0, out
-    assert folder.effects() == {"a=1": "x\n", "a=2": "x\n"}
-    assert folder.states() == ["succeeded", "succeeded"]
-
-
-def test_missing_handler(folder):
-    """That is told before anything is written."""
-    folder.job(run="true", submit="no-such-program", steps=[{"batch": "a=1:2"}])
-    result = folder.hydraflow("run", "job")
-    assert result.status == 2 and "there is no program no-such-program" in result.err, result
-    assert not list(folder.path.glob(".hydraflow/*/0*"))
-
-
 def test_signal(folder):
     """It reaches the handler, and what never began is interrupted."""
     folder.job(run="true", submit="sh -c 'trap \"touch got; exit 5\" TERM; touch begun; i=0; while test $i -lt 600; do i=$((i+1)); sleep 0.2; done' sh",
@@ -209,85 +162,3 @@ def test_signal(folder):
     assert folder.states() == ["interrupted"] * 2
     assert "interrupted: its handler has ended" in folder.hydraflow("status", "job").out
 
-
-class Hosts:
-    """Hosts behind ssh, all of them this machine: a daemon of our own for each, with keys of our own, on a port of our own."""
-
-    def __init__(self, folder):
-        self.folder, self.daemons = folder, []
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        for name in ("host", "user"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
-        self.config = folder / "config"
-        self.config.write_text(f"Host *\n Port {self.port}\n IdentityFile {folder / 'user'}\n IdentitiesOnly yes\n BatchMode yes\n"
-                               " StrictHostKeyChecking no\n UserKnownHostsFile /dev/null\n LogLevel ERROR\n ConnectTimeout 20\n")
-
-    def start(self, address):
-        """Start a host, and wait until it answers."""
-        os.makedirs("/run/sshd", exist_ok=True)  # its directory for the separation of privileges, which the service would make
-        config = self.folder / f"sshd-{address}"
-        config.write_text(f"ListenAddress {address}\nPort {self.port}\nHostKey {self.folder / 'host'}\nAuthorizedKeysFile {self.folder / 'user.pub'}\n"
-                          "StrictModes no\nUsePAM no\nPermitRootLogin yes\nPidFile none\nMaxStartups 100\n")
-        self.daemons.append(subprocess.Popen([shutil.which("sshd", path=SBIN), "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL,
-                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        wait_until(lambda: subprocess.run(["ssh", "-F", str(self.config), address, "true"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0)
-
-    def stop(self):
-        """End the daemons."""
-        for daemon in self.daemons:
-            daemon.terminate()
-            daemon.wait()
-
-    def handler(self, *addresses):
-        """Return the command that distributes the tasks over hosts, one at once on each."""
-        return f"parallel -j1 --ssh {shlex.quote(f'ssh -F {self.config}')} -S {','.join(addresses)} -a"
-
-
-SBIN = os.environ["PATH"] + os.pathsep + "/usr/sbin"
-
-
-@pytest.fixture
-def hosts(tmp_path_factory):
-    """Hosts to be started."""
-    for program in ("parallel", "ssh", "sshd"):
-        if not shutil.which(program, path=SBIN):
-            pytest.skip(f"not installed: {program}")
-    if os.geteuid():
-        pytest.skip("a daemon of ssh that lets its user in needs root here")
-    hosts = Hosts(tmp_path_factory.mktemp("ssh"))
-    yield hosts
-    hosts.stop()
-
-
-def test_over_ssh(folder, hosts):
-    """On hosts that see the directory, tasks are as they are here: directory, environment, words, logs, states."""
-    (folder.path / "sub").mkdir()
-    for address in ("127.0.0.2", "127.0.0.3"):
-        hosts.start(address)
-    folder.job(run="sh -c 'echo says $0; echo \"$PWD|$VALUE|$0|${SSH_CONNECTION%% *}\" > ../done/$0; sleep 0.5'", env={"VALUE": "it's \"$x\""},
-               submit=hosts.handler("127.0.0.2", "127.0.0.3"), steps=[{"batch": "a=1:4"}], **{"working-directory": "sub"})
-    result = folder.hydraflow("run", "job")
-    assert result.status == 0, result
-    rows = [folder.effects()[f"a={number}"].strip().split("|") for number in range(1, 5)]
-    assert [row[:3] for row in rows] == [[str(folder.path / "sub"), "it's \"$x\"", f"a={number}"] for number in range(1, 5)]
-    assert all(row[3].startswith("127.0.0.") for row in rows), rows  # it was executed by ssh
-    assert folder.states() == ["succeeded"] * 4
-    assert folder.hydraflow("logs", "job", "3").out == "says a=3\n"
-    assert {task["cwd"] for task in folder.tasks()} == {str(folder.path / "sub")}
-
-
-def test_a_host_that_fails(folder, hosts):
-    """It leaves its tasks to --resume, which executes them alone."""
-    hosts.start("127.0.0.2")
-    folder.job(run="sh -c 'echo x >> done/$0; sleep 0.5'", submit=hosts.handler("127.0.0.2", "127.0.0.3"), steps=[{"batch": "a=1:4"}])
-    result = folder.hydraflow("run", "job")
-    assert result.status == 1 and "Traceback" not in result.err, result
-    states = folder.states()
-    assert set(states) == {"succeeded", "interrupted"}, (states, result)
-    assert sorted(folder.effects()) == [f"a={number}" for number, state in enumerate(states, 1) if state == "succeeded"]
-    hosts.start("127.0.0.3")
-    result = folder.hydraflow("run", "job", "--resume")
-    assert result.status == 0 and f"{states.count('succeeded')} had succeeded before" in result.err, result
-    assert folder.effects() == {f"a={number}": "x\n" for number in range(1, 5)}

@@ -159,7 +159,6 @@ def test_record_of_hydra(tasks, number):
         if not re.search(r"glob\(", sweep):  # only with the files of the application can these be counted
             counts = [len(list(word.sweep_string_iterator())) if word.is_sweep_override() else 1 for word in words]
             assert math.prod(counts) == len(run_directories(task))
-            assert hydraflow.count_runs(recorded["overrides"]["task"]) in (None, math.prod(counts))
         if place == "batch" and not re.search(r"\w\(|\|", sweep):  # then nothing is left for Hydra to sweep over
             assert not any(word.is_sweep_override() for word in words)
         for directory in run_directories(task):

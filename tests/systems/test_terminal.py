@@ -15,7 +15,7 @@ import time
 
 import pyte
 import pytest
-from support import place_program, run, wait_until
+from support import run, wait_until
 
 PROGRESS = re.compile(r"\[[#-]{20}\] \d+/\d+  \d+ running")
 
@@ -76,13 +76,6 @@ class Terminal:
         return self.process.wait()
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with a copy of the program."""
-    place_program(tmp_path)
-    return tmp_path
-
-
 def job(folder, code, batch="a=1", more=""):
     """Write a job whose tasks execute a Python program: code, in which word is its parameter."""
     head = "import os, sys, time\nword = sys.argv[1]\ndef wait(name):\n    while not os.path.exists(name): time.sleep(0.01)\n"
@@ -113,6 +106,8 @@ def test_output_as_it_comes(folder):
 @pytest.mark.parametrize("argv", [
     ("show",), ("show", "job"), ("run", "job", "--dry-run"), ("run", "job"), ("status", "job"), ("logs", "job"), ("results", "job"),
     ("expand", "a=\x1b]2;x\x07y,\x9b2Jz"), ("expand", "a=1:0\x1b[2J"), ("run", "\x1b[2J"), ("logs", "job", "a=\x1b[2J")], ids=" ".join)
+
+
 def test_no_text_commands_the_terminal(folder, argv):
     """Neither a value, nor a variable, nor a word of the command line, wherever it is shown."""
     (folder / "hydraflow.yaml").write_text(
@@ -136,25 +131,9 @@ def test_bar_of_a_task_moves(folder):
     assert body(terminal.rows()) == ["100%|####", "done"]
 
 
-def test_several_tasks(folder):
-    """Whole lines, each with the number of its task; and a progress line that counts."""
-    job(folder, "for n in range(3):\n    print('a', end='', flush=True); time.sleep(0.02); print('b', word, n)\n"
-                "if word == 'a=2': sys.exit('broken')\nif word > 'a=4': wait('go')", "a=1:6", "    max-parallel: 3\n    fail-fast: false\n")
-    terminal = Terminal(folder, "run", "job")
-    terminal.until(lambda rows: any("4/6  2 running  1 failed" in row for row in rows))
-    last = terminal.rows()[-1]
-    assert re.fullmatch(r"\[#{13}-{7}\] 4/6  2 running  1 failed  0:\d\d  0:\d\d left", last), last
-    (folder / "go").touch()
-    assert terminal.end() == 1
-    lines = [row for row in body(terminal.rows()) if not row.startswith("[2 a=2] failed: exit status 1 (")]
-    expected = [f"[{number} a={number}] ab a={number} {n}" for number in range(1, 7) for n in range(3)] + ["[2 a=2] broken"]
-    assert sorted(lines) == sorted(expected)
-    for number in range(1, 7):  # of each task in their order
-        assert [line for line in lines if line.startswith(f"[{number} a={number}] ab")] == expected[3 * number - 3:3 * number]
-    assert "6 tasks: 5 succeeded, 1 failed" in "\n".join(terminal.rows())
-
-
 @pytest.mark.parametrize("columns", [100, 50, 30])
+
+
 def test_window_changes_its_size(folder, columns):
     """The progress line keeps to the new width, and no line of a task is lost or torn."""
     job(folder, "for n in range(12):\n    print(word, 'line', n)\n    wait(f'go{n // 6}')", "a=1:3")
@@ -192,34 +171,6 @@ def test_control_sequences_are_not_interpreted(folder):
     assert terminal.screen.title == ""
     colours = [terminal.screen.buffer[row][0].fg for row in range(9)]
     assert colours == ["default"] * 3 + ["red"] + ["default"] * 5
-
-
-@pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_colours_of_states(folder, variables):
-    """On a terminal words that say a state have its colour; none of it with NO_COLOR, or where a terminal has none."""
-    job(folder, "print(os.environ.get('NO_COLOR')); sys.exit(3 if word == 'a=2' else 0)", "a=1:2")
-    told = [("run", 1, b"\x1b[31m[2 a=2] failed: exit status 3 ("), ("run", 1, b"\x1b[32m1 succeeded\x1b[m, \x1b[31m1 failed\x1b[m"),
-            ("status", 0, b"\x1b[31m1 failed\x1b[m, \x1b[32m1 succeeded\x1b[m"), ("status", 0, b"\x1b[31m  [2 a=2] failed: exit status 3: ")]
-    sent = {}
-    for command, status in (("run", 1), ("status", 0)):
-        terminal = Terminal(folder, command, "job", **variables)
-        assert terminal.end() == status
-        sent[command] = terminal.sent
-    for command, _, text in told:
-        assert (text in sent[command]) == (not variables), sent
-        assert re.sub(rb"\x1b\[[0-9;]*m", b"", text) in re.sub(rb"\x1b\[[0-9;]*m", b"", sent[command])
-    assert bool(re.search(rb"\x1b\[[0-9;]+m", sent["run"] + sent["status"])) == (not variables)
-
-
-def test_quiet(folder):
-    """Only what failed, and the summary."""
-    job(folder, "print('noise', word)\nif word == 'a=2': sys.exit('broken')", "a=1:3", "    fail-fast: false\n")
-    terminal = Terminal(folder, "run", "job", "--quiet")
-    assert terminal.end() == 1
-    rows = terminal.rows()
-    assert re.fullmatch(r"\[2 a=2\] failed: exit status 1 \(\d\.\d s\)  \[2/3\]", rows[0])
-    assert rows[1].startswith("3 tasks: 2 succeeded, 1 failed, ")
-    assert "noise a=1" not in rows and not terminal.seen
 
 
 def test_through_a_pipe(folder):
@@ -284,27 +235,9 @@ def test_memory_stays_constant(folder):
     assert max(results) < results[0] + 4096, results
 
 
-def test_long_lines_on_a_terminal(folder):
-    """A line of 10 MB, and bytes that are no UTF-8, arrive; the memory for it is that for a chunk of it."""
-    job(folder, "sys.stdout.buffer.write(b'\\xff\\xfe' + b'0123456789' * 1000000 + b'\\nend\\n')")
-    master, slave = pty.openpty()
-    sink = subprocess.Popen(["cat"], stdin=master, stdout=subprocess.PIPE)
-    process = subprocess.Popen([sys.executable, "-c", PEAK], cwd=str(folder), stdout=slave, stderr=subprocess.PIPE)
-    os.close(slave)
-    os.close(master)
-    received = sink.stdout.read()
-    large = int(process.stderr.read().split()[-1])
-    assert process.wait() == 0
-    sink.wait()
-    sink.stdout.close()
-    process.stderr.close()
-    assert received.replace(b"\r\n", b"").startswith("\ufffd\ufffd0123456789".encode())
-    assert received.count(b"0123456789") > 999000 and received.replace(b"\r\n", b"\n").endswith(b"\nend\n")
-    job(folder, "print('x')")
-    assert large < peak(folder, stdout=subprocess.DEVNULL)[0] + 4096
-
-
 @pytest.mark.skipif(not shutil.which("tmux"), reason="not installed: tmux")
+
+
 def test_in_tmux(folder):
     """A real terminal, that breaks lines anew when it is resized: the lines of the tasks stay, the summary comes last."""
     job(folder, "for n in range(8):\n    print(word, 'line', n)\n    wait(f'go{n // 4}')", "a=1:3")
