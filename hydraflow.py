@@ -3363,6 +3363,7 @@ def shell_text(words: "Iterable[str]") -> str:
 # - The file is open, and so locked, as long as the recorder or something of its task lives.
 # - Start and end overwrite blanks, so that they need no space on a full disk. Some file systems
 #   write elsewhere all the same: then the recorder tries again until there is space.
+# - What sh itself says of signals and errors is not for the log of the task.
 # - A start that cannot be recorded is none: the task would run again after a crash.
 # - The traps keep the recorder alive when its group gets a signal. The task itself starts with the
 #   defaults (POSIX sh, 2.14, trap).
@@ -3372,18 +3373,18 @@ def shell_text(words: "Iterable[str]") -> str:
 #   begin with an underscore.
 
 RECORDER = r"""
-exec 9>&0 </dev/null
+exec 9>&0 8>&2 </dev/null 2>/dev/null
 _why=
 trap : USR1 USR2
 trap '_why=",\"asked\":true"' HUP INT QUIT TERM
 read -r _up _ </proc/uptime || _up=$(date +%s)
 printf '{"leader":%s,"began":%s}\n' $$ "$_up" >&9 || exit 125
-if test "$_why"; then (exit 143); else (exec "$@"); fi
+if test "$_why"; then (exit 143); else (exec 2>&8 8>&- "$@"); fi
 _status=$?
 read -r _up _ </proc/uptime || _up=$(date +%s)
 until printf '{"status":%s,"ended":%s%s}\n' $_status "$_up" "$_why" >&9 || test "$_why"; do
     sleep 1
-done 2>/dev/null
+done
 exit $_status
 """
 PROMPT, PATIENT = 20.0, 60.0  # seconds for what answers at once, and for what may be busy
@@ -5076,7 +5077,7 @@ STUCK = (  # in states and reasons of what begins only when somebody does someth
     r"(?i)held|launch failed|badconstraints|partitionconfig|^E.*w$|PSUSP|REQUEUE_HOLD|SPECIAL_EXIT")
 HALTED = "SUSPENDED|STOPPED|USUSP|SSUSP|UNKWN|[SUsT]"  # of what has begun and does not go on now
 ON_HOLD = ("H", "hqw", "hRwq")
-UNSAID = ("", "-", "None", "(null)", "Priority", "Resources")  # reasons that need no words
+UNSAID = ("", "-", "None", "(null)")  # reasons that need no words
 OURS_ARRAY = "the steps of the job make the array; max-parallel: how many array tasks at once"
 OURS_NAME = "the array job is called after name: of the job"
 OURS_LOG = "leave it out: each task has a log of its own, which hydraflow logs JOB shows"
