@@ -3918,11 +3918,7 @@ class Record:
 
         The folder is listed, as a network's file system remembers that a file was not there.
         """
-        try:
-            names = os.listdir(self.path)
-        except OSError:  # without its record, nothing more of a run begins
-            return True
-        found = [re.fullmatch(r"stop-(\d{1,9})", name) for name in names]
+        found = [re.fullmatch(r"stop-(\d{1,9})", name) for name in list_folder(self.path)]
         return any(int(match.group(1)) >= start for match in found if match)
 
     def stop(self, start: int) -> None:
@@ -7254,8 +7250,8 @@ class Execution:
             self.is_interrupted = self.is_interrupted or event.kind == "interrupt"
             self.current.see(event)
             yield event
-        if any(os.path.isdir(run.record.path) and run.is_stopped()
-               and not (run.refused or run.limits(True).fail_fast) for run in self.runs):
+        if any(run.is_stopped() and not (run.refused or run.limits(True).fail_fast)
+               for run in self.runs):
             self.is_interrupted = True
             yield note_event("note", "hydraflow cancel has stopped this run")
         silent = sum(run.silent for run in self.runs)

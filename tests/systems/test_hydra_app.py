@@ -194,9 +194,9 @@ def test_missing_runs(tmp_path):
         "jobs: {train: {run: $PYTHON app.py, steps: [{args: 'name=a,b,leave,d,e'}, {args: seed=1:2}]}}", encoding="utf-8")
     result = run("run", "train", "--keep-going", cwd=str(tmp_path), env={"PYTHON": sys.executable})
     assert result.status == 1
-    assert "task 1 failed: 2 of 5 runs are missing (" in result.err and "2 tasks: 1 succeeded, 1 failed, " in result.err
+    assert "task 1 failed: Hydra began 3 of 5 runs (" in result.err and "2 tasks: 1 succeeded, 1 failed, " in result.err
     told = json.loads(run("status", "train", "--json", cwd=str(tmp_path)).out)["tasks"]
-    assert [(task["state"], task["cause"]) for task in told] == [("failed", "2 of 5 runs are missing"), ("succeeded", None)]
+    assert [(task["state"], task["cause"]) for task in told] == [("failed", "Hydra began 3 of 5 runs"), ("succeeded", None)]
     (tmp_path / "app.py").write_text((tmp_path / "app.py").read_text().replace("sys.exit(0)", "pass"), encoding="utf-8")
     result = run("run", "train", "--resume", cwd=str(tmp_path), env={"PYTHON": sys.executable})
     assert result.status == 0 and "2 tasks: 1 succeeded, 1 had succeeded before, " in result.err

@@ -121,10 +121,10 @@ def test_chain(folder, weapons):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of two megabytes, in which the program and its byte code have space."""
+    """A file system of four megabytes, in which the program and its byte code have space."""
     path = tmp_path / "small"
     path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(path)], stderr=subprocess.DEVNULL).returncode == 0
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(path)], stderr=subprocess.DEVNULL).returncode == 0
     if not mounted:
         pytest.skip("mounting a tmpfs needs root")
     shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(path))
@@ -136,7 +136,7 @@ def test_full_disk(small_disk, tmp_path):
     """What has finished on a full disk is known, the message says what happened, and --resume goes on."""
     effects = tmp_path / "effects"
     (small_disk / "hydraflow.yaml").write_text(
-        f"jobs:\n  job:\n    run: sh -c 'test $0 = a=2 && head -c 3000000 /dev/zero > filler; echo $0 >> {effects}'\n"
+        f"jobs:\n  job:\n    run: sh -c 'test $0 = a=2 && head -c 6000000 /dev/zero > filler; echo $0 >> {effects}'\n"
         "    hydra: false\n    steps: [{batch: a=1:200}]\n", encoding="utf-8")
     result = run("run", "job", cwd=str(small_disk))
     assert result.status == 1, result

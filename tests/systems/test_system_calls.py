@@ -177,7 +177,7 @@ def with_traced_shell(folder, *options):
     path = folder / "hydraflow.py"
     text = path.read_text(encoding="utf-8")
     words = ", ".join(json.dumps(word) for word in (shutil.which("strace") or "strace", "-DDD", "-qq", *options))
-    path.write_text(text.replace('SHELL = ("/bin/sh"', f'SHELL = ({words}, "/bin/sh"'), encoding="utf-8")
+    path.write_text(text.replace('["/bin/sh", "-c", RECORDER', f'[{words}, "/bin/sh", "-c", RECORDER'), encoding="utf-8")
     assert path.read_text(encoding="utf-8") != text
 
 
