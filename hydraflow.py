@@ -6210,7 +6210,8 @@ class Run:
         self.known = {key: numbers[::-1] for key, numbers in found.ledger.keys().items()}
         self.last = found.ledger.last_number()
         self.number = found.ledger.start.number + 1
-        if self.options.resume and not any(key in self.known for key in self.keys()):
+        is_other = self.known and not any(key in self.known for key in self.keys())
+        if self.options.resume and is_other:
             self.release()
             words = shell_text(found.ledger.starts[0].words)
             message = f"no task of this sweep belongs to the last run of {self.job.key}"
