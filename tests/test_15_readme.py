@@ -129,8 +129,8 @@ class Readme(EmptyFolder):
     def test_every_key_of_a_job_is_told(self) -> None:
         keys = json.loads(self.hydraflow("schema").out)["$defs"]["job"]["properties"]
         self.assertGreater(len(keys), 10)
-        told = [key for key in keys if f"| `{key}` |" in README]
-        self.assertEqual([key for key in keys if key not in told and "original" not in json.dumps(keys[key])], [])
+        untold = {key for key in keys if f"| `{key}` |" not in README}
+        self.assertEqual(untold, {"add", "configs", "options", "sets"})  # of the original
 
     def test_every_command_is_told(self) -> None:
         names = re.findall(r"^    (\w+)  ", self.hydraflow("--help").out, re.MULTILINE)
