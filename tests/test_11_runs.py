@@ -348,7 +348,7 @@ class Submitted(StandIns):
         self.assertEqual((waiting.wait(30), self.states()), (130, ["running"] * 2))
         self.clear("asked")
         again = self.start("run", "job", "--resume", "--wait", env=self.environment)
-        wait_until(lambda: self.lines("asked"))
+        wait_until(lambda: len(self.lines("asked")) > 2)  # it has seen both run
         self.write("go", "")
         for element in elements:
             element.wait()

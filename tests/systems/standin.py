@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-NAME = sys.argv.pop(1)
+NAME = sys.argv.pop(1) if len(sys.argv) > 1 else ""
 STATE = os.environ.get("STANDIN_DIR", "")
 SERVER = "standin"
 

@@ -288,6 +288,8 @@ def test_more_than_a_user_may_submit(accounting):
         assert accounting.hydraflow("run", "job", "--resume", "--pack", "3", "--wait").status == 0
     finally:
         accounting.call("sacctmgr -i modify user root set MaxSubmitJobs=-1")
+        wait_until(lambda: "Submitted" in accounting.call("sbatch --array=1-9 --wrap true"))
+        wait_until(lambda: not accounting.call("squeue -h"))
     assert set(accounting.deeds().values()) == {1} and len(accounting.effects()) == 12
 
 
