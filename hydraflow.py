@@ -4633,26 +4633,19 @@ def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tup
         return "failed", TIME_LIMIT
     if one.verdict == GIVEN_UP and not one.has_ended:
         return "interrupted", one.verdict
-    if one.has_ended or one.verdict:
+    if not held and queued.kind == PENDING and not (one.has_ended and one.status <= 128):
+        return "queued", f"requeued {queued.reason}".rstrip()
+    if one.has_ended or one.verdict or held is False:
         by_signal = one.asked or one.status > 128 or not one.has_ended
         if by_signal and one.role == ARRAY and not is_gone:
-            if queued.kind == PENDING:
-                return "queued", f"requeued {queued.reason}".rstrip()
             return "running", "ended by a signal"
         if one.asked or not one.has_ended or is_limit_of_site(said):
-            return "interrupted", said or one.verdict
+            return "interrupted", said or one.verdict or ("" if one.has_ended else "killed")
         return "failed", one.detail or (one.verdict if one.status == 0 else "")
-    if held:
-        return "running", queued.reason if one.has_started else "beginning"
-    if queued.kind == PENDING:
-        return "queued", f"requeued {queued.reason}".rstrip()
-    if is_gone and not one.has_started:
-        return "not started", ""
-    if is_gone:
-        return "interrupted", said or queued.word or "gone from the queue"
-    if queued.kind == ACTIVE or held is None:
-        return "running", queued.reason if one.has_started else "beginning"
-    return "interrupted", "killed"
+    if held is None and is_gone:
+        name = "interrupted" if one.has_started else "not started"
+        return name, said or queued.word or "gone from the queue"
+    return "running", queued.reason if one.has_started else "beginning"
 
 
 # ---------------------------------------------------------------------------
@@ -4896,7 +4889,9 @@ class Local:
             if descriptor >= 0:
                 return descriptor, attempt
             one = read_attempt(path, number, attempt)
-            state = state_of([one], self.is_held(path, one), OVER if one.has_ended else UNKNOWN)
+            held = self.is_held(path, one)
+            is_over = one.has_ended or one.verdict or held is False
+            state = state_of([one], held, OVER if is_over else UNKNOWN)
             if state.is_alive or state.is_good:
                 return -1, 0 if state.is_good else attempt
             if one.boot == boot_id() and one.leader:
@@ -6673,8 +6668,14 @@ class HereStage(Stage):
             yield from self.adopt(run.view, alive)
         yield from local_pass(self, local, todo)
         run.silent += local.silent
-        if alive and run.view:
-            yield from self.followed(run.view, alive, [])
+        while alive and run.view and not self.is_stopped:
+            again: List[Task] = []
+            yield from self.followed(run.view, alive, again)
+            yield from local_pass(self, local, iter(again))
+
+    def may_begin_again(self, number: int, state: State) -> bool:
+        """Return whether a task that lived elsewhere was interrupted there."""
+        return state.name in ("interrupted", "not started") and not self.is_stopped
 
     def adopt(self, view: View, alive: "Dict[int, Task]") -> "Iterator[Union[Event, str]]":
         """Await what lives here; what lives elsewhere stays in alive."""
@@ -6768,15 +6769,19 @@ class SlotStage(Stage):
         self.local: Local = Local(record, Limits(*submission.limits), head, stops, "")
 
     def tasks(self) -> "Iterator[Task]":
-        """Yield the tasks: those of the index, then those of others from their ends."""
+        """Yield the tasks: those of the index that no neighbour has ended, then those of others, from
+        their ends, that nobody has begun."""
         index = int(self.local.head["index"])
-        yield from self.at(self.submission.slots[0])
+        for entry in self.submission.slots[0]:
+            one = self.last_attempt(entry[0])
+            if not one.has_ended or one.asked or one.status > 128:
+                yield from self.at([entry])
         slots = read_submission(self.record, self.submission.number).slots
         depth = max(map(len, slots))
         others = slots[index:] + slots[:index - 1] if depth > 1 else []
         for place in range(depth - 1, -1, -1):
             for slot in others:
-                if place < len(slot) and not self.is_begun(slot[place][0]):
+                if place < len(slot) and self.last_attempt(slot[place][0]) is NO_ATTEMPT:
                     yield from self.at([slot[place]])
 
     def at(self, entries: "Sequence[List[int]]") -> "Iterator[Task]":
@@ -6792,17 +6797,18 @@ class SlotStage(Stage):
                 argv[0] = program
             yield task._replace(argv=tuple(argv))
 
-    def is_begun(self, number: int) -> bool:
-        """Return whether somebody has begun a task since it was submitted."""
-        since = self.submission.start, self.submission.number
+    def last_attempt(self, number: int) -> Attempt:
+        """Return the last attempt of a task since it was submitted; NO_ATTEMPT if there is none."""
+        last = NO_ATTEMPT
         for attempt in itertools.count(1):
             path = self.record.file("attempt", number, attempt)
             if not is_there(path):
-                return False
+                break
             one = read_attempt(path, number, attempt)
+            since = self.submission.start, self.submission.number
             if not one.role or (one.start, one.submission) >= since:
-                return True
-        return False
+                last = one
+        return last
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
         """Execute the tasks, if all has succeeded that they wait for."""
@@ -7091,8 +7097,10 @@ class ArrayStage(Stage):
             todo += again
 
     def may_begin_again(self, number: int, state: State) -> bool:
-        """Return whether a task was lost by the site, or never began, and may be submitted again."""
-        is_lost = state.name == "interrupted" and is_limit_of_site(state.cause)
+        """Return whether a task was lost by the site or never began, or lived since an earlier start
+        and was interrupted."""
+        is_ours = self.times[number] > 0
+        is_lost = state.name == "interrupted" and (is_limit_of_site(state.cause) or not is_ours)
         return (is_lost or state.name == "not started") and not (
             self.times[number] >= MOST_SUBMISSIONS or self.is_stopped or self.run.is_stopped())
 
