@@ -4524,6 +4524,9 @@ MEANINGS = (  # words of schedulers for an end, and the plain ones
     (r"^NODE_FAIL|^BOOT_FAIL|NODE FAILURE", "node failure"),
     (r"^CANCELLED|^REVOKED|TERM_OWNER|TERM_ADMIN", "cancelled"),
     (r"^PREEMPTED|DUE TO PREEMPTION", "preempted"))
+ENDING_SIGNALS = (  # by which a scheduler ends an array task
+    signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM,
+    signal.SIGXCPU) if os.name == "posix" else ()
 LIMITS_OF_SITE = (TIME_LIMIT, "node failure", "preempted")  # after which a task may begin again
 SILENT = ("", "COMPLETED", "FAILED", "EXIT", "DONE", "X", "F", "C")  # say no more than an end
 
@@ -4633,13 +4636,13 @@ def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tup
         return "failed", TIME_LIMIT
     if one.verdict == GIVEN_UP and not one.has_ended:
         return "interrupted", one.verdict
-    if not held and queued.kind == PENDING and not (one.has_ended and one.status <= 128):
+    by_signal = one.asked or not one.has_ended or one.status - 128 in ENDING_SIGNALS
+    if by_signal and not held and queued.kind == PENDING:
         return "queued", f"requeued {queued.reason}".rstrip()
     if one.has_ended or one.verdict or held is False:
-        by_signal = one.asked or one.status > 128 or not one.has_ended
         if by_signal and one.role == ARRAY and not is_gone:
             return "running", "ended by a signal"
-        if one.asked or not one.has_ended or is_limit_of_site(said):
+        if one.asked or not one.has_ended or (by_signal and is_limit_of_site(said)):
             return "interrupted", said or one.verdict or ("" if one.has_ended else "killed")
         return "failed", one.detail or (one.verdict if one.status == 0 else "")
     if held is None and is_gone:

@@ -331,7 +331,6 @@ class Submitted(StandIns):
         self.write("queue", "101|1|RUNNING|None\n")
         self.assertEqual(self.states(), ["running"])
         os.killpg(first.pid, signal.SIGKILL)
-        os.killpg(os.getpgid(int(self.lines("begun")[0])), signal.SIGKILL)
         self.write("go", "")
         self.elements(101, 1).wait()
         self.assertEqual((self.states(), len(self.lines("begun")), self.lines("twice")), (["succeeded"], 2, []))
