@@ -4642,7 +4642,7 @@ def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tup
     if one.has_ended or one.verdict or held is False:
         if by_signal and one.role == ARRAY and not is_gone:
             return "running", "ended by a signal"
-        if one.asked or not one.has_ended or (by_signal and is_limit_of_site(said)):
+        if one.asked or not one.has_ended or (by_signal and said):
             return "interrupted", said or one.verdict or ("" if one.has_ended else "killed")
         return "failed", one.detail or (one.verdict if one.status == 0 else "")
     if held is None and is_gone:
