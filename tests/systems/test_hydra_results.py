@@ -41,11 +41,11 @@ def test_runs_of_one_task(tmp_path, tell, has_logs, colour):
                        cwd=str(tmp_path), stdout=log, stderr=subprocess.STDOUT, check=True)
     task_log, sweep = str(tmp_path / "task.log"), str(tmp_path / "sweep")
     runs = hydraflow.hydra_runs(sweep)
-    assert [(run.number, run.params) for run in runs] == [(0, {"lr": "0.1", "name": "'a, b'"}), (1, {"lr": "0.2", "name": "'a, b'"})]
+    assert [(run.number, run.params) for run in runs] == [(0, {"lr": "0.1", "name": "a, b"}), (1, {"lr": "0.2", "name": "a, b"})]
     assert [run.log for run in runs] == [os.path.join(sweep, name, "app.log") if has_logs else None for name in ("0", "1")]
     for run in runs:
-        printed = hydraflow.run_output(task_log, run.number)
+        printed = hydraflow.run_outputs(task_log).get(run.number)
         own = [hydraflow.Output(run.log, 0, None)] if run.log else []
         for outputs in (own or [printed], [printed]):
-            assert hydraflow.read_metrics(["loss", "starting"], sweep, outputs) == {
+            assert hydraflow.read_metrics(["loss", "starting"], sweep, outputs, {}) == {
                 "loss": 2 * float(run.params["lr"]), "starting": float(run.params["lr"])}
