@@ -8754,14 +8754,14 @@ def run_rows(row: Row, folder: str, runs: "Sequence[HydraRun]", output: Output,
     return rows
 
 
-def result_rows(found: Survey, metrics: "Sequence[str]", states: "Sequence[str]" = (),
-                words: "Sequence[str]" = ()) -> "List[Row]":
-    """The rows of a run's tasks: those in some states, and with the parameters of words."""
+def result_rows(found: Survey, metrics: "Sequence[str]", numbers: "Iterable[int]",
+                states: "Sequence[str]" = (), words: "Sequence[str]" = ()) -> "List[Row]":
+    """The rows of tasks of a run: those in some states, and with the parameters of words."""
     rows: List[Row] = []
     owners: Dict[str, str] = {}
-    numbers = set(tasks_with(found.ledger, words)) if words else None
-    for number, state in sorted(found.members):
-        if (not states or state.name in states) and (numbers is None or number in numbers):
+    for number in numbers:
+        state = found.state(number)
+        if not states or state.name in states:
             rows += task_rows(found, number, state, metrics, owners)
     return selected(rows, words)
 
@@ -8782,8 +8782,9 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
     if not records:
         raise Error("not-run", f"job {job} has not been run here",
                     hint=f"run it: hydraflow run {job}")
-    rows = result_rows(survey(records[-1]), list(metrics), (), words)
-    return results_document(rows, list(metrics))
+    found = survey(records[-1])
+    numbers = tasks_with(found.ledger, words) if words else sorted(found.ledger.members)
+    return results_document(result_rows(found, list(metrics), numbers, (), words), list(metrics))
 
 
 # -- selection and order
@@ -9725,8 +9726,9 @@ def report_page(title: str, lead: str, counts: "Mapping[str, int]", rows: "Seque
 # ---------------------------------------------------------------------------
 # 14. Command line: argv -> exit status
 # ---------------------------------------------------------------------------
-# A subcommand is a function add_NAME that declares its options, a function NAME_command,
-# and a row of COMMANDS. main is the one place that turns an Error into a message. Exit
+# A subcommand is a function NAME_command and a row of COMMANDS, which holds its options. argparse
+# parses the options of one command; words that are no options stay in args.words, in their order:
+# the job, overrides, selections. main is the one place that turns an Error into a message. Exit
 # status: 0 all succeeded, 1 a task failed, 2 a mistake of the user's, 130 interrupted.
 
 JOB_FILE_TEMPLATE = """\
@@ -9809,8 +9811,12 @@ complete -c hydraflow -f -a "(_hydraflow)"
 }
 
 
+
+# -- how the user began
+
+
 def program_text() -> str:
-    """Return how the user calls HydraFlow: what we tell to type begins as it was typed."""
+    """The user's way to call HydraFlow: commands that we suggest begin as it was typed."""
     python = os.path.basename(sys.executable or "python")
     main_module = sys.modules.get("__main__")
     path = getattr(main_module, "__file__", "") or ""
@@ -9822,187 +9828,131 @@ def program_text() -> str:
 
 
 def as_typed(text: str, before: "Sequence[str]") -> str:
-    """Return a text in which commands begin as the user began.
-
-    before are -f and -C with their values.
-    """
-    names = "|".join(name for name, _, _ in COMMANDS)
+    """A text in which commands begin as the user began; before are -f and -C with their values."""
+    names = "|".join(command.name for command in COMMANDS)
     program = " ".join([program_text(), *map(shlex.quote, before)])
     return re.sub(rf"\bhydraflow (?=(-C \w+ )?({names})\b)", lambda match: f"{program} ", text)
 
 
+def typed(args: "argparse.Namespace", *words: str) -> str:
+    """A command as this user would type it: called as this one was, with its -f and -C."""
+    return " ".join([program_text(), shell_text([*args.before, *words])])
+
+
 def split_before(argv: "Sequence[str]") -> "Tuple[List[str], List[str]]":
-    """Return the options -f and -C that stand before the command, each followed by its value, and
-    the other words.
+    """The options -f and -C that precede the command, each followed by its value, and the rest.
 
     >>> split_before(["-fjobs.yaml", "-C", "sub", "run", "train"])
     (['-f', 'jobs.yaml', '-C', 'sub'], ['run', 'train'])
     """
-    before = []  # type: List[str]
+    before: List[str] = []
     rest = list(argv)
-    while rest and rest[0][:2] in ("-f", "-C"):
+    while rest and rest[0][:2] in BEFORE:
         word = rest.pop(0)
-        before.append(word[:2])
-        if word[2:]:
-            before.append(word[2:])
-        elif rest:
-            before.append(rest.pop(0))
+        before += [word[:2], word[2:]] if word[2:] else [word, *rest[:1]]
+        rest = rest if word[2:] else rest[1:]
     return before, rest
 
 
-def options_before(argv: "Sequence[str]") -> "List[str]":
-    """Return the options -f and -C that stand before the command, with their values."""
-    return split_before(argv)[0]
+# -- run
 
 
 def job_named(jobs: "Dict[str, Job]", name: str) -> Job:
-    """Return a job by its name in the file."""
+    """A job by its name in the file."""
     if name not in jobs:
         known = f"the jobs are {', '.join(jobs)}"
-        raise Error("unknown-job", f"no job is called {name}", NOWHERE,
-                    suggest(name, jobs) or known)
+        raise Error("unknown-job", f"unknown job: {name}", hint=suggest(name, jobs) or known)
     return jobs[name]
 
 
-def option(read: "Callable[[Node], Any]") -> "Callable[[str], Any]":
-    """Return a reader of an option's text from a reader of a node."""
-    def convert(text: str) -> object:
-        try:
-            return read(read_yaml(text, "command line"))
-        except Error as error:
-            raise argparse.ArgumentTypeError(f"{error.message}\n{error.hint}") from None
-    return convert
-
-
-BEFORE = {
-    "-f": "-f FILE, before the command, names the job file",
-    "-C": "-C DIR, before the command, names the directory to work in"}
-
-
-class Flag(NamedTuple("Flag", [("names", "Tuple[str, ...]"), ("help", str)])):
-    """An option without a value."""
-    __slots__ = ()
-
-
-class Value(NamedTuple("Value", [
-        ("names", "Tuple[str, ...]"), ("read", "Callable[[str], Any]"), ("meaning", str),
-        ("help", str)])):
-    """An option with a value; meaning is how the help calls that."""
-    __slots__ = ()
-
-
-def add_options(command: "argparse.ArgumentParser", rows: "Sequence[Union[Flag, Value]]",
-                title: str = "") -> None:
-    """Declare options, under a title of their own where there is one."""
-    group = command.add_argument_group(title) if title else command
-    for row in rows:
-        if isinstance(row, Flag):
-            group.add_argument(*row.names, action="store_true", help=row.help)
-        else:
-            group.add_argument(*row.names, type=row.read, metavar=row.meaning, help=row.help)
-
-
-def add_job(command: "argparse.ArgumentParser") -> None:
-    """Declare the job that a command is about."""
-    command.add_argument("job", metavar="JOB", nargs="?", help="the name of a job")
-
-
-def sample_of(text: str) -> Sample:
-    """Return the sample that N or N:SEED means."""
-    count, _, seed = text.partition(":")
-    if not re.fullmatch("[1-9][0-9]{0,8}", count) or not re.fullmatch("[0-9]{0,9}", seed):
-        raise argparse.ArgumentTypeError("N or N:SEED is expected here\nfor example 20:7")
-    return Sample(int(count), int(seed or 0))
-
-
-RUN_GROUPS = (
-    ("which tasks", (
-        Flag(("--dry-run",), "print the commands and change nothing"),
-        Flag(("--resume",), "go on with the last run: skip what has succeeded in it"),
-        Flag(("--reuse",), "count what has succeeded in older runs as done, too"),
-        Value(("--sample",), sample_of, "N[:SEED]", "take N tasks of each step at random"))),
-    ("how they are executed", (
-        Value(("--jobs", "-j"), option(read_parallel), "N",
-              "execute N tasks at once, or auto; on a cluster N array tasks"),
-        Flag(("--keep-going",), "start the remaining tasks although one has failed"),
-        Value(("--retries",), option(read_retries), "N", "try a failed task up to N times more"),
-        Value(("--timeout",), option(read_minutes), "MIN",
-              "stop a task after so long: 90, 5s, 2h"),
-        Flag(("--quiet", "-q"), "show failures and the summary only"))),
-    ("on a cluster", (
-        Flag(("--wait",), "wait until submitted tasks have ended"),
-        Value(("--pack",), option(read_count), "N", "let an array task take N tasks"),
-        Value(("--pack-parallel",), option(read_count), "N",
-              "execute N tasks of a pack at once"))),
-)  # type: Tuple[Tuple[str, Tuple[Union[Flag, Value], ...]], ...]
-RUN_OPTIONS = tuple(chain.from_iterable(rows for _, rows in RUN_GROUPS))
-
-
-def add_run(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of run."""
-    add_job(command)
-    for title, rows in RUN_GROUPS:
-        add_options(command, rows, title)
-    command.usage = ("hydraflow run JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
-                     "       hydraflow run [options] -- COMMAND WORD ...")
-    command.epilog = ("An OVERRIDE is key=value and wins over the job's own word with that key. "
-                      "All words behind -- go to the command of the tasks.")
+def no_job(names: "Iterable[str]") -> Error:
+    """The Error about a command line without a job; names are those that it could have."""
+    known = ", ".join(names)
+    hint = f"the jobs are {known}" if known else "list them: hydraflow show"
+    return Error("no-job", "no job given", hint=hint)
 
 
 def check_words(job: Job, words: "Sequence[str]") -> None:
-    """Raise an Error for options of the command line that neither run nor the job knows."""
-    if is_for_handler(job):
-        return
-    cut = list(words).index("--") if "--" in words else len(words)
+    """Raise an Error for options that neither run nor the job has, and for `:::`."""
     keys = parameter_keys(job)
-    known = [name for row in RUN_OPTIONS for name in row.names]
-    for word in words[:cut]:
-        if word.startswith("-") and key_of(word) not in keys:
+    known = [name for option in command_named("run").options for name in option.names]
+    for word in words:
+        if re.fullmatch(":::+[+]?", word):
+            raise Error("axes-of-a-job", f"{word} is for a command after --",
+                        hint="write overrides without it: hydraflow run JOB key=1,2")
+        if word.startswith("-") and key_of(word) not in keys and not is_for_handler(job):
             name = word.partition("=")[0]
-            behind = f"behind -- it goes to the command: -- {shell_text([word])}"
-            hint = " ".join(filter(None, [suggest(name, known), behind]))
-            raise Error("unknown-option", f"run does not know {name}", NOWHERE,
-                        BEFORE.get(name, hint))
+            hint = f"to pass it to the command, write it after --: -- {shell_text([word])}"
+            raise Error("unknown-option", f"unknown option of run: {name}",
+                        hint=BEFORE.get(name) or suggest(name, known) or hint)
 
 
-def run_options(args: "argparse.Namespace") -> Options:
-    """Return what the command line asks of a run."""
-    retries = -1 if args.retries is None else args.retries
-    return Options(
-        jobs=args.jobs or 0, keep_going=args.keep_going, resume=args.resume, reuse=args.reuse,
-        wait=args.wait, retries=retries, timeout=args.timeout or 0.0, pack=args.pack or 0,
-        pack_parallel=args.pack_parallel or 0, words=[*file_words(args), *args.typed])
-
-
-def file_words(args: "argparse.Namespace") -> "List[str]":
-    """Return the words that name the job file, where that is not the usual one."""
-    return ["-f", args.file] if args.file else []
+def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
+    """The jobs that include the one of the command line, or the one that it spells itself."""
+    if args.job is None and args.behind:
+        job = spelled_job(args)
+        args.job, args.behind = job.key, []
+        return {job.key: job}
+    if args.job and os.sep in args.job and os.path.isfile(args.job):
+        options = [word for word in args.typed if word not in (args.job, "--", *args.behind)
+                   and word not in args.words]
+        words = [*options, "--", args.job, *args.words, *args.behind]
+        raise Error("program-as-job", f"{args.job} is a program, not a job",
+                    hint=f"write a command after --: hydraflow run {shell_text(words)}")
+    path = args.file or find_job_file()
+    if args.job is None:
+        raise no_job(load(path))
+    jobs, wrong = load_for(path, args.job)
+    if wrong:
+        verb = "has" if len(wrong) == 1 else "have"
+        say(f"{counted(len(wrong), 'other job')} of the file {verb} mistakes: hydraflow show")
+    if args.name:
+        raise Error("name-of-a-job", "--name is for a command after --",
+                    hint="a job has its name in the job file: name:")
+    check_words(job_named(jobs, args.job), args.words)
+    return jobs
 
 
 def plans_of(args: "argparse.Namespace") -> "List[Plan]":
-    """Return the plans of the job that is named and, before it, of those that it needs."""
+    """The plans of the job that is named and, before it, of those that it needs."""
     jobs = jobs_to_run(args)
     plans = []
     for job in order_needs(jobs, [args.job]):
         is_named = job.key == args.job
-        plans.append(Plan(job, args.words if is_named else (), args.sample if is_named else None))
-        for axis in plans[-1].added:
+        words = [*args.words, *(["--", *args.behind] if args.behind else [])]
+        plan = Plan(job, words if is_named else (), args.sample if is_named else None)
+        for axis in plan.added:
             values = counted(axis.count, "value")
             say(f"{', '.join(axis.keys)} is not in the job: added ({values})")
-        check_plan(plans[-1], args.dry_run)
+        if plan.is_exact and not plan.count:
+            raise Error("no-tasks", f"job {job.key} has no tasks", job.mark,
+                        "exclude: drops all of its combinations, or an axis has no values")
+        check_plan(plan, args.dry_run)
+        plans.append(plan)
     return plans
+
+
+def run_options(args: "argparse.Namespace") -> Options:
+    """The options of a run."""
+    words = ["-f", args.file] if args.file else []
+    return Options(
+        jobs=args.jobs or 0, keep_going=args.keep_going, resume=args.resume, reuse=args.reuse,
+        wait=args.wait, retries=-1 if args.retries is None else args.retries,
+        timeout=args.timeout or 0.0, pack=args.pack or 0, pack_parallel=args.pack_parallel or 0,
+        words=[*words, *args.typed])
 
 
 def run_command(args: "argparse.Namespace") -> int:
     """Execute the tasks of a job, after those of the jobs that it needs."""
     if os.name != "posix" and not args.dry_run:
-        raise Error("not-posix",
-                    "tasks are executed on Linux, macOS and other POSIX systems only", NOWHERE,
-                    "--dry-run works here")
-    execution = Execution(plans_of(args), run_options(args), file_words(args), args.dry_run)
+        raise Error("not-posix", "tasks need Linux, macOS or another POSIX system",
+                    hint="--dry-run works here")
+    options = run_options(args)
+    words = ["-f", args.file] if args.file else []
+    execution = Execution(plans_of(args), options, words, args.dry_run)
     try:
         if args.dry_run:
-            return print_dry(describe(execution))
+            return print_dry(execution)
         return show_execution(execution, args)
     finally:
         for run in execution.runs:
@@ -10010,96 +9960,45 @@ def run_command(args: "argparse.Namespace") -> int:
 
 
 def close_run(run: Run) -> None:
-    """Let others go on with a run; of one in which nothing was executed, nothing is kept."""
+    """Let others continue a run; remove its record if nothing was executed."""
     run.release()
     if run.is_open and run.is_new and not run.begun and not run.is_dry:
         remove_tree(run.record.path)
 
 
-def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
-    """Return the jobs among which that of the command line is, or the one that it spells itself."""
-    if args.job is None and args.words[:1] == ["--"] and len(args.words) > 1:
-        check_spelled(args.words[1:])
-        job = spelled_job(args.words[1:])
-        args.job, args.words = job.key, []
-        return {job.key: job}
-    if args.job and os.sep in args.job and os.path.isfile(args.job):
-        words = shell_text([args.job, *args.words])
-        raise Error("program-as-job", f"{args.job} is a program and no job", NOWHERE,
-                    f"a command stands behind --: hydraflow run -- {words}")
-    path = args.file or find_job_file()
-    if args.job is None:
-        raise which_job(load(path))
-    jobs, wrong = load_for(path, args.job)
-    if wrong:
-        verb = "has" if len(wrong) == 1 else "have"
-        say(f"{counted(len(wrong), 'other job')} of the file {verb} mistakes: hydraflow show")
-    check_words(job_named(jobs, args.job), args.words)
-    return jobs
-
-
-def which_job(names: "Iterable[str]") -> Error:
-    """Return the Error about a command line without a job; names are those that it could have."""
-    known = ", ".join(names)
-    hint = f"the jobs are {known}" if known else "hydraflow show lists them"
-    return Error("no-job", "which job?", NOWHERE, hint)
-
-
-def check_spelled(words: "Sequence[str]") -> None:
-    """Raise an Error for a sweep as GNU parallel has it, which would go to the command."""
-    for word in words:
-        if re.match(r":::+[+]?$", word):
-            raise Error("gnu-parallel", f"{word} is of GNU parallel", NOWHERE,
-                        f"values stand at their place: -- {shell_text(words[:1])} --x=1,2,3")
-
-
-def spelled_job(words: "Sequence[str]") -> Job:
-    """Return the job of a command whose words are a sweep, called after its program.
-
-    >>> [task.argv for task in plan(spelled_job(["./simulate", "-v", "--x=1:2"]))]
-    [('./simulate', '-v', '--x=1'), ('./simulate', '-v', '--x=2')]
-    """
-    name = os.path.basename(words[0])
-    if re.match(r"(python|bash|sh|perl|Rscript|julia)[\d.]*$", name) and len(words) > 1:
-        script = os.path.basename(words[1])
-        if re.match(r"\w", script):
-            name = script
-    step = EMPTY_STEP._replace(batch=Sweep(list(words[1:]), "command line"))
-    command = Source("command line", shlex.quote(words[0]))
-    return EMPTY_JOB._replace(key=name, name=name, run=command, hydra=False, steps=[step])
-
-
-MOST_COUNTED = 1000000  # lines that a dry run counts on a terminal
-
-
-def print_dry(lines: "Iterable[str]", most: int = 50) -> int:
-    """Print what a dry run has to show, on a terminal the first lines of it."""
-    rest = iter(lines)
-    if not sys.stdout.isatty():
-        for line in rest:
-            put(line)
-        return 0
-    for line in islice(rest, most):
-        put(line)
-    more = sum(1 for _ in islice(rest, MOST_COUNTED))
-    if more:
-        over = "more than " if more == MOST_COUNTED else ""
-        say(f"and {over}{counted(more, 'line')} more; through | less all of them are shown")
-    return 0
-
-
 def remove_tree(path: str) -> None:
-    """Remove the record of a run in which nothing was executed or submitted."""
+    """Remove a record."""
     import shutil
     shutil.rmtree(path, ignore_errors=True)
 
 
+def print_dry(execution: Execution, most: int = 50) -> int:
+    """Print commands, one per line; on a terminal the first ones, and how many more there are."""
+    lines = describe(execution)
+    if not sys.stdout.isatty():
+        for line in lines:
+            put(line)
+        return 0
+    shown = 0
+    for line in islice(lines, most):
+        put(line)
+        shown += not line.startswith("#")
+    if next(lines, None) is not None:
+        plans = [run.plan for run in execution.runs]
+        rest = counted(sum(plan.count for plan in plans) - shown, "task")
+        is_exact = all(plan.is_exact for plan in plans) and not execution.options.resume
+        say(f"and {'' if is_exact else 'at most '}{rest} more; to see all: ... --dry-run | less")
+    return 0
+
+
 def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
-    """Show what happens and return the exit status, which follows from the states of the tasks."""
+    """Show what happens; return the exit status, which follows from the states of the tasks."""
     runs = execution.runs
     shared = {run.job.key: words_of_all(run.plan) for run in runs}
+    local = [run.limits(False).jobs for run in runs
+             if not all(step.submit for step in run.plan.steps)]
     count = sum(run.plan.count for run in runs)
-    screen = Screen(count, tasks_at_once(runs), args.quiet, shared)
+    screen = Screen(count, max([1, *local]), args.quiet, shared)
     try:
         for event in execution.execute():
             screen.show(event)
@@ -10109,67 +10008,38 @@ def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
         say(text)
     if execution.is_interrupted:
         return 130
-    return 1 if any(is_bad_end(run) for run in runs) else 0
-
-
-def tasks_at_once(runs: "Sequence[Run]") -> int:
-    """Return how many tasks of runs are executed at once on this machine."""
-    most = 1
-    for run in runs:
-        if any(not step.submit for step in run.plan.steps):
-            most = max(most, run.limits(False).jobs)
-    return most
+    return 1 if any(map(is_bad_end, runs)) else 0
 
 
 def is_bad_end(run: Run) -> bool:
-    """Return whether something of a run failed, was refused, or did not begin."""
+    """Whether something of a run failed, was refused, or did not begin."""
     return run.refused or run.has_failed() or run.unfinished() > 0
 
 
 def closing_lines(execution: Execution, args: "argparse.Namespace") -> "Iterator[str]":
-    """Yield what is to be said at the end: what was not started, and what to type next."""
+    """Yield the jobs that were not started, and the command to type next."""
     runs = execution.runs
-    if not execution.is_interrupted:
-        yield from not_started_lines(execution)
+    stopped = [run for run in runs[:-1] if not execution.may_go_on(run)]
+    if stopped and not execution.is_interrupted:
+        rest = ", ".join(run.job.key for run in runs[runs.index(stopped[0]) + 1:])
+        yield f"{rest} was not started: job {stopped[0].job.key} has not succeeded"
     could = sum(run.could_reuse for run in runs)
     if could and not execution.options.reuse:
         yield f"{counted(could, 'task')} had succeeded in an older run; --reuse counts them as done"
-    yield from next_lines(execution, args)
-
-
-def not_started_lines(execution: Execution) -> "Iterator[str]":
-    """Yield which jobs were not started, as one that they need has not succeeded."""
-    runs = execution.runs
-    for index, run in enumerate(runs[:-1], 1):
-        if not execution.may_go_on(run):
-            rest = ", ".join(later.job.key for later in runs[index:])
-            yield f"job {run.job.key} has not succeeded, so {rest} was not started"
-            return
-
-
-def next_lines(execution: Execution, args: "argparse.Namespace") -> "Iterator[str]":
-    """Yield what to type next."""
-    runs = execution.runs
     key = runs[-1].job.key
-    is_good = not any(is_bad_end(run) for run in runs)
+    is_good = not any(map(is_bad_end, runs))
     has_begun = any(run.begun for run in runs)
     if any(run.open for run in runs):
-        yield f"how far the tasks are: {typed(args, 'status', key)}"
+        yield f"see progress: {typed(args, 'status', key)}"
         return
     if has_begun and not is_good:
-        command = resuming_words(key, args.typed)
-        yield f"what has not succeeded: {typed(args, *command)}"
+        yield f"run the rest: {typed(args, *resuming_words(key, args.typed))}"
     if (is_good and not args.quiet) or (has_begun and execution.is_interrupted):
-        yield f"what came out: {typed(args, 'results', key)}"
-
-
-def typed(args: "argparse.Namespace", *words: str) -> str:
-    """Return a command as this user would type it: called as this one was, with its -f and -C."""
-    return " ".join([program_text(), shell_text([*args.before, *words])])
+        yield f"see the results: {typed(args, 'results', key)}"
 
 
 def resuming_words(job: str, words: "Sequence[str]") -> "List[str]":
-    """Return the command that goes on with a run which began with words behind run.
+    """The command that continues a run which began with words after run.
 
     >>> resuming_words("train", ["-q", "train", "lr=1"]), resuming_words("sh", ["--", "sh", "x.sh"])
     (['run', '-q', 'train', '--resume', 'lr=1'], ['run', '--resume', '--', 'sh', 'x.sh'])
@@ -10178,24 +10048,151 @@ def resuming_words(job: str, words: "Sequence[str]") -> "List[str]":
     before = list(words[:cut])
     if job in before:
         before.insert(before.index(job) + 1, "--resume")
-    elif cut < len(words):  # a sweep without a job file
+    elif cut < len(words):  # a command without a job file
         before.append("--resume")
     else:  # a job that another one needed
         before = [job, "--resume"]
     return ["run", *before, *words[cut:]]
 
 
-def add_show(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of show."""
-    add_job(command)
-    command.add_argument("--names", dest="only_names", action="store_true",
-                         help="print the names of the jobs alone")
+# -- run -- COMMAND ::: AXES
+
+LAUNCHERS = re.compile(
+    r"(python|pypy|bash|sh|zsh|perl|ruby|Rscript|julia|node|uv|uvx|env|nice|time|timeout|srun|"
+    r"mpirun|mpiexec|torchrun|accelerate|docker|podman|apptainer|singularity|conda|poetry|pixi)"
+    r"[\d.]*$")
+PLACEHOLDER = re.compile(r"(?<!\$)\{([^{}\s]+)\}")
+TASK_NAMES = ("task.dir", "task.slot", "task.index")
+
+
+def spelled_job(args: "argparse.Namespace") -> Job:
+    """The job of a command without a job file: COMMAND WORD ... [::: AXIS ...].
+
+    The command is taken word for word, as the shell gave it, but for {NAME} of the axes.
+    """
+    words, axes = list(args.behind), []  # type: List[str], List[str]
+    if ":::" in words:
+        cut = len(words) - words[::-1].index(":::")
+        words, axes = words[:cut - 1], words[cut:]
+    check_spelled(words, axes, ":::" in args.behind)
+    sweep = Sweep(axes, "command line", PROGRAM)
+    spelled = {key: name for axis in sweep.axes for key, name in zip(axis.keys, axis.spelled)}
+    if ":::" in args.behind:
+        words = placed(words, spelled)
+    elif not args.quiet:
+        say_not_swept(words)
+    name = args.name or program_name(words)
+    if os.path.exists(args.file or JOB_FILES[0]) and not args.name:
+        jobs = load_for(args.file or JOB_FILES[0], "")[0]
+        if name in jobs:
+            raise Error("name-of-a-job", f"{name} is a job of the job file",
+                        hint=f"name this one: --name {name}-2")
+    step = EMPTY_STEP._replace(batch=sweep)
+    command = Source("command line", shell_text(words))
+    return EMPTY_JOB._replace(key=name, name=name, run=command, hydra=False, steps=[step])
+
+
+def check_spelled(words: "Sequence[str]", axes: "Sequence[str]", has_axes: bool) -> None:
+    """Raise an Error for axes that the sweep language would not read as they are meant."""
+    if not words:
+        raise Error("no-command", "no command before :::", hint="hydraflow run -- ./sim ::: --x=1:3")
+    options = {name for option in command_named("run").options for name in option.names}
+    for word in [*words, *axes]:
+        if re.fullmatch(r":::[:+]+", word):
+            raise Error("gnu-parallel", f"{word} is GNU parallel's",
+                        hint="linked keys: 'a,b=(1,2),(3,4)'; lines of a file: 'f=lines(list.txt)'")
+        names = TASK_NAMES if not has_axes else ()
+        found = [name for name in PLACEHOLDER.findall(word) if name in names]
+        if found:
+            raise Error("no-axes", f"{{{found[0]}}} needs ::: after the command",
+                        hint="::: may stand there without an axis")
+    for word in axes:
+        if word.partition("=")[0] in options:
+            raise Error("option-as-axis", f"{word} is an option of run: write it before --",
+                        hint=f"hydraflow run {shell_text([word])} -- ...")
+        if re.match(r"[=\d]", word) or "=" not in word and not re.match(r"\w+\(", word):
+            raise Error("axis-without-key", f"expected key=value, found {word}",
+                        hint="write {x} in the command and x=1,2 here; '$NAME=1,2' in quotes")
+        if re.search(r"=[^'\"\[({]*\s\S*[\w)]=", word):
+            raise Error("several-axes", f"several axes in one word: {word}",
+                        hint="one word for each axis: ::: a=1:3 b=x,y")
+
+
+def placed(words: "Sequence[str]", spelled: "Mapping[str, str]") -> "List[str]":
+    """The words of a command with templates for {NAME}; an axis without a place must be an option
+    or a variable."""
+    named = set()
+    result = []
+    for index, word in enumerate(words):
+        def template(match: "Match[str]") -> str:
+            key, _, part = match[1].rpartition(".")
+            if match[1] in spelled or part not in ("stem", "name"):
+                key = match[1]
+            if key not in spelled and match[1] not in TASK_NAMES:
+                return match[0]
+            named.add(key)
+            return f"${{{{ {'matrix.' if key in spelled else ''}{match[1]} }}}}"
+
+        text = PLACEHOLDER.sub(template, word)
+        is_script = index > 1 and words[index - 1] == "-c" and LAUNCHERS.match(
+            os.path.basename(words[index - 2]))
+        if text != word and is_script:
+            raise Error("script-placeholder", "a placeholder in a script could become code",
+                        hint="use \"$1\" in it, and add two words after it: bash {x}")
+        result.append(text)
+    for key, name in spelled.items():
+        if key not in named and name[:1] not in ("-", "$") and key != "rows()":
+            raise Error("unplaced-axis", f"{key} has no place in the command",
+                        hint=f"write {{{key}}} in the command, or --{key}= for an option")
+    return result
+
+
+def say_not_swept(words: "Sequence[str]") -> None:
+    """Name the words of a command that look like a sweep, and the line that would sweep."""
+    command, axes = list(words[:1]), []
+    for word in words[1:]:
+        try:
+            is_range = bool(re.fullmatch(r"[\d.]+:[\d.]+(:[\d.]+)?", word))
+            key = f"x{len(axes) or ''}"
+            found = Sweep([f"{key}={word}" if is_range else word], "command line", PROGRAM).axes
+        except Error:
+            found = []
+        if not any(axis.count > 1 and axis.keys for axis in found):
+            command.append(word)
+        elif word.startswith("-"):
+            axes.append(word)
+        else:
+            name, _, _ = word.rpartition("=")
+            command.append(f"{name}={{{name}}}" if not is_range else f"{{{key}}}")
+            axes.append(f"{key}={word}" if is_range else word)
+    if axes:
+        line = shell_text([*command, ":::", *axes])
+        swept = shell_text([word for word in words if word not in command])
+        say(as_typed(f"1 task; to sweep over {swept}: hydraflow run -- {line}", ()))
+
+
+def program_name(words: "Sequence[str]") -> str:
+    """The name of a job without a job file: that of its script, or program.
+
+    >>> program_name(["uv", "run", "a.py"]), program_name(["python", "-m", "pkg.train", "x.sh"])
+    ('a.py', 'pkg.train')
+    """
+    if LAUNCHERS.match(os.path.basename(words[0])):
+        for word, before in zip(words[1:], words):
+            if before == "-m" and re.match(r"[A-Za-z]", word):
+                return word
+            if re.search(r"\w\.(py|sh|R|jl|pl|rb|js)$", word) or word.startswith("./"):
+                return os.path.basename(word)
+    return os.path.basename(words[0])
+
+
+# -- show, expand
 
 
 def show_command(args: "argparse.Namespace") -> int:
     """Show the jobs, or one of them as HydraFlow understands it."""
     jobs = load(args.file or find_job_file())
-    if args.only_names:
+    if args.names:
         for name in jobs:
             put(name)
     elif args.job:
@@ -10209,48 +10206,35 @@ def show_command(args: "argparse.Namespace") -> int:
 
 
 def job_text(job: Job) -> str:
-    """Return how many tasks a job has, and its first command."""
+    """How many tasks a job has, and its first command."""
     if not has_command(job):
         return f"{'template':>10}  no command: it serves other jobs"
     sources = [job.run, job.call, job.submit]
     sources += [step.run or step.call or step.submit for step in job.steps]
-    command = next(source.text for source in sources if source)
-    return f"{tasks_text(Plan(job)):>10}  {command}"
+    return f"{tasks_text(Plan(job)):>10}  {next(filter(None, sources)).text}"
 
 
 def job_lines(plan: Plan) -> "Iterator[str]":
-    """Yield what there is to know of a job, and the first command of each step."""
+    """Yield the values of a job, and for each step its tasks, and its first command."""
     job = plan.job
     yield f"{job.key}: {tasks_text(plan)}"
-    fail_fast = {None: "", True: "true", False: "false"}[job.fail_fast]
-    needs = ", ".join(name for name, _ in job.needs)
-    parallel = "auto" if job.max_parallel == AUTO else job.max_parallel
-    for name, value in (("name", job.name), ("needs", needs), ("max-parallel", parallel),
-                        ("fail-fast", fail_fast), ("retries", job.retries),
-                        ("timeout-minutes", job.timeout_minutes)):
+    values = (("name", job.name), ("needs", ", ".join(name for name, _ in job.needs)),
+              ("max-parallel", "auto" if job.max_parallel == AUTO else job.max_parallel),
+              ("fail-fast", {None: "", True: "true", False: "false"}[job.fail_fast]),
+              ("retries", job.retries), ("timeout-minutes", job.timeout_minutes))
+    for name, value in values:
         if value:
             yield f"  {name}: {value}"
     for step in plan.steps:
-        yield from step_lines(step)
-
-
-def step_lines(step: PlannedStep) -> "Iterator[str]":
-    """Yield how many tasks a step has, and why, and its first command."""
-    name = f" ({step.name})" if step.name else ""
-    yield f"  step {step.number}{name}: {count_lines(step)}: {tasks_text(step)}"
-    task = first_task(step)
-    if task is None:
-        return
-    text = f"    {task_text(task)}"
-    if task.runs > 1:
-        text += f"    (the first, each of {task.runs} runs)"
-    elif step.count > 1:
-        text += "    (the first)"
-    yield text
+        title = f" ({step.name})" if step.name else ""
+        yield f"  step {step.number}{title}: {count_lines(step)}: {tasks_text(step)}"
+        task = first_task(step)
+        if task:
+            yield f"    {task_text(task)}{'    (the first)' if step.count > 1 else ''}"
 
 
 def count_lines(step: PlannedStep) -> str:
-    """Return in words how the tasks of a step come about: 2 x 3 = 6, 1 excluded."""
+    """How the tasks of a step come about: 2 x 3 = 6, 1 excluded."""
     counts = [count_text(axis.count) for axis in step.sweep.axes if axis.keys]
     text = count_text(step.sweep.count)
     if len(counts) > 1:
@@ -10267,18 +10251,12 @@ def count_lines(step: PlannedStep) -> str:
     return text
 
 
-def add_expand(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of expand."""
-    command.add_argument("sweep", metavar="SWEEP", nargs="*", help="words, as batch: has them")
-    add_options(command, [Flag(("--collect",), "print the words that args: makes of it")])
-
-
 def expand_command(args: "argparse.Namespace") -> int:
     """Show what a sweep means: the combinations, and how many."""
-    if not args.sweep:
-        raise Error("no-sweep", "which sweep?", NOWHERE,
-                    "for example hydraflow expand 'a=1:3 b=x,y'")
-    sweep = Sweep(" ".join(args.sweep))
+    words = [*args.words, *args.behind]
+    if not words:
+        raise Error("no-sweep", "no sweep given", hint="hydraflow expand 'a=1:3 b=x,y'")
+    sweep = Sweep(" ".join(words))
     if args.collect:
         put(shell_text(sweep.collect()))
         return 0
@@ -10288,90 +10266,66 @@ def expand_command(args: "argparse.Namespace") -> int:
     return 0
 
 
+# -- records: status, logs, results, report, cancel, clean
+
+
 def newest_record(args: "argparse.Namespace") -> Record:
-    """Return the newest record of a job, which the job file need not name any more."""
+    """The newest record of a job, which the job file need not name any more."""
     records = Record.all(args.job) if args.job else []
     if not records:
         known = [Ledger(record).start.job for record in Record.newest()]
         if not args.job:
-            raise which_job(known)
-        raise Error("not-run", f"job {args.job} has not been run here", NOWHERE,
-                    suggest(args.job, known) or "hydraflow show lists the jobs")
+            raise no_job(known)
+        raise Error("not-run", f"job {args.job} has not been run here",
+                    hint=suggest(args.job, known) or "list the jobs: hydraflow show")
     return records[-1]
 
 
-def add_run_choice(command: "argparse.ArgumentParser") -> None:
-    """Declare the option that picks a run."""
-    command.add_argument("--run", metavar="RUN", help="of this run; the end of its name will do")
-
-
 def chosen_record(args: "argparse.Namespace") -> Record:
-    """Return the record of the run that the command line picks, else the newest one of the job."""
+    """The record of the run that --run picks, else the newest one of the job."""
     newest = newest_record(args)
     if not args.run:
         return newest
     found = [record for record in Record.all(args.job) if record.ulid.endswith(args.run.upper())]
     if len(found) == 1:
         return found[0]
-    what = "several runs end" if found else "no run ends"
-    raise Error("unknown-run", f"{what} with {args.run}", NOWHERE,
-                f"hydraflow status {shlex.quote(args.job)} --all lists them")
-
-
-def add_status(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of status."""
-    add_job(command)
-    add_options(command, [
-        Flag(("--json",), "print all that is known of every task, for programs"),
-        Flag(("--all",), "every run of the job, a line each")])
-    add_run_choice(command)
-
-
-def records_of(args: "argparse.Namespace") -> "List[Record]":
-    """Return the records that status is about."""
-    if not args.job:
-        if args.all or args.run:
-            raise Error("no-job",
-                        "--all and --run are about one job, which is to be named", NOWHERE,
-                        "hydraflow status JOB --all lists its runs")
-        found = Record.newest()
-        if not found:
-            raise Error("not-run", "nothing has been run here", NOWHERE,
-                        "hydraflow run JOB runs a job, hydraflow show lists them")
-        return found
-    chosen = chosen_record(args)
-    return Record.all(args.job) if args.all else [chosen]
+    raise Error("unknown-run", f"{'several runs end' if found else 'no run ends'} with {args.run}",
+                hint=f"list them: hydraflow status {shlex.quote(args.job)} --all")
 
 
 def status_command(args: "argparse.Namespace") -> int:
-    """Show how far a job's last run is, who executes it, and what has failed and why."""
+    """Show how far a job's last run is, and what has failed and why."""
+    records = Record.newest()
+    if args.job:
+        records = [chosen_record(args)]
+        records = Record.all(args.job) if args.all else records
+    elif args.all or args.run:
+        raise Error("no-job", "--all and --run need a job", hint="hydraflow status JOB --all")
+    if not records:
+        raise Error("not-run", "nothing has been run here", hint="run a job: hydraflow run JOB")
     surveys: List[Survey] = []
-    for record in records_of(args):
+    for record in records:
         try:
             surveys.append(survey(record))
         except Error as error:
             if args.job and not args.all:
                 raise
             say(str(error))
-    if args.json:
-        import json
-        documents = [status_document(found) for found in surveys]  # type: Any
-        if args.job and not args.all:
-            documents = documents[0]
-        put(json.dumps(documents, indent=1))
     for found in surveys:
-        show_status(found, args)
+        if found.wrong:
+            (say if args.json else put)("the scheduler does not answer; states come from the "
+                                        f"record only: {printable(found.wrong)}")
+        if not args.json:
+            show_status(found, args)
+    if args.json:
+        documents = list(map(status_document, surveys))
+        is_one = args.job and not args.all
+        put(json.dumps(documents[0] if is_one else documents, indent=1))
     return 0
 
 
 def show_status(found: Survey, args: "argparse.Namespace") -> None:
-    """Print the status of a run, or the first line of it with the end of its name."""
-    if found.wrong:
-        told = say if args.json else put
-        told("what follows from the events alone, as the scheduler does not answer: "
-             f"{printable(found.wrong)}")
-    if args.json:
-        return
+    """Print the status of a run, or with --all its first line with the end of its name."""
     head = head_line(found)
     if args.all:
         put(f"{found.record.ulid[-8:]}  {head}")
@@ -10383,7 +10337,7 @@ def show_status(found: Survey, args: "argparse.Namespace") -> None:
 
 
 def next_words(found: Survey, args: "argparse.Namespace") -> "List[str]":
-    """Return the command that is of use now: to follow a run, to go on with it, to see its end."""
+    """The command that helps now: follow the run, continue it, see its results."""
     start = found.ledger.start
     newest = Record.all(start.job)[-1]
     chosen = [] if newest.path == found.record.path else ["--run", found.record.ulid[-8:]]
@@ -10396,49 +10350,41 @@ def next_words(found: Survey, args: "argparse.Namespace") -> "List[str]":
     return ["results", start.job, *chosen]
 
 
-def add_logs(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of logs."""
-    add_job(command)
-    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*",
-                         help="numbers of tasks, or parameters that select them")
-    add_options(command, [
-        Value(("--last",), option(read_count), "N", "the last N lines of each task"),
-        Flag(("--follow",), "go on until the tasks have ended"),
-        Flag(("--failed",), "of the failed tasks only")])
-    add_run_choice(command)
+class Selection(NamedTuple("Selection", [
+        ("found", Survey), ("numbers", "List[int]"), ("pairs", "List[str]"),
+        ("metrics", "List[str]")])):
+    """The tasks of a run that words select, the words KEY=VALUE, and the names of metrics."""
+    __slots__ = ()
 
 
-def wanted_tasks(found: Survey, names: "Sequence[str]") -> "List[int]":
-    """Return the tasks that numbers and KEY=VALUE words select, without any all of them."""
-    words = [name for name in names if "=" in name]
-    numbers = [task_number(found, name) for name in names if "=" not in name]
-    if not words:
-        return sorted(numbers or found.ledger.members)
-    chosen = tasks_with(found.ledger, words)
-    return [number for number in chosen if not numbers or number in numbers]
-
-
-def task_number(found: Survey, text: str) -> int:
-    """Return the number of a task that a word of the command line is."""
-    start = found.ledger.start
-    if not re.fullmatch("[1-9][0-9]{0,8}", text):
-        raise Error("invalid-task",
-                    f"{text} is neither the number of a task nor KEY=VALUE", NOWHERE,
-                    f"hydraflow results {shlex.quote(start.job)} lists the tasks")
-    if int(text) > max(start.count, found.ledger.last_number()):
-        raise Error("unknown-task", f"there is no task {text}", NOWHERE,
-                    f"job {start.job} has {counted(start.count, 'task')}")
-    return int(text)
+def selected_tasks(args: "argparse.Namespace", record: Record) -> Selection:
+    """The tasks that numbers and KEY=VALUE select, without any all of them."""
+    found = survey(record)
+    pairs = [word for word in args.words if "=" in word]
+    digits = [word for word in args.words if word.isdigit()]
+    metrics = [word for word in args.words if "=" not in word and not word.isdigit()]
+    numbers = sorted(map(int, digits)) or sorted(found.ledger.members)
+    if pairs:
+        numbers = sorted(set(numbers) & set(tasks_with(found.ledger, pairs)))
+    for number in numbers:
+        if number not in found.ledger.offsets:
+            raise Error("unknown-task", f"unknown task: {number}", hint=f"job {args.job} has "
+                        f"{counted(found.ledger.start.count, 'task')}")
+    if metrics and args.command in ("logs", "cancel"):
+        raise Error("invalid-task", f"expected a task's number or KEY=VALUE, found {metrics[0]}",
+                    hint=f"list the tasks: hydraflow results {shlex.quote(args.job)}")
+    return Selection(found, numbers, pairs, metrics)
 
 
 def logs_command(args: "argparse.Namespace") -> int:
-    """Print the output of tasks of a run: of all, of those that numbers or KEY=VALUE select."""
+    """Print the output of all tasks, or of those that numbers or KEY=VALUE select."""
     record = chosen_record(args)
-    found = survey(record)
-    viewer = LogViewer(args, found)
-    if args.follow and viewer.has_title:
-        viewer.skip_ended(found, wanted_tasks(found, args.names))
-    while viewer.show_all(found, wanted_tasks(found, args.names)) and args.follow:
+    found, numbers, _, _ = selected_tasks(args, record)
+    has_title = not args.plain and not (len(args.words) == 1 and args.words[0].isdigit())
+    viewer = LogViewer(found, has_title, args.failed, args.last or 0)
+    if args.follow and has_title:
+        viewer.skip_ended(numbers)
+    while viewer.show_all(found, numbers) and args.follow:
         time.sleep(2.0 if found.submissions else 0.2)
         found = survey(record)
     return 0
@@ -10447,75 +10393,58 @@ def logs_command(args: "argparse.Namespace") -> int:
 class LogViewer:
     """Prints logs, and of each one later what is new in it.
 
-    offsets is how far each one was, current the task whose output was printed last.
+    offsets are the ends of what was printed, current is the task that was printed last.
     """
-    __slots__ = ("offsets", "has_title", "failed", "last", "skipped", "names", "current")
 
-    def __init__(self, args: "argparse.Namespace", found: Survey) -> None:
-        self.offsets = {}  # type: Dict[int, int]
-        self.skipped = set()  # type: Set[int]
+    def __init__(self, found: Survey, has_title: bool, only_failed: bool, last: int) -> None:
+        self.found = found
+        self.offsets: Dict[int, int] = {}
+        self.skipped: Set[int] = set()
         self.current = 0
-        self.has_title = len(args.names) != 1 or "=" in args.names[0]
-        self.failed, self.last = args.failed, args.last
+        self.has_title, self.only_failed, self.last = has_title, only_failed, last
         self.names = Names(found.ledger, window_width(sys.stdout) // 2 or 100)
 
-    def skip_ended(self, found: Survey, numbers: "Sequence[int]") -> None:
+    def skip_ended(self, numbers: "Sequence[int]") -> None:
         """Begin with what runs: what has ended is printed without --follow."""
-        self.skipped = {number for number in numbers if is_settled(found.state(number))}
+        self.skipped = {number for number in numbers if is_settled(self.found.state(number))}
         if len(self.skipped) == len(numbers):
-            say("nothing of that is executed; without --follow, what was printed is shown")
+            say("no matching task is running; drop --follow to see its log")
 
     def show_all(self, found: Survey, numbers: "Sequence[int]") -> bool:
         """Print what is new in the logs of tasks; return whether more may come."""
-        is_open = False
+        self.found = found
         for number in numbers:
-            state = found.state(number)
-            is_open = is_open or not is_settled(state)
             if number not in self.skipped:
-                self.show(found, number, state)
-        return is_open
+                self.show(number, found.state(number))
+        return not all(is_settled(found.state(number)) for number in numbers)
 
-    def show(self, found: Survey, number: int, state: State) -> None:
+    def show(self, number: int, state: State) -> None:
         """Print what is new in the log of a task."""
-        if state.name in ("waiting", "not started"):
+        is_unbegun = state.name in ("waiting", "not started")
+        if is_unbegun or self.only_failed and (state.is_good or not state.is_over):
             return
-        if self.failed and (state.is_good or not state.is_over):
-            return
-        log = log_of(found.record, number, state)
+        log = log_of(self.found.record, number, state)
         is_first = number not in self.offsets
         if is_first:
             self.offsets[number] = last_lines_start(log, self.last) if self.last else 0
-        self.title(number, state, log, is_first)
-        self.offsets[number] = copy_log(log, self.offsets[number])
-        if is_first and state.name == "interrupted":  # what ended it may have said why
-            for path in scheduler_logs(found, number):
-                copy_log(path, 0)
-
-    def title(self, number: int, state: State, log: str, is_first: bool) -> None:
-        """Print which task follows, where that is another one than before and has printed more."""
-        if not self.has_title or number == self.current:
-            return
-        if is_first or size_of(log) > self.offsets[number]:
+        is_new = is_first or os.path.exists(log) and os.path.getsize(log) > self.offsets[number]
+        if self.has_title and is_new and number != self.current:
             self.current = number
             put(f"==> {self.names.name(number)} {state_text(state)} <==")
             sys.stdout.flush()
-
-
-def size_of(path: str) -> int:
-    """Return how large a file is; 0 where there is none."""
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
+        self.offsets[number] = copy_log(log, self.offsets[number])
+        if is_first and state.name == "interrupted":  # what ended it may have said why
+            for path in scheduler_logs(self.found, number):
+                copy_log(path, 0)
 
 
 def is_settled(state: State) -> bool:
-    """Return whether a task is over, or nobody is about to start it."""
+    """Whether a task is over, or nobody is about to start it."""
     return state.is_over or state.name == "not started"
 
 
 def scheduler_logs(found: Survey, number: int) -> "Iterator[str]":
-    """Yield the files of what schedulers wrote beside the output of a task."""
+    """Yield the files that schedulers wrote beside the output of a task."""
     for submission in found.submissions:
         for index, entries in enumerate(submission.slots, 1):
             if any(entry[0] == number for entry in entries):
@@ -10523,7 +10452,7 @@ def scheduler_logs(found: Survey, number: int) -> "Iterator[str]":
 
 
 def last_lines_start(path: str, count: int) -> int:
-    """Return where the last lines of a file begin, as far as they are within its last megabyte."""
+    """The offset of the last lines of a file, as far as they are within its last megabyte."""
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
             begin = max(os.fstat(file.fileno()).st_size - 16 * CHUNK, 0)
@@ -10531,251 +10460,167 @@ def last_lines_start(path: str, count: int) -> int:
             data = file.read()
     except OSError:
         return 0
-    place = len(data) - data.endswith(b"\n")
-    for _ in range(count):
-        place = data.rfind(b"\n", 0, place)
-        if place < 0:
-            return begin
-    return begin + place + 1
+    ends = [match.end() for match in re.finditer(b"\n(?=.)", data, re.DOTALL)]
+    return begin + ([0, *ends][-count:])[0]
 
 
 def copy_log(path: str, offset: int) -> int:
-    """Write what a log has from an offset to standard output; return the offset of its end."""
-    is_terminal = sys.stdout.isatty()
+    """Write a log from an offset to standard output; return the offset of its end."""
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
             file.seek(offset)
-            while True:
-                data = file.read(CHUNK)
-                if not data:
-                    return file.tell()
-                if is_terminal:
-                    data = harmless(data).encode()
-                write(sys.stdout, data)
+            for data in iter(functools.partial(file.read, CHUNK), b""):
+                write(sys.stdout, harmless(data).encode() if sys.stdout.isatty() else data)
+            return file.tell()
     except OSError:
         return offset
 
 
-def add_results(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of results."""
-    add_selection(command)
-    add_options(command, [
-        Value(("--sort",), str, "NAME", "order by a metric, a parameter or a column"),
-        Value(("--format",), str, "FORMAT", "table, csv, json, markdown or latex")],
-        "order and summary")
-    command.add_argument("--over", action="append", default=[], metavar="KEY",
-                         help="mean and spread over what differs in KEY alone")
-    add_options(command, [
-        Flag(("--csv",), "print comma-separated values"),
-        Flag(("--json",), "print JSON")], "for programs")
-    command.epilog = (
-        "A METRIC is a name that a number follows in the output (loss=0.1, loss: 0.1), or "
-        "FILE:KEY.KEY of a JSON file. KEY=VALUE selects, and may be a sweep: seed=1:3.")
-
-
-def state_named(text: str) -> str:
-    """Return the state of a name, as it is typed: not-started."""
-    names = {name.replace(" ", "-"): name for name in STATES}
-    name = text.replace(" ", "-")
-    if name not in names:
-        hint = suggest(name, names) or f"the states are {', '.join(names)}"
-        raise argparse.ArgumentTypeError(f"no state is called {text}\n{hint}")
-    return names[name]
-
-
-def add_selection(command: "argparse.ArgumentParser") -> None:
-    """Declare what results and report have in common."""
-    add_job(command)
-    command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*",
-                         help="what to show, and parameters that select")
-    command.add_argument("--state", action="append", type=state_named, default=[],
-                         metavar="STATE", help="of tasks in this state only")
-    add_run_choice(command)
-
-
-class Selection(NamedTuple("Selection", [
-        ("found", Survey), ("rows", "List[Row]"), ("metrics", "List[str]")])):
-    """What the command line selects of a run."""
-    __slots__ = ()
-
-
-def selection(args: "argparse.Namespace", sort: str = "") -> Selection:
-    """Return the rows and the metrics that the command line names; say which metrics none has."""
-    found = survey(chosen_record(args))
-    metrics = [name for name in args.names if "=" not in name]
-    words = [name for name in args.names if "=" in name]
-    rows = result_rows(found, metrics, args.state, words)
+def selected_rows(args: "argparse.Namespace", sort: str = "") -> "Any":
+    """The survey, rows and metrics that results and report are about; a name to sort by that is no
+    column is a metric, too."""
+    found, numbers, pairs, metrics = selected_tasks(args, chosen_record(args))
+    rows = result_rows(found, metrics, numbers, [args.state] if args.state else [], pairs)
+    if sort and sort not in (column.name for column in columns_of(rows, metrics)):
+        metrics.append(sort)
+        rows = result_rows(found, metrics, numbers, [args.state] if args.state else [], pairs)
     for name in metrics:
         if rows and all(row.metrics[name] is None for row in rows):
-            say(f"none of these tasks has written a number {printable(name)} so far")
-    return Selection(found, rows, metrics)
+            known = ", ".join(names_in(rows[0].log)) or "none"
+            say(printable(f"no number follows {name} in the output; numbers there: {known}"))
+    return found, rows, metrics
 
 
 def results_command(args: "argparse.Namespace") -> int:
-    """Show what came out: parameters, states and metrics side by side."""
-    _, rows, metrics = selection(args)
-    if args.over:
-        rows = over(rows, args.over, metrics)
-        metrics = over_metrics(metrics)
+    """Show parameters, states and metrics side by side."""
+    _, rows, metrics = selected_rows(args, "" if args.over else (args.sort or "").lstrip("-"))
+    keys = [key for text in args.over for key in text.split(",")]
+    if keys:
+        rows, metrics = over(rows, keys, metrics), over_metrics(metrics)
     if args.sort:
         rows = sorted_rows(rows, args.sort)
-    width = help_width() + 2 if sys.stdout.isatty() else 0
     form = "csv" if args.csv else "json" if args.json else args.format or "table"
-    put(FORMATS[form](rows, metrics, width))
+    put(FORMATS[form](rows, metrics, help_width() if sys.stdout.isatty() else 0))
+    names = names_in(rows[0].log) if rows and not metrics and form == "table" else []
+    if names:
+        say(printable(f"numbers in the output: {', '.join(names)}"))
     return 0
-
-
-def add_report(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of report."""
-    add_selection(command)
-    command.add_argument("-o", dest="output", metavar="FILE", default="report.html",
-                         help="the page to write; report.html when absent")
 
 
 def report_command(args: "argparse.Namespace") -> int:
     """Write a page that shows how a run went and what came out."""
-    found, rows, metrics = selection(args)
-    start = found.ledger.start
+    found, rows, metrics = selected_rows(args)
     lead = head_line(found).partition(": ")[2]
-    words = typed(args, "report", args.job, *args.names)
+    words = typed(args, "report", args.job, *args.words)
+    page = report_page(found.ledger.start.job, lead, found.counts(), rows, metrics, words)
+    output = args.output or "report.html"
     try:
-        with open(native(args.output), "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(report_page(start.job, lead, found.counts(), rows, metrics, words))
+        with open(native(output), "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(page)
     except OSError as error:
-        raise say_error(error, f"write {args.output}") from None
-    say(f"wrote {args.output}: {counted(len(rows), 'row')}")
+        raise say_error(error, f"write {output}") from None
+    say(f"wrote {output}: {counted(len(rows), 'row')}")
     return 0
-
-
-def add_cancel(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of cancel."""
-    add_job(command)
-    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*",
-                         help="numbers of tasks, or parameters that select them")
-    command.add_argument("--lost", action="store_true",
-                         help="give up tasks of other machines, which cannot be reached from here")
 
 
 def cancel_command(args: "argparse.Namespace") -> int:
     """Stop all that runs, or is queued, of every run of a job; or some tasks of its newest."""
     records, numbers = [newest_record(args)], None  # type: List[Record], Optional[List[int]]
-    if args.names:
-        numbers = wanted_tasks(survey(records[0]), args.names)
+    if args.words:
+        numbers = selected_tasks(args, records[0]).numbers
     else:
         records = Record.all(args.job)
     arrays, away, wrong = [], [], []  # type: List[str], List[State], List[str]
-    asked = 0
+    count = 0
     for record in records:
         try:
             stopped = cancel_record(record, args.lost, numbers)
         except Error as error:
             wrong.append(error.message)
             continue
-        asked += stopped.tasks
+        count += stopped.tasks
         arrays += stopped.arrays
         away += stopped.away
         wrong += stopped.wrong
     if arrays:
         say(f"cancelled {', '.join(arrays)}")
-    if asked or not arrays:
-        say(f"stopped {counted(asked, 'task')}")
+    if count or not arrays:
+        say(f"stopping {counted(count, 'task')}" if count else "no task is running or queued")
     if away:
-        say(away_text(away, args.lost))
+        hosts = ", ".join(sorted({printable(state.host) for state in away}))
+        tasks = f"{counted(len(away), 'task')} of {hosts}"
+        say(f"gave up {tasks}: --resume executes them again" if args.lost else
+            f"{tasks} cannot be reached from here: cancel them there; if nothing of them is left, "
+            "--lost gives them up")
     for text in wrong:
         say(printable(text))
     return 1 if wrong else 0
 
 
-def away_text(states: "Sequence[State]", is_lost: bool) -> str:
-    """Return what is said of tasks on machines that cannot be reached from here."""
-    hosts = ", ".join(sorted({printable(state.host) for state in states}))
-    tasks = f"{counted(len(states), 'task')} of {hosts}"
-    if is_lost:
-        return f"gave up {tasks}: --resume executes them again"
-    return (f"{tasks} cannot be reached from here: cancel them there; "
-            "where nothing of them is left, --lost gives them up")
-
-
-def add_nothing(command: "argparse.ArgumentParser") -> None:
-    """Declare no options."""
-
-
-def add_clean(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of clean."""
-    add_job(command)
-    command.add_argument("--keep", type=option(read_count), metavar="N", default=1,
-                         help="keep the newest N runs of each job; 1 when absent")
-    command.add_argument("--dry-run", action="store_true", help="say what would be removed")
-
-
 def clean_command(args: "argparse.Namespace") -> int:
     """Remove the records of old runs: never the newest, never one in which something runs."""
     newest = [newest_record(args)] if args.job else Record.newest()
-    freed, count = 0, 0
+    old: List[Record] = []
     for last in newest:
-        for record in removable(Record.all_in(os.path.dirname(last.path)), args.keep):
-            size = tree_size(record.path)
-            freed, count = freed + size, count + 1
-            say(f"{os.path.relpath(record.path)}: {size / 1e6:,.1f} MB")
-            if not args.dry_run:
-                remove_tree(record.path)
+        old += removable(Record.all_in(os.path.dirname(last.path)), args.keep or 1)
+    sizes = [tree_size(record.path) for record in old]
+    for record, size in zip(old, sizes):
+        path = os.path.relpath(record.path)
+        try:
+            start = Ledger(record).starts[0]
+            text = f"{moment_text(start.time)}, {counted(start.count, 'task')}, "
+        except Error:
+            text = ""
+        say(f"{path}: {text}{size / 1e6:,.1f} MB")
+    if old and not args.dry_run and not args.yes and sys.stdin.isatty():
+        say(f"remove {counted(len(old), 'record')}? [y/N]")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            return 1
+    for record in old if not args.dry_run else []:
+        remove_tree(record.path)
     verb = "would free" if args.dry_run else "freed"
-    say(f"{counted(count, 'record')}: {verb} {freed / 1e6:,.1f} MB")
+    say(f"{counted(len(old), 'record')}: {verb} {sum(sizes) / 1e6:,.1f} MB")
     return 0
 
 
 def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
     """Yield the records of a job that are old, not in use, and not needed by a newer one."""
-    needed = set()  # type: Set[str]
+    needed: Set[str] = set()
     for record in records[-keep:]:
         try:
             view = View(record)
             view.read()
         except Error:
             continue
-        origins = [state.origin for state in view.states.values()]
-        needed.update(origin.partition("/")[0] for origin in origins if origin)
+        needed.update(state.origin.partition("/")[0] for state in view.states.values())
     for record in records[:-keep]:
-        if record.ulid in needed:
-            continue
         try:
-            found = survey(record)
+            is_used = record.ulid in needed or any(
+                state.is_alive for _, state in survey(record).members)
         except Error:  # of another format: nothing executes it any more
-            yield record
-            continue
-        states = [state for _, state in found.members]
-        if not any(state.name in ("running", "queued") for state in states):
+            is_used = False
+        if not is_used:
             yield record
 
 
 def tree_size(path: str) -> int:
-    """Return how many bytes the files below a folder take."""
+    """How many bytes the files below a folder take on disk."""
     total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            total += os.lstat(os.path.join(folder, name)).st_size
+    for folder, names, files in os.walk(path):
+        for name in [*names, *files]:
+            total += 512 * os.lstat(os.path.join(folder, name)).st_blocks
     return total
 
 
-def schema_command(args: "argparse.Namespace") -> int:
-    """Print the JSON Schema of the job file, with which editors complete and check it."""
-    import json
-    put(json.dumps(job_schema(), indent=1))
-    return 0
-
-
-def add_init(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of init."""
-    command.add_argument("--hydra", action="store_true", help="for a Hydra application")
-    command.add_argument("--slurm", action="store_true", help="for tasks that Slurm gets")
+# -- init, schema, completion
 
 
 def init_command(args: "argparse.Namespace") -> int:
     """Write a commented hydraflow.yaml, and a train.py to try it on where there is none."""
     for name in JOB_FILES:
         if os.path.lexists(name):
-            raise Error("file-exists", f"there is a {name} already, and it stays as it is", NOWHERE,
-                        "hydraflow -C DIR init writes elsewhere")
+            raise Error("file-exists", f"{name} exists",
+                        hint="write elsewhere: hydraflow -C DIR init")
     text = JOB_FILE_TEMPLATE.replace("@PROGRAM@", "train.py")
     text = text.replace("@HYDRA@", "" if args.hydra else NO_HYDRA)
     text = text.replace("@SUBMIT@", SLURM if args.slurm else "")
@@ -10792,114 +10637,81 @@ def init_command(args: "argparse.Namespace") -> int:
     written = " and ".join(name for name, _ in files)
     what = "put keys of train.py into it, then look: hydraflow run train --dry-run"
     what = what if is_there else "try: hydraflow run train"
-    say(as_typed(f"wrote {written}; {what}", options_before(sys.argv[1:])))
+    say(as_typed(f"wrote {written}; {what}", args.before))
     return 0
 
 
-def add_completion(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of completion."""
-    command.add_argument("shell", metavar="SHELL", nargs="?", help="bash, zsh or fish")
-    lines = [text.partition("\n")[0].lstrip("# ") for text in COMPLETION.values()]
-    command.epilog = "\n".join(line.replace(":  ", ":\n  ") for line in lines)
+def schema_command(args: "argparse.Namespace") -> int:
+    """Print the JSON Schema of the job file, with which editors complete and check it."""
+    put(json.dumps(job_schema(), indent=1))
+    return 0
 
 
 def completion_command(args: "argparse.Namespace") -> int:
     """Print a script that completes commands, options, jobs and sweeps in a shell."""
-    if args.shell not in COMPLETION:
-        message = f"there is no completion for {args.shell}" if args.shell else "which shell?"
-        raise Error("unknown-shell", message, NOWHERE,
-                    f"the shells are {', '.join(sorted(COMPLETION))}")
-    put(COMPLETION[args.shell].rstrip())
+    if args.job not in COMPLETION:
+        raise Error("unknown-shell", f"unknown shell: {args.job}" if args.job else "no shell given",
+                    hint=f"the shells are {', '.join(sorted(COMPLETION))}")
+    put(COMPLETION[args.job].rstrip())
     return 0
 
 
 def complete_command(argv: "Sequence[str]") -> int:
-    """Print the words that may stand where a shell wants to complete one, a line each."""
+    """Print the words that may replace the last one of a command line, a line each."""
     shell, words = argv[0], list(argv[1:])
     if shell == "bash":
-        words = bash_words(words[0])
+        line = words[0]
+        try:
+            words = shlex.split(line)
+        except ValueError:  # within quotes
+            words = line.split()
+        words += [""] if line[-1:].isspace() else []
     last = words[-1] if len(words) > 1 else ""
     try:
-        found = completions(words[1:-1], last)
+        found = [word for word in candidates(words[1:-1])
+                 if word.startswith(last) and word.isprintable()]
     except (Error, OSError):
         found = []
-    for word in found:
-        put(bash_word(word, last) if shell == "bash" else word)
+    if last.endswith("="):  # the key is complete: its values are asked for
+        found = [word for word in found if word != last]
+    cut = max(last.rfind("="), last.rfind(":")) + 1  # to bash, what follows is a word of its own
+    for word in sorted(found):
+        if shell == "bash":
+            word = word[cut:] if word.endswith("=") else shlex.quote(word[cut:])
+        put(word)
     return 0 if found else 1  # the shell then completes names of files
 
 
-def completions(words: "Sequence[str]", last: str) -> "List[str]":
-    """Return what the last word of a command line may become."""
-    found = sorted(word for word in candidates(words) if word.startswith(last))
-    if last.endswith("="):  # the key is complete: its values are asked for
-        found = [word for word in found if word != last]
-    return [word for word in found if word.isprintable()]
-
-
-def bash_word(word: str, last: str) -> str:
-    """Return how bash gets a word that the last one of a line becomes.
-
-    To bash, what follows an equals sign or a colon is a word of its own.
-
-    >>> bash_word("lr=0.1", "lr="), bash_word("lr=", "l"), bash_word("my job", "my")
-    ('0.1', 'lr=', "'my job'")
-    """
-    text = word[max(last.rfind("="), last.rfind(":")) + 1:]
-    return text if text.endswith("=") else shlex.quote(text)
-
-
-def bash_words(line: str) -> "List[str]":
-    """Return the words of a command line up to the cursor, the last one as far as it goes.
-
-    >>> bash_words("hydraflow run tr"), bash_words("hydraflow run ")
-    (['hydraflow', 'run', 'tr'], ['hydraflow', 'run', ''])
-    """
-    try:
-        words = shlex.split(line)
-    except ValueError:  # within quotes
-        words = line.split()
-    return words + ([""] if line[-1:].isspace() else [])
-
-
 def candidates(words: "Sequence[str]") -> "Iterable[str]":
-    """Return what may follow words of a command line, behind the program's name."""
+    """The words that may follow words of a command line, after the program's name."""
     before, rest = split_before(words)
     if len(before) % 2:  # a file or a directory follows
         return []
     if not rest:
-        return [*(name for name, _, _ in COMMANDS), "-f", "-C", "--version", "--help"]
+        return [*(command.name for command in COMMANDS), "-f", "-C", "--version", "--help"]
     if rest[0] == "completion":
         return sorted(COMPLETION)
-    options = command_options(rest[0])
-    if rest[0] in ("init", "schema", "expand") or not options:
+    command = command_named(rest[0])
+    options = [name for option in command.options for name in option.names]
+    if not command.words.startswith(("JOB", "[JOB")):
         return options
     values = dict(zip(before[::2], before[1::2]))
     os.chdir(values.get("-C", "."))
     jobs = load(values.get("-f") or find_job_file())
-    for word in rest[1:]:
-        if word in jobs:
-            return [*options, *override_words(jobs[word])]
-    return [*jobs, *options]
-
-
-def command_options(name: str) -> "List[str]":
-    """Return the options of a command."""
-    for known, add_options, _ in COMMANDS:
-        if known == name:
-            command = argparse.ArgumentParser()
-            add_options(command)
-            actions = command._actions  # argparse has no other list of them
-            return [text for action in actions for text in action.option_strings]
-    return []
+    found = [word for word in rest[1:] if word in jobs]
+    return [*options, *override_words(jobs[found[0]])] if found else [*jobs, *options]
 
 
 def override_words(job: Job, most: int = 100) -> "Iterator[str]":
     """Yield the keys of a job's sweeps, as they begin an override, and their first values."""
     for step in job.steps:
         for axis in [*step.batch.axes, *step.args.axes]:
-            if len(axis.keys) == 1:
-                yield f"{axis.keys[0]}="
+            if len(axis.spelled) == 1:
+                yield f"{axis.spelled[0]}="
                 yield from (str(word) for word in islice(axis, most) if isinstance(word, str))
+
+
+# -- inner commands, which HydraFlow and shells type
 
 
 def call_command(argv: "Sequence[str]") -> int:
@@ -10916,293 +10728,278 @@ def call_command(argv: "Sequence[str]") -> int:
 
 
 def slot_command(argv: "Sequence[str]") -> int:
-    """Execute the tasks of one slot: as an array task, or as a line for a handler."""
+    """Execute the tasks of an array index: as an array task, or as a line for a handler."""
     statuses = []
     is_wrong, interruption = False, 0
     for event in run_slot(argv[0], int(argv[1]), int(argv[2])):
-        if event.kind in ("note", "interrupt", "error", "retry"):
-            say(slot_text(event))
+        if event.kind == "retry" and event.task:
+            name = task_name(event.task.number, event.task.combination, set(), 100)
+            say(f"{name} failed, retrying")
+        elif event.kind in ("note", "interrupt", "error"):
+            say(event.text)
         if event.kind == "interrupt":
             interruption = interruption or event.number
         elif event.kind == "error":
             is_wrong = True
         elif event.kind == "end" and event.state.name != "succeeded":
             statuses.append(event.state.status)
-    if len(argv) > 3:
-        return handler_status(statuses, interruption)
+    if len(argv) > 3:  # a handler: a shell that executes the lines begins none after a signal
+        if interruption:
+            end_by_signal(interruption)
+        return max(1, min(statuses[-1], 255)) if statuses else 0
     return 1 if statuses or is_wrong else 0
 
 
-def slot_text(event: Event) -> str:
-    """Return what the log of an array task says of an event."""
-    if event.kind != "retry" or event.task is None:
-        return event.text
-    name = task_name(event.task.number, event.task.combination, set(), 100)
-    return f"{name} failed, and is tried again"
+# -- commands and options
 
 
-def handler_status(statuses: "Sequence[int]", interruption: int) -> int:
-    """Return the exit status that a handler gets for a line: that of its task.
-
-    After an interruption we end by its signal, for which a shell that executes the lines begins no
-    further one.
-    """
-    if interruption:
-        end_by_signal(interruption)
-    return max(1, min(statuses[-1], 255)) if statuses else 0
+class Option(NamedTuple("Option", [
+        ("names", "Tuple[str, ...]"), ("help", str), ("value", str), ("read", "Any")])):
+    """An option of a command; value is the help's word for its value, "" for none; read makes a
+    value of a text, list collects several."""
+    __slots__ = ()
 
 
+class Command(NamedTuple("Command", [
+        ("name", str), ("words", str), ("options", "Tuple[Option, ...]"),
+        ("function", "Callable[[argparse.Namespace], int]"), ("example", str)])):
+    """A subcommand; words is the usage of what is no option, example works after init."""
+    __slots__ = ()
+
+
+def flag(names: str, help: str) -> Option:
+    """An option without a value."""
+    return Option(tuple(names.split()), help, "", None)
+
+
+def option(names: str, value: str, help: str, read: "Any" = str) -> Option:
+    """An option with a value, which a reader of the job file's values, or a function, reads."""
+    def convert(text: str) -> object:
+        try:
+            return read(read_yaml(text, "command line")) if isinstance(read, Reader) else read(text)
+        except Error as error:
+            raise argparse.ArgumentTypeError(f"{error.message}\n{error.hint}") from None
+    return Option(tuple(names.split()), help, value, read if read is list else convert)
+
+
+def sample_of(text: str) -> Sample:
+    """The sample that N or N:SEED means."""
+    count, _, seed = text.partition(":")
+    if not re.fullmatch("[1-9][0-9]{0,8}", count) or not re.fullmatch("[0-9]{0,9}", seed):
+        raise Error("invalid-sample", "expected N or N:SEED", hint="for example 20:7")
+    return Sample(int(count), int(seed or 0))
+
+
+def name_among(known: "Iterable[str]", what: str) -> "Callable[[str], str]":
+    """A reader of one of some names."""
+    def read(text: str) -> str:
+        names = {name.replace(" ", "-"): name for name in known}
+        if text not in names:
+            raise Error(f"unknown-{what}", f"unknown {what}: {text}", hint=suggest(
+                text, names) or f"expected {', '.join(names)}")
+        return names[text]
+    return read
+
+
+RUN = option("--run", "RUN", "of this run; the end of its name will do")
+STATE = option("--state", "STATE", "of tasks in this state only", name_among(STATES, "state"))
 COMMANDS = (
-    ("run", add_run, run_command),
-    ("show", add_show, show_command),
-    ("expand", add_expand, expand_command),
-    ("status", add_status, status_command),
-    ("logs", add_logs, logs_command),
-    ("results", add_results, results_command),
-    ("report", add_report, report_command),
-    ("cancel", add_cancel, cancel_command),
-    ("clean", add_clean, clean_command),
-    ("init", add_init, init_command),
-    ("schema", add_nothing, schema_command),
-    ("completion", add_completion, completion_command),
+    Command("run", "JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
+            "       hydraflow run [options] -- COMMAND WORD ... [::: AXIS ...]", (
+                flag("--dry-run", "print the commands and change nothing"),
+                flag("--resume", "continue the last run: skip what has succeeded in it"),
+                flag("--reuse", "count what has succeeded in older runs as done, too"),
+                option("--sample", "N[:SEED]", "take N tasks of each step at random", sample_of),
+                option("--jobs -j", "N", "execute N tasks at once, or auto; on a cluster N array "
+                       "tasks", read_parallel),
+                flag("--keep-going", "start the remaining tasks although one has failed"),
+                option("--retries", "N", "try a failed task up to N times more", read_retries),
+                option("--timeout", "MIN", "stop a task after so long: 90, 5s, 2h", read_minutes),
+                option("--name", "NAME", "the name of a job that is a command after --"),
+                flag("--quiet -q", "show failures and the summary only"),
+                flag("--wait", "wait until submitted tasks have ended"),
+                option("--pack", "N", "let an array task take N tasks", read_count),
+                option("--pack-parallel", "N", "execute N tasks of a pack at once", read_count)),
+            run_command, "hydraflow run train learning_rate=0.1,0.2 --jobs 2"),
+    Command("show", "[JOB]", (flag("--names", "print the names of the jobs alone"),),
+            show_command, "hydraflow show train"),
+    Command("expand", "SWEEP ...", (flag("--collect", "print the words that args: makes of it"),),
+            expand_command, "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'"),
+    Command("status", "[JOB]", (
+        flag("--json", "print all that is known of every task, for programs"),
+        flag("--all", "every run of the job, a line each"), RUN),
+        status_command, "hydraflow status train"),
+    Command("logs", "JOB [TASK | KEY=VALUE ...]", (
+        option("--last", "N", "the last N lines of each task", read_count),
+        flag("--follow", "go on until the tasks have ended"),
+        flag("--failed", "of the failed tasks only"),
+        flag("--plain", "without headers"), RUN),
+        logs_command, "hydraflow logs train model=lstm --last 1"),
+    Command("results", "JOB [METRIC | KEY=VALUE ...]", (
+        STATE, RUN, option("--sort", "NAME", "order by a metric, a parameter or a column; "
+                           "--sort=-NAME the largest first"),
+        option("--over", "KEY", "mean and spread over what differs in KEY alone", list),
+        option("--format", "FORMAT", ", ".join(FORMATS), name_among(FORMATS, "format")),
+        flag("--csv", "print comma-separated values"), flag("--json", "print JSON")),
+        results_command, "hydraflow results train loss --sort loss"),
+    Command("report", "JOB [METRIC | KEY=VALUE ...]", (
+        STATE, RUN, option("--output -o", "FILE", "the page to write; report.html when absent")),
+        report_command, "hydraflow report train loss -o report.html"),
+    Command("cancel", "JOB [TASK | KEY=VALUE ...]", (
+        flag("--lost", "give up tasks of other machines, which cannot be reached from here"),),
+        cancel_command, "hydraflow cancel train"),
+    Command("clean", "[JOB]", (
+        option("--keep", "N", "keep the newest N runs of each job; 1 when absent", read_count),
+        flag("--dry-run", "say what would be removed"), flag("--yes", "do not ask")),
+        clean_command, "hydraflow clean train --keep 3"),
+    Command("init", "", (flag("--hydra", "for a Hydra application"),
+                         flag("--slurm", "for tasks that Slurm gets")),
+            init_command, "mkdir slurm && hydraflow -C slurm init --slurm"),
+    Command("schema", "", (), schema_command, "hydraflow schema > schema.json"),
+    Command("completion", "SHELL", (), completion_command, 'eval "$(hydraflow completion bash)"'),
 )
-
-EXAMPLES = {  # each works as it stands in the folder that init made
-    "run": "hydraflow run train learning_rate=0.1,0.2 --jobs 2",
-    "show": "hydraflow show train",
-    "expand": "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'",
-    "status": "hydraflow status train",
-    "logs": "hydraflow logs train model=lstm --last 1",
-    "results": "hydraflow results train loss --sort loss",
-    "report": "hydraflow report train loss -o report.html",
-    "cancel": "hydraflow cancel train",
-    "clean": "hydraflow clean train --keep 3",
-    "init": "mkdir slurm && hydraflow -C slurm init --slurm",
-    "schema": "hydraflow schema > schema.json",
-    "completion": 'eval "$(hydraflow completion bash)"',
-}
+BEFORE = {
+    "-f": "-f FILE, before the command, names the job file",
+    "-C": "-C DIR, before the command, names the directory to work in"}
+SYNONYMS = {  # words of other programs
+    "resume": "hydraflow run JOB --resume", "list": "hydraflow show", "ls": "hydraflow show",
+    "start": "hydraflow run JOB", "submit": "hydraflow run JOB", "stop": "hydraflow cancel JOB",
+    "kill": "hydraflow cancel JOB", "log": "hydraflow logs JOB", "help": "hydraflow --help"}
 
 
 def help_width() -> int:
-    """Return how wide a text may be.
-
-    Left to itself, argparse imports shutil to find that out, at every start.
-    """
+    """How wide a text may be."""
     columns = os.environ.get("COLUMNS", "")
-    return ((int(columns) if columns.isdecimal() else window_width(sys.stdout)) or 80) - 2
+    return (int(columns) if columns.isdecimal() else window_width(sys.stdout)) or 80
 
 
-def parser_types() -> "Tuple[Type[argparse.HelpFormatter], Type[argparse.ArgumentParser]]":
-    """Return a formatter of help and a parser, made here: an array task needs no argparse."""
-    class HelpFormatter(argparse.HelpFormatter):
-        """A formatter that leaves a paragraph of several lines, an example, as it is."""
+def help_text() -> str:
+    """The help of the program."""
+    import textwrap
+    lines = ["usage: hydraflow [-f FILE] [-C DIR] COMMAND ...", "",
+             "Compact parameter sweeps, executed here or on a cluster.", ""]
+    for command in COMMANDS:
+        lines += textwrap.wrap(
+            f"{command.name:12}{command.function.__doc__}", help_width() - 4,
+            initial_indent="    ", subsequent_indent=" " * 16)
+    return "\n".join([*lines, "", *(f"    {text}" for text in BEFORE.values()), "",
+                      "hydraflow COMMAND --help shows its options and an example."])
 
-        def _fill_text(self, text: str, width: int, indent: str) -> str:
-            parts = text.split("\n\n")
-            return "\n\n".join(
-                part if "\n" in part else super(HelpFormatter, self)._fill_text(part, width, indent)
-                for part in parts)
 
+def command_named(name: str) -> Command:
+    """A command by its name."""
+    names = [command.name for command in COMMANDS]
+    if name in names:
+        return COMMANDS[names.index(name)]
+    if name.startswith("-"):
+        raise Error("option-before-command", f"no command before {name}",
+                    hint=f"options follow the command: hydraflow run JOB {name}")
+    hint = f"did you mean {SYNONYMS[name]}?" if name in SYNONYMS else suggest(name, names)
+    raise Error("unknown-command", f"unknown command: {name}",
+                hint=hint or f"the commands are {', '.join(names)}")
+
+
+def parser_of(command: Command) -> "argparse.ArgumentParser":
+    """The parser of the options of a command."""
     class Parser(argparse.ArgumentParser):
-        """A parser that tells mistakes as everything else here does, and closes with an example."""
-
-        def format_help(self) -> str:
-            """Return the help of a command, or of the program."""
-            text = super().format_help()
-            example = EXAMPLES.get(self.prog.rpartition(" ")[2])
-            return text + as_typed(f"\nexample:\n  {example}\n", ()) if example else text
+        """A parser that raises Error."""
 
         def error(self, message: str) -> "NoReturn":
             """Raise the Error about what argparse does not understand."""
-            raise parser_error(self, message)
+            text, _, hint = re.sub("^argument ", "", message).partition("\n")
+            raise Error("invalid-arguments", text,
+                        hint=hint or f"hydraflow {command.name} --help shows its options")
 
-    return HelpFormatter, Parser
-
-
-def parser_error(parser: "argparse.ArgumentParser", message: str) -> Error:
-    """Return the Error about what argparse does not understand."""
-    match = re.match(r"argument (\S+?)(?:/\S+)?: (.*)", message, re.DOTALL)
-    if not match:
-        return Error("invalid-arguments", message, NOWHERE,
-                     f"{parser.prog} --help tells what it knows")
-    name, text = match.groups()
-    text, _, hint = text.partition("\n")
-    text = f"{name}: {text}"
-    if "ignored explicit argument" in text:
-        text, hint = f"{name} takes no value", f"write {name} alone"
-    elif re.search(": expected .*argument", text):
-        action = parser._option_string_actions[name]  # argparse has no other list of them
-        text, hint = f"{name} takes a value, and none follows", f"write {name} {action.metavar}"
-    return Error("invalid-arguments", text, NOWHERE,
-                 hint or f"{parser.prog} --help tells what it knows")
-
-
-def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
-    """Return the parser of a command line, with the command that it names, or with all of them.
-
-    argparse takes as long for the others as a start takes for everything else that it does.
-    """
-    formatter, parser_type = parser_types()
-    style = functools.partial(formatter, width=help_width())
-    parser = parser_type(
-        prog="hydraflow", description="Compact parameter sweeps, executed here or on a cluster.",
-        formatter_class=style)
-    parser.add_argument("--version", action="version", version=f"hydraflow {__version__}")
-    parser.add_argument("-f", dest="file", metavar="FILE",
-                        help="the job file, in place of hydraflow.yaml")
-    parser.add_argument("-C", dest="directory", metavar="DIR",
-                        help="change into a directory first")
-    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
-    commands.required = True  # an argument of add_subparsers only since Python 3.7
-    _, rest = split_before(argv)
-    named = [row for row in COMMANDS if row[0] == rest[0]]
-    for name, add_options, function in named or COMMANDS:
-        command = commands.add_parser(
-            name, help=function.__doc__, description=function.__doc__, allow_abbrev=False,
-            formatter_class=style)
-        if named:
-            add_options(command)
-        command.set_defaults(function=function)
+    parser = Parser(
+        prog=f"hydraflow {command.name}", description=command.function.__doc__, allow_abbrev=False,
+        usage=f"hydraflow {command.name} {command.words}".rstrip(),
+        epilog=as_typed(f"example:\n  {command.example}", ()),
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    for row in command.options:
+        kind: Dict[str, Any] = {"action": "store_true"}
+        if row.read is list:
+            kind = {"action": "append", "default": [], "metavar": row.value}
+        elif row.value:
+            kind = {"type": row.read, "metavar": row.value}
+        parser.add_argument(*row.names, help=row.help, **kind)
     return parser
 
 
-SYNONYMS = {  # what people type who come from other programs
-    "resume": "hydraflow run JOB --resume", "list": "hydraflow show", "ls": "hydraflow show",
-    "start": "hydraflow run JOB", "submit": "hydraflow run JOB", "stop": "hydraflow cancel JOB",
-    "kill": "hydraflow cancel JOB", "log": "hydraflow logs JOB", "result": "hydraflow results JOB",
-    "help": "hydraflow --help", "retry": "hydraflow run JOB --resume"}
-
-
-def check_command_named(argv: "Sequence[str]") -> None:
-    """Raise an Error unless a command line names a command, behind -f and -C alone."""
-    before, rest = split_before(argv)
-    names = [name for name, _, _ in COMMANDS]
-    known = f"the commands are {', '.join(names)}"
-    if len(before) % 2:
-        raise Error("missing-option-value", f"{before[-1]} takes a value, and none follows",
-                    NOWHERE, BEFORE[before[-1]])
-    if not rest:
-        raise Error("no-command", "which command?", NOWHERE, f"{known}{known_jobs(before)}")
-    word = rest[0]
-    if word in names or word in ("-h", "--help", "--version"):
-        return
-    if word.startswith("-"):
-        raise Error("option-before-command", f"{word} stands before the command", NOWHERE,
-                    f"options follow it: hydraflow run JOB {word}")
-    hint = suggest(word, names)
-    if word in SYNONYMS:
-        hint = f"did you mean {SYNONYMS[word]}?"
-    raise Error("unknown-command", f"no command is called {word}", NOWHERE, hint or known)
-
-
-def known_jobs(before: "Sequence[str]") -> str:
-    """Return a text that names the jobs of the job file that options before the command choose, if
-    it can be read."""
-    values = dict(zip(before[::2], before[1::2]))
-    try:
-        os.chdir(values.get("-C", "."))
-        path = values.get("-f") or find_job_file()
-        return f"; the jobs of {path} are {', '.join(load(path))}"
-    except (Error, OSError):
-        return ""
-
-
-def separated(words: "Iterable[str]") -> "List[str]":
-    """Return words with -jN as two.
-
-    Before Python 3.8, argparse leaves it whole where it takes no abbreviations.
-
-    >>> separated(["run", "-j3", "-j", "x-j3"])
-    ['run', '-j', '3', '-j', 'x-j3']
-    """
-    result = []  # type: List[str]
-    for word in words:
-        is_whole = word.startswith("-j") and word[2:].isdigit()
-        result += ["-j", word[2:]] if is_whole else [word]
-    return result
-
-
 def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
-    """Return the parsed command line.
-
-    Words for the command of the tasks are in args.words, in their order.
-    """
-    check_command_named(argv)
-    cut = argv.index("--") if "--" in argv else len(argv)
-    args, words = build_parser(argv).parse_known_args(separated(argv[:cut]))
-    behind = list(argv[cut:])
-    if args.command == "expand":  # any word may be part of a sweep
-        args.sweep += words + behind[1:]
-        words, behind = [], []
-    args.words = with_positionals(args, words) + behind
-    args.before = options_before(argv)
-    args.typed = [word for word in argv[len(args.before) + 1:cut] if word != "--resume"] + behind
-    if args.words and args.command != "run":
-        word = args.words[0]
-        known = BEFORE.get(word) or suggest(word, command_options(args.command))
-        if "=" in word and hasattr(args, "names"):
-            known = known or f"to select tasks, write {word.lstrip('-')}"
-        raise Error("unknown-option", f"{args.command} does not know {word}", NOWHERE,
-                    known or f"hydraflow {args.command} --help tells what it knows")
+    """The parsed command line: the options of the command, its job, its other words in their order,
+    and those after --."""
+    before, rest = split_before(argv)
+    if len(before) % 2:
+        raise Error("missing-option-value", f"{before[-1]} needs a value", hint=BEFORE[before[-1]])
+    command = command_named(rest[0])
+    cut = rest.index("--") if "--" in rest else len(rest)
+    pairs = [re.sub("^-j(?=[0-9])", "-j\0", word).split("\0") for word in rest[1:cut]]
+    args, words = parser_of(command).parse_known_args(list(chain.from_iterable(pairs)))
+    values = dict(zip(before[::2], before[1::2]))
+    args.file, args.directory = values.get("-f"), values.get("-C")
+    args.command, args.before, args.behind = command.name, before, rest[cut + 1:]
+    args.typed = [word for word in rest[1:cut] if word != "--resume"] + rest[cut:]
+    has_job = "JOB" in command.words or command.name == "completion"
+    args.job = words.pop(0) if has_job and words and words[0][:1] != "-" else None
+    args.words = words
+    check_leftovers(command, args)
     return args
 
 
-def with_positionals(args: "argparse.Namespace", words: "List[str]") -> "List[str]":
-    """Give a command the job and the names that stand behind its options; return the other words.
-
-    argparse takes none of them there where they may be absent.
-    """
-    if getattr(args, "job", "") is None and words and not words[0].startswith("-"):
-        args.job = words[0]
-        words = words[1:]
-    if isinstance(getattr(args, "names", None), list):
-        args.names += [word for word in words if not word.startswith("-")]
-        words = [word for word in words if word.startswith("-")]
-    return words
-
-
-def change_directory(path: str) -> None:
-    """Work in the directory that -C names."""
-    try:
-        os.chdir(path)
-    except OSError as error:
-        raise Error("no-directory", f"cannot work in {path}: {error.strerror}", NOWHERE,
-                    BEFORE["-C"]) from None
+def check_leftovers(command: Command, args: "argparse.Namespace") -> None:
+    """Raise an Error for words that a command does not know; run and expand look themselves."""
+    if command.name in ("run", "expand"):
+        return
+    for word in [*args.words, *args.behind]:
+        names = [name for option in command.options for name in option.names]
+        if word.startswith("-"):
+            hint = BEFORE.get(word) or suggest(word.partition("=")[0], names)
+            if "KEY=VALUE" in command.words and "=" in word:
+                hint = hint or f"to select tasks, write {word.lstrip('-')}"
+            raise Error("unknown-option", f"unknown option of {command.name}: {word}",
+                        hint=hint or f"hydraflow {command.name} --help shows its options")
+        if "..." not in command.words:
+            raise Error("unexpected-word", f"unexpected argument: {word}",
+                        hint=f"usage: hydraflow {command.name} {command.words}".rstrip())
 
 
 def dispatch(argv: "Sequence[str]") -> int:
     """Execute one command line and return its exit status; raises Error, OSError, SystemExit."""
     inner = {"call": call_command, "complete": complete_command, "slot": slot_command}
-    if argv[:1] and argv[0] in inner:  # what HydraFlow and shells type, and no one else
+    if argv[:1] and argv[0] in inner:
         return inner[argv[0]](argv[1:])
+    first = split_before(argv)[1][:1]
+    if first in ([], ["-h"], ["--help"]):
+        put(help_text())
+        return 0
+    if first == ["--version"]:
+        put(f"hydraflow {__version__}")
+        return 0
     args = parse_arguments(argv)
     if args.directory:
-        change_directory(args.directory)
-    status = int(args.function(args))
+        try:
+            os.chdir(args.directory)
+        except OSError as error:
+            raise Error("no-directory", f"cannot work in {args.directory}: {error.strerror}",
+                        hint=BEFORE["-C"]) from None
+    status = command_named(args.command).function(args)
     sys.stdout.flush()
     return status
 
 
-def exit_status(code: "Union[int, str, None]") -> int:
-    """Return the exit status that the argument of SystemExit means."""
-    if code is None:
-        return 0
-    return code if isinstance(code, int) else 1
-
-
 def protected(execute: "Callable[[Sequence[str]], int]", argv: "Sequence[str]",
               typed: "Callable[[str], str]") -> int:
-    """Return the exit status of what executes words; what goes wrong is said, as typed has it."""
+    """The exit status of a function of words; its mistakes are said, as typed words them."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # closed by a caller
     sys.stderr = sys.stderr or open(os.devnull, "w")
     try:
         return execute(argv)
-    except SystemExit as stop:  # argparse has said what is wrong, or what was asked for
-        return exit_status(stop.code)
+    except SystemExit as stop:  # argparse has printed a help
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Error as error:
         say(typed(str(error)))
         return error.status
-    except BrokenPipeError:  # who reads has read enough
+    except BrokenPipeError:  # the reader has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -11216,7 +11013,7 @@ def protected(execute: "Callable[[Sequence[str]], int]", argv: "Sequence[str]",
 def main(argv: "Optional[Sequence[str]]" = None) -> int:
     """Execute one command line and return its exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    before = options_before(argv)
+    before, _ = split_before(argv)
     return protected(dispatch, argv, lambda text: as_typed(text, before))
 
 
