@@ -7393,19 +7393,18 @@ def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
 # ---------------------------------------------------------------------------
 # 12. What people see: Event, State -> text
 # ---------------------------------------------------------------------------
-# say, write, put, Outlet (streams), painted; harmless, last_state; texts of durations, moments,
-# states; task_name, the one way in which a task is called, shared_words and Names; tail_lines and
-# cause_line; Screen (output of the tasks, progress line, summary); log_of, head_line, status_lines
-# and status_document of a record. A task's output goes to standard output, what
-# HydraFlow has to say to standard error. The screen reads the logs: from a line that is not
-# complete yet it starts again the next time, so that nothing of a log is kept in memory. It is a
-# guest of the loop that executes: it writes what can be written without waiting, and keeps the rest
-# for its next turn.
+# say, put and Outlet write to streams; texts of durations, moments, states, causes; task_name and
+# Names call a task the same everywhere; groups_of groups failures for the screen and for status;
+# Screen shows events; head_line, status_lines and status_document show a record.
+#
+# A task's output goes to standard output, HydraFlow's own lines to standard error. The screen reads
+# the logs, and begins an incomplete line again the next time: no log is kept in memory. It is a
+# guest of the loop that executes: it writes as much as a stream takes without waiting.
 
 CHUNK = 65536  # bytes of a log that are looked at together, and the longest line shown as one
 TURN = 4 * CHUNK  # bytes of logs that are shown in one turn of the loop
 BEHIND = 256 * CHUNK  # bytes that a terminal may be behind a log before some are skipped
-MOST_GROUPS = 1000  # kinds of failure that are told apart
+MOST_GROUPS = 1000  # kinds of failure that are kept apart
 TAIL = 5  # last lines of a log that are kept with a failure, and looked through for its cause
 TERMINAL_CONTROLS = (  # of ECMA-48; compiled when there is output to show
     r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|"
@@ -7417,24 +7416,21 @@ TRAILERS = (  # last lines that say nothing of the cause
 
 
 def say(text: str) -> None:
-    """Write a line for a person; what the stream cannot encode is escaped."""
+    """Write a line for a person; a character that the stream cannot encode is escaped."""
     write(sys.stderr, encoded(sys.stderr, text + "\n"))
 
 
 def encoded(stream: "IO[str]", text: str) -> bytes:
-    """Return a text in the encoding of a stream, with escapes for what it does not have."""
+    """A text in the encoding of a stream, with escapes for what it does not have."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace")
 
 
 def write(stream: "IO[str]", data: bytes) -> None:
-    """Write bytes to a stream of text, and wait for that; a stream that fails is let go."""
+    """Write all bytes to a stream of text; a stream that fails is given up."""
     outlet = Outlet(stream)
-    try:
-        while data and not outlet.is_lost:
-            data = outlet.offer(data, True)
-    except BlockingIOError:
-        pass
+    while data and not outlet.is_lost:
+        data = outlet.offer(data, True)
 
 
 def put(text: str) -> None:
@@ -7443,7 +7439,7 @@ def put(text: str) -> None:
 
 
 def put_shown(text: str) -> None:
-    """Write a line of data that may be shown as it is, with colours of ours."""
+    """Write a line of data that may have our colours."""
     stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO there
     if stream is None:
         sys.stdout.write(text + "\n")
@@ -7452,7 +7448,7 @@ def put_shown(text: str) -> None:
 
 
 def window_width(stream: "IO[str]") -> int:
-    """Return how many columns the terminal has that a stream goes to; 0 where it goes to none."""
+    """The columns of the terminal of a stream; 0 for no terminal."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (AttributeError, ValueError, OSError):
@@ -7460,14 +7456,14 @@ def window_width(stream: "IO[str]") -> int:
 
 
 def has_colours(stream: "IO[str]") -> bool:
-    """Return whether what a stream gets is read on a terminal by someone who wants colours."""
+    """Whether a stream is a terminal whose user wants colours."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
         return False
     return window_width(stream) > 0
 
 
 def painted(text: str, state: str, is_coloured: bool) -> str:
-    """Return a text in the colour of a state.
+    """A text in the colour of a state.
 
     >>> painted("1 failed", "failed", True), painted("1 failed", "failed", False)
     ('\\x1b[31m1 failed\\x1b[m', '1 failed')
@@ -7477,11 +7473,7 @@ def painted(text: str, state: str, is_coloured: bool) -> str:
 
 
 class Outlet:
-    """A stream of text that bytes are written to without waiting.
-
-    Who does not read must not keep a loop.
-    """
-    __slots__ = ("stream", "descriptor", "is_lost", "is_terminal")
+    """A stream of text that takes bytes without waiting: a slow reader must not hold up a loop."""
 
     def __init__(self, stream: "IO[str]") -> None:
         self.stream = stream
@@ -7499,13 +7491,12 @@ class Outlet:
         """Write as much as the stream takes at once, or (waits) some of it; return the rest."""
         if self.is_lost:
             return b""
-        if self.descriptor < 0:
-            self.into_text(data)
-            return b""
         import select
         piece = 256 if self.is_terminal else getattr(select, "PIPE_BUF", 512)
         timeout = None if waits else 0
         try:
+            if self.descriptor < 0:
+                return self.into_text(data)
             while data and select.select([], [self.descriptor], [], timeout)[1]:
                 data = data[os.write(self.descriptor, data[:piece]):]
         except BlockingIOError:
@@ -7516,20 +7507,18 @@ class Outlet:
             return b""
         return data
 
-    def into_text(self, data: bytes) -> None:
-        """Write bytes to what stands in a stream's place."""
+    def into_text(self, data: bytes) -> bytes:
+        """Write bytes to a caller's replacement of a stream."""
         raw = getattr(self.stream, "buffer", None)
-        try:
-            if raw is None:
-                self.stream.write(data.decode("utf-8", "replace"))
-            else:
-                raw.write(data)
-        except (OSError, ValueError):
-            self.is_lost = True
+        if raw is None:
+            self.stream.write(data.decode("utf-8", "replace"))
+        else:
+            raw.write(data)
+        return b""
 
 
 def harmless(data: bytes) -> str:
-    """Return bytes as a text that moves no cursor; colours stay.
+    """Bytes as a text that moves no cursor; colours stay.
 
     >>> harmless(b"\\x1b[2Jred \\xff")
     'red \\ufffd'
@@ -7541,7 +7530,7 @@ def harmless(data: bytes) -> str:
 
 
 def last_state(line: bytes) -> bytes:
-    """Return what a terminal would show of a line in which carriage returns start again."""
+    """The last visible part of a line in which carriage returns start again."""
     for part in reversed(line.split(b"\r")):
         if part.strip():
             return part
@@ -7549,32 +7538,28 @@ def last_state(line: bytes) -> bytes:
 
 
 def duration_text(seconds: float) -> str:
-    """Return a duration for people.
+    """A duration for people.
 
     >>> [duration_text(seconds) for seconds in (0.04, 12.34, 75, 36610)]
     ['0.0 s', '12.3 s', '1:15', '10:10:10']
     """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
+    return f"{seconds:.1f} s" if seconds < 60 else clock_text(seconds)
+
+
+def clock_text(seconds: float) -> str:
+    """A duration as on a clock.
+
+    >>> clock_text(5.2), clock_text(75)
+    ('0:05', '1:15')
+    """
     minutes, rest = divmod(int(seconds), 60)
     if minutes < 60:
         return f"{minutes}:{rest:02d}"
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def clock_text(seconds: float) -> str:
-    """Return a duration as on a clock.
-
-    >>> clock_text(5.2), clock_text(75)
-    ('0:05', '1:15')
-    """
-    if seconds < 60:
-        return f"0:{int(seconds):02d}"
-    return duration_text(seconds)
-
-
 def moment_text(moment: float) -> str:
-    """Return a time of day, with its date if that is not today; "?" where no calendar has it."""
+    """A time of day, with its date if that is not today; "?" where no calendar has it."""
     import datetime
     try:
         when = datetime.datetime.fromtimestamp(moment)
@@ -7585,7 +7570,7 @@ def moment_text(moment: float) -> str:
 
 
 def status_text(status: int) -> str:
-    """Return an exit status in words.
+    """An exit status in words.
 
     >>> status_text(1), status_text(137)
     ('exit status 1', 'SIGKILL (exit status 137)')
@@ -7595,42 +7580,23 @@ def status_text(status: int) -> str:
     return f"exit status {status}"
 
 
-def cause_text(state: State) -> str:
-    """Return why a task is in its state, in words, where its exit status does not say it."""
-    return printable(state.cause)
-
-
 def state_text(state: State) -> str:
-    """Return a state in words."""
-    cause = cause_text(state)
+    """A state in words."""
+    cause = printable(state.cause)
     if state.name == "running":
-        return running_text(state)
+        where = "" if state.host in ("", host_name()) else f" on {printable(state.host)}"
+        return f"running since {moment_text(state.started)}{where}{cause and ', '}{cause}"
     if state.name == "succeeded":
         return "succeeded earlier" if state.origin else "succeeded"
-    if state.name == "failed":
-        return f"failed: {cause or status_text(state.status)}"
     if state.name == "handed":
         return f"handed {cause}"
-    name = STATES[state.name].text
-    if cause:
-        return f"{name}: {cause}"
-    return name
-
-
-def running_text(state: State) -> str:
-    """Return since when a task runs, and where if that is not here."""
-    host = state.host
-    text = f"running since {moment_text(state.started)}"
-    if host not in ("", host_name()):
-        text += f" on {printable(host)}"
-    if state.cause:
-        text += f", {printable(state.cause)}"
-    return text
+    if state.name == "failed":
+        cause = cause or status_text(state.status)
+    return f"{STATES[state.name].text}: {cause}" if cause else STATES[state.name].text
 
 
 def tail_lines(path: str, begin: int = 0) -> "List[str]":
-    """Return the last lines of a log that are not empty, TAIL at most, of its last attempt or from
-    an offset."""
+    """The last lines of a log that are not empty, TAIL at most, of its last attempt."""
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
             file.seek(max(os.fstat(file.fileno()).st_size - CHUNK // 8, begin))
@@ -7638,16 +7604,13 @@ def tail_lines(path: str, begin: int = 0) -> "List[str]":
     except OSError:
         return []
     attempt = re.split(rb"(?:^|\n)==> attempt \d+ <==(?=\n|$)", data)[-1]
-    texts = []
-    for line in attempt.split(b"\n"):
-        text = re.sub(COLOURS, "", harmless(last_state(line))).rstrip()
-        if text:
-            texts.append(text[:400])
-    return texts[-TAIL:]
+    lines = [re.sub(COLOURS, "", harmless(last_state(line))).rstrip()[:400]
+             for line in attempt.split(b"\n")]
+    return [line for line in lines if line][-TAIL:]
 
 
 def cause_line(lines: "Sequence[str]") -> str:
-    """Return the last line that says something of a cause: no advice of Hydra's, no progress bar.
+    """The last line that may name a cause: no advice of Hydra's, no progress bar.
 
     >>> cause_line(["ValueError: lr", "Set the environment variable HYDRA_FULL_ERROR=1 for more."])
     'ValueError: lr'
@@ -7660,18 +7623,18 @@ def cause_line(lines: "Sequence[str]") -> str:
     return lines[-1] if lines else ""
 
 
-def failure_cause(state: State, lines: "Sequence[str]") -> str:
-    """Return why a task has failed: what is known of that, else what its last lines say, else its
-    exit status."""
-    known = cause_text(state) or cause_line(lines)
-    return known or status_text(state.status)
+def cause_of(state: State, log: str, begin: int = 0) -> str:
+    """The cause of a task's state: the recorded one, else a failed task's last line."""
+    if state.name == "failed" and not state.cause:
+        return printable(cause_line(tail_lines(log, begin)))
+    return printable(state.cause)
 
 
 # -- how a task is called
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return a text without its middle, if it is too long.
+    """A text without its middle, if it is too long.
 
     >>> shortened("data/imagenet/train", 11)
     'data...rain'
@@ -7683,7 +7646,7 @@ def shortened(text: str, longest: int) -> str:
 
 
 def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
-    """Return the words that all of some combinations have.
+    """The words that all of some combinations have.
 
     >>> sorted(shared_words([("a=1", "b=1"), ("a=1", "b=2")]))
     ['a=1']
@@ -7698,7 +7661,7 @@ def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
 
 
 def words_of_all(plan: Plan) -> "Set[str]":
-    """Return words that all tasks of a plan have, as far as its axes tell that."""
+    """Words that all tasks of a plan have, as far as its axes tell that."""
     every = []
     for step in plan.steps:
         fixed = flat([axis.at(0) for axis in step.sweep.axes if axis.count == 1])
@@ -7707,7 +7670,7 @@ def words_of_all(plan: Plan) -> "Set[str]":
 
 
 def words_text(words: "Iterable[str]", room: int) -> str:
-    """Return words of a combination on one line that has room for so many characters.
+    """Words of a combination on one line of at most room characters.
 
     Where they are too long, first the keys lose what groups them, then the values stand alone, at
     last the longest ones lose their middles.
@@ -7733,7 +7696,7 @@ def words_text(words: "Iterable[str]", room: int) -> str:
 
 
 def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]", room: int) -> str:
-    """Return how a person reads which task is meant: its number, and what others do not share.
+    """The name of a task for people: its number, and what others do not share.
 
     >>> task_name(8, ("lr=0.1", "epochs=3"), {"epochs=3"}, 99), task_name(1, ("a=1",), {"a=1"}, 99)
     ('[8 lr=0.1]', 'task 1')
@@ -7742,40 +7705,48 @@ def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]", roo
     return f"[{number} {words}]" if words else f"task {number}"
 
 
+def combinations_of(ledger: Ledger) -> "Dict[int, Tuple[str, ...]]":
+    """The combinations of all members of a run, by number: the plan is read once."""
+    found = {}
+    for values in whole_lines(b"\n".join(map(ledger.line, ledger.members))):
+        try:
+            found[int(values["task"])] = tuple(map(str, values["words"]))
+        except (TypeError, KeyError, ValueError):
+            raise damaged(ledger.path) from None
+    return found
+
+
 class Names:
-    """How the tasks of a record are called; what its plan says of them is read when it is needed.
+    """The names of the tasks of a record; its plan is read when the first one is needed.
 
     room is for the words of a name, in characters.
     """
-    __slots__ = ("ledger", "room", "combinations", "shared")
 
     def __init__(self, ledger: Ledger, room: int) -> None:
         self.ledger = ledger
         self.room = room
-        self.combinations = {}  # type: Dict[int, Tuple[str, ...]]
-        self.shared = set()  # type: Set[str]
-
-    def read(self) -> None:
-        """Read the combinations of all tasks."""
-        self.combinations = combinations_of(self.ledger)
-        self.shared = shared_words(self.combinations.values())
+        self.combinations: Dict[int, Tuple[str, ...]] = {}
+        self.shared: Set[str] = set()
 
     def name(self, number: int) -> str:
-        """Return how a task is called."""
+        """The name of a task."""
         if not self.combinations:
-            self.read()
+            self.combinations = combinations_of(self.ledger)
+            self.shared = shared_words(self.combinations.values())
         return task_name(number, self.combinations.get(number, ()), self.shared, self.room)
 
     def in_common(self, numbers: "Iterable[int]") -> str:
-        """Return what some tasks have in common and others do not have."""
+        """The words that some tasks have in common and others do not have."""
         combinations = [self.combinations.get(number, ()) for number in numbers]
         common = shared_words(combinations) - self.shared
         return words_text([word for word in combinations[0] if word in common], self.room)
 
 
+# -- the screen of a run
+
+
 class Failure:
-    """Failures that have the same cause: how many, and one of them."""
-    __slots__ = ("count", "event", "lines")
+    """Failures of the same cause: how many, and one of them."""
 
     def __init__(self, event: Event, lines: "List[str]") -> None:
         self.count = 1
@@ -7784,20 +7755,18 @@ class Failure:
 
 
 class Following:
-    """A log that is shown: of which task, how far it was, whether what it is was said, and the end
-    of its task where that has come."""
-    __slots__ = ("name", "log", "offset", "has_title", "end")
+    """A log that is shown: name of the task, offset of the next byte, end of the task if known."""
 
     def __init__(self, name: str, log: str, offset: int) -> None:
         self.name = name
         self.log = log
         self.offset = offset
         self.has_title = False
-        self.end = None  # type: Optional[Event]
+        self.end: Optional[Event] = None
 
     @property
     def lead(self) -> bytes:
-        """What stands before each of its lines where several tasks share a screen."""
+        """The start of each of its lines where several tasks share a screen."""
         name = self.name if self.name.endswith("]") else f"[{self.name.rpartition(' ')[2]}]"
         return name.encode("utf-8", "replace") + b" "
 
@@ -7805,16 +7774,11 @@ class Following:
 class Screen:
     """Shows events as they come: output of the tasks, a progress line, a line for each task.
 
-    total is how many tasks there are, jobs how many of them run at once, where they run here;
-    shared are words that all tasks of a job have, by its key; is_coloured is for what we say.
-    is_live tells of a terminal that gets a progress line, is_raw of output that goes into no
-    terminal; rest is what the stream has not taken yet, budget how many
-    bytes of logs this turn may show, partial the line that a task has not ended yet.
+    total counts the tasks, jobs those that run at once here; shared are words that all tasks of a
+    job have, by its key. is_live means a terminal with a progress line, is_raw an output that is
+    no terminal; rest are bytes that the stream has not taken yet, budget is how many bytes of logs
+    this turn may show, partial the unfinished line of a task.
     """
-    __slots__ = (
-        "total", "jobs", "quiet", "is_live", "is_raw", "shared", "is_coloured", "following", "out",
-        "err", "rest", "rows", "partial", "counts", "failures", "begun", "spent", "notes", "drawn",
-        "running", "budget")
 
     def __init__(self, total: int, jobs: int, quiet: bool, shared: "Dict[str, Set[str]]") -> None:
         self.total = total
@@ -7828,24 +7792,24 @@ class Screen:
         is_dumb = os.environ.get("TERM", "dumb") == "dumb"
         self.is_live = self.err.is_terminal and not quiet and not is_dumb
         self.is_raw = not self.out.is_terminal
-        self.following = {}  # type: Dict[Tuple[str, int], Following]
+        self.following: Dict[Tuple[str, int], Following] = {}
         self.rows = 0
         self.partial = ""
         self.drawn = ""
         self.running = 0
         self.budget = TURN
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
-        self.failures = {}  # type: Dict[str, Failure]
+        self.failures: Dict[str, Failure] = {}
         self.begun = time.monotonic()
         self.spent = 0.0
-        self.notes = []  # type: List[str]
+        self.notes: List[str] = []
 
     def show(self, event: Event) -> None:
         """Show one event."""
         key = event.text, event.task.number if event.task else 0
         if event.kind in ("start", "retry"):
             if event.kind == "retry":
-                self.told(f"{self.name_of(event)} failed, and is tried again")
+                self.note(f"{self.name_of(event)} failed, retrying")
             name = "" if self.quiet else self.name_of(event, 2 if self.jobs == 1 else 3)
             self.following[key] = Following(name, event.log, event.number)
         elif event.kind == "done":
@@ -7856,7 +7820,7 @@ class Screen:
         elif event.kind == "error":
             self.notes.append(event.text)
         elif event.kind in ("note", "interrupt"):
-            self.told(event.text)
+            self.note(event.text)
         elif event.kind == "tick":
             self.running = event.number
             self.turn(False)
@@ -7881,7 +7845,7 @@ class Screen:
             self.rest = self.out.offer(self.rest, True)
 
     def is_full(self, waits: bool) -> bool:
-        """Return whether nothing more is to be shown in this turn."""
+        """Whether nothing more is to be shown in this turn."""
         return bool(self.rest) or (self.budget <= 0 and not waits)
 
     def follow(self, following: Following, waits: bool) -> bool:
@@ -7926,7 +7890,7 @@ class Screen:
                 return False
 
     def shown_size(self, data: bytes, has_ended: bool) -> int:
-        """Return how much of a chunk is shown: its whole lines, or all where no more is to come.
+        """How much of a chunk is shown: its whole lines, or all where no more is to come.
 
         All of it, too, where it is a single line that is too long, and where it is passed on as
         it is.
@@ -7975,34 +7939,31 @@ class Screen:
         return b"".join(lead + line + reset for line in lines)
 
     def ended(self, event: Event) -> None:
-        """Count a task that has ended, and tell of it."""
+        """Count a task that has ended, and show its end."""
         state = event.state
         self.counts[state.name] += 1
-        seconds = 0.0
         if state.started and state.ended:
-            seconds = max(state.ended - state.started, 0.0)
-        self.spent += seconds
-        has_failed = state.name == "failed"
-        if has_failed:
+            self.spent += max(state.ended - state.started, 0.0)
+        if state.name == "failed":
             self.note_failure(event)
-        is_told = not self.is_live and not self.quiet and state.name != "handed"
-        if is_told or has_failed:
-            text = f"{self.name_of(event)} {state_text(state)}"
-            if state.started:
-                text += f" ({duration_text(seconds)})"
-            self.line(f"{text}  [{self.done()}/{self.total}]", state.name)
+        elif self.is_live or self.quiet or state.name == "handed":
+            return
+        took = ""
+        if state.started:
+            took = f" ({duration_text(max(state.ended - state.started, 0.0))})"
+        text = f"{self.name_of(event)} {state_text(state)}{took}  [{self.done()}/{self.total}]"
+        self.line(text, state.name)
 
     def note_failure(self, event: Event) -> None:
         """Count a failure among those of the same cause."""
-        lines = tail_lines(event.log, event.number)
-        cause = failure_cause(event.state, lines)
+        cause = cause_of(event.state, event.log, event.number) or status_text(event.state.status)
         if cause in self.failures:
             self.failures[cause].count += 1
         elif len(self.failures) < MOST_GROUPS:
-            self.failures[cause] = Failure(event, lines)
+            self.failures[cause] = Failure(event, tail_lines(event.log, event.number))
 
     def name_of(self, event: Event, part: int = 2) -> str:
-        """Return how its task is called; on a terminal it gets half the width, or another part."""
+        """How its task is called; on a terminal it gets half the width, or another part."""
         if event.task is None:
             return "a task"
         room = window_width(sys.stderr) // part or 100
@@ -8011,10 +7972,10 @@ class Screen:
         return f"{event.text} {name}" if len(self.shared) > 1 else name
 
     def done(self) -> int:
-        """Return how many tasks have ended, now or earlier."""
+        """How many tasks have ended, now or earlier."""
         return sum(self.counts.values())
 
-    def told(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Write a line of HydraFlow's own, unless the user wants failures and the summary only."""
         if not self.quiet:
             self.line(text)
@@ -8053,7 +8014,7 @@ class Screen:
         self.drawn = text
 
     def progress(self) -> str:
-        """Return the progress line."""
+        """The progress line."""
         done = self.done()
         elapsed = time.monotonic() - self.begun
         filled = 20 * done // max(self.total, 1)
@@ -8071,14 +8032,14 @@ class Screen:
         return text
 
     def finish(self, submitted: int) -> None:
-        """Show the rest, and say how it ended, with what helps to mend each kind of failure."""
+        """Show the rest, and the summary, with an example of each kind of failure."""
         self.turn(True)
         self.partial = ""
         self.erase()
         self.say_counts(submitted)
-        for failure in list(self.failures.values())[:10]:
-            lines = failure_lines(failure, self.name_of(failure.event))
-            for index, text in enumerate(lines):
+        for cause, failure in list(self.failures.items())[:10]:
+            name = self.name_of(failure.event)
+            for index, text in enumerate(failure_lines(failure, name, cause)):
                 say(painted(printable(text), "failed", self.is_coloured and index == 1))
         if len(self.failures) > 10:
             say(f"and {len(self.failures) - 10} more kinds of failure; status shows them")
@@ -8086,27 +8047,23 @@ class Screen:
             say(note)
 
     def say_counts(self, submitted: int) -> None:
-        """Say how many tasks ended how."""
-        names = sorted(STATES, key=lambda name: not STATES[name].is_good)  # what is good first
+        """Say how many tasks ended how, the good ones first."""
         counts = []
-        for name in names:
+        for name in sorted(STATES, key=lambda name: not STATES[name].is_good):
             if self.counts[name]:
                 text = f"{self.counts[name]:,} {STATES[name].text}"
                 counts.append(painted(text, name, self.is_coloured))
-        if self.counts["earlier"]:
-            counts.append(f"{self.counts['earlier']} had succeeded before")
-        if submitted:
-            counts.append(f"{submitted} submitted")
-        not_started = self.total - self.done() - submitted
-        if not_started > 0:
-            counts.append(f"{not_started} not started")
+        for count, text in ((self.counts["earlier"], "had succeeded before"),
+                            (submitted, "submitted"),
+                            (self.total - self.done() - submitted, "not started")):
+            if count > 0:
+                counts.append(f"{count:,} {text}")
         took = duration_text(time.monotonic() - self.begun)
-        told = ", ".join(counts) or "nothing to do"
-        say(f"{counted(self.total, 'task')}: {told}, {took}")
+        say(f"{counted(self.total, 'task')}: {', '.join(counts) or 'nothing to do'}, {took}")
 
 
 def fitting(text: str, width: int) -> str:
-    """Return as much of a text as fits into a row of a terminal."""
+    """As much of a text as fits into a row of a terminal."""
     from unicodedata import east_asian_width
     shown = []
     used = 0
@@ -8121,32 +8078,26 @@ def fitting(text: str, width: int) -> str:
     return "".join(shown)
 
 
-def failure_lines(failure: Failure, name: str) -> "List[str]":
-    """Return the part of a summary that tells of one kind of failure; name is that of its task."""
+def failure_lines(failure: Failure, name: str, cause: str) -> "List[str]":
+    """The part of a summary about one kind of failure; name is that of its task."""
     event = failure.event
     if event.task is None:
         return []
-    told = state_text(event.state)
-    title = f"{name} {told}"
+    title = f"{name} {state_text(event.state)}"
     if failure.count > 1:
-        cause = failure_cause(event.state, failure.lines)
         title = f"{counted(failure.count, 'task')} failed: {cause} ({name} for example)"
-    result = ["", title]
-    for line in failure.lines:
-        result.append(f"    {line}")
+    result = ["", title, *(f"    {line}" for line in failure.lines)]
     if failure.lines:
         result.append(f"  log:   {os.path.relpath(event.log)}")
     again = task_text(event.task)
-    if len(again) >= 2000:
-        again = again[:2000] + " ..."
-    return [*result, f"  again: {again}"]
+    return [*result, f"  again: {again if len(again) < 2000 else again[:2000] + ' ...'}"]
 
 
 # -- status and logs
 
 
 def log_of(record: Record, number: int, state: State) -> str:
-    """Return the log of a task, which may be in an earlier record."""
+    """The log of a task, which may be in an earlier record."""
     ulid, _, earlier = state.origin.partition("/")
     if re.fullmatch("[0-9A-Z]{26}", ulid) and earlier.isdigit():
         return Record(f"{os.path.dirname(record.path)}/{ulid}").file("log", int(earlier))
@@ -8154,36 +8105,34 @@ def log_of(record: Record, number: int, state: State) -> str:
 
 
 def head_line(found: Survey) -> str:
-    """Return how far a run is, since when, who executes it, or since when nobody does, and how long
-    is left of it."""
+    """How far a run is, since when, where it runs or since when not, and the time that is left."""
     start = found.ledger.start
     good = count_good(found)
     begun = f"began {moment_text(found.ledger.starts[0].time)}"
     if len(found.ledger.starts) > 1:
-        begun += f", gone on with {moment_text(start.time)}"
+        begun += f", resumed {moment_text(start.time)}"
     where = where_text(found)
     if where:
         where += left_text(found)
-    elif good >= start.count:
-        where = f"ended {moment_text(last_moment(found))}"
     else:
-        where = f"nothing executes it since {moment_text(last_moment(found))}"
+        moment = moment_text(last_moment(found))
+        where = f"ended {moment}" if good >= start.count else f"not running since {moment}"
     done = f"{good:,} of {counted(start.count, 'task')} done ({percent_done(found, good)}%)"
     return printable(f"{start.job}: {done}, {begun}, {where}")
 
 
 def count_good(found: Survey) -> int:
-    """Return how many tasks of a run need no further attempt."""
+    """How many tasks of a run need no further attempt."""
     return sum(count for name, count in found.counts().items() if STATES[name].is_good)
 
 
 def percent_done(found: Survey, good: int) -> int:
-    """Return how many of a hundred tasks of a run need no further attempt, if good of them do."""
+    """The percentage of the tasks of a run that need no further attempt."""
     return 100 * good // max(found.ledger.start.count, 1)
 
 
 def where_text(found: Survey) -> str:
-    """Return where tasks of a run are executed now, or wait for that; "" where nothing lives."""
+    """The places where tasks of a run are running or queued; "" if there is none."""
     states = [state for _, state in found.members]
     hosts = {state.host for state in states if state.name == "running"}
     if found.holder:
@@ -8193,7 +8142,7 @@ def where_text(found: Survey) -> str:
         names[3:] = [f"on {len(names) - 3} more machines"]
     parts = []
     if names:
-        parts.append(f"executed {', '.join(names)}")
+        parts.append(f"running {', '.join(names)}")
     if any(state.name == "queued" for state in states):
         schedulers = {submission.scheduler for submission in found.submissions}
         parts.append(f"queued with {', '.join(sorted(schedulers))}")
@@ -8201,7 +8150,7 @@ def where_text(found: Survey) -> str:
 
 
 def last_moment(found: Survey) -> float:
-    """Return when something was last told of a run: a start of it, or a start or end of a task."""
+    """The last time that a record has: of a start of the run, of a start or end of a task."""
     moment = found.ledger.start.time
     for _, state in found.members:
         if not state.origin:
@@ -8210,14 +8159,12 @@ def last_moment(found: Survey) -> float:
 
 
 def left_text(found: Survey) -> str:
-    """Return how long is left, where tasks run and others have ended: as long as those took."""
-    took, running, rest = [], [], 0
-    for _, state in found.members:
-        rest += not state.is_over
-        if state.name == "running":
-            running.append(max(time.time() - state.started, 0.0))
-        elif state.started and state.ended and not state.origin:
-            took.append(max(state.ended - state.started, 0.0))
+    """The time that is left, estimated from the tasks that have ended."""
+    states = [state for _, state in found.members]
+    running = [max(time.time() - state.started, 0.0) for state in states if state.name == "running"]
+    took = [max(state.ended - state.started, 0.0) for state in states
+            if state.is_over and state.started and state.ended and not state.origin]
+    rest = sum(not state.is_over for state in states)
     if not took or not running:
         return ""
     mean = sum(took) / len(took)
@@ -8226,7 +8173,7 @@ def left_text(found: Survey) -> str:
 
 
 def status_lines(found: Survey, room: int, is_coloured: bool, most: int = 20) -> "Iterator[str]":
-    """Yield what is to be said of a record below its head line: counts, then failures, what runs.
+    """Yield the status of a record below its head line: counts, groups of failures, what runs.
 
     room is for the words of a task's name.
     """
@@ -8234,105 +8181,66 @@ def status_lines(found: Survey, room: int, is_coloured: bool, most: int = 20) ->
               for name, count in found.counts().items() if count]
     yield f"  {', '.join(counts)}"
     names = Names(found.ledger, room)
-    groups = grouped_ends(found)
+    groups = groups_of(found)
     for (kind, text), numbers in groups[:most]:
         name = names.name(numbers[0]) if len(numbers) == 1 else task_range(numbers)
         yield painted(f"  {name} {text}", kind, is_coloured)
-        if len(numbers) > 1:
+        if len(numbers) > 1 and kind != "queued":
             yield f"    {members_text(names, numbers)}"
     if len(groups) > most:
-        yield f"  and {len(groups) - most} more kinds of failure"
-    members = sorted(found.members)
-    for text in running_lines(found, members, names, most):
-        yield painted(f"  {text}", "running", is_coloured)
-    for text, numbers in grouped_queued(found, members)[:most]:
-        yield painted(f"  {task_range(numbers)} {text}", "queued", is_coloured)
+        yield f"  and {len(groups) - most} more groups"
 
 
-def running_lines(found: Survey, members: "Sequence[Tuple[int, State]]", names: Names,
-                  most: int) -> "Iterator[str]":
-    """Yield which tasks run, since when and where."""
-    running = [(number, state) for number, state in members if state.name == "running"]
-    for number, state in running[:most]:
-        text = f"{names.name(number)} {state_text(state)}"
-        one = found.array_task(number)
-        if one and state.submission:
-            text += f" as {array_task_id(*one)}"
-        yield text
-    if len(running) > most:
-        yield f"and {len(running) - most} more running"
-
-
-def grouped_queued(found: Survey,
-                   members: "Sequence[Tuple[int, State]]") -> "List[Tuple[str, List[int]]]":
-    """Return the tasks that are queued by what is to be said of them, if there is anything."""
-    groups = {}  # type: Dict[str, List[int]]
-    for number, state in members:
-        if state.name == "queued" and state.cause:
-            text = state_text(state)
-            one = found.array_task(number)
-            text += f" (array job {one[1]})" if one else ""
-            groups.setdefault(text, []).append(number)
-    return list(groups.items())
-
-
-def members_text(names: Names, numbers: "Sequence[int]") -> str:
-    """Return what tasks of a group have in common and others do not have, else some of them."""
-    first = [names.name(number) for number in numbers[:3]]
-    common = names.in_common(numbers)
-    if common:
-        return f"all of them with {common}"
-    more = ", ..." if len(numbers) > len(first) else ""
-    return ", ".join(first) + more
-
-
-def cause_of(state: State, log: str) -> str:
-    """Return why a task is in its state: what is known of that, else what it said last itself."""
-    cause = cause_text(state)
-    if state.name == "failed" and not cause:
-        cause = printable(cause_line(tail_lines(log)))
-    return cause
-
-
-def grouped_ends(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
-    """Return the tasks that are over without success by state and by what is to be said of them.
+def groups_of(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
+    """Group the tasks that need a word by state and text: those that ended without success, run, or
+    are queued for a reason.
 
     The groups are in the order of STATES, their tasks in that of their numbers.
     """
-    groups = {}  # type: Dict[Tuple[str, str], List[int]]
+    groups: Dict[Tuple[str, str], List[int]] = {}
     for number, state in sorted(found.members):
-        if not state.is_over or state.name == "succeeded":
+        is_silent = state.name in ("succeeded", "waiting", "not started")
+        if is_silent or state.name == "queued" and not state.cause:
             continue
         text = state_text(state)
+        one = found.array_task(number)
         if state.name == "failed" and len(groups) < MOST_GROUPS:
             last = cause_line(tail_lines(log_of(found.record, number, state)))
-            if last:
-                text += f": {printable(last)}"
+            text += f": {printable(last)}" if last else ""
+        elif state.name == "running" and one and state.submission:
+            text += f" as {array_task_id(*one)}"
+        elif state.name == "queued" and one:
+            text += f" (array job {one[1]})"
         groups.setdefault((state.name, text), []).append(number)
     order = list(STATES)
     return sorted(groups.items(), key=lambda group: order.index(group[0][0]))
 
 
+def members_text(names: Names, numbers: "Sequence[int]") -> str:
+    """The words that only the tasks of a group have in common, else the names of some."""
+    first = [names.name(number) for number in numbers[:3]]
+    common = names.in_common(numbers)
+    if common:
+        return f"all of them with {common}"
+    return ", ".join(first) + (", ..." if len(numbers) > len(first) else "")
+
+
 def task_range(numbers: "Sequence[int]") -> str:
-    """Return task numbers in words.
+    """Task numbers in words.
 
     >>> task_range([7]), task_range([1, 2, 3, 9, 10])
     ('task 7', '5 tasks (1-3, 9, 10)')
     """
     if len(numbers) == 1:
         return f"task {numbers[0]}"
-    parts = []  # type: List[List[int]]
+    parts: List[List[int]] = []
     for number in numbers:
         if parts and number == parts[-1][-1] + 1:
             parts[-1].append(number)
         else:
             parts.append([number])
-    texts = []
-    for part in parts[:8]:
-        if len(part) > 2:
-            texts.append(f"{part[0]}-{part[-1]}")
-        else:
-            texts += map(str, part)
+    texts = [f"{part[0]}-{part[-1]}" if len(part) > 2 else ", ".join(map(str, part))
+             for part in parts[:8]]
     if len(parts) > 8:
         texts.append("...")
     return f"{len(numbers)} tasks ({', '.join(texts)})"
@@ -8347,19 +8255,8 @@ def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
     return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
 
 
-def combinations_of(ledger: Ledger) -> "Dict[int, Tuple[str, ...]]":
-    """The combinations of all members of a run, by number."""
-    found = {}
-    for values in whole_lines(b"\n".join(map(ledger.line, ledger.members))):
-        try:
-            found[int(values["task"])] = tuple(map(str, values["words"]))
-        except (TypeError, KeyError, ValueError):
-            raise damaged(ledger.path) from None
-    return found
-
-
 def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
-    """Return what is known of a task for programs: seconds since 1970, null where unknown."""
+    """A task for programs: times in seconds since 1970, null where unknown."""
     task = found.ledger.task(number)
     if task is None:
         raise damaged(found.record.file("plan"))
@@ -8386,7 +8283,7 @@ def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
-    """Return the status of a record for programs."""
+    """The status of a record for programs."""
     start = found.ledger.start
     tasks = [task_document(found, number, state) for number, state in found.members]
     return {
@@ -10524,7 +10421,7 @@ def report_command(args: "argparse.Namespace") -> int:
 
 
 def cancel_command(args: "argparse.Namespace") -> int:
-    """Stop all that runs, or is queued, of every run of a job; or some tasks of its newest."""
+    """Stop all that runs or is queued of a job, or some tasks of its newest run."""
     records, numbers = [newest_record(args)], None  # type: List[Record], Optional[List[int]]
     if args.words:
         numbers = selected_tasks(args, records[0]).numbers
