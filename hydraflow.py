@@ -10046,7 +10046,7 @@ def placed(words: "Sequence[str]", spelled: "Mapping[str, str]") -> "List[str]":
 
 def say_not_swept(words: "Sequence[str]") -> None:
     """Name the words of a command that look like a sweep, and the line that would sweep."""
-    command, axes = list(words[:1]), []
+    command, axes = list(words[:1]), []  # type: List[str], List[str]
     for word in words[1:]:
         try:
             is_range = bool(re.fullmatch(r"[\d.]+:[\d.]+(:[\d.]+)?", word))
@@ -10274,7 +10274,7 @@ def selected_tasks(args: "argparse.Namespace", record: Record) -> Selection:
 
 
 def logs_command(args: "argparse.Namespace") -> int:
-    """Print the output of all tasks, or of those that numbers or KEY=VALUE select."""
+    """Print the output of all tasks, or of those that words select."""
     record = chosen_record(args)
     found, numbers, _, _ = selected_tasks(args, record)
     has_title = not args.plain and not (len(args.words) == 1 and args.words[0].isdigit())
@@ -10384,6 +10384,10 @@ def selected_rows(args: "argparse.Namespace", sort: str = "") -> "Any":
     for name in metrics:
         if rows and all(row.metrics[name] is None for row in rows):
             known = ", ".join(names_in(rows[0].log)) or "none"
+            if name == sort:
+                names = [column.name for column in columns_of(rows, metrics)]
+                raise Error("unknown-column", f"no column {name}", hint=suggest(
+                    name, names[:-1]) or f"the columns are {', '.join(names[:-1])}")
             say(printable(f"no number follows {name} in the output; numbers there: {known}"))
     return found, rows, metrics
 
@@ -10415,7 +10419,7 @@ def report_command(args: "argparse.Namespace") -> int:
         with open(native(output), "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(page)
     except OSError as error:
-        raise say_error(error, f"write {output}") from None
+        raise say_error(error, "write the page") from None
     say(f"wrote {output}: {counted(len(rows), 'row')}")
     return 0
 
@@ -10455,7 +10459,7 @@ def cancel_command(args: "argparse.Namespace") -> int:
 
 
 def clean_command(args: "argparse.Namespace") -> int:
-    """Remove the records of old runs: never the newest, never one in which something runs."""
+    """Remove old records: never the newest, never one in which something runs."""
     newest = [newest_record(args)] if args.job else Record.newest()
     old: List[Record] = []
     for last in newest:
@@ -10513,7 +10517,7 @@ def tree_size(path: str) -> int:
 
 
 def init_command(args: "argparse.Namespace") -> int:
-    """Write a commented hydraflow.yaml, and a train.py to try it on where there is none."""
+    """Write a commented hydraflow.yaml, and a train.py if there is none."""
     for name in JOB_FILES:
         if os.path.lexists(name):
             raise Error("file-exists", f"{name} exists",
@@ -10865,8 +10869,9 @@ def dispatch(argv: "Sequence[str]") -> int:
     inner = {"call": call_command, "complete": complete_command, "slot": slot_command}
     if argv[:1] and argv[0] in inner:
         return inner[argv[0]](argv[1:])
-    first = split_before(argv)[1][:1]
-    if first in ([], ["-h"], ["--help"]):
+    before, first = split_before(argv)
+    first = first[:1]
+    if first in (["-h"], ["--help"]) or not first and len(before) % 2 == 0:
         put(help_text())
         return 0
     if first == ["--version"]:

@@ -130,8 +130,8 @@ class Readme(EmptyFolder):
             self.assertIn(f"| `{key}` |", README)
 
     def test_every_command_is_told(self) -> None:
-        for name, _, _ in hydraflow.COMMANDS:
-            self.assertIn(f"\nhydraflow {name} ", README)
+        for command in hydraflow.COMMANDS:
+            self.assertIn(f"\nhydraflow {command.name} ", README)
 
     def test_the_error_is_as_shown(self) -> None:
         self.write("hydraflow.yaml", "jobs:\n  train:\n    run: x\n    steps:\n    - batch: >-\n       learning_rate=0.1 t=12:30:00\n")
