@@ -7412,19 +7412,18 @@ def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
 # ---------------------------------------------------------------------------
 # 12. What people see: Event, State -> text
 # ---------------------------------------------------------------------------
-# say, write, put, Outlet (streams), painted; harmless, last_state; texts of durations, moments,
-# states; task_name, the one way in which a task is called, shared_words and Names; tail_lines and
-# cause_line; Screen (output of the tasks, progress line, summary); log_of, head_line, status_lines
-# and status_document of a record. A task's output goes to standard output, what
-# HydraFlow has to say to standard error. The screen reads the logs: from a line that is not
-# complete yet it starts again the next time, so that nothing of a log is kept in memory. It is a
-# guest of the loop that executes: it writes what can be written without waiting, and keeps the rest
-# for its next turn.
+# say, put and Outlet write to streams; texts of durations, moments, states, causes; task_name and
+# Names call a task the same everywhere; groups_of groups failures for the screen and for status;
+# Screen shows events; head_line, status_lines and status_document show a record.
+#
+# A task's output goes to standard output, HydraFlow's own lines to standard error. The screen reads
+# the logs, and begins an incomplete line again the next time: no log is kept in memory. It is a
+# guest of the loop that executes: it writes as much as a stream takes without waiting.
 
 CHUNK = 65536  # bytes of a log that are looked at together, and the longest line shown as one
 TURN = 4 * CHUNK  # bytes of logs that are shown in one turn of the loop
 BEHIND = 256 * CHUNK  # bytes that a terminal may be behind a log before some are skipped
-MOST_GROUPS = 1000  # kinds of failure that are told apart
+MOST_GROUPS = 1000  # kinds of failure that are kept apart
 TAIL = 5  # last lines of a log that are kept with a failure, and looked through for its cause
 TERMINAL_CONTROLS = (  # of ECMA-48; compiled when there is output to show
     r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|"
@@ -7436,24 +7435,21 @@ TRAILERS = (  # last lines that say nothing of the cause
 
 
 def say(text: str) -> None:
-    """Write a line for a person; what the stream cannot encode is escaped."""
+    """Write a line for a person; a character that the stream cannot encode is escaped."""
     write(sys.stderr, encoded(sys.stderr, text + "\n"))
 
 
 def encoded(stream: "IO[str]", text: str) -> bytes:
-    """Return a text in the encoding of a stream, with escapes for what it does not have."""
+    """A text in the encoding of a stream, with escapes for what it does not have."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace")
 
 
 def write(stream: "IO[str]", data: bytes) -> None:
-    """Write bytes to a stream of text, and wait for that; a stream that fails is let go."""
+    """Write all bytes to a stream of text; a stream that fails is given up."""
     outlet = Outlet(stream)
-    try:
-        while data and not outlet.is_lost:
-            data = outlet.offer(data, True)
-    except BlockingIOError:
-        pass
+    while data and not outlet.is_lost:
+        data = outlet.offer(data, True)
 
 
 def put(text: str) -> None:
@@ -7462,7 +7458,7 @@ def put(text: str) -> None:
 
 
 def put_shown(text: str) -> None:
-    """Write a line of data that may be shown as it is, with colours of ours."""
+    """Write a line of data that may have our colours."""
     stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO there
     if stream is None:
         sys.stdout.write(text + "\n")
@@ -7471,7 +7467,7 @@ def put_shown(text: str) -> None:
 
 
 def window_width(stream: "IO[str]") -> int:
-    """Return how many columns the terminal has that a stream goes to; 0 where it goes to none."""
+    """The columns of the terminal of a stream; 0 for no terminal."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except (AttributeError, ValueError, OSError):
@@ -7479,14 +7475,14 @@ def window_width(stream: "IO[str]") -> int:
 
 
 def has_colours(stream: "IO[str]") -> bool:
-    """Return whether what a stream gets is read on a terminal by someone who wants colours."""
+    """Whether a stream is a terminal whose user wants colours."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
         return False
     return window_width(stream) > 0
 
 
 def painted(text: str, state: str, is_coloured: bool) -> str:
-    """Return a text in the colour of a state.
+    """A text in the colour of a state.
 
     >>> painted("1 failed", "failed", True), painted("1 failed", "failed", False)
     ('\\x1b[31m1 failed\\x1b[m', '1 failed')
@@ -7496,11 +7492,7 @@ def painted(text: str, state: str, is_coloured: bool) -> str:
 
 
 class Outlet:
-    """A stream of text that bytes are written to without waiting.
-
-    Who does not read must not keep a loop.
-    """
-    __slots__ = ("stream", "descriptor", "is_lost", "is_terminal")
+    """A stream of text that takes bytes without waiting: a slow reader must not hold up a loop."""
 
     def __init__(self, stream: "IO[str]") -> None:
         self.stream = stream
@@ -7518,13 +7510,12 @@ class Outlet:
         """Write as much as the stream takes at once, or (waits) some of it; return the rest."""
         if self.is_lost:
             return b""
-        if self.descriptor < 0:
-            self.into_text(data)
-            return b""
         import select
         piece = 256 if self.is_terminal else getattr(select, "PIPE_BUF", 512)
         timeout = None if waits else 0
         try:
+            if self.descriptor < 0:
+                return self.into_text(data)
             while data and select.select([], [self.descriptor], [], timeout)[1]:
                 data = data[os.write(self.descriptor, data[:piece]):]
         except BlockingIOError:
@@ -7535,20 +7526,18 @@ class Outlet:
             return b""
         return data
 
-    def into_text(self, data: bytes) -> None:
-        """Write bytes to what stands in a stream's place."""
+    def into_text(self, data: bytes) -> bytes:
+        """Write bytes to a caller's replacement of a stream."""
         raw = getattr(self.stream, "buffer", None)
-        try:
-            if raw is None:
-                self.stream.write(data.decode("utf-8", "replace"))
-            else:
-                raw.write(data)
-        except (OSError, ValueError):
-            self.is_lost = True
+        if raw is None:
+            self.stream.write(data.decode("utf-8", "replace"))
+        else:
+            raw.write(data)
+        return b""
 
 
 def harmless(data: bytes) -> str:
-    """Return bytes as a text that moves no cursor; colours stay.
+    """Bytes as a text that moves no cursor; colours stay.
 
     >>> harmless(b"\\x1b[2Jred \\xff")
     'red \\ufffd'
@@ -7560,7 +7549,7 @@ def harmless(data: bytes) -> str:
 
 
 def last_state(line: bytes) -> bytes:
-    """Return what a terminal would show of a line in which carriage returns start again."""
+    """The last visible part of a line in which carriage returns start again."""
     for part in reversed(line.split(b"\r")):
         if part.strip():
             return part
@@ -7568,32 +7557,28 @@ def last_state(line: bytes) -> bytes:
 
 
 def duration_text(seconds: float) -> str:
-    """Return a duration for people.
+    """A duration for people.
 
     >>> [duration_text(seconds) for seconds in (0.04, 12.34, 75, 36610)]
     ['0.0 s', '12.3 s', '1:15', '10:10:10']
     """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
+    return f"{seconds:.1f} s" if seconds < 60 else clock_text(seconds)
+
+
+def clock_text(seconds: float) -> str:
+    """A duration as on a clock.
+
+    >>> clock_text(5.2), clock_text(75)
+    ('0:05', '1:15')
+    """
     minutes, rest = divmod(int(seconds), 60)
     if minutes < 60:
         return f"{minutes}:{rest:02d}"
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def clock_text(seconds: float) -> str:
-    """Return a duration as on a clock.
-
-    >>> clock_text(5.2), clock_text(75)
-    ('0:05', '1:15')
-    """
-    if seconds < 60:
-        return f"0:{int(seconds):02d}"
-    return duration_text(seconds)
-
-
 def moment_text(moment: float) -> str:
-    """Return a time of day, with its date if that is not today; "?" where no calendar has it."""
+    """A time of day, with its date if that is not today; "?" where no calendar has it."""
     import datetime
     try:
         when = datetime.datetime.fromtimestamp(moment)
@@ -7604,7 +7589,7 @@ def moment_text(moment: float) -> str:
 
 
 def status_text(status: int) -> str:
-    """Return an exit status in words.
+    """An exit status in words.
 
     >>> status_text(1), status_text(137)
     ('exit status 1', 'SIGKILL (exit status 137)')
@@ -7614,42 +7599,23 @@ def status_text(status: int) -> str:
     return f"exit status {status}"
 
 
-def cause_text(state: State) -> str:
-    """Return why a task is in its state, in words, where its exit status does not say it."""
-    return printable(state.cause)
-
-
 def state_text(state: State) -> str:
-    """Return a state in words."""
-    cause = cause_text(state)
+    """A state in words."""
+    cause = printable(state.cause)
     if state.name == "running":
-        return running_text(state)
+        where = "" if state.host in ("", host_name()) else f" on {printable(state.host)}"
+        return f"running since {moment_text(state.started)}{where}{cause and ', '}{cause}"
     if state.name == "succeeded":
         return "succeeded earlier" if state.origin else "succeeded"
-    if state.name == "failed":
-        return f"failed: {cause or status_text(state.status)}"
     if state.name == "handed":
         return f"handed {cause}"
-    name = STATES[state.name].text
-    if cause:
-        return f"{name}: {cause}"
-    return name
-
-
-def running_text(state: State) -> str:
-    """Return since when a task runs, and where if that is not here."""
-    host = state.host
-    text = f"running since {moment_text(state.started)}"
-    if host not in ("", host_name()):
-        text += f" on {printable(host)}"
-    if state.cause:
-        text += f", {printable(state.cause)}"
-    return text
+    if state.name == "failed":
+        cause = cause or status_text(state.status)
+    return f"{STATES[state.name].text}: {cause}" if cause else STATES[state.name].text
 
 
 def tail_lines(path: str, begin: int = 0) -> "List[str]":
-    """Return the last lines of a log that are not empty, TAIL at most, of its last attempt or from
-    an offset."""
+    """The last lines of a log that are not empty, TAIL at most, of its last attempt."""
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
             file.seek(max(os.fstat(file.fileno()).st_size - CHUNK // 8, begin))
@@ -7657,16 +7623,13 @@ def tail_lines(path: str, begin: int = 0) -> "List[str]":
     except OSError:
         return []
     attempt = re.split(rb"(?:^|\n)==> attempt \d+ <==(?=\n|$)", data)[-1]
-    texts = []
-    for line in attempt.split(b"\n"):
-        text = re.sub(COLOURS, "", harmless(last_state(line))).rstrip()
-        if text:
-            texts.append(text[:400])
-    return texts[-TAIL:]
+    lines = [re.sub(COLOURS, "", harmless(last_state(line))).rstrip()[:400]
+             for line in attempt.split(b"\n")]
+    return [line for line in lines if line][-TAIL:]
 
 
 def cause_line(lines: "Sequence[str]") -> str:
-    """Return the last line that says something of a cause: no advice of Hydra's, no progress bar.
+    """The last line that may name a cause: no advice of Hydra's, no progress bar.
 
     >>> cause_line(["ValueError: lr", "Set the environment variable HYDRA_FULL_ERROR=1 for more."])
     'ValueError: lr'
@@ -7679,18 +7642,18 @@ def cause_line(lines: "Sequence[str]") -> str:
     return lines[-1] if lines else ""
 
 
-def failure_cause(state: State, lines: "Sequence[str]") -> str:
-    """Return why a task has failed: what is known of that, else what its last lines say, else its
-    exit status."""
-    known = cause_text(state) or cause_line(lines)
-    return known or status_text(state.status)
+def cause_of(state: State, log: str, begin: int = 0) -> str:
+    """The cause of a task's state: the recorded one, else a failed task's last line."""
+    if state.name == "failed" and not state.cause:
+        return printable(cause_line(tail_lines(log, begin)))
+    return printable(state.cause)
 
 
 # -- how a task is called
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return a text without its middle, if it is too long.
+    """A text without its middle, if it is too long.
 
     >>> shortened("data/imagenet/train", 11)
     'data...rain'
@@ -7702,7 +7665,7 @@ def shortened(text: str, longest: int) -> str:
 
 
 def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
-    """Return the words that all of some combinations have.
+    """The words that all of some combinations have.
 
     >>> sorted(shared_words([("a=1", "b=1"), ("a=1", "b=2")]))
     ['a=1']
@@ -7717,7 +7680,7 @@ def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
 
 
 def words_of_all(plan: Plan) -> "Set[str]":
-    """Return words that all tasks of a plan have, as far as its axes tell that."""
+    """Words that all tasks of a plan have, as far as its axes tell that."""
     every = []
     for step in plan.steps:
         fixed = flat([axis.at(0) for axis in step.sweep.axes if axis.count == 1])
@@ -7726,7 +7689,7 @@ def words_of_all(plan: Plan) -> "Set[str]":
 
 
 def words_text(words: "Iterable[str]", room: int) -> str:
-    """Return words of a combination on one line that has room for so many characters.
+    """Words of a combination on one line of at most room characters.
 
     Where they are too long, first the keys lose what groups them, then the values stand alone, at
     last the longest ones lose their middles.
@@ -7752,7 +7715,7 @@ def words_text(words: "Iterable[str]", room: int) -> str:
 
 
 def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]", room: int) -> str:
-    """Return how a person reads which task is meant: its number, and what others do not share.
+    """The name of a task for people: its number, and what others do not share.
 
     >>> task_name(8, ("lr=0.1", "epochs=3"), {"epochs=3"}, 99), task_name(1, ("a=1",), {"a=1"}, 99)
     ('[8 lr=0.1]', 'task 1')
@@ -7761,41 +7724,48 @@ def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]", roo
     return f"[{number} {words}]" if words else f"task {number}"
 
 
+def combinations_of(ledger: Ledger) -> "Dict[int, Tuple[str, ...]]":
+    """The combinations of all members of a run, by number: the plan is read once."""
+    found = {}
+    for values in whole_lines(b"\n".join(map(ledger.line, ledger.members))):
+        try:
+            found[int(values["task"])] = tuple(map(str, values["words"]))
+        except (TypeError, KeyError, ValueError):
+            raise damaged(ledger.path) from None
+    return found
+
+
 class Names:
-    """How the tasks of a record are called; what its plan says of them is read when it is needed.
+    """The names of the tasks of a record; its plan is read when the first one is needed.
 
     room is for the words of a name, in characters.
     """
-    __slots__ = ("ledger", "room", "combinations", "shared")
 
     def __init__(self, ledger: Ledger, room: int) -> None:
         self.ledger = ledger
         self.room = room
-        self.combinations = {}  # type: Dict[int, Tuple[str, ...]]
-        self.shared = set()  # type: Set[str]
-
-    def read(self) -> None:
-        """Read the combinations of all tasks."""
-        for task in filter(None, map(self.ledger.task, self.ledger.members)):
-            self.combinations[task.number] = task.combination
-        self.shared = shared_words(self.combinations.values())
+        self.combinations: Dict[int, Tuple[str, ...]] = {}
+        self.shared: Set[str] = set()
 
     def name(self, number: int) -> str:
-        """Return how a task is called."""
+        """The name of a task."""
         if not self.combinations:
-            self.read()
+            self.combinations = combinations_of(self.ledger)
+            self.shared = shared_words(self.combinations.values())
         return task_name(number, self.combinations.get(number, ()), self.shared, self.room)
 
     def in_common(self, numbers: "Iterable[int]") -> str:
-        """Return what some tasks have in common and others do not have."""
+        """The words that some tasks have in common and others do not have."""
         combinations = [self.combinations.get(number, ()) for number in numbers]
         common = shared_words(combinations) - self.shared
         return words_text([word for word in combinations[0] if word in common], self.room)
 
 
+# -- the screen of a run
+
+
 class Failure:
-    """Failures that have the same cause: how many, and one of them."""
-    __slots__ = ("count", "event", "lines")
+    """Failures of the same cause: how many, and one of them."""
 
     def __init__(self, event: Event, lines: "List[str]") -> None:
         self.count = 1
@@ -7804,20 +7774,18 @@ class Failure:
 
 
 class Following:
-    """A log that is shown: of which task, how far it was, whether what it is was said, and the end
-    of its task where that has come."""
-    __slots__ = ("name", "log", "offset", "has_title", "end")
+    """A log that is shown: name of the task, offset of the next byte, end of the task if known."""
 
     def __init__(self, name: str, log: str, offset: int) -> None:
         self.name = name
         self.log = log
         self.offset = offset
         self.has_title = False
-        self.end = None  # type: Optional[Event]
+        self.end: Optional[Event] = None
 
     @property
     def lead(self) -> bytes:
-        """What stands before each of its lines where several tasks share a screen."""
+        """The start of each of its lines where several tasks share a screen."""
         name = self.name if self.name.endswith("]") else f"[{self.name.rpartition(' ')[2]}]"
         return name.encode("utf-8", "replace") + b" "
 
@@ -7825,16 +7793,11 @@ class Following:
 class Screen:
     """Shows events as they come: output of the tasks, a progress line, a line for each task.
 
-    total is how many tasks there are, jobs how many of them run at once, where they run here;
-    shared are words that all tasks of a job have, by its key; is_coloured is for what we say.
-    is_live tells of a terminal that gets a progress line, is_raw of output that goes into no
-    terminal; rest is what the stream has not taken yet, budget how many
-    bytes of logs this turn may show, partial the line that a task has not ended yet.
+    total counts the tasks, jobs those that run at once here; shared are words that all tasks of a
+    job have, by its key. is_live means a terminal with a progress line, is_raw an output that is
+    no terminal; rest are bytes that the stream has not taken yet, budget is how many bytes of logs
+    this turn may show, partial the unfinished line of a task.
     """
-    __slots__ = (
-        "total", "jobs", "quiet", "is_live", "is_raw", "shared", "is_coloured", "following", "out",
-        "err", "rest", "rows", "partial", "counts", "failures", "begun", "spent", "notes", "drawn",
-        "running", "budget")
 
     def __init__(self, total: int, jobs: int, quiet: bool, shared: "Dict[str, Set[str]]") -> None:
         self.total = total
@@ -7848,24 +7811,24 @@ class Screen:
         is_dumb = os.environ.get("TERM", "dumb") == "dumb"
         self.is_live = self.err.is_terminal and not quiet and not is_dumb
         self.is_raw = not self.out.is_terminal
-        self.following = {}  # type: Dict[Tuple[str, int], Following]
+        self.following: Dict[Tuple[str, int], Following] = {}
         self.rows = 0
         self.partial = ""
         self.drawn = ""
         self.running = 0
         self.budget = TURN
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
-        self.failures = {}  # type: Dict[str, Failure]
+        self.failures: Dict[str, Failure] = {}
         self.begun = time.monotonic()
         self.spent = 0.0
-        self.notes = []  # type: List[str]
+        self.notes: List[str] = []
 
     def show(self, event: Event) -> None:
         """Show one event."""
         key = event.text, event.task.number if event.task else 0
         if event.kind in ("start", "retry"):
             if event.kind == "retry":
-                self.told(f"{self.name_of(event)} failed, and is tried again")
+                self.note(f"{self.name_of(event)} failed, retrying")
             name = "" if self.quiet else self.name_of(event, 2 if self.jobs == 1 else 3)
             self.following[key] = Following(name, event.log, event.number)
         elif event.kind == "done":
@@ -7876,7 +7839,7 @@ class Screen:
         elif event.kind == "error":
             self.notes.append(event.text)
         elif event.kind in ("note", "interrupt"):
-            self.told(event.text)
+            self.note(event.text)
         elif event.kind == "tick":
             self.running = event.number
             self.turn(False)
@@ -7901,7 +7864,7 @@ class Screen:
             self.rest = self.out.offer(self.rest, True)
 
     def is_full(self, waits: bool) -> bool:
-        """Return whether nothing more is to be shown in this turn."""
+        """Whether nothing more is to be shown in this turn."""
         return bool(self.rest) or (self.budget <= 0 and not waits)
 
     def follow(self, following: Following, waits: bool) -> bool:
@@ -7946,7 +7909,7 @@ class Screen:
                 return False
 
     def shown_size(self, data: bytes, has_ended: bool) -> int:
-        """Return how much of a chunk is shown: its whole lines, or all where no more is to come.
+        """How much of a chunk is shown: its whole lines, or all where no more is to come.
 
         All of it, too, where it is a single line that is too long, and where it is passed on as
         it is.
@@ -7995,34 +7958,31 @@ class Screen:
         return b"".join(lead + line + reset for line in lines)
 
     def ended(self, event: Event) -> None:
-        """Count a task that has ended, and tell of it."""
+        """Count a task that has ended, and show its end."""
         state = event.state
         self.counts[state.name] += 1
-        seconds = 0.0
         if state.started and state.ended:
-            seconds = max(state.ended - state.started, 0.0)
-        self.spent += seconds
-        has_failed = state.name == "failed"
-        if has_failed:
+            self.spent += max(state.ended - state.started, 0.0)
+        if state.name == "failed":
             self.note_failure(event)
-        is_told = not self.is_live and not self.quiet and state.name != "handed"
-        if is_told or has_failed:
-            text = f"{self.name_of(event)} {state_text(state)}"
-            if state.started:
-                text += f" ({duration_text(seconds)})"
-            self.line(f"{text}  [{self.done()}/{self.total}]", state.name)
+        elif self.is_live or self.quiet or state.name == "handed":
+            return
+        took = ""
+        if state.started:
+            took = f" ({duration_text(max(state.ended - state.started, 0.0))})"
+        text = f"{self.name_of(event)} {state_text(state)}{took}  [{self.done()}/{self.total}]"
+        self.line(text, state.name)
 
     def note_failure(self, event: Event) -> None:
         """Count a failure among those of the same cause."""
-        lines = tail_lines(event.log, event.number)
-        cause = failure_cause(event.state, lines)
+        cause = cause_of(event.state, event.log, event.number) or status_text(event.state.status)
         if cause in self.failures:
             self.failures[cause].count += 1
         elif len(self.failures) < MOST_GROUPS:
-            self.failures[cause] = Failure(event, lines)
+            self.failures[cause] = Failure(event, tail_lines(event.log, event.number))
 
     def name_of(self, event: Event, part: int = 2) -> str:
-        """Return how its task is called; on a terminal it gets half the width, or another part."""
+        """How its task is called; on a terminal it gets half the width, or another part."""
         if event.task is None:
             return "a task"
         room = window_width(sys.stderr) // part or 100
@@ -8031,10 +7991,10 @@ class Screen:
         return f"{event.text} {name}" if len(self.shared) > 1 else name
 
     def done(self) -> int:
-        """Return how many tasks have ended, now or earlier."""
+        """How many tasks have ended, now or earlier."""
         return sum(self.counts.values())
 
-    def told(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Write a line of HydraFlow's own, unless the user wants failures and the summary only."""
         if not self.quiet:
             self.line(text)
@@ -8073,7 +8033,7 @@ class Screen:
         self.drawn = text
 
     def progress(self) -> str:
-        """Return the progress line."""
+        """The progress line."""
         done = self.done()
         elapsed = time.monotonic() - self.begun
         filled = 20 * done // max(self.total, 1)
@@ -8091,14 +8051,14 @@ class Screen:
         return text
 
     def finish(self, submitted: int) -> None:
-        """Show the rest, and say how it ended, with what helps to mend each kind of failure."""
+        """Show the rest, and the summary, with an example of each kind of failure."""
         self.turn(True)
         self.partial = ""
         self.erase()
         self.say_counts(submitted)
-        for failure in list(self.failures.values())[:10]:
-            lines = failure_lines(failure, self.name_of(failure.event))
-            for index, text in enumerate(lines):
+        for cause, failure in list(self.failures.items())[:10]:
+            name = self.name_of(failure.event)
+            for index, text in enumerate(failure_lines(failure, name, cause)):
                 say(painted(printable(text), "failed", self.is_coloured and index == 1))
         if len(self.failures) > 10:
             say(f"and {len(self.failures) - 10} more kinds of failure; status shows them")
@@ -8106,27 +8066,23 @@ class Screen:
             say(note)
 
     def say_counts(self, submitted: int) -> None:
-        """Say how many tasks ended how."""
-        names = sorted(STATES, key=lambda name: not STATES[name].is_good)  # what is good first
+        """Say how many tasks ended how, the good ones first."""
         counts = []
-        for name in names:
+        for name in sorted(STATES, key=lambda name: not STATES[name].is_good):
             if self.counts[name]:
                 text = f"{self.counts[name]:,} {STATES[name].text}"
                 counts.append(painted(text, name, self.is_coloured))
-        if self.counts["earlier"]:
-            counts.append(f"{self.counts['earlier']} had succeeded before")
-        if submitted:
-            counts.append(f"{submitted} submitted")
-        not_started = self.total - self.done() - submitted
-        if not_started > 0:
-            counts.append(f"{not_started} not started")
+        for count, text in ((self.counts["earlier"], "had succeeded before"),
+                            (submitted, "submitted"),
+                            (self.total - self.done() - submitted, "not started")):
+            if count > 0:
+                counts.append(f"{count:,} {text}")
         took = duration_text(time.monotonic() - self.begun)
-        told = ", ".join(counts) or "nothing to do"
-        say(f"{counted(self.total, 'task')}: {told}, {took}")
+        say(f"{counted(self.total, 'task')}: {', '.join(counts) or 'nothing to do'}, {took}")
 
 
 def fitting(text: str, width: int) -> str:
-    """Return as much of a text as fits into a row of a terminal."""
+    """As much of a text as fits into a row of a terminal."""
     from unicodedata import east_asian_width
     shown = []
     used = 0
@@ -8141,32 +8097,26 @@ def fitting(text: str, width: int) -> str:
     return "".join(shown)
 
 
-def failure_lines(failure: Failure, name: str) -> "List[str]":
-    """Return the part of a summary that tells of one kind of failure; name is that of its task."""
+def failure_lines(failure: Failure, name: str, cause: str) -> "List[str]":
+    """The part of a summary about one kind of failure; name is that of its task."""
     event = failure.event
     if event.task is None:
         return []
-    told = state_text(event.state)
-    title = f"{name} {told}"
+    title = f"{name} {state_text(event.state)}"
     if failure.count > 1:
-        cause = failure_cause(event.state, failure.lines)
         title = f"{counted(failure.count, 'task')} failed: {cause} ({name} for example)"
-    result = ["", title]
-    for line in failure.lines:
-        result.append(f"    {line}")
+    result = ["", title, *(f"    {line}" for line in failure.lines)]
     if failure.lines:
         result.append(f"  log:   {os.path.relpath(event.log)}")
     again = task_text(event.task)
-    if len(again) >= 2000:
-        again = again[:2000] + " ..."
-    return [*result, f"  again: {again}"]
+    return [*result, f"  again: {again if len(again) < 2000 else again[:2000] + ' ...'}"]
 
 
 # -- status and logs
 
 
 def log_of(record: Record, number: int, state: State) -> str:
-    """Return the log of a task, which may be in an earlier record."""
+    """The log of a task, which may be in an earlier record."""
     ulid, _, earlier = state.origin.partition("/")
     if re.fullmatch("[0-9A-Z]{26}", ulid) and earlier.isdigit():
         return Record(f"{os.path.dirname(record.path)}/{ulid}").file("log", int(earlier))
@@ -8174,36 +8124,34 @@ def log_of(record: Record, number: int, state: State) -> str:
 
 
 def head_line(found: Survey) -> str:
-    """Return how far a run is, since when, who executes it, or since when nobody does, and how long
-    is left of it."""
+    """How far a run is, since when, where it runs or since when not, and the time that is left."""
     start = found.ledger.start
     good = count_good(found)
     begun = f"began {moment_text(found.ledger.starts[0].time)}"
     if len(found.ledger.starts) > 1:
-        begun += f", gone on with {moment_text(start.time)}"
+        begun += f", resumed {moment_text(start.time)}"
     where = where_text(found)
     if where:
         where += left_text(found)
-    elif good >= start.count:
-        where = f"ended {moment_text(last_moment(found))}"
     else:
-        where = f"nothing executes it since {moment_text(last_moment(found))}"
+        moment = moment_text(last_moment(found))
+        where = f"ended {moment}" if good >= start.count else f"not running since {moment}"
     done = f"{good:,} of {counted(start.count, 'task')} done ({percent_done(found, good)}%)"
     return printable(f"{start.job}: {done}, {begun}, {where}")
 
 
 def count_good(found: Survey) -> int:
-    """Return how many tasks of a run need no further attempt."""
+    """How many tasks of a run need no further attempt."""
     return sum(count for name, count in found.counts().items() if STATES[name].is_good)
 
 
 def percent_done(found: Survey, good: int) -> int:
-    """Return how many of a hundred tasks of a run need no further attempt, if good of them do."""
+    """The percentage of the tasks of a run that need no further attempt."""
     return 100 * good // max(found.ledger.start.count, 1)
 
 
 def where_text(found: Survey) -> str:
-    """Return where tasks of a run are executed now, or wait for that; "" where nothing lives."""
+    """The places where tasks of a run are running or queued; "" if there is none."""
     states = [state for _, state in found.members]
     hosts = {state.host for state in states if state.name == "running"}
     if found.holder:
@@ -8213,7 +8161,7 @@ def where_text(found: Survey) -> str:
         names[3:] = [f"on {len(names) - 3} more machines"]
     parts = []
     if names:
-        parts.append(f"executed {', '.join(names)}")
+        parts.append(f"running {', '.join(names)}")
     if any(state.name == "queued" for state in states):
         schedulers = {submission.scheduler for submission in found.submissions}
         parts.append(f"queued with {', '.join(sorted(schedulers))}")
@@ -8221,7 +8169,7 @@ def where_text(found: Survey) -> str:
 
 
 def last_moment(found: Survey) -> float:
-    """Return when something was last told of a run: a start of it, or a start or end of a task."""
+    """The last time that a record has: of a start of the run, of a start or end of a task."""
     moment = found.ledger.start.time
     for _, state in found.members:
         if not state.origin:
@@ -8230,14 +8178,12 @@ def last_moment(found: Survey) -> float:
 
 
 def left_text(found: Survey) -> str:
-    """Return how long is left, where tasks run and others have ended: as long as those took."""
-    took, running, rest = [], [], 0
-    for _, state in found.members:
-        rest += not state.is_over
-        if state.name == "running":
-            running.append(max(time.time() - state.started, 0.0))
-        elif state.started and state.ended and not state.origin:
-            took.append(max(state.ended - state.started, 0.0))
+    """The time that is left, estimated from the tasks that have ended."""
+    states = [state for _, state in found.members]
+    running = [max(time.time() - state.started, 0.0) for state in states if state.name == "running"]
+    took = [max(state.ended - state.started, 0.0) for state in states
+            if state.is_over and state.started and state.ended and not state.origin]
+    rest = sum(not state.is_over for state in states)
     if not took or not running:
         return ""
     mean = sum(took) / len(took)
@@ -8246,7 +8192,7 @@ def left_text(found: Survey) -> str:
 
 
 def status_lines(found: Survey, room: int, is_coloured: bool, most: int = 20) -> "Iterator[str]":
-    """Yield what is to be said of a record below its head line: counts, then failures, what runs.
+    """Yield the status of a record below its head line: counts, groups of failures, what runs.
 
     room is for the words of a task's name.
     """
@@ -8254,126 +8200,82 @@ def status_lines(found: Survey, room: int, is_coloured: bool, most: int = 20) ->
               for name, count in found.counts().items() if count]
     yield f"  {', '.join(counts)}"
     names = Names(found.ledger, room)
-    groups = grouped_ends(found)
+    groups = groups_of(found)
     for (kind, text), numbers in groups[:most]:
         name = names.name(numbers[0]) if len(numbers) == 1 else task_range(numbers)
         yield painted(f"  {name} {text}", kind, is_coloured)
-        if len(numbers) > 1:
+        if len(numbers) > 1 and kind != "queued":
             yield f"    {members_text(names, numbers)}"
     if len(groups) > most:
-        yield f"  and {len(groups) - most} more kinds of failure"
-    members = sorted(found.members)
-    for text in running_lines(found, members, names, most):
-        yield painted(f"  {text}", "running", is_coloured)
-    for text, numbers in grouped_queued(found, members)[:most]:
-        yield painted(f"  {task_range(numbers)} {text}", "queued", is_coloured)
+        yield f"  and {len(groups) - most} more groups"
 
 
-def running_lines(found: Survey, members: "Sequence[Tuple[int, State]]", names: Names,
-                  most: int) -> "Iterator[str]":
-    """Yield which tasks run, since when and where."""
-    running = [(number, state) for number, state in members if state.name == "running"]
-    for number, state in running[:most]:
-        text = f"{names.name(number)} {state_text(state)}"
-        one = found.array_task(number)
-        if one and state.submission:
-            text += f" as {array_task_id(*one)}"
-        yield text
-    if len(running) > most:
-        yield f"and {len(running) - most} more running"
-
-
-def grouped_queued(found: Survey,
-                   members: "Sequence[Tuple[int, State]]") -> "List[Tuple[str, List[int]]]":
-    """Return the tasks that are queued by what is to be said of them, if there is anything."""
-    groups = {}  # type: Dict[str, List[int]]
-    for number, state in members:
-        if state.name == "queued" and state.cause:
-            text = state_text(state)
-            one = found.array_task(number)
-            text += f" (array job {one[1]})" if one else ""
-            groups.setdefault(text, []).append(number)
-    return list(groups.items())
-
-
-def members_text(names: Names, numbers: "Sequence[int]") -> str:
-    """Return what tasks of a group have in common and others do not have, else some of them."""
-    first = [names.name(number) for number in numbers[:3]]
-    common = names.in_common(numbers)
-    if common:
-        return f"all of them with {common}"
-    more = ", ..." if len(numbers) > len(first) else ""
-    return ", ".join(first) + more
-
-
-def told_cause(state: State, log: str) -> str:
-    """Return why a task is in its state: what is known of that, else what it said last itself."""
-    cause = cause_text(state)
-    if state.name == "failed" and not cause:
-        cause = printable(cause_line(tail_lines(log)))
-    return cause
-
-
-def grouped_ends(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
-    """Return the tasks that are over without success by state and by what is to be said of them.
+def groups_of(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
+    """Group the tasks that need a word by state and text: those that ended without success, run, or
+    are queued for a reason.
 
     The groups are in the order of STATES, their tasks in that of their numbers.
     """
-    groups = {}  # type: Dict[Tuple[str, str], List[int]]
+    groups: Dict[Tuple[str, str], List[int]] = {}
     for number, state in sorted(found.members):
-        has_cause = state.name == "not started" and state.cause
-        if state.name == "succeeded" or not (state.is_over or has_cause):
+        needs_cause = state.name in ("queued", "not started")
+        if state.name in ("succeeded", "waiting") or (needs_cause and not state.cause):
             continue
         text = state_text(state)
+        one = found.array_task(number)
         if state.name == "failed" and len(groups) < MOST_GROUPS:
             last = cause_line(tail_lines(log_of(found.record, number, state)))
-            if last:
-                text += f": {printable(last)}"
+            text += f": {printable(last)}" if last else ""
+        elif state.name == "running" and one and state.submission:
+            text += f" as {array_task_id(*one)}"
+        elif state.name == "queued" and one:
+            text += f" (array job {one[1]})"
         groups.setdefault((state.name, text), []).append(number)
     order = list(STATES)
     return sorted(groups.items(), key=lambda group: order.index(group[0][0]))
 
 
+def members_text(names: Names, numbers: "Sequence[int]") -> str:
+    """The words that only the tasks of a group have in common, else the names of some."""
+    first = [names.name(number) for number in numbers[:3]]
+    common = names.in_common(numbers)
+    if common:
+        return f"all of them with {common}"
+    return ", ".join(first) + (", ..." if len(numbers) > len(first) else "")
+
+
 def task_range(numbers: "Sequence[int]") -> str:
-    """Return task numbers in words.
+    """Task numbers in words.
 
     >>> task_range([7]), task_range([1, 2, 3, 9, 10])
     ('task 7', '5 tasks (1-3, 9, 10)')
     """
     if len(numbers) == 1:
         return f"task {numbers[0]}"
-    parts = []  # type: List[List[int]]
+    parts: List[List[int]] = []
     for number in numbers:
         if parts and number == parts[-1][-1] + 1:
             parts[-1].append(number)
         else:
             parts.append([number])
-    texts = []
-    for part in parts[:8]:
-        if len(part) > 2:
-            texts.append(f"{part[0]}-{part[-1]}")
-        else:
-            texts += map(str, part)
+    texts = [f"{part[0]}-{part[-1]}" if len(part) > 2 else ", ".join(map(str, part))
+             for part in parts[:8]]
     if len(parts) > 8:
         texts.append("...")
     return f"{len(numbers)} tasks ({', '.join(texts)})"
 
 
-def task_parameters(task: Task) -> "Dict[str, str]":
-    """Return the parameters of a task's combination as a mapping.
+def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
+    """The parameters of a combination as a mapping.
 
-    >>> text = "jobs: {t: {run: x, steps: [{batch: a=1 b='x y'}]}}"
-    >>> task_parameters(next(iter(plan(read_jobs(read_yaml(text))["t"]))))
+    >>> task_parameters(["--a=1", "b='x y'"])
     {'a': '1', 'b': 'x y'}
     """
-    parameters = {}
-    for word in task.combination:
-        parameters[key_of(word) or word] = unquoted(word).partition("=")[2]
-    return parameters
+    return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
 
 
 def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
-    """Return what is known of a task for programs: seconds since 1970, null where unknown."""
+    """A task for programs: times in seconds since 1970, null where unknown."""
     task = found.ledger.task(number)
     if task is None:
         raise damaged(found.record.file("plan"))
@@ -8383,13 +8285,13 @@ def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
     return {
         "task": number,
         "step": found.ledger.members[number],
-        "params": task_parameters(task),
+        "params": task_parameters(task.combination),
         "argv": list(task.argv),
         "dir": task.directory,
         "cwd": task.cwd,
         "state": state.name,
         "exit_status": state.status if has_status else None,
-        "cause": told_cause(state, log) or None,
+        "cause": cause_of(state, log) or None,
         "started": state.started or None,
         "ended": state.ended or None if state.is_over else None,
         "host": state.host or None,
@@ -8400,7 +8302,7 @@ def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
-    """Return the status of a record for programs."""
+    """The status of a record for programs."""
     start = found.ledger.start
     tasks = [task_document(found, number, state) for number, state in found.members]
     return {
@@ -8418,28 +8320,25 @@ def status_document(found: Survey) -> "Dict[str, Any]":
 # ---------------------------------------------------------------------------
 # 13. Results and report: Row, Row, ... -> tables, page
 # ---------------------------------------------------------------------------
-# Row; metrics (last_number, json_number, read_metrics); the runs that Hydra makes of one task
-# (hydra_runs, run_outputs, run_output); selection (varying, selected, by_metric, over); texts
-# (table_lines, csv_text, results_document); report_page with its STYLE and SCRIPT.
-# Rows are plain data: what is here knows no record, and prints nothing.
+# Row; numbers of outputs and files (last_numbers, json_number, read_metrics); the runs that Hydra
+# makes of one task (hydra_runs, run_outputs); rows of a run (result_rows, results); selection and
+# order (selected, sorted_rows, over); tables (columns_of, FORMATS); the page (report_page).
 #
-# A log is read from its end, in blocks that grow, and no further than the metrics ask for: of
-# 10,000 logs of 1 MB the last 16 kB each are looked at, as a rule.
+# A log is read from its end, in blocks that grow, and no further than the metrics require.
 #
-# The page is one file that asks nothing of any network, and its policy forbids it to. What comes
-# from the user reaches it in two ways, neither of which can become markup: escaped in the table
-# that is read without scripts, and as JSON that SCRIPT puts in place as text nodes.
+# The page is one file, and its policy forbids any request. Texts of users reach it escaped, or as
+# JSON that SCRIPT inserts as text nodes: neither can become markup.
 
 
 class Row(NamedTuple("Row", [
         ("task", int), ("run", "Optional[int]"), ("params", "Dict[str, str]"), ("state", str),
         ("status", "Optional[int]"), ("cause", str), ("started", "Optional[float]"),
         ("ended", "Optional[float]"), ("attempts", int), ("host", str), ("log", str),
-        ("tail", "Tuple[str, ...]"), ("metrics", "Dict[str, Optional[float]]")])):
-    """What came out of a task, or of one of the runs that Hydra makes of it (run, else None).
+        ("metrics", "Dict[str, Optional[float]]")])):
+    """The outcome of a task, or of one of its Hydra runs (run, else None).
 
-    params are parameters as written; status is the exit status; started and ended are seconds
-    since 1970; tail are the last lines of the log. Rows that over() merged have 0 as task.
+    status is the exit status; started and ended are seconds since 1970. A row that over() merged
+    has 0 as task.
     """
     __slots__ = ()
 
@@ -8452,22 +8351,26 @@ class Row(NamedTuple("Row", [
 
     @property
     def name(self) -> str:
-        """How a person names it: 7, or 7.2 for the run 2 of task 7."""
+        """7, or 7.2 for run 2 of task 7."""
         return str(self.task) if self.run is None else f"{self.task}.{self.run}"
 
+
+# -- numbers of outputs and files
 
 FIRST_BLOCK, LARGEST_BLOCK = 16384, 4194304  # bytes of a log; a longer line is looked at in parts
 LOG_ESCAPES = rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # ECMA-48: CSI, OSC
 # A name follows no letter, and nothing that makes it the end of a longer one: val/loss, val.loss.
 # Quotes and a call may surround the number: JSON, and how NumPy and PyTorch write a scalar.
 METRIC = rb"""
-    (?<! [\w./\x80-\xff-] ) %s
+    (?<! [\w./\x80-\xff-] ) ( [A-Za-z_/.-]* : )? ( %s )
     ["']? (?: [ \t]* [=:] [ \t]* | [ \t]+ )
     (?: (?: np\.float[0-9]+ | tensor ) \( )? ["']?
-    ( [+-]? (?: (?: [0-9][0-9_]* (?: \. [0-9_]* )? | \. [0-9][0-9_]* ) (?: [eE] [+-]? [0-9]+ )?
+    ( [+-]? (?: [0-9]{1,3} (?: ,[0-9]{3} )+ \. [0-9]+ | [0-9]{1,3} (?: ,[0-9]{3} ){2,}
+              | (?: [0-9][0-9_]* (?: \. [0-9_]* )? | \. [0-9][0-9_]* ) (?: [eE] [+-]? [0-9]+ )?
               | (?i: nan | inf (?: inity )? ) ) )
-    (?! [\w\x80-\xff] | \.[0-9] )
+    (?! [\w\x80-\xff] | [.,:][0-9] )
 """
+ANY_NAME = rb"[A-Za-z_][\w./-]*"
 
 
 def blocks_from_end(file: "IO[bytes]", start: int, end: int) -> "Iterator[bytes]":
@@ -8485,35 +8388,64 @@ def blocks_from_end(file: "IO[bytes]", start: int, end: int) -> "Iterator[bytes]
             continue
         if begin > start and not cut:
             cut = data.find(b" ", 0, len(data) - 1) + 1  # at least no word is cut
-        yield data[cut:]
+        yield re.sub(LOG_ESCAPES, b"", data[cut:]) if b"\x1b" in data else data[cut:]
         end = begin + cut
         size = min(size * 4, LARGEST_BLOCK)
 
 
-def number_in(block: bytes, name: bytes) -> "Optional[float]":
-    """Return the last number that follows a name in a part of a log."""
-    pattern = None
-    place = block.rfind(name)
+@functools.lru_cache(maxsize=None)
+def metric_pattern(name: bytes) -> "Any":
+    """The pattern of a name, which may have a prefix with a colon, and its number."""
+    return re.compile(METRIC % name, re.VERBOSE)
+
+
+def numbers_in(block: bytes, name: str) -> "Iterator[float]":
+    """Yield the numbers that follow a name in a part of a log, the last one first.
+
+    The name alone is an error where it has several prefixes: train:loss and val:loss.
+    """
+    text = name.encode("utf-8", "surrogateescape")
+    pattern = metric_pattern(re.escape(text))
+    place = block.rfind(text)
     while place >= 0:
-        pattern = pattern or re.compile(METRIC % re.escape(name), re.VERBOSE)
-        match = pattern.match(block, place)
+        before = re.search(rb"[A-Za-z_/.-]*:$", block[max(place - 80, 0):place])
+        lead = place - len(before[0]) if before else place
+        match = pattern.match(block, lead) or pattern.match(block, place)
         if match:
+            if match[1]:
+                check_prefixes(block, pattern, name)
             try:
-                return float(match.group(1))
+                yield float(match[3].replace(b",", b""))
             except ValueError:
                 pass  # 1__0
-        place = block.rfind(name, 0, place)
-    return None
+        place = block.rfind(text, 0, place)
 
 
-def last_number(path: str, names: "Iterable[str]", start: int = 0, end: "Optional[int]" = None
-                ) -> "Dict[str, Optional[float]]":
-    """Return for each name the last number that follows it in a file, or between two offsets.
+def check_prefixes(block: bytes, pattern: "Any", name: str) -> None:
+    """Raise an Error if several prefixes with a colon precede a name."""
+    found = {match[1] for match in pattern.finditer(block) if match[1]}
+    if len(found) > 1:
+        names = sorted(f"{prefix.decode('ascii')}{name}" for prefix in found)
+        raise Error("several-metrics", f"{name} may be {' or '.join(names)}",
+                    hint=f"name one of them, for example {names[0]}")
 
-    None is for a name that no number follows, and for all names of a file that is not there.
-    """
-    found = dict.fromkeys(names)  # type: Dict[str, Optional[float]]
-    missing = {name: name.encode("utf-8", "surrogateescape") for name in found if name}
+
+def next_number(block: bytes, name: str, known: "Optional[float]") -> "Optional[float]":
+    """The last number of a name in a part of a log; of min(NAME), the smallest one with that of
+    the later parts."""
+    fold = re.fullmatch(r"(min|max)\((.+)\)", name)
+    if not fold:
+        return next(numbers_in(block, name), None)
+    values = [*numbers_in(block, fold[2]), known]
+    numbers = [value for value in values if value is not None and value == value]
+    return (max if fold[1] == "max" else min)(numbers, default=None)
+
+
+def last_numbers(path: str, names: "Iterable[str]", start: int = 0, end: "Optional[int]" = None
+                 ) -> "Dict[str, Optional[float]]":
+    """Map each name to its last number between two offsets of a file, or to None."""
+    found: Dict[str, Optional[float]] = dict.fromkeys(names)
+    missing = [name for name in found if name]
     try:
         file = open(path, "rb")
     except OSError:
@@ -8521,28 +8453,32 @@ def last_number(path: str, names: "Iterable[str]", start: int = 0, end: "Optiona
     with file:
         size = os.fstat(file.fileno()).st_size
         for block in blocks_from_end(file, start, size if end is None else min(end, size)):
-            if b"\x1b" in block:
-                block = re.sub(LOG_ESCAPES, b"", block)
-            for name, text in list(missing.items()):
-                found[name] = number_in(block, text)
-                if found[name] is not None:
-                    del missing[name]
+            for name in missing:
+                found[name] = next_number(block, name, found[name])
+            missing = [name for name in missing if found[name] is None or name[3:4] == "("]
             if not missing:
                 break
     return found
 
 
-def is_in_json(metric: str) -> bool:
-    """Return whether a metric names a number of a JSON file: FILE:KEY.KEY.
+def names_in(path: str, most: int = 12) -> "List[str]":
+    """The names that a number follows at the end of a log."""
+    try:
+        with open(path, "rb") as file:
+            block = next(blocks_from_end(file, 0, os.fstat(file.fileno()).st_size), b"")
+    except OSError:
+        return []
+    names = [(match[1] or b"") + match[2] for match in metric_pattern(ANY_NAME).finditer(block)]
+    return [name.decode("utf-8", "replace") for name in dict.fromkeys(names)][:most]
 
-    >>> is_in_json("metrics.json:test.loss"), is_in_json("loss")
-    (True, False)
-    """
-    return ":" in metric
+
+def is_in_json(metric: str) -> bool:
+    """Whether a metric is a number of a JSON file: FILE.json:KEY.KEY."""
+    return ".json:" in metric
 
 
 def inner_value(value: "Any", keys: "Sequence[str]") -> "Any":
-    """Return what stands below keys in a JSON value, or None; a key may have dots in it itself."""
+    """The value below keys in a JSON value, or None; a key may have dots in it itself."""
     if not keys:
         return value
     if isinstance(value, list) and re.fullmatch("-?[0-9]{1,9}", keys[0]):
@@ -8558,15 +8494,13 @@ def inner_value(value: "Any", keys: "Sequence[str]") -> "Any":
     return None
 
 
-def json_number(folder: str, metric: str) -> "Optional[float]":
-    """Return the number that FILE:KEY.KEY means, with FILE in a folder; None where there is none.
+def json_number(path: str, key: str) -> "Optional[float]":
+    """The number below KEY.KEY in a JSON file, or None.
 
     A part of KEY that is a number counts in a list, from 0, or from its end: epochs.-1.loss.
     """
-    import json
-    name, _, key = metric.rpartition(":")
     try:
-        with open(os.path.join(folder, name), "rb") as file:
+        with open(path, "rb") as file:
             document = json.loads(file.read().decode("utf-8-sig"))
         value = inner_value(document, key.split("."))
         is_number = isinstance(value, (int, float, str)) and not isinstance(value, bool)
@@ -8578,30 +8512,39 @@ def json_number(folder: str, metric: str) -> "Optional[float]":
 Output = NamedTuple("Output", [("path", str), ("start", int), ("end", "Optional[int]")])
 
 
-def read_metrics(names: "Sequence[str]", folder: str, outputs: "Iterable[Output]"
-                 ) -> "Dict[str, Optional[float]]":
-    """Return the metrics of a task or run: from JSON files in its folder, and from its outputs.
+def read_metrics(names: "Sequence[str]", folder: str, outputs: "Iterable[Output]",
+                 owners: "Dict[str, str]") -> "Dict[str, Optional[float]]":
+    """The metrics of a task or run: from JSON files in its folder, and from its outputs.
 
-    What is not found in the first output is looked for in the next one.
+    A number that the first output lacks may be in the next one. owners are the JSON files that
+    belong to other tasks, by their paths.
     """
-    values = dict.fromkeys(names)  # type: Dict[str, Optional[float]]
+    values: Dict[str, Optional[float]] = dict.fromkeys(names)
     for name in filter(is_in_json, names):
-        values[name] = json_number(folder, name)
+        file, _, key = name.rpartition(":")
+        path = os.path.normpath(os.path.join(folder, file))
+        values[name] = json_number(path, key)
+        owner = str(outputs)
+        if os.path.exists(path) and owners.setdefault(path, owner) != owner:
+            raise Error("shared-file", f"several tasks write {file}: it has the last one's numbers",
+                        hint="let each task write into a directory of its own: ${{ task.dir }}")
     printed = [name for name in names if not is_in_json(name)]
     for output in outputs:
         missing = [name for name in printed if values[name] is None]
         if not missing:
             break
-        values.update(last_number(output.path, missing, output.start, output.end))
+        values.update(last_numbers(output.path, missing, output.start, output.end))
     return values
 
+
+# -- the runs that Hydra makes of one task
 
 HydraRun = NamedTuple("HydraRun", [
     ("number", int), ("params", "Dict[str, str]"), ("log", "Optional[str]")])
 
 
 def hydra_overrides(folder: str) -> "Dict[str, str]":
-    """Return the parameters of a run as Hydra noted them; none while it has not, or not all."""
+    """The parameters of a run as Hydra noted them; none while it has not, or not all."""
     try:
         with open(os.path.join(folder, ".hydra", "overrides.yaml"), "rb") as file:
             node = read_yaml(file.read(), file.name)
@@ -8610,12 +8553,12 @@ def hydra_overrides(folder: str) -> "Dict[str, str]":
     if node.kind != "sequence":
         return {}
     words = [item.value for item in node.value if item.kind == "scalar"]
-    return {key_of(word): word.partition("=")[2] for word in words if key_of(word)}
+    return {key_of(word): unquoted(word).partition("=")[2] for word in words if key_of(word)}
 
 
 def hydra_log(folder: str) -> "Optional[str]":
-    """Return the log that Hydra gave a run, the newest one of several; None where it is empty, as
-    that of a program which only prints is."""
+    """The log that Hydra gave a run, the newest one of several; None where it is empty, as that of
+    a program which only prints is."""
     with os.scandir(folder) as entries:
         logs = [entry for entry in entries if entry.name.endswith(".log") and entry.is_file()]
     filled = [(entry.stat().st_mtime, entry.path) for entry in logs if entry.stat().st_size]
@@ -8623,7 +8566,7 @@ def hydra_log(folder: str) -> "Optional[str]":
 
 
 def hydra_runs(directory: str) -> "List[HydraRun]":
-    """Return the runs that Hydra made in a sweep directory, by number."""
+    """The runs that Hydra made in a sweep directory, by number."""
     try:
         names = os.listdir(directory)
     except OSError:
@@ -8637,13 +8580,13 @@ def hydra_runs(directory: str) -> "List[HydraRun]":
 
 
 def run_outputs(log: str) -> "Dict[int, Output]":
-    """Return, for each of Hydra's runs, what of a task's log stands behind Hydra's line for it.
+    """Map each of Hydra's runs to its part of a task's log, which follows Hydra's line for it.
 
-    None where several run at once: then what they print is mixed. Hydra's own launcher, which runs
-    one after the other, says "Launching 2 jobs locally"; the others say something else. Of several
-    attempts the last one counts.
+    Empty where several run at once, as their outputs are mixed. Hydra's own launcher, which runs
+    one after the other, says "Launching 2 jobs locally"; the others say something else. The last
+    attempt counts.
     """
-    outputs = {}  # type: Dict[int, Output]
+    outputs: Dict[int, Output] = {}
     current, offset, is_serial = -1, 0, True
     try:
         file = open(log, "rb")
@@ -8651,1696 +8594,25 @@ def run_outputs(log: str) -> "Dict[int, Output]":
         return outputs
     with file:
         for line in iter(functools.partial(file.readline, LARGEST_BLOCK), b""):
-            told = hydra_line(line) if b"HYDRA" in line else None
-            if told is not None:
+            said = re.search(rb"\]\[HYDRA\] (.*)", re.sub(LOG_ESCAPES, b"", line), re.DOTALL)
+            if b"HYDRA" in line and said:
                 if current >= 0:
                     outputs[current] = outputs[current]._replace(end=offset)
-                number = re.match(rb"\t?#([0-9]{1,9}) : ", told)
-                current = int(number.group(1)) if number and is_serial else -1
+                number = re.match(rb"\t?#([0-9]{1,9}) : ", said[1])
+                current = int(number[1]) if number and is_serial else -1
                 if current >= 0:
                     outputs[current] = Output(log, offset + len(line), None)
                 elif not number:
-                    is_serial = b"jobs locally" in told
+                    is_serial = b"jobs locally" in said[1]
             offset += len(line)
     return outputs
-
-
-def hydra_line(line: bytes) -> "Optional[bytes]":
-    """Return what a line says that is Hydra's own: [2026-11-25 12:00:00,000][HYDRA] ..."""
-    match = re.search(rb"\]\[HYDRA\] (.*)", re.sub(LOG_ESCAPES, b"", line), re.DOTALL)
-    return match.group(1) if match else None
-
-
-def run_output(log: str, number: int) -> "Optional[Output]":
-    """Return what of a task's log one of Hydra's runs has printed, if that can be told."""
-    return run_outputs(log).get(number)
-
-
-def comparable_value(word: str) -> str:
-    """Return the value of KEY=VALUE such that equal numbers are equal, however they are written.
-
-    >>> comparable_value("lr=1e-3") == comparable_value("lr=0.001"), comparable_value("who=it's")
-    (True, "it's")
-    """
-    try:
-        return same_value(word)[1]
-    except Error:
-        return word.partition("=")[2]  # with a quote, or a bracket, that is part of a text
-
-
-def parameters(rows: "Iterable[Row]") -> "List[str]":
-    """Return the keys of all parameters, in the order in which they first come."""
-    return list(dict.fromkeys(chain.from_iterable(row.params for row in rows)))
-
-
-def constants(rows: "Sequence[Row]") -> "Dict[str, str]":
-    """Return the parameters that are the same in every row: key -> value; none of a single row."""
-    same = dict(rows[0].params) if len(rows) > 1 else {}
-    for row in rows:
-        for key, value in list(same.items()):
-            other = row.params.get(key)
-            if other == value:
-                continue
-            words = [f"{key}={text}" for text in (value, other)]
-            if other is None or len(set(map(comparable_value, words))) > 1:
-                del same[key]
-    return same
-
-
-def varying(rows: "Sequence[Row]") -> "List[str]":
-    """Return the keys of the parameters that are not the same in every row, in their order."""
-    same = constants(rows)
-    return [key for key in parameters(rows) if key not in same]
-
-
-def parameter_named(rows: "Sequence[Row]", name: str) -> str:
-    """Return the key that a user means by a name: lr is --lr, or $lr, where no parameter is lr."""
-    keys = parameters(rows)
-    if name in keys:
-        return name
-    for key in keys:
-        if key.lstrip("-$") == name:
-            return key
-    known = f"the parameters are {', '.join(keys[:20])}" if keys else "the tasks have none"
-    raise Error("unknown-parameter", f"no task has a parameter {name}",
-                hint=suggest(name, keys) or known)
-
-
-MOST_SELECTED = 1000000  # values that one KEY=VALUE may name
-
-
-def selected(rows: "Sequence[Row]", words: "Iterable[str]") -> "List[Row]":
-    """Return the rows whose parameters are among the values of every word, KEY=VALUE, in which the
-    sweep language selects: lr=0.1,0.01 or seed=1:3. Numbers are equal however they are written."""
-    result = list(rows)
-    for word in words:
-        if not key_of(word) or "=" not in word:
-            raise Error("expected-key-value", f"KEY=VALUE is expected, not {word}",
-                        hint="for example seed=1:3")
-        sweep = Sweep([word], "selection")
-        if sweep.count > MOST_SELECTED:
-            raise Error("too-many-values", f"{word} names more than {MOST_SELECTED:,} values",
-                        hint="name fewer")
-        wanted = {}  # type: Dict[Tuple[str, ...], Set[Tuple[str, ...]]]
-        for pairs in sweep:
-            keys = tuple(parameter_named(rows, key_of(pair)) for pair in pairs)
-            wanted.setdefault(keys, set()).add(tuple(map(comparable_value, pairs)))
-        result = [row for row in result if agrees(row, wanted)]
-    return result
-
-
-def agrees(row: Row, wanted: "Dict[Tuple[str, ...], Set[Tuple[str, ...]]]") -> bool:
-    """Return whether a row has, for some of the keys, values that are wanted for them."""
-    for keys, values in wanted.items():
-        pairs = [f"{key}={row.params[key]}" for key in keys if key in row.params]
-        if tuple(map(comparable_value, pairs)) in values:
-            return True
-    return False
-
-
-def number_of(text: str) -> "Optional[float]":
-    """Return the number that a value is, if it is one."""
-    number = read_number(text)
-    return float(str(number)) if number else None
-
-
-def facts_of(row: Row) -> "Dict[str, Any]":
-    """Return what is known of a row beside parameters and metrics, by the names of the columns."""
-    return {"task": row.task or None, "run": row.run, "state": row.state, "exit_status": row.status,
-            "duration": row.seconds, "attempts": row.attempts, "started": row.started,
-            "ended": row.ended, "host": row.host or None, "cause": row.cause or None,
-            "log": row.log or None}
-
-
-def sort_key(row: Row, name: str) -> "Tuple[int, Any]":
-    """Return by what a row is sorted: numbers, then texts, then what is no number or missing."""
-    value = facts_of(row).get(name)
-    if name in row.params:
-        value = row.params[name]
-        number = number_of(value)
-        value = value if number is None else number
-    if name in row.metrics:
-        value = row.metrics[name]
-    if value is None or value != value:
-        return 2, 0
-    return (1, value) if isinstance(value, str) else (0, value)
-
-
-def by_metric(rows: "Sequence[Row]", name: str, is_descending: bool = False) -> "List[Row]":
-    """Return rows sorted by a metric, a parameter or a column; those without a value come last."""
-    names = set(parameters(rows)).union(*(row.metrics for row in rows), *map(facts_of, rows[:1]))
-    if rows and name not in names:
-        hint = suggest(name, sorted(names)) or f"the columns are {', '.join(sorted(names))}"
-        raise Error("unknown-column", f"there is no column {name} to sort by", NOWHERE, hint)
-    keyed = [(sort_key(row, name), row) for row in rows]
-    result = []  # type: List[Row]
-    for kind in (1, 0, 2) if is_descending else (0, 1, 2):
-        of_kind = [pair for pair in keyed if pair[0][0] == kind]
-        of_kind.sort(key=lambda pair: pair[0], reverse=is_descending)
-        result.extend(row for _, row in of_kind)
-    return result
-
-
-def mean_and_deviation(values: "Sequence[float]") -> "Tuple[Optional[float], Optional[float]]":
-    """Return mean and sample standard deviation, None where there are too few values.
-
-    >>> mean_and_deviation([1.0, 2.0, 3.0]), mean_and_deviation([1.0]), mean_and_deviation([])
-    ((2.0, 1.0), (1.0, None), (None, None))
-    """
-    count = len(values)
-    if not count:
-        return None, None
-    mean = sum(values) / count
-    if count == 1:
-        return mean, None
-    return mean, (sum((value - mean) * (value - mean) for value in values) / (count - 1)) ** 0.5
-
-
-def over_metrics(metrics: "Iterable[str]") -> "List[str]":
-    """Return the names of the metrics that over() gives to rows.
-
-    >>> over_metrics(["loss"])
-    ['count', 'seconds', 'loss', 'loss_std', 'loss_count']
-    """
-    names = ["count", "seconds"]
-    for metric in metrics:
-        names += [metric, f"{metric}_std", f"{metric}_count"]
-    return names
-
-
-def over(rows: "Sequence[Row]", key: str, metrics: "Sequence[str]") -> "List[Row]":
-    """Return a row for all rows that differ only in a parameter, as a seed, which goes.
-
-    Its metrics are mean, standard deviation of the sample and count of each metric, the number of
-    rows, and the mean duration in seconds. Rows of different states stay apart: what a failed task
-    printed last is not averaged with the others.
-    """
-    key = parameter_named(rows, key)
-    groups = {}  # type: Dict[Any, List[Row]]
-    for row in rows:
-        pairs = [(name, value) for name, value in row.params.items() if name != key]
-        alike = frozenset((name, comparable_value(f"{name}={value}")) for name, value in pairs)
-        groups.setdefault((alike, row.state), []).append(row)
-    return [merged(group, key, metrics) for group in groups.values()]
-
-
-def merged(rows: "Sequence[Row]", key: str, metrics: "Sequence[str]") -> Row:
-    """Return the one row that over() makes of rows."""
-    durations = [row.seconds for row in rows if row.seconds is not None]
-    seconds, _ = mean_and_deviation(durations)
-    values = {"count": len(rows), "seconds": seconds}  # type: Dict[str, Optional[float]]
-    for metric in metrics:
-        numbers = [row.metrics.get(metric) for row in rows]
-        present = [number for number in numbers if number is not None]
-        values[metric], values[f"{metric}_std"] = mean_and_deviation(present)
-        values[f"{metric}_count"] = len(present)
-    params = {name: value for name, value in rows[0].params.items() if name != key}
-    attempts = max(row.attempts for row in rows)
-    return Row(0, None, params, rows[0].state, None, "", None, None, attempts, "", "", (), values)
-
-
-Column = NamedTuple("Column", [("name", str), ("kind", str), ("cells", "List[Any]")])
-
-
-def columns_of(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
-    """Return every column that rows have: task, parameters, facts, metrics. A name that comes twice
-    is told apart by its kind. Columns of facts that nobody knows are left out."""
-    known = [facts_of(row) for row in rows]
-    facts = []
-    for name in known[0] if known else ():
-        cells = [each[name] for each in known]
-        if set(cells) != {None}:
-            facts.append(Column(name, "fact", cells))
-    params = [Column(name, "param", [row.params.get(name) for row in rows])
-              for name in parameters(rows)]
-    printed = [Column(name, "metric", [row.metrics.get(name) for row in rows]) for name in metrics]
-    first = [column for column in facts if column.name in ("task", "run")]
-    return with_own_names(first + params + facts[len(first):] + printed)
-
-
-def with_own_names(columns: "Sequence[Column]") -> "List[Column]":
-    """Return columns no two of which have the same name."""
-    names = [column.name for column in columns]
-    result = []
-    for column in columns:
-        if names.count(column.name) > 1 and column.kind != "fact":
-            column = column._replace(name=f"{column.kind}.{column.name}")
-        result.append(column)
-    return result
-
-
-def number_text(value: float) -> str:
-    """Return a number for people: whole, or six digits of it.
-
-    >>> [number_text(value) for value in (3.0, 0.123456789, 1e-05, 1234567.0, float("nan"))]
-    ['3', '0.123457', '1e-05', '1234567', 'nan']
-    """
-    return f"{value:.0f}" if abs(value) < 1e15 and value == int(value) else f"{value:.6g}"
-
-
-def padded(text: str, width: int, is_right: bool) -> str:
-    """Return a text with spaces in front of it or behind it."""
-    space = " " * (width - text_width(text))
-    return space + text if is_right else text + space
-
-
-def aligned(texts: "Sequence[str]") -> "List[str]":
-    """Return numbers such that their decimal points stand below each other.
-
-    >>> aligned(["12", "0.125", "nan", "", "1e-05"])
-    [' 12    ', '  0.125', 'nan    ', '       ', '  1e-05']
-    """
-    parts = []
-    for text in texts:
-        whole = re.match("[+-]?[0-9_]*", text)
-        length = len(whole.group()) if whole and whole.group().strip("+-") else len(text)
-        parts.append((text[:length], text[length:]))
-    before = max(len(whole) for whole, _ in parts)
-    behind = max(len(rest) for _, rest in parts)
-    return [whole.rjust(before) + rest.ljust(behind) for whole, rest in parts]
-
-
-def cell_text(cell: "Any") -> str:
-    """Return what stands in a cell of a table."""
-    if cell is None:
-        return ""
-    return printable(cell) if isinstance(cell, str) else number_text(cell)
-
-
-def are_numbers(cells: "Iterable[Any]") -> bool:
-    """Return whether all cells that are not empty are numbers, or texts that are."""
-    texts = (cell for cell in cells if isinstance(cell, str))
-    return all(number_of(text) is not None for text in texts)
-
-
-def shown_cells(column: Column, longest: int) -> "List[str]":
-    """Return name and cells of a column as texts of one width."""
-    is_number = are_numbers(column.cells)
-    if column.kind == "fact" and column.name == "duration":
-        texts = ["" if cell is None else duration_text(cell) for cell in column.cells]
-    else:
-        texts = [shortened(cell_text(cell), longest).replace("\n", " ") for cell in column.cells]
-        texts = aligned(texts) if is_number else texts
-    texts.insert(0, printable(column.name))
-    width = max(map(text_width, texts))
-    return [padded(text, width, is_number) for text in texts]
-
-
-def is_constant(column: Column) -> bool:
-    """Return whether a column has the same in every row."""
-    return len(set(column.cells)) == 1
-
-
-def remove_columns(shown: "Dict[str, List[str]]", columns: "Sequence[Column]", width: int
-                   ) -> "List[str]":
-    """Remove columns until the others fit into a width, and return the names of those removed: what
-    is the same in every row first, then facts, parameters, and what was asked for; the first column
-    stays, and of each kind the left ones stay longest."""
-    order = columns[:0:-1]
-    names = [column.name for column in order if is_constant(column)]
-    for kind in ("fact", "param", "metric"):
-        names += [column.name for column in order if column.kind == kind]
-    removed = []
-    for name in dict.fromkeys(names):
-        if sum(text_width(texts[0]) + 2 for texts in shown.values()) - 2 <= width:
-            break
-        del shown[name]
-        removed.append(name)
-    return removed
-
-
-TABLE_FACTS = ("task", "run", "state", "duration", "attempts")
-
-
-def table_columns(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
-    """Return the columns that people see: what varies, and the facts that matter to them."""
-    same = constants(rows)
-    columns = []
-    for column in columns_of(rows, metrics):
-        is_fact = column.kind == "fact"
-        if column.name == "attempts" and is_fact and max(column.cells) <= 1:
-            continue
-        if column.name not in same and (not is_fact or column.name in TABLE_FACTS):
-            columns.append(column)
-    return columns
-
-
-def table_lines(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int) -> "Iterator[str]":
-    """Yield a table of rows for people: what is the same everywhere, then names, then a line a row.
-
-    width is that of the terminal, 0 where there is none: a table that is too wide is left without
-    some columns, and the last line says which. Numbers share their decimal point; what is missing
-    is an empty cell.
-    """
-    if not rows:
-        yield "there are no rows to show"
-        return
-    same = [f"{key}={value}" for key, value in constants(rows).items()]
-    if same:
-        yield printable(f"the same everywhere: {' '.join(same)}")
-    longest = max(width // 3, 20) if width else sys.maxsize
-    columns = table_columns(rows, metrics)
-    shown = {column.name: shown_cells(column, longest) for column in columns}
-    left_out = remove_columns(shown, columns, width) if width else []
-    for cells in zip(*shown.values()):
-        yield "  ".join(cells).rstrip()
-    if left_out:
-        told = [f"{column.name}={cell_text(column.cells[0])}" if is_constant(column)
-                else column.name for column in columns if column.name in left_out]
-        yield printable(f"left out, to fit into {width} columns: {', '.join(told)}; --csv has all")
-
-
-def csv_text(rows: "Sequence[Row]", metrics: "Sequence[str]") -> str:
-    """Return all that is known of rows as CSV; times in seconds, what is missing is empty."""
-    import csv
-    import io
-    columns = columns_of(rows, metrics)
-    names = [column.name for column in columns]
-    lines = [names, *zip(*(column.cells for column in columns))]
-    # A carriage return in a text would end the line, as not every Python puts it in quotes.
-    is_strange = any("\r" in str(cell) for line in lines for cell in line)
-    output = io.StringIO()
-    dialect = "unix" if is_strange else "excel"  # unix: all in quotes
-    csv.writer(output, dialect, lineterminator="\n").writerows(lines)
-    return output.getvalue()
-
-
-def results_document(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Dict[str, Any]]":
-    """Return rows as plain values for programs; None where something is not known."""
-    document = []
-    for row in rows:
-        printed = {metric: row.metrics.get(metric) for metric in metrics}
-        document.append(dict(facts_of(row), params=dict(row.params), metrics=printed))
-    return document
-
-
-def json_value(value: "Optional[float]") -> "Union[str, float, None]":
-    """Return a number as JSON can have it: "nan", "inf" and "-inf" as texts that float() reads.
-
-    >>> json_value(0.5), json_value(float("-inf")), json_value(None)
-    (0.5, '-inf', None)
-    """
-    return value if value is None or abs(value) < float("inf") else str(value)
-
-
-def results_json(rows: "Sequence[Row]", metrics: "Sequence[str]") -> str:
-    """Return rows as a JSON document."""
-    import json
-    document = results_document(rows, metrics)
-    for entry in document:
-        entry["metrics"] = {name: json_value(value) for name, value in entry["metrics"].items()}
-    return json.dumps(document, indent=2, allow_nan=False)
-
-
-# What of a page is the same for every run: its beginning, the places of its views, how they look,
-# and what draws them. The policy in PAGE_START lets nothing be fetched from anywhere.
-PAGE_START = """\
-<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
-<link rel="icon" href="data:,"><title>{title}</title>
-<style>
-{style}</style></head><body>
-"""
-PAGE_VIEWS = """\
-<main id="live" hidden>
-<div id="bar"><label>Measure <select id="measure"></select></label>
-<span id="legend"></span><span id="filters"></span></div>
-<section id="causes"><h2>Why tasks failed</h2><ul></ul></section>
-<section id="timeline"><h2>When and where</h2><p></p><canvas tabindex="0" role="img"></canvas>
-</section>
-<section id="grid"><h2>Two parameters</h2>
-<p class="pick"><label>down <select id="down"></select></label>
-<label>across <select id="across"></select></label><span class="note"></span></p>
-<div class="wide"></div></section>
-<section id="effects"><h2>Effect of each parameter</h2><p></p><div class="panels"></div></section>
-<section id="parallel"><h2>All parameters together</h2><p></p>
-<div class="wide"><canvas role="img"></canvas></div></section>
-<section id="tasks"><h2>Tasks</h2><p></p>
-<div class="scroller" tabindex="0" role="region" aria-label="table of tasks">
-<table><colgroup></colgroup><thead><tr></tr></thead><tbody></tbody></table></div></section>
-</main>
-<aside id="details" hidden aria-label="details of a task"></aside>
-<div id="tip" hidden></div>
-"""
-STYLE = """\
-:root { color-scheme: light; --page: #fff; --ink: #1b1f24; --faint: #59626d; --line: #d5dae0;
-  --soft: #f3f5f7; --link: #0b5cad; --none: #e4e7eb; --succeeded: #0a8f69; --failed: #c8450c;
-  --interrupted: #b97a00; --skipped: #8a8f98; --running: #2f83c9; --queued: #8e7bb5;
-  --waiting: #a3a9b2; --handed: #b5628f; --ramp-low: 0; --ramp-high: 0.85; }
-@media (prefers-color-scheme: dark) { :root:not(.printing) { color-scheme: dark; --page: #14171b;
-  --ink: #e6e9ed; --faint: #9aa4b0; --line: #363d46; --soft: #1e2329; --link: #7ab8f5;
-  --none: #2a3038; --succeeded: #35b58d; --failed: #f0723c; --interrupted: #e0a52e;
-  --skipped: #7d848e; --running: #5aaaf0; --queued: #a793d1; --waiting: #69717c;
-  --handed: #d487b2; --ramp-low: 0.25; --ramp-high: 1; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1700px; padding: 0 16px 40px; background: var(--page);
-  color: var(--ink); font: 15px/1.45 system-ui, sans-serif; }
-h1 { font-size: 1.5em; margin: 16px 0 0; overflow-wrap: anywhere; }
-h2 { font-size: 1.1em; margin: 28px 0 4px; }
-p { margin: 4px 0 8px; }
-#lead { font-size: 1.1em; overflow-wrap: anywhere; }
-section { scroll-margin-top: 56px; }
-section > p, .note, .same, footer { color: var(--faint); font-size: .9em; }
-.same, footer { overflow-wrap: anywhere; }
-footer { margin-top: 24px; }
-ul { list-style: none; margin: 8px 0; padding: 0; display: flex; flex-wrap: wrap; gap: 6px; }
-#causes ul { display: block; }
-#causes button { margin: 0 0 4px; text-align: left; overflow-wrap: anywhere; max-width: 100%; }
-button, select { font: inherit; color: inherit; background: var(--soft); padding: 2px 8px;
-  border: 1px solid var(--line); border-radius: 5px; cursor: pointer; max-width: 100%; }
-button:hover { border-color: var(--link); }
-:focus-visible { outline: 2px solid var(--link); outline-offset: 1px; }
-button[aria-pressed="true"] { background: var(--link); color: var(--page); }
-#bar { position: sticky; top: 0; z-index: 3; background: var(--page); padding: 8px 0;
-  border-bottom: 1px solid var(--line); display: flex; flex-wrap: wrap; gap: 6px 16px;
-  align-items: center; }
-#legend, #filters { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; }
-.ramp { display: inline-block; width: 120px; height: 12px; border-radius: 3px; }
-.swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
-  margin-right: 4px; vertical-align: -1px; }
-canvas { display: block; width: 100%; border-radius: 4px; }
-.wide { overflow-x: auto; }
-#grid table { border-collapse: separate; border-spacing: 2px; }
-#grid th { font-weight: normal; color: var(--faint); padding: 2px 6px; text-align: right;
-  max-width: 180px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-#grid thead th { text-align: center; }
-#grid td { padding: 0; min-width: 64px; height: 34px; background: var(--none);
-  border-radius: 4px; }
-#grid td button { width: 100%; height: 34px; border-color: transparent; padding: 0 4px;
-  white-space: nowrap; }
-#grid td.empty { background: repeating-linear-gradient(135deg, var(--soft) 0 4px,
-  var(--page) 4px 8px); }
-.pick { display: flex; flex-wrap: wrap; gap: 6px 16px; }
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(270px, 1fr)); gap: 16px; }
-.panels h3 { font-size: 1em; font-weight: 600; margin: 0; overflow-wrap: anywhere; }
-.scroller { overflow: auto; max-height: 75vh; border: 1px solid var(--line); border-radius: 6px; }
-.scroller table { table-layout: fixed; border-collapse: collapse; width: max-content;
-  min-width: 100%; }
-.scroller th { position: sticky; top: 0; background: var(--soft); z-index: 1; padding: 0; }
-.scroller th button { width: 100%; border: 0; border-radius: 0; font-weight: 600;
-  text-align: left; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.scroller td { height: 30px; padding: 0; border-top: 1px solid var(--line); }
-.scroller tr.chosen td { background: var(--soft); }
-.scroller td > * { display: block; width: 100%; height: 29px; line-height: 29px; padding: 0 8px;
-  overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: left; }
-.scroller td button { background: none; border: 0; border-radius: 0; }
-.scroller td button:hover { background: var(--soft); text-decoration: underline; }
-.scroller .number > *, .scroller th.number button { text-align: right;
-  font-variant-numeric: tabular-nums; }
-#details { position: fixed; right: 0; bottom: 0; z-index: 4; width: min(620px, 100%);
-  max-height: 60vh; overflow: auto; padding: 12px 16px; background: var(--page);
-  border: 1px solid var(--line); border-radius: 8px 0 0 0; box-shadow: 0 0 18px #0005; }
-#details h2 { margin: 0 40px 6px 0; overflow-wrap: anywhere; }
-#details .close { position: absolute; right: 12px; top: 12px; }
-#details dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 12px; margin: 0; }
-#details dt { color: var(--faint); max-width: 200px; overflow-wrap: anywhere; }
-#details dd { margin: 0; overflow-wrap: anywhere; }
-pre { background: var(--soft); padding: 8px; border-radius: 5px; overflow-x: auto;
-  font-size: .85em; margin: 8px 0 0; }
-#tip { position: fixed; z-index: 5; pointer-events: none; max-width: 340px; padding: 6px 9px;
-  background: var(--ink); color: var(--page); border-radius: 5px; font-size: .85em;
-  white-space: pre-line; overflow-wrap: anywhere; }
-#plain table { border-collapse: collapse; }
-#plain th, #plain td { text-align: left; padding: 2px 12px 2px 0; vertical-align: top;
-  border-bottom: 1px solid var(--line); white-space: nowrap; }
-#plain td:last-child { white-space: normal; min-width: 14em; overflow-wrap: anywhere; }
-.live #plain, .live #counts li.said { display: none; }
-@media print { .live #plain { display: block; } #bar select, #tasks, #details, #tip,
-  .scroller { display: none; } #bar { position: static; } section { break-inside: avoid; }
-  #plain { break-inside: auto; font-size: .8em; } #plain th, #plain td { white-space: normal;
-  padding-right: 8px; overflow-wrap: break-word; } #plain td:last-child { min-width: 8em; }
-  * { print-color-adjust: exact; } }
-"""
-SCRIPT = r"""
-"use strict";
-// 1. The data, and what is known of each row.
-
-const data = JSON.parse(document.getElementById("data").textContent);
-const root = document.documentElement;
-const everyRow = Array.from({length: data.count}, (_, row) => row);
-const good = data.states.words.indexOf("succeeded");
-const unfinished = new Set(["running", "queued", "waiting", "not started", "handed"]);
-const stateOf = (row) => data.states.words[data.states.codes[row]];
-const began = data.started;
-const now = Math.max(0, ...extremes(began).concat(extremes(data.ended)));
-const seconds = everyRow.map((row) => {
-  const isKnown = began[row] !== null && data.ended[row] !== null;
-  return isKnown ? data.ended[row] - began[row] : null;
-});
-
-function extremes(values) {
-  let low = Infinity, high = -Infinity;
-  for (const value of values) {
-    if (!Number.isFinite(value)) continue;
-    low = Math.min(low, value);
-    high = Math.max(high, value);
-  }
-  return low <= high ? [low, high] : [];
-}
-
-function readNumber(value) {  // JSON has no nan and no inf: they come as texts
-  if (typeof value !== "string") return value;
-  return {"inf": Infinity, "-inf": -Infinity}[value] || NaN;
-}
-
-function numberText(value) {
-  if (value === null) return "";
-  if (Number.isNaN(value)) return "nan";
-  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
-  if (Number.isInteger(value) && Math.abs(value) < 1e7) return String(value);
-  const short = Number(value.toPrecision(4));
-  return Math.abs(short) < 1e-3 ? short.toExponential() : String(short);
-}
-
-function durationText(value) {
-  if (value === null) return "";
-  if (value < 60) return `${value.toFixed(1)} s`;
-  const [minutes, rest] = [Math.floor(value / 60), Math.floor(value % 60)];
-  const two = (number) => String(number).padStart(2, "0");
-  if (minutes < 60) return `${minutes}:${two(rest)}`;
-  return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(rest)}`;
-}
-
-const percentText = (share) => share === null ? "" : `${Math.round(100 * share)} %`;
-const success = everyRow.map((row) => {
-  if (unfinished.has(stateOf(row))) return null;
-  return data.states.codes[row] === good ? 1 : 0;
-});
-const parameters = data.parameters.map((parameter) => ({
-  ...parameter,
-  numbers: parameter.numbers && parameter.numbers.map(readNumber),
-  text: (row) => parameter.words[parameter.codes[row]] || "",
-}));
-const measures = data.metrics.map((metric) => (
-  {name: metric.name, values: metric.values.map(readNumber), text: numberText}));
-measures.push({name: "duration", values: seconds, text: durationText});
-measures.push({name: "state", values: success, text: percentText, isState: true});
-
-// 2. What the reader has chosen.
-
-const chosen = {
-  filters: new Map(),  // key -> {label, test}
-  column: "state", isDown: false,
-  measure: measures.find((one) => one.isState || one.values.some(Number.isFinite)),
-  across: null, down: null, row: -1,
-};
-let rows = everyRow, isShown = new Uint8Array(data.count).fill(1);
-
-function toggle(key, label, test) {
-  if (chosen.filters.has(key) && chosen.filters.get(key).label === label) {
-    chosen.filters.delete(key);
-  } else {
-    chosen.filters.set(key, {label, test});
-  }
-  update();
-}
-
-function update() {
-  const tests = Array.from(chosen.filters.values(), (filter) => filter.test);
-  rows = everyRow.filter((row) => tests.every((test) => test(row)));
-  isShown = new Uint8Array(data.count);
-  for (const row of rows) isShown[row] = 1;
-  sortRows();
-  drawFilters();
-  drawTable();
-  drawAll();
-}
-
-// 3. Elements: a text becomes a text node, never markup.
-
-const find = (id) => document.getElementById(id);
-const within = (id, selector) => find(id).querySelector(selector);
-
-function make(tag, attributes, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name, value);
-    else element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
-
-function button(text, click, attributes = {}) {
-  return make("button", {type: "button", click, ...attributes}, text);
-}
-
-function showTip(event, text) {
-  const tip = find("tip");
-  tip.hidden = !text;
-  if (!text) return;
-  tip.textContent = text;
-  const left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8);
-  const top = Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8);
-  tip.style.left = `${Math.max(left, 4)}px`;
-  tip.style.top = `${Math.max(top, 4)}px`;
-}
-
-function combinationText(row) {
-  return parameters.filter((one) => one.codes[row] >= 0)
-    .map((one) => `${one.name}=${one.text(row)}`).join(" ");
-}
-
-function rowText(row) {
-  const lines = [`task ${data.names[row]}: ${stateOf(row)}`, combinationText(row)];
-  for (const measure of measures) {
-    const text = measure.isState ? "" : measure.text(measure.values[row]);
-    if (text) lines.push(`${measure.name}: ${text}`);
-  }
-  const cause = data.causes.words[data.causes.codes[row]];
-  return lines.concat(cause || []).join("\n");
-}
-
-// 4. Colours. The scale goes from violet to yellow and grows lighter all the way, so that it is
-// read without hues, too; a theme takes the part of it that its page lets see. States have signs
-// and shapes besides.
-
-const STOPS = [[66, 12, 92], [66, 62, 136], [46, 105, 142], [34, 143, 138], [72, 184, 104],
-  [160, 213, 60], [250, 229, 56]];
-
-let ramp = [0, 1];
-
-function mixed(part) {
-  const whole = ramp[0] + (ramp[1] - ramp[0]) * Math.max(0, Math.min(part, 1));
-  const place = whole * (STOPS.length - 1);
-  const index = Math.min(Math.floor(place), STOPS.length - 2);
-  const mix = (low, high) => Math.round(low + (high - low) * (place - index));
-  return `rgb(${STOPS[index].map((low, hue) => mix(low, STOPS[index + 1][hue])).join()})`;
-}
-
-function inkOn(colour) {  // the better one of black and white, by relative luminance
-  const [red, green, blue] = colour.slice(4, -1).split(",").map((part) => (part / 255) ** 2.2);
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff";
-}
-
-function themed(name) {
-  return getComputedStyle(root).getPropertyValue(`--${name}`).trim();
-}
-
-function stateColour(state) {
-  return themed(state === "not started" ? "waiting" : state) || themed("waiting");
-}
-
-const scales = new WeakMap();
-
-function scaleOf(values) {
-  if (!scales.has(values)) scales.set(values, newScale(values));
-  return scales.get(values);
-}
-
-function newScale(values) {  // logarithmic where that brings the median nearer to the middle
-  const sorted = values.filter(Number.isFinite).sort((one, other) => one - other);
-  if (!sorted.length) return null;
-  const [low, high] = [sorted[0], sorted[sorted.length - 1]];
-  const median = sorted[Math.floor(sorted.length / 2)];
-  const part = (turned, value) => (turned(value) - turned(low)) / (turned(high) - turned(low));
-  const distance = (turned) => Math.abs(part(turned, median) - 0.5);
-  const isLog = low > 0 && high / low >= 8 && distance(Math.log) < distance(Number);
-  const at = (value) => low < high ? part(isLog ? Math.log : Number, value) : 0.5;
-  const value = (place) => isLog ? low * (high / low) ** place : low + (high - low) * place;
-  return {low, high, isLog, at, value};
-}
-
-function rowColours() {
-  const measure = chosen.measure;
-  const states = data.states.words.map(stateColour);
-  const scale = scaleOf(measure.values);
-  const none = themed("line");
-  return (row) => {
-    if (measure.isState) return states[data.states.codes[row]];
-    return Number.isFinite(measure.values[row]) ? mixed(scale.at(measure.values[row])) : none;
-  };
-}
-
-function drawLegend() {
-  ramp = [themed("ramp-low"), themed("ramp-high")].map(Number);
-  const measure = chosen.measure, scale = scaleOf(measure.values);
-  if (measure.isState || !scale || scale.low === scale.high) {
-    const only = scale ? `everywhere ${measure.text(scale.low)}` : "no numbers";
-    find("legend").replaceChildren(measure.isState ? "" : only);
-    return;
-  }
-  const band = make("span", {class: "ramp"});
-  const colours = [0, 0.17, 0.33, 0.5, 0.67, 0.83, 1].map(mixed);
-  band.style.background = `linear-gradient(to right, ${colours.join()})`;
-  find("legend").replaceChildren(measure.text(scale.low), band, measure.text(scale.high),
-    scale.isLog ? " (logarithmic)" : "");
-}
-
-// 5. Drawing on a canvas.
-
-function contextOf(canvas, height) {
-  const ratio = devicePixelRatio || 1, width = canvas.clientWidth;
-  canvas.style.height = `${height}px`;
-  canvas.width = width * ratio;
-  canvas.height = height * ratio;
-  const context = canvas.getContext("2d");
-  context.scale(ratio, ratio);
-  context.fillStyle = themed("page");
-  context.fillRect(0, 0, width, height);
-  context.font = "12px system-ui, sans-serif";
-  context.textBaseline = "middle";
-  return context;
-}
-
-function fitted(context, text, room) {
-  if (context.measureText(text).width <= room) return text;
-  let length = text.length;
-  while (length > 1 && context.measureText(`${text.slice(0, length)}\u2026`).width > room) length--;
-  return `${text.slice(0, length)}\u2026`;
-}
-
-function line(context, ...points) {
-  context.beginPath();
-  points.forEach(([x, y], index) => index ? context.lineTo(x, y) : context.moveTo(x, y));
-  context.stroke();
-}
-
-function hatched(context, x, y, width, height) {  // strokes for what must not rest on colour
-  context.save();
-  context.beginPath();
-  context.rect(x, y, width, height);
-  context.clip();
-  context.strokeStyle = themed("page");
-  context.lineWidth = 1.5;
-  for (let at = x - height; at < x + width; at += 6) {
-    line(context, [at, y + height], [at + height, y]);
-  }
-  context.restore();
-}
-
-// 6. The timeline: a lane for each place that a host had at once.
-
-function timelineLanes() {
-  const seen = new Set(), lanes = [];
-  const timed = everyRow.filter((row) => {
-    const key = `${data.names[row].split(".")[0]} ${began[row]}`;  // runs share their task's bar
-    const isNew = began[row] !== null && !seen.has(key);
-    seen.add(key);
-    return isNew;
-  });
-  timed.sort((one, other) => began[one] - began[other]);
-  const hosts = new Map(data.hosts.words.slice().sort().map((host) => [host, []]));
-  for (const row of timed) {
-    const own = hosts.get(data.hosts.words[data.hosts.codes[row]]);
-    let lane = own.find((one) => one.end <= began[row] + 0.02);
-    if (!lane) own.push(lane = {rows: [], end: 0});
-    lane.rows.push(row);
-    lane.end = data.ended[row] === null ? Infinity : data.ended[row];
-  }
-  for (const [host, own] of hosts) own.forEach((lane) => lanes.push({host, rows: lane.rows}));
-  return {lanes, timed};
-}
-
-const timeline = timelineLanes();
-
-function timelineShape(canvas) {
-  const height = Math.max(2, Math.min(20, Math.floor(560 / timeline.lanes.length)));
-  const left = Math.min(150, canvas.clientWidth * 0.25);
-  const width = canvas.clientWidth - left - 12;
-  const x = (time) => left + width * time / (now || 1);
-  return {height, left, width, x, bottom: height * timeline.lanes.length + 4};
-}
-
-function barOf(shape, lane, row) {
-  const end = data.ended[row] === null ? now : data.ended[row];
-  const start = shape.x(began[row]);
-  const isLow = stateOf(row) === "succeeded";
-  const margin = Math.floor(shape.height * (isLow ? 0.2 : 0.05));
-  return [start, lane * shape.height + 2 + margin, Math.max(shape.x(end) - start, 1.5),
-    shape.height - 2 * margin];
-}
-
-function drawTimeline() {
-  const canvas = within("timeline", "canvas"), shape = timelineShape(canvas);
-  const context = contextOf(canvas, shape.bottom + 26);
-  drawHosts(context, shape);
-  drawTimes(context, shape);
-  const colours = data.states.words.map(stateColour);
-  timeline.lanes.forEach((lane, index) => {
-    for (const row of lane.rows) {
-      const bar = barOf(shape, index, row), state = stateOf(row);
-      context.globalAlpha = isShown[row] ? 1 : 0.15;
-      context.fillStyle = colours[data.states.codes[row]];
-      context.fillRect(...bar);
-      if (state === "failed" || state === "interrupted") hatched(context, ...bar);
-      context.strokeStyle = themed("ink");
-      context.lineWidth = row === chosen.row ? 2.5 : 1;
-      if (row === chosen.row || state === "running") context.strokeRect(...bar);
-    }
-  });
-  context.globalAlpha = 1;
-}
-
-function drawHosts(context, shape) {
-  const hosts = Array.from(new Set(timeline.lanes.map((lane) => lane.host)));
-  const tops = hosts.map((host) => timeline.lanes.findIndex((lane) => lane.host === host));
-  const y = (lane) => lane * shape.height + 2;
-  context.fillStyle = themed("soft");
-  for (let index = 0; index < hosts.length; index += 2) {
-    const below = tops[index + 1] || timeline.lanes.length;
-    context.fillRect(0, y(tops[index]), shape.left + shape.width, y(below) - y(tops[index]));
-  }
-  context.fillStyle = themed("faint");
-  let free = 0;
-  hosts.forEach((host, index) => {
-    const middle = y(tops[index]) + Math.max(shape.height / 2, 6);
-    if (middle < free) return;
-    context.fillText(fitted(context, host || "no host", shape.left - 10), 4, middle);
-    free = middle + 13;
-  });
-}
-
-const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800,
-  21600, 43200, 86400, 172800, 604800];
-
-function drawTimes(context, shape) {
-  const step = STEPS.find((one) => one / (now || 1) * shape.width >= 80) || now || 1;
-  context.strokeStyle = themed("line");
-  context.fillStyle = themed("faint");
-  context.textAlign = "center";
-  for (let count = 0; count * step <= now; count++) {
-    const x = shape.x(count * step);
-    line(context, [x, 0], [x, shape.bottom]);
-    if (x < shape.left + shape.width - 20 || !count) {
-      const time = Number((count * step).toPrecision(6));  // 3 * 0.2 is 0.6000000000000001
-      const text = time < 60 ? `${time} s` : durationText(time);
-      context.fillText(text, x, shape.bottom + 13);
-    }
-  }
-  context.textAlign = "left";
-}
-
-function timelineRow(event) {
-  const canvas = within("timeline", "canvas"), shape = timelineShape(canvas);
-  const box = canvas.getBoundingClientRect();
-  const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-  const index = Math.floor((y - 2) / shape.height), lane = timeline.lanes[index];
-  if (!lane) return -1;
-  const hit = lane.rows.find((row) => {
-    const [left, , width] = barOf(shape, index, row);
-    return x >= left - 1 && x <= left + width + 1;
-  });
-  return hit === undefined ? -1 : hit;
-}
-
-function setUpTimeline() {
-  const canvas = within("timeline", "canvas");
-  find("timeline").hidden = !timeline.timed.length;
-  const start = new Date(data.origin * 1000).toLocaleString();
-  const hosts = new Set(timeline.lanes.map((lane) => lane.host)).size;
-  within("timeline", "p").textContent = `From ${start} on, by host and by what it did at once. `
-    + "Failed and interrupted tasks are hatched and high, running ones have an outline. "
-    + "Click on a task, or step with the arrow keys, for more.";
-  canvas.setAttribute("aria-label", `timeline of ${timeline.timed.length} tasks on ${hosts} hosts`);
-  canvas.addEventListener("pointermove", (event) => {
-    const row = timelineRow(event);
-    showTip(event, row < 0 ? "" : rowText(row));
-  });
-  canvas.addEventListener("pointerleave", (event) => showTip(event, ""));
-  canvas.addEventListener("click", (event) => choose(timelineRow(event)));
-  canvas.addEventListener("keydown", (event) => {
-    const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const place = timeline.timed.indexOf(chosen.row) + step;
-    choose(timeline.timed[Math.max(0, Math.min(place, timeline.timed.length - 1))]);
-  });
-}
-
-// 7. The grid: two parameters, a cell for each pair of their values.
-
-const MOST_VALUES = 24, BINS = 12;
-
-function gridAxis(parameter) {
-  if (!parameter) return {labels: [""], names: [""], place: () => 0, isWhole: true};
-  const {name, words, numbers, codes} = parameter;
-  const count = words.length;
-  if (numbers && count > MOST_VALUES) {
-    const scale = scaleOf(numbers);
-    const bin = numbers.map((number) => Math.min(BINS - 1, Math.floor(scale.at(number) * BINS)));
-    const bound = (index) => numberText(Number(scale.value(index / BINS).toPrecision(2)));
-    const labels = Array.from({length: BINS}, (_, one) => `${bound(one)} \u2013 ${bound(one + 1)}`);
-    return {labels, names: labels.map((label) => `${name} from ${label}`),
-      place: (row) => codes[row] < 0 ? -1 : bin[codes[row]]};
-  }
-  const labels = words.slice(0, MOST_VALUES);
-  return {labels, names: labels.map((label) => `${name}=${label}`), cut: count - labels.length,
-    place: (row) => codes[row] < labels.length ? codes[row] : -1};
-}
-
-function meanOf(values) {
-  const finite = values.filter(Number.isFinite);
-  if (finite.length) return finite.reduce((sum, value) => sum + value, 0) / finite.length;
-  return values.some(Number.isNaN) ? NaN : null;
-}
-
-function cellButton(members, down, across, scale) {
-  const measure = chosen.measure;
-  const mean = meanOf(members.map((row) => measure.values[row]));
-  const worst = Math.min(...members.map((row) => data.states.codes[row]));
-  const label = [down.name, across.name].filter(Boolean).join(", ");
-  const fine = members.filter((row) => data.states.codes[row] === good).length;
-  let text = measure.text(mean) || "\u2013", colour = themed("none"), ink = themed("ink");
-  if (measure.isState) {
-    const sign = data.signs[worst];
-    text = members.length > 1 ? `${sign} ${fine}/${members.length}` : `${sign}`;
-    [colour, ink] = [stateColour(data.states.words[worst]), themed("page")];
-  } else if (Number.isFinite(mean)) {
-    colour = mixed(scale.at(mean));
-    ink = inkOn(colour);
-  }
-  const bad = members.filter((row) => success[row] === 0).length;
-  if (bad && !measure.isState) text += ` ${data.signs[worst]}${bad}`;
-  const told = `${label}: ${measure.name} ${text} (${members.length} of the tasks)`;
-  const key = `cell ${label}`;
-  const test = (row) => down.has(row) && across.has(row);
-  const cell = button(text, () => toggle(key, label, test), {title: told, "aria-label": told});
-  cell.setAttribute("aria-pressed", String(chosen.filters.has(key)));
-  cell.style.background = colour;
-  cell.style.color = ink;
-  return cell;
-}
-
-function gridCells(down, across) {
-  const cells = new Map();
-  for (const row of rows) {
-    const [first, second] = [down.place(row), across.place(row)];
-    if (first < 0 || second < 0) continue;
-    const key = first * across.labels.length + second;
-    if (!cells.has(key)) cells.set(key, []);
-    cells.get(key).push(row);
-  }
-  return cells;
-}
-
-function drawGrid() {
-  const down = gridAxis(chosen.down), across = gridAxis(chosen.across);
-  const cells = gridCells(down, across);
-  const means = Array.from(cells.values(), (members) => (
-    meanOf(members.map((row) => chosen.measure.values[row]))));
-  const scale = scaleOf(chosen.measure.values) && scaleOf(means);
-  const one = (axis, index) => ({name: axis.names[index], has: (row) => axis.place(row) === index});
-  const corner = [chosen.down, chosen.across].map((each) => each ? each.name : "");
-  const head = make("tr", {}, make("th", {}, corner.filter(Boolean).join(" \\ ")),
-    ...across.labels.map((label) => make("th", {scope: "col", title: label}, label)));
-  const body = down.labels.map((label, first) => {
-    const tr = make("tr", {}, make("th", {scope: "row", title: label}, label));
-    across.labels.forEach((_, second) => {
-      const members = cells.get(first * across.labels.length + second);
-      tr.append(members
-        ? make("td", {}, cellButton(members, one(down, first), one(across, second), scale))
-        : make("td", {class: "empty", title: "no task"}));
-    });
-    return tr;
-  });
-  within("grid", ".wide").replaceChildren(
-    make("table", {}, make("thead", {}, head), make("tbody", {}, ...body)));
-  const cut = [down, across].filter((axis) => axis.cut > 0).length;
-  const several = cells.size < rows.length && !chosen.measure.isState
-    ? "Mean of the tasks in a cell, and how many failed. " : "";
-  within("grid", ".note").textContent = several + "Click on a cell to see its tasks."
-    + (cut ? ` Only the first ${MOST_VALUES} values are shown.` : "");
-}
-
-function setUpGrid() {
-  find("grid").hidden = !parameters.length || data.count < 2;
-  const ranked = parameters.slice().sort((one, other) => other.words.length - one.words.length);
-  const fits = (one) => one.numbers || one.words.length <= MOST_VALUES;  // numbers make ranges
-  ranked.sort((one, other) => Boolean(fits(other)) - Boolean(fits(one)));
-  [chosen.across, chosen.down] = [ranked[0] || null, ranked[1] || null];
-  if (chosen.down && chosen.down.words.length > chosen.across.words.length) {
-    [chosen.down, chosen.across] = [chosen.across, chosen.down];
-  }
-  for (const side of ["down", "across"]) {
-    const options = parameters.map((one, index) => make("option", {value: index}, one.name));
-    if (side === "down") options.unshift(make("option", {value: -1}, "nothing"));
-    find(side).replaceChildren(...options);
-    find(side).value = String(parameters.indexOf(chosen[side]));
-    find(side).addEventListener("change", () => {
-      chosen[side] = parameters[find(side).value] || null;
-      drawGrid();
-    });
-  }
-}
-
-// 8. The effect of each parameter: points, and the mean at each of its values.
-
-const MOST_PANELS = 24;
-
-function axisOf(parameter, room) {  // where a value is, from 0 to 1, and [text, place] of labels
-  const {words, numbers} = parameter;
-  const label = (code) => numbers && words[code].length > 7
-    ? numberText(Number(numbers[code].toPrecision(3))) : words[code];
-  const scale = numbers && scaleOf(numbers);
-  const at = (code) => scale ? scale.at(numbers[code]) : (code + 0.5) / words.length;
-  const every = Math.ceil(words.length / Math.max(1, Math.floor(room / 52)));
-  const isEnd = (code) => scale && code === words.length - 1;
-  const shown = words.map((_, code) => code).filter((code) => code % every === 0 || isEnd(code));
-  return {at, ticks: shown.map((code) => [label(code), at(code)])};
-}
-
-function drawPanel(canvas, parameter) {
-  const context = contextOf(canvas, 180), measure = chosen.measure;
-  const [left, right, top, bottom] = [52, canvas.clientWidth - 16, 10, 150];
-  const scale = measure.isState ? scaleOf([0, 1]) : scaleOf(measure.values);
-  if (!scale) return;
-  const {at, ticks} = axisOf(parameter, right - left);
-  const x = (part) => left + (right - left) * (0.04 + 0.92 * part);
-  const y = (value) => bottom - (bottom - top) * scale.at(value);
-  context.strokeStyle = themed("line");
-  context.fillStyle = themed("faint");
-  for (const part of [0, 0.5, 1]) {
-    const value = scale.value(part), text = measure.text(Number(value.toPrecision(3)));
-    line(context, [left, y(value)], [right, y(value)]);
-    context.fillText(fitted(context, text, left - 6), 2, y(value));
-  }
-  context.textAlign = "center";
-  let free = -Infinity;
-  for (const [label, part] of ticks) {
-    const text = fitted(context, label, 76);
-    const half = context.measureText(text).width / 2;
-    if (x(part) - half < free) continue;
-    context.fillText(text, Math.min(x(part), canvas.clientWidth - half - 2), bottom + 16);
-    free = x(part) + half + 6;
-  }
-  drawPoints(context, parameter, (code) => x(at(code)), y);
-}
-
-function drawPoints(context, parameter, x, y) {
-  const {words, numbers, codes} = parameter, values = chosen.measure.values, groups = new Map();
-  const isDense = numbers && words.length > MOST_VALUES;  // then the mean is that of a range
-  const place = (code) => isDense ? Math.round(x(code) / 12) * 12 : x(code);
-  context.fillStyle = themed("running");
-  context.globalAlpha = Math.max(0.06, Math.min(0.6, 60 / rows.length));
-  for (const row of rows) {
-    const code = codes[row];
-    if (code < 0 || !Number.isFinite(values[row])) continue;
-    const at = place(code);
-    if (!groups.has(at)) groups.set(at, []);
-    groups.get(at).push(values[row]);
-    context.fillRect(x(code) - 2.5, y(values[row]) - 2.5, 5, 5);
-  }
-  context.globalAlpha = 1;
-  const points = Array.from(groups, ([at, group]) => [at, y(meanOf(group))]);
-  points.sort(([one], [other]) => one - other);
-  context.strokeStyle = context.fillStyle = themed("ink");
-  context.lineWidth = 1.5;
-  if (numbers) line(context, ...points);
-  for (const [left, top] of points) {
-    context.beginPath();
-    context.arc(left, top, isDense ? 2 : 4, 0, 7);
-    context.fill();
-  }
-}
-
-function setUpEffects() {
-  find("effects").hidden = !parameters.length || data.count < 2;
-  const shown = parameters.slice(0, MOST_PANELS);
-  within("effects", ".panels").replaceChildren(...shown.map((parameter) => (
-    make("div", {}, make("h3", {}, parameter.name), make("canvas", {role: "img"})))));
-}
-
-function drawEffects() {
-  const name = chosen.measure.isState ? "share that succeeded" : chosen.measure.name;
-  const more = parameters.length - MOST_PANELS;
-  const has = rows.some((row) => Number.isFinite(chosen.measure.values[row]));
-  within("effects", "p").textContent = `${name}: `
-    + (has ? "small squares are tasks, discs their mean." : "none of these tasks has a number.")
-    + (more > 0 ? ` ${more} more parameters are not shown.` : "");
-  find("effects").querySelectorAll("canvas").forEach((canvas, index) => {
-    canvas.setAttribute("aria-label", `${name} by ${parameters[index].name}`);
-    drawPanel(canvas, parameters[index]);
-  });
-}
-
-// 9. Parallel coordinates: an axis for each parameter, a line for each task.
-
-const MOST_AXES = 10;
-
-function parallelAxes() {
-  const ranked = parameters.slice().sort((one, other) => other.words.length - one.words.length);
-  const kept = new Set(ranked.slice(0, MOST_AXES));
-  const axes = parameters.filter((one) => kept.has(one)).map((one) => {
-    const {at, ticks} = axisOf(one, 400);
-    return {name: one.name, ticks, at: (row) => one.codes[row] < 0 ? null : at(one.codes[row])};
-  });
-  const measure = chosen.measure, scale = scaleOf(measure.values);
-  if (scale && !measure.isState) {
-    const ticks = [0, 0.5, 1].map((part) => [measure.text(scale.value(part)), part]);
-    axes.push({name: measure.name, ticks, at: (row) => (
-      Number.isFinite(measure.values[row]) ? scale.at(measure.values[row]) : null)});
-  }
-  return axes;
-}
-
-function drawParallel() {
-  const canvas = within("parallel", "canvas"), axes = parallelAxes();
-  canvas.style.minWidth = `${110 * axes.length}px`;
-  const context = contextOf(canvas, 340), colours = rowColours();
-  const [left, right, top, bottom] = [14, canvas.clientWidth - 80, 34, 325];
-  const x = (index) => left + (right - left) * index / Math.max(1, axes.length - 1);
-  const y = (part) => bottom - (bottom - top) * part;
-  context.globalAlpha = Math.max(0.08, Math.min(0.8, 150 / rows.length));
-  const codes = data.states.codes;
-  const ordered = rows.slice().sort((one, other) => codes[other] - codes[one]);  // failures on top
-  for (const row of ordered) {
-    const points = axes.map((axis, index) => [x(index), axis.at(row)])
-      .filter(([, part]) => part !== null).map(([place, part]) => [place, y(part)]);
-    context.strokeStyle = colours(row);
-    context.lineWidth = 1.5;
-    line(context, ...points);
-  }
-  context.globalAlpha = 1;
-  axes.forEach((axis, index) => drawAxis(context, axis, x(index), x(1) - x(0), y));
-  const text = `A line is a task, its colour ${chosen.measure.name}.`;
-  within("parallel", "p").textContent = parameters.length > MOST_AXES
-    ? `${text} The ${MOST_AXES} parameters with the most values.` : text;
-  canvas.setAttribute("aria-label", `parallel coordinates of ${axes.map((axis) => axis.name)}`);
-}
-
-function drawAxis(context, axis, x, room, y) {
-  context.strokeStyle = context.fillStyle = themed("ink");
-  context.lineWidth = 1;
-  line(context, [x, y(0)], [x, y(1)]);
-  context.font = "bold 12px system-ui, sans-serif";
-  context.fillText(fitted(context, axis.name, Math.min(room, 150) - 8), Math.max(x - 6, 2), 12);
-  context.font = "12px system-ui, sans-serif";
-  for (const [text, part] of axis.ticks) {
-    const shown = fitted(context, text, Math.min(room - 12, 74));
-    context.globalAlpha = 0.75;
-    context.fillStyle = themed("page");
-    context.fillRect(x + 3, y(part) - 8, context.measureText(shown).width + 5, 16);
-    context.globalAlpha = 1;
-    context.fillStyle = themed("ink");
-    context.fillText(shown, x + 5, y(part));
-  }
-}
-
-// 10. The table, of which only the rows in sight exist.
-
-const ROW_HEIGHT = 30, SPARE = 25;
-let drawnRange = "";
-
-function tableColumns() {
-  const columns = [{name: "task", text: (row) => data.names[row], key: taskPlace}];
-  columns.push({name: "state", text: (row) => (
-    `${data.signs[data.states.codes[row]]} ${stateOf(row)}`),
-    key: (row) => data.states.codes[row], filter: stateOf});
-  for (const one of parameters) {
-    columns.push({name: one.name, text: one.text, filter: one.text, isNumber: Boolean(one.numbers),
-      key: (row) => one.codes[row] < 0 ? null : one.codes[row]});
-  }
-  for (const measure of measures.filter((one) => !one.isState)) {
-    columns.push({name: measure.name, isNumber: true, key: (row) => measure.values[row],
-      text: (row) => measure.text(measure.values[row])});
-  }
-  const word = (table) => (row) => table.words[table.codes[row]];
-  const number = (values) => ({isNumber: true, key: (row) => values[row],
-    text: (row) => values[row] === null ? "" : String(values[row])});
-  columns.push({name: "exit", ...number(data.status)});
-  if (data.attempts.some((count) => count > 1)) {
-    columns.push({name: "attempts", ...number(data.attempts)});
-  }
-  for (const [name, table] of [["host", data.hosts], ["cause", data.causes]]) {
-    columns.push({name, text: word(table), filter: word(table), key: word(table)});
-  }
-  return columns;
-}
-
-function taskPlace(row) {
-  const [task, run] = data.names[row].split(".").map(Number);
-  return task * 1e6 + (run || 0);
-}
-
-const columns = tableColumns();
-
-function sortRows() {
-  const column = columns.find((one) => one.name === chosen.column);
-  const keys = everyRow.map(column.key), less = chosen.isDown ? 1 : -1;
-  const isMissing = (row) => keys[row] === null || keys[row] === "" || Number.isNaN(keys[row]);
-  const [present, missing] = [rows.filter((row) => !isMissing(row)), rows.filter(isMissing)];
-  present.sort((one, other) => {
-    if (keys[one] === keys[other]) return one - other;
-    return keys[one] < keys[other] ? less : -less;
-  });
-  rows = present.concat(missing);
-}
-
-function sortBy(name) {
-  chosen.isDown = chosen.column === name && !chosen.isDown;
-  chosen.column = name;
-  sortRows();
-  drawTable();
-}
-
-function columnWidth(column) {
-  let longest = column.name.length + 3;
-  for (let index = 0; index < data.count; index += Math.ceil(data.count / 300)) {
-    longest = Math.max(longest, column.text(index).length);
-  }
-  return Math.min(Math.max(longest * 8 + 20, 64), column.name === "cause" ? 460 : 240);
-}
-
-function setUpTable() {
-  const scroller = within("tasks", ".scroller");
-  within("tasks", "colgroup").replaceChildren(...columns.map((column) => {
-    const col = make("col", {});
-    col.style.width = `${columnWidth(column)}px`;
-    return col;
-  }));
-  within("tasks", "thead tr").replaceChildren(...columns.map((column) => (
-    make("th", {scope: "col", class: column.isNumber ? "number" : ""},
-      button(column.name, () => sortBy(column.name))))));
-  scroller.addEventListener("scroll", () => drawRows(false));
-}
-
-function drawTable() {
-  within("tasks", "p").textContent = rows.length === data.count
-    ? "Click on a number for the details of a task, on a value to see only its tasks."
-    : `${rows.length} of ${data.count} tasks.`;
-  within("tasks", "thead").querySelectorAll("th").forEach((th, index) => {
-    const {name} = columns[index], isSorted = name === chosen.column;
-    th.setAttribute("aria-sort", !isSorted ? "none" : chosen.isDown ? "descending" : "ascending");
-    th.firstChild.textContent = name + (!isSorted ? "" : chosen.isDown ? " \u25be" : " \u25b4");
-  });
-  within("tasks", "table").setAttribute("aria-rowcount", rows.length + 1);
-  drawRows(true);
-}
-
-function drawRows(isForced) {
-  const scroller = within("tasks", ".scroller"), body = within("tasks", "tbody");
-  const seen = Math.floor(scroller.scrollTop / ROW_HEIGHT);
-  const first = Math.max(0, seen - seen % SPARE - SPARE);
-  const last = Math.min(rows.length, first + Math.ceil(innerHeight / ROW_HEIGHT) + 3 * SPARE);
-  if (!isForced && drawnRange === `${first}-${last}`) return;
-  drawnRange = `${first}-${last}`;
-  const focused = document.activeElement.dataset.cell;
-  const space = (count) => {
-    const tr = make("tr", {"aria-hidden": "true"});
-    tr.style.height = `${count * ROW_HEIGHT}px`;
-    return count ? [tr] : [];
-  };
-  const drawn = rows.slice(first, last).map((row, index) => tableRow(row, first + index));
-  body.replaceChildren(...space(first), ...drawn, ...space(rows.length - last));
-  const again = focused && body.querySelector(`[data-cell="${focused}"]`);
-  if (again) again.focus({preventScroll: true});
-}
-
-function tableRow(row, index) {
-  const tr = make("tr", {"aria-rowindex": index + 2, class: row === chosen.row ? "chosen" : ""});
-  columns.forEach((column, number) => {
-    const text = column.text(row), isTask = !number;
-    const attributes = {"data-cell": `${row}-${number}`, title: text};
-    let inner = make("span", attributes, text);
-    if (isTask) {
-      inner = button(text, () => choose(row), {...attributes, "aria-label": `task ${text}`});
-    } else if (column.filter && text) {
-      inner = button(text, () => filterBy(column, row), attributes);
-    }
-    if (column.name === "state") inner.prepend(swatch(stateOf(row)));
-    tr.append(make("td", {class: column.isNumber ? "number" : ""}, inner));
-  });
-  return tr;
-}
-
-function swatch(state) {
-  const box = make("span", {class: "swatch"});
-  box.style.background = stateColour(state);
-  return box;
-}
-
-function filterBy(column, row) {
-  const value = column.filter(row);
-  toggle(column.name, `${column.name}=${value}`, (other) => column.filter(other) === value);
-}
-
-// 11. Counts, causes, filters, and the details of a task.
-
-function setUpCounts() {
-  const state = columns.find((column) => column.name === "state");
-  find("counts").replaceChildren(...data.states.words.map((name, code) => {
-    const members = everyRow.filter((row) => data.states.codes[row] === code);
-    const text = `${data.signs[code]} ${members.length.toLocaleString("en")} ${name}`;
-    const chip = button(text, () => filterBy(state, members[0]), {"data-label": `state=${name}`});
-    chip.prepend(swatch(name));
-    return make("li", {}, chip);
-  }));
-}
-
-function setUpCauses() {
-  const counts = new Map();
-  const cause = columns.find((column) => column.name === "cause");
-  for (const row of everyRow) {
-    const text = cause.text(row);
-    if (!text) continue;
-    if (!counts.has(text)) counts.set(text, {count: 0, row});
-    counts.get(text).count++;
-  }
-  const sorted = Array.from(counts).sort((one, other) => other[1].count - one[1].count);
-  find("causes").hidden = !sorted.length;
-  within("causes", "ul").replaceChildren(...sorted.slice(0, 10).map(([text, {count, row}]) => (
-    make("li", {}, button(`${count} \u00d7 ${text}`, () => filterBy(cause, row),
-      {"data-label": `cause=${text}`})))));
-  if (sorted.length > 10) {
-    within("causes", "ul").append(make("li", {class: "note"}, `and ${sorted.length - 10} more`));
-  }
-}
-
-function drawFilters() {
-  const labels = new Set();
-  const chips = Array.from(chosen.filters, ([key, {label, test}]) => {
-    labels.add(label);
-    const attributes = {"aria-label": `drop ${label}`};
-    return button(`${label} \u00d7`, () => toggle(key, label, test), attributes);
-  });
-  if (chips.length) chips.unshift(`${rows.length} of ${data.count}:`);
-  find("filters").replaceChildren(...chips);
-  for (const one of document.querySelectorAll("button[data-label]")) {
-    one.setAttribute("aria-pressed", String(labels.has(one.dataset.label)));
-  }
-}
-
-function choose(row) {
-  chosen.row = row === undefined ? -1 : row;
-  find("details").hidden = chosen.row < 0;
-  if (chosen.row >= 0) drawDetails(chosen.row);
-  drawView(views[0]);
-  drawRows(true);
-}
-
-function drawDetails(row) {
-  const facts = [["state", `${data.signs[data.states.codes[row]]} ${stateOf(row)}`]];
-  for (const column of columns.slice(2)) facts.push([column.name, column.text(row)]);
-  if (began[row] !== null) {
-    facts.push(["started", new Date((data.origin + began[row]) * 1000).toLocaleString()]);
-  }
-  facts.push(["log", data.logs[row] || data.prefix ? data.prefix + data.logs[row] : ""]);
-  const list = make("dl", {});
-  for (const [name, text] of facts.filter(([, text]) => text)) {
-    list.append(make("dt", {}, name), make("dd", {}, text));
-  }
-  const tail = data.tails.words[data.tails.codes[row]];
-  find("details").replaceChildren(make("h2", {}, `Task ${data.names[row]}`),
-    button("\u00d7", () => choose(-1), {class: "close", "aria-label": "close"}), list,
-    ...(tail ? [make("pre", {tabindex: 0, "aria-label": "end of the log"}, tail)] : []));
-}
-
-// 12. Everything is set up once, and drawn when it comes into sight.
-
-const views = [["timeline", drawTimeline], ["grid", drawGrid], ["effects", drawEffects],
-  ["parallel", drawParallel]].map(([id, draw]) => (
-  {box: find(id), draw, isStale: true, isSeen: false}));
-
-function drawView(view) {
-  if (view.box.hidden) return;
-  view.isStale = false;
-  view.draw();
-}
-
-function drawAll(isComplete = false) {
-  drawLegend();
-  for (const view of views) {
-    view.isStale = true;
-    if (view.isSeen || isComplete) drawView(view);
-  }
-}
-
-function watchViews() {
-  const observer = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      const view = views.find((one) => one.box === entry.target);
-      view.isSeen = entry.isIntersecting;
-      if (view.isSeen && view.isStale) drawView(view);
-    }
-  }, {rootMargin: "300px"});
-  views.forEach((view) => observer.observe(view.box));
-}
-
-function setUp() {
-  find("live").hidden = false;
-  find("measure").replaceChildren(...measures.map((measure, index) => (
-    make("option", {value: index}, measure.name))));
-  find("measure").value = String(measures.indexOf(chosen.measure));
-  find("measure").addEventListener("change", () => {
-    chosen.measure = measures[find("measure").value];
-    drawAll();
-  });
-  setUpCounts();
-  setUpCauses();
-  setUpTimeline();
-  setUpGrid();
-  setUpEffects();
-  find("parallel").hidden = parameters.length < 3 || data.count < 2;
-  setUpTable();
-  root.classList.add("live");
-  update();
-  watchViews();
-  addEventListener("resize", () => {
-    drawRows(true);
-    drawAll();
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll());
-  addEventListener("keydown", (event) => event.key === "Escape" && choose(-1));
-  addEventListener("beforeprint", () => {
-    root.classList.add("printing");
-    drawAll(true);
-  });
-  addEventListener("afterprint", () => {
-    root.classList.remove("printing");
-    drawAll();
-  });
-}
-
-if (data.count) setUp();
-"""
-
-
-# States in the order of the page, failures first, with the signs that tell them apart without any
-# colour. A state that is not listed gets the last sign, and stands before "succeeded".
-REPORT_STATES = {
-    "failed": "\u2717", "interrupted": "\u25a0", "skipped": "\u2298", "running": "\u25b6",
-    "queued": "\u25f7", "waiting": "\u25cb", "not started": "\u25cb", "handed": "\u21e2",
-    "?": "\u2022", "succeeded": "\u2713"}
-PLAIN_ROWS = 200  # of the table that is read without scripts, and printed
-LONGEST_VALUE, LONGEST_LINE, MOST_TAIL = 200, 300, 2000000  # characters on the page
-
-
-def state_order(state: str) -> int:
-    """Return where a state stands among all."""
-    return list(REPORT_STATES).index(state if state in REPORT_STATES else "?")
-
-
-def state_sign(state: str) -> str:
-    """Return the sign of a state."""
-    return REPORT_STATES.get(state, REPORT_STATES["?"])
-
-
-def state_counts(rows: "Iterable[Row]") -> "List[Tuple[str, int]]":
-    """Return how many rows are in each state that there is, failures first."""
-    counts = {}  # type: Dict[str, int]
-    for row in rows:
-        counts[row.state] = counts.get(row.state, 0) + 1
-    return sorted(counts.items(), key=lambda pair: state_order(pair[0]))
-
-
-def page_text(text: str, longest: int = LONGEST_VALUE) -> str:
-    """Return a text as the page shows it, on one line."""
-    return shortened(printable(text).replace("\n", " "), longest)
-
-
-def coded(texts: "Iterable[str]") -> "Dict[str, List[Any]]":
-    """Return texts as numbers of a list of words, as many of them are equal.
-
-    >>> coded(["a", "b", "a"])
-    {'words': ['a', 'b'], 'codes': [0, 1, 0]}
-    """
-    numbers = {}  # type: Dict[str, int]
-    codes = [numbers.setdefault(text, len(numbers)) for text in texts]
-    return {"words": list(numbers), "codes": codes}
-
-
-def rounded(value: "Optional[float]") -> "Union[str, float, None]":
-    """Return a number with as many digits as can be seen on the page."""
-    if value is None:
-        return None
-    short = float(f"{value:.7g}")
-    if abs(short) < 1e7 and short == int(short):
-        return int(short)
-    return json_value(short)
-
-
-def failures_first(rows: "Sequence[Row]") -> "List[int]":
-    """Return the places of rows in the order of the page."""
-    return sorted(range(len(rows)), key=lambda place: (state_order(rows[place].state), place))
-
-
-def page_parameter(rows: "Sequence[Row]", order: "Iterable[int]", key: str) -> "Dict[str, Any]":
-    """Return a parameter as the page has it: its values, and for each row in order which it has.
-
-    Numbers ascend; texts stand as they come first in the rows, which is as the sweep names them.
-
-    numbers are its values as numbers, where all of them are; no value at all has the code -1.
-    """
-    texts = {}  # type: Dict[str, str]
-    kept = []  # type: List[Optional[str]]
-    for row in rows:
-        same = None
-        if key in row.params:
-            same = comparable_value(f"{key}={row.params[key]}")
-            texts.setdefault(same, row.params[key])
-        kept.append(same)
-    numbers = {same: number_of(text) for same, text in texts.items()}
-    names = list(texts)
-    is_number = None not in numbers.values()
-    if is_number:
-        names.sort(key=lambda name: numbers[name] or 0.0)
-    codes = {name: code for code, name in enumerate(names)}  # type: Dict[Optional[str], int]
-    return {"name": page_text(key), "words": [page_text(texts[name]) for name in names],
-            "numbers": [json_value(numbers[name]) for name in names] if is_number else None,
-            "codes": [codes.get(kept[place], -1) for place in order]}
-
-
-def page_tails(rows: "Sequence[Row]") -> "List[str]":
-    """Return the end of each row's log, as far as the page has room; rows come failures first."""
-    tails, room = [], MOST_TAIL
-    for row in rows:
-        text = "\n".join(page_text(line, LONGEST_LINE) for line in row.tail)
-        room -= len(text)
-        tails.append(text if room > 0 else "")
-    return tails
-
-
-def first_start(rows: "Iterable[Row]") -> float:
-    """Return when the first of rows began, in seconds since 1970."""
-    return min((row.started for row in rows if row.started is not None), default=0.0)
-
-
-def page_moments(moments: "Iterable[Optional[float]]", origin: float) -> "List[Optional[float]]":
-    """Return times as seconds since the origin, to the hundredth."""
-    return [None if moment is None else round(moment - origin, 2) for moment in moments]
-
-
-def page_facts(rows: "Sequence[Row]") -> "Dict[str, Any]":
-    """Return what the page knows of rows beside parameters and metrics, as columns."""
-    origin = first_start(rows)
-    logs = [printable(row.log) for row in rows]
-    prefix = os.path.commonprefix(logs)  # noqa: RUF071  # of characters: it shortens names, too
-    return {
-        "count": len(rows), "names": [row.name for row in rows],
-        "status": [row.status for row in rows], "attempts": [row.attempts for row in rows],
-        "origin": origin, "started": page_moments((row.started for row in rows), origin),
-        "ended": page_moments((row.ended for row in rows), origin),
-        "causes": coded(page_text(row.cause) for row in rows),
-        "hosts": coded(page_text(row.host) for row in rows),
-        "prefix": prefix, "logs": [log[len(prefix):] for log in logs],
-        "tails": coded(page_tails(rows))}
-
-
-def page_data(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "Dict[str, Any]":
-    """Return what SCRIPT draws: columns, as they take a third of the room of rows."""
-    order = failures_first(rows)
-    shown = [rows[place] for place in order]
-    states = [state for state, _ in state_counts(rows)]
-    data = page_facts(shown)
-    data["states"] = {"words": states, "codes": [states.index(row.state) for row in shown]}
-    data["signs"] = [state_sign(state) for state in states]
-    data["parameters"] = [page_parameter(rows, order, key) for key in varying(rows)]
-    data["metrics"] = []
-    for metric in metrics:
-        values = [rounded(row.metrics.get(metric)) for row in shown]
-        data["metrics"].append({"name": page_text(metric), "values": values})
-    return data
-
-
-def script_json(document: "Any") -> str:
-    """Return JSON that can stand in a script element: nothing in it is markup, or ends a line.
-
-    >>> script_json("</script> & \\u2028")
-    '"\\\\u003c/script\\\\u003e \\\\u0026 \\\\u2028"'
-    """
-    import json
-    text = json.dumps(document, separators=(",", ":"), allow_nan=False)  # the rest escapes itself
-    for char in "<>&":
-        text = text.replace(char, f"\\u{ord(char):04x}")
-    return text
-
-
-def plain_table(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "Iterator[str]":
-    """Yield the section that is read without scripts, and printed: the beginning of the table."""
-    from html import escape
-    columns = [column for column in table_columns(rows, metrics) if column.name != "run"]
-    columns += [column for column in columns_of(rows, ())
-                if column.kind == "fact" and column.name in ("exit_status", "cause")]
-    yield "<section id=\"plain\"><h2>Tasks</h2>\n"
-    if len(rows) > PLAIN_ROWS:
-        yield f"<p>The first {PLAIN_ROWS} of {counted(len(rows), 'row')}, failures first.</p>\n"
-    yield "<div class=\"wide\"><table><thead><tr>"
-    for column in columns:
-        yield f"<th>{escape(page_text(column.name))}</th>"
-    yield "</tr></thead><tbody>\n"
-    for place in failures_first(rows)[:PLAIN_ROWS]:
-        yield "<tr>"
-        for column in columns:
-            yield f"<td>{escape(plain_cell(rows[place], column, column.cells[place]))}</td>"
-        yield "</tr>\n"
-    yield "</tbody></table></div></section>\n"
-
-
-def plain_cell(row: Row, column: Column, cell: "Any") -> str:
-    """Return the text of a cell of the plain table."""
-    if column.kind == "fact" and column.name == "task":
-        return row.name
-    if column.kind == "fact" and column.name == "state":
-        return page_text(f"{state_sign(row.state)} {row.state}")
-    if column.kind == "fact" and column.name == "duration" and cell is not None:
-        return duration_text(cell)
-    return page_text(cell_text(cell))
-
-
-def page_head(title: str, lead: str, rows: "Sequence[Row]") -> "Iterator[str]":
-    """Yield the beginning of the page: what it is, how the run went, what never varies."""
-    from html import escape
-    yield PAGE_START.format(title=escape(page_text(title)), style=STYLE)
-    yield f"<header><h1>{escape(page_text(title))}</h1>\n"
-    yield f"<p id=\"lead\">{escape(page_text(lead, 1000))}</p>\n<ul id=\"counts\">\n"
-    for state, count in state_counts(rows):
-        yield f"<li>{state_sign(state)} {count:,} {escape(page_text(state))}</li>\n"
-    yield "</ul>\n"
-    same = " ".join(f"{key}={value}" for key, value in constants(rows).items())
-    if same:
-        same = escape(page_text(same, 2000))
-        yield f"<p class=\"same\">The same everywhere: <code>{same}</code></p>\n"
-    yield "</header>\n"
-
-
-def report_page(title: str, lead: str, rows: "Sequence[Row]", metrics: "Sequence[str]", command: str
-                ) -> "Iterator[str]":
-    """Yield an HTML page that shows rows and asks for nothing else; command is what made it.
-
-    >>> page = "".join(report_page("train", "none ran", [], ["loss"], "hydraflow report train"))
-    >>> page.startswith("<!DOCTYPE html>"), "none ran" in page
-    (True, True)
-    """
-    from html import escape
-    yield from page_head(title, lead, rows)
-    yield PAGE_VIEWS
-    if rows:
-        yield from plain_table(rows, metrics)
-    yield f"<footer>Made by <code>{escape(page_text(command, 1000))}</code></footer>\n"
-    yield "<script type=\"application/json\" id=\"data\">"
-    yield script_json(page_data(rows, metrics))
-    yield f"</script>\n<script>{SCRIPT}</script>\n</body></html>\n"
 
 
 # -- rows of a run
 
 
 def attempt_start(path: str, attempt: int) -> int:
-    """Return where in a log the output of the last attempt begins: what was before is old."""
+    """The offset in a log where the output of the last attempt begins."""
     if attempt < 2:
         return 0
     marker = re.compile(rb"(?:^|\n)==> attempt [0-9]+ <==\n")
@@ -10359,92 +8631,1020 @@ def attempt_start(path: str, attempt: int) -> int:
     return 0
 
 
-def task_rows(found: Survey, number: int, state: State, metrics: "Sequence[str]", has_tail: bool
-              ) -> "Iterator[Row]":
-    """Yield the row of a task, or those of the runs that Hydra makes of it."""
+def task_rows(found: Survey, number: int, state: State, metrics: "Sequence[str]",
+              owners: "Dict[str, str]") -> "List[Row]":
+    """The row of a task, or those of its Hydra runs."""
     task = found.ledger.task(number)
     if task is None:
-        return
-    row = task_row(found, task, state)
+        return []
     log = log_of(found.record, number, state)
-    if has_tail:
-        row = row._replace(tail=tuple(tail_lines(log)))
+    is_ended = state.ended and state.is_over
+    row = Row(number, None, task_parameters(task.combination), state.name,
+              state.status if state.ended and not state.origin else None, cause_of(state, log),
+              state.started or None, state.ended if is_ended else None, state.attempts, state.host,
+              os.path.relpath(log), {})
     folder = os.path.join(task.cwd, task.directory)
+    output = Output(log, attempt_start(log, state.attempts), None)
     runs = hydra_runs(folder) if task.runs else []
-    if len(runs) > 1:
-        yield from run_rows(row, folder, runs, log, metrics)
-        return
-    outputs = [Output(log, attempt_start(log, state.attempts), None)]
     if runs:
-        row = row._replace(params={**row.params, **runs[0].params})
-        folder = os.path.join(folder, str(runs[0].number))
-        if runs[0].log:
-            outputs.insert(0, Output(runs[0].log, 0, None))
-    if not os.path.isdir(folder):
-        folder = task.cwd
-    yield row._replace(metrics=read_metrics(metrics, folder, outputs))
+        return run_rows(row, folder, runs, output, metrics, owners)
+    place = folder if os.path.isdir(folder) else task.cwd
+    return [row._replace(metrics=read_metrics(metrics, place, [output], owners))]
 
 
-def task_row(found: Survey, task: Task, state: State) -> Row:
-    """Return the row of a task, without its metrics and the end of its log."""
-    number = task.number
-    status = state.status if state.ended and not state.origin else None
-    ended = state.ended if state.ended and state.is_over else None
-    log = os.path.relpath(log_of(found.record, number, state))
-    cause = told_cause(state, log_of(found.record, number, state))
-    return Row(number, None, task_parameters(task), state.name, status, cause,
-               state.started or None, ended, state.attempts, state.host, log, (), {})
-
-
-def run_rows(row: Row, folder: str, runs: "Sequence[HydraRun]", log: str, metrics: "Sequence[str]"
-             ) -> "Iterator[Row]":
-    """Yield a row for each run that Hydra made of a task."""
-    printed = run_outputs(log) if metrics else {}
+def run_rows(row: Row, folder: str, runs: "Sequence[HydraRun]", output: Output,
+             metrics: "Sequence[str]", owners: "Dict[str, str]") -> "List[Row]":
+    """A row for each run that Hydra made of a task; a single one has all of its output."""
+    printed = {runs[0].number: output}
+    if len(runs) > 1:
+        printed = run_outputs(output.path) if metrics else {}
+    rows = []
     for run in runs:
-        outputs = []
-        if run.log:
-            outputs.append(Output(run.log, 0, None))
+        outputs = [Output(run.log, 0, None)] if run.log else []
         if run.number in printed:
             outputs.append(printed[run.number])
-        own = read_metrics(metrics, os.path.join(folder, str(run.number)), outputs)
-        yield row._replace(run=run.number, params={**row.params, **run.params}, metrics=own)
-
-
-def result_rows(found: Survey, metrics: "Sequence[str]", states: "Sequence[str]" = (),
-                has_tail: bool = False) -> "List[Row]":
-    """Return the rows of a run's tasks, of those in some states alone where some are named."""
-    rows = []  # type: List[Row]
-    for number, state in sorted(found.members):
-        if not states or state.name in states:
-            rows.extend(task_rows(found, number, state, metrics, has_tail))
+        own = os.path.join(folder, str(run.number))
+        rows.append(row._replace(
+            run=run.number if len(runs) > 1 else None, params={**row.params, **run.params},
+            metrics=read_metrics(metrics, own, outputs, owners)))
     return rows
 
 
-def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[str, Any]]":
-    """Return what came out of the newest run of a job: a dictionary for each task, or Hydra's run.
+def result_rows(found: Survey, metrics: "Sequence[str]", numbers: "Iterable[int]",
+                states: "Sequence[str]" = (), words: "Sequence[str]" = ()) -> "List[Row]":
+    """The rows of tasks of a run: those in some states, and with the parameters of words."""
+    rows: List[Row] = []
+    owners: Dict[str, str] = {}
+    for number in numbers:
+        state = found.state(number)
+        if not states or state.name in states:
+            rows += task_rows(found, number, state, metrics, owners)
+    return selected(rows, words)
 
-    metrics are names of numbers in the output, or FILE:KEY.KEY; words select: "lr=0.1,0.01". A
+
+def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[str, Any]]":
+    """The outcome of the newest run of a job: a dictionary for each task, or Hydra's run.
+
+    metrics are names of numbers in the output, or FILE.json:KEY.KEY; words select: "lr=0.1,0.01". A
     row has task, run, params, state, exit_status, cause, started, ended (seconds since 1970),
-    seconds, attempts, host, log and metrics; what is not known is None. Error if it was not run.
+    duration, attempts, host, log and metrics; None is unknown. Error if it was not run.
 
     >>> results("no-such-job")
     Traceback (most recent call last):
     hydraflow.Error: error: job no-such-job has not been run here
-    hint: hydraflow run no-such-job runs it
+    hint: run it: hydraflow run no-such-job
     """
     records = Record.all(job)
     if not records:
-        raise Error("not-run", f"job {job} has not been run here", NOWHERE,
-                    f"hydraflow run {job} runs it")
-    rows = result_rows(survey(records[-1]), list(metrics))
-    return results_document(selected(rows, words), list(metrics))
+        raise Error("not-run", f"job {job} has not been run here",
+                    hint=f"run it: hydraflow run {job}")
+    found = survey(records[-1])
+    numbers = tasks_with(found.ledger, words) if words else sorted(found.ledger.members)
+    return results_document(result_rows(found, list(metrics), numbers, (), words), list(metrics))
+
+
+# -- selection and order
+
+
+def comparable_value(word: str) -> str:
+    """The value of KEY=VALUE such that equal numbers are equal, however they are written.
+
+    >>> comparable_value("lr=1e-3") == comparable_value("lr=0.001"), comparable_value("who=it's")
+    (True, "it's")
+    """
+    try:
+        return same_value(word)[1]
+    except Error:
+        return word.partition("=")[2]  # with a quote, or a bracket, that is part of a text
+
+
+def parameters(rows: "Iterable[Row]") -> "List[str]":
+    """The keys of all parameters, in the order in which they first come."""
+    return list(dict.fromkeys(chain.from_iterable(row.params for row in rows)))
+
+
+def constants(rows: "Sequence[Row]") -> "Dict[str, str]":
+    """The parameters that are the same in every row: key -> value; none of a single row."""
+    same = dict(rows[0].params) if len(rows) > 1 else {}
+    for row in rows:
+        for key, value in list(same.items()):
+            other = row.params.get(key)
+            words = [f"{key}={text}" for text in (value, other)]
+            if other is None or len(set(map(comparable_value, words))) > 1:
+                del same[key]
+    return same
+
+
+def key_among(keys: "Sequence[str]", name: str) -> str:
+    """The key that a user means by a name: lr is $lr where no parameter is lr."""
+    for key in keys:
+        if name in (key, key.lstrip("$")):
+            return key
+    known = f"the parameters are {', '.join(keys[:20])}" if keys else "the tasks have none"
+    raise Error("unknown-parameter", f"no task has a parameter {name}",
+                hint=suggest(name, keys) or known)
+
+
+MOST_SELECTED = 1000000  # values that one KEY=VALUE may name
+if TYPE_CHECKING:
+    Wanted = Dict[Tuple[str, ...], Set[Tuple[str, ...]]]
+
+
+def wanted_values(word: str, keys: "Sequence[str]") -> "Wanted":
+    """Map keys to the values that a word, KEY=VALUE, selects; it may be a sweep: seed=1:3."""
+    if not key_of(word) or "=" not in word:
+        raise Error("expected-key-value", f"expected KEY=VALUE, found {word}",
+                    hint="for example seed=1:3")
+    sweep = Sweep([word], "selection")
+    if sweep.count > MOST_SELECTED:
+        raise Error("too-many-values", f"{word} names more than {MOST_SELECTED:,} values",
+                    hint="name fewer")
+    wanted: Wanted = {}
+    for pairs in sweep:
+        named = tuple(key_among(keys, key_of(pair)) for pair in pairs)
+        wanted.setdefault(named, set()).add(tuple(map(comparable_value, pairs)))
+    return wanted
+
+
+def agrees(params: "Mapping[str, str]", wanted: "Wanted") -> bool:
+    """Whether parameters have, for some of the keys, the values that are wanted for them."""
+    for keys, values in wanted.items():
+        pairs = [f"{key}={params[key]}" for key in keys if key in params]
+        if tuple(map(comparable_value, pairs)) in values:
+            return True
+    return False
+
+
+def selected(rows: "Sequence[Row]", words: "Iterable[str]") -> "List[Row]":
+    """The rows that agree with every word."""
+    result = list(rows)
+    for word in words if rows else ():
+        keys = parameters(rows)
+        wanted = wanted_values(word, keys)
+        result = [row for row in result if agrees(row.params, wanted)]
+        if not result:
+            raise nothing_selected(word, wanted, [row.params for row in rows])
+    return result
+
+
+def nothing_selected(word: str, wanted: "Wanted", known: "Iterable[Mapping[str, str]]") -> Error:
+    """The Error about a word with which nothing agrees; it names the values that there are."""
+    key = next(iter(wanted))[0]
+    values = list(dict.fromkeys(params[key] for params in known if key in params))
+    more = ", ..." if len(values) > 12 else ""
+    return Error("no-match", f"no task has {word}",
+                 hint=f"the values of {key} are {', '.join(values[:12])}{more}")
+
+
+def tasks_with(ledger: Ledger, words: "Sequence[str]") -> "List[int]":
+    """The tasks that may have rows which agree with words, by the plan alone.
+
+    Hydra runs have parameters of their own: of such a task, a list of values agrees with all.
+    """
+    params = {number: task_parameters(combination)
+              for number, combination in combinations_of(ledger).items()}
+    keys = list(dict.fromkeys(chain.from_iterable(params.values())))
+    numbers = list(params)
+    for word in words:
+        wanted = wanted_values(word, keys)
+        lists = [key for names in wanted for key in names]
+        numbers = [number for number in numbers if agrees(params[number], wanted) or any(
+            "," in params[number].get(key, "") for key in lists)]
+        if not numbers:
+            raise nothing_selected(word, wanted, params.values())
+    return numbers
+
+
+def number_of(text: str) -> "Optional[float]":
+    """The number that a value is, if it is one."""
+    number = read_number(text)
+    return float(str(number)) if number else None
+
+
+def facts_of(row: Row) -> "Dict[str, Any]":
+    """The facts of a row beside parameters and metrics, by the names of their columns."""
+    return {"task": row.task or None, "run": row.run, "state": row.state, "exit_status": row.status,
+            "duration": row.seconds, "attempts": row.attempts, "started": row.started,
+            "ended": row.ended, "host": row.host or None, "cause": row.cause or None,
+            "log": row.log or None}
+
+
+def sort_key(row: Row, name: str) -> "Tuple[int, Any]":
+    """The key to sort a row by: numbers, then texts, then what is missing or no number."""
+    value = facts_of(row).get(name)
+    if name in row.params:
+        number = number_of(row.params[name])
+        value = row.params[name] if number is None else number
+    if name in row.metrics:
+        value = row.metrics[name]
+    if value is None or value != value:
+        return 2, 0
+    return (1, value) if isinstance(value, str) else (0, value)
+
+
+def sorted_rows(rows: "Sequence[Row]", name: str) -> "List[Row]":
+    """Rows by a metric, a parameter or a column, -NAME for descending; without a value last."""
+    is_descending = name.startswith("-")
+    name = name[is_descending:]
+    keyed = [(sort_key(row, name), row) for row in rows]
+    result: List[Row] = []
+    for kind in (1, 0, 2) if is_descending else (0, 1, 2):
+        same = [pair for pair in keyed if pair[0][0] == kind]
+        same.sort(key=lambda pair: pair[0], reverse=is_descending)
+        result.extend(row for _, row in same)
+    return result
+
+
+def mean_and_deviation(values: "Sequence[float]") -> "Tuple[Optional[float], Optional[float]]":
+    """Mean and sample standard deviation, None where there are too few values.
+
+    >>> mean_and_deviation([1.0, 2.0, 3.0]), mean_and_deviation([1.0]), mean_and_deviation([])
+    ((2.0, 1.0), (1.0, None), (None, None))
+    """
+    count = len(values)
+    if not count:
+        return None, None
+    mean = sum(values) / count
+    if count == 1:
+        return mean, None
+    return mean, (sum((value - mean) * (value - mean) for value in values) / (count - 1)) ** 0.5
+
+
+def over_metrics(metrics: "Iterable[str]") -> "List[str]":
+    """The names of the metrics that over() gives to rows.
+
+    >>> over_metrics(["loss"])
+    ['count', 'seconds', 'loss', 'loss_std', 'loss_count']
+    """
+    names = ["count", "seconds"]
+    for metric in metrics:
+        names += [metric, f"{metric}_std", f"{metric}_count"]
+    return names
+
+
+def over(rows: "Sequence[Row]", names: "Sequence[str]", metrics: "Sequence[str]") -> "List[Row]":
+    """Merge the rows that differ only in some parameters, as a seed; these parameters go.
+
+    Metrics become mean, sample standard deviation and count, with the number of rows and the mean
+    duration. Rows of different states stay apart: the last numbers of a failed task count in no
+    mean of the others.
+    """
+    keys = [key_among(parameters(rows), name) for name in names]
+    groups: Dict[Any, List[Row]] = {}
+    for row in rows:
+        pairs = [(name, value) for name, value in row.params.items() if name not in keys]
+        alike = frozenset((name, comparable_value(f"{name}={value}")) for name, value in pairs)
+        groups.setdefault((alike, row.state), []).append(row)
+    return [merged(group, keys, metrics) for group in groups.values()]
+
+
+def merged(rows: "Sequence[Row]", keys: "Sequence[str]", metrics: "Sequence[str]") -> Row:
+    """The one row of rows that differ in some keys only."""
+    seconds, _ = mean_and_deviation([row.seconds for row in rows if row.seconds is not None])
+    values: Dict[str, Optional[float]] = {"count": len(rows), "seconds": seconds}
+    for metric in metrics:
+        numbers = [row.metrics.get(metric) for row in rows]
+        present = [number for number in numbers if number is not None]
+        values[metric], values[f"{metric}_std"] = mean_and_deviation(present)
+        values[f"{metric}_count"] = len(present)
+    params = {key: value for key, value in rows[0].params.items() if key not in keys}
+    attempts = max(row.attempts for row in rows)
+    return Row(0, None, params, rows[0].state, None, "", None, None, attempts, "", "", values)
+
+
+# -- tables
+
+Column = NamedTuple("Column", [("name", str), ("kind", str), ("cells", "List[Any]")])
+TABLE_FACTS = ("task", "run", "state", "duration", "attempts")
+
+
+def columns_of(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
+    """All columns of rows: task, parameters, facts, metrics. Two of one name get their kinds in
+    front; facts that are unknown everywhere have no column."""
+    known = [facts_of(row) for row in rows]
+    facts = [Column(name, "fact", [each[name] for each in known]) for name in (known or [{}])[0]]
+    params = [Column(name, "param", [row.params.get(name) for row in rows])
+              for name in parameters(rows)]
+    numbers = [Column(name, "metric", [row.metrics.get(name) for row in rows]) for name in metrics]
+    every = [*facts[:2], *params, *facts[2:], *numbers]
+    columns = [column for column in every if column.kind != "fact" or any(
+        cell is not None for cell in column.cells)]
+    names = Counter(column.name for column in columns)
+    return [own_name(column, names[column.name]) for column in columns]
+
+
+def own_name(column: Column, count: int) -> Column:
+    """A column with its kind in front of a name that several columns have."""
+    if count == 1 or column.kind == "fact":
+        return column
+    return column._replace(name=f"{column.kind}.{column.name}")
+
+
+def table_columns(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
+    """The columns that people see: parameters that vary, the most important facts, metrics."""
+    same = constants(rows)
+    columns = []
+    for column in columns_of(rows, metrics):
+        is_fact = column.kind == "fact"
+        if column.name == "attempts" and is_fact and max(column.cells) <= 1:
+            continue
+        if column.name not in same and (not is_fact or column.name in TABLE_FACTS):
+            columns.append(column)
+    return columns
+
+
+def number_text(value: float) -> str:
+    """A number for people: whole, or six digits of it.
+
+    >>> [number_text(value) for value in (3.0, 0.123456789, 1e-05, 1234567.0, float("nan"))]
+    ['3', '0.123457', '1e-05', '1234567', 'nan']
+    """
+    return f"{value:.0f}" if abs(value) < 1e15 and value == int(value) else f"{value:.6g}"
+
+
+def cell_texts(column: Column) -> "List[str]":
+    """The cells of a column for people."""
+    texts = []
+    for cell in column.cells:
+        if isinstance(cell, str):
+            texts.append(" ".join(printable(cell).split("\n")))
+        elif cell is not None and column.kind == "fact" and column.name == "duration":
+            texts.append(duration_text(cell))
+        else:
+            texts.append("" if cell is None else number_text(cell))
+    return texts
+
+
+def aligned(texts: "Sequence[str]") -> "List[str]":
+    """Numbers such that their decimal points stand below each other.
+
+    >>> aligned(["12", "0.125", "nan", "", "1e-05"])
+    [' 12    ', '  0.125', 'nan    ', '       ', '  1e-05']
+    """
+    parts = []
+    for text in texts:
+        whole = re.match("[+-]?[0-9_]*", text)
+        length = len(whole.group()) if whole and whole.group().strip("+-") else len(text)
+        parts.append((text[:length], text[length:]))
+    before = max(len(whole) for whole, _ in parts)
+    after = max(len(rest) for _, rest in parts)
+    return [whole.rjust(before) + rest.ljust(after) for whole, rest in parts]
+
+
+def is_numeric(column: Column) -> bool:
+    """Whether all cells are numbers, or texts of numbers, or empty."""
+    return all(number_of(cell) is not None for cell in column.cells if isinstance(cell, str))
+
+
+def shown_cells(column: Column, longest: int) -> "List[str]":
+    """Name and cells of a column as texts of one width."""
+    texts = [shortened(text, longest) for text in cell_texts(column)]
+    if is_numeric(column) and column.name != "duration":
+        texts = aligned(texts)
+    texts.insert(0, printable(column.name))
+    width = max(map(text_width, texts))
+    spaces = [" " * (width - text_width(text)) for text in texts]
+    if is_numeric(column):
+        return [space + text for text, space in zip(texts, spaces)]
+    return [text + space for text, space in zip(texts, spaces)]
+
+
+def fitting_columns(columns: "Sequence[Column]", shown: "Dict[str, List[str]]", width: int
+                    ) -> "List[str]":
+    """The names of the columns to leave out for a width: facts, then parameters, then metrics."""
+    left_out = []
+    order = columns[:0:-1]
+    for column in sorted(order, key=lambda one: ("fact", "param", "metric").index(one.kind)):
+        if sum(text_width(shown[one.name][0]) + 2 for one in columns
+               if one.name not in left_out) - 2 <= width:
+            break
+        left_out.append(column.name)
+    return left_out
+
+
+def table_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int) -> str:
+    """A table for people: what is the same everywhere, then a line for each row.
+
+    width is that of the terminal, 0 where there is none.
+    """
+    same = [f"{key}={value}" for key, value in constants(rows).items()]
+    lines = [printable(f"the same everywhere: {' '.join(same)}")] if same else []
+    longest = max(width // 3, 20) if width else sys.maxsize
+    columns = table_columns(rows, metrics)
+    shown = {column.name: shown_cells(column, longest) for column in columns}
+    left_out = fitting_columns(columns, shown, width) if width else []
+    kept = [texts for name, texts in shown.items() if name not in left_out]
+    lines += ["  ".join(cells).rstrip() for cells in zip(*kept)]
+    if left_out:
+        lines.append(f"too wide for {width} columns: {', '.join(left_out)}; --csv has all")
+    return "\n".join(lines)
+
+
+def csv_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> str:
+    """All columns as CSV; times in seconds, an unknown value is empty."""
+    import csv
+    import io
+    columns = columns_of(rows, metrics)
+    lines = [[column.name for column in columns], *zip(*(column.cells for column in columns))]
+    # A carriage return in a text would end the line, as not every Python puts it in quotes.
+    has_return = any("\r" in str(cell) for line in lines for cell in line)
+    output = io.StringIO()
+    dialect = "unix" if has_return else "excel"  # unix: all in quotes
+    csv.writer(output, dialect, lineterminator="\n").writerows(lines)
+    return output.getvalue().rstrip("\n")
+
+
+def markdown_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> str:
+    """The table for people in Markdown."""
+    columns = table_columns(rows, metrics)
+    cells = [[column.name, *cell_texts(column)] for column in columns]
+    lines = [" | ".join(re.sub(r"([|\\])", r"\\\1", text) for text in line) for line in zip(*cells)]
+    lines.insert(1, " | ".join("---:" if is_numeric(column) else "---" for column in columns))
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def latex_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> str:
+    """The table for people as a LaTeX tabular."""
+    signs = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    columns = table_columns(rows, metrics)
+    cells = [[column.name, *cell_texts(column)] for column in columns]
+    lines = [" & ".join(re.sub(r"[\\~^&%$#_{}]", lambda match: signs.get(
+        match[0], f"\\{match[0]}"), text) for text in line) + r" \\" for line in zip(*cells)]
+    form = "".join("r" if is_numeric(column) else "l" for column in columns)
+    return "\n".join([rf"\begin{{tabular}}{{{form}}}", r"\hline", lines[0], r"\hline", *lines[1:],
+                      r"\hline", r"\end{tabular}"])
+
+
+def plain_value(text: str) -> "Union[str, int, float]":
+    """A value for JSON: a number where the text is how JSON writes one.
+
+    >>> plain_value("3"), plain_value("1e-3"), plain_value("007"), plain_value("4G")
+    (3, 0.001, '007', '4G')
+    """
+    if not re.fullmatch(r"-?(0|[1-9][0-9]{0,300})(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?", text):
+        return text
+    return int(text) if re.fullmatch("-?[0-9]+", text) else json_value(float(text)) or 0.0
+
+
+def json_value(value: "Optional[float]") -> "Union[str, float, None]":
+    """A number as JSON can have it: "nan", "inf" and "-inf" as texts that float() reads.
+
+    >>> json_value(0.5), json_value(float("-inf")), json_value(None)
+    (0.5, '-inf', None)
+    """
+    return value if value is None or abs(value) < float("inf") else str(value)
+
+
+def results_document(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Dict[str, Any]]":
+    """Rows as plain values for programs; None where something is unknown."""
+    document = []
+    for row in rows:
+        params = {key: plain_value(value) for key, value in row.params.items()}
+        numbers = {metric: row.metrics.get(metric) for metric in metrics}
+        document.append(dict(facts_of(row), params=params, metrics=numbers))
+    return document
+
+
+def json_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> str:
+    """Rows as a JSON document."""
+    document = results_document(rows, metrics)
+    for entry in document:
+        entry["metrics"] = {name: json_value(value) for name, value in entry["metrics"].items()}
+    return json.dumps(document, indent=2, allow_nan=False)
+
+
+FORMATS = {"table": table_text, "csv": csv_text, "json": json_text, "markdown": markdown_text,
+           "latex": latex_text}
+
+# -- the page
+
+STYLE = """\
+:root { color-scheme: light dark; --ink: #1b1f24; --faint: #59626d; --line: #d5dae0;
+  --page: #fff; --soft: #f3f5f7; --succeeded: #0a8f69; --failed: #c8450c; --interrupted: #b97a00;
+  --skipped: #8a8f98; --running: #2f83c9; --queued: #8e7bb5; --handed: #b5628f;
+  --waiting: #a3a9b2; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --faint: #9aa4b0; --line: #363d46;
+  --page: #14171b; --soft: #1e2329; --succeeded: #35b58d; --failed: #f0723c;
+  --interrupted: #e0a52e; --running: #5aaaf0; --queued: #a793d1; --handed: #d487b2; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 1500px; padding: 0 16px 40px; background: var(--page);
+  color: var(--ink); font: 15px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.5em; margin: 16px 0 0; }
+h2 { font-size: 1.1em; margin: 28px 0 4px; }
+h3 { font-size: 1em; margin: 0; }
+p, ol { margin: 4px 0 8px; }
+.faint, footer { color: var(--faint); font-size: .9em; }
+.counts span { margin-right: 14px; white-space: nowrap; }
+.counts i { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
+  margin-right: 5px; background: var(--waiting); }
+button, select, input { font: inherit; color: inherit; background: var(--soft); max-width: 100%;
+  padding: 2px 8px; border: 1px solid var(--line); border-radius: 5px; text-align: left; }
+button { cursor: pointer; overflow-wrap: anywhere; }
+:focus-visible { outline: 2px solid var(--running); }
+#bar { position: sticky; top: 0; z-index: 2; background: var(--page); padding: 8px 0;
+  display: flex; flex-wrap: wrap; gap: 6px 14px; border-bottom: 1px solid var(--line); }
+#ramp { display: inline-block; width: 100px; height: 12px; border-radius: 3px; }
+#best b { font-size: 1.4em; }
+#causes { list-style: none; padding: 0; }
+#causes li { margin-bottom: 4px; }
+svg { display: block; width: 100%; font-size: 11px; fill: var(--ink); }
+svg .axis { stroke: var(--line); }
+svg .mean { fill: none; stroke: var(--ink); stroke-width: 1.5; }
+#panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); gap: 20px; }
+.wide { overflow: auto; max-height: 75vh; }
+table { border-collapse: collapse; overflow-wrap: normal; }
+td, th { border: 1px solid var(--line); padding: 3px 8px; text-align: left; max-width: 320px;
+  overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+th { background: var(--soft); position: sticky; top: 0; }
+#cells td { padding: 0; min-width: 58px; }
+#cells button { width: 100%; border: 0; border-radius: 0; text-align: center; }
+th button { background: none; border: 0; padding: 0; font-weight: 600; white-space: nowrap; }
+@media (max-width: 600px) { #bar { position: static; } }
+td.number { text-align: right; font-variant-numeric: tabular-nums; }
+#body td { cursor: pointer; }
+"""
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
+<link rel="icon" href="data:,"><title>{title}</title>
+<style>{style}</style></head><body>
+<h1>{title}</h1><p id="lead">{lead}</p><p class="counts">{counts}</p><p class="faint">{same}</p>
+<noscript>This page needs scripts; hydraflow results prints its table.</noscript>
+<main hidden><div id="bar"><label>Measure <select id="measure"></select></label>
+<label>best is <select id="best-is"><option>lowest</option><option>highest</option></select></label>
+<label>averaged over <select id="seed"></select></label>
+<span><span id="low"></span> <span id="ramp"></span> <span id="high"></span></span>
+<span><input id="search" placeholder="filter: key=value, or any text" aria-label="filter">
+<span id="filters"></span></span></div>
+<section><h2>Best combination</h2><div id="best"></div></section>
+<section><h2>Failures</h2><ul id="causes"></ul></section>
+<section><h2>Two parameters</h2><p><label>down <select id="down"></select></label>
+<label>across <select id="across"></select></label></p>
+<div class="wide"><table id="cells"></table></div></section>
+<section><h2>Effect of each parameter</h2><p class="faint">share: how much of the measure's
+variance a parameter explains alone; the line joins means</p><div id="panels"></div></section>
+<section><h2>Timeline</h2><p id="about" class="faint"></p><div id="timeline"></div></section>
+<section><h2>Tasks</h2><div class="wide"><table><thead><tr id="head"></tr></thead>
+<tbody id="body"></tbody></table></div><p><button id="more"></button></p></section></main>
+<footer>Made by <code>{command}</code></footer>
+<script type="application/json" id="data">{data}</script><script>{script}</script></body></html>
+"""
+SCRIPT = r"""
+"use strict";
+// Rows come as lists; params and states are numbers of words. shown are the rows that all filters
+// pass. Every view is drawn anew from them. Texts become text nodes, never markup.
+const data = JSON.parse(document.getElementById("data").textContent);
+const {params, metrics, states, hosts, causes} = data;
+const rows = data.rows.map(([name, state, began, ended, host, cause, codes, values]) => ({name,
+  state: states[state], began, ended, host: hosts[host], cause: causes[cause], codes, values}));
+const filters = new Map();  // label -> test
+const RAMP = [[94, 60, 153], [62, 74, 137], [38, 130, 142], [53, 183, 121], [253, 231, 37]];
+let shown = rows, measure = 0, limit = 200, sorted = null;
+
+const find = (id) => document.getElementById(id);
+const word = (row, param) => params[param].words[row.codes[param]] ?? "";
+const duration = (row) => row.ended === null ? NaN : row.ended - row.began;
+const value = (row) => row.state !== "succeeded" ? NaN
+  : measure < metrics.length ? Number(row.values[measure] ?? NaN) : duration(row);
+const measured = () => measure < metrics.length ? metrics[measure] : "duration (s)";
+const short = (number) => Number.isFinite(number) ? String(Number(number.toPrecision(4))) : "";
+const label = (param, code) => params[param].numbers
+  ? short(params[param].numbers[code]) : params[param].words[code];
+const mean = (list) => list.reduce((sum, one) => sum + one, 0) / list.length;
+const finite = (list) => list.map(value).filter(Number.isFinite);
+const colour = (state) => `var(--${state.split(" ")[0]}, var(--waiting))`;
+const extent = (list) => list.reduce(([low, high], one) => [Math.min(low, one),
+  Math.max(high, one)], [Infinity, -Infinity]);
+
+function make(tag, attributes, ...children) {
+  const isSvg = ["svg", "path", "circle", "text", "title", "polyline", "line"].includes(tag);
+  const element = isSvg ? document.createElementNS("http://www.w3.org/2000/svg", tag)
+    : document.createElement(tag);
+  for (const [name, one] of Object.entries(attributes)) {
+    if (typeof one === "function") element.addEventListener(name, one);
+    else element.setAttribute(name, one);
+  }
+  element.append(...children);
+  return element;
+}
+
+// A scale maps numbers to 0..1: by their logarithms where they are positive and span decades.
+function scaled(numbers) {
+  const [low, high] = extent(numbers);
+  const isLog = numbers.length > 2 && low > 0 && high / low > 30;
+  const at = (one) => isLog ? Math.log(one) : one;
+  const place = (one) => high > low ? (at(one) - at(low)) / (at(high) - at(low)) : 0.5;
+  return Object.assign(place, {low, high, isLog});
+}
+
+function mixed(part) {
+  const place = Math.max(0, Math.min(part, 1)) * (RAMP.length - 1);
+  const first = Math.min(Math.floor(place), RAMP.length - 2);
+  const rgb = RAMP[first].map((one, index) => (
+    Math.round(one + (RAMP[first + 1][index] - one) * (place - first))));
+  return `rgb(${rgb})`;
+}
+
+// Values of a parameter in at most 12 groups of neighbours, for a grid and for means.
+function groups(param) {
+  const {words} = params[param], size = Math.ceil(words.length / 12), result = [];
+  for (let first = 0; first < words.length; first += size) {
+    const last = Math.min(first + size, words.length) - 1;
+    result.push({first, last, name: first === last ? words[first]
+      : `${label(param, first)} \u2013 ${label(param, last)}`});
+  }
+  return result;
+}
+
+function within(group, param) {
+  return (row) => row.codes[param] >= group.first && row.codes[param] <= group.last;
+}
+
+function effect(param) {
+  const good = shown.filter((row) => Number.isFinite(value(row))), all = finite(good);
+  const total = mean(all), square = (sum, one) => sum + (one - total) ** 2;
+  const parts = groups(param).map((one) => finite(good.filter(within(one, param))));
+  const between = parts.filter((part) => part.length)
+    .reduce((sum, part) => sum + part.length * (mean(part) - total) ** 2, 0);
+  return between / all.reduce(square, 0) || 0;
+}
+
+function byEffect() {
+  return params.map((_, param) => [param, effect(param)])
+    .sort((one, other) => other[1] - one[1]);
+}
+
+function option(name, index) {
+  return make("option", {value: index}, name);
+}
+
+function toggle(label, test) {
+  if (!filters.delete(label)) filters.set(label, test);
+  draw();
+}
+
+function pick(row) {
+  toggle(`task ${row.name}`, (one) => one === row);
+}
+
+function about(row) {
+  const facts = params.map((one, param) => `${one.name}=${word(row, param)}`);
+  metrics.forEach((name, index) => facts.push(`${name}=${row.values[index] ?? ""}`));
+  return `task ${row.name}: ${row.state}\n${facts.join(" ")}\n${row.cause}`;
+}
+
+function drawBar(at) {
+  find("filters").replaceChildren(...Array.from(filters.keys(), (label) => (
+    make("button", {click: () => toggle(label)}, `${label} \u00d7`))),
+  filters.size ? ` ${shown.length} of ${rows.length}` : "");
+  find("ramp").style.background = `linear-gradient(to right, ${[0, 1, 2, 3, 4].map((one) => (
+    mixed(one / 4)))})`;
+  find("low").textContent = at.low < Infinity ? short(at.low) : "";
+  find("high").textContent = at.low < Infinity ? short(at.high) + (at.isLog ? " (log)" : "") : "";
+}
+
+function drawBest() {
+  const seed = Number(find("seed").value), sign = find("best-is").value === "lowest" ? 1 : -1;
+  const members = new Map();
+  for (const row of shown) {
+    const key = row.codes.filter((_, param) => param !== seed).join();
+    members.set(key, [...members.get(key) ?? [], row]);
+  }
+  const every = Array.from(members.values(), (list) => ({list, numbers: finite(list)}));
+  const most = Math.max(...every.slice(0, 9999).map((one) => one.numbers.length), 1);
+  const all = every.filter((one) => 2 * one.numbers.length > most)  // one lucky seed is no answer
+    .sort((one, other) => sign * (mean(one.numbers) - mean(other.numbers)));
+  const items = all.slice(0, 5).map(({list, numbers}, index) => {
+    const middle = mean(numbers);
+    const squares = numbers.reduce((sum, one) => sum + (one - middle) ** 2, 0);
+    const spread = short(Math.sqrt(squares / (numbers.length - 1))) || "?";
+    const facts = params.map((one, param) => `${one.name}=${word(list[0], param)}`);
+    const title = facts.filter((_, param) => param !== seed).join(" ") || `task ${list[0].name}`;
+    const detail = list.length === 1 ? ""
+      : ` \u00b1 ${spread}, ${numbers.length} of ${list.length} tasks`;
+    return make("li", {}, make(index ? "span" : "b", {}, short(middle)), `${detail} `,
+      make("button", {click: () => toggle(title, (row) => list.includes(row))}, title));
+  });
+  const title = items.length ? `${find("best-is").value} ${measured()}` : `no ${measured()} yet`;
+  find("best").replaceChildren(make("p", {}, title), make("ol", {}, ...items));
+}
+
+function drawCauses() {
+  const counts = new Map();
+  for (const {cause} of shown) if (cause) counts.set(cause, (counts.get(cause) ?? 0) + 1);
+  const order = Array.from(counts).sort((one, other) => other[1] - one[1]).slice(0, 10);
+  find("causes").replaceChildren(...order.map(([cause, count]) => make("li", {}, make("button", {
+    click: () => toggle(cause, (row) => row.cause === cause)}, `${count} \u00d7 ${cause}`))));
+  find("causes").parentNode.hidden = !order.length;
+}
+
+function drawGrid(at) {
+  const [down, across] = [Number(find("down").value), Number(find("across").value)];
+  const cell = (first, second) => {
+    const test = (row) => within(first, down)(row) && within(second, across)(row);
+    const list = shown.filter(test), bad = list.filter((row) => row.state === "failed").length;
+    if (!list.length) return make("td", {});
+    const result = mean(finite(list));
+    const title = `${params[down].name}=${first.name} ${params[across].name}=${second.name}`;
+    const text = short(result) + (bad ? ` \u2717${bad}` : "") || "\u2013";
+    const button = make("button", {click: () => toggle(title, test),
+      title: `${title}: ${list.length} tasks`}, text);
+    if (Number.isFinite(result)) {
+      button.style.background = mixed(at(result));
+      button.style.color = at(result) > 0.55 ? "#000" : "#fff";
+    }
+    return make("td", {}, button);
+  };
+  const seconds = groups(across), corner = `${params[down].name} \\ ${params[across].name}`;
+  const head = [corner, ...seconds.map((one) => one.name)].map((text) => make("th", {}, text));
+  find("cells").replaceChildren(make("tr", {}, ...head), ...groups(down).map((first) => (
+    make("tr", {}, make("th", {}, first.name), ...seconds.map((second) => cell(first, second))))));
+}
+
+function panel([param, share], at, good) {
+  const {name, words, numbers} = params[param], along = numbers && scaled(numbers);
+  const x = (code) => 45 + 245 * (along ? along(numbers[code]) : (code + 0.5) / words.length);
+  const y = (one) => 125 - 110 * at(one), every = Math.ceil(good.length / 400), line = [];
+  const dots = good.filter((row, index) => index % every === 0 && row.codes[param] >= 0);
+  for (const group of groups(param)) {
+    const part = finite(good.filter(within(group, param)));
+    if (part.length) line.push(`${(x(group.first) + x(group.last)) / 2},${y(mean(part))}`);
+  }
+  const ticks = [];
+  let free = 0;
+  words.forEach((_, code) => {
+    const text = label(param, code).slice(0, 12), half = 3.5 * text.length;
+    if (x(code) - half < free) return;
+    ticks.push(make("text", {x: x(code), y: 146, "text-anchor": "middle"}, text));
+    free = x(code) + half + 4;
+  });
+  const title = `share ${Math.round(100 * share)} %${along && along.isLog ? ", log axis" : ""}`;
+  return make("div", {}, make("h3", {}, `${name} `, make("span", {class: "faint"}, title)),
+    make("svg", {viewBox: "0 0 310 150"},
+      make("path", {d: "M40 10v120h265", fill: "none", class: "axis"}),
+      make("text", {x: 0, y: 18}, short(at.high)), make("text", {x: 0, y: 128}, short(at.low)),
+      ...dots.map((row) => make("circle", {cx: x(row.codes[param]), cy: y(value(row)), r: 3,
+        opacity: 0.7, fill: mixed(at(value(row))), click: () => pick(row)},
+      make("title", {}, about(row)))),
+      make("polyline", {class: "mean", points: line.join(" ")}), ...ticks));
+}
+
+// A lane is a place that executes one task after the other.
+function lanesOf(timed) {
+  const lanes = [];
+  for (const row of timed) {
+    let lane = lanes.find((one) => one.host === row.host && one.end <= row.began);
+    if (!lane) lanes.push(lane = {host: row.host, end: 0, rows: []});
+    lane.rows.push(row);
+    lane.end = row.ended ?? Infinity;
+  }
+  return lanes.sort((one, other) => one.host < other.host ? -1 : one.host > other.host ? 1 : 0);
+}
+
+function drawTimeline() {
+  const timed = shown.filter((row) => row.began !== null)
+    .sort((one, other) => one.began - other.began);
+  const end = extent([0.01, ...timed.map((row) => row.ended ?? row.began)])[1];
+  const lanes = lanesOf(timed);
+  const width = find("timeline").clientWidth || 900, paths = {}, texts = [];
+  const height = Math.max(3, Math.min(16, 360 / lanes.length)), bottom = lanes.length * height;
+  const x = (moment) => 90 + (width - 100) * moment / end, until = (row) => x(row.ended ?? end);
+  let free = 0;
+  lanes.forEach((lane, index) => {
+    const top = index * height;
+    if (top >= free && (!index || lanes[index - 1].host !== lane.host)) {
+      texts.push(make("text", {x: 0, y: top + 11}, lane.host.slice(0, 13)));
+      free = top + 12;
+    }
+    for (const row of lane.rows) {
+      const length = Math.max(until(row) - x(row.began) - 0.5, 1).toFixed(1);
+      paths[row.state] = `${paths[row.state] ?? ""}M${x(row.began).toFixed(1)} ${top.toFixed(1)}`
+        + `h${length}v${(height - 1).toFixed(1)}h-${length}z`;
+    }
+  });
+  for (const part of [0, 0.25, 0.5, 0.75, 1]) {
+    const seconds = Math.round(part * end);
+    const clock = [seconds / 3600, seconds / 60 % 60, seconds % 60].map((one) => (
+      String(Math.floor(one)).padStart(2, "0"))).join(":");
+    const anchor = part === 1 ? "end" : "middle";
+    texts.push(make("text", {x: x(part * end), y: bottom + 14, "text-anchor": anchor}, clock));
+  }
+  const under = (event) => {
+    const box = event.currentTarget.getBoundingClientRect(), moment = event.clientX - box.left;
+    const lane = lanes[Math.floor((event.clientY - box.top) / height)];
+    return lane && lane.rows.find((row) => x(row.began) <= moment && moment <= until(row) + 1);
+  };
+  const tip = make("title", {});
+  const move = (event) => { tip.textContent = under(event) ? about(under(event)) : ""; };
+  const click = (event) => under(event) && pick(under(event));
+  find("about").textContent = data.began;
+  find("timeline").replaceChildren(make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`,
+    mousemove: move, click}, tip, ...Object.entries(paths).map(([state, d]) => (
+    make("path", {d, fill: colour(state)}))), ...texts));
+  find("timeline").parentNode.hidden = !timed.length;
+}
+
+function columns() {
+  const texts = (name, get) => ({name, get, key: get});
+  const numbers = (name, key, get) => ({name, key, get: get ?? ((row) => short(key(row))),
+    isNumber: true});
+  return [numbers("task", (row) => Number(row.name), (row) => row.name),
+    texts("state", (row) => row.state),
+    ...params.map((one, param) => ({name: one.name, get: (row) => word(row, param),
+      key: (row) => row.codes[param], isNumber: one.numbers !== null})),
+    ...metrics.map((name, index) => numbers(name, (row) => Number(row.values[index] ?? NaN),
+      (row) => String(row.values[index] ?? ""))),
+    numbers("duration", duration), texts("host", (row) => row.host),
+    texts("cause", (row) => row.cause)];
+}
+
+function drawTable() {
+  const all = columns(), by = all[sorted.index];
+  const order = shown.slice().sort((one, other) => {
+    const [first, second] = [by.key(one), by.key(other)];
+    const [isFirst, isSecond] = [first, second].map((key) => !Number.isNaN(key));
+    if (!isFirst || !isSecond) return isSecond - isFirst;
+    return (sorted.down ? -1 : 1) * (first < second ? -1 : first > second ? 1 : 0);
+  });
+  const sort = (index) => () => {
+    sorted = {index, down: sorted.index === index && !sorted.down};
+    drawTable();
+  };
+  const sign = sorted.down ? " \u25be" : " \u25b4";
+  find("head").replaceChildren(...all.map((one, index) => make("th", {}, make("button", {
+    click: sort(index)}, one.name + (one === by ? sign : "")))));
+  const cells = (row) => all.map((one) => {
+    const text = one.get(row), cell = make("td", {title: text, click: () => (
+      toggle(`${one.name}=${text}`, (other) => one.get(other) === text))}, text);
+    if (one.isNumber) cell.className = "number";
+    if (one.name === "state") cell.style.color = colour(text);
+    return cell;
+  });
+  const seen = order.slice(0, limit);
+  find("body").replaceChildren(...seen.map((row) => make("tr", {}, ...cells(row))));
+  find("more").textContent = `${order.length - limit} more`;
+  find("more").hidden = order.length <= limit;
+}
+
+function draw() {
+  const tests = Array.from(filters.values());
+  shown = rows.filter((row) => tests.every((test) => test(row)));
+  const at = scaled(finite(shown));
+  const good = shown.filter((row) => Number.isFinite(value(row)));
+  drawBar(at);
+  drawBest();
+  drawCauses();
+  find("cells").closest("section").hidden = params.length < 2;
+  find("panels").parentNode.hidden = !params.length;
+  if (params.length > 1) drawGrid(at);
+  find("panels").replaceChildren(...byEffect().map((one) => panel(one, at, good)));
+  drawTimeline();
+  drawTable();
+}
+
+// A new measure: its best end, the parameter that looks like a seed, the two of largest effect.
+function begin() {
+  const order = byEffect();
+  const isLow = /loss|err|rmse|mse|mae|perpl|ppl|time|duration|cost|latency/i.test(measured());
+  find("best-is").value = isLow ? "lowest" : "highest";
+  const isSeed = (name) => /(^|[._/-])(seed|fold|repeat|replicate|trial)s?$/i.test(name);
+  const named = params.findIndex((one) => isSeed(one.name));
+  const [least, share] = order[order.length - 1] ?? [-1, 1];
+  find("seed").value = named >= 0 ? named : order.length > 1 && share < 0.01 ? least : -1;
+  const rest = order.filter(([param]) => param !== Number(find("seed").value)).concat(order);
+  if (params.length > 1) {
+    find("down").value = rest[0][0];
+    find("across").value = rest.find(([param]) => param !== rest[0][0])[0];
+  }
+  const index = columns().findIndex((one) => one.name === (metrics[measure] ?? "duration"));
+  sorted = {index, down: !isLow};
+  draw();
+}
+
+function search() {
+  const words = find("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+  filters.delete("text");
+  if (words.length) {
+    filters.set("text", (row) => {
+      const text = about(row).toLowerCase().split("\n").join(" ");
+      return words.every((one) => (one.includes("=") ? ` ${text} ` : text).includes(
+        one.includes("=") ? ` ${one} ` : one));
+    });
+  }
+  draw();
+}
+
+function setUp() {
+  find("measure").append(...[...metrics, "duration"].map(option));
+  for (const id of ["down", "across", "seed"]) {
+    find(id).append(...params.map((one, index) => option(one.name, index)));
+  }
+  find("seed").prepend(option("nothing", -1));
+  find("measure").addEventListener("change", () => {
+    measure = Number(find("measure").value);
+    begin();
+  });
+  for (const id of ["down", "across", "seed", "best-is"]) find(id).addEventListener("change", draw);
+  find("search").addEventListener("input", search);
+  find("more").addEventListener("click", () => { limit += 1000; drawTable(); });
+  addEventListener("resize", drawTimeline);
+  document.querySelector("main").hidden = false;
+  begin();
+}
+if (rows.length) setUp();
+"""
+
+
+def page_text(text: str, longest: int = 200) -> str:
+    """A text as the page shows it, on one line."""
+    return shortened(" ".join(printable(text).split("\n")), longest)
+
+
+def page_parameter(rows: "Sequence[Row]", key: str) -> "Tuple[Dict[str, Any], List[int]]":
+    """A parameter of the page, and the number of each row's value, -1 for none.
+
+    Numbers ascend; texts stay in the order of the sweep.
+    """
+    same = [comparable_value(f"{key}={row.params[key]}") if key in row.params else None
+            for row in rows]
+    texts = {value: row.params[key] for value, row in zip(same, rows) if value is not None}
+    pairs = [(number_of(text), value) for value, text in texts.items()]
+    is_number = None not in dict(pairs)
+    if is_number:
+        pairs.sort(key=lambda pair: pair[0] or 0.0)
+    codes: Dict[Optional[str], int] = {value: code for code, (_, value) in enumerate(pairs)}
+    parameter = {"name": page_text(key), "words": [page_text(texts[value]) for _, value in pairs],
+                 "numbers": [json_value(number) for number, _ in pairs] if is_number else None}
+    return parameter, [codes.get(value, -1) for value in same]
+
+
+def coded(texts: "Iterable[str]") -> "Tuple[List[str], List[int]]":
+    """Texts as numbers of a list of words.
+
+    >>> coded(["a", "b", "a"])
+    (['a', 'b'], [0, 1, 0])
+    """
+    numbers: Dict[str, int] = {}
+    codes = [numbers.setdefault(text, len(numbers)) for text in texts]
+    return list(numbers), codes
+
+
+def page_data(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "Dict[str, Any]":
+    """The data that SCRIPT draws: a list for each row, in which repeated texts are numbers."""
+    origin = min((row.started for row in rows if row.started is not None), default=0.0)
+    same = constants(rows) if len(rows) > 1 else parameters(rows)
+    params = [page_parameter(rows, key) for key in parameters(rows) if key not in same]
+    states, hosts, causes = [coded(texts) for texts in (
+        [row.state for row in rows], [page_text(row.host) for row in rows],
+        [page_text(row.cause) for row in rows])]
+    began, ended = [[page_number(moment, origin) for moment in moments] for moments in (
+        [row.started for row in rows], [row.ended for row in rows])]
+    lists = []
+    for number, row in enumerate(rows):
+        values = [page_number(row.metrics.get(name)) for name in metrics]
+        lists.append([row.name, states[1][number], began[number], ended[number], hosts[1][number],
+                      causes[1][number], [codes[number] for _, codes in params], values])
+    about = f"hours:minutes:seconds since {moment_text(origin)}; a row for each place"
+    return {"params": [parameter for parameter, _ in params], "states": states[0],
+            "metrics": list(map(page_text, metrics)), "hosts": hosts[0], "causes": causes[0],
+            "rows": lists, "began": about}
+
+
+def page_number(value: "Optional[float]", origin: float = 0.0) -> "Union[str, float, None]":
+    """A number, or a time since the origin, with as many digits as the page shows."""
+    return None if value is None else json_value(float(f"{value - origin:.7g}"))
+
+
+def report_page(title: str, lead: str, counts: "Mapping[str, int]", rows: "Sequence[Row]",
+                metrics: "Sequence[str]", command: str) -> str:
+    """An HTML page that shows rows and fetches nothing; counts are those of `status`.
+
+    >>> page = report_page("train", "none ran", {}, [], ["loss"], "hydraflow report train")
+    >>> page.startswith("<!DOCTYPE html>"), "none ran" in page
+    (True, True)
+    """
+    from html import escape
+    texts = [f'<span><i style="background: var(--{name.split()[0]}, var(--waiting))"></i>{count:,} '
+             f"{STATES[name].text}</span>" for name, count in counts.items() if count]
+    same = " ".join(f"{key}={value}" for key, value in constants(rows).items())
+    text = json.dumps(page_data(rows, metrics), separators=(",", ":"), allow_nan=False)
+    for char in "<>&":  # nothing of the data is markup
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return PAGE.format(
+        title=escape(page_text(title)), lead=escape(page_text(lead, 1000)), counts=" ".join(texts),
+        same=escape(page_text(same and f"The same everywhere: {same}", 2000)), style=STYLE,
+        command=escape(page_text(command, 1000)), data=text, script=SCRIPT)
 
 
 # ---------------------------------------------------------------------------
 # 14. Command line: argv -> exit status
 # ---------------------------------------------------------------------------
-# A subcommand is a function add_NAME that declares its options, a function NAME_command,
-# and a row of COMMANDS. main is the one place that turns an Error into a message. Exit
+# A subcommand is a function NAME_command and a row of COMMANDS, which holds its options. argparse
+# parses the options of one command; words that are no options stay in args.words, in their order:
+# the job, overrides, selections. main is the one place that turns an Error into a message. Exit
 # status: 0 all succeeded, 1 a task failed, 2 a mistake of the user's, 130 interrupted.
 
 JOB_FILE_TEMPLATE = """\
@@ -10527,8 +9727,12 @@ complete -c hydraflow -f -a "(_hydraflow)"
 }
 
 
+
+# -- how the user began
+
+
 def program_text() -> str:
-    """Return how the user calls HydraFlow: what we tell to type begins as it was typed."""
+    """The user's way to call HydraFlow: commands that we suggest begin as it was typed."""
     python = os.path.basename(sys.executable or "python")
     main_module = sys.modules.get("__main__")
     path = getattr(main_module, "__file__", "") or ""
@@ -10540,187 +9744,131 @@ def program_text() -> str:
 
 
 def as_typed(text: str, before: "Sequence[str]") -> str:
-    """Return a text in which commands begin as the user began.
-
-    before are -f and -C with their values.
-    """
-    names = "|".join(name for name, _, _ in COMMANDS)
+    """A text in which commands begin as the user began; before are -f and -C with their values."""
+    names = "|".join(command.name for command in COMMANDS)
     program = " ".join([program_text(), *map(shlex.quote, before)])
     return re.sub(rf"\bhydraflow (?=(-C \w+ )?({names})\b)", lambda match: f"{program} ", text)
 
 
+def typed(args: "argparse.Namespace", *words: str) -> str:
+    """A command as this user would type it: called as this one was, with its -f and -C."""
+    return " ".join([program_text(), shell_text([*args.before, *words])])
+
+
 def split_before(argv: "Sequence[str]") -> "Tuple[List[str], List[str]]":
-    """Return the options -f and -C that stand before the command, each followed by its value, and
-    the other words.
+    """The options -f and -C that precede the command, each followed by its value, and the rest.
 
     >>> split_before(["-fjobs.yaml", "-C", "sub", "run", "train"])
     (['-f', 'jobs.yaml', '-C', 'sub'], ['run', 'train'])
     """
-    before = []  # type: List[str]
+    before: List[str] = []
     rest = list(argv)
-    while rest and rest[0][:2] in ("-f", "-C"):
+    while rest and rest[0][:2] in BEFORE:
         word = rest.pop(0)
-        before.append(word[:2])
-        if word[2:]:
-            before.append(word[2:])
-        elif rest:
-            before.append(rest.pop(0))
+        before += [word[:2], word[2:]] if word[2:] else [word, *rest[:1]]
+        rest = rest if word[2:] else rest[1:]
     return before, rest
 
 
-def options_before(argv: "Sequence[str]") -> "List[str]":
-    """Return the options -f and -C that stand before the command, with their values."""
-    return split_before(argv)[0]
+# -- run
 
 
 def job_named(jobs: "Dict[str, Job]", name: str) -> Job:
-    """Return a job by its name in the file."""
+    """A job by its name in the file."""
     if name not in jobs:
         known = f"the jobs are {', '.join(jobs)}"
-        raise Error("unknown-job", f"no job is called {name}", NOWHERE,
-                    suggest(name, jobs) or known)
+        raise Error("unknown-job", f"unknown job: {name}", hint=suggest(name, jobs) or known)
     return jobs[name]
 
 
-def option(read: "Callable[[Node], Any]") -> "Callable[[str], Any]":
-    """Return a reader of an option's text from a reader of a node."""
-    def convert(text: str) -> object:
-        try:
-            return read(read_yaml(text, "command line"))
-        except Error as error:
-            raise argparse.ArgumentTypeError(f"{error.message}\n{error.hint}") from None
-    return convert
-
-
-BEFORE = {
-    "-f": "-f FILE, before the command, names the job file",
-    "-C": "-C DIR, before the command, names the directory to work in"}
-
-
-class Flag(NamedTuple("Flag", [("names", "Tuple[str, ...]"), ("help", str)])):
-    """An option without a value."""
-    __slots__ = ()
-
-
-class Value(NamedTuple("Value", [
-        ("names", "Tuple[str, ...]"), ("read", "Callable[[str], Any]"), ("meaning", str),
-        ("help", str)])):
-    """An option with a value; meaning is how the help calls that."""
-    __slots__ = ()
-
-
-def add_options(command: "argparse.ArgumentParser", rows: "Sequence[Union[Flag, Value]]",
-                title: str = "") -> None:
-    """Declare options, under a title of their own where there is one."""
-    group = command.add_argument_group(title) if title else command
-    for row in rows:
-        if isinstance(row, Flag):
-            group.add_argument(*row.names, action="store_true", help=row.help)
-        else:
-            group.add_argument(*row.names, type=row.read, metavar=row.meaning, help=row.help)
-
-
-def add_job(command: "argparse.ArgumentParser") -> None:
-    """Declare the job that a command is about."""
-    command.add_argument("job", metavar="JOB", nargs="?", help="the name of a job")
-
-
-def sample_of(text: str) -> Sample:
-    """Return the sample that N or N:SEED means."""
-    count, _, seed = text.partition(":")
-    if not re.fullmatch("[1-9][0-9]{0,8}", count) or not re.fullmatch("[0-9]{0,9}", seed):
-        raise argparse.ArgumentTypeError("N or N:SEED is expected here\nfor example 20:7")
-    return Sample(int(count), int(seed or 0))
-
-
-RUN_GROUPS = (
-    ("which tasks", (
-        Flag(("--dry-run",), "print the commands and change nothing"),
-        Flag(("--resume",), "go on with the last run: skip what has succeeded in it"),
-        Flag(("--reuse",), "count what has succeeded in older runs as done, too"),
-        Value(("--sample",), sample_of, "N[:SEED]", "take N tasks of each step at random"))),
-    ("how they are executed", (
-        Value(("--jobs", "-j"), option(read_parallel), "N",
-              "execute N tasks at once, or auto; on a cluster N array tasks"),
-        Flag(("--keep-going",), "start the remaining tasks although one has failed"),
-        Value(("--retries",), option(read_retries), "N", "try a failed task up to N times more"),
-        Value(("--timeout",), option(read_minutes), "MIN",
-              "stop a task after so long: 90, 5s, 2h"),
-        Flag(("--quiet", "-q"), "show failures and the summary only"))),
-    ("on a cluster", (
-        Flag(("--wait",), "wait until submitted tasks have ended"),
-        Value(("--pack",), option(read_count), "N", "let an array task take N tasks"),
-        Value(("--pack-parallel",), option(read_count), "N",
-              "execute N tasks of a pack at once"))),
-)  # type: Tuple[Tuple[str, Tuple[Union[Flag, Value], ...]], ...]
-RUN_OPTIONS = tuple(chain.from_iterable(rows for _, rows in RUN_GROUPS))
-
-
-def add_run(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of run."""
-    add_job(command)
-    for title, rows in RUN_GROUPS:
-        add_options(command, rows, title)
-    command.usage = ("hydraflow run JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
-                     "       hydraflow run [options] -- COMMAND WORD ...")
-    command.epilog = ("An OVERRIDE is key=value and wins over the job's own word with that key. "
-                      "All words behind -- go to the command of the tasks.")
+def no_job(names: "Iterable[str]") -> Error:
+    """The Error about a command line without a job; names are those that it could have."""
+    known = ", ".join(names)
+    hint = f"the jobs are {known}" if known else "list them: hydraflow show"
+    return Error("no-job", "no job given", hint=hint)
 
 
 def check_words(job: Job, words: "Sequence[str]") -> None:
-    """Raise an Error for options of the command line that neither run nor the job knows."""
-    if is_for_handler(job):
-        return
-    cut = list(words).index("--") if "--" in words else len(words)
+    """Raise an Error for options that neither run nor the job has, and for `:::`."""
     keys = parameter_keys(job)
-    known = [name for row in RUN_OPTIONS for name in row.names]
-    for word in words[:cut]:
-        if word.startswith("-") and key_of(word) not in keys:
+    known = [name for option in command_named("run").options for name in option.names]
+    for word in words:
+        if re.fullmatch(":::+[+]?", word):
+            raise Error("axes-of-a-job", f"{word} is for a command after --",
+                        hint="write overrides without it: hydraflow run JOB key=1,2")
+        if word.startswith("-") and key_of(word) not in keys and not is_for_handler(job):
             name = word.partition("=")[0]
-            behind = f"behind -- it goes to the command: -- {shell_text([word])}"
-            hint = " ".join(filter(None, [suggest(name, known), behind]))
-            raise Error("unknown-option", f"run does not know {name}", NOWHERE,
-                        BEFORE.get(name, hint))
+            hint = f"to pass it to the command, write it after --: -- {shell_text([word])}"
+            raise Error("unknown-option", f"unknown option of run: {name}",
+                        hint=BEFORE.get(name) or suggest(name, known) or hint)
 
 
-def run_options(args: "argparse.Namespace") -> Options:
-    """Return what the command line asks of a run."""
-    retries = -1 if args.retries is None else args.retries
-    return Options(
-        jobs=args.jobs or 0, keep_going=args.keep_going, resume=args.resume, reuse=args.reuse,
-        wait=args.wait, retries=retries, timeout=args.timeout or 0.0, pack=args.pack or 0,
-        pack_parallel=args.pack_parallel or 0, words=[*file_words(args), *args.typed])
-
-
-def file_words(args: "argparse.Namespace") -> "List[str]":
-    """Return the words that name the job file, where that is not the usual one."""
-    return ["-f", args.file] if args.file else []
+def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
+    """The jobs that include the one of the command line, or the one that it spells itself."""
+    if args.job is None and args.behind:
+        job = spelled_job(args)
+        args.job, args.behind = job.key, []
+        return {job.key: job}
+    if args.job and os.sep in args.job and os.path.isfile(args.job):
+        options = [word for word in args.typed if word not in (args.job, "--", *args.behind)
+                   and word not in args.words]
+        words = [*options, "--", args.job, *args.words, *args.behind]
+        raise Error("program-as-job", f"{args.job} is a program, not a job",
+                    hint=f"write a command after --: hydraflow run {shell_text(words)}")
+    path = args.file or find_job_file()
+    if args.job is None:
+        raise no_job(load(path))
+    jobs, wrong = load_for(path, args.job)
+    if wrong:
+        verb = "has" if len(wrong) == 1 else "have"
+        say(f"{counted(len(wrong), 'other job')} of the file {verb} mistakes: hydraflow show")
+    if args.name:
+        raise Error("name-of-a-job", "--name is for a command after --",
+                    hint="a job has its name in the job file: name:")
+    check_words(job_named(jobs, args.job), args.words)
+    return jobs
 
 
 def plans_of(args: "argparse.Namespace") -> "List[Plan]":
-    """Return the plans of the job that is named and, before it, of those that it needs."""
+    """The plans of the job that is named and, before it, of those that it needs."""
     jobs = jobs_to_run(args)
     plans = []
     for job in order_needs(jobs, [args.job]):
         is_named = job.key == args.job
-        plans.append(Plan(job, args.words if is_named else (), args.sample if is_named else None))
-        for axis in plans[-1].added:
+        words = [*args.words, *(["--", *args.behind] if args.behind else [])]
+        plan = Plan(job, words if is_named else (), args.sample if is_named else None)
+        for axis in plan.added:
             values = counted(axis.count, "value")
             say(f"{', '.join(axis.keys)} is not in the job: added ({values})")
-        check_plan(plans[-1], args.dry_run)
+        if plan.is_exact and not plan.count:
+            raise Error("no-tasks", f"job {job.key} has no tasks", job.mark,
+                        "exclude: drops all of its combinations, or an axis has no values")
+        check_plan(plan, args.dry_run)
+        plans.append(plan)
     return plans
+
+
+def run_options(args: "argparse.Namespace") -> Options:
+    """The options of a run."""
+    words = ["-f", args.file] if args.file else []
+    return Options(
+        jobs=args.jobs or 0, keep_going=args.keep_going, resume=args.resume, reuse=args.reuse,
+        wait=args.wait, retries=-1 if args.retries is None else args.retries,
+        timeout=args.timeout or 0.0, pack=args.pack or 0, pack_parallel=args.pack_parallel or 0,
+        words=[*words, *args.typed])
 
 
 def run_command(args: "argparse.Namespace") -> int:
     """Execute the tasks of a job, after those of the jobs that it needs."""
     if os.name != "posix" and not args.dry_run:
-        raise Error("not-posix",
-                    "tasks are executed on Linux, macOS and other POSIX systems only", NOWHERE,
-                    "--dry-run works here")
-    execution = Execution(plans_of(args), run_options(args), file_words(args), args.dry_run)
+        raise Error("not-posix", "tasks need Linux, macOS or another POSIX system",
+                    hint="--dry-run works here")
+    options = run_options(args)
+    words = ["-f", args.file] if args.file else []
+    execution = Execution(plans_of(args), options, words, args.dry_run)
     try:
         if args.dry_run:
-            return print_dry(describe(execution))
+            return print_dry(execution)
         return show_execution(execution, args)
     finally:
         for run in execution.runs:
@@ -10728,96 +9876,45 @@ def run_command(args: "argparse.Namespace") -> int:
 
 
 def close_run(run: Run) -> None:
-    """Let others go on with a run; of one in which nothing was executed, nothing is kept."""
+    """Let others continue a run; remove its record if nothing was executed."""
     run.release()
     if run.is_open and run.is_new and not run.begun and not run.is_dry:
         remove_tree(run.record.path)
 
 
-def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
-    """Return the jobs among which that of the command line is, or the one that it spells itself."""
-    if args.job is None and args.words[:1] == ["--"] and len(args.words) > 1:
-        check_spelled(args.words[1:])
-        job = spelled_job(args.words[1:])
-        args.job, args.words = job.key, []
-        return {job.key: job}
-    if args.job and os.sep in args.job and os.path.isfile(args.job):
-        words = shell_text([args.job, *args.words])
-        raise Error("program-as-job", f"{args.job} is a program and no job", NOWHERE,
-                    f"a command stands behind --: hydraflow run -- {words}")
-    path = args.file or find_job_file()
-    if args.job is None:
-        raise which_job(load(path))
-    jobs, wrong = load_for(path, args.job)
-    if wrong:
-        verb = "has" if len(wrong) == 1 else "have"
-        say(f"{counted(len(wrong), 'other job')} of the file {verb} mistakes: hydraflow show")
-    check_words(job_named(jobs, args.job), args.words)
-    return jobs
-
-
-def which_job(names: "Iterable[str]") -> Error:
-    """Return the Error about a command line without a job; names are those that it could have."""
-    known = ", ".join(names)
-    hint = f"the jobs are {known}" if known else "hydraflow show lists them"
-    return Error("no-job", "which job?", NOWHERE, hint)
-
-
-def check_spelled(words: "Sequence[str]") -> None:
-    """Raise an Error for a sweep as GNU parallel has it, which would go to the command."""
-    for word in words:
-        if re.match(r":::+[+]?$", word):
-            raise Error("gnu-parallel", f"{word} is of GNU parallel", NOWHERE,
-                        f"values stand at their place: -- {shell_text(words[:1])} --x=1,2,3")
-
-
-def spelled_job(words: "Sequence[str]") -> Job:
-    """Return the job of a command whose words are a sweep, called after its program.
-
-    >>> [task.argv for task in plan(spelled_job(["./simulate", "-v", "--x=1:2"]))]
-    [('./simulate', '-v', '--x=1'), ('./simulate', '-v', '--x=2')]
-    """
-    name = os.path.basename(words[0])
-    if re.match(r"(python|bash|sh|perl|Rscript|julia)[\d.]*$", name) and len(words) > 1:
-        script = os.path.basename(words[1])
-        if re.match(r"\w", script):
-            name = script
-    step = EMPTY_STEP._replace(batch=Sweep(list(words[1:]), "command line"))
-    command = Source("command line", shlex.quote(words[0]))
-    return EMPTY_JOB._replace(key=name, name=name, run=command, hydra=False, steps=[step])
-
-
-MOST_COUNTED = 1000000  # lines that a dry run counts on a terminal
-
-
-def print_dry(lines: "Iterable[str]", most: int = 50) -> int:
-    """Print what a dry run has to show, on a terminal the first lines of it."""
-    rest = iter(lines)
-    if not sys.stdout.isatty():
-        for line in rest:
-            put(line)
-        return 0
-    for line in islice(rest, most):
-        put(line)
-    more = sum(1 for _ in islice(rest, MOST_COUNTED))
-    if more:
-        over = "more than " if more == MOST_COUNTED else ""
-        say(f"and {over}{counted(more, 'line')} more; through | less all of them are shown")
-    return 0
-
-
 def remove_tree(path: str) -> None:
-    """Remove the record of a run in which nothing was executed or submitted."""
+    """Remove a record."""
     import shutil
     shutil.rmtree(path, ignore_errors=True)
 
 
+def print_dry(execution: Execution, most: int = 50) -> int:
+    """Print commands, one per line; on a terminal the first ones, and how many more there are."""
+    lines = describe(execution)
+    if not sys.stdout.isatty():
+        for line in lines:
+            put(line)
+        return 0
+    shown = 0
+    for line in islice(lines, most):
+        put(line)
+        shown += not line.startswith("#")
+    if next(lines, None) is not None:
+        plans = [run.plan for run in execution.runs]
+        rest = counted(sum(plan.count for plan in plans) - shown, "task")
+        is_exact = all(plan.is_exact for plan in plans) and not execution.options.resume
+        say(f"and {'' if is_exact else 'at most '}{rest} more; to see all: ... --dry-run | less")
+    return 0
+
+
 def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
-    """Show what happens and return the exit status, which follows from the states of the tasks."""
+    """Show what happens; return the exit status, which follows from the states of the tasks."""
     runs = execution.runs
     shared = {run.job.key: words_of_all(run.plan) for run in runs}
+    local = [run.limits(False).jobs for run in runs
+             if not all(step.submit for step in run.plan.steps)]
     count = sum(run.plan.count for run in runs)
-    screen = Screen(count, tasks_at_once(runs), args.quiet, shared)
+    screen = Screen(count, max([1, *local]), args.quiet, shared)
     try:
         for event in execution.execute():
             screen.show(event)
@@ -10827,67 +9924,38 @@ def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
         say(text)
     if execution.is_interrupted:
         return 130
-    return 1 if any(is_bad_end(run) for run in runs) else 0
-
-
-def tasks_at_once(runs: "Sequence[Run]") -> int:
-    """Return how many tasks of runs are executed at once on this machine."""
-    most = 1
-    for run in runs:
-        if any(not step.submit for step in run.plan.steps):
-            most = max(most, run.limits(False).jobs)
-    return most
+    return 1 if any(map(is_bad_end, runs)) else 0
 
 
 def is_bad_end(run: Run) -> bool:
-    """Return whether something of a run failed, was refused, or did not begin."""
+    """Whether something of a run failed, was refused, or did not begin."""
     return run.refused or run.has_failed() or run.unfinished() > 0
 
 
 def closing_lines(execution: Execution, args: "argparse.Namespace") -> "Iterator[str]":
-    """Yield what is to be said at the end: what was not started, and what to type next."""
+    """Yield the jobs that were not started, and the command to type next."""
     runs = execution.runs
-    if not execution.is_interrupted:
-        yield from not_started_lines(execution)
+    stopped = [run for run in runs[:-1] if not execution.may_go_on(run)]
+    if stopped and not execution.is_interrupted:
+        rest = ", ".join(run.job.key for run in runs[runs.index(stopped[0]) + 1:])
+        yield f"{rest} was not started: job {stopped[0].job.key} has not succeeded"
     could = sum(run.could_reuse for run in runs)
     if could and not execution.options.reuse:
         yield f"{counted(could, 'task')} had succeeded in an older run; --reuse counts them as done"
-    yield from next_lines(execution, args)
-
-
-def not_started_lines(execution: Execution) -> "Iterator[str]":
-    """Yield which jobs were not started, as one that they need has not succeeded."""
-    runs = execution.runs
-    for index, run in enumerate(runs[:-1], 1):
-        if not execution.may_go_on(run):
-            rest = ", ".join(later.job.key for later in runs[index:])
-            yield f"job {run.job.key} has not succeeded, so {rest} was not started"
-            return
-
-
-def next_lines(execution: Execution, args: "argparse.Namespace") -> "Iterator[str]":
-    """Yield what to type next."""
-    runs = execution.runs
     key = runs[-1].job.key
-    is_good = not any(is_bad_end(run) for run in runs)
+    is_good = not any(map(is_bad_end, runs))
     has_begun = any(run.begun for run in runs)
     if any(run.open for run in runs):
-        yield f"how far the tasks are: {typed(args, 'status', key)}"
+        yield f"see progress: {typed(args, 'status', key)}"
         return
     if has_begun and not is_good:
-        command = resuming_words(key, args.typed)
-        yield f"what has not succeeded: {typed(args, *command)}"
+        yield f"run the rest: {typed(args, *resuming_words(key, args.typed))}"
     if (is_good and not args.quiet) or (has_begun and execution.is_interrupted):
-        yield f"what came out: {typed(args, 'results', key)}"
-
-
-def typed(args: "argparse.Namespace", *words: str) -> str:
-    """Return a command as this user would type it: called as this one was, with its -f and -C."""
-    return " ".join([program_text(), shell_text([*args.before, *words])])
+        yield f"see the results: {typed(args, 'results', key)}"
 
 
 def resuming_words(job: str, words: "Sequence[str]") -> "List[str]":
-    """Return the command that goes on with a run which began with words behind run.
+    """The command that continues a run which began with words after run.
 
     >>> resuming_words("train", ["-q", "train", "lr=1"]), resuming_words("sh", ["--", "sh", "x.sh"])
     (['run', '-q', 'train', '--resume', 'lr=1'], ['run', '--resume', '--', 'sh', 'x.sh'])
@@ -10896,24 +9964,151 @@ def resuming_words(job: str, words: "Sequence[str]") -> "List[str]":
     before = list(words[:cut])
     if job in before:
         before.insert(before.index(job) + 1, "--resume")
-    elif cut < len(words):  # a sweep without a job file
+    elif cut < len(words):  # a command without a job file
         before.append("--resume")
     else:  # a job that another one needed
         before = [job, "--resume"]
     return ["run", *before, *words[cut:]]
 
 
-def add_show(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of show."""
-    add_job(command)
-    command.add_argument("--names", dest="only_names", action="store_true",
-                         help="print the names of the jobs alone")
+# -- run -- COMMAND ::: AXES
+
+LAUNCHERS = re.compile(
+    r"(python|pypy|bash|sh|zsh|perl|ruby|Rscript|julia|node|uv|uvx|env|nice|time|timeout|srun|"
+    r"mpirun|mpiexec|torchrun|accelerate|docker|podman|apptainer|singularity|conda|poetry|pixi)"
+    r"[\d.]*$")
+PLACEHOLDER = re.compile(r"(?<!\$)\{([^{}\s]+)\}")
+TASK_NAMES = ("task.dir", "task.slot", "task.index")
+
+
+def spelled_job(args: "argparse.Namespace") -> Job:
+    """The job of a command without a job file: COMMAND WORD ... [::: AXIS ...].
+
+    The command is taken word for word, as the shell gave it, but for {NAME} of the axes.
+    """
+    words, axes = list(args.behind), []  # type: List[str], List[str]
+    if ":::" in words:
+        cut = len(words) - words[::-1].index(":::")
+        words, axes = words[:cut - 1], words[cut:]
+    check_spelled(words, axes, ":::" in args.behind)
+    sweep = Sweep(axes, "command line", PROGRAM)
+    spelled = {key: name for axis in sweep.axes for key, name in zip(axis.keys, axis.spelled)}
+    if ":::" in args.behind:
+        words = placed(words, spelled)
+    elif not args.quiet:
+        say_not_swept(words)
+    name = args.name or program_name(words)
+    if os.path.exists(args.file or JOB_FILES[0]) and not args.name:
+        jobs = load_for(args.file or JOB_FILES[0], "")[0]
+        if name in jobs:
+            raise Error("name-of-a-job", f"{name} is a job of the job file",
+                        hint=f"name this one: --name {name}-2")
+    step = EMPTY_STEP._replace(batch=sweep)
+    command = Source("command line", shell_text(words))
+    return EMPTY_JOB._replace(key=name, name=name, run=command, hydra=False, steps=[step])
+
+
+def check_spelled(words: "Sequence[str]", axes: "Sequence[str]", has_axes: bool) -> None:
+    """Raise an Error for axes that the sweep language would not read as they are meant."""
+    if not words:
+        raise Error("no-command", "no command before :::", hint="hydraflow run -- ./sim ::: --x=1:3")
+    options = {name for option in command_named("run").options for name in option.names}
+    for word in [*words, *axes]:
+        if re.fullmatch(r":::[:+]+", word):
+            raise Error("gnu-parallel", f"{word} is GNU parallel's",
+                        hint="linked keys: 'a,b=(1,2),(3,4)'; lines of a file: 'f=lines(list.txt)'")
+        names = TASK_NAMES if not has_axes else ()
+        found = [name for name in PLACEHOLDER.findall(word) if name in names]
+        if found:
+            raise Error("no-axes", f"{{{found[0]}}} needs ::: after the command",
+                        hint="::: may stand there without an axis")
+    for word in axes:
+        if word.partition("=")[0] in options:
+            raise Error("option-as-axis", f"{word} is an option of run: write it before --",
+                        hint=f"hydraflow run {shell_text([word])} -- ...")
+        if re.match(r"[=\d]", word) or "=" not in word and not re.match(r"\w+\(", word):
+            raise Error("axis-without-key", f"expected key=value, found {word}",
+                        hint="write {x} in the command and x=1,2 here; '$NAME=1,2' in quotes")
+        if re.search(r"=[^'\"\[({]*\s\S*[\w)]=", word):
+            raise Error("several-axes", f"several axes in one word: {word}",
+                        hint="one word for each axis: ::: a=1:3 b=x,y")
+
+
+def placed(words: "Sequence[str]", spelled: "Mapping[str, str]") -> "List[str]":
+    """The words of a command with templates for {NAME}; an axis without a place must be an option
+    or a variable."""
+    named = set()
+    result = []
+    for index, word in enumerate(words):
+        def template(match: "Match[str]") -> str:
+            key, _, part = match[1].rpartition(".")
+            if match[1] in spelled or part not in ("stem", "name"):
+                key = match[1]
+            if key not in spelled and match[1] not in TASK_NAMES:
+                return match[0]
+            named.add(key)
+            return f"${{{{ {'matrix.' if key in spelled else ''}{match[1]} }}}}"
+
+        text = PLACEHOLDER.sub(template, word)
+        is_script = index > 1 and words[index - 1] == "-c" and LAUNCHERS.match(
+            os.path.basename(words[index - 2]))
+        if text != word and is_script:
+            raise Error("script-placeholder", "a placeholder in a script could become code",
+                        hint="use \"$1\" in it, and add two words after it: bash {x}")
+        result.append(text)
+    for key, name in spelled.items():
+        if key not in named and name[:1] not in ("-", "$") and key != "rows()":
+            raise Error("unplaced-axis", f"{key} has no place in the command",
+                        hint=f"write {{{key}}} in the command, or --{key}= for an option")
+    return result
+
+
+def say_not_swept(words: "Sequence[str]") -> None:
+    """Name the words of a command that look like a sweep, and the line that would sweep."""
+    command, axes = list(words[:1]), []  # type: List[str], List[str]
+    for word in words[1:]:
+        try:
+            is_range = bool(re.fullmatch(r"[\d.]+:[\d.]+(:[\d.]+)?", word))
+            key = f"x{len(axes) or ''}"
+            found = Sweep([f"{key}={word}" if is_range else word], "command line", PROGRAM).axes
+        except Error:
+            found = []
+        if not any(axis.count > 1 and axis.keys for axis in found):
+            command.append(word)
+        elif word.startswith("-"):
+            axes.append(word)
+        else:
+            name, _, _ = word.rpartition("=")
+            command.append(f"{name}={{{name}}}" if not is_range else f"{{{key}}}")
+            axes.append(f"{key}={word}" if is_range else word)
+    if axes:
+        line = shell_text([*command, ":::", *axes])
+        swept = shell_text([word for word in words if word not in command])
+        say(as_typed(f"1 task; to sweep over {swept}: hydraflow run -- {line}", ()))
+
+
+def program_name(words: "Sequence[str]") -> str:
+    """The name of a job without a job file: that of its script, or program.
+
+    >>> program_name(["uv", "run", "a.py"]), program_name(["python", "-m", "pkg.train", "x.sh"])
+    ('a.py', 'pkg.train')
+    """
+    if LAUNCHERS.match(os.path.basename(words[0])):
+        for word, before in zip(words[1:], words):
+            if before == "-m" and re.match(r"[A-Za-z]", word):
+                return word
+            if re.search(r"\w\.(py|sh|R|jl|pl|rb|js)$", word) or word.startswith("./"):
+                return os.path.basename(word)
+    return os.path.basename(words[0])
+
+
+# -- show, expand
 
 
 def show_command(args: "argparse.Namespace") -> int:
     """Show the jobs, or one of them as HydraFlow understands it."""
     jobs = load(args.file or find_job_file())
-    if args.only_names:
+    if args.names:
         for name in jobs:
             put(name)
     elif args.job:
@@ -10927,48 +10122,35 @@ def show_command(args: "argparse.Namespace") -> int:
 
 
 def job_text(job: Job) -> str:
-    """Return how many tasks a job has, and its first command."""
+    """How many tasks a job has, and its first command."""
     if not has_command(job):
         return f"{'template':>10}  no command: it serves other jobs"
     sources = [job.run, job.call, job.submit]
     sources += [step.run or step.call or step.submit for step in job.steps]
-    command = next(source.text for source in sources if source)
-    return f"{tasks_text(Plan(job)):>10}  {command}"
+    return f"{tasks_text(Plan(job)):>10}  {next(filter(None, sources)).text}"
 
 
 def job_lines(plan: Plan) -> "Iterator[str]":
-    """Yield what there is to know of a job, and the first command of each step."""
+    """Yield the values of a job, and for each step its tasks, and its first command."""
     job = plan.job
     yield f"{job.key}: {tasks_text(plan)}"
-    fail_fast = {None: "", True: "true", False: "false"}[job.fail_fast]
-    needs = ", ".join(name for name, _ in job.needs)
-    parallel = "auto" if job.max_parallel == AUTO else job.max_parallel
-    for name, value in (("name", job.name), ("needs", needs), ("max-parallel", parallel),
-                        ("fail-fast", fail_fast), ("retries", job.retries),
-                        ("timeout-minutes", job.timeout_minutes)):
+    values = (("name", job.name), ("needs", ", ".join(name for name, _ in job.needs)),
+              ("max-parallel", "auto" if job.max_parallel == AUTO else job.max_parallel),
+              ("fail-fast", {None: "", True: "true", False: "false"}[job.fail_fast]),
+              ("retries", job.retries), ("timeout-minutes", job.timeout_minutes))
+    for name, value in values:
         if value:
             yield f"  {name}: {value}"
     for step in plan.steps:
-        yield from step_lines(step)
-
-
-def step_lines(step: PlannedStep) -> "Iterator[str]":
-    """Yield how many tasks a step has, and why, and its first command."""
-    name = f" ({step.name})" if step.name else ""
-    yield f"  step {step.number}{name}: {count_lines(step)}: {tasks_text(step)}"
-    task = first_task(step)
-    if task is None:
-        return
-    text = f"    {task_text(task)}"
-    if task.runs > 1:
-        text += f"    (the first, each of {task.runs} runs)"
-    elif step.count > 1:
-        text += "    (the first)"
-    yield text
+        title = f" ({step.name})" if step.name else ""
+        yield f"  step {step.number}{title}: {count_lines(step)}: {tasks_text(step)}"
+        task = first_task(step)
+        if task:
+            yield f"    {task_text(task)}{'    (the first)' if step.count > 1 else ''}"
 
 
 def count_lines(step: PlannedStep) -> str:
-    """Return in words how the tasks of a step come about: 2 x 3 = 6, 1 excluded."""
+    """How the tasks of a step come about: 2 x 3 = 6, 1 excluded."""
     counts = [count_text(axis.count) for axis in step.sweep.axes if axis.keys]
     text = count_text(step.sweep.count)
     if len(counts) > 1:
@@ -10985,18 +10167,12 @@ def count_lines(step: PlannedStep) -> str:
     return text
 
 
-def add_expand(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of expand."""
-    command.add_argument("sweep", metavar="SWEEP", nargs="*", help="words, as batch: has them")
-    add_options(command, [Flag(("--collect",), "print the words that args: makes of it")])
-
-
 def expand_command(args: "argparse.Namespace") -> int:
     """Show what a sweep means: the combinations, and how many."""
-    if not args.sweep:
-        raise Error("no-sweep", "which sweep?", NOWHERE,
-                    "for example hydraflow expand 'a=1:3 b=x,y'")
-    sweep = Sweep(" ".join(args.sweep))
+    words = [*args.words, *args.behind]
+    if not words:
+        raise Error("no-sweep", "no sweep given", hint="hydraflow expand 'a=1:3 b=x,y'")
+    sweep = Sweep(" ".join(words))
     if args.collect:
         put(shell_text(sweep.collect()))
         return 0
@@ -11006,90 +10182,66 @@ def expand_command(args: "argparse.Namespace") -> int:
     return 0
 
 
+# -- records: status, logs, results, report, cancel, clean
+
+
 def newest_record(args: "argparse.Namespace") -> Record:
-    """Return the newest record of a job, which the job file need not name any more."""
+    """The newest record of a job, which the job file need not name any more."""
     records = Record.all(args.job) if args.job else []
     if not records:
         known = [Ledger(record).start.job for record in Record.newest()]
         if not args.job:
-            raise which_job(known)
-        raise Error("not-run", f"job {args.job} has not been run here", NOWHERE,
-                    suggest(args.job, known) or "hydraflow show lists the jobs")
+            raise no_job(known)
+        raise Error("not-run", f"job {args.job} has not been run here",
+                    hint=suggest(args.job, known) or "list the jobs: hydraflow show")
     return records[-1]
 
 
-def add_run_choice(command: "argparse.ArgumentParser") -> None:
-    """Declare the option that picks a run."""
-    command.add_argument("--run", metavar="RUN", help="of this run; the end of its name will do")
-
-
 def chosen_record(args: "argparse.Namespace") -> Record:
-    """Return the record of the run that the command line picks, else the newest one of the job."""
+    """The record of the run that --run picks, else the newest one of the job."""
     newest = newest_record(args)
     if not args.run:
         return newest
     found = [record for record in Record.all(args.job) if record.ulid.endswith(args.run.upper())]
     if len(found) == 1:
         return found[0]
-    what = "several runs end" if found else "no run ends"
-    raise Error("unknown-run", f"{what} with {args.run}", NOWHERE,
-                f"hydraflow status {shlex.quote(args.job)} --all lists them")
-
-
-def add_status(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of status."""
-    add_job(command)
-    add_options(command, [
-        Flag(("--json",), "print all that is known of every task, for programs"),
-        Flag(("--all",), "every run of the job, a line each")])
-    add_run_choice(command)
-
-
-def records_of(args: "argparse.Namespace") -> "List[Record]":
-    """Return the records that status is about."""
-    if not args.job:
-        if args.all or args.run:
-            raise Error("no-job",
-                        "--all and --run are about one job, which is to be named", NOWHERE,
-                        "hydraflow status JOB --all lists its runs")
-        found = Record.newest()
-        if not found:
-            raise Error("not-run", "nothing has been run here", NOWHERE,
-                        "hydraflow run JOB runs a job, hydraflow show lists them")
-        return found
-    chosen = chosen_record(args)
-    return Record.all(args.job) if args.all else [chosen]
+    raise Error("unknown-run", f"{'several runs end' if found else 'no run ends'} with {args.run}",
+                hint=f"list them: hydraflow status {shlex.quote(args.job)} --all")
 
 
 def status_command(args: "argparse.Namespace") -> int:
-    """Show how far a job's last run is, who executes it, and what has failed and why."""
+    """Show how far a job's last run is, and what has failed and why."""
+    records = Record.newest()
+    if args.job:
+        records = [chosen_record(args)]
+        records = Record.all(args.job) if args.all else records
+    elif args.all or args.run:
+        raise Error("no-job", "--all and --run need a job", hint="hydraflow status JOB --all")
+    if not records:
+        raise Error("not-run", "nothing has been run here", hint="run a job: hydraflow run JOB")
     surveys: List[Survey] = []
-    for record in records_of(args):
+    for record in records:
         try:
             surveys.append(survey(record))
         except Error as error:
             if args.job and not args.all:
                 raise
             say(str(error))
-    if args.json:
-        import json
-        documents = [status_document(found) for found in surveys]  # type: Any
-        if args.job and not args.all:
-            documents = documents[0]
-        put(json.dumps(documents, indent=1))
     for found in surveys:
-        show_status(found, args)
+        if found.wrong:
+            (say if args.json else put)("the scheduler does not answer; states come from the "
+                                        f"record only: {printable(found.wrong)}")
+        if not args.json:
+            show_status(found, args)
+    if args.json:
+        documents = list(map(status_document, surveys))
+        is_one = args.job and not args.all
+        put(json.dumps(documents[0] if is_one else documents, indent=1))
     return 0
 
 
 def show_status(found: Survey, args: "argparse.Namespace") -> None:
-    """Print the status of a run, or the first line of it with the end of its name."""
-    if found.wrong:
-        told = say if args.json else put
-        told("what follows from the events alone, as the scheduler does not answer: "
-             f"{printable(found.wrong)}")
-    if args.json:
-        return
+    """Print the status of a run, or with --all its first line with the end of its name."""
     head = head_line(found)
     if args.all:
         put(f"{found.record.ulid[-8:]}  {head}")
@@ -11101,7 +10253,7 @@ def show_status(found: Survey, args: "argparse.Namespace") -> None:
 
 
 def next_words(found: Survey, args: "argparse.Namespace") -> "List[str]":
-    """Return the command that is of use now: to follow a run, to go on with it, to see its end."""
+    """The command that helps now: follow the run, continue it, see its results."""
     start = found.ledger.start
     newest = Record.all(start.job)[-1]
     chosen = [] if newest.path == found.record.path else ["--run", found.record.ulid[-8:]]
@@ -11114,49 +10266,41 @@ def next_words(found: Survey, args: "argparse.Namespace") -> "List[str]":
     return ["results", start.job, *chosen]
 
 
-def add_logs(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of logs."""
-    add_job(command)
-    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*",
-                         help="numbers of tasks, or parameters that select them")
-    add_options(command, [
-        Value(("--last",), option(read_count), "N", "the last N lines of each task"),
-        Flag(("--follow",), "go on until the tasks have ended"),
-        Flag(("--failed",), "of the failed tasks only")])
-    add_run_choice(command)
+class Selection(NamedTuple("Selection", [
+        ("found", Survey), ("numbers", "List[int]"), ("pairs", "List[str]"),
+        ("metrics", "List[str]")])):
+    """The tasks of a run that words select, the words KEY=VALUE, and the names of metrics."""
+    __slots__ = ()
 
 
-def wanted_tasks(found: Survey, names: "Sequence[str]") -> "List[int]":
-    """Return the tasks that numbers and KEY=VALUE words select, without any all of them."""
-    words = [name for name in names if "=" in name]
-    numbers = [task_number(found, name) for name in names if "=" not in name]
-    if not words:
-        return sorted(numbers or found.ledger.members)
-    chosen = sorted({row.task for row in selected(result_rows(found, []), words)})
-    return [number for number in chosen if not numbers or number in numbers]
-
-
-def task_number(found: Survey, text: str) -> int:
-    """Return the number of a task that a word of the command line is."""
-    start = found.ledger.start
-    if not re.fullmatch("[1-9][0-9]{0,8}", text):
-        raise Error("invalid-task",
-                    f"{text} is neither the number of a task nor KEY=VALUE", NOWHERE,
-                    f"hydraflow results {shlex.quote(start.job)} lists the tasks")
-    if int(text) > max(start.count, found.ledger.last_number()):
-        raise Error("unknown-task", f"there is no task {text}", NOWHERE,
-                    f"job {start.job} has {counted(start.count, 'task')}")
-    return int(text)
+def selected_tasks(args: "argparse.Namespace", record: Record) -> Selection:
+    """The tasks that numbers and KEY=VALUE select, without any all of them."""
+    found = survey(record)
+    pairs = [word for word in args.words if "=" in word]
+    digits = [word for word in args.words if word.isdigit()]
+    metrics = [word for word in args.words if "=" not in word and not word.isdigit()]
+    numbers = sorted(map(int, digits)) or sorted(found.ledger.members)
+    if pairs:
+        numbers = sorted(set(numbers) & set(tasks_with(found.ledger, pairs)))
+    for number in numbers:
+        if number not in found.ledger.offsets:
+            raise Error("unknown-task", f"unknown task: {number}", hint=f"job {args.job} has "
+                        f"{counted(found.ledger.start.count, 'task')}")
+    if metrics and args.command in ("logs", "cancel"):
+        raise Error("invalid-task", f"expected a task's number or KEY=VALUE, found {metrics[0]}",
+                    hint=f"list the tasks: hydraflow results {shlex.quote(args.job)}")
+    return Selection(found, numbers, pairs, metrics)
 
 
 def logs_command(args: "argparse.Namespace") -> int:
-    """Print the output of tasks of a run: of all, of those that numbers or KEY=VALUE select."""
+    """Print the output of all tasks, or of those that words select."""
     record = chosen_record(args)
-    found = survey(record)
-    viewer = LogViewer(args, found)
-    if args.follow and viewer.has_title:
-        viewer.skip_ended(found, wanted_tasks(found, args.names))
-    while viewer.show_all(found, wanted_tasks(found, args.names)) and args.follow:
+    found, numbers, _, _ = selected_tasks(args, record)
+    has_title = not args.plain and not (len(args.words) == 1 and args.words[0].isdigit())
+    viewer = LogViewer(found, has_title, args.failed, args.last or 0)
+    if args.follow and has_title:
+        viewer.skip_ended(numbers)
+    while viewer.show_all(found, numbers) and args.follow:
         time.sleep(2.0 if found.submissions else 0.2)
         found = survey(record)
     return 0
@@ -11165,75 +10309,58 @@ def logs_command(args: "argparse.Namespace") -> int:
 class LogViewer:
     """Prints logs, and of each one later what is new in it.
 
-    offsets is how far each one was, current the task whose output was printed last.
+    offsets are the ends of what was printed, current is the task that was printed last.
     """
-    __slots__ = ("offsets", "has_title", "failed", "last", "skipped", "names", "current")
 
-    def __init__(self, args: "argparse.Namespace", found: Survey) -> None:
-        self.offsets = {}  # type: Dict[int, int]
-        self.skipped = set()  # type: Set[int]
+    def __init__(self, found: Survey, has_title: bool, only_failed: bool, last: int) -> None:
+        self.found = found
+        self.offsets: Dict[int, int] = {}
+        self.skipped: Set[int] = set()
         self.current = 0
-        self.has_title = len(args.names) != 1 or "=" in args.names[0]
-        self.failed, self.last = args.failed, args.last
+        self.has_title, self.only_failed, self.last = has_title, only_failed, last
         self.names = Names(found.ledger, window_width(sys.stdout) // 2 or 100)
 
-    def skip_ended(self, found: Survey, numbers: "Sequence[int]") -> None:
+    def skip_ended(self, numbers: "Sequence[int]") -> None:
         """Begin with what runs: what has ended is printed without --follow."""
-        self.skipped = {number for number in numbers if is_settled(found.state(number))}
+        self.skipped = {number for number in numbers if is_settled(self.found.state(number))}
         if len(self.skipped) == len(numbers):
-            say("nothing of that is executed; without --follow, what was printed is shown")
+            say("no matching task is running; drop --follow to see its log")
 
     def show_all(self, found: Survey, numbers: "Sequence[int]") -> bool:
         """Print what is new in the logs of tasks; return whether more may come."""
-        is_open = False
+        self.found = found
         for number in numbers:
-            state = found.state(number)
-            is_open = is_open or not is_settled(state)
             if number not in self.skipped:
-                self.show(found, number, state)
-        return is_open
+                self.show(number, found.state(number))
+        return not all(is_settled(found.state(number)) for number in numbers)
 
-    def show(self, found: Survey, number: int, state: State) -> None:
+    def show(self, number: int, state: State) -> None:
         """Print what is new in the log of a task."""
-        if state.name in ("waiting", "not started"):
+        is_unbegun = state.name in ("waiting", "not started")
+        if is_unbegun or self.only_failed and (state.is_good or not state.is_over):
             return
-        if self.failed and (state.is_good or not state.is_over):
-            return
-        log = log_of(found.record, number, state)
+        log = log_of(self.found.record, number, state)
         is_first = number not in self.offsets
         if is_first:
             self.offsets[number] = last_lines_start(log, self.last) if self.last else 0
-        self.title(number, state, log, is_first)
-        self.offsets[number] = copy_log(log, self.offsets[number])
-        if is_first and state.name == "interrupted":  # what ended it may have said why
-            for path in scheduler_logs(found, number):
-                copy_log(path, 0)
-
-    def title(self, number: int, state: State, log: str, is_first: bool) -> None:
-        """Print which task follows, where that is another one than before and has printed more."""
-        if not self.has_title or number == self.current:
-            return
-        if is_first or size_of(log) > self.offsets[number]:
+        is_new = is_first or os.path.exists(log) and os.path.getsize(log) > self.offsets[number]
+        if self.has_title and is_new and number != self.current:
             self.current = number
             put(f"==> {self.names.name(number)} {state_text(state)} <==")
             sys.stdout.flush()
-
-
-def size_of(path: str) -> int:
-    """Return how large a file is; 0 where there is none."""
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
+        self.offsets[number] = copy_log(log, self.offsets[number])
+        if is_first and state.name == "interrupted":  # what ended it may have said why
+            for path in scheduler_logs(self.found, number):
+                copy_log(path, 0)
 
 
 def is_settled(state: State) -> bool:
-    """Return whether a task is over, or nobody is about to start it."""
+    """Whether a task is over, or nobody is about to start it."""
     return state.is_over or state.name == "not started"
 
 
 def scheduler_logs(found: Survey, number: int) -> "Iterator[str]":
-    """Yield the files of what schedulers wrote beside the output of a task."""
+    """Yield the files that schedulers wrote beside the output of a task."""
     for submission in found.submissions:
         for index, entries in enumerate(submission.slots, 1):
             if any(entry[0] == number for entry in entries):
@@ -11241,7 +10368,7 @@ def scheduler_logs(found: Survey, number: int) -> "Iterator[str]":
 
 
 def last_lines_start(path: str, count: int) -> int:
-    """Return where the last lines of a file begin, as far as they are within its last megabyte."""
+    """The offset of the last lines of a file, as far as they are within its last megabyte."""
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
             begin = max(os.fstat(file.fileno()).st_size - 16 * CHUNK, 0)
@@ -11249,257 +10376,171 @@ def last_lines_start(path: str, count: int) -> int:
             data = file.read()
     except OSError:
         return 0
-    place = len(data) - data.endswith(b"\n")
-    for _ in range(count):
-        place = data.rfind(b"\n", 0, place)
-        if place < 0:
-            return begin
-    return begin + place + 1
+    ends = [match.end() for match in re.finditer(b"\n(?=.)", data, re.DOTALL)]
+    return begin + ([0, *ends][-count:])[0]
 
 
 def copy_log(path: str, offset: int) -> int:
-    """Write what a log has from an offset to standard output; return the offset of its end."""
-    is_terminal = sys.stdout.isatty()
+    """Write a log from an offset to standard output; return the offset of its end."""
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
             file.seek(offset)
-            while True:
-                data = file.read(CHUNK)
-                if not data:
-                    return file.tell()
-                if is_terminal:
-                    data = harmless(data).encode()
-                write(sys.stdout, data)
+            for data in iter(functools.partial(file.read, CHUNK), b""):
+                write(sys.stdout, harmless(data).encode() if sys.stdout.isatty() else data)
+            return file.tell()
     except OSError:
         return offset
 
 
-def add_results(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of results."""
-    add_selection(command)
-    add_options(command, [
-        Value(("--sort",), str, "NAME", "order by a metric, a parameter or a column"),
-        Flag(("--descending",), "the largest first"),
-        Value(("--over",), str, "KEY", "mean and spread over what differs in KEY alone")],
-        "order and summary")
-    add_options(command, [
-        Flag(("--csv",), "print comma-separated values"),
-        Flag(("--json",), "print JSON")], "for programs")
-    command.epilog = (
-        "A METRIC is a name that a number follows in the output (loss=0.1, loss: 0.1), or "
-        "FILE:KEY.KEY of a JSON file. KEY=VALUE selects, and may be a sweep: seed=1:3.")
-
-
-def state_named(text: str) -> str:
-    """Return the state of a name, as it is typed: not-started."""
-    names = {name.replace(" ", "-"): name for name in STATES}
-    name = text.replace(" ", "-")
-    if name not in names:
-        hint = suggest(name, names) or f"the states are {', '.join(names)}"
-        raise argparse.ArgumentTypeError(f"no state is called {text}\n{hint}")
-    return names[name]
-
-
-def add_selection(command: "argparse.ArgumentParser") -> None:
-    """Declare what results and report have in common."""
-    add_job(command)
-    command.add_argument("names", metavar="METRIC | KEY=VALUE", nargs="*",
-                         help="what to show, and parameters that select")
-    command.add_argument("--state", action="append", type=state_named, default=[],
-                         metavar="STATE", help="of tasks in this state only")
-    add_run_choice(command)
-
-
-class Selection(NamedTuple("Selection", [
-        ("found", Survey), ("rows", "List[Row]"), ("metrics", "List[str]")])):
-    """What the command line selects of a run."""
-    __slots__ = ()
-
-
-def selection(args: "argparse.Namespace", has_tail: bool) -> Selection:
-    """Return the rows and the metrics that the command line names; say which metrics none has."""
-    found = survey(chosen_record(args))
-    metrics = [name for name in args.names if "=" not in name]
-    every = result_rows(found, metrics, args.state, has_tail)
-    rows = selected(every, [name for name in args.names if "=" in name])
+def selected_rows(args: "argparse.Namespace", sort: str = "") -> "Any":
+    """The survey, rows and metrics that results and report are about; a name to sort by that is no
+    column is a metric, too."""
+    found, numbers, pairs, metrics = selected_tasks(args, chosen_record(args))
+    rows = result_rows(found, metrics, numbers, [args.state] if args.state else [], pairs)
+    if sort and sort not in (column.name for column in columns_of(rows, metrics)):
+        metrics.append(sort)
+        rows = result_rows(found, metrics, numbers, [args.state] if args.state else [], pairs)
     for name in metrics:
         if rows and all(row.metrics[name] is None for row in rows):
-            say(f"none of these tasks has written a number {printable(name)} so far")
-    return Selection(found, rows, metrics)
+            known = ", ".join(names_in(rows[0].log)) or "none"
+            if name == sort:
+                names = [column.name for column in columns_of(rows, metrics)]
+                raise Error("unknown-column", f"no column {name}", hint=suggest(
+                    name, names[:-1]) or f"the columns are {', '.join(names[:-1])}")
+            say(printable(f"no number follows {name} in the output; numbers there: {known}"))
+    return found, rows, metrics
 
 
 def results_command(args: "argparse.Namespace") -> int:
-    """Show what came out: parameters, states and metrics side by side."""
-    _, rows, metrics = selection(args, False)
-    if args.over:
-        rows = over(rows, args.over, metrics)
-        metrics = over_metrics(metrics)
+    """Show parameters, states and metrics side by side."""
+    _, rows, metrics = selected_rows(args, "" if args.over else (args.sort or "").lstrip("-"))
+    keys = [key for text in args.over for key in text.split(",")]
+    if keys:
+        rows, metrics = over(rows, keys, metrics), over_metrics(metrics)
     if args.sort:
-        rows = by_metric(rows, args.sort, args.descending)
-    if args.csv:
-        put(csv_text(rows, metrics).rstrip("\n"))
-        return 0
-    if args.json:
-        put(results_json(rows, metrics))
-        return 0
-    width = help_width() + 2 if sys.stdout.isatty() else 0
-    for line in table_lines(rows, metrics, width):
-        put(line)
+        rows = sorted_rows(rows, args.sort)
+    form = "csv" if args.csv else "json" if args.json else args.format or "table"
+    put(FORMATS[form](rows, metrics, help_width() if sys.stdout.isatty() else 0))
+    names = names_in(rows[0].log) if rows and not metrics and form == "table" else []
+    if names:
+        say(printable(f"numbers in the output: {', '.join(names)}"))
     return 0
-
-
-def add_report(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of report."""
-    add_selection(command)
-    command.add_argument("-o", dest="output", metavar="FILE", default="report.html",
-                         help="the page to write; report.html when absent")
 
 
 def report_command(args: "argparse.Namespace") -> int:
     """Write a page that shows how a run went and what came out."""
-    found, rows, metrics = selection(args, True)
-    start = found.ledger.start
+    found, rows, metrics = selected_rows(args)
     lead = head_line(found).partition(": ")[2]
-    words = typed(args, "report", args.job, *args.names)
+    words = typed(args, "report", args.job, *args.words)
+    page = report_page(found.ledger.start.job, lead, found.counts(), rows, metrics, words)
+    output = args.output or "report.html"
     try:
-        with open(native(args.output), "w", encoding="utf-8", errors="backslashreplace") as file:
-            for text in report_page(start.job, lead, rows, metrics, words):
-                file.write(text)
+        with open(native(output), "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(page)
     except OSError as error:
-        raise say_error(error, f"write {args.output}") from None
-    say(f"wrote {args.output}: {counted(len(rows), 'row')}")
+        raise say_error(error, "write the page") from None
+    say(f"wrote {output}: {counted(len(rows), 'row')}")
     return 0
 
 
-def add_cancel(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of cancel."""
-    add_job(command)
-    command.add_argument("names", metavar="TASK | KEY=VALUE", nargs="*",
-                         help="numbers of tasks, or parameters that select them")
-    command.add_argument("--lost", action="store_true",
-                         help="give up tasks of other machines, which cannot be reached from here")
-
-
 def cancel_command(args: "argparse.Namespace") -> int:
-    """Stop all that runs, or is queued, of every run of a job; or some tasks of its newest."""
+    """Stop all that runs or is queued of a job, or some tasks of its newest run."""
     records, numbers = [newest_record(args)], None  # type: List[Record], Optional[List[int]]
-    if args.names:
-        numbers = wanted_tasks(survey(records[0]), args.names)
+    if args.words:
+        numbers = selected_tasks(args, records[0]).numbers
     else:
         records = Record.all(args.job)
     arrays, away, wrong = [], [], []  # type: List[str], List[State], List[str]
-    asked = 0
+    count = 0
     for record in records:
         try:
             stopped = cancel_record(record, args.lost, numbers)
         except Error as error:
             wrong.append(error.message)
             continue
-        asked += stopped.tasks
+        count += stopped.tasks
         arrays += stopped.arrays
         away += stopped.away
         wrong += stopped.wrong
     if arrays:
         say(f"cancelled {', '.join(arrays)}")
-    if asked or not arrays:
-        say(f"stopped {counted(asked, 'task')}")
+    if count or not arrays:
+        say(f"stopping {counted(count, 'task')}" if count else "no task is running or queued")
     if away:
-        say(away_text(away, args.lost))
+        hosts = ", ".join(sorted({printable(state.host) for state in away}))
+        tasks = f"{counted(len(away), 'task')} of {hosts}"
+        say(f"gave up {tasks}: --resume executes them again" if args.lost else
+            f"{tasks} cannot be reached from here: cancel them there; if nothing of them is left, "
+            "--lost gives them up")
     for text in wrong:
         say(printable(text))
     return 1 if wrong else 0
 
 
-def away_text(states: "Sequence[State]", is_lost: bool) -> str:
-    """Return what is said of tasks on machines that cannot be reached from here."""
-    hosts = ", ".join(sorted({printable(state.host) for state in states}))
-    tasks = f"{counted(len(states), 'task')} of {hosts}"
-    if is_lost:
-        return f"gave up {tasks}: --resume executes them again"
-    return (f"{tasks} cannot be reached from here: cancel them there; "
-            "where nothing of them is left, --lost gives them up")
-
-
-def add_nothing(command: "argparse.ArgumentParser") -> None:
-    """Declare no options."""
-
-
-def add_clean(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of clean."""
-    add_job(command)
-    command.add_argument("--keep", type=option(read_count), metavar="N", default=1,
-                         help="keep the newest N runs of each job; 1 when absent")
-    command.add_argument("--dry-run", action="store_true", help="say what would be removed")
-
-
 def clean_command(args: "argparse.Namespace") -> int:
-    """Remove the records of old runs: never the newest, never one in which something runs."""
+    """Remove old records: never the newest, never one in which something runs."""
     newest = [newest_record(args)] if args.job else Record.newest()
-    freed, count = 0, 0
+    old: List[Record] = []
     for last in newest:
-        for record in removable(Record.all_in(os.path.dirname(last.path)), args.keep):
-            size = tree_size(record.path)
-            freed, count = freed + size, count + 1
-            say(f"{os.path.relpath(record.path)}: {size / 1e6:,.1f} MB")
-            if not args.dry_run:
-                remove_tree(record.path)
+        old += removable(Record.all_in(os.path.dirname(last.path)), args.keep or 1)
+    sizes = [tree_size(record.path) for record in old]
+    for record, size in zip(old, sizes):
+        path = os.path.relpath(record.path)
+        try:
+            start = Ledger(record).starts[0]
+            text = f"{moment_text(start.time)}, {counted(start.count, 'task')}, "
+        except Error:
+            text = ""
+        say(f"{path}: {text}{size / 1e6:,.1f} MB")
+    if old and not args.dry_run and not args.yes and sys.stdin.isatty():
+        say(f"remove {counted(len(old), 'record')}? [y/N]")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            return 1
+    for record in old if not args.dry_run else []:
+        remove_tree(record.path)
     verb = "would free" if args.dry_run else "freed"
-    say(f"{counted(count, 'record')}: {verb} {freed / 1e6:,.1f} MB")
+    say(f"{counted(len(old), 'record')}: {verb} {sum(sizes) / 1e6:,.1f} MB")
     return 0
 
 
 def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
     """Yield the records of a job that are old, not in use, and not needed by a newer one."""
-    needed = set()  # type: Set[str]
+    needed: Set[str] = set()
     for record in records[-keep:]:
         try:
             view = View(record)
             view.read()
         except Error:
             continue
-        origins = [state.origin for state in view.states.values()]
-        needed.update(origin.partition("/")[0] for origin in origins if origin)
+        needed.update(state.origin.partition("/")[0] for state in view.states.values())
     for record in records[:-keep]:
-        if record.ulid in needed:
-            continue
         try:
-            found = survey(record)
+            is_used = record.ulid in needed or any(
+                state.is_alive for _, state in survey(record).members)
         except Error:  # of another format: nothing executes it any more
-            yield record
-            continue
-        states = [state for _, state in found.members]
-        if not any(state.name in ("running", "queued") for state in states):
+            is_used = False
+        if not is_used:
             yield record
 
 
 def tree_size(path: str) -> int:
-    """Return how many bytes the files below a folder take."""
+    """How many bytes the files below a folder take on disk."""
     total = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            total += os.lstat(os.path.join(folder, name)).st_size
+    for folder, names, files in os.walk(path):
+        for name in [*names, *files]:
+            total += 512 * os.lstat(os.path.join(folder, name)).st_blocks
     return total
 
 
-def schema_command(args: "argparse.Namespace") -> int:
-    """Print the JSON Schema of the job file, with which editors complete and check it."""
-    import json
-    put(json.dumps(job_schema(), indent=1))
-    return 0
-
-
-def add_init(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of init."""
-    command.add_argument("--hydra", action="store_true", help="for a Hydra application")
-    command.add_argument("--slurm", action="store_true", help="for tasks that Slurm gets")
+# -- init, schema, completion
 
 
 def init_command(args: "argparse.Namespace") -> int:
-    """Write a commented hydraflow.yaml, and a train.py to try it on where there is none."""
+    """Write a commented hydraflow.yaml, and a train.py if there is none."""
     for name in JOB_FILES:
         if os.path.lexists(name):
-            raise Error("file-exists", f"there is a {name} already, and it stays as it is", NOWHERE,
-                        "hydraflow -C DIR init writes elsewhere")
+            raise Error("file-exists", f"{name} exists",
+                        hint="write elsewhere: hydraflow -C DIR init")
     text = JOB_FILE_TEMPLATE.replace("@PROGRAM@", "train.py")
     text = text.replace("@HYDRA@", "" if args.hydra else NO_HYDRA)
     text = text.replace("@SUBMIT@", SLURM if args.slurm else "")
@@ -11516,114 +10557,81 @@ def init_command(args: "argparse.Namespace") -> int:
     written = " and ".join(name for name, _ in files)
     what = "put keys of train.py into it, then look: hydraflow run train --dry-run"
     what = what if is_there else "try: hydraflow run train"
-    say(as_typed(f"wrote {written}; {what}", options_before(sys.argv[1:])))
+    say(as_typed(f"wrote {written}; {what}", args.before))
     return 0
 
 
-def add_completion(command: "argparse.ArgumentParser") -> None:
-    """Declare the options of completion."""
-    command.add_argument("shell", metavar="SHELL", nargs="?", help="bash, zsh or fish")
-    lines = [text.partition("\n")[0].lstrip("# ") for text in COMPLETION.values()]
-    command.epilog = "\n".join(line.replace(":  ", ":\n  ") for line in lines)
+def schema_command(args: "argparse.Namespace") -> int:
+    """Print the JSON Schema of the job file, with which editors complete and check it."""
+    put(json.dumps(job_schema(), indent=1))
+    return 0
 
 
 def completion_command(args: "argparse.Namespace") -> int:
     """Print a script that completes commands, options, jobs and sweeps in a shell."""
-    if args.shell not in COMPLETION:
-        message = f"there is no completion for {args.shell}" if args.shell else "which shell?"
-        raise Error("unknown-shell", message, NOWHERE,
-                    f"the shells are {', '.join(sorted(COMPLETION))}")
-    put(COMPLETION[args.shell].rstrip())
+    if args.job not in COMPLETION:
+        raise Error("unknown-shell", f"unknown shell: {args.job}" if args.job else "no shell given",
+                    hint=f"the shells are {', '.join(sorted(COMPLETION))}")
+    put(COMPLETION[args.job].rstrip())
     return 0
 
 
 def complete_command(argv: "Sequence[str]") -> int:
-    """Print the words that may stand where a shell wants to complete one, a line each."""
+    """Print the words that may replace the last one of a command line, a line each."""
     shell, words = argv[0], list(argv[1:])
     if shell == "bash":
-        words = bash_words(words[0])
+        line = words[0]
+        try:
+            words = shlex.split(line)
+        except ValueError:  # within quotes
+            words = line.split()
+        words += [""] if line[-1:].isspace() else []
     last = words[-1] if len(words) > 1 else ""
     try:
-        found = completions(words[1:-1], last)
+        found = [word for word in candidates(words[1:-1])
+                 if word.startswith(last) and word.isprintable()]
     except (Error, OSError):
         found = []
-    for word in found:
-        put(bash_word(word, last) if shell == "bash" else word)
+    if last.endswith("="):  # the key is complete: its values are asked for
+        found = [word for word in found if word != last]
+    cut = max(last.rfind("="), last.rfind(":")) + 1  # to bash, what follows is a word of its own
+    for word in sorted(found):
+        if shell == "bash":
+            word = word[cut:] if word.endswith("=") else shlex.quote(word[cut:])
+        put(word)
     return 0 if found else 1  # the shell then completes names of files
 
 
-def completions(words: "Sequence[str]", last: str) -> "List[str]":
-    """Return what the last word of a command line may become."""
-    found = sorted(word for word in candidates(words) if word.startswith(last))
-    if last.endswith("="):  # the key is complete: its values are asked for
-        found = [word for word in found if word != last]
-    return [word for word in found if word.isprintable()]
-
-
-def bash_word(word: str, last: str) -> str:
-    """Return how bash gets a word that the last one of a line becomes.
-
-    To bash, what follows an equals sign or a colon is a word of its own.
-
-    >>> bash_word("lr=0.1", "lr="), bash_word("lr=", "l"), bash_word("my job", "my")
-    ('0.1', 'lr=', "'my job'")
-    """
-    text = word[max(last.rfind("="), last.rfind(":")) + 1:]
-    return text if text.endswith("=") else shlex.quote(text)
-
-
-def bash_words(line: str) -> "List[str]":
-    """Return the words of a command line up to the cursor, the last one as far as it goes.
-
-    >>> bash_words("hydraflow run tr"), bash_words("hydraflow run ")
-    (['hydraflow', 'run', 'tr'], ['hydraflow', 'run', ''])
-    """
-    try:
-        words = shlex.split(line)
-    except ValueError:  # within quotes
-        words = line.split()
-    return words + ([""] if line[-1:].isspace() else [])
-
-
 def candidates(words: "Sequence[str]") -> "Iterable[str]":
-    """Return what may follow words of a command line, behind the program's name."""
+    """The words that may follow words of a command line, after the program's name."""
     before, rest = split_before(words)
     if len(before) % 2:  # a file or a directory follows
         return []
     if not rest:
-        return [*(name for name, _, _ in COMMANDS), "-f", "-C", "--version", "--help"]
+        return [*(command.name for command in COMMANDS), "-f", "-C", "--version", "--help"]
     if rest[0] == "completion":
         return sorted(COMPLETION)
-    options = command_options(rest[0])
-    if rest[0] in ("init", "schema", "expand") or not options:
+    command = command_named(rest[0])
+    options = [name for option in command.options for name in option.names]
+    if not command.words.startswith(("JOB", "[JOB")):
         return options
     values = dict(zip(before[::2], before[1::2]))
     os.chdir(values.get("-C", "."))
     jobs = load(values.get("-f") or find_job_file())
-    for word in rest[1:]:
-        if word in jobs:
-            return [*options, *override_words(jobs[word])]
-    return [*jobs, *options]
-
-
-def command_options(name: str) -> "List[str]":
-    """Return the options of a command."""
-    for known, add_options, _ in COMMANDS:
-        if known == name:
-            command = argparse.ArgumentParser()
-            add_options(command)
-            actions = command._actions  # argparse has no other list of them
-            return [text for action in actions for text in action.option_strings]
-    return []
+    found = [word for word in rest[1:] if word in jobs]
+    return [*options, *override_words(jobs[found[0]])] if found else [*jobs, *options]
 
 
 def override_words(job: Job, most: int = 100) -> "Iterator[str]":
     """Yield the keys of a job's sweeps, as they begin an override, and their first values."""
     for step in job.steps:
         for axis in [*step.batch.axes, *step.args.axes]:
-            if len(axis.keys) == 1:
-                yield f"{axis.keys[0]}="
+            if len(axis.spelled) == 1:
+                yield f"{axis.spelled[0]}="
                 yield from (str(word) for word in islice(axis, most) if isinstance(word, str))
+
+
+# -- inner commands, which HydraFlow and shells type
 
 
 def call_command(argv: "Sequence[str]") -> int:
@@ -11640,293 +10648,279 @@ def call_command(argv: "Sequence[str]") -> int:
 
 
 def slot_command(argv: "Sequence[str]") -> int:
-    """Execute the tasks of one slot: as an array task, or as a line for a handler."""
+    """Execute the tasks of an array index: as an array task, or as a line for a handler."""
     statuses = []
     is_wrong, interruption = False, 0
     for event in run_slot(argv[0], int(argv[1]), int(argv[2])):
-        if event.kind in ("note", "interrupt", "error", "retry"):
-            say(slot_text(event))
+        if event.kind == "retry" and event.task:
+            name = task_name(event.task.number, event.task.combination, set(), 100)
+            say(f"{name} failed, retrying")
+        elif event.kind in ("note", "interrupt", "error"):
+            say(event.text)
         if event.kind == "interrupt":
             interruption = interruption or event.number
         elif event.kind == "error":
             is_wrong = True
         elif event.kind == "end" and event.state.name != "succeeded":
             statuses.append(event.state.status)
-    if len(argv) > 3:
-        return handler_status(statuses, interruption)
+    if len(argv) > 3:  # a handler: a shell that executes the lines begins none after a signal
+        if interruption:
+            end_by_signal(interruption)
+        return max(1, min(statuses[-1], 255)) if statuses else 0
     return 1 if statuses or is_wrong else 0
 
 
-def slot_text(event: Event) -> str:
-    """Return what the log of an array task says of an event."""
-    if event.kind != "retry" or event.task is None:
-        return event.text
-    name = task_name(event.task.number, event.task.combination, set(), 100)
-    return f"{name} failed, and is tried again"
+# -- commands and options
 
 
-def handler_status(statuses: "Sequence[int]", interruption: int) -> int:
-    """Return the exit status that a handler gets for a line: that of its task.
-
-    After an interruption we end by its signal, for which a shell that executes the lines begins no
-    further one.
-    """
-    if interruption:
-        end_by_signal(interruption)
-    return max(1, min(statuses[-1], 255)) if statuses else 0
+class Option(NamedTuple("Option", [
+        ("names", "Tuple[str, ...]"), ("help", str), ("value", str), ("read", "Any")])):
+    """An option of a command; value is the help's word for its value, "" for none; read makes a
+    value of a text, list collects several."""
+    __slots__ = ()
 
 
+class Command(NamedTuple("Command", [
+        ("name", str), ("words", str), ("options", "Tuple[Option, ...]"),
+        ("function", "Callable[[argparse.Namespace], int]"), ("example", str)])):
+    """A subcommand; words is the usage of what is no option, example works after init."""
+    __slots__ = ()
+
+
+def flag(names: str, help: str) -> Option:
+    """An option without a value."""
+    return Option(tuple(names.split()), help, "", None)
+
+
+def option(names: str, value: str, help: str, read: "Any" = str) -> Option:
+    """An option with a value, which a reader of the job file's values, or a function, reads."""
+    def convert(text: str) -> object:
+        try:
+            return read(read_yaml(text, "command line")) if isinstance(read, Reader) else read(text)
+        except Error as error:
+            raise argparse.ArgumentTypeError(f"{error.message}\n{error.hint}") from None
+    return Option(tuple(names.split()), help, value, read if read is list else convert)
+
+
+def sample_of(text: str) -> Sample:
+    """The sample that N or N:SEED means."""
+    count, _, seed = text.partition(":")
+    if not re.fullmatch("[1-9][0-9]{0,8}", count) or not re.fullmatch("[0-9]{0,9}", seed):
+        raise Error("invalid-sample", "expected N or N:SEED", hint="for example 20:7")
+    return Sample(int(count), int(seed or 0))
+
+
+def name_among(known: "Iterable[str]", what: str) -> "Callable[[str], str]":
+    """A reader of one of some names."""
+    def read(text: str) -> str:
+        names = {name.replace(" ", "-"): name for name in known}
+        if text not in names:
+            raise Error(f"unknown-{what}", f"unknown {what}: {text}", hint=suggest(
+                text, names) or f"expected {', '.join(names)}")
+        return names[text]
+    return read
+
+
+RUN = option("--run", "RUN", "of this run; the end of its name will do")
+STATE = option("--state", "STATE", "of tasks in this state only", name_among(STATES, "state"))
 COMMANDS = (
-    ("run", add_run, run_command),
-    ("show", add_show, show_command),
-    ("expand", add_expand, expand_command),
-    ("status", add_status, status_command),
-    ("logs", add_logs, logs_command),
-    ("results", add_results, results_command),
-    ("report", add_report, report_command),
-    ("cancel", add_cancel, cancel_command),
-    ("clean", add_clean, clean_command),
-    ("init", add_init, init_command),
-    ("schema", add_nothing, schema_command),
-    ("completion", add_completion, completion_command),
+    Command("run", "JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
+            "       hydraflow run [options] -- COMMAND WORD ... [::: AXIS ...]", (
+                flag("--dry-run", "print the commands and change nothing"),
+                flag("--resume", "continue the last run: skip what has succeeded in it"),
+                flag("--reuse", "count what has succeeded in older runs as done, too"),
+                option("--sample", "N[:SEED]", "take N tasks of each step at random", sample_of),
+                option("--jobs -j", "N", "execute N tasks at once, or auto; on a cluster N array "
+                       "tasks", read_parallel),
+                flag("--keep-going", "start the remaining tasks although one has failed"),
+                option("--retries", "N", "try a failed task up to N times more", read_retries),
+                option("--timeout", "MIN", "stop a task after so long: 90, 5s, 2h", read_minutes),
+                option("--name", "NAME", "the name of a job that is a command after --"),
+                flag("--quiet -q", "show failures and the summary only"),
+                flag("--wait", "wait until submitted tasks have ended"),
+                option("--pack", "N", "let an array task take N tasks", read_count),
+                option("--pack-parallel", "N", "execute N tasks of a pack at once", read_count)),
+            run_command, "hydraflow run train learning_rate=0.1,0.2 --jobs 2"),
+    Command("show", "[JOB]", (flag("--names", "print the names of the jobs alone"),),
+            show_command, "hydraflow show train"),
+    Command("expand", "SWEEP ...", (flag("--collect", "print the words that args: makes of it"),),
+            expand_command, "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'"),
+    Command("status", "[JOB]", (
+        flag("--json", "print all that is known of every task, for programs"),
+        flag("--all", "every run of the job, a line each"), RUN),
+        status_command, "hydraflow status train"),
+    Command("logs", "JOB [TASK | KEY=VALUE ...]", (
+        option("--last", "N", "the last N lines of each task", read_count),
+        flag("--follow", "go on until the tasks have ended"),
+        flag("--failed", "of the failed tasks only"),
+        flag("--plain", "without headers"), RUN),
+        logs_command, "hydraflow logs train model=lstm --last 1"),
+    Command("results", "JOB [METRIC | KEY=VALUE ...]", (
+        STATE, RUN, option("--sort", "NAME", "order by a metric, a parameter or a column; "
+                           "--sort=-NAME the largest first"),
+        option("--over", "KEY", "mean and spread over what differs in KEY alone", list),
+        option("--format", "FORMAT", ", ".join(FORMATS), name_among(FORMATS, "format")),
+        flag("--csv", "print comma-separated values"), flag("--json", "print JSON")),
+        results_command, "hydraflow results train loss --sort loss"),
+    Command("report", "JOB [METRIC | KEY=VALUE ...]", (
+        STATE, RUN, option("--output -o", "FILE", "the page to write; report.html when absent")),
+        report_command, "hydraflow report train loss -o report.html"),
+    Command("cancel", "JOB [TASK | KEY=VALUE ...]", (
+        flag("--lost", "give up tasks of other machines, which cannot be reached from here"),),
+        cancel_command, "hydraflow cancel train"),
+    Command("clean", "[JOB]", (
+        option("--keep", "N", "keep the newest N runs of each job; 1 when absent", read_count),
+        flag("--dry-run", "say what would be removed"), flag("--yes", "do not ask")),
+        clean_command, "hydraflow clean train --keep 3"),
+    Command("init", "", (flag("--hydra", "for a Hydra application"),
+                         flag("--slurm", "for tasks that Slurm gets")),
+            init_command, "mkdir slurm && hydraflow -C slurm init --slurm"),
+    Command("schema", "", (), schema_command, "hydraflow schema > schema.json"),
+    Command("completion", "SHELL", (), completion_command, 'eval "$(hydraflow completion bash)"'),
 )
-
-EXAMPLES = {  # each works as it stands in the folder that init made
-    "run": "hydraflow run train learning_rate=0.1,0.2 --jobs 2",
-    "show": "hydraflow show train",
-    "expand": "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'",
-    "status": "hydraflow status train",
-    "logs": "hydraflow logs train model=lstm --last 1",
-    "results": "hydraflow results train loss --sort loss",
-    "report": "hydraflow report train loss -o report.html",
-    "cancel": "hydraflow cancel train",
-    "clean": "hydraflow clean train --keep 3",
-    "init": "mkdir slurm && hydraflow -C slurm init --slurm",
-    "schema": "hydraflow schema > schema.json",
-    "completion": 'eval "$(hydraflow completion bash)"',
-}
+BEFORE = {
+    "-f": "-f FILE, before the command, names the job file",
+    "-C": "-C DIR, before the command, names the directory to work in"}
+SYNONYMS = {  # words of other programs
+    "resume": "hydraflow run JOB --resume", "list": "hydraflow show", "ls": "hydraflow show",
+    "start": "hydraflow run JOB", "submit": "hydraflow run JOB", "stop": "hydraflow cancel JOB",
+    "kill": "hydraflow cancel JOB", "log": "hydraflow logs JOB", "help": "hydraflow --help"}
 
 
 def help_width() -> int:
-    """Return how wide a text may be.
-
-    Left to itself, argparse imports shutil to find that out, at every start.
-    """
+    """How wide a text may be."""
     columns = os.environ.get("COLUMNS", "")
-    return ((int(columns) if columns.isdecimal() else window_width(sys.stdout)) or 80) - 2
+    return (int(columns) if columns.isdecimal() else window_width(sys.stdout)) or 80
 
 
-def parser_types() -> "Tuple[Type[argparse.HelpFormatter], Type[argparse.ArgumentParser]]":
-    """Return a formatter of help and a parser, made here: an array task needs no argparse."""
-    class HelpFormatter(argparse.HelpFormatter):
-        """A formatter that leaves a paragraph of several lines, an example, as it is."""
+def help_text() -> str:
+    """The help of the program."""
+    import textwrap
+    lines = ["usage: hydraflow [-f FILE] [-C DIR] COMMAND ...", "",
+             "Compact parameter sweeps, executed here or on a cluster.", ""]
+    for command in COMMANDS:
+        lines += textwrap.wrap(
+            f"{command.name:12}{command.function.__doc__}", help_width() - 4,
+            initial_indent="    ", subsequent_indent=" " * 16)
+    return "\n".join([*lines, "", *(f"    {text}" for text in BEFORE.values()), "",
+                      "hydraflow COMMAND --help shows its options and an example."])
 
-        def _fill_text(self, text: str, width: int, indent: str) -> str:
-            parts = text.split("\n\n")
-            return "\n\n".join(
-                part if "\n" in part else super(HelpFormatter, self)._fill_text(part, width, indent)
-                for part in parts)
 
+def command_named(name: str) -> Command:
+    """A command by its name."""
+    names = [command.name for command in COMMANDS]
+    if name in names:
+        return COMMANDS[names.index(name)]
+    if name.startswith("-"):
+        raise Error("option-before-command", f"no command before {name}",
+                    hint=f"options follow the command: hydraflow run JOB {name}")
+    hint = f"did you mean {SYNONYMS[name]}?" if name in SYNONYMS else suggest(name, names)
+    raise Error("unknown-command", f"unknown command: {name}",
+                hint=hint or f"the commands are {', '.join(names)}")
+
+
+def parser_of(command: Command) -> "argparse.ArgumentParser":
+    """The parser of the options of a command."""
     class Parser(argparse.ArgumentParser):
-        """A parser that tells mistakes as everything else here does, and closes with an example."""
-
-        def format_help(self) -> str:
-            """Return the help of a command, or of the program."""
-            text = super().format_help()
-            example = EXAMPLES.get(self.prog.rpartition(" ")[2])
-            return text + as_typed(f"\nexample:\n  {example}\n", ()) if example else text
+        """A parser that raises Error."""
 
         def error(self, message: str) -> "NoReturn":
             """Raise the Error about what argparse does not understand."""
-            raise parser_error(self, message)
+            text, _, hint = re.sub("^argument ", "", message).partition("\n")
+            raise Error("invalid-arguments", text,
+                        hint=hint or f"hydraflow {command.name} --help shows its options")
 
-    return HelpFormatter, Parser
-
-
-def parser_error(parser: "argparse.ArgumentParser", message: str) -> Error:
-    """Return the Error about what argparse does not understand."""
-    match = re.match(r"argument (\S+?)(?:/\S+)?: (.*)", message, re.DOTALL)
-    if not match:
-        return Error("invalid-arguments", message, NOWHERE,
-                     f"{parser.prog} --help tells what it knows")
-    name, text = match.groups()
-    text, _, hint = text.partition("\n")
-    text = f"{name}: {text}"
-    if "ignored explicit argument" in text:
-        text, hint = f"{name} takes no value", f"write {name} alone"
-    elif re.search(": expected .*argument", text):
-        action = parser._option_string_actions[name]  # argparse has no other list of them
-        text, hint = f"{name} takes a value, and none follows", f"write {name} {action.metavar}"
-    return Error("invalid-arguments", text, NOWHERE,
-                 hint or f"{parser.prog} --help tells what it knows")
-
-
-def build_parser(argv: "Sequence[str]") -> "argparse.ArgumentParser":
-    """Return the parser of a command line, with the command that it names, or with all of them.
-
-    argparse takes as long for the others as a start takes for everything else that it does.
-    """
-    formatter, parser_type = parser_types()
-    style = functools.partial(formatter, width=help_width())
-    parser = parser_type(
-        prog="hydraflow", description="Compact parameter sweeps, executed here or on a cluster.",
-        formatter_class=style)
-    parser.add_argument("--version", action="version", version=f"hydraflow {__version__}")
-    parser.add_argument("-f", dest="file", metavar="FILE",
-                        help="the job file, in place of hydraflow.yaml")
-    parser.add_argument("-C", dest="directory", metavar="DIR",
-                        help="change into a directory first")
-    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
-    commands.required = True  # an argument of add_subparsers only since Python 3.7
-    _, rest = split_before(argv)
-    named = [row for row in COMMANDS if row[0] == rest[0]]
-    for name, add_options, function in named or COMMANDS:
-        command = commands.add_parser(
-            name, help=function.__doc__, description=function.__doc__, allow_abbrev=False,
-            formatter_class=style)
-        if named:
-            add_options(command)
-        command.set_defaults(function=function)
+    parser = Parser(
+        prog=f"hydraflow {command.name}", description=command.function.__doc__, allow_abbrev=False,
+        usage=f"hydraflow {command.name} {command.words}".rstrip(),
+        epilog=as_typed(f"example:\n  {command.example}", ()),
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    for row in command.options:
+        kind: Dict[str, Any] = {"action": "store_true"}
+        if row.read is list:
+            kind = {"action": "append", "default": [], "metavar": row.value}
+        elif row.value:
+            kind = {"type": row.read, "metavar": row.value}
+        parser.add_argument(*row.names, help=row.help, **kind)
     return parser
 
 
-SYNONYMS = {  # what people type who come from other programs
-    "resume": "hydraflow run JOB --resume", "list": "hydraflow show", "ls": "hydraflow show",
-    "start": "hydraflow run JOB", "submit": "hydraflow run JOB", "stop": "hydraflow cancel JOB",
-    "kill": "hydraflow cancel JOB", "log": "hydraflow logs JOB", "result": "hydraflow results JOB",
-    "help": "hydraflow --help", "retry": "hydraflow run JOB --resume"}
-
-
-def check_command_named(argv: "Sequence[str]") -> None:
-    """Raise an Error unless a command line names a command, behind -f and -C alone."""
-    before, rest = split_before(argv)
-    names = [name for name, _, _ in COMMANDS]
-    known = f"the commands are {', '.join(names)}"
-    if len(before) % 2:
-        raise Error("missing-option-value", f"{before[-1]} takes a value, and none follows",
-                    NOWHERE, BEFORE[before[-1]])
-    if not rest:
-        raise Error("no-command", "which command?", NOWHERE, f"{known}{known_jobs(before)}")
-    word = rest[0]
-    if word in names or word in ("-h", "--help", "--version"):
-        return
-    if word.startswith("-"):
-        raise Error("option-before-command", f"{word} stands before the command", NOWHERE,
-                    f"options follow it: hydraflow run JOB {word}")
-    hint = suggest(word, names)
-    if word in SYNONYMS:
-        hint = f"did you mean {SYNONYMS[word]}?"
-    raise Error("unknown-command", f"no command is called {word}", NOWHERE, hint or known)
-
-
-def known_jobs(before: "Sequence[str]") -> str:
-    """Return a text that names the jobs of the job file that options before the command choose, if
-    it can be read."""
-    values = dict(zip(before[::2], before[1::2]))
-    try:
-        os.chdir(values.get("-C", "."))
-        path = values.get("-f") or find_job_file()
-        return f"; the jobs of {path} are {', '.join(load(path))}"
-    except (Error, OSError):
-        return ""
-
-
-def separated(words: "Iterable[str]") -> "List[str]":
-    """Return words with -jN as two.
-
-    Before Python 3.8, argparse leaves it whole where it takes no abbreviations.
-
-    >>> separated(["run", "-j3", "-j", "x-j3"])
-    ['run', '-j', '3', '-j', 'x-j3']
-    """
-    result = []  # type: List[str]
-    for word in words:
-        is_whole = word.startswith("-j") and word[2:].isdigit()
-        result += ["-j", word[2:]] if is_whole else [word]
-    return result
-
-
 def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
-    """Return the parsed command line.
-
-    Words for the command of the tasks are in args.words, in their order.
-    """
-    check_command_named(argv)
-    cut = argv.index("--") if "--" in argv else len(argv)
-    args, words = build_parser(argv).parse_known_args(separated(argv[:cut]))
-    behind = list(argv[cut:])
-    if args.command == "expand":  # any word may be part of a sweep
-        args.sweep += words + behind[1:]
-        words, behind = [], []
-    args.words = with_positionals(args, words) + behind
-    args.before = options_before(argv)
-    args.typed = [word for word in argv[len(args.before) + 1:cut] if word != "--resume"] + behind
-    if args.words and args.command != "run":
-        word = args.words[0]
-        known = BEFORE.get(word) or suggest(word, command_options(args.command))
-        if "=" in word and hasattr(args, "names"):
-            known = known or f"to select tasks, write {word.lstrip('-')}"
-        raise Error("unknown-option", f"{args.command} does not know {word}", NOWHERE,
-                    known or f"hydraflow {args.command} --help tells what it knows")
+    """The parsed command line: the options of the command, its job, its other words in their order,
+    and those after --."""
+    before, rest = split_before(argv)
+    if len(before) % 2:
+        raise Error("missing-option-value", f"{before[-1]} needs a value", hint=BEFORE[before[-1]])
+    command = command_named(rest[0])
+    cut = rest.index("--") if "--" in rest else len(rest)
+    pairs = [re.sub("^-j(?=[0-9])", "-j\0", word).split("\0") for word in rest[1:cut]]
+    args, words = parser_of(command).parse_known_args(list(chain.from_iterable(pairs)))
+    values = dict(zip(before[::2], before[1::2]))
+    args.file, args.directory = values.get("-f"), values.get("-C")
+    args.command, args.before, args.behind = command.name, before, rest[cut + 1:]
+    args.typed = [word for word in rest[1:cut] if word != "--resume"] + rest[cut:]
+    has_job = "JOB" in command.words or command.name == "completion"
+    args.job = words.pop(0) if has_job and words and words[0][:1] != "-" else None
+    args.words = words
+    check_leftovers(command, args)
     return args
 
 
-def with_positionals(args: "argparse.Namespace", words: "List[str]") -> "List[str]":
-    """Give a command the job and the names that stand behind its options; return the other words.
-
-    argparse takes none of them there where they may be absent.
-    """
-    if getattr(args, "job", "") is None and words and not words[0].startswith("-"):
-        args.job = words[0]
-        words = words[1:]
-    if isinstance(getattr(args, "names", None), list):
-        args.names += [word for word in words if not word.startswith("-")]
-        words = [word for word in words if word.startswith("-")]
-    return words
-
-
-def change_directory(path: str) -> None:
-    """Work in the directory that -C names."""
-    try:
-        os.chdir(path)
-    except OSError as error:
-        raise Error("no-directory", f"cannot work in {path}: {error.strerror}", NOWHERE,
-                    BEFORE["-C"]) from None
+def check_leftovers(command: Command, args: "argparse.Namespace") -> None:
+    """Raise an Error for words that a command does not know; run and expand look themselves."""
+    if command.name in ("run", "expand"):
+        return
+    for word in [*args.words, *args.behind]:
+        names = [name for option in command.options for name in option.names]
+        if word.startswith("-"):
+            hint = BEFORE.get(word) or suggest(word.partition("=")[0], names)
+            if "KEY=VALUE" in command.words and "=" in word:
+                hint = hint or f"to select tasks, write {word.lstrip('-')}"
+            raise Error("unknown-option", f"unknown option of {command.name}: {word}",
+                        hint=hint or f"hydraflow {command.name} --help shows its options")
+        if "..." not in command.words:
+            raise Error("unexpected-word", f"unexpected argument: {word}",
+                        hint=f"usage: hydraflow {command.name} {command.words}".rstrip())
 
 
 def dispatch(argv: "Sequence[str]") -> int:
     """Execute one command line and return its exit status; raises Error, OSError, SystemExit."""
     inner = {"call": call_command, "complete": complete_command, "slot": slot_command}
-    if argv[:1] and argv[0] in inner:  # what HydraFlow and shells type, and no one else
+    if argv[:1] and argv[0] in inner:
         return inner[argv[0]](argv[1:])
+    before, first = split_before(argv)
+    first = first[:1]
+    if first in (["-h"], ["--help"]) or not first and len(before) % 2 == 0:
+        put(help_text())
+        return 0
+    if first == ["--version"]:
+        put(f"hydraflow {__version__}")
+        return 0
     args = parse_arguments(argv)
     if args.directory:
-        change_directory(args.directory)
-    status = int(args.function(args))
+        try:
+            os.chdir(args.directory)
+        except OSError as error:
+            raise Error("no-directory", f"cannot work in {args.directory}: {error.strerror}",
+                        hint=BEFORE["-C"]) from None
+    status = command_named(args.command).function(args)
     sys.stdout.flush()
     return status
 
 
-def exit_status(code: "Union[int, str, None]") -> int:
-    """Return the exit status that the argument of SystemExit means."""
-    if code is None:
-        return 0
-    return code if isinstance(code, int) else 1
-
-
 def protected(execute: "Callable[[Sequence[str]], int]", argv: "Sequence[str]",
               typed: "Callable[[str], str]") -> int:
-    """Return the exit status of what executes words; what goes wrong is said, as typed has it."""
+    """The exit status of a function of words; its mistakes are said, as typed words them."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # closed by a caller
     sys.stderr = sys.stderr or open(os.devnull, "w")
     try:
         return execute(argv)
-    except SystemExit as stop:  # argparse has said what is wrong, or what was asked for
-        return exit_status(stop.code)
+    except SystemExit as stop:  # argparse has printed a help
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Error as error:
         say(typed(str(error)))
         return error.status
-    except BrokenPipeError:  # who reads has read enough
+    except BrokenPipeError:  # the reader has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -11940,7 +10934,7 @@ def protected(execute: "Callable[[Sequence[str]], int]", argv: "Sequence[str]",
 def main(argv: "Optional[Sequence[str]]" = None) -> int:
     """Execute one command line and return its exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    before = options_before(argv)
+    before, _ = split_before(argv)
     return protected(dispatch, argv, lambda text: as_typed(text, before))
 
 

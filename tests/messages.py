@@ -102,11 +102,8 @@ results
 report
 clean --keep 0
 frobnicate
-
 -f
 -C
--f hydraflow.yaml
--f no.yaml
 run train --quiet=1
 run train -f x
 show -C x

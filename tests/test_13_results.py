@@ -117,20 +117,20 @@ class Results(Program):
         self.write("hydraflow.yaml", f"jobs: {{job: {{run: {sys.executable} app.py, steps: [{{batch: a=6, args: b=9}}, {{batch: a=7, args: 'b=1,2'}}, {{batch: a=8, args: 'b=3,4,5'}}]}}}}")
         self.assertEqual(hydraflow.main(["run", "job", "--quiet"]), 0)
         self.assertEqual([(row["task"], row["run"], row["params"], row["metrics"]) for row in hydraflow.results("job", ["loss", "acc"])],
-                         [(1, None, {"a": "6", "b": "9"}, {"loss": 9.0, "acc": 9.0})] + [
-                             (number, run, {"a": str(number + 5), "b": f"{value:.0f}"}, {"loss": value, "acc": value})
+                         [(1, None, {"a": 6, "b": 9}, {"loss": 9.0, "acc": 9.0})] + [
+                             (number, run, {"a": number + 5, "b": int(value)}, {"loss": value, "acc": value})
                              for number, run, value in ((2, 0, 1.0), (2, 1, 2.0), (3, 0, 3.0), (3, 1, 4.0), (3, 2, 5.0))])
 
     def test_selection_and_order(self) -> None:
         self.sweep()
-        for argv, wanted in (((), [1, 2, 3, 4]), (("lr=0.1",), [1, 2]), (("lr=100m",), [1, 2]), (("lr=.10,0.5",), [1, 2]), (("lr=log(0.01:1:3)",), [1, 2, 3, 4]), (("lr=7",), []),
+        for argv, wanted in (((), [1, 2, 3, 4]), (("lr=0.1",), [1, 2]), (("lr=100m",), [1, 2]), (("lr=.10,0.5",), [1, 2]), (("lr=log(0.01:1:3)",), [1, 2, 3, 4]), 
                              (("model=cnn", "lr=0.01"), [3]), (("model='cnn'",), [1, 3]), (("model=vit|loss=0.5",), [1, 2, 4]), (("lr,model=(0.1,cnn),(0.01,vit)",), [1, 4]),
-                             (("--state", "failed"), [3]), (("--sort", "loss"), [4, 1, 2, 3]), (("--sort", "loss", "--descending"), [1, 4, 2, 3]), (("--sort", "lr"), [3, 4, 1, 2]),
+                             (("--state", "failed"), [3]), (("--sort", "loss"), [4, 1, 2, 3]), (("--sort=-loss",), [1, 4, 2, 3]), (("--sort", "lr"), [3, 4, 1, 2]),
                              (("--sort", "state"), [3, 1, 2, 4])):
             with self.subTest(argv=argv):
-                names = ["loss"] if "loss" in argv else []
+                names = ["loss"] if "loss" in " ".join(argv) else []
                 self.assertEqual([row["task"] for row in self.rows(*names, *argv)], wanted)
-        for words, code in ((["sed=1"], "unknown-parameter"), (["model"], "expected-key-value"), (["loss=1:1000000000"], "too-many-values")):
+        for words, code in ((["sed=1"], "unknown-parameter"), (["lr=7"], "no-match"), (["model"], "expected-key-value"), (["loss=1:1000000000"], "too-many-values")):
             with self.subTest(words=words), self.assertRaises(hydraflow.Error) as caught:
                 hydraflow.results("job", [], *words)
             self.assertEqual(caught.exception.code, code)
@@ -200,14 +200,10 @@ class Page(Program):
         harmless = self.page(["x" * len(value) for value in HOSTILE])
         hostile = self.page(list(HOSTILE))
         self.assertEqual(hostile.tags, harmless.tags)
+        self.assertIn("7 failed", hostile.texts)
         text = self.read("page.html")
-        self.assertEqual(re.findall("https?:|src=|url\\(|@import", re.sub(r"src=x", "", text)), [])
+        self.assertEqual(re.findall("https?:|src=|url\\(|@import", re.sub("src=x|http://www.w3.org/2000/svg", "", text)), [])
         self.assertIn("default-src 'none'", text)
-
-    def test_it_is_read_without_scripts(self) -> None:
-        body = "|".join(self.page(["one", "four"]).texts)
-        for said in ("failed", "succeeded", "0.25", "one is bad"):
-            self.assertIn(said, body)
 
 
 if __name__ == "__main__":

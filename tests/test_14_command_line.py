@@ -52,6 +52,7 @@ class Asked(Program):
         self.assertEqual(self.hydraflow("-h").status, 0)
 
     def test_version(self) -> None:
+        self.assertEqual(self.hydraflow().out, self.hydraflow("--help").out)
         self.assertEqual(self.hydraflow("--version")[:2], (0, f"hydraflow {hydraflow.__version__}\n"))
 
     def test_show(self) -> None:
@@ -257,6 +258,71 @@ class Known(Program):
         self.assertIsNone(follow.poll())
         self.write("go-a=2", "")
         self.assertEqual((follow.stdout.read(), follow.wait(60), run.wait(60)), (b"a=2 done\n", 0, 0))
+
+
+class Spelled(Program):
+    """A command without a job file: it is literal, and the axes stand behind :::."""
+
+    def dry(self, *words: str) -> "list":
+        """Return the commands of a dry run."""
+        result = self.hydraflow("run", "--dry-run", "--", *words)
+        self.assertEqual(result.status, 0, result.err)
+        return result.out.splitlines()
+
+    def test_the_command_is_literal(self) -> None:
+        for words in (["echo", "a=1,2", "[1,2]", "$HOME", "don't", "*", "a|b", "--x=1:3", "{1..3}", "${x}", "=", "-F=,", "#x", ""],
+                      ["env", "CUDA_VISIBLE_DEVICES=0,1", "true"], ["sh", "-c", "echo \"$1\" | cat > 'a b'", "sh", "~/x"], ["awk", "$1 > 5 {print $2}"]):
+            with self.subTest(words=words):
+                self.assertEqual(self.dry(*words), [hydraflow.shell_text(words)])
+                self.assertEqual(self.dry(*words, ":::"), [hydraflow.shell_text(words)])
+        self.assertEqual(self.hydraflow("run", "--", "printf", "<%s>", "a b", "$x", "it's").out, "<a b><$x><it's>")
+
+    def test_axes(self) -> None:
+        self.write("design.csv", "--lr,--n\n0.1,1\n0.2,2\n")
+        for words, wanted in ((["./sim", "-v", ":::", "--x=1:2", "--seed=1"], ["./sim -v --x=1 --seed=1", "./sim -v --x=2 --seed=1"]),
+                              (["cp", "{x}", "{x}-{y}", "{z}", ":::", "x=a", "y=1,2"], ["cp a a-1 '{z}'", "cp a a-2 '{z}'"]),
+                              (["echo", ":::", "$N=1,2"], ["env N=1 echo", "env N=2 echo"]), (["echo", "{task.index}", ":::"], ["echo 1"]),
+                              (["echo", "{a}", "{b}", ":::", "a,b=(1,x),(2,y)"], ["echo 1 x", "echo 2 y"]), (["./sim", ":::", "rows(design.csv)"], ["./sim --lr=0.1 --n=1", "./sim --lr=0.2 --n=2"]),
+                              (["./sim", ":::", "--mem=4G,8G"], ["./sim --mem=4G", "./sim --mem=8G"])):
+            with self.subTest(words=words):
+                self.write("sim", "")
+                os.chmod(os.path.join(self.folder, "sim"), 0o755)
+                self.assertEqual(self.dry(*words), wanted)
+
+    def test_mistakes(self) -> None:
+        for words in (["./sim", ":::", "1", "2"], ["./sim", ":::", "x=1"], ["./sim", ":::", "--x=1 --y=2"], ["./sim", ":::+", "x"], ["./sim", "::::", "f"], ["./sim", ":::", "--jobs=2"],
+                      ["./sim", ":::", "=1,2"], ["echo", "{task.dir}"], ["sh", "-c", "cat {f}", ":::", "f=a"], [":::", "a=1"]):
+            with self.subTest(words=words):
+                result = self.hydraflow("run", "--", *words)
+                self.assertEqual((result.status, self.names()), (2, ["hydraflow.py"]), result.err)
+                self.assertIn("hint: ", result.err)
+        self.job("run: echo")
+        self.assertEqual(self.hydraflow("run", "job", ":::", "a=1").status, 2)
+
+    def test_what_is_not_swept_is_said(self) -> None:
+        """With a line that can be pasted."""
+        for words, swept in ((["echo", "--x=1:3"], 3), (["echo", "--x", "1:3"], 3), (["echo", "x=1,2"], 2)):
+            with self.subTest(words=words):
+                said = self.hydraflow("run", "--", *words).err.splitlines()[0]
+                line = said.partition("hydraflow run ")[2]
+                process = subprocess.run(["sh", "-c", f"'{sys.executable}' -m hydraflow run --dry-run {line}"], cwd=self.folder, stdout=subprocess.PIPE)
+                self.assertEqual(len(process.stdout.splitlines()), swept, said)
+        self.assertNotIn("sweep", self.hydraflow("run", "--", "echo", "-v", "http://a:80/b").err)
+
+    def test_names(self) -> None:
+        self.write("a.py", "")
+        for words, name in ((["true"], "true"), ([sys.executable, "a.py"], "a.py"), (["env", "A=1", "sh", "-c", "true"], "env")):
+            self.hydraflow("run", "-q", "--", *words)
+            self.assertTrue(self.hydraflow("status", name).out.startswith(f"{name}: 1 of 1 task"), name)
+        self.hydraflow("run", "-q", "--name", "mine", "--", "true")
+        self.assertEqual(self.hydraflow("status", "mine").status, 0)
+        self.write("hydraflow.yaml", "jobs: {'true': {run: echo}}")
+        self.assertEqual(self.hydraflow("run", "--", "true").status, 2)
+
+    def test_everything_excluded(self) -> None:
+        self.job("run: echo\nsteps: [{batch: 'a=1,2', exclude: ['a=1', 'a=2']}]")
+        self.assertEqual(self.hydraflow("run", "job").status, 2)
+        self.assertNotIn(".hydraflow", self.names())
 
 
 class Statuses(Program):

@@ -1,0 +1,51 @@
+"""Results of real Hydra: its run directories, its own log files, and what its runs only print."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+import hydraflow
+
+pytest.importorskip("hydra", reason="not installed: hydra-core")
+
+APP = """
+import logging
+import hydra
+
+@hydra.main(version_base=None)
+def main(config):
+    TELL(f"starting {config.lr}")
+    TELL(f"loss={config.lr * 2}")
+
+main()
+"""
+
+
+@pytest.mark.parametrize("tell, has_logs", [("print", False), ("logging.getLogger().info", True)])
+@pytest.mark.parametrize("colour", [(), ("hydra/hydra_logging=colour",)])
+def test_runs_of_one_task(tmp_path, tell, has_logs, colour):
+    if colour:
+        (tmp_path / "hydra_logging").mkdir()
+        (tmp_path / "hydra_logging" / "colour.yaml").write_text(  # what the plugin hydra-colorlog writes
+            "# @package hydra.hydra_logging\nversion: 1\nformatters:\n  simple:\n"
+            "    format: \"[\\e[36m%(asctime)s\\e[0m][\\e[35mHYDRA\\e[0m] %(message)s\"\n"
+            "handlers:\n  console:\n    class: logging.StreamHandler\n    formatter: simple\n    stream: ext://sys.stdout\n"
+            "root:\n  level: INFO\n  handlers: [console]\ndisable_existing_loggers: false\n", encoding="utf-8")
+        (tmp_path / "hydra").mkdir()
+        (tmp_path / "hydra_logging").rename(tmp_path / "hydra" / "hydra_logging")
+        colour = (*colour, f"--config-dir={tmp_path}")
+    (tmp_path / "app.py").write_text(APP.replace("TELL", tell), encoding="utf-8")
+    with open(str(tmp_path / "task.log"), "wb") as log:
+        subprocess.run([sys.executable, "app.py", "--multirun", "+lr=0.1,0.2", "+name='a, b'", f"hydra.sweep.dir={tmp_path}/sweep", *colour],
+                       cwd=str(tmp_path), stdout=log, stderr=subprocess.STDOUT, check=True)
+    task_log, sweep = str(tmp_path / "task.log"), str(tmp_path / "sweep")
+    runs = hydraflow.hydra_runs(sweep)
+    assert [(run.number, run.params) for run in runs] == [(0, {"lr": "0.1", "name": "a, b"}), (1, {"lr": "0.2", "name": "a, b"})]
+    assert [run.log for run in runs] == [os.path.join(sweep, name, "app.log") if has_logs else None for name in ("0", "1")]
+    for run in runs:
+        printed = hydraflow.run_outputs(task_log).get(run.number)
+        own = [hydraflow.Output(run.log, 0, None)] if run.log else []
+        for outputs in (own or [printed], [printed]):
+            assert hydraflow.read_metrics(["loss", "starting"], sweep, outputs, {}) == {
+                "loss": 2 * float(run.params["lr"]), "starting": float(run.params["lr"])}
