@@ -3751,7 +3751,8 @@ def say_error(error: OSError, action: str) -> Error:
     if error.errno == errno.ELOOP:
         hint = "a record is kept in real files"
         return Error("symbolic-link", f"cannot {action}: it is a symbolic link", NOWHERE, hint)
-    name = f" {os.fsdecode(error.filename)}:" if error.filename else ""
+    path = os.fsdecode(error.filename or "")
+    name = f" {path}:" if path and path not in action else ""
     message = f"cannot {action}:{name} {os.strerror(error.errno) if error.errno else error}"
     return Error("system", message, NOWHERE, "free what is in the way, or choose another place")
 
@@ -7724,6 +7725,7 @@ def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]", roo
     return f"[{number} {words}]" if words else f"task {number}"
 
 
+@functools.lru_cache(maxsize=1)
 def combinations_of(ledger: Ledger) -> "Dict[int, Tuple[str, ...]]":
     """The combinations of all members of a run, by number: the plan is read once."""
     found = {}
@@ -8706,16 +8708,21 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
 # -- selection and order
 
 
-def comparable_value(word: str) -> str:
-    """The value of KEY=VALUE such that equal numbers are equal, however they are written.
+def pair_of(word: str) -> "Tuple[str, str]":
+    """Key and value of KEY=VALUE such that equal numbers are equal, however they are written.
 
-    >>> comparable_value("lr=1e-3") == comparable_value("lr=0.001"), comparable_value("who=it's")
-    (True, "it's")
+    >>> pair_of("lr=1e-3") == pair_of("lr=0.001"), pair_of("who=it's")
+    (True, ('who', "it's"))
     """
     try:
-        return same_value(word)[1]
-    except Error:
-        return word.partition("=")[2]  # with a quote, or a bracket, that is part of a text
+        return same_value(word)
+    except Error:  # a quote, or a bracket, that is part of a text
+        return key_of(word), word.partition("=")[2]
+
+
+def comparable_value(word: str) -> str:
+    """The value of pair_of."""
+    return pair_of(word)[1]
 
 
 def parameters(rows: "Iterable[Row]") -> "List[str]":
@@ -8766,22 +8773,18 @@ def wanted_values(word: str, keys: "Sequence[str]") -> "Wanted":
     return wanted
 
 
-def agrees(params: "Mapping[str, str]", wanted: "Wanted") -> bool:
-    """Whether parameters have, for some of the keys, the values that are wanted for them."""
-    for keys, values in wanted.items():
-        pairs = [f"{key}={params[key]}" for key in keys if key in params]
-        if tuple(map(comparable_value, pairs)) in values:
-            return True
-    return False
+def agrees(values: "Mapping[str, str]", wanted: "Wanted") -> bool:
+    """Whether comparable values have, for some of the keys, those that are wanted for them."""
+    return any(tuple(map(values.get, keys)) in rows for keys, rows in wanted.items())
 
 
 def selected(rows: "Sequence[Row]", words: "Iterable[str]") -> "List[Row]":
     """The rows that agree with every word."""
     result = list(rows)
     for word in words if rows else ():
-        keys = parameters(rows)
-        wanted = wanted_values(word, keys)
-        result = [row for row in result if agrees(row.params, wanted)]
+        wanted = wanted_values(word, parameters(rows))
+        result = [row for row in result if agrees(dict(
+            pair_of(f"{key}={value}") for key, value in row.params.items()), wanted)]
         if not result:
             raise nothing_selected(word, wanted, [row.params for row in rows])
     return result
@@ -8801,17 +8804,18 @@ def tasks_with(ledger: Ledger, words: "Sequence[str]") -> "List[int]":
 
     Hydra runs have parameters of their own: of such a task, a list of values agrees with all.
     """
-    params = {number: task_parameters(combination)
-              for number, combination in combinations_of(ledger).items()}
-    keys = list(dict.fromkeys(chain.from_iterable(params.values())))
-    numbers = list(params)
+    pairs = {number: dict(map(pair_of, combination))
+             for number, combination in combinations_of(ledger).items()}
+    keys = list(dict.fromkeys(chain.from_iterable(pairs.values())))
+    numbers = list(pairs)
     for word in words:
         wanted = wanted_values(word, keys)
-        lists = [key for names in wanted for key in names]
-        numbers = [number for number in numbers if agrees(params[number], wanted) or any(
-            "," in params[number].get(key, "") for key in lists)]
+        named = set(chain.from_iterable(wanted))
+        numbers = [number for number in numbers if agrees(pairs[number], wanted) or any(
+            "," in pairs[number].get(key, "") for key in named)]
         if not numbers:
-            raise nothing_selected(word, wanted, params.values())
+            raise nothing_selected(word, wanted, map(
+                task_parameters, combinations_of(ledger).values()))
     return numbers
 
 
@@ -9120,7 +9124,7 @@ FORMATS = {"table": table_text, "csv": csv_text, "json": json_text, "markdown": 
 
 STYLE = """\
 :root { color-scheme: light dark; --ink: #1b1f24; --faint: #59626d; --line: #d5dae0;
-  --page: #fff; --soft: #f3f5f7; --succeeded: #0a8f69; --failed: #c8450c; --interrupted: #b97a00;
+  --page: #fff; --soft: #f3f5f7; --succeeded: #077a59; --failed: #b83f0b; --interrupted: #8a5b00;
   --skipped: #8a8f98; --running: #2f83c9; --queued: #8e7bb5; --handed: #b5628f;
   --waiting: #a3a9b2; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ed; --faint: #9aa4b0; --line: #363d46;

@@ -129,17 +129,15 @@ def test_a_table_is_sorted_by_a_click(browser, page):
     assert browser.execute_script(rows) != before and said(browser) == []
 
 
-@pytest.mark.parametrize("scripts", [True, False])
-def test_hostile_values_stay_text(browser, tmp_path, scripts):
+def test_hostile_values_stay_text(browser, tmp_path):
     """Whatever stands in a value, an output or a cause."""
     path = report(tmp_path, HOSTILE, 1)
-    opened(browser, path, scripts=scripts)
+    opened(browser, path)
     assert HOSTILE[0] in text_of(browser)
-    if scripts:
-        for index in range(40):
-            browser.execute_script("const one = document.querySelectorAll('button')[arguments[0]]; if (one && one.offsetParent) one.click()", index)
-        assert browser.execute_script("return window.hit") is None and browser.execute_script("return document.images.length") == 0
-        assert said(browser) == []
+    for index in range(40):
+        browser.execute_script("const one = document.querySelectorAll('button')[arguments[0]]; if (one && one.offsetParent) one.click()", index)
+    assert browser.execute_script("return window.hit") is None and browser.execute_script("return document.images.length") == 0
+    assert said(browser) == []
     assert not browser.find_elements("css selector", "img")
 
 
@@ -149,14 +147,6 @@ def test_nothing_may_be_fetched(browser, page):
     browser.set_script_timeout(20)
     assert browser.execute_async_script("const done = arguments[0]; fetch(location.href).then(() => done('fetched'), () => done('refused'))") == "refused"
     assert not re.search("https?://", page.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", ""))
-
-
-def test_without_scripts_and_on_paper(browser, page):
-    """A table has what there is to read."""
-    opened(browser, page, scripts=False)
-    assert "it broke" in text_of(browser) and "vitamin" in text_of(browser)
-    opened(browser, page)
-    assert len(browser.print_page()) > 10000
 
 
 def test_many_tasks(browser, tmp_path):
