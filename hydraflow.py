@@ -7705,6 +7705,7 @@ def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]", roo
     return f"[{number} {words}]" if words else f"task {number}"
 
 
+@functools.lru_cache(maxsize=1)
 def combinations_of(ledger: Ledger) -> "Dict[int, Tuple[str, ...]]":
     """The combinations of all members of a run, by number: the plan is read once."""
     found = {}
@@ -8687,16 +8688,21 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
 # -- selection and order
 
 
-def comparable_value(word: str) -> str:
-    """The value of KEY=VALUE such that equal numbers are equal, however they are written.
+def pair_of(word: str) -> "Tuple[str, str]":
+    """Key and value of KEY=VALUE such that equal numbers are equal, however they are written.
 
-    >>> comparable_value("lr=1e-3") == comparable_value("lr=0.001"), comparable_value("who=it's")
-    (True, "it's")
+    >>> pair_of("lr=1e-3") == pair_of("lr=0.001"), pair_of("who=it's")
+    (True, ('who', "it's"))
     """
     try:
-        return same_value(word)[1]
-    except Error:
-        return word.partition("=")[2]  # with a quote, or a bracket, that is part of a text
+        return same_value(word)
+    except Error:  # a quote, or a bracket, that is part of a text
+        return key_of(word), word.partition("=")[2]
+
+
+def comparable_value(word: str) -> str:
+    """The value of pair_of."""
+    return pair_of(word)[1]
 
 
 def parameters(rows: "Iterable[Row]") -> "List[str]":
@@ -8747,22 +8753,18 @@ def wanted_values(word: str, keys: "Sequence[str]") -> "Wanted":
     return wanted
 
 
-def agrees(params: "Mapping[str, str]", wanted: "Wanted") -> bool:
-    """Whether parameters have, for some of the keys, the values that are wanted for them."""
-    for keys, values in wanted.items():
-        pairs = [f"{key}={params[key]}" for key in keys if key in params]
-        if tuple(map(comparable_value, pairs)) in values:
-            return True
-    return False
+def agrees(values: "Mapping[str, str]", wanted: "Wanted") -> bool:
+    """Whether comparable values have, for some of the keys, those that are wanted for them."""
+    return any(tuple(map(values.get, keys)) in rows for keys, rows in wanted.items())
 
 
 def selected(rows: "Sequence[Row]", words: "Iterable[str]") -> "List[Row]":
     """The rows that agree with every word."""
     result = list(rows)
     for word in words if rows else ():
-        keys = parameters(rows)
-        wanted = wanted_values(word, keys)
-        result = [row for row in result if agrees(row.params, wanted)]
+        wanted = wanted_values(word, parameters(rows))
+        result = [row for row in result if agrees(dict(
+            pair_of(f"{key}={value}") for key, value in row.params.items()), wanted)]
         if not result:
             raise nothing_selected(word, wanted, [row.params for row in rows])
     return result
@@ -8782,17 +8784,18 @@ def tasks_with(ledger: Ledger, words: "Sequence[str]") -> "List[int]":
 
     Hydra runs have parameters of their own: of such a task, a list of values agrees with all.
     """
-    params = {number: task_parameters(combination)
-              for number, combination in combinations_of(ledger).items()}
-    keys = list(dict.fromkeys(chain.from_iterable(params.values())))
-    numbers = list(params)
+    pairs = {number: dict(map(pair_of, combination))
+             for number, combination in combinations_of(ledger).items()}
+    keys = list(dict.fromkeys(chain.from_iterable(pairs.values())))
+    numbers = list(pairs)
     for word in words:
         wanted = wanted_values(word, keys)
-        lists = [key for names in wanted for key in names]
-        numbers = [number for number in numbers if agrees(params[number], wanted) or any(
-            "," in params[number].get(key, "") for key in lists)]
+        named = set(chain.from_iterable(wanted))
+        numbers = [number for number in numbers if agrees(pairs[number], wanted) or any(
+            "," in pairs[number].get(key, "") for key in named)]
         if not numbers:
-            raise nothing_selected(word, wanted, params.values())
+            raise nothing_selected(word, wanted, map(
+                task_parameters, combinations_of(ledger).values()))
     return numbers
 
 
