@@ -47,7 +47,7 @@ import subprocess
 import time
 from collections import Counter, namedtuple
 from itertools import accumulate, chain, islice, product, takewhile
-from operator import itemgetter, mul
+from operator import mul
 
 __version__ = "1.0.0"
 __all__ = [
@@ -3740,6 +3740,7 @@ REUSED = "reused"  # who has an attempt: nobody, its success in an older run cou
 BARE = "parameters"  # in place of a scheduler: a handler that gets no commands
 HANDLER = "handler"  # in place of a scheduler: a handler whose lines execute tasks
 TIME_LIMIT, GIVEN_UP = "time limit", "given up"  # verdicts of a limit of ours, of cancel --lost
+ENDING_SIGNALS = (1, 2, 9, 10, 12, 15, 24)  # HUP INT KILL USR1 USR2 TERM XCPU: of schedulers
 PLAN_LINE = (  # of a task, of which no more is read than its number and its step, or another one
     rb'(?m)^\{(?:"task":([0-9]{1,9}),"step":([0-9]{1,9}),)?.*\}$')
 SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, no waiting for a FIFO
@@ -4082,7 +4083,7 @@ def checked(values: "Mapping[str, Any]", sample: "Any") -> "List[Any]":
     missing or has another type. This is the one check of what a record says."""
     found = []
     for name, usual in zip(sample._fields, sample):
-        value = values[name] if name in values else usual
+        value = values.get(name, usual)
         kind = type(value)
         is_right = kind is type(usual) or (kind is int and type(usual) is float)
         found.append(value if is_right else usual)
@@ -4353,6 +4354,26 @@ class Attempt(NamedTuple("Attempt", [
         return self.began >= 0 or self.status >= 0
 
     @property
+    def is_unused(self) -> bool:
+        """Whether it was claimed only: if nothing of it lives, no attempt was made."""
+        return not (self.has_started or self.verdict)
+
+    @property
+    def is_by_signal(self) -> bool:
+        """Whether a signal has ended it, or will have."""
+        return self.asked or not self.has_ended or self.status - 128 in ENDING_SIGNALS
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its end or a verdict is on record."""
+        return self.has_ended or bool(self.verdict)
+
+    @property
+    def failure(self) -> str:
+        """Why it has failed, where its exit status does not say it."""
+        return self.detail or self.verdict
+
+    @property
     def has_ended(self) -> bool:
         """Whether its end is on record."""
         return self.status >= 0
@@ -4525,10 +4546,8 @@ MEANINGS = (  # words of schedulers for an end, and the plain ones
     (r"^NODE_FAIL|^BOOT_FAIL|NODE FAILURE", "node failure"),
     (r"^CANCELLED|^REVOKED|TERM_OWNER|TERM_ADMIN", "cancelled"),
     (r"^PREEMPTED|DUE TO PREEMPTION", "preempted"))
-ENDING_SIGNALS = (  # by which a scheduler ends an array task
-    signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM,
-    signal.SIGXCPU) if os.name == "posix" else ()
 LIMITS_OF_SITE = (TIME_LIMIT, "node failure", "preempted")  # after which a task may begin again
+FINAL = {TIME_LIMIT: "failed", GIVEN_UP: "interrupted"}  # verdicts that no scheduler explains
 SILENT = ("", "COMPLETED", "FAILED", "EXIT", "DONE", "X", "F", "C")  # say no more than an end
 
 
@@ -4606,24 +4625,29 @@ def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queu
     since are start and number of the last submission of the task; retries is how many more
     attempts whoever has it may make after a failure.
     """
-    for one in attempts:
-        if is_success(one):
-            return attempt_state(one, "succeeded", "", len(attempts))
+    good = list(filter(is_success, attempts))
+    if good:
+        return attempt_state(good[0], "succeeded", "", len(attempts))
     current = [one for one in attempts if (one.start, one.submission) >= since]
-    if current and held is False and not (current[-1].has_started or current[-1].verdict):
-        current.pop()  # claimed, and never begun: no attempt was made
+    if current and held is False and current[-1].is_unused:
+        current.pop()
     if not current:
-        is_queued = queued.kind in (PENDING, ACTIVE) or (since != (0, 0) and not queued.kind)
-        before = attempt_state(attempts[-1], "not started") if attempts else NOT_STARTED
-        cause = meaning(queued.word) if queued.kind == ABSENT else ""
-        before = before._replace(
-            cause=cause, status=0, started=0.0, ended=0.0, attempts=len(attempts))
-        return before._replace(name="queued", cause=queued.reason) if is_queued else before
-    tries = sum(one.has_started for one in current)
+        return state_before(attempts, queued, since != (0, 0))
     name, cause = name_and_cause(current[-1], held, queued)
+    tries = sum(one.has_started for one in current)
     if name == "failed" and tries <= retries and queued.kind in (PENDING, ACTIVE):
         name, cause = "running", "trying again"
     return attempt_state(current[-1], name, cause, len(attempts))
+
+
+def state_before(attempts: "Sequence[Attempt]", queued: Queued, was_submitted: bool) -> State:
+    """Return the state of a task that nobody has begun since it was submitted, or at all."""
+    state = NOT_STARTED
+    if attempts:
+        state = state._replace(attempt=attempts[-1].attempt, attempts=len(attempts))
+    if queued.kind in (PENDING, ACTIVE) or (was_submitted and not queued.kind):
+        return state._replace(name="queued", cause=queued.reason)
+    return state._replace(cause=meaning(queued.word) if queued.kind == ABSENT else "")
 
 
 def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tuple[str, str]":
@@ -4631,25 +4655,37 @@ def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tup
 
     A signal may have come from its scheduler, which says so when the array task has ended.
     """
-    is_gone = queued.kind == ABSENT
-    said = meaning(queued.word) if is_gone else ""
-    if one.verdict == TIME_LIMIT and (one.asked or not one.has_ended):
-        return "failed", TIME_LIMIT
-    if one.verdict == GIVEN_UP and not one.has_ended:
-        return "interrupted", one.verdict
-    by_signal = one.asked or not one.has_ended or one.status - 128 in ENDING_SIGNALS
-    if by_signal and not held and queued.kind == PENDING:
+    is_over = one.is_over or held is False
+    if one.verdict in FINAL and one.is_by_signal:
+        return FINAL[one.verdict], one.verdict
+    if is_over and not one.is_by_signal:
+        return "failed", one.failure
+    if queued.kind == PENDING and not held:
         return "queued", f"requeued {queued.reason}".rstrip()
-    if one.has_ended or one.verdict or held is False:
-        if by_signal and one.role == ARRAY and not is_gone:
-            return "running", "ended by a signal"
-        if one.asked or not one.has_ended or (by_signal and said):
-            return "interrupted", said or one.verdict or ("" if one.has_ended else "killed")
-        return "failed", one.detail or (one.verdict if one.status == 0 else "")
-    if held is None and is_gone:
-        name = "interrupted" if one.has_started else "not started"
-        return name, said or queued.word or "gone from the queue"
-    return "running", queued.reason if one.has_started else "beginning"
+    if is_over:
+        return end_by_signal_of(one, queued)
+    if not one.has_started:
+        is_gone = queued.kind == ABSENT and not held
+        return ("not started", meaning(queued.word)) if is_gone else ("running", "beginning")
+    return state_far_away(held, queued)
+
+
+def state_far_away(held: "Optional[bool]", queued: Queued) -> "Tuple[str, str]":
+    """Return name and cause of the state of a task that runs, as far as its machine tells."""
+    if queued.kind == ABSENT and not held:
+        return "interrupted", meaning(queued.word) or queued.word or "gone from the queue"
+    return "running", queued.reason
+
+
+def end_by_signal_of(one: Attempt, queued: Queued) -> "Tuple[str, str]":
+    """Return name and cause of the state of a task whose last attempt a signal has ended."""
+    is_gone = queued.kind == ABSENT
+    if one.role == ARRAY and not is_gone:
+        return "running", "ended by a signal"
+    said = meaning(queued.word) if is_gone else ""
+    if one.has_ended and not (said or one.asked):
+        return "failed", one.detail
+    return "interrupted", said or one.verdict or ("" if one.has_ended else "killed")
 
 
 # ---------------------------------------------------------------------------
@@ -4999,20 +5035,28 @@ class Local:
         if process.child and process.child.returncode == 125 and not one.has_started:
             self.failure = self.failure or f"error: cannot write {os.path.relpath(process.path)}"
             return
-        verdict = "" if one.has_ended or one.verdict else "killed"
+        verdict = ""
         if is_success(one) and task.runs:
             verdict = self.hydra_verdict(process)
+        elif not (one.has_ended or one.verdict):
+            verdict = "killed"
         if verdict:
             self.judge(process, verdict)
             one = one._replace(verdict=verdict)
         state = state_of([one], False, OVER)
         remove_if_empty(process.log)
-        was_lost = verdict == "killed" and not process.is_asked
-        may_repeat = process.tries <= self.limits.retries or (was_lost and not process.child)
-        if (state.name == "failed" or was_lost) and may_repeat and not self.is_stopped:
+        if self.repeats(process, state, verdict == "killed"):
             self.waiting.append((task, process.tries + 1))
         else:
             yield Event("end", task, state, self.key, process.log, process.offset)
+
+    def repeats(self, process: Process, state: State, was_killed: bool) -> bool:
+        """Return whether a task is tried again: after a failure or a kill, while it has tries left,
+        and after the kill of one that an earlier HydraFlow began."""
+        was_lost = was_killed and not process.is_asked
+        if self.is_stopped or not (state.name == "failed" or was_lost):
+            return False
+        return process.tries <= self.limits.retries or (was_lost and process.child is None)
 
     def hydra_verdict(self, process: Process) -> str:
         """Return what its own log says against a Hydra task that ended with 0; "" for nothing."""
@@ -5050,7 +5094,7 @@ class Local:
 # 10. Schedulers: words and texts <-> array jobs
 # ---------------------------------------------------------------------------
 # ArrayJob (what is submitted), Scheduler (a row of facts for each), functions that make options
-# (slurm_options ...) and read queues (read_columns ...) and accounting (read_sacct ...), SCHEDULERS;
+# (slurm_options ...), read queues (read_columns ...) and accounting (read_sacct ...), SCHEDULERS;
 # scheduler_of, submission_options, script_word, clusters_of, beaten_options, says_requeue (what the
 # user's own words say); array_limit, array_name, submission_words, send, find_array, cancel_array,
 # query, account. Nothing here knows a record, and no scheduler is named outside its row. The rows
@@ -5103,7 +5147,8 @@ class ArrayJob(NamedTuple("ArrayJob", [
 
 
 class Scheduler(NamedTuple("Scheduler", [
-        ("name", str), ("program", str), ("says", str), ("index", str), ("own_ids", "Tuple[str, ...]"),
+        ("name", str), ("program", str), ("says", str), ("index", str),
+        ("own_ids", "Tuple[str, ...]"),
         ("array_task", str),
         ("options", "Callable[[ArrayJob], List[str]]"), ("script", "Tuple[str, ...]"),
         ("job_id", str), ("query", "Tuple[str, ...]"), ("names_id", bool),
@@ -5245,7 +5290,8 @@ def read_qacct(text: str) -> "Iterator[Tuple[str, str, str]]":
     >>> list(read_qacct("jobnumber 5\\ntaskid 2\\nfailed 37 : qmaster enforced h_rt\\n"))
     [('5', '2', 'qmaster enforced h_rt')]
     """
-    pattern = r"jobnumber\s+(\d+)\s*\n(?:.*\n)*?taskid\s+(\w+)\s*\n(?:.*\n)*?failed\s+(\d+)[ :]*(.*)"
+    pattern = (r"jobnumber\s+(\d+)\s*\n(?:.*\n)*?taskid\s+(\w+)\s*\n"
+               r"(?:.*\n)*?failed\s+(\d+)[ :]*(.*)")
     for number, index, failed, said in re.findall(pattern, text):
         yield number, index if index.isdigit() else "1", said.strip() if failed != "0" else ""
 
@@ -5749,7 +5795,7 @@ def job_around() -> "Dict[str, Any]":
 # View and survey (what is known of a record: attempts, what lives, what queues say); Options, Run
 # (a start of a run: which tasks are done, live elsewhere, are to be executed); checks before a
 # start; drive (the one loop) over stages, one class for each place: HereStage, SlotStage (an array
-# index), HandlerStage, ArrayStage; Execution (a job after those that it needs) and describe (its dry
+# index), HandlerStage, ArrayStage; Execution (a job after those that it needs), describe (its dry
 # run); run_slot; cancel_record.
 #
 # The pass: each stage is a generator that begins what it may, yields what has changed, and yields
@@ -5904,17 +5950,30 @@ class View:
         for name, job_id in sorted({key[:2] for key in keys}):
             found, wrong = yield from query(SCHEDULERS[name], job_id)
             self.wrong = wrong or self.wrong
-            for key in keys:
-                if key[:2] == (name, job_id) and (key[2] in found or not wrong):
-                    self.queues[key] = found.get(key[2], Queued(ABSENT, "", ""))
-                    is_gone = self.queues[key].kind == ABSENT
-                    self.missed[key] = self.missed[key] + 1 if is_gone else 0
-            silent = [key for key in keys if key[:2] == (name, job_id) and self.missed[key] == 2
-                      and not meaning(self.queues[key].word)]
-            ends = (yield from account(SCHEDULERS[name], job_id)) if silent else {}
-            for key in silent:
-                end = ends.get(key[2], "")
-                self.words[key] = end if meaning(end) else self.last_words(key) or end
+            own = [key for key in keys if key[:2] == (name, job_id)]
+            for key in own:
+                if key[2] in found or not wrong:
+                    self.note_queued(key, found.get(key[2], OVER))
+            yield from self.explain(list(filter(self.is_unexplained, own)))
+
+    def is_unexplained(self, key: "Tuple[str, str, int]") -> bool:
+        """Return whether an array task is gone from its queue, which did not say why."""
+        return self.missed[key] == 2 and not meaning(self.queues[key].word)
+
+    def note_queued(self, key: "Tuple[str, str, int]", queued: Queued) -> None:
+        """Note what a queue has answered about an array task, and how often it was missing."""
+        self.queues[key] = queued
+        self.missed[key] = self.missed[key] + 1 if queued.kind == ABSENT else 0
+
+    def explain(self, keys: "Sequence[Tuple[str, str, int]]",
+                ) -> "Generator[Optional[str], None, None]":
+        """Find out how array tasks of one job ended that are gone without a reason."""
+        if not keys:
+            return
+        ends = yield from account(SCHEDULERS[keys[0][0]], keys[0][1])
+        for key in keys:
+            end = ends.get(key[2], "")
+            self.words[key] = end if meaning(end) else self.last_words(key) or end
 
     def last_words(self, key: "Tuple[str, str, int]") -> str:
         """Return the last line that a scheduler wrote for an array task."""
@@ -6105,6 +6164,10 @@ class Run:
     def is_stopped(self) -> bool:
         """Return whether nothing more of the run may begin."""
         return any(record.is_stopped(start) for record, start in self.stops)
+
+    def was_cancelled(self) -> bool:
+        """Return whether somebody else has stopped the run."""
+        return self.is_stopped() and not (self.refused or self.limits(True).fail_fast)
 
     def has_failed(self) -> bool:
         """Return whether a task is over without success, as far as this start has seen."""
@@ -6324,7 +6387,8 @@ def task_text(task: Task) -> str:
     """
     text = shell_text(word.replace(SLOT, "0") for word in task.argv)
     if task.env:
-        unset = [shlex.quote(f"--unset={name}") for name, value in task.env.items() if value is None]
+        unset = [shlex.quote(f"--unset={name}")
+                 for name, value in task.env.items() if value is None]
         pairs = [f"{name}={value}".replace(SLOT, "0")
                  for name, value in task.env.items() if value is not None]
         env = re.sub(r"\$\{\{ env\.(\w+) \}\}", "'\"${\\1}\"'", shell_text(pairs))
@@ -6460,8 +6524,8 @@ class Stage:
     """Steps of a run that a place executes together.
 
     waits tells whether it goes on until its tasks are over; before are stages that have to be over
-    first; local is where processes of this machine are; done counts tasks that were done before, left
-    tells that it gave up tasks; said are notes that were yielded, and tasks whose start was.
+    first; local is where processes of this machine are; done counts tasks that were done before;
+    left tells that it gave up tasks; said are notes that were yielded, and tasks whose start was.
     """
 
     is_remote = True
@@ -6624,18 +6688,9 @@ def signal_stage(stage: Stage, number: int, is_second: bool) -> Event:
 def local_pass(stage: Stage, local: Local,
                todo: "Iterator[Task]") -> "Iterator[Union[Event, str, None]]":
     """Execute tasks until none is left, or a stop; yield what happens, None to wait."""
-    is_empty = False
+    is_ended = False
     while True:
-        while local.has_room() and not (stage.is_stopped or local.is_stopped):
-            try:
-                task, tries = local.waiting.pop() if local.waiting else (next(todo), 1)
-            except StopIteration:
-                is_empty = True
-                break
-            except OSError as error:
-                yield local.fail(error, "plan the next task")
-                break
-            yield local.begin(task, tries)
+        is_empty = yield from begun_tasks(stage, local, todo)
         yield from stage.done_events()
         yield from local.look()
         is_ended = stage.is_stopped or local.is_stopped or bool(local.failure)
@@ -6646,6 +6701,21 @@ def local_pass(stage: Stage, local: Local,
     stage.left = stage.left or is_ended
     if local.failure:
         yield note_event("error", local.failure)
+
+
+def begun_tasks(stage: Stage, local: Local,
+                todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
+    """Begin tasks while there is room; return whether no further one is left."""
+    while local.has_room() and not (stage.is_stopped or local.is_stopped):
+        try:
+            task, tries = local.waiting.pop() if local.waiting else (next(todo), 1)
+        except StopIteration:
+            return True
+        except OSError as error:
+            yield local.fail(error, "plan the next task")
+            break
+        yield local.begin(task, tries)
+    return False
 
 
 class HereStage(Stage):
@@ -6683,7 +6753,7 @@ class HereStage(Stage):
 
     def adopt(self, view: View, alive: "Dict[int, Task]") -> "Iterator[Union[Event, str]]":
         """Await what lives here; what lives elsewhere stays in alive."""
-        for number, task in list(alive.items()):
+        for number in list(alive):
             one = view.attempts[number][-1] if view.attempts[number] else NO_ATTEMPT
             if self.local and one.role == HERE and one.boot == boot_id():
                 yield self.local.adopt(alive.pop(number), one)
@@ -6773,8 +6843,8 @@ class SlotStage(Stage):
         self.local: Local = Local(record, Limits(*submission.limits), head, stops, "")
 
     def tasks(self) -> "Iterator[Task]":
-        """Yield the tasks: those of the index that no neighbour has ended, then those of others, from
-        their ends, that nobody has begun."""
+        """Yield the tasks: those of the index that no neighbour has ended, then, from their ends,
+        those of others that nobody has begun."""
         index = int(self.local.head["index"])
         for entry in self.submission.slots[0]:
             one = self.last_attempt(entry[0])
@@ -6860,6 +6930,10 @@ class HandlerStage(Stage):
         super().__init__(run, steps)
         self.is_bare = not steps[0].command
         self.tasks: Dict[int, Task] = {}
+
+    def takes(self, step: PlannedStep) -> bool:
+        """Return whether a step goes to the handler in the same call."""
+        return self.is_bare and not step.command and self.steps[0].submit == step.submit
 
     def check(self, is_dry: bool) -> None:
         """Raise an Error for what cannot be handed over."""
@@ -6995,7 +7069,7 @@ def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]"
     >>> packed([[1], [2], [3], [4], [5]], 2)
     [[[1], [4]], [[2], [5]], [[3]]]
     """
-    size = -(-len(entries) // pack)
+    size = -(-len(entries) // pack) or 1
     return [list(entries[start::size]) for start in range(size)]
 
 
@@ -7074,7 +7148,7 @@ class ArrayStage(Stage):
         yield from map(task_text, todo)
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
-        """Submit the tasks of the step; if it waits, follow them, and submit again what was lost."""
+        """Submit the tasks of the step; if it waits, follow them, and submit lost ones again."""
         run = self.run
         tasks: Dict[int, Task] = {}
         todo = list(self.divided(tasks))
@@ -7084,25 +7158,28 @@ class ArrayStage(Stage):
             if self.is_stopped or run.is_stopped():
                 self.left = bool(todo)
                 return
-            if todo:
-                sent = yield from self.submit(todo, bool(tasks))
-                tasks.update((task.number, task) for task in todo if task.number in sent)
-                todo = [task for task in todo if task.number not in sent]
-                run.open.update(sent)
+            sent = yield from self.submit(todo, bool(tasks))
+            tasks.update((task.number, task) for task in todo if task.number in sent)
+            todo = [task for task in todo if task.number not in sent]
+            run.open.update(sent)
             if run.refused or not self.waits:
                 return
             again: List[Task] = []
-            had = len(tasks)
-            for item in self.followed(View(run.record), tasks, again):
-                yield item
-                has_room = len(tasks) < had and not run.throttle()
-                if item is None and todo and has_room:
-                    break
+            yield from self.until_room(tasks, again, bool(todo))
             todo += again
 
+    def until_room(self, tasks: "Dict[int, Task]", again: "List[Task]",
+                   has_more: bool) -> "Iterator[Union[Event, str, None]]":
+        """Follow tasks until more can be submitted; with a throttle, until all are over."""
+        had = len(tasks)
+        for item in self.followed(View(self.run.record), tasks, again):
+            yield item
+            if has_more and item is None and len(tasks) < had and not self.run.throttle():
+                return
+
     def may_begin_again(self, number: int, state: State) -> bool:
-        """Return whether a task was lost by the site or never began, or lived since an earlier start
-        and was interrupted."""
+        """Return whether a task was lost by the site or never began, or lived since an earlier
+        start and was interrupted."""
         is_ours = self.times[number] > 0
         is_lost = state.name == "interrupted" and (is_limit_of_site(state.cause) or not is_ours)
         return (is_lost or state.name == "not started") and not (
@@ -7114,33 +7191,44 @@ class ArrayStage(Stage):
 
         With a throttle, several array jobs go one after the other.
         """
-        run = self.run
         sent: Set[int] = set()
-        entries = [[task.number, run.offsets[task.number]] for task in todo]
-        slots = packed(entries, run.pack(self.steps[0])[0])
+        slots = self.slots_of(todo)
         most = array_limit(self.scheduler, self.clusters)
-        ids = [] if self.waits else [one.job_id for _, one in self.arrays_before()]
-        before = list(ids)
-        while slots and not (sent and self.waits and run.throttle()):
+        one_by_one = self.waits and self.run.throttle()
+        while slots and not (sent and one_by_one):
             try:
-                submission = yield from self.send(slots[:most], before)
+                submission = yield from self.send(slots[:most], self.dependencies(bool(sent)))
             except Refusal as refusal:
-                is_crowded = self.waits and refusal.code == "too-many-jobs"
                 most = min(most, len(slots)) // 2
-                if is_crowded and most and not sent:
+                if self.is_crowded(refusal) and most and not sent:
                     continue  # fewer may fit
-                if not (is_crowded and (sent or has_others)):
+                if not self.is_crowded(refusal) or not (sent or has_others):
                     yield from self.refused(refusal)
                 break
+            yield sent_text(submission)
             slots = slots[most:]
             sent.update(submission.numbers())
-            tasks = counted(len(list(submission.numbers())), "task")
-            indexes = counted(len(submission.slots), "array task")
-            yield f"step {submission.step}: {tasks} as array job {submission.job_id} of {indexes}"
-            if run.throttle():
-                before = [*ids, submission.job_id]
         self.times.update(sent)
         return sent
+
+    def is_crowded(self, refusal: Refusal) -> bool:
+        """Return whether what was refused can be submitted later."""
+        return self.waits and refusal.code == "too-many-jobs"
+
+    def dependencies(self, is_next: bool) -> "List[str]":
+        """Return the ids of the array jobs that the next one waits for.
+
+        With a throttle, an array job of the same step waits for the one before it.
+        """
+        if self.waits:
+            return []
+        ids = [one.job_id for _, one in self.arrays_before()]
+        return ids + [self.sent[-1].job_id] if is_next and self.run.throttle() else ids
+
+    def slots_of(self, todo: "Sequence[Task]") -> "List[List[List[int]]]":
+        """Return the tasks of each array index."""
+        entries = [[task.number, self.run.offsets[task.number]] for task in todo]
+        return packed(entries, self.run.pack(self.steps[0])[0])
 
     def send(self, slots: "List[List[List[int]]]",
              ids: "Sequence[str]") -> "Generator[Union[Event, str, None], None, Submission]":
@@ -7174,6 +7262,13 @@ class ArrayStage(Stage):
                 "so that nothing is half submitted"))
 
 
+def sent_text(submission: Submission) -> str:
+    """Return what there is to say of an array job that was submitted."""
+    tasks = counted(len(list(submission.numbers())), "task")
+    indexes = counted(len(submission.slots), "array task")
+    return f"step {submission.step}: {tasks} as array job {submission.job_id} of {indexes}"
+
+
 # -- a job, after those that it needs
 
 
@@ -7190,8 +7285,7 @@ def stages_of(run: Run, is_dry: bool) -> "List[Stage]":
         last = stages[-1] if stages else None
         if scheduler and (step.command or not script_word(step.submit, scheduler)):
             stages.append(ArrayStage(run, [step], scheduler))
-        elif isinstance(last, HandlerStage) and last.is_bare and not step.command and (
-                last.steps[0].submit == step.submit):
+        elif isinstance(last, HandlerStage) and last.takes(step):
             last.steps.append(step)
         else:
             stages.append(HandlerStage(run, [step]))
@@ -7263,8 +7357,7 @@ class Execution:
             self.is_interrupted = self.is_interrupted or event.kind == "interrupt"
             self.current.see(event)
             yield event
-        if any(run.is_stopped() and not (run.refused or run.limits(True).fail_fast)
-               for run in self.runs):
+        if any(run.was_cancelled() for run in self.runs):
             self.is_interrupted = True
             yield note_event("note", "hydraflow cancel has stopped this run")
         silent = sum(run.silent for run in self.runs)
@@ -7273,10 +7366,9 @@ class Execution:
             yield note_event("note", f"no sign of Hydra in {counted(silent, 'task')}: if {program} "
                              "is no Hydra application, write hydra: false")
         for run, stages in zip(self.runs, self.stages):
-            if run.is_open and run.plan.count <= 100000:
-                for stage in stages:  # in the plan, what does not begin is not started
-                    for _ in stage.undone():
-                        pass
+            rest = stages if run.is_open and run.plan.count <= 100000 else []
+            for _ in chain.from_iterable(stage.undone() for stage in rest):
+                pass  # in the plan, what does not begin is not started
 
     def ready(self) -> "Iterator[Stage]":
         """Yield the stages, each when those before it are over and have succeeded."""
@@ -7344,32 +7436,43 @@ def cancel_record(record: Record, is_lost: bool,
     if numbers is None:
         record.stop(Ledger(record).start.number)
     found = survey(record)
-    alive = {number: state for number, state in found.view.states.items()
-             if state.is_alive and (numbers is None or number in numbers)}
+    wanted = found.view.states if numbers is None else numbers
+    alive = {number: found.view.state(number) for number in wanted
+             if found.view.state(number).is_alive}
     arrays, wrong = cancel_arrays(found, alive, numbers is not None)
+    if numbers is None:
+        stop_handlers(found)
     stopped: List[Attempt] = []
     away: List[State] = []
     for number, state in alive.items():
-        attempts = found.view.attempts.get(number)
-        if state.name == "queued" or not attempts or found.array_task(number):
+        if state.name == "queued" or found.array_task(number):
             continue
-        one = attempts[-1]
+        one = found.view.attempts[number][-1]
         path = record.file("attempt", number, one.attempt)
         if one.boot != boot_id():
             away.append(state)
-            if is_lost:
-                write_verdict(path, GIVEN_UP)
+            give_up(path, is_lost)
         elif stop_attempt(record, one, signal.SIGTERM):
             stopped.append(one)
         elif is_held(path, one):
-            wrong.append(f"task {number} cannot be stopped: it belongs to another user or container")
-    for submission in found.submissions if numbers is None else ():
-        path = record.file("handler", submission.number)
+            wrong.append(f"task {number} cannot be stopped: another user or container has it")
+    kill_after_grace(record, stopped)
+    return Stopped(arrays, len(stopped), away, wrong)
+
+
+def give_up(path: str, is_lost: bool) -> None:
+    """Note that an attempt of a machine that cannot be reached is over, if the user says so."""
+    if is_lost:
+        write_verdict(path, GIVEN_UP)
+
+
+def stop_handlers(found: Survey) -> None:
+    """Ask the handlers of a record to begin no further line."""
+    for submission in found.submissions:
+        path = found.record.file("handler", submission.number)
         one = read_attempt(path, 0, 1)
         if one.leader and not one.has_ended and one.boot == boot_id():
             signal_attempt(path, one.leader, signal.SIGTERM)
-    kill_after_grace(record, stopped)
-    return Stopped(arrays, len(stopped), away, wrong)
 
 
 def kill_after_grace(record: Record, stopped: "Sequence[Attempt]") -> None:
@@ -7390,17 +7493,10 @@ def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
 
     Return their ids, and what went wrong. An array task goes only with all of its tasks.
     """
-    members: Dict[Tuple[Scheduler, str], List[int]] = {}
-    for number, state in found.view.states.items():
-        one = found.array_task(number)
-        if one and state.is_alive:
-            scheduler, job_id, index = one
-            name = array_task_id(scheduler, job_id, index) if is_part else job_id
-            members.setdefault((scheduler, name), []).append(number)
     arrays, wrong = [], []  # type: List[str], List[str]
-    for (scheduler, name), tasks in members.items():
+    kind = "array task" if is_part else "array job"
+    for (scheduler, name), tasks in array_members(found, is_part).items():
         others = [str(number) for number in tasks if number not in alive]
-        kind = "array task" if is_part else "array job"
         if others and len(others) < len(tasks):
             wrong.append(f"{kind} {name} has other tasks as well, {', '.join(others)}: "
                          "name them too, or none")
@@ -7408,6 +7504,18 @@ def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
             text = finished(cancel_array(scheduler, name))
             (wrong if text else arrays).append(text or f"{kind} {name}")
     return arrays, wrong
+
+
+def array_members(found: Survey, is_part: bool) -> "Dict[Tuple[Scheduler, str], List[int]]":
+    """Return the living tasks of each array job, or (is_part) of each array task."""
+    members: Dict[Tuple[Scheduler, str], List[int]] = {}
+    for number, state in found.view.states.items():
+        one = found.array_task(number)
+        if one and state.is_alive:
+            scheduler, job_id, index = one
+            name = array_task_id(scheduler, job_id, index) if is_part else job_id
+            members.setdefault((scheduler, name), []).append(number)
+    return members
 
 
 # ---------------------------------------------------------------------------
@@ -7422,8 +7530,6 @@ def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
 # guest of the loop that executes: it writes as much as a stream takes without waiting.
 
 CHUNK = 65536  # bytes of a log that are looked at together, and the longest line shown as one
-TURN = 4 * CHUNK  # bytes of logs that are shown in one turn of the loop
-BEHIND = 256 * CHUNK  # bytes that a terminal may be behind a log before some are skipped
 MOST_GROUPS = 1000  # kinds of failure that are kept apart
 TAIL = 5  # last lines of a log that are kept with a failure, and looked through for its cause
 TERMINAL_CONTROLS = (  # of ECMA-48; compiled when there is output to show
@@ -7797,8 +7903,8 @@ class Screen:
 
     total counts the tasks, jobs those that run at once here; shared are words that all tasks of a
     job have, by its key. is_live means a terminal with a progress line, is_raw an output that is
-    no terminal; rest are bytes that the stream has not taken yet, budget is how many bytes of logs
-    this turn may show, partial the unfinished line of a task.
+    no terminal; rest are bytes that the stream has not taken yet, partial is the unfinished line
+    of a task.
     """
 
     def __init__(self, total: int, jobs: int, quiet: bool, shared: "Dict[str, Set[str]]") -> None:
@@ -7818,7 +7924,6 @@ class Screen:
         self.partial = ""
         self.drawn = ""
         self.running = 0
-        self.budget = TURN
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
         self.failures: Dict[str, Failure] = {}
         self.begun = time.monotonic()
@@ -7849,82 +7954,58 @@ class Screen:
 
     def turn(self, waits: bool) -> None:
         """Show what is new in the logs, as much as the stream takes; with waits, all of it."""
-        self.budget = TURN
-        self.rest = self.out.offer(self.rest)
-        self.drain(waits)
+        self.write(b"", waits)
         for key, following in list(self.following.items()):
-            if self.is_full(waits):
-                return
             is_whole = self.follow(following, waits)
             if following.end and is_whole and following.end.task:
                 del self.following[key]
                 self.ended(following.end)
 
-    def drain(self, waits: bool) -> None:
-        """With waits, write what the stream has not taken yet."""
+    def write(self, data: bytes, waits: bool = False) -> None:
+        """Write output; without waits, the stream may leave a rest."""
+        self.rest = self.out.offer(self.rest + data)
         while waits and self.rest:
             self.rest = self.out.offer(self.rest, True)
 
-    def is_full(self, waits: bool) -> bool:
-        """Whether nothing more is to be shown in this turn."""
-        return bool(self.rest) or (self.budget <= 0 and not waits)
-
     def follow(self, following: Following, waits: bool) -> bool:
-        """Show what is new in the log of a task, in whole lines; return whether that was all."""
+        """Show what is new in the log of a task, some chunks or (waits) all; return whether that
+        was all."""
         if self.quiet or not following.log:
             return True
         try:
-            size = os.stat(following.log).st_size
-            if size <= following.offset and not (following.end and self.partial):
+            has_new = os.stat(following.log).st_size > following.offset
+            if not has_new and not (following.end and self.partial):
                 return True
-            if self.out.is_terminal and size - following.offset > BEHIND:
-                self.skip(following, size)
             with open(open_safely(following.log, os.O_RDONLY), "rb") as file:
-                return self.show_new(following, file, waits)
+                for _ in itertools.count() if waits else range(4):
+                    if self.rest and not waits:
+                        return False
+                    if self.show_chunk(following, file, waits):
+                        return not self.rest
         except OSError:
             return True
+        return False
 
-    def skip(self, following: Following, size: int) -> None:
-        """Leave out what a terminal is too slow for."""
-        left_out = size - following.offset - CHUNK
-        following.offset += left_out
-        text = f"{left_out:,} bytes of its output are not shown; its log has all of it"
-        self.line(f"{following.name}: {text}")
+    def show_chunk(self, following: Following, file: "IO[bytes]", waits: bool) -> bool:
+        """Show whole lines of a log from its offset; return whether it has no more.
 
-    def show_new(self, following: Following, file: "IO[bytes]", waits: bool) -> bool:
-        """Show a log from where it was; return whether all of it is shown."""
-        while True:
-            file.seek(following.offset)
-            data = file.read(CHUNK)
-            shown = self.shown_size(data, following.end is not None)
-            self.output(following, data[:shown])
-            self.drain(waits)
-            following.offset += shown
-            self.budget -= shown
-            self.partial = ""
-            if len(data) < CHUNK:
-                if self.jobs == 1 and not self.is_raw:
-                    self.title(following, data)
-                    self.partial = harmless(last_state(data[shown:]))
-                return not self.rest
-            if self.is_full(waits):
-                return False
-
-    def shown_size(self, data: bytes, has_ended: bool) -> int:
-        """How much of a chunk is shown: its whole lines, or all where no more is to come.
-
-        All of it, too, where it is a single line that is too long, and where it is passed on as
-        it is.
+        What is passed on as it is, the last line of a task that has ended, and a line longer than
+        a chunk are shown at once.
         """
+        file.seek(following.offset)
+        data = file.read(CHUNK)
         is_last = len(data) < CHUNK
         whole = data.rfind(b"\n") + 1
-        if self.jobs == 1 and self.is_raw:
-            return len(data)
-        if is_last and has_ended:
-            return len(data)
-        if not is_last and not whole:
-            return len(data)
-        return whole
+        is_passed = self.jobs == 1 and self.is_raw or is_last and following.end is not None
+        if is_passed or not (is_last or whole):
+            whole = len(data)
+        self.output(following, data[:whole], waits)
+        following.offset += whole
+        self.partial = ""
+        if is_last and self.jobs == 1 and not self.is_raw:
+            self.title(following, data)
+            self.partial = harmless(last_state(data[whole:]))
+        return is_last
 
     def title(self, following: Following, data: bytes) -> None:
         """On a terminal, say which of several tasks prints what follows, unless its lines do."""
@@ -7932,7 +8013,7 @@ class Screen:
             following.has_title = True
             self.line(f"==> {following.name} <==")
 
-    def output(self, following: Following, data: bytes) -> None:
+    def output(self, following: Following, data: bytes, waits: bool) -> None:
         """Write output of a task: as it is, or line by line where it shares a terminal."""
         if not data:
             return
@@ -7941,7 +8022,7 @@ class Screen:
         if self.jobs > 1 or not self.is_raw:
             data = self.as_lines(following, data)
         self.erase()
-        self.rest += self.out.offer(data)
+        self.write(data, waits)
 
     def as_lines(self, following: Following, data: bytes) -> bytes:
         """Return output line by line, with the task's name where several run.
@@ -8184,7 +8265,7 @@ def left_text(found: Survey) -> str:
     states = [state for _, state in found.members]
     running = [max(time.time() - state.started, 0.0) for state in states if state.name == "running"]
     took = [max(state.ended - state.started, 0.0) for state in states
-            if state.is_over and state.started and state.ended and not state.origin]
+            if state.is_over and state.started * state.ended and not state.origin]
     rest = sum(not state.is_over for state in states)
     if not took or not running:
         return ""
@@ -8223,18 +8304,24 @@ def groups_of(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
         needs_cause = state.name in ("queued", "not started")
         if state.name in ("succeeded", "waiting") or (needs_cause and not state.cause):
             continue
-        text = state_text(state)
-        one = found.array_task(number)
-        if state.name == "failed" and len(groups) < MOST_GROUPS:
-            last = cause_line(tail_lines(log_of(found.record, number, state)))
-            text += f": {printable(last)}" if last else ""
-        elif state.name == "running" and one and state.submission:
-            text += f" as {array_task_id(*one)}"
-        elif state.name == "queued" and one:
-            text += f" (array job {one[1]})"
+        text = group_text(found, number, state, len(groups) < MOST_GROUPS)
         groups.setdefault((state.name, text), []).append(number)
     order = list(STATES)
     return sorted(groups.items(), key=lambda group: order.index(group[0][0]))
+
+
+def group_text(found: Survey, number: int, state: State, reads_log: bool) -> str:
+    """The state of a task with the last line of its log, or its array task."""
+    text = state_text(state)
+    one = found.array_task(number)
+    if state.name == "failed" and reads_log:
+        last = cause_line(tail_lines(log_of(found.record, number, state)))
+        text += f": {printable(last)}" if last else ""
+    elif state.name == "running" and one and state.submission:
+        text += f" as {array_task_id(*one)}"
+    elif state.name == "queued" and one:
+        text += f" (array job {one[1]})"
+    return text
 
 
 def members_text(names: Names, numbers: "Sequence[int]") -> str:
@@ -8720,11 +8807,6 @@ def pair_of(word: str) -> "Tuple[str, str]":
         return key_of(word), word.partition("=")[2]
 
 
-def comparable_value(word: str) -> str:
-    """The value of pair_of."""
-    return pair_of(word)[1]
-
-
 def parameters(rows: "Iterable[Row]") -> "List[str]":
     """The keys of all parameters, in the order in which they first come."""
     return list(dict.fromkeys(chain.from_iterable(row.params for row in rows)))
@@ -8737,9 +8819,15 @@ def constants(rows: "Sequence[Row]") -> "Dict[str, str]":
         for key, value in list(same.items()):
             other = row.params.get(key)
             words = [f"{key}={text}" for text in (value, other)]
-            if other is None or len(set(map(comparable_value, words))) > 1:
+            if other is None or len(set(map(pair_of, words))) > 1:
                 del same[key]
     return same
+
+
+def varying(rows: "Sequence[Row]") -> "List[str]":
+    """The keys of the parameters that differ between rows."""
+    same = constants(rows)
+    return [key for key in parameters(rows) if key not in same] if len(rows) > 1 else []
 
 
 def key_among(keys: "Sequence[str]", name: str) -> str:
@@ -8769,7 +8857,7 @@ def wanted_values(word: str, keys: "Sequence[str]") -> "Wanted":
     wanted: Wanted = {}
     for pairs in sweep:
         named = tuple(key_among(keys, key_of(pair)) for pair in pairs)
-        wanted.setdefault(named, set()).add(tuple(map(comparable_value, pairs)))
+        wanted.setdefault(named, set()).add(tuple(value for _, value in map(pair_of, pairs)))
     return wanted
 
 
@@ -8897,7 +8985,7 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]", metrics: "Sequence[str]"
     groups: Dict[Any, List[Row]] = {}
     for row in rows:
         pairs = [(name, value) for name, value in row.params.items() if name not in keys]
-        alike = frozenset((name, comparable_value(f"{name}={value}")) for name, value in pairs)
+        alike = frozenset(pair_of(f"{name}={value}") for name, value in pairs)
         groups.setdefault((alike, row.state), []).append(row)
     return [merged(group, keys, metrics) for group in groups.values()]
 
@@ -8925,16 +9013,21 @@ TABLE_FACTS = ("task", "run", "state", "duration", "attempts")
 def columns_of(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
     """All columns of rows: task, parameters, facts, metrics. Two of one name get their kinds in
     front; facts that are unknown everywhere have no column."""
-    known = [facts_of(row) for row in rows]
-    facts = [Column(name, "fact", [each[name] for each in known]) for name in (known or [{}])[0]]
+    facts = fact_columns(rows)
     params = [Column(name, "param", [row.params.get(name) for row in rows])
               for name in parameters(rows)]
     numbers = [Column(name, "metric", [row.metrics.get(name) for row in rows]) for name in metrics]
-    every = [*facts[:2], *params, *facts[2:], *numbers]
-    columns = [column for column in every if column.kind != "fact" or any(
-        cell is not None for cell in column.cells)]
+    first = [column for column in facts if column.name in ("task", "run")]
+    columns = [*first, *params, *facts[len(first):], *numbers]
     names = Counter(column.name for column in columns)
     return [own_name(column, names[column.name]) for column in columns]
+
+
+def fact_columns(rows: "Sequence[Row]") -> "List[Column]":
+    """The columns of the facts that are known of some row."""
+    known = [facts_of(row) for row in rows]
+    columns = [Column(name, "fact", [each[name] for each in known]) for name in (known or [{}])[0]]
+    return [column for column in columns if set(column.cells) != {None}]
 
 
 def own_name(column: Column, count: int) -> Column:
@@ -9572,9 +9665,14 @@ def page_parameter(rows: "Sequence[Row]", key: str) -> "Tuple[Dict[str, Any], Li
 
     Numbers ascend; texts stay in the order of the sweep.
     """
-    same = [comparable_value(f"{key}={row.params[key]}") if key in row.params else None
-            for row in rows]
-    texts = {value: row.params[key] for value, row in zip(same, rows) if value is not None}
+    texts: Dict[str, str] = {}
+    same: List[Optional[str]] = []
+    for row in rows:
+        same.append(None)
+        if key in row.params:
+            value = pair_of(f"{key}={row.params[key]}")[1]
+            texts.setdefault(value, row.params[key])
+            same[-1] = value
     pairs = [(number_of(text), value) for value, text in texts.items()]
     is_number = None not in dict(pairs)
     if is_number:
@@ -9598,23 +9696,28 @@ def coded(texts: "Iterable[str]") -> "Tuple[List[str], List[int]]":
 
 def page_data(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "Dict[str, Any]":
     """The data that SCRIPT draws: a list for each row, in which repeated texts are numbers."""
-    origin = min((row.started for row in rows if row.started is not None), default=0.0)
-    same = constants(rows) if len(rows) > 1 else parameters(rows)
-    params = [page_parameter(rows, key) for key in parameters(rows) if key not in same]
-    states, hosts, causes = [coded(texts) for texts in (
-        [row.state for row in rows], [page_text(row.host) for row in rows],
-        [page_text(row.cause) for row in rows])]
-    began, ended = [[page_number(moment, origin) for moment in moments] for moments in (
-        [row.started for row in rows], [row.ended for row in rows])]
-    lists = []
-    for number, row in enumerate(rows):
-        values = [page_number(row.metrics.get(name)) for name in metrics]
-        lists.append([row.name, states[1][number], began[number], ended[number], hosts[1][number],
-                      causes[1][number], [codes[number] for _, codes in params], values])
+    origin = min(filter(None, (row.started for row in rows)), default=0.0)
+    params = [page_parameter(rows, key) for key in varying(rows)]
+    states = coded(row.state for row in rows)
+    hosts = coded(page_text(row.host) for row in rows)
+    causes = coded(page_text(row.cause) for row in rows)
+    codes = transposed([codes for _, codes in params], len(rows))
+    values = transposed([[page_number(row.metrics.get(name)) for row in rows]
+                         for name in metrics], len(rows))
+    lists: List[List[Any]] = [
+        [row.name, state, page_number(row.started, origin), page_number(row.ended, origin)]
+        for row, state in zip(rows, states[1])]
+    for entry, *rest in zip(lists, hosts[1], causes[1], codes, values):
+        entry += rest
     about = f"hours:minutes:seconds since {moment_text(origin)}; a row for each place"
     return {"params": [parameter for parameter, _ in params], "states": states[0],
             "metrics": list(map(page_text, metrics)), "hosts": hosts[0], "causes": causes[0],
             "rows": lists, "began": about}
+
+
+def transposed(columns: "Sequence[Sequence[Any]]", count: int) -> "List[List[Any]]":
+    """The rows of columns, so many."""
+    return list(map(list, zip(*columns))) if columns else [[]] * count
 
 
 def page_number(value: "Optional[float]", origin: float = 0.0) -> "Union[str, float, None]":
@@ -9807,6 +9910,15 @@ def check_words(job: Job, words: "Sequence[str]") -> None:
                         hint=BEFORE.get(name) or suggest(name, known) or hint)
 
 
+def program_as_job(args: "argparse.Namespace") -> Error:
+    """The Error about a program in the place of a job."""
+    rest = [args.job, "--", *args.words, *args.behind]
+    options = [word for word in args.typed if word not in rest]
+    words = [*options, "--", args.job, *args.words, *args.behind]
+    return Error("program-as-job", f"{args.job} is a program, not a job",
+                 hint=f"write a command after --: hydraflow run {shell_text(words)}")
+
+
 def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
     """The jobs that include the one of the command line, or the one that it spells itself."""
     if args.job is None and args.behind:
@@ -9814,11 +9926,7 @@ def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
         args.job, args.behind = job.key, []
         return {job.key: job}
     if args.job and os.sep in args.job and os.path.isfile(args.job):
-        options = [word for word in args.typed if word not in (args.job, "--", *args.behind)
-                   and word not in args.words]
-        words = [*options, "--", args.job, *args.words, *args.behind]
-        raise Error("program-as-job", f"{args.job} is a program, not a job",
-                    hint=f"write a command after --: hydraflow run {shell_text(words)}")
+        raise program_as_job(args)
     path = args.file or find_job_file()
     if args.job is None:
         raise no_job(load(path))
@@ -9939,13 +10047,7 @@ def is_bad_end(run: Run) -> bool:
 def closing_lines(execution: Execution, args: "argparse.Namespace") -> "Iterator[str]":
     """Yield the jobs that were not started, and the command to type next."""
     runs = execution.runs
-    stopped = [run for run in runs[:-1] if not execution.may_go_on(run)]
-    if stopped and not execution.is_interrupted:
-        rest = ", ".join(run.job.key for run in runs[runs.index(stopped[0]) + 1:])
-        yield f"{rest} was not started: job {stopped[0].job.key} has not succeeded"
-    could = sum(run.could_reuse for run in runs)
-    if could and not execution.options.reuse:
-        yield f"{counted(could, 'task')} had succeeded in an older run; --reuse counts them as done"
+    yield from older_lines(execution)
     key = runs[-1].job.key
     is_good = not any(map(is_bad_end, runs))
     has_begun = any(run.begun for run in runs)
@@ -9956,6 +10058,18 @@ def closing_lines(execution: Execution, args: "argparse.Namespace") -> "Iterator
         yield f"run the rest: {typed(args, *resuming_words(key, args.typed))}"
     if (is_good and not args.quiet) or (has_begun and execution.is_interrupted):
         yield f"see the results: {typed(args, 'results', key)}"
+
+
+def older_lines(execution: Execution) -> "Iterator[str]":
+    """Yield the jobs that were not started, and how many tasks succeeded in older runs."""
+    runs = execution.runs
+    stopped = [run for run in runs[:-1] if not execution.may_go_on(run)]
+    if stopped and not execution.is_interrupted:
+        rest = ", ".join(run.job.key for run in runs[runs.index(stopped[0]) + 1:])
+        yield f"{rest} was not started: job {stopped[0].job.key} has not succeeded"
+    could = sum(run.could_reuse for run in runs)
+    if could and not execution.options.reuse:
+        yield f"{counted(could, 'task')} had succeeded in an older run; --reuse counts them as done"
 
 
 def resuming_words(job: str, words: "Sequence[str]") -> "List[str]":
@@ -10015,27 +10129,33 @@ def spelled_job(args: "argparse.Namespace") -> Job:
 def check_spelled(words: "Sequence[str]", axes: "Sequence[str]", has_axes: bool) -> None:
     """Raise an Error for axes that the sweep language would not read as they are meant."""
     if not words:
-        raise Error("no-command", "no command before :::", hint="hydraflow run -- ./sim ::: --x=1:3")
+        raise Error("no-command", "no command before :::",
+                    hint="hydraflow run -- ./sim ::: --x=1:3")
     options = {name for option in command_named("run").options for name in option.names}
     for word in [*words, *axes]:
         if re.fullmatch(r":::[:+]+", word):
-            raise Error("gnu-parallel", f"{word} is GNU parallel's",
-                        hint="linked keys: 'a,b=(1,2),(3,4)'; lines of a file: 'f=lines(list.txt)'")
-        names = TASK_NAMES if not has_axes else ()
-        found = [name for name in PLACEHOLDER.findall(word) if name in names]
-        if found:
-            raise Error("no-axes", f"{{{found[0]}}} needs ::: after the command",
+            raise Error("gnu-parallel", f"{word} is GNU parallel's", hint="linked keys: "
+                        "'a,b=(1,2),(3,4)'; lines of a file: 'f=lines(list.txt)'")
+        found = set(PLACEHOLDER.findall(word)) & set(TASK_NAMES)
+        if found and not has_axes:
+            raise Error("no-axes", f"{{{min(found)}}} needs ::: after the command",
                         hint="::: may stand there without an axis")
     for word in axes:
         if word.partition("=")[0] in options:
             raise Error("option-as-axis", f"{word} is an option of run: write it before --",
                         hint=f"hydraflow run {shell_text([word])} -- ...")
-        if re.match(r"[=\d]", word) or "=" not in word and not re.match(r"\w+\(", word):
-            raise Error("axis-without-key", f"expected key=value, found {word}",
-                        hint="write {x} in the command and x=1,2 here; '$NAME=1,2' in quotes")
-        if re.search(r"=[^'\"\[({]*\s\S*[\w)]=", word):
-            raise Error("several-axes", f"several axes in one word: {word}",
-                        hint="one word for each axis: ::: a=1:3 b=x,y")
+        check_axis(word)
+
+
+def check_axis(word: str) -> None:
+    """Raise an Error for a word after ::: that is no axis, or several."""
+    is_table = re.match(r"\w+\(", word)
+    if re.match(r"[=\d]", word) or "=" not in word and not is_table:
+        raise Error("axis-without-key", f"expected key=value, found {word}",
+                    hint="write {x} in the command and x=1,2 here; '$NAME=1,2' in quotes")
+    if re.search(r"=[^'\"\[({]*\s\S*[\w)]=", word):
+        raise Error("several-axes", f"several axes in one word: {word}",
+                    hint="one word for each axis: ::: a=1:3 b=x,y")
 
 
 def placed(words: "Sequence[str]", spelled: "Mapping[str, str]") -> "List[str]":
@@ -10069,26 +10189,30 @@ def placed(words: "Sequence[str]", spelled: "Mapping[str, str]") -> "List[str]":
 
 def say_not_swept(words: "Sequence[str]") -> None:
     """Name the words of a command that look like a sweep, and the line that would sweep."""
-    command, axes = list(words[:1]), []  # type: List[str], List[str]
+    command, axes, swept = list(words[:1]), [], []  # type: List[str], List[str], List[str]
     for word in words[1:]:
-        try:
-            is_range = bool(re.fullmatch(r"[\d.]+:[\d.]+(:[\d.]+)?", word))
-            key = f"x{len(axes) or ''}"
-            found = Sweep([f"{key}={word}" if is_range else word], "command line", PROGRAM).axes
-        except Error:
-            found = []
-        if not any(axis.count > 1 and axis.keys for axis in found):
+        is_range = re.fullmatch(r"[\d.]+:[\d.]+(:[\d.]+)?", word)
+        name = f"x{len(axes) or ''}" if is_range else word.rpartition("=")[0]
+        axis = f"{name}={word}" if is_range else word
+        if not is_swept(axis):
             command.append(word)
-        elif word.startswith("-"):
-            axes.append(word)
-        else:
-            name, _, _ = word.rpartition("=")
-            command.append(f"{name}={{{name}}}" if not is_range else f"{{{key}}}")
-            axes.append(f"{key}={word}" if is_range else word)
+            continue
+        swept.append(word)
+        axes.append(axis)
+        if not word.startswith("-"):
+            command.append(f"{{{name}}}" if is_range else f"{name}={{{name}}}")
     if axes:
         line = shell_text([*command, ":::", *axes])
-        swept = shell_text([word for word in words if word not in command])
-        say(as_typed(f"1 task; to sweep over {swept}: hydraflow run -- {line}", ()))
+        text = f"1 task; to sweep over {shell_text(swept)}: hydraflow run -- {line}"
+        say(as_typed(text, ()))
+
+
+def is_swept(word: str) -> bool:
+    """Whether a word is an axis of several values."""
+    try:
+        return any(axis.count > 1 and axis.keys for axis in Sweep([word], "word", PROGRAM).axes)
+    except Error:
+        return False
 
 
 def program_name(words: "Sequence[str]") -> str:
@@ -10213,18 +10337,23 @@ def chosen_record(args: "argparse.Namespace") -> Record:
                 hint=f"list them: hydraflow status {shlex.quote(args.job)} --all")
 
 
-def status_command(args: "argparse.Namespace") -> int:
-    """Show how far a job's last run is, and what has failed and why."""
-    records = Record.newest()
+def status_records(args: "argparse.Namespace") -> "List[Record]":
+    """The records that status is about."""
     if args.job:
-        records = [chosen_record(args)]
-        records = Record.all(args.job) if args.all else records
-    elif args.all or args.run:
+        chosen = chosen_record(args)
+        return Record.all(args.job) if args.all else [chosen]
+    if args.all or args.run:
         raise Error("no-job", "--all and --run need a job", hint="hydraflow status JOB --all")
+    records = Record.newest()
     if not records:
         raise Error("not-run", "nothing has been run here", hint="run a job: hydraflow run JOB")
+    return records
+
+
+def status_command(args: "argparse.Namespace") -> int:
+    """Show how far a job's last run is, and what has failed and why."""
     surveys: List[Survey] = []
-    for record in records:
+    for record in status_records(args):
         try:
             surveys.append(survey(record))
         except Error as error:
@@ -10232,11 +10361,7 @@ def status_command(args: "argparse.Namespace") -> int:
                 raise
             say(str(error))
     for found in surveys:
-        if found.wrong:
-            (say if args.json else put)("the scheduler does not answer; states come from the "
-                                        f"record only: {printable(found.wrong)}")
-        if not args.json:
-            show_status(found, args)
+        show_status(found, args)
     if args.json:
         documents = list(map(status_document, surveys))
         is_one = args.job and not args.all
@@ -10246,7 +10371,12 @@ def status_command(args: "argparse.Namespace") -> int:
 
 def show_status(found: Survey, args: "argparse.Namespace") -> None:
     """Print the status of a run, or with --all its first line with the end of its name."""
+    if found.wrong:
+        (say if args.json else put)("the scheduler does not answer; states come from the record "
+                                    f"only: {printable(found.wrong)}")
     head = head_line(found)
+    if args.json:
+        return
     if args.all:
         put(f"{found.record.ulid[-8:]}  {head}")
         return
@@ -10280,16 +10410,16 @@ class Selection(NamedTuple("Selection", [
 def selected_tasks(args: "argparse.Namespace", record: Record) -> Selection:
     """The tasks that numbers and KEY=VALUE select, without any all of them."""
     found = survey(record)
-    pairs = [word for word in args.words if "=" in word]
-    digits = [word for word in args.words if word.isdigit()]
-    metrics = [word for word in args.words if "=" not in word and not word.isdigit()]
+    pairs, digits, metrics = [], [], []  # type: List[str], List[str], List[str]
+    for word in args.words:
+        (pairs if "=" in word else digits if word.isdigit() else metrics).append(word)
     numbers = sorted(map(int, digits)) or sorted(found.ledger.members)
     if pairs:
         numbers = sorted(set(numbers) & set(tasks_with(found.ledger, pairs)))
-    for number in numbers:
-        if number not in found.ledger.offsets:
-            raise Error("unknown-task", f"unknown task: {number}", hint=f"job {args.job} has "
-                        f"{counted(found.ledger.start.count, 'task')}")
+    unknown = sorted(set(numbers) - set(found.ledger.offsets))
+    if unknown:
+        count = counted(found.ledger.start.count, "task")
+        raise Error("unknown-task", f"unknown task: {unknown[0]}", hint=f"{args.job} has {count}")
     if metrics and args.command in ("logs", "cancel"):
         raise Error("invalid-task", f"expected a task's number or KEY=VALUE, found {metrics[0]}",
                     hint=f"list the tasks: hydraflow results {shlex.quote(args.job)}")
@@ -10340,35 +10470,25 @@ class LogViewer:
 
     def show(self, number: int, state: State) -> None:
         """Print what is new in the log of a task."""
-        is_unbegun = state.name in ("waiting", "not started")
-        if is_unbegun or self.only_failed and (state.is_good or not state.is_over):
+        is_bad = state.is_over and not state.is_good
+        if state.name in ("waiting", "not started") or self.only_failed and not is_bad:
             return
         log = log_of(self.found.record, number, state)
         is_first = number not in self.offsets
         if is_first:
             self.offsets[number] = last_lines_start(log, self.last) if self.last else 0
-        is_new = is_first or os.path.exists(log) and os.path.getsize(log) > self.offsets[number]
-        if self.has_title and is_new and number != self.current:
+        size = os.path.getsize(log) if os.path.exists(log) else 0
+        is_new = self.has_title and number != self.current
+        if is_new and (is_first or size > self.offsets[number]):
             self.current = number
             put(f"==> {self.names.name(number)} {state_text(state)} <==")
             sys.stdout.flush()
         self.offsets[number] = copy_log(log, self.offsets[number])
-        if is_first and state.name == "interrupted":  # what ended it may have said why
-            for path in scheduler_logs(self.found, number):
-                copy_log(path, 0)
 
 
 def is_settled(state: State) -> bool:
     """Whether a task is over, or nobody is about to start it."""
     return state.is_over or state.name == "not started"
-
-
-def scheduler_logs(found: Survey, number: int) -> "Iterator[str]":
-    """Yield the files that schedulers wrote beside the output of a task."""
-    for submission in found.submissions:
-        for index, entries in enumerate(submission.slots, 1):
-            if any(entry[0] == number for entry in entries):
-                yield found.record.file("output", submission.number, index)
 
 
 def last_lines_start(path: str, count: int) -> int:
@@ -10400,33 +10520,38 @@ def selected_rows(args: "argparse.Namespace", sort: str = "") -> "Any":
     """The survey, rows and metrics that results and report are about; a name to sort by that is no
     column is a metric, too."""
     found, numbers, pairs, metrics = selected_tasks(args, chosen_record(args))
+    sort = sort.lstrip("-")
     rows = result_rows(found, metrics, numbers, [args.state] if args.state else [], pairs)
     if sort and sort not in (column.name for column in columns_of(rows, metrics)):
         metrics.append(sort)
         rows = result_rows(found, metrics, numbers, [args.state] if args.state else [], pairs)
     for name in metrics:
         if rows and all(row.metrics[name] is None for row in rows):
+            check_column(rows, metrics, name == sort)
             known = ", ".join(names_in(rows[0].log)) or "none"
-            if name == sort:
-                names = [column.name for column in columns_of(rows, metrics)]
-                raise Error("unknown-column", f"no column {name}", hint=suggest(
-                    name, names[:-1]) or f"the columns are {', '.join(names[:-1])}")
             say(printable(f"no number follows {name} in the output; numbers there: {known}"))
     return found, rows, metrics
 
 
+def check_column(rows: "Sequence[Row]", metrics: "Sequence[str]", is_sort: bool) -> None:
+    """Raise an Error for a name to sort by, the last metric, that is no column."""
+    names = [column.name for column in columns_of(rows, metrics[:-1])]
+    if is_sort:
+        raise Error("unknown-column", f"no column {metrics[-1]}", hint=suggest(
+            metrics[-1], names) or f"the columns are {', '.join(names)}")
+
+
 def results_command(args: "argparse.Namespace") -> int:
     """Show parameters, states and metrics side by side."""
-    _, rows, metrics = selected_rows(args, "" if args.over else (args.sort or "").lstrip("-"))
-    keys = [key for text in args.over for key in text.split(",")]
-    if keys:
-        rows, metrics = over(rows, keys, metrics), over_metrics(metrics)
-    if args.sort:
-        rows = sorted_rows(rows, args.sort)
+    _, rows, metrics = selected_rows(args, "" if args.over else args.sort or "")
+    if args.over:
+        rows = over(rows, ",".join(args.over).split(","), metrics)
+        metrics = over_metrics(metrics)
+    rows = sorted_rows(rows, args.sort or "task")
     form = "csv" if args.csv else "json" if args.json else args.format or "table"
-    put(FORMATS[form](rows, metrics, help_width() if sys.stdout.isatty() else 0))
-    names = names_in(rows[0].log) if rows and not metrics and form == "table" else []
-    if names:
+    put(FORMATS[form](rows, metrics, sys.stdout.isatty() * help_width()))
+    names = names_in(rows[0].log) if rows and not metrics else []
+    if names and form == "table":
         say(printable(f"numbers in the output: {', '.join(names)}"))
     return 0
 
@@ -10454,18 +10579,24 @@ def cancel_command(args: "argparse.Namespace") -> int:
         numbers = selected_tasks(args, records[0]).numbers
     else:
         records = Record.all(args.job)
-    arrays, away, wrong = [], [], []  # type: List[str], List[State], List[str]
-    count = 0
+    found: List[Stopped] = []
+    wrong: List[str] = []
     for record in records:
         try:
-            stopped = cancel_record(record, args.lost, numbers)
+            found.append(cancel_record(record, args.lost, numbers))
         except Error as error:
             wrong.append(error.message)
-            continue
-        count += stopped.tasks
-        arrays += stopped.arrays
-        away += stopped.away
-        wrong += stopped.wrong
+    say_stopped(found, args.lost)
+    for text in chain(wrong, *(stopped.wrong for stopped in found)):
+        say(printable(text))
+    return 1 if wrong or any(stopped.wrong for stopped in found) else 0
+
+
+def say_stopped(found: "Sequence[Stopped]", is_lost: bool) -> None:
+    """Say what was stopped or given up, and what cannot be reached."""
+    arrays = list(chain.from_iterable(stopped.arrays for stopped in found))
+    away = list(chain.from_iterable(stopped.away for stopped in found))
+    count = sum(stopped.tasks for stopped in found)
     if arrays:
         say(f"cancelled {', '.join(arrays)}")
     if count or not arrays:
@@ -10473,38 +10604,44 @@ def cancel_command(args: "argparse.Namespace") -> int:
     if away:
         hosts = ", ".join(sorted({printable(state.host) for state in away}))
         tasks = f"{counted(len(away), 'task')} of {hosts}"
-        say(f"gave up {tasks}: --resume executes them again" if args.lost else
+        say(f"gave up {tasks}: --resume executes them again" if is_lost else
             f"{tasks} cannot be reached from here: cancel them there; if nothing of them is left, "
             "--lost gives them up")
-    for text in wrong:
-        say(printable(text))
-    return 1 if wrong else 0
 
 
 def clean_command(args: "argparse.Namespace") -> int:
     """Remove old records: never the newest, never one in which something runs."""
     newest = [newest_record(args)] if args.job else Record.newest()
-    old: List[Record] = []
-    for last in newest:
-        old += removable(Record.all_in(os.path.dirname(last.path)), args.keep or 1)
+    old = list(chain.from_iterable(removable(Record.all_in(
+        os.path.dirname(last.path)), args.keep or 1) for last in newest))
     sizes = [tree_size(record.path) for record in old]
     for record, size in zip(old, sizes):
-        path = os.path.relpath(record.path)
-        try:
-            start = Ledger(record).starts[0]
-            text = f"{moment_text(start.time)}, {counted(start.count, 'task')}, "
-        except Error:
-            text = ""
-        say(f"{path}: {text}{size / 1e6:,.1f} MB")
-    if old and not args.dry_run and not args.yes and sys.stdin.isatty():
-        say(f"remove {counted(len(old), 'record')}? [y/N]")
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            return 1
-    for record in old if not args.dry_run else []:
-        remove_tree(record.path)
+        say(f"{os.path.relpath(record.path)}: {begin_text(record)}{size / 1e6:,.1f} MB")
+    if not (args.dry_run or args.yes or is_confirmed(len(old))):
+        return 1
+    if not args.dry_run:
+        for record in old:
+            remove_tree(record.path)
     verb = "would free" if args.dry_run else "freed"
     say(f"{counted(len(old), 'record')}: {verb} {sum(sizes) / 1e6:,.1f} MB")
     return 0
+
+
+def is_confirmed(count: int) -> bool:
+    """Whether a user on a terminal agrees to remove records."""
+    if not count or not sys.stdin.isatty():
+        return True
+    say(f"remove {counted(count, 'record')}? [y/N]")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def begin_text(record: Record) -> str:
+    """The begin of a run and its tasks, as far as its record can be read."""
+    try:
+        start = Ledger(record).starts[0]
+        return f"{moment_text(start.time)}, {counted(start.count, 'task')}, "
+    except Error:
+        return ""
 
 
 def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
@@ -10580,26 +10717,32 @@ def completion_command(args: "argparse.Namespace") -> int:
     return 0
 
 
+def bash_words(line: str) -> "List[str]":
+    """The words of a command line up to the cursor, the last one as far as it goes.
+
+    >>> bash_words("hydraflow run tr"), bash_words("hydraflow run ")
+    (['hydraflow', 'run', 'tr'], ['hydraflow', 'run', ''])
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError:  # within quotes
+        words = line.split()
+    return words + ([""] if line[-1:].isspace() else [])
+
+
 def complete_command(argv: "Sequence[str]") -> int:
     """Print the words that may replace the last one of a command line, a line each."""
     shell, words = argv[0], list(argv[1:])
     if shell == "bash":
-        line = words[0]
-        try:
-            words = shlex.split(line)
-        except ValueError:  # within quotes
-            words = line.split()
-        words += [""] if line[-1:].isspace() else []
+        words = bash_words(words[0])
     last = words[-1] if len(words) > 1 else ""
     try:
         found = [word for word in candidates(words[1:-1])
                  if word.startswith(last) and word.isprintable()]
     except (Error, OSError):
         found = []
-    if last.endswith("="):  # the key is complete: its values are asked for
-        found = [word for word in found if word != last]
     cut = max(last.rfind("="), last.rfind(":")) + 1  # to bash, what follows is a word of its own
-    for word in sorted(found):
+    for word in sorted(set(found) - {last} if last.endswith("=") else found):
         if shell == "bash":
             word = word[cut:] if word.endswith("=") else shlex.quote(word[cut:])
         put(word)
@@ -10654,24 +10797,28 @@ def call_command(argv: "Sequence[str]") -> int:
 def slot_command(argv: "Sequence[str]") -> int:
     """Execute the tasks of an array index: as an array task, or as a line for a handler."""
     statuses = []
-    is_wrong, interruption = False, 0
+    has_error, interruption = False, 0
     for event in run_slot(argv[0], int(argv[1]), int(argv[2])):
-        if event.kind == "retry" and event.task:
-            name = task_name(event.task.number, event.task.combination, set(), 100)
-            say(f"{name} failed, retrying")
-        elif event.kind in ("note", "interrupt", "error"):
-            say(event.text)
-        if event.kind == "interrupt":
-            interruption = interruption or event.number
-        elif event.kind == "error":
-            is_wrong = True
-        elif event.kind == "end" and event.state.name != "succeeded":
+        if event.kind == "end" and event.state.name != "succeeded":
             statuses.append(event.state.status)
-    if len(argv) > 3:  # a handler: a shell that executes the lines begins none after a signal
-        if interruption:
-            end_by_signal(interruption)
-        return max(1, min(statuses[-1], 255)) if statuses else 0
-    return 1 if statuses or is_wrong else 0
+        if event.kind == "interrupt" and not interruption:
+            interruption = event.number
+        has_error = has_error or event.kind == "error"
+        say_event(event)
+    if len(argv) < 4:
+        return 1 if statuses or has_error else 0
+    if interruption:  # a handler: a shell that executes the lines begins none after a signal
+        end_by_signal(interruption)
+    return max(1, min(statuses[-1], 255)) if statuses else 0
+
+
+def say_event(event: Event) -> None:
+    """Write an event into the log of an array task."""
+    if event.kind == "retry" and event.task:
+        name = task_name(event.task.number, event.task.combination, set(), 100)
+        say(f"{name} failed, retrying")
+    elif event.kind in ("note", "interrupt", "error"):
+        say(event.text)
 
 
 # -- commands and options
