@@ -7403,7 +7403,6 @@ def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
 
 CHUNK = 65536  # bytes of a log that are looked at together, and the longest line shown as one
 TURN = 4 * CHUNK  # bytes of logs that are shown in one turn of the loop
-BEHIND = 256 * CHUNK  # bytes that a terminal may be behind a log before some are skipped
 MOST_GROUPS = 1000  # kinds of failure that are kept apart
 TAIL = 5  # last lines of a log that are kept with a failure, and looked through for its cause
 TERMINAL_CONTROLS = (  # of ECMA-48; compiled when there is output to show
@@ -7857,19 +7856,10 @@ class Screen:
             size = os.stat(following.log).st_size
             if size <= following.offset and not (following.end and self.partial):
                 return True
-            if self.out.is_terminal and size - following.offset > BEHIND:
-                self.skip(following, size)
             with open(open_safely(following.log, os.O_RDONLY), "rb") as file:
                 return self.show_new(following, file, waits)
         except OSError:
             return True
-
-    def skip(self, following: Following, size: int) -> None:
-        """Leave out what a terminal is too slow for."""
-        left_out = size - following.offset - CHUNK
-        following.offset += left_out
-        text = f"{left_out:,} bytes of its output are not shown; its log has all of it"
-        self.line(f"{following.name}: {text}")
 
     def show_new(self, following: Following, file: "IO[bytes]", waits: bool) -> bool:
         """Show a log from where it was; return whether all of it is shown."""
@@ -8164,7 +8154,7 @@ def left_text(found: Survey) -> str:
     states = [state for _, state in found.members]
     running = [max(time.time() - state.started, 0.0) for state in states if state.name == "running"]
     took = [max(state.ended - state.started, 0.0) for state in states
-            if state.is_over and state.started and state.ended and not state.origin]
+            if state.is_over and state.started * state.ended and not state.origin]
     rest = sum(not state.is_over for state in states)
     if not took or not running:
         return ""
@@ -8203,18 +8193,24 @@ def groups_of(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
         is_silent = state.name in ("succeeded", "waiting", "not started")
         if is_silent or state.name == "queued" and not state.cause:
             continue
-        text = state_text(state)
-        one = found.array_task(number)
-        if state.name == "failed" and len(groups) < MOST_GROUPS:
-            last = cause_line(tail_lines(log_of(found.record, number, state)))
-            text += f": {printable(last)}" if last else ""
-        elif state.name == "running" and one and state.submission:
-            text += f" as {array_task_id(*one)}"
-        elif state.name == "queued" and one:
-            text += f" (array job {one[1]})"
+        text = group_text(found, number, state, len(groups) < MOST_GROUPS)
         groups.setdefault((state.name, text), []).append(number)
     order = list(STATES)
     return sorted(groups.items(), key=lambda group: order.index(group[0][0]))
+
+
+def group_text(found: Survey, number: int, state: State, reads_log: bool) -> str:
+    """The state of a task with the last line of its log, or its array task."""
+    text = state_text(state)
+    one = found.array_task(number)
+    if state.name == "failed" and reads_log:
+        last = cause_line(tail_lines(log_of(found.record, number, state)))
+        text += f": {printable(last)}" if last else ""
+    elif state.name == "running" and one and state.submission:
+        text += f" as {array_task_id(*one)}"
+    elif state.name == "queued" and one:
+        text += f" (array job {one[1]})"
+    return text
 
 
 def members_text(names: Names, numbers: "Sequence[int]") -> str:
@@ -8700,11 +8696,6 @@ def pair_of(word: str) -> "Tuple[str, str]":
         return key_of(word), word.partition("=")[2]
 
 
-def comparable_value(word: str) -> str:
-    """The value of pair_of."""
-    return pair_of(word)[1]
-
-
 def parameters(rows: "Iterable[Row]") -> "List[str]":
     """The keys of all parameters, in the order in which they first come."""
     return list(dict.fromkeys(chain.from_iterable(row.params for row in rows)))
@@ -8717,9 +8708,15 @@ def constants(rows: "Sequence[Row]") -> "Dict[str, str]":
         for key, value in list(same.items()):
             other = row.params.get(key)
             words = [f"{key}={text}" for text in (value, other)]
-            if other is None or len(set(map(comparable_value, words))) > 1:
+            if other is None or len(set(map(pair_of, words))) > 1:
                 del same[key]
     return same
+
+
+def varying(rows: "Sequence[Row]") -> "List[str]":
+    """The keys of the parameters that differ between rows."""
+    same = constants(rows)
+    return [key for key in parameters(rows) if key not in same] if len(rows) > 1 else []
 
 
 def key_among(keys: "Sequence[str]", name: str) -> str:
@@ -8749,7 +8746,7 @@ def wanted_values(word: str, keys: "Sequence[str]") -> "Wanted":
     wanted: Wanted = {}
     for pairs in sweep:
         named = tuple(key_among(keys, key_of(pair)) for pair in pairs)
-        wanted.setdefault(named, set()).add(tuple(map(comparable_value, pairs)))
+        wanted.setdefault(named, set()).add(tuple(value for _, value in map(pair_of, pairs)))
     return wanted
 
 
@@ -8877,7 +8874,7 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]", metrics: "Sequence[str]"
     groups: Dict[Any, List[Row]] = {}
     for row in rows:
         pairs = [(name, value) for name, value in row.params.items() if name not in keys]
-        alike = frozenset((name, comparable_value(f"{name}={value}")) for name, value in pairs)
+        alike = frozenset(pair_of(f"{name}={value}") for name, value in pairs)
         groups.setdefault((alike, row.state), []).append(row)
     return [merged(group, keys, metrics) for group in groups.values()]
 
@@ -8905,16 +8902,21 @@ TABLE_FACTS = ("task", "run", "state", "duration", "attempts")
 def columns_of(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
     """All columns of rows: task, parameters, facts, metrics. Two of one name get their kinds in
     front; facts that are unknown everywhere have no column."""
-    known = [facts_of(row) for row in rows]
-    facts = [Column(name, "fact", [each[name] for each in known]) for name in (known or [{}])[0]]
+    facts = fact_columns(rows)
     params = [Column(name, "param", [row.params.get(name) for row in rows])
               for name in parameters(rows)]
     numbers = [Column(name, "metric", [row.metrics.get(name) for row in rows]) for name in metrics]
-    every = [*facts[:2], *params, *facts[2:], *numbers]
-    columns = [column for column in every if column.kind != "fact" or any(
-        cell is not None for cell in column.cells)]
+    first = [column for column in facts if column.name in ("task", "run")]
+    columns = [*first, *params, *facts[len(first):], *numbers]
     names = Counter(column.name for column in columns)
     return [own_name(column, names[column.name]) for column in columns]
+
+
+def fact_columns(rows: "Sequence[Row]") -> "List[Column]":
+    """The columns of the facts that are known of some row."""
+    known = [facts_of(row) for row in rows]
+    columns = [Column(name, "fact", [each[name] for each in known]) for name in (known or [{}])[0]]
+    return [column for column in columns if set(column.cells) != {None}]
 
 
 def own_name(column: Column, count: int) -> Column:
@@ -9552,9 +9554,14 @@ def page_parameter(rows: "Sequence[Row]", key: str) -> "Tuple[Dict[str, Any], Li
 
     Numbers ascend; texts stay in the order of the sweep.
     """
-    same = [comparable_value(f"{key}={row.params[key]}") if key in row.params else None
-            for row in rows]
-    texts = {value: row.params[key] for value, row in zip(same, rows) if value is not None}
+    texts: Dict[str, str] = {}
+    same: List[Optional[str]] = []
+    for row in rows:
+        same.append(None)
+        if key in row.params:
+            value = pair_of(f"{key}={row.params[key]}")[1]
+            texts.setdefault(value, row.params[key])
+            same[-1] = value
     pairs = [(number_of(text), value) for value, text in texts.items()]
     is_number = None not in dict(pairs)
     if is_number:
@@ -9578,23 +9585,28 @@ def coded(texts: "Iterable[str]") -> "Tuple[List[str], List[int]]":
 
 def page_data(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "Dict[str, Any]":
     """The data that SCRIPT draws: a list for each row, in which repeated texts are numbers."""
-    origin = min((row.started for row in rows if row.started is not None), default=0.0)
-    same = constants(rows) if len(rows) > 1 else parameters(rows)
-    params = [page_parameter(rows, key) for key in parameters(rows) if key not in same]
-    states, hosts, causes = [coded(texts) for texts in (
-        [row.state for row in rows], [page_text(row.host) for row in rows],
-        [page_text(row.cause) for row in rows])]
-    began, ended = [[page_number(moment, origin) for moment in moments] for moments in (
-        [row.started for row in rows], [row.ended for row in rows])]
-    lists = []
-    for number, row in enumerate(rows):
-        values = [page_number(row.metrics.get(name)) for name in metrics]
-        lists.append([row.name, states[1][number], began[number], ended[number], hosts[1][number],
-                      causes[1][number], [codes[number] for _, codes in params], values])
+    origin = min(filter(None, (row.started for row in rows)), default=0.0)
+    params = [page_parameter(rows, key) for key in varying(rows)]
+    states = coded(row.state for row in rows)
+    hosts = coded(page_text(row.host) for row in rows)
+    causes = coded(page_text(row.cause) for row in rows)
+    codes = transposed([codes for _, codes in params], len(rows))
+    values = transposed([[page_number(row.metrics.get(name)) for row in rows]
+                         for name in metrics], len(rows))
+    lists: List[List[Any]] = [
+        [row.name, state, page_number(row.started, origin), page_number(row.ended, origin)]
+        for row, state in zip(rows, states[1])]
+    for entry, *rest in zip(lists, hosts[1], causes[1], codes, values):
+        entry += rest
     about = f"hours:minutes:seconds since {moment_text(origin)}; a row for each place"
     return {"params": [parameter for parameter, _ in params], "states": states[0],
             "metrics": list(map(page_text, metrics)), "hosts": hosts[0], "causes": causes[0],
             "rows": lists, "began": about}
+
+
+def transposed(columns: "Sequence[Sequence[Any]]", count: int) -> "List[List[Any]]":
+    """The rows of columns, so many."""
+    return list(map(list, zip(*columns))) if columns else [[]] * count
 
 
 def page_number(value: "Optional[float]", origin: float = 0.0) -> "Union[str, float, None]":
@@ -9787,6 +9799,15 @@ def check_words(job: Job, words: "Sequence[str]") -> None:
                         hint=BEFORE.get(name) or suggest(name, known) or hint)
 
 
+def program_as_job(args: "argparse.Namespace") -> Error:
+    """The Error about a program in the place of a job."""
+    rest = [args.job, "--", *args.words, *args.behind]
+    options = [word for word in args.typed if word not in rest]
+    words = [*options, "--", args.job, *args.words, *args.behind]
+    return Error("program-as-job", f"{args.job} is a program, not a job",
+                 hint=f"write a command after --: hydraflow run {shell_text(words)}")
+
+
 def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
     """The jobs that include the one of the command line, or the one that it spells itself."""
     if args.job is None and args.behind:
@@ -9794,11 +9815,7 @@ def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
         args.job, args.behind = job.key, []
         return {job.key: job}
     if args.job and os.sep in args.job and os.path.isfile(args.job):
-        options = [word for word in args.typed if word not in (args.job, "--", *args.behind)
-                   and word not in args.words]
-        words = [*options, "--", args.job, *args.words, *args.behind]
-        raise Error("program-as-job", f"{args.job} is a program, not a job",
-                    hint=f"write a command after --: hydraflow run {shell_text(words)}")
+        raise program_as_job(args)
     path = args.file or find_job_file()
     if args.job is None:
         raise no_job(load(path))
@@ -9919,13 +9936,7 @@ def is_bad_end(run: Run) -> bool:
 def closing_lines(execution: Execution, args: "argparse.Namespace") -> "Iterator[str]":
     """Yield the jobs that were not started, and the command to type next."""
     runs = execution.runs
-    stopped = [run for run in runs[:-1] if not execution.may_go_on(run)]
-    if stopped and not execution.is_interrupted:
-        rest = ", ".join(run.job.key for run in runs[runs.index(stopped[0]) + 1:])
-        yield f"{rest} was not started: job {stopped[0].job.key} has not succeeded"
-    could = sum(run.could_reuse for run in runs)
-    if could and not execution.options.reuse:
-        yield f"{counted(could, 'task')} had succeeded in an older run; --reuse counts them as done"
+    yield from older_lines(execution)
     key = runs[-1].job.key
     is_good = not any(map(is_bad_end, runs))
     has_begun = any(run.begun for run in runs)
@@ -9936,6 +9947,18 @@ def closing_lines(execution: Execution, args: "argparse.Namespace") -> "Iterator
         yield f"run the rest: {typed(args, *resuming_words(key, args.typed))}"
     if (is_good and not args.quiet) or (has_begun and execution.is_interrupted):
         yield f"see the results: {typed(args, 'results', key)}"
+
+
+def older_lines(execution: Execution) -> "Iterator[str]":
+    """Yield the jobs that were not started, and how many tasks succeeded in older runs."""
+    runs = execution.runs
+    stopped = [run for run in runs[:-1] if not execution.may_go_on(run)]
+    if stopped and not execution.is_interrupted:
+        rest = ", ".join(run.job.key for run in runs[runs.index(stopped[0]) + 1:])
+        yield f"{rest} was not started: job {stopped[0].job.key} has not succeeded"
+    could = sum(run.could_reuse for run in runs)
+    if could and not execution.options.reuse:
+        yield f"{counted(could, 'task')} had succeeded in an older run; --reuse counts them as done"
 
 
 def resuming_words(job: str, words: "Sequence[str]") -> "List[str]":
@@ -9995,27 +10018,33 @@ def spelled_job(args: "argparse.Namespace") -> Job:
 def check_spelled(words: "Sequence[str]", axes: "Sequence[str]", has_axes: bool) -> None:
     """Raise an Error for axes that the sweep language would not read as they are meant."""
     if not words:
-        raise Error("no-command", "no command before :::", hint="hydraflow run -- ./sim ::: --x=1:3")
+        raise Error("no-command", "no command before :::",
+                    hint="hydraflow run -- ./sim ::: --x=1:3")
     options = {name for option in command_named("run").options for name in option.names}
     for word in [*words, *axes]:
         if re.fullmatch(r":::[:+]+", word):
-            raise Error("gnu-parallel", f"{word} is GNU parallel's",
-                        hint="linked keys: 'a,b=(1,2),(3,4)'; lines of a file: 'f=lines(list.txt)'")
-        names = TASK_NAMES if not has_axes else ()
-        found = [name for name in PLACEHOLDER.findall(word) if name in names]
-        if found:
-            raise Error("no-axes", f"{{{found[0]}}} needs ::: after the command",
+            raise Error("gnu-parallel", f"{word} is GNU parallel's", hint="linked keys: "
+                        "'a,b=(1,2),(3,4)'; lines of a file: 'f=lines(list.txt)'")
+        found = set(PLACEHOLDER.findall(word)) & set(TASK_NAMES)
+        if found and not has_axes:
+            raise Error("no-axes", f"{{{min(found)}}} needs ::: after the command",
                         hint="::: may stand there without an axis")
     for word in axes:
         if word.partition("=")[0] in options:
             raise Error("option-as-axis", f"{word} is an option of run: write it before --",
                         hint=f"hydraflow run {shell_text([word])} -- ...")
-        if re.match(r"[=\d]", word) or "=" not in word and not re.match(r"\w+\(", word):
-            raise Error("axis-without-key", f"expected key=value, found {word}",
-                        hint="write {x} in the command and x=1,2 here; '$NAME=1,2' in quotes")
-        if re.search(r"=[^'\"\[({]*\s\S*[\w)]=", word):
-            raise Error("several-axes", f"several axes in one word: {word}",
-                        hint="one word for each axis: ::: a=1:3 b=x,y")
+        check_axis(word)
+
+
+def check_axis(word: str) -> None:
+    """Raise an Error for a word after ::: that is no axis, or several."""
+    is_table = re.match(r"\w+\(", word)
+    if re.match(r"[=\d]", word) or "=" not in word and not is_table:
+        raise Error("axis-without-key", f"expected key=value, found {word}",
+                    hint="write {x} in the command and x=1,2 here; '$NAME=1,2' in quotes")
+    if re.search(r"=[^'\"\[({]*\s\S*[\w)]=", word):
+        raise Error("several-axes", f"several axes in one word: {word}",
+                    hint="one word for each axis: ::: a=1:3 b=x,y")
 
 
 def placed(words: "Sequence[str]", spelled: "Mapping[str, str]") -> "List[str]":
@@ -10049,26 +10078,30 @@ def placed(words: "Sequence[str]", spelled: "Mapping[str, str]") -> "List[str]":
 
 def say_not_swept(words: "Sequence[str]") -> None:
     """Name the words of a command that look like a sweep, and the line that would sweep."""
-    command, axes = list(words[:1]), []  # type: List[str], List[str]
+    command, axes, swept = list(words[:1]), [], []  # type: List[str], List[str], List[str]
     for word in words[1:]:
-        try:
-            is_range = bool(re.fullmatch(r"[\d.]+:[\d.]+(:[\d.]+)?", word))
-            key = f"x{len(axes) or ''}"
-            found = Sweep([f"{key}={word}" if is_range else word], "command line", PROGRAM).axes
-        except Error:
-            found = []
-        if not any(axis.count > 1 and axis.keys for axis in found):
+        is_range = re.fullmatch(r"[\d.]+:[\d.]+(:[\d.]+)?", word)
+        name = f"x{len(axes) or ''}" if is_range else word.rpartition("=")[0]
+        axis = f"{name}={word}" if is_range else word
+        if not is_swept(axis):
             command.append(word)
-        elif word.startswith("-"):
-            axes.append(word)
-        else:
-            name, _, _ = word.rpartition("=")
-            command.append(f"{name}={{{name}}}" if not is_range else f"{{{key}}}")
-            axes.append(f"{key}={word}" if is_range else word)
+            continue
+        swept.append(word)
+        axes.append(axis)
+        if not word.startswith("-"):
+            command.append(f"{{{name}}}" if is_range else f"{name}={{{name}}}")
     if axes:
         line = shell_text([*command, ":::", *axes])
-        swept = shell_text([word for word in words if word not in command])
-        say(as_typed(f"1 task; to sweep over {swept}: hydraflow run -- {line}", ()))
+        text = f"1 task; to sweep over {shell_text(swept)}: hydraflow run -- {line}"
+        say(as_typed(text, ()))
+
+
+def is_swept(word: str) -> bool:
+    """Whether a word is an axis of several values."""
+    try:
+        return any(axis.count > 1 and axis.keys for axis in Sweep([word], "word", PROGRAM).axes)
+    except Error:
+        return False
 
 
 def program_name(words: "Sequence[str]") -> str:
@@ -10193,18 +10226,23 @@ def chosen_record(args: "argparse.Namespace") -> Record:
                 hint=f"list them: hydraflow status {shlex.quote(args.job)} --all")
 
 
-def status_command(args: "argparse.Namespace") -> int:
-    """Show how far a job's last run is, and what has failed and why."""
-    records = Record.newest()
+def status_records(args: "argparse.Namespace") -> "List[Record]":
+    """The records that status is about."""
     if args.job:
-        records = [chosen_record(args)]
-        records = Record.all(args.job) if args.all else records
-    elif args.all or args.run:
+        chosen = chosen_record(args)
+        return Record.all(args.job) if args.all else [chosen]
+    if args.all or args.run:
         raise Error("no-job", "--all and --run need a job", hint="hydraflow status JOB --all")
+    records = Record.newest()
     if not records:
         raise Error("not-run", "nothing has been run here", hint="run a job: hydraflow run JOB")
+    return records
+
+
+def status_command(args: "argparse.Namespace") -> int:
+    """Show how far a job's last run is, and what has failed and why."""
     surveys: List[Survey] = []
-    for record in records:
+    for record in status_records(args):
         try:
             surveys.append(survey(record))
         except Error as error:
@@ -10212,11 +10250,7 @@ def status_command(args: "argparse.Namespace") -> int:
                 raise
             say(str(error))
     for found in surveys:
-        if found.wrong:
-            (say if args.json else put)("the scheduler does not answer; states come from the "
-                                        f"record only: {printable(found.wrong)}")
-        if not args.json:
-            show_status(found, args)
+        show_status(found, args)
     if args.json:
         documents = list(map(status_document, surveys))
         is_one = args.job and not args.all
@@ -10226,7 +10260,12 @@ def status_command(args: "argparse.Namespace") -> int:
 
 def show_status(found: Survey, args: "argparse.Namespace") -> None:
     """Print the status of a run, or with --all its first line with the end of its name."""
+    if found.wrong:
+        (say if args.json else put)("the scheduler does not answer; states come from the record "
+                                    f"only: {printable(found.wrong)}")
     head = head_line(found)
+    if args.json:
+        return
     if args.all:
         put(f"{found.record.ulid[-8:]}  {head}")
         return
@@ -10260,16 +10299,16 @@ class Selection(NamedTuple("Selection", [
 def selected_tasks(args: "argparse.Namespace", record: Record) -> Selection:
     """The tasks that numbers and KEY=VALUE select, without any all of them."""
     found = survey(record)
-    pairs = [word for word in args.words if "=" in word]
-    digits = [word for word in args.words if word.isdigit()]
-    metrics = [word for word in args.words if "=" not in word and not word.isdigit()]
+    pairs, digits, metrics = [], [], []  # type: List[str], List[str], List[str]
+    for word in args.words:
+        (pairs if "=" in word else digits if word.isdigit() else metrics).append(word)
     numbers = sorted(map(int, digits)) or sorted(found.ledger.members)
     if pairs:
         numbers = sorted(set(numbers) & set(tasks_with(found.ledger, pairs)))
-    for number in numbers:
-        if number not in found.ledger.offsets:
-            raise Error("unknown-task", f"unknown task: {number}", hint=f"job {args.job} has "
-                        f"{counted(found.ledger.start.count, 'task')}")
+    unknown = sorted(set(numbers) - set(found.ledger.offsets))
+    if unknown:
+        count = counted(found.ledger.start.count, "task")
+        raise Error("unknown-task", f"unknown task: {unknown[0]}", hint=f"{args.job} has {count}")
     if metrics and args.command in ("logs", "cancel"):
         raise Error("invalid-task", f"expected a task's number or KEY=VALUE, found {metrics[0]}",
                     hint=f"list the tasks: hydraflow results {shlex.quote(args.job)}")
@@ -10320,35 +10359,25 @@ class LogViewer:
 
     def show(self, number: int, state: State) -> None:
         """Print what is new in the log of a task."""
-        is_unbegun = state.name in ("waiting", "not started")
-        if is_unbegun or self.only_failed and (state.is_good or not state.is_over):
+        is_bad = state.is_over and not state.is_good
+        if state.name in ("waiting", "not started") or self.only_failed and not is_bad:
             return
         log = log_of(self.found.record, number, state)
         is_first = number not in self.offsets
         if is_first:
             self.offsets[number] = last_lines_start(log, self.last) if self.last else 0
-        is_new = is_first or os.path.exists(log) and os.path.getsize(log) > self.offsets[number]
-        if self.has_title and is_new and number != self.current:
+        size = os.path.getsize(log) if os.path.exists(log) else 0
+        is_new = self.has_title and number != self.current
+        if is_new and (is_first or size > self.offsets[number]):
             self.current = number
             put(f"==> {self.names.name(number)} {state_text(state)} <==")
             sys.stdout.flush()
         self.offsets[number] = copy_log(log, self.offsets[number])
-        if is_first and state.name == "interrupted":  # what ended it may have said why
-            for path in scheduler_logs(self.found, number):
-                copy_log(path, 0)
 
 
 def is_settled(state: State) -> bool:
     """Whether a task is over, or nobody is about to start it."""
     return state.is_over or state.name == "not started"
-
-
-def scheduler_logs(found: Survey, number: int) -> "Iterator[str]":
-    """Yield the files that schedulers wrote beside the output of a task."""
-    for submission in found.submissions:
-        for index, entries in enumerate(submission.slots, 1):
-            if any(entry[0] == number for entry in entries):
-                yield found.record.file("output", submission.number, index)
 
 
 def last_lines_start(path: str, count: int) -> int:
@@ -10386,28 +10415,33 @@ def selected_rows(args: "argparse.Namespace", sort: str = "") -> "Any":
         rows = result_rows(found, metrics, numbers, [args.state] if args.state else [], pairs)
     for name in metrics:
         if rows and all(row.metrics[name] is None for row in rows):
+            check_column(rows, metrics, name == sort)
             known = ", ".join(names_in(rows[0].log)) or "none"
-            if name == sort:
-                names = [column.name for column in columns_of(rows, metrics)]
-                raise Error("unknown-column", f"no column {name}", hint=suggest(
-                    name, names[:-1]) or f"the columns are {', '.join(names[:-1])}")
             say(printable(f"no number follows {name} in the output; numbers there: {known}"))
     return found, rows, metrics
 
 
+def check_column(rows: "Sequence[Row]", metrics: "Sequence[str]", is_sort: bool) -> None:
+    """Raise an Error for a name to sort by, the last metric, that is no column."""
+    names = [column.name for column in columns_of(rows, metrics[:-1])]
+    if is_sort:
+        raise Error("unknown-column", f"no column {metrics[-1]}", hint=suggest(
+            metrics[-1], names) or f"the columns are {', '.join(names)}")
+
+
 def results_command(args: "argparse.Namespace") -> int:
     """Show parameters, states and metrics side by side."""
-    _, rows, metrics = selected_rows(args, "" if args.over else (args.sort or "").lstrip("-"))
-    keys = [key for text in args.over for key in text.split(",")]
-    if keys:
-        rows, metrics = over(rows, keys, metrics), over_metrics(metrics)
+    _, rows, metrics = selected_rows(args, "" if args.over or not args.sort else args.sort.lstrip("-"))
+    if args.over:
+        rows = over(rows, ",".join(args.over).split(","), metrics)
+        metrics = over_metrics(metrics)
     if args.sort:
         rows = sorted_rows(rows, args.sort)
     form = "csv" if args.csv else "json" if args.json else args.format or "table"
     put(FORMATS[form](rows, metrics, help_width() if sys.stdout.isatty() else 0))
-    names = names_in(rows[0].log) if rows and not metrics and form == "table" else []
-    if names:
-        say(printable(f"numbers in the output: {', '.join(names)}"))
+    names = ", ".join(names_in(rows[0].log)) if rows and not metrics else ""
+    if names and form == "table":
+        say(printable(f"numbers in the output: {names}"))
     return 0
 
 
@@ -10434,18 +10468,24 @@ def cancel_command(args: "argparse.Namespace") -> int:
         numbers = selected_tasks(args, records[0]).numbers
     else:
         records = Record.all(args.job)
-    arrays, away, wrong = [], [], []  # type: List[str], List[State], List[str]
-    count = 0
+    found: List[Stopped] = []
+    wrong: List[str] = []
     for record in records:
         try:
-            stopped = cancel_record(record, args.lost, numbers)
+            found.append(cancel_record(record, args.lost, numbers))
         except Error as error:
             wrong.append(error.message)
-            continue
-        count += stopped.tasks
-        arrays += stopped.arrays
-        away += stopped.away
-        wrong += stopped.wrong
+    say_stopped(found, args.lost)
+    for text in chain(wrong, *(stopped.wrong for stopped in found)):
+        say(printable(text))
+    return 1 if wrong or any(stopped.wrong for stopped in found) else 0
+
+
+def say_stopped(found: "Sequence[Stopped]", is_lost: bool) -> None:
+    """Say what was stopped or given up, and what cannot be reached."""
+    arrays = list(chain.from_iterable(stopped.arrays for stopped in found))
+    away = list(chain.from_iterable(stopped.away for stopped in found))
+    count = sum(stopped.tasks for stopped in found)
     if arrays:
         say(f"cancelled {', '.join(arrays)}")
     if count or not arrays:
@@ -10453,38 +10493,43 @@ def cancel_command(args: "argparse.Namespace") -> int:
     if away:
         hosts = ", ".join(sorted({printable(state.host) for state in away}))
         tasks = f"{counted(len(away), 'task')} of {hosts}"
-        say(f"gave up {tasks}: --resume executes them again" if args.lost else
+        say(f"gave up {tasks}: --resume executes them again" if is_lost else
             f"{tasks} cannot be reached from here: cancel them there; if nothing of them is left, "
             "--lost gives them up")
-    for text in wrong:
-        say(printable(text))
-    return 1 if wrong else 0
 
 
 def clean_command(args: "argparse.Namespace") -> int:
     """Remove old records: never the newest, never one in which something runs."""
     newest = [newest_record(args)] if args.job else Record.newest()
-    old: List[Record] = []
-    for last in newest:
-        old += removable(Record.all_in(os.path.dirname(last.path)), args.keep or 1)
+    old = list(chain.from_iterable(removable(Record.all_in(
+        os.path.dirname(last.path)), args.keep or 1) for last in newest))
     sizes = [tree_size(record.path) for record in old]
     for record, size in zip(old, sizes):
-        path = os.path.relpath(record.path)
-        try:
-            start = Ledger(record).starts[0]
-            text = f"{moment_text(start.time)}, {counted(start.count, 'task')}, "
-        except Error:
-            text = ""
-        say(f"{path}: {text}{size / 1e6:,.1f} MB")
-    if old and not args.dry_run and not args.yes and sys.stdin.isatty():
-        say(f"remove {counted(len(old), 'record')}? [y/N]")
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            return 1
+        say(f"{os.path.relpath(record.path)}: {begin_text(record)}{size / 1e6:,.1f} MB")
+    if old and not (args.dry_run or args.yes) and not is_confirmed(len(old)):
+        return 1
     for record in old if not args.dry_run else []:
         remove_tree(record.path)
     verb = "would free" if args.dry_run else "freed"
     say(f"{counted(len(old), 'record')}: {verb} {sum(sizes) / 1e6:,.1f} MB")
     return 0
+
+
+def is_confirmed(count: int) -> bool:
+    """Whether a user on a terminal agrees to remove records."""
+    if not sys.stdin.isatty():
+        return True
+    say(f"remove {counted(count, 'record')}? [y/N]")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def begin_text(record: Record) -> str:
+    """The begin of a run and its tasks, as far as its record can be read."""
+    try:
+        start = Ledger(record).starts[0]
+        return f"{moment_text(start.time)}, {counted(start.count, 'task')}, "
+    except Error:
+        return ""
 
 
 def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
@@ -10560,26 +10605,32 @@ def completion_command(args: "argparse.Namespace") -> int:
     return 0
 
 
+def bash_words(line: str) -> "List[str]":
+    """The words of a command line up to the cursor, the last one as far as it goes.
+
+    >>> bash_words("hydraflow run tr"), bash_words("hydraflow run ")
+    (['hydraflow', 'run', 'tr'], ['hydraflow', 'run', ''])
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError:  # within quotes
+        words = line.split()
+    return words + ([""] if line[-1:].isspace() else [])
+
+
 def complete_command(argv: "Sequence[str]") -> int:
     """Print the words that may replace the last one of a command line, a line each."""
     shell, words = argv[0], list(argv[1:])
     if shell == "bash":
-        line = words[0]
-        try:
-            words = shlex.split(line)
-        except ValueError:  # within quotes
-            words = line.split()
-        words += [""] if line[-1:].isspace() else []
+        words = bash_words(words[0])
     last = words[-1] if len(words) > 1 else ""
     try:
         found = [word for word in candidates(words[1:-1])
                  if word.startswith(last) and word.isprintable()]
     except (Error, OSError):
         found = []
-    if last.endswith("="):  # the key is complete: its values are asked for
-        found = [word for word in found if word != last]
     cut = max(last.rfind("="), last.rfind(":")) + 1  # to bash, what follows is a word of its own
-    for word in sorted(found):
+    for word in sorted(set(found) - {last} if last.endswith("=") else found):
         if shell == "bash":
             word = word[cut:] if word.endswith("=") else shlex.quote(word[cut:])
         put(word)
@@ -10634,24 +10685,28 @@ def call_command(argv: "Sequence[str]") -> int:
 def slot_command(argv: "Sequence[str]") -> int:
     """Execute the tasks of an array index: as an array task, or as a line for a handler."""
     statuses = []
-    is_wrong, interruption = False, 0
+    has_error, interruption = False, 0
     for event in run_slot(argv[0], int(argv[1]), int(argv[2])):
-        if event.kind == "retry" and event.task:
-            name = task_name(event.task.number, event.task.combination, set(), 100)
-            say(f"{name} failed, retrying")
-        elif event.kind in ("note", "interrupt", "error"):
-            say(event.text)
-        if event.kind == "interrupt":
-            interruption = interruption or event.number
-        elif event.kind == "error":
-            is_wrong = True
-        elif event.kind == "end" and event.state.name != "succeeded":
+        if event.kind == "end" and event.state.name != "succeeded":
             statuses.append(event.state.status)
-    if len(argv) > 3:  # a handler: a shell that executes the lines begins none after a signal
-        if interruption:
-            end_by_signal(interruption)
-        return max(1, min(statuses[-1], 255)) if statuses else 0
-    return 1 if statuses or is_wrong else 0
+        if event.kind == "interrupt" and not interruption:
+            interruption = event.number
+        has_error = has_error or event.kind == "error"
+        say_event(event)
+    if len(argv) < 4:
+        return 1 if statuses or has_error else 0
+    if interruption:  # a handler: a shell that executes the lines begins none after a signal
+        end_by_signal(interruption)
+    return max(1, min(statuses[-1], 255)) if statuses else 0
+
+
+def say_event(event: Event) -> None:
+    """Write an event into the log of an array task."""
+    if event.kind == "retry" and event.task:
+        name = task_name(event.task.number, event.task.combination, set(), 100)
+        say(f"{name} failed, retrying")
+    elif event.kind in ("note", "interrupt", "error"):
+        say(event.text)
 
 
 # -- commands and options
