@@ -7402,7 +7402,6 @@ def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
 # guest of the loop that executes: it writes as much as a stream takes without waiting.
 
 CHUNK = 65536  # bytes of a log that are looked at together, and the longest line shown as one
-TURN = 4 * CHUNK  # bytes of logs that are shown in one turn of the loop
 MOST_GROUPS = 1000  # kinds of failure that are kept apart
 TAIL = 5  # last lines of a log that are kept with a failure, and looked through for its cause
 TERMINAL_CONTROLS = (  # of ECMA-48; compiled when there is output to show
@@ -7776,8 +7775,8 @@ class Screen:
 
     total counts the tasks, jobs those that run at once here; shared are words that all tasks of a
     job have, by its key. is_live means a terminal with a progress line, is_raw an output that is
-    no terminal; rest are bytes that the stream has not taken yet, budget is how many bytes of logs
-    this turn may show, partial the unfinished line of a task.
+    no terminal; rest are bytes that the stream has not taken yet, partial is the unfinished line
+    of a task.
     """
 
     def __init__(self, total: int, jobs: int, quiet: bool, shared: "Dict[str, Set[str]]") -> None:
@@ -7797,7 +7796,6 @@ class Screen:
         self.partial = ""
         self.drawn = ""
         self.running = 0
-        self.budget = TURN
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
         self.failures: Dict[str, Failure] = {}
         self.begun = time.monotonic()
@@ -7828,73 +7826,58 @@ class Screen:
 
     def turn(self, waits: bool) -> None:
         """Show what is new in the logs, as much as the stream takes; with waits, all of it."""
-        self.budget = TURN
-        self.rest = self.out.offer(self.rest)
-        self.drain(waits)
+        self.write(b"", waits)
         for key, following in list(self.following.items()):
-            if self.is_full(waits):
-                return
             is_whole = self.follow(following, waits)
             if following.end and is_whole and following.end.task:
                 del self.following[key]
                 self.ended(following.end)
 
-    def drain(self, waits: bool) -> None:
-        """With waits, write what the stream has not taken yet."""
+    def write(self, data: bytes, waits: bool = False) -> None:
+        """Write output; without waits, the stream may leave a rest."""
+        self.rest = self.out.offer(self.rest + data)
         while waits and self.rest:
             self.rest = self.out.offer(self.rest, True)
 
-    def is_full(self, waits: bool) -> bool:
-        """Whether nothing more is to be shown in this turn."""
-        return bool(self.rest) or (self.budget <= 0 and not waits)
-
     def follow(self, following: Following, waits: bool) -> bool:
-        """Show what is new in the log of a task, in whole lines; return whether that was all."""
+        """Show what is new in the log of a task, some chunks or (waits) all; return whether that
+        was all."""
         if self.quiet or not following.log:
             return True
         try:
-            size = os.stat(following.log).st_size
-            if size <= following.offset and not (following.end and self.partial):
+            has_new = os.stat(following.log).st_size > following.offset
+            if not has_new and not (following.end and self.partial):
                 return True
             with open(open_safely(following.log, os.O_RDONLY), "rb") as file:
-                return self.show_new(following, file, waits)
+                for _ in itertools.count() if waits else range(4):
+                    if self.rest and not waits:
+                        return False
+                    if self.show_chunk(following, file, waits):
+                        return not self.rest
         except OSError:
             return True
+        return False
 
-    def show_new(self, following: Following, file: "IO[bytes]", waits: bool) -> bool:
-        """Show a log from where it was; return whether all of it is shown."""
-        while True:
-            file.seek(following.offset)
-            data = file.read(CHUNK)
-            shown = self.shown_size(data, following.end is not None)
-            self.output(following, data[:shown])
-            self.drain(waits)
-            following.offset += shown
-            self.budget -= shown
-            self.partial = ""
-            if len(data) < CHUNK:
-                if self.jobs == 1 and not self.is_raw:
-                    self.title(following, data)
-                    self.partial = harmless(last_state(data[shown:]))
-                return not self.rest
-            if self.is_full(waits):
-                return False
+    def show_chunk(self, following: Following, file: "IO[bytes]", waits: bool) -> bool:
+        """Show whole lines of a log from its offset; return whether it has no more.
 
-    def shown_size(self, data: bytes, has_ended: bool) -> int:
-        """How much of a chunk is shown: its whole lines, or all where no more is to come.
-
-        All of it, too, where it is a single line that is too long, and where it is passed on as
-        it is.
+        What is passed on as it is, the last line of a task that has ended, and a line longer than
+        a chunk are shown at once.
         """
+        file.seek(following.offset)
+        data = file.read(CHUNK)
         is_last = len(data) < CHUNK
         whole = data.rfind(b"\n") + 1
-        if self.jobs == 1 and self.is_raw:
-            return len(data)
-        if is_last and has_ended:
-            return len(data)
-        if not is_last and not whole:
-            return len(data)
-        return whole
+        is_passed = self.jobs == 1 and self.is_raw or is_last and following.end is not None
+        if is_passed or not (is_last or whole):
+            whole = len(data)
+        self.output(following, data[:whole], waits)
+        following.offset += whole
+        self.partial = ""
+        if is_last and self.jobs == 1 and not self.is_raw:
+            self.title(following, data)
+            self.partial = harmless(last_state(data[whole:]))
+        return is_last
 
     def title(self, following: Following, data: bytes) -> None:
         """On a terminal, say which of several tasks prints what follows, unless its lines do."""
@@ -7902,7 +7885,7 @@ class Screen:
             following.has_title = True
             self.line(f"==> {following.name} <==")
 
-    def output(self, following: Following, data: bytes) -> None:
+    def output(self, following: Following, data: bytes, waits: bool) -> None:
         """Write output of a task: as it is, or line by line where it shares a terminal."""
         if not data:
             return
@@ -7911,7 +7894,7 @@ class Screen:
         if self.jobs > 1 or not self.is_raw:
             data = self.as_lines(following, data)
         self.erase()
-        self.rest += self.out.offer(data)
+        self.write(data, waits)
 
     def as_lines(self, following: Following, data: bytes) -> bytes:
         """Return output line by line, with the task's name where several run.
@@ -10409,6 +10392,7 @@ def selected_rows(args: "argparse.Namespace", sort: str = "") -> "Any":
     """The survey, rows and metrics that results and report are about; a name to sort by that is no
     column is a metric, too."""
     found, numbers, pairs, metrics = selected_tasks(args, chosen_record(args))
+    sort = sort.lstrip("-")
     rows = result_rows(found, metrics, numbers, [args.state] if args.state else [], pairs)
     if sort and sort not in (column.name for column in columns_of(rows, metrics)):
         metrics.append(sort)
@@ -10431,17 +10415,16 @@ def check_column(rows: "Sequence[Row]", metrics: "Sequence[str]", is_sort: bool)
 
 def results_command(args: "argparse.Namespace") -> int:
     """Show parameters, states and metrics side by side."""
-    _, rows, metrics = selected_rows(args, "" if args.over or not args.sort else args.sort.lstrip("-"))
+    _, rows, metrics = selected_rows(args, "" if args.over else args.sort or "")
     if args.over:
         rows = over(rows, ",".join(args.over).split(","), metrics)
         metrics = over_metrics(metrics)
-    if args.sort:
-        rows = sorted_rows(rows, args.sort)
+    rows = sorted_rows(rows, args.sort or "task")
     form = "csv" if args.csv else "json" if args.json else args.format or "table"
-    put(FORMATS[form](rows, metrics, help_width() if sys.stdout.isatty() else 0))
-    names = ", ".join(names_in(rows[0].log)) if rows and not metrics else ""
+    put(FORMATS[form](rows, metrics, sys.stdout.isatty() * help_width()))
+    names = names_in(rows[0].log) if rows and not metrics else []
     if names and form == "table":
-        say(printable(f"numbers in the output: {names}"))
+        say(printable(f"numbers in the output: {', '.join(names)}"))
     return 0
 
 
@@ -10506,10 +10489,11 @@ def clean_command(args: "argparse.Namespace") -> int:
     sizes = [tree_size(record.path) for record in old]
     for record, size in zip(old, sizes):
         say(f"{os.path.relpath(record.path)}: {begin_text(record)}{size / 1e6:,.1f} MB")
-    if old and not (args.dry_run or args.yes) and not is_confirmed(len(old)):
+    if not (args.dry_run or args.yes or is_confirmed(len(old))):
         return 1
-    for record in old if not args.dry_run else []:
-        remove_tree(record.path)
+    if not args.dry_run:
+        for record in old:
+            remove_tree(record.path)
     verb = "would free" if args.dry_run else "freed"
     say(f"{counted(len(old), 'record')}: {verb} {sum(sizes) / 1e6:,.1f} MB")
     return 0
@@ -10517,7 +10501,7 @@ def clean_command(args: "argparse.Namespace") -> int:
 
 def is_confirmed(count: int) -> bool:
     """Whether a user on a terminal agrees to remove records."""
-    if not sys.stdin.isatty():
+    if not count or not sys.stdin.isatty():
         return True
     say(f"remove {counted(count, 'record')}? [y/N]")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
