@@ -123,7 +123,7 @@ class Results(Program):
 
     def test_selection_and_order(self) -> None:
         self.sweep()
-        for argv, wanted in (((), [1, 2, 3, 4]), (("lr=0.1",), [1, 2]), (("lr=100m",), [1, 2]), (("lr=.10,0.5",), [1, 2]), (("lr=log(0.01:1:3)",), [1, 2, 3, 4]), 
+        for argv, wanted in (((), [1, 2, 3, 4]), (("lr=0.1",), [1, 2]), (("lr=100m",), [1, 2]), (("lr=.10,0.5",), [1, 2]), (("lr=log(0.01:1:3)",), [1, 2, 3, 4]),
                              (("model=cnn", "lr=0.01"), [3]), (("model='cnn'",), [1, 3]), (("model=vit|loss=0.5",), [1, 2, 4]), (("lr,model=(0.1,cnn),(0.01,vit)",), [1, 4]),
                              (("--state", "failed"), [3]), (("--sort", "loss"), [4, 1, 2, 3]), (("--sort=-loss",), [1, 4, 2, 3]), (("--sort", "lr"), [3, 4, 1, 2]),
                              (("--sort", "state"), [3, 1, 2, 4])):
