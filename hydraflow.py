@@ -2774,6 +2774,7 @@ def job_schema() -> "Dict[str, Any]":
 # combination says, which is enough to know it again; numbered gives it its number and its
 # directory, which it keeps as long as its run.
 
+PATH_PART = r"\.(stem|name)$"  # of a value that is a path, in a template
 SLOT = "${{ task.slot }}"  # known only when a task starts
 DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -3051,10 +3052,16 @@ class PlannedStep:
         command = template_names(self.command + self.tail)
         around = [source.text for source in (*self.env.values(), self.cwd) if source]
         every = setup | command | template_names(around + self.appended)
-        self.named = matrix_keys(setup | command)
-        self.hidden = matrix_keys(setup - command)
+        self.named = self.own_keys(matrix_keys(setup | command))
+        self.hidden = self.own_keys(matrix_keys(setup - command))
         self.has_matrix = bool(matrix_keys(every))
         self.uses_directory = "task.dir" in every
+
+    def own_keys(self, names: "Set[str]") -> "Set[str]":
+        """The keys that names of templates stand for: KEY.stem and KEY.name are parts of a path."""
+        keys = set(chain.from_iterable(axis.keys for axis in self.sweep.axes))
+        parts = {name.rpartition(".")[0] for name in names - keys if re.search(PATH_PART, name)}
+        return names | parts
 
     def check_sweep_directory(self) -> None:
         """Raise for several tasks of Hydra's whose runs would overwrite each other."""
@@ -3134,7 +3141,11 @@ class PlannedStep:
         values = {"job.name": self.job.name, "task.index": str(index)}
         if self.has_matrix:
             for word in combination:
-                values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
+                key, value = key_of(word), unquoted(word).partition("=")[2]
+                values[f"matrix.{key}"] = value
+                name = os.path.basename(value)
+                values.setdefault(f"matrix.{key}.name", name)
+                values.setdefault(f"matrix.{key}.stem", os.path.splitext(name)[0])
         return values
 
     def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
