@@ -21,8 +21,6 @@ Words = collections.namedtuple("Words", "submit cancel queue wrong refusal")
 WORDS = {
     "slurm": Words("sbatch", "scancel", "squeue -h -o %F", "sbatch --partition=nowhere", "invalid partition"),
     "gridengine": Words("qsub -cwd", "qdel", "qstat", "qsub -q nowhere", "unknown queue"),
-    "pbs": Words("qsub", "qdel", "qstat -t", "qsub -q nowhere", "Unknown queue"),
-    "lsf": Words("bsub", "bkill", "bjobs", "bsub -q nowhere", "No such queue"),
 }
 SLURM = ("sbatch", "slurmctld", "slurmd", "munged")
 REAL = {  # name of a cluster: its scheduler, script, programs, the options of each part of it
@@ -143,15 +141,3 @@ def real(name, directory, folder):
     if isinstance(found, str):
         (pytest.skip if found.startswith("not installed") else pytest.fail)(found)
     return Cluster(*found[0], folder)
-
-
-def stand_in(name, directory, folder):
-    """Return a stand-in for a scheduler that cannot be had."""
-    os.mkdir(os.path.join(directory, "bin"))
-    for command in {"pbs": ("qsub", "qstat", "qdel", "qrls", "qmgr"), "lsf": ("bsub", "bjobs", "bkill", "bresume", "bparams")}[name]:
-        path = os.path.join(directory, "bin", command)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(os.path.join(HERE, 'standin.py'))} {command} \"$@\"\n")
-        os.chmod(path, 0o755)
-    variables = {"STANDIN_DIR": directory, "PATH": os.path.join(directory, "bin") + os.pathsep + os.environ["PATH"]}
-    return Cluster(name, "", directory, variables, folder)

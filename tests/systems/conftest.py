@@ -1,10 +1,9 @@
 """Fixtures: real schedulers on loopback, each begun once for all workers; stand-ins; what a failure says of them."""
 import os
-import shlex
 import sys
 
 import pytest
-from cluster import HERE, Cluster, real, stand_in
+from cluster import Cluster, real
 from support import end_processes, place_program
 
 
@@ -53,12 +52,7 @@ def gridengine(pytestconfig, tmp_path):
     return real("gridengine", pytestconfig.clusters, tmp_path)
 
 
-@pytest.fixture(params=["slurm", "gridengine", "pbs", "lsf"])
-def cluster(request, pytestconfig, tmp_path, tmp_path_factory):
-    """Each scheduler: two of them for real, of two a stand-in."""
-    if request.param in ("slurm", "gridengine"):
-        yield real(request.param, pytestconfig.clusters, tmp_path)
-        return
-    found = stand_in(request.param, str(tmp_path_factory.mktemp(request.param)), tmp_path)
-    yield found
-    found.call(f"{shlex.quote(sys.executable)} {shlex.quote(os.path.join(HERE, 'standin.py'))} stop")
+@pytest.fixture(params=["slurm", "gridengine"])
+def cluster(request, pytestconfig, tmp_path):
+    """Each real scheduler."""
+    return real(request.param, pytestconfig.clusters, tmp_path)

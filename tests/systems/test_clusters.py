@@ -1,4 +1,4 @@
-"""Array jobs on a real Slurm and a real Grid Engine, and on stand-ins: each test submits, lets something happen, and looks."""
+"""Array jobs on a real Slurm and a real Grid Engine: each test submits, lets something happen, and looks."""
 import json
 import os
 import re
@@ -59,8 +59,6 @@ AFTER = {**CHAIN, "needs": "job", "steps": [{"batch": "d=1:2"}]}
 
 
 @pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["", "wait"])
-
-
 def test_chain_with_a_failure(cluster, wait):
     """What waits for a failed step is skipped, in the job and in the one that needs it; --resume makes up for it."""
     cluster.job(json.dumps({"jobs": {"job": CHAIN, "after": AFTER}}))
@@ -88,18 +86,6 @@ def test_fail_fast_in_a_pack(cluster):
         assert cluster.effects() == done
 
 
-@pytest.mark.parametrize("cluster", ["pbs", "lsf"], indirect=True)
-
-
-def test_array_limit_of_a_site(cluster):
-    """Each scheduler is asked for its limit, and refuses what is beyond it."""
-    cluster.variables["STANDIN_LIMIT"] = "3"
-    cluster.simple(TASK, "a=1:8")
-    assert cluster.hydraflow("run", "job", "--wait", **counting(cluster)).status == 0
-    assert len((cluster.folder / "submissions.txt").read_text().splitlines()) == 3
-    assert len(cluster.effects()) == 8
-
-
 def test_array_limit(slurm):
     """More tasks than an array may have array tasks become several arrays, which follow each other where there is a throttle."""
     slurm.simple("true", "a=1:2500", submit="sbatch --hold", **{"max-parallel": 10})
@@ -109,22 +95,6 @@ def test_array_limit(slurm):
     assert sorted(throttles) == ["1-2000%10", "1-500%10"], throttles
     assert slurm.hydraflow("cancel", "job").status == 0
     until(slurm, "not started")
-
-
-@pytest.mark.parametrize("cluster", ["pbs"], indirect=True)
-
-
-@pytest.mark.parametrize("history", ["", "1"])
-
-
-def test_history(cluster, history):
-    """Whether PBS keeps what has ended or not: an end that a task could not tell is noticed."""
-    cluster.variables["STANDIN_HISTORY"] = history
-    cluster.simple("test $0; sleep 300")
-    assert cluster.hydraflow("run", "job").status == 0
-    until(cluster, "running")
-    cluster.call(f"qdel {job_ids(cluster)[0]}")
-    until(cluster, "interrupted")
 
 
 def test_cancel_and_resume(cluster):
@@ -147,7 +117,7 @@ def test_resume_with_other_words(cluster):
     cluster.simple("test -e go && echo x >> done/$0")
     assert cluster.hydraflow("run", "job", "--wait").status == 1
     (cluster.folder / "go").touch()
-    extra = {"slurm": "--comment=other", "gridengine": "-l h_rt=100", "pbs": "-l walltime=100", "lsf": "-W 100"}[cluster.name]
+    extra = {"slurm": "--comment=other", "gridengine": "-l h_rt=100"}[cluster.name]
     cluster.simple("test -e go && echo x >> done/$0", submit=f"SUBMIT {extra}")
     assert cluster.hydraflow("run", "job", "--resume", "--wait", **counting(cluster)).status == 0
     words = (cluster.folder / "submissions.txt").read_text()
@@ -167,22 +137,7 @@ def test_cancelled_by_the_scheduler(cluster):
     assert cluster.deeds() == {"a=1": 1, "a=2": 1}
 
 
-@pytest.mark.parametrize("cluster", ["pbs"], indirect=True)
-
-
-def test_who_does_not_want_to_end(cluster):
-    """PBS ends the processes of an element's session, asked first and then killed: a task that ignores it is among them."""
-    cluster.simple('trap "" TERM; echo $$ > pid; sleep 300', "a=1")
-    assert cluster.hydraflow("run", "job").status == 0
-    pid = wait_until(lambda: (cluster.folder / "pid").exists() and (cluster.folder / "pid").read_text().strip())
-    assert cluster.hydraflow("cancel", "job").status == 0
-    wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
-    until(cluster, "interrupted")
-
-
 @pytest.mark.parametrize("way", ["cancel", "qdel", "h_rt"])
-
-
 def test_a_killed_array_task_takes_its_tasks_with_it(gridengine, way):
     """Grid Engine kills an array task at once; what it had begun ends too, and --resume begins no second one beside it."""
     limit = " -l h_rt=0:0:4" if way == "h_rt" else ""
@@ -203,8 +158,6 @@ def test_a_killed_array_task_takes_its_tasks_with_it(gridengine, way):
 
 
 @pytest.mark.xdist_group("accounting")
-
-
 def test_another_cluster(accounting):
     """What sbatch -M sends elsewhere is asked for, waited for and cancelled there, and not here by the same number."""
     accounting.simple(f"{AWAIT}; echo x >> done/$0", submit="sbatch -M other", steps=[{"batch": "a=1:2"}, {"batch": "b=1"}, {"batch": "c=1", "submit": "sbatch"}])
@@ -226,8 +179,6 @@ def test_another_cluster(accounting):
 
 
 @pytest.mark.xdist_group("accounting")
-
-
 def test_what_the_controller_has_forgotten(accounting):
     """The accounting knows how array tasks ended that squeue does not list any more."""
     python = accounting.folder / "python"
@@ -260,8 +211,6 @@ def test_what_the_controller_has_forgotten(accounting):
 
 
 @pytest.mark.xdist_group("accounting")
-
-
 def test_an_answer_of_another_cluster_got_lost(accounting):
     """It is found there by its name: nothing is submitted a second time."""
     accounting.simple("echo x >> done/$0; sleep 300", "a=1", submit="sbatch -M other")
@@ -274,8 +223,6 @@ def test_an_answer_of_another_cluster_got_lost(accounting):
 
 
 @pytest.mark.xdist_group("accounting")
-
-
 def test_more_than_a_user_may_submit(accounting):
     """The refusal tells nothing half done, and packs fit."""
     accounting.simple("echo x >> done/$0", "a=1:12")
@@ -330,8 +277,7 @@ def test_python_of_the_other_machines(slurm):
     until(slurm, "succeeded")
 
 
-HOLDS = {"slurm": ("sbatch --hold", "scontrol release {}", "JobHeldUser"), "gridengine": ("qsub -cwd -h", "qrls {}", "hqw"),
-         "pbs": ("qsub -h", "qrls {}", "queued: H"), "lsf": ("bsub -H", "bresume {}", "The job was suspended by the user while pending")}
+HOLDS = {"slurm": ("sbatch --hold", "scontrol release {}", "JobHeldUser"), "gridengine": ("qsub -cwd -h", "qrls {}", "hqw")}
 
 
 def test_held(cluster):
@@ -384,8 +330,6 @@ def test_cancel_one_task(cluster):
 
 
 @pytest.mark.xdist_group("nodes")
-
-
 def test_node_dies(slurm):
     """Its element is requeued, and goes on with the tasks that have not succeeded."""
     slurm.simple("echo x >> done/$0; test $0 != a=3 || test -e go || sleep 300", "a=1:4", submit="sbatch --partition=flaky --nodelist=n3")
@@ -404,8 +348,6 @@ def test_node_dies(slurm):
 
 
 @pytest.mark.xdist_group("nodes")
-
-
 def test_node_dies_for_good(slurm):
     """Without a requeue, its task is among those that --resume submits."""
     slurm.simple("touch done/$0; test -e go || sleep 300", "a=1:1", submit="sbatch --partition=flaky --nodelist=n4 --no-requeue")
@@ -434,8 +376,6 @@ def test_requeued(slurm):
 
 
 @pytest.mark.xdist_group("preempted")
-
-
 @pytest.mark.parametrize(("partition", "failing", "status", "counts"), [
     ("low", False, 0, {"a=1": 1, "a=2": 2, "b=1": 1}), ("low", True, 1, {"a=1": 1, "a=2": 2}), ("yielding", False, 0, {"a=1": 1, "a=2": 2, "b=1": 1})])
 
@@ -454,8 +394,6 @@ def test_preempted(slurm, partition, failing, status, counts):
 
 
 @pytest.mark.xdist_group("preempted")
-
-
 def test_preempted_too_often(slurm):
     """A command gives up in the end."""
     for submit, most in (("sbatch --partition=low", 9), ("sbatch --partition=low --no-requeue", 3)):
@@ -519,8 +457,6 @@ def test_python36(cluster):
 
 
 @pytest.mark.parametrize("cluster", ["slurm", "gridengine"], indirect=True)
-
-
 def test_as_many_as_an_allocation_grants(cluster):
     """One processor: one task at once, however many this machine has."""
     (cluster.folder / "now").mkdir()
@@ -541,8 +477,6 @@ SURROUNDING = {
 
 
 @pytest.mark.parametrize("cluster", ["slurm", "gridengine"], indirect=True)
-
-
 def test_environment_of_the_submission(cluster):
     """Options of ours win over SBATCH_*; variables of a surrounding job do not reach the tasks."""
     cluster.simple("env > done/$0", submit=cluster.submit + (" -V" if cluster.name == "gridengine" else ""))
