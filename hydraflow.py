@@ -5831,7 +5831,7 @@ class View:
         self.attempts: Dict[int, List[Attempt]] = {}
         self.states: Dict[int, State] = {}
         self.queues: Dict[Tuple[str, str, int], Queued] = {}
-        self.missed: Counter[Tuple[str, str, int]] = Counter()
+        self.missed: Dict[Tuple[str, str, int], int] = Counter()
         self.words: Dict[Tuple[str, str, int], str] = {}
         self.wrong = ""
         self.holder = Lock(record.file("lock")).holder()
@@ -7096,7 +7096,7 @@ class ArrayStage(Stage):
         self.clusters = clusters_of(steps[0].submit, scheduler)
         self.index = f'"${{{scheduler.index}:-1}}"'  # 1 for an array of one that is a plain job
         self.sent: List[Submission] = []
-        self.times: Counter[int] = Counter()
+        self.times: Dict[int, int] = Counter()
 
     def check(self, is_dry: bool) -> None:
         """Raise an Error for what cannot be submitted."""
@@ -7219,7 +7219,8 @@ class ArrayStage(Stage):
             yield sent_text(submission)
             slots = slots[most:]
             sent.update(submission.numbers())
-        self.times.update(sent)
+        for number in sent:
+            self.times[number] += 1
         return sent
 
     def is_crowded(self, refusal: Refusal) -> bool:
