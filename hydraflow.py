@@ -7205,8 +7205,7 @@ class ArrayStage(Stage):
         sent: Set[int] = set()
         slots = self.slots_of(todo)
         most = array_limit(self.scheduler, self.clusters)
-        one_by_one = self.waits and self.run.throttle()
-        while slots and not (sent and one_by_one):
+        while slots and not (sent and self.is_one_by_one()):
             try:
                 submission = yield from self.send(slots[:most], self.dependencies(bool(sent)))
             except Refusal as refusal:
@@ -7222,6 +7221,10 @@ class ArrayStage(Stage):
         for number in sent:
             self.times[number] += 1
         return sent
+
+    def is_one_by_one(self) -> bool:
+        """Return whether an array job is submitted when the one before it is over."""
+        return self.waits and bool(self.run.throttle())
 
     def is_crowded(self, refusal: Refusal) -> bool:
         """Return whether what was refused can be submitted later."""
