@@ -3052,6 +3052,7 @@ class PlannedStep:
         command = template_names(self.command + self.tail)
         around = [source.text for source in (*self.env.values(), self.cwd) if source]
         every = setup | command | template_names(around + self.appended)
+        self.parts: Set[str] = set()
         self.named = self.own_keys(matrix_keys(setup | command))
         self.hidden = self.own_keys(matrix_keys(setup - command))
         self.has_matrix = bool(matrix_keys(every))
@@ -3060,8 +3061,8 @@ class PlannedStep:
     def own_keys(self, names: "Set[str]") -> "Set[str]":
         """The keys that names of templates stand for: KEY.stem and KEY.name are parts of a path."""
         keys = set(chain.from_iterable(axis.keys for axis in self.sweep.axes))
-        parts = {name.rpartition(".")[0] for name in names - keys if re.search(PATH_PART, name)}
-        return names | parts
+        self.parts.update(name for name in names - keys if re.search(PATH_PART, name))
+        return names | {name.rpartition(".")[0] for name in names & self.parts}
 
     def check_sweep_directory(self) -> None:
         """Raise for several tasks of Hydra's whose runs would overwrite each other."""
@@ -3141,11 +3142,11 @@ class PlannedStep:
         values = {"job.name": self.job.name, "task.index": str(index)}
         if self.has_matrix:
             for word in combination:
-                key, value = key_of(word), unquoted(word).partition("=")[2]
-                values[f"matrix.{key}"] = value
-                name = os.path.basename(value)
-                values.setdefault(f"matrix.{key}.name", name)
-                values.setdefault(f"matrix.{key}.stem", os.path.splitext(name)[0])
+                values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
+            for part in self.parts:
+                name = os.path.basename(values.get(f"matrix.{part.rpartition('.')[0]}", ""))
+                is_name = part.endswith(".name")
+                values[f"matrix.{part}"] = name if is_name else os.path.splitext(name)[0]
         return values
 
     def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
