@@ -1,9 +1,9 @@
-"""Fixtures: real schedulers on loopback, each begun once for all workers; stand-ins; what a failure says of them."""
+"""Fixtures: real schedulers on loopback, each begun once for all workers; what a failure says of them."""
 import os
 import sys
 
 import pytest
-from cluster import Cluster, real
+from cluster import Cluster, locked, real
 from support import end_processes, place_program
 
 
@@ -43,7 +43,8 @@ def slurm(pytestconfig, tmp_path):
 @pytest.fixture
 def accounting(pytestconfig, tmp_path):
     """A real Slurm with accounting, and a second cluster under it, called "other"; its tests follow each other."""
-    return real("accounting", pytestconfig.clusters, tmp_path)
+    with locked(os.path.join(pytestconfig.clusters, "accounting-tests")):  # a limit of one is none of another
+        yield real("accounting", pytestconfig.clusters, tmp_path)
 
 
 @pytest.fixture
