@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 SYSTEMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "systems")
 SPREAD = ("test_clusters", "test_cluster_trials", "test_places", "test_system_calls", "test_killed")  # they wait, or take long
@@ -32,11 +33,19 @@ def pytest_unconfigure(config):
     shutil.rmtree(config.clusters, ignore_errors=True)
 
 
-@pytest.hookimpl(hookwrapper=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Give each test the group of its file, unless it has one, or any worker may have it."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group") and item.path.stem not in SPREAD:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=lambda item: "systems" not in item.path.parts)  # what waits comes first, what computes beside it
-    yield
+    """Begin with what waits for schedulers, so that what computes runs beside it."""
+    items.sort(key=lambda item: "systems" not in item.path.parts)
+
+
+class ByFile(LoadScopeScheduling):
+    """Gives a worker the tests of a whole file, which share what is made once for it, or one test of a file in SPREAD."""
+
+    def _split_scope(self, nodeid):
+        path = nodeid.partition("::")[0]
+        return nodeid if os.path.basename(path)[:-len(".py")] in SPREAD else path
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Replace --dist: its groups by marks are lost on pytest 9.2, where a test's id can't be changed."""
+    return ByFile(config, log)

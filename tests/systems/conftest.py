@@ -1,4 +1,5 @@
 """Fixtures: real schedulers on loopback, each begun once for all workers; what a failure says of them."""
+import contextlib
 import os
 import sys
 
@@ -27,6 +28,14 @@ def no_process_is_left(request):
         end_processes(folder)
 
 
+@pytest.fixture(autouse=True)
+def no_other_of_its_group(request):
+    """Tests that change what they share, such as limits and nodes of a cluster, follow each other."""
+    mark = request.node.get_closest_marker("xdist_group")
+    with locked(os.path.join(request.config.clusters, f"tests-{mark.args[0]}")) if mark else contextlib.suppress():
+        yield
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A folder with a copy of the program."""
@@ -42,9 +51,8 @@ def slurm(pytestconfig, tmp_path):
 
 @pytest.fixture
 def accounting(pytestconfig, tmp_path):
-    """A real Slurm with accounting, and a second cluster under it, called "other"; its tests follow each other."""
-    with locked(os.path.join(pytestconfig.clusters, "accounting-tests")):  # a limit of one is none of another
-        yield real("accounting", pytestconfig.clusters, tmp_path)
+    """A real Slurm with accounting, and a second cluster under it, called "other"."""
+    return real("accounting", pytestconfig.clusters, tmp_path)
 
 
 @pytest.fixture
