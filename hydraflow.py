@@ -37,6 +37,7 @@ if __name__ == "__main__" and signal.getsignal(signal.SIGINT) == signal.default_
 
 import argparse
 import bisect
+import contextlib
 import errno
 import functools
 import itertools
@@ -3364,10 +3365,9 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # 6. Processes: argv -> process
 # ---------------------------------------------------------------------------
-# RECORDER is the shell around each task; environment, spawn; ask and capture (commands that answer
-# a question); processes_of, signal_attempt, is_hydraflow (who lives, and who gets a signal);
-# Signals (what asks us to stop); call_function. The only chapter that starts, looks at and signals
-# processes.
+# RECORDER is the shell around each task; spawn starts every process; ask and capture get answers of
+# commands; processes_of and signal_attempt find and signal all that belongs to an attempt; Signals
+# notes what asks us to stop; call_function serves the call command.
 #
 # The recorder is POSIX sh. It writes the start and the end of its task by itself, so that an end is
 # on record whether HydraFlow still lives or not. Its standard input is the file of the attempt:
@@ -3375,12 +3375,9 @@ def shell_text(words: "Iterable[str]") -> str:
 # - The file is open, and so locked, as long as the recorder or something of its task lives.
 # - Start and end overwrite blanks, so that they need no space on a full disk. Some file systems
 #   write elsewhere all the same: then the recorder tries again until there is space.
-# - What sh itself says of signals and errors is not for the log of the task.
 # - A start that cannot be recorded is none: the task would run again after a crash.
 # - The traps keep the recorder alive when its group gets a signal. The task itself starts with the
 #   defaults (POSIX sh, 2.14, trap).
-# - The first field of /proc/uptime is in seconds since the machine started (proc(5)); reading it
-#   needs no further process.
 # - A variable that is in the environment would be changed for the task too, so the recorder's own
 #   begin with an underscore.
 
@@ -3408,68 +3405,52 @@ if TYPE_CHECKING:
     Child = subprocess.Popen[bytes]
 
 
-def environment(changes: "Mapping[str, Optional[str]]") -> "Dict[Any, Any]":
-    """Return the environment of this process with changes; None removes a variable."""
-    result: Dict[Any, Any] = dict(os.environb if os.name == "posix" else os.environ)
+def environment(changes: "Mapping[str, Optional[str]]") -> "Dict[bytes, bytes]":
+    """The environment of this process with changes; None removes a variable."""
+    result = dict(os.environb)
     for name, value in changes.items():
-        result.pop(native(name), None)
+        result.pop(native_bytes(name), None)
         if value is not None:
-            result[native(name)] = native(value)
+            result[native_bytes(name)] = native_bytes(value)
     return result
 
 
-def lost_in_shell() -> "List[str]":
-    """Return NAME=VALUE of the variables that sh would drop: exported functions of bash, say."""
-    return [f"{name}={value}" for name, value in os.environ.items()
-            if not re.fullmatch("[A-Za-z_][A-Za-z_0-9]*", name)]
-
-
-def spawn(argv: "Sequence[str]", entry: "Union[int, IO[bytes]]",
-          output: "Union[int, IO[bytes], None]", errors: "Union[int, IO[bytes], None]",
-          env: "Mapping[Any, Any]", cwd: "Optional[str]" = None,
-          is_session: bool = True) -> "Child":
-    """Start argv without a shell; entry, output and errors are its three streams.
+def spawn(argv: "Sequence[str]", streams: "Sequence[Union[int, IO[bytes], None]]",
+          env: "Mapping[bytes, bytes]", cwd: str = ".", is_session: bool = True) -> "Child":
+    """Start argv without a shell; streams are its standard input, output and error.
 
     It leads a session of its own, or stays in our process group.
     """
+    entry, output, errors = streams
     return subprocess.Popen(
-        [native(word) for word in argv], stdin=entry, stdout=output, stderr=errors, env=env,
-        cwd=cwd if cwd is None else native(cwd), start_new_session=is_session)
-
-
-def reason(error: OSError) -> str:
-    """Return why a system call failed; on Python 3.6, error.strerror may have a path in it."""
-    return os.strerror(error.errno or 0)
+        list(map(native, argv)), stdin=entry, stdout=output, stderr=errors, env=env,
+        cwd=native(cwd), start_new_session=is_session)
 
 
 class Answer(NamedTuple("Answer", [("status", int), ("out", str), ("errors", str)])):
-    """What a command printed, and its exit status.
-
-    The status is 127 if it cannot be started, 124 if it took too long, below 0 for a signal.
-    """
+    """Output and exit status of a command: 127 without a start, 124 without an end in time, below 0
+    for a signal."""
     __slots__ = ()
 
     @property
     def text(self) -> str:
-        """What it said about a failure."""
-        for text in (self.errors, self.out):
-            if text.strip():
-                return text.strip()
+        """The message of a command that failed."""
+        status = f"exit status {self.status}"
         if self.status < 0:
-            return signal_name(-self.status)
-        return f"exit status {self.status}"
+            status = signal_name(-self.status)
+        return self.errors.strip() or self.out.strip() or status
 
 
-def ask(argv: "Sequence[str]", env: "Mapping[Any, Any]",
+def ask(argv: "Sequence[str]", env: "Mapping[bytes, bytes]",
         timeout: float = PATIENT) -> "Generator[None, None, Answer]":
     """Execute a command beside everything else: yield until it has ended, return its Answer."""
     import tempfile
     limit = time.monotonic() + timeout
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         try:
-            process = spawn(argv, subprocess.DEVNULL, out, errors, env)
+            process = spawn(argv, (subprocess.DEVNULL, out, errors), env)
         except OSError as error:
-            return Answer(127, "", reason(error))
+            return Answer(127, "", os.strerror(error.errno or 0))
         try:
             while process.poll() is None:
                 if time.monotonic() > limit:
@@ -3487,7 +3468,7 @@ def ask(argv: "Sequence[str]", env: "Mapping[Any, Any]",
 
 
 def finished(steps: "Generator[Any, None, Any]") -> "Any":
-    """Return the result of what yields until it is done, for callers that have nothing else to do.
+    """The result of a generator, for callers that have nothing else to do meanwhile.
 
     >>> finished(ask(["echo", "yes"], environment({}))).out
     'yes\\n'
@@ -3501,27 +3482,24 @@ def finished(steps: "Generator[Any, None, Any]") -> "Any":
 
 
 def capture(argv: "Sequence[str]", timeout: float = PROMPT) -> Answer:
-    """Return what a command answers."""
+    """Execute a command and wait for its answer."""
     return finished(ask(argv, environment({}), timeout))  # type: ignore[no-any-return]
 
 
 def processes_of(path: str, leader: int) -> "List[int]":
-    """Return the processes of this machine that belong to an attempt, by its file and its recorder.
+    """The processes of this machine that belong to an attempt, by its file and its recorder.
 
     Their environment names the file (proc(5)). Without /proc the recorder alone is known.
     """
     if not HAS_PROC:
-        return [leader] if leader > 0 and is_process(leader) else []
+        return [leader] if leader > 0 and send_signal(leader, 0) else []
     wanted = native_bytes(f"{ATTEMPT_FILE}={path}")
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit() and wanted in read_proc(int(name), "environ").split(b"\0"):
-            found.append(int(name))
-    return found
+    return [int(name) for name in os.listdir("/proc")
+            if name.isdigit() and wanted in read_proc(name, "environ").split(b"\0")]
 
 
-def read_proc(pid: int, name: str) -> bytes:
-    """Return a file of /proc/PID; nothing where the process is gone, a zombie or not ours."""
+def read_proc(pid: "Union[int, str]", name: str) -> bytes:
+    """A file of /proc/PID; nothing where the process is gone, a zombie or not ours."""
     try:
         with open(f"/proc/{pid}/{name}", "rb") as file:
             return file.read()
@@ -3529,41 +3507,31 @@ def read_proc(pid: int, name: str) -> bytes:
         return b""
 
 
-def is_process(pid: int) -> bool:
-    """Return whether a process exists, whoever owns it."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
 def is_hydraflow(pid: int) -> bool:
-    """Return whether a process exists that may be HydraFlow."""
+    """Whether a process exists that may be HydraFlow."""
     if HAS_PROC:
         return b"hydraflow" in read_proc(pid, "cmdline")
-    return is_process(pid)
+    return send_signal(pid, 0)
 
 
 def signal_attempt(path: str, leader: int, number: int) -> bool:
     """Send a signal to the processes of an attempt; return whether one of them got it.
 
-    What is in the group of the recorder gets it with the group, at one moment.
+    The group of a recorder that leads one gets it as a group, at one moment.
     """
-    is_sent = False
     members = processes_of(path, leader)
-    if leader in members and group_of(leader) == leader:
+    groups = {pid: group_of(pid) for pid in members}
+    is_sent = False
+    if groups.get(leader) == leader:
         is_sent = send_signal(-leader, number)
-        members = [pid for pid in members if group_of(pid) != leader]
+        members = [pid for pid in members if groups[pid] != leader]
     for pid in members:
         is_sent = send_signal(pid, number) or is_sent
     return is_sent
 
 
 def group_of(pid: int) -> int:
-    """Return the process group of a process; 0 where it is gone."""
+    """The process group of a process; 0 where it is gone."""
     try:
         return os.getpgid(pid)
     except OSError:
@@ -3580,16 +3548,13 @@ def send_signal(pid: int, number: int) -> bool:
 
 
 def end_by_signal(number: int) -> None:
-    """End this process as a signal would by default.
-
-    A shell that executes it then ends as well, and begins no next line.
-    """
+    """End this process as a signal would by default, so that a shell around it ends as well."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 
 def signal_name(number: int) -> str:
-    """Return the name of a signal.
+    """The name of a signal.
 
     >>> signal_name(9), signal_name(99)
     ('SIGKILL', 'signal 99')
@@ -3601,85 +3566,65 @@ def signal_name(number: int) -> str:
 
 
 def host_name() -> str:
-    """Return the name of this machine."""
-    if hasattr(os, "uname"):
-        return os.uname().nodename
-    return os.environ.get("COMPUTERNAME", "")
+    """The name of this machine."""
+    return os.uname().nodename
 
 
 @functools.lru_cache(maxsize=None)
 def boot_id() -> str:
-    """Return what names this start of this machine's kernel, which containers share."""
+    """An id of this start of this machine's kernel, which containers share."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
-            return file.read().decode("ascii").strip()
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
     except OSError:
         return host_name()
 
 
 def uptime() -> float:
-    """Return the seconds since the machine started, those since 1970 without /proc."""
+    """The seconds since the machine started; since 1970 without /proc, as RECORDER has it."""
     try:
-        with open("/proc/uptime", "rb") as file:
+        with open("/proc/uptime", encoding="ascii") as file:
             return float(file.read().split()[0])
-    except (OSError, ValueError, IndexError):
+    except OSError:
         return time.time()
 
 
 class Signals:
     """Notes signals that ask to stop, and wakes the pass up, instead of breaking into it."""
-    __slots__ = ("numbers", "reader", "writer", "old", "old_wakeup")
+
+    STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)
 
     def __enter__(self) -> "Signals":
         self.numbers: List[int] = []
-        self.old: Dict[int, Any] = {}
         self.reader, self.writer = os.pipe()
-        os.set_blocking(self.reader, False)
         os.set_blocking(self.writer, False)
-        self.old_wakeup: Optional[int] = None
-        try:
-            self.old_wakeup = signal.set_wakeup_fd(self.writer)
-        except ValueError:  # not the main thread: then wait() comes back often enough
-            return self
-        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGCHLD", "SIGUSR1", "SIGUSR2"):
-            number = getattr(signal, name, None)
-            if number is None:
-                continue
-            if signal.getsignal(number) == signal.SIG_IGN and name != "SIGCHLD":
-                continue  # a caller who ignores a signal for us (nohup) means it
-            self.old[number] = signal.signal(number, self.note)
+        self.old_wakeup = signal.set_wakeup_fd(self.writer)
+        self.old = {signal.SIGCHLD: signal.signal(signal.SIGCHLD, lambda *_: None)}
+        for number in (*self.STOPPING, *self.PASSED_ON):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
+                self.old[number] = signal.signal(
+                    number, lambda number, _: self.numbers.append(number))
         return self
-
-    def note(self, number: int, frame: object) -> None:
-        """Note a signal."""
-        if number != getattr(signal, "SIGCHLD", 0):
-            self.numbers.append(number)
 
     def wait(self, seconds: float) -> None:
         """Sleep until a child ends, a signal comes or time has passed."""
         import select
-        if self.old_wakeup is None:
-            seconds = min(seconds, 0.02)
-        if select.select([self.reader], [], [], max(seconds, 0.0))[0]:
-            try:
-                while len(os.read(self.reader, 4096)) == 4096:
-                    pass
-            except BlockingIOError:
-                pass
+        if select.select([self.reader], [], [], seconds)[0]:
+            os.read(self.reader, 4096)
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self.old.items():
             signal.signal(number, handler)
-        if self.old_wakeup is not None:
-            signal.set_wakeup_fd(self.old_wakeup)
+        signal.set_wakeup_fd(self.old_wakeup)
         os.close(self.reader)
         os.close(self.writer)
 
 
 def call_function(argv: "Sequence[str]") -> str:
-    """Call package.function with a list of strings.
+    """Call package.function with a list of strings; return "", or the traceback of the user's code.
 
-    Return "", or a traceback that shows the user's own code only. Error where there is no function.
+    Raises Error where there is no such function.
     """
     import importlib
     import traceback
@@ -3691,21 +3636,17 @@ def call_function(argv: "Sequence[str]") -> str:
             raise Error("no-function", f"module {module} has no function {name}", NOWHERE,
                         suggest(name, dir(sys.modules[module])) or "call: names module.function")
         function(list(argv[1:]))
-    except (SystemExit, Error):
+    except Error:
         raise
-    except ModuleNotFoundError as error:
-        if error.name is None or not (module + ".").startswith(error.name + "."):
-            raise
-        hint = "it is looked up in the working directory and PYTHONPATH"
-        raise Error("no-module", f"there is no module {error.name}", NOWHERE, hint) from None
     except Exception as error:
-        own = []
-        for frame in traceback.extract_tb(error.__traceback__):
-            is_frozen = frame.filename.startswith("<frozen importlib")
-            if not is_frozen and frame.filename not in (__file__, importlib.__file__):
-                own.append(frame)
-        lines = traceback.format_list(own)
-        lines += traceback.format_exception_only(type(error), error)
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            raise Error("no-module", f"there is no module {error.name}", NOWHERE,
+                        "it is looked up in the working directory and PYTHONPATH") from None
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = (__file__, importlib.__file__)
+        own = [frame for frame in frames
+               if frame.filename not in ours and not frame.filename.startswith("<frozen ")]
+        lines = traceback.format_list(own) + traceback.format_exception_only(type(error), error)
         return "Traceback (most recent call last):\n" + "".join(lines).rstrip()
     return ""
 
@@ -3713,11 +3654,10 @@ def call_function(argv: "Sequence[str]") -> str:
 # ---------------------------------------------------------------------------
 # 7. Records: Task, Start, Submission, Attempt <-> files
 # ---------------------------------------------------------------------------
-# open_safely opens every file of a record, append_lines appends to it, whole_lines passes over what
-# a kill or a full disk tore. Record knows every path (FILES); Lock is held while
-# HydraFlow passes over a run. Each kind of line is written and read by functions that stand
-# together: Start and write_start, task_line and line_task, Ledger (what the plan says), Submission
-# and write_submission, Attempt and claim.
+# open_safely opens every file of a record; Record knows every path (FILES); Lock is held while
+# HydraFlow executes a run. Start, Task, Submission and Attempt are written and read by functions
+# that are next to each other; checked is the one check of what is read. Lines that a kill or a full
+# disk tore are passed over.
 #
 # One attempt of a task is one file. Whoever makes attempts/K/N-A has attempt A of task N; what it
 # says has happened; while it is locked, something of the attempt lives:
@@ -3726,8 +3666,7 @@ def call_function(argv: "Sequence[str]") -> str:
 #   line 2, padded to VERDICT bytes      why it is over without an end, by whoever established that
 #   ROOM bytes of blanks                 its start and its end, by the recorder (chapter 6)
 #
-# Nothing is ever rewritten but blanks; a line is written by one system call. What is read here is
-# input, and checked: lines that make no sense are passed over, or are an Error that names the file.
+# Nothing is ever rewritten but blanks; a line is written by one system call.
 
 ROOT = ".hydraflow"
 FORMAT = 3  # of the record
@@ -3738,8 +3677,7 @@ FILES = {  # kind -> path in a record; {k} is the first number without its last 
     "attempt": "attempts/{k}/{0}-{1}",
     "log": "logs/{k}/{0}.log",
     "stop": "stop-{0}",  # begin nothing more of this start, or an earlier one
-    "facts": "submissions/{0}.jsonl",
-    "slots": "submissions/{0}.slots",  # tasks of each array index, one line of equal width each
+    "submission": "submissions/{0}.jsonl",  # facts, tasks of each array index, later facts
     "script": "submissions/{0}.sh",
     "lines": "submissions/{0}.txt",  # what a handler reads
     "handler": "submissions/{0}.handler",  # the attempt to execute a handler
@@ -3760,18 +3698,27 @@ NO_LINKS = (errno.EMLINK, errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EAC
 
 
 def say_error(error: OSError, action: str) -> Error:
-    """Return the mistake that a failed system call amounts to."""
+    """The mistake that a failed system call amounts to."""
     if error.errno == errno.ELOOP:
-        hint = "a record is kept in real files"
-        return Error("symbolic-link", f"cannot {action}: it is a symbolic link", NOWHERE, hint)
+        return Error("symbolic-link", f"cannot {action}: it is a symbolic link", NOWHERE,
+                     "a record is kept in real files")
     path = os.fsdecode(error.filename or "")
     name = f" {path}:" if path and path not in action else ""
     message = f"cannot {action}:{name} {os.strerror(error.errno) if error.errno else error}"
     return Error("system", message, NOWHERE, "free what is in the way, or choose another place")
 
 
+@contextlib.contextmanager
+def trying(action: str) -> "Iterator[None]":
+    """Raise a system call that fails as an Error that names the action."""
+    try:
+        yield
+    except OSError as error:
+        raise say_error(error, action) from None
+
+
 def damaged(path: str) -> Error:
-    """Return the Error about a file of a record that HydraFlow did not write like this."""
+    """The Error about a file of a record that HydraFlow did not write like this."""
     return Error("damaged", f"{os.path.relpath(path)} is damaged", NOWHERE, "run the job anew")
 
 
@@ -3779,7 +3726,7 @@ def damaged(path: str) -> Error:
 
 
 def to_json(value: "Any") -> str:
-    """Return a value as JSON, in ASCII and without white space.
+    """A value as JSON, in ASCII and without white space.
 
     >>> to_json({"a": [1, 0.5, None, "\\u00e9"]})
     '{"a":[1,0.5,null,"\\\\u00e9"]}'
@@ -3788,17 +3735,22 @@ def to_json(value: "Any") -> str:
 
 
 def open_safely(path: str, flags: int) -> int:
-    """Open a file of a record, and return its descriptor; with O_CREAT, also make its folder."""
+    """An opener for open(): make the folder of a file of a record too, and follow no link."""
     try:
         return os.open(path, flags | SAFE, 0o666)
     except FileNotFoundError:
         if not flags & os.O_CREAT:
             raise
-    try:  # the folder of a thousand tasks; a record that is gone is not made again
+    with contextlib.suppress(FileExistsError):  # of a thousand tasks; a lost record is not remade
         os.mkdir(os.path.dirname(path))
-    except FileExistsError:
-        pass
     return os.open(path, flags | SAFE, 0o666)
+
+
+def write_file(path: str, data: bytes, mode: str = "wb") -> int:
+    """Write a file of a record, or append to it with "ab"; return where data ends in it."""
+    with open(path, mode, 0, opener=open_safely) as file:
+        write_all(file.fileno(), data)
+        return file.tell()
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -3807,90 +3759,60 @@ def write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data):]
 
 
-def write_file(path: str, data: bytes, flags: int = os.O_TRUNC) -> int:
-    """Write a file of a record, or append to it with O_APPEND; return where data ends in it."""
-    descriptor = open_safely(path, os.O_WRONLY | os.O_CREAT | flags)
-    try:
-        write_all(descriptor, data)
-        return os.lseek(descriptor, 0, os.SEEK_CUR)
-    finally:
-        os.close(descriptor)
-
-
 def append_lines(path: str, lines: "Iterable[Dict[str, Any]]") -> "List[int]":
     """Append lines of JSON to a file of a record; return where each of them begins."""
     # The line break comes first: were the line before torn by a full disk or a kill, this one
     # would still be whole. One write on O_APPEND, as several processes append to one file.
     texts = [b"\n" + to_json(values).encode("ascii") for values in lines]
     data = b"".join(texts)
-    end = write_file(path, data, os.O_APPEND)
+    end = write_file(path, data, "ab")
     offsets = accumulate([end - len(data) + 1, *map(len, texts)])
     return list(offsets)[:-1]
 
 
 def read_bytes(path: str) -> bytes:
-    """Return what a file of a record holds; nothing if there is no such file. Raises Error."""
-    try:
-        descriptor = open_safely(path, os.O_RDONLY)
+    """The content of a file of a record; nothing if there is no such file. Raises Error."""
+    with trying(f"read {os.path.relpath(path)}"):
         try:
-            data = os.read(descriptor, 4096)
-            while len(data) % 4096 == 0:
-                more = os.read(descriptor, 1 << 20)
-                if not more:
-                    break
-                data += more
-            return data
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise say_error(error, f"read {os.path.relpath(path)}") from None
+            with open(path, "rb", 0, opener=open_safely) as file:
+                return file.read()
+        except FileNotFoundError:
+            return b""
 
 
-def read_part(path: str, offset: int, size: int) -> bytes:
-    """Return size bytes of a file of a record from an offset on, -1 for its line, 0 for all that
-    follows. Raises Error."""
-    try:
-        with open(open_safely(path, os.O_RDONLY), "rb") as file:
-            file.seek(offset)
-            return file.readline() if size < 0 else file.read(size or -1)
-    except OSError as error:
-        raise say_error(error, f"read {path}") from None
+def whole_lines(data: bytes) -> "List[Dict[str, Any]]":
+    """The lines of JSON of a text that are whole."""
+    return list(filter(None, map(read_line, data.split(b"\n"))))
 
 
-def whole_lines(data: bytes) -> "List[Any]":
-    """Return the lines of JSON of a text that are whole: all by one call, which is much faster."""
-    lines = re.findall(rb"(?m)^\{.*\}(?= *$)", data)
-    try:
-        found = json.loads((b"[" + b",".join(lines) + b"]").decode("utf-8", "replace"))
-        if len(found) == len(lines):
-            return list(found)
-    except (ValueError, RecursionError):
-        pass
-    return [values for values in map(read_line, lines) if values]
-
-
-def read_line(line: bytes) -> "Optional[Dict[str, Any]]":
-    """Return one line of JSON, or nothing if it is torn."""
+def read_line(line: bytes) -> "Dict[str, Any]":
+    """One line of JSON; nothing if it is torn."""
+    if not line.startswith(b"{"):
+        return {}
     try:
         values = json.loads(line.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
-        return None
-    return values if isinstance(values, dict) else None
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def list_folder(path: str) -> "List[str]":
-    """Return the names in a folder of a record in order; none if there is no such folder.
+    """The names in a folder of a record in order; none if there is no such folder."""
+    with trying(f"read {os.path.relpath(path)}"):
+        try:
+            return sorted(os.listdir(path))
+        except FileNotFoundError:
+            return []
 
-    Raises Error for any other failure.
-    """
-    try:
-        return sorted(os.listdir(path))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise say_error(error, f"read {os.path.relpath(path)}") from None
+
+def is_there(path: str) -> bool:
+    """Whether a record has a file; raises Error where that cannot be known."""
+    with trying(f"read {os.path.relpath(path)}"):
+        try:
+            os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+    return True
 
 
 # -- the directory of a run
@@ -3907,7 +3829,7 @@ class Record:
 
     @staticmethod
     def directory(job: str) -> str:
-        """Return the directory of the records of a job; its name may hold any character.
+        """The directory of the records of a job; its name may hold any character.
 
         >>> Record.directory("a/b")
         '.hydraflow/a%2Fb'
@@ -3918,17 +3840,17 @@ class Record:
         return f"{ROOT}/{re.sub('[^A-Za-z0-9_-]', escaped, job)}"
 
     def file(self, kind: str, *numbers: "Union[int, str]") -> str:
-        """Return the path of a file of one of FILES."""
+        """The path of a file of one of FILES."""
         thousand = numbers[0] // 1000 if numbers and isinstance(numbers[0], int) else ""
         return f"{self.path}/{FILES[kind].format(*numbers, k=thousand)}"
 
     def submission_numbers(self) -> "List[int]":
-        """Return the numbers of the submissions in their order."""
+        """The numbers of the submissions in their order."""
         names = list_folder(f"{self.path}/submissions")
         return sorted(int(name[:-6]) for name in names if re.fullmatch(r"\d{1,9}\.jsonl", name))
 
     def is_stopped(self, start: int) -> bool:
-        """Return whether nothing more of a start is to begin.
+        """Whether nothing more of a start is to begin.
 
         The folder is listed, as a network's file system remembers that a file was not there.
         """
@@ -3941,10 +3863,9 @@ class Record:
 
     @classmethod
     def create(cls, job: str, ulid: int) -> "Record":
-        """Make the directory of a new record, behind all others even if the clock was set back."""
+        """Make the directory of a new record, after all others even if the clock was set back."""
         directory = cls.directory(job)
-        try:
-            os.makedirs(directory, exist_ok=True)
+        with trying(f"keep a record in {directory}"):
             if not os.path.lexists(f"{ROOT}/.gitignore"):
                 write_file(f"{ROOT}/.gitignore", b"*\n")
             names = [name for name in os.listdir(directory) if len(name) == ULID_LENGTH]
@@ -3952,46 +3873,30 @@ class Record:
             os.mkdir(record.path)
             for folder in ("attempts", "logs", "submissions"):
                 os.mkdir(f"{record.path}/{folder}")
-        except OSError as error:
-            raise say_error(error, f"keep a record in {directory}") from None
         return record
 
     @classmethod
     def all(cls, job: str) -> "List[Record]":
-        """Return the records of a job, the oldest first."""
+        """The records of a job, the oldest first."""
         return cls.all_in(cls.directory(job))
 
     @classmethod
     def all_in(cls, directory: str) -> "List[Record]":
-        """Return the records in the directory of a job, the oldest first."""
+        """The records in the directory of a job, the oldest first."""
         names = [name for name in list_folder(directory) if len(name) == ULID_LENGTH]
         records = [cls(f"{directory}/{name}") for name in names]
         return [record for record in records if is_there(record.file("plan"))]
 
     @classmethod
     def newest(cls) -> "List[Record]":
-        """Return the newest record of every job that was run here."""
-        found = []
-        for name in list_folder(ROOT):
-            directory = f"{ROOT}/{name}"
-            if os.path.isdir(directory):
-                found += cls.all_in(directory)[-1:]
-        return found
-
-
-def is_there(path: str) -> bool:
-    """Return whether a record has a file; raises Error where that cannot be known."""
-    try:
-        os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise say_error(error, f"read {os.path.relpath(path)}") from None
-    return True
+        """The newest record of every job that was run here."""
+        folders = [f"{ROOT}/{name}" for name in list_folder(ROOT)]
+        found = [cls.all_in(folder)[-1:] for folder in folders if os.path.isdir(folder)]
+        return list(chain.from_iterable(found))
 
 
 def next_ulid(text: str) -> str:
-    """Return the text of the ULID that follows one; of nothing the first.
+    """The text of the ULID that follows one; of nothing the first.
 
     >>> next_ulid("01ARZ3NDEKTSV4RRFFQ69G5FZZ")
     '01ARZ3NDEKTSV4RRFFQ69G5G00'
@@ -4016,10 +3921,8 @@ class Lock:
     def take(self, patience: float = 0.1) -> str:
         """Take the lock; return its holder if that is another one, after patience in seconds."""
         limit = time.monotonic() + patience
-        try:
+        with trying(f"write {os.path.relpath(self.path)}"):
             self.descriptor = open_safely(self.path, os.O_RDWR | os.O_CREAT)
-        except OSError as error:
-            raise say_error(error, f"write {os.path.relpath(self.path)}") from None
         holder = lock_holder(self.descriptor)
         while holder and time.monotonic() < limit:
             time.sleep(0.02)
@@ -4028,15 +3931,15 @@ class Lock:
             os.close(self.descriptor)
             self.descriptor = -1
         else:
-            os.ftruncate(self.descriptor, 0)
             owner = {"pid": os.getpid(), "host": host_name(), "boot": boot_id()}
+            os.ftruncate(self.descriptor, 0)
             os.pwrite(self.descriptor, to_json(owner).encode("ascii"), 0)
         return holder
 
     def holder(self) -> str:
-        """Return who holds the lock, "" for nobody: process 7 on node3."""
+        """The process that holds the lock: process 7 on node3; "" for none."""
         try:
-            with open(open_safely(self.path, os.O_RDONLY), "rb") as file:
+            with open(self.path, "rb", 0, opener=open_safely) as file:
                 return lock_holder(file.fileno(), is_look=True)
         except OSError:
             return ""
@@ -4050,19 +3953,19 @@ class Lock:
 
 
 def lock_holder(descriptor: int, is_look: bool = False) -> str:
-    """Lock a file, for a look or for good; return who has it already, "" for nobody."""
-    owner = read_line(os.pread(descriptor, 1000, 0)) or {}
+    """Lock a file, for a look or for good; return its holder if that is another process."""
+    owner = read_line(os.pread(descriptor, 1000, 0))
     pid = owner.get("pid")
     text = f"process {pid} on {owner.get('host')}" if pid else "another process"
     if try_lock(descriptor, is_look) is False:
         return text
-    if pid == os.getpid() or owner.get("boot") != boot_id() or not isinstance(pid, int):
+    if owner.get("boot") != boot_id() or not isinstance(pid, int) or pid == os.getpid():
         return ""
     return text if is_hydraflow(pid) else ""
 
 
 def try_lock(descriptor: int, is_look: bool) -> "Optional[bool]":
-    """Return whether a file could be locked; None where there are no locks."""
+    """Whether a file could be locked; None where there are no locks."""
     try:
         import fcntl
         fcntl.flock(descriptor, (fcntl.LOCK_SH if is_look else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -4088,22 +3991,24 @@ class Start(NamedTuple("Start", [
 
 
 NO_START = Start(0, "", 0, 0.0, "", "", [], "", False, 0)
+NO_TASK = Task(0, 0, 0, (), (), (), "", "", {}, 0, False, False)
 
 
 def checked(values: "Mapping[str, Any]", sample: "Any") -> "List[Any]":
-    """Return the fields of a named tuple from what was read: those of sample where a value is
-    missing or has another type. This is the one check of what a record says."""
+    """The fields of a named tuple from what was read: those of sample where a value is missing or
+    has another type. This is the one check of what a record says."""
     found = []
     for name, usual in zip(sample._fields, sample):
         value = values.get(name, usual)
-        kind = type(value)
-        is_right = kind is type(usual) or (kind is int and type(usual) is float)
+        if type(usual) is tuple and type(value) is list:
+            value = tuple(value)
+        is_right = type(value) is type(usual) or (type(value) is int and type(usual) is float)
         found.append(value if is_right else usual)
     return found
 
 
 def read_start(values: "Dict[str, Any]", path: str) -> Start:
-    """Return the start that a line of a plan describes; Error for that of another format."""
+    """The start that a line of a plan describes; Error for that of another format."""
     start = Start(*checked({**values, "number": values.get("start")}, NO_START))
     if start.format != FORMAT:
         message = f"HydraFlow {start.version} wrote {os.path.relpath(path)} in another format"
@@ -4115,56 +4020,31 @@ def read_start(values: "Dict[str, Any]", path: str) -> Start:
 
 
 def write_start(record: Record, start: Start) -> None:
-    """Append a start to the plan of a record, which has a plan once its first start is whole.
-
-    OSError where it cannot be written.
-    """
+    """Append a start to the plan of a record, which has a plan once its first start is whole."""
     values = dict(start._asdict())
     line = {"start": values.pop("number"), **values}
-    if start.number > 1:
-        append_lines(record.file("plan"), [line])
-        return
-    append_lines(record.file("begun"), [line])
-    os.rename(record.file("begun"), record.file("plan"))
+    kind = "plan" if start.number > 1 else "begun"
+    with trying("write the plan"):
+        append_lines(record.file(kind), [line])
+        if kind == "begun":
+            os.rename(record.file(kind), record.file("plan"))
 
 
 def task_line(task: Task, program: str) -> "Dict[str, Any]":
-    """Return a task as a line of the plan; program is its path, where another machine needs it."""
-    return {
-        "task": task.number, "step": task.step, "index": task.index, "words": task.combination,
-        "argv": task.argv, "key": task.key, "dir": task.directory,
-        "cwd": os.path.abspath(task.cwd), "env": task.env, "runs": task.runs,
-        "call": task.is_call, "makes": task.has_directory, "program": program}
+    """A task as a line of the plan; program is its path, where another machine needs it."""
+    values = dict(task._replace(cwd=os.path.abspath(task.cwd))._asdict())
+    return {"task": values.pop("number"), **values, "program": program}
 
 
 def line_task(values: "Dict[str, Any]", path: str) -> Task:
-    """Return the task that a line of a plan describes."""
-    try:
-        if is_task_line(values):
-            return Task(
-                number=values["task"], step=values["step"], index=values["index"],
-                combination=tuple(values["words"]), argv=tuple(values["argv"]),
-                key=tuple(values["key"]), directory=values["dir"], cwd=values["cwd"],
-                env=values["env"], runs=values["runs"], is_call=bool(values["call"]),
-                has_directory=bool(values["makes"]))
-    except (KeyError, TypeError, AttributeError):
-        pass
-    raise damaged(path)
-
-
-def is_task_line(values: "Dict[str, Any]") -> bool:
-    """Return whether the values of a line are of the types that task_line writes.
-
-    KeyError, TypeError or AttributeError where it is something else altogether.
-    """
-    texts = [values["dir"], values["cwd"], values["program"], *values["env"]]
-    texts += [text for text in values["env"].values() if text is not None]
-    for name in ("words", "argv", "key"):
-        texts += values[name]
-    if not all(isinstance(text, str) and "\0" not in text for text in texts):
-        return False
-    numbers = [values[name] for name in ("task", "step", "index", "runs")]
-    return bool(values["argv"]) and all(isinstance(one, int) and one >= 0 for one in numbers)
+    """The task that a line of a plan describes."""
+    task = Task(*checked({**values, "number": values.get("task")}, NO_TASK))
+    texts = [*task.combination, *task.argv, *task.key, task.directory, task.cwd, *task.env]
+    texts += [value for value in task.env.values() if value is not None]
+    is_right = all(isinstance(text, str) and "\0" not in text for text in texts)
+    if not (is_right and task.number and task.argv):
+        raise damaged(path)
+    return task
 
 
 class Ledger:
@@ -4189,28 +4069,21 @@ class Ledger:
                 self.members[number] = int(step)
                 self.offsets[number] = match.start()
             else:
-                self.add(read_line(match[0]) or {})
+                self.add(read_line(match[0]))
         if not self.starts:
             raise damaged(self.path)
 
     def add(self, values: "Dict[str, Any]") -> None:
-        """Take in a line of the plan that is not of a task."""
+        """Take in a start, or the numbers of tasks that an earlier start has planned as well."""
         if "again" in values:
-            self.add_again(values)
+            numbers, step = values["again"], values.get("step")
+            is_list = isinstance(numbers, list) and isinstance(step, int)
+            if not (is_list and all(str(one).isdigit() and one in self.offsets for one in numbers)):
+                raise damaged(self.path)
+            self.members.update(dict.fromkeys(numbers, step))
         elif values and "task" not in values:
             self.starts.append(read_start(values, self.path))
             self.members = {}
-
-    def add_again(self, values: "Dict[str, Any]") -> None:
-        """Take in the ranges of tasks that an earlier start had planned, and this one as well."""
-        try:
-            for first, last in values["again"]:
-                for number in range(int(first), int(last) + 1):
-                    if number not in self.offsets:
-                        raise damaged(self.path)
-                    self.members[number] = int(values["step"])
-        except (TypeError, ValueError, KeyError):
-            raise damaged(self.path) from None
 
     @property
     def start(self) -> Start:
@@ -4218,45 +4091,36 @@ class Ledger:
         return self.starts[-1]
 
     def line(self, number: int) -> bytes:
-        """Return the line of a task."""
+        """The line of a task."""
         begin = self.offsets[number]
         end = self.data.find(b"\n", begin)
         return self.data[begin:] if end < 0 else self.data[begin:end]
 
     def task(self, number: int) -> "Optional[Task]":
-        """Return a task, or nothing if there is none of that number."""
+        """A task, or nothing if there is none of that number."""
         if number not in self.offsets:
             return None
         values = read_line(self.line(number))
         return line_task(values, self.path) if values else None
 
-    def has_line(self, number: int, values: "Dict[str, Any]") -> bool:
-        """Return whether the plan says just that of a task already."""
-        return number in self.offsets and self.line(number) == to_json(values).encode("ascii")
-
-    def last_number(self) -> int:
-        """Return the number of the last task."""
-        return max(self.offsets, default=0)
-
     def keys(self) -> "Dict[Tuple[str, ...], List[int]]":
-        """Return the numbers of the tasks of each key, in their order."""
-        order = sorted(self.offsets)
-        every = whole_lines(b"\n".join(map(self.line, order)))
-        if len(every) != len(order):
-            raise damaged(self.path)
+        """The numbers of the tasks of each key, in their order."""
         numbers: Dict[Tuple[str, ...], List[int]] = {}
-        for number, values in zip(order, every):
-            if not isinstance(values.get("key"), list):
+        for number in sorted(self.offsets):
+            key = read_line(self.line(number)).get("key")
+            if not isinstance(key, list):
                 raise damaged(self.path)
-            numbers.setdefault(tuple(values["key"]), []).append(number)
+            numbers.setdefault(tuple(key), []).append(number)
         return numbers
 
 
 def task_at(record: Record, offset: int) -> "Tuple[Task, str]":
-    """Return the task whose line in the plan begins at an offset, and the path of its program."""
-    line = read_part(record.file("plan"), offset, -1)
-    values = read_line(line.rstrip(b"\n")) or {}
-    return line_task(values, record.file("plan")), str(values["program"])
+    """The task whose line in the plan begins at an offset, and the path of its program."""
+    path = record.file("plan")
+    with trying(f"read {path}"), open(path, "rb", opener=open_safely) as file:
+        file.seek(offset)
+        values = read_line(file.readline().rstrip(b"\n"))
+    return line_task(values, path), str(values.get("program"))
 
 
 # -- submissions
@@ -4265,65 +4129,54 @@ def task_at(record: Record, offset: int) -> "Tuple[Task, str]":
 class Submission(NamedTuple("Submission", [
         ("number", int), ("start", int), ("step", int), ("scheduler", str), ("name", str),
         ("after", "List[List[Any]]"), ("stops", "List[List[Any]]"), ("limits", "List[Any]"),
-        ("width", int), ("clusters", str), ("job_id", str),
-        ("is_refused", bool), ("slots", "List[List[List[int]]]")])):
+        ("clusters", str), ("job_id", str), ("is_refused", bool),
+        ("slots", "List[List[List[int]]]")])):
     """What an array job or a handler got.
 
     number counts from 1 within the record; scheduler is one of SCHEDULERS, or HANDLER or BARE in
     place of one; after are pairs (path of a record, number of a submission) that have to succeed
-    or end before; stops are pairs (path of a record, number of a start) whose stop it obeys;
-    limits are those of its tasks; width is that of a line of its slots; clusters are those that it
-    was meant for, "" for the usual one; job_id is "" until it is known; slots are the tasks of each
-    array index, from 1: pairs of number and offset of its line in the plan.
+    before; stops are pairs (path of a record, number of a start) whose stop it obeys; limits are
+    those of its tasks; clusters are those that it was meant for, "" for the usual one; job_id is ""
+    until it is known; slots are the tasks of each array index, from 1: pairs of number and offset
+    of its line in the plan.
     """
     __slots__ = ()
 
-    def numbers(self) -> "Iterator[int]":
-        """Yield the numbers of its tasks."""
-        for slot in self.slots:
-            for number, _ in slot:
-                yield number
+    def numbers(self) -> "List[int]":
+        """The numbers of its tasks."""
+        return [number for number, _ in chain.from_iterable(self.slots)]
 
 
-NO_SUBMISSION = Submission(0, 0, 0, "", "", [], [], [0, 0, 0, 0], 0, "", "", False, [])
-LATER = {"job_id": "", "is_refused": False}  # facts of a submission that are written later
+NO_SUBMISSION = Submission(0, 0, 0, "", "", [], [], [0, 0, 0, 0], "", "", False, [])
 
 
-def write_submission(record: Record, submission: Submission) -> Submission:
-    """Write a submission that is not made yet into the record; return it with its slots' width.
-
-    Each slot has a line of the same width, so that an array task reads its own one alone.
-    """
-    lines = list(map(to_json, submission.slots))
-    width = max(map(len, lines)) + 1
-    data = "".join(line.ljust(width - 1) + "\n" for line in lines)
-    write_file(record.file("slots", submission.number), data.encode("ascii"))
-    submission = submission._replace(width=width)
+def write_submission(record: Record, submission: Submission) -> None:
+    """Write a submission that is not made yet: its facts, then a line for each array index."""
     facts = dict(submission._asdict())
-    for name in ("slots", *LATER):
-        del facts[name]
-    append_lines(record.file("facts", submission.number), [facts])
-    return submission
+    lines = list(map(to_json, facts.pop("slots")))
+    data = "\n".join([to_json(facts), *lines, ""]).encode("ascii")
+    write_file(record.file("submission", submission.number), data)
 
 
 def note_submission(record: Record, submission: Submission, **facts: "Any") -> Submission:
     """Note the id by which a scheduler knows a submission, or that it was refused."""
-    append_lines(record.file("facts", submission.number), [facts])
+    append_lines(record.file("submission", submission.number), [facts])
     return submission._replace(**facts)
 
 
-def read_submission(record: Record, number: int, slot: int = 0) -> Submission:
-    """Return a submission of a record with all of its slots, or with one of them alone."""
-    path = record.file("facts", number)
+def read_submission(record: Record, number: int, index: int = 0) -> Submission:
+    """A submission of a record with the tasks of all array indexes, or of one alone."""
+    path = record.file("submission", number)
+    data = read_bytes(path)
     facts: Dict[str, Any] = {}
-    for values in whole_lines(read_bytes(path)):
+    for values in whole_lines(data):
         facts.update(values)
-    width = facts.get("width", 0)
-    data = read_part(record.file("slots", number), max(slot - 1, 0) * width, width if slot else 0)
+    lines = re.findall(rb"(?m)^\[.*\]$", data)
     try:
-        facts["slots"] = [json.loads(line) for line in data.decode("ascii").split()]
+        slots = list(map(json.loads, lines[index - 1:index] if index else lines))
+        facts["slots"] = slots
         submission = Submission(*checked(facts, NO_SUBMISSION._replace(number=-1)))
-        entries = chain.from_iterable(submission.slots)
+        entries = chain.from_iterable(slots)
         is_right = all([type(value) for value in entry] == [int, int] for entry in entries)
     except (TypeError, ValueError):
         raise damaged(path) from None
@@ -4334,12 +4187,8 @@ def read_submission(record: Record, number: int, slot: int = 0) -> Submission:
     return submission
 
 
-def read_submissions(record: Record) -> "List[Submission]":
-    """Return the submissions of a record in their order."""
-    return [read_submission(record, number) for number in record.submission_numbers()]
-
-
 # -- attempts
+
 
 class Attempt(NamedTuple("Attempt", [
         ("number", int), ("attempt", int),
@@ -4348,7 +4197,7 @@ class Attempt(NamedTuple("Attempt", [
         ("scheduler", str), ("job_id", str), ("origin", str), ("verdict", str),
         ("leader", int), ("began", float),
         ("status", int), ("ended", float), ("asked", bool), ("detail", str)])):
-    """What the file of an attempt says; attempt counts from 1 within the task of that number.
+    """The content of the file of an attempt; attempt counts from 1 within the task of that number.
 
     start is that of the run, role HERE or another one of those names, submission and index those of
     the array task or line, slot is ${{ task.slot }}; host, boot and pid are those of the executor,
@@ -4366,14 +4215,9 @@ class Attempt(NamedTuple("Attempt", [
         return self.began >= 0 or self.status >= 0
 
     @property
-    def is_unused(self) -> bool:
-        """Whether it was claimed only: if nothing of it lives, no attempt was made."""
-        return not (self.has_started or self.verdict)
-
-    @property
-    def is_by_signal(self) -> bool:
-        """Whether a signal has ended it, or will have."""
-        return self.asked or not self.has_ended or self.status - 128 in ENDING_SIGNALS
+    def has_ended(self) -> bool:
+        """Whether its end is on record."""
+        return self.status >= 0
 
     @property
     def is_over(self) -> bool:
@@ -4381,17 +4225,12 @@ class Attempt(NamedTuple("Attempt", [
         return self.has_ended or bool(self.verdict)
 
     @property
-    def failure(self) -> str:
-        """Why it has failed, where its exit status does not say it."""
-        return self.detail or self.verdict
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether its end is on record."""
-        return self.status >= 0
+    def is_by_signal(self) -> bool:
+        """Whether a signal has ended it, or will have."""
+        return self.asked or not self.has_ended or self.status - 128 in ENDING_SIGNALS
 
     def moment(self, up: float) -> float:
-        """Return an uptime of its machine in seconds since 1970, 0.0 where unknown."""
+        """An uptime of its machine in seconds since 1970, 0.0 where unknown."""
         return self.time - self.up + up if up >= 0 else 0.0
 
 
@@ -4400,7 +4239,7 @@ NO_ATTEMPT = Attempt(
 
 
 def new_head(start: int, role: str, **more: "Any") -> "Dict[str, Any]":
-    """Return the first line of an attempt of this process."""
+    """The first line of an attempt of this process."""
     return {
         "start": start, "role": role, "host": host_name()[:64], "boot": boot_id(),
         "pid": os.getpid(), "time": round(time.time(), 2), "up": uptime(), **more}
@@ -4422,22 +4261,23 @@ def claim(path: str, head: "Dict[str, Any]") -> int:
         if os.fstat(descriptor).st_nlink == 2:
             return descriptor
         os.close(descriptor)
-        if error.errno not in NO_LINKS:
-            if error.errno == errno.EEXIST:
-                return -1
-            raise
-        try:
+        if error.errno in NO_LINKS:
             return make_attempt(path, head)
-        except FileExistsError:
-            return -1
+        if error.errno != errno.EEXIST:
+            raise
+        return -1
     finally:
         os.unlink(draft)
     return descriptor
 
 
 def make_attempt(path: str, head: "Dict[str, Any]") -> int:
-    """Make a file for an attempt, locked, with its first line and its blanks; return it."""
-    descriptor = open_safely(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    """Make a file for an attempt, locked, with its first line and its blanks; return it, or -1 if
+    there is one."""
+    try:
+        descriptor = open_safely(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    except FileExistsError:
+        return -1
     try_lock(descriptor, False)
     line = to_json(head).encode("ascii")
     blanks = [line.ljust(HEAD - 1), b" " * (VERDICT - 1), b" " * (ROOM - 1)]
@@ -4459,15 +4299,12 @@ def write_end(descriptor: int, **end: "Any") -> None:
 def write_verdict(path: str, verdict: str) -> None:
     """Note why an attempt is over; OSError where it cannot be written."""
     line = to_json({"verdict": verdict[:60]}).encode("ascii")
-    descriptor = open_safely(path, os.O_WRONLY)
-    try:
-        os.pwrite(descriptor, line.ljust(VERDICT - 1), HEAD)
-    finally:
-        os.close(descriptor)
+    with open(path, "r+b", 0, opener=open_safely) as file:
+        os.pwrite(file.fileno(), line.ljust(VERDICT - 1), HEAD)
 
 
 def read_attempt(path: str, number: int, attempt: int) -> Attempt:
-    """Return what the file of an attempt says so far."""
+    """The content of the file of an attempt so far."""
     values: Dict[str, Any] = {}
     for line in whole_lines(read_bytes(path)):
         values.update(line)
@@ -4475,7 +4312,7 @@ def read_attempt(path: str, number: int, attempt: int) -> Attempt:
 
 
 def attempt_numbers(record: Record) -> "Dict[int, List[int]]":
-    """Return the attempts of each task that has any, ascending."""
+    """The attempts of each task that has any, ascending."""
     found: Dict[int, List[int]] = {}
     for folder in list_folder(f"{record.path}/attempts"):
         for name in list_folder(f"{record.path}/attempts/{folder}"):
@@ -4486,7 +4323,7 @@ def attempt_numbers(record: Record) -> "Dict[int, List[int]]":
 
 
 def is_held(path: str, one: Attempt) -> "Optional[bool]":
-    """Return whether something of an attempt lives; None where this machine cannot know.
+    """Whether something of an attempt lives; None where this machine cannot know.
 
     Any error of a look means alive.
     """
@@ -4495,14 +4332,11 @@ def is_held(path: str, one: Attempt) -> "Optional[bool]":
     if one.boot != boot_id():
         return False if one.host == host_name() else None  # rebooted, or another machine
     try:
-        descriptor = open_safely(path, os.O_RDONLY)
+        with open(path, "rb", 0, opener=open_safely) as file:
+            if try_lock(file.fileno(), True) is False:
+                return True
     except OSError:
         return True
-    try:
-        if try_lock(descriptor, True) is False:
-            return True
-    finally:
-        os.close(descriptor)
     # A program may have closed the file, and a file system may have no locks.
     if one.leader:
         return bool(processes_of(path, one.leader))
@@ -4512,12 +4346,12 @@ def is_held(path: str, one: Attempt) -> "Optional[bool]":
 # ---------------------------------------------------------------------------
 # 8. States: Attempt, queue -> State of each task
 # ---------------------------------------------------------------------------
-# STATES says what a state means, Queued what a scheduler knows of an array task; state_of is the
-# one function that says what the state of a task is, by its attempts, whether something of the last
-# one lives, and what its queue says. It reads no file and asks nobody.
+# STATES has the meaning of each state; Queued is a scheduler's answer about an array task; state_of
+# is the one function that derives the state of a task: from its attempts, whether something of the
+# last one lives, and its queue. It reads no file and executes nothing.
 #
-# An end that is on record is the end of its attempt, whatever was asked later. An attempt that has
-# neither end nor verdict is alive until its machine, its queue or its user says otherwise.
+# An end on record is the end of its attempt, whatever was asked later. An attempt that has neither
+# end nor verdict is alive until its machine, its queue or its user says otherwise.
 
 
 class Kind(NamedTuple("Kind", [
@@ -4529,7 +4363,7 @@ class Kind(NamedTuple("Kind", [
 STATES = {row.name: row for row in (
     Kind("failed", True, False, "failed", "31"),
     Kind("interrupted", True, False, "interrupted", "33"),
-    Kind("skipped", True, False, "skipped", "33"),  # what it waits for has not succeeded
+    Kind("skipped", True, False, "skipped", "33"),  # its dependency has not succeeded
     Kind("running", False, False, "running", "36"),
     Kind("queued", False, False, "queued", "36"),
     Kind("handed", True, True, "handed over", ""),  # to a handler that says nothing of its end
@@ -4542,9 +4376,9 @@ PENDING, ACTIVE, ABSENT = "pending", "active", "absent"  # kinds of Queued
 
 
 class Queued(NamedTuple("Queued", [("kind", str), ("word", str), ("reason", str)])):
-    """What a scheduler knows of an array task: kind in our words, the rest in its own.
+    """A scheduler's answer about an array task: kind in our words, the rest in its own.
 
-    kind is PENDING, ACTIVE, ABSENT, or "" where nobody could be asked.
+    kind is PENDING, ACTIVE, ABSENT, or "" without an answer.
     """
     __slots__ = ()
 
@@ -4567,10 +4401,10 @@ class State(NamedTuple("State", [
         ("name", str), ("cause", str), ("status", int), ("started", float), ("ended", float),
         ("attempt", int), ("attempts", int), ("host", str), ("submission", int), ("index", int),
         ("origin", str)])):
-    """What is known of one task.
+    """The state of one task.
 
-    name is one of STATES, cause says why in words; status is the exit status, 128 and more for a
-    signal; started and ended are seconds since 1970, 0.0 where unknown; attempt is the number of
+    name is one of STATES, cause is the reason in words; status is the exit status, 128 and more for
+    a signal; started and ended are seconds since 1970, 0.0 where unknown; attempt is the number of
     the last one, attempts how many began; submission and index name the array task, or the line of
     a handler, that had the last one; origin is RECORD/NUMBER of a task of an older run whose
     success counts for this one.
@@ -4589,7 +4423,7 @@ class State(NamedTuple("State", [
 
     @property
     def is_alive(self) -> bool:
-        """Whether somebody executes the task, or has it queued."""
+        """Whether the task is executed, or queued."""
         return self.name in ("running", "queued")
 
 
@@ -4597,7 +4431,7 @@ NOT_STARTED = State("not started", "", 0, 0.0, 0.0, 0, 0, "", 0, 0, "")
 
 
 def meaning(word: str) -> str:
-    """Return a scheduler's word for an end with ours beside it.
+    """A scheduler's word for an end with ours beside it.
 
     >>> meaning("TIMEOUT"), meaning("SPECIAL_EXIT"), meaning("COMPLETED")
     ('time limit (TIMEOUT)', 'SPECIAL_EXIT', '')
@@ -4610,18 +4444,13 @@ def meaning(word: str) -> str:
     return word
 
 
-def is_limit_of_site(cause: str) -> bool:
-    """Return whether a cause is a limit or a fault of the site, and none of the task's own."""
-    return cause.partition(" (")[0] in LIMITS_OF_SITE
-
-
 def is_success(one: Attempt) -> bool:
-    """Return whether an attempt ended well; what was asked to stop did not."""
+    """Whether an attempt ended well; after a request to stop it did not."""
     return one.status == 0 and not one.asked and not one.verdict.startswith(HYDRA_BEGAN)
 
 
 def attempt_state(one: Attempt, name: str, cause: str = "", attempts: int = 0) -> State:
-    """Return the state that an attempt leaves its task in."""
+    """The state in which an attempt leaves its task."""
     started = one.time if one.origin else one.moment(one.began)
     return State(
         name, cause, max(one.status, 0), started, one.moment(one.ended), one.attempt, attempts,
@@ -4630,71 +4459,60 @@ def attempt_state(one: Attempt, name: str, cause: str = "", attempts: int = 0) -
 
 def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queued = UNKNOWN,
              since: "Tuple[int, int]" = (0, 0), retries: int = 0) -> State:
-    """Return the state of a task.
+    """The state of a task.
 
     attempts are ascending; held tells whether something of the last one lives, None where that is
-    unknown; queued is what the queue says of the array task that has the task, or had it last;
-    since are start and number of the last submission of the task; retries is how many more
-    attempts whoever has it may make after a failure.
+    unknown; queued is the answer of the queue about the array task that has the task, or had it
+    last; since are start and number of the last submission of the task; retries is how many more
+    attempts follow a failure.
     """
     good = list(filter(is_success, attempts))
     if good:
         return attempt_state(good[0], "succeeded", "", len(attempts))
     current = [one for one in attempts if (one.start, one.submission) >= since]
-    if current and held is False and current[-1].is_unused:
-        current.pop()
-    if not current:
-        return state_before(attempts, queued, since != (0, 0))
-    name, cause = name_and_cause(current[-1], held, queued)
-    tries = sum(one.has_started for one in current)
-    if name == "failed" and tries <= retries and queued.kind in (PENDING, ACTIVE):
-        name, cause = "running", "trying again"
-    return attempt_state(current[-1], name, cause, len(attempts))
-
-
-def state_before(attempts: "Sequence[Attempt]", queued: Queued, was_submitted: bool) -> State:
-    """Return the state of a task that nobody has begun since it was submitted, or at all."""
-    state = NOT_STARTED
+    if current and held is False and not (current[-1].has_started or current[-1].verdict):
+        current.pop()  # a claim alone is no attempt
+    if current:
+        name, cause = name_and_cause(current[-1], held, queued)
+        tries = sum(one.has_started for one in current)
+        if name == "failed" and tries <= retries and queued.kind in (PENDING, ACTIVE):
+            name, cause = "running", "trying again"
+        return attempt_state(current[-1], name, cause, len(attempts))
+    state = NOT_STARTED._replace(attempts=len(attempts))
     if attempts:
-        state = state._replace(attempt=attempts[-1].attempt, attempts=len(attempts))
-    if queued.kind in (PENDING, ACTIVE) or (was_submitted and not queued.kind):
+        state = state._replace(attempt=attempts[-1].attempt)
+    if queued.kind in (PENDING, ACTIVE) or (since != (0, 0) and not queued.kind):
         return state._replace(name="queued", cause=queued.reason)
-    return state._replace(cause=meaning(queued.word) if queued.kind == ABSENT else "")
+    return state._replace(cause=meaning(queued.word))
 
 
 def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tuple[str, str]":
-    """Return name and cause of the state in which an attempt without success leaves its task.
+    """Name and cause of the state in which an attempt without success leaves its task.
 
     A signal may have come from its scheduler, which says so when the array task has ended.
     """
     is_over = one.is_over or held is False
+    is_gone = queued.kind == ABSENT
+    said = meaning(queued.word) if is_gone else ""
     if one.verdict in FINAL and one.is_by_signal:
         return FINAL[one.verdict], one.verdict
     if is_over and not one.is_by_signal:
-        return "failed", one.failure
+        return "failed", one.detail or one.verdict
     if queued.kind == PENDING and not held:
         return "queued", f"requeued {queued.reason}".rstrip()
     if is_over:
-        return end_by_signal_of(one, queued)
-    if not one.has_started:
-        is_gone = queued.kind == ABSENT and not held
-        return ("not started", meaning(queued.word)) if is_gone else ("running", "beginning")
-    return state_far_away(held, queued)
+        return end_by_signal_of(one, is_gone, said)
+    if is_gone and not held:
+        if one.has_started:
+            return "interrupted", said or queued.word or "gone from the queue"
+        return "not started", said
+    return "running", queued.reason if one.has_started else "beginning"
 
 
-def state_far_away(held: "Optional[bool]", queued: Queued) -> "Tuple[str, str]":
-    """Return name and cause of the state of a task that runs, as far as its machine tells."""
-    if queued.kind == ABSENT and not held:
-        return "interrupted", meaning(queued.word) or queued.word or "gone from the queue"
-    return "running", queued.reason
-
-
-def end_by_signal_of(one: Attempt, queued: Queued) -> "Tuple[str, str]":
-    """Return name and cause of the state of a task whose last attempt a signal has ended."""
-    is_gone = queued.kind == ABSENT
+def end_by_signal_of(one: Attempt, is_gone: bool, said: str) -> "Tuple[str, str]":
+    """Name and cause of the state of a task whose last attempt a signal has ended."""
     if one.role == ARRAY and not is_gone:
         return "running", "ended by a signal"
-    said = meaning(queued.word) if is_gone else ""
     if one.has_ended and not (said or one.asked):
         return "failed", one.detail
     return "interrupted", said or one.verdict or ("" if one.has_ended else "killed")
@@ -4703,12 +4521,12 @@ def end_by_signal_of(one: Attempt, queued: Queued) -> "Tuple[str, str]":
 # ---------------------------------------------------------------------------
 # 9. Local execution: Task, Task, ... -> Event, Event, ...
 # ---------------------------------------------------------------------------
-# Limits, Event, note_event; grace, granted_devices, open_log, hydra_count; Process (an attempt that
-# lives on this machine), Local (begins, watches, asks and kills attempts). Local has no loop: the
-# pass of chapter 11 calls begin and look. It yields events and shows nothing.
+# Limits and Event; Process is an attempt that this process began; Local begins, watches, asks and
+# kills attempts. Local has no loop: the pass of chapter 11 calls begin and look. It yields events
+# and shows nothing.
 
 GRACE = 10.0  # seconds between asking a task to stop and killing it
-TICK = 0.05  # seconds between two looks at what runs here
+TICK = 0.05  # seconds between two looks at processes
 DEVICES = (  # variables that list granted devices: of CUDA, ROCm, oneAPI, Slurm
     "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK",
     "SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
@@ -4730,7 +4548,7 @@ class Limits(NamedTuple("Limits", [
 class Event(NamedTuple("Event", [
         ("kind", str), ("task", "Optional[Task]"), ("state", State), ("text", str), ("log", str),
         ("number", int)])):
-    """What happened, to a task or not.
+    """Something that happened, to a task or not.
 
     kind is start, retry, end, done (earlier), elsewhere (another process executes it), tick (time
     passed), interrupt, note or error. number is where in the log the output of the attempt begins,
@@ -4740,15 +4558,13 @@ class Event(NamedTuple("Event", [
 
 
 def note_event(kind: str, text: str, number: int = 0) -> Event:
-    """Return an event that is about no task."""
+    """An event that is about no task."""
     return Event(kind, None, NOT_STARTED, text, "", number)
 
 
 def grace() -> float:
-    """Return how many seconds a task has between being asked to stop and being killed."""
-    text = os.environ.get("HYDRAFLOW_GRACE", "")
-    if not text:
-        return GRACE
+    """How many seconds a task has between the request to stop and the kill."""
+    text = os.environ.get("HYDRAFLOW_GRACE") or str(GRACE)
     number = read_number(text)
     if number is None or number.mantissa < 0:
         message = f"HYDRAFLOW_GRACE is {text}, expected a number of seconds"
@@ -4757,7 +4573,7 @@ def grace() -> float:
 
 
 def granted_devices() -> "List[str]":
-    """Return the devices that a scheduler granted to this process, as programs read them."""
+    """The devices that a scheduler granted to this process, as programs read them."""
     for name in DEVICES:
         devices = os.environ.get(name, "").replace(",", " ").split()
         if devices and devices != ["NoDevFiles"]:
@@ -4765,90 +4581,59 @@ def granted_devices() -> "List[str]":
     return []
 
 
-def open_log(path: str, attempt: int) -> "Tuple[IO[bytes], int]":
-    """Open the log of a task, and return where the output of an attempt begins.
-
-    A further attempt is marked where there was output.
-    """
-    log = open(open_safely(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab", 0)
-    if attempt > 1 and os.fstat(log.fileno()).st_size:
-        log.write(b"==> attempt %d <==\n" % attempt)
-    return log, os.fstat(log.fileno()).st_size
-
-
 def remove_if_empty(path: str) -> None:
     """Leave no log of a task that printed nothing."""
-    try:
+    with contextlib.suppress(OSError):
         if not os.stat(path).st_size:
             os.unlink(path)
-    except OSError:
-        pass
-
-
-def hydra_count(path: str, offset: int) -> "Tuple[bool, int, int]":
-    """Return whether Hydra spoke in a log, and how many runs it launched and began."""
-    has_spoken, launched, began = False, 0, 0
-    try:
-        with open(open_safely(path, os.O_RDONLY), "rb") as file:
-            file.seek(offset)
-            for line in file:
-                for count, number in HYDRA_LINE.findall(line):
-                    has_spoken = True
-                    launched += int(count or 0)
-                    began += bool(number)
-    except OSError:
-        pass
-    return has_spoken, launched, began
 
 
 class Process:
     """An attempt that lives on this machine.
 
-    child is its recorder, None for one that an earlier HydraFlow began; tries counts the attempts
-    of this start; deadline is when its time is over, kill_at when it is killed after it was asked
-    to stop, lost_at when what no signal ends is given up, in seconds of the monotonic clock, 0.0
-    for never.
+    child is its recorder; tries counts the attempts of this start; deadline is when its time is
+    over, kill_at when it is killed after a request to stop, in seconds of the monotonic clock, 0.0
+    for never; offset is where in log its output begins.
     """
 
-    def __init__(self, task: Task, attempt: int, path: str, slot: int, tries: int) -> None:
+    child: "Child"
+
+    def __init__(self, task: Task, slot: int, tries: int) -> None:
         self.task = task
-        self.attempt = attempt
-        self.path = path
         self.slot = slot
         self.tries = tries
-        self.child: Optional[Child] = None
-        self.leader = 0
+        self.attempt = 0
+        self.path = ""
         self.log = ""
         self.offset = 0
         self.deadline = 0.0
         self.is_asked = False
         self.kill_at = 0.0
-        self.lost_at = 0.0
+
+    def read(self) -> Attempt:
+        """The content of the file of the attempt."""
+        return read_attempt(self.path, self.task.number, self.attempt)
 
     def signal(self, number: int) -> None:
         """Send a signal to all of its processes."""
-        if self.child and group_of(self.leader) == self.leader:
-            send_signal(-self.leader, number)
-        else:
-            signal_attempt(self.path, self.leader, number)
+        pid = self.child.pid
+        if group_of(pid) != pid or not send_signal(-pid, number):
+            signal_attempt(self.path, pid, number)
 
     def kill(self) -> None:
-        """Kill what is left of it."""
+        """Kill its group, and what has left that."""
         self.kill_at = 0.0
-        self.lost_at = self.lost_at or time.monotonic() + GRACE
         self.signal(signal.SIGKILL)
-        signal_attempt(self.path, self.leader, signal.SIGKILL)
+        signal_attempt(self.path, self.child.pid, signal.SIGKILL)
 
-    def is_over(self, one: Attempt) -> bool:
-        """Return whether it has ended: all of it, if it was asked to stop or its recorder died."""
-        if self.child and self.child.returncode < 0 and not self.lost_at:
+    def is_over(self) -> bool:
+        """Whether it has ended: all of it, after a request to stop or the death of its recorder."""
+        status = self.child.poll()
+        if status is None or (status >= 0 and not self.is_asked):
+            return status is not None
+        if status < 0:
             self.kill()
-        if not self.child and not one.has_ended and is_held(self.path, one):
-            return False
-        if not (self.is_asked or self.lost_at):
-            return True
-        is_lost = bool(self.lost_at) and time.monotonic() > self.lost_at  # it waits for a disk
-        return is_lost or not processes_of(self.path, 0)
+        return not processes_of(self.path, 0)
 
 
 class Local:
@@ -4856,9 +4641,10 @@ class Local:
 
     head has the fields of the first line of each attempt; waiting are tasks to be tried again, with
     the number of tries; slots are those that are free, the lowest at the end; failure is an error
-    of the system that concerns all tasks; kills tells whether what does not stop is killed; silent
-    counts Hydra tasks without a sign of Hydra; stops are pairs of a record and a start whose stop
-    holds here, is_stopped whether one was seen; key is that of the job, for events.
+    of the system that concerns all tasks; kills tells whether it kills a task that does not stop;
+    beside is how many tasks of an earlier start live here; silent counts Hydra tasks without a sign
+    of Hydra; stops are pairs of a record and a start whose stop holds here; key is that of the job,
+    for events.
     """
 
     def __init__(self, record: Record, limits: Limits, head: "Dict[str, Any]",
@@ -4871,10 +4657,13 @@ class Local:
         self.running: List[Process] = []
         self.waiting: List[Tuple[Task, int]] = []
         self.slots = list(range(min(limits.jobs, 32768) - 1, -1, -1))
+        self.beside = 0
         self.devices = [] if self.kills else granted_devices()
         self.environment = environment({})
-        self.environment.setdefault(native("PYTHONUNBUFFERED"), native("1"))
-        lost = lost_in_shell()
+        self.environment.setdefault(b"PYTHONUNBUFFERED", b"1")
+        # sh drops variables with other names, such as the exported functions of bash
+        lost = [f"{name}={value}" for name, value in os.environ.items()
+                if not re.fullmatch("[A-Za-z_][A-Za-z_0-9]*", name)]
         self.prefix = ["/usr/bin/env", *lost] if lost else []
         self.failure = ""
         self.silent = 0
@@ -4883,75 +4672,64 @@ class Local:
         self.key = key
 
     def has_room(self) -> bool:
-        """Return whether another task may begin now; more may run since an earlier start."""
-        return bool(self.slots) and len(self.running) < self.limits.jobs and not self.failure
-
-    def adopt(self, task: Task, one: Attempt) -> Event:
-        """Await an attempt that lives since an earlier start."""
-        path = self.record.file("attempt", one.number, one.attempt)
-        process = Process(task, one.attempt, path, self.slots.pop() if self.slots else 0, 1)
-        process.leader = one.leader
-        process.log = self.record.file("log", task.number)
-        self.add(process, time.time() - (one.moment(one.began) or one.time))
-        return Event("start", task, attempt_state(one, "running"), self.key, process.log, 0)
-
-    def add(self, process: Process, age: float = 0.0) -> None:
-        """Watch a process that has run for some seconds."""
-        if self.limits.timeout:
-            process.deadline = time.monotonic() + self.limits.timeout - age
-        self.running.append(process)
+        """Whether another task may begin now."""
+        is_free = len(self.running) + self.beside < self.limits.jobs
+        return is_free and not (self.failure or self.is_stopped)
 
     def begin(self, task: Task, tries: int = 1) -> Event:
         """Begin an attempt of a task, if it is for us; return what happened."""
+        process = Process(task, self.slots[-1], tries)
         try:
-            descriptor, attempt = self.claim(task.number)
+            descriptor = self.claim(process)
         except OSError as error:
             return self.fail(error, f"begin task {task.number}")
         if descriptor < 0:
+            kind = "elsewhere" if process.attempt else "done"
             text = f"another process executes task {task.number}"
-            return Event("elsewhere" if attempt else "done", task, NOT_STARTED, text, "", 1)
-        path = self.record.file(self.kind, task.number, attempt)
-        process = Process(task, attempt, path, self.slots.pop(), tries)
+            return Event(kind, task, NOT_STARTED, text, "", 1)
         try:
             self.is_stopped = any(record.is_stopped(start) for record, start in self.stops)
-            if not self.is_stopped:
-                self.launch(process, descriptor)
+            if self.is_stopped:
+                return note_event("tick", "")
+            self.launch(process, descriptor)
         except (OSError, Error) as error:
-            self.free(process)
             return self.not_started(process, descriptor, error)
         finally:
             os.close(descriptor)
-        if self.is_stopped:
-            self.free(process)
-            return note_event("tick", "")
-        self.add(process)
-        state = NOT_STARTED._replace(name="running", started=time.time(), attempt=attempt)
+        self.slots.pop()
+        self.running.append(process)
+        state = NOT_STARTED._replace(
+            name="running", started=time.time(), attempt=process.attempt)
         kind = "retry" if tries > 1 else "start"
         return Event(kind, task, state, self.key, process.log, process.offset)
 
-    def claim(self, number: int) -> "Tuple[int, int]":
-        """Claim the next attempt of a task: its open file and its number.
+    def claim(self, process: Process) -> int:
+        """Claim the next attempt of a task; return its open file, or -1 if another process has the
+        task; then the attempt is 0 if the task has succeeded.
 
-        The file is -1 if another process has the task; the number is 0 if it has succeeded. What an
-        attempt before it left running is ended: two never work at once.
+        The remains of an attempt before it are killed: two never work at once.
         """
+        number = process.task.number
         for attempt in itertools.count(1):
-            path = self.record.file(self.kind, number, attempt)
-            descriptor = claim(path, new_head(slot=self.slots[-1], **self.head))
+            process.attempt = attempt
+            process.path = self.record.file(self.kind, number, attempt)
+            descriptor = claim(process.path, new_head(slot=process.slot, **self.head))
             if descriptor >= 0:
-                return descriptor, attempt
-            one = read_attempt(path, number, attempt)
-            held = self.is_held(path, one)
-            is_over = one.has_ended or one.verdict or held is False
+                return descriptor
+            one = process.read()
+            held = self.is_held(process.path, one)
+            is_over = one.is_over or held is False
             state = state_of([one], held, OVER if is_over else UNKNOWN)
             if state.is_alive or state.is_good:
-                return -1, 0 if state.is_good else attempt
+                break
             if one.boot == boot_id() and one.leader:
-                signal_attempt(path, one.leader, signal.SIGKILL)
-        return -1, 0
+                signal_attempt(process.path, one.leader, signal.SIGKILL)
+        if state.is_good:
+            process.attempt = 0
+        return -1
 
     def is_held(self, path: str, one: Attempt) -> "Optional[bool]":
-        """Return whether something of an attempt lives.
+        """Whether something of an attempt lives.
 
         A scheduler that starts our array index again has given up its earlier array task.
         """
@@ -4968,66 +4746,61 @@ class Local:
         slot = str(process.slot)
         if self.devices:  # of those granted, the task takes the one of its slot
             slot = self.devices[process.slot % len(self.devices)]
-        argv = [word.replace(SLOT, slot) for word in task.argv]
         cwd = task.cwd.replace(SLOT, slot)
         env = dict(self.environment)
         own = {ATTEMPT_FILE: process.path, "HYDRAFLOW_ATTEMPT": str(process.attempt)}
         for name, text in {**task.env, **own}.items():
-            env.pop(native(name), None)
+            env.pop(native_bytes(name), None)
             if text is not None:
-                env[native(name)] = native(resolved(text.replace(SLOT, slot)))
+                env[native_bytes(name)] = native_bytes(resolved(text.replace(SLOT, slot)))
         if task.has_directory:
             os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
             os.makedirs(native(cwd), exist_ok=True)
+        argv = [word.replace(SLOT, slot) for word in task.argv]
         words = ["/bin/sh", "-c", RECORDER, "hydraflow", *self.prefix, *argv]
         if self.kind == "handler":  # its output is for the terminal
-            process.child = spawn(words, descriptor, None, None, env, cwd, self.kills)
+            process.child = spawn(words, (descriptor, None, None), env, cwd)
         else:
             process.log = self.record.file("log", task.number)
-            log, process.offset = open_log(process.log, process.attempt)
-            with log:
-                process.child = spawn(words, descriptor, log, log, env, cwd, self.kills)
-        process.leader = process.child.pid
-
-    def free(self, process: Process) -> None:
-        """Let other tasks have the slot of a process."""
-        if process.slot < self.limits.jobs and process.slot not in self.slots:
-            self.slots.append(process.slot)
-            self.slots.sort(reverse=True)
+            with open(process.log, "ab", 0, opener=open_safely) as log:
+                if process.attempt > 1 and log.tell():
+                    log.write(b"==> attempt %d <==\n" % process.attempt)
+                process.offset = log.tell()
+                process.child = spawn(words, (descriptor, log, log), env, cwd, self.kills)
+        if self.limits.timeout:
+            process.deadline = time.monotonic() + self.limits.timeout
 
     def fail(self, error: OSError, action: str) -> Event:
-        """Begin nothing more, as what failed concerns all tasks."""
+        """Begin nothing more, as an error concerns all tasks."""
         self.failure = self.failure or str(say_error(error, action))
         return note_event("tick", "")
 
     def not_started(self, process: Process, descriptor: int,
                     error: "Union[OSError, Error]") -> Event:
-        """Return the event for a claimed task that could not be started."""
+        """The event for a claimed task that could not be started."""
         task = process.task
-        detail = f"cannot be started: {error}"
         if isinstance(error, Error):
-            detail = f"cannot be started: {error.message}"
+            text = error.message
         else:
             name = os.fsdecode(error.filename or "")
             if error.errno in FATAL and name in ("", process.log, "/bin/sh"):
                 return self.fail(error, f"start task {task.number}")
-            detail = f"cannot be started: {name}: {reason(error)}"
+            text = f"{name}: {os.strerror(error.errno or 0)}"
+        detail = f"cannot be started: {text}"
         write_end(descriptor, status=126, ended=uptime(), detail=detail[:100])
-        one = read_attempt(process.path, task.number, process.attempt)
-        return Event("end", task, state_of([one], False, OVER), self.key, "", 0)
+        return Event("end", task, state_of([process.read()], False, OVER), self.key, "", 0)
 
     def look(self) -> "Iterator[Event]":
-        """Yield which tasks have ended; stop what has run too long, kill what does not stop."""
+        """Yield which tasks have ended; stop those that run too long, kill those that do not stop.
+        """
         now = time.monotonic()
         for process in list(self.running):
-            if process.child is None or process.child.poll() is not None:
-                one = read_attempt(process.path, process.task.number, process.attempt)
-                if process.is_over(one):
-                    self.running.remove(process)
-                    self.free(process)
-                    yield from self.ended(process, one)
-                    continue
-            if process.kill_at and now >= process.kill_at:
+            if process.is_over():
+                self.running.remove(process)
+                self.slots.append(process.slot)
+                self.slots.sort(reverse=True)
+                yield from self.ended(process)
+            elif process.kill_at and now >= process.kill_at:
                 process.kill()
             elif process.deadline and now >= process.deadline and not process.is_asked:
                 self.judge(process, TIME_LIMIT)
@@ -5041,41 +4814,42 @@ class Local:
         except OSError as error:
             self.fail(error, "write into the record")
 
-    def ended(self, process: Process, one: Attempt) -> "Iterator[Event]":
-        """Yield what the end of an attempt amounts to: the end of its task, or another try."""
-        task = process.task
-        if process.child and process.child.returncode == 125 and not one.has_started:
+    def ended(self, process: Process) -> "Iterator[Event]":
+        """Yield the end of a task, or keep it for another try."""
+        one = process.read()
+        if process.child.returncode == 125 and not one.has_started:
             self.failure = self.failure or f"error: cannot write {os.path.relpath(process.path)}"
             return
         verdict = ""
-        if is_success(one) and task.runs:
+        if is_success(one) and process.task.runs:
             verdict = self.hydra_verdict(process)
-        elif not (one.has_ended or one.verdict):
+        elif not one.is_over:
             verdict = "killed"
         if verdict:
             self.judge(process, verdict)
             one = one._replace(verdict=verdict)
         state = state_of([one], False, OVER)
         remove_if_empty(process.log)
-        if self.repeats(process, state, verdict == "killed"):
-            self.waiting.append((task, process.tries + 1))
+        if self.kind == "handler":
+            return
+        may_repeat = state.name == "failed" or (verdict == "killed" and not process.is_asked)
+        if may_repeat and process.tries <= self.limits.retries and not self.is_stopped:
+            self.waiting.append((process.task, process.tries + 1))
         else:
-            yield Event("end", task, state, self.key, process.log, process.offset)
-
-    def repeats(self, process: Process, state: State, was_killed: bool) -> bool:
-        """Return whether a task is tried again: after a failure or a kill, while it has tries left,
-        and after the kill of one that an earlier HydraFlow began."""
-        was_lost = was_killed and not process.is_asked
-        if self.is_stopped or not (state.name == "failed" or was_lost):
-            return False
-        return process.tries <= self.limits.retries or (was_lost and process.child is None)
+            if state.name == "failed" and self.limits.fail_fast:
+                self.record.stop(self.head["start"])
+            yield Event("end", process.task, state, self.key, process.log, process.offset)
 
     def hydra_verdict(self, process: Process) -> str:
-        """Return what its own log says against a Hydra task that ended with 0; "" for nothing."""
-        has_spoken, launched, began = hydra_count(process.log, process.offset)
+        """A verdict on a Hydra task that ended with 0, if its log shows that Hydra did not end."""
+        has_spoken, launched, began = False, 0, 0
+        data = read_bytes(process.log)[process.offset:]
+        for count, number in HYDRA_LINE.findall(data):
+            has_spoken = True
+            launched += int(count or 0)
+            began += bool(number)
         folder = os.path.join(process.task.cwd, process.task.directory)
-        if not has_spoken and not os.path.exists(native(folder)):
-            self.silent += 1
+        self.silent += not (has_spoken or os.path.exists(native(folder)))
         return f"{HYDRA_BEGAN}{began} of {launched} runs" if began < launched else ""
 
     def ask(self, process: Process, number: int) -> None:
@@ -5091,27 +4865,16 @@ class Local:
         for process in self.running:
             self.ask(process, number)
 
-    def pass_on(self, number: int) -> None:
-        """Send a signal that is meant for the tasks."""
-        for process in self.running:
-            process.signal(number)
-
-    def kill_all(self) -> None:
-        """Kill all tasks."""
-        for process in self.running:
-            process.kill()
-
 
 # ---------------------------------------------------------------------------
 # 10. Schedulers: words and texts <-> array jobs
 # ---------------------------------------------------------------------------
-# ArrayJob (what is submitted), Scheduler (a row of facts for each), functions that make options
-# (slurm_options ...), read queues (read_columns ...) and accounting (read_sacct ...), SCHEDULERS;
-# scheduler_of, submission_options, script_word, clusters_of, beaten_options, says_requeue (what the
-# user's own words say); array_limit, array_name, submission_words, send, find_array, cancel_array,
-# query, account. Nothing here knows a record, and no scheduler is named outside its row. The rows
-# rest on the manual pages that their functions name. What talks to a scheduler is a generator: it
-# yields None while it waits, and a text that people should read.
+# ArrayJob is a submission in words of no scheduler; SCHEDULERS has a row of facts for each one and
+# names all that differs, with functions that make options (slurm_options ...), read queues
+# (read_columns ...) and accounting (read_sacct ...). Then come functions of the user's own words,
+# and send, find_array, cancel_array, query and account, which talk to a scheduler. These are
+# generators: they yield None while they wait, and a text that people should read. The rows rest on
+# the manual pages that their functions name.
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
@@ -5171,7 +4934,6 @@ class Scheduler(NamedTuple("Scheduler", [
         ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("crowded", str),
         ("forgotten", str), ("name_length", int), ("variables", str),
         ("joins_values", bool), ("flags", str), ("pairs", str), ("cluster", "Tuple[str, ...]"),
-        ("requeue", "Tuple[str, ...]"), ("requeues", "Tuple[str, ...]"),
         ("ours", "Tuple[Tuple[str, str], ...]")])):
     """What differs between schedulers.
 
@@ -5193,16 +4955,14 @@ class Scheduler(NamedTuple("Scheduler", [
 
     joins_values tells whether a value may follow a short option at once (-pgpu); flags are the
     options that take no value, pairs those that take two. cluster are the options by which its
-    commands are sent to another cluster, and after them variables that say so. requeue are options
-    for an array task to begin again when its node dies, requeues those of the user's, and after
-    them variables, that decide it. ours are the options that HydraFlow sets itself, each group with
-    what to write instead.
+    commands are sent to another cluster, and after them variables that say so. ours are the
+    options that HydraFlow sets itself, each group with what to write instead.
     """
     __slots__ = ()
 
 
 def slurm_options(job: ArrayJob) -> "List[str]":
-    """Return the options of sbatch (sbatch(1)); a percent sign of a path is special, so doubled."""
+    """The options of sbatch (sbatch(1)); a percent sign of a path is special, so doubled."""
     log = job.log.replace("%", "%%")
     options = [
         "--parsable", f"--job-name={job.name}", f"--output={log}%a.out", "--open-mode=append",
@@ -5213,7 +4973,7 @@ def slurm_options(job: ArrayJob) -> "List[str]":
 
 
 def gridengine_options(job: ArrayJob) -> "List[str]":
-    """Return the options of qsub of Grid Engine (qsub(1))."""
+    """The options of qsub of Grid Engine (qsub(1))."""
     options = ["-terse", "-N", job.name, "-t", f"1-{job.count}"]
     if job.throttle:
         options += ["-tc", str(job.throttle)]
@@ -5224,7 +4984,7 @@ def gridengine_options(job: ArrayJob) -> "List[str]":
 
 
 def pbs_options(job: ArrayJob) -> "List[str]":
-    """Return the options of qsub of PBS (qsub(1B)); an array of one, refused there, is no array."""
+    """The options of qsub of PBS (qsub(1B)); an array of one, refused there, is no array."""
     options = ["-N", job.name]
     index = "1"
     if job.count > 1:
@@ -5237,7 +4997,7 @@ def pbs_options(job: ArrayJob) -> "List[str]":
 
 
 def lsf_options(job: ArrayJob) -> "List[str]":
-    """Return the options of bsub (bsub(1))."""
+    """The options of bsub (bsub(1))."""
     throttle = f"%{job.throttle}" if job.throttle else ""
     options = ["-J", f"{job.name}[1-{job.count}]{throttle}", "-o", f"{job.log}%I.out"]
     if job.ids:
@@ -5318,7 +5078,7 @@ USUAL = Scheduler(  # what most of them share
     script=(), job_id="", query=(), names_id=True, read=read_columns, accounting=(),
     read_accounting=read_nothing, cancel=(), find=(), limit=(), limit_text="", limit_usual=0,
     limit_less=0, crowded="", forgotten="", name_length=60, variables="",
-    joins_values=False, flags="", pairs="", cluster=(), requeue=(), requeues=(), ours=())
+    joins_values=False, flags="", pairs="", cluster=(), ours=())
 SCHEDULERS = {row.name: row for row in (
     USUAL._replace(
         name="slurm",
@@ -5349,8 +5109,6 @@ SCHEDULERS = {row.name: row for row in (
             "--propagate --quiet --reboot --requeue --spread-job --stepmgr --test-only --usage "
             "--use-min-nodes --verbose --version --wait"),
         cluster=("-M", "--clusters", "--cluster", "SBATCH_CLUSTERS", "SLURM_CLUSTERS"),
-        requeue=("--requeue",),
-        requeues=("--requeue", "--no-requeue", "SBATCH_REQUEUE", "SBATCH_NO_REQUEUE"),
         ours=(
             (OURS_ARRAY, "-a --array"), (OURS_NAME, "-J --job-name"),
             (OURS_LOG, "-o --output --open-mode"),
@@ -5378,8 +5136,6 @@ SCHEDULERS = {row.name: row for row in (
                   r"PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$",
         flags="-clear -cwd -h -hard -help -nostdin -noshell -notify -soft -terse -V -verify",
         pairs="-pe",
-        requeue=("-r", "y"),
-        requeues=("-r",),
         ours=(
             (OURS_ARRAY, "-t -tc"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
             (OURS_AFTER, "-hold_jid"), (OURS_SHELL, "-S"), (OURS_COMMAND, "-b"))),
@@ -5405,8 +5161,6 @@ SCHEDULERS = {row.name: row for row in (
         variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI",
         joins_values=True,
         flags="-f -G -h -I -V -x -X -z",
-        requeue=(),  # arrays are (qsub(1B), -r)
-        requeues=("-r",),
         ours=(
             (OURS_ARRAY, "-J"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
             (OURS_AFTER, "-W=depend"), (OURS_SHELL, "-S"))),
@@ -5430,8 +5184,6 @@ SCHEDULERS = {row.name: row for row in (
         forgotten="is not found|No matching job|already finished",
         variables=r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI",
         flags="-ar -B -H -h -I -Ip -Is -IS -ISp -ISs -IX -K -N -r -rn -ti -ul -V -x",
-        requeue=("-r",),
-        requeues=("-r", "-rn"),
         ours=((OURS_NAME, "-J"), (OURS_LOG, "-o -oo"), (OURS_AFTER, "-w -ti"))),
 )}
 
@@ -5444,7 +5196,7 @@ def version_text(program: str) -> str:
 
 
 def behind_env(words: "Sequence[str]") -> "Sequence[str]":
-    """Return a command without the env and the variables before it.
+    """A command without the env and the variables before it.
 
     >>> behind_env(["env", "X=1", "sbatch", "-p", "gpu"])
     ['sbatch', '-p', 'gpu']
@@ -5458,7 +5210,7 @@ def behind_env(words: "Sequence[str]") -> "Sequence[str]":
 
 
 def scheduler_of(words: "Sequence[str]", may_ask: bool = True) -> "Optional[Scheduler]":
-    """Return the scheduler of a submission command, None for a handler.
+    """The scheduler of a submission command, None for a handler.
 
     Those that have a program of the same name are told apart by what it says of its version. With
     may_ask false it is not executed, and the one that needs no such word is taken: a dry run needs
@@ -5506,13 +5258,13 @@ def submission_options(words: "Sequence[str]",
 
 
 def script_word(words: "Sequence[str]", scheduler: Scheduler) -> int:
-    """Return the index of the user's own script in a submission command, or 0."""
+    """The index of the user's own script in a submission command, or 0."""
     return next((index for index, option, _ in submission_options(words, scheduler)
                  if not option), 0)
 
 
 def clusters_of(words: "Sequence[str]", scheduler: Scheduler) -> str:
-    """Return the clusters that a submission command, or a variable, names; "" for the usual one.
+    """The clusters that a submission command, or a variable, names; "" for the usual one.
 
     >>> clusters_of("sbatch -pgpu -Mfar".split(), SCHEDULERS["slurm"])
     'far'
@@ -5526,7 +5278,7 @@ def clusters_of(words: "Sequence[str]", scheduler: Scheduler) -> str:
 
 
 def is_one_of(option: str, names: "Sequence[str]") -> bool:
-    """Return whether an option has one of some names; a long one may be shortened.
+    """Whether an option has one of some names; a long one may be shortened.
 
     >>> is_one_of("--arr", ["-a", "--array"]), is_one_of("-a", ["--array"])
     (True, False)
@@ -5553,29 +5305,16 @@ def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
                 yield index, option, hint
 
 
-def says_requeue(words: "Sequence[str]", scheduler: Scheduler) -> bool:
-    """Return whether a submission command, or a variable, decides if array tasks begin again when
-    their node dies.
-
-    >>> says_requeue(["sbatch", "--no-req"], SCHEDULERS["slurm"])
-    True
-    """
-    if any(os.environ.get(name) for name in scheduler.requeues):
-        return True
-    options = submission_options(words, scheduler)
-    return any(is_one_of(option, scheduler.requeues) for _, option, _ in options)
-
-
-def outer_environment(scheduler: Scheduler) -> "Dict[Any, Any]":
-    """Return the environment without what a surrounding job set, which would rule the new one."""
+def outer_environment(scheduler: Scheduler) -> "Dict[bytes, bytes]":
+    """The environment without variables of a surrounding job, which would rule the new one."""
     variables = re.compile(scheduler.variables)
-    return {name: value for name, value in environment({}).items()
+    return {name: value for name, value in os.environb.items()
             if not variables.match(os.fsdecode(name))}
 
 
-def has_failed_in_passing(answer: Answer) -> bool:
-    """Return whether a command of a scheduler failed by what may be over soon: it did not end in
-    time, a signal ended it, or it says so."""
+def is_passing(answer: Answer) -> bool:
+    """Whether a command of a scheduler may succeed soon: it did not end in time, a signal ended it,
+    or its message says so."""
     return answer.status == 124 or answer.status < 0 or bool(re.search(PASSING, answer.errors))
 
 
@@ -5587,7 +5326,7 @@ def pause(seconds: float) -> "Generator[None, None, None]":
 
 
 def split_id(job_id: str) -> "Tuple[str, str]":
-    """Return the number of a job, and the cluster that alone knows it by that; "" for the usual.
+    """The number of a job, and the cluster that alone knows it by that; "" for the usual.
 
     >>> split_id("12;far"), split_id("7[]")
     (('12', 'far'), ('7[]', ''))
@@ -5597,20 +5336,27 @@ def split_id(job_id: str) -> "Tuple[str, str]":
 
 
 def id_at(number: str, cluster: str) -> str:
-    """Return the id of a job that a cluster knows by a number: 12;far, and 12 for the usual one."""
+    """The id of a job that a cluster knows by a number: 12;far, and 12 for the usual one."""
     return f"{number};{cluster}" if cluster else number
 
 
 def at_cluster(command: "Sequence[str]", scheduler: Scheduler, cluster: str) -> "List[str]":
-    """Return a command of a scheduler, sent to a cluster."""
+    """A command of a scheduler, sent to a cluster."""
     if not cluster or not scheduler.cluster:
         return list(command)
     return [command[0], scheduler.cluster[0], cluster, *command[1:]]
 
 
+def inquire(command: "Sequence[str]", scheduler: Scheduler,
+            cluster: str) -> "Generator[None, None, Answer]":
+    """Execute a short command of a scheduler, sent to a cluster."""
+    words = at_cluster(command, scheduler, cluster)
+    return (yield from ask(words, outer_environment(scheduler), PROMPT))
+
+
 @functools.lru_cache(maxsize=None)
 def array_limit(scheduler: Scheduler, clusters: str) -> int:
-    """Return how many array tasks an array job may have, asked once; clusters have the first's."""
+    """How many array tasks an array job may have, asked once; clusters have the first's."""
     limit = scheduler.limit_usual
     if find_program(scheduler.limit[0]):
         first = clusters.split(",")[0]
@@ -5621,7 +5367,7 @@ def array_limit(scheduler: Scheduler, clusters: str) -> int:
 
 
 def array_name(job: str, ulid: str, number: int, scheduler: Scheduler) -> str:
-    """Return a name that no other array job has, by which it is found where an answer got lost.
+    """A name that no other array job has, by which it is found where an answer got lost.
 
     >>> array_name("my job", "01ARZ3NDEKTSV4RRFFQ69G5FZZ", 2, SCHEDULERS["pbs"])
     'my_job.9G5FZZ.2'
@@ -5636,12 +5382,9 @@ def array_name(job: str, ulid: str, number: int, scheduler: Scheduler) -> str:
 
 def submission_words(words: "Sequence[str]", scheduler: Scheduler, job: ArrayJob,
                      script: str) -> "List[str]":
-    """Return the submission command; our options come after the user's, where they win."""
+    """The submission command; our options come after the user's, where they win."""
     last = shlex.quote(script) if scheduler.script else script
-    options = scheduler.options(job)
-    if not says_requeue(words, scheduler):  # harmless: an array task looks for what has succeeded
-        options += scheduler.requeue
-    return [*words, *options, *scheduler.script, last]
+    return [*words, *scheduler.options(job), *scheduler.script, last]
 
 
 def send(words: "Sequence[str]", scheduler: Scheduler, name: str,
@@ -5658,7 +5401,7 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str,
         match = re.search(scheduler.job_id, answer.out, re.MULTILINE)
         if match:  # whatever the status: with sbatch -W it is that of the job
             return str(match.group(1))
-        if answer.status and not has_failed_in_passing(answer):
+        if answer.status and not is_passing(answer):
             break
         found = yield from find_array(scheduler, name, clusters)
         if found:
@@ -5677,22 +5420,21 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str,
 
 def find_array(scheduler: Scheduler, name: str,
                clusters: str) -> "Generator[Optional[str], None, Optional[str]]":
-    """Return the id of the array job that has a name on one of some clusters; "" where none has it,
+    """The id of the array job that has a name on one of some clusters; "" where none has it,
     None where one of them does not answer."""
     missing: Optional[str] = ""
     for cluster in clusters.split(","):
-        words = at_cluster([*scheduler.find, name], scheduler, cluster)
-        answer = yield from ask(words, outer_environment(scheduler), PROMPT)
+        answer = yield from inquire([*scheduler.find, name], scheduler, cluster)
         match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", answer.out, re.MULTILINE)
         if match:
             return id_at(match.group(1), cluster)
-        if answer.status == 127 or has_failed_in_passing(answer):
+        if answer.status == 127 or is_passing(answer):
             missing = None
     return missing
 
 
 def array_task_id(scheduler: Scheduler, job_id: str, index: int) -> str:
-    """Return the id of an array task, with the cluster of its array job.
+    """The id of an array task, with the cluster of its array job.
 
     >>> array_task_id(SCHEDULERS["slurm"], "12;far", 3), array_task_id(SCHEDULERS["pbs"], "7[]", 3)
     ('12_3;far', '7[3]')
@@ -5707,20 +5449,19 @@ def array_task_id(scheduler: Scheduler, job_id: str, index: int) -> str:
 def cancel_array(scheduler: Scheduler, job_id: str) -> "Generator[Optional[str], None, str]":
     """Cancel an array job, or an array task of one; return what went wrong."""
     number, cluster = split_id(job_id)
-    words = at_cluster([*scheduler.cancel, number], scheduler, cluster)
     for delay in (0.0, *TRIES[:2]):
         yield from pause(delay)
-        answer = yield from ask(words, outer_environment(scheduler), PROMPT)
+        answer = yield from inquire([*scheduler.cancel, number], scheduler, cluster)
         if not answer.status or (
                 scheduler.forgotten and re.search(scheduler.forgotten, answer.errors)):
             return ""
-        if not has_failed_in_passing(answer):
+        if not is_passing(answer):
             break
-    return f"{words[0]}: {answer.text}"
+    return f"{scheduler.cancel[0]}: {answer.text}"
 
 
 def index_numbers(text: str) -> "List[int]":
-    """Return the numbers of a list with ranges.
+    """The numbers of a list with ranges.
 
     >>> index_numbers("1,3-5,10-20:5")
     [1, 3, 4, 5, 10, 15, 20]
@@ -5747,7 +5488,7 @@ def queued_of(word: str, reason: str) -> Queued:
 
 
 def is_stuck(queued: Queued) -> bool:
-    """Return whether an array task begins only when somebody does something about it."""
+    """Whether an array task begins only when somebody does something about it."""
     return queued.kind == PENDING and bool(re.search(STUCK, queued.reason))
 
 
@@ -5755,10 +5496,8 @@ def query(scheduler: Scheduler, job_id: str) -> (
         "Generator[Optional[str], None, Tuple[Dict[int, Queued], str]]"):
     """Return what a scheduler knows of the indexes of an array job, and what went wrong."""
     number, cluster = split_id(job_id)
-    words = at_cluster(scheduler.query, scheduler, cluster)
-    if scheduler.names_id:
-        words.append(number)
-    answer = yield from ask(words, outer_environment(scheduler), PROMPT)
+    ids = [number] if scheduler.names_id else []
+    answer = yield from inquire([*scheduler.query, *ids], scheduler, cluster)
     found: Dict[int, Queued] = {}
     for known, indexes, word, reason in scheduler.read(answer.out):
         if known == number:
@@ -5766,18 +5505,17 @@ def query(scheduler: Scheduler, job_id: str) -> (
             found.update(dict.fromkeys(index_numbers(indexes) or [1], queued))
     is_forgotten = scheduler.forgotten and re.search(scheduler.forgotten, answer.errors)
     if answer.status and not is_forgotten:
-        return found, f"{words[0]}: {answer.text}"
+        return found, f"{scheduler.query[0]}: {answer.text}"
     return found, ""
 
 
 def account(scheduler: Scheduler,
             job_id: str) -> "Generator[Optional[str], None, Dict[int, str]]":
-    """Return how array tasks of an array job ended, where the site's accounting knows it."""
+    """How array tasks of an array job ended, where the site's accounting knows it."""
     if not scheduler.accounting:
         return {}
     number, cluster = split_id(job_id)
-    words = at_cluster([*scheduler.accounting, number], scheduler, cluster)
-    answer = yield from ask(words, outer_environment(scheduler), PROMPT)  # many sites keep none
+    answer = yield from inquire([*scheduler.accounting, number], scheduler, cluster)
     found: Dict[int, str] = {}
     for known, indexes, word in scheduler.read_accounting(answer.out):
         if known == number:
@@ -5786,7 +5524,7 @@ def account(scheduler: Scheduler,
 
 
 def job_around() -> "Dict[str, Any]":
-    """Return the scheduler's job that this process is a part of, as the head of an attempt has it.
+    """The scheduler's job that this process is a part of, as the head of an attempt has it.
 
     >>> sorted(job_around())
     ['index', 'job_id', 'scheduler']
@@ -5804,27 +5542,27 @@ def job_around() -> "Dict[str, Any]":
 # ---------------------------------------------------------------------------
 # 11. Runs: Plan -> Event, Event, ...
 # ---------------------------------------------------------------------------
-# View and survey (what is known of a record: attempts, what lives, what queues say); Options, Run
-# (a start of a run: which tasks are done, live elsewhere, are to be executed); checks before a
-# start; drive (the one loop) over stages, one class for each place: HereStage, SlotStage (an array
-# index), HandlerStage, ArrayStage; Execution (a job after those that it needs), describe (its dry
-# run); run_slot; cancel_record.
+# Survey is a record with its attempts, queues and states; Run is a start of a run: its record, and
+# which tasks are done, alive or to be executed. Stage executes steps at a place: HereStage,
+# SlotStage (an array index), HandlerStage, ArrayStage. drive is the one loop. Execution orders
+# stages, describe is its dry run, cancel_record stops a run.
 #
-# The pass: each stage is a generator that begins what it may, yields what has changed, and yields
-# None when it has to wait. drive goes on with it, sleeps until a child ends, a signal comes or a
-# moment has passed, and passes signals on.
+# The pass: a stage is a generator that follows what lives elsewhere, begins tasks, looks at what
+# lives here, yields what has changed, and yields None when it has to wait. drive continues it,
+# sleeps until a child ends, a signal comes or a moment has passed, and passes signals on.
 
 MOST_SUBMISSIONS = 3  # of a task in one start
 LONGEST_LOOK = 15.0  # seconds between two questions to a queue
 
 
-class View:
-    """What is known of the tasks of a record, brought up to date by look.
+class Survey:
+    """A record, brought up to date by look.
 
     last is the last submission of each task, and its index there; attempts are those on record,
-    states what follows; queues are answers about array tasks, missed in how many looks one was
-    missing, words what accountings say of ends; wrong is what kept a scheduler from answering;
-    holder is the HydraFlow that passes over the run now.
+    states those of the tasks; queues are answers about array tasks, missed counts the looks in
+    which one was missing, words are those of accountings about ends; wrong is the message of a
+    scheduler that does not answer; holder is the HydraFlow that executes the run now; members are
+    the tasks that the last start planned, in its order, with their states.
     """
 
     def __init__(self, record: Record) -> None:
@@ -5834,21 +5572,42 @@ class View:
         self.queues: Dict[Tuple[str, str, int], Queued] = {}
         self.missed: Dict[Tuple[str, str, int], int] = Counter()
         self.words: Dict[Tuple[str, str, int], str] = {}
+        self.members: List[Tuple[int, State]] = []
         self.wrong = ""
         self.holder = Lock(record.file("lock")).holder()
-        self.submissions = [one for one in read_submissions(record) if not one.is_refused]
+        self.submissions: List[Submission] = []
         self.last: Dict[int, Tuple[Submission, int]] = {}
-        for place, one in enumerate(self.submissions):
+        for number in record.submission_numbers():
+            one = read_submission(record, number)
+            if one.is_refused:
+                continue
             if one.scheduler in SCHEDULERS and not one.job_id:  # HydraFlow was killed before that
                 found = finished(find_array(SCHEDULERS[one.scheduler], one.name, one.clusters))
-                one = self.submissions[place] = one._replace(job_id=found or "")
                 self.wrong = "" if found is not None else f"{one.scheduler} does not answer"
+                one = one._replace(job_id=found or "")
+            self.submissions.append(one)
             for index, slot in enumerate(one.slots, 1):
-                self.last.update((number, (one, index)) for number, _ in slot)
+                self.last.update((task, (one, index)) for task, _ in slot)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The plan of the record."""
+        if not hasattr(self, "_ledger"):
+            self._ledger = Ledger(self.record)
+        return self._ledger
 
     def state(self, number: int) -> State:
-        """Return the state of a task."""
-        return self.states.get(number) or NOT_STARTED
+        """The state of a task; one that has not started may wait for a living HydraFlow."""
+        state = self.states.get(number, NOT_STARTED)
+        is_waiting = state.name == "not started" and self.holder and self.members
+        return state._replace(name="waiting") if is_waiting else state
+
+    def counts(self) -> "Dict[str, int]":
+        """How many tasks of the last start are in each state, in the order of STATES."""
+        found = Counter(state.name for _, state in self.members)
+        rest = self.ledger.start.count - len(self.members)
+        found["waiting" if self.holder else "not started"] += max(rest, 0)
+        return {name: found[name] for name in STATES}
 
     def read(self, numbers: "Optional[Iterable[int]]" = None) -> None:
         """Read the attempts that may have changed, of some tasks or of all."""
@@ -5862,97 +5621,75 @@ class View:
             self.update(number)
 
     def update(self, number: int) -> None:
-        """Bring the state of a task up to date by its attempts and what its queue says."""
+        """Derive the state of a task from its attempts and its queue."""
         attempts = self.attempts.get(number, [])
         submission, _ = self.last.get(number, (NO_SUBMISSION, 0))
-        is_unjudged = bool(attempts) and not (attempts[-1].has_ended or attempts[-1].verdict)
         held: Optional[bool] = None
-        if is_unjudged:
-            held = is_held(self.record.file("attempt", number, attempts[-1].attempt), attempts[-1])
+        path = ""
+        if attempts and not attempts[-1].is_over:
+            path = self.record.file("attempt", number, attempts[-1].attempt)
+            held = is_held(path, attempts[-1])
         since = submission.start, submission.number
         state = state_of(attempts, held, self.queued(number), since, submission.limits[1])
         if submission.scheduler == BARE and state.name != "succeeded":
-            state = NOT_STARTED._replace(name="handed", cause=self.handler_text(submission))
+            one = read_attempt(self.record.file("handler", submission.number), 0, 1)
+            ended = f", which ended with exit status {one.status}" if one.status > 0 else ""
+            state = NOT_STARTED._replace(name="handed", cause=f"to {submission.name}{ended}")
         elif state.name == "not started" and self.is_blocked(submission):
             state = state._replace(name="skipped", cause="a step before it did not succeed")
-        elif state.name == "interrupted" and is_unjudged:
-            self.judge(number, state)
+        elif state.name == "interrupted" and path:
+            with contextlib.suppress(OSError):  # of another user's record
+                write_verdict(path, state.cause)  # which a scheduler forgets in minutes
         self.states[number] = state
 
-    def judge(self, number: int, state: State) -> None:
-        """Keep why an attempt is over, which a scheduler forgets in minutes."""
-        try:
-            path = self.record.file("attempt", number, state.attempt)
-            write_verdict(path, state.cause)
-        except OSError:  # another user's record
-            pass
-
     def key(self, number: int) -> "Optional[Tuple[str, str, int]]":
-        """Return the array task that has a task, or had its last attempt."""
-        attempts = self.attempts.get(number, [])
-        one = attempts[-1] if attempts else NO_ATTEMPT
+        """The array task that has a task, or had its last attempt: scheduler, job id, index."""
+        one = (self.attempts.get(number) or [NO_ATTEMPT])[-1]
         submission, index = self.last.get(number, (NO_SUBMISSION, 0))
+        key = one.scheduler, one.job_id, one.index
         if one.start <= submission.start:
             if one.submission == submission.number:
                 index = one.index  # of a pack, another array task may have it
-            known = submission.scheduler, submission.job_id, index
-        else:
-            known = one.scheduler, one.job_id, one.index
-        return known if known[0] in SCHEDULERS and known[1] else None
+            key = submission.scheduler, submission.job_id, index
+        return key if key[0] in SCHEDULERS and key[1] else None
+
+    def array_task(self, number: int) -> "Optional[Tuple[Scheduler, str, int]]":
+        """The array task of ours that has a task, or had it last."""
+        key = self.key(number) if number in self.last else None
+        return (SCHEDULERS[key[0]], key[1], key[2]) if key else None
 
     def queued(self, number: int) -> Queued:
-        """Return what is known of a task by its queue, or by its handler."""
+        """The last answer of a queue about a task, or whether its handler may still begin it."""
         key = self.key(number)
-        if key is None:
-            return self.handled(number)
-        queued = self.queues.get(key, UNKNOWN)
-        if queued.kind == ABSENT and self.missed[key] < 2:
-            return UNKNOWN
-        return queued._replace(word=self.words.get(key, queued.word))
-
-    def handled(self, number: int) -> Queued:
-        """Return whether the handler that has a task, or a scheduler, may still begin it."""
+        if key:
+            queued = self.queues.get(key, UNKNOWN)
+            if queued.kind == ABSENT and self.missed[key] < 2:
+                return UNKNOWN
+            return queued._replace(word=self.words.get(key, queued.word))
         submission, _ = self.last.get(number, (NO_SUBMISSION, 0))
-        if submission is NO_SUBMISSION or (self.wrong and submission.scheduler in SCHEDULERS):
+        is_remote = submission.scheduler in SCHEDULERS
+        if submission is NO_SUBMISSION or (self.wrong and is_remote):
             return UNKNOWN
-        one = read_attempt(self.record.file("handler", submission.number), 0, 1)
-        is_alive = bool(self.holder) and submission.scheduler not in SCHEDULERS
+        path = self.record.file("handler", submission.number)
+        one = read_attempt(path, 0, 1)
+        is_alive = bool(self.holder) and not is_remote
         if one.role:
-            path = self.record.file("handler", submission.number)
             is_alive = not one.has_ended and is_held(path, one) is not False
         return Queued(ACTIVE if is_alive else ABSENT, "", "at the handler")
 
-    def handler_text(self, submission: Submission) -> str:
-        """Return to which handler tasks were handed over, and how that ended."""
-        status = read_attempt(self.record.file("handler", submission.number), 0, 1).status
-        ended = f", which ended with exit status {status}" if status > 0 else ""
-        return f"to {submission.name}{ended}"
-
     def is_blocked(self, submission: Submission) -> bool:
-        """Return whether something that a submission waits for is over without success."""
-        for path, before in submission.after:
-            view = self if path == self.record.path else View(Record(path))
-            if view is not self:
-                view.read()
-            states = [view.state(number) for number in view.numbers_of(before)]
-            if any(state.is_over and not state.is_good for state in states):
-                return True
-        return False
-
-    def numbers_of(self, submission: int) -> "List[int]":
-        """Return the numbers of the tasks of a submission."""
-        found = [list(one.numbers()) for one in self.submissions if one.number == submission]
-        return found[0] if found else []
+        """Whether a dependency of a submission is over without success."""
+        return any(state.is_over and not state.is_good
+                   for state in states_before(submission, self))
 
     def look(self, numbers: "Optional[Iterable[int]]" = None,
              asks: bool = True) -> "Generator[Optional[str], None, None]":
-        """Bring all up to date, or some tasks: the record, its queues, what ended meanwhile."""
+        """Read the record, ask the queues, and read again: of all tasks, or of some."""
         self.read(numbers)
         wanted = list(self.states if numbers is None else numbers)
-        keys = {self.key(number) for number in wanted if not self.state(number).is_over}
-        asked = sorted(key for key in keys if key)
-        if asked and asks:
-            yield from self.ask_queues(asked)
+        keys = {self.key(number) for number in wanted if not self.states[number].is_over}
+        if asks and keys - {None}:
+            yield from self.ask_queues(sorted(filter(None, keys)))
             self.read(wanted)
 
     def ask_queues(self, keys: "Sequence[Tuple[str, str, int]]",
@@ -5962,82 +5699,48 @@ class View:
         for name, job_id in sorted({key[:2] for key in keys}):
             found, wrong = yield from query(SCHEDULERS[name], job_id)
             self.wrong = wrong or self.wrong
-            own = [key for key in keys if key[:2] == (name, job_id)]
-            for key in own:
-                if key[2] in found or not wrong:
-                    self.note_queued(key, found.get(key[2], OVER))
-            yield from self.explain(list(filter(self.is_unexplained, own)))
-
-    def is_unexplained(self, key: "Tuple[str, str, int]") -> bool:
-        """Return whether an array task is gone from its queue, which did not say why."""
-        return self.missed[key] == 2 and not meaning(self.queues[key].word)
-
-    def note_queued(self, key: "Tuple[str, str, int]", queued: Queued) -> None:
-        """Note what a queue has answered about an array task, and how often it was missing."""
-        self.queues[key] = queued
-        self.missed[key] = self.missed[key] + 1 if queued.kind == ABSENT else 0
-
-    def explain(self, keys: "Sequence[Tuple[str, str, int]]",
-                ) -> "Generator[Optional[str], None, None]":
-        """Find out how array tasks of one job ended that are gone without a reason."""
-        if not keys:
-            return
-        ends = yield from account(SCHEDULERS[keys[0][0]], keys[0][1])
-        for key in keys:
-            end = ends.get(key[2], "")
-            self.words[key] = end if meaning(end) else self.last_words(key) or end
+            gone = []
+            for key in keys:
+                if key[:2] != (name, job_id) or (wrong and key[2] not in found):
+                    continue
+                queued = self.queues[key] = found.get(key[2], OVER)
+                self.missed[key] = self.missed[key] + 1 if queued.kind == ABSENT else 0
+                if self.missed[key] == 2 and not meaning(queued.word):
+                    gone.append(key)
+            ends = (yield from account(SCHEDULERS[name], job_id)) if gone else {}
+            for key in gone:
+                end = ends.get(key[2], "")
+                self.words[key] = end if meaning(end) else self.last_words(key) or end
 
     def last_words(self, key: "Tuple[str, str, int]") -> str:
-        """Return the last line that a scheduler wrote for an array task."""
-        for submission in self.submissions:
-            if submission.job_id == key[1]:
-                data = read_bytes(self.record.file("output", submission.number, key[2]))
-                lines = data[-4096:].decode("utf-8", "replace").split("\n")
-                return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
-        return ""
+        """The last line that a scheduler wrote for an array task."""
+        found = [one.number for one in self.submissions if one.job_id == key[1]]
+        data = b"".join(read_bytes(self.record.file("output", one, key[2])) for one in found)
+        lines = data[-4096:].decode("utf-8", "replace").split("\n")
+        return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
 
 
-class Survey:
-    """What is known of a record at one moment.
-
-    members are the tasks that the last start planned, in its order, with their states.
-    """
-
-    def __init__(self, view: View) -> None:
-        self.view = view
-        self.record = view.record
-        self.ledger = Ledger(view.record)
-        self.holder = view.holder
-        self.wrong = view.wrong
-        self.submissions = view.submissions
-        self.members = [(number, self.state(number)) for number in self.ledger.members]
-
-    def state(self, number: int) -> State:
-        """Return the state of a task; what has not started may wait for a living HydraFlow."""
-        state = self.view.state(number)
-        is_waiting = state.name == "not started" and self.holder
-        return state._replace(name="waiting") if is_waiting else state
-
-    def array_task(self, number: int) -> "Optional[Tuple[Scheduler, str, int]]":
-        """Return the array task that has a task, or had it last: scheduler, job id, index."""
-        key = self.view.key(number) if number in self.view.last else None
-        return (SCHEDULERS[key[0]], key[1], key[2]) if key else None
-
-    def counts(self) -> "Dict[str, int]":
-        """Return how many tasks of the last start are in each state, in the order of STATES."""
-        found = Counter(state.name for _, state in self.members)
-        rest = self.ledger.start.count - len(self.members)
-        found["waiting" if self.holder else "not started"] += max(rest, 0)
-        return {name: found[name] for name in STATES}
+def states_before(submission: Submission, found: "Optional[Survey]" = None) -> "Iterator[State]":
+    """Yield the states of the tasks that a submission depends on; found is of its own record."""
+    for path, number in submission.after:
+        before = found
+        if before is None or path != before.record.path:
+            before = Survey(Record(path))
+            before.read()
+        for one in before.submissions:
+            if one.number == number:
+                yield from map(before.state, one.numbers())
 
 
 def survey(record: Record) -> Survey:
-    """Return what is known of a record; what a queue does not know, it is asked for twice."""
-    view = View(record)
-    finished(view.look())
-    if view.wrong or 1 in view.missed.values():
-        finished(view.look())
-    return Survey(view)
+    """A record at this moment; a queue that misses an array task is asked twice."""
+    found = Survey(record)
+    finished(found.look())
+    if found.wrong or 1 in found.missed.values():
+        finished(found.look())
+    found.members = [(number, NOT_STARTED) for number in found.ledger.members]
+    found.members = [(number, found.state(number)) for number, _ in found.members]
+    return found
 
 
 # -- a start of a run
@@ -6047,7 +5750,7 @@ class Options(NamedTuple("Options", [
         ("jobs", int), ("keep_going", bool), ("resume", bool), ("reuse", bool), ("wait", bool),
         ("retries", int), ("timeout", float), ("pack", int), ("pack_parallel", int),
         ("words", "List[str]")])):
-    """What the command line asks of a run; 0, and -1 for retries, where it says nothing.
+    """The options of the command line about a run; 0, and -1 for retries, where it has none.
 
     timeout is in minutes; jobs is AUTO for as many tasks as there are processors.
     """
@@ -6058,10 +5761,8 @@ NO_OPTIONS = Options(0, False, False, False, False, -1, 0.0, 0, 0, [])
 
 
 def processors() -> int:
-    """Return how many processors this process may use.
-
-    The grant of an allocation around it, its affinity and the quota of its cgroup say that.
-    """
+    """How many processors this process may use, by its affinity, the allocation around it, and the
+    quota of its cgroup."""
     counts = [os.cpu_count() or 1]
     if hasattr(os, "sched_getaffinity"):
         counts.append(len(os.sched_getaffinity(0)))
@@ -6069,17 +5770,15 @@ def processors() -> int:
         text = os.environ.get(name, "")
         if re.fullmatch("[1-9][0-9]{0,5}", text):
             counts.append(int(text))
-    try:
+    with contextlib.suppress(OSError, ValueError):  # no cgroup, or no limit
         with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
-            quota, period = file.read().split()
-        counts.append(max(int(quota) // int(period), 1))
-    except (OSError, ValueError):  # no cgroup, or no limit
-        pass
+            quota, period = map(int, file.read().split())
+        counts.append(max(quota // period, 1))
     return min(counts)
 
 
 def commit_of() -> "Tuple[str, bool]":
-    """Return the commit of the working directory, and whether tracked files differ from it."""
+    """The commit of the working directory, and whether tracked files differ from it."""
     lines = capture([
         "git", "--no-optional-locks", "status", "--porcelain=v2", "--branch",
         "--untracked-files=no"]).out.splitlines()
@@ -6089,29 +5788,28 @@ def commit_of() -> "Tuple[str, bool]":
 
 def older_successes(
         records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[Tuple[State, str]]]":
-    """Return by their keys the tasks that have succeeded in records, the newest last: their states,
-    and RECORD/NUMBER."""
-    found: Dict[Tuple[str, ...], List[Tuple[State, str]]] = {}
+    """The tasks that have succeeded in records by their keys, the newest last: their states, and
+    RECORD/NUMBER."""
+    older: Dict[Tuple[str, ...], List[Tuple[State, str]]] = {}
     for record in records:
         try:
-            view, keys = View(record), Ledger(record).keys()
-            view.read()
+            found, keys = Survey(record), Ledger(record).keys()
+            found.read()
         except Error:  # of another format
             continue
         for key, numbers in keys.items():
-            states = [(view.state(number), f"{record.ulid}/{number}") for number in numbers]
+            states = [(found.state(number), f"{record.ulid}/{number}") for number in numbers]
             good = [one for one in states if one[0].name == "succeeded" and not one[0].origin]
-            if good:
-                found[key] = good + found.get(key, [])[len(good):]
-    return found
+            older[key] = good + older.get(key, [])[len(good):]
+    return older
 
 
 class Run:
-    """A start of a run: its record, what is known of its tasks, and what has become of them since.
+    """A start of a run: its record, and what has become of its tasks since.
 
-    view and ledger are those of the record that it continues; known are the numbers of planned
-    tasks by their keys, the next one last; older are successes of older runs by their keys; last is
-    the number of the last task; offsets are where the lines of tasks that leave this machine begin;
+    found is the record that it continues, as it was; known are the numbers of planned tasks by
+    their keys, the next one last; older are successes of older runs by their keys; last is the
+    number of the last task; offsets are where the lines of tasks that leave this machine begin;
     counts are ends of tasks by state, seen by this start, open the tasks that are with a scheduler
     or another process; begun is whether something was executed or submitted, refused whether a
     submission was not taken; described counts the submissions that a dry run has shown; silent
@@ -6126,8 +5824,7 @@ class Run:
         self.is_dry = is_dry
         self.record = Record(f"{Record.directory(plan.job.key)}/{ulid_text(plan.ulid)}")
         self.lock: Optional[Lock] = None
-        self.view: Optional[View] = None
-        self.ledger: Optional[Ledger] = None
+        self.found: Optional[Survey] = None
         self.known: Dict[Tuple[str, ...], List[int]] = {}
         self.older: Dict[Tuple[str, ...], List[Tuple[State, str]]] = {}
         self.last = 0
@@ -6140,94 +5837,86 @@ class Run:
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
         self.notes: List[str] = []
         self.stops: List[Tuple[Record, int]] = []
+        self.is_open = False
         self.is_new = True
         self.begun = False
         self.refused = False
-        self.is_open = False
 
     def unfinished(self) -> int:
-        """Return how many tasks have neither ended nor are with a scheduler."""
+        """How many tasks have neither ended nor are with a scheduler."""
         return max(self.plan.count - sum(self.counts.values()) - len(self.open), 0)
 
     def limits(self, is_remote: bool) -> Limits:
-        """Return the limits of the tasks: the command line's, else the job's, else usual ones."""
+        """The limits of the tasks: the command line's, else the job's, else usual ones."""
         job, options = self.job, self.options
-        retries = job.retries if options.retries < 0 else options.retries
-        timeout = 60 * (options.timeout or job.timeout_minutes)
         jobs = options.jobs or job.max_parallel or 1
-        if jobs == AUTO:
-            jobs = processors()
-        fail_fast = job.fail_fast is True and not options.keep_going
-        return Limits(1 if is_remote else jobs, retries, timeout, fail_fast)
+        return Limits(
+            jobs=1 if is_remote else processors() if jobs == AUTO else jobs,
+            retries=job.retries if options.retries < 0 else options.retries,
+            timeout=60 * (options.timeout or job.timeout_minutes),
+            fail_fast=job.fail_fast is True and not options.keep_going)
 
     def throttle(self) -> int:
-        """Return how many array tasks may run at once, 0 for any."""
+        """How many array tasks may run at once, 0 for any."""
         return max(self.options.jobs or self.job.max_parallel, 0)
 
     def pack(self, step: PlannedStep) -> "Tuple[int, int]":
-        """Return how many tasks of a step an array task takes, and how many of them at once."""
+        """How many tasks of a step an array task takes, and how many of them at once."""
         beside = self.options.pack_parallel or step.pack_parallel or 1
         return max(self.options.pack or step.pack or 1, beside), beside
 
     def must_succeed(self) -> bool:
-        """Return whether a later step begins only if all tasks before it have succeeded."""
+        """Whether a later step begins only if all tasks before it have succeeded."""
         return self.job.fail_fast is not False and not self.options.keep_going
 
     def is_stopped(self) -> bool:
-        """Return whether nothing more of the run may begin."""
+        """Whether nothing more of the run may begin."""
         return any(record.is_stopped(start) for record, start in self.stops)
 
     def was_cancelled(self) -> bool:
-        """Return whether somebody else has stopped the run."""
+        """Whether another command has stopped the run."""
         return self.is_stopped() and not (self.refused or self.limits(True).fail_fast)
 
     def has_failed(self) -> bool:
-        """Return whether a task is over without success, as far as this start has seen."""
+        """Whether a task is over without success, as far as this start has seen."""
         bad = [row.name for row in STATES.values() if row.is_over and not row.is_good]
         return self.refused or any(self.counts[name] for name in bad)
 
     def see(self, event: Event) -> None:
-        """Count an event; make a failure stop the run, where it is to do that."""
+        """Count an event."""
         self.begun = self.begun or event.kind in ("start", "retry")
         if event.kind == "done":
             self.counts["earlier"] += event.number
         elif event.kind == "end":
             self.counts[event.state.name] += 1
-            if event.state.name == "failed" and self.limits(True).fail_fast:
-                self.record.stop(self.number)
         if event.task and event.kind in ("done", "end"):
             self.open.discard(event.task.number)
 
     # -- its beginning
 
     def take_record(self, is_resume: bool) -> str:
-        """Choose the record, and take its lock; return who holds that, if another HydraFlow does.
+        """Choose the record, and take its lock; return its holder if another HydraFlow has it.
 
-        A new record is made while the job's lock is held: of two commands one makes it.
+        The job's lock is held meanwhile: of two commands one makes a record.
         """
         directory = Record.directory(self.job.key)
-        records = Record.all(self.job.key)
-        if records and is_resume:
-            return self.continue_record(records)
-        if self.is_dry:
-            return self.begin_record(records)
-        try:
-            os.makedirs(directory, exist_ok=True)
-        except OSError as error:
-            raise say_error(error, f"keep a record in {directory}") from None
         guard = Lock(f"{directory}/lock")
-        holder = guard.take(30.0)
-        if holder:
-            return holder
+        if not self.is_dry:
+            with trying(f"keep a record in {directory}"):
+                os.makedirs(directory, exist_ok=True)
+            holder = guard.take(30.0)
+            if holder:
+                return holder
         try:
             records = Record.all(self.job.key)
             if records and is_resume:
                 return self.continue_record(records)
-            return self.begin_record(records)
+            self.begin_record(records)
+            return ""
         finally:
             guard.release()
 
-    def begin_record(self, records: "Sequence[Record]") -> str:
+    def begin_record(self, records: "Sequence[Record]") -> None:
         """Begin a new record beside those that there are."""
         if records:
             self.look_at_last(records[-1])
@@ -6237,24 +5926,23 @@ class Run:
             self.record = Record.create(self.job.key, self.plan.ulid)
             self.lock = Lock(self.record.file("lock"))
             self.lock.take()
-        self.write_start()
-        return ""
+        self.write_start("")
 
     def look_at_last(self, record: Record) -> None:
-        """Refuse to begin tasks that live in the last run; note what it has left undone."""
+        """Refuse to begin tasks that are alive in the last run; note that it is unfinished."""
         try:
             last = survey(record)
         except Error as error:
             self.notes.append(error.message)
             return
         when = time.strftime("%H:%M", time.localtime(last.ledger.start.time))
-        alive = {number for number, state in last.members if not state.is_over and (
-            state.is_alive or last.holder)}
-        if alive and any(not alive.isdisjoint(last.ledger.keys().get(key, ()))
-                         for key in self.keys()):
-            hint = "--resume continues it, hydraflow cancel stops it; or run other parameters"
+        alive = {number for number, state in last.members
+                 if state.is_alive or state.name == "waiting"}
+        keys = last.ledger.keys() if alive else {}
+        if any(not alive.isdisjoint(keys.get(key, ())) for key in self.keys()):
             message = f"tasks of job {self.job.key} are running or queued since {when}"
-            raise Error("already-running", message, NOWHERE, hint)
+            raise Error("already-running", message, NOWHERE, "--resume continues it, "
+                        "hydraflow cancel stops it; or run other parameters")
         good = sum(state.is_good for _, state in last.members)
         count = last.ledger.start.count
         if good < count and not alive:
@@ -6268,51 +5956,50 @@ class Run:
                 yield task.key
 
     def continue_record(self, records: "Sequence[Record]") -> str:
-        """Continue the newest record; return who holds it, if another HydraFlow does."""
+        """Continue the newest record; return its holder, if another HydraFlow has it."""
         self.record = records[-1]
         if not self.is_dry:
             self.lock = Lock(self.record.file("lock"))
             holder = self.lock.take()
             if holder:
                 return holder
-        found = survey(self.record)
+        self.found = found = survey(self.record)
         if found.wrong:
             self.notes.append(f"the scheduler does not answer ({found.wrong}): "
                               "its tasks count as queued")
         self.is_new = False
-        self.view, self.ledger = found.view, found.ledger
+        starts = found.ledger.starts
         self.known = {key: numbers[::-1] for key, numbers in found.ledger.keys().items()}
-        self.last = found.ledger.last_number()
-        self.number = found.ledger.start.number + 1
-        is_other = self.known and not any(key in self.known for key in self.keys())
-        if self.options.resume and is_other:
+        self.last = max(found.ledger.offsets, default=0)
+        self.number = starts[-1].number + 1
+        if self.options.resume and self.known and not any(map(self.known.get, self.keys())):
             self.release()
-            words = shell_text(found.ledger.starts[0].words)
-            message = f"no task of this sweep belongs to the last run of {self.job.key}"
-            raise Error("another-run", message, NOWHERE, f"begun with: hydraflow run {words}")
+            raise Error("another-run",
+                        f"no task of this sweep belongs to the last run of {self.job.key}", NOWHERE,
+                        f"begun with: hydraflow run {shell_text(starts[0].words)}")
         self.older = older_successes(records[:-1])
-        self.write_start()
+        self.write_start(starts[0].commit)
         return ""
 
-    def write_start(self) -> None:
-        """Write a start of the run into its record."""
+    def write_start(self, before: str) -> None:
+        """Write a start of the run into its record; before is the commit of its first one."""
         self.is_open = True
         if self.is_dry:
             return
         commit, is_dirty = commit_of()
-        before = self.ledger.starts[0].commit if self.ledger else ""
         if commit and before and commit != before:
             self.notes.append(f"the run of {self.job.key} began at commit {before[:10]}, "
                               f"and continues at {commit[:10]}")
-        try:
-            write_start(self.record, Start(
-                number=self.number, job=self.job.key, count=self.plan.count, time=time.time(),
-                host=host_name(), version=__version__, words=list(self.options.words),
-                commit=commit, is_dirty=is_dirty, format=FORMAT))
-        except OSError as error:
-            self.release()
-            raise say_error(error, "write the plan") from None
+        write_start(self.record, Start(
+            number=self.number, job=self.job.key, count=self.plan.count, time=time.time(),
+            host=host_name(), version=__version__, words=list(self.options.words),
+            commit=commit, is_dirty=is_dirty, format=FORMAT))
         self.stops.append((self.record, self.number))
+
+    def next_submission(self) -> int:
+        """The number of the next submission; a dry run counts those that it has shown."""
+        self.described += self.is_dry
+        return max(self.record.submission_numbers(), default=0) + max(self.described, 1)
 
     def release(self) -> None:
         """Let others continue the run."""
@@ -6334,30 +6021,26 @@ class Run:
             yield from block
 
     def identified(self, step: PlannedStep, draft: Task) -> "Tuple[Task, State]":
-        """Return a task with its number, and its state."""
+        """A task with its number, and its state."""
         numbers = self.known.get(draft.key)
         state, planned = NOT_STARTED, None
-        if numbers and self.view and self.ledger:
+        if numbers and self.found:
             number = numbers.pop()
-            state, planned = self.view.state(number), self.ledger.task(number)
+            state, planned = self.found.states.get(number, state), self.found.ledger.task(number)
         else:
             self.last += 1
             number = self.last
         directory = planned.directory if planned else self.plan.directory(number)
         task = step.numbered(draft, number, directory)
-        if state.is_alive or state.is_good:
-            return task, state
-        return task, self.reused(task, state)
-
-    def reused(self, task: Task, state: State) -> State:
-        """Return the state of a task to be executed, or an older success that counts for it."""
-        known = self.older.get(task.key)
-        if not known:
-            return state
-        if not self.options.reuse:
+        older = self.older.get(task.key)
+        if older and not (state.is_alive or state.is_good):
+            if self.options.reuse:
+                return task, self.reused(task, state, *older.pop(0))
             self.could_reuse += 1
-            return state
-        older, origin = known.pop(0)
+        return task, state
+
+    def reused(self, task: Task, state: State, older: State, origin: str) -> State:
+        """Note an older success that counts for a task, and return that."""
         if not self.is_dry:
             head = new_head(start=self.number, role=REUSED, origin=origin)
             head.update(time=older.started, up=0)
@@ -6371,67 +6054,65 @@ class Run:
     def write_block(self, step: PlannedStep, tasks: "Sequence[Task]", is_remote: bool) -> None:
         """Write the lines of tasks that are new, or have changed, and the numbers of the others."""
         lines: List[Dict[str, Any]] = []
-        fresh: List[int] = []
-        again: List[List[int]] = []
+        again: List[int] = []
+        ledger = self.found.ledger if self.found else None
         for task in tasks:
             path = find_program(task.argv[0], task.cwd, task.env) if is_remote else ""
             line = task_line(task, os.path.abspath(path) if path else "")
-            if self.ledger and self.ledger.has_line(task.number, line):
-                self.offsets[task.number] = self.ledger.offsets[task.number]
-                again.append([task.number, task.number])
+            data = to_json(line).encode("ascii")
+            if ledger and task.number in ledger.offsets and ledger.line(task.number) == data:
+                self.offsets[task.number] = ledger.offsets[task.number]
+                again.append(task.number)
             else:
                 lines.append(line)
-                fresh.append(task.number)
+        numbers = [line["task"] for line in lines]
         if again:
             lines.append({"again": again, "step": step.number})
         offsets = append_lines(self.record.file("plan"), lines)
         if is_remote:
-            self.offsets.update(zip(fresh, offsets))
+            self.offsets.update(zip(numbers, offsets))
 
 
 # -- checks before a start
 
 
 def task_text(task: Task) -> str:
-    """Return a command line that executes a task in a shell, where it would be executed.
+    """A command line that executes a task in a shell, where it would be executed.
 
     The shell fills in variables that are kept by name.
     """
     text = shell_text(word.replace(SLOT, "0") for word in task.argv)
     if task.env:
-        unset = [shlex.quote(f"--unset={name}")
-                 for name, value in task.env.items() if value is None]
-        pairs = [f"{name}={value}".replace(SLOT, "0")
-                 for name, value in task.env.items() if value is not None]
-        env = re.sub(r"\$\{\{ env\.(\w+) \}\}", "'\"${\\1}\"'", shell_text(pairs))
-        text = " ".join(filter(None, ["env", *unset, env, text]))
+        words = [f"{name}={value}".replace(SLOT, "0") if value is not None else f"--unset={name}"
+                 for name, value in sorted(task.env.items(), key=lambda pair: pair[1] is not None)]
+        env = re.sub(r"\$\{\{ env\.(\w+) \}\}", "'\"${\\1}\"'", shell_text(words))
+        text = f"env {env} {text}"
     if os.path.abspath(task.cwd) == os.getcwd():
         return text
     place = f"./{task.cwd}" if task.cwd.startswith("-") else task.cwd
     return f"(cd {shlex.quote(place)} && {text})"
 
 
-def program_mistake(name: str, cwd: str,
-                    env: "Mapping[str, Any]") -> "Optional[Tuple[str, str]]":
-    """Return why a program cannot be executed, and what to do; None where it can."""
+def check_program(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark,
+                  kind: "Type[Error]" = Error) -> None:
+    """Raise an Error unless a program can be executed."""
     if find_program(name, cwd, env):
-        return None
+        return
     place = os.path.join(cwd, name)
-    if os.path.dirname(name) and os.path.isdir(native(place)):
-        return f"{name} is a directory", "name a file in it"
-    if os.path.dirname(name) and os.path.exists(native(place)):
-        hint = f"chmod +x {shlex.quote(os.path.normpath(place))}; or name its interpreter before it"
-        return f"{name} is not executable", hint
+    message = f"there is no program {name}"
     hint = "it is looked up in PATH, without a shell"
     if os.path.dirname(name):
         hint = f"the path is relative to {os.path.abspath(cwd)}"
+        if os.path.exists(native(place)):
+            message = f"{name} is not executable"
+            hint = f"chmod +x {shlex.quote(os.path.normpath(place))}; or name its interpreter"
     elif os.path.isfile(native(place)):
         hint = f"write ./{name}: the current directory is not searched"
-    return f"there is no program {name}", hint
+    raise kind("no-program", message, mark, hint)
 
 
 def first_task(step: PlannedStep) -> "Optional[Task]":
-    """Return the first task of a step."""
+    """The first task of a step."""
     for task in step.tasks():
         return step.numbered(task, 1, "multirun/1")
     return None
@@ -6447,30 +6128,40 @@ def check_first_task(step: PlannedStep) -> None:
         mark = step.cwd.whole() if step.cwd else NOWHERE
         raise Error("no-directory", f"there is no directory {task.cwd}", mark,
                     f"make it first; it is relative to {os.getcwd()}")
-    if step.setup or not step.command:
-        return
-    wrong = program_mistake(task.argv[0], task.cwd, task.env)
-    if wrong:
-        raise Error("no-program", wrong[0], step.mark, wrong[1])
+    if step.command and not step.setup:
+        check_program(task.argv[0], task.cwd, task.env, step.mark)
 
 
 def submission_program(step: PlannedStep) -> str:
-    """Return the program of a submission command."""
+    """The program of a submission command."""
     return (behind_env(step.submit) or step.submit)[0]
 
 
-def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
-    """Raise an Error unless the program of a submission command is here."""
-    wrong = program_mistake(submission_program(step), ".", os.environ)
-    if wrong:
-        mark = submit_mark(step, len(step.submit) - len(behind_env(step.submit)))
-        hint = f"{wrong[1]}; is this a machine from which jobs are submitted?"
-        raise kind("no-program", wrong[0], mark, hint)
-
-
 def submit_mark(step: PlannedStep, index: int) -> Mark:
-    """Return the place of a word of a submission command; words may come from elsewhere."""
+    """The place of a word of a submission command; words may come from elsewhere."""
     return step.submit_marks[index] if index < len(step.submit_marks) else NOWHERE
+
+
+def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
+    """Raise an Error unless the program of a submission command and the job's Python are here."""
+    mark = submit_mark(step, len(step.submit) - len(behind_env(step.submit)))
+    check_program(submission_program(step), ".", os.environ, mark, kind)
+    python = step.job.python
+    check_python(tuple(python_of(step.job)), python.whole() if python else NOWHERE)
+
+
+@functools.lru_cache(maxsize=None)
+def check_python(words: "Tuple[str, ...]", mark: Mark) -> None:
+    """Raise an Error if words are a Python that cannot execute HydraFlow.
+
+    One that is not here may be on the machines that are to execute it.
+    """
+    if words == (sys.executable,) or not find_program(words[0]):
+        return
+    answer = capture([*words, "-c", "import sys; print(sys.version_info >= (3, 6))"], PATIENT)
+    if answer.out.strip() != "True":
+        raise Error("no-python", f"{shell_text(words)} is no Python 3.6 or later: {answer.text}",
+                    mark, "python: of the job, or HYDRAFLOW_PYTHON, names it")
 
 
 def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
@@ -6482,13 +6173,15 @@ def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
     errors: List[Error] = []
     waits = bool(step.job.needs) or len(step.job.steps) > 1
     for index, option, hint in beaten_options(words, scheduler, waits):
-        message = f"HydraFlow sets {option} itself: remove it"
-        errors.append(Error("own-option", message, submit_mark(step, index), hint))
+        errors.append(Error("own-option", f"HydraFlow sets {option} itself: remove it",
+                            submit_mark(step, index), hint))
     if script:
-        message = f"{program} would execute {words[script]}, and not the command of this job"
-        hint = "leave it out: setup: has the lines of shell that prepare a task; "
-        hint += f"without run: and call:, {program} gets the script and a file of parameters"
-        errors.append(Error("script-and-command", message, submit_mark(step, script), hint))
+        errors.append(Error(
+            "script-and-command",
+            f"{program} would execute {words[script]}, and not the command of this job",
+            submit_mark(step, script),
+            "leave it out: setup: has the lines of shell that prepare a task; without run: and "
+            f"call:, {program} gets the script and a file of parameters"))
     elif not step.command and not errors:
         errors.append(Error("no-command", f"{program} has nothing to execute",
                             submit_mark(step, 0), "write the command of the tasks into run:"))
@@ -6501,43 +6194,18 @@ FILE_READERS = {  # handlers that read no file but one that these options name, 
 }
 
 
-def check_reader(step: PlannedStep) -> None:
-    """Raise an Error if a handler would not read the lines that it gets as a file."""
-    name = os.path.basename(submission_program(step))
-    options, form = FILE_READERS.get(name, (step.submit[-1:], ""))
-    if step.submit[-1] not in options:
-        raise Error("not-read", f"{name} would not read the file that is its last argument",
-                    submit_mark(step, 0), f"for example {form}")
-
-
-@functools.lru_cache(maxsize=None)
-def python_mistake(words: "Tuple[str, ...]") -> str:
-    """Return why words do not execute HydraFlow as a Python does; "" where they do."""
-    if words == (sys.executable,) or not find_program(words[0]):
-        return ""  # one that is not here may be on the machines that are to execute it
-    answer = capture([*words, "-c", "import sys; print(sys.version_info >= (3, 6))"], PATIENT)
-    return "" if answer.out.strip() == "True" else answer.text
-
-
-def check_python(job: Job) -> None:
-    """Raise an Error unless the Python of a job can execute HydraFlow."""
-    words = tuple(python_of(job))
-    mistake = python_mistake(words)
-    if mistake:
-        raise Error("no-python", f"{shell_text(words)} is no Python 3.6 or later: {mistake}",
-                    job.python.whole() if job.python else NOWHERE,
-                    "python: of the job, or HYDRAFLOW_PYTHON, names it")
-
-
 # -- the pass
 
 
 class Stage:
     """Steps of a run that a place executes together.
 
-    waits tells whether it goes on until its tasks are over; before are stages that have to be over
-    first; local is where processes of this machine are; done counts tasks that were done before;
-    left tells that it gave up tasks; said are notes that were yielded, and tasks whose start was.
+    alive are tasks that live elsewhere or since an earlier start, again those of them that are to
+    begin again; local is the place of processes of this machine; before are stages that have to be
+    over first; waits tells whether the stage lasts until its tasks are over; done counts tasks that
+    were done before; left tells that it gave up tasks; said are notes that were yielded, and tasks
+    whose start was; elsewhere is how many of alive run; look_at and ask_at are when the record is
+    read and queues are asked next.
     """
 
     is_remote = True
@@ -6546,121 +6214,169 @@ class Stage:
         self.run = run
         self.steps = list(steps)
         self.local: Optional[Local] = None
+        self.found: Optional[Survey] = None
+        self.alive: Dict[int, Task] = {}
+        self.again: List[Task] = []
         self.before: List[Stage] = []
         self.waits = False
         self.done = 0
         self.left = False
         self.is_stopped = False
         self.said: Set[Any] = set()
+        self.elsewhere = 0
+        self.look_at = self.ask_at = self.kill_at = 0.0
+        self.look_delay, self.ask_delay = 0.05, 0.5
 
     def check(self, is_dry: bool) -> None:
         """Raise an Error for what cannot be executed, as far as it can be known before."""
 
     def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
-        """Yield what a dry run prints: a line for each task, what surrounds them as comments.
+        """Yield the lines of a dry run: one for each task, all else as comments.
 
         ids are those of the array jobs that these steps would wait for.
         """
-        return map(task_text, self.undone())
+        return map(task_text, self.todo())
 
-    def undone(self) -> "Iterator[Task]":
-        """Yield the tasks that are to be executed."""
-        for step in self.steps:
-            for task, state in self.run.assigned(step, self.is_remote):
-                if not (state.is_good or state.is_alive):
-                    yield task
-
-    def divided(self, alive: "Dict[int, Task]") -> "Iterator[Task]":
+    def todo(self) -> "Iterator[Task]":
         """Yield the tasks that are to be executed; collect those that live, count those done."""
         for step in self.steps:
             for task, state in self.run.assigned(step, self.is_remote):
                 if state.is_alive:
-                    alive[task.number] = task
-                elif not state.is_good or state.name == "handed":
-                    yield task
-                else:
+                    self.alive[task.number] = task
+                    self.run.open.add(task.number)
+                elif state.is_good and state.name != "handed":
                     self.done += 1
+                else:
+                    yield task
 
-    def done_events(self) -> "Iterator[Event]":
-        """Yield how many tasks were done before, since that was yielded last."""
-        if self.done:
-            yield note_event("done", "", self.done)
-        self.done = 0
-
-    def work(self) -> "Iterator[Union[Event, str, None]]":
-        """Begin what may begin and yield what happens; None where nothing happens for now."""
+    def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
+        """Begin tasks as far as there is room; return whether further ones may begin later."""
         raise NotImplementedError
 
-    def stop(self, number: int) -> str:
-        """Begin nothing more, and ask what lives here to stop; return what that means."""
-        self.is_stopped = True
-        if self.local is None:
-            return "the tasks go on"
-        self.local.ask_all(number)
-        count = len(self.local.running)
-        again = "; press Ctrl-C again to kill" if self.local.kills else ""
-        return f"stopping {counted(count, 'task')}{again}" if count else ""
+    def work(self) -> "Iterator[Union[Event, str, None]]":
+        """Execute the tasks: yield what happens, and None where nothing happens for now."""
+        todo = self.todo()
+        if self.run.found:  # tasks that live have to be known before anything begins
+            todo = iter(list(todo))
+        yield from self.passes(todo)
 
-    def kill(self) -> None:
-        """Kill what lives here, where no scheduler does it."""
-        if self.local and self.local.kills:
-            self.local.kill_all()
+    def passes(self, todo: "Iterator[Task]") -> "Iterator[Union[Event, str, None]]":
+        """Follow, begin and look, again and again."""
+        while True:
+            yield from self.follow()
+            has_more = yield from self.begin(todo)
+            if self.done:
+                yield note_event("done", "", self.done)
+                self.done = 0
+            if self.local:
+                yield from self.local.look()
+            if self.is_over(has_more):
+                break
+            yield note_event("tick", "", self.elsewhere)
+            yield None
+        if self.local:
+            self.left = self.left or self.local.is_stopped or bool(self.local.failure)
+            if self.local.failure:
+                yield note_event("error", self.local.failure)
+        self.left = self.left or self.is_stopped
 
-    def follow(self, view: View, tasks: "Dict[int, Task]", again: "List[Task]",
-               asks: bool = True) -> "Iterator[Union[Event, str, None]]":
-        """Look at tasks that live elsewhere, and (asks) at queues; yield what has changed.
+    def is_over(self, has_more: bool) -> bool:
+        """Whether nothing is left to begin or to wait for."""
+        if self.local and self.local.running:
+            return False
+        if self.is_stopped:
+            return not self.living_here()
+        return not (has_more or self.alive)
 
-        Those that are over leave tasks; those that may begin again here are added to again.
+    def follow(self) -> "Iterator[Union[Event, str, None]]":
+        """Look at tasks that live elsewhere, if it is time; yield what has changed.
+
+        Those that are over leave alive; those that may begin again are added to again.
         """
-        yield from view.look(tasks, asks)
-        for number in sorted(tasks):
-            state, queued = view.state(number), view.queued(number)
-            log = self.run.record.file("log", number)
-            if state.name == "running" and number not in self.said:
-                self.said.add(number)
-                yield Event("elsewhere", tasks[number], state, "", log, 0)
-            if is_stuck(queued):
-                yield from self.say_once(f"task {number} does not start: {queued.reason}")
-            if state.is_alive:
-                continue
-            task = tasks.pop(number)
-            self.run.open.discard(number)
-            if self.may_begin_again(number, state):
-                again.append(task)
-            elif state.is_over:
-                yield Event("end", task, state, self.run.job.key, log, 0)
-        if view.wrong:
-            yield from self.say_once(f"the scheduler does not answer, asking again: {view.wrong}")
-        running = sum(view.state(number).name == "running" for number in tasks)
-        yield note_event("tick", "", running)
+        now = time.monotonic()
+        if not self.alive or now < self.look_at:
+            return
+        if self.found is None:
+            self.found = Survey(self.run.record)
+        yield from self.found.look(self.alive, now >= self.ask_at)
+        if now >= self.ask_at:
+            self.ask_at = time.monotonic() + self.ask_delay
+            self.ask_delay = min(self.ask_delay * 1.3, LONGEST_LOOK)
+        self.look_at = time.monotonic() + self.look_delay
+        self.look_delay = min(self.look_delay * 1.2, 1.0)
+        for number in sorted(self.alive):
+            yield from self.follow_task(number, self.found.states[number])
+        if self.found.wrong:
+            text = f"the scheduler does not answer, asking again: {self.found.wrong}"
+            yield from self.say_once(text, text)
+        names = [self.found.states[number].name for number in self.alive]
+        self.elsewhere = names.count("running")
+        if self.local:
+            self.local.beside = len(self.living_here())
+        if self.is_stopped and now > self.kill_at:
+            self.kill()
 
-    def say_once(self, text: str) -> "Iterator[str]":
-        """Yield a note, unless it was yielded before; it may begin with the number of a task."""
-        key = re.sub(r"^task \d+", "", text)
+    def follow_task(self, number: int, state: State) -> "Iterator[Union[Event, str]]":
+        """Yield what has changed about a task that lives elsewhere."""
+        log = self.run.record.file("log", number)
+        if state.name == "running" and number not in self.said:
+            self.said.add(number)
+            yield Event("elsewhere", self.alive[number], state, "", log, 0)
+        queued = self.found.queued(number) if self.found else UNKNOWN
+        if is_stuck(queued):
+            text = f"task {number} does not start: {queued.reason}"
+            yield from self.say_once(queued.reason, text)
+        if state.is_alive:
+            return
+        task = self.alive.pop(number)
+        self.run.open.discard(number)
+        if self.may_begin_again(number, state):
+            self.again.append(task)
+        elif state.is_over:
+            yield Event("end", task, state, self.run.job.key, log, 0)
+
+    def say_once(self, key: str, text: str) -> "Iterator[str]":
+        """Yield a note, unless one of its kind was yielded before."""
         if key not in self.said:
             self.said.add(key)
             yield text
 
     def may_begin_again(self, number: int, state: State) -> bool:
-        """Return whether a task that lived elsewhere is to be executed by this start."""
-        return False
+        """Whether this start executes a task that lived elsewhere."""
+        raise NotImplementedError
 
-    def followed(self, view: View, tasks: "Dict[int, Task]",
-                 again: "List[Task]") -> "Iterator[Union[Event, str, None]]":
-        """Follow tasks until one may begin again, all are over or it stops.
+    def living_here(self) -> "List[Attempt]":
+        """Attempts of alive on this machine that no scheduler has."""
+        known = self.found.attempts if self.found else {}
+        last = [known[number][-1] for number in self.alive if known.get(number)]
+        return [one for one in last if one.boot == boot_id() and one.role != ARRAY]
 
-        Queues are asked at growing intervals, the record is looked at once in a second at least.
-        """
-        delay, ask_at = 0.5, 0.0
-        while tasks and not again and not self.is_stopped:
-            asks = time.monotonic() >= ask_at
-            if asks:
-                ask_at = time.monotonic() + delay
-                delay = min(delay * 1.3, LONGEST_LOOK)
-            yield from self.follow(view, tasks, again, asks)
-            limit = min(time.monotonic() + 1.0, ask_at)
-            while tasks and not again and time.monotonic() < limit and not self.is_stopped:
-                yield None
+    def stop(self, number: int) -> str:
+        """Begin nothing more, and ask what lives here to stop; return a text about that."""
+        self.is_stopped = True
+        self.kill_at = time.monotonic() + grace()
+        here = self.living_here()
+        for one in here:
+            stop_attempt(self.run.record, one, number)
+        if self.local is None:
+            return "the tasks go on"
+        self.local.ask_all(number)
+        count = max(len(here), len(self.local.running))
+        again = "; press Ctrl-C again to kill" if self.local.kills else ""
+        return f"stopping {counted(count, 'task')}{again}" if count else ""
+
+    def kill(self) -> None:
+        """Kill what lives here, where no scheduler does it."""
+        for one in self.living_here():
+            stop_attempt(self.run.record, one, signal.SIGKILL)
+        if self.local and self.local.kills:
+            for process in self.local.running:
+                process.kill()
+
+
+def stop_attempt(record: Record, one: Attempt, number: int) -> bool:
+    """Send a signal to an attempt of this machine; return whether it got it."""
+    return signal_attempt(record.file("attempt", one.number, one.attempt), one.leader, number)
 
 
 def drive(stages: "Iterable[Stage]") -> "Iterator[Event]":
@@ -6687,47 +6403,14 @@ def drive(stages: "Iterable[Stage]") -> "Iterator[Event]":
 def signal_stage(stage: Stage, number: int, is_second: bool) -> Event:
     """Pass a signal on to a stage; return the event about it."""
     name = signal_name(number)
-    if number in (signal.SIGUSR1, signal.SIGUSR2):
-        if stage.local:
-            stage.local.pass_on(number)
+    if number in Signals.PASSED_ON:
+        for process in stage.local.running if stage.local else []:
+            process.signal(number)
         return note_event("note", f"passed {name} on to the tasks")
     if is_second:
         stage.kill()
         return note_event("note", "killing the tasks")
     return note_event("interrupt", ": ".join(filter(None, [name, stage.stop(number)])), number)
-
-
-def local_pass(stage: Stage, local: Local,
-               todo: "Iterator[Task]") -> "Iterator[Union[Event, str, None]]":
-    """Execute tasks until none is left, or a stop; yield what happens, None to wait."""
-    is_ended = False
-    while True:
-        is_empty = yield from begun_tasks(stage, local, todo)
-        yield from stage.done_events()
-        yield from local.look()
-        is_ended = stage.is_stopped or local.is_stopped or bool(local.failure)
-        if not local.running and (is_ended or (is_empty and not local.waiting)):
-            break
-        yield note_event("tick", "")
-        yield None
-    stage.left = stage.left or is_ended
-    if local.failure:
-        yield note_event("error", local.failure)
-
-
-def begun_tasks(stage: Stage, local: Local,
-                todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
-    """Begin tasks while there is room; return whether no further one is left."""
-    while local.has_room() and not (stage.is_stopped or local.is_stopped):
-        try:
-            task, tries = local.waiting.pop() if local.waiting else (next(todo), 1)
-        except StopIteration:
-            return True
-        except OSError as error:
-            yield local.fail(error, "plan the next task")
-            break
-        yield local.begin(task, tries)
-    return False
 
 
 class HereStage(Stage):
@@ -6741,52 +6424,46 @@ class HereStage(Stage):
             check_first_task(step)
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
-        """Execute the tasks of a step, and await those that live."""
+        """Execute the tasks of a step."""
         run = self.run
         head = {**job_around(), "start": run.number, "role": HERE, "submission": 0}
-        self.local = local = Local(
-            run.record, run.limits(False), head, run.stops, run.job.key)
-        yield from outside_notes(self.steps[0])
-        alive: Dict[int, Task] = {}
-        todo = self.divided(alive)
-        if run.view:  # what lives has to be known before anything begins
-            todo = iter(list(todo))
-            yield from self.adopt(run.view, alive)
-        yield from local_pass(self, local, todo)
-        run.silent += local.silent
-        while alive and run.view and not self.is_stopped:
-            again: List[Task] = []
-            yield from self.followed(run.view, alive, again)
-            yield from local_pass(self, local, iter(again))
+        self.local = Local(run.record, run.limits(False), head, run.stops, run.job.key)
+        yield from super().work()
+        run.silent += self.local.silent
+
+    def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
+        """Begin tasks while there is room."""
+        local = self.local
+        while local and local.has_room() and not self.is_stopped:
+            try:
+                task, tries = local.waiting.pop() if local.waiting else (
+                    self.again.pop() if self.again else next(todo), 1)
+            except StopIteration:
+                return False
+            except OSError as error:
+                yield local.fail(error, "plan the next task")
+                break
+            yield local.begin(task, tries)
+        return local is not None and not (local.failure or local.is_stopped)
 
     def may_begin_again(self, number: int, state: State) -> bool:
-        """Return whether a task that lived elsewhere was interrupted there."""
+        """Whether a task that lived since an earlier start was interrupted."""
         return state.name in ("interrupted", "not started") and not self.is_stopped
 
-    def adopt(self, view: View, alive: "Dict[int, Task]") -> "Iterator[Union[Event, str]]":
-        """Await what lives here; what lives elsewhere stays in alive."""
-        for number in list(alive):
-            one = view.attempts[number][-1] if view.attempts[number] else NO_ATTEMPT
-            if self.local and one.role == HERE and one.boot == boot_id():
-                yield self.local.adopt(alive.pop(number), one)
-                continue
-            self.run.open.add(number)
-            if one.host and not one.job_id:
-                yield from self.say_once(f"task {number} may be running on {one.host}; hydraflow "
-                                         "cancel --lost gives up tasks of a machine that is gone")
-
-
-def outside_notes(step: PlannedStep) -> "Iterator[str]":
-    """Yield a note where an allocation is around us and we are on none of its machines: salloc may
-    leave its shell where it was typed. srun executes a command in the allocation."""
-    job = os.environ.get("SLURM_JOB_ID", "")
-    task = first_task(step)
-    if not job or "SLURMD_NODENAME" in os.environ or task is None:
-        return
-    if "srun" not in map(os.path.basename, task.argv):
-        nodes = os.environ.get("SLURM_JOB_NODELIST", "other machines")
-        yield (f"allocation {job} is on {nodes}, but the tasks run on this machine: "
-               "begin run: with srun -N1 -n1 --exact")
+    def follow_task(self, number: int, state: State) -> "Iterator[Union[Event, str]]":
+        """Yield what has changed about a task that lives since an earlier start."""
+        one = (self.found and self.found.attempts.get(number) or [NO_ATTEMPT])[-1]
+        if one.host and not one.job_id and one.boot != boot_id():
+            text = (f"task {number} may be running on {one.host}; hydraflow cancel --lost gives "
+                    "up tasks of a machine that is gone")
+            yield from self.say_once(f"lost on {one.host}", text)
+        limit = self.local.limits.timeout if self.local else 0.0
+        late = time.time() - state.started - limit
+        if limit and late > 0 and state.name == "running" and one in self.living_here():
+            if late < grace():
+                write_verdict(self.run.record.file("attempt", number, one.attempt), TIME_LIMIT)
+            stop_attempt(self.run.record, one, signal.SIGTERM if late < grace() else signal.SIGKILL)
+        yield from super().follow_task(number, state)
 
 
 # -- what an array task, or a line of a handler, executes
@@ -6802,7 +6479,7 @@ ARRAY_TASK = (
 
 
 def slot_script(record: Record, number: int, python: "Sequence[str]", index: str) -> str:
-    """Return the script of a submission; index, in the words of sh, is all that comes from outside.
+    """The script of a submission; index, in the words of sh, is all that comes from outside.
 
     No text of a parameter is in it.
     """
@@ -6819,7 +6496,7 @@ def slot_script(record: Record, number: int, python: "Sequence[str]", index: str
 
 
 def write_script(record: Record, number: int, python: "Sequence[str]", index: str) -> None:
-    """Keep in a record what executes an array index: a script and, once, this program.
+    """Keep in a record the script of an array index and, once, this program.
 
     What is edited later changes nothing that is queued. The byte code is that of the Python that is
     to execute it, if that is here.
@@ -6833,99 +6510,76 @@ def write_script(record: Record, number: int, python: "Sequence[str]", index: st
     write_file(record.file("script", number), native_bytes(script))
 
 
-class SlotStage(Stage):
-    """The tasks of an array index, then, where indexes are packs, those that nobody has begun.
-
-    longest is how many seconds the longest task took so far; end is when the allocation ends, 0.0
-    if it is not known.
-    """
+class SlotStage(HereStage):
+    """The tasks of an array index, then, where indexes are packs, those that nobody has begun."""
 
     def __init__(self, record: Record, submission: Submission, index: int) -> None:
+        super().__init__(None, [])  # type: ignore[arg-type]
         self.record = record
         self.submission = submission
-        self.is_stopped = self.left = False
-        self.done = 0
-        self.longest = 0.0
-        text = os.environ.get("SLURM_JOB_END_TIME", "")
-        self.end = float(text) if re.fullmatch("[0-9]{9,11}", text) else 0.0
-        role = ARRAY if submission.scheduler in SCHEDULERS else LINE
-        head = {**job_around(), "start": submission.start, "submission": submission.number,
-                "role": role, "index": index}
-        stops = [(Record(path), start) for path, start in submission.stops]
-        self.local: Local = Local(record, Limits(*submission.limits), head, stops, "")
+        self.index = index
 
-    def tasks(self) -> "Iterator[Task]":
+    def work(self) -> "Iterator[Union[Event, str, None]]":
+        """Execute the tasks, if all has succeeded that they depend on."""
+        submission = self.submission
+        if any(state.name != "succeeded" for state in states_before(submission)):
+            yield note_event("error", "a step before this one has not succeeded")
+            return
+        around, noted = job_around()["job_id"], split_id(submission.job_id)[0].rstrip("[]")
+        role = ARRAY if submission.scheduler in SCHEDULERS else LINE
+        if role == ARRAY and around and noted and around != noted:  # submitted twice
+            yield note_event("error", f"nothing is executed: array job {noted} has these tasks")
+            return
+        head = {**job_around(), "start": submission.start, "submission": submission.number,
+                "role": role, "index": self.index}
+        stops = [(Record(path), start) for path, start in submission.stops]
+        self.local = Local(self.record, Limits(*submission.limits), head, stops, "")
+        yield from self.passes(map(self.at, self.entries()))
+        remove_if_empty(self.record.file("output", submission.number, self.index))
+
+    def entries(self) -> "Iterator[List[int]]":
         """Yield the tasks: those of the index that no neighbour has ended, then, from their ends,
         those of others that nobody has begun."""
-        index = int(self.local.head["index"])
         for entry in self.submission.slots[0]:
             one = self.last_attempt(entry[0])
             if not one.has_ended or one.asked or one.status > 128:
-                yield from self.at([entry])
+                yield entry
         slots = read_submission(self.record, self.submission.number).slots
         depth = max(map(len, slots))
-        others = slots[index:] + slots[:index - 1] if depth > 1 else []
-        for place in range(depth - 1, -1, -1):
-            for slot in others:
+        for place in range(depth - 1, -1, -1) if depth > 1 else []:
+            for slot in slots[self.index:] + slots[:self.index - 1]:
                 if place < len(slot) and self.last_attempt(slot[place][0]) is NO_ATTEMPT:
-                    yield from self.at([slot[place]])
+                    yield slot[place]
 
-    def at(self, entries: "Sequence[List[int]]") -> "Iterator[Task]":
-        """Yield tasks with the paths that their programs have here, while time is left for them."""
-        for _, offset in entries:
-            if self.end and self.longest and time.time() + self.longest > self.end:
-                return
-            task, program = task_at(self.record, offset)
-            argv = list(task.argv)
-            if task.is_call:
-                argv[argv.index("call") - 1] = os.path.abspath(__file__)
-            elif program and os.access(native(program), os.X_OK):
-                argv[0] = program
-            yield task._replace(argv=tuple(argv))
+    def at(self, entry: "List[int]") -> Task:
+        """A task with the path that its program has here."""
+        task, program = task_at(self.record, entry[1])
+        argv = list(task.argv)
+        if task.is_call:
+            argv[argv.index("call") - 1] = os.path.abspath(__file__)
+        elif program and os.access(native(program), os.X_OK):
+            argv[0] = program
+        return task._replace(argv=tuple(argv))
 
     def last_attempt(self, number: int) -> Attempt:
-        """Return the last attempt of a task since it was submitted; NO_ATTEMPT if there is none."""
+        """The last attempt of a task since it was submitted; NO_ATTEMPT if there is none."""
         last = NO_ATTEMPT
+        since = self.submission.start, self.submission.number
         for attempt in itertools.count(1):
             path = self.record.file("attempt", number, attempt)
             if not is_there(path):
-                break
+                return last
             one = read_attempt(path, number, attempt)
-            since = self.submission.start, self.submission.number
             if not one.role or (one.start, one.submission) >= since:
                 last = one
         return last
 
-    def work(self) -> "Iterator[Union[Event, str, None]]":
-        """Execute the tasks, if all has succeeded that they wait for."""
-        for path, number in self.submission.after:
-            view = View(Record(path))
-            view.read()
-            if not all(view.state(one).name == "succeeded" for one in view.numbers_of(number)):
-                yield note_event("error", "a step before this one has not succeeded")
-                return
-        for item in local_pass(self, self.local, self.tasks()):
-            if isinstance(item, Event) and item.kind == "end":
-                self.longest = max(self.longest, item.state.ended - item.state.started)
-                if item.state.name == "failed" and self.local.limits.fail_fast:
-                    self.record.stop(self.submission.start)
-            yield item
-
 
 def run_slot(path: str, number: int, index: int) -> "Iterator[Event]":
     """Execute the tasks of one index of a submission that have not succeeded; yield what happens.
-
-    An array job whose answer got lost, and that was submitted again, executes nothing.
     """
     record = Record(path)
-    submission = read_submission(record, number, index)
-    around = job_around()["job_id"]
-    noted = split_id(submission.job_id)[0].rstrip("[]")
-    if submission.scheduler in SCHEDULERS and around and noted and around != noted:
-        yield note_event("error", f"nothing is executed: array job {noted} has these tasks")
-        return
-    yield from drive([SlotStage(record, submission, index)])
-    remove_if_empty(record.file("output", number, index))
+    return drive([SlotStage(record, read_submission(record, number, index), index)])
 
 
 # -- handlers
@@ -6941,19 +6595,22 @@ class HandlerStage(Stage):
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
         super().__init__(run, steps)
         self.is_bare = not steps[0].command
-        self.tasks: Dict[int, Task] = {}
+        self.submission = NO_SUBMISSION
 
     def takes(self, step: PlannedStep) -> bool:
-        """Return whether a step goes to the handler in the same call."""
+        """Whether a step goes to the handler in the same call."""
         return self.is_bare and not step.command and self.steps[0].submit == step.submit
 
     def check(self, is_dry: bool) -> None:
         """Raise an Error for what cannot be handed over."""
         for step in self.steps:
-            check_reader(step)
+            name = os.path.basename(submission_program(step))
+            options, form = FILE_READERS.get(name, (step.submit[-1:], ""))
+            if step.submit[-1] not in options:
+                raise Error("not-read", f"{name} would not read the file that is its last argument",
+                            submit_mark(step, 0), f"for example {form}")
             if not is_dry:
                 check_submission(step, Error)
-                check_python(step.job)
             if not self.is_bare:
                 check_first_task(step)
             for task in islice(step.tasks(), 1000 if is_dry else None):
@@ -6964,117 +6621,79 @@ class HandlerStage(Stage):
                                 "without submit:, or with a scheduler, it works")
 
     def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
-        """Yield what a dry run prints: the handler's command as a comment, then the tasks."""
-        run = self.run
-        run.described += 1
-        path = run.record.file("lines", next_submission(run.record) + run.described - 1)
+        """Yield the lines of a dry run: the handler's command as a comment, then the tasks."""
+        path = self.run.record.file("lines", self.run.next_submission())
         words = [*self.steps[0].submit, os.path.relpath(path)]
         yield f"# {shell_text(words)} gets a line for each of these tasks:"
-        for task in self.undone():
+        for task in self.todo():
             yield shell_text(task.argv) if self.is_bare else task_text(task)
 
-    def work(self) -> "Iterator[Union[Event, str, None]]":
-        """Hand the tasks over, and yield what happens until the handler ends."""
+    def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
+        """Hand all tasks over at once; when the handler has ended, say what may still live."""
         run = self.run
-        todo = list(self.divided(self.tasks))
-        yield from self.done_events()
-        run.open.update(self.tasks)
-        if todo and not run.is_stopped():
-            self.tasks.update((task.number, task) for task in todo)
-            yield from self.hand_over(self.prepared(todo), todo[0])
-        elif run.view:
-            yield from self.followed(run.view, self.tasks, [])
+        if self.submission is NO_SUBMISSION:
+            tasks = list(todo)
+            if not tasks or run.is_stopped():
+                return False
+            self.hand_over(tasks)
+            run.begun = True
+            run.open.update(self.alive)
+        if self.local and self.local.running:
+            return True
+        self.look_at = 0.0
+        yield from self.follow()
+        yield from self.closing()
+        self.alive = {}
+        return False
 
-    def prepared(self, todo: "Sequence[Task]") -> Submission:
-        """Write a submission, its script and its lines into the record."""
+    def hand_over(self, tasks: "Sequence[Task]") -> None:
+        """Write a submission, its script and its lines, and execute the handler as a task is."""
         run, record, step = self.run, self.run.record, self.steps[0]
-        name = re.sub(r"[^\w.-]", "_", submission_program(step)).strip("._-")
-        submission = write_submission(record, NO_SUBMISSION._replace(
-            number=next_submission(record), start=run.number, step=step.number, name=name,
+        self.submission = submission = NO_SUBMISSION._replace(
+            number=run.next_submission(), start=run.number, step=step.number,
+            name=re.sub(r"[^\w.-]", "_", submission_program(step)).strip("._-"),
             scheduler=BARE if self.is_bare else HANDLER, limits=list(run.limits(True)),
             stops=[[one.path, start] for one, start in run.stops],
-            slots=[[[task.number, run.offsets[task.number]]] for task in todo]))
+            slots=[[[task.number, run.offsets[task.number]]] for task in tasks])
+        number = submission.number
+        write_submission(record, submission)
+        lines = [f"{shell_text(task.argv)}\n" for task in tasks]
         if not self.is_bare:
-            write_script(record, submission.number, python_of(run.job), '"$1" status')
-        script = shlex.quote(record.file("script", submission.number))
-        lines = [f"sh {script} {index} -- {shell_text(task.argv)}\n"
-                 for index, task in enumerate(todo, 1)]
-        if self.is_bare:
-            lines = [f"{shell_text(task.argv)}\n" for task in todo]
-        write_file(record.file("lines", submission.number), native_bytes("".join(lines)))
-        return submission
-
-    def hand_over(self, submission: Submission,
-                  task: Task) -> "Iterator[Union[Event, str, None]]":
-        """Execute the handler as a task is executed, and follow its tasks until it ends."""
-        run, record, number = self.run, self.run.record, submission.number
-        words = [*self.steps[0].submit, record.file("lines", number)]
-        limits = Limits(1, 0, 0.0, False)
+            write_script(record, number, python_of(run.job), '"$1" status')
+            script = shlex.quote(record.file("script", number))
+            lines = [f"sh {script} {index} -- {line}" for index, line in enumerate(lines, 1)]
+        write_file(record.file("lines", number), native_bytes("".join(lines)))
+        self.alive.update((task.number, task) for task in tasks)
         head = {**job_around(), "start": run.number, "role": HANDLER, "submission": number}
-        self.local = local = Local(record, limits, head, run.stops, "")
-        local.begin(task._replace(
-            number=number, argv=tuple(words), cwd=".", env={}, runs=0, has_directory=False))
-        run.begun = True
-        view, again = View(record), []  # type: View, List[Task]
-        delay = 0.05
-        while local.running:
-            delay = min(delay * 1.2, 1.0)
-            limit = time.monotonic() + delay
-            while local.running and time.monotonic() < limit:
-                for event in local.look():
-                    yield note_event("tick", "") if event.kind == "end" else event
-                yield None
-            if not self.is_bare:
-                yield from self.follow(view, self.tasks, again)
-        yield from self.after(submission, View(record), words[0], again)
+        self.local = Local(record, Limits(1, 0, 0.0, False), head, run.stops, "")
+        words = (*step.submit, record.file("lines", number))
+        self.local.begin(tasks[0]._replace(
+            number=number, argv=words, cwd=".", env={}, runs=0, has_directory=False))
 
-    def after(self, submission: Submission, view: View, name: str,
-              again: "List[Task]") -> "Iterator[Union[Event, str, None]]":
+    def closing(self) -> "Iterator[Union[Event, str]]":
         """Yield what follows when a handler has ended."""
-        run = self.run
-        yield from self.follow(view, self.tasks, again)
-        if again:
+        run, name = self.run, self.steps[0].submit[0]
+        if self.again:
             self.left = True
-            yield f"{name} has ended, and {counted(len(again), 'task')} did not start"
-        if self.tasks:
-            run.open.update(self.tasks)
-            yield f"{name} has ended, and {counted(len(self.tasks), 'task')} may be running"
-        end = read_attempt(run.record.file("handler", submission.number), 0, 1)
+            yield f"{name} has ended, and {counted(len(self.again), 'task')} did not start"
+        if self.alive:
+            yield f"{name} has ended, and {counted(len(self.alive), 'task')} may be running"
+        end = read_attempt(run.record.file("handler", self.submission.number), 0, 1)
         if end.status != 0:
             run.refused = not run.has_failed()  # else it may say no more than that tasks have
             status = end.detail or f"ended with exit status {end.status}"
             yield note_event("error", f"{name} {status}")
 
     def may_begin_again(self, number: int, state: State) -> bool:
-        """Return whether a task has not started; a handler gets it once in a start."""
+        """Whether a task has not started; a handler gets it once in a start."""
         return state.name == "not started"
-
-    def kill(self) -> None:
-        """Kill the handler, and what lives of its tasks here."""
-        super().kill()
-        view = View(self.run.record)
-        view.read(self.tasks)
-        for number in self.tasks:
-            if view.state(number).name == "running":
-                stop_attempt(self.run.record, view.attempts[number][-1], signal.SIGKILL)
-
-
-def stop_attempt(record: Record, one: Attempt, number: int) -> bool:
-    """Send a signal to an attempt, if it lives on this machine; return whether it got it."""
-    path = record.file("attempt", one.number, one.attempt)
-    return one.boot == boot_id() and signal_attempt(path, one.leader, number)
-
-
-def next_submission(record: Record) -> int:
-    """Return the number of the next submission of a record."""
-    return max(record.submission_numbers(), default=0) + 1
 
 
 # -- array jobs
 
 
 def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
-    """Return the tasks of each array index, pack of them.
+    """The tasks of each array index, pack of them.
 
     They are strided: the last axis of a sweep often decides how long a task takes.
 
@@ -7088,7 +6707,8 @@ def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]"
 class ArrayStage(Stage):
     """Steps that become array jobs of a scheduler; clusters names those of the submission command.
 
-    sent are the submissions of this start; times is how often each task was submitted.
+    rest are tasks that are not submitted; sent are the submissions of this start, times counts how
+    often each task was submitted, had is how many were alive after the last submission, -1 before.
     """
 
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]", scheduler: Scheduler) -> None:
@@ -7096,8 +6716,10 @@ class ArrayStage(Stage):
         self.scheduler = scheduler
         self.clusters = clusters_of(steps[0].submit, scheduler)
         self.index = f'"${{{scheduler.index}:-1}}"'  # 1 for an array of one that is a plain job
+        self.rest: List[Task] = []
         self.sent: List[Submission] = []
         self.times: Dict[int, int] = Counter()
+        self.had = -1
 
     def check(self, is_dry: bool) -> None:
         """Raise an Error for what cannot be submitted."""
@@ -7105,17 +6727,17 @@ class ArrayStage(Stage):
             check_submit_words(step, self.scheduler)
             if not is_dry:
                 check_submission(step, Refusal)
-                check_python(step.job)
                 check_first_task(step)
 
     def arrays_before(self) -> "List[Tuple[Record, Submission]]":
-        """Return the submissions of this start that the step depends on."""
+        """The submissions of this start that the step depends on."""
         return [(stage.run.record, one) for stage in self.before
                 if isinstance(stage, ArrayStage) for one in stage.sent]
 
-    def prepared(self, number: int, slots: "List[List[List[int]]]") -> Submission:
-        """Return a submission of the step."""
+    def prepared(self, slots: "List[List[List[int]]]") -> Submission:
+        """A submission of the step."""
         run, step = self.run, self.steps[0]
+        number = run.next_submission()
         after = self.arrays_before() if run.must_succeed() else []
         limits = run.limits(True)._replace(jobs=run.pack(step)[1])
         return NO_SUBMISSION._replace(
@@ -7126,7 +6748,7 @@ class ArrayStage(Stage):
             limits=list(limits), clusters=self.clusters, slots=slots)
 
     def words(self, submission: Submission, ids: "Sequence[str]") -> "List[str]":
-        """Return the submission command; ids are those of the array jobs that it waits for."""
+        """The submission command; ids are those of the array jobs that it waits for."""
         record = self.run.record
         job = ArrayJob(
             name=submission.name, log=record.file("output", submission.number, "")[:-len(".out")],
@@ -7136,137 +6758,117 @@ class ArrayStage(Stage):
         return submission_words(self.steps[0].submit, self.scheduler, job, script)
 
     def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
-        """Yield what a dry run prints: submission commands and scripts as comments, then tasks."""
+        """Yield the lines of a dry run: submission commands and scripts as comments, then tasks."""
         run, step = self.run, self.steps[0]
-        todo: Iterable[Task] = self.undone()
-        total = step.count
-        if run.view or run.older:  # otherwise a dry run streams
+        todo: Iterable[Task] = self.todo()
+        rest = step.count
+        if run.found or run.older:  # otherwise a dry run streams
             todo = list(todo)
-            total = len(todo)
-        rest = -(-total // run.pack(step)[0])
+            rest = len(todo)
+        rest = -(-rest // run.pack(step)[0])
         most = array_limit(self.scheduler, self.clusters)
         before = list(ids)
         while rest > 0:
-            number = next_submission(run.record) + run.described
-            run.described += 1
-            submission = self.prepared(number, [[]] * min(rest, most))
+            submission = self.prepared([[]] * min(rest, most))
             rest -= most
             yield f"# {shell_text(self.words(submission, before))}"
-            script = slot_script(run.record, number, python_of(run.job), self.index)
+            script = slot_script(run.record, submission.number, python_of(run.job), self.index)
             for line in script.splitlines():
                 yield f"#     {line}"
             if run.throttle() and not self.waits:
                 before = [*ids, f"<id of {submission.name}>"]
         yield from map(task_text, todo)
 
-    def work(self) -> "Iterator[Union[Event, str, None]]":
-        """Submit the tasks of the step; if it waits, follow them, and submit lost ones again."""
-        run = self.run
-        tasks: Dict[int, Task] = {}
-        todo = list(self.divided(tasks))
-        yield from self.done_events()
-        run.open.update(tasks)
-        while todo or (tasks and self.waits):
-            if self.is_stopped or run.is_stopped():
-                self.left = bool(todo)
-                return
-            sent = yield from self.submit(todo, bool(tasks))
-            tasks.update((task.number, task) for task in todo if task.number in sent)
-            todo = [task for task in todo if task.number not in sent]
-            run.open.update(sent)
-            if run.refused or not self.waits:
-                return
-            again: List[Task] = []
-            yield from self.until_room(tasks, again, bool(todo))
-            todo += again
+    def follow(self) -> "Iterator[Union[Event, str, None]]":
+        """Look at tasks that were submitted, with --wait."""
+        return super().follow() if self.waits else iter(())
 
-    def until_room(self, tasks: "Dict[int, Task]", again: "List[Task]",
-                   has_more: bool) -> "Iterator[Union[Event, str, None]]":
-        """Follow tasks until more can be submitted; with a throttle, until all are over."""
-        had = len(tasks)
-        for item in self.followed(View(self.run.record), tasks, again):
-            yield item
-            if has_more and item is None and len(tasks) < had and not self.run.throttle():
-                return
+    def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
+        """Submit tasks; with --wait, lost ones again, and others as soon as more fit."""
+        run = self.run
+        has_room = len(self.alive) < self.had and not run.throttle()
+        is_time = bool(self.again) or not self.alive or has_room or self.had < 0
+        self.rest += [*todo, *self.again]
+        if self.rest and is_time and not self.is_stopped:
+            self.again = []
+            if run.is_stopped():
+                self.left = True
+                self.alive = {}
+                return False
+            sent = yield from self.submit()
+            self.alive.update((task.number, task) for task in self.rest if task.number in sent)
+            self.rest = [task for task in self.rest if task.number not in sent]
+            self.had = len(self.alive)
+            run.open.update(sent)
+        if run.refused or not self.waits:
+            self.alive = {}
+            return False
+        return bool(self.rest)
 
     def may_begin_again(self, number: int, state: State) -> bool:
-        """Return whether a task was lost by the site or never began, or lived since an earlier
-        start and was interrupted."""
-        is_ours = self.times[number] > 0
-        is_lost = state.name == "interrupted" and (is_limit_of_site(state.cause) or not is_ours)
+        """Whether a task was lost by the site or never began, or lived since an earlier start and
+        was interrupted."""
+        is_of_site = state.cause.partition(" (")[0] in LIMITS_OF_SITE
+        is_lost = state.name == "interrupted" and (is_of_site or not self.times[number])
         return (is_lost or state.name == "not started") and not (
             self.times[number] >= MOST_SUBMISSIONS or self.is_stopped or self.run.is_stopped())
 
-    def submit(self, todo: "Sequence[Task]", has_others: bool,
-               ) -> "Generator[Union[Event, str, None], None, Set[int]]":
+    def submit(self) -> "Generator[Union[Event, str, None], None, Set[int]]":
         """Submit tasks, as many as fit; return the numbers of those that were.
 
         With a throttle, several array jobs go one after the other.
         """
+        run = self.run
+        entries = [[task.number, run.offsets[task.number]] for task in self.rest]
+        slots = packed(entries, run.pack(self.steps[0])[0])
         sent: Set[int] = set()
-        slots = self.slots_of(todo)
         most = array_limit(self.scheduler, self.clusters)
-        while slots and not (sent and self.is_one_by_one()):
+        while slots:
+            ids = [one.job_id for _, one in self.arrays_before()]
+            if sent and run.throttle():
+                if self.waits:
+                    break
+                ids.append(self.sent[-1].job_id)
             try:
-                submission = yield from self.send(slots[:most], self.dependencies(bool(sent)))
+                submission = yield from self.send(slots[:most], [] if self.waits else ids)
             except Refusal as refusal:
+                is_crowded = self.waits and refusal.code == "too-many-jobs"
                 most = min(most, len(slots)) // 2
-                if self.is_crowded(refusal) and most and not sent:
+                if is_crowded and most and not sent:
                     continue  # fewer may fit
-                if not self.is_crowded(refusal) or not (sent or has_others):
+                if not (is_crowded and (sent or self.alive)):
                     yield from self.refused(refusal)
                 break
-            yield sent_text(submission)
+            tasks = counted(len(submission.numbers()), "task")
+            indexes = counted(len(submission.slots), "array task")
+            yield (f"step {submission.step}: {tasks} as array job {submission.job_id} of {indexes}")
             slots = slots[most:]
             sent.update(submission.numbers())
         for number in sent:
             self.times[number] += 1
         return sent
 
-    def is_one_by_one(self) -> bool:
-        """Return whether an array job is submitted when the one before it is over."""
-        return self.waits and bool(self.run.throttle())
-
-    def is_crowded(self, refusal: Refusal) -> bool:
-        """Return whether what was refused can be submitted later."""
-        return self.waits and refusal.code == "too-many-jobs"
-
-    def dependencies(self, is_next: bool) -> "List[str]":
-        """Return the ids of the array jobs that the next one waits for.
-
-        With a throttle, an array job of the same step waits for the one before it.
-        """
-        if self.waits:
-            return []
-        ids = [one.job_id for _, one in self.arrays_before()]
-        return ids + [self.sent[-1].job_id] if is_next and self.run.throttle() else ids
-
-    def slots_of(self, todo: "Sequence[Task]") -> "List[List[List[int]]]":
-        """Return the tasks of each array index."""
-        entries = [[task.number, self.run.offsets[task.number]] for task in todo]
-        return packed(entries, self.run.pack(self.steps[0])[0])
-
     def send(self, slots: "List[List[List[int]]]",
              ids: "Sequence[str]") -> "Generator[Union[Event, str, None], None, Submission]":
         """Write a submission into the record, and send it; return it with its id."""
-        record = self.run.record
-        number = next_submission(record)
-        submission = write_submission(record, self.prepared(number, slots))
-        write_script(record, number, python_of(self.run.job), self.index)
-        words = self.words(submission, ids)
+        run, record = self.run, self.run.record
+        submission = self.prepared(slots)
+        write_submission(record, submission)
+        write_script(record, submission.number, python_of(run.job), self.index)
+        self.found = None
         try:
-            job_id = yield from send(words, self.scheduler, submission.name)
+            job_id = yield from send(self.words(submission, ids), self.scheduler, submission.name)
         except Refusal as refusal:
-            self.run.begun = self.run.begun or refusal.code == "no-job-id"
+            run.begun = run.begun or refusal.code == "no-job-id"
             note_submission(record, submission, is_refused=True)
             raise
-        self.run.begun = True
+        run.begun = True
         submission = note_submission(record, submission, job_id=job_id)
         self.sent.append(submission)
         return submission
 
     def refused(self, refusal: Refusal) -> "Iterator[Union[Event, str, None]]":
-        """Say that a submission was refused; cancel what stages of this command have submitted."""
+        """Say that a submission was refused; cancel the submissions of this command."""
         self.run.refused = True
         yield note_event("error", str(refusal))
         own = [(self.run.record, one) for one in self.sent]
@@ -7278,18 +6880,11 @@ class ArrayStage(Stage):
                 "so that nothing is half submitted"))
 
 
-def sent_text(submission: Submission) -> str:
-    """Return what there is to say of an array job that was submitted."""
-    tasks = counted(len(list(submission.numbers())), "task")
-    indexes = counted(len(submission.slots), "array task")
-    return f"step {submission.step}: {tasks} as array job {submission.job_id} of {indexes}"
-
-
 # -- a job, after those that it needs
 
 
 def stages_of(run: Run, is_dry: bool) -> "List[Stage]":
-    """Return the steps of a run in the groups that are started together."""
+    """The steps of a run in the groups that are started together."""
     stages: List[Stage] = []
     for step in run.plan.steps:
         if not step.submit:
@@ -7320,7 +6915,7 @@ def check_plan(plan: Plan, is_dry: bool) -> None:
 
 
 class Opening(Stage):
-    """The beginning of a run, which waits where another HydraFlow passes over the run."""
+    """The beginning of a run, which waits where another HydraFlow executes the run."""
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
         """Begin the run, if that was not done yet, and say what there is to say about it."""
@@ -7328,7 +6923,8 @@ class Opening(Stage):
         while not (run.is_open or self.is_stopped):
             holder = run.take_record(True)
             if holder:
-                yield from self.say_once(f"waiting for job {run.job.key}: {holder} executes it")
+                yield from self.say_once(
+                    holder, f"waiting for job {run.job.key}: {holder} executes it")
                 yield from pause(0.5)
         yield from run.notes
 
@@ -7361,7 +6957,7 @@ class Execution:
                 run.take_record(True)
 
     def must_wait(self) -> bool:
-        """Return whether something follows an array job that cannot depend on it."""
+        """Whether something follows an array job that cannot depend on it."""
         places = [(stage.scheduler, stage.clusters) if isinstance(stage, ArrayStage) else None
                   for stages in self.stages for stage in stages]
         first = next(filter(None, places), None)
@@ -7383,8 +6979,8 @@ class Execution:
                              "is no Hydra application, write hydra: false")
         for run, stages in zip(self.runs, self.stages):
             rest = stages if run.is_open and run.plan.count <= 100000 else []
-            for _ in chain.from_iterable(stage.undone() for stage in rest):
-                pass  # in the plan, what does not begin is not started
+            for _ in chain.from_iterable(stage.todo() for stage in rest):
+                pass  # in the plan, tasks that do not begin are not started
 
     def ready(self) -> "Iterator[Stage]":
         """Yield the stages, each when those before it are over and have succeeded."""
@@ -7406,19 +7002,19 @@ class Execution:
                 run.release()
 
     def may_follow(self, run: Run, before: "Sequence[Stage]") -> bool:
-        """Return whether another stage of a run may begin."""
+        """Whether another stage of a run may begin."""
         if run.is_stopped() or run.refused:
             return False
         is_bad = run.has_failed() or any(stage.left for stage in before)
         return not (before and is_bad and run.must_succeed())
 
     def may_go_on(self, run: Run) -> bool:
-        """Return whether jobs that need this one may begin."""
+        """Whether jobs that need this one may begin."""
         return run.is_open and not run.has_failed() and not run.unfinished()
 
 
 def describe(execution: Execution) -> "Iterator[str]":
-    """Yield what an execution would do, as a dry run prints it: commands, all else as comments."""
+    """Yield the lines of a dry run: commands, all else as comments."""
     ids: Dict[str, List[str]] = {}
     for run, stages in zip(execution.runs, execution.stages):
         before = [one for name, _ in run.job.needs for one in ids.get(name, [])]
@@ -7436,9 +7032,9 @@ def describe(execution: Execution) -> "Iterator[str]":
 
 class Stopped(NamedTuple("Stopped", [
         ("arrays", "List[str]"), ("tasks", int), ("away", "List[State]"), ("wrong", "List[str]")])):
-    """What cancel did: array jobs, or array tasks, that it cancelled; how many tasks it stopped.
+    """The effect of cancel: array jobs, or array tasks, it cancelled, and how many tasks it ended.
 
-    away are tasks that it cannot reach, wrong is what went wrong.
+    away are tasks that it cannot reach, wrong are messages about failures.
     """
     __slots__ = ()
 
@@ -7447,27 +7043,30 @@ def cancel_record(record: Record, is_lost: bool,
                   numbers: "Optional[Sequence[int]]" = None) -> Stopped:
     """Stop all that lives of a run, or tasks of it alone; nothing more of the run begins then.
 
-    With is_lost, give up what shows no sign of life any more.
+    With is_lost, give up tasks of machines that are gone.
     """
     if numbers is None:
         record.stop(Ledger(record).start.number)
     found = survey(record)
-    wanted = found.view.states if numbers is None else numbers
-    alive = {number: found.view.state(number) for number in wanted
-             if found.view.state(number).is_alive}
+    alive = {number: found.states[number] for number in found.states
+             if found.states[number].is_alive and (numbers is None or number in numbers)}
     arrays, wrong = cancel_arrays(found, alive, numbers is not None)
-    if numbers is None:
-        stop_handlers(found)
+    for submission in found.submissions if numbers is None else []:
+        path = record.file("handler", submission.number)
+        one = read_attempt(path, 0, 1)
+        if one.leader and not one.has_ended and one.boot == boot_id():
+            signal_attempt(path, one.leader, signal.SIGTERM)
     stopped: List[Attempt] = []
     away: List[State] = []
     for number, state in alive.items():
         if state.name == "queued" or found.array_task(number):
             continue
-        one = found.view.attempts[number][-1]
+        one = found.attempts[number][-1]
         path = record.file("attempt", number, one.attempt)
         if one.boot != boot_id():
             away.append(state)
-            give_up(path, is_lost)
+            if is_lost:
+                write_verdict(path, GIVEN_UP)
         elif stop_attempt(record, one, signal.SIGTERM):
             stopped.append(one)
         elif is_held(path, one):
@@ -7476,23 +7075,8 @@ def cancel_record(record: Record, is_lost: bool,
     return Stopped(arrays, len(stopped), away, wrong)
 
 
-def give_up(path: str, is_lost: bool) -> None:
-    """Note that an attempt of a machine that cannot be reached is over, if the user says so."""
-    if is_lost:
-        write_verdict(path, GIVEN_UP)
-
-
-def stop_handlers(found: Survey) -> None:
-    """Ask the handlers of a record to begin no further line."""
-    for submission in found.submissions:
-        path = found.record.file("handler", submission.number)
-        one = read_attempt(path, 0, 1)
-        if one.leader and not one.has_ended and one.boot == boot_id():
-            signal_attempt(path, one.leader, signal.SIGTERM)
-
-
 def kill_after_grace(record: Record, stopped: "Sequence[Attempt]") -> None:
-    """Wait until attempts that were asked to stop have ended; kill what does not."""
+    """Wait until attempts that were asked to stop have ended; kill those that do not."""
     limit = time.monotonic() + grace()
     rest = list(stopped)
     while rest and time.monotonic() < limit:
@@ -7507,31 +7091,25 @@ def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
                   is_part: bool) -> "Tuple[List[str], List[str]]":
     """Cancel the array jobs that have living tasks, or (is_part) their array tasks.
 
-    Return their ids, and what went wrong. An array task goes only with all of its tasks.
+    Return their ids, and messages about failures. An array task goes only with all of its tasks.
     """
-    arrays, wrong = [], []  # type: List[str], List[str]
-    kind = "array task" if is_part else "array job"
-    for (scheduler, name), tasks in array_members(found, is_part).items():
-        others = [str(number) for number in tasks if number not in alive]
-        if others and len(others) < len(tasks):
-            wrong.append(f"{kind} {name} has other tasks as well, {', '.join(others)}: "
-                         "name them too, or none")
-        elif not others:
-            text = finished(cancel_array(scheduler, name))
-            (wrong if text else arrays).append(text or f"{kind} {name}")
-    return arrays, wrong
-
-
-def array_members(found: Survey, is_part: bool) -> "Dict[Tuple[Scheduler, str], List[int]]":
-    """Return the living tasks of each array job, or (is_part) of each array task."""
     members: Dict[Tuple[Scheduler, str], List[int]] = {}
-    for number, state in found.view.states.items():
+    for number, state in found.states.items():
         one = found.array_task(number)
         if one and state.is_alive:
-            scheduler, job_id, index = one
-            name = array_task_id(scheduler, job_id, index) if is_part else job_id
-            members.setdefault((scheduler, name), []).append(number)
-    return members
+            name = array_task_id(*one) if is_part else one[1]
+            members.setdefault((one[0], name), []).append(number)
+    arrays, wrong = [], []  # type: List[str], List[str]
+    kind = "array task" if is_part else "array job"
+    for (scheduler, name), tasks in members.items():
+        others = [str(number) for number in tasks if number not in alive]
+        if not others:
+            text = finished(cancel_array(scheduler, name))
+            (wrong if text else arrays).append(text or f"{kind} {name}")
+        elif len(others) < len(tasks):
+            wrong.append(f"{kind} {name} has other tasks as well, {', '.join(others)}: "
+                         "name them too, or none")
+    return arrays, wrong
 
 
 # ---------------------------------------------------------------------------
@@ -7853,7 +7431,7 @@ def combinations_of(ledger: Ledger) -> "Dict[int, Tuple[str, ...]]":
     found = {}
     for values in whole_lines(b"\n".join(map(ledger.line, ledger.members))):
         try:
-            found[int(values["task"])] = tuple(map(str, values["words"]))
+            found[int(values["task"])] = tuple(map(str, values["combination"]))
         except (TypeError, KeyError, ValueError):
             raise damaged(ledger.path) from None
     return found
@@ -10665,11 +10243,11 @@ def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
     needed: Set[str] = set()
     for record in records[-keep:]:
         try:
-            view = View(record)
-            view.read()
+            found = Survey(record)
+            found.read()
         except Error:
             continue
-        needed.update(state.origin.partition("/")[0] for state in view.states.values())
+        needed.update(state.origin.partition("/")[0] for state in found.states.values())
     for record in records[:-keep]:
         try:
             is_used = record.ulid in needed or any(

@@ -9,17 +9,17 @@ from support import StandIns
 SUBMITS = {"slurm": "sbatch", "gridengine": "qsub", "pbs": "qsub", "lsf": "bsub"}
 TWO = "[{batch: 'a=1:2'}]"
 OPTIONS = (  # scheduler, the user's words, keys of the job, parts of the command of the (last) submission; NAME and LOG stand for what differs
-    ("slurm", "-p gpu", "", "sbatch -p gpu --parsable --job-name=NAME --output=LOG-%a.out --open-mode=append --array=1-2 --requeue SCRIPT"),
+    ("slurm", "-p gpu", "", "sbatch -p gpu --parsable --job-name=NAME --output=LOG-%a.out --open-mode=append --array=1-2 SCRIPT"),
     ("slurm", "--no-requeue", "max-parallel: 1", "sbatch --no-requeue --parsable --job-name=NAME --output=LOG-%a.out --open-mode=append --array=1-2%1 SCRIPT"),
-    ("slurm", "", "steps: [{batch: 'b=1'}, {batch: 'a=1:2'}]", "--array=1-2 --dependency=afterany:101 --requeue"),
-    ("slurm", "", "fail-fast: false\nsteps: [{batch: 'b=1'}, {batch: 'a=1:2'}]", "--array=1-2 --dependency=afterany:101 --requeue"),
+    ("slurm", "", "steps: [{batch: 'b=1'}, {batch: 'a=1:2'}]", "--array=1-2 --dependency=afterany:101"),
+    ("slurm", "", "fail-fast: false\nsteps: [{batch: 'b=1'}, {batch: 'a=1:2'}]", "--array=1-2 --dependency=afterany:101"),
     ("slurm", "", "steps: [{batch: a=1:7, pack: 3}]", "--array=1-3"),
-    ("gridengine", "-cwd", "max-parallel: 1", "qsub -cwd -terse -N NAME -t 1-2 -tc 1 -o LOG-$TASK_ID.out -j y -S /bin/sh -b n -r y SCRIPT"),
+    ("gridengine", "-cwd", "max-parallel: 1", "qsub -cwd -terse -N NAME -t 1-2 -tc 1 -o LOG-$TASK_ID.out -j y -S /bin/sh -b n SCRIPT"),
     ("gridengine", "-r n", "steps: [{batch: 'b=1'}, {batch: 'a=1:2'}]", "-hold_jid 101 "),
     ("pbs", "-q x", "max-parallel: 1", "qsub -q x -N NAME -J 1-2%1 -o LOG-^array_index^.out -j oe -S /bin/sh SCRIPT"),
     ("pbs", "", "steps: [{batch: 'a=1:2'}, {batch: 'b=1'}]", "qsub -N NAME -o LOG-1.out -j oe -S /bin/sh -W depend=afterany:101[] SCRIPT"),  # an array of one is refused
-    ("lsf", "-q x", "max-parallel: 1", "bsub -q x -J NAME[1-2]%1 -o LOG-%I.out -r /bin/sh SCRIPT"),
-    ("lsf", "", "steps: [{batch: 'b=1'}, {batch: 'a=1:2'}]", "-w ended(101) -r"),
+    ("lsf", "-q x", "max-parallel: 1", "bsub -q x -J NAME[1-2]%1 -o LOG-%I.out /bin/sh SCRIPT"),
+    ("lsf", "", "steps: [{batch: 'b=1'}, {batch: 'a=1:2'}]", "-w ended(101) "),
 )
 BEATEN = (  # scheduler, words of the user that ours would win over, one after the other
     ("slurm", "--array=1-3|-a1-3|-o x|--output y|-J x|--job-name=y|--open-mode=truncate|--wrap=x|-d afterok:1|--dep=singleton|--arr=1"),
