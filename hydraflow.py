@@ -47,7 +47,7 @@ import shlex
 import subprocess
 import time
 from collections import Counter, namedtuple
-from itertools import accumulate, chain, islice, product, takewhile
+from itertools import accumulate, chain, dropwhile, islice, product, takewhile
 from operator import mul
 
 __version__ = "1.0.0"
@@ -68,40 +68,36 @@ else:
 # ---------------------------------------------------------------------------
 # 1. Places, errors and numbers: text -> Source, Mark, Error, Number
 # ---------------------------------------------------------------------------
-# What all chapters share. A Source maps an offset in a text, even in a scalar that was unfolded or
-# unescaped, to the line and column of the file that it came from: a sweep parser that never heard
-# of YAML points into it. A Number is an exact decimal and remembers how it was written.
+# A Source maps offsets of a text, even of a scalar that was unfolded or unescaped, to lines and
+# columns of the file that it came from: the sweep parser points into YAML without knowing it. A
+# Number is an exact decimal that remembers how it was written.
 
 
 class Mark(NamedTuple("Mark", [
         ("source", str), ("line", int), ("column", int), ("text", str), ("width", int)])):
-    """A place: line and column count from 1; text is that line, width the length of the part."""
+    """A place in a text: line and column count from 1, text is the line, width the length."""
     __slots__ = ()
 
 
-NOWHERE = Mark("", 0, 0, "", 0)  # for what has no place in a text: no job file, a full disk
+NOWHERE = Mark("", 0, 0, "", 0)  # without a place in a text: no job file, a full disk
 
 
 class Source:
     """A text, and where it came from.
 
-    A part of another text that was rewritten on the way (folded, unescaped) names that text as
-    origin and has pieces: pairs (offset here, offset there), ascending; between two pairs both run
-    in step.
+    A part of another text that was rewritten (folded, unescaped) has that text as origin, and
+    pieces: ascending pairs (offset here, offset there), between which both advance together.
 
     >>> Source("notes", "one\\ntwo").mark(4, 7)[:3]
     ('notes', 2, 1)
     """
-    __slots__ = ("name", "text", "origin", "pieces", "starts", "lines")
+    __slots__ = ("name", "text", "origin", "pieces", "starts")
 
     def __init__(self, name: str, text: str, origin: "Optional[Source]" = None,
                  pieces: "Sequence[Tuple[int, int]]" = ()) -> None:
-        self.name = name
-        self.text = text
-        self.origin = origin
-        self.pieces = pieces
-        self.starts: List[int] = []  # of its lines, once a mark was asked for
-        self.lines: Dict[int, str] = {}
+        self.name, self.text = name, text
+        self.origin, self.pieces = origin, pieces
+        self.starts: List[int] = []  # of its lines, computed for the first mark
 
     def mark(self, start: int, end: int) -> Mark:
         """The place of text[start:end], cut at the end of its first line."""
@@ -110,39 +106,24 @@ class Source:
             last = self.offset(end - 1) + 1 if end > start else first
             return self.origin.mark(first, max(first, last))
         if not self.starts:
-            self.starts = [0] + [match.end() for match in re.finditer("\n", self.text)]
+            self.starts = [0, *(match.end() for match in re.finditer("\n", self.text))]
         line = bisect.bisect_right(self.starts, start)
         begin = self.starts[line - 1]
-        stop = len(self.text)
-        if line < len(self.starts):
-            stop = self.starts[line] - 1
-        if line not in self.lines:
-            self.lines[line] = self.text[begin:stop]  # shared by all marks of the line
-        width = max(1, min(end, stop) - start)
-        return Mark(self.name, line, start - begin + 1, self.lines[line], width)
+        stop = self.starts[line] - 1 if line < len(self.starts) else len(self.text)
+        text = self.text[begin:stop]
+        width = max(1, min(end - begin, len(text)) - (start - begin))
+        return Mark(self.name, line, start - begin + 1, text, width)
 
     def whole(self) -> Mark:
         """The place of the whole text, cut at the end of its first line."""
         return self.mark(0, len(self.text))
 
     def line_end(self, position: int) -> int:
-        """The end of the line of a character: here, or in the file that the text came from, where
-        a folded block has more lines than its text."""
-        end = self.text.find("\n", position)
-        if end < 0:
-            end = len(self.text)
-        if self.origin is None:
-            return end
-        there = self.origin.line_end(self.offset(position))
-        piece = bisect.bisect_right(self.pieces, (position, sys.maxsize))
-        while piece < len(self.pieces) and self.pieces[piece][1] <= there:
-            piece += 1
-        if piece < len(self.pieces):
-            end = min(end, self.pieces[piece][0])
-        if piece:
-            begin, place = self.pieces[piece - 1]
-            end = min(end, begin + there - place)
-        return end
+        """The end of the line of the file in which a character is; folded text has fewer lines."""
+        line = self.mark(position, position).line
+        while position < len(self.text) and self.mark(position, position).line == line:
+            position += 1
+        return position
 
     def offset(self, position: int) -> int:
         """The offset in the origin of the character at a position."""
@@ -154,10 +135,10 @@ class Source:
 
 
 class Error(ValueError):
-    """A mistake that the user can mend: one message, no traceback, and by its status exit status 2.
+    """A mistake that the user can correct: one message, no traceback, exit status 2.
 
-    code is a short word for the kind of mistake, which stays when the message is reworded; hint is
-    a fixed text, or a close name. source, line and column are those of the mark.
+    code is a short word for the kind of mistake, which survives rewording; hint is a fixed text or
+    a close name. source, line and column are those of the mark.
 
     >>> mark = Source("job.yaml", "t=1:2:0").mark(2, 7)
     >>> print(Error("range-step-zero", "range step is zero", mark, "quote it"))
@@ -187,7 +168,7 @@ class Error(ValueError):
 
 
 class Errors(Error):
-    """Several mistakes that were found together; place and message are those of the first."""
+    """Several mistakes found together; place and message are those of the first."""
 
     def __init__(self, errors: "Sequence[Error]") -> None:
         first = errors[0]
@@ -199,7 +180,7 @@ class Errors(Error):
 
 
 def raise_all(errors: "Sequence[Error]") -> None:
-    """Raise the Errors that there are, if any: a single one as itself."""
+    """Raise Errors, or a single one as itself, or nothing."""
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -208,7 +189,7 @@ def raise_all(errors: "Sequence[Error]") -> None:
 
 def read_each(read: "Callable[[Any], Any]", items: "Iterable[Any]",
               errors: "List[Error]") -> "List[Any]":
-    """Read the items that are right, and add the Errors of all others."""
+    """Read the right items, and add the Errors of the others."""
     results = []
     for item in items:
         try:
@@ -219,7 +200,7 @@ def read_each(read: "Callable[[Any], Any]", items: "Iterable[Any]",
 
 
 def read_all(read: "Callable[[Any], Any]", items: "Iterable[Any]") -> "List[Any]":
-    """Read each item, or raise all the Errors that there are."""
+    """Read each item; raises all Errors together."""
     errors: List[Error] = []
     results = read_each(read, items, errors)
     raise_all(errors)
@@ -227,16 +208,13 @@ def read_all(read: "Callable[[Any], Any]", items: "Iterable[Any]") -> "List[Any]
 
 
 def printable(text: str) -> str:
-    """A text of which nothing reaches a terminal as a command."""
-    if text.isprintable():
-        return text
-    replacement = "\ufffd"
-    return "".join(
-        char if char.isprintable() or char in "\t\n" else replacement for char in text)
+    """A text without control characters, which a terminal would obey."""
+    shown = [char if char.isprintable() or char in "\t\n" else "\ufffd" for char in text]
+    return "".join(shown)
 
 
 def text_width(text: str) -> int:
-    """The number of columns that a text takes on a terminal."""
+    """The width of a text on a terminal, in columns."""
     from unicodedata import combining, east_asian_width
     if len(text) == len(text.encode("utf-8", "surrogateescape")):
         return len(text)
@@ -244,14 +222,13 @@ def text_width(text: str) -> int:
     return len(text) + wide - sum(1 for char in text if combining(char))
 
 
-def drawn(mark: Mark, room: int = 100) -> "List[str]":
-    """The line of a mark without its indentation, and the carets below it; of a long line the part
-    around them."""
+def drawn(mark: Mark) -> "List[str]":
+    """The line of a mark without its indentation, or of a long line a part, and carets below."""
     indentation = len(mark.text) - len(mark.text.lstrip(" "))
     first = min(indentation, mark.column - 1)
-    if len(mark.text) - first > room:
-        first = max(first, mark.column - 1 - room // 2)
-    shown = printable(mark.text[first:first + room])
+    if len(mark.text) - first > 100:
+        first = max(first, mark.column - 51)
+    shown = printable(mark.text[first:first + 100])
     before = shown[:mark.column - 1 - first]
     marked = shown[len(before):][:mark.width]
     lead = "\t".join(" " * text_width(part) for part in before.split("\t"))  # tabs stay tabs
@@ -267,28 +244,28 @@ FORBIDDEN = (  # compiling takes 5 ms: only a text that has something unusual ne
 def read_source(text: "Union[str, bytes]", name: str) -> Source:
     """The text of a file without byte order mark, its lines ended by newlines.
 
-    Raises Error for bytes that are no UTF-8 and for characters that YAML has not (YAML 1.2.2, 5.1),
-    or takes for line breaks in 1.1 only (5.4).
+    Raises Error for invalid UTF-8, characters that YAML forbids (YAML 1.2.2, 5.1), and those that
+    are line breaks in YAML 1.1 only (5.4).
     """
     if isinstance(text, bytes):
-        text = text.decode("utf-8", "surrogateescape")  # no UTF-8 becomes one of U+DC80 to U+DCFF
+        text = text.decode("utf-8", "surrogateescape")  # invalid bytes become U+DC80 to U+DCFF
     if text.startswith("\ufeff"):
         text = text[1:]
     source = Source(name, text.replace("\r\n", "\n").replace("\r", "\n"))
-    wrong = UNUSUAL.search(source.text) and re.search(FORBIDDEN, source.text)
-    if wrong:
-        code = ord(wrong.group())
-        mark = source.mark(wrong.start(), wrong.end())
+    found = UNUSUAL.search(source.text) and re.search(FORBIDDEN, source.text)
+    if found:
+        code = ord(found.group())
+        mark = source.mark(*found.span())
         if 0xDC80 <= code <= 0xDCFF:
             raise Error("invalid-utf8", f"invalid UTF-8: byte 0x{code & 0xFF:02x}", mark,
                         "save the file as UTF-8")
         raise Error("unread-character", f"character U+{code:04X} is not allowed", mark,
-                    "remove it, or write it as an escape in double quotes")
+                    "remove it, or escape it in double quotes")
     return source
 
 
 def suggest(word: str, known: "Iterable[str]") -> str:
-    """A hint that names the known words close to word, or nothing.
+    """A hint with the known words close to word, or "".
 
     >>> suggest("bacth", ["args", "batch"])
     'did you mean batch?'
@@ -306,17 +283,16 @@ NUMBER_TEXT = (
     "([TGMkmunpf])?")
 NUMBER = re.compile(NUMBER_TEXT)
 UNIT = re.compile("[TGMkmunpf]|[eE][+-]?[0-9]{1,3}")
-LONGEST_NUMBER = 400  # characters: beyond any float; Python writes integers of 4,300 digits
-LARGEST_POWER = 999
+LONGEST_NUMBER = 60  # characters; with LARGEST_POWER, each number is a finite float
+LARGEST_POWER = 240
 
 
 class Number(NamedTuple("Number", [
         ("mantissa", int), ("exponent", int), ("scale", int), ("kept", bool)])):
-    """The exact number mantissa * 10**exponent, and how it is written.
+    """The exact number mantissa * 10**exponent, and its notation.
 
-    scale is the power of ten that its unit or exponent gave; kept is true where the user wrote that
-    as an exponent, which then stays. Other integral values are written as integers, as an int field
-    of Hydra wants.
+    scale is the power of ten of its unit or exponent; kept is true if the user wrote an exponent,
+    which then stays. Other integral values are written as integers, for int fields of Hydra.
 
     >>> [str(read_number(text)) for text in ("1k", "3u", "2.5M", "1.50e-3", "-1_000")]
     ['1000', '3e-6', '2500000', '1.5e-3', '-1000']
@@ -326,7 +302,7 @@ class Number(NamedTuple("Number", [
     def __str__(self) -> str:
         is_integral = self.exponent >= 0 or self.mantissa % 10 ** -self.exponent == 0
         is_scaled = self.kept or (self.scale != 0 and not is_integral)
-        places = -self.exponent  # behind the decimal point
+        places = -self.exponent  # after the decimal point
         if is_scaled:
             places += self.scale
         text = str(abs(self.mantissa) * 10 ** max(-places, 0)).zfill(places + 1)
@@ -350,7 +326,7 @@ ONE = Number(1, 0, 0, False)
 
 
 def read_number(text: str) -> "Optional[Number]":
-    """The number that the whole text is, or nothing."""
+    """The number that a text is, or None."""
     match = NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
     if not match:
         return None
@@ -364,7 +340,7 @@ def read_number(text: str) -> "Optional[Number]":
 
 
 def literal(text: str) -> "Union[str, Number]":
-    """The number that a text with an SI letter is; any other text stays as it is."""
+    """The number of a text with an SI letter; another text stays as it is."""
     if text[-1:] in SI_UNITS:
         return read_number(text) or text
     return text
@@ -374,7 +350,7 @@ DURATIONS = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0}  # minutes
 
 
 def read_duration(text: str) -> float:
-    """The minutes that a text like 90, 5s, 1.5h means, or 0 where it is no duration.
+    """The minutes of a text like 90, 5s, 1.5h, or 0 if it is no duration.
 
     >>> [read_duration(text) for text in ("90", "90m", "2h", "0.5", "30s", "3k", "-1")]
     [90.0, 90.0, 120.0, 0.5, 0.5, 0.0, 0.0]
@@ -385,67 +361,55 @@ def read_duration(text: str) -> float:
     number = read_number(text)
     if not number or text[-1:] in SI_UNITS:
         return 0.0
-    minutes = (unit or 1.0) * float(str(number))
-    return minutes if 0 < minutes < float("inf") else 0.0
+    return max((unit or 1.0) * float(str(number)), 0.0)
 
 
 # ---------------------------------------------------------------------------
 # 2. Sweep language: Source -> Sweep
 # ---------------------------------------------------------------------------
-# Values (ranged, spaced, grouped, joined) calculate what they hold when it is asked for, so nothing
-# is longer than its text. tokenize makes tokens, in which a bracket holds what it encloses. Each
-# parse_* method of SweepParser is one rule of the grammar; what no rule knows is text and passed
-# on. Quotes, brackets, braces and ${...} belong to Hydra (hydra-core 1.3, OverrideLexer.g4). An
-# Axis is a parsed word: its keys are compared, its spelled keys are written. A sweep that is not
-# read for a step has no kind, and the rules of a kind do not apply to it.
+# Values are lazy: an item is computed when it is needed, so nothing is longer than its text.
+# tokenize nests brackets; each parse_* method of SweepParser is one rule of the grammar, and what
+# no rule knows is text. Quotes, brackets, braces and ${...} belong to Hydra (hydra-core 1.3,
+# OverrideLexer.g4). An Axis is a parsed word: keys are compared, spelled keys are written. A sweep
+# that belongs to no step has no kind, and the rules of a kind do not apply to it.
 
 HYDRA = "hydra"  # kinds of steps
 PROGRAM = "program"
-HYDRA_FUNCTIONS = (
-    "choice", "range", "interval", "glob", "sort", "shuffle", "tag",
-    "extend_list", "json_str", "int", "float", "str", "bool")
-FUNCTIONS = ("lin", "log", "lines", "rows", "files", *HYDRA_FUNCTIONS)
-LIN_OR_LOG = "write lin(start:stop:count) or log(start:stop:count), whose ends are included"
-SAMPLES = "write lin(start:stop:count) or log(start:stop:count); sample: takes some at random"
-FOREIGN_FUNCTIONS = {
-    "linspace": LIN_OR_LOG, "logspace": LIN_OR_LOG, "geomspace": LIN_OR_LOG,
-    "arange": "a range is start:stop:step, its end included",
-    "uniform": SAMPLES, "loguniform": SAMPLES, "randint": SAMPLES}
+HYDRA_FUNCTION = re.compile(
+    "choice|range|interval|glob|sort|shuffle|tag|extend_list|json_str|int|float|str|bool")
+LONG_FUNCTIONS = (
+    "lines", "files", "choice", "range", "interval", "shuffle", "extend_list", "json_str", "float")
+FOREIGN_FUNCTION = re.compile(
+    r"(.*\.)?(linspace|logspace|geomspace|arange|uniform|loguniform|randint)|.*\$")
+HYDRA_OPTION = re.compile(  # the next word is its value
+    "--(cfg|package|info|config-path|config-name|config-dir|experimental-rerun)|-([cpi]|c[pnd])")
 AS_TEXT = "quote it to keep it as text: key='...'"
+PREFIX = "+~-"  # of a key: how Hydra or a program takes it
 UNIT_KEY = re.compile(rf"(?s)([^~].*)/({UNIT.pattern})")
 RANGE = re.compile(
     rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
     rf"|{NUMBER_TEXT}:(?:{UNIT.pattern})?$"
     rf"|{NUMBER_TEXT}::")
-DEEPEST_GROUP = 40
+NOT_IN_HYDRA = re.compile(  # refused by its lexer outside quotes and interpolations
+    r"[^\w/\-\\+.$%*@?|=:,()\[\]{} \t]|[^\x00-\x7f]|(?<!\\)=")
+HYDRA_ACCEPTS = ("quoted", "interpolation", "template", "argument")  # kinds of tokens
+DEEPEST_BRACKET = 50
 MOST_JOINED = 1000000  # values in one word; Linux takes no word over 128 KiB
 LONGEST_LISTED = 65536  # rows of an axis that are kept while a product is streamed
 
 
 class Values:
-    """Numbers and texts, or the rows of an axis: count of them, at(index) calculates one.
+    """Numbers and texts, or the rows of an axis: count of them; at(index) computes one."""
 
-    items are the values that these join.
-    """
-    __slots__ = ("count", "at", "items")
-
-    def __init__(self, count: int, at: "Callable[[int], Any]",
-                 items: "Sequence[Values]" = ()) -> None:
+    def __init__(self, count: int, at: "Callable[[int], Any]") -> None:
         self.count = count
         self.at = at
-        self.items = items
 
     def __iter__(self) -> "Iterator[Any]":
         return map(self.at, range(self.count))
 
-    def kinds(self) -> "Set[bool]":
-        """True for numbers, False for texts; the first thousand values of an item decide."""
-        if self.items:
-            return set().union(*(item.kinds() for item in self.items))
-        return {read_number(str(value)) is not None for value in islice(self, 1000)}
-
     def times(self, unit: str) -> "Values":
-        """The same values in a unit; it is appended to a text."""
+        """The same values in a unit, which is appended to a text."""
         if not unit:
             return self
         factor = read_number(f"1{unit}") or ONE
@@ -455,12 +419,12 @@ class Values:
             number: Optional[Number] = read_number(value) if isinstance(value, str) else value
             return number.times(factor) if number else f"{value}{unit}"
 
-        return Values(self.count, at, self.items)
+        return Values(self.count, at)
 
 
-def single(value: "Union[str, Number]") -> Values:
-    """One value."""
-    return Values(1, [value].__getitem__)
+def listed(values: "Sequence[Any]") -> Values:
+    """The values of a list."""
+    return Values(len(values), values.__getitem__)
 
 
 def ranged(start: Number, step: Number, count: int) -> Values:
@@ -471,32 +435,19 @@ def ranged(start: Number, step: Number, count: int) -> Values:
         first + index * stride, exponent, start.scale, start.kept))
 
 
-def geometric(start: Number, stop: Number, index: int, gaps: int) -> float:
-    """start * (stop / start) ** (index / gaps), right to the last digit of a float."""
-    from decimal import Context, Decimal
-    context = Context(prec=50)
-    ratio = context.divide(Decimal(str(stop)), Decimal(str(start)))
-    growth = context.power(ratio, context.divide(Decimal(index), Decimal(gaps)))
-    return float(context.multiply(Decimal(str(start)), growth))
-
-
 def spaced(start: Number, stop: Number, count: int, is_log: bool) -> Values:
     """count values from start to stop, evenly or (is_log) geometrically spaced."""
+    from decimal import Decimal
     exponent = min(start.exponent, stop.exponent, 0)
-    first, last = start.shifted(exponent), stop.shifted(exponent)
-    gaps = max(count - 1, 1)
-    parts = gaps * 10 ** -exponent
+    first, last, gaps = start.shifted(exponent), stop.shifted(exponent), count - 1
 
-    def at(index: int) -> "Optional[Number]":
-        if is_log and 0 < index < gaps:
-            value = geometric(start, stop, index, gaps)
+    def at(index: int) -> Number:
+        if is_log:
+            growth = (Decimal(last) / first) ** (Decimal(index) / gaps)
+            value = float(growth * first * Decimal(10) ** exponent)
         else:
-            total = first * (gaps - index) + last * index
-            if total % parts == 0:
-                return Number(total // parts, 0, 0, False)
-            value = total / parts
-        number = read_number(repr(value))
-        return number and number._replace(kept=False)  # the user wrote no exponent
+            value = (first * (gaps - index) + last * index) / (gaps * 10 ** -exponent)
+        return (read_number(repr(value)) or ONE)._replace(kept=False)  # the user wrote no exponent
 
     return Values(count, at)
 
@@ -511,7 +462,7 @@ def joined(items: "Sequence[Values]") -> Values:
         place = bisect.bisect_right(starts, index) - 1
         return items[place].at(index - starts[place])
 
-    return Values(starts[-1], at, items)
+    return Values(starts[-1], at)
 
 
 def count_product(parts: "Iterable[Values]") -> int:
@@ -528,31 +479,29 @@ def combination(parts: "Iterable[Values]", index: int) -> "List[Any]":
     return values
 
 
-def grouped(parts: "Sequence[Values]", write: "Callable[[str], Any]") -> Values:
-    """Every combination of texts and lists that follow each other, the first list fastest."""
-    if len(parts) == 1:
-        return parts[0]
-    return Values(count_product(parts), lambda index: write(
-        "".join(map(str, combination(parts, index)))))
+def assignments(keys: "Sequence[str]", values: Values) -> Values:
+    """The rows of keys, whose values follow each other: words, or tuples of linked words."""
+    width = len(keys)
+    if width == 1:
+        return Values(values.count, lambda index: f"{keys[0]}={values.at(index)}")
+    return Values(values.count // width, lambda index: tuple(
+        f"{key}={values.at(index * width + column)}" for column, key in enumerate(keys)))
 
 
 class Axis(Values):
     """A word of a sweep; its values are rows: words, or tuples of linked words.
 
-    spelled are the keys as they are written, without a unit that acts, and keys the same without
-    their prefix: what is compared. Options and other words without a key have none of them. values
-    are those of a single key, None for a word that cannot be joined by commas.
+    spelled has the keys as they are written, without a unit that acts; keys the same without
+    their prefix. Options and other words have none. values are those of a single key, None for a
+    word that cannot be joined by commas.
     """
-    __slots__ = ("spelled", "keys", "values", "source", "start", "end")
-
-    def __init__(self, rows: Values, spelled: "Tuple[str, ...]", values: "Optional[Values]",
-                 source: Source, span: "Tuple[int, int]") -> None:
+    def __init__(self, rows: Values, spelled: "Sequence[str]", values: "Optional[Values]",
+                 source: Source, start: int, end: int) -> None:
         super().__init__(rows.count, rows.at)
-        self.spelled = spelled
-        self.keys = tuple(map(bare_key, spelled))
+        self.spelled = tuple(spelled)
+        self.keys = tuple(key.lstrip(PREFIX) for key in spelled)
         self.values = values
-        self.source = source
-        self.start, self.end = span
+        self.source, self.start, self.end = source, start, end
 
     @property
     def mark(self) -> Mark:
@@ -564,33 +513,35 @@ class Axis(Values):
         """The word as it is written in the sweep."""
         return self.source.text[self.start:self.end]
 
-    @property
-    def assigned(self) -> "Tuple[str, ...]":
-        """The keys that get a value: neither those of a deletion, nor those of an option."""
-        return () if self.spelled[:1] and self.spelled[0][0] in "~-" else self.keys
+    def renamed(self, spelled: "Sequence[str]") -> "Axis":
+        """The axis of a single key with another spelling of it."""
+        rows = assignments(spelled, self.values or self)
+        return Axis(rows, spelled, self.values, self.source, self.start, self.end)
 
     def word(self) -> str:
         """One word, with values joined by commas for Hydra to sweep over."""
-        if self.values is None and self.count == 1 and len(self.spelled) < 2:
-            return str(self.at(0))
         if self.values is None:
-            raise Error("tasks-in-words", "| and linked keys create several tasks", self.mark,
-                        "args belongs to one task: move it to batch; quote it to keep it as text")
+            if self.count > 1 or len(self.keys) > 1:
+                raise Error("tasks-in-words", "| and linked keys create several tasks", self.mark,
+                            "args belongs to one task: move it to batch; quote it to keep it as"
+                            " text")
+            return str(self.at(0))
         if self.values.count > MOST_JOINED:
             raise Error("too-many-values", f"over {MOST_JOINED:,} values in one word", self.mark,
                         "in batch, each value is a task of its own")
         return f"{self.spelled[0]}={','.join(map(str, self.values))}"
 
     def piped(self) -> Values:
-        """The rows beside a pipe: a single one of the values of a key."""
-        return self if self.values is None else Values(1, lambda _: self.word())
+        """The rows beside a pipe, where the values of a single key are one row."""
+        return Values(1, lambda _: self.word()) if self.values else self
 
 
 TOKEN = re.compile(r"""(?sx)
     (?P<quoted>         '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
   | (?P<template>       \$\{\{[ ]*(?:env|job|matrix|task)\.[^{}\n]*\}\} )
   | (?P<interpolation>  \$\{[^}]+\} )          # to Hydra, the first closing brace ends it
-  | (?P<escape>         \\(?:(?!\$\{).)? )     # to Hydra, a backslash does not hide ${
+  | (?P<backslash>      \\(?=\$\{) )           # to Hydra, a backslash does not hide ${
+  | (?P<escape>         \\.? )
   | (?P<open>           [(\[{] )
   | (?P<close>          [)\]}] )
   | (?P<comma>          , )
@@ -605,61 +556,53 @@ PARTNERS = {"(": ")", "[": "]", "{": "}"}
 
 
 class Token:
-    """A piece of a sweep; an opening bracket has inner, and ends behind its closing one."""
-    __slots__ = ("kind", "text", "start", "end", "inner")
+    """A piece of a sweep; an opening bracket has inner, and ends after its closing one."""
 
-    def __init__(self, match: "Match[str]") -> None:
-        self.kind = str(match.lastgroup)
-        self.text = match.group()
-        self.start, self.end = match.span()
+    def __init__(self, kind: str, text: str, start: int, end: int) -> None:
+        self.kind, self.text, self.start, self.end = kind, text, start, end
         self.inner: List[Token] = []
 
 
 def tokenize(source: Source, has_comments: bool = False) -> "List[Token]":
-    """The tokens of a text. A comment goes to the end of its line, and brackets hold none."""
-    levels: List[List[Token]] = [[]]
-    opened: List[Token] = []
+    """The tokens of a text. A comment ends with its line; brackets contain none."""
+    root = Token("open", "", 0, 0)
+    opened = [root]
     at = 0
     while at < len(source.text):
-        match = TOKEN.match(source.text, at)
-        assert match
-        token = Token(match)
+        match: Any = TOKEN.match(source.text, at)
+        around, token = opened[-1], Token(match.lastgroup, match.group(), at, match.end())
         at = token.end
-        if token.kind == "comment" and has_comments and not opened:
+        if token.kind == "comment" and has_comments and around is root:
             at = source.line_end(token.start)
         elif token.kind == "close":
             close_bracket(source, opened, token)
-            levels.pop()
-        elif token.kind == "unclosed":
-            opened.append(token)
-            break
         else:
-            if token.kind == "interpolation":
-                check_backslash(source, levels[-1], token)
-            levels[-1].append(token)
-        if token.kind == "open":
+            around.inner.append(token)
+        if token.kind == "equals" and around.text == "(":
+            token.kind = "argument"
+        if token.kind in ("open", "unclosed"):
             opened.append(token)
-            levels.append(token.inner)
-    for token in opened[-1:]:
-        raise Error("never-closed", f"{token.text[0]} is never closed",
+        if token.kind == "unclosed" or len(opened) > DEEPEST_BRACKET:
+            break
+    check_closed(source, opened)
+    return root.inner
+
+
+def check_closed(source: Source, opened: "List[Token]") -> None:
+    """Raise for a bracket or a quote that is open at the end, or too deep."""
+    for token in opened[:0:-1]:
+        problem = "nested too deep" if len(opened) > DEEPEST_BRACKET else "never closed"
+        raise Error("never-closed", f"{token.text[0]} is {problem}",
                     source.mark(token.start, token.start + 1),
                     f"close it, or quote a value that contains {token.text[0]}")
-    return levels[0]
 
 
 def close_bracket(source: Source, opened: "List[Token]", token: Token) -> None:
-    """End the last bracket that is open; raise if it is another one."""
-    if not opened or PARTNERS[opened[-1].text] != token.text:
+    """Close the last open bracket; raise for a token that closes another one."""
+    if PARTNERS.get(opened[-1].text) != token.text:
         raise Error("stray-bracket", f"no bracket is open that {token.text} could close",
                     source.mark(token.start, token.end), "quote a value that contains it")
     opened.pop().end = token.end
-
-
-def check_backslash(source: Source, before: "Sequence[Token]", token: Token) -> None:
-    """Raise for the backslash that older versions wanted before an interpolation."""
-    if before and before[-1].text == "\\":
-        raise Error("backslash-before-quote", f"write {token.text} without the backslash",
-                    source.mark(token.start - 1, token.end), "Hydra would keep it in the value")
 
 
 def split(tokens: "Sequence[Token]", kind: str) -> "List[List[Token]]":
@@ -674,42 +617,62 @@ def split(tokens: "Sequence[Token]", kind: str) -> "List[List[Token]]":
 
 
 def trim(tokens: "Sequence[Token]") -> "Sequence[Token]":
-    """Tokens without white space at their ends; behind a colon it means something to Hydra."""
-    first, last = 0, len(tokens)
-    while first < last and tokens[first].kind == "space":
-        first += 1
-    while first < last and tokens[last - 1].kind == "space" and tokens[last - 2].text[-1] != ":":
-        last -= 1
-    return tokens[first:last]
+    """Tokens without white space at their ends, except after a colon, where Hydra reads it."""
+    if tokens and tokens[0].kind == "space":
+        tokens = tokens[1:]
+    if len(tokens) > 1 and tokens[-1].kind == "space" and tokens[-2].text[-1] != ":":
+        tokens = tokens[:-1]
+    return tokens
 
 
-def is_tuple(tokens: "Sequence[Token]") -> bool:
-    """Whether one pair of parentheses encloses all."""
-    return len(tokens) == 1 and tokens[0].text == "("
+def flattened(tokens: "Iterable[Token]") -> "Iterator[Token]":
+    """Yield tokens and all that they contain."""
+    for token in tokens:
+        yield token
+        yield from flattened(token.inner)
 
 
-def bare_key(key: str) -> str:
-    """A key without the prefix that tells Hydra or a program how to take it."""
-    return key.lstrip("+~-")
+def is_call(tokens: "Sequence[Token]", *names: str) -> bool:
+    """Whether tokens are one of these names and a pair of parentheses; "" stands for no name."""
+    texts = [token.text for token in tokens]
+    return texts[-1:] == ["("] and "".join(texts[:-1]) in names
 
 
 def key_of(word: str) -> str:
-    """The key that a word assigns or deletes, in the form that is compared; "" for other words.
+    """The key that a word assigns or deletes, in the form that is compared; "" if none.
 
     >>> words = ("+a.b=1", "~db", "db/engine@pkg=x", "items[0]=1", "--lr=1", "$A=1", "--verbose")
     >>> [key_of(word) for word in words]
     ['a.b', 'db', 'db/engine@pkg', 'items[0]', 'lr', '$A', '']
     """
-    match = re.match(r"((?:\\.|[^=\s'\"(){}\\])*)(=|\Z)", bare_key(word))
-    if not match or not (match.group(2) or word.startswith("~")):
-        return ""
-    return match.group(1)
+    match = re.match(r"((?:\\.|[^=\s'\"(){}\\])*)(=|\Z)", word.lstrip(PREFIX))
+    return match[1] if match and (match[2] or word.startswith("~")) else ""
 
 
-def variable_of(key: str) -> str:
-    """The environment variable that the key $NAME sets, or nothing."""
-    match = re.match(r"\$([A-Za-z_][A-Za-z0-9_]*)\Z", key)
-    return match.group(1) if match else ""
+def bare_names(row: "Iterable[str]") -> "List[str]":
+    """Names of columns in the form that is compared."""
+    return [name.lstrip(PREFIX + "$") for name in row]
+
+
+def csv_rows(text: str) -> "List[List[str]]":
+    """The rows of a CSV file; its first row shows the separator."""
+    import csv
+    first = text.lstrip().partition("\n")[0]
+    separator = next((sign for sign in ",\t;" if sign in first), ",")
+    reader = csv.reader(text.splitlines(True), delimiter=separator)
+    return [[cell.strip() for cell in row] for row in reader if row]
+
+
+def file_rows(name: str, path: str) -> "List[List[str]]":
+    """The rows of a CSV file, the lines of a file, or the paths that match, by the function."""
+    from glob import glob
+    if name == "files":
+        return [[found] for found in sorted(glob(path, recursive=True))]
+    with open(path, "rb") as file:
+        text = read_source(file.read(), path).text
+    lines = [line.strip() for line in text.split("\n")]
+    rows = [[line] for line in lines if line and not line.startswith("#")]
+    return csv_rows(text) if name == "rows" and rows else rows
 
 
 def hydra_text(text: str) -> str:
@@ -742,541 +705,374 @@ def unquoted(word: str) -> str:
     return "".join(texts)
 
 
+def plain(number: Number) -> str:
+    """A number in the form that is compared."""
+    return str(number._replace(scale=0, kept=False))
+
+
 @functools.lru_cache(maxsize=100000)
 def same_value(word: str) -> "Tuple[str, str]":
     """Key and value of a word in the form that is compared: equal numbers are equal.
 
-    >>> same_value("+mem=4G") == same_value("--mem=4e9"), same_value("n=0.0")
-    (True, ('n', '0e0'))
+    >>> same_value("+mem=4G") == same_value("--mem=4e9"), same_value("n=0.50")
+    (True, ('n', '0.5'))
     """
     value = word.partition("=")[2]
     number = read_number(value)
-    if number is None:
-        return key_of(word), unquoted(value)
-    if not number.mantissa:
-        return key_of(word), "0e0"
-    digits = str(number.mantissa).rstrip("0")
-    zeros = len(str(number.mantissa)) - len(digits)
-    return key_of(word), f"{digits}e{number.exponent + zeros}"
-
-
-def file_value(text: str) -> str:
-    """A text of a file as a value, which is never a sweep: quoted where it must be."""
-    if isinstance(literal(text), Number):
-        return f"'{text}'"
-    return text if NUMBER.fullmatch(text) else hydra_text(text)
-
-
-def read_table(text: str, mark: Mark) -> "List[List[str]]":
-    """The rows of a CSV file that are not empty; its first row says what separates the cells."""
-    import csv
-    first = text.lstrip().partition("\n")[0]
-    separator = next((sign for sign in ",\t;" if sign in first), ",")
-    try:
-        rows = list(csv.reader(text.splitlines(True), delimiter=separator))
-    except csv.Error as error:
-        raise Error("invalid-csv", f"the file is no CSV: {error}", mark,
-                    "put a cell with a comma or a quote in double quotes") from None
-    return [[cell.strip() for cell in row] for row in rows if row]
-
-
-def key_columns(first: "Sequence[str]", rest: "Sequence[Sequence[str]]",
-                keys: "Sequence[str]", mark: Mark) -> "List[int]":
-    """The columns of some keys, by a first row that names them; none where it names none."""
-    names = [key.lstrip("+-~$") for key in keys]
-    header = [cell.lstrip("+-~$") for cell in first]
-    missing = [name for name in names if name not in header]
-    numbers = [all(map(read_number, column)) for column in zip(*rest)]
-    looks_so = any(numbers) and not any(map(read_number, header))
-    if missing and (len(missing) < len(names) or looks_so):
-        raise Error("unknown-column", f"the first row has no column {missing[0]}", mark,
-                    f"the first row is {', '.join(header)}; the keys are {', '.join(names)}")
-    return [] if missing else list(map(header.index, names))
-
-
-def table_cells(rows: "List[List[str]]", keys: "Sequence[str]", mark: Mark) -> "List[str]":
-    """The cells of the columns of some keys, row by row."""
-    columns = key_columns(rows[0], rows[1:], keys, mark) if rows else []
-    width = len(rows[0]) if columns else len(keys)
-    for row in rows:
-        if len(row) != width:
-            raise Error("column-count", f"a row has not {width} cells: {','.join(row)}", mark,
-                        f"the keys are {', '.join(keys)}")
-    return [row[column] for row in rows[bool(columns):] for column in columns or range(width)]
+    return key_of(word), plain(number) if number else unquoted(value)
 
 
 class SweepParser:
-    """A recursive parser over tokens; what a rule does not know is text and passed on."""
+    """A recursive parser over tokens; what no rule knows is text and passed on.
 
-    def __init__(self, source: Source, has_comments: bool = False, kind: str = "") -> None:
+    is_fixed: the words are appended to a command, may have templates, and are not expanded.
+    """
+
+    def __init__(self, source: Source, has_comments: bool = False, kind: str = "",
+                 is_fixed: bool = False) -> None:
         self.source = source
         self.kind = kind
+        self.is_fixed = is_fixed
         self.tokens = tokenize(source, has_comments)
-        self.keys: Tuple[str, ...] = ()  # of the segment in hand
-        self.kinds: Dict[str, Set[bool]] = {}  # values of the word in hand, by key with a unit
-        self.is_lone = False  # the word in hand has one value
-        self.is_override = False  # Hydra's lexer reads the value in hand
+        self.word: Sequence[Token] = self.tokens  # the current one
+        self.keys: Tuple[str, ...] = ()  # of the current segment
+        self.is_override = False  # for the lexer of Hydra
+        self.spelled: Dict[str, str] = {}  # key with a unit -> how the current word spells it
 
-    def span(self, tokens: "Sequence[Token]", otherwise: int = 0) -> "Tuple[int, int]":
-        """The offsets of tokens; those of an empty slice are given."""
-        return (tokens[0].start, tokens[-1].end) if tokens else (otherwise, otherwise)
+    def span(self, tokens: "Sequence[Token]") -> "Tuple[int, int]":
+        """The offsets of tokens; of none, those of the word."""
+        tokens = tokens or self.word
+        return (tokens[0].start, tokens[-1].end) if tokens else (0, 0)
 
     def text(self, tokens: "Sequence[Token]") -> str:
         """The text of tokens."""
-        start, end = self.span(tokens)
-        return self.source.text[start:end]
+        return self.source.text[slice(*self.span(tokens))] if tokens else ""
 
-    def error(self, code: str, message: str, tokens: "Sequence[Token]", hint: str,
-              otherwise: int = 0) -> Error:
-        """The Error about tokens."""
-        return Error(code, message, self.source.mark(*self.span(tokens, otherwise)), hint)
+    def error(self, code: str, message: str, tokens: "Sequence[Token]", hint: str) -> Error:
+        """An Error about tokens, or without any about the word."""
+        return Error(code, message, self.source.mark(*self.span(tokens)), hint)
 
-    def words(self) -> "List[List[Token]]":
-        """The slices between white space."""
-        return [word for word in split(self.tokens, "space") if word]
+    def axis(self, tokens: "Sequence[Token]", rows: Values, spelled: "Sequence[str]" = (),
+             values: "Optional[Values]" = None) -> Axis:
+        """The axis that tokens spell."""
+        return Axis(rows, spelled, values, self.source, *self.span(tokens))
 
     def parse_sweep(self) -> "List[Axis]":
         """sweep = { word }"""
-        axes = read_all(self.parse_word, self.words())
-        if self.kind == HYDRA:
-            rest = takewhile(is_path, axes)  # words of the command
-            check_bare_words(axes[sum(1 for _ in rest):])
-        return axes
-
-    def parse_fixed(self) -> "List[Axis]":
-        """The words of a text that is appended to a command: not expanded, with templates."""
-        axes = []
-        for tokens in self.words():
-            self.check_quotes(tokens)
-            cut = self.keys_end(tokens)
-            key = self.text(tokens[:cut]) if cut >= 0 else self.text(tokens)
-            is_key = key.startswith("~") or cut >= 0
-            text = single(self.text(tokens))
-            axis = Axis(text, (key,) if is_key else (), None, self.source, self.span(tokens))
-            if cut >= 0:
-                self.check_value((key,), tokens[cut + 1:])
-            axes.append(axis)
-        return axes
+        return read_all(self.parse_word, [word for word in split(self.tokens, "space") if word])
 
     def keys_end(self, tokens: "Sequence[Token]") -> int:
-        """The index of the equals sign behind keys, or -1; a key may have [0] (Hydra 1.4)."""
+        """The index of the equals sign after keys, or -1; a key may have [0] (Hydra 1.4)."""
         for index, token in enumerate(tokens):
             if token.kind == "equals":
                 return index
             if token.kind not in ("text", "comma", "escape") and token.text != "[":
-                return -1
+                break
         return -1
 
-    def check_quotes(self, tokens: "Sequence[Token]") -> None:
-        """Raise for an assignment in quotes."""
-        if len(tokens) == 1 and tokens[0].kind == "quoted" and "=" in tokens[0].text:
-            raise self.error("quoted-word", "the whole word is in quotes", tokens,
-                             "quote only the value, where it has to be: a='x y'")
-
     def parse_word(self, tokens: "Sequence[Token]") -> Axis:
-        """word = segment { "|" segment } | "rows" "(" path ")" | literal"""
-        self.keys, self.kinds = (), {}
-        template = next((token for token in tokens if token.kind == "template"), None)
-        if template:
-            raise self.error("template-not-replaced", f"{template.text} is not replaced here",
-                             [template], "with: takes it, for example with: data=${{ env.DATA }}")
+        """word = segment { "|" segment } | literal"""
+        self.word, self.keys, self.spelled, self.is_override = tokens, (), {}, False
         if self.keys_end(tokens) < 0:
             return self.parse_literal(tokens)
-        parts = split(tokens, "pipe")
-        self.is_lone = len(parts) == 1
-        axes = []
-        for part in parts:
-            if not part:
-                raise self.error("pipe-without-list", "a value is missing beside |", part,
-                                 "write a=1,2|3,4", tokens[-1].end)
-            axes.append(self.parse_segment(part))
+        parts = [tokens] if self.is_fixed else split(tokens, "pipe")
+        axes = [self.parse_segment(part, len(parts) == 1) for part in parts]
         if len(axes) == 1:
             return axes[0]
         rows = joined([axis.piped() for axis in axes])
-        keys = tuple(chain.from_iterable(axis.spelled for axis in axes))
-        return Axis(rows, keys, None, self.source, self.span(tokens))
+        return self.axis(tokens, rows, [key for axis in axes for key in axis.spelled])
 
     def parse_literal(self, tokens: "Sequence[Token]") -> Axis:
-        """literal = option | "~" key | any other word"""
+        """literal = option | "~" key | "rows" "(" path ")" | any other word"""
         text = self.text(tokens)
-        self.check_quotes(tokens)
-        if len(tokens) == 2 and tokens[0].text == "rows" and tokens[1].text == "(":
-            rows = read_table(self.read_file(tokens), self.source.mark(*self.span(tokens)))
-            self.keys = tuple(rows[0]) if rows else ()
-            return self.rows_axis(tokens, self.parse_file("rows", tokens))
+        self.check_value(tokens)
+        if is_call(tokens, "rows") and not self.is_fixed:
+            return self.linked(tokens, self.parse_file("rows", tokens))
+        if len(tokens) == 1 and tokens[0].kind == "quoted" and "=" in text:
+            raise self.error("quoted-word", "the whole word is in quotes", tokens,
+                             "quote only the value, where it has to be: a='x y'")
         if self.kind and text.startswith("|"):
             raise self.error("pipe-space", "white space around |", tokens,
                              "write a=1,2|3,4; alternatives of several keys are steps, or include:")
-        keys = (text,) if text.startswith("~") else ()
-        return Axis(single(text), keys, None, self.source, self.span(tokens))
+        return self.axis(tokens, listed([text]), (text,) if text.startswith("~") else ())
 
-    def parse_segment(self, tokens: "Sequence[Token]") -> Axis:
-        """segment = [ keys "=" ] list"""
+    def parse_segment(self, tokens: "Sequence[Token]", is_lone: bool) -> Axis:
+        """segment = [ key [ "/" unit ] "=" | key "," key { "," key } "=" ] list"""
         cut = self.keys_end(tokens)
         if cut >= 0:
             self.parse_keys(tokens[:cut])
+        self.check_value(tokens[cut + 1:])
         value = trim(tokens[cut + 1:])
-        self.check_value(self.keys, tokens[cut + 1:])
-        if len(self.keys) == 1:
-            return self.parse_plain(tokens, value)
-        end = tokens[-1].end
-        parts = [self.parse_row(trim(part), end) for part in split(value, "comma")]
-        return self.rows_axis(tokens, joined(parts))
+        if self.is_fixed:
+            return self.axis(tokens, listed([self.text(tokens)]), [self.text(tokens[:cut])])
+        if len(self.keys) > 1:
+            return self.linked(tokens, joined([
+                self.parse_row(trim(part)) for part in split(value, "comma")]))
+        text = self.text(value)
+        if is_lone and (not text or read_number(text)):
+            values = listed([text])  # a lone number is passed on as it is
+        else:
+            self.check_list(value)
+            values = self.parse_list(value)
+        return self.single(tokens, values)
 
     def parse_keys(self, tokens: "Sequence[Token]") -> None:
-        """keys = key [ "/" unit ] | key "," key { "," key }"""
-        keys = self.keys = tuple(self.text(key) for key in split(tokens, "comma"))
-        if len(keys) > 1 and ("" in keys or len(set(map(bare_key, keys))) < len(keys)):
-            raise self.error("missing-key", "each of linked keys needs a name of its own", tokens,
-                             "write a,b=(1,x),(2,y)")
-        start, end = self.span(tokens, 0)
-        start += keys[0].startswith("~")
-        refused = self.kind == HYDRA and HYDRA_REFUSES.search(self.source.text, start, end)
-        if refused and keys[0][:1] not in ("-", "$"):
-            place = refused.start()
-            raise Error("hydra-needs-quotes", f"Hydra refuses {refused.group()!r} in a key",
-                        self.source.mark(place, place + 1), "rename the key")
+        """keys = key { "," key }"""
+        self.keys = tuple(self.text(key) for key in split(tokens, "comma"))
+        self.is_override = self.kind == HYDRA and any(
+            key[:1] not in ("-", "$") for key in self.keys)
+        if self.is_override and NOT_IN_HYDRA.search(self.keys[0].lstrip("~")):
+            raise self.error("hydra-needs-quotes", "Hydra refuses this key", tokens,
+                             "a key has letters, digits, and _ . / @ between them")
 
-    def rows_axis(self, tokens: "Sequence[Token]", values: Values) -> Axis:
-        """The axis of linked keys, whose values stand row by row."""
-        keys, width = self.keys, len(self.keys)
-        for column, key in enumerate(keys):
-            if UNIT_KEY.fullmatch(key) and read_number(str(values.at(column))):
-                raise self.error("linked-unit", "linked keys take no unit", tokens,
-                                 "write it behind each number: a,b=(1k,x),(2k,y)")
-        rows = Values(values.count // width, lambda index: tuple(
-            f"{key}={values.at(index * width + column)}" for column, key in enumerate(keys)))
-        return Axis(rows, keys, None, self.source, self.span(tokens))
-
-    def parse_plain(self, tokens: "Sequence[Token]", value: "Sequence[Token]") -> Axis:
-        """The axis of a single key."""
+    def single(self, tokens: "Sequence[Token]", values: Values) -> Axis:
+        """The axis of a single key; /k after the key is a unit if the values are numbers."""
         key = self.keys[0]
-        parts = [trim(part) for part in split(value, "comma")]
-        self.check_parts(value, parts)
-        self.is_lone = self.is_lone and len(parts) == 1
-        values = self.parse_list(value, tokens[-1].end, 0) if value else single("")
         unit = UNIT_KEY.fullmatch(key)
         if unit:
-            kinds = values.kinds()
-            if len(kinds) > 1 or self.kinds.setdefault(key, kinds) != kinds:
+            some = [*islice(values, 1000), values.at(values.count - 1)]
+            kinds = {read_number(str(one)) is not None for one in some}
+            if True in kinds:  # otherwise it is a config group
+                key, values = unit[1], values.times(unit[2])
+            if len(kinds) > 1 or self.spelled.setdefault(unit[0], key) != key:
                 raise self.error("mixed-unit", "numbers and texts under one unit", tokens,
                                  "write numbers only, or quote those of a config group")
-            if True in kinds:  # otherwise it is a config group
-                key, values = unit.group(1), values.times(unit.group(2))
-        rows = Values(values.count, lambda index: f"{key}={values.at(index)}")
-        return Axis(rows, (key,), values, self.source, self.span(tokens))
+        return self.axis(tokens, assignments([key], values), [key], values)
 
-    def check_parts(self, value: "Sequence[Token]", parts: "Sequence[Sequence[Token]]") -> None:
-        """Raise for a list of one key that is tuples, or in which m may be milli or million."""
-        if self.kind == HYDRA and is_doubtful([self.text(part) for part in parts]):
-            raise self.error("unit-doubt", "numbers with letters that may be text", value,
+    def check_list(self, value: "Sequence[Token]") -> None:
+        """Raise for a list of tuples, and for one in which m may be milli or million."""
+        parts = [trim(part) for part in split(value, "comma")]
+        if self.kind == HYDRA and is_ambiguous({self.text(part) for part in parts}):
+            raise self.error("unit-doubt", "ambiguous units", value,
                              "is m milli or million? write the numbers out, or quote the texts")
-        widths = {len(split(part[0].inner, "comma")) if is_tuple(part) else 0 for part in parts}
-        if len(parts) > 1 and len(widths) == 1 and widths.isdisjoint({0, 1}):
+        widths = {is_call(part, "") and len(split(part[0].inner, "comma")) for part in parts}
+        if len(parts) > 1 and len(widths) == 1 and max(widths) > 1:
             raise self.error("tuples-of-one-key", "tuples are for linked keys", value, "link keys:"
                              " a,b=(1,2),(3,4); lists are [1,2],[3,4]; values are (1,2,3,4)")
 
-    def parse_row(self, tokens: "Sequence[Token]", end: int) -> Values:
-        """row = "(" list ")" | "rows" "(" path ")" """
-        if len(tokens) == 2 and tokens[0].text == "rows" and tokens[1].text == "(":
-            return self.parse_file("rows", tokens)
+    def linked(self, tokens: "Sequence[Token]", values: Values) -> Axis:
+        """The axis of linked keys, whose values follow each other row by row."""
         keys = self.keys
-        if not is_tuple(tokens):
-            raise self.error("linked-without-parentheses", "linked keys take tuples", tokens,
-                             "write a,b=(1,x),(2,y)", end)
-        values = self.parse_list(trim(tokens[0].inner), tokens[0].end - 1, 1)
-        if values.count != len(keys):
-            raise self.error("linked-count", f"{len(keys)} linked keys need {len(keys)} values, not"
-                             f" {values.count}", tokens, f"the keys are {', '.join(keys)}")
+        names = {key.lstrip(PREFIX) for key in keys} - {""}
+        units = [key for column, key in enumerate(keys)
+                 if UNIT_KEY.fullmatch(key) and read_number(str(values.at(column)))]
+        if len(names) < len(keys) or units:
+            raise self.error("linked-keys", "linked keys have names of their own, and no unit",
+                             tokens, "write a,b=(1k,x),(2k,y)")
+        return self.axis(tokens, assignments(keys, values), keys)
+
+    def parse_row(self, tokens: "Sequence[Token]") -> Values:
+        """row = "(" list ")" | "rows" "(" path ")" """
+        if is_call(tokens, "rows"):
+            return self.parse_file("rows", tokens)
+        values = self.parse_list(tokens[0].inner) if is_call(tokens, "") else None
+        if not values or values.count != len(self.keys):
+            raise self.error("linked-tuple", f"expected a tuple of {len(self.keys)} values", tokens,
+                             "linked keys take tuples: a,b=(1,x),(2,y)")
         return values
 
-    def parse_list(self, tokens: "Sequence[Token]", end: int, depth: int) -> Values:
+    def parse_list(self, tokens: "Sequence[Token]") -> Values:
         """list = item { "," item }"""
-        commas = [token.end for token in tokens if token.kind == "comma"]
-        places = [tokens[0].start if tokens else end, *commas]
-        return joined([self.parse_item(trim(part), place, depth)
-                       for part, place in zip(split(tokens, "comma"), places)])
+        return joined([self.parse_item(trim(part)) for part in split(tokens, "comma")])
 
-    def parse_item(self, tokens: "Sequence[Token]", place: int, depth: int) -> Values:
+    def parse_item(self, tokens: "Sequence[Token]") -> Values:
         """item = range | spaced | file | group | literal"""
         text = self.text(tokens)
         if not text:
             raise self.error("missing-value", "a value is missing", tokens,
-                             "write '' for an empty text, and no space behind a comma", place)
+                             "write '' for an empty text, and no space after a comma")
         if ":" in text and RANGE.match(text):
             return self.parse_range(text, tokens)
-        cut = next((at for at, token in enumerate(tokens) if token.text == "("), len(tokens))
-        name = self.text(tokens[:cut]).strip()
-        is_call = cut < len(tokens)
-        self.check_item(text, tokens, is_call and name in HYDRA_FUNCTIONS)
-        if is_call and name not in HYDRA_FUNCTIONS:
-            return self.parse_call(name, tokens, cut, depth)
-        is_verbatim = self.kind == PROGRAM or (self.is_lone and not depth)
-        return single(text if is_verbatim else literal(text))
-
-    def parse_call(self, name: str, tokens: "Sequence[Token]", cut: int, depth: int) -> Values:
-        """call = spaced | file | group; a parenthesis stands at cut."""
-        behind = tokens[cut + 1:]
+        name = text.partition("(")[0].strip()
+        has_list = any(token.text == "(" for token in tokens)
+        is_call_of_hydra = has_list and bool(HYDRA_FUNCTION.fullmatch(name))
+        self.check_item(text, tokens, is_call_of_hydra)
+        if is_call_of_hydra or not has_list:
+            return listed([text if self.kind == PROGRAM else literal(text)])
         if name in ("lin", "log"):
-            return self.parse_spaced(name, tokens[cut], behind, tokens)
-        if name in ("lines", "rows", "files") and not behind:
+            return self.parse_spaced(name, tokens)
+        if is_call(tokens, "lines", "rows", "files"):
             return self.parse_file(name, tokens)
-        self.check_function(name, tokens, behind)
-        return self.parse_group(tokens, depth)
+        return self.parse_group(name, tokens)
 
-    def check_item(self, text: str, tokens: "Sequence[Token]", is_call: bool) -> None:
-        """Raise for a range of another language, and for what only Hydra would expand."""
-        fields = re.split(r"\.\.+", text)
-        if 1 < len(fields) < 4 and all(map(read_number, fields)):
-            raise self.error("not-a-range", f"{text} is no range", tokens,
+    def check_item(self, text: str, tokens: "Sequence[Token]", is_call_of_hydra: bool) -> None:
+        """Raise for a range of another language, and for a value that only Hydra would expand."""
+        if ".." in text and all(map(read_number, re.split(r"\.\.+", text))):
+            raise self.error("not-a-range", f"{text} is not a range", tokens,
                              f"a range is start:stop:step, its end included; {AS_TEXT}")
         if self.kind == PROGRAM and (
-                is_call or any(token.kind == "interpolation" for token in tokens)):
+                is_call_of_hydra or any(token.kind == "interpolation" for token in tokens)):
             raise self.error("only-hydra", f"only Hydra expands {text}", tokens,
                              "write 1:3 or a,b; with hydra: false, nothing else expands a value")
 
-    def check_function(self, name: str, tokens: "Sequence[Token]",
-                       behind: "Sequence[Token]") -> None:
-        """Raise for a function of another language, or one with a wrong letter in its name."""
-        from difflib import get_close_matches
-        last = name.rpartition(".")[2]
-        hint = FOREIGN_FUNCTIONS.get(last, "")
-        known = [one for one in FUNCTIONS if len(one) > 4 and abs(len(one) - len(last)) < 2]
-        close = [] if behind or last in FUNCTIONS else get_close_matches(last, known, 1, 0.8)
-        if close:
-            hint = f"did you mean {close[0]}?"
-        if name.endswith("$"):
-            hint = "no shell replaces it; lines(FILE) takes the values from a file"
-        if hint:
-            raise self.error("unknown-function", f"{name}(...) is no function of a sweep", tokens,
-                             f"{hint}; {AS_TEXT}")
-
     def parse_range(self, text: str, tokens: "Sequence[Token]") -> Values:
         """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
-        quote = f"quote it to keep it as text: {','.join(self.keys)}='{text}'"
         fields = text.split(":")
         unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
-        numbers = range_numbers(fields)
-        if not numbers or re.match("[+-]?0[0-9]", text):
-            raise self.error("not-a-number", f"{text} is no range of numbers", tokens, quote)
-        start, stop, step = numbers
-        exponent = min(start.exponent, stop.exponent, step.exponent)
-        stride, span = step.shifted(exponent), stop.shifted(exponent) - start.shifted(exponent)
-        code = message = ""
-        if not stride:
-            code, message = "range-step-zero", "range step is zero"
-        elif span * stride < 0:
-            code, message = "range-empty", f"no step of {step} leads from {start} to {stop}"
-        elif abs(stride) > abs(span) and (span or len(fields) > 2):
-            code, message = "range-step-too-large", f"range step {step} is larger than the range"
-        if code:
-            hints = [range_hint(start, stop, step, len(fields), unit), quote]
-            raise self.error(code, message, tokens, "; ".join(filter(None, hints)))
-        return ranged(start, step, span // stride + 1).times(unit)
+        numbers = read_numbers(fields)
+        hint = range_hint(numbers, unit) + (
+            f"quote it to keep it as text: {','.join(self.keys)}='{text}'")
+        if not numbers or len(numbers) > 3 or re.match("[+-]?0[0-9]", text):
+            raise self.error("not-a-number", f"{text} is not a range of numbers", tokens, hint)
+        start, stop, step = [*numbers[:1], *numbers, ONE][-3:] if len(numbers) < 3 else numbers
+        if not step.mantissa:
+            raise self.error("range-step-zero", "range step is zero", tokens, hint)
+        steps = count_steps(start, stop, step)
+        if steps < 1 and (len(numbers) > 2 or plain(start) != plain(stop)):
+            raise self.error("range-empty", f"no step of {step} leads from {start} to {stop}",
+                             tokens, hint)
+        return ranged(start, step, steps + 1).times(unit)
 
-    def parse_spaced(self, name: str, bracket: Token, behind: "Sequence[Token]",
-                     tokens: "Sequence[Token]") -> Values:
+    def parse_spaced(self, name: str, tokens: "Sequence[Token]") -> Values:
         """spaced = ( "lin" | "log" ) "(" number ":" number ":" count ")" [ unit ]"""
-        fields = self.text(bracket.inner).strip().split(":")
-        start, stop, last = range_numbers(fields) or [ONE, ONE, ONE]
-        unit = self.text(behind)
-        count = str(last._replace(scale=0, kept=False))
-        is_count = len(fields) == 3 and re.fullmatch("(?!1$)[1-9][0-9]{0,17}", count)
-        if not is_count or not UNIT.fullmatch(unit or "k"):
-            raise self.error("invalid-spacing", f"{name} takes start:stop:count, a unit behind it",
-                             tokens, f"for example {name}(1:100:3)k; the count includes both ends")
-        if name == "log" and start.mantissa * stop.mantissa <= 0:
-            raise self.error("log-of-zero", "log needs both ends above zero, or both below", tokens,
-                             "lin(start:stop:count) goes through zero")
-        ends = [abs(float(str(end))) for end in (start, stop) if end.mantissa]
-        if {0.0, float("inf")} & set(ends):
-            raise self.error("not-finite", "no float is so large, or so small", tokens, AS_TEXT)
+        fields = self.text(tokens[1].inner).strip().split(":")
+        start, stop, last = (read_numbers(fields) if len(fields) == 3 else []) or [ONE, ONE, ONE]
+        unit, count = self.text(tokens[2:]), plain(last)
+        is_right = re.fullmatch("(?!1$)[1-9][0-9]{0,17}", count) and UNIT.fullmatch(unit or "k")
+        if not is_right or (name == "log" and start.mantissa * stop.mantissa <= 0):
+            raise self.error("invalid-spacing", f"{name} takes start:stop:count, a unit after it",
+                             tokens, f"for example {name}(1:100:3)k; both ends are included, and"
+                             " log needs both above zero, or both below")
         return spaced(start, stop, int(count), name == "log").times(unit)
-
-    def path_of(self, tokens: "Sequence[Token]") -> str:
-        """The path in the parentheses of a function; it is relative to the file of the sweep."""
-        path = self.text(tokens[-1].inner).strip()
-        if path[:1] in ("'", '"') and path[-1:] == path[0]:
-            path = path[1:-1]
-        if not path:
-            raise self.error("missing-path", "a path is missing", tokens, "write lines(x.txt)")
-        return os.path.join(os.path.dirname(self.source.name), path)
-
-    def read_file(self, tokens: "Sequence[Token]") -> str:
-        """The text of the file that a function names."""
-        path = self.path_of(tokens)
-        try:
-            with open(path, "rb") as file:
-                return read_source(file.read(), path).text
-        except OSError as error:
-            raise self.error("unreadable-file", f"cannot read {path}: {error.strerror}", tokens,
-                             "the path is relative to the job file") from None
 
     def parse_file(self, name: str, tokens: "Sequence[Token]") -> Values:
         """file = ( "lines" | "rows" | "files" ) "(" path ")" """
-        if name == "files":
-            from glob import glob
-            cells = sorted(glob(self.path_of(tokens), recursive=True))
-        elif name == "lines":
-            cells = [line.strip() for line in self.read_file(tokens).split("\n")]
-            cells = [line for line in cells if line and not line.startswith("#")]
-        else:
-            mark = self.source.mark(*self.span(tokens))
-            cells = table_cells(read_table(self.read_file(tokens), mark), self.keys, mark)
-        if not cells:
+        import csv
+        path = os.path.join(os.path.dirname(self.source.name),
+                            unquoted(self.text(tokens[-1].inner).strip()))
+        try:
+            rows = file_rows(name, path)
+            if name == "rows" and rows:
+                rows = self.columns(rows, tokens)
+        except (OSError, csv.Error) as error:
+            problem = getattr(error, "strerror", error)
+            raise self.error("unreadable-file", f"cannot read {path}: {problem}", tokens,
+                             "the path is relative to the job file") from None
+        if not rows:
             raise self.error("empty-file", f"{self.text(tokens)} has no values", tokens,
-                             "a path or a line is a value; blank lines and # lines are none")
-        return Values(len(cells), [file_value(cell) for cell in cells].__getitem__)
+                             "each path or line is a value, except blank lines and # lines")
+        return listed([cell if NUMBER.fullmatch(cell) else hydra_text(cell)
+                       for cell in chain.from_iterable(rows)])
 
-    def parse_group(self, tokens: "Sequence[Token]", depth: int) -> Values:
+    def columns(self, rows: "List[List[str]]", tokens: "Sequence[Token]") -> "List[List[str]]":
+        """The columns of a CSV file that the keys name, if its first row is a header, or all."""
+        self.keys = self.keys or tuple(rows[0])  # rows(...) alone: every column is a key
+        keys, header = bare_names(self.keys), bare_names(rows[0])
+        numbers = [any(map(read_number, row)) for row in (header, rows[-1])]
+        is_header = bool(set(keys) & set(header)) or numbers == [False, True]  # it looks like one
+        names = header if is_header else keys
+        for row in rows:
+            if len(row) != len(names) or not set(keys) <= set(names):
+                raise self.error(
+                    "unknown-columns", f"row {','.join(row)} does not fit the keys", tokens,
+                    f"the keys are {', '.join(keys)}; the first row may name them")
+        columns = [names.index(key) for key in keys]
+        return [[row[column] for column in columns] for row in rows[is_header:]]
+
+    def parse_group(self, name: str, tokens: "Sequence[Token]") -> Values:
         """group = { text | "(" list ")" } [ unit ]"""
-        parts: List[Values] = []
-        lists: List[Values] = []
-        unit, begin = "", 0
-        if depth > DEEPEST_GROUP:
-            raise self.error("group-nesting", f"more than {DEEPEST_GROUP} groups in each other",
-                             tokens[:1], "take some parentheses out")
-        for index, token in enumerate(tokens):
-            if token.kind == "quoted":
-                raise self.error("quote-in-group", "quoted text cannot be part of a group",
-                                 [token], "write the values out, each in quotes as a whole")
-            if token.text == "(":
-                if index > begin:
-                    parts.append(single(self.text(tokens[begin:index])))
-                lists.append(self.parse_list(trim(token.inner), token.end - 1, depth + 1))
-                parts.append(lists[-1])
-                begin = index + 1
-        text = self.text(tokens[begin:])
-        if UNIT.fullmatch(text):
-            unit = text
-        elif text:
-            parts.append(single(text))
-        group = grouped(parts, str if self.kind == PROGRAM else literal).times(unit)
-        if all(one.count == 1 for one in lists) and is_plain_text(group):
-            raise self.error("unknown-function", "the parentheses hold one value", tokens, AS_TEXT)
+        parts = []
+        unit = tokens[-1].text if UNIT.fullmatch(tokens[-1].text) else ""
+        for token in tokens[:-1] if unit else tokens:
+            is_list = token.text == "("
+            parts.append(self.parse_list(token.inner) if is_list else listed([self.text([token])]))
+        group = parts[0]
+        if len(parts) > 1:
+            write: Callable[[str], Any] = str if self.kind == PROGRAM else literal
+            group = Values(count_product(parts), lambda index: write(
+                "".join(map(str, combination(parts, index)))))
+        group = group.times(unit)
+        text = str(group.at(0))
+        hint = function_hint(name, is_call(tokens, name))
+        is_text = not read_number(text) and not re.search(r"['\"\[{$]", text)
+        if hint or (group.count == 1 and is_text):
+            raise self.error("unknown-function", f"unknown function: {name}(...)",
+                             tokens, hint + AS_TEXT)
         return group
 
-    def check_value(self, keys: "Sequence[str]", tokens: "Sequence[Token]") -> None:
-        """Raise for what nothing replaces in a value, and for what Hydra takes in quotes only."""
-        self.is_override = self.kind == HYDRA and not all(key[:1] in ("-", "$") for key in keys)
-        start, end = self.span(tokens)
-        if not self.kind or not SUSPECT.search(self.source.text, start, end):
-            return
-        opened = [""]  # the function, or the bracket, around a token
-        before = ""
-        for match in TOKEN.finditer(self.source.text, start, end):
-            kind, text = match.lastgroup, match.group()
-            if kind == "close" and len(opened) > 1:
-                opened.pop()
-            self.check_token(match, opened[-1], before)
-            if kind == "open":
-                opened.append(before if before in HYDRA_FUNCTIONS else text)
-            before = text.strip() or before
-
-    def check_token(self, match: "Match[str]", inside: str, before: str) -> None:
-        """Raise for a token of a value that is not replaced, or that Hydra refuses."""
-        kind, text = match.lastgroup, match.group()
-        name = re.search(r"\$[A-Za-z_]\w*", text)
-        if kind == "text" and name:
-            mark = self.source.mark(match.start() + name.start(), match.start() + name.end())
-            raise Error("variable-not-replaced", f"{name.group()} is not replaced here", mark,
-                        f"with: takes ${{{{ env.{name.group()[1:]} }}}}; {AS_TEXT}")
-        if not self.is_override or kind in ("quoted", "interpolation", "template"):
-            return
-        if inside == "{" and text[0] == ":" and before.endswith(("'", '"')):
-            raise Error("hydra-needs-quotes", f"Hydra refuses quotes around the key {before}",
-                        self.source.mark(*match.span()), "write the key of a dictionary without"
-                        " quotes")
-        is_equals = kind == "equals" and inside not in HYDRA_FUNCTIONS
-        is_quote = text in ("\\'", '\\"')  # a backslash hides no quote
-        refused = match if is_equals or is_quote else HYDRA_REFUSES.search(text)
-        if refused:
-            sign = refused.group().lstrip("\\")[0]
-            place = match.start() + text.index(sign)
-            raise Error("hydra-needs-quotes", f"Hydra refuses {sign!r} outside quotes",
-                        self.source.mark(place, place + 1), "quote the value: key='...'")
+    def check_value(self, tokens: "Sequence[Token]") -> None:
+        """Raise for variables that nothing replaces, and for what Hydra accepts in quotes only."""
+        for token in flattened(tokens):
+            if token.kind == "backslash":
+                raise self.error("backslash-before-quote", "write ${...} without the backslash",
+                                 [token], "Hydra would keep it in the value")
+            is_variable = self.kind and token.kind == "text" and re.search(
+                r"\$[A-Za-z_]", token.text)
+            if is_variable or (token.kind == "template" and not self.is_fixed):
+                raise self.error("not-replaced", f"{token.text} is not replaced here", [token],
+                                 f"with: takes it, for example data=${{{{ env.DATA }}}}; {AS_TEXT}")
+            refused = self.is_override and NOT_IN_HYDRA.search(token.text)
+            if refused and token.kind not in HYDRA_ACCEPTS:
+                start = token.start + refused.start()
+                raise Error("hydra-needs-quotes", f"Hydra refuses {refused.group()!r} outside"
+                            " quotes", self.source.mark(start, start + 1),
+                            "quote the value: key='...'")
 
 
-# What Hydra's lexer refuses outside quotes and interpolations, and what may be wrong in a value.
-HYDRA_REFUSES = re.compile(r"[^\w/\-\\+.$%*@?|=:,()\[\]{} \t]|[^\x00-\x7f]")
-SUSPECT = re.compile(HYDRA_REFUSES.pattern + r"|[=$]")
-HYDRA_OPTIONS = frozenset((  # they take the next word
-    "--cfg", "-c", "--package", "-p", "--info", "-i", "--config-path", "-cp",
-    "--config-name", "-cn", "--config-dir", "-cd", "--experimental-rerun"))
+def function_hint(name: str, is_whole: bool) -> str:
+    """A hint for a function of another language, or for a misspelled one."""
+    from difflib import get_close_matches
+    if FOREIGN_FUNCTION.fullmatch(name):
+        return ("write lin(start:stop:count), log(start:stop:count), start:stop:step or"
+                " lines(FILE); sample: draws at random; ")
+    close = get_close_matches(name, LONG_FUNCTIONS, 1, 0.8) if is_whole else []
+    return f"did you mean {close[0]}? " if close and name not in close else ""
 
 
-def is_bare(word: str) -> bool:
+def is_bare(axis: Axis) -> bool:
     """Whether a word is neither an assignment nor a deletion nor an option."""
-    return "=" not in word and not word.startswith(("-", "~")) and "${{" not in word
-
-
-def is_assignment(word: str) -> bool:
-    """Whether a word is an override of Hydra's that assigns a value."""
-    return "=" in word and not word.startswith("-") and bool(key_of(word))
+    return not axis.keys and not axis.text.startswith("-") and "${{" not in axis.text
 
 
 def is_path(axis: Axis) -> bool:
-    """Whether a word looks like a path: at the front of batch, it belongs to the command."""
-    return is_bare(axis.text) and not axis.keys and bool(re.search(r"[./]", axis.text))
+    """Whether a word looks like a path, which belongs to the command at the front of batch."""
+    return is_bare(axis) and bool(re.search(r"[./]", axis.text))
 
 
-def check_bare_words(axes: "Sequence[Axis]") -> None:
-    """Raise at the first word that Hydra takes neither for an override nor for an option."""
-    texts = ["", *(axis.text for axis in axes), ""]
-    for before, axis, after in zip(texts, axes, texts[2:]):
-        text = axis.text
-        has_space = text.startswith("=") or before.endswith("=") or after.startswith("=")
-        if text.startswith("=") or (is_bare(text) and not axis.keys and has_space):
-            raise Error("space-around-equals", "white space around =", axis.mark,
-                        "write key=value without it")
-        if is_bare(text) and not axis.keys and before not in HYDRA_OPTIONS:
-            raise Error("expected-key-value", f"expected key=value, found {text}", axis.mark,
-                        "words of the command belong in run; quote a value with white space")
+def check_bare_words(axes: "Iterable[Axis]") -> None:
+    """Raise for a word that is neither an override nor an option for Hydra."""
+    before = ""
+    for axis in axes:
+        if is_bare(axis) and not HYDRA_OPTION.fullmatch(before):
+            raise Error("expected-key-value", f"expected key=value, found {axis.text}", axis.mark,
+                        "no white space around =; words of the command belong in run; quote a"
+                        " value with white space")
+        before = axis.text
 
 
-def is_plain_text(values: Values) -> bool:
-    """Whether the first value is a text without quotes, brackets or interpolations."""
-    text = str(values.at(0))
-    return not read_number(text) and not re.search(r"['\"\[{$]", text)
-
-
-def is_doubtful(texts: "Sequence[str]") -> bool:
-    """Whether m stands beside a larger unit, or a number with a letter beside a text like 30s."""
+def is_ambiguous(texts: "Set[str]") -> bool:
+    """Whether a list mixes m with a larger unit, or numbers with letters and texts like 30s."""
     numbers = {text for text in texts if isinstance(literal(text), Number)}
     letters = {text[-1] for text in numbers}
     sizes = {text for text in texts if re.fullmatch(r"[\d.]+[A-Za-z]\w*", text)}
     return bool(numbers and (sizes - numbers or ("m" in letters and letters & set("kMGT"))))
 
 
-def leads(start: Number, stop: Number, step: Number) -> bool:
-    """Whether a step leads from start towards stop, and not beyond it."""
-    exponent = min(start.exponent, stop.exponent, step.exponent)
-    span, stride = stop.shifted(exponent) - start.shifted(exponent), step.shifted(exponent)
-    return span * stride > 0 and abs(stride) <= abs(span)
-
-
-def range_numbers(fields: "Sequence[str]") -> "Optional[List[Number]]":
-    """Start, stop and step of a range, or nothing where they are no numbers."""
+def read_numbers(fields: "Sequence[str]") -> "List[Any]":
+    """The numbers of a range, or none if a field is no number; a missing start is 0 in the notation
+    of the end."""
     numbers = [read_number(field) for field in fields]
     if not fields[0] and len(fields) > 1 and numbers[1]:
-        numbers[0] = numbers[1]._replace(mantissa=0, exponent=0)  # in the notation of the end
-    found = [number for number in numbers if number]
-    if len(found) < len(fields) or len(fields) > 3:
-        return None
-    return [found[0], found[len(found) > 1], found[2] if len(found) > 2 else ONE]
+        numbers[0] = numbers[1]._replace(mantissa=0, exponent=0)
+    return [] if None in numbers else numbers
 
 
-def range_hint(start: Number, stop: Number, step: Number, count: int, unit: str) -> str:
-    """What to write for a range without values; count numbers spell it."""
-    tail = f":{unit}" if unit else ""
-    if count > 2 and leads(start, step, stop):
+def count_steps(start: Number, stop: Number, step: Number) -> int:
+    """The number of steps from start to stop, 0 if they lead elsewhere or beyond."""
+    exponent = min(start.exponent, stop.exponent, step.exponent)
+    span, stride = stop.shifted(exponent) - start.shifted(exponent), step.shifted(exponent)
+    return max(span // stride, 0) if stride else 0
+
+
+def range_hint(numbers: "Sequence[Number]", unit: str) -> str:
+    """Suggest what may be meant by a range without values."""
+    if len(numbers) == 3 and count_steps(numbers[0], numbers[2], numbers[1]) > 0:
+        order = f"{numbers[0]}:{numbers[2]}:{numbers[1]}{':' if unit else ''}{unit}"
         return ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow"
-                f" 0.15.0: {start}:{step}:{stop}{tail}")
-    exponent = min(start.exponent, stop.exponent)
-    low, high = sorted([abs(start.shifted(exponent)), abs(stop.shifted(exponent))])
-    if count == 2 and start.mantissa * stop.mantissa > 0 and high >= 10 * low:
-        return f"write log({start}:{stop}:{len(str(high // low))}){unit}, or a step"
-    return "the order is start:stop:step, a step down is negative" if step.mantissa else ""
+                f" 0.15.0: {order}; ")
+    if len(numbers) == 2 and numbers[0].mantissa * numbers[1].mantissa > 0:
+        return f"write log({numbers[0]}:{numbers[1]}:3){unit}, or a step; "
+    return ""
 
 
 def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
@@ -1292,22 +1088,20 @@ class Sweep:
     kind is that of the step that the sweep is read for. Raises Error.
 
     >>> sweep = Sweep("model=cnn,vit lr=log(1e-4:1e-1:4)")
-    >>> len(sweep), sweep[5], sweep[:2]
-    (8, ('model=vit', 'lr=0.001'), [('model=cnn', 'lr=0.0001'), ('model=cnn', 'lr=0.001')])
+    >>> len(sweep), sweep[5]
+    (8, ('model=vit', 'lr=0.001'))
     """
-    __slots__ = ("axes",)
-
     def __init__(self, sweep: "Union[str, Source, Sequence[str]]" = (), name: str = "sweep",
                  kind: str = "") -> None:
         if isinstance(sweep, str):
             sweep = Source(name, sweep)
         if isinstance(sweep, Source):
-            self.axes = SweepParser(sweep, True, kind).parse_sweep()  # type: List[Axis]
+            self.axes = SweepParser(sweep, True, kind).parse_sweep()
         else:
             parsers = [SweepParser(Source(name, word), False, kind) for word in sweep]
             self.axes = read_all(lambda one: one.parse_word(one.tokens), parsers)
-            if kind == HYDRA:
-                check_bare_words(self.axes)
+        if kind == HYDRA:
+            check_bare_words(dropwhile(is_path, self.axes))
 
     @classmethod
     def of(cls, axes: "List[Axis]") -> "Sweep":
@@ -1325,12 +1119,11 @@ class Sweep:
         return self.count
 
     def __getitem__(self, index: "Any") -> "Any":
-        count = self.count
         if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(count))]
-        if not -count <= index < count:
-            raise IndexError("a sweep has combinations from 0 to its count, which is not included")
-        return flat(reversed(combination(reversed(self.axes), index % count)))
+            return [self[place] for place in range(*index.indices(self.count))]
+        if not -self.count <= index < self.count:
+            raise IndexError("a sweep has combinations from 0 to its count, not included")
+        return flat(reversed(combination(reversed(self.axes), index % self.count)))
 
     def __iter__(self) -> "Iterator[Tuple[str, ...]]":
         if any(axis.count > LONGEST_LISTED for axis in self.axes):
@@ -1364,11 +1157,10 @@ def collect(sweep: "Union[str, Sequence[str]]") -> "List[str]":
 # ---------------------------------------------------------------------------
 # 3. YAML reader: Source -> Node
 # ---------------------------------------------------------------------------
-# Node, REFUSED, patterns, YamlParser, read_yaml. A text comes in, its root Node goes out. Numbers
-# like "6.3" are chapters of the YAML 1.2.2 specification; the docstring of a parse_* method begins
-# with its rule. Strange here: whether a line opens a mapping is known only behind its first scalar,
-# when a colon follows. So parse_block_node reads that scalar and then decides; no text is ever
-# parsed twice.
+# A text comes in, its root Node goes out. Numbers like "6.3" are chapters of the YAML 1.2.2
+# specification; the docstring of a parse_* method begins with its rule. Whether a line opens a
+# mapping is known only after its first scalar, when a colon follows: parse_block_node reads that
+# scalar and then decides, so no text is parsed twice.
 
 
 class Node(NamedTuple("Node", [
@@ -1377,9 +1169,9 @@ class Node(NamedTuple("Node", [
     """A part of a YAML document; kind is "scalar", "sequence" or "mapping".
 
     value is a text, a list of nodes, or a list of pairs (key node, value node). plain is True for
-    an unquoted scalar; a missing value is a plain "". An alias is the very node that its anchor
-    names. start and end are offsets of its text, of a block collection those of its first key or
-    dash; parts are (text, offset) of a scalar that is rewritten.
+    an unquoted scalar; a missing value is a plain "". An alias is the node of its anchor. start and
+    end are offsets of its text, of a block collection those of its first key or dash; parts are
+    (text, offset) of a scalar that is rewritten.
     """
     __slots__ = ()
 
@@ -1392,8 +1184,7 @@ class Node(NamedTuple("Node", [
     column = property(lambda self: self.mark.column)  # from 1
 
     def text_source(self) -> Source:
-        """The value of a scalar as a Source that knows where each of its characters stands
-        in the file.
+        """The value of a scalar as a Source, which maps its characters to the file.
 
         >>> node = read_yaml("run: >-\\n  one\\n  two").value[0][1]
         >>> node.value, node.text_source().mark(4, 7)[1:3]
@@ -1408,69 +1199,64 @@ class Node(NamedTuple("Node", [
         return Source(self.source.name, self.value, self.source, pieces)
 
 
-DEEPEST_NODE = 50  # collections in collections
 MOST_COPIES = 1000000  # nodes that aliases and merge keys may add ("billion laughs")
-LONGEST_KEY = 1024  # 7.4.2, 8.2.2: from its first character to the colon
 
 REFUSED = {  # construct: (message, hint)
-    # what YAML has, and is not read here
-    "directive": ("a directive (%) is not read", "drop the line; quote a text that begins with %"),
-    "documents": ("several documents are not read", "drop what follows --- or ..."),
-    "tag": ("a tag (!) is not read", "drop it; quote a text that begins with !"),
+    # valid YAML that is not read here
+    "directive": ("a directive (%) is not read", "remove it; quote a text that begins with %"),
+    "documents": ("several documents are not read", "remove the text after --- or ..."),
+    "tag": ("a tag (!) is not read", "remove it; quote a text that begins with !"),
     "complex key": (
         "a complex key (? or a collection) is not read", "write a plain key: key: value"),
-    "nesting": (f"nesting of more than {DEEPEST_NODE} levels is not read", "take some levels out"),
+    "nesting": ("nested too deep", "remove some levels"),
     "aliases": (f"alias expansion beyond {MOST_COPIES} nodes is not read", "write it out"),
-    "digit": ("an indentation indicator at the top is not read", "drop the digit"),
-    # what YAML has not
-    "duplicate": ("duplicate key: {}", "it stands above already; keep one of them"),
+    # invalid YAML
+    "duplicate": ("duplicate key: {}", "keep one of them"),
     "tab": ("a tab as indentation", "indent with spaces"),
-    "long key": (f"a key longer than {LONGEST_KEY} characters", "quote the text if it is no key"),
     "bracket": ("a bracket is never closed", "close it, and indent its lines more than its key"),
-    "quote": ("{} is never closed", "close it in its line, or indent the lines that follow"),
+    "quote": ("{} is never closed", "close it on its line, or indent the next lines"),
     "escape": ("unknown escape {}", r"write \\ for a backslash, or use single quotes"),
     "alias": ("undefined alias {}", "define it above with &; quote a text that begins with *"),
-    "anchor": ("an anchor cannot stand before another, or an alias", "keep one of them"),
+    "anchor": ("an anchor before another anchor, or an alias", "keep one of them"),
     "merge": ("a merge key << takes a mapping", "for example <<: *name, or <<: [*one, *two]"),
     "no colon": (
         "expected key: value",
-        "put a space behind the colon; quote a text with ': ' in it, or indent its further lines"),
-    "comma": ("a comma or {} is missing", "quote a text that has signs in it"),
-    "text": ("text behind a complete value", "quote a value as a whole; begin a comment with ' #'"),
-    "indentation": ("wrong indentation", "begin it as the lines above, or below its key"),
-    "torn": ("a last line of spaces behind a block of text", "remove them: readers differ"),
+        "put a space after the colon; quote a text with ': ' in it, or indent its other lines"),
+    "comma": ("a comma or {} is missing", "quote a text that contains signs"),
+    "text": ("text after a complete value", "quote a value as a whole; begin a comment with ' #'"),
+    "indentation": ("wrong indentation", "align it with the lines above, or indent it more"),
+    "torn": ("a last line of spaces after a block of text", "remove them: readers differ"),
     "blank": ("an empty line is indented more than the text below it", "remove its white space"),
-    "start": ("a value cannot begin with {}", "quote it; a list begins in the line below its key"),
+    "start": ("a value cannot begin with {}", "quote it; a list begins on the line below its key"),
 }
-UNREAD_STARTS = {"!": "tag", "?": "complex key"}
+UNREAD_STARTS = {"%": "directive", "!": "tag", "?": "complex key"}
 
 
 def pattern(text: str) -> "Any":
-    """A pattern; Any, as many of them match wherever they are used."""
+    """A compiled pattern, as Any: most of them always match where they are used."""
     return re.compile(text)
 
 
-# A text is parsed with "\n\0" behind it: NUL is no character of YAML (5.1), so no pattern and no
-# index runs over the end. No repetition has behind it what could fail after a long match: time is
-# linear.
+# A text is parsed with "\n\0" after it: NUL is no character of YAML (5.1), so no pattern and no
+# index runs over the end. No repetition is followed by something that could fail: time is linear.
 GAP = pattern(r"((?:[ \t]*(?:(?<![^ \t\n])#[^\n]*)?\n)*)( *)[ \t]*")
-INDENT = pattern(r"(?: |-(?=[ \t\n]))*")  # what may stand before a block collection
+INDENT = pattern(r"(?: |-(?=[ \t\n]))*")  # allowed before a block collection
 LINE_END = pattern(r"[ \t]*(?:\n|(?<=[ \t])#)")
-MARKER = pattern(r"(?:---|\.\.\.)(?=[ \t\n])|\0")  # 9.1.2: in the first column, the end
+MARKER = pattern(r"(?:---|\.\.\.)(?=[ \t\n])|\0")  # 9.1.2: in the first column; the end
+TAB = pattern(r" *\t")
 DASH = pattern(r"-(?=[ \t\n])")
 COLON = pattern(r"[ \t]*:(?=[ \t\n])")
-COLON_IN_FLOW = pattern(r":(?=[ \t\n,\[\]{}])")
+COLON_IN_FLOW = pattern(r":(?=[ \t\n,\]}])")
 ANCHOR = pattern(r"([&*][^ \t\n,\[\]{}\0]+)(?=[ \t\n,\]}])[ \t]*")  # 6.9.2
 FOLD = pattern(r"[ \t]*\n(?:[ \t]*\n)*( *)")
-CONTINUED = pattern(r"\n( *)(?![ \n])")
 BLOCK_HEADER = pattern(  # 8.1.1
     r"[|>](?:([1-9])([+-]?)|([+-]?)([1-9]?))[ \t]*(?:(?<=[ \t])#[^\n]*)?\n"
     r"((?: *\n)*)( *)")
-QUOTED = {
-    '"': pattern(r'[^"\\\0]*(?:\\[^\0][^"\\\0]*)*'),
-    "'": pattern(r"[^'\0]*(?:''[^'\0]*)*")}
+QUOTED = {  # {%d} is the indentation of other lines; none is a marker (9.1.2)
+    '"': r'"(?:[^"\\\n]|\\[^\n]|\\?\n(?:[ \t]*\n)* {%d}(?!(?<=\n)(?:---|\.\.\.)[ \t\n]))*"',
+    "'": r"'(?:[^'\n]|''|\n(?:[ \t]*\n)* {%d}(?!(?<=\n)(?:---|\.\.\.)[ \t\n]))*'"}
 
-# Plain scalars (7.3.3): how the first line goes, and a further one; what means that there is none.
+# Plain scalars (7.3.3): their first line, another line, the signs of an empty one.
 PLAIN_LINE = r"(?:[ \t]*(?:[^ \t\n:#\0]+|:(?![ \t\n])|(?<=[^ \t\n])#))+"
 PLAIN_START = r"(?![-?:][ \t\n]|[,\[\]{}#&*!|>'\"%@`])"
 IN_BLOCK = (
@@ -1481,26 +1267,25 @@ IN_FLOW = (
     pattern(FLOW_START + FLOW_LINE), pattern(FLOW_LINE),
     pattern(r":[ \t\n,\[\]{}]|[,\]}]"))
 
-# What a scalar of several lines or with escapes is made of, by its quotes: newlines, escape, text.
-PARTS = {  # compiled when there is one
+# The parts of a scalar of several lines or with escapes, by its quotes: newlines, escape, text.
+PARTS = {  # compiled when needed
     "": r"([ \t]*\n[ \t\n]*)|((?!))|(?:[^ \t\n]+|[ \t]+(?![ \t\n]))+",
     "'": r"([ \t]*\n[ \t\n]*)|('')|(?:[^' \t\n]+|[ \t]+(?![ \t\n]))+",
     '"': (
         r"((?:\\|[ \t]*)\n[ \t\n]*)"
         r"|(\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.))"
         r"|(?:[^\\ \t\n]+|[ \t]+(?![ \t\n]))+")}
-ESCAPES = {  # 5.7; '' is that of single quotes
-    r"\0": "\0", r"\a": "\a", r"\b": "\b", r"\t": "\t", "\\\t": "\t", r"\n": "\n", r"\v": "\v",
+ESCAPES = {  # 5.7; '' belongs to single quotes
+    r"\a": "\a", r"\b": "\b", r"\t": "\t", "\\\t": "\t", r"\n": "\n", r"\v": "\v",
     r"\f": "\f", r"\r": "\r", r"\e": "\x1b", r"\ ": " ", r'\"': '"', r"\/": "/", r"\\": "\\",
     r"\N": "\x85", r"\_": "\xa0", r"\L": "\u2028", r"\P": "\u2029", "''": "'"}
 
 
 class YamlParser:
-    """The parser of one document; at is the offset of what comes next, brackets those of the open
-    [ and {.
+    """The parser of one document.
 
-    In block context, line is the offset of the line at hand, column how many spaces indent it (-1
-    at the end of the document), closed the column of the block collection that it ended, or -1.
+    at is the offset of the next character, brackets those of the open [ and {. In block context,
+    line is the offset of the current line, column its indentation (-1 at the end of the document).
     """
 
     def __init__(self, source: Source) -> None:
@@ -1508,133 +1293,94 @@ class YamlParser:
         self.text = source.text + "\n\0"
         if source.text.endswith("\n"):
             self.text = source.text + "\0"
-        self.at = self.line = self.column = self.closed = 0
-        self.depth = 0  # of open collections
-        self.count = 0  # of nodes, those of aliases included
+        self.at = self.line = self.column = 0
+        self.count = 0  # of nodes, including those of aliases
         self.brackets: List[int] = []
         self.anchors: Dict[str, Optional[Tuple[Node, int]]] = {}
-        self.named: Optional[Node] = None  # by the last anchor or alias
+        self.named: Optional[Node] = None  # the node of the last anchor or alias
         self.parsers = {
             '"': self.parse_quoted, "'": self.parse_quoted,
             "[": self.parse_flow, "{": self.parse_flow,
             "|": self.parse_block_scalar, ">": self.parse_block_scalar}
 
     def error(self, construct: str, start: int, end: int = 0, word: str = "") -> Error:
-        """The Error about text[start:end], one character when there is no end."""
+        """An Error about text[start:end]; without an end about one character, or the line."""
         message, hint = REFUSED[construct]
+        if construct in ("no colon", "indentation", "blank"):
+            end = self.text.index("\n", start)
         mark = self.source.mark(start, max(end, start + 1))
         return Error(f"yaml-{construct}".replace(" ", "-"), message.format(word), mark, hint)
-
-    def misplaced(self, start: int, otherwise: Error) -> Error:
-        """The Error about a tab at an offset, or another one where there is none."""
-        if self.text[start] == "\t":
-            return self.error("tab", start)
-        return otherwise
 
     def next_line(self) -> None:
         """gap = { [white] [comment] newline } indentation (6.6, 6.1)."""
         gap = GAP.match(self.text, self.at)
         if gap.end(1) == self.at > 0:  # no newline
             raise self.error("text", gap.end())
-        self.line = gap.end(1)
-        self.at = gap.end()
-        self.closed = -1
+        self.line, self.at = gap.end(1), gap.end()
         self.column = gap.end(2) - self.line
+        if self.text[gap.end(2)] == "\t":
+            raise self.error("tab", gap.end(2))
         if MARKER.match(self.text, self.line):
             self.column = -1
 
     def step(self, indent: int, length: int = 1) -> None:
-        """separation = { white | comment | newline indentation }, within brackets, behind length
+        """separation = { white | comment | newline indentation }, in brackets, after length
         characters (6.7)."""
         gap = GAP.match(self.text, self.at + length)
         line = gap.end(1)
         if line > gap.start():
             missing = indent - (gap.end(2) - line)
             if missing == 1 and self.text[gap.end(2)] == PARTNERS[self.text[self.brackets[-1]]]:
-                missing = 0  # every reader takes the bracket in the column of its key
+                missing = 0  # every reader accepts the bracket in the column of its key
             if missing > 0 or MARKER.match(self.text, line):
-                raise self.misplaced(gap.end(2), self.error("bracket", self.brackets[-1]))
+                raise self.error("bracket", self.brackets[-1])
         self.at = gap.end()
-
-    def is_outside(self, line: int, words: int, indent: int) -> bool:
-        """Whether a line, whose indentation ends at words, belongs to no scalar that is
-        indented so much: it has less, or it is a marker (6.1, 9.1.2)."""
-        column = words - line
-        return column < indent or (not column and bool(MARKER.match(self.text, line)))
-
-    def check_lines(self, start: int, end: int, indent: int) -> None:
-        """Raise unless the further lines of a scalar text[start:end] belong to it."""
-        for line in CONTINUED.finditer(self.text, start, end):
-            if self.is_outside(line.start(1), line.end(), indent):
-                raise self.misplaced(line.end(), self.error("quote", start, 0, self.text[start]))
 
     def check_key(self, key: Node, start: int, end: int) -> None:
         """Raise unless the node text[start:end] can be a key."""
         if key.kind != "scalar":
             raise self.error("complex key", start)
         if self.text.find("\n", start, end) >= 0:
-            raise self.error("no colon", start, self.text.index("\n", start))
-        if end - start > LONGEST_KEY:
-            raise self.error("long key", start)
+            raise self.error("no colon", start)
 
-    def check_line(self, parent: int) -> None:
-        """Raise unless the line at hand may follow a node within the block collection in the column
-        parent (6.1)."""
-        if self.text[self.line + self.column] == "\t":
-            raise self.error("tab", self.line + self.column)
-        if self.column > parent:
-            construct = "indentation" if max(self.closed, parent) >= 0 else "text"
-            raise self.error(construct, self.at, self.text.index("\n", self.at))
-
-    def grow(self, start: int, levels: int, count: int) -> None:
-        """Count open collections and nodes; start is that of what brings them."""
-        self.depth += levels
+    def add_nodes(self, start: int, count: int) -> None:
+        """Count nodes, which the text at start adds."""
         self.count += count
-        if self.depth > DEEPEST_NODE:
-            raise self.error("nesting", start)
         if self.count > MOST_COPIES + len(self.text):
             raise self.error("aliases", start)
 
-    def sequence(self, items: "List[Node]", start: int, end: int) -> Node:
-        """A sequence, which is closed with it."""
-        self.grow(start, -1, len(items))
-        return Node("sequence", items, False, self.source, start, end, None)
-
-    def mapping(self, pairs: "List[Tuple[Node, Node]]", start: int, end: int) -> Node:
-        """A mapping, which is closed with it."""
-        self.grow(start, -1, len(pairs))
-        return Node("mapping", self.merge(pairs), False, self.source, start, end, None)
+    def collection(self, kind: str, items: "List[Any]", start: int, end: int) -> Node:
+        """A sequence or a mapping."""
+        self.add_nodes(start, len(items))
+        value = self.merge(items) if kind == "mapping" else items
+        return Node(kind, value, False, self.source, start, end, None)
 
     def merge(self, pairs: "List[Tuple[Node, Node]]") -> "List[Tuple[Node, Node]]":
-        """The pairs of a mapping with what its merge key << names in front: a key of the
-        mapping itself wins over one that is named, one of a mapping named earlier over one named
-        later (yaml.org/type/merge.html)."""
+        """The pairs of a mapping and of its merge key <<.
+
+        Its own keys win, then those of mappings named earlier (yaml.org/type/merge.html).
+        """
         own: Dict[str, Tuple[Node, Node]] = {}
         for pair in pairs:
             key = pair[0]
-            if key.value in own:
+            if own.setdefault(key.value, pair) is not pair:
                 raise self.error("duplicate", key.start, key.end, key.value)
-            own[key.value] = pair
-        if "<<" not in own or not own["<<"][0].plain:
-            return pairs
-        key, named = own.pop("<<")
-        merged = self.merged(key, named)
-        return [merged[name] for name in merged if name not in own] + list(own.values())
-
-    def merged(self, key: Node, named: Node) -> "Dict[str, Tuple[Node, Node]]":
-        """The pairs that a merge key names."""
         merged: Dict[str, Tuple[Node, Node]] = {}
-        for mapping in named.value if named.kind == "sequence" else [named]:
-            if mapping.kind != "mapping":
-                raise self.error("merge", key.start, key.end)
-            self.grow(key.start, 0, len(mapping.value))
-            for pair in mapping.value:
-                merged.setdefault(pair[0].value, pair)
-        return merged
+        if "<<" in own and own["<<"][0].plain:
+            key, named = own.pop("<<")
+            for mapping in named.value if named.kind == "sequence" else [named]:
+                if mapping.kind != "mapping":
+                    raise self.error("merge", key.start, key.end)
+                self.add_nodes(key.start, len(mapping.value))
+                for pair in mapping.value:
+                    merged.setdefault(pair[0].value, pair)
+        return list({**merged, **own}.values())
 
     def scalar(self, start: int, end: int, style: str) -> Node:
-        """The scalar text[start:end], with style as its quotes: { newlines | escape | text }
-        where one newline is a space, and of more the first is dropped (6.5)."""
+        """The scalar text[start:end] in quotes of a style: { newlines | escape | text }.
+
+        One newline is a space; of several the first is dropped (6.5).
+        """
         if not style and self.text.find("\n", start, end) < 0:
             return Node("scalar", self.text[start:end], True, self.source, start, end, None)
         parts: List[Tuple[str, int]] = []
@@ -1653,11 +1399,12 @@ class YamlParser:
         return Node("scalar", value, not style, self.source, start, end, parts)
 
     def unescaped(self, escape: str, start: int) -> str:
-        """The character that an escape means."""
+        """The character of an escape."""
         if escape in ESCAPES:
             return ESCAPES[escape]
-        code = int(escape[2:] or "D800", 16)  # a half of a pair (UTF-16) is no character, nor is \q
-        if code > 0x10FFFF or 0xD800 <= code < 0xE000:
+        # no command line has U+0000; half of a UTF-16 pair is no character, nor is \q
+        code = int(escape[2:] or "0", 16)
+        if not 0 < code < 0x110000 or 0xD800 <= code < 0xE000:
             raise self.error("escape", start, start + len(escape), escape)
         return chr(code)
 
@@ -1666,12 +1413,11 @@ class YamlParser:
         7.3.2)."""
         start = self.at
         quote = self.text[start]
-        end = QUOTED[quote].match(self.text, start + 1).end()
-        self.check_lines(start, end, indent)
-        if self.text[end] != quote:
+        match = pattern(QUOTED[quote].replace("%d", str(indent))).match(self.text, start)
+        if not match:
             raise self.error("quote", start, 0, quote)
-        self.at = end + 1
-        return self.scalar(start, end + 1, quote)
+        self.at = match.end()
+        return self.scalar(start, self.at, quote)
 
     def parse_plain(self, indent: int) -> Node:
         """plain = line { newline line } | nothing (7.3.3)."""
@@ -1683,77 +1429,54 @@ class YamlParser:
         while match:
             self.at = match.end()
             fold = FOLD.match(text, self.at)
-            if not fold or self.is_outside(fold.start(1), fold.end(), indent):
+            column = fold.end() - fold.start(1) if fold else -1
+            if column < indent or (not column and MARKER.match(text, fold.end())):
                 break
             match = further.match(text, fold.end())
-        self.check_lines(start, self.at, indent)
         return self.scalar(start, self.at, "")
 
-    def parse_block_lines(self, at: int, depth: int,
-                          indent: int) -> "Tuple[List[Tuple[str, int]], int]":
-        """lines = { indentation text newline | { " " } newline }; return them without it, and where
-        the next one starts."""
-        lines = []
-        while not MARKER.match(self.text, at):
-            line = self.text[at:self.text.index("\n", at)]
-            words = line.lstrip(" ")
-            spaces = len(line) - len(words)
-            if words and spaces < depth:
-                if words[0] == "\t":  # even before a comment: this is no ordinary gap (8.1.1.2)
-                    raise self.error("tab", at + spaces)
-                if spaces >= indent and words[0] != "#":
-                    raise self.error("indentation", at + spaces, at + len(line))
-                break
-            lines.append((line[depth:], at + min(depth, len(line))))
-            at += len(line) + 1
-        return lines, at
-
     def block_depth(self, header: "Match[str]", indent: int) -> int:
-        """How many spaces indent the lines of a block scalar, which is said by a digit, or
-        by its first line (8.1.1.1)."""
+        """The indentation of a block scalar, from its digit or its first line (8.1.1.1)."""
         digit = header.group(1) or header.group(4)
         if digit:
             return indent - 1 + int(digit)
-        depth = len(header.group(6))
+        depth, at = len(header.group(6)), header.start(5)
         blank = max(map(len, header.group(5).split("\n")))
-        if indent <= depth < blank and not MARKER.match(self.text, header.end()):
-            at = header.start(5)
-            raise self.error("blank", at, self.text.index("\n", at))
+        if indent <= depth < blank:
+            raise self.error("blank", at)
         return max(depth, blank, indent)
 
     def parse_block_scalar(self, indent: int) -> Node:
-        """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1). At the end
-        of a file, the newline of the last line may be missing."""
+        """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1). The
+        last newline of a file may be missing."""
         start = self.at
         header = BLOCK_HEADER.match(self.text, start)
-        if self.brackets or not header:
+        if self.brackets or not indent or not header:
             raise self.error("start", start, 0, self.text[start])
         at = header.start(5)
-        depth = self.block_depth(header, indent)
-        lines, self.at = self.parse_block_lines(at, depth, indent)
-        is_torn = self.at > len(self.source.text)  # the last line has no newline
-        last = self.text.rfind("\n", 0, self.at - 1) + 1
-        if is_torn and self.text[last:self.at - 1].isspace():
-            raise self.error("torn", last, self.at - 1)
-        self.at -= 1  # the newline, where every other scalar ends
-        has_digit = header.group(1) or header.group(4)
-        if not indent and has_digit and any(dict(lines)):
-            raise self.error("digit", start)  # relative to -1 or to 0: readers differ
-        parts = chomped(lines, header.group(2) or header.group(3), is_torn)
+        depth, chomp = self.block_depth(header, indent), header.group(2) or header.group(3)
+        end = pattern(f"(?:{' ' * depth}[^\n]*\n| *\n)*").match(self.text, at).end()
+        self.at = end - 1  # the newline, where every other scalar ends
+        if TAB.match(self.text, end):
+            raise self.error("tab", end)
+        lines = self.text[at:end].splitlines()
+        is_torn = end > len(self.source.text)  # the last line has no newline
+        if is_torn and lines and not lines[-1].strip():
+            raise self.error("torn", end - len(lines[-1]) - 1, end)
+        parts = block_parts(lines, at, depth, "-" if is_torn else chomp)
         if self.text[start] == ">":
             parts = folded(parts)
         value = "".join(part for part, _ in parts)
-        return Node("scalar", value, False, self.source, start, at - 1, parts)
+        return Node("scalar", value, False, self.source, start, header.start(5) - 1, parts)
 
     def parse_anchored(self, name: "Match[str]", indent: int,
                        compact: "Optional[bool]" = None) -> Node:
-        """anchored = "&" name node (6.9.2), or block_node where the name stands alone in its line
-        (compact: as there)."""
+        """anchored = "&" name node (6.9.2), or block_node if the name is alone on its line
+        (compact: see there)."""
         before = self.count
         anchor = name.group(1)[1:]
         self.at = name.end()
-        self.grow(name.start(), 1, 0)
-        self.anchors[anchor] = None  # within the node, its alias is neither it nor an earlier one
+        self.anchors[anchor] = None  # inside the node, its alias is undefined
         if self.brackets:
             self.step(indent, 0)
         if compact is None:
@@ -1762,7 +1485,6 @@ class YamlParser:
             node = self.parse_block_node(indent - 1, compact)
         if node is self.named:
             raise self.error("anchor", name.start(), name.end(1))
-        self.depth -= 1
         self.named = node
         self.anchors[anchor] = (node, self.count - before + 1)
         return node
@@ -1779,7 +1501,7 @@ class YamlParser:
             raise self.error("alias", name.start(), name.end(1), name.group(1))
         self.at = name.end(1)
         self.named, count = known
-        self.grow(name.start(), 0, count)
+        self.add_nodes(name.start(), count)
         return self.named
 
     def parse_flow(self, indent: int) -> Node:
@@ -1788,7 +1510,6 @@ class YamlParser:
         close = PARTNERS[self.text[start]]
         is_mapping = close == "}"
         items: List[Any] = []
-        self.grow(start, 1, 0)
         self.brackets.append(start)
         self.step(indent)
         while self.text[self.at] != close:
@@ -1799,13 +1520,11 @@ class YamlParser:
                 raise self.error("comma", self.at, 0, close)
         self.brackets.pop()
         self.at += 1
-        if is_mapping:
-            return self.mapping(items, start, self.at)
-        return self.sequence(items, start, self.at)
+        return self.collection("mapping" if is_mapping else "sequence", items, start, self.at)
 
     def parse_entry(self, indent: int, is_mapping: bool) -> "Union[Node, Tuple[Node, Node]]":
-        """entry = node [":" node]: in a sequence, a pair is a mapping of its own with its colon in
-        the line of its key; in a mapping, a key alone has no value (7.4)."""
+        """entry = node [":" node]; in a sequence, a pair is a mapping, with its colon on the line
+        of its key; in a mapping, a lone key has no value (7.4)."""
         text, begin = self.text, self.at
         if text[begin] in ",]}":
             raise self.error("start", begin, 0, text[begin])
@@ -1819,44 +1538,32 @@ class YamlParser:
             return key
         self.check_key(key, begin, begin if is_mapping else colon)
         if is_pair:
-            value = self.parse_entry_value(indent, touches)
+            self.step(indent)
+            value = self.parse_node(indent)
+            self.step(indent, 0)
         if is_mapping:
             return key, value
-        self.grow(begin, 1, 0)
-        return self.mapping([(key, value)], begin, value.end)
-
-    def parse_entry_value(self, indent: int, touches: bool) -> Node:
-        """The value behind a colon in brackets, which it may touch."""
-        colon = self.at
-        self.step(indent)
-        if not touches and self.at == colon + 1 and self.text[self.at] in "[{":
-            raise self.error("no colon", colon)
-        value = self.parse_node(indent)
-        self.step(indent, 0)
-        return value
+        return self.collection("mapping", [(key, value)], begin, value.end)
 
     def parse_block_sequence(self) -> Node:
         """block_sequence = "-" block_node { newline "-" block_node }, the dashes in one column
         (8.2.1)."""
         start, column = self.at, self.column
         items = []
-        self.grow(start, 1, 0)
         while self.column == column and DASH.match(self.text, self.at):
             self.at += 1
             items.append(self.parse_block_node(column, True))
-        self.closed = column
-        return self.sequence(items, start, start + 1)
+        return self.collection("sequence", items, start, start + 1)
 
     def parse_block_mapping(self, key: Node, start: int) -> Node:
         """block_mapping = key ":" block_node { newline key ":" block_node }, the keys in one column
         (8.2.2)."""
         first, column = start, self.column
         pairs = []
-        self.grow(start, 1, 0)
         while True:
             colon = COLON.match(self.text, self.at)
             if not colon:
-                raise self.error("no colon", start, self.text.index("\n", start))
+                raise self.error("no colon", start)
             self.check_key(key, start, colon.end() - 1)
             self.at = colon.end()
             pairs.append((key, self.parse_block_node(column, False)))
@@ -1864,15 +1571,14 @@ class YamlParser:
                 break
             start = self.at
             key = self.parse_node(column + 1)
-        self.closed = column
-        return self.mapping(pairs, first, pairs[0][0].end)
+        return self.collection("mapping", pairs, first, pairs[0][0].end)
 
     def parse_block_node(self, parent: int, compact: bool) -> Node:
         """block_node = [newline] (block_sequence | block_mapping | node) | nothing, indented more
         than its parent.
 
-        compact: the parent is a dash, and a collection may begin in its line (8.2.3). Otherwise it
-        is a key, and dashes may stand in its column (8.2.1).
+        compact: the parent is a dash, and a collection may begin on its line (8.2.3). Otherwise it
+        is a key, and dashes may be in its column (8.2.1).
         """
         before = self.at
         is_below = LINE_END.match(self.text, before)
@@ -1886,18 +1592,19 @@ class YamlParser:
             node = self.scalar(before, before, "")
         else:
             node = self.parse_block_value(parent, compact)
-        self.check_line(parent)
+        if self.column > parent:
+            raise self.error("indentation", self.at)
         return node
 
     def parse_block_value(self, parent: int, compact: bool) -> Node:
-        """block_value = block_sequence | block_mapping | node. A collection has only spaces and
-        dashes before it in its line (6.1)."""
+        """block_value = block_sequence | block_mapping | node. Only spaces and dashes may precede a
+        collection on its line (6.1)."""
         text, start = self.text, self.at
         indented = INDENT.match(text, self.line).end()
         name = ANCHOR.match(text, start)
         if DASH.match(text, start):
             if start > indented:
-                raise self.misplaced(indented, self.error("start", start, 0, "-"))
+                raise self.error("start", start, 0, "-")
             return self.parse_block_sequence()
         if name and text[start] == "&" and LINE_END.match(text, name.end()):
             return self.parse_anchored(name, parent + 1, compact)
@@ -1906,17 +1613,13 @@ class YamlParser:
             self.next_line()
             return node
         if start > indented:
-            raise self.misplaced(
-                indented, self.error("no colon", start, self.text.index("\n", start)))
+            raise self.error("no colon", start)
         return self.parse_block_mapping(node, start)
 
     def parse_document(self) -> Node:
         """document = ["---"] block_node ["..."] (9.2)."""
         self.next_line()
-        sign = self.text[self.at]
-        if sign == "%" and self.column == 0:
-            raise self.error("directive", self.at, self.text.index("\n", self.at))
-        if sign == "-" and self.column < 0:
+        if self.text[self.at] == "-" and self.column < 0:
             self.at += 3
             node = self.parse_block_node(-1, False)
         elif self.column < 0:
@@ -1931,26 +1634,29 @@ class YamlParser:
         return node
 
 
-def chomped(lines: "List[Tuple[str, int]]", chomp: str,
-            is_torn: bool) -> "List[Tuple[str, int]]":
-    """The lines of a block scalar with their newlines, of which those at the end are kept
-    (+), dropped (-) or made one (8.1.1.2)."""
-    is_torn = is_torn and bool(lines) and lines[-1][0] != ""
-    while lines and not lines[-1][0] and chomp != "+":
-        lines.pop()
-    parts = [(line + "\n", offset) for line, offset in lines]
-    if parts and (chomp == "-" or is_torn):
-        last, offset = parts[-1]
+def block_parts(lines: "Sequence[str]", at: int, depth: int,
+                chomp: str) -> "List[Tuple[str, int]]":
+    """The lines of a block scalar; the newlines at its end are kept (+), dropped (-) or clipped to
+    one (8.1.1.2)."""
+    parts = []
+    for line in lines:
+        parts.append((line[depth:] + "\n", at + min(depth, len(line))))
+        at += len(line) + 1
+    while parts and parts[-1][0] == "\n" and chomp != "+":
+        parts.pop()
+    for last, offset in parts[-1:] if chomp == "-" else ():
         parts[-1] = last[:-1], offset
     return parts
 
 
 def folded(parts: "List[Tuple[str, int]]") -> "List[Tuple[str, int]]":
-    """The lines of a folded block scalar: between two lines of text a newline is a space,
-    with empty lines between them nothing. It stays beside a line that begins with white space
-    (8.1.3)."""
+    """The lines of a folded block scalar (8.1.3).
+
+    Between two lines of text a newline becomes a space, or nothing if empty lines follow it. Beside
+    a line that begins with white space it stays.
+    """
     result: List[Tuple[str, int]] = []
-    foldable = -1  # the last line of text, whose newline one more such line folds
+    foldable = -1  # the last line of text, whose newline another one folds
     for line, offset in parts:
         is_text = line[:1] not in ("", " ", "\t", "\n")
         if is_text and foldable >= 0:
@@ -1966,23 +1672,28 @@ def folded(parts: "List[Tuple[str, int]]") -> "List[Tuple[str, int]]":
 
 
 def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node:
-    """The root node of a YAML document, an empty scalar when there is nothing; Error, with
-    its place, for what is not YAML 1.2 and for what is REFUSED.
+    """Read a YAML document; the root node of an empty one is an empty scalar.
+
+    Raises Error, with its place, for invalid YAML 1.2 and for what is REFUSED.
 
     >>> [(key.value, node.value, node.line) for key, node in read_yaml("a: 1\\nb: no").value]
     [('a', '1', 1), ('b', 'no', 2)]
     """
-    return YamlParser(read_source(text, source)).parse_document()
+    parser = YamlParser(read_source(text, source))
+    try:
+        return parser.parse_document()
+    except RecursionError:
+        raise parser.error("nesting", parser.at) from None
 
 
 # ---------------------------------------------------------------------------
 # 4. Job file: Node -> Job
 # ---------------------------------------------------------------------------
 # command_words splits a command as a shell does, and refuses what only a shell would understand. A
-# Reader makes a value of a node, for a kind of step, and knows the schema of what it takes. KEYS is
-# the one table of keys: whose they are, their readers, defaults and meanings; the schema is made
-# from it. read_jobs reads all jobs, and load collects all mistakes of a file in its order. A text
-# stays a Source, so that a mistake that is found in it later can still point into the file.
+# Reader makes a value of a node, for a kind of step. KEYS is the one table of keys: owners, reader
+# with its schema, default, meaning; job_schema and the README's table are made from it.
+# read_each_job keeps the mistakes of each job apart. Texts stay Sources, so that mistakes that are
+# found later still have their place.
 
 OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
     "sets": "steps", "each": "batch", "all": "args", "add": "with",
@@ -1994,7 +1705,7 @@ WRITE_EXAMPLE = "hydraflow init writes an example"
 
 
 class Sample(NamedTuple("Sample", [("count", int), ("seed", int)])):
-    """How many combinations of a step are taken at random, and which permutation they begin."""
+    """How many combinations of a step to draw, and from which permutation."""
     __slots__ = ()
 
 
@@ -2004,7 +1715,7 @@ class Step(NamedTuple("Step", [
         ("call", "Optional[Source]"), ("submit", "Optional[Source]"), ("exclude", "List[Sweep]"),
         ("include", "List[Sweep]"), ("setup", "Optional[Source]"), ("sample", "Optional[Sample]"),
         ("pack", int), ("pack_parallel", int)])):
-    """A parameter sweep of a job; pack and pack_parallel are 0 where it says nothing of its own."""
+    """A parameter sweep of a job; pack and pack_parallel are 0 if the file has none."""
     __slots__ = ()
 
 
@@ -2018,16 +1729,14 @@ class Job(NamedTuple("Job", [
         ("setup", "Optional[Source]"), ("pack", int), ("pack_parallel", int)])):
     """An entry under jobs: a command and its steps.
 
-    key is its name in the file; max_parallel, pack and pack_parallel are 0 and fail_fast None where
-    the file says nothing; a variable of env that is None is taken away.
+    key is its name in the file. max_parallel, pack and pack_parallel are 0 and fail_fast is None if
+    the file has none. A variable of env that is None is removed.
     """
     __slots__ = ()
 
 
-TEMPLATE_NAMES = ("job.name", "task.index", "task.dir", "task.slot")  # and env.NAME, matrix.KEY
-TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
 VARIABLE = r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})"
-NO_TEXT = r"`|\$[({0-9@*\#?!$-]"  # a shell takes it for no text, even in double quotes
+SUBSTITUTION = r"`|\$[({0-9@*\#?!$-]"  # no text for a shell, even in double quotes
 COMMAND_TOKEN = re.compile(rf"""(?sxa)
     (?P<template>  \$\{{\{{[^{{}}\n]*\}}\}} )
   | (?P<single>    '[^']*' )
@@ -2035,34 +1744,43 @@ COMMAND_TOKEN = re.compile(rf"""(?sxa)
   | (?P<joint>     \\\n )
   | (?P<escape>    \\. )
   | (?P<variable>  {VARIABLE} )
-  | (?P<space>     \s+ )
-  | (?P<shell>     [;&|<>*]+ | {NO_TEXT} | (?<!\S)~/
+  | (?P<space>     \A\s+ | \s+\Z | [^\S\n]+ )
+  | (?P<shell>     [;&|<>*\n]+ | {SUBSTITUTION} | (?<!\S)~/
                    | \{{[^\s{{}}'"\\$]*(?:,|\.\.)[^\s{{}}'"\\$]*\}} )
   | (?P<text>      [^\s'"\\$;&|<>*`{{]+ | [${{] )
   | (?P<unclosed>  . )
 """)
 QUOTED_PART = re.compile(
-    rf"(?sa)(?P<template>\$\{{\{{[^{{}}\n]*\}}\}})|\\(?P<escape>[\"\\$`])"
-    rf"|(?P<variable>{VARIABLE})|(?P<shell>{NO_TEXT})")
+    rf"(?sa)(?P<template>\$\{{\{{[^{{}}\n]*\}}\}})|(?P<escape>\\[\"\\$`])"
+    rf"|(?P<variable>{VARIABLE})|(?P<shell>{SUBSTITUTION})")
 SHELL_HINT = (
     "run is one command: put more into a script of your own, what goes before into setup:, or"
     " write bash -c '... \"$@\" ...' bash (\"$@\" is where the parameters go); quote what is text")
-SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
-SHELL_COMMANDS = frozenset((  # that change the shell itself, and are no programs
-    "source", ".", "module", "ml", "cd", "export", "ulimit", "umask", "unset", "alias", "pushd"))
-ACTIVATING = re.compile(r"(conda|mamba|micromamba|pyenv|spack) (activate|shell|load)\b")
+SHELL_SCRIPT = re.compile(  # a command SHELL -c SCRIPT [NAME], its words separated by NUL
+    r"(?s)(?:.*?[\0/])?(?:ba|da|z|k)?sh(?:\0-[oO]\0\w+|\0-[^\0]*)*?\0-[a-z]*c\0([^\0]*)(\0.*)?")
+NO_PROGRAM = re.compile(  # a variable, nothing, what would change the shell itself
+    r"[^\W\d]\w*=|\s|\Z|(source|\.|module|cd|export|ulimit|umask|unset|alias|pushd"
+    r"|(conda|mamba|micromamba|pyenv|spack) (activate|shell|load))(\s|\Z)")
+FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+(\s|\Z)")
+TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
+TEMPLATE_NAME = re.compile(r"job\.name|task\.(index|dir|slot)|(env|matrix)\..+")
 
 
 def command_words(source: Source, environment: "Optional[Mapping[str, str]]"
                   ) -> "List[Tuple[str, Mark]]":
-    """The words of a command, split and unquoted as a shell does it, with their places; $NAME is
-    replaced where there is an environment."""
-    def value(token: "Match[str]", place: "Match[str]") -> str:
-        kind, text = token.lastgroup, token.group()
-        mark = source.mark(place.start(), place.end())
+    """The words of a command with their places, split and unquoted as a shell does it.
+
+    $NAME is replaced if there is an environment.
+    """
+    words: List[Tuple[str, int, int]] = []
+    is_new = True
+
+    def expanded(part: "Match[str]") -> str:
+        kind, text, mark = part.lastgroup, part.group(), source.mark(*token.span())
         if kind == "shell":
-            raise Error("no-shell", f"run does not use a shell: {text} would be an argument",
-                        mark, SHELL_HINT)
+            shown = text.strip() or "a line break"
+            raise Error("no-shell", f"run does not use a shell: {shown} would be an argument", mark,
+                        SHELL_HINT)
         if kind == "escape":
             return text[1:]
         if kind != "variable" or environment is None:
@@ -2073,27 +1791,19 @@ def command_words(source: Source, environment: "Optional[Mapping[str, str]]"
                         f"set it, or write \\${name} for the characters themselves")
         return environment[name]
 
-    words: List[Tuple[str, int, int]] = []
-    is_new = True
-    end = len(source.text.rstrip())
-    for token in COMMAND_TOKEN.finditer(source.text, len(source.text) - len(source.text.lstrip())):
+    for token in COMMAND_TOKEN.finditer(source.text):
         kind, text = token.lastgroup, token.group()
         if kind == "unclosed":
             raise Error("unclosed-quote", "a quote or a backslash has no end",
-                        source.mark(token.start(), token.end()),
+                        source.mark(*token.span()),
                         f"close it, or write \\{text} for the character itself")
-        if kind == "space" and "\n" in text and token.end() < end:
-            raise Error("no-shell", "run is one command: a line break would end it",
-                        source.mark(token.start(), token.start() + 1), SHELL_HINT)
         if kind in ("space", "joint"):
             is_new = is_new or kind == "space"
             continue
-        if kind == "single":
-            text = text[1:-1]
-        elif kind == "double":
-            text = QUOTED_PART.sub(functools.partial(value, place=token), text[1:-1])
+        if kind == "double":
+            text = QUOTED_PART.sub(expanded, text[1:-1])
         else:
-            text = value(token, token)
+            text = text[1:-1] if kind == "single" else expanded(token)
         word, start = ("", token.start()) if is_new else words.pop()[:2]
         words.append((word + text, start, token.end()))
         is_new = False
@@ -2110,24 +1820,13 @@ def split_command(source: Source,
     return [word for word, _ in command_words(source, environment)]
 
 
-def check_script(source: Source) -> None:
+def check_script(words: "Sequence[str]", mark: Mark) -> None:
     """Raise for a command SHELL -c SCRIPT that drops the words that are appended to it."""
-    words = split_command(source, None)
-    names = [os.path.basename(word) for word in words]
-    shell = next((index for index, name in enumerate(names) if name in SHELLS), len(words))
-    options = iter(range(shell + 1, len(words) - 1))
-    for index in options:
-        if words[index] in ("-o", "-O"):
-            next(options, 0)  # bash -o pipefail -c SCRIPT
-        elif re.match("-[a-z]*c$", words[index]):
-            script, has_name = words[index + 1], index + 2 < len(words)
-            if re.search(r"\$\{?0", script) or (has_name and re.search(r"\$\{?[@*1-9]", script)):
-                return  # who writes $0 knows that the first word becomes it
-            raise Error("script-drops-words", "the script drops the words that are appended to it",
-                        source.whole(), "use \"$@\" in it, and a word for $0 behind it:"
-                        " bash -c '... \"$@\"' bash")
-        elif not words[index].startswith("-"):
-            return
+    found = SHELL_SCRIPT.fullmatch("\0".join(words))
+    used = r"\$\{?[@*0-9]" if found and found[2] else r"\$\{?0"  # the first word becomes $0
+    if found and not re.search(used, found[1]):
+        raise Error("script-drops-words", "the script drops the words that are appended to it",
+                    mark, "use \"$@\" in it, and a word for $0 after it: bash -c '... \"$@\"' bash")
 
 
 def template_names(texts: "Iterable[str]") -> "Set[str]":
@@ -2136,80 +1835,86 @@ def template_names(texts: "Iterable[str]") -> "Set[str]":
     return {name.strip() for name in found}
 
 
-def no_value(template: "Match[str]", mark: Mark, names: "Iterable[str]") -> Error:
-    """The Error about a template without a value; names are those that have one."""
-    name = template.group(1).strip()
-    hint = suggest(name, names)
-    if name.startswith("env."):
-        hint = "set it under env, above its use, or in the environment"
-    hint = hint or f"there are env.NAME, matrix.KEY, {', '.join(TEMPLATE_NAMES)}"
-    return Error("unknown-template", f"{template.group()} has no value", mark, hint)
+def no_value(text: str, mark: Mark) -> Error:
+    """The Error about a template without a value."""
+    return Error("unknown-template", f"{text} has no value", mark,
+                 "there are job.name, task.index, task.dir, task.slot, matrix.KEY of batch, and"
+                 " env.NAME, which is set under env, above its use, or in the environment")
 
 
 def check_templates(source: Source, kind: str = "") -> Source:
-    """A text with templates; raises for one that nothing can ever replace."""
-    def check(template: "Match[str]") -> None:
-        name = template.group(1).strip()
-        if name not in TEMPLATE_NAMES and not re.match(r"(env|matrix)\..", name):
-            raise no_value(template, source.mark(*template.span()), TEMPLATE_NAMES)
-
-    read_all(check, TEMPLATE.finditer(source.text))
-    opened = TEMPLATE.sub(lambda match: "x" * len(match.group()), source.text).find("${{")
-    if opened >= 0:
-        raise Error("unclosed-template", "a template is never closed",
-                    source.mark(opened, opened + 3), "close it with }} in the same line")
+    """Raise for a template that nothing can replace."""
+    for match in re.finditer(r"\$\{\{(?:([^{}\n]*)\}\})?", source.text):
+        if not TEMPLATE_NAME.fullmatch((match[1] or "").strip()):
+            raise no_value(match[0], source.mark(*match.span()))
     return source
 
 
+def expect_program(text: str, mark: Mark) -> None:
+    """Raise for a command that does not begin with a program."""
+    if NO_PROGRAM.match(text):
+        raise Error("not-a-program", f"expected a program, found {text.strip() or 'nothing'}", mark,
+                    "commands that change the shell belong in setup:, variables in env:, or write"
+                    " env NAME=VALUE ./program")
+
+
 def check_command(source: Source, kind: str = "") -> Source:
-    """A command; raises for what is none, whatever the environment."""
-    words = split_command(check_templates(source), None) or [""]
-    word = words[0]
-    name, equals, _ = word.partition("=")
-    if not word or (equals and name.isidentifier()):
-        raise Error("not-a-program", f"{word} is no program", source.whole(),
-                    "a program comes first; put variables of the tasks under env:")
-    if word in SHELL_COMMANDS or ACTIVATING.match(" ".join(words)):
-        raise Error("shell-command", f"{word} would change a shell, and run does not use one",
-                    source.whole(), "put it into setup: beside the command")
+    """Raise for a command that can work in no environment."""
+    words = split_command(check_templates(source), None)
+    expect_program(" ".join(words), source.whole())
     return source
 
 
 def check_submit(source: Source, kind: str = "") -> Source:
-    """A submission command; all tasks of a step share it."""
-    for template in TEMPLATE.finditer(check_command(source).text):
-        if template.group(1).strip().startswith("matrix."):
-            raise Error("matrix-in-submit", f"{template.group()}: all tasks of a step share submit",
-                        source.mark(*template.span()), "write a step for each size")
+    """Raise for a wrong submission command; all tasks of a step share it."""
+    for template in re.finditer(r"\$\{\{ *matrix\.[^}]*\}\}", check_command(source).text):
+        raise Error("matrix-in-submit", f"{template[0]}: all tasks of a step share submit",
+                    source.mark(*template.span()), "write a step for each size")
     return source
 
 
 def check_call(source: Source, kind: str = "") -> Source:
-    """The name of a function with its module, and words."""
-    name = " ".join(split_command(check_templates(source), None)[:1])
-    if not re.match(r"[^\W\d]\w*(\.[^\W\d]\w*)+$", name):
-        raise Error("not-a-function", f"{name} is no function's name", source.whole(),
-                    "for example call: package.function")
+    """Raise unless a text is package.function and words."""
+    split_command(check_templates(source), None)
+    if not FUNCTION.match(source.text):
+        raise Error("not-a-function", f"expected a function, found {source.text.strip()}",
+                    source.whole(), "for example call: package.function")
     return source
 
 
-def check_appended(source: Source, kind: str) -> "List[Axis]":
-    """Words that are appended to a command."""
-    axes = SweepParser(source, True, kind).parse_fixed()
+def check_variables(axes: "List[Axis]") -> "List[Axis]":
+    """Raise for an axis of the environment, which only batch may have."""
     for axis in axes:
-        check_templates(Source(source.name, axis.text, source, [(0, axis.start)]))
-        if any(map(variable_of, axis.keys)):
+        if any(key[:1] == "$" for key in axis.keys):
             raise Error("variable-in-words", f"{axis.text} sets a variable of the environment",
                         axis.mark, "env: takes a value, and batch: an axis of several")
     return axes
 
 
+def read_appended(source: Source, kind: str) -> "List[Axis]":
+    """Read words that are appended to a command."""
+    axes = SweepParser(source, True, kind, True).parse_sweep()
+    for axis in axes:
+        check_templates(Source(source.name, axis.text, source, [(0, axis.start)]))
+    return check_variables(axes)
+
+
+def read_combinations(source: Source, kind: str) -> Sweep:
+    """Read a sweep whose combinations can all be stored."""
+    sweep = Sweep(source, kind=kind)
+    if sweep.count > MOST_JOINED:
+        raise Error("too-many-combinations", f"more than {MOST_JOINED:,} combinations",
+                    source.whole(), "as axes of batch they cost nothing")
+    return sweep
+
+
 TEXT: "Dict[str, Any]" = {"type": ["string", "number", "boolean"], "pattern": r"\S"}
 ANY_TEXT: "Dict[str, Any]" = {"type": ["string", "number", "boolean", "null"]}
+VARIABLE_NAME = "^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 class Reader:
-    """Reads a node for a kind of step; schema is the JSON Schema of what it takes."""
+    """Reads a node for a kind of step; schema is the JSON Schema of what it accepts."""
 
     def __init__(self, read: "Callable[[Node, str], Any]", schema: "Dict[str, Any]") -> None:
         self.read = read
@@ -2219,42 +1924,47 @@ class Reader:
         return self.read(node, kind)
 
 
-def expect_kind(node: Node, kind: str, example: str) -> None:
-    """Raise unless the node is of a kind: a scalar, a sequence or a mapping."""
+def expect_kind(node: Node, kind: str, example: str) -> "Any":
+    """The value of a node; raises unless it is a scalar, a sequence or a mapping."""
     if node.kind != kind:
         names = {"scalar": "a text", "sequence": "a list", "mapping": "keys with values"}
         raise Error("wrong-kind", f"expected {names[kind]}, found {names[node.kind]}", node.mark,
                     f"for example {example}")
-    if kind == "scalar" and "\0" in node.value:
-        raise Error("nul-character", "no command line and no variable can hold U+0000", node.mark,
-                    "remove it")
+    return node.value
 
 
-def text(check: "Callable[[Source, str], Any]", example: str) -> Reader:
+def text(parse: "Callable[[Source, str], Any]", example: str) -> Reader:
     """A reader of a text that is not empty."""
     def read(node: Node, kind: str) -> "Any":
-        expect_kind(node, "scalar", example)
-        if not str(node.value).strip():
+        if not expect_kind(node, "scalar", example).strip():
             raise Error("missing-text", "expected a text, found nothing", node.mark,
-                        "give a value, or drop the key")
-        return check(node.text_source(), kind)
+                        "give a value, or remove the key")
+        return parse(node.text_source(), kind)
 
     return Reader(read, TEXT)
 
 
+def scalar(parse: "Callable[[Node], Any]", code: str, expected: str, hint: str,
+           schema: "Dict[str, Any]") -> Reader:
+    """A reader of a scalar; parse returns None for a wrong one."""
+    def read(node: Node, kind: str) -> "Any":
+        value = parse(node) if node.kind == "scalar" else None
+        if value is None:
+            raise Error(code, f"expected {expected}", node.mark, hint)
+        return value
+
+    return Reader(read, schema)
+
+
 def count(least: int) -> Reader:
     """A reader of a whole number."""
-    def read(node: Node, kind: str) -> int:
-        number = str(node.value)
-        is_number = node.kind == "scalar" and re.fullmatch("[0-9]{1,9}", number)
-        if not is_number or int(number) < least:
-            raise Error("expected-count", f"expected a whole number of at least {least}", node.mark,
-                        "for example 4")
-        return int(number)
+    def parse(node: Node) -> "Optional[int]":
+        is_right = re.fullmatch("[0-9]{1,9}", node.value) and int(node.value) >= least
+        return int(node.value) if is_right else None
 
-    digits = "^[0-9]{1,9}$" if least == 0 else "^(?=.*[1-9])[0-9]{1,9}$"
-    number = {"type": "integer", "minimum": least, "maximum": 999999999}
-    return Reader(read, {"anyOf": [number, {"type": "string", "pattern": digits}]})
+    return scalar(parse, "expected-count", f"a whole number of at least {least}", "for example 4", {
+        "type": ["integer", "string"], "minimum": least, "maximum": 999999999,
+        "pattern": "^[0-9]{1,9}$" if least == 0 else "^(?=.*[1-9])[0-9]{1,9}$"})
 
 
 def several(item: Reader) -> Reader:
@@ -2263,123 +1973,70 @@ def several(item: Reader) -> Reader:
         nodes = node.value if node.kind == "sequence" else [node]
         return read_all(lambda one: item(one, kind), nodes)
 
-    schema = item.schema
-    return Reader(read, {"anyOf": [schema, {"type": "array", "items": schema}]})
+    return Reader(read, {"anyOf": [item.schema, {"type": "array", "items": item.schema}]})
 
 
-def check_name(source: Source, kind: str = "") -> str:
-    """A name: one line of text."""
-    if not source.text.isprintable():
-        raise Error("invalid-name", "a name is one line of printable text", source.whole(),
-                    "for example name: train")
-    return source.text
-
-
-def check_need(source: Source, kind: str = "") -> "Tuple[str, Mark]":
-    """The name of a job, and where it is needed."""
-    return check_name(source), source.whole()
-
-
-read_name = text(check_name, "name: train")
+read_name = text(lambda source, _: source.text, "name: train")
 read_command = text(check_command, "run: python train.py")
-read_words = text(check_appended, "with: hydra/launcher=joblib")
 read_count = count(1)
 read_retries = count(0)
-
-
-@functools.partial(Reader, schema={"type": "boolean"})
-def read_flag(node: Node, kind: str) -> bool:
-    """Read true or false, as YAML 1.2 spells them."""
-    word = str(node.value).lower()
-    if node.kind != "scalar" or not node.plain or word not in ("true", "false"):
-        raise Error("expected-boolean", "expected true or false", node.mark,
-                    "write true or false, without quotes")
-    return word == "true"
-
-
-@functools.partial(Reader, schema={"anyOf": [{"const": "auto"}, read_count.schema]})
-def read_parallel(node: Node, kind: str) -> int:
-    """Read a whole number, or AUTO."""
-    if node.kind == "scalar" and node.value == "auto":
-        return AUTO
-    try:
-        return int(read_count(node))
-    except Error as error:
-        raise Error("expected-count", "expected a whole number of at least 1, or auto", error.mark,
-                    "for example 4; auto is as many as there are processors") from None
-
-
-@functools.partial(Reader, schema={"anyOf": [
-    {"type": "number", "exclusiveMinimum": 0},
-    {"type": "string", "pattern": "^[0-9+.][^a-zA-Z]*([eE][+-]?[0-9]+)?[smhd]?$"}]})
-def read_minutes(node: Node, kind: str) -> float:
-    """Read a number of minutes, fractions and units included."""
-    minutes = read_duration(str(node.value)) if node.kind == "scalar" else 0.0
-    if not minutes:
-        raise Error("expected-minutes", "expected a number of minutes above zero", node.mark,
-                    "for example 90, 0.5, or with a unit: 30s, 90m, 2h")
-    return minutes
+read_flag = scalar(
+    lambda node: {"true": True, "false": False}.get(node.value.lower()) if node.plain else None,
+    "expected-boolean", "true or false", "write true or false, without quotes", {"type": "boolean"})
+read_parallel = scalar(
+    lambda node: AUTO if node.value == "auto" else read_count(node),
+    "expected-count", "a whole number of at least 1, or auto", "for example 4",
+    {"anyOf": [{"const": "auto"}, read_count.schema]})
+read_minutes = scalar(
+    lambda node: read_duration(node.value) or None,
+    "expected-minutes", "a number of minutes above zero", "for example 90, 0.5, 30s, 90m, 2h",
+    {"type": ["number", "string"], "exclusiveMinimum": 0,
+     "pattern": "^[0-9+.][^a-zA-Z]*([eE][+-]?[0-9]+)?[smhd]?$"})
 
 
 @functools.partial(Reader, schema=ANY_TEXT)
 def read_sweep(node: Node, kind: str) -> Sweep:
-    """Read a sweep; an empty text is one without axes."""
+    """Read a sweep; an empty text has no axes."""
     expect_kind(node, "scalar", "batch: model=cnn,vit lr=0.1,0.01")
     return Sweep(node.text_source(), kind=kind)
 
 
 @functools.partial(Reader, schema=ANY_TEXT)
 def read_args(node: Node, kind: str) -> Sweep:
-    """Read a sweep of which one word holds each axis."""
+    """Read a sweep in which each axis becomes one word."""
     sweep: Sweep = read_sweep(node, kind)
     sweep.collect()
-    for axis in sweep.axes:
-        if any(map(variable_of, axis.keys)):
-            raise Error("axis-in-args", f"{axis.keys[0]} is an axis of the environment", axis.mark,
-                        "put it into batch, or a single value into env")
+    check_variables(sweep.axes)
     return sweep
-
-
-@functools.partial(Reader, schema=TEXT)
-def read_short_sweep(node: Node, kind: str) -> Sweep:
-    """Read a sweep whose combinations can all be kept."""
-    sweep = text(lambda source, _: Sweep(source, kind=kind), "exclude: a=1 b=2")(node)
-    if sweep.count > MOST_JOINED:
-        raise Error("too-many-combinations", f"more than {MOST_JOINED:,} combinations",
-                    sweep.axes[0].mark, "as axes of batch they cost nothing")
-    return sweep  # type: ignore[no-any-return]
 
 
 @functools.partial(Reader, schema={
     "type": "object", "additionalProperties": ANY_TEXT,
-    "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}})
+    "propertyNames": {"pattern": VARIABLE_NAME}})
 def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
-    """Read environment variables; null takes one away."""
+    """Read environment variables; null removes one."""
     def read(pair: "Tuple[Node, Node]") -> "Tuple[str, Optional[Source]]":
         key, value = pair
-        expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
-        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key.value):
-            raise Error("invalid-variable-name", f"no variable can be named {key.value}", key.mark,
+        if not re.match(VARIABLE_NAME, key.value):
+            raise Error("invalid-variable-name", f"{key.value} is not a variable name", key.mark,
                         "a name has letters, digits and _, and begins with no digit")
+        expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
         is_null = value.plain and value.value in ("", "~", "null", "Null", "NULL")
         return key.value, None if is_null else check_templates(value.text_source())
 
-    expect_kind(node, "mapping", "env: {OMP_NUM_THREADS: 1}")
-    return dict(read_all(read, node.value))
+    return dict(read_all(read, expect_kind(node, "mapping", "env: {OMP_NUM_THREADS: 1}")))
 
 
 @functools.partial(Reader, schema={"anyOf": [read_count.schema, {
     "type": "object", "properties": {"count": read_count.schema, "seed": read_retries.schema},
     "additionalProperties": False, "required": ["count"]}]})
 def read_sample(node: Node, kind: str) -> Sample:
-    """Read how many combinations to take at random."""
-    if node.kind != "mapping":
-        return Sample(read_count(node), 0)
-    values = {key.value: value for key, value in node.value}
-    wrong = [key for key, _ in node.value if key.value not in ("count", "seed")]
-    if wrong or "count" not in values:
-        raise Error("sample-without-count", "a sample has a count, and perhaps a seed",
-                    wrong[0].mark if wrong else node.mark,
+    """Read how many combinations to draw."""
+    values: Dict[str, Node] = {"count": node}
+    if node.kind == "mapping":
+        values = {key.value: value for key, value in node.value}
+    if "count" not in values or set(values) - {"count", "seed"}:
+        raise Error("sample-without-count", "expected a count, or count and seed", node.mark,
                     "for example sample: {count: 20, seed: 7}")
     seed = read_retries(values["seed"]) if "seed" in values else 0
     return Sample(read_count(values["count"]), seed)
@@ -2389,10 +2046,9 @@ def read_sample(node: Node, kind: str) -> Sample:
     "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}})
 def read_steps(node: Node, kind: str) -> "List[Step]":
     """Read the steps of a job."""
-    expect_kind(node, "sequence", "steps: [{batch: a=1:3}]")
-    if not node.value:
+    if not expect_kind(node, "sequence", "steps: [{batch: a=1:3}]"):
         raise Error("no-steps", "steps are empty", node.mark,
-                    "drop the key: a job without steps is one task")
+                    "remove the key: a job without steps is one task")
     return read_all(lambda one: read_step(one, kind), node.value)
 
 
@@ -2403,40 +2059,55 @@ class Key(NamedTuple("Key", [
 
 
 KEYS = (
-    Key("name", "job step", read_name, "", "the name to show; of a job, also hydra.job.name"),
-    Key("run", "job step", read_command, None, "the command: a program and its words"),
-    Key("call", "job step", text(check_call, "call: package.function"), None,
-        "a function to call in place of a command: package.function"),
-    Key("setup", "job step", text(check_templates, "setup: module load cuda"), None,
-        "lines of shell that prepare each task: module load cuda"),
-    Key("submit", "job step", text(check_submit, "submit: sbatch --partition=gpu"), None,
-        "the command that hands the tasks to a scheduler: sbatch"),
-    Key("with", "job step", read_words, [],
-        "words that are appended to every task; those of a step win over the job's"),
-    Key("steps", "job", read_steps, [], "the sweeps, which are executed in order"),
-    Key("batch", "step", read_sweep, Sweep(), "a sweep: each combination is a task"),
-    Key("args", "step", read_args, Sweep(),
-        "a sweep that is a part of every task, for Hydra to sweep over"),
-    Key("exclude", "step", several(read_short_sweep), [], "combinations to leave out"),
-    Key("include", "step", several(read_short_sweep), [], "combinations to add"),
-    Key("sample", "step", read_sample, None,
-        "how many combinations to take at random, or count and seed"),
+    Key("run", "job, step", read_command, None,
+        "the command, split as a shell would, executed without a shell; `$NAME` comes from the"
+        " environment"),
+    Key("call", "job, step", text(check_call, "call: package.function"), None,
+        "`package.function`, then words: called with one list of strings in a Python of its own"),
+    Key("setup", "job, step", text(check_templates, "setup: module load cuda"), None,
+        "lines of shell that prepare each task: `module load cuda`, `conda activate x`, `cd src`; a"
+        " line that fails fails the task"),
+    Key("submit", "job, step", text(check_submit, "submit: sbatch --partition=gpu"), None,
+        "a submission command: it hands the tasks to a scheduler, or to a handler of your own"),
+    Key("with", "job, step", text(read_appended, "with: hydra/launcher=joblib"), [],
+        "words appended to every task; those of a step win, key by key"),
+    Key("steps", "job", read_steps, [], "a list of sweeps, executed in order"),
+    Key("name", "job, step", read_name, "",
+        "the name to show; of a job, also `hydra.job.name`; its key when absent"),
     Key("hydra", "job", read_flag, None,
-        "whether the command is a Hydra application: true with steps"),
-    Key("env", "job step", read_environment, {},
-        "environment variables of the tasks; null takes one away"),
+        "`true`, the default with steps: add `--multirun`, `hydra.job.name` and `hydra.sweep.dir`;"
+        " `false`: add nothing and take the quotes off the values"),
+    Key("env", "job, step", read_environment, {},
+        "environment variables of the tasks, as written: `3.10` stays `3.10`; `null` takes one"
+        " away"),
     Key("working-directory", "job", text(check_templates, "working-directory: src"), None,
         "where the tasks are executed"),
-    Key("needs", "job", several(text(check_need, "needs: prepare")), [],
-        "the jobs that must have succeeded before"),
-    Key("max-parallel", "job", read_parallel, 0, "how many tasks at once, or auto"),
+    Key("needs", "job", several(text(lambda source, _: (source.text, source.whole()),
+                                     "needs: prepare")), [],
+        "a job or a list of jobs that must have succeeded before"),
+    Key("max-parallel", "job", read_parallel, 0,
+        "how many tasks at once; when absent 1, on a cluster as many as it lets run; `auto`: as"
+        " many as there are processors for this process"),
     Key("fail-fast", "job", read_flag, None,
-        "true: no task is started after a failure; false: all are"),
+        "when absent, the other tasks of the step go on after a failure, and later steps don't"
+        " begin; `true`: no new task starts; `false`: later steps go on too"),
     Key("retries", "job", read_retries, 0, "how often a failed task is tried again"),
-    Key("timeout-minutes", "job", read_minutes, 0.0, "how long a task may take: 90, 30s, 2h"),
-    Key("pack", "job step", read_count, 0, "how many tasks an array task of a scheduler takes"),
-    Key("pack-parallel", "job step", read_count, 0, "how many tasks of a pack run at once"),
-    Key("python", "job", read_command, None, "the Python of call and of array tasks"),
+    Key("timeout-minutes", "job", read_minutes, 0.0,
+        "a task's time limit: `90`, `5s`, `2h`; then it gets SIGTERM, ten seconds later SIGKILL"),
+    Key("pack", "job, step", read_count, 0, "how many tasks an array task takes"),
+    Key("pack-parallel", "job, step", read_count, 0, "how many tasks of a pack run at once"),
+    Key("python", "job", read_command, None,
+        "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else the one that"
+        " executes HydraFlow"),
+    Key("batch", "step", read_sweep, Sweep(), "a sweep: each combination is a task"),
+    Key("args", "step", read_args, Sweep(),
+        "a sweep that is part of every task, for Hydra to sweep over"),
+    Key("exclude", "step", several(text(read_combinations, "exclude: a=1 b=2")), [],
+        "combinations to drop: a sweep, or a list of them"),
+    Key("include", "step", several(text(read_combinations, "include: a=1 b=2")), [],
+        "combinations to add: a sweep, or a list of them"),
+    Key("sample", "step", read_sample, None,
+        "how many combinations to take at random: `20`, or `{count: 20, seed: 7}`"),
 )
 
 
@@ -2453,40 +2124,30 @@ def field_of(key: str) -> str:
 EMPTY_STEP = Step(**{field_of(name): key.default for name, key in keys_of("step").items()})
 EMPTY_JOB = Job(key="", mark=NOWHERE, **{
     field_of(name): key.default for name, key in keys_of("job").items()})
-
-
-def unknown_key(owner: str, key: Node) -> Error:
-    """The Error about a key that a job or a step has not."""
-    known = keys_of(owner)
-    name = OLD_SPELLINGS.get(key.value, key.value)
-    hint = suggest(key.value, known)
-    if owner == "job" and name in keys_of("step"):
-        hint = "it belongs in a step: steps: [{batch: a=1:3}]"
-    elif owner == "step" and name in keys_of("job"):
-        hint = "it belongs to the job, beside steps:"
-    elif not re.match("[a-z-]+$", key.value):
-        hint = "put a value with commas in quotes: {batch: 'a=1,2'}"
-    hint = hint or f"the keys here are {', '.join(sorted(known))}"
-    return Error("unknown-key", f"unknown key: {key.value}", key.mark, hint)
+ELSEWHERE = {
+    "job": "it belongs in a step: steps: [{batch: a=1:3}]",
+    "step": "it belongs to the job, beside steps:"}
 
 
 def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict[str, Any]":
-    """The fields of a Job or Step, those that are right, by name; the Errors of all others."""
+    """The right values of a Job or Step, by field; adds the Errors of the others."""
     known = keys_of(owner)
-    seen: Dict[str, str] = {}
+    firsts: Dict[str, Node] = {}
 
     def read(pair: "Tuple[Node, Node]") -> "Tuple[str, Any]":
         key, value = pair
         name = OLD_SPELLINGS.get(key.value, key.value)
         if name not in known:
-            raise unknown_key(owner, key)
-        if name in seen:
-            raise Error("duplicate-key", f"{key.value} and {seen[name]} are one key", key.mark,
-                        f"keep {name}")
-        if {"run": "call", "call": "run"}.get(name) in seen:
-            raise Error("run-and-call", "run and call are two commands", key.mark,
-                        "keep one of them, or give each a step of its own")
-        seen[name] = key.value
+            hint = suggest(key.value, known) or (
+                f"the keys here are {', '.join(known)}; in braces, quote a value with commas:"
+                " {batch: 'a=1,2'}")
+            is_elsewhere = any(name == one.name for one in KEYS)
+            raise Error("unknown-key", f"unknown key: {key.value}", key.mark,
+                        ELSEWHERE[owner] if is_elsewhere else hint)
+        first = firsts.setdefault("run" if name == "call" else name, key)
+        if first is not key:
+            raise Error("duplicate-key", f"{key.value} and {first.value} exclude each other",
+                        key.mark, "keep one of them")
         return field_of(name), known[name].read(value, kind)
 
     return dict(read_each(read, node.value, errors))
@@ -2494,52 +2155,55 @@ def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict
 
 def read_step(node: Node, kind: str) -> Step:
     """Read a step of a job."""
-    expect_kind(node, "mapping", "- batch: a=1:3")
     errors: List[Error] = []
+    expect_kind(node, "mapping", "- batch: a=1:3")
     step = EMPTY_STEP._replace(**read_keys("step", node, kind, errors))
-    if not errors:
-        known = set(chain.from_iterable(axis.keys for axis in step.batch.axes))
-        for axis in chain.from_iterable(sweep.axes for sweep in step.exclude):
-            for key in [key for key in axis.keys or [axis.text] if key not in known][:1]:
-                hint = suggest(key, known) or "exclude takes words key=value of batch"
-                errors.append(Error("exclude-unknown-axis", f"exclude: {key} is no axis of batch",
-                                    axis.mark, hint))
-        rest = [*step.args.axes, *step.with_]
-        read_each(lambda sweep: check_assigned_once([*sweep.axes, *rest], kind),
-                  [step.batch, *step.include], errors)
+    raise_all(errors)
+    known = set(chain.from_iterable(axis.keys for axis in step.batch.axes))
+    for axis in chain.from_iterable(sweep.axes for sweep in step.exclude):
+        if not axis.keys or set(axis.keys) - known:
+            errors.append(Error(
+                "exclude-unknown-axis", f"exclude: {axis.text} names no axis of batch",
+                axis.mark, f"the axes of batch are {', '.join(sorted(known))}"))
+    for sweep in (step.batch, *step.include):
+        errors += assigned_twice([*sweep.axes, *step.args.axes, *step.with_], kind)
     raise_all(errors)
     return step
 
 
-def check_assigned_once(axes: "Iterable[Axis]", kind: str) -> None:
-    """Raise if two words assign one key; a program may have options twice that sweep nothing."""
+def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "List[Error]":
+    """The Errors about keys that two words assign.
+
+    For Hydra, deletions and options assign none; a program may repeat options that sweep nothing.
+    """
     errors = []
-    seen: Dict[str, Axis] = {}
+    firsts: Dict[str, Axis] = {}
     for axis in axes:
-        for key in dict.fromkeys(axis.assigned if kind == HYDRA else axis.keys):
-            first = seen.setdefault(key, axis)
+        for key, spelled in zip(axis.keys, axis.spelled):
+            if kind == HYDRA and spelled[:1] in ("~", "-"):
+                continue
+            first = firsts.setdefault(key, axis)
             if first is not axis and (kind == HYDRA or first.count * axis.count > 1):
-                place = first.mark
                 errors.append(Error(
                     "assigned-twice", f"{key} is assigned twice", axis.mark,
-                    f"it is assigned in line {place.line}, column {place.column}; keep one, or"
-                    " link keys that go together: a,b=(1,x),(2,y)"))
-    raise_all(errors)
+                    f"keep one; the first is in line {first.mark.line}, column {first.mark.column};"
+                    " keys that go together are linked: a,b=(1,x),(2,y)"))
+    return errors
 
 
 def path_words(batch: Sweep) -> "List[Axis]":
-    """Words like paths at the front of a batch: they belong to the command, as in batch: train.py
-    lr=0.1,0.01 under run: python."""
+    """The paths at the front of a batch, which belong to the command: batch: train.py lr=0.1,0.01
+    under run: python."""
     return list(takewhile(is_path, batch.axes))
 
 
 def has_own_command(owner: "Union[Job, Step]") -> bool:
-    """Whether a job, or a step, says itself what to execute."""
+    """Whether a job, or a step, names its command itself."""
     return bool(owner.run or owner.call or owner.submit)
 
 
 def has_command(job: Job) -> bool:
-    """Whether each step of a job has something to execute; otherwise it is a template for others.
+    """Whether each step of a job has a command; otherwise the job is a template for others.
 
     >>> jobs = read_jobs(read_yaml("jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh}}"))
     >>> [has_command(job) for job in jobs.values()]
@@ -2553,140 +2217,105 @@ def is_hydra(job: Job) -> bool:
     return bool(job.steps) if job.hydra is None else job.hydra
 
 
-def move_old_command(job: Job) -> Job:
-    """Take the words of `with` as the command of a submitted job, where they are one: up to
-    HydraFlow 0.15 the command stood there (with: python train.py)."""
-    if not job.submit or not job.with_ or job.run or job.call or not is_bare(job.with_[0].text):
-        return job
-    return job._replace(run=check_command(job.with_[0].source), with_=[])
-
-
-def check_job(job: Job) -> None:
-    """Raise unless the words of a job go together, reach its command, and all steps have one."""
-    kind = HYDRA if is_hydra(job) else PROGRAM
-    errors: List[Error] = []
-    steps = job.steps or [EMPTY_STEP]
-    read_each(lambda axes: check_assigned_once(axes, kind), [job.with_], errors)
-    if kind == HYDRA:
-        read_each(check_bare_words, [job.with_, *(step.with_ for step in steps)], errors)
-    read_each(check_script, [
-        step.run or job.run for step in steps if gets_words(job, step, kind)], errors)
-    if not has_command(job) and any(map(has_own_command, job.steps)):
-        errors.append(Error("no-command", f"a step of job {job.key} has no command", job.mark,
-                            "give the job a command, or each of its steps"))
-    raise_all(errors)
-
-
-def gets_words(job: Job, step: Step, kind: str) -> bool:
-    """Whether words are appended to the program of a step: all but those that it names itself."""
-    command = step.run or job.run
-    if not command or step.call:
-        return False
-    named = matrix_keys(template_names([command.text]))
-    axes = step.batch.axes + step.args.axes + step.with_ + job.with_
-    keys = chain.from_iterable(axis.keys or ("",) for axis in axes)
-    return kind == HYDRA or any(key[:1] != "$" and key not in named for key in keys)
-
-
 def matrix_keys(names: "Iterable[str]") -> "Set[str]":
     """The keys that templates name, in the form that is compared.
 
     >>> sorted(matrix_keys(["matrix.lr", "matrix.--n", "job.name"]))
     ['lr', 'n']
     """
-    lead = "matrix."
-    return {bare_key(name[len(lead):]) for name in names if name.startswith(lead)}
+    return {name[7:].lstrip(PREFIX) for name in names if name.startswith("matrix.")}
 
 
-def read_job(entry: "Tuple[Node, Node]", errors: "List[Error]") -> Job:
-    """Read what is right of a job, and add its mistakes; all sweeps are of one kind of step."""
-    key, node = entry
+def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
+    """Read a job, and add its Errors."""
     job = EMPTY_JOB._replace(key=key.value, name=key.value, mark=key.mark)
     read_each(read_name, [key], errors)
     if node.kind != "mapping":
         errors.append(Error("no-keys", f"job {key.value} has no keys", node.mark,
-                            "a job has at least run: with its command"))
+                            "a job needs at least run: COMMAND"))
         return job
     keys = {OLD_SPELLINGS.get(name.value, name.value): value for name, value in node.value}
     hydra = str(keys["hydra"].value if "hydra" in keys else "steps" in keys)
-    kind = PROGRAM if hydra.lower() == "false" else HYDRA
+    kind = PROGRAM if hydra.lower() == "false" else HYDRA  # of all its sweeps
     job = job._replace(**read_keys("job", node, kind, errors))
-    if not errors:
-        moved = read_each(move_old_command, [job], errors)
-        read_each(check_job, moved, errors)
-        job = [job, *moved][-1]
+    return job if errors else check_job(job, kind, errors)
+
+
+def check_job(job: Job, kind: str, errors: "List[Error]") -> Job:
+    """Add the Errors of a job whose words do not go together, or whose steps lack commands."""
+    if job.submit and job.with_ and not job.run and not job.call and is_bare(job.with_[0]):
+        # up to HydraFlow 0.15, the command of a submitted job was there: with: python train.py
+        job = job._replace(run=job.with_[0].source, with_=[])
+    errors += assigned_twice(job.with_, kind)
+    if kind == HYDRA:
+        read_each(check_bare_words, [job.with_, *(step.with_ for step in job.steps)], errors)
+    if not has_command(job) and any(map(has_own_command, job.steps)):
+        errors.append(Error("no-command", f"a step of job {job.key} has no command", job.mark,
+                            "give the job a command, or each of its steps"))
     return job
 
 
 def read_entries(node: Node) -> "List[Tuple[Node, Node]]":
-    """The entries under jobs; raises for what else stands in the file."""
-    if node.kind != "mapping":
-        raise Error("no-jobs", "a job file begins with jobs:", node.mark, WRITE_EXAMPLE)
-    values = {key.value: value for key, value in node.value}
+    """The entries under jobs; raises for other keys of the file."""
+    pairs = node.value if node.kind == "mapping" else []
     raise_all([Error("unknown-key", f"unknown key: {key.value}", key.mark,
-                     suggest(key.value, ["jobs"]) or "jobs stand under jobs:")
-               for key, _ in node.value if not re.match("jobs$|x-", key.value)])  # x-: for anchors
-    jobs = values.get("jobs")
-    if jobs and jobs.kind != "mapping":
-        raise Error("expected-jobs", "jobs are names with keys below them", jobs.mark,
-                    WRITE_EXAMPLE)
-    if not jobs or not jobs.value:
-        raise Error("no-jobs", "there are no jobs", node.mark, WRITE_EXAMPLE)
-    return list(jobs.value)
+                     suggest(key.value, ["jobs"]) or "jobs belong under jobs:")
+               for key, _ in pairs if not re.match("jobs$|x-", key.value)])  # x-: for anchors
+    for jobs in [value for key, value in pairs if key.value == "jobs"]:
+        if jobs.kind == "mapping" and jobs.value:
+            return list(jobs.value)
+    raise Error("no-jobs", "expected jobs: with names, and keys below them", node.mark,
+                WRITE_EXAMPLE)
 
 
-def order_needs(jobs: "Mapping[str, Job]", names: "Iterable[str]") -> "List[Job]":
-    """Jobs behind all the jobs that they need, each once; raises for a circle, which it names."""
+def order_needs(jobs: "Mapping[str, Job]", names: "Iterable[str]",
+                path: "Tuple[str, ...]" = ()) -> "List[Job]":
+    """Jobs after those that they need, each once; raises for a cycle."""
     order: Dict[str, Job] = {}
-
-    def visit(name: str, path: "Tuple[str, ...]", mark: Mark) -> None:
-        if name in path:
-            circle = " -> ".join([*path[path.index(name):], name])
-            raise Error("circular-needs", f"needs go in a circle: {circle}", mark,
-                        "drop one of them")
-        if name in jobs and name not in order:
-            for needed, place in jobs[name].needs:
-                visit(needed, (*path, name), place)
-            order[name] = jobs[name]
-
     for name in names:
-        visit(name, (), NOWHERE)
+        if name in path:
+            raise Error("circular-needs", f"needs form a cycle: {' -> '.join([*path, name])}",
+                        jobs[name].mark, "remove one of them")
+        if name in jobs:
+            needed = [need for need, _ in jobs[name].needs]
+            order.update((job.key, job) for job in order_needs(jobs, needed, (*path, name)))
+            order[name] = jobs[name]
     return list(order.values())
 
 
 def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]":
-    """The jobs of a file that are right, by name, and the mistakes of the others."""
-    entries = read_entries(node)
-    wrong: Dict[str, List[Error]] = {key.value: [] for key, _ in entries}
-    jobs = {entry[0].value: read_job(entry, wrong[entry[0].value]) for entry in entries}
+    """The jobs of a file without mistakes, by name, and the mistakes of the others."""
+    mistakes: Dict[str, List[Error]] = {}
+    jobs: Dict[str, Job] = {}
+    for key, value in read_entries(node):
+        mistakes[key.value] = []
+        jobs[key.value] = read_job(key, value, mistakes[key.value])
+    known = [key for key, job in jobs.items() if has_command(job)]
 
     def find_need(need: "Tuple[str, Mark]") -> None:
         name, mark = need
-        if name not in jobs:
-            raise Error("unknown-need", f"needs names no job: {name}", mark,
-                        suggest(name, jobs) or f"the jobs are {', '.join(sorted(jobs))}")
-        if not wrong[name] and not has_command(jobs[name]):
-            raise Error("need-without-command", f"needs names a job without a command: {name}",
-                        mark, "it is a template for others; give it run: or call:")
+        if name not in known and not mistakes.get(name):
+            raise Error("unknown-need", f"needs: {name} is not a job with a command", mark,
+                        suggest(name, known) or f"the jobs are {', '.join(known)}")
 
     for job in jobs.values():
-        read_each(find_need, job.needs, wrong[job.key])
-        read_each(lambda key: order_needs(jobs, [key]), [job.key], wrong[job.key])
-    wrong = {name: errors for name, errors in wrong.items() if errors}
-    return {name: job for name, job in jobs.items() if name not in wrong}, wrong
+        read_each(find_need, job.needs, mistakes[job.key])
+        read_each(lambda key: order_needs(jobs, [key]), [job.key], mistakes[job.key])
+    mistakes = {name: errors for name, errors in mistakes.items() if errors}
+    return {name: job for name, job in jobs.items() if name not in mistakes}, mistakes
 
 
-def raise_in_order(wrong: "Mapping[str, List[Error]]", names: "Iterable[str]") -> None:
-    """Raise the mistakes of jobs in the order of the file, once where an alias repeats them."""
-    errors = chain.from_iterable(wrong.get(name, []) for name in names)
-    several = {(error.line, error.column, error.message): error for error in errors}
-    raise_all([several[place] for place in sorted(several)])
+def raise_in_order(mistakes: "Mapping[str, List[Error]]", names: "Iterable[str]") -> None:
+    """Raise the mistakes of jobs in the order of the file; an alias repeats none."""
+    errors = chain.from_iterable(mistakes.get(name, []) for name in names)
+    places = {(error.line, error.column, error.message): error for error in errors}
+    raise_all([places[place] for place in sorted(places)])
 
 
 def read_jobs(node: Node) -> "Dict[str, Job]":
-    """The jobs of a file by name; raises Errors, all that there are."""
-    jobs, wrong = read_each_job(node)
-    raise_in_order(wrong, wrong)
+    """Read the jobs of a file, by name; raises all mistakes."""
+    jobs, mistakes = read_each_job(node)
+    raise_in_order(mistakes, mistakes)
     return jobs
 
 
@@ -2703,29 +2332,25 @@ def read_job_file(path: str) -> Node:
     """The root node of a job file."""
     try:
         with open(path, "rb") as file:
-            content = file.read()
+            return read_yaml(file.read(), path)
     except OSError as error:
         raise Error("unreadable-file", f"cannot read {path}: {error.strerror}", NOWHERE,
                     "-f FILE names the job file, -C DIR its directory") from None
-    if not content.strip():
-        raise Error("empty-file", f"{path} is empty", NOWHERE, WRITE_EXAMPLE)
-    return read_yaml(content, path)
 
 
 def load(path: str) -> "Dict[str, Job]":
-    """The jobs of a job file by name, in its order; raises Error, or Errors with all that there
-    are."""
+    """Read the jobs of a job file, by name; raises Error, or Errors with all mistakes."""
     return read_jobs(read_job_file(path))
 
 
 def load_for(path: str, name: str) -> "Tuple[Dict[str, Job], List[str]]":
-    """The jobs of a job file that are right, and the names of those that are wrong; raises the
-    mistakes of one job and of those that it needs."""
-    jobs, wrong = read_each_job(read_job_file(path))
+    """The jobs of a file without mistakes, and the names of the others; raises the mistakes of one
+    job and of those that it needs."""
+    jobs, mistakes = read_each_job(read_job_file(path))
     needed = order_needs(jobs, [name])
     names = {name, *chain.from_iterable((need for need, _ in job.needs) for job in needed)}
-    raise_in_order(wrong, names)
-    return jobs, [one for one in wrong if one not in names]
+    raise_in_order(mistakes, names)
+    return jobs, [one for one in mistakes if one not in names]
 
 
 def owner_schema(owner: str) -> "Dict[str, Any]":
@@ -2733,13 +2358,11 @@ def owner_schema(owner: str) -> "Dict[str, Any]":
     properties: Dict[str, Any] = {}
     rivals = [["run", "call"]]
     for name, key in keys_of(owner).items():
-        properties[name] = {"description": key.meaning, **key.read.schema}
-        spellings = [name]
-        for old in [old for old, new in OLD_SPELLINGS.items() if new == name]:
-            properties[old] = {"description": f"the old spelling of {name}", "deprecated": True,
-                               **key.read.schema}
-            rivals.extend([old, one] for one in spellings)
-            spellings.append(old)
+        spellings = [name, *(old for old, new in OLD_SPELLINGS.items() if new == name)]
+        for spelling in spellings:
+            properties[spelling] = {"description": key.meaning, "deprecated": spelling != name,
+                                    **key.read.schema}
+        rivals += map(list, itertools.combinations(spellings, 2))
     return {"type": "object", "properties": properties, "additionalProperties": False,
             "allOf": [{"not": {"required": pair}} for pair in rivals]}
 
@@ -2768,14 +2391,11 @@ def job_schema() -> "Dict[str, Any]":
 # ---------------------------------------------------------------------------
 # 5. Planning: Job, overrides -> Task, Task, ...
 # ---------------------------------------------------------------------------
-# fill replaces templates; Exclusion and shuffled choose combinations; Overrides puts words of the
-# command line in the place of the job's own; PlannedStep and Plan make tasks. What a mistake can be
-# found in is prepared when a Plan is made; tasks are made one by one when they are asked for, so
-# that 10**12 of them cost nothing. A task is made in two moves: PlannedStep.task gives what its
-# combination says, which is enough to know it again; numbered gives it its number and its
-# directory, which it keeps as long as its run.
+# fill replaces templates; shuffled draws a sample; put_override replaces a word of a job;
+# PlannedStep and Plan make tasks. Mistakes are found when a Plan is made. Tasks are made one by
+# one, so that 10**12 of them cost nothing. PlannedStep.task makes what identifies a task;
+# numbered adds the number and the directory that it keeps for the whole run.
 
-PATH_PART = r"\.(stem|name)$"  # of a value that is a path, in a template
 SLOT = "${{ task.slot }}"  # known only when a task starts
 DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -2784,81 +2404,45 @@ LONE_MATRIX = re.compile(r"\$\{\{ *matrix\.[^{}]*\}\}")
 
 
 def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
-         by_name: bool = False) -> str:
-    """A text with every ${{ NAME }} replaced by its value.
+         by_name: bool = False, write: "Callable[[str], str]" = str) -> str:
+    """Replace every ${{ NAME }} of a text; task.slot and task.dir are replaced later.
 
-    task.slot and task.dir stay for later. With by_name, so does what comes from the environment:
-    a record and a screen then hold the name of a secret, and not the secret.
+    by_name keeps values of our environment as templates: records and screens show no secret.
     """
     def value(match: "Match[str]") -> str:
-        name = match.group(1).strip()
-        if name in ("task.slot", "task.dir"):
-            return f"${{{{ {name} }}}}"
-        if name.startswith("matrix."):
-            name = f"matrix.{bare_key(name[len('matrix.'):])}"
+        scope, _, name = match[1].strip().partition(".")
+        name = f"{scope}.{name.lstrip(PREFIX)}"
+        path, _, part = name.rpartition(".")  # f.stem and f.name are parts of the path f
+        template = f"${{{{ {name} }}}}"
         if name in values:
-            return values[name]
-        variable = name[len("env."):]
-        if not name.startswith("env.") or variable not in os.environ:
-            raise no_value(match, mark, values)
-        return f"${{{{ env.{variable} }}}}" if by_name else os.environ[variable]
+            return write(values[name])
+        if scope == "matrix" and path in values and part in ("stem", "name"):
+            base = os.path.basename(values[path])
+            return write(base if part == "name" else os.path.splitext(base)[0])
+        variable = os.environ.get(name[4:]) if scope == "env" else None
+        if template in (SLOT, DIRECTORY) or (by_name and variable is not None):
+            return template
+        if variable is None:
+            raise no_value(match[0], mark)
+        return variable
 
-    return TEMPLATE.sub(value, text) if "${{" in text else text
+    return TEMPLATE.sub(value, text)
 
 
 def resolved(text: str) -> str:
-    """A text with what was kept by name taken from the environment; Error if it is unset."""
-    if "${{" not in text:
-        return text
-    return TEMPLATE.sub(lambda match: (
-        fill(match.group(), {}) if "env." in match.group(1) else match.group()), text)
+    """Replace the templates that a record keeps by name; Error for an unset variable."""
+    return fill(text, {})
 
 
-def is_multirun(words: "Sequence[str]") -> bool:
-    """Whether a command has Hydra's --multirun already; -m before a module is Python's own.
+def new_ulid() -> int:
+    """A new ULID as a number: 48 bits of milliseconds since 1970, then 80 random bits.
 
-    >>> commands = "python t.py -m", "python -m app", "python -m app -m a=1,2"
-    >>> [is_multirun(text.split()) for text in commands]
-    [True, False, True]
+    >>> len(ulid_text(new_ulid()))
+    26
     """
-    if "--multirun" in words:
-        return True
-    modules = [behind for word, behind in zip(words, [*words[1:], ""]) if word == "-m"]
-    return any("=" in behind or not re.match(r"\w", behind) for behind in modules)
-
-
-class Exclusion:
-    """The combinations that exclude names: each drops what agrees with it in all of its keys."""
-    __slots__ = ("dropped",)
-
-    def __init__(self, sweeps: "Sequence[Sweep]") -> None:
-        # keys of an excluded combination -> the values that they are dropped with
-        self.dropped: Dict[Tuple[str, ...], Set[Tuple[str, ...]]] = {}
-        for combination in chain.from_iterable(sweeps):
-            pairs = sorted(map(same_value, combination))
-            keys = tuple(key for key, _ in pairs)
-            self.dropped.setdefault(keys, set()).add(tuple(value for _, value in pairs))
-
-    def drops(self, combination: "Sequence[str]") -> bool:
-        """Whether a combination is excluded."""
-        values = dict(map(same_value, combination))
-        for keys, dropped in self.dropped.items():
-            if tuple(map(values.get, keys)) in dropped:
-                return True
-        return False
-
-
-def new_ulid(moment: "Optional[float]" = None) -> int:
-    """A number that is unique and ascends in time, as the specification of ULIDs has it.
-
-    48 bits of milliseconds since 1970, which are those of moment or of now, then 80 of chance.
-
-    >>> ulid_text(new_ulid(0.0))[:10]
-    '0000000000'
-    """
-    milliseconds = int((time.time() if moment is None else moment) * 1000)
-    chance = int.from_bytes(os.urandom(10), "big") >> 1  # a spare bit: no sum carries over
-    return milliseconds << 80 | chance
+    milliseconds = int(time.time() * 1000)
+    noise = int.from_bytes(os.urandom(10), "big") >> 1  # a spare bit: adding to it never carries
+    return milliseconds << 80 | noise
 
 
 def ulid_text(number: int) -> str:
@@ -2867,7 +2451,7 @@ def ulid_text(number: int) -> str:
 
 
 def native_bytes(text: str) -> bytes:
-    """The bytes of a text of the system, an argument or a file name."""
+    """The bytes of an argument or a file name."""
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -2882,15 +2466,16 @@ def find_program(name: str, cwd: str = ".", env: "Mapping[str, Any]" = os.enviro
     >>> find_program("sh", ".", {"PATH": "/nowhere:/bin"})
     '/bin/sh'
     """
-    folders = [cwd]
-    if not os.path.dirname(name):
-        searched = env.get("PATH") or os.environ.get("PATH") or os.defpath
-        folders = searched.split(os.pathsep)
-    for folder in folders:
-        path = os.path.join(folder, name)
-        if os.path.isfile(native(path)) and os.access(native(path), os.X_OK):
-            return path
-    return ""
+    import shutil
+    path = os.path.join(cwd, name) if os.path.dirname(name) else name
+    return shutil.which(path, path=env.get("PATH") or None) or ""
+
+
+def python_of(job: Job) -> "List[str]":
+    """The Python that calls functions and executes array tasks."""
+    if job.python:
+        return split_command(job.python, os.environ)
+    return [os.environ.get("HYDRAFLOW_PYTHON") or sys.executable]
 
 
 class Task(NamedTuple("Task", [
@@ -2900,173 +2485,143 @@ class Task(NamedTuple("Task", [
         ("has_directory", bool)])):
     """One command to execute.
 
-    number counts from 1 within the run, index within the step; combination are the words of batch;
-    key, by which --resume knows the task again, is the command line without what is generated, and
-    what only env or working-directory tell of the combination; directory is ${{ task.dir }}, to be
-    made before the start where has_directory; values of env that come from the environment are kept
-    by name, and None takes a variable away; runs is 1 where Hydra leaves a run in directory, else
-    0; is_call marks argv[:3] as Python, this file and "call", which are other paths elsewhere.
+    number counts from 1 within the run, index within the step; combination has the words of batch.
+    key identifies the task for --resume: its command line without generated words, and the axes
+    that do not show in it. directory is ${{ task.dir }}, created before the start if
+    has_directory. env keeps our environment's values by name; None removes a variable. runs is 1 if
+    Hydra leaves a run in directory, else 0. is_call: argv[:3] are Python, this file and "call",
+    which have other paths on other machines.
     """
     __slots__ = ()
 
 
-def respelled(override: Axis, axis: Axis) -> Axis:
-    """An override with the prefix of the key that it replaces, unless it adds or deletes."""
-    if len(override.spelled) > 1 or override.spelled[0][:1] in ("+", "~"):
-        return override
-    new = dict(zip(axis.keys, axis.spelled))[override.keys[0]]
-    cut = len(override.spelled[0])
-    rows = Values(override.count, lambda index: new + override.at(index)[cut:])
-    return Axis(rows, (new,), override.values, override.source, (override.start, override.end))
+def program_words(source: Source) -> "List[str]":
+    """The words of a command, with the Python that is in PATH."""
+    first, *rest = split_command(source, os.environ)
+    expect_program(first, source.whole())
+    if first == "python" and not find_program(first) and find_program("python3"):
+        first = "python3"  # a new Debian or RHEL has no other one
+    return [first, *rest]
 
 
-class Overrides:
-    """The overrides of a command line, in the place of a step's own words with their keys."""
-    __slots__ = ("by_key", "axes", "used")
+def is_assignment(word: str) -> bool:
+    """Whether a word is an override that assigns a value."""
+    return bool(key_of(word)) and word[0] not in "-~"
 
-    def __init__(self, axes: "Sequence[Axis]") -> None:
-        self.axes = axes
-        self.by_key = {key: axis for axis in axes for key in axis.keys}
-        self.used: List[Axis] = []
 
-    def find(self, axis: Axis) -> "Optional[Axis]":
-        """The override of a word; Error if it leaves a key of linked ones as it was."""
-        found = [self.by_key[key] for key in axis.keys if key in self.by_key]
-        rest = [key for key in axis.keys if key not in self.by_key]
-        if found and rest:
-            keys = f"{found[0].keys[0]} is linked with {rest[0]}"
-            raise Error("linked-override", f"{keys}, and cannot be overridden alone", axis.mark,
-                        "override all keys that are linked")
-        return found[0] if found else None
+def put_override(override: Axis, axes: "List[Axis]", at_end: bool) -> bool:
+    """Replace the words that have the keys of an override, if there are any.
 
-    def replaced(self, axes: "Iterable[Axis]", takes_axes: bool) -> "List[Axis]":
-        """Words in which overrides took their places; an axis (takes_axes) comes last."""
-        result: List[Axis] = []
-        last: List[Axis] = []
-        placed: List[Axis] = []
-        for axis in axes:
-            override = self.find(axis)
-            if override is None:
-                result.append(axis)
-            elif override not in placed:
-                placed.append(override)
-                where = last if takes_axes and override.count > 1 else result
-                where.append(respelled(override, axis))
-        self.used += placed
-        return result + last
+    The override takes the prefix of the key that it replaces, unless it has one that adds or
+    deletes.
+    """
+    keys = set(override.keys)
+    found = [axis for axis in axes if keys & set(axis.keys)]
+    for axis in found:
+        if not keys.issuperset(axis.keys):
+            raise Error("linked-override", f"{', '.join(axis.keys)} are linked", axis.mark,
+                        "override all of them together")
+    if not found:
+        return False
+    if override.values and override.spelled[0][:1] not in ("+", "~"):
+        override = override.renamed(found[0].spelled[:1])
+    axes.insert(len(axes) if at_end else axes.index(found[0]), override)
+    axes[:] = [axis for axis in axes if axis not in found]
+    return True
 
-    def moved(self, words: "Sequence[Axis]") -> "Tuple[List[Axis], List[Axis]]":
-        """Words without those that overrides make axes of, and the axes of all such overrides."""
-        kept: List[Axis] = []
-        axes = {id(one): one for one in self.rest() if self.makes_axis(one)}
-        for word in words:
-            override = self.find(word)
-            if override and id(override) in axes:
-                axes[id(override)] = respelled(override, word)
-                self.used.append(override)
-            else:
-                kept.append(word)
-        self.used += [one for one in self.rest() if id(one) in axes]
-        return kept, list(axes.values())
 
-    def rest(self) -> "List[Axis]":
-        """The overrides that have no place yet."""
-        return [axis for axis in self.axes if axis not in self.used]
-
-    def makes_axis(self, override: Axis) -> bool:
-        """Whether an override is none that the end of a command could hold as one word."""
-        return override.count > 1 or len(override.keys) > 1 or override.keys[0][:1] == "$"
+def put_anywhere(override: Axis, args: "List[Axis]", words: "List[Axis]",
+                 sweeps: "Sequence[List[Axis]]") -> None:
+    """Put an override into a step; several values make an axis, except in args."""
+    is_axis = override.count > 1 or len(override.keys) > 1 or override.keys[0][:1] == "$"
+    placed = [put_override(override, axes, is_axis and axes is not args)
+              for axes in (args, *sweeps)]
+    if any(placed):
+        return
+    if not put_override(override, words, is_axis):
+        words.append(override)
+    if is_axis:
+        override = words.pop()
+        for axes in sweeps:
+            axes.append(override)
 
 
 class PlannedStep:
-    """A step with everything prepared that all of its tasks share.
+    """A step, with everything prepared that its tasks share.
 
-    submit and command are words, and submit_marks the places of the former; program is what stands
-    before the command of a call; setup are lines of shell; sweep, included, exclusion and sample
-    give the combinations; args and appended are words behind each of them; named are the keys that
-    have their place in the command or in setup, hidden those of them that no command line shows.
+    submit has the words of the submission, submit_marks their places. A command line is program
+    (of a call), command, tail (words of Hydra at its end), then the words of a combination, args
+    and appended. sweep, included, excluded and sample make the combinations. Keys in named have
+    their place in the command or in setup.
     """
 
-    def __init__(self, job: Job, step: Step, number: int, overrides: Overrides,
-                 more: "Sequence[str]") -> None:
-        self.job = job
-        self.number = number
-        self.name = step.name
+    def __init__(self, job: Job, step: Step, number: int, overrides: "Sequence[Axis]",
+                 more: "Sequence[str]", sample: "Optional[Sample]" = None) -> None:
+        self.job, self.number, self.name = job, number, step.name
         self.is_hydra = is_hydra(job)
         self.setup = step.setup or job.setup
         self.env = {**job.env, **step.env}
         self.cwd = job.working_directory
         self.pack = step.pack or job.pack
         self.pack_parallel = step.pack_parallel or job.pack_parallel
-        self.sample = step.sample
-        self.exclusion = Exclusion(step.exclude) if step.exclude else None
-        self.sampled: Optional[List[Tuple[str, ...]]] = None
+        self.sample = sample or step.sample
         self.counted: Optional[int] = None
-        self.submit: List[str] = []
-        self.submit_marks: List[Mark] = []
-        for word, mark in command_words(step.submit or job.submit or Source("", ""), os.environ):
-            self.submit.append(fill(word, {"job.name": job.name}, mark))
-            self.submit_marks.append(mark)
+        submit = command_words(step.submit or job.submit or Source("", ""), os.environ)
+        self.submit = [fill(word, {"job.name": job.name}, mark) for word, mark in submit]
+        self.submit_marks = [mark for _, mark in submit]
         self.plan_command(step, more)
         self.plan_words(step, overrides)
         self.plan_templates()
-        for combination in chain(self.first_ones(), self.included):
-            self.task(combination, 1)  # what has no value is found before anything executes
-        self.check_sweep_directory()
+        self.check_tasks()
 
     def plan_command(self, step: Step, more: "Sequence[str]") -> None:
-        """Prepare the command; more ends it, and words of Hydra's at its end follow --multirun."""
+        """Prepare the command, which ends with more."""
         job = self.job
         source = step.run or step.call or job.run or job.call
         self.mark = source.whole() if source else job.mark
-        self.command: List[str] = []
+        words = [*program_words(source), *more] if source else []
+        words += [axis.text for axis in path_words(step.batch)]
+        last = list(takewhile(is_assignment, reversed(words[1:]))) if self.is_hydra else []
+        cut = len(words) - len(last)  # Hydra accepts overrides only after --multirun
+        self.command, self.tail = words[:cut], words[cut:]
         self.program: List[str] = []
-        if source:
-            first, *rest = split_command(source, os.environ)
-            self.command = [python_here(first), *rest, *more]
-        self.command += [axis.text for axis in path_words(step.batch)]
         if source and source in (step.call, job.call):
             self.program = [*python_of(job), os.path.abspath(__file__), "call"]
-        self.tail: List[str] = []
-        while self.is_hydra and self.command[1:] and is_assignment(self.command[-1]):
-            self.tail.insert(0, self.command.pop())
 
-    def plan_words(self, step: Step, overrides: Overrides) -> None:
-        """Prepare the combinations, and the words behind them, overrides included."""
-        overrides.used = []
-        own = set(chain.from_iterable(
-            axis.keys for axis in [*step.batch.axes, *step.args.axes, *step.with_]))
+    def plan_words(self, step: Step, overrides: "Sequence[Axis]") -> None:
+        """Prepare the combinations and the words after them, with the overrides."""
+        args, batch = list(step.args.axes), step.batch.axes[len(path_words(step.batch)):]
+        own = set(chain.from_iterable(axis.keys for axis in [*batch, *args, *step.with_]))
         words = [axis for axis in self.job.with_ if not own & set(axis.keys)] + step.with_
-        args = overrides.replaced(step.args.axes, False)
-        batch = step.batch.axes[len(path_words(step.batch)):]
-        sweeps = [overrides.replaced(axes, True)
-                  for axes in (batch, *(sweep.axes for sweep in step.include))]
-        words, axes = overrides.moved(words)
-        self.sweep, *included = [Sweep.of([*sweep, *axes]) for sweep in sweeps]
+        sweeps = [list(axes) for axes in (batch, *(sweep.axes for sweep in step.include))]
+        for override in overrides:
+            put_anywhere(override, args, words, sweeps)
+        self.sweep, *included = map(Sweep.of, sweeps)
         self.included: List[Tuple[str, ...]] = list(chain.from_iterable(included))
-        self.args = read_all(Axis.word, args)
-        self.appended = read_all(Axis.word, overrides.replaced(words, False) + overrides.rest())
+        self.args, self.appended = [read_all(Axis.word, axes) for axes in (args, words)]
+        # keys of excluded combinations -> the values that they are dropped with
+        self.excluded: Dict[Tuple[str, ...], Set[Tuple[str, ...]]] = {}
+        for combination in chain.from_iterable(step.exclude):
+            keys, values = zip(*sorted(map(same_value, combination)))
+            self.excluded.setdefault(keys, set()).add(values)
 
     def plan_templates(self) -> None:
-        """Note which templates there are; only run, call and setup take a key off the words."""
-        setup = template_names([self.setup.text] if self.setup else [])
-        command = template_names(self.command + self.tail)
+        """Find the templates; only run, call and setup take a key off the appended words."""
+        own = [*self.command, *self.tail, self.setup.text if self.setup else ""]
         around = [source.text for source in (*self.env.values(), self.cwd) if source]
-        every = setup | command | template_names(around + self.appended)
-        self.parts: Set[str] = set()
-        self.named = self.own_keys(matrix_keys(setup | command))
-        self.hidden = self.own_keys(matrix_keys(setup - command))
-        self.has_matrix = bool(matrix_keys(every))
-        self.uses_directory = "task.dir" in every
-
-    def own_keys(self, names: "Set[str]") -> "Set[str]":
-        """The keys that names of templates stand for: KEY.stem and KEY.name are parts of a path."""
         keys = set(chain.from_iterable(axis.keys for axis in self.sweep.axes))
-        self.parts.update(name for name in names - keys if re.search(PATH_PART, name))
-        return names | {name.rpartition(".")[0] for name in names & self.parts}
+        used = matrix_keys(template_names(own))
+        self.named = used | {name.rpartition(".")[0] for name in used - keys}
+        names = template_names([*own, *around, *self.appended])
+        self.has_matrix = bool(matrix_keys(names))
+        self.uses_directory = "task.dir" in names
 
-    def check_sweep_directory(self) -> None:
-        """Raise for several tasks of Hydra's whose runs would overwrite each other."""
+    def check_tasks(self) -> None:
+        """Raise for a mistake that the first or the last task shows."""
+        own = len(self.program) + len(self.command) + 4 * bool(self.setup)
+        for combination in [self.sweep[0], self.sweep[-1], *self.included]:
+            if len(self.task(combination, 1).argv) > own:
+                check_script(self.command, self.mark)
         fixed = [word for word in (*self.tail, *self.args, *self.appended)
                  if key_of(word) == "hydra.sweep.dir" and "$" not in word]
         if self.is_hydra and fixed and self.sweep.count + len(self.included) > 1:
@@ -3075,44 +2630,41 @@ class PlannedStep:
 
     @property
     def is_exact(self) -> bool:
-        """Whether count is the number of tasks, and not the most that there can be."""
-        return self.sample is not None or self.exclusion is None or self.sweep.count <= MOST_JOINED
+        """Whether count is the number of tasks, not an upper bound."""
+        return bool(self.sample) or not self.excluded or self.sweep.count <= MOST_JOINED
 
     @property
     def count(self) -> int:
-        """How many tasks there are, or (not is_exact) at most: only a look at each combination
-        tells how many are excluded."""
+        """The number of tasks, or (not is_exact) an upper bound: above MOST_JOINED combinations,
+        nothing counts the excluded ones."""
         if self.counted is None:
             taken = self.sweep.count
-            if self.exclusion is None and self.sample:
-                taken = min(taken, self.sample.count)
-            elif self.exclusion and self.is_exact:
+            if self.excluded and self.is_exact:
                 taken = sum(1 for _ in self.chosen())
+            elif self.sample:
+                taken = min(taken, self.sample.count)
             self.counted = taken + len(self.included)
         return self.counted
 
-    def chosen(self) -> "Iterator[Tuple[str, ...]]":
-        """Iterate over the combinations of the batch that are not excluded, or a sample of them."""
-        if self.sample:
-            if self.sampled is None:
-                self.sampled = sampled(self.sweep, self.sample, self.exclusion)
-            return iter(self.sampled)
-        if self.exclusion is None:
-            return iter(self.sweep)
-        drops = self.exclusion.drops
-        return (combination for combination in self.sweep if not drops(combination))
+    def excludes(self, combination: "Sequence[str]") -> bool:
+        """Whether an excluded combination agrees with this one in all of its keys."""
+        values = dict(map(same_value, combination))
+        for keys, dropped in self.excluded.items():
+            if tuple(map(values.get, keys)) in dropped:
+                return True
+        return False
 
-    def first_ones(self) -> "Iterator[Tuple[str, ...]]":
-        """Yield the first combination, and those with other keys behind a pipe, which may have
-        other mistakes."""
-        axes = self.sweep.axes
-        first = [axis.at(0) for axis in axes]
-        yield flat(first)
-        for place, axis in enumerate(axes):
-            if self.has_matrix and len(axis.spelled) > 1:
-                rows = {tuple(map(key_of, flat([row]))): row for row in axis}
-                for row in rows.values():
-                    yield flat([*first[:place], row, *first[place + 1:]])
+    def chosen(self) -> "Iterator[Tuple[str, ...]]":
+        """Iterate over the combinations of batch that are not excluded, or a sample of them."""
+        combinations = iter(self.sweep)
+        if self.sample:
+            texts = [axis.text for axis in self.sweep.axes]
+            order = shuffled(self.sweep.count, native_bytes(f"{self.sample.seed}:{texts}"))
+            tried = islice(order, self.sample.count + MOST_JOINED)
+            combinations = map(self.sweep.__getitem__, tried)
+        if self.excluded:
+            combinations = itertools.filterfalse(self.excludes, combinations)
+        return islice(combinations, self.sample and self.sample.count)
 
     def tasks(self) -> "Iterator[Task]":
         """Yield the tasks of the step, not numbered yet."""
@@ -3120,47 +2672,38 @@ class PlannedStep:
             yield self.task(combination, index)
 
     def task(self, combination: "Tuple[str, ...]", index: int) -> Task:
-        """The task of a combination, without what its run gives it: number, directory."""
+        """The task of a combination, still without number and directory."""
         values = self.values(combination, index)
-        axes = [word for word in combination if word.startswith("$")]
         env = self.variables(values)
-        for word in axes:
-            name, _, value = unquoted(word).partition("=")
-            env[name[1:]] = value
-        argv = self.words(combination, values)
-        hidden = [word for word in combination if key_of(word) in self.hidden]
-        cwd = fill(self.cwd.text, values, self.cwd.whole()) if self.cwd else "."
-        moved = any(key_of(word).startswith(("hydra.sweep", "hydra.mode", "hydra.run"))
-                    for word in argv)
+        hidden = [word for word in combination if word[:1] == "$" or key_of(word) in self.named]
+        env.update(unquoted(word[1:]).partition("=")[::2] for word in hidden if word[:1] == "$")
+        argv = self.words([word for word in combination if word not in hidden], values)
+        is_moved = any(key_of(word).startswith(("hydra.sweep", "hydra.mode", "hydra.run"))
+                       for word in argv)
         return Task(
             number=0, step=self.number, index=index, combination=combination,
-            argv=(*self.setup_words(values), *self.program, *argv), key=(*argv, *axes, *hidden),
-            directory="", cwd=cwd, env=env, runs=int(self.is_hydra and not moved),
-            is_call=bool(self.program), has_directory=self.uses_directory)
+            argv=(*self.setup_words(values), *self.program, *argv), key=(*argv, *hidden),
+            directory="", cwd=fill(self.cwd.text, values, self.cwd.whole()) if self.cwd else ".",
+            env=env, runs=int(self.is_hydra and not is_moved), is_call=bool(self.program),
+            has_directory=self.uses_directory)
 
     def values(self, combination: "Sequence[str]", index: int) -> "Dict[str, str]":
-        """What the templates of a task stand for, but its environment."""
+        """The values of a task's templates, without its environment."""
         values = {"job.name": self.job.name, "task.index": str(index)}
-        if self.has_matrix:
-            for word in combination:
-                values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
-            for part in self.parts:
-                name = os.path.basename(values.get(f"matrix.{part.rpartition('.')[0]}", ""))
-                is_name = part.endswith(".name")
-                values[f"matrix.{part}"] = name if is_name else os.path.splitext(name)[0]
+        for word in combination if self.has_matrix else ():
+            values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
         return values
 
     def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
-        """The shell that prepares the environment, to which the command is appended."""
+        """The shell that prepares the environment; the command is appended to it."""
         if self.setup is None:
             return []
-        quoted = {name: shlex.quote(value) for name, value in values.items()}
-        lines = fill(self.setup.text, quoted, self.setup.whole()).rstrip()
+        lines = fill(self.setup.text, values, self.setup.whole(), write=shlex.quote).rstrip()
         shell = "bash" if find_program("bash") else "sh"
         return [shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow"]
 
     def variables(self, values: "Dict[str, str]") -> "Dict[str, Optional[str]]":
-        """The environment of a task, by name where it comes from ours; values learn it."""
+        """The environment of a task, our own values by name; adds env.NAME to values."""
         env: Dict[str, Optional[str]] = {}
         names = dict(values)
         for name, source in self.env.items():
@@ -3171,43 +2714,35 @@ class PlannedStep:
                 values[f"env.{name}"] = fill(source.text, values, mark)
         return env
 
-    def words(self, combination: "Sequence[str]", values: "Mapping[str, str]") -> "List[str]":
-        """The command line of a task but for what HydraFlow generates."""
-        own = [word for word in combination
-               if not word.startswith("$") and key_of(word) not in self.named]
-        own += self.args
-        appended = self.appended
-        if not self.is_hydra:  # what is filled in later may have quotes of its own
-            own, appended = list(map(unquoted, own)), list(map(unquoted, appended))
-        head, tail, last = [
-            [fill(word, values, self.mark) for word in words
-             if not LONE_MATRIX.fullmatch(word) or fill(word, values, self.mark)]
-            for words in (self.command, self.tail, appended)]
-        if self.is_hydra and not is_multirun(head):
-            head.append("--multirun")
-        return head + tail + own + last
+    def words(self, own: "List[str]", values: "Mapping[str, str]") -> "List[str]":
+        """The command line of a task, with its own words, without those that we generate."""
+        def filled(words: "Iterable[str]") -> "List[str]":
+            pairs = [(word, fill(word, values, self.mark)) for word in words]
+            return [text for word, text in pairs if text or not LONE_MATRIX.fullmatch(word)]
+
+        own = own + self.args
+        if self.is_hydra:
+            return [*filled(self.command), "--multirun", *filled(self.tail), *own,
+                    *filled(self.appended)]
+        # quotes are removed first: a value that is filled in may have its own
+        return filled(self.command) + list(map(unquoted, own)) + filled(
+            map(unquoted, self.appended))
 
     def numbered(self, task: Task, number: int, directory: str) -> Task:
-        """A task with its number and its directory, and the words that tell Hydra of it."""
-        argv = list(task.argv)
-        cwd, env = task.cwd, task.env
-        if self.uses_directory:
-            argv = [word.replace(DIRECTORY, directory) for word in argv]
-            cwd = cwd.replace(DIRECTORY, directory)
-            env = {name: text and text.replace(DIRECTORY, directory) for name, text in env.items()}
+        """A task with its number, its directory and the words that Hydra gets for them."""
+        argv = [word.replace(DIRECTORY, directory) for word in task.argv]
+        env = {name: text and text.replace(DIRECTORY, directory) for name, text in task.env.items()}
         if self.is_hydra:
+            generated = {"hydra.job.name": hydra_text(self.job.name), "hydra.sweep.dir": directory}
             keys = set(map(key_of, task.argv))
-            if "hydra.job.name" not in keys:
-                argv.append(f"hydra.job.name={hydra_text(self.job.name)}")
-            if "hydra.sweep.dir" not in keys:
-                argv.append(f"hydra.sweep.dir={directory}")
-        return task._replace(
-            number=number, directory=directory, argv=tuple(argv), cwd=cwd, env=env)
+            argv += [f"{key}={generated[key]}" for key in generated if key not in keys]
+        return task._replace(number=number, directory=directory, argv=tuple(argv), env=env,
+                             cwd=task.cwd.replace(DIRECTORY, directory))
 
 
 def shuffled(count: int, key: bytes) -> "Iterator[int]":
-    """Yield the numbers below count in an order that depends on key: a shuffle by Fisher and Yates
-    that keeps only what it has moved.
+    """Yield the numbers below count in an order that depends on key: a Fisher-Yates shuffle that
+    stores only what it has moved.
 
     >>> sorted(shuffled(10, b"key")) == list(range(10))
     True
@@ -3221,62 +2756,36 @@ def shuffled(count: int, key: bytes) -> "Iterator[int]":
         moved[other] = moved.get(place, place)
 
 
-def sampled(sweep: Sweep, sample: Sample,
-            exclusion: "Optional[Exclusion]") -> "List[Tuple[str, ...]]":
-    """So many combinations of a sweep at random, none twice; more begin with the same."""
-    ends = [(axis.count, str(axis.at(0)), str(axis.at(axis.count - 1))) for axis in sweep.axes]
-    order = shuffled(sweep.count, native_bytes(f"{sample.seed}:{ends}"))
-    tried = map(sweep.__getitem__, islice(order, sample.count + MOST_JOINED))
-    kept = (one for one in tried if exclusion is None or not exclusion.drops(one))
-    return list(islice(kept, sample.count))
-
-
-def python_here(program: str) -> str:
-    """python3 for python where only that is in PATH, as on a new Debian or RHEL."""
-    if program == "python" and not find_program("python") and find_program("python3"):
-        return "python3"
-    return program
-
-
-def python_of(job: Job) -> "List[str]":
-    """The Python that calls functions and executes array tasks."""
-    if job.python:
-        return split_command(job.python, os.environ)
-    return [os.environ.get("HYDRAFLOW_PYTHON") or sys.executable]
-
-
 class Plan:
     """The tasks of a job, step by step: count of them, made when they are asked for.
 
-    added are the overrides whose keys the job does not have.
+    added has the overrides whose keys are not in the job.
     """
 
     def __init__(self, job: Job, words: "Sequence[str]" = (),
                  sample: "Optional[Sample]" = None) -> None:
         if not has_command(job):
             raise Error("no-command", f"job {job.key} has no command", job.mark,
-                        "it is a template for other jobs; run: makes it one of its own")
+                        "it is a template for other jobs; add run: to execute it")
         self.job = job
         self.ulid = new_ulid()
         is_handed_over = is_for_handler(job)
         overrides, more = ([], []) if is_handed_over else read_overrides(job, words)
         keys = parameter_keys(job)
         self.added = [axis for axis in overrides if not keys & set(axis.keys)]
-        self.steps = [PlannedStep(job, step, number, Overrides(overrides), more)
+        self.steps = [PlannedStep(job, step, number, overrides, more, sample)
                       for number, step in enumerate(job.steps or [EMPTY_STEP], 1)]
-        for planned in self.steps:
-            planned.sample = sample or planned.sample
-            if is_handed_over:
-                planned.submit.extend(word for word in words if word != "--")
+        for planned in self.steps if is_handed_over else ():
+            planned.submit.extend(word for word in words if word != "--")
 
     @property
     def count(self) -> int:
-        """How many tasks there are, or (not is_exact) at most."""
+        """The number of tasks, or (not is_exact) an upper bound."""
         return sum(step.count for step in self.steps)
 
     @property
     def is_exact(self) -> bool:
-        """Whether count is the number of tasks, and not the most that there can be."""
+        """Whether count is the number of tasks, not an upper bound."""
         return all(step.is_exact for step in self.steps)
 
     def directory(self, number: int) -> str:
@@ -3292,13 +2801,12 @@ class Plan:
 
 
 def is_for_handler(job: Job) -> bool:
-    """Whether a job has no command, but a handler that gets the parameters alone."""
-    steps = any(step.run or step.call for step in job.steps)
-    return not (job.run or job.call or steps)
+    """Whether a job has no command, only a handler that gets the parameters."""
+    return not (job.run or job.call or any(step.run or step.call for step in job.steps))
 
 
 def parameter_keys(job: Job) -> "Set[str]":
-    """The keys of a job's words: those that an override replaces."""
+    """The keys of a job's words, which overrides replace."""
     axes = list(job.with_)
     for step in job.steps:
         axes += step.with_
@@ -3308,21 +2816,20 @@ def parameter_keys(job: Job) -> "Set[str]":
 
 
 def read_overrides(job: Job, words: "Sequence[str]") -> "Tuple[List[Axis], List[str]]":
-    """The overrides among words, the last one of each key, and the words behind "--"."""
+    """The overrides in words, the last one of each key, and the words after "--"."""
     cut = list(words).index("--") if "--" in words else len(words)
     for word in words[:cut]:
         if not key_of(word):
             raise Error("not-an-override", f"{word} is neither an option of run nor an override",
-                        NOWHERE, "an override is key=value; words behind -- go to the command: -- "
+                        NOWHERE, "an override is key=value; words for the command follow --: -- "
                         + shell_text([word]))
-    kind = HYDRA if is_hydra(job) else PROGRAM
-    axes = Sweep(words[:cut], "command line", kind).axes
+    axes = Sweep(words[:cut], "command line", HYDRA if is_hydra(job) else PROGRAM).axes
     last = {key: axis for axis in axes for key in axis.keys}
     return [axis for axis in axes if axis in last.values()], list(words[cut + 1:])
 
 
 def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
-    """The tasks of a job; words are overrides, and behind "--" words for the command.
+    """Plan the tasks of a job; words are overrides, and after "--" words for the command.
 
     Raises Error.
 
@@ -3340,12 +2847,7 @@ def counted(count: int, what: str) -> str:
     >>> counted(1, "task"), counted(12000, "task")
     ('1 task', '12,000 tasks')
     """
-    return f"{count_text(count)} {what}{'' if count == 1 else 's'}"
-
-
-def count_text(count: int) -> str:
-    """A count in digits; Python writes no number that has more than 4,300 of them."""
-    return f"{count:,}" if count < 10 ** 1000 else "more than 10^1000"
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def tasks_text(plan: "Union[Plan, PlannedStep]") -> str:
@@ -3367,7 +2869,7 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # RECORDER is the shell around each task; spawn starts every process; ask and capture get answers of
 # commands; processes_of and signal_attempt find and signal all that belongs to an attempt; Signals
-# notes what asks us to stop; call_function serves the call command.
+# notes signals; call_function serves the call command.
 #
 # The recorder is POSIX sh. It writes the start and the end of its task by itself, so that an end is
 # on record whether HydraFlow still lives or not. Its standard input is the file of the attempt:
@@ -3385,7 +2887,7 @@ RECORDER = r"""
 exec 9>&0 8>&2 </dev/null 2>/dev/null
 _why=
 trap : USR1 USR2
-trap '_why=",\"asked\":true"' HUP INT QUIT TERM
+trap '_why=",\"stopped\":true"' HUP INT QUIT TERM
 read -r _up _ </proc/uptime || _up=$(date +%s)
 printf '{"leader":%s,"began":%s}\n' $$ "$_up" >&9 || exit 125
 if test "$_why"; then (exit 143); else (exec 2>&8 8>&- "$@"); fi
@@ -3396,7 +2898,7 @@ until printf '{"status":%s,"ended":%s%s}\n' $_status "$_up" "$_why" >&9 || test 
 done
 exit $_status
 """
-PROMPT, PATIENT = 20.0, 60.0  # seconds for what answers at once, and for what may be busy
+PROMPT, PATIENT = 20.0, 60.0  # seconds for a quick answer, and for a busy program
 ATTEMPT_FILE = "HYDRAFLOW_ATTEMPT_FILE"  # variable that marks all processes of an attempt
 HAS_PROC = os.path.exists("/proc/self/stat")
 
@@ -3463,7 +2965,7 @@ def ask(argv: "Sequence[str]", env: "Mapping[bytes, bytes]",
         texts = []
         for file in (out, errors):
             file.seek(0)
-            texts.append(file.read().decode("utf-8", "replace"))
+            texts.append(file.read().decode("utf-8", "surrogateescape"))
         return Answer(process.returncode, *texts)
 
 
@@ -3489,7 +2991,7 @@ def capture(argv: "Sequence[str]", timeout: float = PROMPT) -> Answer:
 def processes_of(path: str, leader: int) -> "List[int]":
     """The processes of this machine that belong to an attempt, by its file and its recorder.
 
-    Their environment names the file (proc(5)). Without /proc the recorder alone is known.
+    Their environment names the file (proc(5)). Without /proc only the recorder is found.
     """
     if not HAS_PROC:
         return [leader] if leader > 0 and send_signal(leader, 0) else []
@@ -3656,14 +3158,14 @@ def call_function(argv: "Sequence[str]") -> str:
 # ---------------------------------------------------------------------------
 # open_safely opens every file of a record; Record knows every path (FILES); Lock is held while
 # HydraFlow executes a run. Start, Task, Submission and Attempt are written and read by functions
-# that are next to each other; checked is the one check of what is read. Lines that a kill or a full
+# that are next to each other; checked is the one check of their fields. Lines that a kill or a full
 # disk tore are passed over.
 #
-# One attempt of a task is one file. Whoever makes attempts/K/N-A has attempt A of task N; what it
-# says has happened; while it is locked, something of the attempt lives:
+# One attempt of a task is one file. The process that makes attempts/K/N-A owns attempt A of task N.
+# Every line in it has happened. While it is locked, something of the attempt lives:
 #
-#   line 1, padded to HEAD bytes         who has it, written by claim before the file has its name
-#   line 2, padded to VERDICT bytes      why it is over without an end, by whoever established that
+#   line 1, padded to HEAD bytes         its owner, written by claim before the file has its name
+#   line 2, padded to VERDICT bytes      why it is over without an end
 #   ROOM bytes of blanks                 its start and its end, by the recorder (chapter 6)
 #
 # Nothing is ever rewritten but blanks; a line is written by one system call.
@@ -3676,13 +3178,14 @@ FILES = {  # kind -> path in a record; {k} is the first number without its last 
     "lock": "lock",
     "attempt": "attempts/{k}/{0}-{1}",
     "log": "logs/{k}/{0}.log",
+    "changes": "changes-{0}.diff",  # differences from the commit, at a start
     "stop": "stop-{0}",  # begin nothing more of this start, or an earlier one
     "submission": "submissions/{0}.jsonl",  # facts, tasks of each array index, later facts
     "script": "submissions/{0}.sh",
-    "lines": "submissions/{0}.txt",  # what a handler reads
+    "lines": "submissions/{0}.txt",  # the input of a handler
     "handler": "submissions/{0}.handler",  # the attempt to execute a handler
-    "output": "submissions/{0}-{1}.out",  # what a scheduler wrote for an array task
-    "program": "hydraflow.py",  # what array tasks execute
+    "output": "submissions/{0}-{1}.out",  # the scheduler's own output of an array task
+    "program": "hydraflow.py",  # the program of array tasks
 }
 HEAD, VERDICT, ROOM = 512, 128, 256  # bytes of an attempt's file
 HERE, ARRAY, LINE = "here", "array", "line"  # who has an attempt: HydraFlow, an array task, a line
@@ -3697,7 +3200,7 @@ SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, n
 NO_LINKS = (errno.EMLINK, errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, errno.EINVAL)
 
 
-def say_error(error: OSError, action: str) -> Error:
+def system_error(error: OSError, action: str) -> Error:
     """The mistake that a failed system call amounts to."""
     if error.errno == errno.ELOOP:
         return Error("symbolic-link", f"cannot {action}: it is a symbolic link", NOWHERE,
@@ -3714,7 +3217,7 @@ def trying(action: str) -> "Iterator[None]":
     try:
         yield
     except OSError as error:
-        raise say_error(error, action) from None
+        raise system_error(error, action) from None
 
 
 def damaged(path: str) -> Error:
@@ -3806,7 +3309,7 @@ def list_folder(path: str) -> "List[str]":
 
 
 def is_there(path: str) -> bool:
-    """Whether a record has a file; raises Error where that cannot be known."""
+    """Whether a record has a file; raises Error where a look fails."""
     with trying(f"read {os.path.relpath(path)}"):
         try:
             os.stat(path)
@@ -3981,22 +3484,29 @@ def try_lock(descriptor: int, is_look: bool) -> "Optional[bool]":
 
 class Start(NamedTuple("Start", [
         ("number", int), ("job", str), ("count", int), ("time", float), ("host", str),
-        ("version", str), ("words", "List[str]"), ("commit", str), ("is_dirty", bool),
-        ("format", int)])):
+        ("version", str), ("words", "List[str]"), ("note", str), ("commit", str),
+        ("changes", str), ("format", int)])):
     """A start of a run: run JOB, or --resume.
 
-    number counts from 1 within the record; time is in seconds since 1970.
+    number counts from 1 within the record; time is in seconds since 1970; commit is that of git,
+    changes a hash of the differences from it, "" for none.
     """
     __slots__ = ()
 
+    @property
+    def code(self) -> str:
+        """The code that it executed, in short: a71128d + changes 1f0c."""
+        changes = f" + changes {self.changes}" if self.changes else ""
+        return f"{self.commit[:7]}{changes}"
 
-NO_START = Start(0, "", 0, 0.0, "", "", [], "", False, 0)
+
+NO_START = Start(0, "", 0, 0.0, "", "", [], "", "", "", 0)
 NO_TASK = Task(0, 0, 0, (), (), (), "", "", {}, 0, False, False)
 
 
 def checked(values: "Mapping[str, Any]", sample: "Any") -> "List[Any]":
-    """The fields of a named tuple from what was read: those of sample where a value is missing or
-    has another type. This is the one check of what a record says."""
+    """The fields of a named tuple from a record: those of sample where a value is missing or has
+    another type. This is the one check of a record's fields."""
     found = []
     for name, usual in zip(sample._fields, sample):
         value = values.get(name, usual)
@@ -4196,7 +3706,7 @@ class Attempt(NamedTuple("Attempt", [
         ("host", str), ("boot", str), ("pid", int), ("time", float), ("up", float),
         ("scheduler", str), ("job_id", str), ("origin", str), ("verdict", str),
         ("leader", int), ("began", float),
-        ("status", int), ("ended", float), ("asked", bool), ("detail", str)])):
+        ("status", int), ("ended", float), ("stopped", bool), ("detail", str)])):
     """The content of the file of an attempt; attempt counts from 1 within the task of that number.
 
     start is that of the run, role HERE or another one of those names, submission and index those of
@@ -4204,7 +3714,7 @@ class Attempt(NamedTuple("Attempt", [
     time and up when it claimed the attempt, in seconds since 1970 and of uptime(); scheduler and
     job_id are those of a job around it; origin is RECORD/NUMBER of a task of an older run whose
     success counts; verdict says why it is over without an end; leader is the recorder, began and
-    ended are its uptimes, status is -1 before the end, asked tells that a signal came before it,
+    ended are its uptimes, status is -1 before the end, stopped tells that a signal came before it,
     detail why it could not be started.
     """
     __slots__ = ()
@@ -4213,6 +3723,11 @@ class Attempt(NamedTuple("Attempt", [
     def has_started(self) -> bool:
         """Whether its command began, or could not be started."""
         return self.began >= 0 or self.status >= 0
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether it is a claim alone, and no attempt if nothing of it lives."""
+        return not (self.has_started or self.verdict)
 
     @property
     def has_ended(self) -> bool:
@@ -4227,7 +3742,7 @@ class Attempt(NamedTuple("Attempt", [
     @property
     def is_by_signal(self) -> bool:
         """Whether a signal has ended it, or will have."""
-        return self.asked or not self.has_ended or self.status - 128 in ENDING_SIGNALS
+        return self.stopped or not self.has_ended or self.status - 128 in ENDING_SIGNALS
 
     def moment(self, up: float) -> float:
         """An uptime of its machine in seconds since 1970, 0.0 where unknown."""
@@ -4400,14 +3915,14 @@ SILENT = ("", "COMPLETED", "FAILED", "EXIT", "DONE", "X", "F", "C")  # say no mo
 class State(NamedTuple("State", [
         ("name", str), ("cause", str), ("status", int), ("started", float), ("ended", float),
         ("attempt", int), ("attempts", int), ("host", str), ("submission", int), ("index", int),
-        ("origin", str)])):
+        ("origin", str), ("start", int)])):
     """The state of one task.
 
     name is one of STATES, cause is the reason in words; status is the exit status, 128 and more for
     a signal; started and ended are seconds since 1970, 0.0 where unknown; attempt is the number of
     the last one, attempts how many began; submission and index name the array task, or the line of
     a handler, that had the last one; origin is RECORD/NUMBER of a task of an older run whose
-    success counts for this one.
+    success counts for this one; start is the number of the start that began the last one.
     """
     __slots__ = ()
 
@@ -4427,7 +3942,7 @@ class State(NamedTuple("State", [
         return self.name in ("running", "queued")
 
 
-NOT_STARTED = State("not started", "", 0, 0.0, 0.0, 0, 0, "", 0, 0, "")
+NOT_STARTED = State("not started", "", 0, 0.0, 0.0, 0, 0, "", 0, 0, "", 0)
 
 
 def meaning(word: str) -> str:
@@ -4446,7 +3961,7 @@ def meaning(word: str) -> str:
 
 def is_success(one: Attempt) -> bool:
     """Whether an attempt ended well; after a request to stop it did not."""
-    return one.status == 0 and not one.asked and not one.verdict.startswith(HYDRA_BEGAN)
+    return one.status == 0 and not one.stopped and not one.verdict.startswith(HYDRA_BEGAN)
 
 
 def attempt_state(one: Attempt, name: str, cause: str = "", attempts: int = 0) -> State:
@@ -4454,7 +3969,7 @@ def attempt_state(one: Attempt, name: str, cause: str = "", attempts: int = 0) -
     started = one.time if one.origin else one.moment(one.began)
     return State(
         name, cause, max(one.status, 0), started, one.moment(one.ended), one.attempt, attempts,
-        one.host, one.submission, one.index, one.origin)
+        one.host, one.submission, one.index, one.origin, one.start)
 
 
 def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queued = UNKNOWN,
@@ -4470,18 +3985,23 @@ def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queu
     if good:
         return attempt_state(good[0], "succeeded", "", len(attempts))
     current = [one for one in attempts if (one.start, one.submission) >= since]
-    if current and held is False and not (current[-1].has_started or current[-1].verdict):
-        current.pop()  # a claim alone is no attempt
+    if current and held is False and current[-1].is_unused:
+        current.pop()
     if current:
         name, cause = name_and_cause(current[-1], held, queued)
         tries = sum(one.has_started for one in current)
         if name == "failed" and tries <= retries and queued.kind in (PENDING, ACTIVE):
             name, cause = "running", "trying again"
         return attempt_state(current[-1], name, cause, len(attempts))
+    return state_before(attempts, queued, since != (0, 0))
+
+
+def state_before(attempts: "Sequence[Attempt]", queued: Queued, was_submitted: bool) -> State:
+    """The state of a task that has no attempt since it was submitted, or at all."""
     state = NOT_STARTED._replace(attempts=len(attempts))
     if attempts:
         state = state._replace(attempt=attempts[-1].attempt)
-    if queued.kind in (PENDING, ACTIVE) or (since != (0, 0) and not queued.kind):
+    if queued.kind in (PENDING, ACTIVE) or (was_submitted and not queued.kind):
         return state._replace(name="queued", cause=queued.reason)
     return state._replace(cause=meaning(queued.word))
 
@@ -4492,30 +4012,36 @@ def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tup
     A signal may have come from its scheduler, which says so when the array task has ended.
     """
     is_over = one.is_over or held is False
-    is_gone = queued.kind == ABSENT
-    said = meaning(queued.word) if is_gone else ""
-    if one.verdict in FINAL and one.is_by_signal:
-        return FINAL[one.verdict], one.verdict
     if is_over and not one.is_by_signal:
         return "failed", one.detail or one.verdict
+    if one.verdict in FINAL:
+        return FINAL[one.verdict], one.verdict
     if queued.kind == PENDING and not held:
         return "queued", f"requeued {queued.reason}".rstrip()
     if is_over:
-        return end_by_signal_of(one, is_gone, said)
-    if is_gone and not held:
-        if one.has_started:
-            return "interrupted", said or queued.word or "gone from the queue"
-        return "not started", said
-    return "running", queued.reason if one.has_started else "beginning"
+        return end_by_signal_of(one, queued)
+    return state_far_away(one, held, queued)
 
 
-def end_by_signal_of(one: Attempt, is_gone: bool, said: str) -> "Tuple[str, str]":
+def state_far_away(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tuple[str, str]":
+    """Name and cause of the state of a task without an end, by its queue."""
+    if queued.kind != ABSENT or held:
+        return "running", queued.reason if one.has_started else "beginning"
+    word = meaning(queued.word)
+    if one.has_started:
+        return "interrupted", word or queued.word or "gone from the queue"
+    return "not started", word
+
+
+def end_by_signal_of(one: Attempt, queued: Queued) -> "Tuple[str, str]":
     """Name and cause of the state of a task whose last attempt a signal has ended."""
+    is_gone = queued.kind == ABSENT
     if one.role == ARRAY and not is_gone:
         return "running", "ended by a signal"
-    if one.has_ended and not (said or one.asked):
+    word = meaning(queued.word) if is_gone else ""
+    if one.has_ended and not (word or one.stopped):
         return "failed", one.detail
-    return "interrupted", said or one.verdict or ("" if one.has_ended else "killed")
+    return "interrupted", word or one.verdict or ("" if one.has_ended else "killed")
 
 
 # ---------------------------------------------------------------------------
@@ -4607,7 +4133,7 @@ class Process:
         self.log = ""
         self.offset = 0
         self.deadline = 0.0
-        self.is_asked = False
+        self.is_stopping = False
         self.kill_at = 0.0
 
     def read(self) -> Attempt:
@@ -4621,7 +4147,7 @@ class Process:
             signal_attempt(self.path, pid, number)
 
     def kill(self) -> None:
-        """Kill its group, and what has left that."""
+        """Kill its group, and its processes outside of that."""
         self.kill_at = 0.0
         self.signal(signal.SIGKILL)
         signal_attempt(self.path, self.child.pid, signal.SIGKILL)
@@ -4629,7 +4155,7 @@ class Process:
     def is_over(self) -> bool:
         """Whether it has ended: all of it, after a request to stop or the death of its recorder."""
         status = self.child.poll()
-        if status is None or (status >= 0 and not self.is_asked):
+        if status is None or (status >= 0 and not self.is_stopping):
             return status is not None
         if status < 0:
             self.kill()
@@ -4642,9 +4168,9 @@ class Local:
     head has the fields of the first line of each attempt; waiting are tasks to be tried again, with
     the number of tries; slots are those that are free, the lowest at the end; failure is an error
     of the system that concerns all tasks; kills tells whether it kills a task that does not stop;
-    beside is how many tasks of an earlier start live here; silent counts Hydra tasks without a sign
-    of Hydra; stops are pairs of a record and a start whose stop holds here; key is that of the job,
-    for events.
+    adopted is how many tasks of an earlier start live here; silent counts Hydra tasks without a
+    sign of Hydra; stops are pairs of a record and a start whose stop holds here; key is that of the
+    job, for events.
     """
 
     def __init__(self, record: Record, limits: Limits, head: "Dict[str, Any]",
@@ -4657,7 +4183,7 @@ class Local:
         self.running: List[Process] = []
         self.waiting: List[Tuple[Task, int]] = []
         self.slots = list(range(min(limits.jobs, 32768) - 1, -1, -1))
-        self.beside = 0
+        self.adopted = 0
         self.devices = [] if self.kills else granted_devices()
         self.environment = environment({})
         self.environment.setdefault(b"PYTHONUNBUFFERED", b"1")
@@ -4671,13 +4197,13 @@ class Local:
         self.is_stopped = False
         self.key = key
 
-    def has_room(self) -> bool:
+    def is_below_limit(self) -> bool:
         """Whether another task may begin now."""
-        is_free = len(self.running) + self.beside < self.limits.jobs
+        is_free = len(self.running) + self.adopted < self.limits.jobs
         return is_free and not (self.failure or self.is_stopped)
 
     def begin(self, task: Task, tries: int = 1) -> Event:
-        """Begin an attempt of a task, if it is for us; return what happened."""
+        """Begin an attempt of a task, if it is for us; return the event."""
         process = Process(task, self.slots[-1], tries)
         try:
             descriptor = self.claim(process)
@@ -4772,7 +4298,7 @@ class Local:
 
     def fail(self, error: OSError, action: str) -> Event:
         """Begin nothing more, as an error concerns all tasks."""
-        self.failure = self.failure or str(say_error(error, action))
+        self.failure = self.failure or str(system_error(error, action))
         return note_event("tick", "")
 
     def not_started(self, process: Process, descriptor: int,
@@ -4802,9 +4328,9 @@ class Local:
                 yield from self.ended(process)
             elif process.kill_at and now >= process.kill_at:
                 process.kill()
-            elif process.deadline and now >= process.deadline and not process.is_asked:
+            elif process.deadline and now >= process.deadline and not process.is_stopping:
                 self.judge(process, TIME_LIMIT)
-                self.ask(process, signal.SIGTERM)
+                self.stop(process, signal.SIGTERM)
                 process.kill_at = now + grace()
 
     def judge(self, process: Process, verdict: str) -> None:
@@ -4820,28 +4346,30 @@ class Local:
         if process.child.returncode == 125 and not one.has_started:
             self.failure = self.failure or f"error: cannot write {os.path.relpath(process.path)}"
             return
-        verdict = ""
-        if is_success(one) and process.task.runs:
-            verdict = self.hydra_verdict(process)
-        elif not one.is_over:
+        verdict = self.hydra_verdict(process) if is_success(one) else ""
+        if not one.is_over:
             verdict = "killed"
         if verdict:
             self.judge(process, verdict)
             one = one._replace(verdict=verdict)
         state = state_of([one], False, OVER)
         remove_if_empty(process.log)
-        if self.kind == "handler":
-            return
-        may_repeat = state.name == "failed" or (verdict == "killed" and not process.is_asked)
-        if may_repeat and process.tries <= self.limits.retries and not self.is_stopped:
+        if self.may_repeat(process, state):
             self.waiting.append((process.task, process.tries + 1))
-        else:
+        elif self.kind != "handler":  # whose tasks have ends of their own
             if state.name == "failed" and self.limits.fail_fast:
                 self.record.stop(self.head["start"])
             yield Event("end", process.task, state, self.key, process.log, process.offset)
 
+    def may_repeat(self, process: Process, state: State) -> bool:
+        """Whether to try a task again that has failed, or whose recorder was killed."""
+        is_bad = state.name == "failed" or (state.cause == "killed" and not process.is_stopping)
+        return is_bad and process.tries <= self.limits.retries and not self.is_stopped
+
     def hydra_verdict(self, process: Process) -> str:
         """A verdict on a Hydra task that ended with 0, if its log shows that Hydra did not end."""
+        if not process.task.runs:
+            return ""
         has_spoken, launched, began = False, 0, 0
         data = read_bytes(process.log)[process.offset:]
         for count, number in HYDRA_LINE.findall(data):
@@ -4852,18 +4380,18 @@ class Local:
         self.silent += not (has_spoken or os.path.exists(native(folder)))
         return f"{HYDRA_BEGAN}{began} of {launched} runs" if began < launched else ""
 
-    def ask(self, process: Process, number: int) -> None:
+    def stop(self, process: Process, number: int) -> None:
         """Ask a task to stop."""
-        process.is_asked = True
+        process.is_stopping = True
         process.signal(number)
         if self.kills:
             process.kill_at = time.monotonic() + grace()
 
-    def ask_all(self, number: int) -> None:
+    def stop_all(self, number: int) -> None:
         """Ask all tasks to stop; begin none of them again."""
         self.waiting = []
         for process in self.running:
-            self.ask(process, number)
+            self.stop(process, number)
 
 
 # ---------------------------------------------------------------------------
@@ -4880,16 +4408,16 @@ PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
     "communication|socket|not responding|resource temporarily|cannot connect|can't connect|"
     "no answer")
-TRIES = (1.0, 2.0, 4.0, 8.0)  # seconds between tries of what failed in passing
-GONE = (  # how schedulers call what has ended
+TRIES = (1.0, 2.0, 4.0, 8.0)  # seconds between tries after a passing failure
+GONE = (  # states of ended array tasks
     "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY", "NODE_FAIL",
     "BOOT_FAIL", "PREEMPTED", "REVOKED", "EXIT", "DONE", "X", "F")
-WAITING = (  # how schedulers call what has not begun
+WAITING = (  # states of pending array tasks
     "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND",
     "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W")
-STUCK = (  # in states and reasons of what begins only when somebody does something about it
+STUCK = (  # states and reasons of array tasks that begin only after somebody's help
     r"(?i)held|launch failed|badconstraints|partitionconfig|^E.*w$|PSUSP|REQUEUE_HOLD|SPECIAL_EXIT")
-HALTED = "SUSPENDED|STOPPED|USUSP|SSUSP|UNKWN|[SUsT]"  # of what has begun and does not go on now
+HALTED = "SUSPENDED|STOPPED|USUSP|SSUSP|UNKWN|[SUsT]"  # states of suspended array tasks
 ON_HOLD = ("H", "hqw", "hRwq")
 UNSAID = ("", "-", "None", "(null)")  # reasons that need no words
 OURS_ARRAY = "the steps of the job make the array; max-parallel: how many array tasks at once"
@@ -4910,8 +4438,8 @@ class ArrayJob(NamedTuple("ArrayJob", [
         ("name", str), ("log", str), ("count", int), ("throttle", int), ("ids", "List[str]")])):
     """What is submitted: count array tasks, throttle of them at once (0: any).
 
-    They begin when the array jobs of ids have ended; log is what the path of an array task's log
-    begins with.
+    They begin when the array jobs of ids have ended; log is the first part of
+    the path of an array task's log.
     """
     __slots__ = ()
 
@@ -4922,7 +4450,7 @@ class ArrayJob(NamedTuple("ArrayJob", [
 
 
 class Scheduler(NamedTuple("Scheduler", [
-        ("name", str), ("program", str), ("says", str), ("index", str),
+        ("name", str), ("program", str), ("version", str), ("index", str),
         ("own_ids", "Tuple[str, ...]"),
         ("array_task", str),
         ("options", "Callable[[ArrayJob], List[str]]"), ("script", "Tuple[str, ...]"),
@@ -4937,11 +4465,10 @@ class Scheduler(NamedTuple("Scheduler", [
         ("ours", "Tuple[Tuple[str, str], ...]")])):
     """What differs between schedulers.
 
-    program submits; says is what it answers to --version where two have one of that name; index is
+    program submits; version matches its --version where two have one of that name; index is
     the variable with the array index, own_ids those with the id of the array job; array_task is how
-    commands call index {1} of array job {0}; options makes those of an array job; script stands
-    before the script, which is then a word of a shell's; job_id finds the id in what a submission
-    prints.
+    commands call index {1} of array job {0}; options makes those of an array job; script precedes
+    the script, which a shell then splits; job_id finds the id in the output of a submission.
 
     query, with an id if names_id, lists array tasks, which read yields as (job id, indexes, state,
     reason). accounting, with an id, lists how array
@@ -4950,13 +4477,13 @@ class Scheduler(NamedTuple("Scheduler", [
 
     limit is a command, limit_text finds the array limit in its output, limit_usual is that
     elsewhere, limit_less how much smaller than it the count must be. crowded matches the refusal of
-    more jobs than a user may have; forgotten matches what is said of a job that is gone; variables
-    are those that a surrounding job sets.
+    more jobs than a user may have; forgotten matches the message about a job that is gone;
+    variables are those that a surrounding job sets.
 
     joins_values tells whether a value may follow a short option at once (-pgpu); flags are the
     options that take no value, pairs those that take two. cluster are the options by which its
     commands are sent to another cluster, and after them variables that say so. ours are the
-    options that HydraFlow sets itself, each group with what to write instead.
+    options that HydraFlow sets itself, each group with its replacement.
     """
     __slots__ = ()
 
@@ -5073,11 +4600,11 @@ def read_nothing(text: str) -> "Iterator[Tuple[str, str, str]]":
     return iter(())
 
 
-USUAL = Scheduler(  # what most of them share
-    name="", program="", says="", index="", own_ids=(), array_task="", options=slurm_options,
+USUAL = Scheduler(  # the values that most of them share
+    name="", program="", version="", index="", own_ids=(), array_task="", options=slurm_options,
     script=(), job_id="", query=(), names_id=True, read=read_columns, accounting=(),
     read_accounting=read_nothing, cancel=(), find=(), limit=(), limit_text="", limit_usual=0,
-    limit_less=0, crowded="", forgotten="", name_length=60, variables="",
+    limit_less=0, crowded="", forgotten="", name_length=60, variables="(?!)",
     joins_values=False, flags="", pairs="", cluster=(), ours=())
 SCHEDULERS = {row.name: row for row in (
     USUAL._replace(
@@ -5142,7 +4669,7 @@ SCHEDULERS = {row.name: row for row in (
     USUAL._replace(
         name="pbs",
         program="qsub",
-        says="pbs_version|PBS",
+        version="pbs_version|PBS",
         index="PBS_ARRAY_INDEX",
         own_ids=("PBS_JOBID",),
         array_task="",
@@ -5190,15 +4717,15 @@ SCHEDULERS = {row.name: row for row in (
 
 @functools.lru_cache(maxsize=None)
 def version_text(program: str) -> str:
-    """Return what a program says of its version, asked once."""
+    """The output of PROGRAM --version, executed once."""
     answer = capture([program, "--version"])
     return answer.out + answer.errors
 
 
-def behind_env(words: "Sequence[str]") -> "Sequence[str]":
+def without_env(words: "Sequence[str]") -> "Sequence[str]":
     """A command without the env and the variables before it.
 
-    >>> behind_env(["env", "X=1", "sbatch", "-p", "gpu"])
+    >>> without_env(["env", "X=1", "sbatch", "-p", "gpu"])
     ['sbatch', '-p', 'gpu']
     """
     if not words or os.path.basename(words[0]) != "env":
@@ -5212,11 +4739,10 @@ def behind_env(words: "Sequence[str]") -> "Sequence[str]":
 def scheduler_of(words: "Sequence[str]", may_ask: bool = True) -> "Optional[Scheduler]":
     """The scheduler of a submission command, None for a handler.
 
-    Those that have a program of the same name are told apart by what it says of its version. With
-    may_ask false it is not executed, and the one that needs no such word is taken: a dry run needs
-    no program to be installed.
+    Two with a program of the same name differ in the output of its --version. With may_ask false it
+    is not executed, and the one that needs no such output is taken: a dry run needs no program.
     """
-    words = behind_env(words)
+    words = without_env(words)
     program = os.path.basename(words[0]) if words else ""
     rows = [row for row in SCHEDULERS.values() if row.program == program]
     said = version_text(words[0]) if len(rows) > 1 and may_ask else ""
@@ -5224,9 +4750,9 @@ def scheduler_of(words: "Sequence[str]", may_ask: bool = True) -> "Optional[Sche
         raise Error("torque", f"{program} belongs to Torque, which HydraFlow does not support",
                     NOWHERE, "a handler does: submit: ./submit.sh gets a file with a line per task")
     for row in rows:
-        if row.says and re.search(row.says, said):
+        if row.version and re.search(row.version, said):
             return row
-    return next((row for row in rows if not row.says), None)
+    return next((row for row in rows if not row.version), None)
 
 
 def submission_options(words: "Sequence[str]",
@@ -5238,7 +4764,7 @@ def submission_options(words: "Sequence[str]",
     >>> list(submission_options(words, SCHEDULERS["slurm"]))
     [(1, '-p', 'gpu'), (2, '--mem', '4G'), (4, '--hold', ''), (5, '', 'job.sh')]
     """
-    first = len(words) - len(behind_env(words)) + 1
+    first = len(words) - len(without_env(words)) + 1
     rest = iter(range(first, len(words)))
     for index in rest:
         option, value = words[index], ""
@@ -5291,7 +4817,7 @@ def is_one_of(option: str, names: "Sequence[str]") -> bool:
 def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
                    waits: bool) -> "Iterator[Tuple[int, str, str]]":
     """Yield the options of a submission command that HydraFlow sets itself: index of the word,
-    name, what to write instead. waits tells whether it sets dependencies.
+    name, replacement. waits tells whether it sets dependencies.
 
     >>> list(beaten_options("sbatch --output=x".split(), SCHEDULERS["slurm"], False))[0][:2]
     (1, '--output')
@@ -5447,7 +4973,7 @@ def array_task_id(scheduler: Scheduler, job_id: str, index: int) -> str:
 
 
 def cancel_array(scheduler: Scheduler, job_id: str) -> "Generator[Optional[str], None, str]":
-    """Cancel an array job, or an array task of one; return what went wrong."""
+    """Cancel an array job, or an array task of one; return an error message, or ""."""
     number, cluster = split_id(job_id)
     for delay in (0.0, *TRIES[:2]):
         yield from pause(delay)
@@ -5474,10 +5000,8 @@ def index_numbers(text: str) -> "List[int]":
 
 
 def queued_of(word: str, reason: str) -> Queued:
-    """Return what a scheduler's word for the state of an array task means.
-
-    A word that is not known means that the array task is there.
-    """
+    """The meaning of a scheduler's word for the state of an array task; one that is in no table
+    means that the array task is there."""
     reason = "" if reason in UNSAID else reason
     if word in GONE:
         return Queued(ABSENT, word, reason)
@@ -5494,7 +5018,7 @@ def is_stuck(queued: Queued) -> bool:
 
 def query(scheduler: Scheduler, job_id: str) -> (
         "Generator[Optional[str], None, Tuple[Dict[int, Queued], str]]"):
-    """Return what a scheduler knows of the indexes of an array job, and what went wrong."""
+    """The state of each index of an array job that its queue lists, and an error message, or ""."""
     number, cluster = split_id(job_id)
     ids = [number] if scheduler.names_id else []
     answer = yield from inquire([*scheduler.query, *ids], scheduler, cluster)
@@ -5547,11 +5071,12 @@ def job_around() -> "Dict[str, Any]":
 # SlotStage (an array index), HandlerStage, ArrayStage. drive is the one loop. Execution orders
 # stages, describe is its dry run, cancel_record stops a run.
 #
-# The pass: a stage is a generator that follows what lives elsewhere, begins tasks, looks at what
-# lives here, yields what has changed, and yields None when it has to wait. drive continues it,
+# The pass: a stage is a generator that follows tasks that live elsewhere, begins tasks, looks at
+# those that live here, yields events, and yields None when it has to wait. drive continues it,
 # sleeps until a child ends, a signal comes or a moment has passed, and passes signals on.
 
 MOST_SUBMISSIONS = 3  # of a task in one start
+MOST_CHANGES = 1 << 20  # bytes of differences from a commit that are kept
 LONGEST_LOOK = 15.0  # seconds between two questions to a queue
 
 
@@ -5560,20 +5085,22 @@ class Survey:
 
     last is the last submission of each task, and its index there; attempts are those on record,
     states those of the tasks; queues are answers about array tasks, missed counts the looks in
-    which one was missing, words are those of accountings about ends; wrong is the message of a
-    scheduler that does not answer; holder is the HydraFlow that executes the run now; members are
-    the tasks that the last start planned, in its order, with their states.
+    which one was missing, words are those of accountings about ends; unanswered is the message of
+    a scheduler that does not answer; holder is the HydraFlow that executes the run now; members are
+    the tasks that the last start planned, in its order, with their states; plan is the plan of
+    the record, once it was read.
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, ledger: "Optional[Ledger]" = None) -> None:
         self.record = record
+        self.plan = ledger
         self.attempts: Dict[int, List[Attempt]] = {}
         self.states: Dict[int, State] = {}
         self.queues: Dict[Tuple[str, str, int], Queued] = {}
         self.missed: Dict[Tuple[str, str, int], int] = Counter()
         self.words: Dict[Tuple[str, str, int], str] = {}
         self.members: List[Tuple[int, State]] = []
-        self.wrong = ""
+        self.unanswered = ""
         self.holder = Lock(record.file("lock")).holder()
         self.submissions: List[Submission] = []
         self.last: Dict[int, Tuple[Submission, int]] = {}
@@ -5583,7 +5110,7 @@ class Survey:
                 continue
             if one.scheduler in SCHEDULERS and not one.job_id:  # HydraFlow was killed before that
                 found = finished(find_array(SCHEDULERS[one.scheduler], one.name, one.clusters))
-                self.wrong = "" if found is not None else f"{one.scheduler} does not answer"
+                self.unanswered = "" if found is not None else f"{one.scheduler} does not answer"
                 one = one._replace(job_id=found or "")
             self.submissions.append(one)
             for index, slot in enumerate(one.slots, 1):
@@ -5592,9 +5119,8 @@ class Survey:
     @property
     def ledger(self) -> Ledger:
         """The plan of the record."""
-        if not hasattr(self, "_ledger"):
-            self._ledger = Ledger(self.record)
-        return self._ledger
+        self.plan = self.plan or Ledger(self.record)
+        return self.plan
 
     def state(self, number: int) -> State:
         """The state of a task; one that has not started may wait for a living HydraFlow."""
@@ -5668,7 +5194,7 @@ class Survey:
             return queued._replace(word=self.words.get(key, queued.word))
         submission, _ = self.last.get(number, (NO_SUBMISSION, 0))
         is_remote = submission.scheduler in SCHEDULERS
-        if submission is NO_SUBMISSION or (self.wrong and is_remote):
+        if submission is NO_SUBMISSION or (self.unanswered and is_remote):
             return UNKNOWN
         path = self.record.file("handler", submission.number)
         one = read_attempt(path, 0, 1)
@@ -5695,24 +5221,27 @@ class Survey:
     def ask_queues(self, keys: "Sequence[Tuple[str, str, int]]",
                    ) -> "Generator[Optional[str], None, None]":
         """Ask the queues about array tasks, and accountings about those that are gone."""
-        self.wrong = ""
+        self.unanswered = ""
         for name, job_id in sorted({key[:2] for key in keys}):
-            found, wrong = yield from query(SCHEDULERS[name], job_id)
-            self.wrong = wrong or self.wrong
-            gone = []
-            for key in keys:
-                if key[:2] != (name, job_id) or (wrong and key[2] not in found):
-                    continue
-                queued = self.queues[key] = found.get(key[2], OVER)
-                self.missed[key] = self.missed[key] + 1 if queued.kind == ABSENT else 0
-                if self.missed[key] == 2 and not meaning(queued.word):
-                    gone.append(key)
-            ends = (yield from account(SCHEDULERS[name], job_id)) if gone else {}
-            for key in gone:
-                end = ends.get(key[2], "")
-                self.words[key] = end if meaning(end) else self.last_words(key) or end
+            found, failure = yield from query(SCHEDULERS[name], job_id)
+            self.unanswered = failure or self.unanswered
+            own = [key for key in keys if key[:2] == (name, job_id)]
+            for key in own:
+                if key[2] in found or not failure:
+                    queued = self.queues[key] = found.get(key[2], OVER)
+                    self.missed[key] = self.missed[key] + 1 if queued.kind == ABSENT else 0
+            yield from self.explain([key for key in own if self.missed[key] == 2])
 
-    def last_words(self, key: "Tuple[str, str, int]") -> str:
+    def explain(self, keys: "Sequence[Tuple[str, str, int]]",
+                ) -> "Generator[Optional[str], None, None]":
+        """Ask the accounting about array tasks of one job that a queue dropped without a word."""
+        gone = [key for key in keys if not meaning(self.queues[key].word)]
+        ends = (yield from account(SCHEDULERS[gone[0][0]], gone[0][1])) if gone else {}
+        for key in gone:
+            end = ends.get(key[2], "")
+            self.words[key] = end if meaning(end) else self.last_line(key) or end
+
+    def last_line(self, key: "Tuple[str, str, int]") -> str:
         """The last line that a scheduler wrote for an array task."""
         found = [one.number for one in self.submissions if one.job_id == key[1]]
         data = b"".join(read_bytes(self.record.file("output", one, key[2])) for one in found)
@@ -5732,12 +5261,14 @@ def states_before(submission: Submission, found: "Optional[Survey]" = None) -> "
                 yield from map(before.state, one.numbers())
 
 
-def survey(record: Record) -> Survey:
-    """A record at this moment; a queue that misses an array task is asked twice."""
-    found = Survey(record)
-    finished(found.look())
-    if found.wrong or 1 in found.missed.values():
-        finished(found.look())
+def survey(record: Record, numbers: "Optional[Sequence[int]]" = None,
+           ledger: "Optional[Ledger]" = None) -> Survey:
+    """A record at this moment, or some of its tasks; a queue that misses an array task is asked
+    twice. ledger is its plan, where that is read already."""
+    found = Survey(record, ledger)
+    finished(found.look(numbers))
+    if found.unanswered or 1 in found.missed.values():
+        finished(found.look(numbers))
     found.members = [(number, NOT_STARTED) for number in found.ledger.members]
     found.members = [(number, found.state(number)) for number, _ in found.members]
     return found
@@ -5749,7 +5280,7 @@ def survey(record: Record) -> Survey:
 class Options(NamedTuple("Options", [
         ("jobs", int), ("keep_going", bool), ("resume", bool), ("reuse", bool), ("wait", bool),
         ("retries", int), ("timeout", float), ("pack", int), ("pack_parallel", int),
-        ("words", "List[str]")])):
+        ("note", str), ("words", "List[str]")])):
     """The options of the command line about a run; 0, and -1 for retries, where it has none.
 
     timeout is in minutes; jobs is AUTO for as many tasks as there are processors.
@@ -5757,7 +5288,7 @@ class Options(NamedTuple("Options", [
     __slots__ = ()
 
 
-NO_OPTIONS = Options(0, False, False, False, False, -1, 0.0, 0, 0, [])
+NO_OPTIONS = Options(0, False, False, False, False, -1, 0.0, 0, 0, "", [])
 
 
 def processors() -> int:
@@ -5777,13 +5308,13 @@ def processors() -> int:
     return min(counts)
 
 
-def commit_of() -> "Tuple[str, bool]":
-    """The commit of the working directory, and whether tracked files differ from it."""
-    lines = capture([
-        "git", "--no-optional-locks", "status", "--porcelain=v2", "--branch",
-        "--untracked-files=no"]).out.splitlines()
-    commits = [line.split()[2] for line in lines if line.startswith("# branch.oid ")]
-    return "".join(commits), any(not line.startswith("#") for line in lines)
+def code_here() -> "Tuple[str, bytes]":
+    """The commit of the working directory, and the differences of tracked files from it."""
+    commit = capture(["git", "rev-parse", "--verify", "HEAD"])
+    if commit.status:
+        return "", b""
+    changes = capture(["git", "--no-optional-locks", "diff", "--binary", "HEAD"])
+    return commit.out.strip(), native_bytes(changes.out)
 
 
 def older_successes(
@@ -5805,9 +5336,9 @@ def older_successes(
 
 
 class Run:
-    """A start of a run: its record, and what has become of its tasks since.
+    """A start of a run: its record, and the ends of its tasks since then.
 
-    found is the record that it continues, as it was; known are the numbers of planned tasks by
+    found is the record that it continues, as it was; numbers are those of planned tasks by
     their keys, the next one last; older are successes of older runs by their keys; last is the
     number of the last task; offsets are where the lines of tasks that leave this machine begin;
     counts are ends of tasks by state, seen by this start, open the tasks that are with a scheduler
@@ -5825,11 +5356,10 @@ class Run:
         self.record = Record(f"{Record.directory(plan.job.key)}/{ulid_text(plan.ulid)}")
         self.lock: Optional[Lock] = None
         self.found: Optional[Survey] = None
-        self.known: Dict[Tuple[str, ...], List[int]] = {}
+        self.numbers: Dict[Tuple[str, ...], List[int]] = {}
         self.older: Dict[Tuple[str, ...], List[Tuple[State, str]]] = {}
         self.last = 0
         self.number = 1
-        self.could_reuse = 0
         self.described = 0
         self.silent = 0
         self.offsets: Dict[int, int] = {}
@@ -5926,7 +5456,7 @@ class Run:
             self.record = Record.create(self.job.key, self.plan.ulid)
             self.lock = Lock(self.record.file("lock"))
             self.lock.take()
-        self.write_start("")
+        self.write_start([])
 
     def look_at_last(self, record: Record) -> None:
         """Refuse to begin tasks that are alive in the last run; note that it is unfinished."""
@@ -5964,36 +5494,58 @@ class Run:
             if holder:
                 return holder
         self.found = found = survey(self.record)
-        if found.wrong:
-            self.notes.append(f"the scheduler does not answer ({found.wrong}): "
+        if found.unanswered:
+            self.notes.append(f"the scheduler does not answer ({found.unanswered}): "
                               "its tasks count as queued")
         self.is_new = False
         starts = found.ledger.starts
-        self.known = {key: numbers[::-1] for key, numbers in found.ledger.keys().items()}
+        self.numbers = {key: numbers[::-1] for key, numbers in found.ledger.keys().items()}
         self.last = max(found.ledger.offsets, default=0)
         self.number = starts[-1].number + 1
-        if self.options.resume and self.known and not any(map(self.known.get, self.keys())):
+        if self.options.resume and self.numbers and not any(map(self.numbers.get, self.keys())):
             self.release()
+            words = starts[0].words[2 * (starts[0].words[:1] == ["-f"]):]
             raise Error("another-run",
                         f"no task of this sweep belongs to the last run of {self.job.key}", NOWHERE,
-                        f"begun with: hydraflow run {shell_text(starts[0].words)}")
+                        f"begun with: hydraflow run {shell_text(words)}")
         self.older = older_successes(records[:-1])
-        self.write_start(starts[0].commit)
+        self.count_reusable()
+        self.write_start(starts)
         return ""
 
-    def write_start(self, before: str) -> None:
-        """Write a start of the run into its record; before is the commit of its first one."""
+    def count_reusable(self) -> None:
+        """Note how many of the tasks to execute have succeeded in an older run."""
+        if self.options.reuse or not self.older or self.found is None:
+            return
+        count = 0
+        for key, planned in Counter(self.keys()).items():
+            states = [self.found.states.get(one, NOT_STARTED) for one in self.numbers.get(key, ())]
+            rest = planned - sum(state.is_good or state.is_alive for state in states)
+            count += min(max(rest, 0), len(self.older.get(key, ())))
+        if count:
+            self.notes.append(f"{counted(count, 'task')} succeeded in an older run; --reuse "
+                              "counts them as done")
+
+    def write_start(self, before: "Sequence[Start]") -> None:
+        """Write a start of the run into its record, after those before it."""
+        import hashlib
         self.is_open = True
         if self.is_dry:
             return
-        commit, is_dirty = commit_of()
-        if commit and before and commit != before:
-            self.notes.append(f"the run of {self.job.key} began at commit {before[:10]}, "
-                              f"and continues at {commit[:10]}")
-        write_start(self.record, Start(
+        commit, changes = code_here()
+        digest = hashlib.sha1(changes).hexdigest()[:4] if changes else ""
+        start = Start(
             number=self.number, job=self.job.key, count=self.plan.count, time=time.time(),
             host=host_name(), version=__version__, words=list(self.options.words),
-            commit=commit, is_dirty=is_dirty, format=FORMAT))
+            note=self.options.note, commit=commit, changes=digest, format=FORMAT)
+        if commit and before and before[0].code != start.code:
+            self.notes.append(f"the run of {self.job.key} began with other code: "
+                              f"{before[0].code or 'no commit'}, now {start.code}")
+        write_start(self.record, start)
+        if len(changes) > MOST_CHANGES:
+            self.notes.append("the differences from the commit are not kept: over 1 MB")
+        elif changes and digest not in [one.changes for one in before]:
+            write_file(self.record.file("changes", self.number), changes)
         self.stops.append((self.record, self.number))
 
     def next_submission(self) -> int:
@@ -6022,7 +5574,7 @@ class Run:
 
     def identified(self, step: PlannedStep, draft: Task) -> "Tuple[Task, State]":
         """A task with its number, and its state."""
-        numbers = self.known.get(draft.key)
+        numbers = self.numbers.get(draft.key)
         state, planned = NOT_STARTED, None
         if numbers and self.found:
             number = numbers.pop()
@@ -6033,10 +5585,8 @@ class Run:
         directory = planned.directory if planned else self.plan.directory(number)
         task = step.numbered(draft, number, directory)
         older = self.older.get(task.key)
-        if older and not (state.is_alive or state.is_good):
-            if self.options.reuse:
-                return task, self.reused(task, state, *older.pop(0))
-            self.could_reuse += 1
+        if older and self.options.reuse and not (state.is_alive or state.is_good):
+            return task, self.reused(task, state, *older.pop(0))
         return task, state
 
     def reused(self, task: Task, state: State, older: State, origin: str) -> State:
@@ -6093,7 +5643,7 @@ def task_text(task: Task) -> str:
     return f"(cd {shlex.quote(place)} && {text})"
 
 
-def check_program(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark,
+def check_executable(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark,
                   kind: "Type[Error]" = Error) -> None:
     """Raise an Error unless a program can be executed."""
     if find_program(name, cwd, env):
@@ -6101,7 +5651,9 @@ def check_program(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark,
     place = os.path.join(cwd, name)
     message = f"there is no program {name}"
     hint = "it is looked up in PATH, without a shell"
-    if os.path.dirname(name):
+    if "=" in name:
+        hint = "write env NAME=VALUE before a program to set a variable"
+    elif os.path.dirname(name):
         hint = f"the path is relative to {os.path.abspath(cwd)}"
         if os.path.exists(native(place)):
             message = f"{name} is not executable"
@@ -6118,8 +5670,8 @@ def first_task(step: PlannedStep) -> "Optional[Task]":
     return None
 
 
-def check_first_task(step: PlannedStep) -> None:
-    """Raise an Error unless the first task of a step has its directory and its program."""
+def check_first_task(step: PlannedStep, is_dry: bool) -> None:
+    """Raise an Error unless the first task of a step has its directory and (not is_dry) program."""
     task = first_task(step)
     if task is None:
         return
@@ -6128,13 +5680,13 @@ def check_first_task(step: PlannedStep) -> None:
         mark = step.cwd.whole() if step.cwd else NOWHERE
         raise Error("no-directory", f"there is no directory {task.cwd}", mark,
                     f"make it first; it is relative to {os.getcwd()}")
-    if step.command and not step.setup:
-        check_program(task.argv[0], task.cwd, task.env, step.mark)
+    if step.command and not step.setup and not is_dry:
+        check_executable(task.argv[0], task.cwd, task.env, step.mark)
 
 
 def submission_program(step: PlannedStep) -> str:
     """The program of a submission command."""
-    return (behind_env(step.submit) or step.submit)[0]
+    return (without_env(step.submit) or step.submit)[0]
 
 
 def submit_mark(step: PlannedStep, index: int) -> Mark:
@@ -6144,8 +5696,8 @@ def submit_mark(step: PlannedStep, index: int) -> Mark:
 
 def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
     """Raise an Error unless the program of a submission command and the job's Python are here."""
-    mark = submit_mark(step, len(step.submit) - len(behind_env(step.submit)))
-    check_program(submission_program(step), ".", os.environ, mark, kind)
+    mark = submit_mark(step, len(step.submit) - len(without_env(step.submit)))
+    check_executable(submission_program(step), ".", os.environ, mark, kind)
     python = step.job.python
     check_python(tuple(python_of(step.job)), python.whole() if python else NOWHERE)
 
@@ -6203,7 +5755,7 @@ class Stage:
     alive are tasks that live elsewhere or since an earlier start, again those of them that are to
     begin again; local is the place of processes of this machine; before are stages that have to be
     over first; waits tells whether the stage lasts until its tasks are over; done counts tasks that
-    were done before; left tells that it gave up tasks; said are notes that were yielded, and tasks
+    were done before; left tells that it gave up tasks; noted are notes that were yielded, and tasks
     whose start was; elsewhere is how many of alive run; look_at and ask_at are when the record is
     read and queues are asked next.
     """
@@ -6222,13 +5774,13 @@ class Stage:
         self.done = 0
         self.left = False
         self.is_stopped = False
-        self.said: Set[Any] = set()
+        self.noted: Set[Any] = set()
         self.elsewhere = 0
         self.look_at = self.ask_at = self.kill_at = 0.0
         self.look_delay, self.ask_delay = 0.05, 0.5
 
     def check(self, is_dry: bool) -> None:
-        """Raise an Error for what cannot be executed, as far as it can be known before."""
+        """Raise an Error for a mistake that shows before the start."""
 
     def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
         """Yield the lines of a dry run: one for each task, all else as comments.
@@ -6250,13 +5802,13 @@ class Stage:
                     yield task
 
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
-        """Begin tasks as far as there is room; return whether further ones may begin later."""
+        """Begin tasks up to the limit; return whether further ones may begin later."""
         raise NotImplementedError
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
-        """Execute the tasks: yield what happens, and None where nothing happens for now."""
+        """Execute the tasks: yield events, and None where nothing happens for now."""
         todo = self.todo()
-        if self.run.found:  # tasks that live have to be known before anything begins
+        if self.run.found:  # first find the tasks that live
             todo = iter(list(todo))
         yield from self.passes(todo)
 
@@ -6289,7 +5841,7 @@ class Stage:
         return not (has_more or self.alive)
 
     def follow(self) -> "Iterator[Union[Event, str, None]]":
-        """Look at tasks that live elsewhere, if it is time; yield what has changed.
+        """Look at tasks that live elsewhere, if it is time; yield events.
 
         Those that are over leave alive; those that may begin again are added to again.
         """
@@ -6306,26 +5858,26 @@ class Stage:
         self.look_delay = min(self.look_delay * 1.2, 1.0)
         for number in sorted(self.alive):
             yield from self.follow_task(number, self.found.states[number])
-        if self.found.wrong:
-            text = f"the scheduler does not answer, asking again: {self.found.wrong}"
-            yield from self.say_once(text, text)
+        if self.found.unanswered:
+            text = f"the scheduler does not answer, asking again: {self.found.unanswered}"
+            yield from self.note_once(text, text)
         names = [self.found.states[number].name for number in self.alive]
         self.elsewhere = names.count("running")
         if self.local:
-            self.local.beside = len(self.living_here())
+            self.local.adopted = len(self.living_here())
         if self.is_stopped and now > self.kill_at:
             self.kill()
 
     def follow_task(self, number: int, state: State) -> "Iterator[Union[Event, str]]":
-        """Yield what has changed about a task that lives elsewhere."""
+        """Yield the events of a task that lives elsewhere."""
         log = self.run.record.file("log", number)
-        if state.name == "running" and number not in self.said:
-            self.said.add(number)
+        if state.name == "running" and number not in self.noted:
+            self.noted.add(number)
             yield Event("elsewhere", self.alive[number], state, "", log, 0)
         queued = self.found.queued(number) if self.found else UNKNOWN
         if is_stuck(queued):
             text = f"task {number} does not start: {queued.reason}"
-            yield from self.say_once(queued.reason, text)
+            yield from self.note_once(queued.reason, text)
         if state.is_alive:
             return
         task = self.alive.pop(number)
@@ -6335,10 +5887,10 @@ class Stage:
         elif state.is_over:
             yield Event("end", task, state, self.run.job.key, log, 0)
 
-    def say_once(self, key: str, text: str) -> "Iterator[str]":
+    def note_once(self, key: str, text: str) -> "Iterator[str]":
         """Yield a note, unless one of its kind was yielded before."""
-        if key not in self.said:
-            self.said.add(key)
+        if key not in self.noted:
+            self.noted.add(key)
             yield text
 
     def may_begin_again(self, number: int, state: State) -> bool:
@@ -6352,7 +5904,7 @@ class Stage:
         return [one for one in last if one.boot == boot_id() and one.role != ARRAY]
 
     def stop(self, number: int) -> str:
-        """Begin nothing more, and ask what lives here to stop; return a text about that."""
+        """Begin nothing more, and stop the tasks of this machine; return a text about that."""
         self.is_stopped = True
         self.kill_at = time.monotonic() + grace()
         here = self.living_here()
@@ -6360,13 +5912,13 @@ class Stage:
             stop_attempt(self.run.record, one, number)
         if self.local is None:
             return "the tasks go on"
-        self.local.ask_all(number)
+        self.local.stop_all(number)
         count = max(len(here), len(self.local.running))
         again = "; press Ctrl-C again to kill" if self.local.kills else ""
         return f"stopping {counted(count, 'task')}{again}" if count else ""
 
     def kill(self) -> None:
-        """Kill what lives here, where no scheduler does it."""
+        """Kill the tasks of this machine that no scheduler kills."""
         for one in self.living_here():
             stop_attempt(self.run.record, one, signal.SIGKILL)
         if self.local and self.local.kills:
@@ -6419,9 +5971,9 @@ class HereStage(Stage):
     is_remote = False
 
     def check(self, is_dry: bool) -> None:
-        """Raise an Error for what cannot be executed."""
+        """Raise an Error for a mistake that shows before the start."""
         for step in self.steps:
-            check_first_task(step)
+            check_first_task(step, is_dry)
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
         """Execute the tasks of a step."""
@@ -6432,9 +5984,9 @@ class HereStage(Stage):
         run.silent += self.local.silent
 
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
-        """Begin tasks while there is room."""
+        """Begin tasks while fewer than the limit run."""
         local = self.local
-        while local and local.has_room() and not self.is_stopped:
+        while local and local.is_below_limit() and not self.is_stopped:
             try:
                 task, tries = local.waiting.pop() if local.waiting else (
                     self.again.pop() if self.again else next(todo), 1)
@@ -6451,22 +6003,27 @@ class HereStage(Stage):
         return state.name in ("interrupted", "not started") and not self.is_stopped
 
     def follow_task(self, number: int, state: State) -> "Iterator[Union[Event, str]]":
-        """Yield what has changed about a task that lives since an earlier start."""
+        """Yield the events of a task that lives since an earlier start."""
         one = (self.found and self.found.attempts.get(number) or [NO_ATTEMPT])[-1]
         if one.host and not one.job_id and one.boot != boot_id():
             text = (f"task {number} may be running on {one.host}; hydraflow cancel --lost gives "
                     "up tasks of a machine that is gone")
-            yield from self.say_once(f"lost on {one.host}", text)
+            yield from self.note_once(f"lost on {one.host}", text)
+        if state.name == "running" and one in self.living_here():
+            self.limit_time(number, state, one)
+        yield from super().follow_task(number, state)
+
+    def limit_time(self, number: int, state: State, one: Attempt) -> None:
+        """Stop a task of an earlier start that runs too long; kill it after the grace."""
         limit = self.local.limits.timeout if self.local else 0.0
         late = time.time() - state.started - limit
-        if limit and late > 0 and state.name == "running" and one in self.living_here():
+        if limit and late > 0:
             if late < grace():
                 write_verdict(self.run.record.file("attempt", number, one.attempt), TIME_LIMIT)
             stop_attempt(self.run.record, one, signal.SIGTERM if late < grace() else signal.SIGKILL)
-        yield from super().follow_task(number, state)
 
 
-# -- what an array task, or a line of a handler, executes
+# -- an array task, or a line of a handler
 
 # The record's copy of this file is imported, so that its byte code is used: compiling takes longer
 # than many a task. -S and -E: a site's .pth files and PYTHON* variables are of no use to it.
@@ -6542,7 +6099,7 @@ class SlotStage(HereStage):
         those of others that nobody has begun."""
         for entry in self.submission.slots[0]:
             one = self.last_attempt(entry[0])
-            if not one.has_ended or one.asked or one.status > 128:
+            if not one.has_ended or one.stopped or one.status > 128:
                 yield entry
         slots = read_submission(self.record, self.submission.number).slots
         depth = max(map(len, slots))
@@ -6576,8 +6133,7 @@ class SlotStage(HereStage):
 
 
 def run_slot(path: str, number: int, index: int) -> "Iterator[Event]":
-    """Execute the tasks of one index of a submission that have not succeeded; yield what happens.
-    """
+    """Execute the tasks of one index of a submission that have not succeeded; yield events."""
     record = Record(path)
     return drive([SlotStage(record, read_submission(record, number, index), index)])
 
@@ -6602,7 +6158,7 @@ class HandlerStage(Stage):
         return self.is_bare and not step.command and self.steps[0].submit == step.submit
 
     def check(self, is_dry: bool) -> None:
-        """Raise an Error for what cannot be handed over."""
+        """Raise an Error for tasks that cannot be handed over."""
         for step in self.steps:
             name = os.path.basename(submission_program(step))
             options, form = FILE_READERS.get(name, (step.submit[-1:], ""))
@@ -6612,7 +6168,7 @@ class HandlerStage(Stage):
             if not is_dry:
                 check_submission(step, Error)
             if not self.is_bare:
-                check_first_task(step)
+                check_first_task(step, is_dry)
             for task in islice(step.tasks(), 1000 if is_dry else None):
                 # the rest of such a value would be a command of its own
                 if re.search("[\r\n]", shell_text(task.argv)):
@@ -6629,7 +6185,7 @@ class HandlerStage(Stage):
             yield shell_text(task.argv) if self.is_bare else task_text(task)
 
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
-        """Hand all tasks over at once; when the handler has ended, say what may still live."""
+        """Hand all tasks over at once; when the handler has ended, note which may still run."""
         run = self.run
         if self.submission is NO_SUBMISSION:
             tasks = list(todo)
@@ -6657,6 +6213,7 @@ class HandlerStage(Stage):
             slots=[[[task.number, run.offsets[task.number]]] for task in tasks])
         number = submission.number
         write_submission(record, submission)
+        self.found = None
         lines = [f"{shell_text(task.argv)}\n" for task in tasks]
         if not self.is_bare:
             write_script(record, number, python_of(run.job), '"$1" status')
@@ -6671,7 +6228,7 @@ class HandlerStage(Stage):
             number=number, argv=words, cwd=".", env={}, runs=0, has_directory=False))
 
     def closing(self) -> "Iterator[Union[Event, str]]":
-        """Yield what follows when a handler has ended."""
+        """Yield the notes about a handler that has ended."""
         run, name = self.run, self.steps[0].submit[0]
         if self.again:
             self.left = True
@@ -6722,12 +6279,12 @@ class ArrayStage(Stage):
         self.had = -1
 
     def check(self, is_dry: bool) -> None:
-        """Raise an Error for what cannot be submitted."""
+        """Raise an Error for a mistake that shows before the submission."""
         for step in self.steps:
             check_submit_words(step, self.scheduler)
             if not is_dry:
                 check_submission(step, Refusal)
-                check_first_task(step)
+                check_first_task(step, is_dry)
 
     def arrays_before(self) -> "List[Tuple[Record, Submission]]":
         """The submissions of this start that the step depends on."""
@@ -6786,11 +6343,10 @@ class ArrayStage(Stage):
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
         """Submit tasks; with --wait, lost ones again, and others as soon as more fit."""
         run = self.run
-        has_room = len(self.alive) < self.had and not run.throttle()
-        is_time = bool(self.again) or not self.alive or has_room or self.had < 0
+        is_time = self.is_time()
         self.rest += [*todo, *self.again]
-        if self.rest and is_time and not self.is_stopped:
-            self.again = []
+        self.again = []
+        if self.rest and is_time:
             if run.is_stopped():
                 self.left = True
                 self.alive = {}
@@ -6804,6 +6360,12 @@ class ArrayStage(Stage):
             self.alive = {}
             return False
         return bool(self.rest)
+
+    def is_time(self) -> bool:
+        """Whether to submit now: at first, lost tasks at once, others when some have ended."""
+        is_below_limit = len(self.alive) < self.had and not self.run.throttle()
+        is_first = self.had < 0 or not self.alive
+        return (is_first or is_below_limit or bool(self.again)) and not self.is_stopped
 
     def may_begin_again(self, number: int, state: State) -> bool:
         """Whether a task was lost by the site or never began, or lived since an earlier start and
@@ -6824,29 +6386,36 @@ class ArrayStage(Stage):
         sent: Set[int] = set()
         most = array_limit(self.scheduler, self.clusters)
         while slots:
-            ids = [one.job_id for _, one in self.arrays_before()]
-            if sent and run.throttle():
-                if self.waits:
-                    break
-                ids.append(self.sent[-1].job_id)
             try:
-                submission = yield from self.send(slots[:most], [] if self.waits else ids)
+                submission = yield from self.send(slots[:most], self.dependencies(bool(sent)))
             except Refusal as refusal:
-                is_crowded = self.waits and refusal.code == "too-many-jobs"
-                most = min(most, len(slots)) // 2
-                if is_crowded and most and not sent:
-                    continue  # fewer may fit
-                if not (is_crowded and (sent or self.alive)):
-                    yield from self.refused(refusal)
+                if self.waits and refusal.code == "too-many-jobs":  # fewer may fit, now or later
+                    most = min(most, len(slots)) // 2
+                    if most and not sent:
+                        continue
+                    if self.alive or sent:
+                        break
+                yield from self.refused(refusal)
                 break
-            tasks = counted(len(submission.numbers()), "task")
-            indexes = counted(len(submission.slots), "array task")
-            yield (f"step {submission.step}: {tasks} as array job {submission.job_id} of {indexes}")
-            slots = slots[most:]
+            yield (f"step {submission.step}: {counted(len(submission.numbers()), 'task')} as array "
+                   f"job {submission.job_id} of {counted(len(submission.slots), 'array task')}")
+            slots = [] if self.is_one_by_one() else slots[most:]
             sent.update(submission.numbers())
         for number in sent:
             self.times[number] += 1
         return sent
+
+    def is_one_by_one(self) -> bool:
+        """Whether an array job is submitted when the one before it is over."""
+        return self.waits and self.run.throttle() > 0
+
+    def dependencies(self, is_next: bool) -> "List[str]":
+        """The ids of the array jobs that the next one waits for; with a throttle, that of the one
+        before it."""
+        if self.waits:
+            return []
+        ids = [one.job_id for _, one in self.arrays_before()]
+        return ids + [self.sent[-1].job_id] if is_next and self.run.throttle() else ids
 
     def send(self, slots: "List[List[List[int]]]",
              ids: "Sequence[str]") -> "Generator[Union[Event, str, None], None, Submission]":
@@ -6874,8 +6443,8 @@ class ArrayStage(Stage):
         own = [(self.run.record, one) for one in self.sent]
         for record, submission in [] if self.waits else [*self.arrays_before(), *own]:
             record.stop(submission.start)
-            wrong = yield from cancel_array(self.scheduler, submission.job_id)
-            yield note_event("error", wrong or (
+            failure = yield from cancel_array(self.scheduler, submission.job_id)
+            yield note_event("error", failure or (
                 f"cancelled array job {submission.job_id} of step {submission.step}, "
                 "so that nothing is half submitted"))
 
@@ -6904,7 +6473,7 @@ def stages_of(run: Run, is_dry: bool) -> "List[Stage]":
 
 
 def check_plan(plan: Plan, is_dry: bool) -> None:
-    """Raise an Error for what cannot be executed."""
+    """Raise an Error for a mistake that shows before the start."""
     grace()
     if not is_dry and plan.count > sys.maxsize:
         message = f"job {plan.job.key} has {counted(plan.count, 'task')}"
@@ -6918,12 +6487,12 @@ class Opening(Stage):
     """The beginning of a run, which waits where another HydraFlow executes the run."""
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
-        """Begin the run, if that was not done yet, and say what there is to say about it."""
+        """Begin the run, if that was not done yet, and yield its notes."""
         run = self.run
         while not (run.is_open or self.is_stopped):
             holder = run.take_record(True)
             if holder:
-                yield from self.say_once(
+                yield from self.note_once(
                     holder, f"waiting for job {run.job.key}: {holder} executes it")
                 yield from pause(0.5)
         yield from run.notes
@@ -6964,7 +6533,7 @@ class Execution:
         return first is not None and set(places[places.index(first):]) != {first}
 
     def execute(self) -> "Iterator[Event]":
-        """Yield what happens until everything is over or with a scheduler, or something failed."""
+        """Yield events until everything is over or submitted, or something failed."""
         for event in drive(self.ready()):
             self.is_interrupted = self.is_interrupted or event.kind == "interrupt"
             self.current.see(event)
@@ -7031,10 +6600,11 @@ def describe(execution: Execution) -> "Iterator[str]":
 
 
 class Stopped(NamedTuple("Stopped", [
-        ("arrays", "List[str]"), ("tasks", int), ("away", "List[State]"), ("wrong", "List[str]")])):
+        ("arrays", "List[str]"), ("tasks", int), ("unreachable", "List[State]"),
+        ("errors", "List[str]")])):
     """The effect of cancel: array jobs, or array tasks, it cancelled, and how many tasks it ended.
 
-    away are tasks that it cannot reach, wrong are messages about failures.
+    unreachable are tasks of other machines, errors are messages.
     """
     __slots__ = ()
 
@@ -7048,31 +6618,41 @@ def cancel_record(record: Record, is_lost: bool,
     if numbers is None:
         record.stop(Ledger(record).start.number)
     found = survey(record)
-    alive = {number: found.states[number] for number in found.states
-             if found.states[number].is_alive and (numbers is None or number in numbers)}
-    arrays, wrong = cancel_arrays(found, alive, numbers is not None)
-    for submission in found.submissions if numbers is None else []:
-        path = record.file("handler", submission.number)
-        one = read_attempt(path, 0, 1)
-        if one.leader and not one.has_ended and one.boot == boot_id():
-            signal_attempt(path, one.leader, signal.SIGTERM)
+    wanted = found.states if numbers is None else numbers
+    alive = {number: found.state(number) for number in wanted if found.state(number).is_alive}
+    arrays, errors = cancel_arrays(found, alive, numbers is not None)
+    if numbers is None:
+        stop_handlers(found)
     stopped: List[Attempt] = []
-    away: List[State] = []
+    unreachable: List[State] = []
     for number, state in alive.items():
         if state.name == "queued" or found.array_task(number):
             continue
         one = found.attempts[number][-1]
-        path = record.file("attempt", number, one.attempt)
         if one.boot != boot_id():
-            away.append(state)
-            if is_lost:
-                write_verdict(path, GIVEN_UP)
+            unreachable.append(state)
+            give_up(record, one, is_lost)
         elif stop_attempt(record, one, signal.SIGTERM):
             stopped.append(one)
-        elif is_held(path, one):
-            wrong.append(f"task {number} cannot be stopped: another user or container has it")
+        elif is_held(record.file("attempt", number, one.attempt), one):
+            errors.append(f"task {number} cannot be stopped: another user or container has it")
     kill_after_grace(record, stopped)
-    return Stopped(arrays, len(stopped), away, wrong)
+    return Stopped(arrays, len(stopped), unreachable, errors)
+
+
+def give_up(record: Record, one: Attempt, is_lost: bool) -> None:
+    """Note that an attempt of a machine that is gone is over, if the user says so."""
+    if is_lost:
+        write_verdict(record.file("attempt", one.number, one.attempt), GIVEN_UP)
+
+
+def stop_handlers(found: Survey) -> None:
+    """Ask the handlers of a record to begin no further line."""
+    for submission in found.submissions:
+        path = found.record.file("handler", submission.number)
+        one = read_attempt(path, 0, 1)
+        if one.leader and not one.has_ended and one.boot == boot_id():
+            signal_attempt(path, one.leader, signal.SIGTERM)
 
 
 def kill_after_grace(record: Record, stopped: "Sequence[Attempt]") -> None:
@@ -7093,64 +6673,101 @@ def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
 
     Return their ids, and messages about failures. An array task goes only with all of its tasks.
     """
+    arrays, errors = [], []  # type: List[str], List[str]
+    kind = "array task" if is_part else "array job"
+    for (scheduler, name), tasks in array_members(found, is_part).items():
+        others = [str(number) for number in tasks if number not in alive]
+        if not others:
+            text = finished(cancel_array(scheduler, name))
+            (errors if text else arrays).append(text or f"{kind} {name}")
+        elif len(others) < len(tasks):
+            errors.append(f"{kind} {name} has other tasks as well, {', '.join(others)}: "
+                         "name them too, or none")
+    return arrays, errors
+
+
+def array_members(found: Survey, is_part: bool) -> "Dict[Tuple[Scheduler, str], List[int]]":
+    """The living tasks of each array job, or (is_part) of each array task."""
     members: Dict[Tuple[Scheduler, str], List[int]] = {}
     for number, state in found.states.items():
         one = found.array_task(number)
         if one and state.is_alive:
             name = array_task_id(*one) if is_part else one[1]
             members.setdefault((one[0], name), []).append(number)
-    arrays, wrong = [], []  # type: List[str], List[str]
-    kind = "array task" if is_part else "array job"
-    for (scheduler, name), tasks in members.items():
-        others = [str(number) for number in tasks if number not in alive]
-        if not others:
-            text = finished(cancel_array(scheduler, name))
-            (wrong if text else arrays).append(text or f"{kind} {name}")
-        elif len(others) < len(tasks):
-            wrong.append(f"{kind} {name} has other tasks as well, {', '.join(others)}: "
-                         "name them too, or none")
-    return arrays, wrong
+    return members
 
 
 # ---------------------------------------------------------------------------
 # 12. What people see: Event, State -> text
 # ---------------------------------------------------------------------------
-# say, put and Outlet write to streams; texts of durations, moments, states, causes; task_name and
-# Names call a task the same everywhere; groups_of groups failures for the screen and for status;
-# Screen shows events; head_line, status_lines and status_document show a record.
-#
-# A task's output goes to standard output, HydraFlow's own lines to standard error. The screen reads
-# the logs, and begins an incomplete line again the next time: no log is kept in memory. It is a
-# guest of the loop that executes: it writes as much as a stream takes without waiting.
+# say, put and Outlet write to streams; texts of durations, moments, states; tail_lines and cause_of
+# read logs; task_name and Names call a task the same everywhere; groups_of groups failures for the
+# end of a run and for status; Screen shows events; head_line, status_lines and status_document show
+# a record. Output of tasks goes to standard output, HydraFlow's own lines to standard error. The
+# screen keeps no log in memory, and writes only what a stream takes without waiting.
 
 CHUNK = 65536  # bytes of a log that are looked at together, and the longest line shown as one
 MOST_GROUPS = 1000  # kinds of failure that are kept apart
-TAIL = 5  # last lines of a log that are kept with a failure, and looked through for its cause
-TERMINAL_CONTROLS = (  # of ECMA-48; compiled when there is output to show
+TAIL = 5  # last lines of a log that are shown with a failure, and looked through for its cause
+TERMINAL_CONTROLS = re.compile(  # of ECMA-48
     r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|"
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-COLOURS = r"\x1b\[[0-9;]*m"
-TRAILERS = (  # last lines that say nothing of the cause
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+TRAILERS = re.compile(  # last lines that say nothing of the cause
     r"hint: |Set the environment variable HYDRA_FULL_ERROR=1|Config search path|Provider:|"
+    r"\s*(object_type|full_key|reference_type|provider)[=:]|To append to your config use|"
     r"==> attempt \d+ <==$|\s*\d+%\||.*\d+(\.\d+)?(it/s|s/it)\]?$|[\s=*#_-]*$")
 
 
-def say(text: str) -> None:
-    """Write a line for a person; a character that the stream cannot encode is escaped."""
-    write(sys.stderr, encoded(sys.stderr, text + "\n"))
+# -- streams
 
 
-def encoded(stream: "IO[str]", text: str) -> bytes:
-    """A text in the encoding of a stream, with escapes for what it does not have."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace")
+class Outlet:
+    """A stream of text that takes bytes without waiting: a slow reader must not hold up a loop."""
+
+    def __init__(self, stream: "IO[str]") -> None:
+        self.stream = stream
+        self.is_lost = False
+        self.descriptor = -1
+        try:
+            self.descriptor = stream.fileno()
+            stream.flush()
+        except (AttributeError, ValueError, OSError):  # replaced by a caller: an io.StringIO, say
+            pass
+        self.is_terminal = self.descriptor >= 0 and os.isatty(self.descriptor)
+
+    def offer(self, data: bytes, waits: bool = False) -> bytes:
+        """Write as much as the stream takes at once, or (waits) all of it; return the rest."""
+        import select
+        timeout = None if waits else 0
+        size = 256 if self.is_terminal else 512  # POSIX: a pipe that is ready takes as much
+        try:
+            if self.is_lost:
+                return b""
+            if self.descriptor < 0:
+                self.stream.write(data.decode("utf-8", "replace"))
+                return b""
+            while data and select.select([], [self.descriptor], [], timeout)[1]:
+                data = data[os.write(self.descriptor, data[:size]):]
+        except (OSError, ValueError):  # a closed terminal, a full disk, a reader that has gone
+            self.is_lost = True
+        return b"" if self.is_lost else data
 
 
 def write(stream: "IO[str]", data: bytes) -> None:
     """Write all bytes to a stream of text; a stream that fails is given up."""
-    outlet = Outlet(stream)
-    while data and not outlet.is_lost:
-        data = outlet.offer(data, True)
+    Outlet(stream).offer(data, True)
+
+
+def say(text: str) -> None:
+    """Write a line for a person; a character that the stream cannot encode is escaped."""
+    write(sys.stderr, encoded(text))
+
+
+def encoded(text: str) -> bytes:
+    """A line in the encoding of standard error."""
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    return f"{text}\n".encode(encoding, "backslashreplace")
 
 
 def put(text: str) -> None:
@@ -7162,9 +6779,9 @@ def put_shown(text: str) -> None:
     """Write a line of data that may have our colours."""
     stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO there
     if stream is None:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(f"{text}\n")
     else:
-        stream.write(native_bytes(text + "\n"))
+        stream.write(native_bytes(f"{text}\n"))
 
 
 def window_width(stream: "IO[str]") -> int:
@@ -7177,9 +6794,8 @@ def window_width(stream: "IO[str]") -> int:
 
 def has_colours(stream: "IO[str]") -> bool:
     """Whether a stream is a terminal whose user wants colours."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
-        return False
-    return window_width(stream) > 0
+    is_dumb = os.environ.get("TERM", "dumb") == "dumb"
+    return not (is_dumb or os.environ.get("NO_COLOR")) and window_width(stream) > 0
 
 
 def painted(text: str, state: str, is_coloured: bool) -> str:
@@ -7192,49 +6808,7 @@ def painted(text: str, state: str, is_coloured: bool) -> str:
     return f"\x1b[{colour}m{text}\x1b[m" if is_coloured and colour else text
 
 
-class Outlet:
-    """A stream of text that takes bytes without waiting: a slow reader must not hold up a loop."""
-
-    def __init__(self, stream: "IO[str]") -> None:
-        self.stream = stream
-        self.is_lost = False
-        self.descriptor = -1
-        self.is_terminal = False
-        try:
-            self.descriptor = stream.buffer.fileno()  # type: ignore[attr-defined]
-            self.is_terminal = os.isatty(self.descriptor)
-            stream.flush()
-        except (AttributeError, ValueError, OSError):  # replaced by a caller: an io.StringIO, say
-            pass
-
-    def offer(self, data: bytes, waits: bool = False) -> bytes:
-        """Write as much as the stream takes at once, or (waits) some of it; return the rest."""
-        if self.is_lost:
-            return b""
-        import select
-        piece = 256 if self.is_terminal else getattr(select, "PIPE_BUF", 512)
-        timeout = None if waits else 0
-        try:
-            if self.descriptor < 0:
-                return self.into_text(data)
-            while data and select.select([], [self.descriptor], [], timeout)[1]:
-                data = data[os.write(self.descriptor, data[:piece]):]
-        except BlockingIOError:
-            if waits:
-                time.sleep(TICK)
-        except (OSError, ValueError):  # a closed terminal, a full disk, a reader that has gone
-            self.is_lost = True
-            return b""
-        return data
-
-    def into_text(self, data: bytes) -> bytes:
-        """Write bytes to a caller's replacement of a stream."""
-        raw = getattr(self.stream, "buffer", None)
-        if raw is None:
-            self.stream.write(data.decode("utf-8", "replace"))
-        else:
-            raw.write(data)
-        return b""
+# -- texts
 
 
 def harmless(data: bytes) -> str:
@@ -7243,18 +6817,14 @@ def harmless(data: bytes) -> str:
     >>> harmless(b"\\x1b[2Jred \\xff")
     'red \\ufffd'
     """
-    def colour(match: "Match[str]") -> str:
-        return match.group() if re.fullmatch(COLOURS, match.group()) else ""
-
-    return re.sub(TERMINAL_CONTROLS, colour, data.decode("utf-8", "replace"))
+    text = data.decode("utf-8", "replace")
+    return TERMINAL_CONTROLS.sub(lambda one: one[0] if COLOURS.fullmatch(one[0]) else "", text)
 
 
 def last_state(line: bytes) -> bytes:
     """The last visible part of a line in which carriage returns start again."""
-    for part in reversed(line.split(b"\r")):
-        if part.strip():
-            return part
-    return b""
+    parts = [part for part in line.split(b"\r") if part.strip()]
+    return parts[-1] if parts else b""
 
 
 def duration_text(seconds: float) -> str:
@@ -7273,46 +6843,51 @@ def clock_text(seconds: float) -> str:
     ('0:05', '1:15')
     """
     minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}:{rest:02d}"
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+    hours = f"{minutes // 60}:{minutes % 60:02d}" if minutes >= 60 else str(minutes)
+    return f"{hours}:{rest:02d}"
 
 
 def moment_text(moment: float) -> str:
     """A time of day, with its date if that is not today; "?" where no calendar has it."""
-    import datetime
     try:
-        when = datetime.datetime.fromtimestamp(moment)
-        is_today = when.date() == datetime.date.today()
-        return when.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M")
+        when = time.localtime(moment)
     except (OverflowError, ValueError, OSError):
         return "?"
+    is_today = when[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M", when)
+
+
+def signal_text(status: int) -> str:
+    """The signal in an exit status, or nothing."""
+    name = signal_name(status - 128) if status > 128 else ""
+    if not name.startswith("SIG"):
+        return ""
+    return f"{name} ({status})" + (", often out of memory" if name == "SIGKILL" else "")
 
 
 def status_text(status: int) -> str:
     """An exit status in words.
 
     >>> status_text(1), status_text(137)
-    ('exit status 1', 'SIGKILL (exit status 137)')
+    ('exit status 1', 'SIGKILL (137), often out of memory')
     """
-    if status > 128 and signal_name(status - 128).startswith("SIG"):
-        return f"{signal_name(status - 128)} (exit status {status})"
-    return f"exit status {status}"
+    return signal_text(status) or f"exit status {status}"
 
 
 def state_text(state: State) -> str:
     """A state in words."""
+    text = STATES[state.name].text
     cause = printable(state.cause)
     if state.name == "running":
         where = "" if state.host in ("", host_name()) else f" on {printable(state.host)}"
-        return f"running since {moment_text(state.started)}{where}{cause and ', '}{cause}"
-    if state.name == "succeeded":
-        return "succeeded earlier" if state.origin else "succeeded"
-    if state.name == "handed":
-        return f"handed {cause}"
-    if state.name == "failed":
+        text = f"running since {moment_text(state.started)}{where}"
+    elif state.name == "failed":
         cause = cause or status_text(state.status)
-    return f"{STATES[state.name].text}: {cause}" if cause else STATES[state.name].text
+    elif state.origin:
+        text = "succeeded earlier"
+    elif state.name == "handed":
+        return f"handed {cause}"
+    return f"{text}: {cause}" if cause else text
 
 
 def tail_lines(path: str, begin: int = 0) -> "List[str]":
@@ -7324,7 +6899,7 @@ def tail_lines(path: str, begin: int = 0) -> "List[str]":
     except OSError:
         return []
     attempt = re.split(rb"(?:^|\n)==> attempt \d+ <==(?=\n|$)", data)[-1]
-    lines = [re.sub(COLOURS, "", harmless(last_state(line))).rstrip()[:400]
+    lines = [COLOURS.sub("", harmless(last_state(line))).rstrip()[:400]
              for line in attempt.split(b"\n")]
     return [line for line in lines if line][-TAIL:]
 
@@ -7334,23 +6909,20 @@ def cause_line(lines: "Sequence[str]") -> str:
 
     >>> cause_line(["ValueError: lr", "Set the environment variable HYDRA_FULL_ERROR=1 for more."])
     'ValueError: lr'
-    >>> cause_line(["error: module os has no function x", "hint: call: names module.function"])
-    'error: module os has no function x'
     """
-    for line in reversed(lines):
-        if not re.match(TRAILERS, line):
-            return line
-    return lines[-1] if lines else ""
+    causes = [line for line in lines if not TRAILERS.match(line)]
+    return [*lines[-1:], *causes][-1] if lines else ""
 
 
-def cause_of(state: State, log: str, begin: int = 0) -> str:
-    """The cause of a task's state: the recorded one, else a failed task's last line."""
+def cause_of(state: State, log: str) -> str:
+    """The cause of a task's state: the recorded one, a signal, else the line of a log that names
+    it."""
     if state.name == "failed" and not state.cause:
-        return printable(cause_line(tail_lines(log, begin)))
+        return signal_text(state.status) or printable(cause_line(tail_lines(log)))
     return printable(state.cause)
 
 
-# -- how a task is called
+# -- the name of a task
 
 
 def shortened(text: str, longest: int) -> str:
@@ -7374,14 +6946,12 @@ def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
     rest = iter(combinations)
     shared = set(next(rest, ()))
     for words in rest:
-        if not shared:
-            break
         shared.intersection_update(words)
     return shared
 
 
 def words_of_all(plan: Plan) -> "Set[str]":
-    """Words that all tasks of a plan have, as far as its axes tell that."""
+    """Words that all tasks of a plan have, as far as its axes show it."""
     every = []
     for step in plan.steps:
         fixed = flat([axis.at(0) for axis in step.sweep.axes if axis.count == 1])
@@ -7389,90 +6959,148 @@ def words_of_all(plan: Plan) -> "Set[str]":
     return shared_words(every)
 
 
-def words_text(words: "Iterable[str]", room: int) -> str:
-    """Words of a combination on one line of at most room characters.
-
-    Where they are too long, first the keys lose what groups them, then the values stand alone, at
-    last the longest ones lose their middles.
+def words_text(words: "Iterable[str]", width: int) -> str:
+    """Words of a combination on one line, at most width characters.
 
     >>> words = ["optimizer.lr=0.1", "model=transformer"]
-    >>> words_text(words, 40), words_text(words, 30)
-    ('optimizer.lr=0.1 model=transformer', 'lr=0.1 model=transformer')
-    >>> words_text(words, 16), words_text(words, 13)
-    ('0.1 transformer', '0.1 tra...mer')
+    >>> words_text(words, 40), words_text(words, 30), words_text(words, 16)
+    ('optimizer.lr=0.1 model=transformer', 'lr=0.1 model=transformer', '0.1 transformer')
     """
     shown = [" ".join(printable(word).split()) for word in words]
-    short = [re.sub(r"^[^=]*\.(?=[^=.]+=)", "", word) for word in shown]
-    is_plain = len({word.partition("=")[0] for word in short}) == len(short)
-    for choice in [shown, short] if is_plain else [shown]:
-        if len(" ".join(choice)) <= room:
-            return " ".join(choice)
-    values = [word.partition("=")[2] or word for word in shown]
-    longest = min(max(map(len, values)), room)
-    while longest > 9 and len(" ".join(values)) > room:
-        longest -= 1
-        values = [shortened(value, longest) for value in values]
-    return shortened(" ".join(values), max(room, 9))
+    for pattern in ("$", r"^[^=]*\.(?=[^=.]+=)", "^[^=]*="):
+        text = " ".join(re.sub(pattern, "", word) for word in shown)
+        if len(text) <= width:
+            return text
+    return shortened(text, max(width, 9))
 
 
-def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]", room: int) -> str:
-    """The name of a task for people: its number, and what others do not share.
+def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]", width: int) -> str:
+    """The name of a task for people: its number, and the words that it does not share with all.
 
     >>> task_name(8, ("lr=0.1", "epochs=3"), {"epochs=3"}, 99), task_name(1, ("a=1",), {"a=1"}, 99)
     ('[8 lr=0.1]', 'task 1')
     """
-    words = words_text([word for word in combination if word not in shared], room)
+    words = words_text([word for word in combination if word not in shared], width)
     return f"[{number} {words}]" if words else f"task {number}"
 
 
 @functools.lru_cache(maxsize=1)
 def combinations_of(ledger: Ledger) -> "Dict[int, Tuple[str, ...]]":
     """The combinations of all members of a run, by number: the plan is read once."""
-    found = {}
-    for values in whole_lines(b"\n".join(map(ledger.line, ledger.members))):
-        try:
-            found[int(values["task"])] = tuple(map(str, values["combination"]))
-        except (TypeError, KeyError, ValueError):
-            raise damaged(ledger.path) from None
-    return found
+    try:
+        return {int(line["task"]): tuple(map(str, line["combination"]))
+                for line in whole_lines(b"\n".join(map(ledger.line, ledger.members)))}
+    except (TypeError, KeyError, ValueError):
+        raise damaged(ledger.path) from None
 
 
 class Names:
-    """The names of the tasks of a record; its plan is read when the first one is needed.
+    """The names of the tasks of a record, whose words have a width, in characters."""
 
-    room is for the words of a name, in characters.
-    """
-
-    def __init__(self, ledger: Ledger, room: int) -> None:
-        self.ledger = ledger
-        self.room = room
-        self.combinations: Dict[int, Tuple[str, ...]] = {}
-        self.shared: Set[str] = set()
+    def __init__(self, ledger: Ledger, width: int) -> None:
+        self.combinations = combinations_of(ledger)
+        self.shared = shared_words(self.combinations.values())
+        self.width = width
 
     def name(self, number: int) -> str:
         """The name of a task."""
-        if not self.combinations:
-            self.combinations = combinations_of(self.ledger)
-            self.shared = shared_words(self.combinations.values())
-        return task_name(number, self.combinations.get(number, ()), self.shared, self.room)
+        return task_name(number, self.combinations.get(number, ()), self.shared, self.width)
 
-    def in_common(self, numbers: "Iterable[int]") -> str:
-        """The words that some tasks have in common and others do not have."""
-        combinations = [self.combinations.get(number, ()) for number in numbers]
-        common = shared_words(combinations) - self.shared
-        return words_text([word for word in combinations[0] if word in common], self.room)
+    def members_text(self, numbers: "Sequence[int]") -> str:
+        """The words that only these tasks have in common, else the names of some."""
+        members = [self.combinations.get(number, ()) for number in numbers]
+        common = shared_words(members) - self.shared
+        if common:
+            return f"all of them with {words_text(sorted(common), self.width)}"
+        return ", ".join(map(self.name, numbers[:3])) + (", ..." if len(numbers) > 3 else "")
+
+
+# -- groups of tasks, by state and cause
+
+
+Group = NamedTuple("Group", [("state", str), ("text", str), ("numbers", "List[int]")])
+
+
+def groups_of(found: Survey) -> "List[Group]":
+    """The tasks to report, grouped by state and text, in the order of STATES.
+
+    Causes that differ only in numbers, addresses and paths are the same.
+    """
+    groups: Dict[Tuple[str, int, str], Group] = {}
+    for number, state in sorted(found.members):
+        is_usual = state.name in ("queued", "not started") and not state.cause
+        if state.name in ("succeeded", "waiting") or is_usual:
+            continue
+        text = group_text(found, number, state, len(groups) < MOST_GROUPS)
+        kind = re.sub(r"\S*/\S*|\b0x[0-9a-f]+|\d+", "", text) if state.is_over else text
+        key = state.name, state.status, kind
+        groups.setdefault(key, Group(state.name, text, [])).numbers.append(number)
+    order = list(STATES)
+    return sorted(groups.values(), key=lambda group: order.index(group.state))
+
+
+def group_text(found: Survey, number: int, state: State, reads_log: bool) -> str:
+    """The state of a task with the cause in its log, or its array task."""
+    text = state_text(state)
+    one = found.array_task(number)
+    if state.name == "failed" and reads_log:
+        cause = cause_of(state, log_of(found.record, number, state))
+        return f"{text}: {cause}" if cause and cause not in text else text
+    if one and state.name == "running" and state.submission:
+        return f"{text} as {array_task_id(*one)}"
+    return f"{text} (array job {one[1]})" if one and state.name == "queued" else text
+
+
+def group_title(group: Group, names: Names) -> str:
+    """The first line about a group.
+
+    >>> group_title(Group("failed", "failed: x", [1, 2, 3, 9]), None)
+    '4 tasks (1-3, 9) failed: x'
+    """
+    if len(group.numbers) == 1:
+        return f"{names.name(group.numbers[0])} {group.text}"
+    return f"{counted(len(group.numbers), 'task')} ({ranges_text(group.numbers)}) {group.text}"
+
+
+def ranges_text(numbers: "Iterable[int]") -> str:
+    """Ascending numbers in short."""
+    parts: List[List[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    ranges = ["-".join(map(str, part)) for part in parts[:8]] + ["..."] * (len(parts) > 8)
+    return ", ".join(ranges)
+
+
+def failure_lines(found: Survey, width: int) -> "Iterator[str]":
+    """Yield the failures of a run, an example of each group with the end of its log."""
+    groups = [group for group in groups_of(found) if group.state == "failed"]
+    for group in groups[:10]:
+        number = group.numbers[0]
+        log = log_of(found.record, number, found.state(number))
+        task = found.ledger.task(number)
+        yield ""
+        title = group_title(group, Names(found.ledger, width))
+        yield painted(title, group.state, has_colours(sys.stderr))
+        lines = tail_lines(log)
+        yield from (f"    {printable(line)}" for line in lines)
+        if lines:
+            yield f"  log:   {os.path.relpath(log)}"
+        if task:
+            yield f"  again: {shortened(printable(task_text(task)), 2000)}"
+    if len(groups) > 10:
+        yield f"and {len(groups) - 10} more kinds of failure; status shows them"
 
 
 # -- the screen of a run
 
 
-class Failure:
-    """Failures of the same cause: how many, and one of them."""
-
-    def __init__(self, event: Event, lines: "List[str]") -> None:
-        self.count = 1
-        self.event = event
-        self.lines = lines
+def left_text(took: "Sequence[float]", rest: int, running: int) -> "Iterator[str]":
+    """Yield the time that is left for some tasks, by how long others took."""
+    if took and rest and running:
+        yield f"about {clock_text(rest * sum(took) / len(took) / min(running, rest))} left"
 
 
 class Following:
@@ -7485,311 +7113,194 @@ class Following:
         self.has_title = False
         self.end: Optional[Event] = None
 
-    @property
-    def lead(self) -> bytes:
-        """The start of each of its lines where several tasks share a screen."""
-        name = self.name if self.name.endswith("]") else f"[{self.name.rpartition(' ')[2]}]"
-        return name.encode("utf-8", "replace") + b" "
+    def read(self) -> bytes:
+        """The next bytes, CHUNK at most; none where there is no log."""
+        try:
+            with open(open_safely(self.log, os.O_RDONLY), "rb") as file:
+                file.seek(self.offset)
+                return file.read(CHUNK)
+        except OSError:
+            return b""
 
 
 class Screen:
-    """Shows events as they come: output of the tasks, a progress line, a line for each task.
+    """Shows events of runs as they come: output of the tasks, a progress line, ends of tasks.
 
-    total counts the tasks, jobs those that run at once here; shared are words that all tasks of a
-    job have, by its key. is_live means a terminal with a progress line, is_raw an output that is
-    no terminal; rest are bytes that the stream has not taken yet, partial is the unfinished line
-    of a task.
+    is_live means a terminal with a progress line, is_raw an output that is no terminal; rest are
+    bytes that the stream has not taken yet, partial is the unfinished line of a task, jobs is how
+    many tasks run at once here.
     """
 
-    def __init__(self, total: int, jobs: int, quiet: bool, shared: "Dict[str, Set[str]]") -> None:
-        self.total = total
-        self.jobs = jobs
+    def __init__(self, runs: "Sequence[Run]", quiet: bool) -> None:
+        self.runs = runs
         self.quiet = quiet
-        self.shared = shared
+        self.total = sum(run.plan.count for run in runs)
+        self.shared = {run.job.key: words_of_all(run.plan) for run in runs}
+        self.jobs = max([1, *(run.limits(False).jobs for run in runs
+                              if not all(step.submit for step in run.plan.steps))])
         self.is_coloured = has_colours(sys.stderr)
         self.out = Outlet(sys.stdout)
         self.err = Outlet(sys.stderr)
-        self.rest = b""
         is_dumb = os.environ.get("TERM", "dumb") == "dumb"
         self.is_live = self.err.is_terminal and not quiet and not is_dumb
         self.is_raw = not self.out.is_terminal
         self.following: Dict[Tuple[str, int], Following] = {}
-        self.rows = 0
+        self.rest = b""
         self.partial = ""
-        self.drawn = ""
+        self.drawn: List[str] = []
         self.running = 0
-        self.counts = dict.fromkeys([*STATES, "earlier"], 0)
-        self.failures: Dict[str, Failure] = {}
+        self.done = 0
         self.begun = time.monotonic()
-        self.spent = 0.0
-        self.notes: List[str] = []
+        self.took: List[float] = []
+        self.errors: List[str] = []
 
     def show(self, event: Event) -> None:
         """Show one event."""
         key = event.text, event.task.number if event.task else 0
+        if event.kind == "retry" and not self.quiet:
+            self.line(f"{self.name_of(event)} failed, retrying")
         if event.kind in ("start", "retry"):
-            if event.kind == "retry":
-                self.note(f"{self.name_of(event)} failed, retrying")
-            name = "" if self.quiet else self.name_of(event, 2 if self.jobs == 1 else 3)
-            self.following[key] = Following(name, event.log, event.number)
+            self.following[key] = Following(self.name_of(event), event.log, event.number)
         elif event.kind == "done":
-            self.counts["earlier"] += event.number
+            self.done += event.number
         elif event.kind == "end":
             self.following.setdefault(key, Following("", "", 0)).end = event
-            self.turn(False)
-        elif event.kind == "error":
-            self.notes.append(event.text)
-        elif event.kind in ("note", "interrupt"):
-            self.note(event.text)
+            self.show_logs()
         elif event.kind == "tick":
             self.running = event.number
-            self.turn(False)
+            self.show_logs()
             self.draw()
+        elif event.kind == "error":
+            self.errors.append(event.text)
+        elif event.kind in ("note", "interrupt") and not self.quiet:
+            self.line(event.text)
 
-    def turn(self, waits: bool) -> None:
-        """Show what is new in the logs, as much as the stream takes; with waits, all of it."""
-        self.write(b"", waits)
+    def show_logs(self, waits: bool = False) -> None:
+        """Show new output, as much as the stream takes; with waits, all of it."""
+        self.rest = self.out.offer(self.rest, waits)
         for key, following in list(self.following.items()):
-            is_whole = self.follow(following, waits)
-            if following.end and is_whole and following.end.task:
+            is_whole = self.quiet or self.follow(following, waits)
+            if is_whole and following.end:
                 del self.following[key]
                 self.ended(following.end)
 
-    def write(self, data: bytes, waits: bool = False) -> None:
-        """Write output; without waits, the stream may leave a rest."""
-        self.rest = self.out.offer(self.rest + data)
-        while waits and self.rest:
-            self.rest = self.out.offer(self.rest, True)
-
     def follow(self, following: Following, waits: bool) -> bool:
-        """Show what is new in the log of a task, some chunks or (waits) all; return whether that
+        """Show new output of a task, some chunks or (waits) all of it; return whether that
         was all."""
-        if self.quiet or not following.log:
-            return True
-        try:
-            has_new = os.stat(following.log).st_size > following.offset
-            if not has_new and not (following.end and self.partial):
-                return True
-            with open(open_safely(following.log, os.O_RDONLY), "rb") as file:
-                for _ in itertools.count() if waits else range(4):
-                    if self.rest and not waits:
-                        return False
-                    if self.show_chunk(following, file, waits):
-                        return not self.rest
-        except OSError:
-            return True
+        is_partial = self.jobs == 1 and not self.is_raw
+        is_passed = self.jobs == 1 and self.is_raw
+        for _ in itertools.count() if waits else range(4):
+            if self.rest and not waits:
+                return False
+            data = following.read()
+            is_last = len(data) < CHUNK
+            whole = data.rfind(b"\n") + 1
+            if is_passed or (following.end if is_last else not whole):
+                whole = len(data)
+            self.output(following, data[:whole], waits)
+            following.offset += whole
+            self.partial = harmless(last_state(data[whole:])) if is_partial else ""
+            if is_last:
+                return not self.rest
         return False
 
-    def show_chunk(self, following: Following, file: "IO[bytes]", waits: bool) -> bool:
-        """Show whole lines of a log from its offset; return whether it has no more.
-
-        What is passed on as it is, the last line of a task that has ended, and a line longer than
-        a chunk are shown at once.
-        """
-        file.seek(following.offset)
-        data = file.read(CHUNK)
-        is_last = len(data) < CHUNK
-        whole = data.rfind(b"\n") + 1
-        is_passed = self.jobs == 1 and self.is_raw or is_last and following.end is not None
-        if is_passed or not (is_last or whole):
-            whole = len(data)
-        self.output(following, data[:whole], waits)
-        following.offset += whole
-        self.partial = ""
-        if is_last and self.jobs == 1 and not self.is_raw:
-            self.title(following, data)
-            self.partial = harmless(last_state(data[whole:]))
-        return is_last
-
-    def title(self, following: Following, data: bytes) -> None:
-        """On a terminal, say which of several tasks prints what follows, unless its lines do."""
-        if data and self.is_live and self.jobs == 1 and self.total > 1 and not following.has_title:
-            following.has_title = True
-            self.line(f"==> {following.name} <==")
-
     def output(self, following: Following, data: bytes, waits: bool) -> None:
-        """Write output of a task: as it is, or line by line where it shares a terminal."""
-        if not data:
-            return
-        if not self.is_raw:
-            self.title(following, data)
-        if self.jobs > 1 or not self.is_raw:
-            data = self.as_lines(following, data)
-        self.erase()
-        self.write(data, waits)
-
-    def as_lines(self, following: Following, data: bytes) -> bytes:
-        """Return output line by line, with the task's name where several run.
+        """Write output of a task: as it is, or line by line where it shares a terminal.
 
         For a terminal, what would move its cursor is left out, and a line's colours end with it.
         """
-        if data.endswith(b"\n"):
-            data = data[:-1]
-        lines = data.split(b"\n")
-        reset = b"\n"
+        if not data:
+            return
+        self.erase()
+        if self.jobs > 1 or not self.is_raw:
+            lead = f"{following.name} " if self.jobs > 1 else ""
+            data = self.as_lines(data, lead.encode("utf-8", "replace"))
+        if self.is_live and self.jobs == 1 and self.total > 1 and not following.has_title:
+            following.has_title = True
+            self.line(f"==> {following.name} <==")
+        self.rest = self.out.offer(self.rest + data, waits)
+
+    def as_lines(self, data: bytes, lead: bytes) -> bytes:
+        """Output with a lead before each line, and for a terminal without commands."""
+        lines = (data[:-1] if data.endswith(b"\n") else data).split(b"\n")
         if not self.is_raw:
-            lines = [harmless(last_state(line)).encode() for line in lines]
-            if b"\x1b" in data:
-                reset = b"\x1b[m\n"
-        lead = following.lead if self.jobs > 1 else b""
-        return b"".join(lead + line + reset for line in lines)
+            reset = "\x1b[m" if b"\x1b" in data else ""
+            lines = [f"{harmless(last_state(line))}{reset}".encode() for line in lines]
+        return b"".join(lead + line + b"\n" for line in lines)
 
     def ended(self, event: Event) -> None:
         """Count a task that has ended, and show its end."""
         state = event.state
-        self.counts[state.name] += 1
-        if state.started and state.ended:
-            self.spent += max(state.ended - state.started, 0.0)
-        if state.name == "failed":
-            self.note_failure(event)
-        elif self.is_live or self.quiet or state.name == "handed":
-            return
+        self.done += 1
         took = ""
         if state.started:
-            took = f" ({duration_text(max(state.ended - state.started, 0.0))})"
-        text = f"{self.name_of(event)} {state_text(state)}{took}  [{self.done()}/{self.total}]"
-        self.line(text, state.name)
+            self.took.append(max(state.ended - state.started, 0.0))
+            took = f" ({duration_text(self.took[-1])})"
+        is_silent = self.is_live or self.quiet or state.name == "handed"
+        if state.name == "failed" or not is_silent:
+            self.line(f"{self.name_of(event)} {state_text(state)}{took}"
+                      f"  [{self.done}/{self.total}]", state.name)
 
-    def note_failure(self, event: Event) -> None:
-        """Count a failure among those of the same cause."""
-        cause = cause_of(event.state, event.log, event.number) or status_text(event.state.status)
-        if cause in self.failures:
-            self.failures[cause].count += 1
-        elif len(self.failures) < MOST_GROUPS:
-            self.failures[cause] = Failure(event, tail_lines(event.log, event.number))
-
-    def name_of(self, event: Event, part: int = 2) -> str:
-        """How its task is called; on a terminal it gets half the width, or another part."""
-        if event.task is None:
-            return "a task"
-        room = window_width(sys.stderr) // part or 100
+    def name_of(self, event: Event) -> str:
+        """The name of its task; on a terminal it gets a third of the width."""
+        assert event.task
+        width = window_width(sys.stderr) // 3 or 100
         shared = self.shared.get(event.text, set())
-        name = task_name(event.task.number, event.task.combination, shared, room)
+        name = task_name(event.task.number, event.task.combination, shared, width)
         return f"{event.text} {name}" if len(self.shared) > 1 else name
-
-    def done(self) -> int:
-        """How many tasks have ended, now or earlier."""
-        return sum(self.counts.values())
-
-    def note(self, text: str) -> None:
-        """Write a line of HydraFlow's own, unless the user wants failures and the summary only."""
-        if not self.quiet:
-            self.line(text)
 
     def line(self, text: str, state: str = "waiting") -> None:
         """Write a line of HydraFlow's own, in the colour of a state."""
         self.erase()
-        text = painted(printable(text), state, self.is_coloured)
-        self.err.offer(encoded(sys.stderr, text + "\n"))
+        self.err.offer(encoded(painted(printable(text), state, self.is_coloured)))
 
     def erase(self) -> None:
-        """Take the progress line away; the cursor is where it began."""
-        if self.rows:
-            self.err.offer(b"\r\x1b[K" + b"\x1b[A\x1b[K" * (self.rows - 1))
-        self.rows = 0
-        self.drawn = ""
+        """Remove the progress line."""
+        if self.drawn:
+            self.err.offer(b"\r\x1b[K" + b"\x1b[A\x1b[K" * (len(self.drawn) - 1))
+        self.drawn = []
 
     def draw(self) -> None:
         """Draw the progress line, below the line that a task has not ended yet."""
-        if not self.is_live or self.rest:
-            return
         width = (window_width(sys.stderr) or 80) - 1
-        rows = []
-        if self.partial:
-            rows.append(fitting(self.partial, width))
-        rows.append(self.progress()[:min(width, 79)])
-        text = "\n".join(rows)
-        if text == self.drawn:
-            return
-        self.erase()
-        shown = text
-        if "\x1b" in text:
-            shown = text.replace("\n", "\x1b[m\n")  # a task's colour ends with its line
-        self.err.offer(encoded(sys.stderr, shown))
-        self.rows = len(rows)
-        self.drawn = text
+        partial = COLOURS.sub("", self.partial.expandtabs())[:width]
+        while text_width(partial) > width:
+            partial = partial[:-1]
+        rows = [*([partial] if partial else []), self.progress()[:min(width, 79)]]
+        if self.is_live and not self.rest and rows != self.drawn:
+            self.erase()
+            self.err.offer(encoded("\n".join(rows))[:-1])
+            self.drawn = rows
 
     def progress(self) -> str:
         """The progress line."""
-        done = self.done()
-        elapsed = time.monotonic() - self.begun
-        filled = 20 * done // max(self.total, 1)
         running = self.running or len(self.following)
-        bar = "#" * filled + "-" * (20 - filled)
-        text = f"[{bar}] {done}/{self.total}  {running} running"
-        if self.counts["failed"]:
-            text += f"  {self.counts['failed']} failed"
-        text += f"  {clock_text(elapsed)}"
-        ended = done - self.counts["earlier"]
-        rest = self.total - done
-        if ended and rest:
-            left = rest * self.spent / ended / min(max(self.jobs, self.running), rest)
-            text += f"  {clock_text(left)} left"
-        return text
+        failed = sum(run.counts["failed"] for run in self.runs)
+        facts = [f"[{'#' * (20 * self.done // max(self.total, 1)):-<20}] {self.done}/{self.total}",
+                 f"{running} running", *([f"{failed} failed"] if failed else []),
+                 clock_text(time.monotonic() - self.begun),
+                 *left_text(self.took, self.total - self.done, max(self.jobs, running))]
+        return "  ".join(facts)
 
-    def finish(self, submitted: int) -> None:
-        """Show the rest, and the summary, with an example of each kind of failure."""
-        self.turn(True)
-        self.partial = ""
+    def finish(self) -> None:
+        """Show the rest, and how many tasks ended how, the good ones first."""
+        self.show_logs(True)
         self.erase()
-        self.say_counts(submitted)
-        for cause, failure in list(self.failures.items())[:10]:
-            name = self.name_of(failure.event)
-            for index, text in enumerate(failure_lines(failure, name, cause)):
-                say(painted(printable(text), "failed", self.is_coloured and index == 1))
-        if len(self.failures) > 10:
-            say(f"and {len(self.failures) - 10} more kinds of failure; status shows them")
-        for note in self.notes:
-            say(note)
-
-    def say_counts(self, submitted: int) -> None:
-        """Say how many tasks ended how, the good ones first."""
-        counts = []
-        for name in sorted(STATES, key=lambda name: not STATES[name].is_good):
-            if self.counts[name]:
-                text = f"{self.counts[name]:,} {STATES[name].text}"
-                counts.append(painted(text, name, self.is_coloured))
-        for count, text in ((self.counts["earlier"], "had succeeded before"),
-                            (submitted, "submitted"),
-                            (self.total - self.done() - submitted, "not started")):
-            if count > 0:
-                counts.append(f"{count:,} {text}")
+        submitted = sum(len(run.open) for run in self.runs)
+        names = [*sorted(STATES, key=lambda name: not STATES[name].is_good), "earlier"]
+        found = [(sum(run.counts[name] for run in self.runs), name) for name in names]
+        counts = [painted(f"{count:,} {STATES[name].text}", name, self.is_coloured)
+                  for count, name in found[:-1] if count]
+        for count, text in ((found[-1][0], "had succeeded before"), (submitted, "submitted"),
+                            (self.total - self.done - submitted, "not started")):
+            counts += [f"{count:,} {text}"] if count > 0 else []
         took = duration_text(time.monotonic() - self.begun)
         say(f"{counted(self.total, 'task')}: {', '.join(counts) or 'nothing to do'}, {took}")
+        for text in self.errors:
+            say(text)
 
 
-def fitting(text: str, width: int) -> str:
-    """As much of a text as fits into a row of a terminal."""
-    from unicodedata import east_asian_width
-    shown = []
-    used = 0
-    for part in re.split(rf"({COLOURS})", text.expandtabs()):
-        if part.startswith("\x1b"):
-            shown.append(part)
-            continue
-        for char in part:
-            used += 2 if east_asian_width(char) in "WF" else 1
-            if used <= width:
-                shown.append(char)
-    return "".join(shown)
-
-
-def failure_lines(failure: Failure, name: str, cause: str) -> "List[str]":
-    """The part of a summary about one kind of failure; name is that of its task."""
-    event = failure.event
-    if event.task is None:
-        return []
-    title = f"{name} {state_text(event.state)}"
-    if failure.count > 1:
-        title = f"{counted(failure.count, 'task')} failed: {cause} ({name} for example)"
-    result = ["", title, *(f"    {line}" for line in failure.lines)]
-    if failure.lines:
-        result.append(f"  log:   {os.path.relpath(event.log)}")
-    again = task_text(event.task)
-    return [*result, f"  again: {again if len(again) < 2000 else again[:2000] + ' ...'}"]
-
-
-# -- status and logs
+# -- status
 
 
 def log_of(record: Record, number: int, state: State) -> str:
@@ -7800,152 +7311,96 @@ def log_of(record: Record, number: int, state: State) -> str:
     return record.file("log", number)
 
 
-def head_line(found: Survey) -> str:
-    """How far a run is, since when, where it runs or since when not, and the time that is left."""
-    start = found.ledger.start
-    good = count_good(found)
-    begun = f"began {moment_text(found.ledger.starts[0].time)}"
-    if len(found.ledger.starts) > 1:
-        begun += f", resumed {moment_text(start.time)}"
-    where = where_text(found)
-    if where:
-        where += left_text(found)
-    else:
-        moment = moment_text(last_moment(found))
-        where = f"ended {moment}" if good >= start.count else f"not running since {moment}"
-    done = f"{good:,} of {counted(start.count, 'task')} done ({percent_done(found, good)}%)"
-    return printable(f"{start.job}: {done}, {begun}, {where}")
-
-
 def count_good(found: Survey) -> int:
     """How many tasks of a run need no further attempt."""
     return sum(count for name, count in found.counts().items() if STATES[name].is_good)
 
 
-def percent_done(found: Survey, good: int) -> int:
+def percent_done(found: Survey) -> int:
     """The percentage of the tasks of a run that need no further attempt."""
-    return 100 * good // max(found.ledger.start.count, 1)
+    return 100 * count_good(found) // max(found.ledger.start.count, 1)
+
+
+def head_line(found: Survey) -> str:
+    """How far a run is, since when, where it runs or since when not, and the time that is left."""
+    start, first = found.ledger.start, found.ledger.starts[0]
+    good = count_good(found)
+    facts = [f"{good:,} of {counted(start.count, 'task')} done ({percent_done(found)}%)",
+             f"began {moment_text(first.time)}"]
+    if start.number > first.number:
+        facts.append(f"resumed {moment_text(start.time)}")
+    where = where_text(found)
+    own = [state for _, state in found.members if not state.origin]
+    if where:
+        took = [state.ended - state.started for state in own
+                if state.is_over and state.started * state.ended]
+        rest = sum(not state.is_over for state in own)
+        facts += [where, *left_text(took, rest, found.counts()["running"])]
+    else:
+        last = max([start.time, *(max(state.started, state.ended) for state in own)])
+        word = "ended" if good >= start.count else "not running since"
+        facts.append(f"{word} {moment_text(last)}")
+    return printable(f"{start.job}: {', '.join(facts)}")
 
 
 def where_text(found: Survey) -> str:
     """The places where tasks of a run are running or queued; "" if there is none."""
     states = [state for _, state in found.members]
     hosts = {state.host for state in states if state.name == "running"}
-    if found.holder:
-        hosts.add(found.holder.rpartition(" on ")[2])
+    hosts.update([found.holder.rpartition(" on ")[2]] if found.holder else ())
     names = sorted("here" if host == host_name() else f"on {host}" for host in hosts)
-    if len(names) > 3:
-        names[3:] = [f"on {len(names) - 3} more machines"]
-    parts = []
-    if names:
-        parts.append(f"running {', '.join(names)}")
+    names[3:] = [f"on {len(names) - 3} more machines"] * (len(names) > 3)
+    parts = [f"running {', '.join(names)}"] if names else []
     if any(state.name == "queued" for state in states):
         schedulers = {submission.scheduler for submission in found.submissions}
         parts.append(f"queued with {', '.join(sorted(schedulers))}")
     return ", ".join(parts)
 
 
-def last_moment(found: Survey) -> float:
-    """The last time that a record has: of a start of the run, of a start or end of a task."""
-    moment = found.ledger.start.time
-    for _, state in found.members:
-        if not state.origin:
-            moment = max(moment, state.started, state.ended)
-    return moment
+def code_of(found: Survey, state: State) -> "Optional[str]":
+    """The code that a task ran: a71128d + changes 1f0c, "" for no commit; None if it did not."""
+    for start in found.ledger.starts:
+        if start.number == state.start and not state.origin:
+            return start.code
+    return None
 
 
-def left_text(found: Survey) -> str:
-    """The time that is left, estimated from the tasks that have ended."""
-    states = [state for _, state in found.members]
-    running = [max(time.time() - state.started, 0.0) for state in states if state.name == "running"]
-    took = [max(state.ended - state.started, 0.0) for state in states
-            if state.is_over and state.started * state.ended and not state.origin]
-    rest = sum(not state.is_over for state in states)
-    if not took or not running:
-        return ""
-    mean = sum(took) / len(took)
-    spent = sum(min(seconds, mean) for seconds in running)
-    return f", about {clock_text((mean * rest - spent) / len(running))} left"
+def code_lines(found: Survey) -> "Iterator[str]":
+    """Yield a line about the tasks that ran other code than that of the newest start."""
+    start = found.ledger.start
+    older: Dict[int, str] = {}
+    is_mixed = start.code and len({one.code for one in found.ledger.starts}) > 1
+    for number, state in found.members if is_mixed else ():
+        code = code_of(found, state)
+        if code not in (None, start.code):
+            older[number] = code or "no commit"
+    if older:
+        yield (f"{len(older):,} of {counted(start.count, 'task')} ({ranges_text(sorted(older))}) "
+               f"ran older code ({', '.join(dict.fromkeys(older.values()))})")
 
 
-def status_lines(found: Survey, room: int, is_coloured: bool, most: int = 20) -> "Iterator[str]":
+def counts_text(found: Survey, is_coloured: bool) -> str:
+    """How many tasks are in which state."""
+    return ", ".join(painted(f"{count:,} {STATES[name].text}", name, is_coloured)
+                     for name, count in found.counts().items() if count)
+
+
+def status_lines(found: Survey, width: int, is_coloured: bool, most: int = 20) -> "Iterator[str]":
     """Yield the status of a record below its head line: counts, groups of failures, what runs.
 
-    room is for the words of a task's name.
+    width is that of the words in a task's name.
     """
-    counts = [painted(f"{count:,} {STATES[name].text}", name, is_coloured)
-              for name, count in found.counts().items() if count]
-    yield f"  {', '.join(counts)}"
-    names = Names(found.ledger, room)
+    yield f"  {counts_text(found, is_coloured)}"
+    yield from (f"  {line}" for line in code_lines(found))
     groups = groups_of(found)
-    for (kind, text), numbers in groups[:most]:
-        name = names.name(numbers[0]) if len(numbers) == 1 else task_range(numbers)
-        yield painted(f"  {name} {text}", kind, is_coloured)
-        if len(numbers) > 1 and kind != "queued":
-            yield f"    {members_text(names, numbers)}"
+    if groups:
+        names = Names(found.ledger, width)
+    for group in groups[:most]:
+        yield painted(f"  {group_title(group, names)}", group.state, is_coloured)
+        if len(group.numbers) > 1 and group.state != "queued":
+            yield f"    {names.members_text(group.numbers)}"
     if len(groups) > most:
         yield f"  and {len(groups) - most} more groups"
-
-
-def groups_of(found: Survey) -> "List[Tuple[Tuple[str, str], List[int]]]":
-    """Group the tasks that need a word by state and text: those that ended without success, run, or
-    are queued for a reason.
-
-    The groups are in the order of STATES, their tasks in that of their numbers.
-    """
-    groups: Dict[Tuple[str, str], List[int]] = {}
-    for number, state in sorted(found.members):
-        needs_cause = state.name in ("queued", "not started")
-        if state.name in ("succeeded", "waiting") or (needs_cause and not state.cause):
-            continue
-        text = group_text(found, number, state, len(groups) < MOST_GROUPS)
-        groups.setdefault((state.name, text), []).append(number)
-    order = list(STATES)
-    return sorted(groups.items(), key=lambda group: order.index(group[0][0]))
-
-
-def group_text(found: Survey, number: int, state: State, reads_log: bool) -> str:
-    """The state of a task with the last line of its log, or its array task."""
-    text = state_text(state)
-    one = found.array_task(number)
-    if state.name == "failed" and reads_log:
-        last = cause_line(tail_lines(log_of(found.record, number, state)))
-        text += f": {printable(last)}" if last else ""
-    elif state.name == "running" and one and state.submission:
-        text += f" as {array_task_id(*one)}"
-    elif state.name == "queued" and one:
-        text += f" (array job {one[1]})"
-    return text
-
-
-def members_text(names: Names, numbers: "Sequence[int]") -> str:
-    """The words that only the tasks of a group have in common, else the names of some."""
-    first = [names.name(number) for number in numbers[:3]]
-    common = names.in_common(numbers)
-    if common:
-        return f"all of them with {common}"
-    return ", ".join(first) + (", ..." if len(numbers) > len(first) else "")
-
-
-def task_range(numbers: "Sequence[int]") -> str:
-    """Task numbers in words.
-
-    >>> task_range([7]), task_range([1, 2, 3, 9, 10])
-    ('task 7', '5 tasks (1-3, 9, 10)')
-    """
-    if len(numbers) == 1:
-        return f"task {numbers[0]}"
-    parts: List[List[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    texts = [f"{part[0]}-{part[-1]}" if len(part) > 2 else ", ".join(map(str, part))
-             for part in parts[:8]]
-    if len(parts) > 8:
-        texts.append("...")
-    return f"{len(numbers)} tasks ({', '.join(texts)})"
 
 
 def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
@@ -7957,90 +7412,76 @@ def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
     return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
 
 
+def task_facts(found: Survey, number: int, state: State) -> "Dict[str, Any]":
+    """The outcome of a task: times in seconds and since 1970, None where unknown."""
+    log = log_of(found.record, number, state)
+    ended = state.ended if state.is_over else 0.0
+    return {
+        "task": number,
+        "run": None,
+        "state": state.name,
+        "exit_status": state.status if state.ended and not state.origin else None,
+        "duration": max(ended - state.started, 0.0) if ended and state.started else None,
+        "attempts": state.attempts,
+        "started": state.started or None,
+        "ended": ended or None,
+        "host": state.host or None,
+        "code": code_of(found, state) or None,
+        "cause": cause_of(state, log) or None,
+        "log": os.path.relpath(log)}
+
+
 def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
-    """A task for programs: times in seconds since 1970, null where unknown."""
+    """A task for programs."""
     task = found.ledger.task(number)
     if task is None:
         raise damaged(found.record.file("plan"))
-    has_status = state.ended and not state.origin
-    one = found.array_task(number)
-    log = log_of(found.record, number, state)
-    return {
-        "task": number,
-        "step": found.ledger.members[number],
-        "params": task_parameters(task.combination),
-        "argv": list(task.argv),
-        "dir": task.directory,
-        "cwd": task.cwd,
-        "state": state.name,
-        "exit_status": state.status if has_status else None,
-        "cause": cause_of(state, log) or None,
-        "started": state.started or None,
-        "ended": state.ended or None if state.is_over else None,
-        "host": state.host or None,
-        "attempts": state.attempts,
-        "job_id": one[1] if one else None,
-        "array_index": one[2] if one else None,
-        "log": os.path.relpath(log)}
+    _, job_id, index = found.array_task(number) or (None, None, None)
+    facts = task_facts(found, number, state)
+    del facts["run"]
+    return {**facts, "step": found.ledger.members[number],
+            "params": task_parameters(task.combination), "argv": list(task.argv),
+            "dir": task.directory, "cwd": task.cwd, "job_id": job_id, "array_index": index}
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
     """The status of a record for programs."""
     start = found.ledger.start
-    tasks = [task_document(found, number, state) for number, state in found.members]
     return {
         "job": start.job,
+        "note": start.note or None,
+        "summary": head_line(found),
         "record": os.path.relpath(found.record.path),
         "count": start.count,
         "started": found.ledger.starts[0].time,
-        "percent": percent_done(found, count_good(found)),
+        "percent": percent_done(found),
         "executed": where_text(found) or None,
+        "scheduler_error": found.unanswered or None,
         "commit": start.commit or None,
         "states": found.counts(),
-        "tasks": tasks}
+        "tasks": [task_document(found, number, state) for number, state in found.members]}
 
 
 # ---------------------------------------------------------------------------
 # 13. Results and report: Row, Row, ... -> tables, page
 # ---------------------------------------------------------------------------
-# Row; numbers of outputs and files (last_numbers, json_number, read_metrics); the runs that Hydra
-# makes of one task (hydra_runs, run_outputs); rows of a run (result_rows, results); selection and
-# order (selected, sorted_rows, over); tables (columns_of, FORMATS); the page (report_page).
-#
-# A log is read from its end, in blocks that grow, and no further than the metrics require.
-#
-# The page is one file, and its policy forbids any request. Texts of users reach it escaped, or as
-# JSON that SCRIPT inserts as text nodes: neither can become markup.
+# A row is a task, or one of Hydra's runs of it, and has three kinds of columns: facts, parameters,
+# metrics. Numbers of outputs and files (last_number, json_number, read_metrics); Hydra's runs
+# (hydra_runs, run_outputs); rows of a run (result_rows, results); selection (matching); order and
+# means (sorted_rows, over); tables (columns_of, FORMATS); the page (report_page), which is a file:
+# texts of users reach it escaped, or as JSON that SCRIPT inserts as text nodes.
 
 
 class Row(NamedTuple("Row", [
-        ("task", int), ("run", "Optional[int]"), ("params", "Dict[str, str]"), ("state", str),
-        ("status", "Optional[int]"), ("cause", str), ("started", "Optional[float]"),
-        ("ended", "Optional[float]"), ("attempts", int), ("host", str), ("log", str),
+        ("facts", "Dict[str, Any]"), ("params", "Dict[str, str]"),
         ("metrics", "Dict[str, Optional[float]]")])):
-    """The outcome of a task, or of one of its Hydra runs (run, else None).
-
-    status is the exit status; started and ended are seconds since 1970. A row that over() merged
-    has 0 as task.
-    """
+    """The outcome of a task, or of one of its Hydra runs; facts are those of task_facts."""
     __slots__ = ()
-
-    @property
-    def seconds(self) -> "Optional[float]":
-        """How long it took, if it has begun and ended."""
-        if self.started is None or self.ended is None:
-            return None
-        return max(self.ended - self.started, 0.0)
-
-    @property
-    def name(self) -> str:
-        """7, or 7.2 for run 2 of task 7."""
-        return str(self.task) if self.run is None else f"{self.task}.{self.run}"
 
 
 # -- numbers of outputs and files
 
-FIRST_BLOCK, LARGEST_BLOCK = 16384, 4194304  # bytes of a log; a longer line is looked at in parts
+LONGEST = 65536  # bytes of a log that are looked at together
 LOG_ESCAPES = rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # ECMA-48: CSI, OSC
 # A name follows no letter, and nothing that makes it the end of a longer one: val/loss, val.loss.
 # Quotes and a call may surround the number: JSON, and how NumPy and PyTorch write a scalar.
@@ -8049,31 +7490,27 @@ METRIC = rb"""
     ["']? (?: [ \t]* [=:] [ \t]* | [ \t]+ )
     (?: (?: np\.float[0-9]+ | tensor ) \( )? ["']?
     ( [+-]? (?: [0-9]{1,3} (?: ,[0-9]{3} )+ \. [0-9]+ | [0-9]{1,3} (?: ,[0-9]{3} ){2,}
-              | (?: [0-9][0-9_]* (?: \. [0-9_]* )? | \. [0-9][0-9_]* ) (?: [eE] [+-]? [0-9]+ )?
+              | (?: [0-9]+ (?: _[0-9]+ )* (?: \. [0-9]* )? | \. [0-9]+ ) (?: [eE] [+-]? [0-9]+ )?
               | (?i: nan | inf (?: inity )? ) ) )
     (?! [\w\x80-\xff] | [.,:][0-9] )
 """
 ANY_NAME = rb"[A-Za-z_][\w./-]*"
+Output = NamedTuple("Output", [("path", str), ("start", int), ("end", "Optional[int]")])
 
 
-def blocks_from_end(file: "IO[bytes]", start: int, end: int) -> "Iterator[bytes]":
-    """Yield the lines between two offsets in blocks that grow, the last block first."""
-    size = FIRST_BLOCK
-    while start < end:
-        begin = max(end - size, start)
-        file.seek(begin)
-        data = file.read(end - begin).replace(b"\r", b"\n")  # a progress bar starts its line again
-        if not data:
-            return  # the file was cut while we read it
-        cut = data.find(b"\n", 0, len(data) - 1) + 1 if begin > start else 0
-        if begin > start and not cut and size < LARGEST_BLOCK:
-            size *= 4  # it begins within a line
-            continue
-        if begin > start and not cut:
-            cut = data.find(b" ", 0, len(data) - 1) + 1  # at least no word is cut
-        yield re.sub(LOG_ESCAPES, b"", data[cut:]) if b"\x1b" in data else data[cut:]
-        end = begin + cut
-        size = min(size * 4, LARGEST_BLOCK)
+def mapped(path: str) -> "Any":
+    """The bytes of a file, read where they are looked at; none if there is no file."""
+    import mmap
+    try:
+        with open(path, "rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError):  # not there, or empty
+        return b""
+
+
+def plain_lines(data: bytes) -> bytes:
+    """Output without colours; a carriage return, as of a progress bar, starts a line too."""
+    return re.sub(LOG_ESCAPES, b"", data).replace(b"\r", b"\n")
 
 
 @functools.lru_cache(maxsize=None)
@@ -8082,141 +7519,101 @@ def metric_pattern(name: bytes) -> "Any":
     return re.compile(METRIC % name, re.VERBOSE)
 
 
-def numbers_in(block: bytes, name: str) -> "Iterator[float]":
-    """Yield the numbers that follow a name in a part of a log, the last one first.
+def numbers_of(output: Output, name: str) -> "Iterator[float]":
+    """Yield the numbers that follow a name in an output, the last one first.
 
-    The name alone is an error where it has several prefixes: train:loss and val:loss.
+    The lines that hold the name are looked at, from the end; of long ones parts.
     """
+    data = mapped(output.path)
+    end = len(data) if output.end is None else output.end
     text = name.encode("utf-8", "surrogateescape")
     pattern = metric_pattern(re.escape(text))
-    place = block.rfind(text)
+    place = data.rfind(text, output.start, end) if name else -1
+    is_first = True
     while place >= 0:
-        before = re.search(rb"[A-Za-z_/.-]*:$", block[max(place - 80, 0):place])
-        lead = place - len(before[0]) if before else place
-        match = pattern.match(block, lead) or pattern.match(block, place)
-        if match:
-            if match[1]:
-                check_prefixes(block, pattern, name)
-            try:
-                yield float(match[3].replace(b",", b""))
-            except ValueError:
-                pass  # 1__0
-        place = block.rfind(text, 0, place)
+        low, high = max(output.start, place - LONGEST), min(place + LONGEST, end)
+        begin = max(low, data.rfind(b"\n", low, place) + 1)
+        stop = data.find(b"\n", place, high)
+        line = plain_lines(data[begin:high if stop < 0 else stop])
+        for match in reversed(list(pattern.finditer(line))):
+            if match[1] and is_first:
+                check_prefixes(name, pattern.finditer(plain_lines(data[low:end][-LONGEST:])))
+            is_first = False
+            yield float(match[3].replace(b",", b""))
+        place = data.rfind(text, output.start, begin)
 
 
-def check_prefixes(block: bytes, pattern: "Any", name: str) -> None:
-    """Raise an Error if several prefixes with a colon precede a name."""
-    found = {match[1] for match in pattern.finditer(block) if match[1]}
-    if len(found) > 1:
-        names = sorted(f"{prefix.decode('ascii')}{name}" for prefix in found)
+def check_prefixes(name: str, matches: "Iterable[Match[bytes]]") -> None:
+    """Raise an Error if a name has several prefixes: train:loss and val:loss."""
+    names = sorted({f"{match[1].decode('ascii')}{name}" for match in matches if match[1]})
+    if len(names) > 1:
         raise Error("several-metrics", f"{name} may be {' or '.join(names)}",
                     hint=f"name one of them, for example {names[0]}")
 
 
-def next_number(block: bytes, name: str, known: "Optional[float]") -> "Optional[float]":
-    """The last number of a name in a part of a log; of min(NAME), the smallest one with that of
-    the later parts."""
+def last_number(output: Output, name: str) -> "Optional[float]":
+    """The last number of a name in an output, if any; of min(NAME) and max(NAME) that one."""
     fold = re.fullmatch(r"(min|max)\((.+)\)", name)
     if not fold:
-        return next(numbers_in(block, name), None)
-    values = [*numbers_in(block, fold[2]), known]
-    numbers = [value for value in values if value is not None and value == value]
-    return (max if fold[1] == "max" else min)(numbers, default=None)
+        return next(numbers_of(output, name), None)
+    numbers = [number for number in numbers_of(output, fold[2]) if number == number]
+    return (min if fold[1] == "min" else max)(numbers, default=None)
 
 
-def last_numbers(path: str, names: "Iterable[str]", start: int = 0, end: "Optional[int]" = None
-                 ) -> "Dict[str, Optional[float]]":
-    """Map each name to its last number between two offsets of a file, or to None."""
-    found: Dict[str, Optional[float]] = dict.fromkeys(names)
-    missing = [name for name in found if name]
-    try:
-        file = open(path, "rb")
-    except OSError:
-        return found
-    with file:
-        size = os.fstat(file.fileno()).st_size
-        for block in blocks_from_end(file, start, size if end is None else min(end, size)):
-            for name in missing:
-                found[name] = next_number(block, name, found[name])
-            missing = [name for name in missing if found[name] is None or name[3:4] == "("]
-            if not missing:
-                break
-    return found
+def names_in(path: str) -> "List[str]":
+    """The names that a number follows at the end of a log, twelve at most."""
+    matches = metric_pattern(ANY_NAME).finditer(plain_lines(mapped(path)[-LONGEST:]))
+    names = dict.fromkeys((match[1] or b"") + match[2] for match in matches)
+    return [name.decode("utf-8", "replace") for name in names][:12]
 
 
-def names_in(path: str, most: int = 12) -> "List[str]":
-    """The names that a number follows at the end of a log."""
-    try:
-        with open(path, "rb") as file:
-            block = next(blocks_from_end(file, 0, os.fstat(file.fileno()).st_size), b"")
-    except OSError:
-        return []
-    names = [(match[1] or b"") + match[2] for match in metric_pattern(ANY_NAME).finditer(block)]
-    return [name.decode("utf-8", "replace") for name in dict.fromkeys(names)][:most]
+def inner_value(value: "Any", key: str) -> "Any":
+    """The value below KEY.KEY in a JSON value, or None.
 
-
-def is_in_json(metric: str) -> bool:
-    """Whether a metric is a number of a JSON file: FILE.json:KEY.KEY."""
-    return ".json:" in metric
-
-
-def inner_value(value: "Any", keys: "Sequence[str]") -> "Any":
-    """The value below keys in a JSON value, or None; a key may have dots in it itself."""
-    if not keys:
+    A key may have dots itself; in a list it is an index, also from the end: epochs.-1.loss.
+    """
+    if not key:
         return value
-    if isinstance(value, list) and re.fullmatch("-?[0-9]{1,9}", keys[0]):
-        index = int(keys[0])
-        return inner_value(value[index], keys[1:]) if -len(value) <= index < len(value) else None
-    if not isinstance(value, dict):
-        return None
-    for count in range(len(keys), 0, -1):
-        key = ".".join(keys[:count])
-        found = inner_value(value[key], keys[count:]) if key in value else None
-        if found is not None:
-            return found
+    if isinstance(value, list):
+        value = {str(index): value[index] for index in range(-len(value), len(value))}
+    names = sorted(value, key=len, reverse=True) if isinstance(value, dict) else ()
+    for name in names:
+        if f"{key}.".startswith(f"{name}."):
+            found = inner_value(value[name], key[len(name) + 1:])
+            if found is not None:
+                return found
     return None
 
 
 def json_number(path: str, key: str) -> "Optional[float]":
-    """The number below KEY.KEY in a JSON file, or None.
-
-    A part of KEY that is a number counts in a list, from 0, or from its end: epochs.-1.loss.
-    """
+    """The number below KEY.KEY in a JSON file, or None."""
     try:
-        with open(path, "rb") as file:
-            document = json.loads(file.read().decode("utf-8-sig"))
-        value = inner_value(document, key.split("."))
-        is_number = isinstance(value, (int, float, str)) and not isinstance(value, bool)
-        return float(value) if is_number else None
-    except (OSError, ValueError, OverflowError, RecursionError):
+        with open(path, encoding="utf-8-sig") as file:
+            value = inner_value(json.load(file), key)
+        return None if isinstance(value, (bool, dict, list)) else float(value)
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return None  # not there, not complete yet, no number
 
 
-Output = NamedTuple("Output", [("path", str), ("start", int), ("end", "Optional[int]")])
-
-
-def read_metrics(names: "Sequence[str]", folder: str, outputs: "Iterable[Output]",
-                 owners: "Dict[str, str]") -> "Dict[str, Optional[float]]":
+def read_metrics(names: "Sequence[str]", folder: str, outputs: "Sequence[Output]",
+                 owners: "Dict[str, object]") -> "Dict[str, Optional[float]]":
     """The metrics of a task or run: from JSON files in its folder, and from its outputs.
 
-    A number that the first output lacks may be in the next one. owners are the JSON files that
-    belong to other tasks, by their paths.
+    A number that the first output lacks may be in the next one. owners are the outputs of those
+    that JSON files belong to, by path.
     """
-    values: Dict[str, Optional[float]] = dict.fromkeys(names)
-    for name in filter(is_in_json, names):
-        file, _, key = name.rpartition(":")
-        path = os.path.normpath(os.path.join(folder, file))
-        values[name] = json_number(path, key)
-        owner = str(outputs)
-        if os.path.exists(path) and owners.setdefault(path, owner) != owner:
-            raise Error("shared-file", f"several tasks write {file}: it has the last one's numbers",
+    values: Dict[str, Optional[float]] = {}
+    for name in names:
+        file, is_file, key = name.rpartition(".json:")
+        path = os.path.normpath(os.path.join(folder, f"{file}.json"))
+        if is_file:
+            values[name] = json_number(path, key)
+        else:
+            numbers = (last_number(output, name) for output in outputs)
+            values[name] = next((one for one in numbers if one is not None), None)
+        if is_file and os.path.exists(path) and owners.setdefault(path, outputs) != outputs:
+            raise Error("shared-file", f"several tasks write {file}.json, the last one wins",
                         hint="let each task write into a directory of its own: ${{ task.dir }}")
-    printed = [name for name in names if not is_in_json(name)]
-    for output in outputs:
-        missing = [name for name in printed if values[name] is None]
-        if not missing:
-            break
-        values.update(last_numbers(output.path, missing, output.start, output.end))
     return values
 
 
@@ -8226,6 +7623,20 @@ HydraRun = NamedTuple("HydraRun", [
     ("number", int), ("params", "Dict[str, str]"), ("log", "Optional[str]")])
 
 
+def hydra_runs(directory: str) -> "List[HydraRun]":
+    """The runs that Hydra made in a sweep directory, by number, each with the parameters that
+    Hydra noted and its newest log; none where the log is empty, as of a program that prints."""
+    import glob
+    runs = []
+    for folder in glob.glob(os.path.join(glob.escape(directory), "*", "")):
+        number = os.path.basename(folder[:-1])
+        logs = [path for path in glob.glob(glob.escape(folder) + "*.log") if os.path.getsize(path)]
+        if re.fullmatch("0|[1-9][0-9]{0,8}", number):
+            runs.append(HydraRun(int(number), hydra_overrides(folder),
+                                 max(logs, key=os.path.getmtime) if logs else None))
+    return sorted(runs)
+
+
 def hydra_overrides(folder: str) -> "Dict[str, str]":
     """The parameters of a run as Hydra noted them; none while it has not, or not all."""
     try:
@@ -8233,33 +7644,8 @@ def hydra_overrides(folder: str) -> "Dict[str, str]":
             node = read_yaml(file.read(), file.name)
     except (OSError, Error):
         return {}
-    if node.kind != "sequence":
-        return {}
-    words = [item.value for item in node.value if item.kind == "scalar"]
-    return {key_of(word): unquoted(word).partition("=")[2] for word in words if key_of(word)}
-
-
-def hydra_log(folder: str) -> "Optional[str]":
-    """The log that Hydra gave a run, the newest one of several; None where it is empty, as that of
-    a program which only prints is."""
-    with os.scandir(folder) as entries:
-        logs = [entry for entry in entries if entry.name.endswith(".log") and entry.is_file()]
-    filled = [(entry.stat().st_mtime, entry.path) for entry in logs if entry.stat().st_size]
-    return max(filled)[1] if filled else None
-
-
-def hydra_runs(directory: str) -> "List[HydraRun]":
-    """The runs that Hydra made in a sweep directory, by number."""
-    try:
-        names = os.listdir(directory)
-    except OSError:
-        return []
-    runs = []
-    for number in sorted(int(name) for name in names if re.fullmatch("0|[1-9][0-9]{0,8}", name)):
-        folder = os.path.join(directory, str(number))
-        if os.path.isdir(folder):
-            runs.append(HydraRun(number, hydra_overrides(folder), hydra_log(folder)))
-    return runs
+    items = node.value if node.kind == "sequence" else ()
+    return task_parameters(item.value for item in items if item.kind == "scalar")
 
 
 def run_outputs(log: str) -> "Dict[int, Output]":
@@ -8270,99 +7656,67 @@ def run_outputs(log: str) -> "Dict[int, Output]":
     attempt counts.
     """
     outputs: Dict[int, Output] = {}
-    current, offset, is_serial = -1, 0, True
-    try:
-        file = open(log, "rb")
-    except OSError:
-        return outputs
-    with file:
-        for line in iter(functools.partial(file.readline, LARGEST_BLOCK), b""):
-            said = re.search(rb"\]\[HYDRA\] (.*)", re.sub(LOG_ESCAPES, b"", line), re.DOTALL)
-            if b"HYDRA" in line and said:
-                if current >= 0:
-                    outputs[current] = outputs[current]._replace(end=offset)
-                number = re.match(rb"\t?#([0-9]{1,9}) : ", said[1])
-                current = int(number[1]) if number and is_serial else -1
-                if current >= 0:
-                    outputs[current] = Output(log, offset + len(line), None)
-                elif not number:
-                    is_serial = b"jobs locally" in said[1]
-            offset += len(line)
+    current, is_serial = -1, True
+    for line in re.finditer(b"(?m)^.*HYDRA.*\n?", mapped(log)):
+        said = re.search(rb"\]\[HYDRA\] (.*)", plain_lines(line[0]))
+        if not said:
+            continue
+        if current in outputs:
+            outputs[current] = outputs[current]._replace(end=line.start())
+        number = re.match(rb"\t?#([0-9]{1,9}) : ", said[1])
+        current = int(number[1]) if number and is_serial else -1
+        if current >= 0:
+            outputs[current] = Output(log, line.end(), None)
+        elif not number:
+            is_serial = b"jobs locally" in said[1]
     return outputs
 
 
 # -- rows of a run
 
 
-def attempt_start(path: str, attempt: int) -> int:
+def attempt_start(log: str, attempts: int) -> int:
     """The offset in a log where the output of the last attempt begins."""
-    if attempt < 2:
-        return 0
-    marker = re.compile(rb"(?:^|\n)==> attempt [0-9]+ <==\n")
-    try:
-        with open(path, "rb") as file:
-            end = os.fstat(file.fileno()).st_size
-            while end > 0:
-                begin = max(end - LARGEST_BLOCK, 0)
-                file.seek(begin)
-                places = [match.end() for match in marker.finditer(file.read(end - begin + 64))]
-                if places:
-                    return begin + places[-1]
-                end = begin
-    except OSError:
-        pass
-    return 0
+    marks = re.finditer(rb"(?m)^==> attempt [0-9]+ <==\n", mapped(log) if attempts > 1 else b"")
+    return max((mark.end() for mark in marks), default=0)
 
 
-def task_rows(found: Survey, number: int, state: State, metrics: "Sequence[str]",
-              owners: "Dict[str, str]") -> "List[Row]":
-    """The row of a task, or those of its Hydra runs."""
+def task_rows(found: Survey, number: int, metrics: "Sequence[str]", owners: "Dict[str, object]"
+              ) -> "Iterator[Row]":
+    """Yield the row of a task, or those of its Hydra runs; a single one has all of its output."""
     task = found.ledger.task(number)
     if task is None:
-        return []
+        return
+    state = found.state(number)
+    facts = task_facts(found, number, state)
+    params = task_parameters(task.combination)
     log = log_of(found.record, number, state)
-    is_ended = state.ended and state.is_over
-    row = Row(number, None, task_parameters(task.combination), state.name,
-              state.status if state.ended and not state.origin else None, cause_of(state, log),
-              state.started or None, state.ended if is_ended else None, state.attempts, state.host,
-              os.path.relpath(log), {})
-    folder = os.path.join(task.cwd, task.directory)
     output = Output(log, attempt_start(log, state.attempts), None)
+    folder = os.path.join(task.cwd, task.directory)
     runs = hydra_runs(folder) if task.runs else []
-    if runs:
-        return run_rows(row, folder, runs, output, metrics, owners)
-    place = folder if os.path.isdir(folder) else task.cwd
-    return [row._replace(metrics=read_metrics(metrics, place, [output], owners))]
-
-
-def run_rows(row: Row, folder: str, runs: "Sequence[HydraRun]", output: Output,
-             metrics: "Sequence[str]", owners: "Dict[str, str]") -> "List[Row]":
-    """A row for each run that Hydra made of a task; a single one has all of its output."""
-    printed = {runs[0].number: output}
-    if len(runs) > 1:
-        printed = run_outputs(output.path) if metrics else {}
-    rows = []
+    if not runs:
+        place = folder if os.path.isdir(folder) else task.cwd
+        yield Row(facts, params, read_metrics(metrics, place, [output], owners))
+    printed = {run.number: output for run in runs}
+    if len(runs) > 1 and metrics:
+        printed = run_outputs(log)
     for run in runs:
         outputs = [Output(run.log, 0, None)] if run.log else []
-        if run.number in printed:
-            outputs.append(printed[run.number])
+        outputs += [printed[run.number]] if run.number in printed else []
         own = os.path.join(folder, str(run.number))
-        rows.append(row._replace(
-            run=run.number if len(runs) > 1 else None, params={**row.params, **run.params},
-            metrics=read_metrics(metrics, own, outputs, owners)))
-    return rows
+        yield Row({**facts, "run": run.number if len(runs) > 1 else None},
+                  {**params, **run.params}, read_metrics(metrics, own, outputs, owners))
 
 
 def result_rows(found: Survey, metrics: "Sequence[str]", numbers: "Iterable[int]",
-                states: "Sequence[str]" = (), words: "Sequence[str]" = ()) -> "List[Row]":
-    """The rows of tasks of a run: those in some states, and with the parameters of words."""
+                state: "Optional[str]" = None, words: "Sequence[str]" = ()) -> "List[Row]":
+    """The rows of tasks of a run: those in a state, and with the parameters of words."""
     rows: List[Row] = []
-    owners: Dict[str, str] = {}
+    owners: Dict[str, object] = {}
     for number in numbers:
-        state = found.state(number)
-        if not states or state.name in states:
-            rows += task_rows(found, number, state, metrics, owners)
-    return selected(rows, words)
+        if state in (None, found.state(number).name):
+            rows += task_rows(found, number, metrics, owners)
+    return [rows[index] for index in matching([row.params for row in rows], words)]
 
 
 def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[str, Any]]":
@@ -8370,7 +7724,8 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
 
     metrics are names of numbers in the output, or FILE.json:KEY.KEY; words select: "lr=0.1,0.01". A
     row has task, run, params, state, exit_status, cause, started, ended (seconds since 1970),
-    duration, attempts, host, log and metrics; None is unknown. Error if it was not run.
+    duration, attempts, host, code, log and metrics; None is unknown. Error if it was not run. A job
+    of another file than hydraflow.yaml is other.yaml:train.
 
     >>> results("no-such-job")
     Traceback (most recent call last):
@@ -8382,11 +7737,11 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
         raise Error("not-run", f"job {job} has not been run here",
                     hint=f"run it: hydraflow run {job}")
     found = survey(records[-1])
-    numbers = tasks_with(found.ledger, words) if words else sorted(found.ledger.members)
-    return results_document(result_rows(found, list(metrics), numbers, (), words), list(metrics))
+    numbers = tasks_with(found.ledger, words)
+    return results_document(result_rows(found, metrics, numbers, None, words), metrics)
 
 
-# -- selection and order
+# -- selection
 
 
 def pair_of(word: str) -> "Tuple[str, str]":
@@ -8401,6 +7756,11 @@ def pair_of(word: str) -> "Tuple[str, str]":
         return key_of(word), word.partition("=")[2]
 
 
+def compared(params: "Mapping[str, str]") -> "Dict[str, str]":
+    """Parameters with their values in the form that is compared."""
+    return dict(pair_of(f"{key}={value}") for key, value in params.items())
+
+
 def parameters(rows: "Iterable[Row]") -> "List[str]":
     """The keys of all parameters, in the order in which they first come."""
     return list(dict.fromkeys(chain.from_iterable(row.params for row in rows)))
@@ -8408,97 +7768,81 @@ def parameters(rows: "Iterable[Row]") -> "List[str]":
 
 def constants(rows: "Sequence[Row]") -> "Dict[str, str]":
     """The parameters that are the same in every row: key -> value; none of a single row."""
-    same = dict(rows[0].params) if len(rows) > 1 else {}
-    for row in rows:
-        for key, value in list(same.items()):
-            other = row.params.get(key)
-            words = [f"{key}={text}" for text in (value, other)]
-            if other is None or len(set(map(pair_of, words))) > 1:
-                del same[key]
-    return same
+    if len(rows) < 2:
+        return {}
+    others = [compared(row.params) for row in rows]
+    same = {key for key, value in others[0].items() if all(one.get(key) == value for one in others)}
+    return {key: value for key, value in rows[0].params.items() if key in same}
 
 
-def varying(rows: "Sequence[Row]") -> "List[str]":
-    """The keys of the parameters that differ between rows."""
-    same = constants(rows)
-    return [key for key in parameters(rows) if key not in same] if len(rows) > 1 else []
-
-
-def key_among(keys: "Sequence[str]", name: str) -> str:
+def key_among(keys: "Iterable[str]", name: str) -> str:
     """The key that a user means by a name: lr is $lr where no parameter is lr."""
     for key in keys:
         if name in (key, key.lstrip("$")):
             return key
-    known = f"the parameters are {', '.join(keys[:20])}" if keys else "the tasks have none"
-    raise Error("unknown-parameter", f"no task has a parameter {name}",
-                hint=suggest(name, keys) or known)
+    known = ", ".join(islice(keys, 20))
+    raise Error("unknown-parameter", f"no task has a parameter {name}", hint=suggest(
+        name, keys) or f"the parameters are {known}" if known else "the tasks have none")
 
 
-MOST_SELECTED = 1000000  # values that one KEY=VALUE may name
-if TYPE_CHECKING:
-    Wanted = Dict[Tuple[str, ...], Set[Tuple[str, ...]]]
-
-
-def wanted_values(word: str, keys: "Sequence[str]") -> "Wanted":
-    """Map keys to the values that a word, KEY=VALUE, selects; it may be a sweep: seed=1:3."""
+def wanted_rows(word: str, keys: "Sequence[str]") -> "Set[Tuple[Tuple[str, str], ...]]":
+    """The keys and values that a word, KEY=VALUE, selects; it may be a sweep: seed=1:3."""
     if not key_of(word) or "=" not in word:
         raise Error("expected-key-value", f"expected KEY=VALUE, found {word}",
                     hint="for example seed=1:3")
     sweep = Sweep([word], "selection")
-    if sweep.count > MOST_SELECTED:
-        raise Error("too-many-values", f"{word} names more than {MOST_SELECTED:,} values",
+    if sweep.count > 1000000:
+        raise Error("too-many-values", f"{word} names more than 1,000,000 values",
                     hint="name fewer")
-    wanted: Wanted = {}
-    for pairs in sweep:
-        named = tuple(key_among(keys, key_of(pair)) for pair in pairs)
-        wanted.setdefault(named, set()).add(tuple(value for _, value in map(pair_of, pairs)))
-    return wanted
+    rows = {tuple(map(pair_of, pairs)) for pairs in sweep}
+    return {tuple((key_among(keys, key), value) for key, value in row) for row in rows}
 
 
-def agrees(values: "Mapping[str, str]", wanted: "Wanted") -> bool:
-    """Whether comparable values have, for some of the keys, those that are wanted for them."""
-    return any(tuple(map(values.get, keys)) in rows for keys, rows in wanted.items())
+def matching(params: "Sequence[Mapping[str, str]]", words: "Iterable[str]",
+             takes_lists: bool = False) -> "List[int]":
+    """The indexes of those parameters that agree with every word.
 
-
-def selected(rows: "Sequence[Row]", words: "Iterable[str]") -> "List[Row]":
-    """The rows that agree with every word."""
-    result = list(rows)
-    for word in words if rows else ():
-        wanted = wanted_values(word, parameters(rows))
-        result = [row for row in result if agrees(dict(
-            pair_of(f"{key}={value}") for key, value in row.params.items()), wanted)]
+    With takes_lists a list of values, of which Hydra makes runs, agrees with any.
+    """
+    result = list(range(len(params)))
+    keys = list(dict.fromkeys(chain.from_iterable(params))) if words else []
+    for word in words if params else ():
+        wanted = wanted_rows(word, keys)
+        named = {tuple(key for key, _ in row) for row in wanted}
+        before = result
+        result = [index for index in before
+                  if agrees(compared(params[index]), wanted, named, takes_lists)]
         if not result:
-            raise nothing_selected(word, wanted, [row.params for row in rows])
+            key = min(named)[0]
+            values = list(dict.fromkeys(params[index].get(key, "") for index in before))
+            more = ", ..." if len(values) > 12 else ""
+            raise Error("no-match", f"no task has {word}",
+                        hint=f"the values of {key} are {', '.join(values[:12])}{more}")
     return result
 
 
-def nothing_selected(word: str, wanted: "Wanted", known: "Iterable[Mapping[str, str]]") -> Error:
-    """The Error about a word with which nothing agrees; it names the values that there are."""
-    key = next(iter(wanted))[0]
-    values = list(dict.fromkeys(params[key] for params in known if key in params))
-    more = ", ..." if len(values) > 12 else ""
-    return Error("no-match", f"no task has {word}",
-                 hint=f"the values of {key} are {', '.join(values[:12])}{more}")
+def agrees(values: "Mapping[str, str]", wanted: "Set[Tuple[Tuple[str, str], ...]]",
+           named: "Iterable[Tuple[str, ...]]", takes_lists: bool) -> bool:
+    """Whether values have, for some of the named keys, those that are wanted."""
+    for keys in named:
+        if tuple((key, values.get(key, "")) for key in keys) in wanted:
+            return True
+        if takes_lists and any("," in values.get(key, "") for key in keys):
+            return True
+    return False
 
 
 def tasks_with(ledger: Ledger, words: "Sequence[str]") -> "List[int]":
-    """The tasks that may have rows which agree with words, by the plan alone.
+    """The tasks that may have rows which agree with words, by the plan alone."""
+    if not words:
+        return sorted(ledger.members)
+    combinations = combinations_of(ledger)
+    numbers = list(combinations)
+    params = list(map(task_parameters, combinations.values()))
+    return [numbers[index] for index in matching(params, words, True)]
 
-    Hydra runs have parameters of their own: of such a task, a list of values agrees with all.
-    """
-    pairs = {number: dict(map(pair_of, combination))
-             for number, combination in combinations_of(ledger).items()}
-    keys = list(dict.fromkeys(chain.from_iterable(pairs.values())))
-    numbers = list(pairs)
-    for word in words:
-        wanted = wanted_values(word, keys)
-        named = set(chain.from_iterable(wanted))
-        numbers = [number for number in numbers if agrees(pairs[number], wanted) or any(
-            "," in pairs[number].get(key, "") for key in named)]
-        if not numbers:
-            raise nothing_selected(word, wanted, map(
-                task_parameters, combinations_of(ledger).values()))
-    return numbers
+
+# -- order and means
 
 
 def number_of(text: str) -> "Optional[float]":
@@ -8507,38 +7851,19 @@ def number_of(text: str) -> "Optional[float]":
     return float(str(number)) if number else None
 
 
-def facts_of(row: Row) -> "Dict[str, Any]":
-    """The facts of a row beside parameters and metrics, by the names of their columns."""
-    return {"task": row.task or None, "run": row.run, "state": row.state, "exit_status": row.status,
-            "duration": row.seconds, "attempts": row.attempts, "started": row.started,
-            "ended": row.ended, "host": row.host or None, "cause": row.cause or None,
-            "log": row.log or None}
-
-
-def sort_key(row: Row, name: str) -> "Tuple[int, Any]":
-    """The key to sort a row by: numbers, then texts, then what is missing or no number."""
-    value = facts_of(row).get(name)
-    if name in row.params:
-        number = number_of(row.params[name])
-        value = row.params[name] if number is None else number
-    if name in row.metrics:
-        value = row.metrics[name]
-    if value is None or value != value:
-        return 2, 0
-    return (1, value) if isinstance(value, str) else (0, value)
-
-
 def sorted_rows(rows: "Sequence[Row]", name: str) -> "List[Row]":
-    """Rows by a metric, a parameter or a column, -NAME for descending; without a value last."""
-    is_descending = name.startswith("-")
-    name = name[is_descending:]
-    keyed = [(sort_key(row, name), row) for row in rows]
-    result: List[Row] = []
-    for kind in (1, 0, 2) if is_descending else (0, 1, 2):
-        same = [pair for pair in keyed if pair[0][0] == kind]
-        same.sort(key=lambda pair: pair[0], reverse=is_descending)
-        result.extend(row for _, row in same)
-    return result
+    """Rows by a metric, a parameter or a fact, -NAME for descending; without a value last."""
+    def value(row: Row) -> "Any":
+        key = name.lstrip("-")
+        found = {**row.facts, **row.params, **row.metrics}.get(key)
+        number = number_of(found) if isinstance(found, str) else None
+        return found if number is None else number
+
+    keyed = [(value(row), row) for row in rows]
+    known = [pair for pair in keyed if pair[0] is not None and pair[0] == pair[0]]
+    known.sort(key=lambda pair: (isinstance(pair[0], str), pair[0]), reverse=name.startswith("-"))
+    unknown = [row for one, row in keyed if one is None or one != one]
+    return [row for _, row in known] + unknown
 
 
 def mean_and_deviation(values: "Sequence[float]") -> "Tuple[Optional[float], Optional[float]]":
@@ -8547,28 +7872,27 @@ def mean_and_deviation(values: "Sequence[float]") -> "Tuple[Optional[float], Opt
     >>> mean_and_deviation([1.0, 2.0, 3.0]), mean_and_deviation([1.0]), mean_and_deviation([])
     ((2.0, 1.0), (1.0, None), (None, None))
     """
-    count = len(values)
-    if not count:
-        return None, None
-    mean = sum(values) / count
-    if count == 1:
-        return mean, None
-    return mean, (sum((value - mean) * (value - mean) for value in values) / (count - 1)) ** 0.5
+    if len(values) < 2:
+        return (values[0], None) if values else (None, None)
+    mean = sum(values) / len(values)
+    return mean, (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
 
 
-def over_metrics(metrics: "Iterable[str]") -> "List[str]":
-    """The names of the metrics that over() gives to rows.
+def merged_row(group: "Sequence[Row]", metrics: "Sequence[str]") -> Row:
+    """The row of rows with the same parameters and state."""
+    durations = [row.facts["duration"] for row in group if row.facts["duration"] is not None]
+    facts = {"state": group[0].facts["state"], "duration": mean_and_deviation(durations)[0],
+             "count": len(group)}
+    values: Dict[str, Optional[float]] = {}
+    for name in metrics:
+        known = [value for value in (row.metrics[name] for row in group) if value is not None]
+        values[name], values[f"{name}_std"] = mean_and_deviation(known)
+        values[f"{name}_count"] = len(known)
+    return Row(facts, group[0].params, values)
 
-    >>> over_metrics(["loss"])
-    ['count', 'seconds', 'loss', 'loss_std', 'loss_count']
-    """
-    names = ["count", "seconds"]
-    for metric in metrics:
-        names += [metric, f"{metric}_std", f"{metric}_count"]
-    return names
 
-
-def over(rows: "Sequence[Row]", names: "Sequence[str]", metrics: "Sequence[str]") -> "List[Row]":
+def over(rows: "Sequence[Row]", names: "Sequence[str]", metrics: "Sequence[str]"
+         ) -> "Tuple[List[Row], List[str]]":
     """Merge the rows that differ only in some parameters, as a seed; these parameters go.
 
     Metrics become mean, sample standard deviation and count, with the number of rows and the mean
@@ -8578,157 +7902,113 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]", metrics: "Sequence[str]"
     keys = [key_among(parameters(rows), name) for name in names]
     groups: Dict[Any, List[Row]] = {}
     for row in rows:
-        pairs = [(name, value) for name, value in row.params.items() if name not in keys]
-        alike = frozenset(pair_of(f"{name}={value}") for name, value in pairs)
-        groups.setdefault((alike, row.state), []).append(row)
-    return [merged(group, keys, metrics) for group in groups.values()]
+        params = {key: value for key, value in row.params.items() if key not in keys}
+        alike = frozenset(compared(params).items())
+        groups.setdefault((alike, row.facts["state"]), []).append(row._replace(params=params))
+    merged = [merged_row(group, metrics) for group in groups.values()]
+    return merged, list(merged[0].metrics) if merged else []
 
 
-def merged(rows: "Sequence[Row]", keys: "Sequence[str]", metrics: "Sequence[str]") -> Row:
-    """The one row of rows that differ in some keys only."""
-    seconds, _ = mean_and_deviation([row.seconds for row in rows if row.seconds is not None])
-    values: Dict[str, Optional[float]] = {"count": len(rows), "seconds": seconds}
-    for metric in metrics:
-        numbers = [row.metrics.get(metric) for row in rows]
-        present = [number for number in numbers if number is not None]
-        values[metric], values[f"{metric}_std"] = mean_and_deviation(present)
-        values[f"{metric}_count"] = len(present)
-    params = {key: value for key, value in rows[0].params.items() if key not in keys}
-    attempts = max(row.attempts for row in rows)
-    return Row(0, None, params, rows[0].state, None, "", None, None, attempts, "", "", values)
+def side_by_side(runs: "Sequence[Tuple[str, Sequence[Row]]]", metrics: "Sequence[str]"
+                 ) -> "Tuple[List[Row], List[str]]":
+    """Rows of several runs that agree in the parameters which the runs have in common.
+
+    A row has the state and the metrics of each run. Parameters without a common value go.
+    """
+    values = [set(chain.from_iterable(compared(row.params).items() for row in rows))
+              for _, rows in runs]
+    keys = {key for key, _ in set.intersection(*values)}
+    columns = [f"{metric} {name}" for metric in metrics for name, _ in runs]
+    merged: Dict[Any, Row] = {}
+    for name, rows in runs:
+        counts: Dict[Any, int] = Counter()
+        for row in rows:
+            params = {key: value for key, value in row.params.items() if key in keys}
+            alike = frozenset(compared(params).items())
+            counts[alike] += 1
+            one = merged.setdefault((alike, counts[alike]), Row(
+                {f"state {run}": None for run, _ in runs}, params, dict.fromkeys(columns)))
+            one.facts[f"state {name}"] = row.facts["state"]
+            one.metrics.update((f"{key} {name}", value) for key, value in row.metrics.items())
+    return list(merged.values()), columns
 
 
 # -- tables
 
 Column = NamedTuple("Column", [("name", str), ("kind", str), ("cells", "List[Any]")])
-TABLE_FACTS = ("task", "run", "state", "duration", "attempts")
+TABLE_FACTS = ("task", "run", "state", "duration", "count")
 
 
 def columns_of(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
-    """All columns of rows: task, parameters, facts, metrics. Two of one name get their kinds in
-    front; facts that are unknown everywhere have no column."""
-    facts = fact_columns(rows)
-    params = [Column(name, "param", [row.params.get(name) for row in rows])
-              for name in parameters(rows)]
-    numbers = [Column(name, "metric", [row.metrics.get(name) for row in rows]) for name in metrics]
-    first = [column for column in facts if column.name in ("task", "run")]
-    columns = [*first, *params, *facts[len(first):], *numbers]
-    names = Counter(column.name for column in columns)
-    return [own_name(column, names[column.name]) for column in columns]
+    """All columns of rows: task, parameters, other facts, metrics. Two of one name get their kinds
+    in front; facts that are unknown everywhere have no column."""
+    columns: List[Column] = []
+    for kind, names in (("facts", list(rows[0].facts) if rows else []),
+                        ("params", parameters(rows)), ("metrics", metrics)):
+        columns += [Column(name, kind, [getattr(row, kind).get(name) for row in rows])
+                    for name in names]
+    first = {"params": 1, "facts": 2, "metrics": 3}
+    columns.sort(key=lambda one: 0 if one.name in ("task", "run") else first[one.kind])
+    counts = Counter(column.name for column in columns)
+    return [column if counts[column.name] == 1 or column.kind == "facts"
+            else column._replace(name=f"{column.kind[:-1]}.{column.name}")
+            for column in columns if set(column.cells) != {None} or column.kind != "facts"]
 
 
-def fact_columns(rows: "Sequence[Row]") -> "List[Column]":
-    """The columns of the facts that are known of some row."""
-    known = [facts_of(row) for row in rows]
-    columns = [Column(name, "fact", [each[name] for each in known]) for name in (known or [{}])[0]]
-    return [column for column in columns if set(column.cells) != {None}]
+def cell_text(column: Column, cell: "Any") -> str:
+    """A cell for people: a number is whole, or has six digits.
+
+    >>> [cell_text(Column("x", "metrics", []), cell) for cell in (3.0, 0.123456789, 1e-05, None)]
+    ['3', '0.123457', '1e-05', '']
+    """
+    if cell is None or isinstance(cell, str):
+        return " ".join(printable(cell or "").split("\n"))
+    if column.name == "duration" and column.kind == "facts":
+        return duration_text(cell)
+    return f"{cell:.0f}" if abs(cell) < 1e15 and cell == int(cell) else f"{cell:.6g}"
 
 
-def own_name(column: Column, count: int) -> Column:
-    """A column with its kind in front of a name that several columns have."""
-    if count == 1 or column.kind == "fact":
-        return column
-    return column._replace(name=f"{column.kind}.{column.name}")
-
-
-def table_columns(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
-    """The columns that people see: parameters that vary, the most important facts, metrics."""
+def shown_columns(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
+    """The columns that people see, as texts below their names: parameters that vary, the most
+    important facts, metrics."""
     same = constants(rows)
-    columns = []
+    shown = []
     for column in columns_of(rows, metrics):
-        is_fact = column.kind == "fact"
-        if column.name == "attempts" and is_fact and max(column.cells) <= 1:
-            continue
-        if column.name not in same and (not is_fact or column.name in TABLE_FACTS):
-            columns.append(column)
-    return columns
-
-
-def number_text(value: float) -> str:
-    """A number for people: whole, or six digits of it.
-
-    >>> [number_text(value) for value in (3.0, 0.123456789, 1e-05, 1234567.0, float("nan"))]
-    ['3', '0.123457', '1e-05', '1234567', 'nan']
-    """
-    return f"{value:.0f}" if abs(value) < 1e15 and value == int(value) else f"{value:.6g}"
-
-
-def cell_texts(column: Column) -> "List[str]":
-    """The cells of a column for people."""
-    texts = []
-    for cell in column.cells:
-        if isinstance(cell, str):
-            texts.append(" ".join(printable(cell).split("\n")))
-        elif cell is not None and column.kind == "fact" and column.name == "duration":
-            texts.append(duration_text(cell))
+        if column.kind == "facts":
+            is_retried = column.name == "attempts" and max(column.cells) > 1
+            is_shown = is_retried or column.name.partition(" ")[0] in TABLE_FACTS
         else:
-            texts.append("" if cell is None else number_text(cell))
-    return texts
-
-
-def aligned(texts: "Sequence[str]") -> "List[str]":
-    """Numbers such that their decimal points stand below each other.
-
-    >>> aligned(["12", "0.125", "nan", "", "1e-05"])
-    [' 12    ', '  0.125', 'nan    ', '       ', '  1e-05']
-    """
-    parts = []
-    for text in texts:
-        whole = re.match("[+-]?[0-9_]*", text)
-        length = len(whole.group()) if whole and whole.group().strip("+-") else len(text)
-        parts.append((text[:length], text[length:]))
-    before = max(len(whole) for whole, _ in parts)
-    after = max(len(rest) for _, rest in parts)
-    return [whole.rjust(before) + rest.ljust(after) for whole, rest in parts]
-
-
-def is_numeric(column: Column) -> bool:
-    """Whether all cells are numbers, or texts of numbers, or empty."""
-    return all(number_of(cell) is not None for cell in column.cells if isinstance(cell, str))
-
-
-def shown_cells(column: Column, longest: int) -> "List[str]":
-    """Name and cells of a column as texts of one width."""
-    texts = [shortened(text, longest) for text in cell_texts(column)]
-    if is_numeric(column) and column.name != "duration":
-        texts = aligned(texts)
-    texts.insert(0, printable(column.name))
-    width = max(map(text_width, texts))
-    spaces = [" " * (width - text_width(text)) for text in texts]
-    if is_numeric(column):
-        return [space + text for text, space in zip(texts, spaces)]
-    return [text + space for text, space in zip(texts, spaces)]
-
-
-def fitting_columns(columns: "Sequence[Column]", shown: "Dict[str, List[str]]", width: int
-                    ) -> "List[str]":
-    """The names of the columns to leave out for a width: facts, then parameters, then metrics."""
-    left_out = []
-    order = columns[:0:-1]
-    for column in sorted(order, key=lambda one: ("fact", "param", "metric").index(one.kind)):
-        if sum(text_width(shown[one.name][0]) + 2 for one in columns
-               if one.name not in left_out) - 2 <= width:
-            break
-        left_out.append(column.name)
-    return left_out
+            is_shown = column.name not in same
+        if is_shown:
+            words = [cell for cell in column.cells if isinstance(cell, str)]
+            kind = "l" if None in map(number_of, words) else "r"
+            texts = [cell_text(column, cell) for cell in column.cells]
+            shown.append(Column(printable(column.name), kind, texts))
+    return shown
 
 
 def table_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int) -> str:
-    """A table for people: what is the same everywhere, then a line for each row.
+    """A table for people: the parameters that all rows share, then a line for each row.
 
     width is that of the terminal, 0 where there is none.
     """
     same = [f"{key}={value}" for key, value in constants(rows).items()]
     lines = [printable(f"the same everywhere: {' '.join(same)}")] if same else []
-    longest = max(width // 3, 20) if width else sys.maxsize
-    columns = table_columns(rows, metrics)
-    shown = {column.name: shown_cells(column, longest) for column in columns}
-    left_out = fitting_columns(columns, shown, width) if width else []
-    kept = [texts for name, texts in shown.items() if name not in left_out]
-    lines += ["  ".join(cells).rstrip() for cells in zip(*kept)]
-    if left_out:
-        lines.append(f"too wide for {width} columns: {', '.join(left_out)}; --csv has all")
-    return "\n".join(lines)
+    return "\n".join([*lines, *aligned(shown_columns(rows, metrics), width)])
+
+
+def aligned(columns: "Iterable[Column]", width: int) -> "Iterator[str]":
+    """Yield the lines of columns of texts below their names; kind is l or r."""
+    shown: List[List[str]] = []
+    for name, kind, texts in columns:
+        cells = [shortened(text, max(width // 3, 20) if width else sys.maxsize)
+                 for text in [name, *texts]]
+        size = max(map(text_width, cells))
+        spaces = [" " * (size - text_width(cell)) for cell in cells]
+        shown.append([space + cell if kind == "r" else cell + space
+                      for cell, space in zip(cells, spaces)])
+    for line in zip(*shown):
+        yield "  ".join(line).rstrip()
 
 
 def csv_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> str:
@@ -8736,37 +8016,40 @@ def csv_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) ->
     import csv
     import io
     columns = columns_of(rows, metrics)
-    lines = [[column.name for column in columns], *zip(*(column.cells for column in columns))]
-    # A carriage return in a text would end the line, as not every Python puts it in quotes.
-    has_return = any("\r" in str(cell) for line in lines for cell in line)
     output = io.StringIO()
-    dialect = "unix" if has_return else "excel"  # unix: all in quotes
-    csv.writer(output, dialect, lineterminator="\n").writerows(lines)
+    writer = csv.writer(output, lineterminator="\n")
+    writer.writerow([column.name for column in columns])
+    writer.writerows(zip(*(column.cells for column in columns)))
     return output.getvalue().rstrip("\n")
 
 
 def markdown_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> str:
     """The table for people in Markdown."""
-    columns = table_columns(rows, metrics)
-    cells = [[column.name, *cell_texts(column)] for column in columns]
-    lines = [" | ".join(re.sub(r"([|\\])", r"\\\1", text) for text in line) for line in zip(*cells)]
-    lines.insert(1, " | ".join("---:" if is_numeric(column) else "---" for column in columns))
-    return "\n".join(f"| {line} |" for line in lines)
+    columns = shown_columns(rows, metrics)
+    marks = ["---:" if column.kind == "r" else "---" for column in columns]
+    lines = [[re.sub(r"([|\\*`<\[~&])", r"\\\1", cell) for cell in line]
+             for line in zip(*([column.name, *column.cells] for column in columns))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [*lines[:1], marks, *lines[1:]])
 
 
 def latex_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> str:
-    """The table for people as a LaTeX tabular."""
-    signs = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    columns = table_columns(rows, metrics)
-    cells = [[column.name, *cell_texts(column)] for column in columns]
-    lines = [" & ".join(re.sub(r"[\\~^&%$#_{}]", lambda match: signs.get(
-        match[0], f"\\{match[0]}"), text) for text in line) + r" \\" for line in zip(*cells)]
-    form = "".join("r" if is_numeric(column) else "l" for column in columns)
-    return "\n".join([rf"\begin{{tabular}}{{{form}}}", r"\hline", lines[0], r"\hline", *lines[1:],
-                      r"\hline", r"\end{tabular}"])
+    """The table for people as a LaTeX tabular, with the rules of the package booktabs."""
+    signs = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+             "[": "{[}", "*": "{*}"}  # to the line break before them, they are arguments
+    signs.update((sign, f"\\{sign}") for sign in "&%$#_{}")
+    signs.update((sign, f"${sign}$") for sign in "<>|")
+    columns = shown_columns(rows, metrics)
+    lines = []
+    for line in zip(*([column.name, *column.cells] for column in columns)):
+        cells = ["".join(signs.get(sign, sign) for sign in cell) for cell in line]
+        cells = [re.sub("^-(?=[0-9])", "$-$", cell) for cell in cells]
+        lines.append(rf"{' & '.join(cells)} \\")
+    form = "".join(column.kind for column in columns)
+    return "\n".join([rf"\begin{{tabular}}{{{form}}}", r"\toprule", *lines[:1], r"\midrule",
+                      *lines[1:], r"\bottomrule", r"\end{tabular}"])
 
 
-def plain_value(text: str) -> "Union[str, int, float]":
+def plain_value(text: str) -> "Union[str, int, float, None]":
     """A value for JSON: a number where the text is how JSON writes one.
 
     >>> plain_value("3"), plain_value("1e-3"), plain_value("007"), plain_value("4G")
@@ -8774,7 +8057,7 @@ def plain_value(text: str) -> "Union[str, int, float]":
     """
     if not re.fullmatch(r"-?(0|[1-9][0-9]{0,300})(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?", text):
         return text
-    return int(text) if re.fullmatch("-?[0-9]+", text) else json_value(float(text)) or 0.0
+    return int(text) if text.lstrip("-").isdigit() else json_value(float(text))
 
 
 def json_value(value: "Optional[float]") -> "Union[str, float, None]":
@@ -8788,19 +8071,16 @@ def json_value(value: "Optional[float]") -> "Union[str, float, None]":
 
 def results_document(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Dict[str, Any]]":
     """Rows as plain values for programs; None where something is unknown."""
-    document = []
-    for row in rows:
-        params = {key: plain_value(value) for key, value in row.params.items()}
-        numbers = {metric: row.metrics.get(metric) for metric in metrics}
-        document.append(dict(facts_of(row), params=params, metrics=numbers))
-    return document
+    return [{**row.facts, "params": {key: plain_value(text) for key, text in row.params.items()},
+             "metrics": {name: row.metrics[name] for name in metrics}} for row in rows]
 
 
 def json_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> str:
     """Rows as a JSON document."""
     document = results_document(rows, metrics)
     for entry in document:
-        entry["metrics"] = {name: json_value(value) for name, value in entry["metrics"].items()}
+        entry["metrics"] = {name: json_value(value) if value == value else None  # as pandas does
+                            for name, value in entry["metrics"].items()}
     return json.dumps(document, indent=2, allow_nan=False)
 
 
@@ -8820,10 +8100,8 @@ STYLE = """\
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1500px; padding: 0 16px 40px; background: var(--page);
   color: var(--ink); font: 15px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
-h1 { font-size: 1.5em; margin: 16px 0 0; }
-h2 { font-size: 1.1em; margin: 28px 0 4px; }
-h3 { font-size: 1em; margin: 0; }
-p, ol { margin: 4px 0 8px; }
+h1, h2 { font-size: 1.2em; margin: 24px 0 4px; }
+h3, p, ol { font-size: 1em; margin: 4px 0; }
 .faint, footer { color: var(--faint); font-size: .9em; }
 .counts span { margin-right: 14px; white-space: nowrap; }
 .counts i { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
@@ -8836,8 +8114,6 @@ button { cursor: pointer; overflow-wrap: anywhere; }
   display: flex; flex-wrap: wrap; gap: 6px 14px; border-bottom: 1px solid var(--line); }
 #ramp { display: inline-block; width: 100px; height: 12px; border-radius: 3px; }
 #best b { font-size: 1.4em; }
-#causes { list-style: none; padding: 0; }
-#causes li { margin-bottom: 4px; }
 svg { display: block; width: 100%; font-size: 11px; fill: var(--ink); }
 svg .axis { stroke: var(--line); }
 svg .mean { fill: none; stroke: var(--ink); stroke-width: 1.5; }
@@ -8860,8 +8136,7 @@ PAGE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
-<link rel="icon" href="data:,"><title>{title}</title>
-<style>{style}</style></head><body>
+<link rel="icon" href="data:,"><title>{title}</title><style>{style}</style></head><body>
 <h1>{title}</h1><p id="lead">{lead}</p><p class="counts">{counts}</p><p class="faint">{same}</p>
 <noscript>This page needs scripts; hydraflow results prints its table.</noscript>
 <main hidden><div id="bar"><label>Measure <select id="measure"></select></label>
@@ -8870,14 +8145,15 @@ PAGE = """\
 <span><span id="low"></span> <span id="ramp"></span> <span id="high"></span></span>
 <span><input id="search" placeholder="filter: key=value, or any text" aria-label="filter">
 <span id="filters"></span></span></div>
-<section><h2>Best combination</h2><div id="best"></div></section>
+<section><h2>Best combination</h2><ol id="best"></ol></section>
 <section><h2>Failures</h2><ul id="causes"></ul></section>
 <section><h2>Two parameters</h2><p><label>down <select id="down"></select></label>
 <label>across <select id="across"></select></label></p>
 <div class="wide"><table id="cells"></table></div></section>
 <section><h2>Effect of each parameter</h2><p class="faint">share: how much of the measure's
 variance a parameter explains alone; the line joins means</p><div id="panels"></div></section>
-<section><h2>Timeline</h2><p id="about" class="faint"></p><div id="timeline"></div></section>
+<section><h2>Timeline</h2><p class="faint">hours:minutes:seconds; a row for each place</p>
+<div id="timeline"></div></section>
 <section><h2>Tasks</h2><div class="wide"><table><thead><tr id="head"></tr></thead>
 <tbody id="body"></tbody></table></div><p><button id="more"></button></p></section></main>
 <footer>Made by <code>{command}</code></footer>
@@ -8885,33 +8161,41 @@ variance a parameter explains alone; the line joins means</p><div id="panels"></
 """
 SCRIPT = r"""
 "use strict";
-// Rows come as lists; params and states are numbers of words. shown are the rows that all filters
-// pass. Every view is drawn anew from them. Texts become text nodes, never markup.
-const data = JSON.parse(document.getElementById("data").textContent);
-const {params, metrics, states, hosts, causes} = data;
-const rows = data.rows.map(([name, state, began, ended, host, cause, codes, values]) => ({name,
-  state: states[state], began, ended, host: hosts[host], cause: causes[cause], codes, values}));
+// shown are the rows that all filters pass; every view is drawn anew from them. A parameter has its
+// distinct values, and each row the index of its own in codes. Texts become text nodes.
+const data = JSON.parse(document.getElementById("data").textContent), {metrics} = data;
+const rows = data.rows.map(([name, state, began, ended, host, cause, own, values]) => (
+  {name, state, began, ended, host, cause, own, values}));
+const params = data.params.map((name, param) => {
+  const words = [...new Set(rows.map(({own}) => own[param]))].filter((one) => one !== null);
+  const isNumber = words.every((one) => typeof one === "number");
+  if (isNumber) words.sort((one, other) => one - other);
+  return {name, words, isNumber, codes: new Map(words.map((one, code) => [one, code]))};
+});
+for (const row of rows) row.codes = params.map(({codes}, param) => codes.get(row.own[param]) ?? -1);
 const filters = new Map();  // label -> test
 const RAMP = [[94, 60, 153], [62, 74, 137], [38, 130, 142], [53, 183, 121], [253, 231, 37]];
 let shown = rows, measure = 0, limit = 200, sorted = null;
 
 const find = (id) => document.getElementById(id);
-const word = (row, param) => params[param].words[row.codes[param]] ?? "";
+const finite = (list) => list.map(value).filter(Number.isFinite);
+const mean = (list) => list.reduce((sum, one) => sum + one, 0) / list.length;
+const squares = (list) => list.reduce((sum, one) => sum + (one - mean(list)) ** 2, 0);
+const short = (one) => typeof one === "string" ? one
+  : Number.isFinite(one) ? String(Number(one.toPrecision(4))) : "";
+const colour = (state) => `var(--${state.split(" ")[0]}, var(--waiting))`;
 const duration = (row) => row.ended === null ? NaN : row.ended - row.began;
 const value = (row) => row.state !== "succeeded" ? NaN
   : measure < metrics.length ? Number(row.values[measure] ?? NaN) : duration(row);
-const measured = () => measure < metrics.length ? metrics[measure] : "duration (s)";
-const short = (number) => Number.isFinite(number) ? String(Number(number.toPrecision(4))) : "";
-const label = (param, code) => params[param].numbers
-  ? short(params[param].numbers[code]) : params[param].words[code];
-const mean = (list) => list.reduce((sum, one) => sum + one, 0) / list.length;
-const finite = (list) => list.map(value).filter(Number.isFinite);
-const colour = (state) => `var(--${state.split(" ")[0]}, var(--waiting))`;
+const measured = () => metrics[measure] ?? "duration";
 const extent = (list) => list.reduce(([low, high], one) => [Math.min(low, one),
   Math.max(high, one)], [Infinity, -Infinity]);
+const assignments = (row) => params.map(({name}, param) => `${name}=${row.own[param] ?? ""}`);
+const about = (row) => `task ${row.name}: ${row.state}\n${[...assignments(row),
+  ...metrics.map((name, index) => `${name}=${row.values[index] ?? ""}`)].join(" ")}\n${row.cause}`;
 
 function make(tag, attributes, ...children) {
-  const isSvg = ["svg", "path", "circle", "text", "title", "polyline", "line"].includes(tag);
+  const isSvg = ["svg", "path", "circle", "text", "title", "polyline"].includes(tag);
   const element = isSvg ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
   for (const [name, one] of Object.entries(attributes)) {
@@ -8924,8 +8208,7 @@ function make(tag, attributes, ...children) {
 
 // A scale maps numbers to 0..1: by their logarithms where they are positive and span decades.
 function scaled(numbers) {
-  const [low, high] = extent(numbers);
-  const isLog = numbers.length > 2 && low > 0 && high / low > 30;
+  const [low, high] = extent(numbers), isLog = numbers.length > 2 && low > 0 && high / low > 30;
   const at = (one) => isLog ? Math.log(one) : one;
   const place = (one) => high > low ? (at(one) - at(low)) / (at(high) - at(low)) : 0.5;
   return Object.assign(place, {low, high, isLog});
@@ -8934,9 +8217,8 @@ function scaled(numbers) {
 function mixed(part) {
   const place = Math.max(0, Math.min(part, 1)) * (RAMP.length - 1);
   const first = Math.min(Math.floor(place), RAMP.length - 2);
-  const rgb = RAMP[first].map((one, index) => (
-    Math.round(one + (RAMP[first + 1][index] - one) * (place - first))));
-  return `rgb(${rgb})`;
+  return `rgb(${RAMP[first].map((one, index) => (
+    Math.round(one + (RAMP[first + 1][index] - one) * (place - first))))})`;
 }
 
 // Values of a parameter in at most 12 groups of neighbours, for a grid and for means.
@@ -8944,32 +8226,23 @@ function groups(param) {
   const {words} = params[param], size = Math.ceil(words.length / 12), result = [];
   for (let first = 0; first < words.length; first += size) {
     const last = Math.min(first + size, words.length) - 1;
-    result.push({first, last, name: first === last ? words[first]
-      : `${label(param, first)} \u2013 ${label(param, last)}`});
+    const name = first === last ? String(words[first])
+      : `${short(words[first])} \u2013 ${short(words[last])}`;
+    const test = (row) => row.codes[param] >= first && row.codes[param] <= last;
+    result.push({first, last, name, test});
   }
   return result;
 }
 
-function within(group, param) {
-  return (row) => row.codes[param] >= group.first && row.codes[param] <= group.last;
-}
-
-function effect(param) {
-  const good = shown.filter((row) => Number.isFinite(value(row))), all = finite(good);
-  const total = mean(all), square = (sum, one) => sum + (one - total) ** 2;
-  const parts = groups(param).map((one) => finite(good.filter(within(one, param))));
-  const between = parts.filter((part) => part.length)
-    .reduce((sum, part) => sum + part.length * (mean(part) - total) ** 2, 0);
-  return between / all.reduce(square, 0) || 0;
-}
-
+// Parameters and the share of the variance that each explains, the largest first.
 function byEffect() {
-  return params.map((_, param) => [param, effect(param)])
-    .sort((one, other) => other[1] - one[1]);
-}
-
-function option(name, index) {
-  return make("option", {value: index}, name);
+  const good = shown.filter((row) => Number.isFinite(value(row))), all = finite(good);
+  return params.map((_, param) => {
+    const parts = groups(param).map(({test}) => finite(good.filter(test)));
+    const between = parts.filter((part) => part.length).reduce((sum, part) => (
+      sum + part.length * (mean(part) - mean(all)) ** 2), 0);
+    return [param, between / squares(all) || 0];
+  }).sort((one, other) => other[1] - one[1]);
 }
 
 function toggle(label, test) {
@@ -8977,24 +8250,17 @@ function toggle(label, test) {
   draw();
 }
 
-function pick(row) {
-  toggle(`task ${row.name}`, (one) => one === row);
-}
-
-function about(row) {
-  const facts = params.map((one, param) => `${one.name}=${word(row, param)}`);
-  metrics.forEach((name, index) => facts.push(`${name}=${row.values[index] ?? ""}`));
-  return `task ${row.name}: ${row.state}\n${facts.join(" ")}\n${row.cause}`;
-}
+const pick = (row) => toggle(`task ${row.name}`, (one) => one === row);
+const chooser = (text, test, title) => make("button", {
+  click: () => toggle(title ?? text, test), title: title ?? text}, text);
 
 function drawBar(at) {
-  find("filters").replaceChildren(...Array.from(filters.keys(), (label) => (
-    make("button", {click: () => toggle(label)}, `${label} \u00d7`))),
+  find("filters").replaceChildren(...Array.from(filters, ([label, test]) => (
+    chooser(`${label} \u00d7`, test, label))),
   filters.size ? ` ${shown.length} of ${rows.length}` : "");
-  find("ramp").style.background = `linear-gradient(to right, ${[0, 1, 2, 3, 4].map((one) => (
-    mixed(one / 4)))})`;
-  find("low").textContent = at.low < Infinity ? short(at.low) : "";
-  find("high").textContent = at.low < Infinity ? short(at.high) + (at.isLog ? " (log)" : "") : "";
+  find("ramp").style.background = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map(mixed)})`;
+  find("low").textContent = short(at.low);
+  find("high").textContent = short(at.high) + (at.isLog ? " (log)" : "");
 }
 
 function drawBest() {
@@ -9002,72 +8268,65 @@ function drawBest() {
   const members = new Map();
   for (const row of shown) {
     const key = row.codes.filter((_, param) => param !== seed).join();
-    members.set(key, [...members.get(key) ?? [], row]);
+    if (!members.has(key)) members.set(key, []);
+    members.get(key).push(row);
   }
   const every = Array.from(members.values(), (list) => ({list, numbers: finite(list)}));
-  const most = Math.max(...every.slice(0, 9999).map((one) => one.numbers.length), 1);
-  const all = every.filter((one) => 2 * one.numbers.length > most)  // one lucky seed is no answer
-    .sort((one, other) => sign * (mean(one.numbers) - mean(other.numbers)));
-  const items = all.slice(0, 5).map(({list, numbers}, index) => {
-    const middle = mean(numbers);
-    const squares = numbers.reduce((sum, one) => sum + (one - middle) ** 2, 0);
-    const spread = short(Math.sqrt(squares / (numbers.length - 1))) || "?";
-    const facts = params.map((one, param) => `${one.name}=${word(list[0], param)}`);
-    const title = facts.filter((_, param) => param !== seed).join(" ") || `task ${list[0].name}`;
-    const detail = list.length === 1 ? ""
-      : ` \u00b1 ${spread}, ${numbers.length} of ${list.length} tasks`;
-    return make("li", {}, make(index ? "span" : "b", {}, short(middle)), `${detail} `,
-      make("button", {click: () => toggle(title, (row) => list.includes(row))}, title));
-  });
-  const title = items.length ? `${find("best-is").value} ${measured()}` : `no ${measured()} yet`;
-  find("best").replaceChildren(make("p", {}, title), make("ol", {}, ...items));
+  const most = extent(every.map((one) => one.numbers.length))[1];
+  const best = every.filter(({numbers}) => 2 * numbers.length > most)  // one lucky seed is none
+    .sort((one, other) => sign * (mean(one.numbers) - mean(other.numbers))).slice(0, 5);
+  const title = best.length ? `${find("best-is").value} ${measured()}` : `no ${measured()} yet`;
+  find("best").replaceChildren(title, ...best.map(({list, numbers}, index) => {
+    const spread = short(Math.sqrt(squares(numbers) / (numbers.length - 1)));
+    const words = assignments(list[0]).filter((_, param) => param !== seed).join(" ");
+    return make("li", {}, make(index ? "span" : "b", {}, short(mean(numbers))),
+      list.length === 1 ? " " : ` \u00b1 ${spread}, ${numbers.length} of ${list.length} tasks `,
+      chooser(words || `task ${list[0].name}`, (row) => list.includes(row)));
+  }));
 }
 
 function drawCauses() {
   const counts = new Map();
   for (const {cause} of shown) if (cause) counts.set(cause, (counts.get(cause) ?? 0) + 1);
   const order = Array.from(counts).sort((one, other) => other[1] - one[1]).slice(0, 10);
-  find("causes").replaceChildren(...order.map(([cause, count]) => make("li", {}, make("button", {
-    click: () => toggle(cause, (row) => row.cause === cause)}, `${count} \u00d7 ${cause}`))));
+  find("causes").replaceChildren(...order.map(([cause, count]) => make("li", {},
+    chooser(`${count} \u00d7 ${cause}`, (row) => row.cause === cause, cause))));
   find("causes").parentNode.hidden = !order.length;
 }
 
 function drawGrid(at) {
-  const [down, across] = [Number(find("down").value), Number(find("across").value)];
+  const [down, across] = ["down", "across"].map((id) => Number(find(id).value));
   const cell = (first, second) => {
-    const test = (row) => within(first, down)(row) && within(second, across)(row);
-    const list = shown.filter(test), bad = list.filter((row) => row.state === "failed").length;
+    const test = (row) => first.test(row) && second.test(row), list = shown.filter(test);
     if (!list.length) return make("td", {});
-    const result = mean(finite(list));
+    const bad = list.filter((row) => row.state === "failed").length, result = mean(finite(list));
     const title = `${params[down].name}=${first.name} ${params[across].name}=${second.name}`;
     const text = short(result) + (bad ? ` \u2717${bad}` : "") || "\u2013";
-    const button = make("button", {click: () => toggle(title, test),
-      title: `${title}: ${list.length} tasks`}, text);
+    const button = chooser(text, test, title);
     if (Number.isFinite(result)) {
       button.style.background = mixed(at(result));
       button.style.color = at(result) > 0.55 ? "#000" : "#fff";
     }
     return make("td", {}, button);
   };
-  const seconds = groups(across), corner = `${params[down].name} \\ ${params[across].name}`;
-  const head = [corner, ...seconds.map((one) => one.name)].map((text) => make("th", {}, text));
-  find("cells").replaceChildren(make("tr", {}, ...head), ...groups(down).map((first) => (
-    make("tr", {}, make("th", {}, first.name), ...seconds.map((second) => cell(first, second))))));
+  const seconds = groups(across), head = (text) => make("th", {}, text);
+  find("cells").replaceChildren(
+    make("tr", {}, head(`${params[down].name} \\ ${params[across].name}`),
+      ...seconds.map(({name}) => head(name))),
+    ...groups(down).map((first) => make("tr", {}, head(first.name),
+      ...seconds.map((second) => cell(first, second)))));
 }
 
 function panel([param, share], at, good) {
-  const {name, words, numbers} = params[param], along = numbers && scaled(numbers);
-  const x = (code) => 45 + 245 * (along ? along(numbers[code]) : (code + 0.5) / words.length);
-  const y = (one) => 125 - 110 * at(one), every = Math.ceil(good.length / 400), line = [];
+  const {name, words, isNumber} = params[param], along = isNumber ? scaled(words) : null;
+  const x = (code) => 45 + 245 * (along ? along(words[code]) : (code + 0.5) / words.length);
+  const y = (one) => 125 - 110 * at(one), every = Math.ceil(good.length / 400), ticks = [];
   const dots = good.filter((row, index) => index % every === 0 && row.codes[param] >= 0);
-  for (const group of groups(param)) {
-    const part = finite(good.filter(within(group, param)));
-    if (part.length) line.push(`${(x(group.first) + x(group.last)) / 2},${y(mean(part))}`);
-  }
-  const ticks = [];
+  const line = groups(param).map(({first, last, test}) => [(x(first) + x(last)) / 2,
+    y(mean(finite(good.filter(test))))]).filter((point) => Number.isFinite(point[1]));
   let free = 0;
-  words.forEach((_, code) => {
-    const text = label(param, code).slice(0, 12), half = 3.5 * text.length;
+  words.forEach((word, code) => {
+    const text = short(word).slice(0, 12), half = 3.5 * text.length;
     if (x(code) - half < free) return;
     ticks.push(make("text", {x: x(code), y: 146, "text-anchor": "middle"}, text));
     free = x(code) + half + 4;
@@ -9083,45 +8342,38 @@ function panel([param, share], at, good) {
       make("polyline", {class: "mean", points: line.join(" ")}), ...ticks));
 }
 
-// A lane is a place that executes one task after the other.
-function lanesOf(timed) {
-  const lanes = [];
+// A lane is a place that executes one task after the other; the tasks of a state are one path.
+function drawTimeline() {
+  const timed = shown.filter((row) => row.began !== null)
+    .sort((one, other) => one.began - other.began);
+  const [start, end] = extent(timed.flatMap((row) => [row.began, row.ended ?? row.began + 0.01]));
+  const lanes = [], paths = {}, texts = [];
   for (const row of timed) {
     let lane = lanes.find((one) => one.host === row.host && one.end <= row.began);
     if (!lane) lanes.push(lane = {host: row.host, end: 0, rows: []});
     lane.rows.push(row);
     lane.end = row.ended ?? Infinity;
   }
-  return lanes.sort((one, other) => one.host < other.host ? -1 : one.host > other.host ? 1 : 0);
-}
-
-function drawTimeline() {
-  const timed = shown.filter((row) => row.began !== null)
-    .sort((one, other) => one.began - other.began);
-  const end = extent([0.01, ...timed.map((row) => row.ended ?? row.began)])[1];
-  const lanes = lanesOf(timed);
-  const width = find("timeline").clientWidth || 900, paths = {}, texts = [];
+  lanes.sort((one, other) => one.host < other.host ? -1 : one.host > other.host ? 1 : 0);
+  const width = find("timeline").clientWidth || 900;
   const height = Math.max(3, Math.min(16, 360 / lanes.length)), bottom = lanes.length * height;
-  const x = (moment) => 90 + (width - 100) * moment / end, until = (row) => x(row.ended ?? end);
-  let free = 0;
-  lanes.forEach((lane, index) => {
-    const top = index * height;
-    if (top >= free && (!index || lanes[index - 1].host !== lane.host)) {
-      texts.push(make("text", {x: 0, y: top + 11}, lane.host.slice(0, 13)));
-      free = top + 12;
+  const x = (moment) => 90 + (width - 100) * (moment - start) / (end - start || 1);
+  const until = (row) => x(row.ended ?? end);
+  lanes.forEach(({host, rows: members}, index) => {
+    if (!index || lanes[index - 1].host !== host) {
+      texts.push(make("text", {x: 0, y: index * height + 11}, host.slice(0, 13)));
     }
-    for (const row of lane.rows) {
+    for (const row of members) {
       const length = Math.max(until(row) - x(row.began) - 0.5, 1).toFixed(1);
-      paths[row.state] = `${paths[row.state] ?? ""}M${x(row.began).toFixed(1)} ${top.toFixed(1)}`
-        + `h${length}v${(height - 1).toFixed(1)}h-${length}z`;
+      paths[row.state] = `${paths[row.state] ?? ""}M${x(row.began).toFixed(1)} `
+        + `${(index * height).toFixed(1)}h${length}v${(height - 1).toFixed(1)}h-${length}z`;
     }
   });
-  for (const part of [0, 0.25, 0.5, 0.75, 1]) {
-    const seconds = Math.round(part * end);
-    const clock = [seconds / 3600, seconds / 60 % 60, seconds % 60].map((one) => (
-      String(Math.floor(one)).padStart(2, "0"))).join(":");
-    const anchor = part === 1 ? "end" : "middle";
-    texts.push(make("text", {x: x(part * end), y: bottom + 14, "text-anchor": anchor}, clock));
+  for (const part of [0, 0.5, 1]) {
+    const seconds = part * (end - start), clock = [seconds / 3600, seconds / 60 % 60, seconds % 60];
+    texts.push(make("text", {x: x(start + seconds), y: bottom + 14, "text-anchor":
+      part === 1 ? "end" : "middle"}, clock.map((one) => (
+      String(Math.floor(one)).padStart(2, "0"))).join(":")));
   }
   const under = (event) => {
     const box = event.currentTarget.getBoundingClientRect(), moment = event.clientX - box.left;
@@ -9129,62 +8381,51 @@ function drawTimeline() {
     return lane && lane.rows.find((row) => x(row.began) <= moment && moment <= until(row) + 1);
   };
   const tip = make("title", {});
-  const move = (event) => { tip.textContent = under(event) ? about(under(event)) : ""; };
+  const mousemove = (event) => { tip.textContent = under(event) ? about(under(event)) : ""; };
   const click = (event) => under(event) && pick(under(event));
-  find("about").textContent = data.began;
-  find("timeline").replaceChildren(make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`,
-    mousemove: move, click}, tip, ...Object.entries(paths).map(([state, d]) => (
+  find("timeline").replaceChildren(make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`, mousemove,
+    click}, tip, ...Object.entries(paths).map(([state, d]) => (
     make("path", {d, fill: colour(state)}))), ...texts));
   find("timeline").parentNode.hidden = !timed.length;
 }
 
 function columns() {
-  const texts = (name, get) => ({name, get, key: get});
-  const numbers = (name, key, get) => ({name, key, get: get ?? ((row) => short(key(row))),
-    isNumber: true});
-  return [numbers("task", (row) => Number(row.name), (row) => row.name),
-    texts("state", (row) => row.state),
-    ...params.map((one, param) => ({name: one.name, get: (row) => word(row, param),
-      key: (row) => row.codes[param], isNumber: one.numbers !== null})),
-    ...metrics.map((name, index) => numbers(name, (row) => Number(row.values[index] ?? NaN),
-      (row) => String(row.values[index] ?? ""))),
-    numbers("duration", duration), texts("host", (row) => row.host),
-    texts("cause", (row) => row.cause)];
+  const number = (name, key) => ({name, key, get: (row) => short(key(row)), isNumber: true});
+  const text = (name, get) => ({name, key: get, get});
+  return [{...number("task", (row) => Number(row.name)), get: (row) => row.name},
+    text("state", (row) => row.state),
+    ...params.map(({name, isNumber}, param) => ({name, key: (row) => row.codes[param],
+      get: (row) => String(row.own[param] ?? ""), isNumber})),
+    ...metrics.map((name, index) => ({...number(name, (row) => Number(row.values[index] ?? NaN)),
+      get: (row) => String(row.values[index] ?? "")})),
+    number("duration", duration), text("host", (row) => row.host),
+    text("cause", (row) => row.cause)];
 }
 
 function drawTable() {
   const all = columns(), by = all[sorted.index];
   const order = shown.slice().sort((one, other) => {
     const [first, second] = [by.key(one), by.key(other)];
-    const [isFirst, isSecond] = [first, second].map((key) => !Number.isNaN(key));
-    if (!isFirst || !isSecond) return isSecond - isFirst;
+    if (first !== first || second !== second) return (first !== first) - (second !== second);
     return (sorted.down ? -1 : 1) * (first < second ? -1 : first > second ? 1 : 0);
   });
-  const sort = (index) => () => {
-    sorted = {index, down: sorted.index === index && !sorted.down};
-    drawTable();
-  };
-  const sign = sorted.down ? " \u25be" : " \u25b4";
   find("head").replaceChildren(...all.map((one, index) => make("th", {}, make("button", {
-    click: sort(index)}, one.name + (one === by ? sign : "")))));
-  const cells = (row) => all.map((one) => {
-    const text = one.get(row), cell = make("td", {title: text, click: () => (
-      toggle(`${one.name}=${text}`, (other) => one.get(other) === text))}, text);
-    if (one.isNumber) cell.className = "number";
-    if (one.name === "state") cell.style.color = colour(text);
-    return cell;
-  });
-  const seen = order.slice(0, limit);
-  find("body").replaceChildren(...seen.map((row) => make("tr", {}, ...cells(row))));
+    click: () => {
+      sorted = {index, down: sorted.index === index && !sorted.down};
+      drawTable();
+    }}, one.name + (one !== by ? "" : sorted.down ? " \u25be" : " \u25b4")))));
+  find("body").replaceChildren(...order.slice(0, limit).map((row) => make("tr", {},
+    ...all.map(({name, get, isNumber}) => make("td", {title: get(row),
+      class: isNumber ? "number" : "", style: name === "state" ? `color: ${colour(row.state)}` : "",
+      click: () => toggle(`${name}=${get(row)}`, (other) => get(other) === get(row))},
+    get(row))))));
   find("more").textContent = `${order.length - limit} more`;
   find("more").hidden = order.length <= limit;
 }
 
 function draw() {
-  const tests = Array.from(filters.values());
-  shown = rows.filter((row) => tests.every((test) => test(row)));
-  const at = scaled(finite(shown));
-  const good = shown.filter((row) => Number.isFinite(value(row)));
+  shown = rows.filter((row) => Array.from(filters.values()).every((test) => test(row)));
+  const good = shown.filter((row) => Number.isFinite(value(row))), at = scaled(finite(good));
   drawBar(at);
   drawBest();
   drawCauses();
@@ -9200,18 +8441,17 @@ function draw() {
 function begin() {
   const order = byEffect();
   const isLow = /loss|err|rmse|mse|mae|perpl|ppl|time|duration|cost|latency/i.test(measured());
+  const isSeed = /(^|[._/-])(seed|fold|repeat|replicate|trial)s?$/i;
+  const named = params.findIndex(({name}) => isSeed.test(name));
+  const [least, share] = order[order.length - 1] ?? [];
   find("best-is").value = isLow ? "lowest" : "highest";
-  const isSeed = (name) => /(^|[._/-])(seed|fold|repeat|replicate|trial)s?$/i.test(name);
-  const named = params.findIndex((one) => isSeed(one.name));
-  const [least, share] = order[order.length - 1] ?? [-1, 1];
   find("seed").value = named >= 0 ? named : order.length > 1 && share < 0.01 ? least : -1;
   const rest = order.filter(([param]) => param !== Number(find("seed").value)).concat(order);
   if (params.length > 1) {
     find("down").value = rest[0][0];
     find("across").value = rest.find(([param]) => param !== rest[0][0])[0];
   }
-  const index = columns().findIndex((one) => one.name === (metrics[measure] ?? "duration"));
-  sorted = {index, down: !isLow};
+  sorted = {index: columns().findIndex(({name}) => name === measured()), down: !isLow};
   draw();
 }
 
@@ -9220,20 +8460,20 @@ function search() {
   filters.delete("text");
   if (words.length) {
     filters.set("text", (row) => {
-      const text = about(row).toLowerCase().split("\n").join(" ");
-      return words.every((one) => (one.includes("=") ? ` ${text} ` : text).includes(
-        one.includes("=") ? ` ${one} ` : one));
+      const text = ` ${about(row).toLowerCase().split("\n").join(" ")} `;
+      return words.every((one) => text.includes(one.includes("=") ? ` ${one} ` : one));
     });
   }
   draw();
 }
 
 function setUp() {
+  const option = (name, value) => make("option", {value}, name);
   find("measure").append(...[...metrics, "duration"].map(option));
+  find("seed").append(option("nothing", -1));
   for (const id of ["down", "across", "seed"]) {
-    find(id).append(...params.map((one, index) => option(one.name, index)));
+    find(id).append(...params.map(({name}, index) => option(name, index)));
   }
-  find("seed").prepend(option("nothing", -1));
   find("measure").addEventListener("change", () => {
     measure = Number(find("measure").value);
     begin();
@@ -9248,127 +8488,74 @@ function setUp() {
 if (rows.length) setUp();
 """
 
-
-def page_text(text: str, longest: int = 200) -> str:
+def page_text(text: "Optional[str]", longest: int = 200) -> str:
     """A text as the page shows it, on one line."""
-    return shortened(" ".join(printable(text).split("\n")), longest)
+    return shortened(" ".join(printable(text or "").split("\n")), longest)
 
 
-def page_parameter(rows: "Sequence[Row]", key: str) -> "Tuple[Dict[str, Any], List[int]]":
-    """A parameter of the page, and the number of each row's value, -1 for none.
-
-    Numbers ascend; texts stay in the order of the sweep.
-    """
-    texts: Dict[str, str] = {}
-    same: List[Optional[str]] = []
-    for row in rows:
-        same.append(None)
-        if key in row.params:
-            value = pair_of(f"{key}={row.params[key]}")[1]
-            texts.setdefault(value, row.params[key])
-            same[-1] = value
-    pairs = [(number_of(text), value) for value, text in texts.items()]
-    is_number = None not in dict(pairs)
-    if is_number:
-        pairs.sort(key=lambda pair: pair[0] or 0.0)
-    codes: Dict[Optional[str], int] = {value: code for code, (_, value) in enumerate(pairs)}
-    parameter = {"name": page_text(key), "words": [page_text(texts[value]) for _, value in pairs],
-                 "numbers": [json_value(number) for number, _ in pairs] if is_number else None}
-    return parameter, [codes.get(value, -1) for value in same]
+def page_row(row: Row, params: "Sequence[str]", metrics: "Sequence[str]") -> "List[Any]":
+    """A row as SCRIPT reads it: facts, then parameters and metrics in their order."""
+    facts, run = row.facts, row.facts["run"]
+    values = [plain_value(row.params[key]) if key in row.params else None for key in params]
+    numbers = [None if value is None else json_value(float(f"{value:.7g}"))
+               for value in map(row.metrics.get, metrics)]
+    return [str(facts["task"]) + (f".{run}" if run is not None else ""), facts["state"],
+            facts["started"], facts["ended"], facts["host"] or "", page_text(facts["cause"]),
+            [page_text(value) if isinstance(value, str) else value for value in values], numbers]
 
 
-def coded(texts: "Iterable[str]") -> "Tuple[List[str], List[int]]":
-    """Texts as numbers of a list of words.
-
-    >>> coded(["a", "b", "a"])
-    (['a', 'b'], [0, 1, 0])
-    """
-    numbers: Dict[str, int] = {}
-    codes = [numbers.setdefault(text, len(numbers)) for text in texts]
-    return list(numbers), codes
-
-
-def page_data(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "Dict[str, Any]":
-    """The data that SCRIPT draws: a list for each row, in which repeated texts are numbers."""
-    origin = min(filter(None, (row.started for row in rows)), default=0.0)
-    params = [page_parameter(rows, key) for key in varying(rows)]
-    states = coded(row.state for row in rows)
-    hosts = coded(page_text(row.host) for row in rows)
-    causes = coded(page_text(row.cause) for row in rows)
-    codes = transposed([codes for _, codes in params], len(rows))
-    values = transposed([[page_number(row.metrics.get(name)) for row in rows]
-                         for name in metrics], len(rows))
-    lists: List[List[Any]] = [
-        [row.name, state, page_number(row.started, origin), page_number(row.ended, origin)]
-        for row, state in zip(rows, states[1])]
-    for entry, *rest in zip(lists, hosts[1], causes[1], codes, values):
-        entry += rest
-    about = f"hours:minutes:seconds since {moment_text(origin)}; a row for each place"
-    return {"params": [parameter for parameter, _ in params], "states": states[0],
-            "metrics": list(map(page_text, metrics)), "hosts": hosts[0], "causes": causes[0],
-            "rows": lists, "began": about}
-
-
-def transposed(columns: "Sequence[Sequence[Any]]", count: int) -> "List[List[Any]]":
-    """The rows of columns, so many."""
-    return list(map(list, zip(*columns))) if columns else [[]] * count
-
-
-def page_number(value: "Optional[float]", origin: float = 0.0) -> "Union[str, float, None]":
-    """A number, or a time since the origin, with as many digits as the page shows."""
-    return None if value is None else json_value(float(f"{value - origin:.7g}"))
-
-
-def report_page(title: str, lead: str, counts: "Mapping[str, int]", rows: "Sequence[Row]",
-                metrics: "Sequence[str]", command: str) -> str:
-    """An HTML page that shows rows and fetches nothing; counts are those of `status`.
-
-    >>> page = report_page("train", "none ran", {}, [], ["loss"], "hydraflow report train")
-    >>> page.startswith("<!DOCTYPE html>"), "none ran" in page
-    (True, True)
-    """
+def report_page(found: Survey, rows: "Sequence[Row]", metrics: "Sequence[str]", command: str
+                ) -> str:
+    """An HTML page that shows rows of a run and fetches nothing; its counts are those of status."""
     from html import escape
-    texts = [f'<span><i style="background: var(--{name.split()[0]}, var(--waiting))"></i>{count:,} '
-             f"{STATES[name].text}</span>" for name, count in counts.items() if count]
-    same = " ".join(f"{key}={value}" for key, value in constants(rows).items())
-    text = json.dumps(page_data(rows, metrics), separators=(",", ":"), allow_nan=False)
-    for char in "<>&":  # nothing of the data is markup
-        text = text.replace(char, f"\\u{ord(char):04x}")
+    same = constants(rows)
+    params = [key for key in parameters(rows) if key not in same]
+    data = {"params": list(map(page_text, params)), "metrics": list(map(page_text, metrics)),
+            "rows": [page_row(row, params, metrics) for row in rows]}
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    counts = [f'<span><i style="background: var(--{name.split()[0]}, var(--waiting))"></i>'
+              f"{count:,} {STATES[name].text}</span>"
+              for name, count in found.counts().items() if count]
+    shown = " ".join(f"{key}={value}" for key, value in same.items())
+    head = head_line(found).partition(": ")[2]
     return PAGE.format(
-        title=escape(page_text(title)), lead=escape(page_text(lead, 1000)), counts=" ".join(texts),
-        same=escape(page_text(same and f"The same everywhere: {same}", 2000)), style=STYLE,
-        command=escape(page_text(command, 1000)), data=text, script=SCRIPT)
+        title=escape(page_text(found.ledger.start.job)), command=escape(page_text(command, 1000)),
+        lead=escape(page_text("; ".join([head, *code_lines(found)]), 1000)),
+        counts=" ".join(counts),
+        same=escape(page_text(shown and f"The same everywhere: {shown}", 2000)), style=STYLE,
+        data=re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04x}", text), script=SCRIPT)
 
 
 # ---------------------------------------------------------------------------
 # 14. Command line: argv -> exit status
 # ---------------------------------------------------------------------------
-# A subcommand is a function NAME_command and a row of COMMANDS, which holds its options. argparse
-# parses the options of one command; words that are no options stay in args.words, in their order:
-# the job, overrides, selections. main is the one place that turns an Error into a message. Exit
-# status: 0 all succeeded, 1 a task failed, 2 a mistake of the user's, 130 interrupted.
+# Each subcommand is a function NAME_command and a row of COMMANDS, which lists its options. From
+# the rows come the parser, the help, completion and suggestions. argparse reads the options; the
+# other words stay in args.words, in their order: overrides, numbers of tasks, KEY=VALUE, metrics.
+# main is the one place that turns an Error into a message. Exit status: 0 all succeeded, 1 a task
+# failed, 2 a mistake of the user's, 130 interrupted.
 
 JOB_FILE_TEMPLATE = """\
 # hydraflow run train            executes the tasks of train
 # hydraflow run train --dry-run  only prints their commands
-# hydraflow results train loss   shows what came out
+# hydraflow results train loss   shows the results
 # More is in the README: sweeps, keys of a job, clusters.
 jobs:
   train:
-    run: python @PROGRAM@
-@HYDRA@    max-parallel: 2              # how many tasks at once
-@SUBMIT@    steps:
+    run: python {program}
+{hydra}    max-parallel: 2              # how many tasks at once
+    # submit: sbatch --time=10   # hand the tasks to Slurm as an array job
+    steps:
       # Every combination of the values is a task.
       - batch: >-
-          model=transformer,lstm
-          learning_rate=0.1,0.01,0.001
-        args: epochs=3           # a part of every task
+          {plus}model=transformer,lstm
+          {plus}learning_rate=0.1,0.01,0.001
+        args: {plus}epochs=3           # a part of every task
         exclude: model=lstm learning_rate=0.1
 """
 NO_HYDRA = """\
-    hydra: false                 # it is no Hydra application: add nothing to its words
+    hydra: false                 # not a Hydra application: add no words of Hydra
 """
-SLURM = "    submit: sbatch --time=10     # hand the tasks to Slurm as an array job\n"
 TRAIN_TEMPLATE = """\
 import sys
 
@@ -9399,18 +8586,23 @@ COMPLETION = {  # the program itself finds the words; the shell executes and exp
 # bash: put this line into ~/.bashrc:  eval "$(hydraflow completion bash)"
 _hydraflow() {
     COMPREPLY=()
-    local word
-    while IFS= read -r word; do COMPREPLY+=("$word"); done < <(
-        hydraflow complete bash "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
+    local word last="${COMP_LINE:0:COMP_POINT}"
+    last="${last##* }"
+    last="${last%"${last##*[=:]}"}"  # to bash, what follows = or : is a word of its own
+    while IFS= read -r word; do
+        word="${word#"$last"}"
+        [[ $word == *= ]] || printf -v word %q "$word"
+        COMPREPLY+=("$word")
+    done < <(hydraflow complete "${COMP_LINE:0:COMP_POINT}" 2>/dev/null)
     [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
 }
 complete -o default -F _hydraflow hydraflow
 """,
     "zsh": """\
-# zsh: put this line into ~/.zshrc, behind compinit:  eval "$(hydraflow completion zsh)"
+# zsh: put this line into ~/.zshrc, after compinit:  eval "$(hydraflow completion zsh)"
 _hydraflow() {
     local -a found
-    found=("${(@f)$(hydraflow complete zsh "${(@)words[1,CURRENT]}" 2>/dev/null)}")
+    found=("${(@f)$(hydraflow complete "${(j: :)${(@qq)${(@Q)words[1,CURRENT]}}}" 2>/dev/null)}")
     if [[ -z "${found[1]}" ]]; then _files
     elif [[ "${found[*]}" == *= ]]; then compadd -Q -S "" -- "${(@q)found}"
     else compadd -Q -- "${(@q)found}"; fi
@@ -9420,7 +8612,7 @@ compdef _hydraflow hydraflow
     "fish": """\
 # fish: put this line into ~/.config/fish/config.fish:  hydraflow completion fish | source
 function _hydraflow
-    hydraflow complete fish (commandline -opc) (commandline -ct) 2>/dev/null
+    hydraflow complete (commandline -cp | string collect) 2>/dev/null
     or __fish_complete_path (commandline -ct)
 end
 complete -c hydraflow -f -a "(_hydraflow)"
@@ -9428,124 +8620,115 @@ complete -c hydraflow -f -a "(_hydraflow)"
 }
 
 
-
-# -- how the user began
-
-
-def program_text() -> str:
-    """The user's way to call HydraFlow: commands that we suggest begin as it was typed."""
-    python = os.path.basename(sys.executable or "python")
-    main_module = sys.modules.get("__main__")
-    path = getattr(main_module, "__file__", "") or ""
-    if os.path.basename(path) != "hydraflow.py":
-        return "hydraflow"
-    if getattr(main_module, "__spec__", None):
-        return f"{python} -m hydraflow"
-    return f"{python} {shlex.quote(sys.argv[0])}"
+# -- words of the command line
 
 
-def as_typed(text: str, before: "Sequence[str]") -> str:
-    """A text in which commands begin as the user began; before are -f and -C with their values."""
+def as_typed(text: str, before: "Mapping[str, str]") -> str:
+    """A text whose commands begin as the user's did; before are -f and -C with their values."""
+    words = ["hydraflow"]
+    if sys.argv[0].endswith("hydraflow.py"):
+        words = [os.path.basename(sys.executable or "python"), sys.argv[0]]
+        if getattr(sys.modules["__main__"], "__spec__", None):
+            words[1:] = ["-m", "hydraflow"]
+    program = shell_text([*words, *chain.from_iterable(before.items())])
     names = "|".join(command.name for command in COMMANDS)
-    program = " ".join([program_text(), *map(shlex.quote, before)])
-    return re.sub(rf"\bhydraflow (?=(-C \w+ )?({names})\b)", lambda match: f"{program} ", text)
+    return re.sub(rf"\bhydraflow (?=(-C \S+ )?({names})\b)", lambda match: f"{program} ", text)
 
 
 def typed(args: "argparse.Namespace", *words: str) -> str:
-    """A command as this user would type it: called as this one was, with its -f and -C."""
-    return " ".join([program_text(), shell_text([*args.before, *words])])
+    """A command as this user would type it."""
+    return as_typed(f"hydraflow {words[0]} ", args.before) + shell_text(words[1:])
 
 
-def split_before(argv: "Sequence[str]") -> "Tuple[List[str], List[str]]":
-    """The options -f and -C that precede the command, each followed by its value, and the rest.
+def split_before(argv: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
+    """The options -f and -C that precede the command, with their values, and the rest.
 
     >>> split_before(["-fjobs.yaml", "-C", "sub", "run", "train"])
-    (['-f', 'jobs.yaml', '-C', 'sub'], ['run', 'train'])
+    ({'-f': 'jobs.yaml', '-C': 'sub'}, ['run', 'train'])
     """
-    before: List[str] = []
+    before: Dict[str, str] = {}
     rest = list(argv)
     while rest and rest[0][:2] in BEFORE:
-        word = rest.pop(0)
-        before += [word[:2], word[2:]] if word[2:] else [word, *rest[:1]]
-        rest = rest if word[2:] else rest[1:]
+        name, value = rest[0][:2], rest.pop(0)[2:]
+        before[name] = value or (rest.pop(0) if rest else "")
     return before, rest
+
+
+def no_job(known: "Iterable[str]") -> Error:
+    """The Error about a command line without a job."""
+    names = ", ".join(known)
+    hint = f"the jobs are {names}" if names else "list the jobs: hydraflow show"
+    return Error("no-job", "no job given", hint=hint)
+
+
+def record_key(file: "Optional[str]", job: str) -> str:
+    """The name under which records of a job are kept: with its job file, if that is another one.
+
+    >>> record_key(None, "train"), record_key("./hydraflow.yaml", "train")
+    ('train', 'train')
+    >>> record_key("./other.yaml", "train")
+    'other.yaml:train'
+    """
+    path = os.path.relpath(file or JOB_FILES[0])
+    return job if path in JOB_FILES else f"{path}:{job}"
+
+
+def job_named(jobs: "Mapping[str, Job]", name: str) -> Job:
+    """A job by its name in the file."""
+    if name not in jobs:
+        hint = suggest(name, jobs) or f"the jobs are {', '.join(jobs)}"
+        raise Error("unknown-job", f"unknown job: {name}", hint=hint)
+    return jobs[name]
 
 
 # -- run
 
 
-def job_named(jobs: "Dict[str, Job]", name: str) -> Job:
-    """A job by its name in the file."""
-    if name not in jobs:
-        known = f"the jobs are {', '.join(jobs)}"
-        raise Error("unknown-job", f"unknown job: {name}", hint=suggest(name, jobs) or known)
-    return jobs[name]
-
-
-def no_job(names: "Iterable[str]") -> Error:
-    """The Error about a command line without a job; names are those that it could have."""
-    known = ", ".join(names)
-    hint = f"the jobs are {known}" if known else "list them: hydraflow show"
-    return Error("no-job", "no job given", hint=hint)
-
-
-def check_words(job: Job, words: "Sequence[str]") -> None:
-    """Raise an Error for options that neither run nor the job has, and for `:::`."""
-    keys = parameter_keys(job)
-    known = [name for option in command_named("run").options for name in option.names]
-    for word in words:
-        if re.fullmatch(":::+[+]?", word):
-            raise Error("axes-of-a-job", f"{word} is for a command after --",
-                        hint="write overrides without it: hydraflow run JOB key=1,2")
-        if word.startswith("-") and key_of(word) not in keys and not is_for_handler(job):
-            name = word.partition("=")[0]
-            hint = f"to pass it to the command, write it after --: -- {shell_text([word])}"
-            raise Error("unknown-option", f"unknown option of run: {name}",
-                        hint=BEFORE.get(name) or suggest(name, known) or hint)
-
-
-def program_as_job(args: "argparse.Namespace") -> Error:
-    """The Error about a program in the place of a job."""
-    rest = [args.job, "--", *args.words, *args.behind]
-    options = [word for word in args.typed if word not in rest]
-    words = [*options, "--", args.job, *args.words, *args.behind]
-    return Error("program-as-job", f"{args.job} is a program, not a job",
-                 hint=f"write a command after --: hydraflow run {shell_text(words)}")
+def check_job_name(args: "argparse.Namespace") -> None:
+    """Raise an Error for a program in the place of a job, and for --name and `:::` after a job."""
+    if os.sep in args.job and os.path.isfile(args.job):
+        words = [word for word in args.typed if word != "--"]
+        words.insert(words.index(args.job), "--")
+        raise Error("program-as-job", f"{args.job} is a program, not a job",
+                    hint=f"write a command after --: hydraflow run {shell_text(words)}")
+    if args.name or ":::" in args.words:
+        raise Error("not-for-a-job", "--name and ::: are for a command after --, not for a job",
+                    hint="overrides of a job stand without them: key=1,2")
 
 
 def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
     """The jobs that include the one of the command line, or the one that it spells itself."""
-    if args.job is None and args.behind:
+    if args.job is None and args.after:
         job = spelled_job(args)
-        args.job, args.behind = job.key, []
+        args.job, args.after = job.key, []
         return {job.key: job}
-    if args.job and os.sep in args.job and os.path.isfile(args.job):
-        raise program_as_job(args)
     path = args.file or find_job_file()
     if args.job is None:
         raise no_job(load(path))
+    check_job_name(args)
     jobs, wrong = load_for(path, args.job)
     if wrong:
         verb = "has" if len(wrong) == 1 else "have"
         say(f"{counted(len(wrong), 'other job')} of the file {verb} mistakes: hydraflow show")
-    if args.name:
-        raise Error("name-of-a-job", "--name is for a command after --",
-                    hint="a job has its name in the job file: name:")
-    check_words(job_named(jobs, args.job), args.words)
+    job = job_named(jobs, args.job)
+    if not is_for_handler(job):
+        known = parameter_keys(job)
+        check_options(args.command, [word for word in args.words if key_of(word) not in known])
     return jobs
 
 
 def plans_of(args: "argparse.Namespace") -> "List[Plan]":
-    """The plans of the job that is named and, before it, of those that it needs."""
+    """The plans of the job and, before it, of those that it needs."""
     jobs = jobs_to_run(args)
     plans = []
     for job in order_needs(jobs, [args.job]):
         is_named = job.key == args.job
-        words = [*args.words, *(["--", *args.behind] if args.behind else [])]
-        plan = Plan(job, words if is_named else (), args.sample if is_named else None)
+        words = [*args.words, *(["--", *args.after] if args.after else [])]
+        kept = job._replace(key=record_key(args.file, job.key), needs=[
+            (record_key(args.file, name), mark) for name, mark in job.needs])
+        plan = Plan(kept, words if is_named else (), args.sample if is_named else None)
         for axis in plan.added:
-            values = counted(axis.count, "value")
-            say(f"{', '.join(axis.keys)} is not in the job: added ({values})")
+            say(f"{', '.join(axis.keys)} is not in the job: added ({counted(axis.count, 'value')})")
         if plan.is_exact and not plan.count:
             raise Error("no-tasks", f"job {job.key} has no tasks", job.mark,
                         "exclude: drops all of its combinations, or an axis has no values")
@@ -9554,38 +8737,24 @@ def plans_of(args: "argparse.Namespace") -> "List[Plan]":
     return plans
 
 
-def run_options(args: "argparse.Namespace") -> Options:
-    """The options of a run."""
-    words = ["-f", args.file] if args.file else []
-    return Options(
-        jobs=args.jobs or 0, keep_going=args.keep_going, resume=args.resume, reuse=args.reuse,
-        wait=args.wait, retries=-1 if args.retries is None else args.retries,
-        timeout=args.timeout or 0.0, pack=args.pack or 0, pack_parallel=args.pack_parallel or 0,
-        words=[*words, *args.typed])
-
-
 def run_command(args: "argparse.Namespace") -> int:
-    """Execute the tasks of a job, after those of the jobs that it needs."""
+    """Execute the tasks of a job and of the jobs that it needs."""
     if os.name != "posix" and not args.dry_run:
         raise Error("not-posix", "tasks need Linux, macOS or another POSIX system",
                     hint="--dry-run works here")
-    options = run_options(args)
-    words = ["-f", args.file] if args.file else []
-    execution = Execution(plans_of(args), options, words, args.dry_run)
+    file_words = ["-f", args.file] if args.file else []
+    given = {name: getattr(args, name) for name in Options._fields
+             if getattr(args, name, None) is not None}
+    given["words"] = file_words + args.typed
+    execution = Execution(
+        plans_of(args), NO_OPTIONS._replace(**given), file_words, args.dry_run)
     try:
-        if args.dry_run:
-            return print_dry(execution)
-        return show_execution(execution, args)
+        return print_dry(execution) if args.dry_run else show_execution(execution, args)
     finally:
         for run in execution.runs:
-            close_run(run)
-
-
-def close_run(run: Run) -> None:
-    """Let others continue a run; remove its record if nothing was executed."""
-    run.release()
-    if run.is_open and run.is_new and not run.begun and not run.is_dry:
-        remove_tree(run.record.path)
+            run.release()
+            if run.is_open and run.is_new and not run.begun and not run.is_dry:
+                remove_tree(run.record.path)
 
 
 def remove_tree(path: str) -> None:
@@ -9594,76 +8763,65 @@ def remove_tree(path: str) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def print_dry(execution: Execution, most: int = 50) -> int:
-    """Print commands, one per line; on a terminal the first ones, and how many more there are."""
+def print_dry(execution: Execution) -> int:
+    """Print commands, one per line; on a terminal the first ones, and how many there are."""
     lines = describe(execution)
-    if not sys.stdout.isatty():
-        for line in lines:
-            put(line)
-        return 0
-    shown = 0
-    for line in islice(lines, most):
+    for line in islice(lines, 50 if sys.stdout.isatty() else None):
         put(line)
-        shown += not line.startswith("#")
     if next(lines, None) is not None:
-        plans = [run.plan for run in execution.runs]
-        rest = counted(sum(plan.count for plan in plans) - shown, "task")
-        is_exact = all(plan.is_exact for plan in plans) and not execution.options.resume
-        say(f"and {'' if is_exact else 'at most '}{rest} more; to see all: ... --dry-run | less")
+        counts = " and ".join(tasks_text(run.plan) for run in execution.runs)
+        say(f"... {counts} in all; to see them: ... --dry-run | less")
     return 0
 
 
+def step_text(step: PlannedStep) -> str:
+    """How many tasks a step has, and its axes: 6 tasks: model (2) x lr (3)."""
+    axes = [f"{', '.join(axis.spelled)} ({axis.count:,})"
+            for axis in step.sweep.axes if axis.count > 1]
+    return ": ".join(filter(None, [tasks_text(step), " x ".join(axes)]))
+
+
 def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
-    """Show what happens; return the exit status, which follows from the states of the tasks."""
-    runs = execution.runs
-    shared = {run.job.key: words_of_all(run.plan) for run in runs}
-    local = [run.limits(False).jobs for run in runs
-             if not all(step.submit for step in run.plan.steps)]
-    count = sum(run.plan.count for run in runs)
-    screen = Screen(count, max([1, *local]), args.quiet, shared)
+    """Show the events of an execution; return the exit status."""
+    runs, plan = execution.runs, execution.runs[-1].plan
+    screen = Screen(runs, args.quiet)
+    if not args.quiet and plan.count > 1:
+        steps = f"{tasks_text(plan)} in {len(plan.steps)} steps"
+        say(printable(steps if len(plan.steps) > 1 else step_text(plan.steps[0])))
     try:
         for event in execution.execute():
             screen.show(event)
     finally:
-        screen.finish(sum(len(run.open) for run in runs))
-    for text in closing_lines(execution, args):
+        screen.finish()
+    is_bad = any(run.refused or run.has_failed() or run.unfinished() > 0 for run in runs)
+    for text in chain(failed_lines(execution), closing_lines(execution, is_bad, args)):
         say(text)
-    if execution.is_interrupted:
-        return 130
-    return 1 if any(map(is_bad_end, runs)) else 0
+    return 130 if execution.is_interrupted else int(is_bad)
 
 
-def is_bad_end(run: Run) -> bool:
-    """Whether something of a run failed, was refused, or did not begin."""
-    return run.refused or run.has_failed() or run.unfinished() > 0
-
-
-def closing_lines(execution: Execution, args: "argparse.Namespace") -> "Iterator[str]":
-    """Yield the jobs that were not started, and the command to type next."""
+def failed_lines(execution: Execution) -> "Iterator[str]":
+    """Yield the failures of runs, grouped by cause, and the job that was not started."""
     runs = execution.runs
-    yield from older_lines(execution)
-    key = runs[-1].job.key
-    is_good = not any(map(is_bad_end, runs))
-    has_begun = any(run.begun for run in runs)
+    for run in runs:
+        if run.counts["failed"]:
+            yield from failure_lines(survey(run.record), window_width(sys.stderr) // 2 or 100)
+    failed = [run.job.key for run in runs[:-1] if not execution.may_go_on(run)]
+    if failed and not execution.is_interrupted:
+        yield f"{runs[-1].job.key} was not started: job {failed[0]} has not succeeded"
+
+
+def closing_lines(execution: Execution, is_bad: bool, args: "argparse.Namespace"
+                  ) -> "Iterator[str]":
+    """Yield the command to type next."""
+    runs = execution.runs
     if any(run.open for run in runs):
-        yield f"see progress: {typed(args, 'status', key)}"
+        yield f"see progress: {typed(args, 'status', args.job)}"
         return
-    if has_begun and not is_good:
-        yield f"run the rest: {typed(args, *resuming_words(key, args.typed))}"
-    if (is_good and not args.quiet) or (has_begun and execution.is_interrupted):
-        yield f"see the results: {typed(args, 'results', key)}"
-
-
-def older_lines(execution: Execution) -> "Iterator[str]":
-    """Yield the jobs that were not started, and how many tasks succeeded in older runs."""
-    runs = execution.runs
-    stopped = [run for run in runs[:-1] if not execution.may_go_on(run)]
-    if stopped and not execution.is_interrupted:
-        rest = ", ".join(run.job.key for run in runs[runs.index(stopped[0]) + 1:])
-        yield f"{rest} was not started: job {stopped[0].job.key} has not succeeded"
-    could = sum(run.could_reuse for run in runs)
-    if could and not execution.options.reuse:
-        yield f"{counted(could, 'task')} had succeeded in an older run; --reuse counts them as done"
+    has_begun = any(run.begun for run in runs)
+    if has_begun and is_bad:
+        yield f"run the rest: {typed(args, *resuming_words(args.job, args.typed))}"
+    if has_begun and execution.is_interrupted or not (is_bad or args.quiet):
+        yield f"see the results: {typed(args, 'results', args.job)}"
 
 
 def resuming_words(job: str, words: "Sequence[str]") -> "List[str]":
@@ -9672,15 +8830,13 @@ def resuming_words(job: str, words: "Sequence[str]") -> "List[str]":
     >>> resuming_words("train", ["-q", "train", "lr=1"]), resuming_words("sh", ["--", "sh", "x.sh"])
     (['run', '-q', 'train', '--resume', 'lr=1'], ['run', '--resume', '--', 'sh', 'x.sh'])
     """
-    cut = list(words).index("--") if "--" in words else len(words)
-    before = list(words[:cut])
-    if job in before:
-        before.insert(before.index(job) + 1, "--resume")
-    elif cut < len(words):  # a command without a job file
-        before.append("--resume")
-    else:  # a job that another one needed
-        before = [job, "--resume"]
-    return ["run", *before, *words[cut:]]
+    result = list(words)
+    cut = result.index("--") if "--" in result else len(result)
+    if job in result[:cut]:
+        cut = result.index(job) + 1
+    elif cut == len(result):  # another job needed this one
+        result, cut = [job], 1
+    return ["run", *result[:cut], "--resume", *result[cut:]]
 
 
 # -- run -- COMMAND ::: AXES
@@ -9691,6 +8847,11 @@ LAUNCHERS = re.compile(
     r"[\d.]*$")
 PLACEHOLDER = re.compile(r"(?<!\$)\{([^{}\s]+)\}")
 TASK_NAMES = ("task.dir", "task.slot", "task.index")
+AXIS_MISTAKES = (  # pattern, message, hint
+    (r"[=\d].*|(?!\w+\()[^=]*", "expected key=value, found {}",
+     "write {x} in the command and x=1,2 here; '$NAME=1,2' in quotes"),
+    (r"[^=]*=[^'\"\[({]*\s\S*[\w)]=.*", "several axes in one word: {}",
+     "one word for each axis: ::: a=1:3 b=x,y"))
 
 
 def spelled_job(args: "argparse.Namespace") -> Job:
@@ -9698,107 +8859,107 @@ def spelled_job(args: "argparse.Namespace") -> Job:
 
     The command is taken word for word, as the shell gave it, but for {NAME} of the axes.
     """
-    words, axes = list(args.behind), []  # type: List[str], List[str]
-    if ":::" in words:
-        cut = len(words) - words[::-1].index(":::")
-        words, axes = words[:cut - 1], words[cut:]
-    check_spelled(words, axes, ":::" in args.behind)
+    marks = [index for index, word in enumerate(args.after) if word.startswith(":::")]
+    cut = marks[-1] if marks else len(args.after)
+    words, axes = args.after[:cut], args.after[cut + 1:]
+    check_axes(axes, args.after[cut:cut + 1])
     sweep = Sweep(axes, "command line", PROGRAM)
-    spelled = {key: name for axis in sweep.axes for key, name in zip(axis.keys, axis.spelled)}
-    if ":::" in args.behind:
-        words = placed(words, spelled)
-    elif not args.quiet:
-        say_not_swept(words)
-    name = args.name or program_name(words)
-    if os.path.exists(args.file or JOB_FILES[0]) and not args.name:
-        jobs = load_for(args.file or JOB_FILES[0], "")[0]
-        if name in jobs:
-            raise Error("name-of-a-job", f"{name} is a job of the job file",
-                        hint=f"name this one: --name {name}-2")
-    step = EMPTY_STEP._replace(batch=sweep)
-    command = Source("command line", shell_text(words))
-    return EMPTY_JOB._replace(key=name, name=name, run=command, hydra=False, steps=[step])
-
-
-def check_spelled(words: "Sequence[str]", axes: "Sequence[str]", has_axes: bool) -> None:
-    """Raise an Error for axes that the sweep language would not read as they are meant."""
     if not words:
         raise Error("no-command", "no command before :::",
-                    hint="hydraflow run -- ./sim ::: --x=1:3")
-    options = {name for option in command_named("run").options for name in option.names}
-    for word in [*words, *axes]:
-        if re.fullmatch(r":::[:+]+", word):
-            raise Error("gnu-parallel", f"{word} is GNU parallel's", hint="linked keys: "
-                        "'a,b=(1,2),(3,4)'; lines of a file: 'f=lines(list.txt)'")
-        found = set(PLACEHOLDER.findall(word)) & set(TASK_NAMES)
-        if found and not has_axes:
-            raise Error("no-axes", f"{{{min(found)}}} needs ::: after the command",
-                        hint="::: may stand there without an axis")
+                    hint="for example: hydraflow run -- echo ::: --x=1:3")
+    found = sorted(set(PLACEHOLDER.findall(" ".join(words))) & set(TASK_NAMES))
+    if marks:
+        words, sweep = placed(words, sweep)
+    elif found:
+        raise Error("no-axes", f"{{{found[0]}}} needs ::: after the command",
+                    hint="add ::: after the command; it needs no axis")
+    elif not args.quiet:
+        say_not_swept(words)
+    name = args.name or free_name(program_name(words), args.file or JOB_FILES[0])
+    command = Source("command line", shell_text(words))
+    return EMPTY_JOB._replace(key=name, name=name, run=command, hydra=False,
+                              steps=[EMPTY_STEP._replace(batch=sweep)])
+
+
+def free_name(name: str, path: str) -> str:
+    """A name for a job, which no job of the job file at a path has."""
+    if os.path.exists(path) and name in load_for(path, "")[0]:
+        raise Error("name-of-a-job", f"{name} is a job of the job file",
+                    hint=f"choose another name: --name {name}-2")
+    return name
+
+
+def check_axes(axes: "Sequence[str]", mark: "Sequence[str]") -> None:
+    """Raise an Error for words after ::: that the sweep language would not read as meant."""
+    if mark not in ([], [":::"]):
+        raise Error("gnu-parallel", f"{mark[0]} is syntax of GNU parallel", hint="linked keys: "
+                    "'a,b=(1,2),(3,4)'; lines of a file: 'f=lines(list.txt)'")
     for word in axes:
-        if word.partition("=")[0] in options:
-            raise Error("option-as-axis", f"{word} is an option of run: write it before --",
-                        hint=f"hydraflow run {shell_text([word])} -- ...")
-        check_axis(word)
+        if word.partition("=")[0] in option_names(COMMANDS[0]):
+            raise Error("option-as-axis", f"{word} is an option of run",
+                        hint=f"write it before --: {word}")
+        for pattern, message, hint in AXIS_MISTAKES:
+            if re.fullmatch(pattern, word, re.DOTALL):
+                raise Error("invalid-axis", message.format(word), hint=hint)
 
 
-def check_axis(word: str) -> None:
-    """Raise an Error for a word after ::: that is no axis, or several."""
-    is_table = re.match(r"\w+\(", word)
-    if re.match(r"[=\d]", word) or "=" not in word and not is_table:
-        raise Error("axis-without-key", f"expected key=value, found {word}",
-                    hint="write {x} in the command and x=1,2 here; '$NAME=1,2' in quotes")
-    if re.search(r"=[^'\"\[({]*\s\S*[\w)]=", word):
-        raise Error("several-axes", f"several axes in one word: {word}",
-                    hint="one word for each axis: ::: a=1:3 b=x,y")
-
-
-def placed(words: "Sequence[str]", spelled: "Mapping[str, str]") -> "List[str]":
-    """The words of a command with templates for {NAME}; an axis without a place must be an option
-    or a variable."""
+def placed(words: "Sequence[str]", sweep: Sweep) -> "Tuple[List[str], Sweep]":
+    """The words of a command with templates for {NAME}, and the axes without unused columns."""
+    spelled = {key: name for axis in sweep.axes for key, name in zip(axis.keys, axis.spelled)}
     named = set()
-    result = []
-    for index, word in enumerate(words):
-        def template(match: "Match[str]") -> str:
-            key, _, part = match[1].rpartition(".")
-            if match[1] in spelled or part not in ("stem", "name"):
-                key = match[1]
-            if key not in spelled and match[1] not in TASK_NAMES:
-                return match[0]
-            named.add(key)
-            return f"${{{{ {'matrix.' if key in spelled else ''}{match[1]} }}}}"
 
-        text = PLACEHOLDER.sub(template, word)
-        is_script = index > 1 and words[index - 1] == "-c" and LAUNCHERS.match(
-            os.path.basename(words[index - 2]))
-        if text != word and is_script:
+    def template(match: "Match[str]") -> str:
+        key = match[1] if match[1] in spelled else re.sub(r"\.(stem|name)$", "", match[1])
+        named.add(key)
+        if key in spelled:
+            return f"${{{{ matrix.{match[1]} }}}}"
+        return f"${{{{ {key} }}}}" if key in TASK_NAMES else match[0]
+
+    result = [PLACEHOLDER.sub(template, word) for word in words]
+    for shell, flag, script, text in zip(words, words[1:], words[2:], result[2:]):
+        if flag == "-c" and script != text and LAUNCHERS.match(os.path.basename(shell)):
             raise Error("script-placeholder", "a placeholder in a script could become code",
                         hint="use \"$1\" in it, and add two words after it: bash {x}")
-        result.append(text)
-    for key, name in spelled.items():
-        if key not in named and name[:1] not in ("-", "$") and key != "rows()":
-            raise Error("unplaced-axis", f"{key} has no place in the command",
-                        hint=f"write {{{key}}} in the command, or --{key}= for an option")
-    return result
+    return result, Sweep.of([used_columns(axis, named) for axis in sweep.axes])
+
+
+def used_columns(axis: Axis, named: "Set[str]") -> Axis:
+    """An axis, whose keys must have a place in the command, or be options or variables.
+
+    Of rows(FILE) alone, columns without a place are not used; without any, all become words.
+    """
+    unused = [key for key, name in zip(axis.keys, axis.spelled)
+              if key not in named and name[:1] not in ("-", "$")]
+    if unused and not axis.text.startswith("rows("):
+        raise Error("unplaced-axis", f"{unused[0]} has no place in the command",
+                    hint=f"write {{{unused[0]}}} in the command, or --{unused[0]}= for an option")
+    import operator
+    used = [column for column, key in enumerate(axis.keys) if key not in unused]
+    if not (used and unused):
+        return axis
+    take = operator.itemgetter(*used)  # of one column a word, of several a tuple
+    rows = Values(axis.count, lambda index: take(axis.at(index)))
+    return Axis(rows, [axis.spelled[column] for column in used], None, axis.source, axis.start,
+                axis.end)
 
 
 def say_not_swept(words: "Sequence[str]") -> None:
     """Name the words of a command that look like a sweep, and the line that would sweep."""
-    command, axes, swept = list(words[:1]), [], []  # type: List[str], List[str], List[str]
+    command = list(words[:1])
+    axes: List[str] = []
     for word in words[1:]:
         is_range = re.fullmatch(r"[\d.]+:[\d.]+(:[\d.]+)?", word)
-        name = f"x{len(axes) or ''}" if is_range else word.rpartition("=")[0]
-        axis = f"{name}={word}" if is_range else word
-        if not is_swept(axis):
+        axis = f"x{len(axes) or ''}={word}" if is_range else word
+        key = axis.partition("=")[0]
+        if not (re.fullmatch(r"(--?)?[A-Za-z_][\w.-]*", key) and is_swept(axis)):
             command.append(word)
             continue
-        swept.append(word)
         axes.append(axis)
-        if not word.startswith("-"):
-            command.append(f"{{{name}}}" if is_range else f"{name}={{{name}}}")
+        if not axis.startswith("-"):
+            command.append(f"{{{key}}}" if is_range else f"{key}={{{key}}}")
     if axes:
-        line = shell_text([*command, ":::", *axes])
-        text = f"1 task; to sweep over {shell_text(swept)}: hydraflow run -- {line}"
-        say(as_typed(text, ()))
+        line = f"hydraflow run -- {shell_text([*command, ':::', *axes])}"
+        say(as_typed(f"1 task; to sweep over {shell_text(axes)}: {line}", {}))
 
 
 def is_swept(word: str) -> bool:
@@ -9819,7 +8980,7 @@ def program_name(words: "Sequence[str]") -> str:
         for word, before in zip(words[1:], words):
             if before == "-m" and re.match(r"[A-Za-z]", word):
                 return word
-            if re.search(r"\w\.(py|sh|R|jl|pl|rb|js)$", word) or word.startswith("./"):
+            if re.search(r"\w\.(py|sh|R|jl|pl|rb|js)$|^\./", word):
                 return os.path.basename(word)
     return os.path.basename(words[0])
 
@@ -9828,18 +8989,16 @@ def program_name(words: "Sequence[str]") -> str:
 
 
 def show_command(args: "argparse.Namespace") -> int:
-    """Show the jobs, or one of them as HydraFlow understands it."""
+    """List the jobs, or show how HydraFlow reads one of them."""
     jobs = load(args.file or find_job_file())
-    if args.names:
-        for name in jobs:
-            put(name)
-    elif args.job:
-        for line in job_lines(Plan(job_named(jobs, args.job))):
-            put(line)
-    else:
+    lines = iter(jobs)
+    if args.job:
+        lines = job_lines(Plan(job_named(jobs, args.job)))
+    elif not args.names:
         width = max(map(len, jobs))
-        for name, job in jobs.items():
-            put(f"{name:{width}}  {job_text(job)}")
+        lines = (f"{name:{width}}  {job_text(job)}" for name, job in jobs.items())
+    for line in lines:
+        put(line)
     return 0
 
 
@@ -9853,47 +9012,29 @@ def job_text(job: Job) -> str:
 
 
 def job_lines(plan: Plan) -> "Iterator[str]":
-    """Yield the values of a job, and for each step its tasks, and its first command."""
+    """Yield the values of a job, and for each step its tasks and its first command."""
     job = plan.job
     yield f"{job.key}: {tasks_text(plan)}"
-    values = (("name", job.name), ("needs", ", ".join(name for name, _ in job.needs)),
-              ("max-parallel", "auto" if job.max_parallel == AUTO else job.max_parallel),
-              ("fail-fast", {None: "", True: "true", False: "false"}[job.fail_fast]),
-              ("retries", job.retries), ("timeout-minutes", job.timeout_minutes))
-    for name, value in values:
-        if value:
-            yield f"  {name}: {value}"
+    for name, value in (
+            ("name", job.name), ("needs", ", ".join(name for name, _ in job.needs)),
+            ("max-parallel", "auto" if job.max_parallel == AUTO else job.max_parallel),
+            ("fail-fast", job.fail_fast), ("retries", job.retries),
+            ("timeout-minutes", job.timeout_minutes)):
+        if value or value is False:
+            yield f"  {name}: {str(value).lower() if isinstance(value, bool) else value}"
     for step in plan.steps:
         title = f" ({step.name})" if step.name else ""
-        yield f"  step {step.number}{title}: {count_lines(step)}: {tasks_text(step)}"
+        yield f"  step {step.number}{title}: {step_text(step)}"
         task = first_task(step)
         if task:
             yield f"    {task_text(task)}{'    (the first)' if step.count > 1 else ''}"
 
 
-def count_lines(step: PlannedStep) -> str:
-    """How the tasks of a step come about: 2 x 3 = 6, 1 excluded."""
-    counts = [count_text(axis.count) for axis in step.sweep.axes if axis.keys]
-    text = count_text(step.sweep.count)
-    if len(counts) > 1:
-        text = f"{' x '.join(counts)} = {text}"
-    dropped = step.sweep.count + len(step.included) - step.count
-    if not step.is_exact:
-        text += ", some excluded"
-    if step.sample:
-        text += f", {step.sample.count:,} of them at random"
-    elif dropped:
-        text += f", {dropped:,} excluded"
-    if step.included:
-        text += f", {len(step.included):,} included"
-    return text
-
-
 def expand_command(args: "argparse.Namespace") -> int:
-    """Show what a sweep means: the combinations, and how many."""
-    words = [*args.words, *args.behind]
+    """Show the combinations of a sweep, and how many there are."""
+    words = [*args.words, *args.after]
     if not words:
-        raise Error("no-sweep", "no sweep given", hint="hydraflow expand 'a=1:3 b=x,y'")
+        raise Error("no-sweep", "no sweep given", hint="for example: hydraflow expand a=1:3")
     sweep = Sweep(" ".join(words))
     if args.collect:
         put(shell_text(sweep.collect()))
@@ -9907,317 +9048,299 @@ def expand_command(args: "argparse.Namespace") -> int:
 # -- records: status, logs, results, report, cancel, clean
 
 
-def newest_record(args: "argparse.Namespace") -> Record:
-    """The newest record of a job, which the job file need not name any more."""
-    records = Record.all(args.job) if args.job else []
+def record_of(args: "argparse.Namespace") -> Record:
+    """The record of the run that --run picks, else of the newest one; the job file need not name
+    the job any more."""
+    records = Record.all(record_key(args.file, args.job)) if args.job else []
     if not records:
         known = [Ledger(record).start.job for record in Record.newest()]
         if not args.job:
             raise no_job(known)
+        hint = f"jobs run here: {', '.join(known)}" if known else "list the jobs: hydraflow show"
         raise Error("not-run", f"job {args.job} has not been run here",
-                    hint=suggest(args.job, known) or "list the jobs: hydraflow show")
-    return records[-1]
-
-
-def chosen_record(args: "argparse.Namespace") -> Record:
-    """The record of the run that --run picks, else the newest one of the job."""
-    newest = newest_record(args)
-    if not args.run:
-        return newest
-    found = [record for record in Record.all(args.job) if record.ulid.endswith(args.run.upper())]
-    if len(found) == 1:
-        return found[0]
-    raise Error("unknown-run", f"{'several runs end' if found else 'no run ends'} with {args.run}",
-                hint=f"list them: hydraflow status {shlex.quote(args.job)} --all")
+                    hint=suggest(args.job, known) or hint)
+    end = (vars(args).get("run") or [records[-1].ulid])[-1]
+    found = [record for record in records if record.ulid.endswith(end.upper())]
+    if len(found) != 1:
+        count = "several runs" if found else "no run"
+        raise Error("unknown-run", f"{count} with a name that ends with {end}",
+                    hint=f"list the runs: hydraflow status {shlex.quote(args.job)} --all")
+    return found[0]
 
 
 def status_records(args: "argparse.Namespace") -> "List[Record]":
     """The records that status is about."""
-    if args.job:
-        chosen = chosen_record(args)
-        return Record.all(args.job) if args.all else [chosen]
-    if args.all or args.run:
-        raise Error("no-job", "--all and --run need a job", hint="hydraflow status JOB --all")
-    records = Record.newest()
+    records = [record_of(args)] if args.job or args.all or args.run else Record.newest()
     if not records:
-        raise Error("not-run", "nothing has been run here", hint="run a job: hydraflow run JOB")
-    return records
+        raise Error("not-run", "nothing has been run here", hint="list the jobs: hydraflow show")
+    return Record.all(record_key(args.file, args.job)) if args.all else records
 
 
 def status_command(args: "argparse.Namespace") -> int:
-    """Show how far a job's last run is, and what has failed and why."""
-    surveys: List[Survey] = []
+    """Show the progress of runs, and their failures grouped by cause."""
+    is_one = args.job and not args.all
+    documents, lines = [], []  # type: List[Any], List[List[str]]
     for record in status_records(args):
         try:
-            surveys.append(survey(record))
+            found = survey(record)
+            if found.unanswered and not args.json:
+                put("the scheduler does not answer; states come from the record only: "
+                    f"{printable(found.unanswered)}")
+            if args.json:
+                documents.append(status_document(found))
+            elif args.all:
+                lines.append(run_line(found))
+            else:
+                show_status(found, args)
         except Error as error:
-            if args.job and not args.all:
+            if is_one:
                 raise
             say(str(error))
-    for found in surveys:
-        show_status(found, args)
     if args.json:
-        documents = list(map(status_document, surveys))
-        is_one = args.job and not args.all
         put(json.dumps(documents[0] if is_one else documents, indent=1))
+    show_runs(lines)
     return 0
 
 
+def show_runs(lines: "Sequence[Sequence[str]]") -> None:
+    """Print lines of run_line below their header, without columns that are empty."""
+    names = "run", "began", "note", "overrides", "code", "tasks", "state"
+    columns = [Column(name, "l", list(cells)) for name, cells in zip(names, zip(*lines))]
+    shown = [column for column in columns if any(column.cells)]
+    for line in aligned(shown, window_width(sys.stdout)):
+        put(line)
+
+
+def run_line(found: Survey) -> "List[str]":
+    """A run in short: end of its name, begin, note, overrides, code, tasks, their states."""
+    start = found.ledger.start
+    ours = {*option_names(COMMANDS[0]), start.note}
+    words = [word for word in split_before(start.words)[1] if re.match("~|[^=]+=", word)]
+    overrides = [word for word in words if not {word, word.partition("=")[0]} & ours]
+    return [found.record.ulid[-8:], moment_text(found.ledger.starts[0].time),
+            printable(start.note), printable(shell_text(overrides)), start.code,
+            f"{start.count:,}", counts_text(found, False)]
+
+
 def show_status(found: Survey, args: "argparse.Namespace") -> None:
-    """Print the status of a run, or with --all its first line with the end of its name."""
-    if found.wrong:
-        (say if args.json else put)("the scheduler does not answer; states come from the record "
-                                    f"only: {printable(found.wrong)}")
-    head = head_line(found)
-    if args.json:
-        return
-    if args.all:
-        put(f"{found.record.ulid[-8:]}  {head}")
-        return
-    put(f"{head}; next: {typed(args, *next_words(found, args))}")
-    room = window_width(sys.stdout) // 2 or 100
-    for line in status_lines(found, room, has_colours(sys.stdout)):
+    """Print the status of a run."""
+    put(f"{head_line(found)}; next: {next_command(found, args)}")
+    width = window_width(sys.stdout) // 2 or 100
+    for line in status_lines(found, width, has_colours(sys.stdout)):
         put_shown(line)
 
 
-def next_words(found: Survey, args: "argparse.Namespace") -> "List[str]":
+def next_command(found: Survey, args: "argparse.Namespace") -> str:
     """The command that helps now: follow the run, continue it, see its results."""
     start = found.ledger.start
-    newest = Record.all(start.job)[-1]
-    chosen = [] if newest.path == found.record.path else ["--run", found.record.ulid[-8:]]
+    before, words = split_before(start.words)
+    job = start.job[len(record_key(before.get("-f"), "")):]
+    is_newest = Record.all(start.job)[-1].path == found.record.path
+    chosen = [job] if is_newest else [job, "--run", found.record.ulid[-8:]]
     if where_text(found):
-        return ["logs", start.job, "--follow", *chosen]
-    if count_good(found) < start.count and not chosen:
-        cut = 2 if start.words[:1] == ["-f"] else 0
-        file = [] if args.file else start.words[:cut]
-        return [*file, *resuming_words(start.job, start.words[cut:])]
-    return ["results", start.job, *chosen]
+        command = ["logs", *chosen, "--follow"]
+    elif count_good(found) == start.count or not is_newest:
+        command = ["results", *chosen]
+    else:
+        command = resuming_words(job, words)
+    place = {name: value for name, value in args.before.items() if name != "-f"}
+    return typed(argparse.Namespace(before={**place, **before}), *command)
 
 
-class Selection(NamedTuple("Selection", [
-        ("found", Survey), ("numbers", "List[int]"), ("pairs", "List[str]"),
-        ("metrics", "List[str]")])):
-    """The tasks of a run that words select, the words KEY=VALUE, and the names of metrics."""
-    __slots__ = ()
-
-
-def selected_tasks(args: "argparse.Namespace", record: Record) -> Selection:
-    """The tasks that numbers and KEY=VALUE select, without any all of them."""
-    found = survey(record)
+def selected_tasks(args: "argparse.Namespace"
+                   ) -> "Tuple[Survey, List[int], List[str], List[str]]":
+    """A run, its tasks that numbers and KEY=VALUE select (without any, all of them), the words
+    KEY=VALUE, and the other words: metrics."""
+    record = record_of(args)
+    ledger = Ledger(record)
     pairs, digits, metrics = [], [], []  # type: List[str], List[str], List[str]
     for word in args.words:
         (pairs if "=" in word else digits if word.isdigit() else metrics).append(word)
-    numbers = sorted(map(int, digits)) or sorted(found.ledger.members)
-    if pairs:
-        numbers = sorted(set(numbers) & set(tasks_with(found.ledger, pairs)))
-    unknown = sorted(set(numbers) - set(found.ledger.offsets))
-    if unknown:
-        count = counted(found.ledger.start.count, "task")
-        raise Error("unknown-task", f"unknown task: {unknown[0]}", hint=f"{args.job} has {count}")
-    if metrics and args.command in ("logs", "cancel"):
-        raise Error("invalid-task", f"expected a task's number or KEY=VALUE, found {metrics[0]}",
+    numbers = set(map(int, digits)) or set(ledger.members)
+    mistakes = [f"unknown task: {number}" for number in numbers - set(ledger.offsets)]
+    if "METRIC" not in args.command.words:
+        mistakes += [f"expected a task number or KEY=VALUE, found {word}" for word in metrics]
+    if mistakes:
+        raise Error("unknown-task", mistakes[0],
                     hint=f"list the tasks: hydraflow results {shlex.quote(args.job)}")
-    return Selection(found, numbers, pairs, metrics)
+    if pairs:
+        numbers &= set(tasks_with(ledger, pairs))
+    order = sorted(numbers)
+    found = survey(record, order if pairs or digits else None, ledger)
+    return found, order, pairs, metrics
 
 
 def logs_command(args: "argparse.Namespace") -> int:
-    """Print the output of all tasks, or of those that words select."""
-    record = chosen_record(args)
-    found, numbers, _, _ = selected_tasks(args, record)
-    has_title = not args.plain and not (len(args.words) == 1 and args.words[0].isdigit())
-    viewer = LogViewer(found, has_title, args.failed, args.last or 0)
-    if args.follow and has_title:
-        viewer.skip_ended(numbers)
+    """Print the output of tasks."""
+    found, numbers, _, _ = selected_tasks(args)
+    is_single = len(args.words) == 1 and args.words[0].isdigit()
+    viewer = LogViewer(found, args.failed, not (args.plain or is_single))
+    if args.follow and viewer.is_titled:
+        numbers = [number for number in numbers if is_going_on(found.state(number))]
+        if not numbers:
+            say("no matching task is running; drop --follow to see its log")
     while viewer.show_all(found, numbers) and args.follow:
         time.sleep(2.0 if found.submissions else 0.2)
-        found = survey(record)
+        found = survey(found.record, numbers)
     return 0
 
 
 class LogViewer:
-    """Prints logs, and of each one later what is new in it.
+    """Prints the logs of tasks, and later new output; current is the task printed last."""
 
-    offsets are the ends of what was printed, current is the task that was printed last.
-    """
-
-    def __init__(self, found: Survey, has_title: bool, only_failed: bool, last: int) -> None:
-        self.found = found
-        self.offsets: Dict[int, int] = {}
-        self.skipped: Set[int] = set()
-        self.current = 0
-        self.has_title, self.only_failed, self.last = has_title, only_failed, last
+    def __init__(self, found: Survey, only_failed: bool, is_titled: bool) -> None:
         self.names = Names(found.ledger, window_width(sys.stdout) // 2 or 100)
-
-    def skip_ended(self, numbers: "Sequence[int]") -> None:
-        """Begin with what runs: what has ended is printed without --follow."""
-        self.skipped = {number for number in numbers if is_settled(self.found.state(number))}
-        if len(self.skipped) == len(numbers):
-            say("no matching task is running; drop --follow to see its log")
+        self.only_failed = only_failed
+        self.is_titled = is_titled
+        self.logs: Dict[int, Following] = {}
+        self.current = 0
 
     def show_all(self, found: Survey, numbers: "Sequence[int]") -> bool:
-        """Print what is new in the logs of tasks; return whether more may come."""
-        self.found = found
-        for number in numbers:
-            if number not in self.skipped:
-                self.show(number, found.state(number))
-        return not all(is_settled(found.state(number)) for number in numbers)
+        """Print new output of tasks; return whether more may come."""
+        states = [(number, found.state(number)) for number in numbers]
+        for number, state in states:
+            is_bad = state.is_over and not state.is_good
+            if state.name not in ("waiting", "not started") and (is_bad or not self.only_failed):
+                log = Following("", log_of(found.record, number, state), 0)
+                self.show(number, state, self.logs.setdefault(number, log))
+        return any(is_going_on(state) for _, state in states)
 
-    def show(self, number: int, state: State) -> None:
-        """Print what is new in the log of a task."""
-        is_bad = state.is_over and not state.is_good
-        if state.name in ("waiting", "not started") or self.only_failed and not is_bad:
-            return
-        log = log_of(self.found.record, number, state)
-        is_first = number not in self.offsets
-        if is_first:
-            self.offsets[number] = last_lines_start(log, self.last) if self.last else 0
-        size = os.path.getsize(log) if os.path.exists(log) else 0
-        is_new = self.has_title and number != self.current
-        if is_new and (is_first or size > self.offsets[number]):
+    def show(self, number: int, state: State, log: Following) -> None:
+        """Print new output of a task, with a title where another one was printed."""
+        data = log.read()
+        if self.is_titled and (data and number != self.current or not log.has_title):
             self.current = number
+            log.has_title = True
             put(f"==> {self.names.name(number)} {state_text(state)} <==")
             sys.stdout.flush()
-        self.offsets[number] = copy_log(log, self.offsets[number])
+        while data:
+            write(sys.stdout, harmless(data).encode() if sys.stdout.isatty() else data)
+            log.offset += len(data)
+            data = log.read()
 
 
-def is_settled(state: State) -> bool:
-    """Whether a task is over, or nobody is about to start it."""
-    return state.is_over or state.name == "not started"
+def is_going_on(state: State) -> bool:
+    """Whether a task runs, or somebody is about to start it."""
+    return not state.is_over and state.name != "not started"
 
 
-def last_lines_start(path: str, count: int) -> int:
-    """The offset of the last lines of a file, as far as they are within its last megabyte."""
-    try:
-        with open(open_safely(path, os.O_RDONLY), "rb") as file:
-            begin = max(os.fstat(file.fileno()).st_size - 16 * CHUNK, 0)
-            file.seek(begin)
-            data = file.read()
-    except OSError:
-        return 0
-    ends = [match.end() for match in re.finditer(b"\n(?=.)", data, re.DOTALL)]
-    return begin + ([0, *ends][-count:])[0]
-
-
-def copy_log(path: str, offset: int) -> int:
-    """Write a log from an offset to standard output; return the offset of its end."""
-    try:
-        with open(open_safely(path, os.O_RDONLY), "rb") as file:
-            file.seek(offset)
-            for data in iter(functools.partial(file.read, CHUNK), b""):
-                write(sys.stdout, harmless(data).encode() if sys.stdout.isatty() else data)
-            return file.tell()
-    except OSError:
-        return offset
-
-
-def selected_rows(args: "argparse.Namespace", sort: str = "") -> "Any":
-    """The survey, rows and metrics that results and report are about; a name to sort by that is no
-    column is a metric, too."""
-    found, numbers, pairs, metrics = selected_tasks(args, chosen_record(args))
-    sort = sort.lstrip("-")
-    rows = result_rows(found, metrics, numbers, [args.state] if args.state else [], pairs)
-    if sort and sort not in (column.name for column in columns_of(rows, metrics)):
+def selected_rows(args: "argparse.Namespace", sort: str = ""
+                  ) -> "Tuple[Survey, List[Row], List[str]]":
+    """The run, rows and metrics of results and report; sort may be a metric that was not named."""
+    found, numbers, pairs, metrics = selected_tasks(args)
+    rows = result_rows(found, metrics, numbers, args.state, pairs)
+    if sort and rows and sort not in [*rows[0].facts, *parameters(rows), *metrics]:
         metrics.append(sort)
-        rows = result_rows(found, metrics, numbers, [args.state] if args.state else [], pairs)
-    for name in metrics:
-        if rows and all(row.metrics[name] is None for row in rows):
-            check_column(rows, metrics, name == sort)
-            known = ", ".join(names_in(rows[0].log)) or "none"
-            say(printable(f"no number follows {name} in the output; numbers there: {known}"))
+        rows = result_rows(found, metrics, numbers, args.state, pairs)
+    if args.state and not rows:
+        states = {found.state(number).name for number in numbers}
+        say(f"no task is {args.state}; the states are {', '.join(sorted(states))}")
+    for line in [*code_lines(found), *missing_lines(rows, metrics)]:
+        say(line)
     return found, rows, metrics
 
 
-def check_column(rows: "Sequence[Row]", metrics: "Sequence[str]", is_sort: bool) -> None:
-    """Raise an Error for a name to sort by, the last metric, that is no column."""
-    names = [column.name for column in columns_of(rows, metrics[:-1])]
-    if is_sort:
-        raise Error("unknown-column", f"no column {metrics[-1]}", hint=suggest(
-            metrics[-1], names) or f"the columns are {', '.join(names)}")
+def missing_lines(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "Iterator[str]":
+    """Yield a line for each metric that no task has."""
+    for name in metrics if rows else ():
+        if all(row.metrics[name] is None for row in rows):
+            names = ", ".join(names_in(rows[0].facts["log"])) or "none"
+            yield printable(f"no number follows {name} in the output; numbers there: {names}")
 
 
 def results_command(args: "argparse.Namespace") -> int:
-    """Show parameters, states and metrics side by side."""
-    _, rows, metrics = selected_rows(args, "" if args.over else args.sort or "")
-    if args.over:
-        rows = over(rows, ",".join(args.over).split(","), metrics)
-        metrics = over_metrics(metrics)
-    rows = sorted_rows(rows, args.sort or "task")
-    form = "csv" if args.csv else "json" if args.json else args.format or "table"
-    put(FORMATS[form](rows, metrics, sys.stdout.isatty() * help_width()))
-    names = names_in(rows[0].log) if rows and not metrics else []
-    if names and form == "table":
-        say(printable(f"numbers in the output: {', '.join(names)}"))
+    """Show parameters, states and metrics of tasks side by side."""
+    args.format = "csv" if args.csv else "json" if args.json else args.format or "table"
+    sort, ends = args.sort or "task", args.run or [""]
+    tables = [run_table(args, end, sort.lstrip("-")) for end in ends]
+    rows, metrics = tables[0]
+    if len(tables) > 1:
+        sort = f"{sort} {ends[0]}" if sort.lstrip("-") in metrics else sort
+        rows, metrics = side_by_side(list(zip(ends, (rows for rows, _ in tables))), metrics)
+    put(FORMATS[args.format](sorted_rows(rows, sort), metrics, window_width(sys.stdout)))
     return 0
 
 
+def run_table(args: "argparse.Namespace", end: str, sort: str) -> "Tuple[List[Row], List[str]]":
+    """The rows and metrics of the run whose name ends with end, or of the newest."""
+    args.run = [end] if end else None
+    wanted = re.sub("_(std|count)$|^count$", "", sort) if args.over else sort
+    _, rows, metrics = selected_rows(args, wanted)
+    names = names_in(rows[0].facts["log"]) if rows and not metrics else []
+    if names and args.format == "table":
+        say(printable(f"numbers in the output: {', '.join(names)}"))
+    if args.over:
+        return over(rows, ",".join(args.over).split(","), metrics)
+    return rows, metrics
+
+
 def report_command(args: "argparse.Namespace") -> int:
-    """Write a page that shows how a run went and what came out."""
+    """Write an HTML page about a run and its results."""
     found, rows, metrics = selected_rows(args)
-    lead = head_line(found).partition(": ")[2]
-    words = typed(args, "report", args.job, *args.words)
-    page = report_page(found.ledger.start.job, lead, found.counts(), rows, metrics, words)
+    command = typed(args, "report", args.job, *args.words)
+    if any(re.search("=|^[0-9]+$", word) for word in args.words):
+        found = survey(found.record)  # the page has the counts of status
+    page = report_page(found, rows, metrics, command)
     output = args.output or "report.html"
     try:
         with open(native(output), "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(page)
     except OSError as error:
-        raise say_error(error, "write the page") from None
+        raise system_error(error, "write the page") from None
     say(f"wrote {output}: {counted(len(rows), 'row')}")
     return 0
 
 
 def cancel_command(args: "argparse.Namespace") -> int:
-    """Stop all that runs or is queued of a job, or some tasks of its newest run."""
-    records, numbers = [newest_record(args)], None  # type: List[Record], Optional[List[int]]
+    """Stop the running and queued tasks of a job."""
+    records, numbers = [record_of(args)], None  # type: List[Record], Optional[List[int]]
     if args.words:
-        numbers = selected_tasks(args, records[0]).numbers
+        numbers = selected_tasks(args)[1]
     else:
-        records = Record.all(args.job)
+        records = Record.all(record_key(args.file, args.job))
     found: List[Stopped] = []
-    wrong: List[str] = []
+    errors: List[str] = []
     for record in records:
         try:
             found.append(cancel_record(record, args.lost, numbers))
+            errors += found[-1].errors
         except Error as error:
-            wrong.append(error.message)
-    say_stopped(found, args.lost)
-    for text in chain(wrong, *(stopped.wrong for stopped in found)):
+            errors.append(error.message)
+    lines = [*cancel_lines(found, args.lost), *errors] or ["no task is running or queued"]
+    for text in lines:
         say(printable(text))
-    return 1 if wrong or any(stopped.wrong for stopped in found) else 0
+    return 1 if errors else 0
 
 
-def say_stopped(found: "Sequence[Stopped]", is_lost: bool) -> None:
-    """Say what was stopped or given up, and what cannot be reached."""
-    arrays = list(chain.from_iterable(stopped.arrays for stopped in found))
-    away = list(chain.from_iterable(stopped.away for stopped in found))
+def cancel_lines(found: "Sequence[Stopped]", is_lost: bool) -> "Iterator[str]":
+    """Yield lines about tasks that were stopped, given up, or are out of reach."""
+    arrays = [array for stopped in found for array in stopped.arrays]
+    hosts = [state.host for stopped in found for state in stopped.unreachable]
     count = sum(stopped.tasks for stopped in found)
     if arrays:
-        say(f"cancelled {', '.join(arrays)}")
-    if count or not arrays:
-        say(f"stopping {counted(count, 'task')}" if count else "no task is running or queued")
-    if away:
-        hosts = ", ".join(sorted({printable(state.host) for state in away}))
-        tasks = f"{counted(len(away), 'task')} of {hosts}"
-        say(f"gave up {tasks}: --resume executes them again" if is_lost else
-            f"{tasks} cannot be reached from here: cancel them there; if nothing of them is left, "
-            "--lost gives them up")
+        yield f"cancelled {', '.join(arrays)}"
+    if count:
+        yield f"stopping {counted(count, 'task')}"
+    if hosts:
+        tasks = f"{counted(len(hosts), 'task')} on {', '.join(sorted(set(hosts)))}"
+        yield (f"gave up {tasks}: --resume executes them again" if is_lost else
+               f"cannot reach {tasks}: cancel them there, or with --lost if they are gone")
 
 
 def clean_command(args: "argparse.Namespace") -> int:
-    """Remove old records: never the newest, never one in which something runs."""
-    newest = [newest_record(args)] if args.job else Record.newest()
-    old = list(chain.from_iterable(removable(Record.all_in(
-        os.path.dirname(last.path)), args.keep or 1) for last in newest))
-    sizes = [tree_size(record.path) for record in old]
+    """Remove old records, never the newest or a running one."""
+    old: List[Record] = []
+    for newest in [record_of(args)] if args.job else Record.newest():
+        old += removable(Record.all_in(os.path.dirname(newest.path)), args.keep or 1)
+    sizes = [tree_size(record.path) / 1e6 for record in old]
     for record, size in zip(old, sizes):
-        say(f"{os.path.relpath(record.path)}: {begin_text(record)}{size / 1e6:,.1f} MB")
+        say(f"{os.path.relpath(record.path)}: {begin_text(record)}{size:,.1f} MB")
     if not (args.dry_run or args.yes or is_confirmed(len(old))):
         return 1
-    if not args.dry_run:
-        for record in old:
-            remove_tree(record.path)
+    for record in old if not args.dry_run else ():
+        remove_tree(record.path)
     verb = "would free" if args.dry_run else "freed"
-    say(f"{counted(len(old), 'record')}: {verb} {sum(sizes) / 1e6:,.1f} MB")
+    say(f"{counted(len(old), 'record')}: {verb} {sum(sizes):,.1f} MB")
     return 0
 
 
@@ -10226,7 +9349,7 @@ def is_confirmed(count: int) -> bool:
     if not count or not sys.stdin.isatty():
         return True
     say(f"remove {counted(count, 'record')}? [y/N]")
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return sys.stdin.readline().lower().startswith("y")
 
 
 def begin_text(record: Record) -> str:
@@ -10241,20 +9364,14 @@ def begin_text(record: Record) -> str:
 def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
     """Yield the records of a job that are old, not in use, and not needed by a newer one."""
     needed: Set[str] = set()
-    for record in records[-keep:]:
+    for index, record in enumerate(reversed(records)):
         try:
-            found = Survey(record)
-            found.read()
-        except Error:
-            continue
-        needed.update(state.origin.partition("/")[0] for state in found.states.values())
-    for record in records[:-keep]:
-        try:
-            is_used = record.ulid in needed or any(
-                state.is_alive for _, state in survey(record).members)
+            states = [state for _, state in survey(record).members]
         except Error:  # of another format: nothing executes it any more
-            is_used = False
-        if not is_used:
+            states = []
+        if index < keep:
+            needed.update(state.origin.partition("/")[0] for state in states)
+        elif record.ulid not in needed and not any(state.is_alive for state in states):
             yield record
 
 
@@ -10271,399 +9388,394 @@ def tree_size(path: str) -> int:
 
 
 def init_command(args: "argparse.Namespace") -> int:
-    """Write a commented hydraflow.yaml, and a train.py if there is none."""
+    """Write a commented hydraflow.yaml, and a train.py unless there is one."""
     for name in JOB_FILES:
         if os.path.lexists(name):
             raise Error("file-exists", f"{name} exists",
-                        hint="write elsewhere: hydraflow -C DIR init")
-    text = JOB_FILE_TEMPLATE.replace("@PROGRAM@", "train.py")
-    text = text.replace("@HYDRA@", "" if args.hydra else NO_HYDRA)
-    text = text.replace("@SUBMIT@", SLURM if args.slurm else "")
-    is_there = os.path.lexists("train.py")
-    if args.hydra:  # our configuration has no keys yet, and another one may have them
-        plus = "++" if is_there else "+"
-        text = re.sub(r"\b(?=(model|learning_rate|epochs)=)", plus, text)
-    files = [(JOB_FILES[0], text)]
-    if not is_there:
-        files.append(("train.py", HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE))
-    for name, content in files:
+                        hint="use another folder: mkdir sub && hydraflow -C sub init")
+    program, words = hydra_application() if args.hydra else ("train.py", [])
+    is_new = not os.path.lexists(program)
+    plus = "+" if is_new else "++"  # as the keys are none of a configuration
+    text = JOB_FILE_TEMPLATE.format(program=shell_text([program]), plus=plus if args.hydra else "",
+                                    hydra="" if args.hydra else NO_HYDRA)
+    if words:
+        lines = "".join(f"          {word}\n" for word in words)
+        text = re.sub(r"(?<=batch: >-\n)(.*\n)*", lines, text)
+    files = {JOB_FILES[0]: text}
+    if is_new:
+        files["train.py"] = HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE
+    for name, content in files.items():
         with open(name, "x", encoding="utf-8") as file:
             file.write(content)
-    written = " and ".join(name for name, _ in files)
-    what = "put keys of train.py into it, then look: hydraflow run train --dry-run"
-    what = what if is_there else "try: hydraflow run train"
-    say(as_typed(f"wrote {written}; {what}", args.before))
+    advice = "look at its tasks: hydraflow run train --dry-run"
+    say(as_typed(f"wrote {' and '.join(files)}; {advice}", args.before))
     return 0
 
 
+def hydra_application() -> "Tuple[str, List[str]]":
+    """The Hydra application here, and words that sweep over its first two config groups."""
+    import glob
+    for path in sorted(glob.glob("*.py")) + sorted(glob.glob("*/*.py")):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            main = re.search(r"(?m)^ *@hydra\.main\b([^)]*)", file.read())
+        if main and os.path.basename(path) != os.path.basename(__file__):
+            names = dict(re.findall(r"config_(path|name)\s*=\s*['\"](.*?)['\"]", main[1]))
+            usual = "conf" if os.path.isdir("conf") else "config"
+            folder = os.path.join(os.path.dirname(path), names.get("path", usual))
+            return path, group_words(folder, names.get("name", "config"))
+    return "train.py", []
+
+
+def group_words(folder: str, name: str) -> "List[str]":
+    """Words that sweep over two config groups, those of the defaults of a configuration first."""
+    text, known, others = "", [], []  # type: str, List[str], List[str]
+    path = os.path.join(folder, f"{name}.yaml")
+    with contextlib.suppress(OSError), open(path, encoding="utf-8") as file:
+        text = file.read()
+    for path, _, files in sorted(os.walk(folder)):
+        group = os.path.relpath(path, folder)
+        options = sorted(one[:-5] for one in files if one.endswith(".yaml"))[:2]
+        if group != "." and group.split(os.sep)[0] != "hydra" and len(options) > 1:
+            default = re.search(rf"(?m)^ *- +(?:optional +)?/?({group}(?:@[^\s:]+)?) *:", text)
+            word = f"{default[1] if default else f'+{group}'}={','.join(options)}"
+            (known if default else others).append(word)
+    return [*known, *others][:2]
+
+
 def schema_command(args: "argparse.Namespace") -> int:
-    """Print the JSON Schema of the job file, with which editors complete and check it."""
+    """Print the JSON Schema of the job file, for editors."""
     put(json.dumps(job_schema(), indent=1))
     return 0
 
 
 def completion_command(args: "argparse.Namespace") -> int:
-    """Print a script that completes commands, options, jobs and sweeps in a shell."""
+    """Print a script that makes a shell complete command lines."""
     if args.job not in COMPLETION:
         raise Error("unknown-shell", f"unknown shell: {args.job}" if args.job else "no shell given",
-                    hint=f"the shells are {', '.join(sorted(COMPLETION))}")
+                    hint=f"the shells are {', '.join(COMPLETION)}")
     put(COMPLETION[args.job].rstrip())
     return 0
 
 
-def bash_words(line: str) -> "List[str]":
-    """The words of a command line up to the cursor, the last one as far as it goes.
-
-    >>> bash_words("hydraflow run tr"), bash_words("hydraflow run ")
-    (['hydraflow', 'run', 'tr'], ['hydraflow', 'run', ''])
-    """
-    try:
-        words = shlex.split(line)
-    except ValueError:  # within quotes
-        words = line.split()
-    return words + ([""] if line[-1:].isspace() else [])
-
-
 def complete_command(argv: "Sequence[str]") -> int:
     """Print the words that may replace the last one of a command line, a line each."""
-    shell, words = argv[0], list(argv[1:])
-    if shell == "bash":
-        words = bash_words(words[0])
-    last = words[-1] if len(words) > 1 else ""
     try:
-        found = [word for word in candidates(words[1:-1])
-                 if word.startswith(last) and word.isprintable()]
+        words = shlex.split(argv[0])
+    except ValueError:  # within quotes
+        words = argv[0].split()
+    last = "" if argv[0][-1:].isspace() else words.pop()
+    try:
+        found = [word for word in candidates(words[1:]) if word.startswith(last)]
     except (Error, OSError):
         found = []
-    cut = max(last.rfind("="), last.rfind(":")) + 1  # to bash, what follows is a word of its own
-    for word in sorted(set(found) - {last} if last.endswith("=") else found):
-        if shell == "bash":
-            word = word[cut:] if word.endswith("=") else shlex.quote(word[cut:])
-        put(word)
+    for word in found:
+        if word.isprintable() and not (word == last and word.endswith("=")):
+            put(word)
     return 0 if found else 1  # the shell then completes names of files
 
 
 def candidates(words: "Sequence[str]") -> "Iterable[str]":
     """The words that may follow words of a command line, after the program's name."""
     before, rest = split_before(words)
-    if len(before) % 2:  # a file or a directory follows
+    if "" in before.values():  # a file or a directory follows
         return []
     if not rest:
-        return [*(command.name for command in COMMANDS), "-f", "-C", "--version", "--help"]
-    if rest[0] == "completion":
-        return sorted(COMPLETION)
+        return [*(command.name for command in COMMANDS), *BEFORE, "--version", "--help"]
     command = command_named(rest[0])
-    options = [name for option in command.options for name in option.names]
-    if not command.words.startswith(("JOB", "[JOB")):
+    if command.words == "SHELL":
+        return COMPLETION
+    options = option_names(command)
+    if "JOB" not in command.words:
         return options
-    values = dict(zip(before[::2], before[1::2]))
-    os.chdir(values.get("-C", "."))
-    jobs = load(values.get("-f") or find_job_file())
-    found = [word for word in rest[1:] if word in jobs]
-    return [*options, *override_words(jobs[found[0]])] if found else [*jobs, *options]
+    os.chdir(before.get("-C", "."))
+    jobs = load(before.get("-f") or find_job_file())
+    found = [jobs[word] for word in rest if word in jobs]
+    return [*options, *override_words(found[0])] if found else [*jobs, *options]
 
 
-def override_words(job: Job, most: int = 100) -> "Iterator[str]":
+def override_words(job: Job) -> "Iterator[str]":
     """Yield the keys of a job's sweeps, as they begin an override, and their first values."""
     for step in job.steps:
         for axis in [*step.batch.axes, *step.args.axes]:
             if len(axis.spelled) == 1:
                 yield f"{axis.spelled[0]}="
-                yield from (str(word) for word in islice(axis, most) if isinstance(word, str))
+                yield from map(str, islice(axis, 100))
 
 
-# -- inner commands, which HydraFlow and shells type
+# -- inner commands, which HydraFlow types
 
 
 def call_command(argv: "Sequence[str]") -> int:
-    """Call a function, in a process of its own; it finds Python as it usually is."""
+    """Call a function, in a process of its own."""
     try:
         traceback = call_function(argv)
     except SystemExit as stop:
-        if not isinstance(stop.code, (int, type(None))):
-            say(str(stop.code))
-        raise
+        traceback = "" if isinstance(stop.code, (int, type(None))) else str(stop.code)
+        if not traceback:
+            raise
     if traceback:
         say(traceback)
-    return 1 if traceback else 0
+    return int(bool(traceback))
 
 
 def slot_command(argv: "Sequence[str]") -> int:
     """Execute the tasks of an array index: as an array task, or as a line for a handler."""
-    statuses = []
-    has_error, interruption = False, 0
+    status = interruption = 0
     for event in run_slot(argv[0], int(argv[1]), int(argv[2])):
         if event.kind == "end" and event.state.name != "succeeded":
-            statuses.append(event.state.status)
-        if event.kind == "interrupt" and not interruption:
-            interruption = event.number
-        has_error = has_error or event.kind == "error"
-        say_event(event)
-    if len(argv) < 4:
-        return 1 if statuses or has_error else 0
-    if interruption:  # a handler: a shell that executes the lines begins none after a signal
+            status = max(1, min(event.state.status, 255))
+        elif event.kind == "retry" and event.task:
+            say(f"task {event.task.number} failed, retrying")
+        elif event.kind in ("note", "interrupt", "error"):
+            say(event.text)
+            status = status or int(event.kind == "error")
+            interruption = interruption or event.number
+    if interruption and len(argv) > 3:  # a handler's shell then begins no further line
         end_by_signal(interruption)
-    return max(1, min(statuses[-1], 255)) if statuses else 0
-
-
-def say_event(event: Event) -> None:
-    """Write an event into the log of an array task."""
-    if event.kind == "retry" and event.task:
-        name = task_name(event.task.number, event.task.combination, set(), 100)
-        say(f"{name} failed, retrying")
-    elif event.kind in ("note", "interrupt", "error"):
-        say(event.text)
+    return status if len(argv) > 3 else min(status, 1)  # 99 and 100 mean something to Grid Engine
 
 
 # -- commands and options
 
 
 class Option(NamedTuple("Option", [
-        ("names", "Tuple[str, ...]"), ("help", str), ("value", str), ("read", "Any")])):
-    """An option of a command; value is the help's word for its value, "" for none; read makes a
-    value of a text, list collects several."""
+        ("names", "List[str]"), ("value", str), ("help", str)])):
+    """An option of a command; value is the help's word for its value, "" for none."""
     __slots__ = ()
 
 
 class Command(NamedTuple("Command", [
-        ("name", str), ("words", str), ("options", "Tuple[Option, ...]"),
-        ("function", "Callable[[argparse.Namespace], int]"), ("example", str)])):
-    """A subcommand; words is the usage of what is no option, example works after init."""
+        ("name", str), ("words", str), ("function", "Callable[[argparse.Namespace], int]"),
+        ("example", str), ("options", "List[Option]")])):
+    """A subcommand; words is its usage without options, example works after init."""
     __slots__ = ()
 
 
-def flag(names: str, help: str) -> Option:
-    """An option without a value."""
-    return Option(tuple(names.split()), help, "", None)
+def options_of(text: str) -> "List[Option]":
+    """The options of a table: a line each, names and value, two spaces or more, and the help.
+
+    >>> options_of("--jobs -j N  execute N tasks at once")
+    [Option(names=['--jobs', '-j'], value='N', help='execute N tasks at once')]
+    """
+    options = []
+    for left, help_words in re.findall("(?m)^ *(-.+?)  +(.*)$", text):
+        names = re.findall("-[a-z-]+", left)
+        options.append(Option(names, " ".join(left.split()[len(names):]), help_words))
+    return options
 
 
-def option(names: str, value: str, help: str, read: "Any" = str) -> Option:
-    """An option with a value, which a reader of the job file's values, or a function, reads."""
-    def convert(text: str) -> object:
-        try:
-            return read(read_yaml(text, "command line")) if isinstance(read, Reader) else read(text)
-        except Error as error:
-            raise argparse.ArgumentTypeError(f"{error.message}\n{error.hint}") from None
-    return Option(tuple(names.split()), help, value, read if read is list else convert)
-
-
-def sample_of(text: str) -> Sample:
+def sample_of(node: Node, kind: str) -> Sample:
     """The sample that N or N:SEED means."""
-    count, _, seed = text.partition(":")
-    if not re.fullmatch("[1-9][0-9]{0,8}", count) or not re.fullmatch("[0-9]{0,9}", seed):
-        raise Error("invalid-sample", "expected N or N:SEED", hint="for example 20:7")
-    return Sample(int(count), int(seed or 0))
+    count, _, seed = str(node.value).partition(":")
+    mapping = f"{{count: {count}, seed: {seed or 0}}}"
+    sample: Sample = read_sample(read_yaml(mapping, "command line"), kind)
+    return sample
 
 
-def name_among(known: "Iterable[str]", what: str) -> "Callable[[str], str]":
-    """A reader of one of some names."""
-    def read(text: str) -> str:
-        names = {name.replace(" ", "-"): name for name in known}
-        if text not in names:
-            raise Error(f"unknown-{what}", f"unknown {what}: {text}", hint=suggest(
-                text, names) or f"expected {', '.join(names)}")
-        return names[text]
+def one_of(known: "Iterable[str]") -> "Callable[[Node, str], str]":
+    """A reader of one of some names, whose blanks may be dashes."""
+    names = {name.replace(" ", "-"): name for name in known}
+
+    def read(node: Node, kind: str) -> str:
+        if node.value not in names:
+            raise Error("unknown-name", f"expected one of {', '.join(names)}", node.mark,
+                        suggest(node.value, names) or f"for example {min(names)}")
+        return names[node.value]
     return read
 
 
-RUN = option("--run", "RUN", "of this run; the end of its name will do")
-STATE = option("--state", "STATE", "of tasks in this state only", name_among(STATES, "state"))
+RUN = "--run RUN  choose a run by the end of its name\n"
+REPEATED = "--over", "--run"  # options that collect their values
+STATE = "--state STATE  select tasks in this state\n"
+READERS: "Dict[str, Any]" = {  # of the values of options; others are texts
+    "--jobs": read_parallel, "--retries": read_retries, "--timeout": read_minutes,
+    "--pack": read_count, "--pack-parallel": read_count, "--keep": read_count,
+    "--sample": sample_of, "--state": one_of(STATES),
+    "--format": one_of(FORMATS)}
 COMMANDS = (
     Command("run", "JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
-            "       hydraflow run [options] -- COMMAND WORD ... [::: AXIS ...]", (
-                flag("--dry-run", "print the commands and change nothing"),
-                flag("--resume", "continue the last run: skip what has succeeded in it"),
-                flag("--reuse", "count what has succeeded in older runs as done, too"),
-                option("--sample", "N[:SEED]", "take N tasks of each step at random", sample_of),
-                option("--jobs -j", "N", "execute N tasks at once, or auto; on a cluster N array "
-                       "tasks", read_parallel),
-                flag("--keep-going", "start the remaining tasks although one has failed"),
-                option("--retries", "N", "try a failed task up to N times more", read_retries),
-                option("--timeout", "MIN", "stop a task after so long: 90, 5s, 2h", read_minutes),
-                option("--name", "NAME", "the name of a job that is a command after --"),
-                flag("--quiet -q", "show failures and the summary only"),
-                flag("--wait", "wait until submitted tasks have ended"),
-                option("--pack", "N", "let an array task take N tasks", read_count),
-                option("--pack-parallel", "N", "execute N tasks of a pack at once", read_count)),
-            run_command, "hydraflow run train learning_rate=0.1,0.2 --jobs 2"),
-    Command("show", "[JOB]", (flag("--names", "print the names of the jobs alone"),),
-            show_command, "hydraflow show train"),
-    Command("expand", "SWEEP ...", (flag("--collect", "print the words that args: makes of it"),),
-            expand_command, "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'"),
-    Command("status", "[JOB]", (
-        flag("--json", "print all that is known of every task, for programs"),
-        flag("--all", "every run of the job, a line each"), RUN),
-        status_command, "hydraflow status train"),
-    Command("logs", "JOB [TASK | KEY=VALUE ...]", (
-        option("--last", "N", "the last N lines of each task", read_count),
-        flag("--follow", "go on until the tasks have ended"),
-        flag("--failed", "of the failed tasks only"),
-        flag("--plain", "without headers"), RUN),
-        logs_command, "hydraflow logs train model=lstm --last 1"),
-    Command("results", "JOB [METRIC | KEY=VALUE ...]", (
-        STATE, RUN, option("--sort", "NAME", "order by a metric, a parameter or a column; "
-                           "--sort=-NAME the largest first"),
-        option("--over", "KEY", "mean and spread over what differs in KEY alone", list),
-        option("--format", "FORMAT", ", ".join(FORMATS), name_among(FORMATS, "format")),
-        flag("--csv", "print comma-separated values"), flag("--json", "print JSON")),
-        results_command, "hydraflow results train loss --sort loss"),
-    Command("report", "JOB [METRIC | KEY=VALUE ...]", (
-        STATE, RUN, option("--output -o", "FILE", "the page to write; report.html when absent")),
-        report_command, "hydraflow report train loss -o report.html"),
-    Command("cancel", "JOB [TASK | KEY=VALUE ...]", (
-        flag("--lost", "give up tasks of other machines, which cannot be reached from here"),),
-        cancel_command, "hydraflow cancel train"),
-    Command("clean", "[JOB]", (
-        option("--keep", "N", "keep the newest N runs of each job; 1 when absent", read_count),
-        flag("--dry-run", "say what would be removed"), flag("--yes", "do not ask")),
-        clean_command, "hydraflow clean train --keep 3"),
-    Command("init", "", (flag("--hydra", "for a Hydra application"),
-                         flag("--slurm", "for tasks that Slurm gets")),
-            init_command, "mkdir slurm && hydraflow -C slurm init --slurm"),
-    Command("schema", "", (), schema_command, "hydraflow schema > schema.json"),
-    Command("completion", "SHELL", (), completion_command, 'eval "$(hydraflow completion bash)"'),
+            "       hydraflow run [options] -- COMMAND WORD ... [::: AXIS ...]",
+            run_command, "hydraflow run train learning_rate=0.1,0.2 --jobs 2", options_of("""
+        --dry-run           print the commands and change nothing
+        --resume            continue the last run: skip tasks that succeeded
+        --reuse             count tasks that succeeded in older runs as done
+        --sample N[:SEED]   take N tasks of each step at random
+        --jobs -j N         execute N tasks at once, or auto
+        --keep-going        start further tasks after a failure
+        --retries N         try a failed task up to N times more
+        --timeout MIN       stop a task after this time: 90 (minutes), 5s, 2h
+        --name NAME         name the job of a command after --
+        --note TEXT         describe the run, for status --all
+        --quiet -q          show failures and the summary only
+        --wait              wait until submitted tasks have ended
+        --pack N            put N tasks into each array task
+        --pack-parallel N   execute N tasks of a pack at once""")),
+    Command("show", "[JOB]", show_command, "hydraflow show train", options_of(
+        "--names  print the names of the jobs only")),
+    Command("expand", "SWEEP ...", expand_command,
+            "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'", options_of(
+                "--collect  join the values of each key with commas, as args: does")),
+    Command("status", "[JOB]", status_command, "hydraflow status train", options_of(RUN + """
+        --all   list the runs of the job, a line each
+        --json  print every task in full, for programs""")),
+    Command("logs", "JOB [TASK | KEY=VALUE ...]", logs_command,
+            "hydraflow logs train model=lstm", options_of(RUN + """
+        --follow  print new output until the tasks have ended
+        --failed  show failed tasks only
+        --plain   show no headers""")),
+    Command("results", "JOB [METRIC | KEY=VALUE ...]", results_command,
+            "hydraflow results train loss --sort loss", options_of(STATE + """
+        --run RUN        choose a run by the end of its name; several: side by side
+        --sort NAME      order by a column or metric; --sort=-NAME descends
+        --over KEY       average over a parameter, or several: seed,fold
+        --format FORMAT  table, csv, json, markdown or latex
+        --csv            same as --format csv
+        --json           same as --format json""")),
+    Command("report", "JOB [METRIC | KEY=VALUE ...]", report_command,
+            "hydraflow report train loss -o report.html", options_of(RUN + STATE + """
+        --output -o FILE  the page to write (default report.html)""")),
+    Command("cancel", "JOB [TASK | KEY=VALUE ...]", cancel_command, "hydraflow cancel train",
+            options_of("--lost  give up tasks on machines that cannot be reached")),
+    Command("clean", "[JOB]", clean_command, "hydraflow clean train --keep 3", options_of("""
+        --keep N   keep the newest N runs of each job (default 1)
+        --dry-run  list the records and remove nothing
+        --yes      remove them without asking""")),
+    Command("init", "", init_command, "mkdir sub && hydraflow -C sub init", options_of(
+        "--hydra  for a Hydra application, with its config groups")),
+    Command("schema", "", schema_command, "hydraflow schema > schema.json", []),
+    Command("completion", "SHELL", completion_command, 'eval "$(hydraflow completion bash)"', []),
 )
 BEFORE = {
     "-f": "-f FILE, before the command, names the job file",
     "-C": "-C DIR, before the command, names the directory to work in"}
-SYNONYMS = {  # words of other programs
-    "resume": "hydraflow run JOB --resume", "list": "hydraflow show", "ls": "hydraflow show",
-    "start": "hydraflow run JOB", "submit": "hydraflow run JOB", "stop": "hydraflow cancel JOB",
-    "kill": "hydraflow cancel JOB", "log": "hydraflow logs JOB", "help": "hydraflow --help"}
-
-
-def help_width() -> int:
-    """How wide a text may be."""
-    columns = os.environ.get("COLUMNS", "")
-    return (int(columns) if columns.isdecimal() else window_width(sys.stdout)) or 80
 
 
 def help_text() -> str:
     """The help of the program."""
-    import textwrap
     lines = ["usage: hydraflow [-f FILE] [-C DIR] COMMAND ...", "",
              "Compact parameter sweeps, executed here or on a cluster.", ""]
     for command in COMMANDS:
-        lines += textwrap.wrap(
-            f"{command.name:12}{command.function.__doc__}", help_width() - 4,
-            initial_indent="    ", subsequent_indent=" " * 16)
+        lines.append(f"    {command.name:12}{command.function.__doc__}")
     return "\n".join([*lines, "", *(f"    {text}" for text in BEFORE.values()), "",
                       "hydraflow COMMAND --help shows its options and an example."])
 
 
+def option_names(command: Command) -> "List[str]":
+    """The names of the options of a command."""
+    return [name for option in command.options for name in option.names]
+
+
 def command_named(name: str) -> Command:
     """A command by its name."""
+    for command in COMMANDS:
+        if command.name == name:
+            return command
     names = [command.name for command in COMMANDS]
-    if name in names:
-        return COMMANDS[names.index(name)]
-    if name.startswith("-"):
-        raise Error("option-before-command", f"no command before {name}",
-                    hint=f"options follow the command: hydraflow run JOB {name}")
-    hint = f"did you mean {SYNONYMS[name]}?" if name in SYNONYMS else suggest(name, names)
+    known = "options follow the command: " if name.startswith("-") else "the commands are "
     raise Error("unknown-command", f"unknown command: {name}",
-                hint=hint or f"the commands are {', '.join(names)}")
+                hint=suggest(name, names) or known + ", ".join(names))
+
+
+def check_options(command: Command, words: "Sequence[str]") -> None:
+    """Raise an Error for an option that a command does not have."""
+    for word in words:
+        if word.startswith("-"):
+            name = word.partition("=")[0]
+            hint = f"list the options: hydraflow {command.name} --help"
+            if command.name == "run":
+                hint = f"to pass it to the command, write it after --: -- {shell_text([word])}"
+            raise Error("unknown-option", f"unknown option of {command.name}: {name}",
+                        hint=BEFORE.get(name) or suggest(name, option_names(command)) or hint)
 
 
 def parser_of(command: Command) -> "argparse.ArgumentParser":
     """The parser of the options of a command."""
     class Parser(argparse.ArgumentParser):
-        """A parser that raises Error."""
+        """A parser that raises Error, and whose help begins with an example."""
 
         def error(self, message: str) -> "NoReturn":
-            """Raise the Error about what argparse does not understand."""
-            text, _, hint = re.sub("^argument ", "", message).partition("\n")
+            text, _, hint = re.sub("^argument ", "", message).partition("\nhint: ")
             raise Error("invalid-arguments", text,
-                        hint=hint or f"hydraflow {command.name} --help shows its options")
+                        hint=hint or f"list the options: hydraflow {command.name} --help")
+
+        def format_help(self) -> str:
+            return as_typed(f"example: {command.example}\n\n{super().format_help()}", {})
 
     parser = Parser(
         prog=f"hydraflow {command.name}", description=command.function.__doc__, allow_abbrev=False,
         usage=f"hydraflow {command.name} {command.words}".rstrip(),
-        epilog=as_typed(f"example:\n  {command.example}", ()),
         formatter_class=argparse.RawDescriptionHelpFormatter)
     for row in command.options:
         kind: Dict[str, Any] = {"action": "store_true"}
-        if row.read is list:
-            kind = {"action": "append", "default": [], "metavar": row.value}
-        elif row.value:
-            kind = {"type": row.read, "metavar": row.value}
+        if row.value:
+            kind = {"metavar": row.value, "type": option_value(row),
+                    "action": "append" if row.names[0] in REPEATED else "store"}
         parser.add_argument(*row.names, help=row.help, **kind)
     return parser
 
 
-def parse_arguments(argv: "Sequence[str]") -> "argparse.Namespace":
-    """The parsed command line: the options of the command, its job, its other words in their order,
-    and those after --."""
-    before, rest = split_before(argv)
-    if len(before) % 2:
-        raise Error("missing-option-value", f"{before[-1]} needs a value", hint=BEFORE[before[-1]])
+def option_value(option: Option) -> "Callable[[str], Any]":
+    """A function that makes the value of an option by the reader of a job file's value."""
+    def value(text: str) -> "Any":
+        read = READERS.get(option.names[0])
+        try:
+            return read(read_yaml(text, "command line"), "") if read else text
+        except Error as error:
+            raise argparse.ArgumentTypeError(f"{error.message}\nhint: {error.hint}") from None
+    return value
+
+
+def parse_arguments(before: "Dict[str, str]", rest: "Sequence[str]") -> "argparse.Namespace":
+    """The options of a command, its job, its other words in their order, and those after --."""
     command = command_named(rest[0])
     cut = rest.index("--") if "--" in rest else len(rest)
-    pairs = [re.sub("^-j(?=[0-9])", "-j\0", word).split("\0") for word in rest[1:cut]]
-    args, words = parser_of(command).parse_known_args(list(chain.from_iterable(pairs)))
-    values = dict(zip(before[::2], before[1::2]))
-    args.file, args.directory = values.get("-f"), values.get("-C")
-    args.command, args.before, args.behind = command.name, before, rest[cut + 1:]
-    args.typed = [word for word in rest[1:cut] if word != "--resume"] + rest[cut:]
-    has_job = "JOB" in command.words or command.name == "completion"
-    args.job = words.pop(0) if has_job and words and words[0][:1] != "-" else None
+    args = argparse.Namespace(
+        command=command, before=before, file=before.get("-f"), after=list(rest[cut + 1:]),
+        typed=[word for word in rest[1:cut] if word != "--resume"] + list(rest[cut:]))
+    words = [re.sub("^-j(?=[0-9])", "--jobs=", word) for word in rest[1:cut]]  # for Python 3.6
+    args, words = parser_of(command).parse_known_args(words, args)
+    has_job = re.match(r"\[?(JOB|SHELL)", command.words) and words and words[0][:1] != "-"
+    args.job = words.pop(0) if has_job else None
     args.words = words
-    check_leftovers(command, args)
+    if command.name not in ("run", "expand"):  # they look at their words themselves
+        check_options(command, words)
+        if words + args.after and "..." not in command.words:
+            raise Error("unexpected-word", f"unexpected argument: {[*words, *args.after][0]}",
+                        hint=f"see its usage: hydraflow {command.name} --help")
     return args
 
 
-def check_leftovers(command: Command, args: "argparse.Namespace") -> None:
-    """Raise an Error for words that a command does not know; run and expand look themselves."""
-    if command.name in ("run", "expand"):
-        return
-    for word in [*args.words, *args.behind]:
-        names = [name for option in command.options for name in option.names]
-        if word.startswith("-"):
-            hint = BEFORE.get(word) or suggest(word.partition("=")[0], names)
-            if "KEY=VALUE" in command.words and "=" in word:
-                hint = hint or f"to select tasks, write {word.lstrip('-')}"
-            raise Error("unknown-option", f"unknown option of {command.name}: {word}",
-                        hint=hint or f"hydraflow {command.name} --help shows its options")
-        if "..." not in command.words:
-            raise Error("unexpected-word", f"unexpected argument: {word}",
-                        hint=f"usage: hydraflow {command.name} {command.words}".rstrip())
-
-
-def dispatch(argv: "Sequence[str]") -> int:
-    """Execute one command line and return its exit status; raises Error, OSError, SystemExit."""
+def dispatch(before: "Dict[str, str]", rest: "List[str]") -> int:
+    """Execute one command line; raises Error, OSError, SystemExit."""
     inner = {"call": call_command, "complete": complete_command, "slot": slot_command}
-    if argv[:1] and argv[0] in inner:
-        return inner[argv[0]](argv[1:])
-    before, first = split_before(argv)
-    first = first[:1]
-    if first in (["-h"], ["--help"]) or not first and len(before) % 2 == 0:
-        put(help_text())
+    first = rest[0] if rest else "--help"
+    if first in inner:
+        return inner[first](rest[1:])
+    if first in ("-h", "--help", "--version"):
+        put(f"hydraflow {__version__}" if first == "--version" else help_text())
         return 0
-    if first == ["--version"]:
-        put(f"hydraflow {__version__}")
-        return 0
-    args = parse_arguments(argv)
-    if args.directory:
-        try:
-            os.chdir(args.directory)
-        except OSError as error:
-            raise Error("no-directory", f"cannot work in {args.directory}: {error.strerror}",
-                        hint=BEFORE["-C"]) from None
-    status = command_named(args.command).function(args)
+    args = parse_arguments(before, rest)
+    try:
+        os.chdir(before.get("-C", "."))
+    except OSError as error:
+        raise Error("no-directory", f"cannot work in {before['-C']}: {error.strerror}",
+                    hint=BEFORE["-C"]) from None
+    status: int = args.command.function(args)
     sys.stdout.flush()
     return status
 
 
-def protected(execute: "Callable[[Sequence[str]], int]", argv: "Sequence[str]",
-              typed: "Callable[[str], str]") -> int:
-    """The exit status of a function of words; its mistakes are said, as typed words them."""
+def main(argv: "Optional[Sequence[str]]" = None) -> int:
+    """Execute one command line and return its exit status."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # closed by a caller
     sys.stderr = sys.stderr or open(os.devnull, "w")
+    before, rest = split_before(sys.argv[1:] if argv is None else argv)
     try:
-        return execute(argv)
-    except SystemExit as stop:  # argparse has printed a help
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        return dispatch(before, rest)
+    except SystemExit as stop:  # of the help, or of a function that was called
+        return int(stop.code or 0)
     except Error as error:
-        say(typed(str(error)))
+        say(re.sub("(?m)^hint: .*", lambda hint: as_typed(hint[0], before), str(error)))
         return error.status
     except BrokenPipeError:  # the reader has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -10671,16 +9783,8 @@ def protected(execute: "Callable[[Sequence[str]], int]", argv: "Sequence[str]",
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        say(f"error: {error.strerror or error}{where}")
+        say(f"error: {error}")
         return 2
-
-
-def main(argv: "Optional[Sequence[str]]" = None) -> int:
-    """Execute one command line and return its exit status."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    before, _ = split_before(argv)
-    return protected(dispatch, argv, lambda text: as_typed(text, before))
 
 
 if __name__ == "__main__":

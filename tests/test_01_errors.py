@@ -1,9 +1,7 @@
 """Places, errors and numbers: a mistake has its place, a caret, a code and a hint; a number is exact."""
-import copy
-import pickle
 import unittest
 
-from hydraflow import Error, Errors, Mark, Source, expand
+from hydraflow import Error, Errors, Source, expand
 
 DRAWN = (  # text, start, end, what is drawn below the first line
     ("t=1:2:0", 2, 7, "    t=1:2:0\n      ^^^^^"),
@@ -48,13 +46,6 @@ class Places(unittest.TestCase):
         several = Errors([Error("code", "one", source.mark(0, 1)), Error("code", "two", source.mark(2, 3))])
         self.assertEqual((several.message, several.column, len(several.errors)), ("one", 1, 2))
         self.assertIn("f:1:3: error: two", str(several))
-
-    def test_a_mark_is_a_tuple_with_names(self) -> None:
-        mark = Mark("f", 1, 2, text="abc", width=3)
-        self.assertEqual(mark, ("f", 1, 2, "abc", 3))
-        self.assertEqual(mark._replace(line=7), Mark("f", 7, 2, "abc", 3))
-        for copied in (copy.copy(mark), copy.deepcopy(mark), pickle.loads(pickle.dumps(mark))):
-            self.assertEqual((copied, type(copied)), (mark, Mark))
 
 
 class Numbers(unittest.TestCase):

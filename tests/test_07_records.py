@@ -42,26 +42,6 @@ class Records(Program):
             self.hydraflow(*argv)
         self.assertEqual({path: (content(path), os.stat(path).st_mtime_ns) for path in files(record)}, before)
 
-    def test_any_bytes_in_any_file(self) -> None:
-        """They are passed over, or told: no traceback, nothing signalled, nothing executed, and no hang."""
-        record = self.failed()
-        chance = random.Random(1)
-        kinds = {os.path.relpath(path, record).rpartition("/")[0] + os.path.splitext(path)[1]: path for path in files(record)}
-        for path in kinds.values():
-            whole = content(path)
-            cut = chance.randrange(len(whole) + 1)
-            for data in (*GARBAGE, whole[:cut], whole[cut:], whole + b"\n" + chance.choice(GARBAGE), whole.replace(b"1", b"x"), whole.replace(b":", b",")):
-                with self.subTest(file=os.path.relpath(path, record), data=data[:40]):
-                    with open(path, "wb") as file:
-                        file.write(data)
-                    for argv in chance.sample(READERS, 1):
-                        result = self.hydraflow(*argv)
-                        self.assertIn(result.status, (0, 1, 2))
-                        self.assertNotIn("Traceback", result.err)
-            with open(path, "wb") as file:
-                file.write(whole)
-        self.assertEqual(self.lines("done"), ["a=1", "a=2", "a=3"])
-
     def test_what_has_been_cut_off(self) -> None:
         """A file that ends early, as by a crash: a resume executes what is not known to have succeeded, or refuses; what it leaves is whole."""
         for seed in range(6):

@@ -257,10 +257,10 @@ class Ends(Program):
     def test_causes_are_told_apart(self) -> None:
         """By the last line that says something, not by the advice that Hydra ends with."""
         advice = "Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace."
-        self.job(f"run: sh -c 'echo Error of $0; echo; echo \"{advice}\"; exit 1'\nsteps: [{{batch: a=1:2}}]")
+        self.job(f"run: sh -c 'echo Error of $0; echo; echo \"{advice}\"; exit 1'\nsteps: [{{batch: 'a=p,q'}}]")
         self.hydraflow("run", "job")
         out = self.hydraflow("status", "job").out
-        for name in ("a=1", "a=2"):
+        for name in ("a=p", "a=q"):
             self.assertIn(f"Error of {name}\n", out)
 
 

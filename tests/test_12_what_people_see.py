@@ -3,6 +3,7 @@ import fcntl
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -186,15 +187,14 @@ class HowFar(Program):
         self.write("sub/x.yaml", "jobs: {job: {run: sh -c 'test $0 != a=2', hydra: false, needs: first, steps: [{batch: a=1}]}, first: {run: 'true', hydra: false}}")
         result = self.hydraflow("-C", "sub", "-f", "x.yaml", "run", "-j2", "job", "a=1,2")
         self.ends_with(result.err, "-C sub -f x.yaml run -j2 job --resume a=1,2")
-        for file in ((), ("-f", "x.yaml")):
-            self.ends_with(self.hydraflow("-C", "sub", *file, "status", "job").out, "-C sub -f x.yaml run -j2 job --resume a=1,2")
-        self.ends_with(self.hydraflow("-C", "sub", "status", "first").out, "-C sub results first")
+        self.ends_with(self.hydraflow("-C", "sub", "-f", "x.yaml", "status", "job").out, "-C sub -f x.yaml run -j2 job --resume a=1,2")
+        self.ends_with(self.hydraflow("-C", "sub", "status").out, "-C sub -f x.yaml results first", "-C sub -f x.yaml run -j2 job --resume a=1,2")
         self.ends_with(self.hydraflow("-C", "sub", "-f", "x.yaml", "run", "job", "--resume", "a=1").err, "-C sub -f x.yaml results job")
         result = self.hydraflow("run", "-j2", "--", "sh", "-c", "test $0 != --x=2", ":::", "--x=1:2")
         self.ends_with(result.err, "run -j2 --resume -- sh -c 'test $0 != --x=2' ::: --x=1:2")
         self.ends_with(self.hydraflow("status", "sh").out, "run -j2 --resume -- sh -c 'test $0 != --x=2' ::: --x=1:2")
         self.assertEqual(self.hydraflow("run", "-j2", "--resume", "--", "sh", "-c", "test $0 != --x=2", ":::", "--x=1:2").status, 1)
-        ulid = self.hydraflow("status", "sh", "--all").out.split()[0]
+        ulid = self.hydraflow("status", "sh", "--all").out.splitlines()[1].split()[0]
         self.assertEqual(self.hydraflow("run", "--", "sh", "-c", "true", "--x=1").status, 0)
         self.ends_with(self.hydraflow("status", "sh", "--run", ulid).out, f"results sh --run {ulid}")
 
@@ -214,6 +214,29 @@ class HowFar(Program):
         self.assertRegex(out, r"3 tasks \(4-6\).*two\n.*a=2\n")
         self.assertRegex(out, r"4 tasks \(3, 9-11\).*three\n.*b=3\n")
         self.assertEqual([task["cause"] for task in json.loads(self.hydraflow("status", "job", "--json").out)["tasks"][:4]], [None, None, "three", "two"])
+
+    @unittest.skipUnless(shutil.which("git"), "not installed: git")
+    def test_tasks_that_ran_older_code(self) -> None:
+        def git(*words: str) -> str:
+            names = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "core.hooksPath=/dev/null")
+            return subprocess.check_output(["git", *names, *words], cwd=self.folder).decode().strip()
+
+        self.job("run: sh task.sh\nfail-fast: false\nsteps: [{batch: 'a=1:4'}]")
+        self.write("task.sh", "test $1 = a=1 || test $1 = a=2 || test -e $1\n")
+        for words in (("init", "-q"), ("add", "task.sh"), ("commit", "-qm", "one")):
+            git(*words)
+        first = git("rev-parse", "HEAD")[:7]
+        self.hydraflow("run", "job", "-q")
+        self.assertNotIn("older", self.hydraflow("status", "job").out)
+        self.write("task.sh", "# edited\ntest $1 = a=3\n")
+        self.hydraflow("run", "job", "-q", "--resume")
+        line = f"2 of 4 tasks (1-2) ran older code ({first})"
+        self.assertIn(f"\n  {line}\n", self.hydraflow("status", "job").out)
+        self.assertEqual(self.hydraflow("results", "job").err.splitlines()[0], line)
+        self.assertIn(line, self.hydraflow("report", "job", "-o", "page.html").err)
+        self.assertIn(line, self.read("page.html"))
+        codes = [task["code"] for task in self.tasks().values()]
+        self.assertRegex(" ".join(codes), f"^{first} {first} ({first} \\+ changes [0-9a-f]{{4}}) \\1$")
 
 
 if __name__ == "__main__":

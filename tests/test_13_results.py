@@ -143,6 +143,22 @@ class Results(Program):
         for number in (statistics.mean(values), statistics.stdev(values)):
             self.assertTrue(any(abs(float(cell) - number) < 1e-9 for cell in text.split(",") if re.match(r"-?[\d.]+(e-?\d+)?$", cell)), (text, number))
 
+    def test_two_runs_side_by_side(self) -> None:
+        """By their common parameters, with a column for each run and metric; status --all has notes, overrides, code, states."""
+        self.job("run: sh -c 'echo loss=0.$1$2; test $1 != 3' sh ${{ matrix.n }} ${{ matrix.seed }}\nfail-fast: false\nsteps: [{batch: 'n=1:3 seed=4,5'}]")
+        for words in (("job",), ("--note", "new loss", "job", "n=2:4", "-j2", "note=3"), ("job", "--note=third", "-q", "--", "b=1")):
+            self.hydraflow("run", *words)
+        lines = [re.split("  +", line) for line in self.hydraflow("status", "job", "--all").out.splitlines()]
+        self.assertEqual([line[2:] for line in lines], [["note", "overrides", "tasks", "state"], ["6", "2 failed, 4 succeeded"],
+                                                        ["new loss", "n=2:4 note=3", "6", "2 failed, 4 succeeded"], ["third", "b=1", "6", "2 failed, 4 succeeded"]])
+        one, two = lines[1][0], lines[2][0][-5:]
+        rows = self.rows("loss", "--run", one, "--run", two, "--sort=-loss")
+        self.assertEqual([list(row["metrics"].values()) for row in rows],
+                         [[0.35, 0.35], [0.34, 0.34], [0.25, 0.25], [0.24, 0.24], [0.15, None], [0.14, None], [None, 0.44], [None, 0.45]])
+        self.assertEqual((rows[0][f"state {one}"], rows[0]["params"], list(rows[0]["metrics"])), ("failed", {"n": 3, "seed": 5}, [f"loss {one}", f"loss {two}"]))
+        header = self.hydraflow("results", "job", "loss", "--run", one, "--run", two, "--over", "seed").out.splitlines()[0].split()
+        self.assertEqual(header[:7], ["n", "state", one, "state", two, "loss", one])
+
     def test_tables(self) -> None:
         """What is the same everywhere is said once."""
         self.sweep()

@@ -1,7 +1,6 @@
 """The command line: every subcommand and every option through the real program, and what it says to what it does not know."""
 import json
 import os
-import shutil
 import subprocess
 import sys
 import unittest
@@ -45,11 +44,11 @@ class Asked(Program):
             self.assertRegex(result.out, f"\n    {name}\\s")
             told = self.hydraflow(name, "--help", env={"COLUMNS": "80"})
             self.assertEqual((told.status, told.err), (0, ""), name)
-            self.assertLessEqual(max(map(len, told.out.splitlines())), 80)
+            lines = told.out.splitlines()
+            self.assertTrue(max(map(len, lines)) <= 80 and len(lines) <= 24 and lines[0].startswith("example: "), told.out)
         told = self.hydraflow("run", "-h").out
         for option in RUN_OPTIONS:
             self.assertIn(option, told)
-        self.assertEqual(self.hydraflow("-h").status, 0)
 
     def test_version(self) -> None:
         self.assertEqual(self.hydraflow().out, self.hydraflow("--help").out)
@@ -71,10 +70,10 @@ class Asked(Program):
         self.assertEqual((result.status, result.out), (0, "base     template  no command: it serves other jobs\ntrain      1 task  echo e\n"))
 
     def test_show_a_job(self) -> None:
-        """As HydraFlow understands it: its keys, how many combinations there are, how many tasks, the first command of each step."""
+        """As HydraFlow understands it: its keys, of each step how many tasks there are, its axes, and the first command."""
         out = self.hydraflow("show", "train").out
         for part in ("train: 8 tasks\n", "  name: nice\n", "  max-parallel: 2\n", "  fail-fast: true\n", "  retries: 1\n", "  timeout-minutes: 1.5\n",
-                     "  step 1 (first): 3 x 2 = 6, 1 excluded, 1 included: 6 tasks\n    echo train a=1 b=y ", "  step 2: 2: 2 tasks\n    echo train c=1 d=1 "):
+                     "  step 1 (first): 6 tasks: a (3) x b (2)\n    echo train a=1 b=y ", "  step 2: 2 tasks: c (2)\n    echo train c=1 d=1 "):
             self.assertIn(part, out)
         out = self.hydraflow("show", "evaluate").out
         self.assertIn("  needs: train\n", out)
@@ -126,42 +125,13 @@ class Asked(Program):
         environment = {**os.environ, "PATH": os.path.join(self.folder, "bin") + os.pathsep + os.environ["PATH"], "COLUMNS": "60"}
         for name in COMMANDS:
             told = self.hydraflow(name, "--help", env=environment).out
-            example = told.partition("\nexample:\n  ")[2]
-            self.assertIn(f"hydraflow {name}" if name != "init" else " init ", example)
+            example = told.partition("example: ")[2].partition("\n")[0]
+            self.assertIn(f"hydraflow {name}" if name != "init" else "-C sub init", example)
             process = subprocess.run(["bash", "-ec", example], cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             self.assertEqual(process.returncode, 0, example + process.stdout.decode())
-        for name in ("report.html", "schema.json", os.path.join("slurm", "hydraflow.yaml")):
+        for name in ("report.html", "schema.json", os.path.join("sub", "hydraflow.yaml")):
             self.assertTrue(os.path.getsize(os.path.join(self.folder, name)), name)
-
-    def test_completion(self) -> None:
-        """The program finds the words; the shells that are here take the scripts, bash completes by its own."""
-        for shell in ("bash", "zsh", "fish"):
-            result = self.hydraflow("completion", shell)
-            self.assertEqual((result.status, result.err), (0, ""))
-            self.write(f"completion.{shell}", result.out)
-            if shutil.which(shell):
-                subprocess.check_call([shell, "-n", f"completion.{shell}"], cwd=self.folder)
-        self.write("other.yaml", "jobs: {'$(touch pwned)': {run: t, hydra: false, steps: [{batch: 'lr=0.1,0.2 n=1'}]}}")
-        odd = "'$(touch pwned)'"
-        rows = (("st", ["status"]), ("comp", ["completion"]), ("zz", []), ("run tr", ["train"]), ("run e", ["evaluate"]), ("run train b=", ["x", "y"]),
-                ("run train --res", ["--resume"]), ("completion b", ["bash"]),
-                ("-f other.yaml show $", [odd]))
-        for line, found in rows:
-            out = self.hydraflow("complete", "bash", f"hydraflow {line}").out.split("\n")[:-1]
-            self.assertEqual(sorted(out), sorted(found), line)
-        if not shutil.which("bash"):
-            return
-        os.mkdir(os.path.join(self.folder, "bin"))
-        self.write("bin/hydraflow", f"#!/bin/sh\nexec '{sys.executable}' -m hydraflow \"$@\"\n")
-        os.chmod(os.path.join(self.folder, "bin", "hydraflow"), 0o755)
-        code = ". ./completion.bash; COMP_LINE=$1; COMP_POINT=${#1}; _hydraflow; echo \"${COMPREPLY[@]}\""
-        for line, found in (("hydraflow st", "status"), ("hydraflow run tr", "train"), ("hydraflow -f other.yaml show $", "'$(touch pwned)'")):
-            out = subprocess.check_output(["bash", "-c", code, "bash", line], cwd=self.folder, stderr=subprocess.DEVNULL,
-                                          env={**os.environ, "PATH": os.path.join(self.folder, "bin") + os.pathsep + os.environ["PATH"]})
-            self.assertEqual(out.decode().strip(), found, line)
-        self.assertNotIn("pwned", self.names())
-
 
 class Init(Program):
     def test_what_it_writes_works(self) -> None:
@@ -175,14 +145,14 @@ class Init(Program):
         self.assertEqual(result.status, 0, result.err)
         self.assertEqual(self.states("train"), ["succeeded"] * 5)
 
-    def test_for_hydra_and_slurm(self) -> None:
+    def test_for_hydra(self) -> None:
         """What it writes is understood, and a script that exists is the one that is run."""
         self.write("train.py", "mine")
-        self.assertEqual(self.hydraflow("init", "--hydra", "--slurm").status, 0)
+        self.assertEqual(self.hydraflow("init", "--hydra").status, 0)
         self.assertEqual(self.read("train.py"), "mine")
         result = self.hydraflow("run", "train", "--dry-run")
         self.assertEqual(result.status, 0, result.err)
-        self.assertIn("# sbatch --time=10 ", result.out)
+        os.unlink(os.path.join(self.folder, "hydraflow.yaml"))
         self.assertIn("python train.py --multirun ++model=transformer ++learning_rate=0.1 ++epochs=3 hydra.job.name=train", result.out)
 
     def test_no_file_is_touched_that_is_there(self) -> None:
@@ -219,6 +189,24 @@ class Known(Program):
         documents = json.loads(self.hydraflow("status", "--json").out)
         self.assertEqual({one["job"]: one["count"] for one in documents}, {"evaluate": 1, "train": 8, "short": 3})
 
+    def test_records_are_of_a_file_and_a_job(self) -> None:
+        """Two files with a job of one name share none, and each command finds its own."""
+        self.write("other.yaml", "jobs: {short: {run: \"sh -c 'echo $0 other; test $0 != b=2'\", hydra: false, needs: prep, steps: [{batch: \"b=1:3\"}]}, prep: {run: echo, hydra: false}}")
+        other, program = ("-f", "other.yaml"), os.path.basename(sys.executable) + " -m hydraflow"
+        self.assertEqual([self.hydraflow(*file, "run", "short", "--keep-going", "-q").status for file in ((), other, ("-f", "./hydraflow.yaml"))], [1] * 3)
+        self.assertEqual(len(self.records("short")), 2)
+        heads = [line for line in self.hydraflow("status").out.splitlines() if line[0] != " "]
+        self.assertEqual([(line.partition(": ")[0], line.partition("; next: ")[2]) for line in heads], [
+            ("other.yaml:prep", f"{program} -f other.yaml results prep"), ("other.yaml:short", f"{program} -f other.yaml run short --resume --keep-going -q"),
+            ("short", f"{program} -f ./hydraflow.yaml run short --resume --keep-going -q")])
+        for argv, wanted in ((("logs", "short", "2"), "b=2 other\n"), (("status", "short"), "other.yaml:short: "), (("results", "short", "b=3", "--csv"), "task,b,"), (("status", "short", "--all"), "run ")):
+            self.assertTrue(self.hydraflow(*other, *argv).out.startswith(wanted), argv)
+        self.assertEqual(self.hydraflow("-f", "nosuch.yaml", "status", "short").status, 2)
+        self.assertIn(f"hint: begun with: {program} -f other.yaml run short --keep-going -q\n", self.hydraflow(*other, "run", "short", "--resume", "b=7").err)
+        self.hydraflow(*other, "run", "short", "-q")
+        for file, count in (((), 1), (other, 1)):
+            self.assertIn(f"{count} record: freed", self.hydraflow(*file, "clean", "short", "--yes").err)
+
     def test_status_for_programs(self) -> None:
         self.hydraflow("run", "short", "--keep-going")
         document = json.loads(self.hydraflow("status", "short", "--json").out)
@@ -234,7 +222,7 @@ class Known(Program):
     def test_logs(self) -> None:
         self.hydraflow("run", "short", "--keep-going")
         one, two, three = ("==> [1 a=1] succeeded <==\na=1\n", "==> [2 a=2] failed: exit status 1 <==\na=2\n", "==> [3 a=3] succeeded <==\na=3\n")
-        for words, out in (((), one + two + three), (("2",), "a=2\n"), (("--failed",), two), (("1", "--follow"), "a=1\n"), (("a=2:3", "--last", "1"), two + three)):
+        for words, out in (((), one + two + three), (("2",), "a=2\n"), (("--failed",), two), (("1", "--follow"), "a=1\n"), (("a=2:3",), two + three)):
             with self.subTest(words=words):
                 self.assertEqual(self.hydraflow("logs", "short", *words), (0, out, ""))
         for words in (("--follow",), ("--follow", "a=2")):
@@ -279,11 +267,14 @@ class Spelled(Program):
 
     def test_axes(self) -> None:
         self.write("design.csv", "--lr,--n\n0.1,1\n0.2,2\n")
+        self.write("t.tsv", "x\tf\n1\ta.c\n2\tb.c\n")
         for words, wanted in ((["./sim", "-v", ":::", "--x=1:2", "--seed=1"], ["./sim -v --x=1 --seed=1", "./sim -v --x=2 --seed=1"]),
                               (["cp", "{x}", "{x}-{y}", "{z}", ":::", "x=a", "y=1,2"], ["cp a a-1 '{z}'", "cp a a-2 '{z}'"]),
                               (["echo", ":::", "$N=1,2"], ["env N=1 echo", "env N=2 echo"]), (["echo", "{task.index}", ":::"], ["echo 1"]),
                               (["echo", "{a}", "{b}", ":::", "a,b=(1,x),(2,y)"], ["echo 1 x", "echo 2 y"]), (["./sim", ":::", "rows(design.csv)"], ["./sim --lr=0.1 --n=1", "./sim --lr=0.2 --n=2"]),
-                              (["./sim", ":::", "--mem=4G,8G"], ["./sim --mem=4G", "./sim --mem=8G"])):
+                              (["./sim", ":::", "--mem=4G,8G"], ["./sim --mem=4G", "./sim --mem=8G"]),
+                              (["cp", "{x}", ":::", "rows(t.tsv)"], ["cp 1", "cp 2"]), (["cp", "{f.stem}", "{x}", ":::", "rows(t.tsv)", "--y=5"], ["cp a 1 --y=5", "cp b 2 --y=5"]),
+                              (["./sim", ":::", "rows(t.tsv)"], ["./sim x=1 f=a.c", "./sim x=2 f=b.c"])):
             with self.subTest(words=words):
                 self.write("sim", "")
                 os.chmod(os.path.join(self.folder, "sim"), 0o755)
@@ -307,7 +298,8 @@ class Spelled(Program):
                 line = said.partition("hydraflow run ")[2]
                 process = subprocess.run(["sh", "-c", f"'{sys.executable}' -m hydraflow run --dry-run {line}"], cwd=self.folder, stdout=subprocess.PIPE)
                 self.assertEqual(len(process.stdout.splitlines()), swept, said)
-        self.assertNotIn("sweep", self.hydraflow("run", "--", "echo", "-v", "http://a:80/b").err)
+        for words in (["-v", "http://a:80/b"], ["s/a=1,2/b/"], ["$s=s1,s2"], ["-e", "s|x=1,2|y=3,4|"], ["x[0]=1,2"], ["a,b=1,2"], ["16:9:0"]):
+            self.assertNotIn("sweep", self.hydraflow("run", "--", "echo", *words).err, words)
 
     def test_names(self) -> None:
         self.write("a.py", "")

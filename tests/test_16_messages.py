@@ -50,6 +50,16 @@ class Messages(unittest.TestCase):
         with open(LIST, encoding="utf-8") as file:
             self.assertEqual(found.splitlines(), file.read().splitlines())
 
+    def test_hints_can_be_pasted(self) -> None:
+        """A command line that a hint names is understood by the shell and the program, in the folder of its case."""
+        found = {}
+        for row, told in zip(self.rows, self.told):
+            for command in re.findall(r"(?m)^hint: .*?: ((?:mkdir \w+ && )?hydraflow .*)$", told.err):
+                found.setdefault(command, row)
+        self.assertGreater(len(found), 10)
+        for command, row in found.items():
+            with self.subTest(command=command):
+                self.assertNotEqual(messages.pasted(row, command), 2)
 
 
 if __name__ == "__main__":

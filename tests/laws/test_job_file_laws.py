@@ -90,8 +90,6 @@ def test_any_mapping_is_jobs_or_mistakes_with_places(mapping, dump):
         for one in getattr(error, "errors", [error]):
             assert 1 <= one.line <= len(lines) and 1 <= one.column <= len(lines[one.line - 1]) + 1, repr(one)
             assert one.message in str(error)
-
-
 def test_many_of_these_mappings_are_jobs():
     """Otherwise the test above would show little."""
     seen = []

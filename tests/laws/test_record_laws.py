@@ -25,10 +25,10 @@ jobs:
     steps: [{batch: 'a=1:3'}, {batch: 'b=1:2', submit: sh}]
 """
 COMMANDS = (
-    ["status", "job"], ["status", "job", "--json"], ["status", "job", "--all"], ["logs", "job"], ["logs", "job", "--failed", "--last", "2"],
+    ["status", "job"], ["status", "job", "--json"], ["status", "job", "--all"], ["logs", "job"], ["logs", "job", "--failed"],
     ["results", "job", "loss", "--json"], ["report", "job", "loss"], ["run", "job", "--resume", "--dry-run"],
     ["run", "job", "--resume", "--reuse", "--dry-run"], ["run", "job", "--dry-run"], ["cancel", "job"], ["clean", "job", "--dry-run"],
-    ["complete", "zsh", "hydraflow", "logs", "job", ""],
+    ["complete", "hydraflow logs job "],
 )
 EXAMPLES = max(150, int(os.environ.get("HYDRAFLOW_EXAMPLES", "0")))
 SECONDS = 30  # for one command on a record of five tasks: more is a hang
@@ -129,8 +129,6 @@ def in_folder(path):
         signal.alarm(0)
         signal.signal(signal.SIGALRM, handler)
         os.chdir(before)
-
-
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(edits(), min_size=1, max_size=3), st.sampled_from(COMMANDS))
 def test_any_bytes(template, capfd, changes, command):

@@ -15,8 +15,8 @@ import hydraflow
 
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 TELLABLE = (  # the mistakes that a schema can tell
-    "unknown-key", "duplicate-key", "run-and-call", "wrong-kind", "missing-text", "expected-boolean", "expected-count", "expected-minutes", "no-steps",
-    "no-keys", "no-jobs", "expected-jobs", "invalid-variable-name", "sample-without-count")
+    "unknown-key", "duplicate-key", "wrong-kind", "missing-text", "expected-boolean", "expected-count", "expected-minutes", "no-steps",
+    "no-keys", "no-jobs", "invalid-variable-name", "sample-without-count")
 
 
 def check(text, value):
@@ -26,7 +26,7 @@ def check(text, value):
         load_text(text)
     except hydraflow.Error as error:
         codes = [one.code for one in getattr(error, "errors", [error])]
-    if {"invalid-name", "nul-character", "empty-file", "unread-character"} & set(codes):
+    if {"yaml-escape", "empty-file", "unread-character"} & set(codes):
         return  # a schema cannot tell, and the reader looks no further there
     tells = [code for code in codes if code in TELLABLE]
     found = [f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(value)]
@@ -53,8 +53,6 @@ def test_it_is_a_schema_and_each_key_has_its_meaning():
 @pytest.mark.parametrize("text", [text for text, _ in MISTAKES] + list(RIGHT))
 def test_job_files_of_the_tests(text):
     check(text, ruamel.yaml.YAML(typ="safe", pure=True).load(text))
-
-
 @examples(400)
 @given(FILES)
 def test_any_mapping(mapping):

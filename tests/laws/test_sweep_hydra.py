@@ -171,8 +171,6 @@ OURS = (  # among what Hydra accepts
 @pytest.mark.parametrize("word", TABLE)
 def test_table(word):
     assert is_passed_through(word)
-
-
 @pytest.mark.parametrize("word", NEWER)
 def test_newer(word):
     assert is_passed_through(word) or parsed(word) is None
@@ -223,7 +221,7 @@ def check_refusal(word):
 
 
 REFUSED = (
-    "ckpt=a/epoch=9-step=1.ckpt", "x=a&b", "f=a#b", "name=caf\u00e9", "a={'lo': 1}", 'a={"lo":1}', "a=x;y", "a=<x>", "a=x^2", "a=!x", "a=`x`", "a=[1,#2]",
+    "ckpt=a/epoch=9-step=1.ckpt", "x=a&b", "f=a#b", "name=caf\u00e9", "a=x;y", "a=<x>", "a=x^2", "a=!x", "a=`x`", "a=[1,#2]",
     "a=\u4e2d", "a=[x=1]", "a={x: y=1}", "a=1,b=2", "a=[1,\n2]", "a=\\#", "caf\u00e9=1", "a#b=1", "a=x\u00a0y", "a=1|2#", r"a=\"", r"a=x\'y\'",
 )
 
@@ -232,8 +230,6 @@ REFUSED = (
 def test_what_hydra_refuses_is_refused(word):
     assert parsed(word) is None
     assert is_refused(word)
-
-
 @pytest.mark.parametrize("word", TABLE)
 def test_what_hydra_takes_is_taken(word):
     assert check_refusal(word) in ("taken", None)
@@ -245,8 +241,6 @@ def test_what_hydra_takes_is_taken(word):
        | st.lists(st.sampled_from(["x", "1", "'a#b'", "${a#b}", "#", "=", "&", " ", "\u00e9", "[", "]", "{x:", "}", ",", "\\", "|", '"', "'"]), max_size=8).map("".join))
 def test_the_lexer_and_we_refuse_the_same(value):
     check_refusal("a=" + value)
-
-
 def test_both_are_found():
     """Otherwise the test above would show little."""
     seen = []
@@ -335,8 +329,6 @@ OVERRIDES = st.builds("{}={}{}".format, KEYS, BLANKS, VALUES)
 @given(OVERRIDES)
 def test_overrides_of_the_grammar(word):
     is_passed_through(word)
-
-
 def test_most_of_these_overrides_are_hydras():
     """Otherwise the test above would show little."""
     seen = []
@@ -556,8 +548,6 @@ def test_unit_of_a_key(key, sweep, unit):
     """A unit behind the key multiplies every value."""
     words = check_all(f"{key}/{unit}={sweep[0]}", [value.times(unit) for value in sweep[1]])
     assert all(word.startswith(key + "=") for word in words)
-
-
 @examples(150)
 @given(st.lists(lists(NUMERIC), min_size=2, max_size=3), UNITS | st.just(""))
 def test_pipes(parts, unit):

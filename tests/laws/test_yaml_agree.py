@@ -58,7 +58,7 @@ def by_pyyaml(text):
 
 # ---- What others write
 
-WORDS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x85\u2028\u2029\ufeff"), max_size=12) | st.sampled_from(
+WORDS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\x85\u2028\u2029\ufeff"), max_size=12) | st.sampled_from(
     ["", " ", "a: b", "- a", "a #b", "#", "[", "{a}", "'", '"', "\\", "\n", "a\n", "\na", "a\n\n b\n", " a", "a ", "&a", "*a", "!a", "%", "@", "|", ">",
      "no", "1", "3.10", "---", "...", "a:", ":a", "?", "? a", "-", "\t", "a\tb", "a b c d e f g h i j k l m n o p q r s t u v w x y z " * 2, "\u00e9\u4e2d"])
 KEYS = st.text("abcxyz -_.:#'\"\\1", max_size=8) | st.sampled_from(["run", "steps", "a b", "1", "no", "<"])
@@ -90,8 +90,6 @@ def test_what_pyyaml_writes(tree, flow, style, width, indent, unicode):
     value, problem = read_by(hydraflow.read_yaml, text)
     assume(not str(problem).startswith("a complex key") or not re.search(r"(?m)(^|[\s\[{,])\? ", text))  # a long key
     assert problem is None and plain(value) == tree, (problem, text)
-
-
 @settings(max_examples=max(150, EXAMPLES // 4), **QUIET)
 @given(TREES, st.sampled_from([False, True]), st.integers(20, 100), st.sampled_from([(2, 2, 0), (2, 4, 2), (4, 6, 4), (3, 5, 3)]))
 def test_what_ruamel_writes(tree, flow, width, indents):
@@ -173,8 +171,6 @@ def test_any_text(text):
 @given(st.binary(max_size=40) | st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes(data):
     read_by(hydraflow.read_yaml, data)
-
-
 @settings(max_examples=max(300, EXAMPLES // 10), **QUIET)
 @given(mutations() | LINES)
 def test_every_character_of_a_value_comes_from_the_place_it_names(text):

@@ -15,6 +15,8 @@ CASES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHOWN_BY = {  # what the message names: what the text must hold then
     "a directive": r"(?m)^%",
     "several documents": r"(?m)^(---|\.\.\.)(\s|$)",
+    "a value cannot begin with": r"\A(%.*\n)*(#.*\n)*(--- *)?(&\w+ *)?\n? *[|>]",
+    "a tab": r"(?m)^ *\t",
     "a tag": r"(?m)(^|[\s\[{,])!",
     "a complex key": r"(?m)(^|[\s\[{,-])\?(\s|$)|[\]}]\s*:|\*\w+ :",
     "a last line of spaces": r"\n +\Z",

@@ -17,8 +17,6 @@ def pytest_runtest_makereport(item):
         queries = {"slurm": ["squeue -a -t all", "sinfo -N -l"], "gridengine": ["qstat -f -u *"]}.get(cluster.name, [])
         for query in [*queries, f"{sys.executable} -m hydraflow status --json", "ls -lR .hydraflow"]:
             report.sections.append((query, cluster.call(query)))
-
-
 @pytest.fixture(autouse=True)
 def no_process_is_left(request):
     """Whatever happened in a test, nothing goes on in its folder."""
@@ -26,8 +24,6 @@ def no_process_is_left(request):
     yield
     if folder:
         end_processes(folder)
-
-
 @pytest.fixture(autouse=True)
 def no_other_of_its_group(request):
     """Tests that change what they share, such as limits and nodes of a cluster, follow each other."""
@@ -47,20 +43,14 @@ def folder(tmp_path):
 def slurm(pytestconfig, tmp_path):
     """A real Slurm of several nodes, of which two may die, and an empty folder."""
     return real("slurm", pytestconfig.clusters, tmp_path)
-
-
 @pytest.fixture
 def accounting(pytestconfig, tmp_path):
     """A real Slurm with accounting, and a second cluster under it, called "other"."""
     return real("accounting", pytestconfig.clusters, tmp_path)
-
-
 @pytest.fixture
 def gridengine(pytestconfig, tmp_path):
     """A real Grid Engine of one node, and an empty folder."""
     return real("gridengine", pytestconfig.clusters, tmp_path)
-
-
 @pytest.fixture(params=["slurm", "gridengine"])
 def cluster(request, pytestconfig, tmp_path):
     """Each real scheduler."""

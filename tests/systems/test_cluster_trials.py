@@ -120,15 +120,11 @@ def trial(slurm, number, node):
 def test_trial(slurm, number):
     """Of an array on nodes that live."""
     trial(slurm, number, "")
-
-
 @pytest.mark.xdist_group("nodes")
 @pytest.mark.parametrize("number", range(max(TRIALS // 4, 1)))
 def test_trial_with_a_dead_node(slurm, number):
     """Of one whose node dies with its tasks, and comes back."""
     trial(slurm, 500 + number, "n3" if number % 2 else "n4")
-
-
 def test_what_is_found(slurm):
     """The search for processes finds a task that runs, and its recorder."""
     slurm.simple("flock lock-$0 sleep 60", "a=1")

@@ -221,8 +221,6 @@ def test_an_answer_of_another_cluster_got_lost(accounting):
     assert accounting.hydraflow("run", "job", "--resume").status == 0 and accounting.deeds() == {"a=1": 1}
     assert accounting.hydraflow("cancel", "job").status == 0
     until(accounting, "interrupted")
-
-
 @pytest.mark.xdist_group("accounting")
 def test_more_than_a_user_may_submit(accounting):
     """The refusal tells nothing half done, and packs fit."""
@@ -379,8 +377,6 @@ def test_requeued(slurm):
 @pytest.mark.xdist_group("preempted")
 @pytest.mark.parametrize(("partition", "failing", "status", "counts"), [
     ("low", False, 0, {"a=1": 1, "a=2": 2, "b=1": 1}), ("low", True, 1, {"a=1": 1, "a=2": 2}), ("yielding", False, 0, {"a=1": 1, "a=2": 2, "b=1": 1})])
-
-
 def test_preempted(slurm, partition, failing, status, counts):
     """What loses its place to something urgent begins again, cancelled or requeued by the site; a failure beside it does not."""
     slurm.simple(f"echo x >> done/$0; test $0 = a=1 && exit {3 * failing}; test -e go || sleep 300", submit=f"sbatch --partition={partition}",

@@ -117,8 +117,6 @@ def shell(request, tmp_path):
     found.name = request.param
     yield found
     found.end()
-
-
 def stands(word, rows):
     """Return whether a window shows a word, or the end of it where the shell leaves out what it has in common with others."""
     return any(word in row for row in rows) if " " in word else any(shown.endswith(word) for shown in " ".join(rows).split())

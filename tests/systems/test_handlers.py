@@ -70,8 +70,6 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-
-
 def test_handler(folder, handler):
     """It executes each line; hostile values arrive as they are, and so do the environment and the working directory."""
     if "parallel" in handler and not shutil.which("parallel"):
@@ -91,8 +89,6 @@ def test_handler(folder, handler):
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-
-
 def test_a_failure(folder, handler):
     """It is recorded with the task's own status and output, no further step begins, and --resume hands over what is left."""
     if "parallel" in handler and not shutil.which("parallel"):
@@ -115,8 +111,6 @@ def test_a_failure(folder, handler):
 
 
 @pytest.mark.parametrize("hydra", [False, True])
-
-
 def test_parameters_alone(folder, hydra):
     """Without run and call, a line holds the parameters of a task, as the original HydraFlow hands them over."""
     folder.job(submit="python submit.py app.py", hydra=hydra, steps=[{"batch": "a=1:2", "args": "x='a b;touch pwned' y=1,2"}])
@@ -146,7 +140,7 @@ def test_once_for_a_job(folder):
     (folder.path / "note.sh").write_text("exit 3\n")
     result = folder.hydraflow("run", "job", "--wait")
     assert result.status == 1 and "sh ended with exit status 3" in result.err, result
-    assert "3 tasks (1-3) handed to sh, which ended with exit status 3" in folder.hydraflow("status", "job").out
+    assert "3 tasks (1-3) handed over to sh, which ended with exit status 3" in folder.hydraflow("status", "job").out
 
 
 def test_signal(folder):

@@ -112,8 +112,6 @@ def tasks(tmp_path_factory):
 def parser():
     """Return Hydra's own parser of override words."""
     return OverridesParser.create()
-
-
 def sweep_directory(folder, task):
     """Return the directory of a task, which must have succeeded."""
     with open(os.path.join(folder, task["log"]), encoding="utf-8") as file:

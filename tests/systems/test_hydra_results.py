@@ -1,4 +1,6 @@
 """Results of real Hydra: its run directories, its own log files, and what its runs only print."""
+import itertools
+import json
 import os
 import subprocess
 import sys
@@ -49,3 +51,26 @@ def test_runs_of_one_task(tmp_path, tell, has_logs, colour):
         for outputs in (own or [printed], [printed]):
             assert hydraflow.read_metrics(["loss", "starting"], sweep, outputs, {}) == {
                 "loss": 2 * float(run.params["lr"]), "starting": float(run.params["lr"])}
+
+
+@pytest.mark.parametrize("script, folder, defaults, words", [
+    ("app.py", "conf", "  - optimizer: sgd\n  - _self_\n  - db@source: a\n", {"db@source": ["a", "b"], "optimizer": ["adam", "sgd"]}),
+    ("src/main.py", "config", "", {"model": ["x", "y"]})])
+def test_init_beside_an_application(tmp_path, script, folder, defaults, words):
+    """The job file sweeps over the first two groups, those of the defaults first, and runs as it is."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / script).write_text("import hydra\n\n\n@hydra.main(\n    version_base=None, config_path='{}', config_name=\"main\")\ndef main(config):\n"
+                                   "    print('loss=0.5')\n\n\nmain()\n".format(os.path.relpath(folder, os.path.dirname(script) or ".")))
+    for group, names in {**{key.partition("@")[0]: names + ["z"] for key, names in words.items()}, "hydra/help": ["a", "b"], "single": ["one"]}.items():
+        (tmp_path / folder / group).mkdir(parents=True)
+        for name in names:
+            (tmp_path / folder / group / f"{name}.yaml").write_text(f"name: {name}\n")
+    (tmp_path / folder / "main.yaml").write_text(f"defaults:\n{defaults}  - override hydra/job_logging: default\n"
+                                                 "hydra:\n  sweep:\n    subdir: ${hydra.job.override_dirname}\n")
+    for argv in (["init", "--hydra"], ["run", "train", "-q", "-j2"]):
+        subprocess.run([sys.executable, hydraflow.__file__, *argv], cwd=str(tmp_path), check=True,
+                       env={**os.environ, "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]})
+    found = json.loads(subprocess.check_output([sys.executable, hydraflow.__file__, "results", "train", "loss", "--json"], cwd=str(tmp_path)))
+    assert sorted(tuple(row["params"].items()) for row in found) == sorted(
+        tuple(zip(words, values)) for values in itertools.product(*words.values()))
+    assert {row["metrics"]["loss"] for row in found} == {0.5} and not (tmp_path / "train.py").exists()

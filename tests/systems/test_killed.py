@@ -117,8 +117,6 @@ def test_chain(folder, weapons):
             count = (folder / "done" / f"a={task['params']['a']}").read_text().count("x")
             most = 1 if weapons == WEAPONS[:1] else task["attempts"]
             assert 1 <= count <= most, (turn, strikes, task, count)
-
-
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of four megabytes, in which the program and its byte code have space."""
@@ -130,8 +128,6 @@ def small_disk(tmp_path):
     shutil.copy(os.path.join(ROOT, "hydraflow.py"), str(path))
     yield path
     subprocess.run(["umount", "-l", str(path)], check=True)
-
-
 def test_full_disk(small_disk, tmp_path):
     """What has finished on a full disk is known, the message says what happened, and --resume goes on."""
     effects = tmp_path / "effects"
@@ -152,25 +148,3 @@ def test_full_disk(small_disk, tmp_path):
     assert run("run", "job", "--resume", cwd=str(small_disk)).status == 0
     assert effects.read_text().split() == [f"a={index}" for index in range(1, 201)]
 
-
-@pytest.mark.parametrize("part", ["", "/logs"])
-def test_read_only_half_way(folder, part):
-    """A record that can no longer be written stops the run and is told; what has finished is known."""
-    (folder / "hydraflow.yaml").write_text(
-        "jobs:\n  job:\n    run: sh -c 'echo $0; test $0 != a=2 || ./read-only .hydraflow/job/0*" + part + "; echo $0 >> effects'\n"
-        "    hydra: false\n    steps: [{batch: a=1:4}]\n", encoding="utf-8")
-    (folder / "read-only").write_text("#!/bin/sh\nmount --bind $1 $1 && mount -o remount,bind,ro $1 && echo $1 > mounted\n")
-    (folder / "read-only").chmod(0o755)
-    process = start(folder, "run", "job")
-    out = process.communicate(timeout=60)[0].decode()
-    if not (folder / "mounted").exists():
-        pytest.skip("making a directory read-only for root needs mount")
-    try:
-        assert process.returncode == 1, out
-        assert "Read-only file system" in out and "Traceback" not in out
-        states = json.loads(run("status", "job", "--json", cwd=str(folder)).out)["states"]
-        assert states["succeeded"] == 2, states
-    finally:
-        subprocess.run(["umount", "-l", (folder / "mounted").read_text().strip()], cwd=str(folder), check=True)
-    assert run("run", "job", "--resume", cwd=str(folder)).status == 0
-    assert (folder / "effects").read_text().split() == ["a=1", "a=2", "a=3", "a=4"]

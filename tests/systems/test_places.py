@@ -82,11 +82,7 @@ def mixture(request, pytestconfig, tmp_path, tmp_path_factory):
 
 
 @pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["", "wait"])
-
-
 @pytest.mark.parametrize(("first", "second"), PAIRS)
-
-
 def test_steps_follow_each_other(mixture, first, second, wait):
     """The second step begins when the first one has ended, whoever executes them; each task is executed once."""
     mixture.steps(first, second, first)
@@ -101,8 +97,6 @@ def test_steps_follow_each_other(mixture, first, second, wait):
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
-
-
 def test_needs(mixture, first, second):
     """A job that is needed comes first, at its own place; run again, it is not executed again."""
     submits = [{"submit": SUBMIT[place]} if SUBMIT[place] else {} for place in (first, second)]
@@ -119,8 +113,6 @@ def test_needs(mixture, first, second):
 
 
 @pytest.mark.parametrize(("first", "second"), [pair for pair in PAIRS if pair.values[1] in WRONG])
-
-
 def test_a_refusal_in_the_second_step(mixture, first, second):
     """What has succeeded stays known, nothing that is over is said to be cancelled, and --resume executes the rest alone."""
     mixture.steps(first, WRONG[second])
@@ -136,8 +128,6 @@ def test_a_refusal_in_the_second_step(mixture, first, second):
 
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
-
-
 def test_killed_and_resumed_elsewhere(mixture, first, second):
     """HydraFlow is killed, its tasks go on: they are awaited at whatever place the job is resumed, and executed once."""
     mixture.steps(first, run=SLOW)
@@ -160,8 +150,6 @@ HOLD = {"slurm": ("sbatch --hold", "scontrol release"), "gridengine": ("qsub -cw
 
 
 @pytest.mark.parametrize(("first", "second"), [pair for pair in PAIRS if pair.values[0] in HOLD])
-
-
 def test_queued_and_resumed_elsewhere(mixture, first, second):
     """What still is in a queue is awaited there, and executed once."""
     hold, release = HOLD[first]

@@ -30,8 +30,6 @@ def browser(tmp_path_factory):
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
     yield browser
     browser.quit()
-
-
 def report(folder, values, seeds=2, *argv):
     """Execute a sweep, and return the path of its report."""
     place_program(folder)
@@ -50,8 +48,6 @@ def report(folder, values, seeds=2, *argv):
 def page(tmp_path_factory):
     """The report of a sweep over three parameters, a third of whose tasks have failed."""
     return report(tmp_path_factory.mktemp("report"), ["cnn", "vitamin"])
-
-
 def opened(browser, path, width=1200, theme="light", scripts=True):
     """Open a page in a window of some width."""
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": [{"name": "prefers-color-scheme", "value": theme}]})
@@ -83,8 +79,6 @@ def test_what_is_shown(browser, page, width, theme):
         assert words in text_of(browser), words
     assert said(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth + 1")
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_texts_can_be_read(browser, page, theme):
     """Every text has a contrast of 4.5 to what is behind it (WCAG 2.1, 1.4.3)."""

@@ -157,8 +157,6 @@ def test_call_that_fails(tmp_path, begun, command):
         goes_on(folder, what)
         assert deeds(folder) == dict.fromkeys(TASKS, 1), (what, out)
         shutil.rmtree(str(folder))
-
-
 def alive(folder):
     """Return whether a process whose environment names a record in a folder is there."""
     wanted = os.fsencode(f"{folder}/.hydraflow/")
