@@ -34,6 +34,11 @@ class Readme(EmptyFolder):
         self.write("simulate", SIMULATE)
         os.chmod(os.path.join(self.folder, "simulate"), 0o755)
         self.write("list.txt", "1\n2\n")
+        self.write("design.csv", "x,seed\n1,7\n2,8\n")
+        self.write("input.txt", "x is @X@\n")
+        os.mkdir(os.path.join(self.folder, "data"))
+        for name in ("a", "b c"):
+            self.write(f"data/{name}.csv", name)
         self.path = python_first(self.folder)
 
     def shell(self, line: str) -> "tuple":
@@ -60,14 +65,14 @@ class Readme(EmptyFolder):
                     begin, dots, end = (output.rstrip("\n") + "\n").partition("\n...\n")
                     self.assertEqual(told[:len(begin)], begin)
                     self.assertTrue(told.endswith(end) if dots else told == begin, told)
-        self.assertEqual((executed, shown), (15, 13))
+        self.assertEqual((executed, shown), (8, 8))
 
     def test_translated_commands(self) -> None:
         """What is typed here in place of another program's command works, in the folder that init made."""
         self.assertEqual(self.shell("python3 -m hydraflow init && python3 -m hydraflow run train --quiet")[0], 0)
-        table = README[README.index("what you type here"):README.index("## From Python")]
+        table = README[README.index("what you type here"):README.index("## Python")]
         found = re.findall(r"`(python3 -m hydraflow [^`]*)`", table)
-        self.assertEqual(len(found), 10)
+        self.assertEqual(len(found), 8)
         for line in found:
             with self.subTest(line=line):
                 status, told = self.shell(line)
@@ -80,9 +85,10 @@ class Readme(EmptyFolder):
             self.assertTrue(0 < os.path.getsize(os.path.join(ROOT, name)) < 150000, name)
 
     def test_lines_that_load_completion(self) -> None:
+        words = " ".join(README.split())
         for shell in ("bash", "zsh", "fish"):
             line = self.hydraflow("completion", shell).out.partition("\n")[0].partition(":  ")[2]
-            self.assertIn(line.replace("|", "\\|"), README)
+            self.assertIn(line, words)
 
     def test_the_template_is_as_shown(self) -> None:
         self.hydraflow("init")
@@ -115,22 +121,57 @@ class Readme(EmptyFolder):
         with open(os.path.join(ROOT, "tests", "examples", "hydraflow.yaml"), encoding="utf-8") as file:
             self.assertIn(file.read(), blocks("yaml"))
 
-    def test_sweep_table(self) -> None:
-        rows = re.findall(r"^\| `(\S+=.*?)` \| (.*?) \|$", README.replace("\\|", "¦"), re.MULTILINE)
-        self.assertEqual(len(rows), 16)
+    def test_sweeps(self) -> None:
+        """Those of the table, and those of the reference."""
+        text = " ".join(README.replace("\\|", "¦").split())
+        table = text[text.index("## Ten sweeps"):text.index("## A Hydra application")]
+        rows = re.findall(r"\| `([^`]+=[^`]*)` \| ((?:`[^`]*`(?:, )?)+) \|", table)
+        self.assertEqual(len(rows), 10)
         for sweep, values in rows:
             with self.subTest(sweep=sweep):
-                combinations = list(hydraflow.expand(sweep.replace("¦", "|")))
-                if values.startswith("two tasks"):
-                    self.assertEqual([" ".join(words) for words in combinations], re.findall("`(.*?)`", values))
-                else:
-                    self.assertEqual([words[0].partition("=")[2] for words in combinations], values.split(" "))
+                combinations = [" ".join(words) for words in hydraflow.expand(sweep.replace("¦", "|"))]
+                self.assertEqual(combinations, re.findall("`(.*?)`", values))
+        more = re.findall(r"`([^`]+=[^`]*)` is(?: two tasks:)? `([^`]*)`(?: and `([^`]*)`)?", text)
+        self.assertEqual(len(more), 5)
+        for sweep, *values in more:
+            with self.subTest(sweep=sweep):
+                joined = [word for part in sweep.replace("¦", "|").split("|") for word in [hydraflow.collect(part)]]
+                self.assertEqual([" ".join(words) for words in joined], list(filter(None, values)))
 
-    def test_every_key_of_a_job_is_told(self) -> None:
-        keys = json.loads(self.hydraflow("schema").out)["$defs"]["job"]["properties"]
-        self.assertGreater(len(keys), 10)
-        told = [key for key in keys if f"| `{key}` |" in README]
-        self.assertEqual([key for key in keys if key not in told and "deprecated" not in keys[key]], [])
+    def test_recipes(self) -> None:
+        """Each is executed, and its tasks are those that it speaks of."""
+        text = next(block for block in blocks("yaml") if "  design:" in block)
+        self.write("hydraflow.yaml", text)
+        tasks = {"design": ["./simulate x=1 seed=7", "./simulate x=2 seed=8"], "flag": ["./simulate --amp --x=1", "./simulate --x=1"],
+                 "conditional": ["./simulate opt=adam lr=0.1", "./simulate opt=adam lr=0.2", "./simulate opt=sgd lr=0.1 momentum=0.9"],
+                 "port": [f"./simulate --port=80{number} x={number}" for number in (1, 2, 3)], "repeat": None, "template": None, "spread": None}
+        self.assertEqual(re.findall(r"^  (\w+):", text, re.MULTILINE).__len__(), len(tasks))
+        for name, lines in tasks.items():
+            with self.subTest(name=name):
+                if lines:
+                    self.assertEqual(self.shell(f"python3 -m hydraflow run {name} --dry-run")[1].splitlines(), lines)
+                status, told = self.shell(f"python3 -m hydraflow run {name} --quiet")
+                self.assertEqual(status, 0, told)
+        self.assertEqual(self.shell("python3 -m hydraflow logs template --plain")[1], "x is 1\nx is 2\n")
+        self.assertIn("energy", self.shell("python3 -m hydraflow results repeat energy --over seed")[1])
+
+    def test_every_block_of_a_job_file_is_read(self) -> None:
+        for text in blocks("yaml"):
+            self.write("hydraflow.yaml", text)
+            for name in re.findall(r"^  (\w+):", text, re.MULTILINE):
+                with self.subTest(name=name, text=text):
+                    status, told = self.shell(f"python3 -m hydraflow run {name} --dry-run")
+                    self.assertEqual(status, 0, told)
+
+    def test_the_table_of_keys(self) -> None:
+        owners, meanings = {}, {}
+        for owner, schema in json.loads(self.hydraflow("schema").out)["$defs"].items():
+            for key, value in schema["properties"].items():
+                if not value["deprecated"]:
+                    owners.setdefault(key, []).append(owner)
+                    meanings[key] = value["description"]
+        rows = [f"| `{key}` | {', '.join(owners[key])} | {meanings[key]} |\n" for key in meanings]
+        self.assertIn("|---|---|---|\n" + "".join(rows) + "\n", README)
 
     def test_every_command_is_told(self) -> None:
         names = re.findall(r"^    (\w+)  ", self.hydraflow("--help").out, re.MULTILINE)
