@@ -3521,7 +3521,8 @@ def read_start(values: "Dict[str, Any]", path: str) -> Start:
     """The start that a line of a plan describes; Error for that of another format."""
     start = Start(*checked({**values, "number": values.get("start")}, NO_START))
     if start.format != FORMAT:
-        message = f"HydraFlow {start.version} wrote {os.path.relpath(path)} in another format"
+        version = start.version or "of another version"
+        message = f"HydraFlow {version} wrote {os.path.relpath(path)} in another format"
         raise Error("other-format", message, NOWHERE,
                     "run the job anew; that version still reads the record")
     if not (start.number and start.job):
