@@ -2,6 +2,7 @@
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -74,3 +75,21 @@ def test_init_beside_an_application(tmp_path, script, folder, defaults, words):
     assert sorted(tuple(row["params"].items()) for row in found) == sorted(
         tuple(zip(words, values)) for values in itertools.product(*words.values()))
     assert {row["metrics"]["loss"] for row in found} == {0.5} and not (tmp_path / "train.py").exists()
+
+
+def test_an_application_without_a_job_file(tmp_path):
+    """The command that the README names: each task has its own directory of Hydra's."""
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    for name in ("small", "large"):
+        (tmp_path / "conf" / "model" / f"{name}.yaml").write_text(f"name: {name}\n")
+    (tmp_path / "conf" / "main.yaml").write_text("defaults:\n  - model: small\n")
+    (tmp_path / "app.py").write_text("import hydra\n\n\n@hydra.main(version_base=None, config_path='conf', config_name='main')\n"
+                                     "def main(config):\n    print('loss=0.5', config.model.name)\n\n\nmain()\n")
+    readme = os.path.join(os.path.dirname(hydraflow.__file__), "README.md")
+    with open(readme, encoding="utf-8") as file:
+        command = re.search(r"`(run -- python3 app.py [^`]*)`", " ".join(file.read().split())).group(1)
+    env = {**os.environ, "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]}
+    subprocess.run(["sh", "-c", f"python3 {hydraflow.__file__} {command}"], cwd=str(tmp_path), check=True, env=env)
+    found = json.loads(subprocess.check_output([sys.executable, hydraflow.__file__, "results", "app.py", "loss", "--json"], cwd=str(tmp_path)))
+    assert [(row["params"]["model"], row["metrics"]["loss"]) for row in found] == [("small", 0.5), ("large", 0.5)]
+    assert len(list(tmp_path.glob("multirun/*/.hydra"))) == 2
