@@ -264,14 +264,14 @@ def read_source(text: "Union[str, bytes]", name: str) -> Source:
     return source
 
 
-def suggest(word: str, known: "Iterable[str]") -> str:
-    """A hint with the known words close to word, or "".
+def suggest(word: str, valid: "Iterable[str]") -> str:
+    """A hint with the valid words close to word, or "".
 
     >>> suggest("bacth", ["args", "batch"])
     'did you mean batch?'
     """
     from difflib import get_close_matches
-    close = get_close_matches(word, list(known), 3, 0.6)
+    close = get_close_matches(word, list(valid), 3, 0.6)
     return f"did you mean {' or '.join(close)}?" if close else ""
 
 
@@ -1496,11 +1496,11 @@ class YamlParser:
             return self.parsers.get(self.text[self.at], self.parse_plain)(indent)
         if self.text[self.at] == "&":
             return self.parse_anchored(name, indent)
-        known = self.anchors.get(name.group(1)[1:])
-        if not known:
+        anchor = self.anchors.get(name.group(1)[1:])
+        if not anchor:
             raise self.error("alias", name.start(), name.end(1), name.group(1))
         self.at = name.end(1)
-        self.named, count = known
+        self.named, count = anchor
         self.add_nodes(name.start(), count)
         return self.named
 
@@ -2131,15 +2131,15 @@ ELSEWHERE = {
 
 def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict[str, Any]":
     """The right values of a Job or Step, by field; adds the Errors of the others."""
-    known = keys_of(owner)
+    valid = keys_of(owner)
     firsts: Dict[str, Node] = {}
 
     def read(pair: "Tuple[Node, Node]") -> "Tuple[str, Any]":
         key, value = pair
         name = OLD_SPELLINGS.get(key.value, key.value)
-        if name not in known:
-            hint = suggest(key.value, known) or (
-                f"the keys here are {', '.join(known)}; in braces, quote a value with commas:"
+        if name not in valid:
+            hint = suggest(key.value, valid) or (
+                f"the keys here are {', '.join(valid)}; in braces, quote a value with commas:"
                 " {batch: 'a=1,2'}")
             is_elsewhere = any(name == one.name for one in KEYS)
             raise Error("unknown-key", f"unknown key: {key.value}", key.mark,
@@ -2148,7 +2148,7 @@ def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict
         if first is not key:
             raise Error("duplicate-key", f"{key.value} and {first.value} exclude each other",
                         key.mark, "keep one of them")
-        return field_of(name), known[name].read(value, kind)
+        return field_of(name), valid[name].read(value, kind)
 
     return dict(read_each(read, node.value, errors))
 
@@ -2159,12 +2159,12 @@ def read_step(node: Node, kind: str) -> Step:
     expect_kind(node, "mapping", "- batch: a=1:3")
     step = EMPTY_STEP._replace(**read_keys("step", node, kind, errors))
     raise_all(errors)
-    known = set(chain.from_iterable(axis.keys for axis in step.batch.axes))
+    valid = set(chain.from_iterable(axis.keys for axis in step.batch.axes))
     for axis in chain.from_iterable(sweep.axes for sweep in step.exclude):
-        if not axis.keys or set(axis.keys) - known:
+        if not axis.keys or set(axis.keys) - valid:
             errors.append(Error(
                 "exclude-unknown-axis", f"exclude: {axis.text} names no axis of batch",
-                axis.mark, f"the axes of batch are {', '.join(sorted(known))}"))
+                axis.mark, f"the axes of batch are {', '.join(sorted(valid))}"))
     for sweep in (step.batch, *step.include):
         errors += assigned_twice([*sweep.axes, *step.args.axes, *step.with_], kind)
     raise_all(errors)
@@ -2290,13 +2290,13 @@ def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]"
     for key, value in read_entries(node):
         mistakes[key.value] = []
         jobs[key.value] = read_job(key, value, mistakes[key.value])
-    known = [key for key, job in jobs.items() if has_command(job)]
+    valid = [key for key, job in jobs.items() if has_command(job)]
 
     def find_need(need: "Tuple[str, Mark]") -> None:
         name, mark = need
-        if name not in known and not mistakes.get(name):
+        if name not in valid and not mistakes.get(name):
             raise Error("unknown-need", f"needs: {name} is not a job with a command", mark,
-                        suggest(name, known) or f"the jobs are {', '.join(known)}")
+                        suggest(name, valid) or f"the jobs are {', '.join(valid)}")
 
     for job in jobs.values():
         read_each(find_need, job.needs, mistakes[job.key])
@@ -4021,10 +4021,10 @@ def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tup
         return "queued", f"requeued {queued.reason}".rstrip()
     if is_over:
         return end_by_signal_of(one, queued)
-    return state_far_away(one, held, queued)
+    return state_without_end(one, held, queued)
 
 
-def state_far_away(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tuple[str, str]":
+def state_without_end(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tuple[str, str]":
     """Name and cause of the state of a task without an end, by its queue."""
     if queued.kind != ABSENT or held:
         return "running", queued.reason if one.has_started else "beginning"
@@ -4826,8 +4826,8 @@ def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
     for index, option, value in submission_options(words, scheduler):
         attribute = f"{option}={value.partition('=')[0]}"
         for hint, ours in scheduler.ours:
-            known = ours.split()
-            is_beaten = is_one_of(option, known) or attribute in known
+            options = ours.split()
+            is_beaten = is_one_of(option, options) or attribute in options
             if is_beaten and (waits or hint != OURS_AFTER):
                 yield index, option, hint
 
@@ -5024,8 +5024,8 @@ def query(scheduler: Scheduler, job_id: str) -> (
     ids = [number] if scheduler.names_id else []
     answer = yield from inquire([*scheduler.query, *ids], scheduler, cluster)
     found: Dict[int, Queued] = {}
-    for known, indexes, word, reason in scheduler.read(answer.out):
-        if known == number:
+    for owner, indexes, word, reason in scheduler.read(answer.out):
+        if owner == number:
             queued = queued_of(word, reason)
             found.update(dict.fromkeys(index_numbers(indexes) or [1], queued))
     is_forgotten = scheduler.forgotten and re.search(scheduler.forgotten, answer.errors)
@@ -5042,8 +5042,8 @@ def account(scheduler: Scheduler,
     number, cluster = split_id(job_id)
     answer = yield from inquire([*scheduler.accounting, number], scheduler, cluster)
     found: Dict[int, str] = {}
-    for known, indexes, word in scheduler.read_accounting(answer.out):
-        if known == number:
+    for owner, indexes, word in scheduler.read_accounting(answer.out):
+        if owner == number:
             found.update(dict.fromkeys(index_numbers(indexes), word))
     return found
 
@@ -5140,11 +5140,11 @@ class Survey:
         """Read the attempts that may have changed, of some tasks or of all."""
         found = attempt_numbers(self.record)
         for number in {*found, *self.last} if numbers is None else numbers:
-            known = self.attempts.setdefault(number, [])
+            earlier = self.attempts.setdefault(number, [])
             for place, attempt in enumerate(found.get(number, ())):
-                if place == len(known) or not known[place].has_ended:
+                if place == len(earlier) or not earlier[place].has_ended:
                     path = self.record.file("attempt", number, attempt)
-                    known[place:place + 1] = [read_attempt(path, number, attempt)]
+                    earlier[place:place + 1] = [read_attempt(path, number, attempt)]
             self.update(number)
 
     def update(self, number: int) -> None:
@@ -5900,8 +5900,8 @@ class Stage:
 
     def living_here(self) -> "List[Attempt]":
         """Attempts of alive on this machine that no scheduler has."""
-        known = self.found.attempts if self.found else {}
-        last = [known[number][-1] for number in self.alive if known.get(number)]
+        earlier = self.found.attempts if self.found else {}
+        last = [earlier[number][-1] for number in self.alive if earlier.get(number)]
         return [one for one in last if one.boot == boot_id() and one.role != ARRAY]
 
     def stop(self, number: int) -> str:
@@ -7781,9 +7781,9 @@ def key_among(keys: "Iterable[str]", name: str) -> str:
     for key in keys:
         if name in (key, key.lstrip("$")):
             return key
-    known = ", ".join(islice(keys, 20))
+    shown = ", ".join(islice(keys, 20))
     raise Error("unknown-parameter", f"no task has a parameter {name}", hint=suggest(
-        name, keys) or f"the parameters are {known}" if known else "the tasks have none")
+        name, keys) or f"the parameters are {shown}" if shown else "the tasks have none")
 
 
 def wanted_rows(word: str, keys: "Sequence[str]") -> "Set[Tuple[Tuple[str, str], ...]]":
@@ -7861,10 +7861,10 @@ def sorted_rows(rows: "Sequence[Row]", name: str) -> "List[Row]":
         return found if number is None else number
 
     keyed = [(value(row), row) for row in rows]
-    known = [pair for pair in keyed if pair[0] is not None and pair[0] == pair[0]]
-    known.sort(key=lambda pair: (isinstance(pair[0], str), pair[0]), reverse=name.startswith("-"))
+    ranked = [pair for pair in keyed if pair[0] is not None and pair[0] == pair[0]]
+    ranked.sort(key=lambda pair: (isinstance(pair[0], str), pair[0]), reverse=name.startswith("-"))
     unknown = [row for one, row in keyed if one is None or one != one]
-    return [row for _, row in known] + unknown
+    return [row for _, row in ranked] + unknown
 
 
 def mean_and_deviation(values: "Sequence[float]") -> "Tuple[Optional[float], Optional[float]]":
@@ -7886,9 +7886,9 @@ def merged_row(group: "Sequence[Row]", metrics: "Sequence[str]") -> Row:
              "count": len(group)}
     values: Dict[str, Optional[float]] = {}
     for name in metrics:
-        known = [value for value in (row.metrics[name] for row in group) if value is not None]
-        values[name], values[f"{name}_std"] = mean_and_deviation(known)
-        values[f"{name}_count"] = len(known)
+        present = [value for value in (row.metrics[name] for row in group) if value is not None]
+        values[name], values[f"{name}_std"] = mean_and_deviation(present)
+        values[f"{name}_count"] = len(present)
     return Row(facts, group[0].params, values)
 
 
@@ -8655,9 +8655,9 @@ def split_before(argv: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
     return before, rest
 
 
-def no_job(known: "Iterable[str]") -> Error:
+def no_job(valid: "Iterable[str]") -> Error:
     """The Error about a command line without a job."""
-    names = ", ".join(known)
+    names = ", ".join(valid)
     hint = f"the jobs are {names}" if names else "list the jobs: hydraflow show"
     return Error("no-job", "no job given", hint=hint)
 
@@ -8707,14 +8707,14 @@ def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
     if args.job is None:
         raise no_job(load(path))
     check_job_name(args)
-    jobs, wrong = load_for(path, args.job)
-    if wrong:
-        verb = "has" if len(wrong) == 1 else "have"
-        say(f"{counted(len(wrong), 'other job')} of the file {verb} mistakes: hydraflow show")
+    jobs, bad_jobs = load_for(path, args.job)
+    if bad_jobs:
+        verb = "has" if len(bad_jobs) == 1 else "have"
+        say(f"{counted(len(bad_jobs), 'other job')} of the file {verb} mistakes: hydraflow show")
     job = job_named(jobs, args.job)
     if not is_for_handler(job):
-        known = parameter_keys(job)
-        check_options(args.command, [word for word in args.words if key_of(word) not in known])
+        keys = parameter_keys(job)
+        check_options(args.command, [word for word in args.words if key_of(word) not in keys])
     return jobs
 
 
@@ -9054,12 +9054,12 @@ def record_of(args: "argparse.Namespace") -> Record:
     the job any more."""
     records = Record.all(record_key(args.file, args.job)) if args.job else []
     if not records:
-        known = [Ledger(record).start.job for record in Record.newest()]
+        valid = [Ledger(record).start.job for record in Record.newest()]
         if not args.job:
-            raise no_job(known)
-        hint = f"jobs run here: {', '.join(known)}" if known else "list the jobs: hydraflow show"
+            raise no_job(valid)
+        hint = f"jobs run here: {', '.join(valid)}" if valid else "list the jobs: hydraflow show"
         raise Error("not-run", f"job {args.job} has not been run here",
-                    hint=suggest(args.job, known) or hint)
+                    hint=suggest(args.job, valid) or hint)
     end = (vars(args).get("run") or [records[-1].ulid])[-1]
     found = [record for record in records if record.ulid.endswith(end.upper())]
     if len(found) != 1:
@@ -9429,7 +9429,7 @@ def hydra_application() -> "Tuple[str, List[str]]":
 
 def group_words(folder: str, name: str) -> "List[str]":
     """Words that sweep over two config groups, those of the defaults of a configuration first."""
-    text, known, others = "", [], []  # type: str, List[str], List[str]
+    text, usual, others = "", [], []  # type: str, List[str], List[str]
     path = os.path.join(folder, f"{name}.yaml")
     with contextlib.suppress(OSError), open(path, encoding="utf-8") as file:
         text = file.read()
@@ -9439,8 +9439,8 @@ def group_words(folder: str, name: str) -> "List[str]":
         if group != "." and group.split(os.sep)[0] != "hydra" and len(options) > 1:
             default = re.search(rf"(?m)^ *- +(?:optional +)?/?({group}(?:@[^\s:]+)?) *:", text)
             word = f"{default[1] if default else f'+{group}'}={','.join(options)}"
-            (known if default else others).append(word)
-    return [*known, *others][:2]
+            (usual if default else others).append(word)
+    return [*usual, *others][:2]
 
 
 def schema_command(args: "argparse.Namespace") -> int:
@@ -9573,9 +9573,9 @@ def sample_of(node: Node, kind: str) -> Sample:
     return sample
 
 
-def one_of(known: "Iterable[str]") -> "Callable[[Node, str], str]":
+def one_of(valid: "Iterable[str]") -> "Callable[[Node, str], str]":
     """A reader of one of some names, whose blanks may be dashes."""
-    names = {name.replace(" ", "-"): name for name in known}
+    names = {name.replace(" ", "-"): name for name in valid}
 
     def read(node: Node, kind: str) -> str:
         if node.value not in names:
@@ -9672,9 +9672,9 @@ def command_named(name: str) -> Command:
         if command.name == name:
             return command
     names = [command.name for command in COMMANDS]
-    known = "options follow the command: " if name.startswith("-") else "the commands are "
+    lead = "options follow the command: " if name.startswith("-") else "the commands are "
     raise Error("unknown-command", f"unknown command: {name}",
-                hint=suggest(name, names) or known + ", ".join(names))
+                hint=suggest(name, names) or lead + ", ".join(names))
 
 
 def check_options(command: Command, words: "Sequence[str]") -> None:
