@@ -5087,7 +5087,8 @@ class Survey:
     last is the last submission of each task, and its index there; attempts are those on record,
     states those of the tasks; queues are answers about array tasks, missed counts the looks in
     which one was missing, words are those of accountings about ends; unanswered is the message of
-    a scheduler that does not answer; holder is the HydraFlow that executes the run now; members are
+    a scheduler that does not answer, unfound are numbers of submissions whose id it could not say,
+    so that their tasks may be there; holder is the HydraFlow that executes the run now; members are
     the tasks that the last start planned, in its order, with their states; plan is the plan of
     the record, once it was read.
     """
@@ -5104,6 +5105,7 @@ class Survey:
         self.unanswered = ""
         self.holder = Lock(record.file("lock")).holder()
         self.submissions: List[Submission] = []
+        self.unfound: Set[int] = set()
         self.last: Dict[int, Tuple[Submission, int]] = {}
         for number in record.submission_numbers():
             one = read_submission(record, number)
@@ -5111,7 +5113,9 @@ class Survey:
                 continue
             if one.scheduler in SCHEDULERS and not one.job_id:  # HydraFlow was killed before that
                 found = finished(find_array(SCHEDULERS[one.scheduler], one.name, one.clusters))
-                self.unanswered = "" if found is not None else f"{one.scheduler} does not answer"
+                if found is None:
+                    self.unfound.add(number)
+                    self.unanswered = f"{one.scheduler} does not answer"
                 one = one._replace(job_id=found or "")
             self.submissions.append(one)
             for index, slot in enumerate(one.slots, 1):
@@ -5124,7 +5128,7 @@ class Survey:
         return self.plan
 
     def state(self, number: int) -> State:
-        """The state of a task; one that has not started may wait for a living HydraFlow."""
+        """The state of a task; in a survey, one that has not started may wait for HydraFlow."""
         state = self.states.get(number, NOT_STARTED)
         is_waiting = state.name == "not started" and self.holder and self.members
         return state._replace(name="waiting") if is_waiting else state
@@ -5195,7 +5199,7 @@ class Survey:
             return queued._replace(word=self.words.get(key, queued.word))
         submission, _ = self.last.get(number, (NO_SUBMISSION, 0))
         is_remote = submission.scheduler in SCHEDULERS
-        if submission is NO_SUBMISSION or (self.unanswered and is_remote):
+        if submission is NO_SUBMISSION or submission.number in self.unfound:
             return UNKNOWN
         path = self.record.file("handler", submission.number)
         one = read_attempt(path, 0, 1)
