@@ -61,8 +61,17 @@ if TYPE_CHECKING:
         IO, Any, Callable, Dict, Generator, Iterable, Iterator, List, Mapping, Match, NamedTuple,
         NoReturn, Optional, Sequence, Set, Tuple, Type, Union)
 else:
-    def NamedTuple(name, fields):  # noqa: N802  # a start on Python 3.6 has no time for typing
-        return namedtuple(name, [field for field, _ in fields])
+    class NamedTupleType(type):
+        """Makes named tuples of annotated classes, as typing does, which is slow to import."""
+
+        def __new__(cls, name, bases, members):
+            fields = members.get("__annotations__") or members["__annotate_func__"](1)  # 3.14
+            base = namedtuple(name, fields)
+            defaults = [members.pop(field) for field in fields if field in members]
+            base.__new__.__defaults__ = tuple(defaults)
+            return type(name, (base,), {"__slots__": (), **members})
+
+    NamedTuple = type.__new__(NamedTupleType, "NamedTuple", (), {})
 
 
 # ---------------------------------------------------------------------------
@@ -73,10 +82,13 @@ else:
 # Number is an exact decimal that remembers how it was written.
 
 
-class Mark(NamedTuple("Mark", [
-        ("source", str), ("line", int), ("column", int), ("text", str), ("width", int)])):
+class Mark(NamedTuple):
     """A place in a text: line and column count from 1, text is the line, width the length."""
-    __slots__ = ()
+    source: str
+    line: int
+    column: int
+    text: str
+    width: int
 
 
 NOWHERE = Mark("", 0, 0, "", 0)  # without a place in a text: no job file, a full disk
@@ -287,8 +299,7 @@ LONGEST_NUMBER = 60  # characters; with LARGEST_POWER, each number is a finite f
 LARGEST_POWER = 240
 
 
-class Number(NamedTuple("Number", [
-        ("mantissa", int), ("exponent", int), ("scale", int), ("kept", bool)])):
+class Number(NamedTuple):
     """The exact number mantissa * 10**exponent, and its notation.
 
     scale is the power of ten of its unit or exponent; kept is true if the user wrote an exponent,
@@ -297,7 +308,10 @@ class Number(NamedTuple("Number", [
     >>> [str(read_number(text)) for text in ("1k", "3u", "2.5M", "1.50e-3", "-1_000")]
     ['1000', '3e-6', '2500000', '1.5e-3', '-1000']
     """
-    __slots__ = ()
+    mantissa: int
+    exponent: int
+    scale: int
+    kept: bool
 
     def __str__(self) -> str:
         is_integral = self.exponent >= 0 or self.mantissa % 10 ** -self.exponent == 0
@@ -1163,9 +1177,7 @@ def collect(sweep: "Union[str, Sequence[str]]") -> "List[str]":
 # scalar and then decides, so no text is parsed twice.
 
 
-class Node(NamedTuple("Node", [
-        ("kind", str), ("value", "Any"), ("plain", bool), ("source", Source),
-        ("start", int), ("end", int), ("parts", "Optional[List[Tuple[str, int]]]")])):
+class Node(NamedTuple):
     """A part of a YAML document; kind is "scalar", "sequence" or "mapping".
 
     value is a text, a list of nodes, or a list of pairs (key node, value node). plain is True for
@@ -1173,15 +1185,28 @@ class Node(NamedTuple("Node", [
     end are offsets of its text, of a block collection those of its first key or dash; parts are
     (text, offset) of a scalar that is rewritten.
     """
-    __slots__ = ()
+    kind: str
+    value: "Any"
+    plain: bool
+    source: Source
+    start: int
+    end: int
+    parts: "Optional[List[Tuple[str, int]]]"
 
     @property
     def mark(self) -> Mark:
         """The place of the node."""
         return self.source.mark(self.start, self.end)
 
-    line = property(lambda self: self.mark.line)  # from 1
-    column = property(lambda self: self.mark.column)  # from 1
+    @property
+    def line(self) -> int:
+        """Its line, from 1."""
+        return self.mark.line
+
+    @property
+    def column(self) -> int:
+        """Its column, from 1."""
+        return self.mark.column
 
     def text_source(self) -> Source:
         """The value of a scalar as a Source, which maps its characters to the file.
@@ -1704,35 +1729,56 @@ AUTO = -1  # max-parallel: as many tasks at once as this process may use process
 WRITE_EXAMPLE = "hydraflow init writes an example"
 
 
-class Sample(NamedTuple("Sample", [("count", int), ("seed", int)])):
+class Sample(NamedTuple):
     """How many combinations of a step to draw, and from which permutation."""
-    __slots__ = ()
+    count: int  # type: ignore[assignment]  # tuple has a method of this name
+    seed: int
 
 
-class Step(NamedTuple("Step", [
-        ("name", str), ("batch", Sweep), ("args", Sweep), ("with_", "List[Axis]"),
-        ("env", "Dict[str, Optional[Source]]"), ("run", "Optional[Source]"),
-        ("call", "Optional[Source]"), ("submit", "Optional[Source]"), ("exclude", "List[Sweep]"),
-        ("include", "List[Sweep]"), ("setup", "Optional[Source]"), ("sample", "Optional[Sample]"),
-        ("pack", int), ("pack_parallel", int)])):
+class Step(NamedTuple):
     """A parameter sweep of a job; pack and pack_parallel are 0 if the file has none."""
-    __slots__ = ()
+    name: str
+    batch: Sweep
+    args: Sweep
+    with_: "List[Axis]"
+    env: "Dict[str, Optional[Source]]"
+    run: "Optional[Source]"
+    call: "Optional[Source]"
+    submit: "Optional[Source]"
+    exclude: "List[Sweep]"
+    include: "List[Sweep]"
+    setup: "Optional[Source]"
+    sample: "Optional[Sample]"
+    pack: int
+    pack_parallel: int
 
 
-class Job(NamedTuple("Job", [
-        ("key", str), ("name", str), ("run", "Optional[Source]"), ("call", "Optional[Source]"),
-        ("submit", "Optional[Source]"), ("with_", "List[Axis]"), ("steps", "List[Step]"),
-        ("hydra", "Optional[bool]"), ("env", "Dict[str, Optional[Source]]"),
-        ("working_directory", "Optional[Source]"), ("needs", "List[Tuple[str, Mark]]"),
-        ("max_parallel", int), ("fail_fast", "Optional[bool]"), ("retries", int),
-        ("timeout_minutes", float), ("python", "Optional[Source]"), ("mark", Mark),
-        ("setup", "Optional[Source]"), ("pack", int), ("pack_parallel", int)])):
+class Job(NamedTuple):
     """An entry under jobs: a command and its steps.
 
     key is its name in the file. max_parallel, pack and pack_parallel are 0 and fail_fast is None if
     the file has none. A variable of env that is None is removed.
     """
-    __slots__ = ()
+    key: str
+    name: str
+    run: "Optional[Source]"
+    call: "Optional[Source]"
+    submit: "Optional[Source]"
+    with_: "List[Axis]"
+    steps: "List[Step]"
+    hydra: "Optional[bool]"
+    env: "Dict[str, Optional[Source]]"
+    working_directory: "Optional[Source]"
+    needs: "List[Tuple[str, Mark]]"
+    max_parallel: int
+    fail_fast: "Optional[bool]"
+    retries: int
+    timeout_minutes: float
+    python: "Optional[Source]"
+    mark: Mark
+    setup: "Optional[Source]"
+    pack: int
+    pack_parallel: int
 
 
 VARIABLE = r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})"
@@ -2052,10 +2098,13 @@ def read_steps(node: Node, kind: str) -> "List[Step]":
     return read_all(lambda one: read_step(one, kind), node.value)
 
 
-class Key(NamedTuple("Key", [
-        ("name", str), ("owners", str), ("read", Reader), ("default", "Any"), ("meaning", str)])):
+class Key(NamedTuple):
     """A key of the job file; owners are job, step, or both."""
-    __slots__ = ()
+    name: str
+    owners: str
+    read: Reader
+    default: "Any"
+    meaning: str
 
 
 KEYS = (
@@ -2478,11 +2527,7 @@ def python_of(job: Job) -> "List[str]":
     return [os.environ.get("HYDRAFLOW_PYTHON") or sys.executable]
 
 
-class Task(NamedTuple("Task", [
-        ("number", int), ("step", int), ("index", int), ("combination", "Tuple[str, ...]"),
-        ("argv", "Tuple[str, ...]"), ("key", "Tuple[str, ...]"), ("directory", str), ("cwd", str),
-        ("env", "Dict[str, Optional[str]]"), ("runs", int), ("is_call", bool),
-        ("has_directory", bool)])):
+class Task(NamedTuple):
     """One command to execute.
 
     number counts from 1 within the run, index within the step; combination has the words of batch.
@@ -2492,7 +2537,18 @@ class Task(NamedTuple("Task", [
     Hydra leaves a run in directory, else 0. is_call: argv[:3] are Python, this file and "call",
     which have other paths on other machines.
     """
-    __slots__ = ()
+    number: int
+    step: int
+    index: int  # type: ignore[assignment]  # tuple has a method of this name
+    combination: "Tuple[str, ...]"
+    argv: "Tuple[str, ...]"
+    key: "Tuple[str, ...]"
+    directory: str
+    cwd: str
+    env: "Dict[str, Optional[str]]"
+    runs: int
+    is_call: bool
+    has_directory: bool
 
 
 def program_words(source: Source) -> "List[str]":
@@ -2903,10 +2959,6 @@ ATTEMPT_FILE = "HYDRAFLOW_ATTEMPT_FILE"  # variable that marks all processes of 
 HAS_PROC = os.path.exists("/proc/self/stat")
 
 
-if TYPE_CHECKING:
-    Child = subprocess.Popen[bytes]
-
-
 def environment(changes: "Mapping[str, Optional[str]]") -> "Dict[bytes, bytes]":
     """The environment of this process with changes; None removes a variable."""
     result = dict(os.environb)
@@ -2918,7 +2970,8 @@ def environment(changes: "Mapping[str, Optional[str]]") -> "Dict[bytes, bytes]":
 
 
 def spawn(argv: "Sequence[str]", streams: "Sequence[Union[int, IO[bytes], None]]",
-          env: "Mapping[bytes, bytes]", cwd: str = ".", is_session: bool = True) -> "Child":
+          env: "Mapping[bytes, bytes]", cwd: str = ".", is_session: bool = True
+          ) -> "subprocess.Popen[bytes]":
     """Start argv without a shell; streams are its standard input, output and error.
 
     It leads a session of its own, or stays in our process group.
@@ -2929,10 +2982,12 @@ def spawn(argv: "Sequence[str]", streams: "Sequence[Union[int, IO[bytes], None]]
         cwd=native(cwd), start_new_session=is_session)
 
 
-class Answer(NamedTuple("Answer", [("status", int), ("out", str), ("errors", str)])):
+class Answer(NamedTuple):
     """Output and exit status of a command: 127 without a start, 124 without an end in time, below 0
     for a signal."""
-    __slots__ = ()
+    status: int
+    out: str
+    errors: str
 
     @property
     def text(self) -> str:
@@ -3482,16 +3537,23 @@ def try_lock(descriptor: int, is_look: bool) -> "Optional[bool]":
 # -- starts and tasks
 
 
-class Start(NamedTuple("Start", [
-        ("number", int), ("job", str), ("count", int), ("time", float), ("host", str),
-        ("version", str), ("words", "List[str]"), ("note", str), ("commit", str),
-        ("changes", str), ("format", int)])):
+class Start(NamedTuple):
     """A start of a run: run JOB, or --resume.
 
     number counts from 1 within the record; time is in seconds since 1970; commit is that of git,
     changes a hash of the differences from it, "" for none.
     """
-    __slots__ = ()
+    number: int
+    job: str
+    count: int  # type: ignore[assignment]  # tuple has a method of this name
+    time: float
+    host: str
+    version: str
+    words: "List[str]"
+    note: str
+    commit: str
+    changes: str
+    format: int
 
     @property
     def code(self) -> str:
@@ -3637,11 +3699,7 @@ def task_at(record: Record, offset: int) -> "Tuple[Task, str]":
 # -- submissions
 
 
-class Submission(NamedTuple("Submission", [
-        ("number", int), ("start", int), ("step", int), ("scheduler", str), ("name", str),
-        ("after", "List[List[Any]]"), ("stops", "List[List[Any]]"), ("limits", "List[Any]"),
-        ("clusters", str), ("job_id", str), ("is_refused", bool),
-        ("slots", "List[List[List[int]]]")])):
+class Submission(NamedTuple):
     """What an array job or a handler got.
 
     number counts from 1 within the record; scheduler is one of SCHEDULERS, or HANDLER or BARE in
@@ -3651,7 +3709,18 @@ class Submission(NamedTuple("Submission", [
     until it is known; slots are the tasks of each array index, from 1: pairs of number and offset
     of its line in the plan.
     """
-    __slots__ = ()
+    number: int
+    start: int
+    step: int
+    scheduler: str
+    name: str
+    after: "List[List[Any]]"
+    stops: "List[List[Any]]"
+    limits: "List[Any]"
+    clusters: str
+    job_id: str
+    is_refused: bool
+    slots: "List[List[List[int]]]"
 
     def numbers(self) -> "List[int]":
         """The numbers of its tasks."""
@@ -3701,13 +3770,7 @@ def read_submission(record: Record, number: int, index: int = 0) -> Submission:
 # -- attempts
 
 
-class Attempt(NamedTuple("Attempt", [
-        ("number", int), ("attempt", int),
-        ("start", int), ("role", str), ("submission", int), ("index", int), ("slot", int),
-        ("host", str), ("boot", str), ("pid", int), ("time", float), ("up", float),
-        ("scheduler", str), ("job_id", str), ("origin", str), ("verdict", str),
-        ("leader", int), ("began", float),
-        ("status", int), ("ended", float), ("stopped", bool), ("detail", str)])):
+class Attempt(NamedTuple):
     """The content of the file of an attempt; attempt counts from 1 within the task of that number.
 
     start is that of the run, role HERE or another one of those names, submission and index those of
@@ -3718,7 +3781,28 @@ class Attempt(NamedTuple("Attempt", [
     ended are its uptimes, status is -1 before the end, stopped tells that a signal came before it,
     detail why it could not be started.
     """
-    __slots__ = ()
+    number: int
+    attempt: int
+    start: int
+    role: str
+    submission: int
+    index: int  # type: ignore[assignment]  # tuple has a method of this name
+    slot: int
+    host: str
+    boot: str
+    pid: int
+    time: float
+    up: float
+    scheduler: str
+    job_id: str
+    origin: str
+    verdict: str
+    leader: int
+    began: float
+    status: int
+    ended: float
+    stopped: bool
+    detail: str
 
     @property
     def has_started(self) -> bool:
@@ -3870,10 +3954,13 @@ def is_held(path: str, one: Attempt) -> "Optional[bool]":
 # end nor verdict is alive until its machine, its queue or its user says otherwise.
 
 
-class Kind(NamedTuple("Kind", [
-        ("name", str), ("is_over", bool), ("is_good", bool), ("text", str), ("colour", str)])):
+class Kind(NamedTuple):
     """A state that a task may have, in the order in which people want to see them."""
-    __slots__ = ()
+    name: str
+    is_over: bool
+    is_good: bool
+    text: str
+    colour: str
 
 
 STATES = {row.name: row for row in (
@@ -3891,12 +3978,14 @@ HYDRA_BEGAN = "Hydra began "  # the verdict on a Hydra task that ended early beg
 PENDING, ACTIVE, ABSENT = "pending", "active", "absent"  # kinds of Queued
 
 
-class Queued(NamedTuple("Queued", [("kind", str), ("word", str), ("reason", str)])):
+class Queued(NamedTuple):
     """A scheduler's answer about an array task: kind in our words, the rest in its own.
 
     kind is PENDING, ACTIVE, ABSENT, or "" without an answer.
     """
-    __slots__ = ()
+    kind: str
+    word: str
+    reason: str
 
 
 UNKNOWN = Queued("", "", "")
@@ -3913,10 +4002,7 @@ FINAL = {TIME_LIMIT: "failed", GIVEN_UP: "interrupted"}  # verdicts that no sche
 SILENT = ("", "COMPLETED", "FAILED", "EXIT", "DONE", "X", "F", "C")  # say no more than an end
 
 
-class State(NamedTuple("State", [
-        ("name", str), ("cause", str), ("status", int), ("started", float), ("ended", float),
-        ("attempt", int), ("attempts", int), ("host", str), ("submission", int), ("index", int),
-        ("origin", str), ("start", int)])):
+class State(NamedTuple):
     """The state of one task.
 
     name is one of STATES, cause is the reason in words; status is the exit status, 128 and more for
@@ -3925,7 +4011,18 @@ class State(NamedTuple("State", [
     a handler, that had the last one; origin is RECORD/NUMBER of a task of an older run whose
     success counts for this one; start is the number of the start that began the last one.
     """
-    __slots__ = ()
+    name: str
+    cause: str
+    status: int
+    started: float
+    ended: float
+    attempt: int
+    attempts: int
+    host: str
+    submission: int
+    index: int  # type: ignore[assignment]  # tuple has a method of this name
+    origin: str
+    start: int
 
     @property
     def is_over(self) -> bool:
@@ -4063,25 +4160,30 @@ FATAL = (  # errors that concern all tasks
 HYDRA_LINE = re.compile(rb"\[HYDRA\] (?:Launching (\d+) jobs |\t#(\d+) : )?")
 
 
-class Limits(NamedTuple("Limits", [
-        ("jobs", int), ("retries", int), ("timeout", float), ("fail_fast", bool)])):
+class Limits(NamedTuple):
     """How many tasks at once, how many more tries, how many seconds a try may take (0.0: any).
 
     With fail_fast, a failure ends the starting of tasks.
     """
-    __slots__ = ()
+    jobs: int
+    retries: int
+    timeout: float
+    fail_fast: bool
 
 
-class Event(NamedTuple("Event", [
-        ("kind", str), ("task", "Optional[Task]"), ("state", State), ("text", str), ("log", str),
-        ("number", int)])):
+class Event(NamedTuple):
     """Something that happened, to a task or not.
 
     kind is start, retry, end, done (earlier), elsewhere (another process executes it), tick (time
     passed), interrupt, note or error. number is where in the log the output of the attempt begins,
     how many tasks are done, how many run elsewhere at a tick, or the signal of an interrupt.
     """
-    __slots__ = ()
+    kind: str
+    task: "Optional[Task]"
+    state: State
+    text: str
+    log: str
+    number: int
 
 
 def note_event(kind: str, text: str, number: int = 0) -> Event:
@@ -4123,7 +4225,7 @@ class Process:
     for never; offset is where in log its output begins.
     """
 
-    child: "Child"
+    child: "subprocess.Popen[bytes]"
 
     def __init__(self, task: Task, slot: int, tries: int) -> None:
         self.task = task
@@ -4435,14 +4537,17 @@ class Refusal(Error):
     status = 1
 
 
-class ArrayJob(NamedTuple("ArrayJob", [
-        ("name", str), ("log", str), ("count", int), ("throttle", int), ("ids", "List[str]")])):
+class ArrayJob(NamedTuple):
     """What is submitted: count array tasks, throttle of them at once (0: any).
 
     They begin when the array jobs of ids have ended; log is the first part of
     the path of an array task's log.
     """
-    __slots__ = ()
+    name: str
+    log: str
+    count: int  # type: ignore[assignment]  # tuple has a method of this name
+    throttle: int
+    ids: "List[str]"
 
     @property
     def array(self) -> str:
@@ -4450,20 +4555,7 @@ class ArrayJob(NamedTuple("ArrayJob", [
         return f"1-{self.count}%{self.throttle}" if self.throttle else f"1-{self.count}"
 
 
-class Scheduler(NamedTuple("Scheduler", [
-        ("name", str), ("program", str), ("version", str), ("index", str),
-        ("own_ids", "Tuple[str, ...]"),
-        ("array_task", str),
-        ("options", "Callable[[ArrayJob], List[str]]"), ("script", "Tuple[str, ...]"),
-        ("job_id", str), ("query", "Tuple[str, ...]"), ("names_id", bool),
-        ("read", "Callable[[str], Iterator[Tuple[str, str, str, str]]]"),
-        ("accounting", "Tuple[str, ...]"),
-        ("read_accounting", "Callable[[str], Iterator[Tuple[str, str, str]]]"),
-        ("cancel", "Tuple[str, ...]"), ("find", "Tuple[str, ...]"), ("limit", "Tuple[str, ...]"),
-        ("limit_text", str), ("limit_usual", int), ("limit_less", int), ("crowded", str),
-        ("forgotten", str), ("name_length", int), ("variables", str),
-        ("joins_values", bool), ("flags", str), ("pairs", str), ("cluster", "Tuple[str, ...]"),
-        ("ours", "Tuple[Tuple[str, str], ...]")])):
+class Scheduler(NamedTuple):
     """What differs between schedulers.
 
     program submits; version matches its --version where two have one of that name; index is
@@ -4486,7 +4578,35 @@ class Scheduler(NamedTuple("Scheduler", [
     commands are sent to another cluster, and after them variables that say so. ours are the
     options that HydraFlow sets itself, each group with its replacement.
     """
-    __slots__ = ()
+    name: str
+    program: str
+    version: str
+    index: str  # type: ignore[assignment]  # tuple has a method of this name
+    own_ids: "Tuple[str, ...]"
+    array_task: str
+    options: "Callable[[ArrayJob], List[str]]"
+    script: "Tuple[str, ...]"
+    job_id: str
+    query: "Tuple[str, ...]"
+    names_id: bool
+    read: "Callable[[str], Iterator[Tuple[str, str, str, str]]]"
+    accounting: "Tuple[str, ...]"
+    read_accounting: "Callable[[str], Iterator[Tuple[str, str, str]]]"
+    cancel: "Tuple[str, ...]"
+    find: "Tuple[str, ...]"
+    limit: "Tuple[str, ...]"
+    limit_text: str
+    limit_usual: int
+    limit_less: int
+    crowded: str
+    forgotten: str
+    name_length: int
+    variables: str
+    joins_values: bool
+    flags: str
+    pairs: str
+    cluster: "Tuple[str, ...]"
+    ours: "Tuple[Tuple[str, str], ...]"
 
 
 def slurm_options(job: ArrayJob) -> "List[str]":
@@ -5282,15 +5402,22 @@ def survey(record: Record, numbers: "Optional[Sequence[int]]" = None,
 # -- a start of a run
 
 
-class Options(NamedTuple("Options", [
-        ("jobs", int), ("keep_going", bool), ("resume", bool), ("reuse", bool), ("wait", bool),
-        ("retries", int), ("timeout", float), ("pack", int), ("pack_parallel", int),
-        ("note", str), ("words", "List[str]")])):
+class Options(NamedTuple):
     """The options of the command line about a run; 0, and -1 for retries, where it has none.
 
     timeout is in minutes; jobs is AUTO for as many tasks as there are processors.
     """
-    __slots__ = ()
+    jobs: int
+    keep_going: bool
+    resume: bool
+    reuse: bool
+    wait: bool
+    retries: int
+    timeout: float
+    pack: int
+    pack_parallel: int
+    note: str
+    words: "List[str]"
 
 
 NO_OPTIONS = Options(0, False, False, False, False, -1, 0.0, 0, 0, "", [])
@@ -6604,14 +6731,15 @@ def describe(execution: Execution) -> "Iterator[str]":
 # -- stopping
 
 
-class Stopped(NamedTuple("Stopped", [
-        ("arrays", "List[str]"), ("tasks", int), ("unreachable", "List[State]"),
-        ("errors", "List[str]")])):
+class Stopped(NamedTuple):
     """The effect of cancel: array jobs, or array tasks, it cancelled, and how many tasks it ended.
 
     unreachable are tasks of other machines, errors are messages.
     """
-    __slots__ = ()
+    arrays: "List[str]"
+    tasks: int
+    unreachable: "List[State]"
+    errors: "List[str]"
 
 
 def cancel_record(record: Record, is_lost: bool,
@@ -7023,7 +7151,12 @@ class Names:
 # -- groups of tasks, by state and cause
 
 
-Group = NamedTuple("Group", [("state", str), ("text", str), ("numbers", "List[int]")])
+class Group(NamedTuple):
+    """Tasks with the same state and cause; text is for people."""
+
+    state: str
+    text: str
+    numbers: "List[int]"
 
 
 def groups_of(found: Survey) -> "List[Group]":
@@ -7477,11 +7610,11 @@ def status_document(found: Survey) -> "Dict[str, Any]":
 # texts of users reach it escaped, or as JSON that SCRIPT inserts as text nodes.
 
 
-class Row(NamedTuple("Row", [
-        ("facts", "Dict[str, Any]"), ("params", "Dict[str, str]"),
-        ("metrics", "Dict[str, Optional[float]]")])):
+class Row(NamedTuple):
     """The outcome of a task, or of one of its Hydra runs; facts are those of task_facts."""
-    __slots__ = ()
+    facts: "Dict[str, Any]"
+    params: "Dict[str, str]"
+    metrics: "Dict[str, Optional[float]]"
 
 
 # -- numbers of outputs and files
@@ -7500,7 +7633,12 @@ METRIC = rb"""
     (?! [\w\x80-\xff] | [.,:][0-9] )
 """
 ANY_NAME = rb"[A-Za-z_][\w./-]*"
-Output = NamedTuple("Output", [("path", str), ("start", int), ("end", "Optional[int]")])
+class Output(NamedTuple):
+    """The part of a log from start to end, in bytes; None is its end."""
+
+    path: str
+    start: int
+    end: "Optional[int]"
 
 
 def mapped(path: str) -> "Any":
@@ -7624,8 +7762,12 @@ def read_metrics(names: "Sequence[str]", folder: str, outputs: "Sequence[Output]
 
 # -- the runs that Hydra makes of one task
 
-HydraRun = NamedTuple("HydraRun", [
-    ("number", int), ("params", "Dict[str, str]"), ("log", "Optional[str]")])
+class HydraRun(NamedTuple):
+    """One of Hydra's runs of a task; log is the path of its own log."""
+
+    number: int
+    params: "Dict[str, str]"
+    log: "Optional[str]"
 
 
 def hydra_runs(directory: str) -> "List[HydraRun]":
@@ -7940,7 +8082,12 @@ def side_by_side(runs: "Sequence[Tuple[str, Sequence[Row]]]", metrics: "Sequence
 
 # -- tables
 
-Column = NamedTuple("Column", [("name", str), ("kind", str), ("cells", "List[Any]")])
+class Column(NamedTuple):
+    """A column of a table; kind is that of its values, or l and r: how it is aligned."""
+
+    name: str
+    kind: str
+    cells: "List[Any]"
 TABLE_FACTS = ("task", "run", "state", "duration", "count")
 
 
@@ -9543,17 +9690,20 @@ def slot_command(argv: "Sequence[str]") -> int:
 # -- commands and options
 
 
-class Option(NamedTuple("Option", [
-        ("names", "List[str]"), ("value", str), ("help", str)])):
+class Option(NamedTuple):
     """An option of a command; value is the help's word for its value, "" for none."""
-    __slots__ = ()
+    names: "List[str]"
+    value: str
+    help: str
 
 
-class Command(NamedTuple("Command", [
-        ("name", str), ("words", str), ("function", "Callable[[argparse.Namespace], int]"),
-        ("example", str), ("options", "List[Option]")])):
+class Command(NamedTuple):
     """A subcommand; words is its usage without options, example works after init."""
-    __slots__ = ()
+    name: str
+    words: str
+    function: "Callable[[argparse.Namespace], int]"
+    example: str
+    options: "List[Option]"
 
 
 def options_of(text: str) -> "List[Option]":
