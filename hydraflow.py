@@ -2449,6 +2449,9 @@ SLOT = "${{ task.slot }}"  # known only when a task starts
 DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID_LENGTH = 26  # digits of CROCKFORD
+CALL = (  # a program that calls its first argument, package.function, with the list of the others
+    "import importlib, sys; module, _, name = sys.argv[1].rpartition('.'); "
+    "getattr(importlib.import_module(module), name)(sys.argv[2:])")
 LONE_MATRIX = re.compile(r"\$\{\{ *matrix\.[^{}]*\}\}")
 
 
@@ -2534,8 +2537,8 @@ class Task(NamedTuple):
     key identifies the task for --resume: its command line without generated words, and the axes
     that do not show in it. directory is ${{ task.dir }}, created before the start if
     has_directory. env keeps our environment's values by name; None removes a variable. runs is 1 if
-    Hydra leaves a run in directory, else 0. is_call: argv[:3] are Python, this file and "call",
-    which have other paths on other machines.
+    Hydra leaves a run in directory, else 0. program is the path of argv[0] where the task was
+    planned, for other machines.
     """
     number: int
     step: int
@@ -2547,8 +2550,8 @@ class Task(NamedTuple):
     cwd: str
     env: "Dict[str, Optional[str]]"
     runs: int
-    is_call: bool
     has_directory: bool
+    program: str = ""
 
 
 def program_words(source: Source) -> "List[str]":
@@ -2642,7 +2645,7 @@ class PlannedStep:
         self.command, self.tail = words[:cut], words[cut:]
         self.program: List[str] = []
         if source and source in (step.call, job.call):
-            self.program = [*python_of(job), os.path.abspath(__file__), "call"]
+            self.program = [*python_of(job), "-c", CALL]
 
     def plan_words(self, step: Step, overrides: "Sequence[Axis]") -> None:
         """Prepare the combinations and the words after them, with the overrides."""
@@ -2740,8 +2743,7 @@ class PlannedStep:
             number=0, step=self.number, index=index, combination=combination,
             argv=(*self.setup_words(values), *self.program, *argv), key=(*argv, *hidden),
             directory="", cwd=fill(self.cwd.text, values, self.cwd.whole()) if self.cwd else ".",
-            env=env, runs=int(self.is_hydra and not is_moved), is_call=bool(self.program),
-            has_directory=self.uses_directory)
+            env=env, runs=int(self.is_hydra and not is_moved), has_directory=self.uses_directory)
 
     def values(self, combination: "Sequence[str]", index: int) -> "Dict[str, str]":
         """The values of a task's templates, without its environment."""
@@ -2925,7 +2927,7 @@ def shell_text(words: "Iterable[str]") -> str:
 # ---------------------------------------------------------------------------
 # RECORDER is the shell around each task; spawn starts every process; ask and capture get answers of
 # commands; processes_of and signal_attempt find and signal all that belongs to an attempt; Signals
-# notes signals; call_function serves the call command.
+# notes signals.
 #
 # The recorder is POSIX sh. It writes the start and the end of its task by itself, so that an end is
 # on record whether HydraFlow still lives or not. Its standard input is the file of the attempt:
@@ -3178,36 +3180,6 @@ class Signals:
         os.close(self.writer)
 
 
-def call_function(argv: "Sequence[str]") -> str:
-    """Call package.function with a list of strings; return "", or the traceback of the user's code.
-
-    Raises Error where there is no such function.
-    """
-    import importlib
-    import traceback
-    sys.path.insert(0, "")  # the working directory, as with python -m
-    module, _, name = argv[0].rpartition(".")
-    try:
-        function = getattr(importlib.import_module(module), name, None)
-        if function is None:
-            raise Error("no-function", f"module {module} has no function {name}", NOWHERE,
-                        suggest(name, dir(sys.modules[module])) or "call: names module.function")
-        function(list(argv[1:]))
-    except Error:
-        raise
-    except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
-            raise Error("no-module", f"there is no module {error.name}", NOWHERE,
-                        "it is looked up in the working directory and PYTHONPATH") from None
-        frames = traceback.extract_tb(error.__traceback__)
-        ours = (__file__, importlib.__file__)
-        own = [frame for frame in frames
-               if frame.filename not in ours and not frame.filename.startswith("<frozen ")]
-        lines = traceback.format_list(own) + traceback.format_exception_only(type(error), error)
-        return "Traceback (most recent call last):\n" + "".join(lines).rstrip()
-    return ""
-
-
 # ---------------------------------------------------------------------------
 # 7. Records: Task, Start, Submission, Attempt <-> files
 # ---------------------------------------------------------------------------
@@ -3249,7 +3221,7 @@ BARE = "parameters"  # in place of a scheduler: a handler that gets no commands
 HANDLER = "handler"  # in place of a scheduler: a handler whose lines execute tasks
 TIME_LIMIT, GIVEN_UP = "time limit", "given up"  # verdicts of a limit of ours, of cancel --lost
 ENDING_SIGNALS = (1, 2, 9, 10, 12, 15, 24)  # HUP INT KILL USR1 USR2 TERM XCPU: of schedulers
-PLAN_LINE = (  # of a task, of which no more is read than its number and its step, or another one
+PLAN_LINE = (  # of a task, of which no more is read than its number and its step, or of a start
     rb'(?m)^\{(?:"task":([0-9]{1,9}),"step":([0-9]{1,9}),)?.*\}$')
 SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, no waiting for a FIFO
 NO_LINKS = (errno.EMLINK, errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, errno.EINVAL)
@@ -3304,11 +3276,10 @@ def open_safely(path: str, flags: int) -> int:
     return os.open(path, flags | SAFE, 0o666)
 
 
-def write_file(path: str, data: bytes, mode: str = "wb") -> int:
-    """Write a file of a record, or append to it with "ab"; return where data ends in it."""
+def write_file(path: str, data: bytes, mode: str = "wb") -> None:
+    """Write a file of a record, or append to it with "ab"."""
     with open(path, mode, 0, opener=open_safely) as file:
         write_all(file.fileno(), data)
-        return file.tell()
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -3317,15 +3288,12 @@ def write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data):]
 
 
-def append_lines(path: str, lines: "Iterable[Dict[str, Any]]") -> "List[int]":
-    """Append lines of JSON to a file of a record; return where each of them begins."""
+def append_lines(path: str, lines: "Iterable[Dict[str, Any]]") -> None:
+    """Append lines of JSON to a file of a record."""
     # The line break comes first: were the line before torn by a full disk or a kill, this one
     # would still be whole. One write on O_APPEND, as several processes append to one file.
-    texts = [b"\n" + to_json(values).encode("ascii") for values in lines]
-    data = b"".join(texts)
-    end = write_file(path, data, "ab")
-    offsets = accumulate([end - len(data) + 1, *map(len, texts)])
-    return list(offsets)[:-1]
+    data = "".join(f"\n{to_json(values)}" for values in lines)
+    write_file(path, data.encode("ascii"), "ab")
 
 
 def read_bytes(path: str) -> bytes:
@@ -3356,11 +3324,9 @@ def read_line(line: bytes) -> "Dict[str, Any]":
 
 def list_folder(path: str) -> "List[str]":
     """The names in a folder of a record in order; none if there is no such folder."""
-    with trying(f"read {os.path.relpath(path)}"):
-        try:
-            return sorted(os.listdir(path))
-        except FileNotFoundError:
-            return []
+    with trying(f"read {os.path.relpath(path)}"), contextlib.suppress(FileNotFoundError):
+        return sorted(os.listdir(path))
+    return []
 
 
 def is_there(path: str) -> bool:
@@ -3419,19 +3385,14 @@ class Record:
         """Let nothing more of a start begin."""
         write_file(self.file("stop", start), b"")
 
-    @classmethod
-    def create(cls, job: str, ulid: int) -> "Record":
-        """Make the directory of a new record, after all others even if the clock was set back."""
-        directory = cls.directory(job)
-        with trying(f"keep a record in {directory}"):
+    def make(self) -> None:
+        """Make the directory."""
+        with trying(f"keep a record in {os.path.dirname(self.path)}"):
             if not os.path.lexists(f"{ROOT}/.gitignore"):
                 write_file(f"{ROOT}/.gitignore", b"*\n")
-            names = [name for name in os.listdir(directory) if len(name) == ULID_LENGTH]
-            record = cls(f"{directory}/{max(ulid_text(ulid), next_ulid(max(names, default='')))}")
-            os.mkdir(record.path)
+            os.mkdir(self.path)
             for folder in ("attempts", "logs", "submissions"):
-                os.mkdir(f"{record.path}/{folder}")
-        return record
+                os.mkdir(f"{self.path}/{folder}")
 
     @classmethod
     def all(cls, job: str) -> "List[Record]":
@@ -3451,18 +3412,6 @@ class Record:
         folders = [f"{ROOT}/{name}" for name in list_folder(ROOT)]
         found = [cls.all_in(folder)[-1:] for folder in folders if os.path.isdir(folder)]
         return list(chain.from_iterable(found))
-
-
-def next_ulid(text: str) -> str:
-    """The text of the ULID that follows one; of nothing the first.
-
-    >>> next_ulid("01ARZ3NDEKTSV4RRFFQ69G5FZZ")
-    '01ARZ3NDEKTSV4RRFFQ69G5G00'
-    """
-    number = 0
-    for char in text:
-        number = number << 5 | max(CROCKFORD.find(char), 0)
-    return ulid_text(number + 1)
 
 
 class Lock:
@@ -3563,7 +3512,7 @@ class Start(NamedTuple):
 
 
 NO_START = Start(0, "", 0, 0.0, "", "", [], "", "", "", 0)
-NO_TASK = Task(0, 0, 0, (), (), (), "", "", {}, 0, False, False)
+NO_TASK = Task(0, 0, 0, (), (), (), "", "", {}, 0, False)
 
 
 def checked(values: "Mapping[str, Any]", sample: "Any") -> "List[Any]":
@@ -3603,10 +3552,10 @@ def write_start(record: Record, start: Start) -> None:
             os.rename(record.file(kind), record.file("plan"))
 
 
-def task_line(task: Task, program: str) -> "Dict[str, Any]":
-    """A task as a line of the plan; program is its path, where another machine needs it."""
+def task_line(task: Task) -> "Dict[str, Any]":
+    """A task as a line of the plan."""
     values = dict(task._replace(cwd=os.path.abspath(task.cwd))._asdict())
-    return {"task": values.pop("number"), **values, "program": program}
+    return {"task": values.pop("number"), **values}
 
 
 def line_task(values: "Dict[str, Any]", path: str) -> Task:
@@ -3624,8 +3573,7 @@ class Ledger:
     """What the plan of a record says.
 
     starts are all of them; members are the tasks that the last one planned, in its order, each with
-    its step; offsets are where in data the line of every task begins, the last where there are
-    several.
+    its step; offsets are where in data the last line of every task begins.
     """
     __slots__ = ("path", "starts", "members", "offsets", "data")
 
@@ -3638,25 +3586,13 @@ class Ledger:
         for match in re.finditer(PLAN_LINE, self.data):
             digits, step = match.groups()
             if digits:
-                number = int(digits)
-                self.members[number] = int(step)
-                self.offsets[number] = match.start()
+                self.members[int(digits)] = int(step)
+                self.offsets[int(digits)] = match.start()
             else:
-                self.add(read_line(match[0]))
+                self.starts.append(read_start(read_line(match[0]), self.path))
+                self.members = {}
         if not self.starts:
             raise damaged(self.path)
-
-    def add(self, values: "Dict[str, Any]") -> None:
-        """Take in a start, or the numbers of tasks that an earlier start has planned as well."""
-        if "again" in values:
-            numbers, step = values["again"], values.get("step")
-            is_list = isinstance(numbers, list) and isinstance(step, int)
-            if not (is_list and all(str(one).isdigit() and one in self.offsets for one in numbers)):
-                raise damaged(self.path)
-            self.members.update(dict.fromkeys(numbers, step))
-        elif values and "task" not in values:
-            self.starts.append(read_start(values, self.path))
-            self.members = {}
 
     @property
     def start(self) -> Start:
@@ -3687,15 +3623,6 @@ class Ledger:
         return numbers
 
 
-def task_at(record: Record, offset: int) -> "Tuple[Task, str]":
-    """The task whose line in the plan begins at an offset, and the path of its program."""
-    path = record.file("plan")
-    with trying(f"read {path}"), open(path, "rb", opener=open_safely) as file:
-        file.seek(offset)
-        values = read_line(file.readline().rstrip(b"\n"))
-    return line_task(values, path), str(values.get("program"))
-
-
 # -- submissions
 
 
@@ -3705,9 +3632,8 @@ class Submission(NamedTuple):
     number counts from 1 within the record; scheduler is one of SCHEDULERS, or HANDLER or BARE in
     place of one; after are pairs (path of a record, number of a submission) that have to succeed
     before; stops are pairs (path of a record, number of a start) whose stop it obeys; limits are
-    those of its tasks; clusters are those that it was meant for, "" for the usual one; job_id is ""
-    until it is known; slots are the tasks of each array index, from 1: pairs of number and offset
-    of its line in the plan.
+    those of its tasks; job_id is ""
+    until it is known; slots are the numbers of the tasks of each array index, from 1.
     """
     number: int
     start: int
@@ -3717,17 +3643,16 @@ class Submission(NamedTuple):
     after: "List[List[Any]]"
     stops: "List[List[Any]]"
     limits: "List[Any]"
-    clusters: str
     job_id: str
     is_refused: bool
-    slots: "List[List[List[int]]]"
+    slots: "List[List[int]]"
 
     def numbers(self) -> "List[int]":
         """The numbers of its tasks."""
-        return [number for number, _ in chain.from_iterable(self.slots)]
+        return list(chain.from_iterable(self.slots))
 
 
-NO_SUBMISSION = Submission(0, 0, 0, "", "", [], [], [0, 0, 0, 0], "", "", False, [])
+NO_SUBMISSION = Submission(0, 0, 0, "", "", [], [], [0, 0, 0, 0], "", False, [])
 
 
 def write_submission(record: Record, submission: Submission) -> None:
@@ -3744,25 +3669,22 @@ def note_submission(record: Record, submission: Submission, **facts: "Any") -> S
     return submission._replace(**facts)
 
 
-def read_submission(record: Record, number: int, index: int = 0) -> Submission:
-    """A submission of a record with the tasks of all array indexes, or of one alone."""
+def read_submission(record: Record, number: int) -> Submission:
+    """A submission of a record."""
     path = record.file("submission", number)
     data = read_bytes(path)
     facts: Dict[str, Any] = {}
     for values in whole_lines(data):
         facts.update(values)
-    lines = re.findall(rb"(?m)^\[.*\]$", data)
     try:
-        slots = list(map(json.loads, lines[index - 1:index] if index else lines))
-        facts["slots"] = slots
+        facts["slots"] = list(map(json.loads, re.findall(rb"(?m)^\[.*\]$", data)))
         submission = Submission(*checked(facts, NO_SUBMISSION._replace(number=-1)))
-        entries = chain.from_iterable(slots)
-        is_right = all([type(value) for value in entry] == [int, int] for entry in entries)
+        is_right = all(type(task) is int for task in submission.numbers())
     except (TypeError, ValueError):
         raise damaged(path) from None
-    names = submission.name, submission.job_id, submission.clusters  # they become words of commands
-    if not all(re.fullmatch(r"(\w[\w.;:,\[\]-]*)?", text) for text in names) or not (
-            is_right and submission.number == number and len(submission.limits) == 4):
+    words = f"{submission.name} {submission.job_id}"  # of commands
+    if not (is_right and re.fullmatch(r"[\w. ;:,\[\]-]*", words) and submission.number == number
+            and len(submission.limits) == 4):
         raise damaged(path)
     return submission
 
@@ -3808,11 +3730,6 @@ class Attempt(NamedTuple):
     def has_started(self) -> bool:
         """Whether its command began, or could not be started."""
         return self.began >= 0 or self.status >= 0
-
-    @property
-    def is_unused(self) -> bool:
-        """Whether it is a claim alone, and no attempt if nothing of it lives."""
-        return not (self.has_started or self.verdict)
 
     @property
     def has_ended(self) -> bool:
@@ -4083,8 +4000,8 @@ def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queu
     if good:
         return attempt_state(good[0], "succeeded", "", len(attempts))
     current = [one for one in attempts if (one.start, one.submission) >= since]
-    if current and held is False and current[-1].is_unused:
-        current.pop()
+    if current and held is False and not (current[-1].has_started or current[-1].verdict):
+        current.pop()  # a claim alone
     if current:
         name, cause = name_and_cause(current[-1], held, queued)
         tries = sum(one.has_started for one in current)
@@ -4500,12 +4417,10 @@ class Local:
 # ---------------------------------------------------------------------------
 # 10. Schedulers: words and texts <-> array jobs
 # ---------------------------------------------------------------------------
-# ArrayJob is a submission in words of no scheduler; SCHEDULERS has a row of facts for each one and
-# names all that differs, with functions that make options (slurm_options ...), read queues
-# (read_columns ...) and accounting (read_sacct ...). Then come functions of the user's own words,
-# and send, find_array, cancel_array, query and account, which talk to a scheduler. These are
-# generators: they yield None while they wait, and a text that people should read. The rows rest on
-# the manual pages that their functions name.
+# ArrayJob is a submission in words of no scheduler. SCHEDULERS has a row for each scheduler, which
+# names all that differs: options, and functions that read queues and accounting. The rows rest on
+# the manual pages that these functions name. send, find_array, cancel_array, query and account talk
+# to a scheduler; they are generators that yield None while they wait, or a text for people.
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
@@ -4518,11 +4433,12 @@ GONE = (  # states of ended array tasks
 WAITING = (  # states of pending array tasks
     "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "PEND",
     "PSUSP", "WAIT", "qw", "hqw", "hRwq", "Rq", "Q", "H", "W")
-STUCK = (  # states and reasons of array tasks that begin only after somebody's help
-    r"(?i)held|launch failed|badconstraints|partitionconfig|^E.*w$|PSUSP|REQUEUE_HOLD|SPECIAL_EXIT")
-HALTED = "SUSPENDED|STOPPED|USUSP|SSUSP|UNKWN|[SUsT]"  # states of suspended array tasks
-ON_HOLD = ("H", "hqw", "hRwq")
-UNSAID = ("", "-", "None", "(null)")  # reasons that need no words
+PLAIN = (  # states and reasons that need no words
+    "PENDING", "PEND", "qw", "Q", "RUNNING", "RUN", "r", "t", "R", "B", "COMPLETING", "E",
+    "", "-", "None", "(null)")
+STUCK = (  # in the words about an array task that begins only after somebody's help
+    r"(?i)held|launch failed|badconstraints|partitionconfig|^E.*w\b|PSUSP|REQUEUE_HOLD|"
+    r"SPECIAL_EXIT")
 OURS_ARRAY = "the steps of the job make the array; max-parallel: how many array tasks at once"
 OURS_NAME = "the array job is called after name: of the job"
 OURS_LOG = "leave it out: each task has a log of its own, which hydraflow logs JOB shows"
@@ -4538,12 +4454,13 @@ class Refusal(Error):
 
 
 class ArrayJob(NamedTuple):
-    """What is submitted: count array tasks, throttle of them at once (0: any).
+    """What is submitted: script, for count array tasks, throttle of them at once (0: any).
 
-    They begin when the array jobs of ids have ended; log is the first part of
-    the path of an array task's log.
+    They begin when the array jobs of ids have ended; log is the first part of the path of an array
+    task's log.
     """
     name: str
+    script: str
     log: str
     count: int  # type: ignore[assignment]  # tuple has a method of this name
     throttle: int
@@ -4555,60 +4472,6 @@ class ArrayJob(NamedTuple):
         return f"1-{self.count}%{self.throttle}" if self.throttle else f"1-{self.count}"
 
 
-class Scheduler(NamedTuple):
-    """What differs between schedulers.
-
-    program submits; version matches its --version where two have one of that name; index is
-    the variable with the array index, own_ids those with the id of the array job; array_task is how
-    commands call index {1} of array job {0}; options makes those of an array job; script precedes
-    the script, which a shell then splits; job_id finds the id in the output of a submission.
-
-    query, with an id if names_id, lists array tasks, which read yields as (job id, indexes, state,
-    reason). accounting, with an id, lists how array
-    tasks ended, where a site keeps that; read_accounting yields (job id, indexes, word). find, with
-    a name, prints the ids of that name.
-
-    limit is a command, limit_text finds the array limit in its output, limit_usual is that
-    elsewhere, limit_less how much smaller than it the count must be. crowded matches the refusal of
-    more jobs than a user may have; forgotten matches the message about a job that is gone;
-    variables are those that a surrounding job sets.
-
-    joins_values tells whether a value may follow a short option at once (-pgpu); flags are the
-    options that take no value, pairs those that take two. cluster are the options by which its
-    commands are sent to another cluster, and after them variables that say so. ours are the
-    options that HydraFlow sets itself, each group with its replacement.
-    """
-    name: str
-    program: str
-    version: str
-    index: str  # type: ignore[assignment]  # tuple has a method of this name
-    own_ids: "Tuple[str, ...]"
-    array_task: str
-    options: "Callable[[ArrayJob], List[str]]"
-    script: "Tuple[str, ...]"
-    job_id: str
-    query: "Tuple[str, ...]"
-    names_id: bool
-    read: "Callable[[str], Iterator[Tuple[str, str, str, str]]]"
-    accounting: "Tuple[str, ...]"
-    read_accounting: "Callable[[str], Iterator[Tuple[str, str, str]]]"
-    cancel: "Tuple[str, ...]"
-    find: "Tuple[str, ...]"
-    limit: "Tuple[str, ...]"
-    limit_text: str
-    limit_usual: int
-    limit_less: int
-    crowded: str
-    forgotten: str
-    name_length: int
-    variables: str
-    joins_values: bool
-    flags: str
-    pairs: str
-    cluster: "Tuple[str, ...]"
-    ours: "Tuple[Tuple[str, str], ...]"
-
-
 def slurm_options(job: ArrayJob) -> "List[str]":
     """The options of sbatch (sbatch(1)); a percent sign of a path is special, so doubled."""
     log = job.log.replace("%", "%%")
@@ -4617,7 +4480,7 @@ def slurm_options(job: ArrayJob) -> "List[str]":
         f"--array={job.array}"]
     if job.ids:
         options.append(f"--dependency=afterany:{':'.join(job.ids)}")
-    return options
+    return [*options, job.script]
 
 
 def gridengine_options(job: ArrayJob) -> "List[str]":
@@ -4628,7 +4491,7 @@ def gridengine_options(job: ArrayJob) -> "List[str]":
     options += ["-o", f"{job.log}$TASK_ID.out", "-j", "y", "-S", "/bin/sh", "-b", "n"]
     if job.ids:
         options += ["-hold_jid", ",".join(job.ids)]
-    return options
+    return [*options, job.script]
 
 
 def pbs_options(job: ArrayJob) -> "List[str]":
@@ -4641,16 +4504,16 @@ def pbs_options(job: ArrayJob) -> "List[str]":
     options += ["-o", f"{job.log}{index}.out", "-j", "oe", "-S", "/bin/sh"]
     if job.ids:
         options += ["-W", f"depend=afterany:{':'.join(job.ids)}"]
-    return options
+    return [*options, job.script]
 
 
 def lsf_options(job: ArrayJob) -> "List[str]":
-    """The options of bsub (bsub(1))."""
+    """The options of bsub (bsub(1)), which joins its last words for a shell."""
     throttle = f"%{job.throttle}" if job.throttle else ""
     options = ["-J", f"{job.name}[1-{job.count}]{throttle}", "-o", f"{job.log}%I.out"]
     if job.ids:
         options += ["-w", " && ".join(f"ended({number})" for number in job.ids)]
-    return options
+    return [*options, "/bin/sh", shlex.quote(job.script)]
 
 
 def read_columns(text: str) -> "Iterator[Tuple[str, str, str, str]]":
@@ -4716,19 +4579,50 @@ def read_qacct(text: str) -> "Iterator[Tuple[str, str, str]]":
         yield number, index if index.isdigit() else "1", said.strip() if failed != "0" else ""
 
 
-def read_nothing(text: str) -> "Iterator[Tuple[str, str, str]]":
-    """Yield nothing: this scheduler keeps no accounting that every user may read."""
-    return iter(())
+class Scheduler(NamedTuple):
+    """What differs between schedulers. In commands, {} is an id, or for find a name.
+
+    program submits; version matches its --version where two have one of that name; index is the
+    variable with the array index, own_ids those with the id of the array job; options makes the
+    words after the user's own; array_task is how commands call index {1} of array job {0}; job_id
+    finds the id in the output of a submission.
+
+    query lists array tasks, which read yields as (job id, indexes, state, reason); accounting,
+    where a site keeps it, those that ended, which read_accounting yields as (job id, indexes,
+    word); find prints the ids of a name; cluster is the option that sends a command to another one.
+
+    limit is a command, limit_text finds the array limit in its output, limit_usual is that
+    elsewhere. crowded matches the refusal of more jobs than a user may have, forgotten the message
+    about a job that is gone, variables those that a surrounding job sets. ours are patterns of the
+    options that HydraFlow sets itself, each with its replacement.
+    """
+    name: str
+    program: str
+    index: str  # type: ignore[assignment]  # tuple has a method of this name
+    own_ids: "Tuple[str, ...]"
+    options: "Callable[[ArrayJob], List[str]]"
+    job_id: str
+    query: "Tuple[str, ...]"
+    read: "Callable[[str], Iterator[Tuple[str, str, str, str]]]"
+    cancel: "Tuple[str, ...]"
+    find: "Tuple[str, ...]"
+    limit: "Tuple[str, ...]"
+    limit_text: str
+    limit_usual: int
+    ours: "Tuple[Tuple[str, str], ...]"
+    array_task: str = ""
+    version: str = ""
+    accounting: "Tuple[str, ...]" = ()
+    read_accounting: "Callable[[str], Iterator[Tuple[str, str, str]]]" = read_sacct
+    cluster: str = ""
+    crowded: str = "(?!)"
+    forgotten: str = "(?!)"
+    name_length: int = 60
+    variables: str = "(?!)"
 
 
-USUAL = Scheduler(  # the values that most of them share
-    name="", program="", version="", index="", own_ids=(), array_task="", options=slurm_options,
-    script=(), job_id="", query=(), names_id=True, read=read_columns, accounting=(),
-    read_accounting=read_nothing, cancel=(), find=(), limit=(), limit_text="", limit_usual=0,
-    limit_less=0, crowded="", forgotten="", name_length=60, variables="(?!)",
-    joins_values=False, flags="", pairs="", cluster=(), ours=())
 SCHEDULERS = {row.name: row for row in (
-    USUAL._replace(
+    Scheduler(
         name="slurm",
         program="sbatch",
         index="SLURM_ARRAY_TASK_ID",
@@ -4736,32 +4630,24 @@ SCHEDULERS = {row.name: row for row in (
         array_task="{0}_{1}",
         options=slurm_options,
         job_id=r"^(?:Submitted batch job )?(\d+(?:;[\w.-]+)?)(?:\s|$)",
-        query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j"),
+        query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j", "{}"),
         read=read_columns,
-        accounting=("sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j"),
-        read_accounting=read_sacct,
-        cancel=("scancel",),
-        find=("squeue", "-h", "-o", "%F", "--name"),
+        accounting=("sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j", "{}"),
+        cancel=("scancel", "{}"),
+        find=("squeue", "-h", "-o", "%F", "--name", "{}"),
         limit=("scontrol", "show", "config"),
         limit_text=r"MaxArraySize\s*=\s*(\d+)",
         limit_usual=1001,
-        limit_less=1,
         crowded=r"MaxSubmitJob|job submit limit",
         forgotten="Invalid job id",
         variables=r"SLURM_(?!CONF$|CONF_SERVER$|CLUSTERS$|TIME_FORMAT$)|SLURMD_|"
                   r"SBATCH_(ARRAY_INX|WAIT|WAIT_ALL_NODES)$|PMI",
-        joins_values=True,
-        flags=(
-            "-H -h -k -O -Q -s -v -V -W --contiguous --exclusive --get-user-env --help --hold "
-            "--ignore-pbs --nice --no-kill --no-requeue --overcommit --oversubscribe --parsable "
-            "--propagate --quiet --reboot --requeue --spread-job --stepmgr --test-only --usage "
-            "--use-min-nodes --verbose --version --wait"),
-        cluster=("-M", "--clusters", "--cluster", "SBATCH_CLUSTERS", "SLURM_CLUSTERS"),
+        cluster="-M",
         ours=(
-            (OURS_ARRAY, "-a --array"), (OURS_NAME, "-J --job-name"),
-            (OURS_LOG, "-o --output --open-mode"),
-            (OURS_AFTER, "-d --dependency --kill-on-invalid-dep"), (OURS_COMMAND, "--wrap"))),
-    USUAL._replace(
+            (OURS_ARRAY, "-a.*|--ar.*"), (OURS_NAME, "-J.*|--job.*"),
+            (OURS_LOG, "-o.*|--ou.*|--open.*"), (OURS_AFTER, "-d.*|--dep.*|--kill.*"),
+            (OURS_COMMAND, "--wr.*"))),
+    Scheduler(
         name="gridengine",
         program="qsub",
         index="SGE_TASK_ID",
@@ -4770,36 +4656,32 @@ SCHEDULERS = {row.name: row for row in (
         options=gridengine_options,
         job_id=r"^(?:Your job(?:-array)? )?(\d+)",
         query=("qstat", "-u", "*"),
-        names_id=False,
         read=read_qstat,
-        accounting=("qacct", "-j"),
+        accounting=("qacct", "-j", "{}"),
         read_accounting=read_qacct,
-        cancel=("qdel",),
-        find=("qstat", "-j"),
+        cancel=("qdel", "{}"),
+        find=("qstat", "-j", "{}"),
         limit=("qconf", "-sconf"),
         limit_text=r"max_aj_tasks\s+(\d+)",
         limit_usual=75000,
         variables=r"SGE_(?!ROOT$|CELL$|QMASTER_PORT$|EXECD_PORT$|CLUSTER_NAME$)|"
                   r"(JOB_ID|JOB_NAME|JOB_SCRIPT|TASK_ID|QUEUE|RESTARTED|NSLOTS|NQUEUES|NHOSTS|"
                   r"PE|PE_HOSTFILE|REQUEST|ARC|ENVIRONMENT)$",
-        flags="-clear -cwd -h -hard -help -nostdin -noshell -notify -soft -terse -V -verify",
-        pairs="-pe",
         ours=(
-            (OURS_ARRAY, "-t -tc"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
+            (OURS_ARRAY, "-tc?"), (OURS_NAME, "-N"), (OURS_LOG, "-[oej]"),
             (OURS_AFTER, "-hold_jid"), (OURS_SHELL, "-S"), (OURS_COMMAND, "-b"))),
-    USUAL._replace(
+    Scheduler(
         name="pbs",
         program="qsub",
         version="pbs_version|PBS",
         index="PBS_ARRAY_INDEX",
         own_ids=("PBS_JOBID",),
-        array_task="",
         options=pbs_options,
         job_id=r"^(\d+(?:\[\])?)",
-        query=("qstat", "-t"),
+        query=("qstat", "-t", "{}"),
         read=read_qstat_t,
-        cancel=("qdel",),
-        find=("qselect", "-N"),
+        cancel=("qdel", "{}"),
+        find=("qselect", "-N", "{}"),
         limit=("qmgr", "-c", "print server"),
         limit_text=r"max_array_size\s*=\s*(\d+)",
         limit_usual=10000,
@@ -4807,32 +4689,29 @@ SCHEDULERS = {row.name: row for row in (
         forgotten="Unknown Job Id|Job has finished",
         name_length=15,
         variables=r"PBS_(?!DEFAULT$|SERVER$|CONF_FILE$|EXEC$)|PMI",
-        joins_values=True,
-        flags="-f -G -h -I -V -x -X -z",
         ours=(
-            (OURS_ARRAY, "-J"), (OURS_NAME, "-N"), (OURS_LOG, "-o -e -j"),
-            (OURS_AFTER, "-W=depend"), (OURS_SHELL, "-S"))),
-    USUAL._replace(
+            (OURS_ARRAY, "-J.*"), (OURS_NAME, "-N.*"), (OURS_LOG, "-[oej].*"),
+            (OURS_AFTER, "(-W)?depend=.*"), (OURS_SHELL, "-S.*"))),
+    Scheduler(
         name="lsf",
         program="bsub",
         index="LSB_JOBINDEX",
         own_ids=("LSB_JOBID",),
         array_task="{0}[{1}]",
         options=lsf_options,
-        script=("/bin/sh",),
         job_id=r"Job <(\d+)>",
-        query=("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'"),
+        query=("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'",
+               "{}"),
         read=read_columns,
-        cancel=("bkill",),
-        find=("bjobs", "-noheader", "-o", "jobid", "-J"),
+        cancel=("bkill", "{}"),
+        find=("bjobs", "-noheader", "-o", "jobid", "-J", "{}"),
         limit=("bparams", "-a"),
         limit_text=r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)",
         limit_usual=1000,
         crowded="(?i)pending jobs? .*(threshold|limit|maximum)|maximum number of pending",
         forgotten="is not found|No matching job|already finished",
         variables=r"LSB_(?!BSUB_PARSE_SCRIPT$)|LS_|PMI",
-        flags="-ar -B -H -h -I -Ip -Is -IS -ISp -ISs -IX -K -N -r -rn -ti -ul -V -x",
-        ours=((OURS_NAME, "-J"), (OURS_LOG, "-o -oo"), (OURS_AFTER, "-w -ti"))),
+        ours=((OURS_NAME, "-J"), (OURS_LOG, "-oo?"), (OURS_AFTER, "-w|-ti"))),
 )}
 
 
@@ -4876,80 +4755,12 @@ def scheduler_of(words: "Sequence[str]", may_ask: bool = True) -> "Optional[Sche
     return next((row for row in rows if not row.version), None)
 
 
-def submission_options(words: "Sequence[str]",
-                       scheduler: Scheduler) -> "Iterator[Tuple[int, str, str]]":
-    """Yield the options of a submission command: index of the word, name, value; last, without a
-    name, the script, after which no word is the scheduler's.
-
-    >>> words = "sbatch -pgpu --mem 4G --hold job.sh -o x".split()
-    >>> list(submission_options(words, SCHEDULERS["slurm"]))
-    [(1, '-p', 'gpu'), (2, '--mem', '4G'), (4, '--hold', ''), (5, '', 'job.sh')]
-    """
-    first = len(words) - len(without_env(words)) + 1
-    rest = iter(range(first, len(words)))
-    for index in rest:
-        option, value = words[index], ""
-        if not re.match("--?[^-]", option):
-            yield index, "", option
-            return
-        is_whole = "=" in option
-        if option.startswith("--"):
-            option, _, value = option.partition("=")
-        elif scheduler.joins_values and len(option) > 2:
-            option, value, is_whole = option[:2], option[2:], True
-        if not is_whole:
-            count = 2 if option in scheduler.pairs.split() else 1
-            if option not in scheduler.flags.split():
-                value = " ".join(words[later] for later in islice(rest, count))
-        yield index, option, value
-
-
-def script_word(words: "Sequence[str]", scheduler: Scheduler) -> int:
+def script_word(words: "Sequence[str]") -> int:
     """The index of the user's own script in a submission command, or 0."""
-    return next((index for index, option, _ in submission_options(words, scheduler)
-                 if not option), 0)
-
-
-def clusters_of(words: "Sequence[str]", scheduler: Scheduler) -> str:
-    """The clusters that a submission command, or a variable, names; "" for the usual one.
-
-    >>> clusters_of("sbatch -pgpu -Mfar".split(), SCHEDULERS["slurm"])
-    'far'
-    """
-    named = ""
-    for _, option, value in submission_options(words, scheduler):
-        if option in scheduler.cluster:
-            named = value
-    given = [os.environ.get(name, "") for name in scheduler.cluster if not name.startswith("-")]
-    return named or next(filter(None, given), "")
-
-
-def is_one_of(option: str, names: "Sequence[str]") -> bool:
-    """Whether an option has one of some names; a long one may be shortened.
-
-    >>> is_one_of("--arr", ["-a", "--array"]), is_one_of("-a", ["--array"])
-    (True, False)
-    """
-    if option.startswith("--") and len(option) > 3:
-        return any(name.startswith(option) for name in names)
-    return option in names
-
-
-def beaten_options(words: "Sequence[str]", scheduler: Scheduler,
-                   waits: bool) -> "Iterator[Tuple[int, str, str]]":
-    """Yield the options of a submission command that HydraFlow sets itself: index of the word,
-    name, replacement. waits tells whether it sets dependencies.
-
-    >>> list(beaten_options("sbatch --output=x".split(), SCHEDULERS["slurm"], False))[0][:2]
-    (1, '--output')
-    """
-    for index, option, value in submission_options(words, scheduler):
-        attribute = f"{option}={value.partition('=')[0]}"
-        for hint, ours in scheduler.ours:
-            options = ours.split()
-            is_beaten = is_one_of(option, options) or attribute in options
-            if is_beaten and (waits or hint != OURS_AFTER):
-                yield index, option, hint
+    for index, word in enumerate(words):
+        if index and (os.path.isfile(word) or re.fullmatch(r"[^-].*\.(sh|sbatch|slurm)", word)):
+            return index
+    return 0
 
 
 def outer_environment(scheduler: Scheduler) -> "Dict[bytes, bytes]":
@@ -4972,45 +4783,24 @@ def pause(seconds: float) -> "Generator[None, None, None]":
         yield
 
 
-def split_id(job_id: str) -> "Tuple[str, str]":
-    """The number of a job, and the cluster that alone knows it by that; "" for the usual.
-
-    >>> split_id("12;far"), split_id("7[]")
-    (('12', 'far'), ('7[]', ''))
+def inquire(command: "Sequence[str]", scheduler: Scheduler,
+            job_id: str = "") -> "Generator[None, None, Answer]":
+    """Execute a short command of a scheduler about an id (12, 12;far on another cluster) or a name.
     """
     number, _, cluster = job_id.partition(";")
-    return number, cluster
-
-
-def id_at(number: str, cluster: str) -> str:
-    """The id of a job that a cluster knows by a number: 12;far, and 12 for the usual one."""
-    return f"{number};{cluster}" if cluster else number
-
-
-def at_cluster(command: "Sequence[str]", scheduler: Scheduler, cluster: str) -> "List[str]":
-    """A command of a scheduler, sent to a cluster."""
-    if not cluster or not scheduler.cluster:
-        return list(command)
-    return [command[0], scheduler.cluster[0], cluster, *command[1:]]
-
-
-def inquire(command: "Sequence[str]", scheduler: Scheduler,
-            cluster: str) -> "Generator[None, None, Answer]":
-    """Execute a short command of a scheduler, sent to a cluster."""
-    words = at_cluster(command, scheduler, cluster)
+    words = [word.replace("{}", number) for word in command]
+    if cluster and scheduler.cluster:
+        words[1:1] = [scheduler.cluster, cluster]
     return (yield from ask(words, outer_environment(scheduler), PROMPT))
 
 
 @functools.lru_cache(maxsize=None)
-def array_limit(scheduler: Scheduler, clusters: str) -> int:
-    """How many array tasks an array job may have, asked once; clusters have the first's."""
-    limit = scheduler.limit_usual
-    if find_program(scheduler.limit[0]):
-        first = clusters.split(",")[0]
-        answer = capture(at_cluster(scheduler.limit, scheduler, first))
-        match = re.search(scheduler.limit_text, answer.out)
-        limit = int(match.group(1)) if match and answer.status == 0 else limit
-    return max(limit - scheduler.limit_less, 1)
+def array_limit(scheduler: Scheduler) -> int:
+    """How many array tasks an array job may have; asked once. The limit of Slurm counts from 0."""
+    answer = finished(inquire(scheduler.limit, scheduler))
+    match = re.search(scheduler.limit_text, answer.out)
+    limit = int(match[1]) if match and answer.status == 0 else scheduler.limit_usual
+    return max(limit - 1, 1)
 
 
 def array_name(job: str, ulid: str, number: int, scheduler: Scheduler) -> str:
@@ -5027,13 +4817,6 @@ def array_name(job: str, ulid: str, number: int, scheduler: Scheduler) -> str:
     return name[:max(length, 1)] + tail
 
 
-def submission_words(words: "Sequence[str]", scheduler: Scheduler, job: ArrayJob,
-                     script: str) -> "List[str]":
-    """The submission command; our options come after the user's, where they win."""
-    last = shlex.quote(script) if scheduler.script else script
-    return [*words, *scheduler.options(job), *scheduler.script, last]
-
-
 def send(words: "Sequence[str]", scheduler: Scheduler, name: str,
          ) -> "Generator[Optional[str], None, str]":
     """Submit an array job, and return its id. Refusal has the scheduler's own message.
@@ -5041,7 +4824,6 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str,
     After each try that failed without a refusal, the name is looked for: it may have been accepted.
     """
     env = outer_environment(scheduler)
-    clusters = clusters_of(words, scheduler)
     for delay in (0.0, *TRIES):
         yield from pause(delay)
         answer = yield from ask(words, env, 120.0)
@@ -5050,7 +4832,7 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str,
             return str(match.group(1))
         if answer.status and not is_passing(answer):
             break
-        found = yield from find_array(scheduler, name, clusters)
+        found = yield from find_array(scheduler, name)
         if found:
             return found
         if not answer.status:
@@ -5058,26 +4840,20 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str,
             raise Refusal("no-job-id", f"{words[0]} accepted the submission, but gave no job id: "
                           f"{said}", NOWHERE, f"look for {name} in the queue, and cancel it")
         yield f"{words[0]} does not answer, trying again: {answer.text}"
-    is_crowded = scheduler.crowded and re.search(scheduler.crowded, answer.text)
+    is_crowded = re.search(scheduler.crowded, answer.text)
     raise Refusal("too-many-jobs" if is_crowded else "refused",
                   f"{words[0]} refused: {answer.text}", NOWHERE,
                   "--wait submits what fits now, and the rest later; "
                   "--pack N puts N tasks into each array task" if is_crowded else "")
 
 
-def find_array(scheduler: Scheduler, name: str,
-               clusters: str) -> "Generator[Optional[str], None, Optional[str]]":
-    """The id of the array job that has a name on one of some clusters; "" where none has it,
-    None where one of them does not answer."""
-    missing: Optional[str] = ""
-    for cluster in clusters.split(","):
-        answer = yield from inquire([*scheduler.find, name], scheduler, cluster)
-        match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", answer.out, re.MULTILINE)
-        if match:
-            return id_at(match.group(1), cluster)
-        if answer.status == 127 or is_passing(answer):
-            missing = None
-    return missing
+def find_array(scheduler: Scheduler, name: str) -> "Generator[None, None, Optional[str]]":
+    """The id of the array job that has a name; "" if there is none, None without an answer."""
+    answer = yield from inquire(scheduler.find, scheduler, name)
+    match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", answer.out, re.MULTILINE)
+    if match:
+        return str(match[1])
+    return None if answer.status == 127 or is_passing(answer) else ""
 
 
 def array_task_id(scheduler: Scheduler, job_id: str, index: int) -> str:
@@ -5086,21 +4862,24 @@ def array_task_id(scheduler: Scheduler, job_id: str, index: int) -> str:
     >>> array_task_id(SCHEDULERS["slurm"], "12;far", 3), array_task_id(SCHEDULERS["pbs"], "7[]", 3)
     ('12_3;far', '7[3]')
     """
-    number, cluster = split_id(job_id)
+    number = job_number(job_id)
     text = number.replace("[]", f"[{index}]")  # of PBS, where an array of one is a plain job
     if scheduler.array_task:
         text = scheduler.array_task.format(number, index)
-    return id_at(text, cluster)
+    return text + job_id[len(number):]
 
 
-def cancel_array(scheduler: Scheduler, job_id: str) -> "Generator[Optional[str], None, str]":
+def job_number(job_id: str) -> str:
+    """An id without the cluster that alone knows it."""
+    return job_id.partition(";")[0]
+
+
+def cancel_array(scheduler: Scheduler, job_id: str) -> "Generator[None, None, str]":
     """Cancel an array job, or an array task of one; return an error message, or ""."""
-    number, cluster = split_id(job_id)
     for delay in (0.0, *TRIES[:2]):
         yield from pause(delay)
-        answer = yield from inquire([*scheduler.cancel, number], scheduler, cluster)
-        if not answer.status or (
-                scheduler.forgotten and re.search(scheduler.forgotten, answer.errors)):
+        answer = yield from inquire(scheduler.cancel, scheduler, job_id)
+        if not answer.status or re.search(scheduler.forgotten, answer.errors):
             return ""
         if not is_passing(answer):
             break
@@ -5121,50 +4900,35 @@ def index_numbers(text: str) -> "List[int]":
 
 
 def queued_of(word: str, reason: str) -> Queued:
-    """The meaning of a scheduler's word for the state of an array task; one that is in no table
-    means that the array task is there."""
-    reason = "" if reason in UNSAID else reason
+    """The meaning of a scheduler's words; an unknown one means that the array task is there."""
+    text = ", ".join(one for one in (word, reason) if one not in PLAIN)
     if word in GONE:
-        return Queued(ABSENT, word, reason)
-    if word in WAITING or re.match("E.*w$", word):
-        text = word if re.search(STUCK, word) or word in ON_HOLD else ""
-        return Queued(PENDING, word, ", ".join(filter(None, (text, reason))))
-    return Queued(ACTIVE, word, word if re.fullmatch(HALTED, word) else "")
+        return Queued(ABSENT, word, text)
+    is_pending = word in WAITING or re.match("E.*w$", word)
+    return Queued(PENDING if is_pending else ACTIVE, word, text)
 
 
-def is_stuck(queued: Queued) -> bool:
-    """Whether an array task begins only when somebody does something about it."""
-    return queued.kind == PENDING and bool(re.search(STUCK, queued.reason))
-
-
-def query(scheduler: Scheduler, job_id: str) -> (
-        "Generator[Optional[str], None, Tuple[Dict[int, Queued], str]]"):
+def query(scheduler: Scheduler, job_id: str
+          ) -> "Generator[None, None, Tuple[Dict[int, Queued], str]]":
     """The state of each index of an array job that its queue lists, and an error message, or ""."""
-    number, cluster = split_id(job_id)
-    ids = [number] if scheduler.names_id else []
-    answer = yield from inquire([*scheduler.query, *ids], scheduler, cluster)
+    answer = yield from inquire(scheduler.query, scheduler, job_id)
     found: Dict[int, Queued] = {}
     for owner, indexes, word, reason in scheduler.read(answer.out):
-        if owner == number:
+        if owner == job_number(job_id):
             queued = queued_of(word, reason)
             found.update(dict.fromkeys(index_numbers(indexes) or [1], queued))
-    is_forgotten = scheduler.forgotten and re.search(scheduler.forgotten, answer.errors)
-    if answer.status and not is_forgotten:
-        return found, f"{scheduler.query[0]}: {answer.text}"
-    return found, ""
+    is_answer = not answer.status or re.search(scheduler.forgotten, answer.errors)
+    return found, "" if is_answer else f"{scheduler.query[0]}: {answer.text}"
 
 
-def account(scheduler: Scheduler,
-            job_id: str) -> "Generator[Optional[str], None, Dict[int, str]]":
+def account(scheduler: Scheduler, job_id: str) -> "Generator[None, None, Dict[int, str]]":
     """How array tasks of an array job ended, where the site's accounting knows it."""
-    if not scheduler.accounting:
-        return {}
-    number, cluster = split_id(job_id)
-    answer = yield from inquire([*scheduler.accounting, number], scheduler, cluster)
     found: Dict[int, str] = {}
-    for owner, indexes, word in scheduler.read_accounting(answer.out):
-        if owner == number:
-            found.update(dict.fromkeys(index_numbers(indexes), word))
+    if scheduler.accounting:
+        answer = yield from inquire(scheduler.accounting, scheduler, job_id)
+        for owner, indexes, word in scheduler.read_accounting(answer.out):
+            if owner == job_number(job_id):
+                found.update(dict.fromkeys(index_numbers(indexes), word))
     return found
 
 
@@ -5232,14 +4996,14 @@ class Survey:
             if one.is_refused:
                 continue
             if one.scheduler in SCHEDULERS and not one.job_id:  # HydraFlow was killed before that
-                found = finished(find_array(SCHEDULERS[one.scheduler], one.name, one.clusters))
+                found = finished(find_array(SCHEDULERS[one.scheduler], one.name))
                 if found is None:
                     self.unfound.add(number)
                     self.unanswered = f"{one.scheduler} does not answer"
                 one = one._replace(job_id=found or "")
             self.submissions.append(one)
             for index, slot in enumerate(one.slots, 1):
-                self.last.update((task, (one, index)) for task, _ in slot)
+                self.last.update(dict.fromkeys(slot, (one, index)))
 
     @property
     def ledger(self) -> Ledger:
@@ -5407,20 +5171,17 @@ class Options(NamedTuple):
 
     timeout is in minutes; jobs is AUTO for as many tasks as there are processors.
     """
-    jobs: int
-    keep_going: bool
-    resume: bool
-    reuse: bool
-    wait: bool
-    retries: int
-    timeout: float
-    pack: int
-    pack_parallel: int
-    note: str
-    words: "List[str]"
-
-
-NO_OPTIONS = Options(0, False, False, False, False, -1, 0.0, 0, 0, "", [])
+    jobs: int = 0
+    keep_going: bool = False
+    resume: bool = False
+    reuse: bool = False
+    wait: bool = False
+    retries: int = -1
+    timeout: float = 0.0
+    pack: int = 0
+    pack_parallel: int = 0
+    note: str = ""
+    words: "Sequence[str]" = ()
 
 
 def processors() -> int:
@@ -5430,9 +5191,7 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         counts.append(len(os.sched_getaffinity(0)))
     for name in ("SLURM_CPUS_ON_NODE", "NSLOTS", "PBS_NCPUS", "LSB_DJOB_NUMPROC"):
-        text = os.environ.get(name, "")
-        if re.fullmatch("[1-9][0-9]{0,5}", text):
-            counts.append(int(text))
+        counts += map(int, re.findall("^[1-9][0-9]*$", os.environ.get(name, "")))
     with contextlib.suppress(OSError, ValueError):  # no cgroup, or no limit
         with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
             quota, period = map(int, file.read().split())
@@ -5472,12 +5231,11 @@ class Run:
 
     found is the record that it continues, as it was; numbers are those of planned tasks by
     their keys, the next one last; older are successes of older runs by their keys; last is the
-    number of the last task; offsets are where the lines of tasks that leave this machine begin;
-    counts are ends of tasks by state, seen by this start, open the tasks that are with a scheduler
-    or another process; begun is whether something was executed or submitted, refused whether a
-    submission was not taken; described counts the submissions that a dry run has shown; silent
-    counts Hydra tasks without a sign of Hydra; stops are pairs of a record and a start whose stop
-    holds for this run.
+    number of the last task; counts are ends of tasks by state, seen by this start, open the tasks
+    that are with a scheduler or another process; begun is whether something was executed or
+    submitted, refused whether a submission was not taken; described counts the submissions that a
+    dry run has shown; silent counts Hydra tasks without a sign of Hydra; stops are pairs of a
+    record and a start whose stop holds for this run.
     """
 
     def __init__(self, plan: Plan, options: Options, is_dry: bool) -> None:
@@ -5494,7 +5252,6 @@ class Run:
         self.number = 1
         self.described = 0
         self.silent = 0
-        self.offsets: Dict[int, int] = {}
         self.open: Set[int] = set()
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
         self.notes: List[str] = []
@@ -5585,7 +5342,7 @@ class Run:
         if self.options.reuse:
             self.older = older_successes(records)
         if not self.is_dry:
-            self.record = Record.create(self.job.key, self.plan.ulid)
+            self.record.make()
             self.lock = Lock(self.record.file("lock"))
             self.lock.take()
         self.write_start([])
@@ -5701,7 +5458,7 @@ class Run:
             if not block:
                 return
             if not self.is_dry:
-                self.write_block(step, [task for task, _ in block], is_remote)
+                self.write_block([task for task, _ in block], is_remote)
             yield from block
 
     def identified(self, step: PlannedStep, draft: Task) -> "Tuple[Task, State]":
@@ -5733,26 +5490,14 @@ class Run:
                 os.close(descriptor)
         return older
 
-    def write_block(self, step: PlannedStep, tasks: "Sequence[Task]", is_remote: bool) -> None:
-        """Write the lines of tasks that are new, or have changed, and the numbers of the others."""
-        lines: List[Dict[str, Any]] = []
-        again: List[int] = []
-        ledger = self.found.ledger if self.found else None
-        for task in tasks:
-            path = find_program(task.argv[0], task.cwd, task.env) if is_remote else ""
-            line = task_line(task, os.path.abspath(path) if path else "")
-            data = to_json(line).encode("ascii")
-            if ledger and task.number in ledger.offsets and ledger.line(task.number) == data:
-                self.offsets[task.number] = ledger.offsets[task.number]
-                again.append(task.number)
-            else:
-                lines.append(line)
-        numbers = [line["task"] for line in lines]
-        if again:
-            lines.append({"again": again, "step": step.number})
-        offsets = append_lines(self.record.file("plan"), lines)
+    def write_block(self, tasks: "Sequence[Task]", is_remote: bool) -> None:
+        """Write the lines of tasks; those that leave this machine with the path of their program.
+        """
         if is_remote:
-            self.offsets.update(zip(numbers, offsets))
+            found = [find_program(task.argv[0], task.cwd, task.env) for task in tasks]
+            tasks = [task._replace(program=os.path.abspath(path)) if path else task
+                     for task, path in zip(tasks, found)]
+        append_lines(self.record.file("plan"), map(task_line, tasks))
 
 
 # -- checks before a start
@@ -5776,23 +5521,13 @@ def task_text(task: Task) -> str:
 
 
 def check_executable(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark,
-                  kind: "Type[Error]" = Error) -> None:
+                     kind: "Type[Error]" = Error) -> None:
     """Raise an Error unless a program can be executed."""
-    if find_program(name, cwd, env):
-        return
-    place = os.path.join(cwd, name)
-    message = f"there is no program {name}"
-    hint = "it is looked up in PATH, without a shell"
-    if "=" in name:
+    if not find_program(name, cwd, env):
         hint = "write env NAME=VALUE before a program to set a variable"
-    elif os.path.dirname(name):
-        hint = f"the path is relative to {os.path.abspath(cwd)}"
-        if os.path.exists(native(place)):
-            message = f"{name} is not executable"
-            hint = f"chmod +x {shlex.quote(os.path.normpath(place))}; or name its interpreter"
-    elif os.path.isfile(native(place)):
-        hint = f"write ./{name}: the current directory is not searched"
-    raise kind("no-program", message, mark, hint)
+        if "=" not in name:
+            hint = "a program of PATH, or the path of one (./sim) that is executable (chmod +x)"
+        raise kind("no-program", f"there is no program {name}", mark, hint)
 
 
 def first_task(step: PlannedStep) -> "Optional[Task]":
@@ -5826,48 +5561,26 @@ def submit_mark(step: PlannedStep, index: int) -> Mark:
     return step.submit_marks[index] if index < len(step.submit_marks) else NOWHERE
 
 
-def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
-    """Raise an Error unless the program of a submission command and the job's Python are here."""
-    mark = submit_mark(step, len(step.submit) - len(without_env(step.submit)))
-    check_executable(submission_program(step), ".", os.environ, mark, kind)
-    python = step.job.python
-    check_python(tuple(python_of(step.job)), python.whole() if python else NOWHERE)
-
-
-@functools.lru_cache(maxsize=None)
-def check_python(words: "Tuple[str, ...]", mark: Mark) -> None:
-    """Raise an Error if words are a Python that cannot execute HydraFlow.
-
-    One that is not here may be on the machines that are to execute it.
-    """
-    if words == (sys.executable,) or not find_program(words[0]):
-        return
-    answer = capture([*words, "-c", "import sys; print(sys.version_info >= (3, 6))"], PATIENT)
-    if answer.out.strip() != "True":
-        raise Error("no-python", f"{shell_text(words)} is no Python 3.6 or later: {answer.text}",
-                    mark, "python: of the job, or HYDRAFLOW_PYTHON, names it")
-
-
 def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
     """Raise Errors unless all words of a submission command hold for the array job, and there is a
     command for it to execute."""
     words = step.submit
-    program = submission_program(step)
-    script = script_word(words, scheduler)
+    script = script_word(words)
     errors: List[Error] = []
     waits = bool(step.job.needs) or len(step.job.steps) > 1
-    for index, option, hint in beaten_options(words, scheduler, waits):
-        errors.append(Error("own-option", f"HydraFlow sets {option} itself: remove it",
-                            submit_mark(step, index), hint))
+    for index, word in enumerate(words):
+        for hint, pattern in scheduler.ours:
+            if re.fullmatch(pattern, word) and (waits or hint != OURS_AFTER):
+                errors.append(Error("own-option", f"HydraFlow sets {word} itself: remove it",
+                                    submit_mark(step, index), hint))
     if script:
         errors.append(Error(
             "script-and-command",
-            f"{program} would execute {words[script]}, and not the command of this job",
+            f"{words[0]} would execute {words[script]}, and not the command of this job",
             submit_mark(step, script),
-            "leave it out: setup: has the lines of shell that prepare a task; without run: and "
-            f"call:, {program} gets the script and a file of parameters"))
+            "leave it out: setup: has the lines of shell that prepare a task"))
     elif not step.command and not errors:
-        errors.append(Error("no-command", f"{program} has nothing to execute",
+        errors.append(Error("no-command", f"{words[0]} has nothing to execute",
                             submit_mark(step, 0), "write the command of the tasks into run:"))
     raise_all(errors)
 
@@ -6007,7 +5720,7 @@ class Stage:
             self.noted.add(number)
             yield Event("elsewhere", self.alive[number], state, "", log, 0)
         queued = self.found.queued(number) if self.found else UNKNOWN
-        if is_stuck(queued):
+        if queued.kind == PENDING and re.search(STUCK, queued.reason):
             text = f"task {number} does not start: {queued.reason}"
             yield from self.note_once(queued.reason, text)
         if state.is_alive:
@@ -6141,18 +5854,7 @@ class HereStage(Stage):
             text = (f"task {number} may be running on {one.host}; hydraflow cancel --lost gives "
                     "up tasks of a machine that is gone")
             yield from self.note_once(f"lost on {one.host}", text)
-        if state.name == "running" and one in self.living_here():
-            self.limit_time(number, state, one)
         yield from super().follow_task(number, state)
-
-    def limit_time(self, number: int, state: State, one: Attempt) -> None:
-        """Stop a task of an earlier start that runs too long; kill it after the grace."""
-        limit = self.local.limits.timeout if self.local else 0.0
-        late = time.time() - state.started - limit
-        if limit and late > 0:
-            if late < grace():
-                write_verdict(self.run.record.file("attempt", number, one.attempt), TIME_LIMIT)
-            stop_attempt(self.run.record, one, signal.SIGTERM if late < grace() else signal.SIGKILL)
 
 
 # -- an array task, or a line of a handler
@@ -6207,6 +5909,7 @@ class SlotStage(HereStage):
         self.record = record
         self.submission = submission
         self.index = index
+        self.ledger = Ledger(record)
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
         """Execute the tasks, if all has succeeded that they depend on."""
@@ -6214,41 +5917,36 @@ class SlotStage(HereStage):
         if any(state.name != "succeeded" for state in states_before(submission)):
             yield note_event("error", "a step before this one has not succeeded")
             return
-        around, noted = job_around()["job_id"], split_id(submission.job_id)[0].rstrip("[]")
         role = ARRAY if submission.scheduler in SCHEDULERS else LINE
-        if role == ARRAY and around and noted and around != noted:  # submitted twice
-            yield note_event("error", f"nothing is executed: array job {noted} has these tasks")
-            return
         head = {**job_around(), "start": submission.start, "submission": submission.number,
                 "role": role, "index": self.index}
         stops = [(Record(path), start) for path, start in submission.stops]
         self.local = Local(self.record, Limits(*submission.limits), head, stops, "")
-        yield from self.passes(map(self.at, self.entries()))
+        yield from self.passes(map(self.task, self.numbers()))
         remove_if_empty(self.record.file("output", submission.number, self.index))
 
-    def entries(self) -> "Iterator[List[int]]":
+    def numbers(self) -> "Iterator[int]":
         """Yield the tasks: those of the index that no neighbour has ended, then, from their ends,
         those of others that nobody has begun."""
-        for entry in self.submission.slots[0]:
-            one = self.last_attempt(entry[0])
+        slots, own = self.submission.slots, self.index - 1
+        for number in slots[own]:
+            one = self.last_attempt(number)
             if not one.has_ended or one.stopped or one.status > 128:
-                yield entry
-        slots = read_submission(self.record, self.submission.number).slots
+                yield number
         depth = max(map(len, slots))
         for place in range(depth - 1, -1, -1) if depth > 1 else []:
-            for slot in slots[self.index:] + slots[:self.index - 1]:
-                if place < len(slot) and self.last_attempt(slot[place][0]) is NO_ATTEMPT:
+            for slot in slots[own + 1:] + slots[:own]:
+                if place < len(slot) and self.last_attempt(slot[place]) is NO_ATTEMPT:
                     yield slot[place]
 
-    def at(self, entry: "List[int]") -> Task:
+    def task(self, number: int) -> Task:
         """A task with the path that its program has here."""
-        task, program = task_at(self.record, entry[1])
-        argv = list(task.argv)
-        if task.is_call:
-            argv[argv.index("call") - 1] = os.path.abspath(__file__)
-        elif program and os.access(native(program), os.X_OK):
-            argv[0] = program
-        return task._replace(argv=tuple(argv))
+        task = self.ledger.task(number)
+        if task is None:
+            raise damaged(self.ledger.path)
+        if os.access(native(task.program), os.X_OK):
+            return task._replace(argv=(task.program, *task.argv[1:]))
+        return task
 
     def last_attempt(self, number: int) -> Attempt:
         """The last attempt of a task since it was submitted; NO_ATTEMPT if there is none."""
@@ -6267,7 +5965,7 @@ class SlotStage(HereStage):
 def run_slot(path: str, number: int, index: int) -> "Iterator[Event]":
     """Execute the tasks of one index of a submission that have not succeeded; yield events."""
     record = Record(path)
-    return drive([SlotStage(record, read_submission(record, number, index), index)])
+    return drive([SlotStage(record, read_submission(record, number), index)])
 
 
 # -- handlers
@@ -6298,7 +5996,8 @@ class HandlerStage(Stage):
                 raise Error("not-read", f"{name} would not read the file that is its last argument",
                             submit_mark(step, 0), f"for example {form}")
             if not is_dry:
-                check_submission(step, Error)
+                mark = submit_mark(step, len(step.submit) - len(without_env(step.submit)))
+                check_executable(submission_program(step), ".", os.environ, mark)
             if not self.is_bare:
                 check_first_task(step, is_dry)
             for task in islice(step.tasks(), 1000 if is_dry else None):
@@ -6342,7 +6041,7 @@ class HandlerStage(Stage):
             name=re.sub(r"[^\w.-]", "_", submission_program(step)).strip("._-"),
             scheduler=BARE if self.is_bare else HANDLER, limits=list(run.limits(True)),
             stops=[[one.path, start] for one, start in run.stops],
-            slots=[[[task.number, run.offsets[task.number]]] for task in tasks])
+            slots=[[task.number] for task in tasks])
         number = submission.number
         write_submission(record, submission)
         self.found = None
@@ -6381,20 +6080,20 @@ class HandlerStage(Stage):
 # -- array jobs
 
 
-def packed(entries: "Sequence[List[int]]", pack: int) -> "List[List[List[int]]]":
+def packed(numbers: "Sequence[int]", pack: int) -> "List[List[int]]":
     """The tasks of each array index, pack of them.
 
     They are strided: the last axis of a sweep often decides how long a task takes.
 
-    >>> packed([[1], [2], [3], [4], [5]], 2)
-    [[[1], [4]], [[2], [5]], [[3]]]
+    >>> packed([1, 2, 3, 4, 5], 2)
+    [[1, 4], [2, 5], [3]]
     """
-    size = -(-len(entries) // pack) or 1
-    return [list(entries[start::size]) for start in range(size)]
+    size = -(-len(numbers) // pack) or 1
+    return [list(numbers[start::size]) for start in range(size)]
 
 
 class ArrayStage(Stage):
-    """Steps that become array jobs of a scheduler; clusters names those of the submission command.
+    """Steps that become array jobs of a scheduler.
 
     rest are tasks that are not submitted; sent are the submissions of this start, times counts how
     often each task was submitted, had is how many were alive after the last submission, -1 before.
@@ -6403,7 +6102,6 @@ class ArrayStage(Stage):
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]", scheduler: Scheduler) -> None:
         super().__init__(run, steps)
         self.scheduler = scheduler
-        self.clusters = clusters_of(steps[0].submit, scheduler)
         self.index = f'"${{{scheduler.index}:-1}}"'  # 1 for an array of one that is a plain job
         self.rest: List[Task] = []
         self.sent: List[Submission] = []
@@ -6415,7 +6113,8 @@ class ArrayStage(Stage):
         for step in self.steps:
             check_submit_words(step, self.scheduler)
             if not is_dry:
-                check_submission(step, Refusal)
+                check_executable(submission_program(step), ".", os.environ,
+                                 submit_mark(step, 0), Refusal)
                 check_first_task(step, is_dry)
 
     def arrays_before(self) -> "List[Tuple[Record, Submission]]":
@@ -6423,7 +6122,7 @@ class ArrayStage(Stage):
         return [(stage.run.record, one) for stage in self.before
                 if isinstance(stage, ArrayStage) for one in stage.sent]
 
-    def prepared(self, slots: "List[List[List[int]]]") -> Submission:
+    def prepared(self, slots: "List[List[int]]") -> Submission:
         """A submission of the step."""
         run, step = self.run, self.steps[0]
         number = run.next_submission()
@@ -6434,17 +6133,17 @@ class ArrayStage(Stage):
             name=array_name(run.job.name, run.record.ulid, number, self.scheduler),
             after=[[record.path, one.number] for record, one in after],
             stops=[[record.path, start] for record, start in run.stops],
-            limits=list(limits), clusters=self.clusters, slots=slots)
+            limits=list(limits), slots=slots)
 
     def words(self, submission: Submission, ids: "Sequence[str]") -> "List[str]":
         """The submission command; ids are those of the array jobs that it waits for."""
-        record = self.run.record
+        file = self.run.record.file
         job = ArrayJob(
-            name=submission.name, log=record.file("output", submission.number, "")[:-len(".out")],
+            name=submission.name, script=file("script", submission.number),
+            log=file("output", submission.number, "")[:-len(".out")],
             count=len(submission.slots), throttle=self.run.throttle(),
-            ids=[split_id(job_id)[0] for job_id in ids])
-        script = record.file("script", submission.number)
-        return submission_words(self.steps[0].submit, self.scheduler, job, script)
+            ids=[job_number(job_id) for job_id in ids])
+        return [*self.steps[0].submit, *self.scheduler.options(job)]
 
     def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
         """Yield the lines of a dry run: submission commands and scripts as comments, then tasks."""
@@ -6455,7 +6154,7 @@ class ArrayStage(Stage):
             todo = list(todo)
             rest = len(todo)
         rest = -(-rest // run.pack(step)[0])
-        most = array_limit(self.scheduler, self.clusters)
+        most = array_limit(self.scheduler)
         before = list(ids)
         while rest > 0:
             submission = self.prepared([[]] * min(rest, most))
@@ -6513,10 +6212,9 @@ class ArrayStage(Stage):
         With a throttle, several array jobs go one after the other.
         """
         run = self.run
-        entries = [[task.number, run.offsets[task.number]] for task in self.rest]
-        slots = packed(entries, run.pack(self.steps[0])[0])
+        slots = packed([task.number for task in self.rest], run.pack(self.steps[0])[0])
         sent: Set[int] = set()
-        most = array_limit(self.scheduler, self.clusters)
+        most = array_limit(self.scheduler)
         while slots:
             try:
                 submission = yield from self.send(slots[:most], self.dependencies(bool(sent)))
@@ -6549,7 +6247,7 @@ class ArrayStage(Stage):
         ids = [one.job_id for _, one in self.arrays_before()]
         return ids + [self.sent[-1].job_id] if is_next and self.run.throttle() else ids
 
-    def send(self, slots: "List[List[List[int]]]",
+    def send(self, slots: "List[List[int]]",
              ids: "Sequence[str]") -> "Generator[Union[Event, str, None], None, Submission]":
         """Write a submission into the record, and send it; return it with its id."""
         run, record = self.run, self.run.record
@@ -6595,7 +6293,7 @@ def stages_of(run: Run, is_dry: bool) -> "List[Stage]":
         may_ask = bool(find_program(program)) and not (is_dry and os.path.dirname(program))
         scheduler = scheduler_of(step.submit, may_ask)
         last = stages[-1] if stages else None
-        if scheduler and (step.command or not script_word(step.submit, scheduler)):
+        if scheduler and (step.command or not script_word(step.submit)):
             stages.append(ArrayStage(run, [step], scheduler))
         elif isinstance(last, HandlerStage) and last.takes(step):
             last.steps.append(step)
@@ -6611,7 +6309,7 @@ def check_plan(plan: Plan, is_dry: bool) -> None:
         message = f"job {plan.job.key} has {counted(plan.count, 'task')}"
         raise Error("too-many-tasks", message, plan.job.mark,
                     "sample: 20 in a step, or --sample 20, takes some of them at random")
-    for stage in stages_of(Run(plan, NO_OPTIONS, is_dry), is_dry):
+    for stage in stages_of(Run(plan, Options(), is_dry), is_dry):
         stage.check(is_dry)
 
 
@@ -6659,7 +6357,7 @@ class Execution:
 
     def must_wait(self) -> bool:
         """Whether something follows an array job that cannot depend on it."""
-        places = [(stage.scheduler, stage.clusters) if isinstance(stage, ArrayStage) else None
+        places = [stage.scheduler if isinstance(stage, ArrayStage) else None
                   for stages in self.stages for stage in stages]
         first = next(filter(None, places), None)
         return first is not None and set(places[places.index(first):]) != {first}
@@ -8899,7 +8597,7 @@ def run_command(args: "argparse.Namespace") -> int:
              if getattr(args, name, None) is not None}
     given["words"] = file_words + args.typed
     execution = Execution(
-        plans_of(args), NO_OPTIONS._replace(**given), file_words, args.dry_run)
+        plans_of(args), Options()._replace(**given), file_words, args.dry_run)
     try:
         return print_dry(execution) if args.dry_run else show_execution(execution, args)
     finally:
@@ -9657,19 +9355,6 @@ def override_words(job: Job) -> "Iterator[str]":
 # -- inner commands, which HydraFlow types
 
 
-def call_command(argv: "Sequence[str]") -> int:
-    """Call a function, in a process of its own."""
-    try:
-        traceback = call_function(argv)
-    except SystemExit as stop:
-        traceback = "" if isinstance(stop.code, (int, type(None))) else str(stop.code)
-        if not traceback:
-            raise
-    if traceback:
-        say(traceback)
-    return int(bool(traceback))
-
-
 def slot_command(argv: "Sequence[str]") -> int:
     """Execute the tasks of an array index: as an array task, or as a line for a handler."""
     status = interruption = 0
@@ -9902,7 +9587,7 @@ def parse_arguments(before: "Dict[str, str]", rest: "Sequence[str]") -> "argpars
 
 def dispatch(before: "Dict[str, str]", rest: "List[str]") -> int:
     """Execute one command line; raises Error, OSError, SystemExit."""
-    inner = {"call": call_command, "complete": complete_command, "slot": slot_command}
+    inner = {"complete": complete_command, "slot": slot_command}
     first = rest[0] if rest else "--help"
     if first in inner:
         return inner[first](rest[1:])

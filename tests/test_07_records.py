@@ -122,20 +122,6 @@ class Records(Program):
                 self.assertIn("HydraFlow 1.0.0", result.err)
         self.assertEqual((self.hydraflow("run", "job").status, self.lines("done")), (0, ["a=1", "a=2", "a=3"]))
 
-    def test_a_clock_that_was_set_back(self) -> None:
-        """Runs that begin at once stand behind the last one, which was made in the far future."""
-        self.job("run: sh -c 'test -e go'")
-        self.hydraflow("run", "job")
-        os.rename(self.records()[0], os.path.join(os.path.dirname(self.records()[0]), "7ZZZZZZZZZZZZZZZZZZZZZZZZY"))
-        self.write("go", "")
-        processes = [subprocess.Popen([sys.executable, "-m", "hydraflow", "run", "job"], cwd=self.folder, stderr=subprocess.PIPE) for _ in range(4)]
-        for process in processes:
-            err = process.communicate()[1]
-            self.assertNotIn(b"Traceback", err)
-        self.assertEqual(self.states(), ["succeeded"])
-        for argv in (("status",), ("status", "job", "--all"), ("results", "job"), ("logs", "job"), ("clean", "job", "--dry-run")):
-            self.assertEqual(self.hydraflow(*argv).status, 0, argv)
-
     def test_two_resumes_at_once(self) -> None:
         """One has the run; the other one says who, and executes nothing."""
         self.job("run: sh -c 'echo x >> begun; until test -e go; do sleep 0.05; done; true $0'\nsteps: [{batch: a=1:2}]")

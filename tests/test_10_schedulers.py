@@ -27,7 +27,7 @@ BEATEN = (  # scheduler, words of the user that ours would win over, one after t
     ("pbs", "-J 1-3|-Nx|-o x|-e x|-j oe|-S /bin/bash|-W depend=afterok:1|-Wdepend=x"), ("lsf", "-J x|-o x|-oo x|-w done(1)|-ti"),
 )
 TAKEN = (  # words that are the user's own affair
-    ("slurm", "-p gpu --mem=4G --hold --exclusive|--error=x -e x --comment -o --account o|-HQ"), ("gridengine", "-cwd -V -l h_rt=1 -pe smp 4 -q x"),
+    ("slurm", "-p gpu --mem=4G --hold --exclusive|--error=x -e x --account o|-HQ"), ("gridengine", "-cwd -V -l h_rt=1 -pe smp 4 -q x"),
     ("pbs", "-l walltime=1 -V -qx -W umask=1"), ("lsf", "-q x -n 4 -R y -e x"),
 )
 FAILURES = (  # what a submission says, how often it is tried when it fails once, and when it fails always
