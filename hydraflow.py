@@ -127,7 +127,6 @@ class Source:
         return Mark(self.name, line, start - begin + 1, text, width)
 
     def whole(self) -> Mark:
-        """The place of the whole text, cut at the end of its first line."""
         return self.mark(0, len(self.text))
 
     def line_end(self, position: int) -> int:
@@ -192,7 +191,6 @@ class Errors(Error):
 
 
 def raise_all(errors: "Sequence[Error]") -> None:
-    """Raise Errors, or a single one as itself, or nothing."""
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -226,7 +224,6 @@ def printable(text: str) -> str:
 
 
 def text_width(text: str) -> int:
-    """The width of a text on a terminal, in columns."""
     from unicodedata import combining, east_asian_width
     if len(text) == len(text.encode("utf-8", "surrogateescape")):
         return len(text)
@@ -327,7 +324,6 @@ class Number(NamedTuple):
         return f"{text}e{self.scale}" if is_scaled else text
 
     def times(self, unit: "Number") -> "Number":
-        """This number in a unit."""
         return Number(self.mantissa, self.exponent + unit.exponent,
                       self.scale + unit.scale, self.kept or unit.kept)
 
@@ -2993,7 +2989,6 @@ class Answer(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The message of a command that failed."""
         status = f"exit status {self.status}"
         if self.status < 0:
             status = signal_name(-self.status)
@@ -3041,7 +3036,6 @@ def finished(steps: "Generator[Any, None, Any]") -> "Any":
 
 
 def capture(argv: "Sequence[str]", timeout: float = PROMPT) -> Answer:
-    """Execute a command and wait for its answer."""
     return finished(ask(argv, environment({}), timeout))  # type: ignore[no-any-return]
 
 
@@ -3067,7 +3061,6 @@ def read_proc(pid: "Union[int, str]", name: str) -> bytes:
 
 
 def is_hydraflow(pid: int) -> bool:
-    """Whether a process exists that may be HydraFlow."""
     if HAS_PROC:
         return b"hydraflow" in read_proc(pid, "cmdline")
     return send_signal(pid, 0)
@@ -3125,7 +3118,6 @@ def signal_name(number: int) -> str:
 
 
 def host_name() -> str:
-    """The name of this machine."""
     return os.uname().nodename
 
 
@@ -3283,13 +3275,11 @@ def write_file(path: str, data: bytes, mode: str = "wb") -> None:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of data to a file."""
     while data:
         data = data[os.write(descriptor, data):]
 
 
 def append_lines(path: str, lines: "Iterable[Dict[str, Any]]") -> None:
-    """Append lines of JSON to a file of a record."""
     # The line break comes first: were the line before torn by a full disk or a kill, this one
     # would still be whole. One write on O_APPEND, as several processes append to one file.
     data = "".join(f"\n{to_json(values)}" for values in lines)
@@ -3386,7 +3376,6 @@ class Record:
         write_file(self.file("stop", start), b"")
 
     def make(self) -> None:
-        """Make the directory."""
         with trying(f"keep a record in {os.path.dirname(self.path)}"):
             if not os.path.lexists(f"{ROOT}/.gitignore"):
                 write_file(f"{ROOT}/.gitignore", b"*\n")
@@ -3396,7 +3385,6 @@ class Record:
 
     @classmethod
     def all(cls, job: str) -> "List[Record]":
-        """The records of a job, the oldest first."""
         return cls.all_in(cls.directory(job))
 
     @classmethod
@@ -3408,7 +3396,6 @@ class Record:
 
     @classmethod
     def newest(cls) -> "List[Record]":
-        """The newest record of every job that was run here."""
         folders = [f"{ROOT}/{name}" for name in list_folder(ROOT)]
         found = [cls.all_in(folder)[-1:] for folder in folders if os.path.isdir(folder)]
         return list(chain.from_iterable(found))
@@ -3429,6 +3416,7 @@ class Lock:
         """Take the lock; return its holder if that is another one, after patience in seconds."""
         limit = time.monotonic() + patience
         with trying(f"write {os.path.relpath(self.path)}"):
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
             self.descriptor = open_safely(self.path, os.O_RDWR | os.O_CREAT)
         holder = lock_holder(self.descriptor)
         while holder and time.monotonic() < limit:
@@ -3452,7 +3440,6 @@ class Lock:
             return ""
 
     def release(self) -> None:
-        """Let others have the lock."""
         if self.descriptor >= 0:
             os.ftruncate(self.descriptor, 0)
             os.close(self.descriptor)
@@ -3542,7 +3529,6 @@ def read_start(values: "Dict[str, Any]", path: str) -> Start:
 
 
 def write_start(record: Record, start: Start) -> None:
-    """Append a start to the plan of a record, which has a plan once its first start is whole."""
     values = dict(start._asdict())
     line = {"start": values.pop("number"), **values}
     kind = "plan" if start.number > 1 else "begun"
@@ -3553,13 +3539,11 @@ def write_start(record: Record, start: Start) -> None:
 
 
 def task_line(task: Task) -> "Dict[str, Any]":
-    """A task as a line of the plan."""
     values = dict(task._replace(cwd=os.path.abspath(task.cwd))._asdict())
     return {"task": values.pop("number"), **values}
 
 
 def line_task(values: "Dict[str, Any]", path: str) -> Task:
-    """The task that a line of a plan describes."""
     task = Task(*checked({**values, "number": values.get("task")}, NO_TASK))
     texts = [*task.combination, *task.argv, *task.key, task.directory, task.cwd, *task.env]
     texts += [value for value in task.env.values() if value is not None]
@@ -3596,17 +3580,14 @@ class Ledger:
 
     @property
     def start(self) -> Start:
-        """The last start."""
         return self.starts[-1]
 
     def line(self, number: int) -> bytes:
-        """The line of a task."""
         begin = self.offsets[number]
         end = self.data.find(b"\n", begin)
         return self.data[begin:] if end < 0 else self.data[begin:end]
 
     def task(self, number: int) -> "Optional[Task]":
-        """A task, or nothing if there is none of that number."""
         if number not in self.offsets:
             return None
         values = read_line(self.line(number))
@@ -3648,7 +3629,6 @@ class Submission(NamedTuple):
     slots: "List[List[int]]"
 
     def numbers(self) -> "List[int]":
-        """The numbers of its tasks."""
         return list(chain.from_iterable(self.slots))
 
 
@@ -3670,7 +3650,6 @@ def note_submission(record: Record, submission: Submission, **facts: "Any") -> S
 
 
 def read_submission(record: Record, number: int) -> Submission:
-    """A submission of a record."""
     path = record.file("submission", number)
     data = read_bytes(path)
     facts: Dict[str, Any] = {}
@@ -3733,12 +3712,10 @@ class Attempt(NamedTuple):
 
     @property
     def has_ended(self) -> bool:
-        """Whether its end is on record."""
         return self.status >= 0
 
     @property
     def is_over(self) -> bool:
-        """Whether its end or a verdict is on record."""
         return self.has_ended or bool(self.verdict)
 
     @property
@@ -3756,7 +3733,6 @@ NO_ATTEMPT = Attempt(
 
 
 def new_head(start: int, role: str, **more: "Any") -> "Dict[str, Any]":
-    """The first line of an attempt of this process."""
     return {
         "start": start, "role": role, "host": host_name()[:64], "boot": boot_id(),
         "pid": os.getpid(), "time": round(time.time(), 2), "up": uptime(), **more}
@@ -3821,7 +3797,6 @@ def write_verdict(path: str, verdict: str) -> None:
 
 
 def read_attempt(path: str, number: int, attempt: int) -> Attempt:
-    """The content of the file of an attempt so far."""
     values: Dict[str, Any] = {}
     for line in whole_lines(read_bytes(path)):
         values.update(line)
@@ -3943,17 +3918,14 @@ class State(NamedTuple):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is to come of the task by itself."""
         return STATES[self.name].is_over
 
     @property
     def is_good(self) -> bool:
-        """Whether the task needs no further attempt."""
         return STATES[self.name].is_good
 
     @property
     def is_alive(self) -> bool:
-        """Whether the task is executed, or queued."""
         return self.name in ("running", "queued")
 
 
@@ -3980,7 +3952,6 @@ def is_success(one: Attempt) -> bool:
 
 
 def attempt_state(one: Attempt, name: str, cause: str = "", attempts: int = 0) -> State:
-    """The state in which an attempt leaves its task."""
     started = one.time if one.origin else one.moment(one.began)
     return State(
         name, cause, max(one.status, 0), started, one.moment(one.ended), one.attempt, attempts,
@@ -4104,7 +4075,6 @@ class Event(NamedTuple):
 
 
 def note_event(kind: str, text: str, number: int = 0) -> Event:
-    """An event that is about no task."""
     return Event(kind, None, NOT_STARTED, text, "", number)
 
 
@@ -4157,7 +4127,6 @@ class Process:
         self.kill_at = 0.0
 
     def read(self) -> Attempt:
-        """The content of the file of the attempt."""
         return read_attempt(self.path, self.task.number, self.attempt)
 
     def signal(self, number: int) -> None:
@@ -4218,12 +4187,10 @@ class Local:
         self.key = key
 
     def is_below_limit(self) -> bool:
-        """Whether another task may begin now."""
         is_free = len(self.running) + self.adopted < self.limits.jobs
         return is_free and not (self.failure or self.is_stopped)
 
     def begin(self, task: Task, tries: int = 1) -> Event:
-        """Begin an attempt of a task, if it is for us; return the event."""
         process = Process(task, self.slots[-1], tries)
         try:
             descriptor = self.claim(process)
@@ -4354,14 +4321,12 @@ class Local:
                 process.kill_at = now + grace()
 
     def judge(self, process: Process, verdict: str) -> None:
-        """Write a verdict on an attempt."""
         try:
             write_verdict(process.path, verdict)
         except OSError as error:
             self.fail(error, "write into the record")
 
     def ended(self, process: Process) -> "Iterator[Event]":
-        """Yield the end of a task, or keep it for another try."""
         one = process.read()
         if process.child.returncode == 125 and not one.has_started:
             self.failure = self.failure or f"error: cannot write {os.path.relpath(process.path)}"
@@ -4401,7 +4366,6 @@ class Local:
         return f"{HYDRA_BEGAN}{began} of {launched} runs" if began < launched else ""
 
     def stop(self, process: Process, number: int) -> None:
-        """Ask a task to stop."""
         process.is_stopping = True
         process.signal(number)
         if self.kills:
@@ -4468,7 +4432,6 @@ class ArrayJob(NamedTuple):
 
     @property
     def array(self) -> str:
-        """The indexes and how many of them at once, as most schedulers write it: 1-20%4."""
         return f"1-{self.count}%{self.throttle}" if self.throttle else f"1-{self.count}"
 
 
@@ -4717,7 +4680,6 @@ SCHEDULERS = {row.name: row for row in (
 
 @functools.lru_cache(maxsize=None)
 def version_text(program: str) -> str:
-    """The output of PROGRAM --version, executed once."""
     answer = capture([program, "--version"])
     return answer.out + answer.errors
 
@@ -4777,7 +4739,6 @@ def is_passing(answer: Answer) -> bool:
 
 
 def pause(seconds: float) -> "Generator[None, None, None]":
-    """Yield until some time has passed."""
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
         yield
@@ -4848,7 +4809,6 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str,
 
 
 def find_array(scheduler: Scheduler, name: str) -> "Generator[None, None, Optional[str]]":
-    """The id of the array job that has a name; "" if there is none, None without an answer."""
     answer = yield from inquire(scheduler.find, scheduler, name)
     match = re.search(r"^(?:job_number:\s*)?(\d+(?:\[\])?)", answer.out, re.MULTILINE)
     if match:
@@ -4856,17 +4816,24 @@ def find_array(scheduler: Scheduler, name: str) -> "Generator[None, None, Option
     return None if answer.status == 127 or is_passing(answer) else ""
 
 
-def array_task_id(scheduler: Scheduler, job_id: str, index: int) -> str:
-    """The id of an array task, with the cluster of its array job.
+class ArrayTask(NamedTuple):
+    """An index of an array job, or of the job around this process; scheduler is its name."""
+    scheduler: str
+    job_id: str
+    index: int  # type: ignore[assignment]  # tuple has a method of this name
 
-    >>> array_task_id(SCHEDULERS["slurm"], "12;far", 3), array_task_id(SCHEDULERS["pbs"], "7[]", 3)
-    ('12_3;far', '7[3]')
-    """
-    number = job_number(job_id)
-    text = number.replace("[]", f"[{index}]")  # of PBS, where an array of one is a plain job
-    if scheduler.array_task:
-        text = scheduler.array_task.format(number, index)
-    return text + job_id[len(number):]
+    @property
+    def text(self) -> str:
+        """The id as commands take it, with the cluster of its array job.
+
+        >>> ArrayTask("slurm", "12;far", 3).text, ArrayTask("pbs", "7[]", 3).text
+        ('12_3;far', '7[3]')
+        """
+        number = job_number(self.job_id)
+        text = number.replace("[]", f"[{self.index}]")  # of PBS; an array of one is a plain job
+        if SCHEDULERS[self.scheduler].array_task:
+            text = SCHEDULERS[self.scheduler].array_task.format(number, self.index)
+        return text + self.job_id[len(number):]
 
 
 def job_number(job_id: str) -> str:
@@ -4875,7 +4842,6 @@ def job_number(job_id: str) -> str:
 
 
 def cancel_array(scheduler: Scheduler, job_id: str) -> "Generator[None, None, str]":
-    """Cancel an array job, or an array task of one; return an error message, or ""."""
     for delay in (0.0, *TRIES[:2]):
         yield from pause(delay)
         answer = yield from inquire(scheduler.cancel, scheduler, job_id)
@@ -4969,12 +4935,11 @@ class Survey:
     """A record, brought up to date by look.
 
     last is the last submission of each task, and its index there; attempts are those on record,
-    states those of the tasks; queues are answers about array tasks, missed counts the looks in
-    which one was missing, words are those of accountings about ends; unanswered is the message of
-    a scheduler that does not answer, unfound are numbers of submissions whose id it could not say,
-    so that their tasks may be there; holder is the HydraFlow that executes the run now; members are
-    the tasks that the last start planned, in its order, with their states; plan is the plan of
-    the record, once it was read.
+    states those of the tasks; queues are answers about array tasks, missed those that were missing
+    in the last look; unanswered is the message of a scheduler that does not answer, unfound are
+    numbers of submissions whose id it could not say, so that their tasks may be there; holder is
+    the HydraFlow that executes the run now; members are the tasks that the last start planned, in
+    its order, with their states; plan is the plan of the record, once it was read.
     """
 
     def __init__(self, record: Record, ledger: "Optional[Ledger]" = None) -> None:
@@ -4982,9 +4947,8 @@ class Survey:
         self.plan = ledger
         self.attempts: Dict[int, List[Attempt]] = {}
         self.states: Dict[int, State] = {}
-        self.queues: Dict[Tuple[str, str, int], Queued] = {}
-        self.missed: Dict[Tuple[str, str, int], int] = Counter()
-        self.words: Dict[Tuple[str, str, int], str] = {}
+        self.queues: Dict[ArrayTask, Queued] = {}
+        self.missed: Set[ArrayTask] = set()
         self.members: List[Tuple[int, State]] = []
         self.unanswered = ""
         self.holder = Lock(record.file("lock")).holder()
@@ -5007,7 +4971,6 @@ class Survey:
 
     @property
     def ledger(self) -> Ledger:
-        """The plan of the record."""
         self.plan = self.plan or Ledger(self.record)
         return self.plan
 
@@ -5036,7 +4999,6 @@ class Survey:
             self.update(number)
 
     def update(self, number: int) -> None:
-        """Derive the state of a task from its attempts and its queue."""
         attempts = self.attempts.get(number, [])
         submission, _ = self.last.get(number, (NO_SUBMISSION, 0))
         held: Optional[bool] = None
@@ -5047,93 +5009,93 @@ class Survey:
         since = submission.start, submission.number
         state = state_of(attempts, held, self.queued(number), since, submission.limits[1])
         if submission.scheduler == BARE and state.name != "succeeded":
-            one = read_attempt(self.record.file("handler", submission.number), 0, 1)
-            ended = f", which ended with exit status {one.status}" if one.status > 0 else ""
+            status = self.handler(submission).status
+            ended = f", which ended with exit status {status}" if status > 0 else ""
             state = NOT_STARTED._replace(name="handed", cause=f"to {submission.name}{ended}")
-        elif state.name == "not started" and self.is_blocked(submission):
+        elif state.name == "not started" and any(
+                one.is_over and not one.is_good for one in states_before(submission, self)):
             state = state._replace(name="skipped", cause="a step before it did not succeed")
         elif state.name == "interrupted" and path:
             with contextlib.suppress(OSError):  # of another user's record
                 write_verdict(path, state.cause)  # which a scheduler forgets in minutes
         self.states[number] = state
 
-    def key(self, number: int) -> "Optional[Tuple[str, str, int]]":
-        """The array task that has a task, or had its last attempt: scheduler, job id, index."""
+    def handler(self, submission: Submission) -> Attempt:
+        return read_attempt(self.record.file("handler", submission.number), 0, 1)
+
+    def key(self, number: int) -> "Optional[ArrayTask]":
+        """The array task that has a task, or had its last attempt, also around this HydraFlow."""
         one = (self.attempts.get(number) or [NO_ATTEMPT])[-1]
         submission, index = self.last.get(number, (NO_SUBMISSION, 0))
-        key = one.scheduler, one.job_id, one.index
+        key = ArrayTask(one.scheduler, one.job_id, one.index)
         if one.start <= submission.start:
             if one.submission == submission.number:
                 index = one.index  # of a pack, another array task may have it
-            key = submission.scheduler, submission.job_id, index
-        return key if key[0] in SCHEDULERS and key[1] else None
+            key = ArrayTask(submission.scheduler, submission.job_id, index)
+        return key if key.scheduler in SCHEDULERS and key.job_id else None
 
-    def array_task(self, number: int) -> "Optional[Tuple[Scheduler, str, int]]":
+    def array_task(self, number: int) -> "Optional[ArrayTask]":
         """The array task of ours that has a task, or had it last."""
-        key = self.key(number) if number in self.last else None
-        return (SCHEDULERS[key[0]], key[1], key[2]) if key else None
+        return self.key(number) if number in self.last else None
 
     def queued(self, number: int) -> Queued:
         """The last answer of a queue about a task, or whether its handler may still begin it."""
         key = self.key(number)
         if key:
-            queued = self.queues.get(key, UNKNOWN)
-            if queued.kind == ABSENT and self.missed[key] < 2:
-                return UNKNOWN
-            return queued._replace(word=self.words.get(key, queued.word))
+            return self.queues.get(key, UNKNOWN)
         submission, _ = self.last.get(number, (NO_SUBMISSION, 0))
-        is_remote = submission.scheduler in SCHEDULERS
         if submission is NO_SUBMISSION or submission.number in self.unfound:
             return UNKNOWN
-        path = self.record.file("handler", submission.number)
-        one = read_attempt(path, 0, 1)
-        is_alive = bool(self.holder) and not is_remote
+        is_alive = bool(self.holder) and submission.scheduler not in SCHEDULERS
+        one = self.handler(submission)
         if one.role:
+            path = self.record.file("handler", submission.number)
             is_alive = not one.has_ended and is_held(path, one) is not False
         return Queued(ACTIVE if is_alive else ABSENT, "", "at the handler")
 
-    def is_blocked(self, submission: Submission) -> bool:
-        """Whether a dependency of a submission is over without success."""
-        return any(state.is_over and not state.is_good
-                   for state in states_before(submission, self))
-
     def look(self, numbers: "Optional[Iterable[int]]" = None,
-             asks: bool = True) -> "Generator[Optional[str], None, None]":
-        """Read the record, ask the queues, and read again: of all tasks, or of some."""
+             asks: bool = True) -> "Generator[None, None, None]":
         self.read(numbers)
         wanted = list(self.states if numbers is None else numbers)
         keys = {self.key(number) for number in wanted if not self.states[number].is_over}
         if asks and keys - {None}:
-            yield from self.ask_queues(sorted(filter(None, keys)))
+            self.unanswered = ""
+            keys_of: Dict[Tuple[str, str], List[ArrayTask]] = {}
+            for key in sorted(filter(None, keys)):
+                keys_of.setdefault(key[:2], []).append(key)
+            for own in keys_of.values():
+                yield from self.ask_queue(own)
             self.read(wanted)
 
-    def ask_queues(self, keys: "Sequence[Tuple[str, str, int]]",
-                   ) -> "Generator[Optional[str], None, None]":
-        """Ask the queues about array tasks, and accountings about those that are gone."""
-        self.unanswered = ""
-        for name, job_id in sorted({key[:2] for key in keys}):
-            found, failure = yield from query(SCHEDULERS[name], job_id)
-            self.unanswered = failure or self.unanswered
-            own = [key for key in keys if key[:2] == (name, job_id)]
-            for key in own:
-                if key[2] in found or not failure:
-                    queued = self.queues[key] = found.get(key[2], OVER)
-                    self.missed[key] = self.missed[key] + 1 if queued.kind == ABSENT else 0
-            yield from self.explain([key for key in own if self.missed[key] == 2])
-
-    def explain(self, keys: "Sequence[Tuple[str, str, int]]",
-                ) -> "Generator[Optional[str], None, None]":
-        """Ask the accounting about array tasks of one job that a queue dropped without a word."""
-        gone = [key for key in keys if not meaning(self.queues[key].word)]
-        ends = (yield from account(SCHEDULERS[gone[0][0]], gone[0][1])) if gone else {}
+    def ask_queue(self, keys: "Sequence[ArrayTask]") -> "Generator[None, None, None]":
+        """Ask the queue about array tasks of an array job, and the accounting about those that are
+        missing for the second time: one look is none."""
+        scheduler, job_id = SCHEDULERS[keys[0].scheduler], keys[0].job_id
+        found, failure = yield from query(scheduler, job_id)
+        self.unanswered = failure or self.unanswered
+        gone: List[ArrayTask] = []
+        for key in keys:
+            if key.index in found or not failure:
+                queued = found.get(key.index, OVER)
+                is_new = queued.kind == ABSENT and self.queues.get(key, UNKNOWN).kind != ABSENT
+                if is_new and key not in self.missed:
+                    self.missed.add(key)
+                    continue
+                self.missed.discard(key)
+                if is_new and not meaning(queued.word):
+                    gone.append(key)
+                elif is_new or queued.kind != ABSENT:
+                    self.queues[key] = queued
+        ends = (yield from account(scheduler, job_id)) if gone else {}
         for key in gone:
-            end = ends.get(key[2], "")
-            self.words[key] = end if meaning(end) else self.last_line(key) or end
+            end = ends.get(key.index, "")
+            word = end if meaning(end) else self.last_line(key) or end
+            self.queues[key] = OVER._replace(word=word)
 
-    def last_line(self, key: "Tuple[str, str, int]") -> str:
+    def last_line(self, key: ArrayTask) -> str:
         """The last line that a scheduler wrote for an array task."""
-        found = [one.number for one in self.submissions if one.job_id == key[1]]
-        data = b"".join(read_bytes(self.record.file("output", one, key[2])) for one in found)
+        found = [one.number for one in self.submissions if one.job_id == key.job_id]
+        data = b"".join(read_bytes(self.record.file("output", one, key.index)) for one in found)
         lines = data[-4096:].decode("utf-8", "replace").split("\n")
         return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
 
@@ -5156,7 +5118,7 @@ def survey(record: Record, numbers: "Optional[Sequence[int]]" = None,
     twice. ledger is its plan, where that is read already."""
     found = Survey(record, ledger)
     finished(found.look(numbers))
-    if found.unanswered or 1 in found.missed.values():
+    if found.unanswered or found.missed:
         finished(found.look(numbers))
     found.members = [(number, NOT_STARTED) for number in found.ledger.members]
     found.members = [(number, found.state(number)) for number, _ in found.members]
@@ -5266,7 +5228,6 @@ class Run:
         return max(self.plan.count - sum(self.counts.values()) - len(self.open), 0)
 
     def limits(self, is_remote: bool) -> Limits:
-        """The limits of the tasks: the command line's, else the job's, else usual ones."""
         job, options = self.job, self.options
         jobs = options.jobs or job.max_parallel or 1
         return Limits(
@@ -5280,29 +5241,23 @@ class Run:
         return max(self.options.jobs or self.job.max_parallel, 0)
 
     def pack(self, step: PlannedStep) -> "Tuple[int, int]":
-        """How many tasks of a step an array task takes, and how many of them at once."""
         beside = self.options.pack_parallel or step.pack_parallel or 1
         return max(self.options.pack or step.pack or 1, beside), beside
 
     def must_succeed(self) -> bool:
-        """Whether a later step begins only if all tasks before it have succeeded."""
         return self.job.fail_fast is not False and not self.options.keep_going
 
     def is_stopped(self) -> bool:
-        """Whether nothing more of the run may begin."""
         return any(record.is_stopped(start) for record, start in self.stops)
 
     def was_cancelled(self) -> bool:
-        """Whether another command has stopped the run."""
         return self.is_stopped() and not (self.refused or self.limits(True).fail_fast)
 
     def has_failed(self) -> bool:
-        """Whether a task is over without success, as far as this start has seen."""
         bad = [row.name for row in STATES.values() if row.is_over and not row.is_good]
         return self.refused or any(self.counts[name] for name in bad)
 
     def see(self, event: Event) -> None:
-        """Count an event."""
         self.begun = self.begun or event.kind in ("start", "retry")
         if event.kind == "done":
             self.counts["earlier"] += event.number
@@ -5318,34 +5273,33 @@ class Run:
 
         The job's lock is held meanwhile: of two commands one makes a record.
         """
-        directory = Record.directory(self.job.key)
-        guard = Lock(f"{directory}/lock")
-        if not self.is_dry:
-            with trying(f"keep a record in {directory}"):
-                os.makedirs(directory, exist_ok=True)
-            holder = guard.take(30.0)
-            if holder:
-                return holder
+        guard = Lock(f"{Record.directory(self.job.key)}/lock")
+        holder = "" if self.is_dry else guard.take(30.0)
         try:
-            records = Record.all(self.job.key)
-            if records and is_resume:
-                return self.continue_record(records)
-            self.begin_record(records)
-            return ""
+            return holder or self.choose_record(is_resume)
         finally:
             guard.release()
 
-    def begin_record(self, records: "Sequence[Record]") -> None:
-        """Begin a new record beside those that there are."""
-        if records:
+    def choose_record(self, is_resume: bool) -> str:
+        records = Record.all(self.job.key)
+        self.is_new = not (records and is_resume)
+        if not self.is_new:
+            self.record = records.pop()
+        elif records:
             self.look_at_last(records[-1])
-        if self.options.reuse:
-            self.older = older_successes(records)
         if not self.is_dry:
-            self.record.make()
+            if self.is_new:
+                self.record.make()
             self.lock = Lock(self.record.file("lock"))
-            self.lock.take()
-        self.write_start([])
+            holder = self.lock.take()
+            if holder:
+                return holder
+        if not self.is_new:
+            self.continue_record(survey(self.record))
+        if self.options.reuse or not self.is_new:
+            self.older = older_successes(records)
+        self.write_start()
+        return ""
 
     def look_at_last(self, record: Record) -> None:
         """Refuse to begin tasks that are alive in the last run; note that it is unfinished."""
@@ -5369,58 +5323,45 @@ class Run:
                               f"{counted(count, 'task')} succeeded; --resume continues it")
 
     def keys(self) -> "Iterator[Tuple[str, ...]]":
-        """Yield the keys of the tasks."""
         for step in self.plan.steps:
             for task in step.tasks():
                 yield task.key
 
-    def continue_record(self, records: "Sequence[Record]") -> str:
-        """Continue the newest record; return its holder, if another HydraFlow has it."""
-        self.record = records[-1]
-        if not self.is_dry:
-            self.lock = Lock(self.record.file("lock"))
-            holder = self.lock.take()
-            if holder:
-                return holder
-        self.found = found = survey(self.record)
+    def continue_record(self, found: Survey) -> None:
+        self.found = found
         if found.unanswered:
             self.notes.append(f"the scheduler does not answer ({found.unanswered}): "
                               "its tasks count as queued")
-        self.is_new = False
-        starts = found.ledger.starts
         self.numbers = {key: numbers[::-1] for key, numbers in found.ledger.keys().items()}
         self.last = max(found.ledger.offsets, default=0)
-        self.number = starts[-1].number + 1
+        self.number = found.ledger.start.number + 1
         if self.options.resume and self.numbers and not any(map(self.numbers.get, self.keys())):
             self.release()
-            words = starts[0].words[2 * (starts[0].words[:1] == ["-f"]):]
+            words = found.ledger.starts[0].words
+            words = words[2 * (words[:1] == ["-f"]):]
             raise Error("another-run",
                         f"no task of this sweep belongs to the last run of {self.job.key}", NOWHERE,
                         f"begun with: hydraflow run {shell_text(words)}")
-        self.older = older_successes(records[:-1])
-        self.count_reusable()
-        self.write_start(starts)
-        return ""
 
-    def count_reusable(self) -> None:
+    def note_reusable(self) -> None:
         """Note how many of the tasks to execute have succeeded in an older run."""
-        if self.options.reuse or not self.older or self.found is None:
-            return
-        count = 0
-        for key, planned in Counter(self.keys()).items():
-            states = [self.found.states.get(one, NOT_STARTED) for one in self.numbers.get(key, ())]
-            rest = planned - sum(state.is_good or state.is_alive for state in states)
-            count += min(max(rest, 0), len(self.older.get(key, ())))
-        if count:
-            self.notes.append(f"{counted(count, 'task')} succeeded in an older run; --reuse "
-                              "counts them as done")
+        if self.found and self.older and not self.options.reuse:
+            count = 0
+            for key in self.keys():
+                states = [self.found.state(number) for number in self.numbers.get(key, ())]
+                is_done = any(state.is_good or state.is_alive for state in states)
+                count += key in self.older and not is_done
+            if count:
+                self.notes.append(f"{counted(count, 'task')} succeeded in an older run; --reuse "
+                                  "counts them as done")
 
-    def write_start(self, before: "Sequence[Start]") -> None:
-        """Write a start of the run into its record, after those before it."""
+    def write_start(self) -> None:
         import hashlib
         self.is_open = True
+        self.note_reusable()
         if self.is_dry:
             return
+        before = self.found.ledger.starts if self.found else []
         commit, changes = code_here()
         digest = hashlib.sha1(changes).hexdigest()[:4] if changes else ""
         start = Start(
@@ -5443,14 +5384,12 @@ class Run:
         return max(self.record.submission_numbers(), default=0) + max(self.described, 1)
 
     def release(self) -> None:
-        """Let others continue the run."""
         if self.lock:
             self.lock.release()
 
     # -- its tasks
 
     def assigned(self, step: PlannedStep, is_remote: bool) -> "Iterator[Tuple[Task, State]]":
-        """Yield the tasks of a step with their numbers and states, once the plan has them."""
         drafts = step.tasks()
         size = 1 if self.is_dry else 256  # a dry run shows each task at once
         while True:
@@ -5462,7 +5401,6 @@ class Run:
             yield from block
 
     def identified(self, step: PlannedStep, draft: Task) -> "Tuple[Task, State]":
-        """A task with its number, and its state."""
         numbers = self.numbers.get(draft.key)
         state, planned = NOT_STARTED, None
         if numbers and self.found:
@@ -5522,7 +5460,6 @@ def task_text(task: Task) -> str:
 
 def check_executable(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark,
                      kind: "Type[Error]" = Error) -> None:
-    """Raise an Error unless a program can be executed."""
     if not find_program(name, cwd, env):
         hint = "write env NAME=VALUE before a program to set a variable"
         if "=" not in name:
@@ -5531,7 +5468,6 @@ def check_executable(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark,
 
 
 def first_task(step: PlannedStep) -> "Optional[Task]":
-    """The first task of a step."""
     for task in step.tasks():
         return step.numbered(task, 1, "multirun/1")
     return None
@@ -5552,7 +5488,6 @@ def check_first_task(step: PlannedStep, is_dry: bool) -> None:
 
 
 def submission_program(step: PlannedStep) -> str:
-    """The program of a submission command."""
     return (without_env(step.submit) or step.submit)[0]
 
 
@@ -5598,20 +5533,20 @@ class Stage:
     """Steps of a run that a place executes together.
 
     alive are tasks that live elsewhere or since an earlier start, again those of them that are to
-    begin again; local is the place of processes of this machine; before are stages that have to be
-    over first; waits tells whether the stage lasts until its tasks are over; done counts tasks that
-    were done before; left tells that it gave up tasks; noted are notes that were yielded, and tasks
-    whose start was; elsewhere is how many of alive run; look_at and ask_at are when the record is
-    read and queues are asked next.
+    begin again; local is the place of processes of this machine, found the record as it was when
+    alive was looked at; before are stages that have to be over first; waits tells whether the stage
+    lasts until its tasks are over; done counts tasks that were done before; left tells that it gave
+    up tasks; noted are notes that were yielded, and tasks whose start was; elsewhere is how many of
+    alive run; look_at and ask_at are when the record is read and queues are asked next.
     """
 
-    is_remote = True
+    role = ARRAY
+    local: Local
+    found: Survey
 
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
         self.run = run
         self.steps = list(steps)
-        self.local: Optional[Local] = None
-        self.found: Optional[Survey] = None
         self.alive: Dict[int, Task] = {}
         self.again: List[Task] = []
         self.before: List[Stage] = []
@@ -5637,7 +5572,7 @@ class Stage:
     def todo(self) -> "Iterator[Task]":
         """Yield the tasks that are to be executed; collect those that live, count those done."""
         for step in self.steps:
-            for task, state in self.run.assigned(step, self.is_remote):
+            for task, state in self.run.assigned(step, self.role != HERE):
                 if state.is_alive:
                     self.alive[task.number] = task
                     self.run.open.add(task.number)
@@ -5652,34 +5587,35 @@ class Stage:
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
         """Execute the tasks: yield events, and None where nothing happens for now."""
-        todo = self.todo()
-        if self.run.found:  # first find the tasks that live
+        run, todo = self.run, self.todo()
+        head = {**job_around(), "start": run.number, "role": self.role, "submission": 0}
+        limits = run.limits(self.role != HERE)
+        self.local = Local(run.record, limits, head, run.stops, run.job.key)
+        self.found = Survey(run.record)
+        if run.found:  # first find the tasks that live
             todo = iter(list(todo))
         yield from self.passes(todo)
+        run.silent += self.local.silent
 
     def passes(self, todo: "Iterator[Task]") -> "Iterator[Union[Event, str, None]]":
-        """Follow, begin and look, again and again."""
         while True:
             yield from self.follow()
             has_more = yield from self.begin(todo)
             if self.done:
                 yield note_event("done", "", self.done)
                 self.done = 0
-            if self.local:
-                yield from self.local.look()
+            yield from self.local.look()
             if self.is_over(has_more):
                 break
             yield note_event("tick", "", self.elsewhere)
             yield None
-        if self.local:
-            self.left = self.left or self.local.is_stopped or bool(self.local.failure)
-            if self.local.failure:
-                yield note_event("error", self.local.failure)
-        self.left = self.left or self.is_stopped
+        if self.local.failure:
+            yield note_event("error", self.local.failure)
+        is_cut = self.is_stopped or self.local.is_stopped or self.local.failure
+        self.left = self.left or bool(is_cut)
 
     def is_over(self, has_more: bool) -> bool:
-        """Whether nothing is left to begin or to wait for."""
-        if self.local and self.local.running:
+        if self.local.running:
             return False
         if self.is_stopped:
             return not self.living_here()
@@ -5693,8 +5629,6 @@ class Stage:
         now = time.monotonic()
         if not self.alive or now < self.look_at:
             return
-        if self.found is None:
-            self.found = Survey(self.run.record)
         yield from self.found.look(self.alive, now >= self.ask_at)
         if now >= self.ask_at:
             self.ask_at = time.monotonic() + self.ask_delay
@@ -5708,8 +5642,7 @@ class Stage:
             yield from self.note_once(text, text)
         names = [self.found.states[number].name for number in self.alive]
         self.elsewhere = names.count("running")
-        if self.local:
-            self.local.adopted = len(self.living_here())
+        self.local.adopted = len(self.living_here())
         if self.is_stopped and now > self.kill_at:
             self.kill()
 
@@ -5719,7 +5652,7 @@ class Stage:
         if state.name == "running" and number not in self.noted:
             self.noted.add(number)
             yield Event("elsewhere", self.alive[number], state, "", log, 0)
-        queued = self.found.queued(number) if self.found else UNKNOWN
+        queued = self.found.queued(number)
         if queued.kind == PENDING and re.search(STUCK, queued.reason):
             text = f"task {number} does not start: {queued.reason}"
             yield from self.note_once(queued.reason, text)
@@ -5732,8 +5665,16 @@ class Stage:
         elif state.is_over:
             yield Event("end", task, state, self.run.job.key, log, 0)
 
+    def prepared(self, scheduler: str, name: str, jobs: int,
+                 slots: "List[List[int]]") -> Submission:
+        """A submission of the stage; jobs is how many tasks of an index are executed at once."""
+        run = self.run
+        return NO_SUBMISSION._replace(
+            number=run.next_submission(), start=run.number, step=self.steps[0].number,
+            scheduler=scheduler, name=name, limits=list(run.limits(True)._replace(jobs=jobs)),
+            stops=[[record.path, start] for record, start in run.stops], slots=slots)
+
     def note_once(self, key: str, text: str) -> "Iterator[str]":
-        """Yield a note, unless one of its kind was yielded before."""
         if key not in self.noted:
             self.noted.add(key)
             yield text
@@ -5744,8 +5685,8 @@ class Stage:
 
     def living_here(self) -> "List[Attempt]":
         """Attempts of alive on this machine that no scheduler has."""
-        earlier = self.found.attempts if self.found else {}
-        last = [earlier[number][-1] for number in self.alive if earlier.get(number)]
+        known = [self.found.attempts.get(number) for number in self.alive]
+        last = [attempts[-1] for attempts in known if attempts]
         return [one for one in last if one.boot == boot_id() and one.role != ARRAY]
 
     def stop(self, number: int) -> str:
@@ -5755,24 +5696,23 @@ class Stage:
         here = self.living_here()
         for one in here:
             stop_attempt(self.run.record, one, number)
-        if self.local is None:
-            return "the tasks go on"
         self.local.stop_all(number)
         count = max(len(here), len(self.local.running))
         again = "; press Ctrl-C again to kill" if self.local.kills else ""
-        return f"stopping {counted(count, 'task')}{again}" if count else ""
+        if count:
+            return f"stopping {counted(count, 'task')}{again}"
+        return "the tasks go on" if self.alive else ""
 
     def kill(self) -> None:
         """Kill the tasks of this machine that no scheduler kills."""
         for one in self.living_here():
             stop_attempt(self.run.record, one, signal.SIGKILL)
-        if self.local and self.local.kills:
+        if self.local.kills:
             for process in self.local.running:
                 process.kill()
 
 
 def stop_attempt(record: Record, one: Attempt, number: int) -> bool:
-    """Send a signal to an attempt of this machine; return whether it got it."""
     return signal_attempt(record.file("attempt", one.number, one.attempt), one.leader, number)
 
 
@@ -5801,7 +5741,7 @@ def signal_stage(stage: Stage, number: int, is_second: bool) -> Event:
     """Pass a signal on to a stage; return the event about it."""
     name = signal_name(number)
     if number in Signals.PASSED_ON:
-        for process in stage.local.running if stage.local else []:
+        for process in stage.local.running:
             process.signal(number)
         return note_event("note", f"passed {name} on to the tasks")
     if is_second:
@@ -5813,25 +5753,15 @@ def signal_stage(stage: Stage, number: int, is_second: bool) -> Event:
 class HereStage(Stage):
     """Steps that this machine executes."""
 
-    is_remote = False
+    role = HERE
 
     def check(self, is_dry: bool) -> None:
-        """Raise an Error for a mistake that shows before the start."""
         for step in self.steps:
             check_first_task(step, is_dry)
 
-    def work(self) -> "Iterator[Union[Event, str, None]]":
-        """Execute the tasks of a step."""
-        run = self.run
-        head = {**job_around(), "start": run.number, "role": HERE, "submission": 0}
-        self.local = Local(run.record, run.limits(False), head, run.stops, run.job.key)
-        yield from super().work()
-        run.silent += self.local.silent
-
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
-        """Begin tasks while fewer than the limit run."""
         local = self.local
-        while local and local.is_below_limit() and not self.is_stopped:
+        while local.is_below_limit() and not self.is_stopped:
             try:
                 task, tries = local.waiting.pop() if local.waiting else (
                     self.again.pop() if self.again else next(todo), 1)
@@ -5841,7 +5771,7 @@ class HereStage(Stage):
                 yield local.fail(error, "plan the next task")
                 break
             yield local.begin(task, tries)
-        return local is not None and not (local.failure or local.is_stopped)
+        return not (local.failure or local.is_stopped)
 
     def may_begin_again(self, number: int, state: State) -> bool:
         """Whether a task that lived since an earlier start was interrupted."""
@@ -5849,7 +5779,7 @@ class HereStage(Stage):
 
     def follow_task(self, number: int, state: State) -> "Iterator[Union[Event, str]]":
         """Yield the events of a task that lives since an earlier start."""
-        one = (self.found and self.found.attempts.get(number) or [NO_ATTEMPT])[-1]
+        one = (self.found.attempts.get(number) or [NO_ATTEMPT])[-1]
         if one.host and not one.job_id and one.boot != boot_id():
             text = (f"task {number} may be running on {one.host}; hydraflow cancel --lost gives "
                     "up tasks of a machine that is gone")
@@ -5912,7 +5842,6 @@ class SlotStage(HereStage):
         self.ledger = Ledger(record)
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
-        """Execute the tasks, if all has succeeded that they depend on."""
         submission = self.submission
         if any(state.name != "succeeded" for state in states_before(submission)):
             yield note_event("error", "a step before this one has not succeeded")
@@ -5962,12 +5891,6 @@ class SlotStage(HereStage):
         return last
 
 
-def run_slot(path: str, number: int, index: int) -> "Iterator[Event]":
-    """Execute the tasks of one index of a submission that have not succeeded; yield events."""
-    record = Record(path)
-    return drive([SlotStage(record, read_submission(record, number), index)])
-
-
 # -- handlers
 
 
@@ -5977,6 +5900,8 @@ class HandlerStage(Stage):
     With a command, a line executes one task and records it. Without (is_bare), the lines are the
     parameters alone, of all steps together, and the end of the tasks is not seen.
     """
+
+    role = HANDLER
 
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
         super().__init__(run, steps)
@@ -5988,7 +5913,6 @@ class HandlerStage(Stage):
         return self.is_bare and not step.command and self.steps[0].submit == step.submit
 
     def check(self, is_dry: bool) -> None:
-        """Raise an Error for tasks that cannot be handed over."""
         for step in self.steps:
             name = os.path.basename(submission_program(step))
             options, form = FILE_READERS.get(name, (step.submit[-1:], ""))
@@ -6008,7 +5932,6 @@ class HandlerStage(Stage):
                                 "without submit:, or with a scheduler, it works")
 
     def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
-        """Yield the lines of a dry run: the handler's command as a comment, then the tasks."""
         path = self.run.record.file("lines", self.run.next_submission())
         words = [*self.steps[0].submit, os.path.relpath(path)]
         yield f"# {shell_text(words)} gets a line for each of these tasks:"
@@ -6016,7 +5939,6 @@ class HandlerStage(Stage):
             yield shell_text(task.argv) if self.is_bare else task_text(task)
 
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
-        """Hand all tasks over at once; when the handler has ended, note which may still run."""
         run = self.run
         if self.submission is NO_SUBMISSION:
             tasks = list(todo)
@@ -6025,7 +5947,7 @@ class HandlerStage(Stage):
             self.hand_over(tasks)
             run.begun = True
             run.open.update(self.alive)
-        if self.local and self.local.running:
+        if self.local.running:
             return True
         self.look_at = 0.0
         yield from self.follow()
@@ -6034,17 +5956,12 @@ class HandlerStage(Stage):
         return False
 
     def hand_over(self, tasks: "Sequence[Task]") -> None:
-        """Write a submission, its script and its lines, and execute the handler as a task is."""
         run, record, step = self.run, self.run.record, self.steps[0]
-        self.submission = submission = NO_SUBMISSION._replace(
-            number=run.next_submission(), start=run.number, step=step.number,
-            name=re.sub(r"[^\w.-]", "_", submission_program(step)).strip("._-"),
-            scheduler=BARE if self.is_bare else HANDLER, limits=list(run.limits(True)),
-            stops=[[one.path, start] for one, start in run.stops],
-            slots=[[task.number] for task in tasks])
+        name = re.sub(r"[^\w.-]", "_", submission_program(step)).strip("._-")
+        self.submission = submission = self.prepared(
+            BARE if self.is_bare else HANDLER, name, 1, [[task.number] for task in tasks])
         number = submission.number
         write_submission(record, submission)
-        self.found = None
         lines = [f"{shell_text(task.argv)}\n" for task in tasks]
         if not self.is_bare:
             write_script(record, number, python_of(run.job), '"$1" status')
@@ -6052,14 +5969,14 @@ class HandlerStage(Stage):
             lines = [f"sh {script} {index} -- {line}" for index, line in enumerate(lines, 1)]
         write_file(record.file("lines", number), native_bytes("".join(lines)))
         self.alive.update((task.number, task) for task in tasks)
-        head = {**job_around(), "start": run.number, "role": HANDLER, "submission": number}
-        self.local = Local(record, Limits(1, 0, 0.0, False), head, run.stops, "")
+        self.found = Survey(record)
+        self.local.limits = Limits(1, 0, 0.0, False)
+        self.local.head["submission"] = number
         words = (*step.submit, record.file("lines", number))
         self.local.begin(tasks[0]._replace(
             number=number, argv=words, cwd=".", env={}, runs=0, has_directory=False))
 
     def closing(self) -> "Iterator[Union[Event, str]]":
-        """Yield the notes about a handler that has ended."""
         run, name = self.run, self.steps[0].submit[0]
         if self.again:
             self.left = True
@@ -6109,7 +6026,6 @@ class ArrayStage(Stage):
         self.had = -1
 
     def check(self, is_dry: bool) -> None:
-        """Raise an Error for a mistake that shows before the submission."""
         for step in self.steps:
             check_submit_words(step, self.scheduler)
             if not is_dry:
@@ -6122,18 +6038,13 @@ class ArrayStage(Stage):
         return [(stage.run.record, one) for stage in self.before
                 if isinstance(stage, ArrayStage) for one in stage.sent]
 
-    def prepared(self, slots: "List[List[int]]") -> Submission:
-        """A submission of the step."""
-        run, step = self.run, self.steps[0]
-        number = run.next_submission()
+    def array_job(self, slots: "List[List[int]]") -> Submission:
+        run = self.run
+        draft = self.prepared(self.scheduler.name, "", run.pack(self.steps[0])[1], slots)
         after = self.arrays_before() if run.must_succeed() else []
-        limits = run.limits(True)._replace(jobs=run.pack(step)[1])
-        return NO_SUBMISSION._replace(
-            number=number, start=run.number, step=step.number, scheduler=self.scheduler.name,
-            name=array_name(run.job.name, run.record.ulid, number, self.scheduler),
-            after=[[record.path, one.number] for record, one in after],
-            stops=[[record.path, start] for record, start in run.stops],
-            limits=list(limits), slots=slots)
+        return draft._replace(
+            name=array_name(run.job.name, run.record.ulid, draft.number, self.scheduler),
+            after=[[record.path, one.number] for record, one in after])
 
     def words(self, submission: Submission, ids: "Sequence[str]") -> "List[str]":
         """The submission command; ids are those of the array jobs that it waits for."""
@@ -6146,7 +6057,6 @@ class ArrayStage(Stage):
         return [*self.steps[0].submit, *self.scheduler.options(job)]
 
     def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
-        """Yield the lines of a dry run: submission commands and scripts as comments, then tasks."""
         run, step = self.run, self.steps[0]
         todo: Iterable[Task] = self.todo()
         rest = step.count
@@ -6157,7 +6067,7 @@ class ArrayStage(Stage):
         most = array_limit(self.scheduler)
         before = list(ids)
         while rest > 0:
-            submission = self.prepared([[]] * min(rest, most))
+            submission = self.array_job([[]] * min(rest, most))
             rest -= most
             yield f"# {shell_text(self.words(submission, before))}"
             script = slot_script(run.record, submission.number, python_of(run.job), self.index)
@@ -6229,15 +6139,12 @@ class ArrayStage(Stage):
                 break
             yield (f"step {submission.step}: {counted(len(submission.numbers()), 'task')} as array "
                    f"job {submission.job_id} of {counted(len(submission.slots), 'array task')}")
-            slots = [] if self.is_one_by_one() else slots[most:]
+            is_one_by_one = self.waits and run.throttle() > 0
+            slots = [] if is_one_by_one else slots[most:]
             sent.update(submission.numbers())
         for number in sent:
             self.times[number] += 1
         return sent
-
-    def is_one_by_one(self) -> bool:
-        """Whether an array job is submitted when the one before it is over."""
-        return self.waits and self.run.throttle() > 0
 
     def dependencies(self, is_next: bool) -> "List[str]":
         """The ids of the array jobs that the next one waits for; with a throttle, that of the one
@@ -6249,12 +6156,10 @@ class ArrayStage(Stage):
 
     def send(self, slots: "List[List[int]]",
              ids: "Sequence[str]") -> "Generator[Union[Event, str, None], None, Submission]":
-        """Write a submission into the record, and send it; return it with its id."""
         run, record = self.run, self.run.record
-        submission = self.prepared(slots)
+        submission = self.array_job(slots)
         write_submission(record, submission)
         write_script(record, submission.number, python_of(run.job), self.index)
-        self.found = None
         try:
             job_id = yield from send(self.words(submission, ids), self.scheduler, submission.name)
         except Refusal as refusal:
@@ -6263,11 +6168,11 @@ class ArrayStage(Stage):
             raise
         run.begun = True
         submission = note_submission(record, submission, job_id=job_id)
+        self.found = Survey(record)
         self.sent.append(submission)
         return submission
 
     def refused(self, refusal: Refusal) -> "Iterator[Union[Event, str, None]]":
-        """Say that a submission was refused; cancel the submissions of this command."""
         self.run.refused = True
         yield note_event("error", str(refusal))
         own = [(self.run.record, one) for one in self.sent]
@@ -6303,7 +6208,6 @@ def stages_of(run: Run, is_dry: bool) -> "List[Stage]":
 
 
 def check_plan(plan: Plan, is_dry: bool) -> None:
-    """Raise an Error for a mistake that shows before the start."""
     grace()
     if not is_dry and plan.count > sys.maxsize:
         message = f"job {plan.job.key} has {counted(plan.count, 'task')}"
@@ -6317,8 +6221,8 @@ class Opening(Stage):
     """The beginning of a run, which waits where another HydraFlow executes the run."""
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
-        """Begin the run, if that was not done yet, and yield its notes."""
         run = self.run
+        self.local = Local(run.record, run.limits(True), {"role": ARRAY}, [], "")
         while not (run.is_open or self.is_stopped):
             holder = run.take_record(True)
             if holder:
@@ -6401,7 +6305,6 @@ class Execution:
                 run.release()
 
     def may_follow(self, run: Run, before: "Sequence[Stage]") -> bool:
-        """Whether another stage of a run may begin."""
         if run.is_stopped() or run.refused:
             return False
         is_bad = run.has_failed() or any(stage.left for stage in before)
@@ -6421,7 +6324,7 @@ def describe(execution: Execution) -> "Iterator[str]":
             stage.waits = execution.waits
             yield from stage.describe([] if stage.waits else before)
             before = []
-            if stage.is_remote:
+            if stage.role != HERE:
                 before = [f"<id of step {stage.steps[0].number} of {run.job.key}>"]
         ids[run.job.key] = before
 
@@ -6462,7 +6365,8 @@ def cancel_record(record: Record, is_lost: bool,
         one = found.attempts[number][-1]
         if one.boot != boot_id():
             unreachable.append(state)
-            give_up(record, one, is_lost)
+            if is_lost:
+                write_verdict(record.file("attempt", one.number, one.attempt), GIVEN_UP)
         elif stop_attempt(record, one, signal.SIGTERM):
             stopped.append(one)
         elif is_held(record.file("attempt", number, one.attempt), one):
@@ -6471,14 +6375,7 @@ def cancel_record(record: Record, is_lost: bool,
     return Stopped(arrays, len(stopped), unreachable, errors)
 
 
-def give_up(record: Record, one: Attempt, is_lost: bool) -> None:
-    """Note that an attempt of a machine that is gone is over, if the user says so."""
-    if is_lost:
-        write_verdict(record.file("attempt", one.number, one.attempt), GIVEN_UP)
-
-
 def stop_handlers(found: Survey) -> None:
-    """Ask the handlers of a record to begin no further line."""
     for submission in found.submissions:
         path = found.record.file("handler", submission.number)
         one = read_attempt(path, 0, 1)
@@ -6487,7 +6384,6 @@ def stop_handlers(found: Survey) -> None:
 
 
 def kill_after_grace(record: Record, stopped: "Sequence[Attempt]") -> None:
-    """Wait until attempts that were asked to stop have ended; kill those that do not."""
     limit = time.monotonic() + grace()
     rest = list(stopped)
     while rest and time.monotonic() < limit:
@@ -6509,7 +6405,7 @@ def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
     for (scheduler, name), tasks in array_members(found, is_part).items():
         others = [str(number) for number in tasks if number not in alive]
         if not others:
-            text = finished(cancel_array(scheduler, name))
+            text = finished(cancel_array(SCHEDULERS[scheduler], name))
             (errors if text else arrays).append(text or f"{kind} {name}")
         elif len(others) < len(tasks):
             errors.append(f"{kind} {name} has other tasks as well, {', '.join(others)}: "
@@ -6517,14 +6413,14 @@ def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
     return arrays, errors
 
 
-def array_members(found: Survey, is_part: bool) -> "Dict[Tuple[Scheduler, str], List[int]]":
+def array_members(found: Survey, is_part: bool) -> "Dict[Tuple[str, str], List[int]]":
     """The living tasks of each array job, or (is_part) of each array task."""
-    members: Dict[Tuple[Scheduler, str], List[int]] = {}
+    members: Dict[Tuple[str, str], List[int]] = {}
     for number, state in found.states.items():
         one = found.array_task(number)
         if one and state.is_alive:
-            name = array_task_id(*one) if is_part else one[1]
-            members.setdefault((one[0], name), []).append(number)
+            name = one.text if is_part else one.job_id
+            members.setdefault((one.scheduler, name), []).append(number)
     return members
 
 
@@ -6883,7 +6779,7 @@ def group_text(found: Survey, number: int, state: State, reads_log: bool) -> str
         cause = cause_of(state, log_of(found.record, number, state))
         return f"{text}: {cause}" if cause and cause not in text else text
     if one and state.name == "running" and state.submission:
-        return f"{text} as {array_task_id(*one)}"
+        return f"{text} as {one.text}"
     return f"{text} (array job {one[1]})" if one and state.name == "queued" else text
 
 
@@ -9358,7 +9254,9 @@ def override_words(job: Job) -> "Iterator[str]":
 def slot_command(argv: "Sequence[str]") -> int:
     """Execute the tasks of an array index: as an array task, or as a line for a handler."""
     status = interruption = 0
-    for event in run_slot(argv[0], int(argv[1]), int(argv[2])):
+    record = Record(argv[0])
+    stage = SlotStage(record, read_submission(record, int(argv[1])), int(argv[2]))
+    for event in drive([stage]):
         if event.kind == "end" and event.state.name != "succeeded":
             status = max(1, min(event.state.status, 255))
         elif event.kind == "retry" and event.task:
