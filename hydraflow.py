@@ -3479,17 +3479,17 @@ class Start(NamedTuple):
     number counts from 1 within the record; time is in seconds since 1970; commit is that of git,
     changes a hash of the differences from it, "" for none.
     """
-    number: int
-    job: str
-    count: int  # type: ignore[assignment]  # tuple has a method of this name
-    time: float
-    host: str
-    version: str
-    words: "List[str]"
-    note: str
-    commit: str
-    changes: str
-    format: int
+    number: int = 0
+    job: str = ""
+    count: int = 0  # type: ignore[assignment]  # tuple has a method of this name
+    time: float = 0.0
+    host: str = ""
+    version: str = ""
+    words: "List[str]" = []
+    note: str = ""
+    commit: str = ""
+    changes: str = ""
+    format: int = 0
 
     @property
     def code(self) -> str:
@@ -3498,7 +3498,6 @@ class Start(NamedTuple):
         return f"{self.commit[:7]}{changes}"
 
 
-NO_START = Start(0, "", 0, 0.0, "", "", [], "", "", "", 0)
 NO_TASK = Task(0, 0, 0, (), (), (), "", "", {}, 0, False)
 
 
@@ -3517,7 +3516,7 @@ def checked(values: "Mapping[str, Any]", sample: "Any") -> "List[Any]":
 
 def read_start(values: "Dict[str, Any]", path: str) -> Start:
     """The start that a line of a plan describes; Error for that of another format."""
-    start = Start(*checked({**values, "number": values.get("start")}, NO_START))
+    start = Start(*checked({**values, "number": values.get("start")}, Start()))
     if start.format != FORMAT:
         version = start.version or "of another version"
         message = f"HydraFlow {version} wrote {os.path.relpath(path)} in another format"
@@ -3616,23 +3615,23 @@ class Submission(NamedTuple):
     those of its tasks; job_id is ""
     until it is known; slots are the numbers of the tasks of each array index, from 1.
     """
-    number: int
-    start: int
-    step: int
-    scheduler: str
-    name: str
-    after: "List[List[Any]]"
-    stops: "List[List[Any]]"
-    limits: "List[Any]"
-    job_id: str
-    is_refused: bool
-    slots: "List[List[int]]"
+    number: int = 0
+    start: int = 0
+    step: int = 0
+    scheduler: str = ""
+    name: str = ""
+    after: "List[List[Any]]" = []
+    stops: "List[List[Any]]" = []
+    limits: "List[Any]" = [0, 0, 0, 0]
+    job_id: str = ""
+    is_refused: bool = False
+    slots: "List[List[int]]" = []
 
     def numbers(self) -> "List[int]":
         return list(chain.from_iterable(self.slots))
 
 
-NO_SUBMISSION = Submission(0, 0, 0, "", "", [], [], [0, 0, 0, 0], "", False, [])
+NO_SUBMISSION = Submission()
 
 
 def write_submission(record: Record, submission: Submission) -> None:
@@ -3657,7 +3656,7 @@ def read_submission(record: Record, number: int) -> Submission:
         facts.update(values)
     try:
         facts["slots"] = list(map(json.loads, re.findall(rb"(?m)^\[.*\]$", data)))
-        submission = Submission(*checked(facts, NO_SUBMISSION._replace(number=-1)))
+        submission = Submission(*checked(facts, Submission(number=-1)))
         is_right = all(type(task) is int for task in submission.numbers())
     except (TypeError, ValueError):
         raise damaged(path) from None
@@ -3682,28 +3681,28 @@ class Attempt(NamedTuple):
     ended are its uptimes, status is -1 before the end, stopped tells that a signal came before it,
     detail why it could not be started.
     """
-    number: int
-    attempt: int
-    start: int
-    role: str
-    submission: int
-    index: int  # type: ignore[assignment]  # tuple has a method of this name
-    slot: int
-    host: str
-    boot: str
-    pid: int
-    time: float
-    up: float
-    scheduler: str
-    job_id: str
-    origin: str
-    verdict: str
-    leader: int
-    began: float
-    status: int
-    ended: float
-    stopped: bool
-    detail: str
+    number: int = 0
+    attempt: int = 0
+    start: int = 0
+    role: str = ""
+    submission: int = 0
+    index: int = 0  # type: ignore[assignment]  # tuple has a method of this name
+    slot: int = 0
+    host: str = ""
+    boot: str = ""
+    pid: int = 0
+    time: float = 0.0
+    up: float = 0.0
+    scheduler: str = ""
+    job_id: str = ""
+    origin: str = ""
+    verdict: str = ""
+    leader: int = 0
+    began: float = -1.0
+    status: int = -1
+    ended: float = -1.0
+    stopped: bool = False
+    detail: str = ""
 
     @property
     def has_started(self) -> bool:
@@ -3728,8 +3727,7 @@ class Attempt(NamedTuple):
         return self.time - self.up + up if up >= 0 else 0.0
 
 
-NO_ATTEMPT = Attempt(
-    0, 0, 0, "", 0, 0, 0, "", "", 0, 0.0, 0.0, "", "", "", "", 0, -1.0, -1, -1.0, False, "")
+NO_ATTEMPT = Attempt()
 
 
 def new_head(start: int, role: str, **more: "Any") -> "Dict[str, Any]":
@@ -3875,13 +3873,13 @@ class Queued(NamedTuple):
 
     kind is PENDING, ACTIVE, ABSENT, or "" without an answer.
     """
-    kind: str
-    word: str
-    reason: str
+    kind: str = ""
+    word: str = ""
+    reason: str = ""
 
 
-UNKNOWN = Queued("", "", "")
-OVER = Queued(ABSENT, "", "")
+UNKNOWN = Queued()
+OVER = Queued(ABSENT)
 MEANINGS = (  # words of schedulers for an end, and the plain ones
     (r"^TIMEOUT|^DEADLINE|RUNLIMIT|TIME LIMIT|walltime .*exceeded|enforced h_rt", TIME_LIMIT),
     (r"^OUT_OF_MEMORY|MEMLIMIT|(?i:oom.kill|out of memory|memory limit|v?mem .*exceeded)",
@@ -3899,22 +3897,19 @@ class State(NamedTuple):
 
     name is one of STATES, cause is the reason in words; status is the exit status, 128 and more for
     a signal; started and ended are seconds since 1970, 0.0 where unknown; attempt is the number of
-    the last one, attempts how many began; submission and index name the array task, or the line of
-    a handler, that had the last one; origin is RECORD/NUMBER of a task of an older run whose
+    the last one, attempts how many began; origin is RECORD/NUMBER of a task of an older run whose
     success counts for this one; start is the number of the start that began the last one.
     """
-    name: str
-    cause: str
-    status: int
-    started: float
-    ended: float
-    attempt: int
-    attempts: int
-    host: str
-    submission: int
-    index: int  # type: ignore[assignment]  # tuple has a method of this name
-    origin: str
-    start: int
+    name: str = "not started"
+    cause: str = ""
+    status: int = 0
+    started: float = 0.0
+    ended: float = 0.0
+    attempt: int = 0
+    attempts: int = 0
+    host: str = ""
+    origin: str = ""
+    start: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -3929,7 +3924,7 @@ class State(NamedTuple):
         return self.name in ("running", "queued")
 
 
-NOT_STARTED = State("not started", "", 0, 0.0, 0.0, 0, 0, "", 0, 0, "", 0)
+NOT_STARTED = State()
 
 
 def meaning(word: str) -> str:
@@ -3955,7 +3950,7 @@ def attempt_state(one: Attempt, name: str, cause: str = "", attempts: int = 0) -
     started = one.time if one.origin else one.moment(one.began)
     return State(
         name, cause, max(one.status, 0), started, one.moment(one.ended), one.attempt, attempts,
-        one.host, one.submission, one.index, one.origin, one.start)
+        one.host, one.origin, one.start)
 
 
 def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queued = UNKNOWN,
@@ -4067,15 +4062,11 @@ class Event(NamedTuple):
     how many tasks are done, how many run elsewhere at a tick, or the signal of an interrupt.
     """
     kind: str
-    task: "Optional[Task]"
-    state: State
-    text: str
-    log: str
-    number: int
-
-
-def note_event(kind: str, text: str, number: int = 0) -> Event:
-    return Event(kind, None, NOT_STARTED, text, "", number)
+    text: str = ""
+    number: int = 0
+    task: "Optional[Task]" = None
+    state: State = NOT_STARTED
+    log: str = ""
 
 
 def grace() -> float:
@@ -4199,11 +4190,11 @@ class Local:
         if descriptor < 0:
             kind = "elsewhere" if process.attempt else "done"
             text = f"another process executes task {task.number}"
-            return Event(kind, task, NOT_STARTED, text, "", 1)
+            return Event(kind, text, 1, task)
         try:
             self.is_stopped = any(record.is_stopped(start) for record, start in self.stops)
             if self.is_stopped:
-                return note_event("tick", "")
+                return Event("tick", "")
             self.launch(process, descriptor)
         except (OSError, Error) as error:
             return self.not_started(process, descriptor, error)
@@ -4214,7 +4205,7 @@ class Local:
         state = NOT_STARTED._replace(
             name="running", started=time.time(), attempt=process.attempt)
         kind = "retry" if tries > 1 else "start"
-        return Event(kind, task, state, self.key, process.log, process.offset)
+        return Event(kind, self.key, process.offset, task, state, process.log)
 
     def claim(self, process: Process) -> int:
         """Claim the next attempt of a task; return its open file, or -1 if another process has the
@@ -4286,7 +4277,7 @@ class Local:
     def fail(self, error: OSError, action: str) -> Event:
         """Begin nothing more, as an error concerns all tasks."""
         self.failure = self.failure or str(system_error(error, action))
-        return note_event("tick", "")
+        return Event("tick", "")
 
     def not_started(self, process: Process, descriptor: int,
                     error: "Union[OSError, Error]") -> Event:
@@ -4301,7 +4292,7 @@ class Local:
             text = f"{name}: {os.strerror(error.errno or 0)}"
         detail = f"cannot be started: {text}"
         write_end(descriptor, status=126, ended=uptime(), detail=detail[:100])
-        return Event("end", task, state_of([process.read()], False, OVER), self.key, "", 0)
+        return Event("end", self.key, 0, task, state_of([process.read()], False, OVER))
 
     def look(self) -> "Iterator[Event]":
         """Yield which tasks have ended; stop those that run too long, kill those that do not stop.
@@ -4344,7 +4335,7 @@ class Local:
         elif self.kind != "handler":  # whose tasks have ends of their own
             if state.name == "failed" and self.limits.fail_fast:
                 self.record.stop(self.head["start"])
-            yield Event("end", process.task, state, self.key, process.log, process.offset)
+            yield Event("end", self.key, process.offset, process.task, state, process.log)
 
     def may_repeat(self, process: Process, state: State) -> bool:
         """Whether to try a task again that has failed, or whose recorder was killed."""
@@ -4975,9 +4966,9 @@ class Survey:
         return self.plan
 
     def state(self, number: int) -> State:
-        """The state of a task; in a survey, one that has not started may wait for HydraFlow."""
+        """The state of a task; one that has not started may wait for HydraFlow."""
         state = self.states.get(number, NOT_STARTED)
-        is_waiting = state.name == "not started" and self.holder and self.members
+        is_waiting = state.name == "not started" and self.holder
         return state._replace(name="waiting") if is_waiting else state
 
     def counts(self) -> "Dict[str, int]":
@@ -5120,8 +5111,7 @@ def survey(record: Record, numbers: "Optional[Sequence[int]]" = None,
     finished(found.look(numbers))
     if found.unanswered or found.missed:
         finished(found.look(numbers))
-    found.members = [(number, NOT_STARTED) for number in found.ledger.members]
-    found.members = [(number, found.state(number)) for number, _ in found.members]
+    found.members = [(number, found.state(number)) for number in found.ledger.members]
     return found
 
 
@@ -5602,15 +5592,15 @@ class Stage:
             yield from self.follow()
             has_more = yield from self.begin(todo)
             if self.done:
-                yield note_event("done", "", self.done)
+                yield Event("done", "", self.done)
                 self.done = 0
             yield from self.local.look()
             if self.is_over(has_more):
                 break
-            yield note_event("tick", "", self.elsewhere)
+            yield Event("tick", "", self.elsewhere)
             yield None
         if self.local.failure:
-            yield note_event("error", self.local.failure)
+            yield Event("error", self.local.failure)
         is_cut = self.is_stopped or self.local.is_stopped or self.local.failure
         self.left = self.left or bool(is_cut)
 
@@ -5651,7 +5641,7 @@ class Stage:
         log = self.run.record.file("log", number)
         if state.name == "running" and number not in self.noted:
             self.noted.add(number)
-            yield Event("elsewhere", self.alive[number], state, "", log, 0)
+            yield Event("elsewhere", "", 0, self.alive[number], state, log)
         queued = self.found.queued(number)
         if queued.kind == PENDING and re.search(STUCK, queued.reason):
             text = f"task {number} does not start: {queued.reason}"
@@ -5663,13 +5653,13 @@ class Stage:
         if self.may_begin_again(number, state):
             self.again.append(task)
         elif state.is_over:
-            yield Event("end", task, state, self.run.job.key, log, 0)
+            yield Event("end", self.run.job.key, 0, task, state, log)
 
     def prepared(self, scheduler: str, name: str, jobs: int,
                  slots: "List[List[int]]") -> Submission:
         """A submission of the stage; jobs is how many tasks of an index are executed at once."""
         run = self.run
-        return NO_SUBMISSION._replace(
+        return Submission(
             number=run.next_submission(), start=run.number, step=self.steps[0].number,
             scheduler=scheduler, name=name, limits=list(run.limits(True)._replace(jobs=jobs)),
             stops=[[record.path, start] for record, start in run.stops], slots=slots)
@@ -5728,7 +5718,7 @@ def drive(stages: "Iterable[Stage]") -> "Iterator[Event]":
                 if item is None:
                     signals.wait(TICK)
                 else:
-                    yield note_event("note", item) if isinstance(item, str) else item
+                    yield Event("note", item) if isinstance(item, str) else item
                 while signals.numbers:
                     event = signal_stage(stage, signals.numbers.pop(0), is_interrupted)
                     is_interrupted = is_interrupted or event.kind == "interrupt"
@@ -5743,11 +5733,11 @@ def signal_stage(stage: Stage, number: int, is_second: bool) -> Event:
     if number in Signals.PASSED_ON:
         for process in stage.local.running:
             process.signal(number)
-        return note_event("note", f"passed {name} on to the tasks")
+        return Event("note", f"passed {name} on to the tasks")
     if is_second:
         stage.kill()
-        return note_event("note", "killing the tasks")
-    return note_event("interrupt", ": ".join(filter(None, [name, stage.stop(number)])), number)
+        return Event("note", "killing the tasks")
+    return Event("interrupt", ": ".join(filter(None, [name, stage.stop(number)])), number)
 
 
 class HereStage(Stage):
@@ -5844,7 +5834,7 @@ class SlotStage(HereStage):
     def work(self) -> "Iterator[Union[Event, str, None]]":
         submission = self.submission
         if any(state.name != "succeeded" for state in states_before(submission)):
-            yield note_event("error", "a step before this one has not succeeded")
+            yield Event("error", "a step before this one has not succeeded")
             return
         role = ARRAY if submission.scheduler in SCHEDULERS else LINE
         head = {**job_around(), "start": submission.start, "submission": submission.number,
@@ -5987,7 +5977,7 @@ class HandlerStage(Stage):
         if end.status != 0:
             run.refused = not run.has_failed()  # else it may say no more than that tasks have
             status = end.detail or f"ended with exit status {end.status}"
-            yield note_event("error", f"{name} {status}")
+            yield Event("error", f"{name} {status}")
 
     def may_begin_again(self, number: int, state: State) -> bool:
         """Whether a task has not started; a handler gets it once in a start."""
@@ -6174,12 +6164,12 @@ class ArrayStage(Stage):
 
     def refused(self, refusal: Refusal) -> "Iterator[Union[Event, str, None]]":
         self.run.refused = True
-        yield note_event("error", str(refusal))
+        yield Event("error", str(refusal))
         own = [(self.run.record, one) for one in self.sent]
         for record, submission in [] if self.waits else [*self.arrays_before(), *own]:
             record.stop(submission.start)
             failure = yield from cancel_array(self.scheduler, submission.job_id)
-            yield note_event("error", failure or (
+            yield Event("error", failure or (
                 f"cancelled array job {submission.job_id} of step {submission.step}, "
                 "so that nothing is half submitted"))
 
@@ -6274,11 +6264,11 @@ class Execution:
             yield event
         if any(run.was_cancelled() for run in self.runs):
             self.is_interrupted = True
-            yield note_event("note", "hydraflow cancel has stopped this run")
+            yield Event("note", "hydraflow cancel has stopped this run")
         silent = sum(run.silent for run in self.runs)
         if silent:
             program = shell_text(self.runs[-1].plan.steps[0].command[:2])
-            yield note_event("note", f"no sign of Hydra in {counted(silent, 'task')}: if {program} "
+            yield Event("note", f"no sign of Hydra in {counted(silent, 'task')}: if {program} "
                              "is no Hydra application, write hydra: false")
         for run, stages in zip(self.runs, self.stages):
             rest = stages if run.is_open and run.plan.count <= 100000 else []
@@ -6778,7 +6768,7 @@ def group_text(found: Survey, number: int, state: State, reads_log: bool) -> str
     if state.name == "failed" and reads_log:
         cause = cause_of(state, log_of(found.record, number, state))
         return f"{text}: {cause}" if cause and cause not in text else text
-    if one and state.name == "running" and state.submission:
+    if one and state.name == "running":
         return f"{text} as {one.text}"
     return f"{text} (array job {one[1]})" if one and state.name == "queued" else text
 
