@@ -3674,7 +3674,7 @@ class Attempt(NamedTuple):
     """The content of the file of an attempt; attempt counts from 1 within the task of that number.
 
     start is that of the run, role HERE or another one of those names, submission and index those of
-    the array task or line, slot is ${{ task.slot }}; host, boot and pid are those of the executor,
+    the array task or line; host, boot and pid are those of the executor,
     time and up when it claimed the attempt, in seconds since 1970 and of uptime(); scheduler and
     job_id are those of a job around it; origin is RECORD/NUMBER of a task of an older run whose
     success counts; verdict says why it is over without an end; leader is the recorder, began and
@@ -3687,7 +3687,6 @@ class Attempt(NamedTuple):
     role: str = ""
     submission: int = 0
     index: int = 0  # type: ignore[assignment]  # tuple has a method of this name
-    slot: int = 0
     host: str = ""
     boot: str = ""
     pid: int = 0
@@ -4037,9 +4036,6 @@ TICK = 0.05  # seconds between two looks at processes
 DEVICES = (  # variables that list granted devices: of CUDA, ROCm, oneAPI, Slurm
     "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK",
     "SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
-FATAL = (  # errors that concern all tasks
-    errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EMFILE, errno.ENFILE,
-    errno.ENOMEM, errno.ENOENT)
 HYDRA_LINE = re.compile(rb"\[HYDRA\] (?:Launching (\d+) jobs |\t#(\d+) : )?")
 
 
@@ -4282,17 +4278,11 @@ class Local:
     def not_started(self, process: Process, descriptor: int,
                     error: "Union[OSError, Error]") -> Event:
         """The event for a claimed task that could not be started."""
-        task = process.task
-        if isinstance(error, Error):
-            text = error.message
-        else:
-            name = os.fsdecode(error.filename or "")
-            if error.errno in FATAL and name in ("", process.log, "/bin/sh"):
-                return self.fail(error, f"start task {task.number}")
-            text = f"{name}: {os.strerror(error.errno or 0)}"
+        text = error.message if isinstance(error, Error) else (
+            f"{os.fsdecode(error.filename or '')}: {os.strerror(error.errno or 0)}")
         detail = f"cannot be started: {text}"
         write_end(descriptor, status=126, ended=uptime(), detail=detail[:100])
-        return Event("end", self.key, 0, task, state_of([process.read()], False, OVER))
+        return Event("end", self.key, 0, process.task, state_of([process.read()], False, OVER))
 
     def look(self) -> "Iterator[Event]":
         """Yield which tasks have ended; stop those that run too long, kill those that do not stop.
@@ -6199,10 +6189,6 @@ def stages_of(run: Run, is_dry: bool) -> "List[Stage]":
 
 def check_plan(plan: Plan, is_dry: bool) -> None:
     grace()
-    if not is_dry and plan.count > sys.maxsize:
-        message = f"job {plan.job.key} has {counted(plan.count, 'task')}"
-        raise Error("too-many-tasks", message, plan.job.mark,
-                    "sample: 20 in a step, or --sample 20, takes some of them at random")
     for stage in stages_of(Run(plan, Options(), is_dry), is_dry):
         stage.check(is_dry)
 
@@ -6322,54 +6308,49 @@ def describe(execution: Execution) -> "Iterator[str]":
 # -- stopping
 
 
-class Stopped(NamedTuple):
-    """The effect of cancel: array jobs, or array tasks, it cancelled, and how many tasks it ended.
+def cancel_record(record: Record, is_lost: bool, numbers: "Optional[Sequence[int]]" = None
+                  ) -> "Tuple[List[str], List[str]]":
+    """Stop all that lives of a run, or tasks of it alone; return texts about it, and errors.
 
-    unreachable are tasks of other machines, errors are messages.
-    """
-    arrays: "List[str]"
-    tasks: int
-    unreachable: "List[State]"
-    errors: "List[str]"
-
-
-def cancel_record(record: Record, is_lost: bool,
-                  numbers: "Optional[Sequence[int]]" = None) -> Stopped:
-    """Stop all that lives of a run, or tasks of it alone; nothing more of the run begins then.
-
-    With is_lost, give up tasks of machines that are gone.
+    Nothing more of the run begins then. With is_lost, give up tasks of machines that are gone.
     """
     if numbers is None:
         record.stop(Ledger(record).start.number)
     found = survey(record)
     wanted = found.states if numbers is None else numbers
-    alive = {number: found.state(number) for number in wanted if found.state(number).is_alive}
-    arrays, errors = cancel_arrays(found, alive, numbers is not None)
+    alive = [number for number in wanted if found.state(number).is_alive]
+    texts, errors = cancel_arrays(found, alive, numbers is not None)
     if numbers is None:
         stop_handlers(found)
     stopped: List[Attempt] = []
-    unreachable: List[State] = []
-    for number, state in alive.items():
-        if state.name == "queued" or found.array_task(number):
+    lost: List[Attempt] = []
+    for number in alive:
+        if found.state(number).name == "queued" or found.array_task(number):
             continue
         one = found.attempts[number][-1]
         if one.boot != boot_id():
-            unreachable.append(state)
-            if is_lost:
-                write_verdict(record.file("attempt", one.number, one.attempt), GIVEN_UP)
+            lost.append(one)
         elif stop_attempt(record, one, signal.SIGTERM):
             stopped.append(one)
         elif is_held(record.file("attempt", number, one.attempt), one):
             errors.append(f"task {number} cannot be stopped: another user or container has it")
+    for one in lost if is_lost else []:
+        write_verdict(record.file("attempt", one.number, one.attempt), GIVEN_UP)
     kill_after_grace(record, stopped)
-    return Stopped(arrays, len(stopped), unreachable, errors)
+    if stopped:
+        texts.append(f"stopping {counted(len(stopped), 'task')}")
+    if lost:
+        tasks = f"{counted(len(lost), 'task')} on {', '.join(sorted({one.host for one in lost}))}"
+        texts.append(f"gave up {tasks}: --resume executes them again" if is_lost else
+                     f"cannot reach {tasks}: cancel them there, or with --lost if they are gone")
+    return texts, errors
 
 
 def stop_handlers(found: Survey) -> None:
     for submission in found.submissions:
-        path = found.record.file("handler", submission.number)
-        one = read_attempt(path, 0, 1)
+        one = found.handler(submission)
         if one.leader and not one.has_ended and one.boot == boot_id():
+            path = found.record.file("handler", submission.number)
             signal_attempt(path, one.leader, signal.SIGTERM)
 
 
@@ -6384,34 +6365,28 @@ def kill_after_grace(record: Record, stopped: "Sequence[Attempt]") -> None:
         stop_attempt(record, one, signal.SIGKILL)
 
 
-def cancel_arrays(found: Survey, alive: "Mapping[int, State]",
+def cancel_arrays(found: Survey, wanted: "Sequence[int]",
                   is_part: bool) -> "Tuple[List[str], List[str]]":
-    """Cancel the array jobs that have living tasks, or (is_part) their array tasks.
-
-    Return their ids, and messages about failures. An array task goes only with all of its tasks.
-    """
-    arrays, errors = [], []  # type: List[str], List[str]
-    kind = "array task" if is_part else "array job"
-    for (scheduler, name), tasks in array_members(found, is_part).items():
-        others = [str(number) for number in tasks if number not in alive]
-        if not others:
-            text = finished(cancel_array(SCHEDULERS[scheduler], name))
-            (errors if text else arrays).append(text or f"{kind} {name}")
-        elif len(others) < len(tasks):
-            errors.append(f"{kind} {name} has other tasks as well, {', '.join(others)}: "
-                         "name them too, or none")
-    return arrays, errors
-
-
-def array_members(found: Survey, is_part: bool) -> "Dict[Tuple[str, str], List[int]]":
-    """The living tasks of each array job, or (is_part) of each array task."""
+    """Cancel the array jobs that have wanted tasks, or (is_part) their array tasks; return texts
+    and errors. An array task goes only with all of its living tasks."""
     members: Dict[Tuple[str, str], List[int]] = {}
     for number, state in found.states.items():
         one = found.array_task(number)
         if one and state.is_alive:
-            name = one.text if is_part else one.job_id
-            members.setdefault((one.scheduler, name), []).append(number)
-    return members
+            job_id = one.text if is_part else one.job_id
+            members.setdefault((one.scheduler, job_id), []).append(number)
+    texts, errors = [], []  # type: List[str], List[str]
+    kind = "array task" if is_part else "array job"
+    chosen = set(wanted)
+    for (scheduler, job_id), tasks in members.items():
+        others = [str(number) for number in tasks if number not in chosen]
+        if not others:
+            error = finished(cancel_array(SCHEDULERS[scheduler], job_id))
+            (errors if error else texts).append(error or f"cancelled {kind} {job_id}")
+        elif len(others) < len(tasks):
+            errors.append(f"{kind} {job_id} has other tasks as well, {', '.join(others)}: "
+                         "name them too, or none")
+    return texts, errors
 
 
 # ---------------------------------------------------------------------------
@@ -9034,33 +9009,17 @@ def cancel_command(args: "argparse.Namespace") -> int:
         numbers = selected_tasks(args)[1]
     else:
         records = Record.all(record_key(args.file, args.job))
-    found: List[Stopped] = []
-    errors: List[str] = []
+    texts, errors = [], []  # type: List[str], List[str]
     for record in records:
         try:
-            found.append(cancel_record(record, args.lost, numbers))
-            errors += found[-1].errors
+            more_texts, more_errors = cancel_record(record, args.lost, numbers)
+            texts += more_texts
+            errors += more_errors
         except Error as error:
             errors.append(error.message)
-    lines = [*cancel_lines(found, args.lost), *errors] or ["no task is running or queued"]
-    for text in lines:
+    for text in [*texts, *errors] or ["no task is running or queued"]:
         say(printable(text))
     return 1 if errors else 0
-
-
-def cancel_lines(found: "Sequence[Stopped]", is_lost: bool) -> "Iterator[str]":
-    """Yield lines about tasks that were stopped, given up, or are out of reach."""
-    arrays = [array for stopped in found for array in stopped.arrays]
-    hosts = [state.host for stopped in found for state in stopped.unreachable]
-    count = sum(stopped.tasks for stopped in found)
-    if arrays:
-        yield f"cancelled {', '.join(arrays)}"
-    if count:
-        yield f"stopping {counted(count, 'task')}"
-    if hosts:
-        tasks = f"{counted(len(hosts), 'task')} on {', '.join(sorted(set(hosts)))}"
-        yield (f"gave up {tasks}: --resume executes them again" if is_lost else
-               f"cannot reach {tasks}: cancel them there, or with --lost if they are gone")
 
 
 def clean_command(args: "argparse.Namespace") -> int:
