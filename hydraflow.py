@@ -59,7 +59,7 @@ TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
     from typing import (
         IO, Any, Callable, Dict, Generator, Iterable, Iterator, List, Mapping, Match, NamedTuple,
-        NoReturn, Optional, Sequence, Set, Tuple, Type, Union)
+        NoReturn, Optional, Sequence, Set, Tuple, Union)
 else:
     class NamedTupleType(type):
         """Makes named tuples of annotated classes, as typing does, which is slow to import."""
@@ -2533,8 +2533,7 @@ class Task(NamedTuple):
     key identifies the task for --resume: its command line without generated words, and the axes
     that do not show in it. directory is ${{ task.dir }}, created before the start if
     has_directory. env keeps our environment's values by name; None removes a variable. runs is 1 if
-    Hydra leaves a run in directory, else 0. program is the path of argv[0] where the task was
-    planned, for other machines.
+    Hydra leaves a run in directory, else 0.
     """
     number: int
     step: int
@@ -2547,7 +2546,6 @@ class Task(NamedTuple):
     env: "Dict[str, Optional[str]]"
     runs: int
     has_directory: bool
-    program: str = ""
 
 
 def program_words(source: Source) -> "List[str]":
@@ -5369,7 +5367,7 @@ class Run:
 
     # -- its tasks
 
-    def assigned(self, step: PlannedStep, is_remote: bool) -> "Iterator[Tuple[Task, State]]":
+    def assigned(self, step: PlannedStep) -> "Iterator[Tuple[Task, State]]":
         drafts = step.tasks()
         size = 1 if self.is_dry else 256  # a dry run shows each task at once
         while True:
@@ -5377,7 +5375,7 @@ class Run:
             if not block:
                 return
             if not self.is_dry:
-                self.write_block([task for task, _ in block], is_remote)
+                append_lines(self.record.file("plan"), [task_line(task) for task, _ in block])
             yield from block
 
     def identified(self, step: PlannedStep, draft: Task) -> "Tuple[Task, State]":
@@ -5408,15 +5406,6 @@ class Run:
                 os.close(descriptor)
         return older
 
-    def write_block(self, tasks: "Sequence[Task]", is_remote: bool) -> None:
-        """Write the lines of tasks; those that leave this machine with the path of their program.
-        """
-        if is_remote:
-            found = [find_program(task.argv[0], task.cwd, task.env) for task in tasks]
-            tasks = [task._replace(program=os.path.abspath(path)) if path else task
-                     for task, path in zip(tasks, found)]
-        append_lines(self.record.file("plan"), map(task_line, tasks))
-
 
 # -- checks before a start
 
@@ -5438,13 +5427,12 @@ def task_text(task: Task) -> str:
     return f"(cd {shlex.quote(place)} && {text})"
 
 
-def check_executable(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark,
-                     kind: "Type[Error]" = Error) -> None:
+def check_executable(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark) -> None:
     if not find_program(name, cwd, env):
         hint = "write env NAME=VALUE before a program to set a variable"
         if "=" not in name:
             hint = "a program of PATH, or the path of one (./sim) that is executable (chmod +x)"
-        raise kind("no-program", f"there is no program {name}", mark, hint)
+        raise Error("no-program", f"there is no program {name}", mark, hint)
 
 
 def first_task(step: PlannedStep) -> "Optional[Task]":
@@ -5552,7 +5540,7 @@ class Stage:
     def todo(self) -> "Iterator[Task]":
         """Yield the tasks that are to be executed; collect those that live, count those done."""
         for step in self.steps:
-            for task, state in self.run.assigned(step, self.role != HERE):
+            for task, state in self.run.assigned(step):
                 if state.is_alive:
                     self.alive[task.number] = task
                     self.run.open.add(task.number)
@@ -5782,17 +5770,14 @@ ARRAY_TASK = (
 def slot_script(record: Record, number: int, python: "Sequence[str]", index: str) -> str:
     """The script of a submission; index, in the words of sh, is all that comes from outside.
 
-    No text of a parameter is in it.
+    No text of a parameter is in it. Programs are found by the PATH of the submission.
     """
     words = [*python, *ISOLATED, "-c", ARRAY_TASK, record.path, str(number)]
-    program = shell_text(words[:1])
-    path = program if os.sep in words[0] else f'"$(command -v {program})"'
-    missing = shlex.quote(f"hydraflow: there is no program {program} on this machine; "
-                          "python: in the job names another: ")
+    path = shlex.quote(os.environ.get("PATH", ""))
     return (
         "#!/bin/sh\n"
         "# HydraFlow executes here the tasks of one array index; the record has the plan.\n"
-        f'test -x {path} || {{ echo {missing}"$(uname -n)" >&2; exit 127; }}\n'
+        f"PATH={path}:$PATH\n"
         f"exec {shell_text(words)} {index}\n")
 
 
@@ -5849,12 +5834,9 @@ class SlotStage(HereStage):
                     yield slot[place]
 
     def task(self, number: int) -> Task:
-        """A task with the path that its program has here."""
         task = self.ledger.task(number)
         if task is None:
             raise damaged(self.ledger.path)
-        if os.access(native(task.program), os.X_OK):
-            return task._replace(argv=(task.program, *task.argv[1:]))
         return task
 
     def last_attempt(self, number: int) -> Attempt:
@@ -5900,8 +5882,7 @@ class HandlerStage(Stage):
                 raise Error("not-read", f"{name} would not read the file that is its last argument",
                             submit_mark(step, 0), f"for example {form}")
             if not is_dry:
-                mark = submit_mark(step, len(step.submit) - len(without_env(step.submit)))
-                check_executable(submission_program(step), ".", os.environ, mark)
+                check_executable(submission_program(step), ".", os.environ, submit_mark(step, 0))
             if not self.is_bare:
                 check_first_task(step, is_dry)
             for task in islice(step.tasks(), 1000 if is_dry else None):
@@ -6009,8 +5990,7 @@ class ArrayStage(Stage):
         for step in self.steps:
             check_submit_words(step, self.scheduler)
             if not is_dry:
-                check_executable(submission_program(step), ".", os.environ,
-                                 submit_mark(step, 0), Refusal)
+                check_executable(submission_program(step), ".", os.environ, submit_mark(step, 0))
                 check_first_task(step, is_dry)
 
     def arrays_before(self) -> "List[Tuple[Record, Submission]]":
