@@ -4159,8 +4159,6 @@ class Local:
         self.slots = list(range(min(limits.jobs, 32768) - 1, -1, -1))
         self.adopted = 0
         self.devices = [] if self.kills else granted_devices()
-        self.environment = environment({})
-        self.environment.setdefault(b"PYTHONUNBUFFERED", b"1")
         # sh drops variables with other names, such as the exported functions of bash
         lost = [f"{name}={value}" for name, value in os.environ.items()
                 if not re.fullmatch("[A-Za-z_][A-Za-z_0-9]*", name)]
@@ -4245,12 +4243,11 @@ class Local:
         if self.devices:  # of those granted, the task takes the one of its slot
             slot = self.devices[process.slot % len(self.devices)]
         cwd = task.cwd.replace(SLOT, slot)
-        env = dict(self.environment)
-        own = {ATTEMPT_FILE: process.path, "HYDRAFLOW_ATTEMPT": str(process.attempt)}
-        for name, text in {**task.env, **own}.items():
-            env.pop(native_bytes(name), None)
-            if text is not None:
-                env[native_bytes(name)] = native_bytes(resolved(text.replace(SLOT, slot)))
+        variables = {"PYTHONUNBUFFERED": os.environ.get("PYTHONUNBUFFERED", "1"), **task.env}
+        env = environment({name: text and resolved(text.replace(SLOT, slot))
+                           for name, text in variables.items()})
+        env[ATTEMPT_FILE.encode()] = native_bytes(process.path)
+        env[b"HYDRAFLOW_ATTEMPT"] = b"%d" % process.attempt
         if task.has_directory:
             os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
             os.makedirs(native(cwd), exist_ok=True)
@@ -5073,10 +5070,12 @@ class Survey:
 
     def last_line(self, key: ArrayTask) -> str:
         """The last line that a scheduler wrote for an array task."""
-        found = [one.number for one in self.submissions if one.job_id == key.job_id]
-        data = b"".join(read_bytes(self.record.file("output", one, key.index)) for one in found)
-        lines = data[-4096:].decode("utf-8", "replace").split("\n")
-        return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "")
+        data = b""
+        for one in self.submissions:
+            if one.job_id == key.job_id:
+                data = read_bytes(self.record.file("output", one.number, key.index))
+        lines = data[-4096:].decode("utf-8", "replace").strip().split("\n")
+        return lines[-1].strip()[:200]
 
 
 def states_before(submission: Submission, found: "Optional[Survey]" = None) -> "Iterator[State]":
