@@ -4674,23 +4674,21 @@ def without_env(words: "Sequence[str]") -> "Sequence[str]":
     return words[start:]
 
 
-def scheduler_of(words: "Sequence[str]", may_ask: bool = True) -> "Optional[Scheduler]":
+def scheduler_of(words: "Sequence[str]") -> "Optional[Scheduler]":
     """The scheduler of a submission command, None for a handler.
 
-    Two with a program of the same name differ in the output of its --version. With may_ask false it
-    is not executed, and the one that needs no such output is taken: a dry run needs no program.
+    Two with a program of the same name differ in the output of its --version; where that is not
+    here, it is the one that needs no such output.
     """
     words = without_env(words)
     program = os.path.basename(words[0]) if words else ""
     rows = [row for row in SCHEDULERS.values() if row.program == program]
-    said = version_text(words[0]) if len(rows) > 1 and may_ask else ""
+    said = version_text(words[0]) if len(rows) > 1 else ""
     if re.search(r"(?i)torque|^Version: \d", said):
         raise Error("torque", f"{program} belongs to Torque, which HydraFlow does not support",
                     NOWHERE, "a handler does: submit: ./submit.sh gets a file with a line per task")
-    for row in rows:
-        if row.version and re.search(row.version, said):
-            return row
-    return next((row for row in rows if not row.version), None)
+    rows.sort(key=lambda row: not row.version)
+    return next((row for row in rows if re.search(row.version, said)), None)
 
 
 def script_word(words: "Sequence[str]") -> int:
@@ -5524,7 +5522,7 @@ class Stage:
         self.noted: Set[Any] = set()
         self.elsewhere = 0
         self.look_at = self.ask_at = self.kill_at = 0.0
-        self.look_delay, self.ask_delay = 0.05, 0.5
+        self.ask_delay = 0.5
 
     def check(self, is_dry: bool) -> None:
         """Raise an Error for a mistake that shows before the start."""
@@ -5596,12 +5594,13 @@ class Stage:
         now = time.monotonic()
         if not self.alive or now < self.look_at:
             return
-        yield from self.found.look(self.alive, now >= self.ask_at)
-        if now >= self.ask_at:
-            self.ask_at = time.monotonic() + self.ask_delay
+        asks = now >= self.ask_at
+        yield from self.found.look(self.alive, asks)
+        now = time.monotonic()
+        if asks:
+            self.ask_at = now + self.ask_delay
             self.ask_delay = min(self.ask_delay * 1.3, LONGEST_LOOK)
-        self.look_at = time.monotonic() + self.look_delay
-        self.look_delay = min(self.look_delay * 1.2, 1.0)
+        self.look_at = now + min(self.ask_delay / 10, 1.0)
         for number in sorted(self.alive):
             yield from self.follow_task(number, self.found.states[number])
         if self.found.unanswered:
@@ -6146,16 +6145,14 @@ class ArrayStage(Stage):
 # -- a job, after those that it needs
 
 
-def stages_of(run: Run, is_dry: bool) -> "List[Stage]":
+def stages_of(run: Run) -> "List[Stage]":
     """The steps of a run in the groups that are started together."""
     stages: List[Stage] = []
     for step in run.plan.steps:
         if not step.submit:
             stages.append(HereStage(run, [step]))
             continue
-        program = submission_program(step)
-        may_ask = bool(find_program(program)) and not (is_dry and os.path.dirname(program))
-        scheduler = scheduler_of(step.submit, may_ask)
+        scheduler = scheduler_of(step.submit)
         last = stages[-1] if stages else None
         if scheduler and (step.command or not script_word(step.submit)):
             stages.append(ArrayStage(run, [step], scheduler))
@@ -6168,7 +6165,7 @@ def stages_of(run: Run, is_dry: bool) -> "List[Stage]":
 
 def check_plan(plan: Plan, is_dry: bool) -> None:
     grace()
-    for stage in stages_of(Run(plan, Options(), is_dry), is_dry):
+    for stage in stages_of(Run(plan, Options(), is_dry)):
         stage.check(is_dry)
 
 
@@ -6200,7 +6197,7 @@ class Execution:
         needed = options._replace(words=list(file_words), resume=False, reuse=False)
         self.runs = [Run(plan, needed, is_dry) for plan in plans[:-1]]
         self.runs.append(Run(plans[-1], options, is_dry))
-        self.stages = [stages_of(run, is_dry) for run in self.runs]
+        self.stages = list(map(stages_of, self.runs))
         self.begun: List[Stage] = []
         self.current = self.runs[-1]
         self.is_interrupted = False
