@@ -3217,24 +3217,22 @@ SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, n
 NO_LINKS = (errno.EMLINK, errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, errno.EINVAL)
 
 
-def system_error(error: OSError, action: str) -> Error:
+def system_error(error: OSError, action: str, path: str = "") -> Error:
     """The mistake that a failed system call amounts to."""
-    if error.errno == errno.ELOOP:
-        return Error("symbolic-link", f"cannot {action}: it is a symbolic link", NOWHERE,
-                     "a record is kept in real files")
-    path = os.fsdecode(error.filename or "")
-    name = f" {path}:" if path and path not in action else ""
-    message = f"cannot {action}:{name} {os.strerror(error.errno) if error.errno else error}"
-    return Error("system", message, NOWHERE, "free what is in the way, or choose another place")
+    place = path or os.fsdecode(error.filename or "")
+    name = f" {os.path.relpath(place)}" if place else ""
+    reason = os.strerror(error.errno) if error.errno else error
+    return Error("system", f"cannot {action}{name}: {reason}", NOWHERE,
+                 "free what is in the way, or choose another place")
 
 
 @contextlib.contextmanager
-def trying(action: str) -> "Iterator[None]":
-    """Raise a system call that fails as an Error that names the action."""
+def trying(action: str, path: str = "") -> "Iterator[None]":
+    """Raise a system call that fails as an Error that names the action and the file."""
     try:
         yield
     except OSError as error:
-        raise system_error(error, action) from None
+        raise system_error(error, action, path) from None
 
 
 def damaged(path: str) -> Error:
@@ -3286,7 +3284,7 @@ def append_lines(path: str, lines: "Iterable[Dict[str, Any]]") -> None:
 
 def read_bytes(path: str) -> bytes:
     """The content of a file of a record; nothing if there is no such file. Raises Error."""
-    with trying(f"read {os.path.relpath(path)}"):
+    with trying("read", path):
         try:
             with open(path, "rb", 0, opener=open_safely) as file:
                 return file.read()
@@ -3312,14 +3310,14 @@ def read_line(line: bytes) -> "Dict[str, Any]":
 
 def list_folder(path: str) -> "List[str]":
     """The names in a folder of a record in order; none if there is no such folder."""
-    with trying(f"read {os.path.relpath(path)}"), contextlib.suppress(FileNotFoundError):
+    with trying("read", path), contextlib.suppress(FileNotFoundError):
         return sorted(os.listdir(path))
     return []
 
 
 def is_there(path: str) -> bool:
     """Whether a record has a file; raises Error where a look fails."""
-    with trying(f"read {os.path.relpath(path)}"):
+    with trying("read", path):
         try:
             os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -3374,7 +3372,7 @@ class Record:
         write_file(self.file("stop", start), b"")
 
     def make(self) -> None:
-        with trying(f"keep a record in {os.path.dirname(self.path)}"):
+        with trying("make", self.path):
             if not os.path.lexists(f"{ROOT}/.gitignore"):
                 write_file(f"{ROOT}/.gitignore", b"*\n")
             os.mkdir(self.path)
@@ -3413,7 +3411,7 @@ class Lock:
     def take(self, patience: float = 0.1) -> str:
         """Take the lock; return its holder if that is another one, after patience in seconds."""
         limit = time.monotonic() + patience
-        with trying(f"write {os.path.relpath(self.path)}"):
+        with trying("write", self.path):
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
             self.descriptor = open_safely(self.path, os.O_RDWR | os.O_CREAT)
         holder = lock_holder(self.descriptor)
