@@ -356,22 +356,17 @@ def literal(text: str) -> "Union[str, Number]":
     return text
 
 
-DURATIONS = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0}  # minutes
+DURATIONS = {"s": 1 / 60, "m": 1.0, "": 1.0, "h": 60.0, "d": 1440.0}  # minutes
 
 
 def read_duration(text: str) -> float:
     """The minutes of a text like 90, 5s, 1.5h, or 0 if it is no duration.
 
-    >>> [read_duration(text) for text in ("90", "90m", "2h", "0.5", "30s", "3k", "-1")]
+    >>> [read_duration(text) for text in ("90", "90m", "2h", "0.5", "30 s", "3k", "-1")]
     [90.0, 90.0, 120.0, 0.5, 0.5, 0.0, 0.0]
     """
-    unit = DURATIONS.get(text[-1:], 0.0)
-    if unit:
-        text = text[:-1].rstrip()
-    number = read_number(text)
-    if not number or text[-1:] in SI_UNITS:
-        return 0.0
-    return max((unit or 1.0) * float(str(number)), 0.0)
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d*)?|\.\d+) *([smhd]?)", text)
+    return float(match[1]) * DURATIONS[match[2]] if match else 0.0
 
 
 # ---------------------------------------------------------------------------
@@ -5496,14 +5491,16 @@ class Stage:
     """Steps of a run that a place executes together.
 
     alive are tasks that live elsewhere or since an earlier start, again those of them that are to
-    begin again; local is the place of processes of this machine, found the record as it was when
-    alive was looked at; before are stages that have to be over first; waits tells whether the stage
-    lasts until its tasks are over; done counts tasks that were done before; left tells that it gave
-    up tasks; noted are notes that were yielded, and tasks whose start was; elsewhere is how many of
-    alive run; look_at and ask_at are when the record is read and queues are asked next.
+    begin again; times counts how often each task was submitted, most is how often it may be; local
+    is the place of processes of this machine, found the record as it was when alive was looked at;
+    before are stages that have to be over first; waits tells whether the stage lasts until its
+    tasks are over; done counts tasks that were done before; left tells that it gave up tasks; noted
+    are notes that were yielded, and tasks whose start was; elsewhere is how many of alive run;
+    look_at and ask_at are when the record is read and queues are asked next.
     """
 
     role = ARRAY
+    most = MOST_SUBMISSIONS
     local: Local
     found: Survey
 
@@ -5512,6 +5509,7 @@ class Stage:
         self.steps = list(steps)
         self.alive: Dict[int, Task] = {}
         self.again: List[Task] = []
+        self.times: Dict[int, int] = Counter()
         self.before: List[Stage] = []
         self.waits = False
         self.done = 0
@@ -5621,6 +5619,11 @@ class Stage:
             text = f"task {number} does not start: {queued.reason}"
             yield from self.note_once(queued.reason, text)
         if state.is_alive:
+            one = (self.found.attempts.get(number) or [NO_ATTEMPT])[-1]
+            if one.role == HERE and not one.job_id and one.boot != boot_id():
+                yield from self.note_once(one.host, f"task {number} may be running on {one.host}; "
+                                          "hydraflow cancel --lost gives up tasks of a machine "
+                                          "that is gone")
             return
         task = self.alive.pop(number)
         self.run.open.discard(number)
@@ -5628,6 +5631,14 @@ class Stage:
             self.again.append(task)
         elif state.is_over:
             yield Event("end", self.run.job.key, 0, task, state, log)
+
+    def may_begin_again(self, number: int, state: State) -> bool:
+        """Whether to begin a task again that was lost by the site or never began, or lived since an
+        earlier start and was interrupted."""
+        is_of_site = state.cause.partition(" (")[0] in LIMITS_OF_SITE
+        is_lost = state.name == "interrupted" and (is_of_site or not self.times[number])
+        return (is_lost or state.name == "not started") and not (
+            self.times[number] >= self.most or self.is_stopped or self.run.is_stopped())
 
     def prepared(self, scheduler: str, name: str, jobs: int,
                  slots: "List[List[int]]") -> Submission:
@@ -5642,10 +5653,6 @@ class Stage:
         if key not in self.noted:
             self.noted.add(key)
             yield text
-
-    def may_begin_again(self, number: int, state: State) -> bool:
-        """Whether this start executes a task that lived elsewhere."""
-        raise NotImplementedError
 
     def living_here(self) -> "List[Attempt]":
         """Attempts of alive on this machine that no scheduler has."""
@@ -5736,19 +5743,6 @@ class HereStage(Stage):
                 break
             yield local.begin(task, tries)
         return not (local.failure or local.is_stopped)
-
-    def may_begin_again(self, number: int, state: State) -> bool:
-        """Whether a task that lived since an earlier start was interrupted."""
-        return state.name in ("interrupted", "not started") and not self.is_stopped
-
-    def follow_task(self, number: int, state: State) -> "Iterator[Union[Event, str]]":
-        """Yield the events of a task that lives since an earlier start."""
-        one = (self.found.attempts.get(number) or [NO_ATTEMPT])[-1]
-        if one.host and not one.job_id and one.boot != boot_id():
-            text = (f"task {number} may be running on {one.host}; hydraflow cancel --lost gives "
-                    "up tasks of a machine that is gone")
-            yield from self.note_once(f"lost on {one.host}", text)
-        yield from super().follow_task(number, state)
 
 
 # -- an array task, or a line of a handler
@@ -5860,6 +5854,7 @@ class HandlerStage(Stage):
     """
 
     role = HANDLER
+    most = 0
 
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
         super().__init__(run, steps)
@@ -5935,9 +5930,11 @@ class HandlerStage(Stage):
 
     def closing(self) -> "Iterator[Union[Event, str]]":
         run, name = self.run, self.steps[0].submit[0]
-        if self.again:
+        states = [self.found.states[number].name for number in self.submission.numbers()]
+        rest = states.count("not started")
+        if rest:
             self.left = True
-            yield f"{name} has ended, and {counted(len(self.again), 'task')} did not start"
+            yield f"{name} has ended, and {counted(rest, 'task')} did not start"
         if self.alive:
             yield f"{name} has ended, and {counted(len(self.alive), 'task')} may be running"
         end = read_attempt(run.record.file("handler", self.submission.number), 0, 1)
@@ -5945,10 +5942,6 @@ class HandlerStage(Stage):
             run.refused = not run.has_failed()  # else it may say no more than that tasks have
             status = end.detail or f"ended with exit status {end.status}"
             yield Event("error", f"{name} {status}")
-
-    def may_begin_again(self, number: int, state: State) -> bool:
-        """Whether a task has not started; a handler gets it once in a start."""
-        return state.name == "not started"
 
 
 # -- array jobs
@@ -5969,8 +5962,8 @@ def packed(numbers: "Sequence[int]", pack: int) -> "List[List[int]]":
 class ArrayStage(Stage):
     """Steps that become array jobs of a scheduler.
 
-    rest are tasks that are not submitted; sent are the submissions of this start, times counts how
-    often each task was submitted, had is how many were alive after the last submission, -1 before.
+    rest are tasks that are not submitted, sent the submissions of this start; had is how many tasks
+    were alive after the last submission, -1 before.
     """
 
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]", scheduler: Scheduler) -> None:
@@ -5979,7 +5972,6 @@ class ArrayStage(Stage):
         self.index = f'"${{{scheduler.index}:-1}}"'  # 1 for an array of one that is a plain job
         self.rest: List[Task] = []
         self.sent: List[Submission] = []
-        self.times: Dict[int, int] = Counter()
         self.had = -1
 
     def check(self, is_dry: bool) -> None:
@@ -6063,14 +6055,6 @@ class ArrayStage(Stage):
         is_below_limit = len(self.alive) < self.had and not self.run.throttle()
         is_first = self.had < 0 or not self.alive
         return (is_first or is_below_limit or bool(self.again)) and not self.is_stopped
-
-    def may_begin_again(self, number: int, state: State) -> bool:
-        """Whether a task was lost by the site or never began, or lived since an earlier start and
-        was interrupted."""
-        is_of_site = state.cause.partition(" (")[0] in LIMITS_OF_SITE
-        is_lost = state.name == "interrupted" and (is_of_site or not self.times[number])
-        return (is_lost or state.name == "not started") and not (
-            self.times[number] >= MOST_SUBMISSIONS or self.is_stopped or self.run.is_stopped())
 
     def submit(self) -> "Generator[Union[Event, str, None], None, Set[int]]":
         """Submit tasks, as many as fit; return the numbers of those that were.
