@@ -5138,11 +5138,10 @@ def code_here() -> "Tuple[str, bytes]":
     return commit.out.strip(), native_bytes(changes.out)
 
 
-def older_successes(
-        records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[Tuple[State, str]]]":
-    """The tasks that have succeeded in records by their keys, the newest last: their states, and
-    RECORD/NUMBER."""
-    older: Dict[Tuple[str, ...], List[Tuple[State, str]]] = {}
+def older_successes(records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[State]]":
+    """The states of tasks that have succeeded in records, with their origins, by their keys; the
+    newest last."""
+    older: Dict[Tuple[str, ...], List[State]] = {}
     for record in records:
         try:
             found, keys = Survey(record), Ledger(record).keys()
@@ -5150,8 +5149,9 @@ def older_successes(
         except Error:  # of another format
             continue
         for key, numbers in keys.items():
-            states = [(found.state(number), f"{record.ulid}/{number}") for number in numbers]
-            good = [one for one in states if one[0].name == "succeeded" and not one[0].origin]
+            states = [found.state(number)._replace(origin=f"{record.ulid}/{number}")
+                      for number in numbers if not found.state(number).origin]
+            good = [state for state in states if state.name == "succeeded"]
             older[key] = good + older.get(key, [])[len(good):]
     return older
 
@@ -5177,7 +5177,7 @@ class Run:
         self.lock: Optional[Lock] = None
         self.found: Optional[Survey] = None
         self.numbers: Dict[Tuple[str, ...], List[int]] = {}
-        self.older: Dict[Tuple[str, ...], List[Tuple[State, str]]] = {}
+        self.older: Dict[Tuple[str, ...], List[State]] = {}
         self.last = 0
         self.number = 1
         self.described = 0
@@ -5381,13 +5381,13 @@ class Run:
         task = step.numbered(draft, number, directory)
         older = self.older.get(task.key)
         if older and self.options.reuse and not (state.is_alive or state.is_good):
-            return task, self.reused(task, state, *older.pop(0))
+            return task, self.reused(task, state, older.pop(0))
         return task, state
 
-    def reused(self, task: Task, state: State, older: State, origin: str) -> State:
+    def reused(self, task: Task, state: State, older: State) -> State:
         """Note an older success that counts for a task, and return that."""
         if not self.is_dry:
-            head = new_head(start=self.number, role=REUSED, origin=origin)
+            head = new_head(start=self.number, role=REUSED, origin=older.origin)
             head.update(time=older.started, up=0)
             path = self.record.file("attempt", task.number, state.attempt + 1)
             descriptor = claim(path, head)
@@ -5520,8 +5520,9 @@ class Stage:
         self.look_at = self.ask_at = self.kill_at = 0.0
         self.ask_delay = 0.5
 
-    def check(self, is_dry: bool) -> None:
-        """Raise an Error for a mistake that shows before the start."""
+    def check(self, step: PlannedStep, is_dry: bool) -> None:
+        """Raise an Error for a mistake that shows before the start, besides those of every place.
+        """
 
     def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
         """Yield the lines of a dry run: one for each task, all else as comments.
@@ -5726,10 +5727,6 @@ class HereStage(Stage):
 
     role = HERE
 
-    def check(self, is_dry: bool) -> None:
-        for step in self.steps:
-            check_first_task(step, is_dry)
-
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
         local = self.local
         while local.is_below_limit() and not self.is_stopped:
@@ -5865,23 +5862,18 @@ class HandlerStage(Stage):
         """Whether a step goes to the handler in the same call."""
         return self.is_bare and not step.command and self.steps[0].submit == step.submit
 
-    def check(self, is_dry: bool) -> None:
-        for step in self.steps:
-            name = os.path.basename(submission_program(step))
-            options, form = FILE_READERS.get(name, (step.submit[-1:], ""))
-            if step.submit[-1] not in options:
-                raise Error("not-read", f"{name} would not read the file that is its last argument",
-                            submit_mark(step, 0), f"for example {form}")
-            if not is_dry:
-                check_executable(submission_program(step), ".", os.environ, submit_mark(step, 0))
-            if not self.is_bare:
-                check_first_task(step, is_dry)
-            for task in islice(step.tasks(), 1000 if is_dry else None):
-                # the rest of such a value would be a command of its own
-                if re.search("[\r\n]", shell_text(task.argv)):
-                    message = "a handler gets one line for each task, and a value has a line break"
-                    raise Error("line-break", message, step.mark,
-                                "without submit:, or with a scheduler, it works")
+    def check(self, step: PlannedStep, is_dry: bool) -> None:
+        name = os.path.basename(submission_program(step))
+        options, form = FILE_READERS.get(name, (step.submit[-1:], ""))
+        if step.submit[-1] not in options:
+            raise Error("not-read", f"{name} would not read the file that is its last argument",
+                        submit_mark(step, 0), f"for example {form}")
+        for task in islice(step.tasks(), 1000 if is_dry else None):
+            # the rest of such a value would be a command of its own
+            if re.search("[\r\n]", shell_text(task.argv)):
+                message = "a handler gets one line for each task, and a value has a line break"
+                raise Error("line-break", message, step.mark,
+                            "without submit:, or with a scheduler, it works")
 
     def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
         path = self.run.record.file("lines", self.run.next_submission())
@@ -5974,12 +5966,8 @@ class ArrayStage(Stage):
         self.sent: List[Submission] = []
         self.had = -1
 
-    def check(self, is_dry: bool) -> None:
-        for step in self.steps:
-            check_submit_words(step, self.scheduler)
-            if not is_dry:
-                check_executable(submission_program(step), ".", os.environ, submit_mark(step, 0))
-                check_first_task(step, is_dry)
+    def check(self, step: PlannedStep, is_dry: bool) -> None:
+        check_submit_words(step, self.scheduler)
 
     def arrays_before(self) -> "List[Tuple[Record, Submission]]":
         """The submissions of this start that the step depends on."""
@@ -6148,7 +6136,12 @@ def stages_of(run: Run) -> "List[Stage]":
 def check_plan(plan: Plan, is_dry: bool) -> None:
     grace()
     for stage in stages_of(Run(plan, Options(), is_dry)):
-        stage.check(is_dry)
+        for step in stage.steps:
+            stage.check(step, is_dry)
+            if step.submit and not is_dry:
+                check_executable(submission_program(step), ".", os.environ, submit_mark(step, 0))
+            if step.command:
+                check_first_task(step, is_dry)
 
 
 class Opening(Stage):
