@@ -3700,6 +3700,11 @@ class Attempt(NamedTuple):
         return self.began >= 0 or self.status >= 0
 
     @property
+    def is_unused(self) -> bool:
+        """Whether it is a claim alone, and no attempt if nothing of it lives."""
+        return not (self.has_started or self.verdict)
+
+    @property
     def has_ended(self) -> bool:
         return self.status >= 0
 
@@ -3956,8 +3961,8 @@ def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queu
     if good:
         return attempt_state(good[0], "succeeded", "", len(attempts))
     current = [one for one in attempts if (one.start, one.submission) >= since]
-    if current and held is False and not (current[-1].has_started or current[-1].verdict):
-        current.pop()  # a claim alone
+    if current and held is False and current[-1].is_unused:
+        current.pop()
     if current:
         name, cause = name_and_cause(current[-1], held, queued)
         tries = sum(one.has_started for one in current)
@@ -5036,28 +5041,31 @@ class Survey:
 
     def ask_queue(self, keys: "Sequence[ArrayTask]") -> "Generator[None, None, None]":
         """Ask the queue about array tasks of an array job, and the accounting about those that are
-        missing for the second time: one look is none."""
+        gone without a word."""
         scheduler, job_id = SCHEDULERS[keys[0].scheduler], keys[0].job_id
         found, failure = yield from query(scheduler, job_id)
         self.unanswered = failure or self.unanswered
-        gone: List[ArrayTask] = []
-        for key in keys:
-            if key.index in found or not failure:
-                queued = found.get(key.index, OVER)
-                is_new = queued.kind == ABSENT and self.queues.get(key, UNKNOWN).kind != ABSENT
-                if is_new and key not in self.missed:
-                    self.missed.add(key)
-                    continue
-                self.missed.discard(key)
-                if is_new and not meaning(queued.word):
-                    gone.append(key)
-                elif is_new or queued.kind != ABSENT:
-                    self.queues[key] = queued
+        gone = [key for key in keys if (key.index in found or not failure)
+                and self.is_gone(key, found.get(key.index, OVER))]
         ends = (yield from account(scheduler, job_id)) if gone else {}
         for key in gone:
             end = ends.get(key.index, "")
             word = end if meaning(end) else self.last_line(key) or end
             self.queues[key] = OVER._replace(word=word)
+
+    def is_gone(self, key: ArrayTask, queued: Queued) -> bool:
+        """Note an answer; return whether an array task is gone now without a word about its end.
+
+        It has to be missing twice: one look is none.
+        """
+        is_new = queued.kind == ABSENT and self.queues.get(key, UNKNOWN).kind != ABSENT
+        if is_new and key not in self.missed:
+            self.missed.add(key)
+            return False
+        self.missed.discard(key)
+        if is_new or queued.kind != ABSENT:
+            self.queues[key] = queued
+        return is_new and not meaning(queued.word)
 
     def last_line(self, key: ArrayTask) -> str:
         """The last line that a scheduler wrote for an array task."""
@@ -5509,7 +5517,7 @@ class Stage:
         self.steps = list(steps)
         self.alive: Dict[int, Task] = {}
         self.again: List[Task] = []
-        self.times: Dict[int, int] = Counter()
+        self.times: Counter[int] = Counter()
         self.before: List[Stage] = []
         self.waits = False
         self.done = 0
@@ -5955,7 +5963,7 @@ class ArrayStage(Stage):
     """Steps that become array jobs of a scheduler.
 
     rest are tasks that are not submitted, sent the submissions of this start; had is how many tasks
-    were alive after the last submission, -1 before.
+    are known to fit below a limit of submitted jobs, -1 where none was met.
     """
 
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]", scheduler: Scheduler) -> None:
@@ -6018,78 +6026,65 @@ class ArrayStage(Stage):
         return super().follow() if self.waits else iter(())
 
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
-        """Submit tasks; with --wait, lost ones again, and others as soon as more fit."""
-        run = self.run
-        is_time = self.is_time()
+        """Submit what fits; with --wait, lost tasks again, and others when some have ended."""
         self.rest += [*todo, *self.again]
         self.again = []
-        if self.rest and is_time:
-            if run.is_stopped():
+        room = self.room()
+        while self.rest and room and not self.run.refused:
+            if self.is_stopped or self.run.is_stopped():
                 self.left = True
-                self.alive = {}
-                return False
-            sent = yield from self.submit()
-            self.alive.update((task.number, task) for task in self.rest if task.number in sent)
-            self.rest = [task for task in self.rest if task.number not in sent]
-            self.had = len(self.alive)
-            run.open.update(sent)
-        if run.refused or not self.waits:
+                self.rest, self.alive = [], {}
+                break
+            room = yield from self.submit(room)
+        if self.run.refused or not self.waits:
             self.alive = {}
             return False
         return bool(self.rest)
 
-    def is_time(self) -> bool:
-        """Whether to submit now: at first, lost tasks at once, others when some have ended."""
-        is_below_limit = len(self.alive) < self.had and not self.run.throttle()
-        is_first = self.had < 0 or not self.alive
-        return (is_first or is_below_limit or bool(self.again)) and not self.is_stopped
+    def submit(self, room: int) -> "Generator[Union[Event, str, None], None, int]":
+        """Submit an array job of at most room array tasks; return how many may follow at once."""
+        slots = packed([task.number for task in self.rest], self.run.pack(self.steps[0])[0])[:room]
+        try:
+            submission = yield from self.send(slots)
+        except Refusal as refusal:
+            return (yield from self.refused(refusal, len(slots)))
+        yield (f"step {submission.step}: {counted(len(submission.numbers()), 'task')} as array "
+               f"job {submission.job_id} of {counted(len(slots), 'array task')}")
+        sent = set(submission.numbers())
+        self.times.update(sent)
+        self.alive.update((task.number, task) for task in self.rest if task.number in sent)
+        self.rest = [task for task in self.rest if task.number not in sent]
+        self.run.open.update(sent)
+        if self.had >= 0:
+            self.had = len(self.alive)
+        return self.room()
 
-    def submit(self) -> "Generator[Union[Event, str, None], None, Set[int]]":
-        """Submit tasks, as many as fit; return the numbers of those that were.
+    def room(self) -> int:
+        """How many array tasks to submit now: with --wait and a throttle one array job after the
+        other, below a limit of submitted jobs as many as have ended since."""
+        if self.waits and self.run.throttle() and self.alive:
+            return 0
+        if self.had < 0 or not self.alive:
+            return array_limit(self.scheduler)
+        return (self.had - len(self.alive)) // self.run.pack(self.steps[0])[0]
 
-        With a throttle, several array jobs go one after the other.
-        """
-        run = self.run
-        slots = packed([task.number for task in self.rest], run.pack(self.steps[0])[0])
-        sent: Set[int] = set()
-        most = array_limit(self.scheduler)
-        while slots:
-            try:
-                submission = yield from self.send(slots[:most], self.dependencies(bool(sent)))
-            except Refusal as refusal:
-                if self.waits and refusal.code == "too-many-jobs":  # fewer may fit, now or later
-                    most = min(most, len(slots)) // 2
-                    if most and not sent:
-                        continue
-                    if self.alive or sent:
-                        break
-                yield from self.refused(refusal)
-                break
-            yield (f"step {submission.step}: {counted(len(submission.numbers()), 'task')} as array "
-                   f"job {submission.job_id} of {counted(len(submission.slots), 'array task')}")
-            is_one_by_one = self.waits and run.throttle() > 0
-            slots = [] if is_one_by_one else slots[most:]
-            sent.update(submission.numbers())
-        for number in sent:
-            self.times[number] += 1
-        return sent
-
-    def dependencies(self, is_next: bool) -> "List[str]":
+    def dependencies(self) -> "List[str]":
         """The ids of the array jobs that the next one waits for; with a throttle, that of the one
-        before it."""
-        if self.waits:
-            return []
+        before it too."""
         ids = [one.job_id for _, one in self.arrays_before()]
-        return ids + [self.sent[-1].job_id] if is_next and self.run.throttle() else ids
+        if self.run.throttle():
+            ids += [one.job_id for one in self.sent[-1:]]
+        return [] if self.waits else ids
 
-    def send(self, slots: "List[List[int]]",
-             ids: "Sequence[str]") -> "Generator[Union[Event, str, None], None, Submission]":
+    def send(self, slots: "List[List[int]]"
+             ) -> "Generator[Union[Event, str, None], None, Submission]":
         run, record = self.run, self.run.record
         submission = self.array_job(slots)
         write_submission(record, submission)
         write_script(record, submission.number, python_of(run.job), self.index)
         try:
-            job_id = yield from send(self.words(submission, ids), self.scheduler, submission.name)
+            words = self.words(submission, self.dependencies())
+            job_id = yield from send(words, self.scheduler, submission.name)
         except Refusal as refusal:
             run.begun = run.begun or refusal.code == "no-job-id"
             note_submission(record, submission, is_refused=True)
@@ -6100,7 +6095,13 @@ class ArrayStage(Stage):
         self.sent.append(submission)
         return submission
 
-    def refused(self, refusal: Refusal) -> "Iterator[Union[Event, str, None]]":
+    def refused(self, refusal: Refusal,
+                size: int) -> "Generator[Union[Event, str, None], None, int]":
+        """Return how many array tasks of an array job may fit, now or later. If none do, say so,
+        and cancel the submissions of this command."""
+        if self.waits and refusal.code == "too-many-jobs" and (size > 1 or self.alive):
+            self.had = len(self.alive)
+            return size // 2
         self.run.refused = True
         yield Event("error", str(refusal))
         own = [(self.run.record, one) for one in self.sent]
@@ -6110,6 +6111,7 @@ class ArrayStage(Stage):
             yield Event("error", failure or (
                 f"cancelled array job {submission.job_id} of step {submission.step}, "
                 "so that nothing is half submitted"))
+        return 0
 
 
 # -- a job, after those that it needs
@@ -6273,28 +6275,26 @@ def cancel_record(record: Record, is_lost: bool, numbers: "Optional[Sequence[int
     texts, errors = cancel_arrays(found, alive, numbers is not None)
     if numbers is None:
         stop_handlers(found)
-    stopped: List[Attempt] = []
-    lost: List[Attempt] = []
+    groups: Tuple[List[Attempt], List[Attempt]] = ([], [])
     for number in alive:
-        if found.state(number).name == "queued" or found.array_task(number):
-            continue
-        one = found.attempts[number][-1]
-        if one.boot != boot_id():
-            lost.append(one)
-        elif stop_attempt(record, one, signal.SIGTERM):
-            stopped.append(one)
-        elif is_held(record.file("attempt", number, one.attempt), one):
-            errors.append(f"task {number} cannot be stopped: another user or container has it")
-    for one in lost if is_lost else []:
-        write_verdict(record.file("attempt", one.number, one.attempt), GIVEN_UP)
-    kill_after_grace(record, stopped)
-    if stopped:
-        texts.append(f"stopping {counted(len(stopped), 'task')}")
-    if lost:
-        tasks = f"{counted(len(lost), 'task')} on {', '.join(sorted({one.host for one in lost}))}"
-        texts.append(f"gave up {tasks}: --resume executes them again" if is_lost else
-                     f"cannot reach {tasks}: cancel them there, or with --lost if they are gone")
+        if found.state(number).name == "running" and not found.array_task(number):
+            one = found.attempts[number][-1]
+            groups[one.boot == boot_id()].append(one)
+    texts += stop_tasks(record, groups[True], errors)
+    texts += give_up(record, groups[False], is_lost)
     return texts, errors
+
+
+def give_up(record: Record, lost: "Sequence[Attempt]", is_lost: bool) -> "List[str]":
+    """A text about attempts of other machines, which are over if the user says so."""
+    if not lost:
+        return []
+    tasks = f"{counted(len(lost), 'task')} on {', '.join(sorted({one.host for one in lost}))}"
+    if not is_lost:
+        return [f"cannot reach {tasks}: cancel them there, or with --lost if they are gone"]
+    for one in lost:
+        write_verdict(record.file("attempt", one.number, one.attempt), GIVEN_UP)
+    return [f"gave up {tasks}: --resume executes them again"]
 
 
 def stop_handlers(found: Survey) -> None:
@@ -6305,39 +6305,52 @@ def stop_handlers(found: Survey) -> None:
             signal_attempt(path, one.leader, signal.SIGTERM)
 
 
-def kill_after_grace(record: Record, stopped: "Sequence[Attempt]") -> None:
+def stop_tasks(record: Record, attempts: "Sequence[Attempt]", errors: "List[str]") -> "List[str]":
+    """Ask attempts of this machine to stop, kill those that do not; return texts, add errors."""
+    stopped: List[Attempt] = []
+    for one in attempts:
+        if stop_attempt(record, one, signal.SIGTERM):
+            stopped.append(one)
+        elif is_held(record.file("attempt", one.number, one.attempt), one):
+            errors.append(f"task {one.number} cannot be stopped: another user or container has it")
     limit = time.monotonic() + grace()
-    rest = list(stopped)
+    rest = stopped
     while rest and time.monotonic() < limit:
         time.sleep(TICK)
         rest = [one for one in rest if processes_of(
             record.file("attempt", one.number, one.attempt), one.leader)]
     for one in rest:
         stop_attempt(record, one, signal.SIGKILL)
+    return [f"stopping {counted(len(stopped), 'task')}"] if stopped else []
 
 
 def cancel_arrays(found: Survey, wanted: "Sequence[int]",
                   is_part: bool) -> "Tuple[List[str], List[str]]":
     """Cancel the array jobs that have wanted tasks, or (is_part) their array tasks; return texts
     and errors. An array task goes only with all of its living tasks."""
-    members: Dict[Tuple[str, str], List[int]] = {}
-    for number, state in found.states.items():
-        one = found.array_task(number)
-        if one and state.is_alive:
-            job_id = one.text if is_part else one.job_id
-            members.setdefault((one.scheduler, job_id), []).append(number)
     texts, errors = [], []  # type: List[str], List[str]
     kind = "array task" if is_part else "array job"
     chosen = set(wanted)
-    for (scheduler, job_id), tasks in members.items():
+    for (scheduler, job_id), tasks in array_members(found, is_part).items():
         others = [str(number) for number in tasks if number not in chosen]
         if not others:
             error = finished(cancel_array(SCHEDULERS[scheduler], job_id))
             (errors if error else texts).append(error or f"cancelled {kind} {job_id}")
         elif len(others) < len(tasks):
             errors.append(f"{kind} {job_id} has other tasks as well, {', '.join(others)}: "
-                         "name them too, or none")
+                          "name them too, or none")
     return texts, errors
+
+
+def array_members(found: Survey, is_part: bool) -> "Dict[Tuple[str, str], List[int]]":
+    """The living tasks of each array job, or (is_part) of each array task."""
+    members: Dict[Tuple[str, str], List[int]] = {}
+    for number, state in found.states.items():
+        one = found.array_task(number)
+        if one and state.is_alive:
+            job_id = one.text if is_part else one.job_id
+            members.setdefault((one.scheduler, job_id), []).append(number)
+    return members
 
 
 # ---------------------------------------------------------------------------
