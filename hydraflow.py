@@ -5326,7 +5326,7 @@ class Run:
             for key in self.keys():
                 states = [self.found.state(number) for number in self.numbers.get(key, ())]
                 is_done = any(state.is_good or state.is_alive for state in states)
-                count += key in self.older and not is_done
+                count += bool(self.older.get(key)) and not is_done
             if count:
                 self.notes.append(f"{counted(count, 'task')} succeeded in an older run; --reuse "
                                   "counts them as done")
@@ -5474,7 +5474,7 @@ def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
             if re.fullmatch(pattern, word) and (waits or hint != OURS_AFTER):
                 errors.append(Error("own-option", f"HydraFlow sets {word} itself: remove it",
                                     submit_mark(step, index), hint))
-    if script:
+    if script and not errors:
         errors.append(Error(
             "script-and-command",
             f"{words[0]} would execute {words[script]}, and not the command of this job",
@@ -6356,83 +6356,56 @@ def array_members(found: Survey, is_part: bool) -> "Dict[Tuple[str, str], List[i
 # ---------------------------------------------------------------------------
 # 12. What people see: Event, State -> text
 # ---------------------------------------------------------------------------
-# say, put and Outlet write to streams; texts of durations, moments, states; tail_lines and cause_of
-# read logs; task_name and Names call a task the same everywhere; groups_of groups failures for the
-# end of a run and for status; Screen shows events; head_line, status_lines and status_document show
-# a record. Output of tasks goes to standard output, HydraFlow's own lines to standard error. The
-# screen keeps no log in memory, and writes only what a stream takes without waiting.
+# offer, say and put write to streams; texts of durations, moments, states; read_log, tail_lines and
+# cause_of look into logs; task_name and Names call a task the same everywhere; groups_of groups
+# failures; Screen shows events; head_line, put_status and status_document show a record. Output
+# of tasks goes to standard output, HydraFlow's own lines to standard error.
 
-CHUNK = 65536  # bytes of a log that are looked at together, and the longest line shown as one
-MOST_GROUPS = 1000  # kinds of failure that are kept apart
+CHUNK = 65536  # bytes of a task's output that are shown in one turn of the loop
+NAME_WIDTH = 60  # characters of a task's name, and of a list of tasks
 TAIL = 5  # last lines of a log that are shown with a failure, and looked through for its cause
-TERMINAL_CONTROLS = re.compile(  # of ECMA-48
-    r"(?s)\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|"
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+CONTROLS = re.compile(  # of ECMA-48; group 1 is a colour
+    rb"(?m)(\x1b\[[0-9;]*m)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|"
+    rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]")
 TRAILERS = re.compile(  # last lines that say nothing of the cause
     r"hint: |Set the environment variable HYDRA_FULL_ERROR=1|Config search path|Provider:|"
     r"\s*(object_type|full_key|reference_type|provider)[=:]|To append to your config use|"
-    r"==> attempt \d+ <==$|\s*\d+%\||.*\d+(\.\d+)?(it/s|s/it)\]?$|[\s=*#_-]*$")
+    r"\s*\d+%\||.*\d+(\.\d+)?(it/s|s/it)\]?$|[\s=*#_-]*$")
 
 
 # -- streams
 
 
-class Outlet:
-    """A stream of text that takes bytes without waiting: a slow reader must not hold up a loop."""
+def offer(stream: "IO[str]", data: bytes, waits: bool = False) -> bytes:
+    """Write as much as a stream takes at once, or (waits) all of it; return the rest.
 
-    def __init__(self, stream: "IO[str]") -> None:
-        self.stream = stream
-        self.is_lost = False
-        self.descriptor = -1
-        try:
-            self.descriptor = stream.fileno()
-            stream.flush()
-        except (AttributeError, ValueError, OSError):  # replaced by a caller: an io.StringIO, say
-            pass
-        self.is_terminal = self.descriptor >= 0 and os.isatty(self.descriptor)
-
-    def offer(self, data: bytes, waits: bool = False) -> bytes:
-        """Write as much as the stream takes at once, or (waits) all of it; return the rest."""
-        import select
-        timeout = None if waits else 0
-        size = 256 if self.is_terminal else 512  # POSIX: a pipe that is ready takes as much
-        try:
-            if self.is_lost:
-                return b""
-            if self.descriptor < 0:
-                self.stream.write(data.decode("utf-8", "replace"))
-                return b""
-            while data and select.select([], [self.descriptor], [], timeout)[1]:
-                data = data[os.write(self.descriptor, data[:size]):]
-        except (OSError, ValueError):  # a closed terminal, a full disk, a reader that has gone
-            self.is_lost = True
-        return b"" if self.is_lost else data
+    A stream that fails (a closed terminal, a full disk, a reader that has gone) loses its data.
+    """
+    import select
+    timeout = None if waits else 0
+    try:
+        if not hasattr(stream, "buffer"):  # a caller's io.StringIO
+            stream.write(data.decode("utf-8", "replace"))
+            return b""
+        stream.flush()
+        size = 256 if stream.isatty() else 512  # POSIX: a pipe that is ready takes as much
+        while data and select.select([], [stream], [], timeout)[1]:
+            data = data[os.write(stream.fileno(), data[:size]):]
+    except (OSError, ValueError):
+        return b""
+    return data
 
 
-def write(stream: "IO[str]", data: bytes) -> None:
-    """Write all bytes to a stream of text; a stream that fails is given up."""
-    Outlet(stream).offer(data, True)
-
-
-def say(text: str) -> None:
+def say(text: str, state: str = "waiting", waits: bool = True) -> None:
     """Write a line for a person; a character that the stream cannot encode is escaped."""
-    write(sys.stderr, encoded(text))
+    line = f"{painted(printable(text), state, sys.stderr)}\n"
+    offer(sys.stderr, line.encode(sys.stderr.encoding or "utf-8", "backslashreplace"), waits)
 
 
-def encoded(text: str) -> bytes:
-    """A line in the encoding of standard error."""
-    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    return f"{text}\n".encode(encoding, "backslashreplace")
-
-
-def put(text: str) -> None:
+def put(text: str, state: str = "waiting") -> None:
     """Write a line of data: bytes of arguments as they are, but no commands to a terminal."""
-    put_shown(printable(text) if sys.stdout.isatty() else text)
-
-
-def put_shown(text: str) -> None:
-    """Write a line of data that may have our colours."""
+    if sys.stdout.isatty():
+        text = painted(printable(text), state, sys.stdout)
     stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO there
     if stream is None:
         sys.stdout.write(f"{text}\n")
@@ -6444,37 +6417,24 @@ def window_width(stream: "IO[str]") -> int:
     """The columns of the terminal of a stream; 0 for no terminal."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
-    except (AttributeError, ValueError, OSError):
+    except (ValueError, OSError):
         return 0
 
 
-def has_colours(stream: "IO[str]") -> bool:
-    """Whether a stream is a terminal whose user wants colours."""
-    is_dumb = os.environ.get("TERM", "dumb") == "dumb"
-    return not (is_dumb or os.environ.get("NO_COLOR")) and window_width(stream) > 0
+def is_smart(stream: "IO[str]") -> bool:
+    """Whether a stream is a terminal that obeys commands."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def painted(text: str, state: str, is_coloured: bool) -> str:
-    """A text in the colour of a state.
-
-    >>> painted("1 failed", "failed", True), painted("1 failed", "failed", False)
-    ('\\x1b[31m1 failed\\x1b[m', '1 failed')
-    """
+def painted(text: str, state: str, stream: "IO[str]") -> str:
+    """A text in the colour of a state, if a stream shows colours."""
     colour = STATES[state].colour
-    return f"\x1b[{colour}m{text}\x1b[m" if is_coloured and colour else text
+    if not colour or os.environ.get("NO_COLOR") or not is_smart(stream):
+        return text
+    return f"\x1b[{colour}m{text}\x1b[m"
 
 
 # -- texts
-
-
-def harmless(data: bytes) -> str:
-    """Bytes as a text that moves no cursor; colours stay.
-
-    >>> harmless(b"\\x1b[2Jred \\xff")
-    'red \\ufffd'
-    """
-    text = data.decode("utf-8", "replace")
-    return TERMINAL_CONTROLS.sub(lambda one: one[0] if COLOURS.fullmatch(one[0]) else "", text)
 
 
 def last_state(line: bytes) -> bytes:
@@ -6514,68 +6474,67 @@ def moment_text(moment: float) -> str:
 
 
 def signal_text(status: int) -> str:
-    """The signal in an exit status, or nothing."""
-    name = signal_name(status - 128) if status > 128 else ""
+    """The signal in an exit status, or nothing.
+
+    >>> signal_text(1), signal_text(137)
+    ('', 'SIGKILL (137), often out of memory')
+    """
+    name = signal_name(status - 128)
     if not name.startswith("SIG"):
         return ""
     return f"{name} ({status})" + (", often out of memory" if name == "SIGKILL" else "")
 
 
-def status_text(status: int) -> str:
-    """An exit status in words.
-
-    >>> status_text(1), status_text(137)
-    ('exit status 1', 'SIGKILL (137), often out of memory')
-    """
-    return signal_text(status) or f"exit status {status}"
-
-
 def state_text(state: State) -> str:
     """A state in words."""
     text = STATES[state.name].text
-    cause = printable(state.cause)
+    cause = state.cause
     if state.name == "running":
-        where = "" if state.host in ("", host_name()) else f" on {printable(state.host)}"
+        where = "" if state.host in ("", host_name()) else f" on {state.host}"
         text = f"running since {moment_text(state.started)}{where}"
     elif state.name == "failed":
-        cause = cause or status_text(state.status)
-    elif state.origin:
-        text = "succeeded earlier"
-    elif state.name == "handed":
-        return f"handed {cause}"
+        cause = cause or signal_text(state.status) or f"exit status {state.status}"
     return f"{text}: {cause}" if cause else text
 
 
-def tail_lines(path: str, begin: int = 0) -> "List[str]":
-    """The last lines of a log that are not empty, TAIL at most, of its last attempt."""
+def counts_text(counts: "Mapping[str, int]") -> str:
+    """How many tasks are in which state, the good ones first."""
+    names = sorted(STATES, key=lambda name: not STATES[name].is_good)
+    return ", ".join(f"{counts[name]:,} {STATES[name].text}" for name in names if counts[name])
+
+
+def read_log(path: str, offset: int = 0, size: int = -1) -> bytes:
+    """The bytes of a log from an offset, a negative one counts from its end; none without a log."""
     try:
         with open(open_safely(path, os.O_RDONLY), "rb") as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - CHUNK // 8, begin))
-            data = file.read()
+            end = os.fstat(file.fileno()).st_size if offset < 0 else 0
+            file.seek(max(end + offset, 0))
+            return file.read(size)
     except OSError:
-        return []
-    attempt = re.split(rb"(?:^|\n)==> attempt \d+ <==(?=\n|$)", data)[-1]
-    lines = [COLOURS.sub("", harmless(last_state(line))).rstrip()[:400]
-             for line in attempt.split(b"\n")]
-    return [line for line in lines if line][-TAIL:]
+        return b""
 
 
-def cause_line(lines: "Sequence[str]") -> str:
-    """The last line that may name a cause: no advice of Hydra's, no progress bar.
+def last_attempt(output: bytes) -> bytes:
+    """The output of the last attempt in a log."""
+    return re.split(rb"(?m)^==> attempt \d+ <==\n?", output)[-1]
 
-    >>> cause_line(["ValueError: lr", "Set the environment variable HYDRA_FULL_ERROR=1 for more."])
-    'ValueError: lr'
-    """
-    causes = [line for line in lines if not TRAILERS.match(line)]
-    return [*lines[-1:], *causes][-1] if lines else ""
+
+def tail_lines(path: str) -> "List[str]":
+    """The last lines of a log that are not empty, TAIL at most, of its last attempt."""
+    data = last_attempt(read_log(path, -CHUNK // 8))
+    plain = [CONTROLS.sub(b"", last_state(line)) for line in data.split(b"\n")]
+    lines = [line.decode("utf-8", "replace").rstrip()[:400] for line in plain]
+    return list(filter(None, lines))[-TAIL:]
 
 
 def cause_of(state: State, log: str) -> str:
-    """The cause of a task's state: the recorded one, a signal, else the line of a log that names
-    it."""
-    if state.name == "failed" and not state.cause:
-        return signal_text(state.status) or printable(cause_line(tail_lines(log)))
-    return printable(state.cause)
+    """The cause of a task's state: the recorded one, a signal, else the line of its log that names
+    it, which is no advice of Hydra's and no progress bar."""
+    if state.name != "failed" or state.cause:
+        return state.cause
+    lines = tail_lines(log)
+    causes = [line for line in lines if not TRAILERS.match(line)]
+    return signal_text(state.status) or ["", *lines[-1:], *causes][-1]
 
 
 # -- the name of a task
@@ -6615,29 +6574,15 @@ def words_of_all(plan: Plan) -> "Set[str]":
     return shared_words(every)
 
 
-def words_text(words: "Iterable[str]", width: int) -> str:
-    """Words of a combination on one line, at most width characters.
-
-    >>> words = ["optimizer.lr=0.1", "model=transformer"]
-    >>> words_text(words, 40), words_text(words, 30), words_text(words, 16)
-    ('optimizer.lr=0.1 model=transformer', 'lr=0.1 model=transformer', '0.1 transformer')
-    """
-    shown = [" ".join(printable(word).split()) for word in words]
-    for pattern in ("$", r"^[^=]*\.(?=[^=.]+=)", "^[^=]*="):
-        text = " ".join(re.sub(pattern, "", word) for word in shown)
-        if len(text) <= width:
-            return text
-    return shortened(text, max(width, 9))
-
-
-def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]", width: int) -> str:
+def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]") -> str:
     """The name of a task for people: its number, and the words that it does not share with all.
 
-    >>> task_name(8, ("lr=0.1", "epochs=3"), {"epochs=3"}, 99), task_name(1, ("a=1",), {"a=1"}, 99)
+    >>> task_name(8, ("lr=0.1", "epochs=3"), {"epochs=3"}), task_name(1, ("a=1",), {"a=1"})
     ('[8 lr=0.1]', 'task 1')
     """
-    words = words_text([word for word in combination if word not in shared], width)
-    return f"[{number} {words}]" if words else f"task {number}"
+    words = " ".join(word for word in combination if word not in shared)
+    shown = shortened(" ".join(words.split()), NAME_WIDTH)
+    return f"[{number} {shown}]" if shown else f"task {number}"
 
 
 @functools.lru_cache(maxsize=1)
@@ -6651,27 +6596,36 @@ def combinations_of(ledger: Ledger) -> "Dict[int, Tuple[str, ...]]":
 
 
 class Names:
-    """The names of the tasks of a record, whose words have a width, in characters."""
+    """The names of the tasks of a record."""
 
-    def __init__(self, ledger: Ledger, width: int) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self.combinations = combinations_of(ledger)
         self.shared = shared_words(self.combinations.values())
-        self.width = width
 
     def name(self, number: int) -> str:
         """The name of a task."""
-        return task_name(number, self.combinations.get(number, ()), self.shared, self.width)
+        return task_name(number, self.combinations.get(number, ()), self.shared)
 
     def members_text(self, numbers: "Sequence[int]") -> str:
         """The words that only these tasks have in common, else the names of some."""
         members = [self.combinations.get(number, ()) for number in numbers]
         common = shared_words(members) - self.shared
         if common:
-            return f"all of them with {words_text(sorted(common), self.width)}"
+            return f"all of them with {' '.join(sorted(common))}"
         return ", ".join(map(self.name, numbers[:3])) + (", ..." if len(numbers) > 3 else "")
 
 
 # -- groups of tasks, by state and cause
+
+
+def tasks_numbered(numbers: "Sequence[int]") -> str:
+    """Tasks by their numbers.
+
+    >>> tasks_numbered([1, 2, 9])
+    '3 tasks (1, 2, 9)'
+    """
+    shown = shortened(", ".join(map(str, numbers)), NAME_WIDTH)
+    return f"{counted(len(numbers), 'task')} ({shown})"
 
 
 class Group(NamedTuple):
@@ -6680,6 +6634,12 @@ class Group(NamedTuple):
     state: str
     text: str
     numbers: "List[int]"
+
+    def title(self, names: Names) -> str:
+        """The first line about the group: 2 tasks (1, 9) failed: ValueError: lr."""
+        if len(self.numbers) == 1:
+            return f"{names.name(self.numbers[0])} {self.text}"
+        return f"{tasks_numbered(self.numbers)} {self.text}"
 
 
 def groups_of(found: Survey) -> "List[Group]":
@@ -6692,7 +6652,7 @@ def groups_of(found: Survey) -> "List[Group]":
         is_usual = state.name in ("queued", "not started") and not state.cause
         if state.name in ("succeeded", "waiting") or is_usual:
             continue
-        text = group_text(found, number, state, len(groups) < MOST_GROUPS)
+        text = group_text(found, number, state)
         kind = re.sub(r"\S*/\S*|\b0x[0-9a-f]+|\d+", "", text) if state.is_over else text
         key = state.name, state.status, kind
         groups.setdefault(key, Group(state.name, text, [])).numbers.append(number)
@@ -6700,59 +6660,36 @@ def groups_of(found: Survey) -> "List[Group]":
     return sorted(groups.values(), key=lambda group: order.index(group.state))
 
 
-def group_text(found: Survey, number: int, state: State, reads_log: bool) -> str:
+def group_text(found: Survey, number: int, state: State) -> str:
     """The state of a task with the cause in its log, or its array task."""
     text = state_text(state)
     one = found.array_task(number)
-    if state.name == "failed" and reads_log:
+    if state.name == "failed":
         cause = cause_of(state, log_of(found.record, number, state))
-        return f"{text}: {cause}" if cause and cause not in text else text
+        return text if cause in text else f"{text}: {cause}"
     if one and state.name == "running":
         return f"{text} as {one.text}"
     return f"{text} (array job {one[1]})" if one and state.name == "queued" else text
 
 
-def group_title(group: Group, names: Names) -> str:
-    """The first line about a group.
-
-    >>> group_title(Group("failed", "failed: x", [1, 2, 3, 9]), None)
-    '4 tasks (1-3, 9) failed: x'
-    """
-    if len(group.numbers) == 1:
-        return f"{names.name(group.numbers[0])} {group.text}"
-    return f"{counted(len(group.numbers), 'task')} ({ranges_text(group.numbers)}) {group.text}"
-
-
-def ranges_text(numbers: "Iterable[int]") -> str:
-    """Ascending numbers in short."""
-    parts: List[List[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1][1:] = [number]
-        else:
-            parts.append([number])
-    ranges = ["-".join(map(str, part)) for part in parts[:8]] + ["..."] * (len(parts) > 8)
-    return ", ".join(ranges)
-
-
-def failure_lines(found: Survey, width: int) -> "Iterator[str]":
-    """Yield the failures of a run, an example of each group with the end of its log."""
+def say_failures(found: Survey) -> None:
+    """Say how tasks of a run failed: of each group an example with the end of its log."""
     groups = [group for group in groups_of(found) if group.state == "failed"]
+    names = Names(found.ledger)
     for group in groups[:10]:
         number = group.numbers[0]
         log = log_of(found.record, number, found.state(number))
         task = found.ledger.task(number)
-        yield ""
-        title = group_title(group, Names(found.ledger, width))
-        yield painted(title, group.state, has_colours(sys.stderr))
+        say(f"\n{group.title(names)}", group.state)
         lines = tail_lines(log)
-        yield from (f"    {printable(line)}" for line in lines)
+        for line in lines:
+            say(f"    {line}")
         if lines:
-            yield f"  log:   {os.path.relpath(log)}"
+            say(f"  log:   {os.path.relpath(log)}")
         if task:
-            yield f"  again: {shortened(printable(task_text(task)), 2000)}"
+            say(f"  again: {shortened(task_text(task), 2000)}")
     if len(groups) > 10:
-        yield f"and {len(groups) - 10} more kinds of failure; status shows them"
+        say(f"and {len(groups) - 10} more kinds of failure; status shows them")
 
 
 # -- the screen of a run
@@ -6774,22 +6711,12 @@ class Following:
         self.has_title = False
         self.end: Optional[Event] = None
 
-    def read(self) -> bytes:
-        """The next bytes, CHUNK at most; none where there is no log."""
-        try:
-            with open(open_safely(self.log, os.O_RDONLY), "rb") as file:
-                file.seek(self.offset)
-                return file.read(CHUNK)
-        except OSError:
-            return b""
-
 
 class Screen:
     """Shows events of runs as they come: output of the tasks, a progress line, ends of tasks.
 
-    is_live means a terminal with a progress line, is_raw an output that is no terminal; rest are
-    bytes that the stream has not taken yet, partial is the unfinished line of a task, jobs is how
-    many tasks run at once here.
+    is_live means a progress line; rest are bytes that standard output has not taken yet, is_open
+    tells that a terminal shows an unfinished line, jobs is how many tasks run at once here.
     """
 
     def __init__(self, runs: "Sequence[Run]", quiet: bool) -> None:
@@ -6797,31 +6724,26 @@ class Screen:
         self.quiet = quiet
         self.total = sum(run.plan.count for run in runs)
         self.shared = {run.job.key: words_of_all(run.plan) for run in runs}
-        self.jobs = max([1, *(run.limits(False).jobs for run in runs
-                              if not all(step.submit for step in run.plan.steps))])
-        self.is_coloured = has_colours(sys.stderr)
-        self.out = Outlet(sys.stdout)
-        self.err = Outlet(sys.stderr)
-        is_dumb = os.environ.get("TERM", "dumb") == "dumb"
-        self.is_live = self.err.is_terminal and not quiet and not is_dumb
-        self.is_raw = not self.out.is_terminal
+        here = [run for run in runs if not all(step.submit for step in run.plan.steps)]
+        self.jobs = max([1, *(run.limits(False).jobs for run in here)])
+        self.is_terminal = sys.stdout.isatty()
+        self.is_live = is_smart(sys.stderr) and not quiet
         self.following: Dict[Tuple[str, int], Following] = {}
         self.rest = b""
-        self.partial = ""
-        self.drawn: List[str] = []
+        self.is_open = False
+        self.drawn = ""
         self.running = 0
         self.done = 0
         self.begun = time.monotonic()
         self.took: List[float] = []
-        self.errors: List[str] = []
 
     def show(self, event: Event) -> None:
         """Show one event."""
         key = event.text, event.task.number if event.task else 0
-        if event.kind == "retry" and not self.quiet:
-            self.line(f"{self.name_of(event)} failed, retrying")
         if event.kind in ("start", "retry"):
             self.following[key] = Following(self.name_of(event), event.log, event.number)
+            if event.kind == "retry" and not self.quiet:
+                self.line(f"{self.name_of(event)} failed, retrying")
         elif event.kind == "done":
             self.done += event.number
         elif event.kind == "end":
@@ -6831,63 +6753,58 @@ class Screen:
             self.running = event.number
             self.show_logs()
             self.draw()
-        elif event.kind == "error":
-            self.errors.append(event.text)
-        elif event.kind in ("note", "interrupt") and not self.quiet:
+        elif event.kind == "error" or event.kind in ("note", "interrupt") and not self.quiet:
             self.line(event.text)
 
     def show_logs(self, waits: bool = False) -> None:
         """Show new output, as much as the stream takes; with waits, all of it."""
-        self.rest = self.out.offer(self.rest, waits)
+        self.rest = offer(sys.stdout, self.rest, waits)
         for key, following in list(self.following.items()):
-            is_whole = self.quiet or self.follow(following, waits)
+            is_whole = self.quiet or (not self.rest and self.follow(following, waits))
             if is_whole and following.end:
                 del self.following[key]
                 self.ended(following.end)
+            elif self.jobs == 1 and not is_whole:
+                break  # the outputs of two tasks do not mix
 
     def follow(self, following: Following, waits: bool) -> bool:
-        """Show new output of a task, some chunks or (waits) all of it; return whether that
-        was all."""
-        is_partial = self.jobs == 1 and not self.is_raw
-        is_passed = self.jobs == 1 and self.is_raw
-        for _ in itertools.count() if waits else range(4):
-            if self.rest and not waits:
-                return False
-            data = following.read()
+        """Show new output of a task, a chunk or (waits) all of it; return whether that was all.
+
+        Where several tasks run at once, lines are shown when they are whole.
+        """
+        is_last = False
+        while not is_last and (waits or not self.rest):
+            data = read_log(following.log, following.offset, CHUNK)
             is_last = len(data) < CHUNK
             whole = data.rfind(b"\n") + 1
-            if is_passed or (following.end if is_last else not whole):
+            if self.jobs == 1 or (following.end if is_last else not whole):
                 whole = len(data)
             self.output(following, data[:whole], waits)
             following.offset += whole
-            self.partial = harmless(last_state(data[whole:])) if is_partial else ""
-            if is_last:
-                return not self.rest
-        return False
+            if not waits:
+                break
+        return is_last and not self.rest
 
     def output(self, following: Following, data: bytes, waits: bool) -> None:
-        """Write output of a task: as it is, or line by line where it shares a terminal.
+        """Write output of a task: as it is, or its lines below the name of the task.
 
-        For a terminal, what would move its cursor is left out, and a line's colours end with it.
+        On a terminal, what would move the cursor is left out, and a line's colours end with it.
         """
         if not data:
             return
         self.erase()
-        if self.jobs > 1 or not self.is_raw:
-            lead = f"{following.name} " if self.jobs > 1 else ""
-            data = self.as_lines(data, lead.encode("utf-8", "replace"))
-        if self.is_live and self.jobs == 1 and self.total > 1 and not following.has_title:
+        if self.is_terminal:
+            data = CONTROLS.sub(rb"\1", data)
+            data = data.replace(b"\n", b"\x1b[m\n") if b"\x1b" in data else data
+        if self.jobs > 1:
+            lead = f"{following.name} ".encode("utf-8", "replace")
+            lines = (data[:-1] if data.endswith(b"\n") else data).split(b"\n")
+            data = b"".join(lead + last_state(line) + b"\n" for line in lines)
+        elif self.is_live and self.total > 1 and not following.has_title:
             following.has_title = True
             self.line(f"==> {following.name} <==")
-        self.rest = self.out.offer(self.rest + data, waits)
-
-    def as_lines(self, data: bytes, lead: bytes) -> bytes:
-        """Output with a lead before each line, and for a terminal without commands."""
-        lines = (data[:-1] if data.endswith(b"\n") else data).split(b"\n")
-        if not self.is_raw:
-            reset = "\x1b[m" if b"\x1b" in data else ""
-            lines = [f"{harmless(last_state(line))}{reset}".encode() for line in lines]
-        return b"".join(lead + line + b"\n" for line in lines)
+        self.is_open = self.is_terminal and not data.endswith(b"\n")
+        self.rest = offer(sys.stdout, self.rest + data, waits)
 
     def ended(self, event: Event) -> None:
         """Count a task that has ended, and show its end."""
@@ -6903,62 +6820,59 @@ class Screen:
                       f"  [{self.done}/{self.total}]", state.name)
 
     def name_of(self, event: Event) -> str:
-        """The name of its task; on a terminal it gets a third of the width."""
+        """The name of its task, with that of its job where there are several."""
         assert event.task
-        width = window_width(sys.stderr) // 3 or 100
         shared = self.shared.get(event.text, set())
-        name = task_name(event.task.number, event.task.combination, shared, width)
+        name = task_name(event.task.number, event.task.combination, shared)
         return f"{event.text} {name}" if len(self.shared) > 1 else name
 
     def line(self, text: str, state: str = "waiting") -> None:
         """Write a line of HydraFlow's own, in the colour of a state."""
         self.erase()
-        self.err.offer(encoded(painted(printable(text), state, self.is_coloured)))
+        if self.is_open:
+            offer(sys.stdout, b"\n")
+        self.is_open = False
+        say(text, state, False)
 
     def erase(self) -> None:
         """Remove the progress line."""
         if self.drawn:
-            self.err.offer(b"\r\x1b[K" + b"\x1b[A\x1b[K" * (len(self.drawn) - 1))
-        self.drawn = []
+            offer(sys.stderr, b"\r\x1b[K")
+        self.drawn = ""
 
     def draw(self) -> None:
-        """Draw the progress line, below the line that a task has not ended yet."""
-        width = (window_width(sys.stderr) or 80) - 1
-        partial = COLOURS.sub("", self.partial.expandtabs())[:width]
-        while text_width(partial) > width:
-            partial = partial[:-1]
-        rows = [*([partial] if partial else []), self.progress()[:min(width, 79)]]
-        if self.is_live and not self.rest and rows != self.drawn:
+        """Draw the progress line, unless a task has begun a line."""
+        text = self.progress()[:min(window_width(sys.stderr) - 1, 79)]
+        if self.is_live and not self.is_open and not self.rest and text != self.drawn:
             self.erase()
-            self.err.offer(encoded("\n".join(rows))[:-1])
-            self.drawn = rows
+            offer(sys.stderr, text.encode())
+            self.drawn = text
 
     def progress(self) -> str:
         """The progress line."""
         running = self.running or len(self.following)
         failed = sum(run.counts["failed"] for run in self.runs)
         facts = [f"[{'#' * (20 * self.done // max(self.total, 1)):-<20}] {self.done}/{self.total}",
-                 f"{running} running", *([f"{failed} failed"] if failed else []),
+                 f"{running} running", f"{failed} failed" if failed else "",
                  clock_text(time.monotonic() - self.begun),
                  *left_text(self.took, self.total - self.done, max(self.jobs, running))]
-        return "  ".join(facts)
+        return "  ".join(filter(None, facts))
 
     def finish(self) -> None:
-        """Show the rest, and how many tasks ended how, the good ones first."""
+        """Show the rest, and how many tasks ended how."""
         self.show_logs(True)
-        self.erase()
-        submitted = sum(len(run.open) for run in self.runs)
-        names = [*sorted(STATES, key=lambda name: not STATES[name].is_good), "earlier"]
-        found = [(sum(run.counts[name] for run in self.runs), name) for name in names]
-        counts = [painted(f"{count:,} {STATES[name].text}", name, self.is_coloured)
-                  for count, name in found[:-1] if count]
-        for count, text in ((found[-1][0], "had succeeded before"), (submitted, "submitted"),
-                            (self.total - self.done - submitted, "not started")):
-            counts += [f"{count:,} {text}"] if count > 0 else []
+        counts: Dict[str, int] = Counter()
+        for run in self.runs:
+            counts.update(run.counts)
+            counts["not started"] += run.unfinished()
+            counts["submitted"] += len(run.open)
+        facts = [counts_text(counts)]
+        for name, text in (("earlier", "had succeeded before"), ("submitted", "submitted")):
+            facts += [f"{counts[name]:,} {text}"] if counts[name] else []
+        ends = ", ".join(filter(None, facts)) or "nothing to do"
         took = duration_text(time.monotonic() - self.begun)
-        say(f"{counted(self.total, 'task')}: {', '.join(counts) or 'nothing to do'}, {took}")
-        for text in self.errors:
-            say(text)
+        state = "failed" if counts["failed"] else "succeeded"
+        self.line(f"{counted(self.total, 'task')}: {ends}, {took}", state)
 
 
 # -- status
@@ -6967,8 +6881,8 @@ class Screen:
 def log_of(record: Record, number: int, state: State) -> str:
     """The log of a task, which may be in an earlier record."""
     ulid, _, earlier = state.origin.partition("/")
-    if re.fullmatch("[0-9A-Z]{26}", ulid) and earlier.isdigit():
-        return Record(f"{os.path.dirname(record.path)}/{ulid}").file("log", int(earlier))
+    if earlier.isdigit():
+        record, number = Record(f"{os.path.dirname(record.path)}/{ulid}"), int(earlier)
     return record.file("log", number)
 
 
@@ -6977,16 +6891,12 @@ def count_good(found: Survey) -> int:
     return sum(count for name, count in found.counts().items() if STATES[name].is_good)
 
 
-def percent_done(found: Survey) -> int:
-    """The percentage of the tasks of a run that need no further attempt."""
-    return 100 * count_good(found) // max(found.ledger.start.count, 1)
-
-
 def head_line(found: Survey) -> str:
     """How far a run is, since when, where it runs or since when not, and the time that is left."""
     start, first = found.ledger.start, found.ledger.starts[0]
     good = count_good(found)
-    facts = [f"{good:,} of {counted(start.count, 'task')} done ({percent_done(found)}%)",
+    percent = 100 * good // max(start.count, 1)
+    facts = [f"{good:,} of {counted(start.count, 'task')} done ({percent}%)",
              f"began {moment_text(first.time)}"]
     if start.number > first.number:
         facts.append(f"resumed {moment_text(start.time)}")
@@ -7001,7 +6911,7 @@ def head_line(found: Survey) -> str:
         last = max([start.time, *(max(state.started, state.ended) for state in own)])
         word = "ended" if good >= start.count else "not running since"
         facts.append(f"{word} {moment_text(last)}")
-    return printable(f"{start.job}: {', '.join(facts)}")
+    return f"{start.job}: {', '.join(facts)}"
 
 
 def where_text(found: Survey) -> str:
@@ -7010,8 +6920,7 @@ def where_text(found: Survey) -> str:
     hosts = {state.host for state in states if state.name == "running"}
     hosts.update([found.holder.rpartition(" on ")[2]] if found.holder else ())
     names = sorted("here" if host == host_name() else f"on {host}" for host in hosts)
-    names[3:] = [f"on {len(names) - 3} more machines"] * (len(names) > 3)
-    parts = [f"running {', '.join(names)}"] if names else []
+    parts = [f"running {shortened(', '.join(names), 60)}"] if names else []
     if any(state.name == "queued" for state in states):
         schedulers = {submission.scheduler for submission in found.submissions}
         parts.append(f"queued with {', '.join(sorted(schedulers))}")
@@ -7029,39 +6938,31 @@ def code_of(found: Survey, state: State) -> "Optional[str]":
 def code_lines(found: Survey) -> "Iterator[str]":
     """Yield a line about the tasks that ran other code than that of the newest start."""
     start = found.ledger.start
-    older: Dict[int, str] = {}
-    is_mixed = start.code and len({one.code for one in found.ledger.starts}) > 1
-    for number, state in found.members if is_mixed else ():
-        code = code_of(found, state)
-        if code not in (None, start.code):
-            older[number] = code or "no commit"
-    if older:
-        yield (f"{len(older):,} of {counted(start.count, 'task')} ({ranges_text(sorted(older))}) "
-               f"ran older code ({', '.join(dict.fromkeys(older.values()))})")
+    codes = {number: code_of(found, state) for number, state in found.members}
+    older = {number: code or "no commit" for number, code in codes.items()
+             if code not in (None, start.code)}
+    if older and start.code:
+        yield (f"{tasks_numbered(sorted(older))} of {start.count:,} ran older code: "
+               f"{', '.join(dict.fromkeys(older.values()))}")
 
 
-def counts_text(found: Survey, is_coloured: bool) -> str:
-    """How many tasks are in which state."""
-    return ", ".join(painted(f"{count:,} {STATES[name].text}", name, is_coloured)
-                     for name, count in found.counts().items() if count)
-
-
-def status_lines(found: Survey, width: int, is_coloured: bool, most: int = 20) -> "Iterator[str]":
-    """Yield the status of a record below its head line: counts, groups of failures, what runs.
-
-    width is that of the words in a task's name.
-    """
-    yield f"  {counts_text(found, is_coloured)}"
-    yield from (f"  {line}" for line in code_lines(found))
+def put_status(found: Survey) -> None:
+    """Print the status of a record below its head line: counts, groups of failures, what runs."""
+    if found.unanswered:
+        put("  the scheduler does not answer; states come from the record only: "
+            f"{found.unanswered}")
+    put(f"  {counts_text(found.counts())}")
+    for line in code_lines(found):
+        put(f"  {line}")
     groups = groups_of(found)
     if groups:
-        names = Names(found.ledger, width)
-    for group in groups[:most]:
-        yield painted(f"  {group_title(group, names)}", group.state, is_coloured)
+        names = Names(found.ledger)
+    for group in groups[:20]:
+        put(f"  {group.title(names)}", group.state)
         if len(group.numbers) > 1 and group.state != "queued":
-            yield f"    {names.members_text(group.numbers)}"
-    if len(groups) > most:
-        yield f"  and {len(groups) - most} more groups"
+            put(f"    {names.members_text(group.numbers)}")
+    if len(groups) > 20:
+        put(f"  and {len(groups) - 20} more groups")
 
 
 def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
@@ -7079,7 +6980,6 @@ def task_facts(found: Survey, number: int, state: State) -> "Dict[str, Any]":
     ended = state.ended if state.is_over else 0.0
     return {
         "task": number,
-        "run": None,
         "state": state.name,
         "exit_status": state.status if state.ended and not state.origin else None,
         "duration": max(ended - state.started, 0.0) if ended and state.started else None,
@@ -7098,9 +6998,7 @@ def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
     if task is None:
         raise damaged(found.record.file("plan"))
     _, job_id, index = found.array_task(number) or (None, None, None)
-    facts = task_facts(found, number, state)
-    del facts["run"]
-    return {**facts, "step": found.ledger.members[number],
+    return {**task_facts(found, number, state), "step": found.ledger.members[number],
             "params": task_parameters(task.combination), "argv": list(task.argv),
             "dir": task.directory, "cwd": task.cwd, "job_id": job_id, "array_index": index}
 
@@ -7111,12 +7009,9 @@ def status_document(found: Survey) -> "Dict[str, Any]":
     return {
         "job": start.job,
         "note": start.note or None,
-        "summary": head_line(found),
         "record": os.path.relpath(found.record.path),
         "count": start.count,
         "started": found.ledger.starts[0].time,
-        "percent": percent_done(found),
-        "executed": where_text(found) or None,
         "scheduler_error": found.unanswered or None,
         "commit": start.commit or None,
         "states": found.counts(),
@@ -7142,8 +7037,6 @@ class Row(NamedTuple):
 
 # -- numbers of outputs and files
 
-LONGEST = 65536  # bytes of a log that are looked at together
-LOG_ESCAPES = rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # ECMA-48: CSI, OSC
 # A name follows no letter, and nothing that makes it the end of a longer one: val/loss, val.loss.
 # Quotes and a call may surround the number: JSON, and how NumPy and PyTorch write a scalar.
 METRIC = rb"""
@@ -7156,99 +7049,52 @@ METRIC = rb"""
     (?! [\w\x80-\xff] | [.,:][0-9] )
 """
 ANY_NAME = rb"[A-Za-z_][\w./-]*"
-class Output(NamedTuple):
-    """The part of a log from start to end, in bytes; None is its end."""
-
-    path: str
-    start: int
-    end: "Optional[int]"
 
 
-def mapped(path: str) -> "Any":
-    """The bytes of a file, read where they are looked at; none if there is no file."""
-    import mmap
-    try:
-        with open(path, "rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError):  # not there, or empty
-        return b""
+def metric_matches(output: bytes, name: bytes) -> "List[Match[bytes]]":
+    """Where a number follows a name in an output: the prefix with a colon, the name, the number.
 
-
-def plain_lines(data: bytes) -> bytes:
-    """Output without colours; a carriage return, as of a progress bar, starts a line too."""
-    return re.sub(LOG_ESCAPES, b"", data).replace(b"\r", b"\n")
-
-
-@functools.lru_cache(maxsize=None)
-def metric_pattern(name: bytes) -> "Any":
-    """The pattern of a name, which may have a prefix with a colon, and its number."""
-    return re.compile(METRIC % name, re.VERBOSE)
-
-
-def numbers_of(output: Output, name: str) -> "Iterator[float]":
-    """Yield the numbers that follow a name in an output, the last one first.
-
-    The lines that hold the name are looked at, from the end; of long ones parts.
+    Colours do not matter, and a carriage return, as of a progress bar, starts a line too.
     """
-    data = mapped(output.path)
-    end = len(data) if output.end is None else output.end
+    text = CONTROLS.sub(b"", output).replace(b"\r", b"\n")
+    return list(re.finditer(METRIC % name, text, re.VERBOSE))
+
+
+def numbers_of(output: bytes, name: str) -> "List[float]":
+    """The numbers that follow a name in an output; Error if it has several prefixes."""
     text = name.encode("utf-8", "surrogateescape")
-    pattern = metric_pattern(re.escape(text))
-    place = data.rfind(text, output.start, end) if name else -1
-    is_first = True
-    while place >= 0:
-        low, high = max(output.start, place - LONGEST), min(place + LONGEST, end)
-        begin = max(low, data.rfind(b"\n", low, place) + 1)
-        stop = data.find(b"\n", place, high)
-        line = plain_lines(data[begin:high if stop < 0 else stop])
-        for match in reversed(list(pattern.finditer(line))):
-            if match[1] and is_first:
-                check_prefixes(name, pattern.finditer(plain_lines(data[low:end][-LONGEST:])))
-            is_first = False
-            yield float(match[3].replace(b",", b""))
-        place = data.rfind(text, output.start, begin)
-
-
-def check_prefixes(name: str, matches: "Iterable[Match[bytes]]") -> None:
-    """Raise an Error if a name has several prefixes: train:loss and val:loss."""
+    lines = b"\n".join(line for line in output.split(b"\n") if text in line)
+    matches = metric_matches(lines, re.escape(text))
     names = sorted({f"{match[1].decode('ascii')}{name}" for match in matches if match[1]})
     if len(names) > 1:
         raise Error("several-metrics", f"{name} may be {' or '.join(names)}",
                     hint=f"name one of them, for example {names[0]}")
+    return [float(match[3].replace(b",", b"")) for match in matches]
 
 
-def last_number(output: Output, name: str) -> "Optional[float]":
+def last_number(output: bytes, name: str) -> "Optional[float]":
     """The last number of a name in an output, if any; of min(NAME) and max(NAME) that one."""
     fold = re.fullmatch(r"(min|max)\((.+)\)", name)
     if not fold:
-        return next(numbers_of(output, name), None)
+        return ([None, *numbers_of(output, name)])[-1]
     numbers = [number for number in numbers_of(output, fold[2]) if number == number]
     return (min if fold[1] == "min" else max)(numbers, default=None)
 
 
 def names_in(path: str) -> "List[str]":
     """The names that a number follows at the end of a log, twelve at most."""
-    matches = metric_pattern(ANY_NAME).finditer(plain_lines(mapped(path)[-LONGEST:]))
+    matches = metric_matches(read_log(path, -CHUNK), ANY_NAME)
     names = dict.fromkeys((match[1] or b"") + match[2] for match in matches)
     return [name.decode("utf-8", "replace") for name in names][:12]
 
 
 def inner_value(value: "Any", key: str) -> "Any":
-    """The value below KEY.KEY in a JSON value, or None.
-
-    A key may have dots itself; in a list it is an index, also from the end: epochs.-1.loss.
-    """
-    if not key:
-        return value
-    if isinstance(value, list):
-        value = {str(index): value[index] for index in range(-len(value), len(value))}
-    names = sorted(value, key=len, reverse=True) if isinstance(value, dict) else ()
-    for name in names:
-        if f"{key}.".startswith(f"{name}."):
-            found = inner_value(value[name], key[len(name) + 1:])
-            if found is not None:
-                return found
-    return None
+    """The value below KEY.KEY in a JSON value; in a list, a key is an index: epochs.-1.loss."""
+    if isinstance(value, dict) and key in value:
+        return value[key]
+    first, _, rest = key.partition(".")
+    inner = value[int(first) if isinstance(value, list) else first]
+    return inner_value(inner, rest) if rest else inner
 
 
 def json_number(path: str, key: str) -> "Optional[float]":
@@ -7256,54 +7102,58 @@ def json_number(path: str, key: str) -> "Optional[float]":
     try:
         with open(path, encoding="utf-8-sig") as file:
             value = inner_value(json.load(file), key)
-        return None if isinstance(value, (bool, dict, list)) else float(value)
-    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
+        return None if isinstance(value, bool) else float(value)
+    except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError):
         return None  # not there, not complete yet, no number
 
 
-def read_metrics(names: "Sequence[str]", folder: str, outputs: "Sequence[Output]",
-                 owners: "Dict[str, object]") -> "Dict[str, Optional[float]]":
+def read_metrics(names: "Sequence[str]", folder: str, outputs: "Sequence[bytes]",
+                 others: "Set[str]") -> "Dict[str, Optional[float]]":
     """The metrics of a task or run: from JSON files in its folder, and from its outputs.
 
-    A number that the first output lacks may be in the next one. owners are the outputs of those
-    that JSON files belong to, by path.
+    A number that the first output lacks may be in the next one. others are the JSON files of other
+    tasks and runs; those of this one are added.
     """
     values: Dict[str, Optional[float]] = {}
+    paths = set()
     for name in names:
         file, is_file, key = name.rpartition(".json:")
-        path = os.path.normpath(os.path.join(folder, f"{file}.json"))
         if is_file:
+            path = os.path.normpath(os.path.join(folder, f"{file}.json"))
             values[name] = json_number(path, key)
+            paths.update([path] if os.path.exists(path) else [])
         else:
             numbers = (last_number(output, name) for output in outputs)
             values[name] = next((one for one in numbers if one is not None), None)
-        if is_file and os.path.exists(path) and owners.setdefault(path, outputs) != outputs:
-            raise Error("shared-file", f"several tasks write {file}.json, the last one wins",
-                        hint="let each task write into a directory of its own: ${{ task.dir }}")
+    for path in paths & others:
+        name = os.path.basename(path)
+        raise Error("shared-file", f"several tasks write {name}, the last one wins",
+                    hint="let each task write into a directory of its own: ${{ task.dir }}")
+    others |= paths
     return values
 
 
 # -- the runs that Hydra makes of one task
 
 class HydraRun(NamedTuple):
-    """One of Hydra's runs of a task; log is the path of its own log."""
+    """One of Hydra's runs of a task; log is the path of its own log, "" for none."""
 
     number: int
     params: "Dict[str, str]"
-    log: "Optional[str]"
+    log: str
 
 
 def hydra_runs(directory: str) -> "List[HydraRun]":
     """The runs that Hydra made in a sweep directory, by number, each with the parameters that
-    Hydra noted and its newest log; none where the log is empty, as of a program that prints."""
+    Hydra noted and its newest log."""
     import glob
     runs = []
-    for folder in glob.glob(os.path.join(glob.escape(directory), "*", "")):
-        number = os.path.basename(folder[:-1])
-        logs = [path for path in glob.glob(glob.escape(folder) + "*.log") if os.path.getsize(path)]
-        if re.fullmatch("0|[1-9][0-9]{0,8}", number):
-            runs.append(HydraRun(int(number), hydra_overrides(folder),
-                                 max(logs, key=os.path.getmtime) if logs else None))
+    for folder in glob.glob(os.path.join(glob.escape(directory), "[0-9]*")):
+        logs = glob.glob(os.path.join(glob.escape(folder), "*.log"))
+        number = os.path.basename(folder)
+        if number.isdigit():
+            log = max(logs, key=os.path.getmtime, default="")
+            runs.append(HydraRun(int(number), hydra_overrides(folder), log))
     return sorted(runs)
 
 
@@ -7318,74 +7168,57 @@ def hydra_overrides(folder: str) -> "Dict[str, str]":
     return task_parameters(item.value for item in items if item.kind == "scalar")
 
 
-def run_outputs(log: str) -> "Dict[int, Output]":
-    """Map each of Hydra's runs to its part of a task's log, which follows Hydra's line for it.
+def run_outputs(output: bytes) -> "Dict[int, bytes]":
+    """Map each of Hydra's runs to its part of a task's output, which follows Hydra's line for it.
 
-    Empty where several run at once, as their outputs are mixed. Hydra's own launcher, which runs
-    one after the other, says "Launching 2 jobs locally"; the others say something else. The last
-    attempt counts.
+    Empty where several run at once, as their outputs are mixed: Hydra's own launcher, which runs
+    one after the other, says "Launching 2 jobs locally"; the others say something else.
     """
-    outputs: Dict[int, Output] = {}
-    current, is_serial = -1, True
-    for line in re.finditer(b"(?m)^.*HYDRA.*\n?", mapped(log)):
-        said = re.search(rb"\]\[HYDRA\] (.*)", plain_lines(line[0]))
-        if not said:
-            continue
-        if current in outputs:
-            outputs[current] = outputs[current]._replace(end=line.start())
-        number = re.match(rb"\t?#([0-9]{1,9}) : ", said[1])
-        current = int(number[1]) if number and is_serial else -1
-        if current >= 0:
-            outputs[current] = Output(log, line.end(), None)
-        elif not number:
-            is_serial = b"jobs locally" in said[1]
+    outputs: Dict[int, bytes] = {}
+    is_serial = True
+    parts = re.split(rb"(?m)^\[.*HYDRA[^]\n]*\] (.*)\n?", output)
+    for line, printed in zip(parts[1::2], parts[2::2]):
+        number = re.match(rb"\t?#([0-9]{1,9}) : ", line)
+        if not number:
+            is_serial = b"jobs locally" in line
+        elif is_serial:
+            outputs[int(number[1])] = printed
     return outputs
 
 
 # -- rows of a run
 
 
-def attempt_start(log: str, attempts: int) -> int:
-    """The offset in a log where the output of the last attempt begins."""
-    marks = re.finditer(rb"(?m)^==> attempt [0-9]+ <==\n", mapped(log) if attempts > 1 else b"")
-    return max((mark.end() for mark in marks), default=0)
-
-
-def task_rows(found: Survey, number: int, metrics: "Sequence[str]", owners: "Dict[str, object]"
+def task_rows(found: Survey, number: int, metrics: "Sequence[str]", others: "Set[str]"
               ) -> "Iterator[Row]":
     """Yield the row of a task, or those of its Hydra runs; a single one has all of its output."""
     task = found.ledger.task(number)
     if task is None:
         return
-    state = found.state(number)
-    facts = task_facts(found, number, state)
+    facts = {**task_facts(found, number, found.state(number)), "run": None}
     params = task_parameters(task.combination)
-    log = log_of(found.record, number, state)
-    output = Output(log, attempt_start(log, state.attempts), None)
+    output = last_attempt(read_log(facts["log"])) if metrics else b""
     folder = os.path.join(task.cwd, task.directory)
     runs = hydra_runs(folder) if task.runs else []
+    printed = run_outputs(output) if len(runs) > 1 else {run.number: output for run in runs}
+    for run in runs:
+        own = os.path.join(folder, str(run.number))
+        outputs = [read_log(run.log) if metrics else b"", printed.get(run.number, b"")]
+        yield Row({**facts, "run": run.number if len(runs) > 1 else None},
+                  {**params, **run.params}, read_metrics(metrics, own, outputs, others))
     if not runs:
         place = folder if os.path.isdir(folder) else task.cwd
-        yield Row(facts, params, read_metrics(metrics, place, [output], owners))
-    printed = {run.number: output for run in runs}
-    if len(runs) > 1 and metrics:
-        printed = run_outputs(log)
-    for run in runs:
-        outputs = [Output(run.log, 0, None)] if run.log else []
-        outputs += [printed[run.number]] if run.number in printed else []
-        own = os.path.join(folder, str(run.number))
-        yield Row({**facts, "run": run.number if len(runs) > 1 else None},
-                  {**params, **run.params}, read_metrics(metrics, own, outputs, owners))
+        yield Row(facts, params, read_metrics(metrics, place, [output], others))
 
 
 def result_rows(found: Survey, metrics: "Sequence[str]", numbers: "Iterable[int]",
                 state: "Optional[str]" = None, words: "Sequence[str]" = ()) -> "List[Row]":
     """The rows of tasks of a run: those in a state, and with the parameters of words."""
     rows: List[Row] = []
-    owners: Dict[str, object] = {}
+    others: Set[str] = set()
     for number in numbers:
         if state in (None, found.state(number).name):
-            rows += task_rows(found, number, metrics, owners)
+            rows += task_rows(found, number, metrics, others)
     return [rows[index] for index in matching([row.params for row in rows], words)]
 
 
@@ -7408,7 +7241,7 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
                     hint=f"run it: hydraflow run {job}")
     found = survey(records[-1])
     numbers = tasks_with(found.ledger, words)
-    return results_document(result_rows(found, metrics, numbers, None, words), metrics)
+    return results_document(result_rows(found, metrics, numbers, None, words))
 
 
 # -- selection
@@ -7440,66 +7273,52 @@ def constants(rows: "Sequence[Row]") -> "Dict[str, str]":
     """The parameters that are the same in every row: key -> value; none of a single row."""
     if len(rows) < 2:
         return {}
-    others = [compared(row.params) for row in rows]
-    same = {key for key, value in others[0].items() if all(one.get(key) == value for one in others)}
-    return {key: value for key, value in rows[0].params.items() if key in same}
+    same = set.intersection(*(set(compared(row.params).items()) for row in rows))
+    keys = {key for key, _ in same}
+    return {key: value for key, value in rows[0].params.items() if key in keys}
 
 
-def key_among(keys: "Iterable[str]", name: str) -> str:
+def key_among(keys: "Sequence[str]", name: str) -> str:
     """The key that a user means by a name: lr is $lr where no parameter is lr."""
     for key in keys:
         if name in (key, key.lstrip("$")):
             return key
-    shown = ", ".join(islice(keys, 20))
-    raise Error("unknown-parameter", f"no task has a parameter {name}", hint=suggest(
-        name, keys) or f"the parameters are {shown}" if shown else "the tasks have none")
+    raise Error("unknown-parameter", f"no task has a parameter {name}",
+                hint=suggest(name, keys) or f"the parameters are {', '.join(keys) or 'none'}")
 
 
-def wanted_rows(word: str, keys: "Sequence[str]") -> "Set[Tuple[Tuple[str, str], ...]]":
-    """The keys and values that a word, KEY=VALUE, selects; it may be a sweep: seed=1:3."""
-    if not key_of(word) or "=" not in word:
+def wanted_values(word: str, keys: "Sequence[str]") -> "Set[Tuple[str, str]]":
+    """The keys and values that a word, KEY=VALUE, selects; the value may be a sweep: seed=1:3."""
+    if not key_of(word) or "=" not in word or "," in key_of(word):
         raise Error("expected-key-value", f"expected KEY=VALUE, found {word}",
                     hint="for example seed=1:3")
-    sweep = Sweep([word], "selection")
-    if sweep.count > 1000000:
-        raise Error("too-many-values", f"{word} names more than 1,000,000 values",
-                    hint="name fewer")
-    rows = {tuple(map(pair_of, pairs)) for pairs in sweep}
-    return {tuple((key_among(keys, key), value) for key, value in row) for row in rows}
+    combinations = islice(Sweep([word], "selection"), 1000000)
+    pairs = map(pair_of, chain.from_iterable(combinations))
+    return {(key_among(keys, key), value) for key, value in pairs}
+
+
+def agrees(params: "Mapping[str, str]", wanted: "Set[Tuple[str, str]]", takes_lists: bool) -> bool:
+    """Whether parameters have a value that is wanted; a list of values may become any of them."""
+    pairs = compared(params).items()
+    lists = [key for key, value in pairs if "," in value] if takes_lists else []
+    return not wanted.isdisjoint(pairs) or not dict(wanted).keys().isdisjoint(lists)
 
 
 def matching(params: "Sequence[Mapping[str, str]]", words: "Iterable[str]",
              takes_lists: bool = False) -> "List[int]":
-    """The indexes of those parameters that agree with every word.
-
-    With takes_lists a list of values, of which Hydra makes runs, agrees with any.
-    """
+    """The indexes of those parameters that agree with every word; takes_lists is that of agrees."""
     result = list(range(len(params)))
     keys = list(dict.fromkeys(chain.from_iterable(params))) if words else []
     for word in words if params else ():
-        wanted = wanted_rows(word, keys)
-        named = {tuple(key for key, _ in row) for row in wanted}
+        wanted = wanted_values(word, keys)
         before = result
-        result = [index for index in before
-                  if agrees(compared(params[index]), wanted, named, takes_lists)]
+        result = [index for index in before if agrees(params[index], wanted, takes_lists)]
         if not result:
-            key = min(named)[0]
-            values = list(dict.fromkeys(params[index].get(key, "") for index in before))
-            more = ", ..." if len(values) > 12 else ""
+            key = min(wanted)[0]
+            values = ", ".join(dict.fromkeys(params[index].get(key, "") for index in before))
             raise Error("no-match", f"no task has {word}",
-                        hint=f"the values of {key} are {', '.join(values[:12])}{more}")
+                        hint=f"the values of {key} are {shortened(values, 200)}")
     return result
-
-
-def agrees(values: "Mapping[str, str]", wanted: "Set[Tuple[Tuple[str, str], ...]]",
-           named: "Iterable[Tuple[str, ...]]", takes_lists: bool) -> bool:
-    """Whether values have, for some of the named keys, those that are wanted."""
-    for keys in named:
-        if tuple((key, values.get(key, "")) for key in keys) in wanted:
-            return True
-        if takes_lists and any("," in values.get(key, "") for key in keys):
-            return True
-    return False
 
 
 def tasks_with(ledger: Ledger, words: "Sequence[str]") -> "List[int]":
@@ -7507,8 +7326,8 @@ def tasks_with(ledger: Ledger, words: "Sequence[str]") -> "List[int]":
     if not words:
         return sorted(ledger.members)
     combinations = combinations_of(ledger)
-    numbers = list(combinations)
     params = list(map(task_parameters, combinations.values()))
+    numbers = list(combinations)
     return [numbers[index] for index in matching(params, words, True)]
 
 
@@ -7523,46 +7342,33 @@ def number_of(text: str) -> "Optional[float]":
 
 def sorted_rows(rows: "Sequence[Row]", name: str) -> "List[Row]":
     """Rows by a metric, a parameter or a fact, -NAME for descending; without a value last."""
-    def value(row: Row) -> "Any":
-        key = name.lstrip("-")
-        found = {**row.facts, **row.params, **row.metrics}.get(key)
-        number = number_of(found) if isinstance(found, str) else None
-        return found if number is None else number
+    def rank(row: Row) -> "Tuple[bool, bool, Any]":
+        value = {**row.facts, **row.params, **row.metrics}.get(name.lstrip("-"))
+        if value is None or value != value:
+            return True, False, 0
+        number = number_of(value) if isinstance(value, str) else value
+        return False, number is None, value if number is None else number
 
-    keyed = [(value(row), row) for row in rows]
-    ranked = [pair for pair in keyed if pair[0] is not None and pair[0] == pair[0]]
-    ranked.sort(key=lambda pair: (isinstance(pair[0], str), pair[0]), reverse=name.startswith("-"))
-    unknown = [row for one, row in keyed if one is None or one != one]
-    return [row for _, row in ranked] + unknown
+    ordered = sorted(rows, key=lambda row: rank(row)[1:], reverse=name.startswith("-"))
+    return sorted(ordered, key=lambda row: rank(row)[0])
 
 
-def mean_and_deviation(values: "Sequence[float]") -> "Tuple[Optional[float], Optional[float]]":
-    """Mean and sample standard deviation, None where there are too few values.
+def mean_and_deviation(values: "Iterable[Optional[float]]"
+                       ) -> "Tuple[Optional[float], Optional[float], int]":
+    """Mean and sample standard deviation, None where there are too few values, and their count.
 
-    >>> mean_and_deviation([1.0, 2.0, 3.0]), mean_and_deviation([1.0]), mean_and_deviation([])
-    ((2.0, 1.0), (1.0, None), (None, None))
+    >>> mean_and_deviation([1.0, None, 2.0, 3.0]), mean_and_deviation([1.0])
+    ((2.0, 1.0, 3), (1.0, None, 1))
     """
-    if len(values) < 2:
-        return (values[0], None) if values else (None, None)
-    mean = sum(values) / len(values)
-    return mean, (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
+    known = [value for value in values if value is not None]
+    count = len(known)
+    if count < 2:
+        return (known[0] if known else None), None, count
+    mean = sum(known) / count
+    return mean, (sum((value - mean) ** 2 for value in known) / (count - 1)) ** 0.5, count
 
 
-def merged_row(group: "Sequence[Row]", metrics: "Sequence[str]") -> Row:
-    """The row of rows with the same parameters and state."""
-    durations = [row.facts["duration"] for row in group if row.facts["duration"] is not None]
-    facts = {"state": group[0].facts["state"], "duration": mean_and_deviation(durations)[0],
-             "count": len(group)}
-    values: Dict[str, Optional[float]] = {}
-    for name in metrics:
-        present = [value for value in (row.metrics[name] for row in group) if value is not None]
-        values[name], values[f"{name}_std"] = mean_and_deviation(present)
-        values[f"{name}_count"] = len(present)
-    return Row(facts, group[0].params, values)
-
-
-def over(rows: "Sequence[Row]", names: "Sequence[str]", metrics: "Sequence[str]"
-         ) -> "Tuple[List[Row], List[str]]":
+def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
     """Merge the rows that differ only in some parameters, as a seed; these parameters go.
 
     Metrics become mean, sample standard deviation and count, with the number of rows and the mean
@@ -7575,32 +7381,16 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]", metrics: "Sequence[str]"
         params = {key: value for key, value in row.params.items() if key not in keys}
         alike = frozenset(compared(params).items())
         groups.setdefault((alike, row.facts["state"]), []).append(row._replace(params=params))
-    merged = [merged_row(group, metrics) for group in groups.values()]
-    return merged, list(merged[0].metrics) if merged else []
-
-
-def side_by_side(runs: "Sequence[Tuple[str, Sequence[Row]]]", metrics: "Sequence[str]"
-                 ) -> "Tuple[List[Row], List[str]]":
-    """Rows of several runs that agree in the parameters which the runs have in common.
-
-    A row has the state and the metrics of each run. Parameters without a common value go.
-    """
-    values = [set(chain.from_iterable(compared(row.params).items() for row in rows))
-              for _, rows in runs]
-    keys = {key for key, _ in set.intersection(*values)}
-    columns = [f"{metric} {name}" for metric in metrics for name, _ in runs]
-    merged: Dict[Any, Row] = {}
-    for name, rows in runs:
-        counts: Dict[Any, int] = Counter()
-        for row in rows:
-            params = {key: value for key, value in row.params.items() if key in keys}
-            alike = frozenset(compared(params).items())
-            counts[alike] += 1
-            one = merged.setdefault((alike, counts[alike]), Row(
-                {f"state {run}": None for run, _ in runs}, params, dict.fromkeys(columns)))
-            one.facts[f"state {name}"] = row.facts["state"]
-            one.metrics.update((f"{key} {name}", value) for key, value in row.metrics.items())
-    return list(merged.values()), columns
+    merged = []
+    for group in groups.values():
+        duration, _, _ = mean_and_deviation(row.facts["duration"] for row in group)
+        facts = {"state": group[0].facts["state"], "duration": duration, "count": len(group)}
+        values: Dict[str, Optional[float]] = {}
+        for name in group[0].metrics:
+            means = mean_and_deviation(row.metrics[name] for row in group)
+            values.update(zip((name, f"{name}_std", f"{name}_count"), means))
+        merged.append(Row(facts, group[0].params, values))
+    return merged
 
 
 # -- tables
@@ -7611,23 +7401,23 @@ class Column(NamedTuple):
     name: str
     kind: str
     cells: "List[Any]"
+
+
 TABLE_FACTS = ("task", "run", "state", "duration", "count")
 
 
-def columns_of(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
-    """All columns of rows: task, parameters, other facts, metrics. Two of one name get their kinds
-    in front; facts that are unknown everywhere have no column."""
+def columns_of(rows: "Sequence[Row]") -> "List[Column]":
+    """All columns of rows: task, parameters, other facts, metrics; a fact that is unknown
+    everywhere has none."""
     columns: List[Column] = []
-    for kind, names in (("facts", list(rows[0].facts) if rows else []),
-                        ("params", parameters(rows)), ("metrics", metrics)):
+    first = rows[0] if rows else Row({}, {}, {})
+    others = [name for name in first.facts if name not in ("task", "run")]
+    for kind, names in (("facts", ["task", "run"]), ("params", parameters(rows)),
+                        ("facts", others), ("metrics", list(first.metrics))):
         columns += [Column(name, kind, [getattr(row, kind).get(name) for row in rows])
                     for name in names]
-    first = {"params": 1, "facts": 2, "metrics": 3}
-    columns.sort(key=lambda one: 0 if one.name in ("task", "run") else first[one.kind])
-    counts = Counter(column.name for column in columns)
-    return [column if counts[column.name] == 1 or column.kind == "facts"
-            else column._replace(name=f"{column.kind[:-1]}.{column.name}")
-            for column in columns if set(column.cells) != {None} or column.kind != "facts"]
+    return [column for column in columns if column.kind != "facts" or any(
+        cell is not None for cell in column.cells)]
 
 
 def cell_text(column: Column, cell: "Any") -> str:
@@ -7643,17 +7433,16 @@ def cell_text(column: Column, cell: "Any") -> str:
     return f"{cell:.0f}" if abs(cell) < 1e15 and cell == int(cell) else f"{cell:.6g}"
 
 
-def shown_columns(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Column]":
-    """The columns that people see, as texts below their names: parameters that vary, the most
-    important facts, metrics."""
+def shown_columns(rows: "Sequence[Row]") -> "List[Column]":
+    """The columns that people see, as texts: parameters that vary, the most important facts,
+    metrics."""
     same = constants(rows)
     shown = []
-    for column in columns_of(rows, metrics):
+    for column in columns_of(rows):
+        is_shown = column.kind == "metrics" or column.name not in same
         if column.kind == "facts":
             is_retried = column.name == "attempts" and max(column.cells) > 1
-            is_shown = is_retried or column.name.partition(" ")[0] in TABLE_FACTS
-        else:
-            is_shown = column.name not in same
+            is_shown = is_retried or column.name in TABLE_FACTS
         if is_shown:
             words = [cell for cell in column.cells if isinstance(cell, str)]
             kind = "l" if None in map(number_of, words) else "r"
@@ -7662,61 +7451,60 @@ def shown_columns(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Colu
     return shown
 
 
-def table_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int) -> str:
-    """A table for people: the parameters that all rows share, then a line for each row.
-
-    width is that of the terminal, 0 where there is none.
-    """
-    same = [f"{key}={value}" for key, value in constants(rows).items()]
-    lines = [printable(f"the same everywhere: {' '.join(same)}")] if same else []
-    return "\n".join([*lines, *aligned(shown_columns(rows, metrics), width)])
+def lines_of(columns: "Iterable[Column]") -> "List[Sequence[Any]]":
+    """The lines of a table, below the names of its columns."""
+    return list(zip(*([column.name, *column.cells] for column in columns)))
 
 
-def aligned(columns: "Iterable[Column]", width: int) -> "Iterator[str]":
-    """Yield the lines of columns of texts below their names; kind is l or r."""
+def aligned(columns: "Iterable[Column]", width: int) -> str:
+    """Columns of texts side by side; width is that of the terminal, 0 where there is none."""
     shown: List[List[str]] = []
+    longest = max(width // 3, 20) if width else sys.maxsize
     for name, kind, texts in columns:
-        cells = [shortened(text, max(width // 3, 20) if width else sys.maxsize)
-                 for text in [name, *texts]]
+        cells = [shortened(text, longest) for text in [name, *texts]]
         size = max(map(text_width, cells))
         spaces = [" " * (size - text_width(cell)) for cell in cells]
         shown.append([space + cell if kind == "r" else cell + space
                       for cell, space in zip(cells, spaces)])
-    for line in zip(*shown):
-        yield "  ".join(line).rstrip()
+    return "\n".join("  ".join(line).rstrip() for line in zip(*shown))
 
 
-def csv_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> str:
+def table_text(rows: "Sequence[Row]", width: int) -> str:
+    """A table for people: the parameters that all rows share, then a line for each row."""
+    same = " ".join(f"{key}={value}" for key, value in constants(rows).items())
+    lead = printable(f"the same everywhere: {same}\n") if same else ""
+    return lead + aligned(shown_columns(rows), width)
+
+
+def csv_text(rows: "Sequence[Row]", width: int = 0) -> str:
     """All columns as CSV; times in seconds, an unknown value is empty."""
     import csv
     import io
-    columns = columns_of(rows, metrics)
     output = io.StringIO()
-    writer = csv.writer(output, lineterminator="\n")
-    writer.writerow([column.name for column in columns])
-    writer.writerows(zip(*(column.cells for column in columns)))
+    csv.writer(output, lineterminator="\n").writerows(lines_of(columns_of(rows)))
     return output.getvalue().rstrip("\n")
 
 
-def markdown_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> str:
+def markdown_text(rows: "Sequence[Row]", width: int = 0) -> str:
     """The table for people in Markdown."""
-    columns = shown_columns(rows, metrics)
+    columns = shown_columns(rows)
     marks = ["---:" if column.kind == "r" else "---" for column in columns]
     lines = [[re.sub(r"([|\\*`<\[~&])", r"\\\1", cell) for cell in line]
-             for line in zip(*([column.name, *column.cells] for column in columns))]
+             for line in lines_of(columns)]
     return "\n".join(f"| {' | '.join(line)} |" for line in [*lines[:1], marks, *lines[1:]])
 
 
-def latex_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> str:
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+         "[": "{[}", "*": "{*}",  # to the line break before them, they are arguments
+         **{sign: f"\\{sign}" for sign in "&%$#_{}"}, **{sign: f"${sign}$" for sign in "<>|"}}
+
+
+def latex_text(rows: "Sequence[Row]", width: int = 0) -> str:
     """The table for people as a LaTeX tabular, with the rules of the package booktabs."""
-    signs = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-             "[": "{[}", "*": "{*}"}  # to the line break before them, they are arguments
-    signs.update((sign, f"\\{sign}") for sign in "&%$#_{}")
-    signs.update((sign, f"${sign}$") for sign in "<>|")
-    columns = shown_columns(rows, metrics)
+    columns = shown_columns(rows)
     lines = []
-    for line in zip(*([column.name, *column.cells] for column in columns)):
-        cells = ["".join(signs.get(sign, sign) for sign in cell) for cell in line]
+    for line in lines_of(columns):
+        cells = ["".join(LATEX.get(sign, sign) for sign in cell) for cell in line]
         cells = [re.sub("^-(?=[0-9])", "$-$", cell) for cell in cells]
         lines.append(rf"{' & '.join(cells)} \\")
     form = "".join(column.kind for column in columns)
@@ -7744,15 +7532,15 @@ def json_value(value: "Optional[float]") -> "Union[str, float, None]":
     return value if value is None or abs(value) < float("inf") else str(value)
 
 
-def results_document(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "List[Dict[str, Any]]":
+def results_document(rows: "Sequence[Row]") -> "List[Dict[str, Any]]":
     """Rows as plain values for programs; None where something is unknown."""
     return [{**row.facts, "params": {key: plain_value(text) for key, text in row.params.items()},
-             "metrics": {name: row.metrics[name] for name in metrics}} for row in rows]
+             "metrics": dict(row.metrics)} for row in rows]
 
 
-def json_text(rows: "Sequence[Row]", metrics: "Sequence[str]", width: int = 0) -> str:
+def json_text(rows: "Sequence[Row]", width: int = 0) -> str:
     """Rows as a JSON document."""
-    document = results_document(rows, metrics)
+    document = results_document(rows)
     for entry in document:
         entry["metrics"] = {name: json_value(value) if value == value else None  # as pandas does
                             for name, value in entry["metrics"].items()}
@@ -8168,12 +7956,12 @@ def page_text(text: "Optional[str]", longest: int = 200) -> str:
     return shortened(" ".join(printable(text or "").split("\n")), longest)
 
 
-def page_row(row: Row, params: "Sequence[str]", metrics: "Sequence[str]") -> "List[Any]":
+def page_row(row: Row, params: "Sequence[str]") -> "List[Any]":
     """A row as SCRIPT reads it: facts, then parameters and metrics in their order."""
     facts, run = row.facts, row.facts["run"]
     values = [plain_value(row.params[key]) if key in row.params else None for key in params]
     numbers = [None if value is None else json_value(float(f"{value:.7g}"))
-               for value in map(row.metrics.get, metrics)]
+               for value in row.metrics.values()]
     return [str(facts["task"]) + (f".{run}" if run is not None else ""), facts["state"],
             facts["started"], facts["ended"], facts["host"] or "", page_text(facts["cause"]),
             [page_text(value) if isinstance(value, str) else value for value in values], numbers]
@@ -8186,7 +7974,7 @@ def report_page(found: Survey, rows: "Sequence[Row]", metrics: "Sequence[str]", 
     same = constants(rows)
     params = [key for key in parameters(rows) if key not in same]
     data = {"params": list(map(page_text, params)), "metrics": list(map(page_text, metrics)),
-            "rows": [page_row(row, params, metrics) for row in rows]}
+            "rows": [page_row(row, params) for row in rows]}
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     counts = [f'<span><i style="background: var(--{name.split()[0]}, var(--waiting))"></i>'
               f"{count:,} {STATES[name].text}</span>"
@@ -8306,8 +8094,7 @@ def as_typed(text: str, before: "Mapping[str, str]") -> str:
         if getattr(sys.modules["__main__"], "__spec__", None):
             words[1:] = ["-m", "hydraflow"]
     program = shell_text([*words, *chain.from_iterable(before.items())])
-    names = "|".join(command.name for command in COMMANDS)
-    return re.sub(rf"\bhydraflow (?=(-C \S+ )?({names})\b)", lambda match: f"{program} ", text)
+    return re.sub(r"\bhydraflow (?=[a-z-])", lambda match: f"{program} ", text)
 
 
 def typed(args: "argparse.Namespace", *words: str) -> str:
@@ -8351,24 +8138,12 @@ def record_key(file: "Optional[str]", job: str) -> str:
 def job_named(jobs: "Mapping[str, Job]", name: str) -> Job:
     """A job by its name in the file."""
     if name not in jobs:
-        hint = suggest(name, jobs) or f"the jobs are {', '.join(jobs)}"
+        hint = suggest(name, jobs) or f"the jobs are {', '.join(jobs)}; a command follows --"
         raise Error("unknown-job", f"unknown job: {name}", hint=hint)
     return jobs[name]
 
 
 # -- run
-
-
-def check_job_name(args: "argparse.Namespace") -> None:
-    """Raise an Error for a program in the place of a job, and for --name and `:::` after a job."""
-    if os.sep in args.job and os.path.isfile(args.job):
-        words = [word for word in args.typed if word != "--"]
-        words.insert(words.index(args.job), "--")
-        raise Error("program-as-job", f"{args.job} is a program, not a job",
-                    hint=f"write a command after --: hydraflow run {shell_text(words)}")
-    if args.name or ":::" in args.words:
-        raise Error("not-for-a-job", "--name and ::: are for a command after --, not for a job",
-                    hint="overrides of a job stand without them: key=1,2")
 
 
 def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
@@ -8380,7 +8155,9 @@ def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
     path = args.file or find_job_file()
     if args.job is None:
         raise no_job(load(path))
-    check_job_name(args)
+    if args.name or ":::" in args.words:
+        raise Error("not-for-a-job", "--name and ::: are for a command after --, not for a job",
+                    hint="overrides of a job stand without them: key=1,2")
     jobs, bad_jobs = load_for(path, args.job)
     if bad_jobs:
         verb = "has" if len(bad_jobs) == 1 else "have"
@@ -8397,11 +8174,13 @@ def plans_of(args: "argparse.Namespace") -> "List[Plan]":
     jobs = jobs_to_run(args)
     plans = []
     for job in order_needs(jobs, [args.job]):
-        is_named = job.key == args.job
-        words = [*args.words, *(["--", *args.after] if args.after else [])]
+        words, sample = (), None  # type: Sequence[str], Optional[Sample]
+        if job.key == args.job:
+            words = [*args.words, *(["--", *args.after] if args.after else [])]
+            sample = args.sample
         kept = job._replace(key=record_key(args.file, job.key), needs=[
             (record_key(args.file, name), mark) for name, mark in job.needs])
-        plan = Plan(kept, words if is_named else (), args.sample if is_named else None)
+        plan = Plan(kept, words, sample)
         for axis in plan.added:
             say(f"{', '.join(axis.keys)} is not in the job: added ({counted(axis.count, 'value')})")
         if plan.is_exact and not plan.count:
@@ -8414,28 +8193,24 @@ def plans_of(args: "argparse.Namespace") -> "List[Plan]":
 
 def run_command(args: "argparse.Namespace") -> int:
     """Execute the tasks of a job and of the jobs that it needs."""
-    if os.name != "posix" and not args.dry_run:
+    import shutil
+    file_words = ["-f", args.file] if args.file else []
+    given = {name: value for name, value in vars(args).items()
+             if name in Options._fields and value is not None}
+    options = Options(**{**given, "words": file_words + args.typed})
+    execution = Execution(plans_of(args), options, file_words, args.dry_run)
+    if args.dry_run:
+        return print_dry(execution)
+    if os.name != "posix":
         raise Error("not-posix", "tasks need Linux, macOS or another POSIX system",
                     hint="--dry-run works here")
-    file_words = ["-f", args.file] if args.file else []
-    given = {name: getattr(args, name) for name in Options._fields
-             if getattr(args, name, None) is not None}
-    given["words"] = file_words + args.typed
-    execution = Execution(
-        plans_of(args), Options()._replace(**given), file_words, args.dry_run)
     try:
-        return print_dry(execution) if args.dry_run else show_execution(execution, args)
+        return show_execution(execution, args)
     finally:
         for run in execution.runs:
             run.release()
-            if run.is_open and run.is_new and not run.begun and not run.is_dry:
-                remove_tree(run.record.path)
-
-
-def remove_tree(path: str) -> None:
-    """Remove a record."""
-    import shutil
-    shutil.rmtree(path, ignore_errors=True)
+            if run.is_open and run.is_new and not run.begun:
+                shutil.rmtree(run.record.path, ignore_errors=True)
 
 
 def print_dry(execution: Execution) -> int:
@@ -8462,56 +8237,42 @@ def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
     screen = Screen(runs, args.quiet)
     if not args.quiet and plan.count > 1:
         steps = f"{tasks_text(plan)} in {len(plan.steps)} steps"
-        say(printable(steps if len(plan.steps) > 1 else step_text(plan.steps[0])))
+        say(steps if len(plan.steps) > 1 else step_text(plan.steps[0]))
     try:
         for event in execution.execute():
             screen.show(event)
     finally:
         screen.finish()
+    say_ends(execution)
     is_bad = any(run.refused or run.has_failed() or run.unfinished() > 0 for run in runs)
-    for text in chain(failed_lines(execution), closing_lines(execution, is_bad, args)):
+    for text in closing_lines(execution, is_bad, args):
         say(text)
     return 130 if execution.is_interrupted else int(is_bad)
 
 
-def failed_lines(execution: Execution) -> "Iterator[str]":
-    """Yield the failures of runs, grouped by cause, and the job that was not started."""
+def say_ends(execution: Execution) -> None:
+    """Say the failures of runs, grouped by cause, and the job that was not started."""
     runs = execution.runs
     for run in runs:
         if run.counts["failed"]:
-            yield from failure_lines(survey(run.record), window_width(sys.stderr) // 2 or 100)
+            say_failures(survey(run.record))
     failed = [run.job.key for run in runs[:-1] if not execution.may_go_on(run)]
     if failed and not execution.is_interrupted:
-        yield f"{runs[-1].job.key} was not started: job {failed[0]} has not succeeded"
+        say(f"{runs[-1].job.key} was not started: job {failed[0]} has not succeeded")
 
 
 def closing_lines(execution: Execution, is_bad: bool, args: "argparse.Namespace"
                   ) -> "Iterator[str]":
-    """Yield the command to type next."""
+    """Yield the commands to type next."""
     runs = execution.runs
     if any(run.open for run in runs):
         yield f"see progress: {typed(args, 'status', args.job)}"
         return
     has_begun = any(run.begun for run in runs)
     if has_begun and is_bad:
-        yield f"run the rest: {typed(args, *resuming_words(args.job, args.typed))}"
+        yield f"run the rest: {typed(args, 'run', '--resume', *args.typed)}"
     if has_begun and execution.is_interrupted or not (is_bad or args.quiet):
         yield f"see the results: {typed(args, 'results', args.job)}"
-
-
-def resuming_words(job: str, words: "Sequence[str]") -> "List[str]":
-    """The command that continues a run which began with words after run.
-
-    >>> resuming_words("train", ["-q", "train", "lr=1"]), resuming_words("sh", ["--", "sh", "x.sh"])
-    (['run', '-q', 'train', '--resume', 'lr=1'], ['run', '--resume', '--', 'sh', 'x.sh'])
-    """
-    result = list(words)
-    cut = result.index("--") if "--" in result else len(result)
-    if job in result[:cut]:
-        cut = result.index(job) + 1
-    elif cut == len(result):  # another job needed this one
-        result, cut = [job], 1
-    return ["run", *result[:cut], "--resume", *result[cut:]]
 
 
 # -- run -- COMMAND ::: AXES
@@ -8523,6 +8284,8 @@ LAUNCHERS = re.compile(
 PLACEHOLDER = re.compile(r"(?<!\$)\{([^{}\s]+)\}")
 TASK_NAMES = ("task.dir", "task.slot", "task.index")
 AXIS_MISTAKES = (  # pattern, message, hint
+    (r":::.*", "{} is syntax of GNU parallel",
+     "linked keys: 'a,b=(1,2),(3,4)'; lines of a file: 'f=lines(list.txt)'"),
     (r"[=\d].*|(?!\w+\()[^=]*", "expected key=value, found {}",
      "write {x} in the command and x=1,2 here; '$NAME=1,2' in quotes"),
     (r"[^=]*=[^'\"\[({]*\s\S*[\w)]=.*", "several axes in one word: {}",
@@ -8537,19 +8300,15 @@ def spelled_job(args: "argparse.Namespace") -> Job:
     marks = [index for index, word in enumerate(args.after) if word.startswith(":::")]
     cut = marks[-1] if marks else len(args.after)
     words, axes = args.after[:cut], args.after[cut + 1:]
-    check_axes(axes, args.after[cut:cut + 1])
+    check_axes([word for word in args.after[cut:] if word != ":::"])
     sweep = Sweep(axes, "command line", PROGRAM)
     if not words:
         raise Error("no-command", "no command before :::",
                     hint="for example: hydraflow run -- echo ::: --x=1:3")
-    found = sorted(set(PLACEHOLDER.findall(" ".join(words))) & set(TASK_NAMES))
     if marks:
         words, sweep = placed(words, sweep)
-    elif found:
-        raise Error("no-axes", f"{{{found[0]}}} needs ::: after the command",
-                    hint="add ::: after the command; it needs no axis")
-    elif not args.quiet:
-        say_not_swept(words)
+    else:
+        check_literal(words)
     name = args.name or free_name(program_name(words), args.file or JOB_FILES[0])
     command = Source("command line", shell_text(words))
     return EMPTY_JOB._replace(key=name, name=name, run=command, hydra=False,
@@ -8564,11 +8323,8 @@ def free_name(name: str, path: str) -> str:
     return name
 
 
-def check_axes(axes: "Sequence[str]", mark: "Sequence[str]") -> None:
+def check_axes(axes: "Sequence[str]") -> None:
     """Raise an Error for words after ::: that the sweep language would not read as meant."""
-    if mark not in ([], [":::"]):
-        raise Error("gnu-parallel", f"{mark[0]} is syntax of GNU parallel", hint="linked keys: "
-                    "'a,b=(1,2),(3,4)'; lines of a file: 'f=lines(list.txt)'")
     for word in axes:
         if word.partition("=")[0] in option_names(COMMANDS[0]):
             raise Error("option-as-axis", f"{word} is an option of run",
@@ -8580,13 +8336,13 @@ def check_axes(axes: "Sequence[str]", mark: "Sequence[str]") -> None:
 
 def placed(words: "Sequence[str]", sweep: Sweep) -> "Tuple[List[str], Sweep]":
     """The words of a command with templates for {NAME}, and the axes without unused columns."""
-    spelled = {key: name for axis in sweep.axes for key, name in zip(axis.keys, axis.spelled)}
+    keys = set(chain.from_iterable(axis.keys for axis in sweep.axes))
     named = set()
 
     def template(match: "Match[str]") -> str:
-        key = match[1] if match[1] in spelled else re.sub(r"\.(stem|name)$", "", match[1])
+        key = match[1] if match[1] in keys else re.sub(r"\.(stem|name)$", "", match[1])
         named.add(key)
-        if key in spelled:
+        if key in keys:
             return f"${{{{ matrix.{match[1]} }}}}"
         return f"${{{{ {key} }}}}" if key in TASK_NAMES else match[0]
 
@@ -8603,35 +8359,36 @@ def used_columns(axis: Axis, named: "Set[str]") -> Axis:
 
     Of rows(FILE) alone, columns without a place are not used; without any, all become words.
     """
-    unused = [key for key, name in zip(axis.keys, axis.spelled)
-              if key not in named and name[:1] not in ("-", "$")]
+    used = [column for column, name in enumerate(axis.spelled)
+            if axis.keys[column] in named or name.startswith(("-", "$"))]
+    unused = [key for column, key in enumerate(axis.keys) if column not in used]
     if unused and not axis.text.startswith("rows("):
         raise Error("unplaced-axis", f"{unused[0]} has no place in the command",
                     hint=f"write {{{unused[0]}}} in the command, or --{unused[0]}= for an option")
-    import operator
-    used = [column for column, key in enumerate(axis.keys) if key not in unused]
     if not (used and unused):
         return axis
+    import operator
     take = operator.itemgetter(*used)  # of one column a word, of several a tuple
     rows = Values(axis.count, lambda index: take(axis.at(index)))
     return Axis(rows, [axis.spelled[column] for column in used], None, axis.source, axis.start,
                 axis.end)
 
 
-def say_not_swept(words: "Sequence[str]") -> None:
-    """Name the words of a command that look like a sweep, and the line that would sweep."""
-    command = list(words[:1])
-    axes: List[str] = []
-    for word in words[1:]:
-        is_range = re.fullmatch(r"[\d.]+:[\d.]+(:[\d.]+)?", word)
-        axis = f"x{len(axes) or ''}={word}" if is_range else word
-        key = axis.partition("=")[0]
-        if not (re.fullmatch(r"(--?)?[A-Za-z_][\w.-]*", key) and is_swept(axis)):
+def check_literal(words: "Sequence[str]") -> None:
+    """Raise an Error for a placeholder of a command without axes; name the words that look like a
+    sweep, and the line that would sweep."""
+    for name in PLACEHOLDER.findall(" ".join(words)):
+        if name in TASK_NAMES:
+            raise Error("no-axes", f"{{{name}}} needs ::: after the command",
+                        hint="add ::: after the command; it needs no axis")
+    command, axes = [], []  # type: List[str], List[str]
+    for word in words:
+        key = re.match(r"-{0,2}([A-Za-z_][\w.-]*)=", word)
+        if not (key and is_swept(word)):
             command.append(word)
             continue
-        axes.append(axis)
-        if not axis.startswith("-"):
-            command.append(f"{{{key}}}" if is_range else f"{key}={{{key}}}")
+        axes.append(word)
+        command += [] if word.startswith("-") else [f"{key[1]}={{{key[1]}}}"]
     if axes:
         line = f"hydraflow run -- {shell_text([*command, ':::', *axes])}"
         say(as_typed(f"1 task; to sweep over {shell_text(axes)}: {line}", {}))
@@ -8640,7 +8397,7 @@ def say_not_swept(words: "Sequence[str]") -> None:
 def is_swept(word: str) -> bool:
     """Whether a word is an axis of several values."""
     try:
-        return any(axis.count > 1 and axis.keys for axis in Sweep([word], "word", PROGRAM).axes)
+        return Sweep([word], "word", PROGRAM).count > 1
     except Error:
         return False
 
@@ -8666,14 +8423,12 @@ def program_name(words: "Sequence[str]") -> str:
 def show_command(args: "argparse.Namespace") -> int:
     """List the jobs, or show how HydraFlow reads one of them."""
     jobs = load(args.file or find_job_file())
-    lines = iter(jobs)
     if args.job:
-        lines = job_lines(Plan(job_named(jobs, args.job)))
-    elif not args.names:
-        width = max(map(len, jobs))
-        lines = (f"{name:{width}}  {job_text(job)}" for name, job in jobs.items())
-    for line in lines:
-        put(line)
+        jobs = {args.job: job_named(jobs, args.job)}
+    width = max(map(len, jobs))
+    for name, job in jobs.items():
+        for line in job_lines(Plan(job)) if args.job else [f"{name:{width}}  {job_text(job)}"]:
+            put(line)
     return 0
 
 
@@ -8711,9 +8466,6 @@ def expand_command(args: "argparse.Namespace") -> int:
     if not words:
         raise Error("no-sweep", "no sweep given", hint="for example: hydraflow expand a=1:3")
     sweep = Sweep(" ".join(words))
-    if args.collect:
-        put(shell_text(sweep.collect()))
-        return 0
     say(counted(sweep.count, "combination"))
     for combination in sweep:
         put(shell_text(combination))
@@ -8734,11 +8486,10 @@ def record_of(args: "argparse.Namespace") -> Record:
         hint = f"jobs run here: {', '.join(valid)}" if valid else "list the jobs: hydraflow show"
         raise Error("not-run", f"job {args.job} has not been run here",
                     hint=suggest(args.job, valid) or hint)
-    end = (vars(args).get("run") or [records[-1].ulid])[-1]
+    end = vars(args).get("run") or records[-1].ulid
     found = [record for record in records if record.ulid.endswith(end.upper())]
     if len(found) != 1:
-        count = "several runs" if found else "no run"
-        raise Error("unknown-run", f"{count} with a name that ends with {end}",
+        raise Error("unknown-run", f"{len(found)} runs with a name that ends with {end}",
                     hint=f"list the runs: hydraflow status {shlex.quote(args.job)} --all")
     return found[0]
 
@@ -8748,61 +8499,39 @@ def status_records(args: "argparse.Namespace") -> "List[Record]":
     records = [record_of(args)] if args.job or args.all or args.run else Record.newest()
     if not records:
         raise Error("not-run", "nothing has been run here", hint="list the jobs: hydraflow show")
-    return Record.all(record_key(args.file, args.job)) if args.all else records
+    return Record.all_in(os.path.dirname(records[0].path)) if args.all else records
 
 
 def status_command(args: "argparse.Namespace") -> int:
     """Show the progress of runs, and their failures grouped by cause."""
-    is_one = args.job and not args.all
-    documents, lines = [], []  # type: List[Any], List[List[str]]
-    for record in status_records(args):
-        try:
-            found = survey(record)
-            if found.unanswered and not args.json:
-                put("the scheduler does not answer; states come from the record only: "
-                    f"{printable(found.unanswered)}")
-            if args.json:
-                documents.append(status_document(found))
-            elif args.all:
-                lines.append(run_line(found))
-            else:
-                show_status(found, args)
-        except Error as error:
-            if is_one:
-                raise
-            say(str(error))
+    errors: List[Error] = []
+    found = read_each(survey, status_records(args), errors)
+    if not found:
+        raise_all(errors)
     if args.json:
-        put(json.dumps(documents[0] if is_one else documents, indent=1))
-    show_runs(lines)
+        documents = list(map(status_document, found))
+        put(json.dumps(documents[0] if args.job and not args.all else documents, indent=1))
+    elif args.all:
+        put(runs_table(found))
+    else:
+        for one in found:
+            put(f"{head_line(one)}; next: {next_command(one, args)}")
+            put_status(one)
+    for error in errors:
+        say(str(error))
     return 0
 
 
-def show_runs(lines: "Sequence[Sequence[str]]") -> None:
-    """Print lines of run_line below their header, without columns that are empty."""
-    names = "run", "began", "note", "overrides", "code", "tasks", "state"
-    columns = [Column(name, "l", list(cells)) for name, cells in zip(names, zip(*lines))]
-    shown = [column for column in columns if any(column.cells)]
-    for line in aligned(shown, window_width(sys.stdout)):
-        put(line)
-
-
-def run_line(found: Survey) -> "List[str]":
-    """A run in short: end of its name, begin, note, overrides, code, tasks, their states."""
-    start = found.ledger.start
-    ours = {*option_names(COMMANDS[0]), start.note}
-    words = [word for word in split_before(start.words)[1] if re.match("~|[^=]+=", word)]
-    overrides = [word for word in words if not {word, word.partition("=")[0]} & ours]
-    return [found.record.ulid[-8:], moment_text(found.ledger.starts[0].time),
-            printable(start.note), printable(shell_text(overrides)), start.code,
-            f"{start.count:,}", counts_text(found, False)]
-
-
-def show_status(found: Survey, args: "argparse.Namespace") -> None:
-    """Print the status of a run."""
-    put(f"{head_line(found)}; next: {next_command(found, args)}")
-    width = window_width(sys.stdout) // 2 or 100
-    for line in status_lines(found, width, has_colours(sys.stdout)):
-        put_shown(line)
+def runs_table(runs: "Iterable[Survey]") -> str:
+    """Runs in short: end of the name, begin, words after run, code, tasks, their states."""
+    lines = [("run", "began", "words", "code", "tasks", "state")]
+    for found in runs:
+        start = found.ledger.start
+        lines.append((found.record.ulid[-8:], moment_text(found.ledger.starts[0].time),
+                      printable(shell_text(start.words)), start.code, f"{start.count:,}",
+                      counts_text(found.counts())))
+    columns = [Column(name, "l", cells) for name, *cells in zip(*lines)]
+    return aligned(columns, window_width(sys.stdout))
 
 
 def next_command(found: Survey, args: "argparse.Namespace") -> str:
@@ -8810,14 +8539,12 @@ def next_command(found: Survey, args: "argparse.Namespace") -> str:
     start = found.ledger.start
     before, words = split_before(start.words)
     job = start.job[len(record_key(before.get("-f"), "")):]
-    is_newest = Record.all(start.job)[-1].path == found.record.path
-    chosen = [job] if is_newest else [job, "--run", found.record.ulid[-8:]]
+    chosen = [job, "--run", args.run] if args.run else [job]
+    command = ["run", "--resume", *words]
     if where_text(found):
         command = ["logs", *chosen, "--follow"]
-    elif count_good(found) == start.count or not is_newest:
+    elif args.run or count_good(found) == start.count:
         command = ["results", *chosen]
-    else:
-        command = resuming_words(job, words)
     place = {name: value for name, value in args.before.items() if name != "-f"}
     return typed(argparse.Namespace(before={**place, **before}), *command)
 
@@ -8831,72 +8558,65 @@ def selected_tasks(args: "argparse.Namespace"
     pairs, digits, metrics = [], [], []  # type: List[str], List[str], List[str]
     for word in args.words:
         (pairs if "=" in word else digits if word.isdigit() else metrics).append(word)
-    numbers = set(map(int, digits)) or set(ledger.members)
-    mistakes = [f"unknown task: {number}" for number in numbers - set(ledger.offsets)]
-    if "METRIC" not in args.command.words:
-        mistakes += [f"expected a task number or KEY=VALUE, found {word}" for word in metrics]
-    if mistakes:
-        raise Error("unknown-task", mistakes[0],
+    unknown = [word for word in digits if int(word) not in ledger.offsets]
+    unknown += metrics if "METRIC" not in args.command.words else []
+    if unknown:
+        raise Error("unknown-task", f"unknown task: {unknown[0]}",
                     hint=f"list the tasks: hydraflow results {shlex.quote(args.job)}")
-    if pairs:
-        numbers &= set(tasks_with(ledger, pairs))
-    order = sorted(numbers)
+    numbers = set(map(int, digits)) or set(ledger.members)
+    order = sorted(numbers.intersection(tasks_with(ledger, pairs)) if pairs else numbers)
     found = survey(record, order if pairs or digits else None, ledger)
     return found, order, pairs, metrics
+
+
+GOING_ON = ("running", "queued", "waiting")
 
 
 def logs_command(args: "argparse.Namespace") -> int:
     """Print the output of tasks."""
     found, numbers, _, _ = selected_tasks(args)
-    is_single = len(args.words) == 1 and args.words[0].isdigit()
-    viewer = LogViewer(found, args.failed, not (args.plain or is_single))
-    if args.follow and viewer.is_titled:
-        numbers = [number for number in numbers if is_going_on(found.state(number))]
-        if not numbers:
-            say("no matching task is running; drop --follow to see its log")
-    while viewer.show_all(found, numbers) and args.follow:
+    is_titled = len(numbers) > 1 and not args.plain
+    wanted: Sequence[str] = GOING_ON if args.follow and is_titled else list(STATES)
+    wanted = ("failed", "interrupted") if args.failed else wanted
+    numbers = [number for number in numbers if found.state(number).name in wanted]
+    if not numbers:
+        say("no matching task is running; drop --follow to see its log")
+    offsets: Dict[int, int] = {}
+    last = show_logs(found, numbers, offsets, is_titled - 1)
+    while args.follow and any(found.state(number).name in GOING_ON for number in numbers):
         time.sleep(2.0 if found.submissions else 0.2)
         found = survey(found.record, numbers)
+        last = show_logs(found, numbers, offsets, last)
     return 0
 
 
-class LogViewer:
-    """Prints the logs of tasks, and later new output; current is the task printed last."""
+def show_logs(found: Survey, numbers: "Sequence[int]", offsets: "Dict[int, int]", last: int) -> int:
+    """Print the output of tasks from their offsets; return the task that was printed last.
 
-    def __init__(self, found: Survey, only_failed: bool, is_titled: bool) -> None:
-        self.names = Names(found.ledger, window_width(sys.stdout) // 2 or 100)
-        self.only_failed = only_failed
-        self.is_titled = is_titled
-        self.logs: Dict[int, Following] = {}
-        self.current = 0
-
-    def show_all(self, found: Survey, numbers: "Sequence[int]") -> bool:
-        """Print new output of tasks; return whether more may come."""
-        states = [(number, found.state(number)) for number in numbers]
-        for number, state in states:
-            is_bad = state.is_over and not state.is_good
-            if state.name not in ("waiting", "not started") and (is_bad or not self.only_failed):
-                log = Following("", log_of(found.record, number, state), 0)
-                self.show(number, state, self.logs.setdefault(number, log))
-        return any(is_going_on(state) for _, state in states)
-
-    def show(self, number: int, state: State, log: Following) -> None:
-        """Print new output of a task, with a title where another one was printed."""
-        data = log.read()
-        if self.is_titled and (data and number != self.current or not log.has_title):
-            self.current = number
-            log.has_title = True
-            put(f"==> {self.names.name(number)} {state_text(state)} <==")
-            sys.stdout.flush()
-        while data:
-            write(sys.stdout, harmless(data).encode() if sys.stdout.isatty() else data)
-            log.offset += len(data)
-            data = log.read()
+    There are titles where another task was printed last, unless last is negative.
+    """
+    names = Names(found.ledger)
+    for number in numbers:
+        state = found.state(number)
+        log = log_of(found.record, number, state)
+        is_first = number not in offsets and state.is_over
+        if is_first or read_log(log, offsets.get(number, 0), 1):
+            if last not in (-1, number):
+                put(f"==> {names.name(number)} {state_text(state)} <==")
+                last = number
+            offsets[number] = show_log(log, offsets.get(number, 0))
+    return last
 
 
-def is_going_on(state: State) -> bool:
-    """Whether a task runs, or somebody is about to start it."""
-    return not state.is_over and state.name != "not started"
+def show_log(log: str, offset: int) -> int:
+    """Print a log from an offset; return the offset of its end."""
+    sys.stdout.flush()
+    data = read_log(log, offset, CHUNK)
+    while data:
+        offer(sys.stdout, CONTROLS.sub(rb"\1", data) if sys.stdout.isatty() else data, True)
+        offset += len(data)
+        data = read_log(log, offset, CHUNK)
+    return offset
 
 
 def selected_rows(args: "argparse.Namespace", sort: str = ""
@@ -8910,52 +8630,41 @@ def selected_rows(args: "argparse.Namespace", sort: str = ""
     if args.state and not rows:
         states = {found.state(number).name for number in numbers}
         say(f"no task is {args.state}; the states are {', '.join(sorted(states))}")
-    for line in [*code_lines(found), *missing_lines(rows, metrics)]:
+    for line in [*code_lines(found), *missing_lines(rows)]:
         say(line)
     return found, rows, metrics
 
 
-def missing_lines(rows: "Sequence[Row]", metrics: "Sequence[str]") -> "Iterator[str]":
+def missing_lines(rows: "Sequence[Row]") -> "Iterator[str]":
     """Yield a line for each metric that no task has."""
-    for name in metrics if rows else ():
+    for name in rows[0].metrics if rows else ():
         if all(row.metrics[name] is None for row in rows):
             names = ", ".join(names_in(rows[0].facts["log"])) or "none"
-            yield printable(f"no number follows {name} in the output; numbers there: {names}")
+            yield f"no number follows {name} in the output; numbers there: {names}"
 
 
 def results_command(args: "argparse.Namespace") -> int:
     """Show parameters, states and metrics of tasks side by side."""
-    args.format = "csv" if args.csv else "json" if args.json else args.format or "table"
-    sort, ends = args.sort or "task", args.run or [""]
-    tables = [run_table(args, end, sort.lstrip("-")) for end in ends]
-    rows, metrics = tables[0]
-    if len(tables) > 1:
-        sort = f"{sort} {ends[0]}" if sort.lstrip("-") in metrics else sort
-        rows, metrics = side_by_side(list(zip(ends, (rows for rows, _ in tables))), metrics)
-    put(FORMATS[args.format](sorted_rows(rows, sort), metrics, window_width(sys.stdout)))
-    return 0
-
-
-def run_table(args: "argparse.Namespace", end: str, sort: str) -> "Tuple[List[Row], List[str]]":
-    """The rows and metrics of the run whose name ends with end, or of the newest."""
-    args.run = [end] if end else None
-    wanted = re.sub("_(std|count)$|^count$", "", sort) if args.over else sort
-    _, rows, metrics = selected_rows(args, wanted)
-    names = names_in(rows[0].facts["log"]) if rows and not metrics else []
-    if names and args.format == "table":
-        say(printable(f"numbers in the output: {', '.join(names)}"))
+    form = "csv" if args.csv else "json" if args.json else args.format or "table"
+    sort = args.sort or "task"
+    name = sort.lstrip("-")
     if args.over:
-        return over(rows, ",".join(args.over).split(","), metrics)
-    return rows, metrics
+        name = re.sub("_(std|count)$|^count$", "", name)
+    _, rows, metrics = selected_rows(args, name)
+    names = names_in(rows[0].facts["log"]) if rows and not metrics and form == "table" else []
+    if names:
+        say(f"numbers in the output: {', '.join(names)}")
+    if args.over:
+        rows = over(rows, ",".join(args.over).split(","))
+    put(FORMATS[form](sorted_rows(rows, sort), window_width(sys.stdout)))
+    return 0
 
 
 def report_command(args: "argparse.Namespace") -> int:
     """Write an HTML page about a run and its results."""
     found, rows, metrics = selected_rows(args)
     command = typed(args, "report", args.job, *args.words)
-    if any(re.search("=|^[0-9]+$", word) for word in args.words):
-        found = survey(found.record)  # the page has the counts of status
-    page = report_page(found, rows, metrics, command)
+    page = report_page(survey(found.record), rows, metrics, command)  # with the counts of status
     output = args.output or "report.html"
     try:
         with open(native(output), "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -8982,33 +8691,27 @@ def cancel_command(args: "argparse.Namespace") -> int:
         except Error as error:
             errors.append(error.message)
     for text in [*texts, *errors] or ["no task is running or queued"]:
-        say(printable(text))
+        say(text)
     return 1 if errors else 0
 
 
 def clean_command(args: "argparse.Namespace") -> int:
     """Remove old records, never the newest or a running one."""
+    import shutil
     old: List[Record] = []
     for newest in [record_of(args)] if args.job else Record.newest():
         old += removable(Record.all_in(os.path.dirname(newest.path)), args.keep or 1)
     sizes = [tree_size(record.path) / 1e6 for record in old]
     for record, size in zip(old, sizes):
         say(f"{os.path.relpath(record.path)}: {begin_text(record)}{size:,.1f} MB")
-    if not (args.dry_run or args.yes or is_confirmed(len(old))):
-        return 1
+    text = f"{counted(len(old), 'record')}, {sum(sizes):,.1f} MB"
+    if not (args.dry_run or args.yes) and sys.stdin.isatty():
+        say(f"remove {text}? [y/N]")
+        args.dry_run = not sys.stdin.readline().lower().startswith("y")
     for record in old if not args.dry_run else ():
-        remove_tree(record.path)
-    verb = "would free" if args.dry_run else "freed"
-    say(f"{counted(len(old), 'record')}: {verb} {sum(sizes):,.1f} MB")
+        shutil.rmtree(record.path, ignore_errors=True)
+    say(text if args.dry_run else f"removed {text}")
     return 0
-
-
-def is_confirmed(count: int) -> bool:
-    """Whether a user on a terminal agrees to remove records."""
-    if not count or not sys.stdin.isatty():
-        return True
-    say(f"remove {counted(count, 'record')}? [y/N]")
-    return sys.stdin.readline().lower().startswith("y")
 
 
 def begin_text(record: Record) -> str:
@@ -9038,9 +8741,8 @@ def tree_size(path: str) -> int:
     """How many bytes the files below a folder take on disk."""
     total = 0
     for folder, names, files in os.walk(path):
-        for name in [*names, *files]:
-            total += 512 * os.lstat(os.path.join(folder, name)).st_blocks
-    return total
+        total += sum(os.lstat(os.path.join(folder, name)).st_blocks for name in names + files)
+    return 512 * total
 
 
 # -- init, schema, completion
@@ -9053,15 +8755,14 @@ def init_command(args: "argparse.Namespace") -> int:
             raise Error("file-exists", f"{name} exists",
                         hint="use another folder: mkdir sub && hydraflow -C sub init")
     program, words = hydra_application() if args.hydra else ("train.py", [])
-    is_new = not os.path.lexists(program)
-    plus = "+" if is_new else "++"  # as the keys are none of a configuration
-    text = JOB_FILE_TEMPLATE.format(program=shell_text([program]), plus=plus if args.hydra else "",
-                                    hydra="" if args.hydra else NO_HYDRA)
+    text = JOB_FILE_TEMPLATE.format(
+        program=shell_text([program]), plus="++" if args.hydra else "",
+        hydra="" if args.hydra else NO_HYDRA)
     if words:
         lines = "".join(f"          {word}\n" for word in words)
         text = re.sub(r"(?<=batch: >-\n)(.*\n)*", lines, text)
     files = {JOB_FILES[0]: text}
-    if is_new:
+    if not os.path.lexists(program):
         files["train.py"] = HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE
     for name, content in files.items():
         with open(name, "x", encoding="utf-8") as file:
@@ -9072,33 +8773,18 @@ def init_command(args: "argparse.Namespace") -> int:
 
 
 def hydra_application() -> "Tuple[str, List[str]]":
-    """The Hydra application here, and words that sweep over its first two config groups."""
+    """The Hydra application here, and words that sweep over two groups below its conf/."""
     import glob
-    for path in sorted(glob.glob("*.py")) + sorted(glob.glob("*/*.py")):
-        with open(path, encoding="utf-8", errors="replace") as file:
-            main = re.search(r"(?m)^ *@hydra\.main\b([^)]*)", file.read())
-        if main and os.path.basename(path) != os.path.basename(__file__):
-            names = dict(re.findall(r"config_(path|name)\s*=\s*['\"](.*?)['\"]", main[1]))
-            usual = "conf" if os.path.isdir("conf") else "config"
-            folder = os.path.join(os.path.dirname(path), names.get("path", usual))
-            return path, group_words(folder, names.get("name", "config"))
-    return "train.py", []
-
-
-def group_words(folder: str, name: str) -> "List[str]":
-    """Words that sweep over two config groups, those of the defaults of a configuration first."""
-    text, usual, others = "", [], []  # type: str, List[str], List[str]
-    path = os.path.join(folder, f"{name}.yaml")
-    with contextlib.suppress(OSError), open(path, encoding="utf-8") as file:
-        text = file.read()
-    for path, _, files in sorted(os.walk(folder)):
-        group = os.path.relpath(path, folder)
-        options = sorted(one[:-5] for one in files if one.endswith(".yaml"))[:2]
-        if group != "." and group.split(os.sep)[0] != "hydra" and len(options) > 1:
-            default = re.search(rf"(?m)^ *- +(?:optional +)?/?({group}(?:@[^\s:]+)?) *:", text)
-            word = f"{default[1] if default else f'+{group}'}={','.join(options)}"
-            (usual if default else others).append(word)
-    return [*usual, *others][:2]
+    scripts = [path for path in sorted(glob.glob("*.py"))
+               if path != "hydraflow.py" and b"@hydra.main" in read_log(path)]
+    groups: Dict[str, List[str]] = {}
+    for path in sorted(glob.glob("conf/*/*.yaml")):
+        _, group, name = path.split(os.sep)
+        groups.setdefault(group, []).append(name[:-5])
+    defaults = b"".join(map(read_log, glob.glob("conf/*.yaml"))).decode("utf-8", "replace")
+    words = [f"{'' if f'- {group}:' in defaults else '+'}{group}={','.join(names[:2])}"
+             for group, names in groups.items() if group != "hydra" and len(names) > 1]
+    return [*scripts, "train.py"][0], words[:2]
 
 
 def schema_command(args: "argparse.Namespace") -> int:
@@ -9120,12 +8806,9 @@ def complete_command(argv: "Sequence[str]") -> int:
     """Print the words that may replace the last one of a command line, a line each."""
     try:
         words = shlex.split(argv[0])
-    except ValueError:  # within quotes
-        words = argv[0].split()
-    last = "" if argv[0][-1:].isspace() else words.pop()
-    try:
+        last = "" if argv[0][-1:].isspace() else words.pop()
         found = [word for word in candidates(words[1:]) if word.startswith(last)]
-    except (Error, OSError):
+    except (Error, OSError, ValueError):  # within quotes, without a job file
         found = []
     for word in found:
         if word.isprintable() and not (word == last and word.endswith("=")):
@@ -9148,17 +8831,18 @@ def candidates(words: "Sequence[str]") -> "Iterable[str]":
         return options
     os.chdir(before.get("-C", "."))
     jobs = load(before.get("-f") or find_job_file())
-    found = [jobs[word] for word in rest if word in jobs]
-    return [*options, *override_words(found[0])] if found else [*jobs, *options]
+    for word in rest:
+        if word in jobs:
+            return [*options, *override_words(jobs[word])]
+    return [*jobs, *options]
 
 
 def override_words(job: Job) -> "Iterator[str]":
     """Yield the keys of a job's sweeps, as they begin an override, and their first values."""
     for step in job.steps:
         for axis in [*step.batch.axes, *step.args.axes]:
-            if len(axis.spelled) == 1:
-                yield f"{axis.spelled[0]}="
-                yield from map(str, islice(axis, 100))
+            yield f"{axis.spelled[0]}="
+            yield from map(str, islice(axis, 100))
 
 
 # -- inner commands, which HydraFlow types
@@ -9223,26 +8907,13 @@ def sample_of(node: Node, kind: str) -> Sample:
     return sample
 
 
-def one_of(valid: "Iterable[str]") -> "Callable[[Node, str], str]":
-    """A reader of one of some names, whose blanks may be dashes."""
-    names = {name.replace(" ", "-"): name for name in valid}
-
-    def read(node: Node, kind: str) -> str:
-        if node.value not in names:
-            raise Error("unknown-name", f"expected one of {', '.join(names)}", node.mark,
-                        suggest(node.value, names) or f"for example {min(names)}")
-        return names[node.value]
-    return read
-
-
 RUN = "--run RUN  choose a run by the end of its name\n"
-REPEATED = "--over", "--run"  # options that collect their values
 STATE = "--state STATE  select tasks in this state\n"
 READERS: "Dict[str, Any]" = {  # of the values of options; others are texts
     "--jobs": read_parallel, "--retries": read_retries, "--timeout": read_minutes,
     "--pack": read_count, "--pack-parallel": read_count, "--keep": read_count,
-    "--sample": sample_of, "--state": one_of(STATES),
-    "--format": one_of(FORMATS)}
+    "--sample": sample_of}
+CHOICES: "Dict[str, Any]" = {"--state": STATES, "--format": FORMATS}
 COMMANDS = (
     Command("run", "JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
             "       hydraflow run [options] -- COMMAND WORD ... [::: AXIS ...]",
@@ -9261,11 +8932,9 @@ COMMANDS = (
         --wait              wait until submitted tasks have ended
         --pack N            put N tasks into each array task
         --pack-parallel N   execute N tasks of a pack at once""")),
-    Command("show", "[JOB]", show_command, "hydraflow show train", options_of(
-        "--names  print the names of the jobs only")),
+    Command("show", "[JOB]", show_command, "hydraflow show train", []),
     Command("expand", "SWEEP ...", expand_command,
-            "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'", options_of(
-                "--collect  join the values of each key with commas, as args: does")),
+            "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'", []),
     Command("status", "[JOB]", status_command, "hydraflow status train", options_of(RUN + """
         --all   list the runs of the job, a line each
         --json  print every task in full, for programs""")),
@@ -9275,8 +8944,7 @@ COMMANDS = (
         --failed  show failed tasks only
         --plain   show no headers""")),
     Command("results", "JOB [METRIC | KEY=VALUE ...]", results_command,
-            "hydraflow results train loss --sort loss", options_of(STATE + """
-        --run RUN        choose a run by the end of its name; several: side by side
+            "hydraflow results train loss --sort loss", options_of(RUN + STATE + """
         --sort NAME      order by a column or metric; --sort=-NAME descends
         --over KEY       average over a parameter, or several: seed,fold
         --format FORMAT  table, csv, json, markdown or latex
@@ -9360,7 +9028,8 @@ def parser_of(command: Command) -> "argparse.ArgumentParser":
         kind: Dict[str, Any] = {"action": "store_true"}
         if row.value:
             kind = {"metavar": row.value, "type": option_value(row),
-                    "action": "append" if row.names[0] in REPEATED else "store"}
+                    "choices": CHOICES.get(row.names[0]),
+                    "action": "append" if row.names[0] == "--over" else "store"}
         parser.add_argument(*row.names, help=row.help, **kind)
     return parser
 
@@ -9424,7 +9093,10 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     try:
         return dispatch(before, rest)
     except SystemExit as stop:  # of the help, or of a function that was called
-        return int(stop.code or 0)
+        if isinstance(stop.code, (int, type(None))):
+            return stop.code or 0
+        say(str(stop.code))
+        return 1
     except Error as error:
         say(re.sub("(?m)^hint: .*", lambda hint: as_typed(hint[0], before), str(error)))
         return error.status

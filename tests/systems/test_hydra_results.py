@@ -42,31 +42,29 @@ def test_runs_of_one_task(tmp_path, tell, has_logs, colour):
     with open(str(tmp_path / "task.log"), "wb") as log:
         subprocess.run([sys.executable, "app.py", "--multirun", "+lr=0.1,0.2", "+name='a, b'", f"hydra.sweep.dir={tmp_path}/sweep", *colour],
                        cwd=str(tmp_path), stdout=log, stderr=subprocess.STDOUT, check=True)
-    task_log, sweep = str(tmp_path / "task.log"), str(tmp_path / "sweep")
+    sweep = str(tmp_path / "sweep")
     runs = hydraflow.hydra_runs(sweep)
     assert [(run.number, run.params) for run in runs] == [(0, {"lr": "0.1", "name": "a, b"}), (1, {"lr": "0.2", "name": "a, b"})]
-    assert [run.log for run in runs] == [os.path.join(sweep, name, "app.log") if has_logs else None for name in ("0", "1")]
+    printed = hydraflow.run_outputs((tmp_path / "task.log").read_bytes())
     for run in runs:
-        printed = hydraflow.run_outputs(task_log).get(run.number)
-        own = [hydraflow.Output(run.log, 0, None)] if run.log else []
-        for outputs in (own or [printed], [printed]):
-            assert hydraflow.read_metrics(["loss", "starting"], sweep, outputs, {}) == {
+        with open(run.log, "rb") as log:
+            own = log.read()
+        assert bool(own) == has_logs
+        for outputs in ([own, printed[run.number]], [printed[run.number]]):
+            assert hydraflow.read_metrics(["loss", "starting"], sweep, outputs, set()) == {
                 "loss": 2 * float(run.params["lr"]), "starting": float(run.params["lr"])}
 
 
-@pytest.mark.parametrize("script, folder, defaults, words", [
-    ("app.py", "conf", "  - optimizer: sgd\n  - _self_\n  - db@source: a\n", {"db@source": ["a", "b"], "optimizer": ["adam", "sgd"]}),
-    ("src/main.py", "config", "", {"model": ["x", "y"]})])
-def test_init_beside_an_application(tmp_path, script, folder, defaults, words):
-    """The job file sweeps over the first two groups, those of the defaults first, and runs as it is."""
-    (tmp_path / "src").mkdir()
-    (tmp_path / script).write_text("import hydra\n\n\n@hydra.main(\n    version_base=None, config_path='{}', config_name=\"main\")\ndef main(config):\n"
-                                   "    print('loss=0.5')\n\n\nmain()\n".format(os.path.relpath(folder, os.path.dirname(script) or ".")))
-    for group, names in {**{key.partition("@")[0]: names + ["z"] for key, names in words.items()}, "hydra/help": ["a", "b"], "single": ["one"]}.items():
-        (tmp_path / folder / group).mkdir(parents=True)
+def test_init_beside_an_application(tmp_path):
+    """The job file sweeps over two groups, and runs as it is."""
+    (tmp_path / "app.py").write_text(APP.replace("version_base=None", "version_base=None, config_path='conf', config_name='main'")
+                                     .replace("TELL", "print").replace("config.lr", "0.5"))
+    words = {"model": ["x", "y"], "optimizer": ["adam", "sgd"]}
+    for group, names in {"hydra/help": ["a", "b"], "single": ["one"], **words}.items():
+        (tmp_path / "conf" / group).mkdir(parents=True)
         for name in names:
-            (tmp_path / folder / group / f"{name}.yaml").write_text(f"name: {name}\n")
-    (tmp_path / folder / "main.yaml").write_text(f"defaults:\n{defaults}  - override hydra/job_logging: default\n"
+            (tmp_path / "conf" / group / f"{name}.yaml").write_text(f"name: {name}\n")
+    (tmp_path / "conf" / "main.yaml").write_text("defaults:\n  - optimizer: sgd\n  - _self_\n  - override hydra/job_logging: default\n"
                                                  "hydra:\n  sweep:\n    subdir: ${hydra.job.override_dirname}\n")
     for argv in (["init", "--hydra"], ["run", "train", "-q", "-j2"]):
         subprocess.run([sys.executable, hydraflow.__file__, *argv], cwd=str(tmp_path), check=True,
@@ -74,7 +72,7 @@ def test_init_beside_an_application(tmp_path, script, folder, defaults, words):
     found = json.loads(subprocess.check_output([sys.executable, hydraflow.__file__, "results", "train", "loss", "--json"], cwd=str(tmp_path)))
     assert sorted(tuple(row["params"].items()) for row in found) == sorted(
         tuple(zip(words, values)) for values in itertools.product(*words.values()))
-    assert {row["metrics"]["loss"] for row in found} == {0.5} and not (tmp_path / "train.py").exists()
+    assert {row["metrics"]["loss"] for row in found} == {1.0} and not (tmp_path / "train.py").exists()
 
 
 def test_an_application_without_a_job_file(tmp_path):
