@@ -6921,20 +6921,12 @@ def last_state(line: bytes) -> bytes:
 
 
 def duration_text(seconds: float) -> str:
-    """A duration for people.
-
-    >>> [duration_text(seconds) for seconds in (0.04, 12.34, 75, 36610)]
-    ['0.0 s', '12.3 s', '1:15', '10:10:10']
-    """
+    """A duration for people."""
     return f"{seconds:.1f} s" if seconds < 60 else clock_text(seconds)
 
 
 def clock_text(seconds: float) -> str:
-    """A duration as on a clock.
-
-    >>> clock_text(5.2), clock_text(75)
-    ('0:05', '1:15')
-    """
+    """A duration as on a clock."""
     minutes, rest = divmod(int(seconds), 60)
     hours = f"{minutes // 60}:{minutes % 60:02d}" if minutes >= 60 else str(minutes)
     return f"{hours}:{rest:02d}"
@@ -6951,11 +6943,7 @@ def moment_text(moment: float) -> str:
 
 
 def signal_text(status: int) -> str:
-    """The signal in an exit status, or nothing.
-
-    >>> signal_text(1), signal_text(137)
-    ('', 'SIGKILL (137), often out of memory')
-    """
+    """The signal in an exit status, or nothing."""
     name = signal_name(status - 128)
     if not name.startswith("SIG"):
         return ""
@@ -7014,27 +7002,44 @@ def cause_of(state: State, log: str) -> str:
     return signal_text(state.status) or ["", *lines[-1:], *causes][-1]
 
 
-# -- the name of a task
+# -- tables of texts
+
+
+class Column(NamedTuple):
+    """A column of a table; kind is that of its values, or l and r: how it is aligned."""
+
+    name: str
+    kind: str
+    cells: "List[Any]"
 
 
 def shortened(text: str, longest: int) -> str:
-    """A text without its middle, if it is too long.
-
-    >>> shortened("data/imagenet/train", 11)
-    'data...rain'
-    """
+    """A text without its middle, if it is too long."""
     if len(text) <= longest:
         return text
     half = (longest - 3) // 2
     return f"{text[:half]}...{text[-half:]}"
 
 
-def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
-    """The words that all of some combinations have.
+def aligned(columns: "Iterable[Column]") -> str:
+    """Columns of texts side by side, on a terminal with at most a third of its width for each."""
+    width = window_width(sys.stdout)
+    shown: List[List[str]] = []
+    longest = max(width // 3, 20) if width else sys.maxsize
+    for name, kind, texts in columns:
+        cells = [shortened(text, longest) for text in [name, *texts]]
+        size = max(map(text_width, cells))
+        spaces = [" " * (size - text_width(cell)) for cell in cells]
+        shown.append([space + cell if kind == "r" else cell + space
+                      for cell, space in zip(cells, spaces)])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*shown))
 
-    >>> sorted(shared_words([("a=1", "b=1"), ("a=1", "b=2")]))
-    ['a=1']
-    """
+
+# -- the name of a task
+
+
+def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
+    """The words that all of some combinations have."""
     rest = iter(combinations)
     shared = set(next(rest, ()))
     for words in rest:
@@ -7052,11 +7057,7 @@ def words_of_all(plan: Plan) -> "Set[str]":
 
 
 def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]") -> str:
-    """The name of a task for people: its number, and the words that it does not share with all.
-
-    >>> task_name(8, ("lr=0.1", "epochs=3"), {"epochs=3"}), task_name(1, ("a=1",), {"a=1"})
-    ('[8 lr=0.1]', 'task 1')
-    """
+    """The name of a task for people: its number, and the words that not all tasks have."""
     words = " ".join(word for word in combination if word not in shared)
     shown = shortened(" ".join(words.split()), NAME_WIDTH)
     return f"[{number} {shown}]" if shown else f"task {number}"
@@ -7080,7 +7081,6 @@ class Names:
         self.shared = shared_words(self.combinations.values())
 
     def name(self, number: int) -> str:
-        """The name of a task."""
         return task_name(number, self.combinations.get(number, ()), self.shared)
 
     def members_text(self, numbers: "Sequence[int]") -> str:
@@ -7096,11 +7096,7 @@ class Names:
 
 
 def tasks_numbered(numbers: "Sequence[int]") -> str:
-    """Tasks by their numbers.
-
-    >>> tasks_numbered([1, 2, 9])
-    '3 tasks (1, 2, 9)'
-    """
+    """Tasks by their numbers."""
     shown = shortened(", ".join(map(str, numbers)), NAME_WIDTH)
     return f"{counted(len(numbers), 'task')} ({shown})"
 
@@ -7215,7 +7211,6 @@ class Screen:
         self.took: List[float] = []
 
     def show(self, event: Event) -> None:
-        """Show one event."""
         key = event.text, event.task.number if event.task else 0
         if event.kind in ("start", "retry"):
             self.following[key] = Following(self.name_of(event), event.log, event.number)
@@ -7312,7 +7307,6 @@ class Screen:
         say(text, state, False)
 
     def erase(self) -> None:
-        """Remove the progress line."""
         if self.drawn:
             offer(sys.stderr, b"\r\x1b[K")
         self.drawn = ""
@@ -7326,7 +7320,6 @@ class Screen:
             self.drawn = text
 
     def progress(self) -> str:
-        """The progress line."""
         running = self.running or len(self.following)
         failed = sum(run.counts["failed"] for run in self.runs)
         facts = [f"[{'#' * (20 * self.done // max(self.total, 1)):-<20}] {self.done}/{self.total}",
@@ -7423,11 +7416,11 @@ def code_lines(found: Survey) -> "Iterator[str]":
                f"{', '.join(dict.fromkeys(older.values()))}")
 
 
-def put_status(found: Survey) -> None:
-    """Print the status of a record below its head line: counts, groups of failures, what runs."""
+def put_status(found: Survey, command: str) -> None:
+    """Print the status of a run: how far it is, the next command, counts, groups of tasks."""
     if found.unanswered:
-        put("  the scheduler does not answer; states come from the record only: "
-            f"{found.unanswered}")
+        put(f"the scheduler does not answer; states come from the record only: {found.unanswered}")
+    put(f"{head_line(found)}; next: {command}")
     put(f"  {counts_text(found.counts())}")
     for line in code_lines(found):
         put(f"  {line}")
@@ -7443,11 +7436,7 @@ def put_status(found: Survey) -> None:
 
 
 def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
-    """The parameters of a combination as a mapping.
-
-    >>> task_parameters(["--a=1", "b='x y'"])
-    {'a': '1', 'b': 'x y'}
-    """
+    """The parameters of a combination as a mapping."""
     return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
 
 
@@ -7470,7 +7459,6 @@ def task_facts(found: Survey, number: int, state: State) -> "Dict[str, Any]":
 
 
 def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
-    """A task for programs."""
     task = found.ledger.task(number)
     if task is None:
         raise damaged(found.record.file("plan"))
@@ -7481,7 +7469,6 @@ def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
-    """The status of a record for programs."""
     start = found.ledger.start
     return {
         "job": start.job,
@@ -7832,11 +7819,7 @@ def sorted_rows(rows: "Sequence[Row]", name: str) -> "List[Row]":
 
 def mean_and_deviation(values: "Iterable[Optional[float]]"
                        ) -> "Tuple[Optional[float], Optional[float], int]":
-    """Mean and sample standard deviation, None where there are too few values, and their count.
-
-    >>> mean_and_deviation([1.0, None, 2.0, 3.0]), mean_and_deviation([1.0])
-    ((2.0, 1.0, 3), (1.0, None, 1))
-    """
+    """Mean and sample standard deviation, None where there are too few values, and their count."""
     known = [value for value in values if value is not None]
     count = len(known)
     if count < 2:
@@ -7872,14 +7855,6 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
 
 # -- tables
 
-class Column(NamedTuple):
-    """A column of a table; kind is that of its values, or l and r: how it is aligned."""
-
-    name: str
-    kind: str
-    cells: "List[Any]"
-
-
 TABLE_FACTS = ("task", "run", "state", "duration", "count")
 
 
@@ -7898,13 +7873,9 @@ def columns_of(rows: "Sequence[Row]") -> "List[Column]":
 
 
 def cell_text(column: Column, cell: "Any") -> str:
-    """A cell for people: a number is whole, or has six digits.
-
-    >>> [cell_text(Column("x", "metrics", []), cell) for cell in (3.0, 0.123456789, 1e-05, None)]
-    ['3', '0.123457', '1e-05', '']
-    """
+    """A cell for people: a number is whole, or has six digits."""
     if cell is None or isinstance(cell, str):
-        return " ".join(printable(cell or "").split("\n"))
+        return (cell or "").replace("\n", " ")
     if column.name == "duration" and column.kind == "facts":
         return duration_text(cell)
     return f"{cell:.0f}" if abs(cell) < 1e15 and cell == int(cell) else f"{cell:.6g}"
@@ -7924,7 +7895,7 @@ def shown_columns(rows: "Sequence[Row]") -> "List[Column]":
             words = [cell for cell in column.cells if isinstance(cell, str)]
             kind = "l" if None in map(number_of, words) else "r"
             texts = [cell_text(column, cell) for cell in column.cells]
-            shown.append(Column(printable(column.name), kind, texts))
+            shown.append(Column(column.name, kind, texts))
     return shown
 
 
@@ -7933,27 +7904,14 @@ def lines_of(columns: "Iterable[Column]") -> "List[Sequence[Any]]":
     return list(zip(*([column.name, *column.cells] for column in columns)))
 
 
-def aligned(columns: "Iterable[Column]", width: int) -> str:
-    """Columns of texts side by side; width is that of the terminal, 0 where there is none."""
-    shown: List[List[str]] = []
-    longest = max(width // 3, 20) if width else sys.maxsize
-    for name, kind, texts in columns:
-        cells = [shortened(text, longest) for text in [name, *texts]]
-        size = max(map(text_width, cells))
-        spaces = [" " * (size - text_width(cell)) for cell in cells]
-        shown.append([space + cell if kind == "r" else cell + space
-                      for cell, space in zip(cells, spaces)])
-    return "\n".join("  ".join(line).rstrip() for line in zip(*shown))
-
-
-def table_text(rows: "Sequence[Row]", width: int) -> str:
+def table_text(rows: "Sequence[Row]") -> str:
     """A table for people: the parameters that all rows share, then a line for each row."""
     same = " ".join(f"{key}={value}" for key, value in constants(rows).items())
-    lead = printable(f"the same everywhere: {same}\n") if same else ""
-    return lead + aligned(shown_columns(rows), width)
+    lead = f"the same everywhere: {same}\n" if same else ""
+    return lead + aligned(shown_columns(rows))
 
 
-def csv_text(rows: "Sequence[Row]", width: int = 0) -> str:
+def csv_text(rows: "Sequence[Row]") -> str:
     """All columns as CSV; times in seconds, an unknown value is empty."""
     import csv
     import io
@@ -7962,7 +7920,7 @@ def csv_text(rows: "Sequence[Row]", width: int = 0) -> str:
     return output.getvalue().rstrip("\n")
 
 
-def markdown_text(rows: "Sequence[Row]", width: int = 0) -> str:
+def markdown_text(rows: "Sequence[Row]") -> str:
     """The table for people in Markdown."""
     columns = shown_columns(rows)
     marks = ["---:" if column.kind == "r" else "---" for column in columns]
@@ -7976,7 +7934,7 @@ LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textascii
          **{sign: f"\\{sign}" for sign in "&%$#_{}"}, **{sign: f"${sign}$" for sign in "<>|"}}
 
 
-def latex_text(rows: "Sequence[Row]", width: int = 0) -> str:
+def latex_text(rows: "Sequence[Row]") -> str:
     """The table for people as a LaTeX tabular, with the rules of the package booktabs."""
     columns = shown_columns(rows)
     lines = []
@@ -8001,11 +7959,7 @@ def plain_value(text: str) -> "Union[str, int, float, None]":
 
 
 def json_value(value: "Optional[float]") -> "Union[str, float, None]":
-    """A number as JSON can have it: "nan", "inf" and "-inf" as texts that float() reads.
-
-    >>> json_value(0.5), json_value(float("-inf")), json_value(None)
-    (0.5, '-inf', None)
-    """
+    """A number as JSON can have it: "nan", "inf" and "-inf" as texts that float() reads."""
     return value if value is None or abs(value) < float("inf") else str(value)
 
 
@@ -8015,8 +7969,7 @@ def results_document(rows: "Sequence[Row]") -> "List[Dict[str, Any]]":
              "metrics": dict(row.metrics)} for row in rows]
 
 
-def json_text(rows: "Sequence[Row]", width: int = 0) -> str:
-    """Rows as a JSON document."""
+def json_text(rows: "Sequence[Row]") -> str:
     document = results_document(rows)
     for entry in document:
         entry["metrics"] = {name: json_value(value) if value == value else None  # as pandas does
@@ -8574,17 +8527,12 @@ def as_typed(text: str, before: "Mapping[str, str]") -> str:
     return re.sub(r"\bhydraflow (?=[a-z-])", lambda match: f"{program} ", text)
 
 
-def typed(args: "argparse.Namespace", *words: str) -> str:
-    """A command as this user would type it."""
-    return as_typed(f"hydraflow {words[0]} ", args.before) + shell_text(words[1:])
+def typed(before: "Mapping[str, str]", *words: str) -> str:
+    return as_typed(f"hydraflow {words[0]} ", before) + shell_text(words[1:])
 
 
 def split_before(argv: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
-    """The options -f and -C that precede the command, with their values, and the rest.
-
-    >>> split_before(["-fjobs.yaml", "-C", "sub", "run", "train"])
-    ({'-f': 'jobs.yaml', '-C': 'sub'}, ['run', 'train'])
-    """
+    """The options -f and -C that precede the command, with their values, and the rest."""
     before: Dict[str, str] = {}
     rest = list(argv)
     while rest and rest[0][:2] in BEFORE:
@@ -8594,7 +8542,6 @@ def split_before(argv: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
 
 
 def no_job(valid: "Iterable[str]") -> Error:
-    """The Error about a command line without a job."""
     names = ", ".join(valid)
     hint = f"the jobs are {names}" if names else "list the jobs: hydraflow show"
     return Error("no-job", "no job given", hint=hint)
@@ -8613,7 +8560,6 @@ def record_key(file: "Optional[str]", job: str) -> str:
 
 
 def job_named(jobs: "Mapping[str, Job]", name: str) -> Job:
-    """A job by its name in the file."""
     if name not in jobs:
         hint = suggest(name, jobs) or f"the jobs are {', '.join(jobs)}"
         raise Error("unknown-job", f"unknown job: {name}", hint=hint)
@@ -8742,13 +8688,13 @@ def closing_lines(execution: Execution, is_bad: bool, args: "argparse.Namespace"
     """Yield the commands to type next."""
     runs = execution.runs
     if any(run.open for run in runs):
-        yield f"see progress: {typed(args, 'status', args.job)}"
+        yield f"see progress: {typed(args.before, 'status', args.job)}"
         return
     has_begun = any(run.begun for run in runs)
     if has_begun and is_bad:
-        yield f"run the rest: {typed(args, 'run', '--resume', *args.typed)}"
+        yield f"run the rest: {typed(args.before, 'run', '--resume', *args.typed)}"
     if has_begun and execution.is_interrupted or not (is_bad or args.quiet):
-        yield f"see the results: {typed(args, 'results', args.job)}"
+        yield f"see the results: {typed(args.before, 'results', args.job)}"
 
 
 # -- run -- COMMAND ::: AXES
@@ -8871,7 +8817,6 @@ def check_literal(words: "Sequence[str]") -> None:
 
 
 def is_swept(word: str) -> bool:
-    """Whether a word is an axis of several values."""
     try:
         return Sweep([word], "word", PROGRAM).count > 1
     except Error:
@@ -8991,8 +8936,7 @@ def status_command(args: "argparse.Namespace") -> int:
         put(runs_table(found))
     else:
         for one in found:
-            put(f"{head_line(one)}; next: {next_command(one, args)}")
-            put_status(one)
+            put_status(one, next_command(one, args))
     for error in errors:
         say(str(error))
     return 0
@@ -9004,10 +8948,9 @@ def runs_table(runs: "Iterable[Survey]") -> str:
     for found in runs:
         start = found.ledger.start
         lines.append((found.record.ulid[-8:], moment_text(found.ledger.starts[0].time),
-                      printable(shell_text(start.words)), start.code, f"{start.count:,}",
+                      shell_text(start.words), start.code, f"{start.count:,}",
                       counts_text(found.counts())))
-    columns = [Column(name, "l", cells) for name, *cells in zip(*lines)]
-    return aligned(columns, window_width(sys.stdout))
+    return aligned(Column(name, "l", cells) for name, *cells in zip(*lines))
 
 
 def next_command(found: Survey, args: "argparse.Namespace") -> str:
@@ -9022,7 +8965,7 @@ def next_command(found: Survey, args: "argparse.Namespace") -> str:
     elif args.run or count_good(found) == start.count:
         command = ["results", *chosen]
     place = {name: value for name, value in args.before.items() if name != "-f"}
-    return typed(argparse.Namespace(before={**place, **before}), *command)
+    return typed({**place, **before}, *command)
 
 
 def selected_tasks(args: "argparse.Namespace"
@@ -9086,7 +9029,6 @@ def show_logs(found: Survey, numbers: "Sequence[int]", offsets: "Dict[int, int]"
 
 def show_log(log: str, offset: int) -> int:
     """Print a log from an offset; return the offset of its end."""
-    sys.stdout.flush()
     data = read_log(log, offset, CHUNK)
     while data:
         offer(sys.stdout, CONTROLS.sub(rb"\1", data) if sys.stdout.isatty() else data, True)
@@ -9132,21 +9074,18 @@ def results_command(args: "argparse.Namespace") -> int:
         say(f"numbers in the output: {', '.join(names)}")
     if args.over:
         rows = over(rows, ",".join(args.over).split(","))
-    put(FORMATS[form](sorted_rows(rows, sort), window_width(sys.stdout)))
+    put(FORMATS[form](sorted_rows(rows, sort)))
     return 0
 
 
 def report_command(args: "argparse.Namespace") -> int:
     """Write an HTML page about a run and its results."""
     found, rows, metrics = selected_rows(args)
-    command = typed(args, "report", args.job, *args.words)
+    command = typed(args.before, "report", args.job, *args.words)
     page = report_page(survey(found.record), rows, metrics, command)  # with the counts of status
     output = args.output or "report.html"
-    try:
-        with open(native(output), "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(page)
-    except OSError as error:
-        raise system_error(error, "write the page") from None
+    with open(native(output), "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(page)
     say(f"wrote {output}: {counted(len(rows), 'row')}")
     return 0
 
@@ -9467,7 +9406,6 @@ BEFORE = {
 
 
 def help_text() -> str:
-    """The help of the program."""
     lines = ["usage: hydraflow [-f FILE] [-C DIR] COMMAND ...", "",
              "Compact parameter sweeps, executed here or on a cluster.", ""]
     for command in COMMANDS:
@@ -9477,12 +9415,10 @@ def help_text() -> str:
 
 
 def option_names(command: Command) -> "List[str]":
-    """The names of the options of a command."""
     return [name for option in command.options for name in option.names]
 
 
 def command_named(name: str) -> Command:
-    """A command by its name."""
     for command in COMMANDS:
         if command.name == name:
             return command
@@ -9505,7 +9441,6 @@ def check_options(command: Command, words: "Sequence[str]") -> None:
 
 
 def parser_of(command: Command) -> "argparse.ArgumentParser":
-    """The parser of the options of a command."""
     class Parser(argparse.ArgumentParser):
         """A parser that raises Error, and whose help begins with an example."""
 
@@ -9524,22 +9459,20 @@ def parser_of(command: Command) -> "argparse.ArgumentParser":
     for row in command.options:
         kind: Dict[str, Any] = {"action": "store_true"}
         if row.value:
-            kind = {"metavar": row.value, "type": option_value(row),
-                    "choices": CHOICES.get(row.names[0]),
-                    "action": "append" if row.names[0] == "--over" else "store"}
+            name = row.names[0]
+            kind = {"metavar": row.value, "choices": CHOICES.get(name),
+                    "type": functools.partial(option_value, READERS.get(name)),
+                    "action": "append" if name == "--over" else "store"}
         parser.add_argument(*row.names, help=row.help, **kind)
     return parser
 
 
-def option_value(option: Option) -> "Callable[[str], Any]":
-    """A function that makes the value of an option by the reader of a job file's value."""
-    def value(text: str) -> "Any":
-        read = READERS.get(option.names[0])
-        try:
-            return read(read_yaml(text, "command line"), "") if read else text
-        except Error as error:
-            raise argparse.ArgumentTypeError(f"{error.message}\nhint: {error.hint}") from None
-    return value
+def option_value(read: "Any", text: str) -> "Any":
+    """The value of an option, by the reader of a job file's value if there is one."""
+    try:
+        return read(read_yaml(text, "command line"), "") if read else text
+    except Error as error:
+        raise argparse.ArgumentTypeError(f"{error.message}\nhint: {error.hint}") from None
 
 
 def parse_arguments(before: "Dict[str, str]", rest: "Sequence[str]") -> "argparse.Namespace":
@@ -9572,11 +9505,7 @@ def dispatch(before: "Dict[str, str]", rest: "List[str]") -> int:
         put(f"hydraflow {__version__}" if first == "--version" else help_text())
         return 0
     args = parse_arguments(before, rest)
-    try:
-        os.chdir(before.get("-C", "."))
-    except OSError as error:
-        raise Error("no-directory", f"cannot work in {before['-C']}: {error.strerror}",
-                    hint=BEFORE["-C"]) from None
+    os.chdir(before.get("-C", "."))
     status: int = args.command.function(args)
     sys.stdout.flush()
     return status
@@ -9603,7 +9532,7 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        say(f"error: {error}")
+        say(str(system_error(error, "go on")))
         return 2
 
 
