@@ -8561,8 +8561,8 @@ def record_key(file: "Optional[str]", job: str) -> str:
 
 def job_named(jobs: "Mapping[str, Job]", name: str) -> Job:
     if name not in jobs:
-        hint = suggest(name, jobs) or f"the jobs are {', '.join(jobs)}"
-        raise Error("unknown-job", f"unknown job: {name}", hint=hint)
+        raise Error("unknown-job", f"unknown job: {name}",
+                    hint=suggest(name, jobs) or no_job(jobs).hint)
     return jobs[name]
 
 
@@ -8667,8 +8667,7 @@ def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
         screen.finish()
     say_ends(execution)
     is_bad = any(run.refused or run.has_failed() or run.unfinished() > 0 for run in runs)
-    for text in closing_lines(execution, is_bad, args):
-        say(text)
+    say_next(execution, is_bad, args)
     return 130 if execution.is_interrupted else int(is_bad)
 
 
@@ -8683,18 +8682,17 @@ def say_ends(execution: Execution) -> None:
         say(f"{runs[-1].job.key} was not started: job {failed[0]} has not succeeded")
 
 
-def closing_lines(execution: Execution, is_bad: bool, args: "argparse.Namespace"
-                  ) -> "Iterator[str]":
-    """Yield the commands to type next."""
+def say_next(execution: Execution, is_bad: bool, args: "argparse.Namespace") -> None:
+    """Say the commands to type next."""
     runs = execution.runs
     if any(run.open for run in runs):
-        yield f"see progress: {typed(args.before, 'status', args.job)}"
+        say(f"see progress: {typed(args.before, 'status', args.job)}")
         return
     has_begun = any(run.begun for run in runs)
     if has_begun and is_bad:
-        yield f"run the rest: {typed(args.before, 'run', '--resume', *args.typed)}"
+        say(f"run the rest: {typed(args.before, 'run', '--resume', *args.typed)}")
     if has_begun and execution.is_interrupted or not (is_bad or args.quiet):
-        yield f"see the results: {typed(args.before, 'results', args.job)}"
+        say(f"see the results: {typed(args.before, 'results', args.job)}")
 
 
 # -- run -- COMMAND ::: AXES
@@ -8904,9 +8902,8 @@ def record_of(args: "argparse.Namespace") -> Record:
         valid = [Ledger(record).start.job for record in Record.newest()]
         if not args.job:
             raise no_job(valid)
-        hint = f"jobs run here: {', '.join(valid)}" if valid else "list the jobs: hydraflow show"
         raise Error("not-run", f"job {args.job} has not been run here",
-                    hint=suggest(args.job, valid) or hint)
+                    hint=suggest(args.job, valid) or no_job(valid).hint)
     end = vars(args).get("run") or records[-1].ulid
     found = [record for record in records if record.ulid.endswith(end.upper())]
     if len(found) != 1:
@@ -9092,22 +9089,18 @@ def report_command(args: "argparse.Namespace") -> int:
 
 def cancel_command(args: "argparse.Namespace") -> int:
     """Stop the running and queued tasks of a job."""
-    records, numbers = [record_of(args)], None  # type: List[Record], Optional[List[int]]
+    newest = record_of(args)
+    records, numbers = Record.all_in(os.path.dirname(newest.path)), None
     if args.words:
-        numbers = selected_tasks(args)[1]
-    else:
-        records = Record.all(record_key(args.file, args.job))
-    found: List[Stopped] = []
-    errors: List[str] = []
-    for record in records:
-        try:
-            found.append(cancel_record(record, args.lost, numbers))
-            errors += found[-1].errors
-        except Error as error:
-            errors.append(error.message)
-    for text in [*cancel_lines(found, args.lost), *errors] or ["no task is running or queued"]:
+        records, numbers = [newest], selected_tasks(args)[1]
+    errors: List[Error] = []
+    cancel = functools.partial(cancel_record, is_lost=args.lost, numbers=numbers)
+    found = read_each(cancel, records, errors)
+    problems = list(chain.from_iterable(stopped.errors for stopped in found))
+    problems += [error.message for error in errors]
+    for text in [*cancel_lines(found, args.lost), *problems] or ["no task is running or queued"]:
         say(text)
-    return 1 if errors else 0
+    return 1 if problems else 0
 
 
 def cancel_lines(found: "Sequence[Stopped]", is_lost: bool) -> "Iterator[str]":
@@ -9306,41 +9299,29 @@ def slot_command(argv: "Sequence[str]") -> int:
 # -- commands and options
 
 
-class Option(NamedTuple):
-    """An option of a command; value is the help's word for its value, "" for none."""
-    names: "List[str]"
-    value: str
-    help: str
-
-
 class Command(NamedTuple):
-    """A subcommand; words is its usage without options, example works after init."""
+    """A subcommand; words is its usage without options, example works after init.
+
+    options has a line for each of them: names and value, two spaces or more, and the help.
+    """
     name: str
     words: str
     function: "Callable[[argparse.Namespace], int]"
     example: str
-    options: "List[Option]"
+    options: str = ""
 
 
-def options_of(text: str) -> "List[Option]":
-    """The options of a table: a line each, names and value, two spaces or more, and the help.
-
-    >>> options_of("--jobs -j N  execute N tasks at once")
-    [Option(names=['--jobs', '-j'], value='N', help='execute N tasks at once')]
-    """
-    options = []
-    for left, help_words in re.findall("(?m)^ *(-.+?)  +(.*)$", text):
+def options_of(command: Command) -> "Iterator[Tuple[List[str], str, str]]":
+    """Yield the names, the help's word for the value ("" for none), and the help of options."""
+    for left, help_words in re.findall("(?m)^ *(-.+?)  +(.*)$", command.options):
         names = re.findall("-[a-z-]+", left)
-        options.append(Option(names, " ".join(left.split()[len(names):]), help_words))
-    return options
+        yield names, " ".join(left.split()[len(names):]), help_words
 
 
-def sample_of(node: Node, kind: str) -> Sample:
+def sample_of(node: Node, kind: str) -> "Any":
     """The sample that N or N:SEED means."""
     count, _, seed = str(node.value).partition(":")
-    mapping = f"{{count: {count}, seed: {seed or 0}}}"
-    sample: Sample = read_sample(read_yaml(mapping, "command line"), kind)
-    return sample
+    return read_sample(read_yaml(f"{{count: {count}, seed: {seed or 0}}}", "command line"), kind)
 
 
 RUN = "--run RUN  choose a run by the end of its name\n"
@@ -9353,7 +9334,7 @@ CHOICES: "Dict[str, Any]" = {"--state": STATES, "--format": FORMATS}
 COMMANDS = (
     Command("run", "JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
             "       hydraflow run [options] -- COMMAND WORD ... [::: AXIS ...]",
-            run_command, "hydraflow run train learning_rate=0.1,0.2 --jobs 2", options_of("""
+            run_command, "hydraflow run train learning_rate=0.1,0.2 --jobs 2", """
         --dry-run           print the commands and change nothing
         --resume            continue the last run: skip tasks that succeeded
         --reuse             count tasks that succeeded in older runs as done
@@ -9367,38 +9348,38 @@ COMMANDS = (
         --quiet -q          show failures and the summary only
         --wait              wait until submitted tasks have ended
         --pack N            put N tasks into each array task
-        --pack-parallel N   execute N tasks of a pack at once""")),
-    Command("show", "[JOB]", show_command, "hydraflow show train", []),
+        --pack-parallel N   execute N tasks of a pack at once"""),
+    Command("show", "[JOB]", show_command, "hydraflow show train"),
     Command("expand", "SWEEP ...", expand_command,
-            "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'", []),
-    Command("status", "[JOB]", status_command, "hydraflow status train", options_of(RUN + """
+            "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'"),
+    Command("status", "[JOB]", status_command, "hydraflow status train", RUN + """
         --all   list the runs of the job, a line each
-        --json  print every task in full, for programs""")),
+        --json  print every task in full, for programs"""),
     Command("logs", "JOB [TASK | KEY=VALUE ...]", logs_command,
-            "hydraflow logs train model=lstm", options_of(RUN + """
+            "hydraflow logs train model=lstm", RUN + """
         --follow  print new output until the tasks have ended
         --failed  show failed tasks only
-        --plain   show no headers""")),
+        --plain   show no headers"""),
     Command("results", "JOB [METRIC | KEY=VALUE ...]", results_command,
-            "hydraflow results train loss --sort loss", options_of(RUN + STATE + """
+            "hydraflow results train loss --sort loss", RUN + STATE + """
         --sort NAME      order by a column or metric; --sort=-NAME descends
         --over KEY       average over a parameter, or several: seed,fold
         --format FORMAT  table, csv, json, markdown or latex
         --csv            same as --format csv
-        --json           same as --format json""")),
+        --json           same as --format json"""),
     Command("report", "JOB [METRIC | KEY=VALUE ...]", report_command,
-            "hydraflow report train loss -o report.html", options_of(RUN + STATE + """
-        --output -o FILE  the page to write (default report.html)""")),
+            "hydraflow report train loss -o report.html", RUN + STATE + """
+        --output -o FILE  the page to write (default report.html)"""),
     Command("cancel", "JOB [TASK | KEY=VALUE ...]", cancel_command, "hydraflow cancel train",
-            options_of("--lost  give up tasks on machines that cannot be reached")),
-    Command("clean", "[JOB]", clean_command, "hydraflow clean train --keep 3", options_of("""
+            "--lost  give up tasks on machines that cannot be reached"),
+    Command("clean", "[JOB]", clean_command, "hydraflow clean train --keep 3", """
         --keep N   keep the newest N runs of each job (default 1)
         --dry-run  list the records and remove nothing
-        --yes      remove them without asking""")),
-    Command("init", "", init_command, "mkdir sub && hydraflow -C sub init", options_of(
-        "--hydra  for a Hydra application, with its config groups")),
-    Command("schema", "", schema_command, "hydraflow schema > schema.json", []),
-    Command("completion", "SHELL", completion_command, 'eval "$(hydraflow completion bash)"', []),
+        --yes      remove them without asking"""),
+    Command("init", "", init_command, "mkdir sub && hydraflow -C sub init",
+            "--hydra  for a Hydra application, with its config groups"),
+    Command("schema", "", schema_command, "hydraflow schema > schema.json"),
+    Command("completion", "SHELL", completion_command, 'eval "$(hydraflow completion bash)"'),
 )
 BEFORE = {
     "-f": "-f FILE, before the command, names the job file",
@@ -9415,7 +9396,7 @@ def help_text() -> str:
 
 
 def option_names(command: Command) -> "List[str]":
-    return [name for option in command.options for name in option.names]
+    return [name for names, _, _ in options_of(command) for name in names]
 
 
 def command_named(name: str) -> Command:
@@ -9456,14 +9437,13 @@ def parser_of(command: Command) -> "argparse.ArgumentParser":
         prog=f"hydraflow {command.name}", description=command.function.__doc__, allow_abbrev=False,
         usage=f"hydraflow {command.name} {command.words}".rstrip(),
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    for row in command.options:
+    for names, value, help_words in options_of(command):
         kind: Dict[str, Any] = {"action": "store_true"}
-        if row.value:
-            name = row.names[0]
-            kind = {"metavar": row.value, "choices": CHOICES.get(name),
-                    "type": functools.partial(option_value, READERS.get(name)),
-                    "action": "append" if name == "--over" else "store"}
-        parser.add_argument(*row.names, help=row.help, **kind)
+        if value:
+            kind = {"metavar": value, "choices": CHOICES.get(names[0]),
+                    "type": functools.partial(option_value, READERS.get(names[0])),
+                    "action": "append" if names[0] == "--over" else "store"}
+        parser.add_argument(*names, help=help_words, **kind)
     return parser
 
 
