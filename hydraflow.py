@@ -8088,7 +8088,7 @@ const about = (row) => `task ${row.name}: ${row.state}\n${[...assignments(row),
   ...metrics.map((name, index) => `${name}=${row.values[index] ?? ""}`)].join(" ")}\n${row.cause}`;
 
 function make(tag, attributes, ...children) {
-  const isSvg = ["svg", "path", "circle", "text", "title", "polyline"].includes(tag);
+  const isSvg = ["svg", "path", "rect", "circle", "text", "title", "polyline"].includes(tag);
   const element = isSvg ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
   for (const [name, one] of Object.entries(attributes)) {
@@ -8235,12 +8235,12 @@ function panel([param, share], at, good) {
       make("polyline", {class: "mean", points: line.join(" ")}), ...ticks));
 }
 
-// A lane is a place that executes one task after the other; the tasks of a state are one path.
+// A lane is a place that executes one task after the other.
 function drawTimeline() {
   const timed = shown.filter((row) => row.began !== null)
     .sort((one, other) => one.began - other.began);
   const [start, end] = extent(timed.flatMap((row) => [row.began, row.ended ?? row.began + 0.01]));
-  const lanes = [], paths = {}, texts = [];
+  const lanes = [], bars = [], texts = [];
   for (const row of timed) {
     let lane = lanes.find((one) => one.host === row.host && one.end <= row.began);
     if (!lane) lanes.push(lane = {host: row.host, end: 0, rows: []});
@@ -8251,15 +8251,14 @@ function drawTimeline() {
   const width = find("timeline").clientWidth || 900;
   const height = Math.max(3, Math.min(16, 360 / lanes.length)), bottom = lanes.length * height;
   const x = (moment) => 90 + (width - 100) * (moment - start) / (end - start || 1);
-  const until = (row) => x(row.ended ?? end);
   lanes.forEach(({host, rows: members}, index) => {
     if (!index || lanes[index - 1].host !== host) {
       texts.push(make("text", {x: 0, y: index * height + 11}, host.slice(0, 13)));
     }
     for (const row of members) {
-      const length = Math.max(until(row) - x(row.began) - 0.5, 1).toFixed(1);
-      paths[row.state] = `${paths[row.state] ?? ""}M${x(row.began).toFixed(1)} `
-        + `${(index * height).toFixed(1)}h${length}v${(height - 1).toFixed(1)}h-${length}z`;
+      const width = Math.max(x(row.ended ?? end) - x(row.began) - 0.5, 1);
+      bars.push(make("rect", {x: x(row.began), y: index * height, width, height: height - 1,
+        fill: colour(row.state), click: () => pick(row)}, make("title", {}, about(row))));
     }
   });
   for (const part of [0, 0.5, 1]) {
@@ -8268,17 +8267,8 @@ function drawTimeline() {
       part === 1 ? "end" : "middle"}, clock.map((one) => (
       String(Math.floor(one)).padStart(2, "0"))).join(":")));
   }
-  const under = (event) => {
-    const box = event.currentTarget.getBoundingClientRect(), moment = event.clientX - box.left;
-    const lane = lanes[Math.floor((event.clientY - box.top) / height)];
-    return lane && lane.rows.find((row) => x(row.began) <= moment && moment <= until(row) + 1);
-  };
-  const tip = make("title", {});
-  const mousemove = (event) => { tip.textContent = under(event) ? about(under(event)) : ""; };
-  const click = (event) => under(event) && pick(under(event));
-  find("timeline").replaceChildren(make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`, mousemove,
-    click}, tip, ...Object.entries(paths).map(([state, d]) => (
-    make("path", {d, fill: colour(state)}))), ...texts));
+  find("timeline").replaceChildren(
+    make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`}, ...bars, ...texts));
   find("timeline").parentNode.hidden = !timed.length;
 }
 
