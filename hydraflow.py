@@ -7040,11 +7040,8 @@ def aligned(columns: "Iterable[Column]") -> str:
 
 def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
     """The words that all of some combinations have."""
-    rest = iter(combinations)
-    shared = set(next(rest, ()))
-    for words in rest:
-        shared.intersection_update(words)
-    return shared
+    every = list(map(set, combinations))
+    return set.intersection(*every) if every else set()
 
 
 def words_of_all(plan: Plan) -> "Set[str]":
@@ -7084,12 +7081,11 @@ class Names:
         return task_name(number, self.combinations.get(number, ()), self.shared)
 
     def members_text(self, numbers: "Sequence[int]") -> str:
-        """The words that only these tasks have in common, else the names of some."""
-        members = [self.combinations.get(number, ()) for number in numbers]
-        common = shared_words(members) - self.shared
+        """The words that only these tasks have in common, else their names."""
+        common = shared_words(map(self.combinations.__getitem__, numbers)) - self.shared
         if common:
             return f"all of them with {' '.join(sorted(common))}"
-        return ", ".join(map(self.name, numbers[:3])) + (", ..." if len(numbers) > 3 else "")
+        return shortened(", ".join(map(self.name, numbers[:9])), 2 * NAME_WIDTH)
 
 
 # -- groups of tasks, by state and cause
