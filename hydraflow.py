@@ -6444,20 +6444,12 @@ def last_state(line: bytes) -> bytes:
 
 
 def duration_text(seconds: float) -> str:
-    """A duration for people.
-
-    >>> [duration_text(seconds) for seconds in (0.04, 12.34, 75, 36610)]
-    ['0.0 s', '12.3 s', '1:15', '10:10:10']
-    """
+    """A duration for people."""
     return f"{seconds:.1f} s" if seconds < 60 else clock_text(seconds)
 
 
 def clock_text(seconds: float) -> str:
-    """A duration as on a clock.
-
-    >>> clock_text(5.2), clock_text(75)
-    ('0:05', '1:15')
-    """
+    """A duration as on a clock."""
     minutes, rest = divmod(int(seconds), 60)
     hours = f"{minutes // 60}:{minutes % 60:02d}" if minutes >= 60 else str(minutes)
     return f"{hours}:{rest:02d}"
@@ -6474,11 +6466,7 @@ def moment_text(moment: float) -> str:
 
 
 def signal_text(status: int) -> str:
-    """The signal in an exit status, or nothing.
-
-    >>> signal_text(1), signal_text(137)
-    ('', 'SIGKILL (137), often out of memory')
-    """
+    """The signal in an exit status, or nothing."""
     name = signal_name(status - 128)
     if not name.startswith("SIG"):
         return ""
@@ -6537,32 +6525,46 @@ def cause_of(state: State, log: str) -> str:
     return signal_text(state.status) or ["", *lines[-1:], *causes][-1]
 
 
-# -- the name of a task
+# -- tables of texts
+
+
+class Column(NamedTuple):
+    """A column of a table; kind is that of its values, or l and r: how it is aligned."""
+
+    name: str
+    kind: str
+    cells: "List[Any]"
 
 
 def shortened(text: str, longest: int) -> str:
-    """A text without its middle, if it is too long.
-
-    >>> shortened("data/imagenet/train", 11)
-    'data...rain'
-    """
+    """A text without its middle, if it is too long."""
     if len(text) <= longest:
         return text
     half = (longest - 3) // 2
     return f"{text[:half]}...{text[-half:]}"
 
 
-def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
-    """The words that all of some combinations have.
+def aligned(columns: "Iterable[Column]") -> str:
+    """Columns of texts side by side, on a terminal with at most a third of its width for each."""
+    width = window_width(sys.stdout)
+    shown: List[List[str]] = []
+    longest = max(width // 3, 20) if width else sys.maxsize
+    for name, kind, texts in columns:
+        cells = [shortened(text, longest) for text in [name, *texts]]
+        size = max(map(text_width, cells))
+        spaces = [" " * (size - text_width(cell)) for cell in cells]
+        shown.append([space + cell if kind == "r" else cell + space
+                      for cell, space in zip(cells, spaces)])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*shown))
 
-    >>> sorted(shared_words([("a=1", "b=1"), ("a=1", "b=2")]))
-    ['a=1']
-    """
-    rest = iter(combinations)
-    shared = set(next(rest, ()))
-    for words in rest:
-        shared.intersection_update(words)
-    return shared
+
+# -- the name of a task
+
+
+def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
+    """The words that all of some combinations have."""
+    every = list(map(set, combinations))
+    return set.intersection(*every) if every else set()
 
 
 def words_of_all(plan: Plan) -> "Set[str]":
@@ -6575,11 +6577,7 @@ def words_of_all(plan: Plan) -> "Set[str]":
 
 
 def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]") -> str:
-    """The name of a task for people: its number, and the words that it does not share with all.
-
-    >>> task_name(8, ("lr=0.1", "epochs=3"), {"epochs=3"}), task_name(1, ("a=1",), {"a=1"})
-    ('[8 lr=0.1]', 'task 1')
-    """
+    """The name of a task for people: its number, and the words that not all tasks have."""
     words = " ".join(word for word in combination if word not in shared)
     shown = shortened(" ".join(words.split()), NAME_WIDTH)
     return f"[{number} {shown}]" if shown else f"task {number}"
@@ -6603,27 +6601,21 @@ class Names:
         self.shared = shared_words(self.combinations.values())
 
     def name(self, number: int) -> str:
-        """The name of a task."""
         return task_name(number, self.combinations.get(number, ()), self.shared)
 
     def members_text(self, numbers: "Sequence[int]") -> str:
-        """The words that only these tasks have in common, else the names of some."""
-        members = [self.combinations.get(number, ()) for number in numbers]
-        common = shared_words(members) - self.shared
+        """The words that only these tasks have in common, else their names."""
+        common = shared_words(map(self.combinations.__getitem__, numbers)) - self.shared
         if common:
             return f"all of them with {' '.join(sorted(common))}"
-        return ", ".join(map(self.name, numbers[:3])) + (", ..." if len(numbers) > 3 else "")
+        return shortened(", ".join(map(self.name, numbers[:9])), 2 * NAME_WIDTH)
 
 
 # -- groups of tasks, by state and cause
 
 
 def tasks_numbered(numbers: "Sequence[int]") -> str:
-    """Tasks by their numbers.
-
-    >>> tasks_numbered([1, 2, 9])
-    '3 tasks (1, 2, 9)'
-    """
+    """Tasks by their numbers."""
     shown = shortened(", ".join(map(str, numbers)), NAME_WIDTH)
     return f"{counted(len(numbers), 'task')} ({shown})"
 
@@ -6738,7 +6730,6 @@ class Screen:
         self.took: List[float] = []
 
     def show(self, event: Event) -> None:
-        """Show one event."""
         key = event.text, event.task.number if event.task else 0
         if event.kind in ("start", "retry"):
             self.following[key] = Following(self.name_of(event), event.log, event.number)
@@ -6835,7 +6826,6 @@ class Screen:
         say(text, state, False)
 
     def erase(self) -> None:
-        """Remove the progress line."""
         if self.drawn:
             offer(sys.stderr, b"\r\x1b[K")
         self.drawn = ""
@@ -6849,7 +6839,6 @@ class Screen:
             self.drawn = text
 
     def progress(self) -> str:
-        """The progress line."""
         running = self.running or len(self.following)
         failed = sum(run.counts["failed"] for run in self.runs)
         facts = [f"[{'#' * (20 * self.done // max(self.total, 1)):-<20}] {self.done}/{self.total}",
@@ -6946,11 +6935,11 @@ def code_lines(found: Survey) -> "Iterator[str]":
                f"{', '.join(dict.fromkeys(older.values()))}")
 
 
-def put_status(found: Survey) -> None:
-    """Print the status of a record below its head line: counts, groups of failures, what runs."""
+def put_status(found: Survey, command: str) -> None:
+    """Print the status of a run: how far it is, the next command, counts, groups of tasks."""
     if found.unanswered:
-        put("  the scheduler does not answer; states come from the record only: "
-            f"{found.unanswered}")
+        put(f"the scheduler does not answer; states come from the record only: {found.unanswered}")
+    put(f"{head_line(found)}; next: {command}")
     put(f"  {counts_text(found.counts())}")
     for line in code_lines(found):
         put(f"  {line}")
@@ -6966,11 +6955,7 @@ def put_status(found: Survey) -> None:
 
 
 def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
-    """The parameters of a combination as a mapping.
-
-    >>> task_parameters(["--a=1", "b='x y'"])
-    {'a': '1', 'b': 'x y'}
-    """
+    """The parameters of a combination as a mapping."""
     return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
 
 
@@ -6993,7 +6978,6 @@ def task_facts(found: Survey, number: int, state: State) -> "Dict[str, Any]":
 
 
 def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
-    """A task for programs."""
     task = found.ledger.task(number)
     if task is None:
         raise damaged(found.record.file("plan"))
@@ -7004,7 +6988,6 @@ def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
-    """The status of a record for programs."""
     start = found.ledger.start
     return {
         "job": start.job,
@@ -7355,11 +7338,7 @@ def sorted_rows(rows: "Sequence[Row]", name: str) -> "List[Row]":
 
 def mean_and_deviation(values: "Iterable[Optional[float]]"
                        ) -> "Tuple[Optional[float], Optional[float], int]":
-    """Mean and sample standard deviation, None where there are too few values, and their count.
-
-    >>> mean_and_deviation([1.0, None, 2.0, 3.0]), mean_and_deviation([1.0])
-    ((2.0, 1.0, 3), (1.0, None, 1))
-    """
+    """Mean and sample standard deviation, None where there are too few values, and their count."""
     known = [value for value in values if value is not None]
     count = len(known)
     if count < 2:
@@ -7395,14 +7374,6 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
 
 # -- tables
 
-class Column(NamedTuple):
-    """A column of a table; kind is that of its values, or l and r: how it is aligned."""
-
-    name: str
-    kind: str
-    cells: "List[Any]"
-
-
 TABLE_FACTS = ("task", "run", "state", "duration", "count")
 
 
@@ -7421,13 +7392,9 @@ def columns_of(rows: "Sequence[Row]") -> "List[Column]":
 
 
 def cell_text(column: Column, cell: "Any") -> str:
-    """A cell for people: a number is whole, or has six digits.
-
-    >>> [cell_text(Column("x", "metrics", []), cell) for cell in (3.0, 0.123456789, 1e-05, None)]
-    ['3', '0.123457', '1e-05', '']
-    """
+    """A cell for people: a number is whole, or has six digits."""
     if cell is None or isinstance(cell, str):
-        return " ".join(printable(cell or "").split("\n"))
+        return (cell or "").replace("\n", " ")
     if column.name == "duration" and column.kind == "facts":
         return duration_text(cell)
     return f"{cell:.0f}" if abs(cell) < 1e15 and cell == int(cell) else f"{cell:.6g}"
@@ -7447,7 +7414,7 @@ def shown_columns(rows: "Sequence[Row]") -> "List[Column]":
             words = [cell for cell in column.cells if isinstance(cell, str)]
             kind = "l" if None in map(number_of, words) else "r"
             texts = [cell_text(column, cell) for cell in column.cells]
-            shown.append(Column(printable(column.name), kind, texts))
+            shown.append(Column(column.name, kind, texts))
     return shown
 
 
@@ -7456,27 +7423,14 @@ def lines_of(columns: "Iterable[Column]") -> "List[Sequence[Any]]":
     return list(zip(*([column.name, *column.cells] for column in columns)))
 
 
-def aligned(columns: "Iterable[Column]", width: int) -> str:
-    """Columns of texts side by side; width is that of the terminal, 0 where there is none."""
-    shown: List[List[str]] = []
-    longest = max(width // 3, 20) if width else sys.maxsize
-    for name, kind, texts in columns:
-        cells = [shortened(text, longest) for text in [name, *texts]]
-        size = max(map(text_width, cells))
-        spaces = [" " * (size - text_width(cell)) for cell in cells]
-        shown.append([space + cell if kind == "r" else cell + space
-                      for cell, space in zip(cells, spaces)])
-    return "\n".join("  ".join(line).rstrip() for line in zip(*shown))
-
-
-def table_text(rows: "Sequence[Row]", width: int) -> str:
+def table_text(rows: "Sequence[Row]") -> str:
     """A table for people: the parameters that all rows share, then a line for each row."""
     same = " ".join(f"{key}={value}" for key, value in constants(rows).items())
-    lead = printable(f"the same everywhere: {same}\n") if same else ""
-    return lead + aligned(shown_columns(rows), width)
+    lead = f"the same everywhere: {same}\n" if same else ""
+    return lead + aligned(shown_columns(rows))
 
 
-def csv_text(rows: "Sequence[Row]", width: int = 0) -> str:
+def csv_text(rows: "Sequence[Row]") -> str:
     """All columns as CSV; times in seconds, an unknown value is empty."""
     import csv
     import io
@@ -7485,7 +7439,7 @@ def csv_text(rows: "Sequence[Row]", width: int = 0) -> str:
     return output.getvalue().rstrip("\n")
 
 
-def markdown_text(rows: "Sequence[Row]", width: int = 0) -> str:
+def markdown_text(rows: "Sequence[Row]") -> str:
     """The table for people in Markdown."""
     columns = shown_columns(rows)
     marks = ["---:" if column.kind == "r" else "---" for column in columns]
@@ -7499,7 +7453,7 @@ LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textascii
          **{sign: f"\\{sign}" for sign in "&%$#_{}"}, **{sign: f"${sign}$" for sign in "<>|"}}
 
 
-def latex_text(rows: "Sequence[Row]", width: int = 0) -> str:
+def latex_text(rows: "Sequence[Row]") -> str:
     """The table for people as a LaTeX tabular, with the rules of the package booktabs."""
     columns = shown_columns(rows)
     lines = []
@@ -7524,11 +7478,7 @@ def plain_value(text: str) -> "Union[str, int, float, None]":
 
 
 def json_value(value: "Optional[float]") -> "Union[str, float, None]":
-    """A number as JSON can have it: "nan", "inf" and "-inf" as texts that float() reads.
-
-    >>> json_value(0.5), json_value(float("-inf")), json_value(None)
-    (0.5, '-inf', None)
-    """
+    """A number as JSON can have it: "nan", "inf" and "-inf" as texts that float() reads."""
     return value if value is None or abs(value) < float("inf") else str(value)
 
 
@@ -7538,8 +7488,7 @@ def results_document(rows: "Sequence[Row]") -> "List[Dict[str, Any]]":
              "metrics": dict(row.metrics)} for row in rows]
 
 
-def json_text(rows: "Sequence[Row]", width: int = 0) -> str:
-    """Rows as a JSON document."""
+def json_text(rows: "Sequence[Row]") -> str:
     document = results_document(rows)
     for entry in document:
         entry["metrics"] = {name: json_value(value) if value == value else None  # as pandas does
@@ -7658,7 +7607,7 @@ const about = (row) => `task ${row.name}: ${row.state}\n${[...assignments(row),
   ...metrics.map((name, index) => `${name}=${row.values[index] ?? ""}`)].join(" ")}\n${row.cause}`;
 
 function make(tag, attributes, ...children) {
-  const isSvg = ["svg", "path", "circle", "text", "title", "polyline"].includes(tag);
+  const isSvg = ["svg", "path", "rect", "circle", "text", "title", "polyline"].includes(tag);
   const element = isSvg ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
   for (const [name, one] of Object.entries(attributes)) {
@@ -7805,12 +7754,12 @@ function panel([param, share], at, good) {
       make("polyline", {class: "mean", points: line.join(" ")}), ...ticks));
 }
 
-// A lane is a place that executes one task after the other; the tasks of a state are one path.
+// A lane is a place that executes one task after the other.
 function drawTimeline() {
   const timed = shown.filter((row) => row.began !== null)
     .sort((one, other) => one.began - other.began);
   const [start, end] = extent(timed.flatMap((row) => [row.began, row.ended ?? row.began + 0.01]));
-  const lanes = [], paths = {}, texts = [];
+  const lanes = [], bars = [], texts = [];
   for (const row of timed) {
     let lane = lanes.find((one) => one.host === row.host && one.end <= row.began);
     if (!lane) lanes.push(lane = {host: row.host, end: 0, rows: []});
@@ -7821,15 +7770,14 @@ function drawTimeline() {
   const width = find("timeline").clientWidth || 900;
   const height = Math.max(3, Math.min(16, 360 / lanes.length)), bottom = lanes.length * height;
   const x = (moment) => 90 + (width - 100) * (moment - start) / (end - start || 1);
-  const until = (row) => x(row.ended ?? end);
   lanes.forEach(({host, rows: members}, index) => {
     if (!index || lanes[index - 1].host !== host) {
       texts.push(make("text", {x: 0, y: index * height + 11}, host.slice(0, 13)));
     }
     for (const row of members) {
-      const length = Math.max(until(row) - x(row.began) - 0.5, 1).toFixed(1);
-      paths[row.state] = `${paths[row.state] ?? ""}M${x(row.began).toFixed(1)} `
-        + `${(index * height).toFixed(1)}h${length}v${(height - 1).toFixed(1)}h-${length}z`;
+      const width = Math.max(x(row.ended ?? end) - x(row.began) - 0.5, 1);
+      bars.push(make("rect", {x: x(row.began), y: index * height, width, height: height - 1,
+        fill: colour(row.state), click: () => pick(row)}, make("title", {}, about(row))));
     }
   });
   for (const part of [0, 0.5, 1]) {
@@ -7838,17 +7786,8 @@ function drawTimeline() {
       part === 1 ? "end" : "middle"}, clock.map((one) => (
       String(Math.floor(one)).padStart(2, "0"))).join(":")));
   }
-  const under = (event) => {
-    const box = event.currentTarget.getBoundingClientRect(), moment = event.clientX - box.left;
-    const lane = lanes[Math.floor((event.clientY - box.top) / height)];
-    return lane && lane.rows.find((row) => x(row.began) <= moment && moment <= until(row) + 1);
-  };
-  const tip = make("title", {});
-  const mousemove = (event) => { tip.textContent = under(event) ? about(under(event)) : ""; };
-  const click = (event) => under(event) && pick(under(event));
-  find("timeline").replaceChildren(make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`, mousemove,
-    click}, tip, ...Object.entries(paths).map(([state, d]) => (
-    make("path", {d, fill: colour(state)}))), ...texts));
+  find("timeline").replaceChildren(
+    make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`}, ...bars, ...texts));
   find("timeline").parentNode.hidden = !timed.length;
 }
 
@@ -8097,17 +8036,12 @@ def as_typed(text: str, before: "Mapping[str, str]") -> str:
     return re.sub(r"\bhydraflow (?=[a-z-])", lambda match: f"{program} ", text)
 
 
-def typed(args: "argparse.Namespace", *words: str) -> str:
-    """A command as this user would type it."""
-    return as_typed(f"hydraflow {words[0]} ", args.before) + shell_text(words[1:])
+def typed(before: "Mapping[str, str]", *words: str) -> str:
+    return as_typed(f"hydraflow {words[0]} ", before) + shell_text(words[1:])
 
 
 def split_before(argv: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
-    """The options -f and -C that precede the command, with their values, and the rest.
-
-    >>> split_before(["-fjobs.yaml", "-C", "sub", "run", "train"])
-    ({'-f': 'jobs.yaml', '-C': 'sub'}, ['run', 'train'])
-    """
+    """The options -f and -C that precede the command, with their values, and the rest."""
     before: Dict[str, str] = {}
     rest = list(argv)
     while rest and rest[0][:2] in BEFORE:
@@ -8117,7 +8051,6 @@ def split_before(argv: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
 
 
 def no_job(valid: "Iterable[str]") -> Error:
-    """The Error about a command line without a job."""
     names = ", ".join(valid)
     hint = f"the jobs are {names}" if names else "list the jobs: hydraflow show"
     return Error("no-job", "no job given", hint=hint)
@@ -8136,9 +8069,8 @@ def record_key(file: "Optional[str]", job: str) -> str:
 
 
 def job_named(jobs: "Mapping[str, Job]", name: str) -> Job:
-    """A job by its name in the file."""
     if name not in jobs:
-        hint = suggest(name, jobs) or f"the jobs are {', '.join(jobs)}; a command follows --"
+        hint = suggest(name, jobs) or f"{no_job(jobs).hint}; a command follows --"
         raise Error("unknown-job", f"unknown job: {name}", hint=hint)
     return jobs[name]
 
@@ -8245,8 +8177,7 @@ def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
         screen.finish()
     say_ends(execution)
     is_bad = any(run.refused or run.has_failed() or run.unfinished() > 0 for run in runs)
-    for text in closing_lines(execution, is_bad, args):
-        say(text)
+    say_next(execution, is_bad, args)
     return 130 if execution.is_interrupted else int(is_bad)
 
 
@@ -8261,18 +8192,17 @@ def say_ends(execution: Execution) -> None:
         say(f"{runs[-1].job.key} was not started: job {failed[0]} has not succeeded")
 
 
-def closing_lines(execution: Execution, is_bad: bool, args: "argparse.Namespace"
-                  ) -> "Iterator[str]":
-    """Yield the commands to type next."""
+def say_next(execution: Execution, is_bad: bool, args: "argparse.Namespace") -> None:
+    """Say the commands to type next."""
     runs = execution.runs
     if any(run.open for run in runs):
-        yield f"see progress: {typed(args, 'status', args.job)}"
+        say(f"see progress: {typed(args.before, 'status', args.job)}")
         return
     has_begun = any(run.begun for run in runs)
     if has_begun and is_bad:
-        yield f"run the rest: {typed(args, 'run', '--resume', *args.typed)}"
+        say(f"run the rest: {typed(args.before, 'run', '--resume', *args.typed)}")
     if has_begun and execution.is_interrupted or not (is_bad or args.quiet):
-        yield f"see the results: {typed(args, 'results', args.job)}"
+        say(f"see the results: {typed(args.before, 'results', args.job)}")
 
 
 # -- run -- COMMAND ::: AXES
@@ -8395,7 +8325,6 @@ def check_literal(words: "Sequence[str]") -> None:
 
 
 def is_swept(word: str) -> bool:
-    """Whether a word is an axis of several values."""
     try:
         return Sweep([word], "word", PROGRAM).count > 1
     except Error:
@@ -8483,9 +8412,8 @@ def record_of(args: "argparse.Namespace") -> Record:
         valid = [Ledger(record).start.job for record in Record.newest()]
         if not args.job:
             raise no_job(valid)
-        hint = f"jobs run here: {', '.join(valid)}" if valid else "list the jobs: hydraflow show"
         raise Error("not-run", f"job {args.job} has not been run here",
-                    hint=suggest(args.job, valid) or hint)
+                    hint=suggest(args.job, valid) or no_job(valid).hint)
     end = vars(args).get("run") or records[-1].ulid
     found = [record for record in records if record.ulid.endswith(end.upper())]
     if len(found) != 1:
@@ -8515,8 +8443,7 @@ def status_command(args: "argparse.Namespace") -> int:
         put(runs_table(found))
     else:
         for one in found:
-            put(f"{head_line(one)}; next: {next_command(one, args)}")
-            put_status(one)
+            put_status(one, next_command(one, args))
     for error in errors:
         say(str(error))
     return 0
@@ -8528,10 +8455,9 @@ def runs_table(runs: "Iterable[Survey]") -> str:
     for found in runs:
         start = found.ledger.start
         lines.append((found.record.ulid[-8:], moment_text(found.ledger.starts[0].time),
-                      printable(shell_text(start.words)), start.code, f"{start.count:,}",
+                      shell_text(start.words), start.code, f"{start.count:,}",
                       counts_text(found.counts())))
-    columns = [Column(name, "l", cells) for name, *cells in zip(*lines)]
-    return aligned(columns, window_width(sys.stdout))
+    return aligned(Column(name, "l", cells) for name, *cells in zip(*lines))
 
 
 def next_command(found: Survey, args: "argparse.Namespace") -> str:
@@ -8546,7 +8472,7 @@ def next_command(found: Survey, args: "argparse.Namespace") -> str:
     elif args.run or count_good(found) == start.count:
         command = ["results", *chosen]
     place = {name: value for name, value in args.before.items() if name != "-f"}
-    return typed(argparse.Namespace(before={**place, **before}), *command)
+    return typed({**place, **before}, *command)
 
 
 def selected_tasks(args: "argparse.Namespace"
@@ -8610,7 +8536,6 @@ def show_logs(found: Survey, numbers: "Sequence[int]", offsets: "Dict[int, int]"
 
 def show_log(log: str, offset: int) -> int:
     """Print a log from an offset; return the offset of its end."""
-    sys.stdout.flush()
     data = read_log(log, offset, CHUNK)
     while data:
         offer(sys.stdout, CONTROLS.sub(rb"\1", data) if sys.stdout.isatty() else data, True)
@@ -8656,32 +8581,28 @@ def results_command(args: "argparse.Namespace") -> int:
         say(f"numbers in the output: {', '.join(names)}")
     if args.over:
         rows = over(rows, ",".join(args.over).split(","))
-    put(FORMATS[form](sorted_rows(rows, sort), window_width(sys.stdout)))
+    put(FORMATS[form](sorted_rows(rows, sort)))
     return 0
 
 
 def report_command(args: "argparse.Namespace") -> int:
     """Write an HTML page about a run and its results."""
     found, rows, metrics = selected_rows(args)
-    command = typed(args, "report", args.job, *args.words)
+    command = typed(args.before, "report", args.job, *args.words)
     page = report_page(survey(found.record), rows, metrics, command)  # with the counts of status
     output = args.output or "report.html"
-    try:
-        with open(native(output), "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(page)
-    except OSError as error:
-        raise system_error(error, "write the page") from None
+    with open(native(output), "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(page)
     say(f"wrote {output}: {counted(len(rows), 'row')}")
     return 0
 
 
 def cancel_command(args: "argparse.Namespace") -> int:
     """Stop the running and queued tasks of a job."""
-    records, numbers = [record_of(args)], None  # type: List[Record], Optional[List[int]]
+    newest = record_of(args)
+    records, numbers = Record.all_in(os.path.dirname(newest.path)), None
     if args.words:
-        numbers = selected_tasks(args)[1]
-    else:
-        records = Record.all(record_key(args.file, args.job))
+        records, numbers = [newest], selected_tasks(args)[1]
     texts, errors = [], []  # type: List[str], List[str]
     for record in records:
         try:
@@ -8870,41 +8791,29 @@ def slot_command(argv: "Sequence[str]") -> int:
 # -- commands and options
 
 
-class Option(NamedTuple):
-    """An option of a command; value is the help's word for its value, "" for none."""
-    names: "List[str]"
-    value: str
-    help: str
-
-
 class Command(NamedTuple):
-    """A subcommand; words is its usage without options, example works after init."""
+    """A subcommand; words is its usage without options, example works after init.
+
+    options has a line for each of them: names and value, two spaces or more, and the help.
+    """
     name: str
     words: str
     function: "Callable[[argparse.Namespace], int]"
     example: str
-    options: "List[Option]"
+    options: str = ""
 
 
-def options_of(text: str) -> "List[Option]":
-    """The options of a table: a line each, names and value, two spaces or more, and the help.
-
-    >>> options_of("--jobs -j N  execute N tasks at once")
-    [Option(names=['--jobs', '-j'], value='N', help='execute N tasks at once')]
-    """
-    options = []
-    for left, help_words in re.findall("(?m)^ *(-.+?)  +(.*)$", text):
+def options_of(command: Command) -> "Iterator[Tuple[List[str], str, str]]":
+    """Yield the names, the help's word for the value ("" for none), and the help of options."""
+    for left, help_words in re.findall("(?m)^ *(-.+?)  +(.*)$", command.options):
         names = re.findall("-[a-z-]+", left)
-        options.append(Option(names, " ".join(left.split()[len(names):]), help_words))
-    return options
+        yield names, " ".join(left.split()[len(names):]), help_words
 
 
-def sample_of(node: Node, kind: str) -> Sample:
+def sample_of(node: Node, kind: str) -> "Any":
     """The sample that N or N:SEED means."""
     count, _, seed = str(node.value).partition(":")
-    mapping = f"{{count: {count}, seed: {seed or 0}}}"
-    sample: Sample = read_sample(read_yaml(mapping, "command line"), kind)
-    return sample
+    return read_sample(read_yaml(f"{{count: {count}, seed: {seed or 0}}}", "command line"), kind)
 
 
 RUN = "--run RUN  choose a run by the end of its name\n"
@@ -8917,7 +8826,7 @@ CHOICES: "Dict[str, Any]" = {"--state": STATES, "--format": FORMATS}
 COMMANDS = (
     Command("run", "JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
             "       hydraflow run [options] -- COMMAND WORD ... [::: AXIS ...]",
-            run_command, "hydraflow run train learning_rate=0.1,0.2 --jobs 2", options_of("""
+            run_command, "hydraflow run train learning_rate=0.1,0.2 --jobs 2", """
         --dry-run           print the commands and change nothing
         --resume            continue the last run: skip tasks that succeeded
         --reuse             count tasks that succeeded in older runs as done
@@ -8931,38 +8840,38 @@ COMMANDS = (
         --quiet -q          show failures and the summary only
         --wait              wait until submitted tasks have ended
         --pack N            put N tasks into each array task
-        --pack-parallel N   execute N tasks of a pack at once""")),
-    Command("show", "[JOB]", show_command, "hydraflow show train", []),
+        --pack-parallel N   execute N tasks of a pack at once"""),
+    Command("show", "[JOB]", show_command, "hydraflow show train"),
     Command("expand", "SWEEP ...", expand_command,
-            "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'", []),
-    Command("status", "[JOB]", status_command, "hydraflow status train", options_of(RUN + """
+            "hydraflow expand 'model=cnn,vit lr=log(1e-3:1e-1:3)'"),
+    Command("status", "[JOB]", status_command, "hydraflow status train", RUN + """
         --all   list the runs of the job, a line each
-        --json  print every task in full, for programs""")),
+        --json  print every task in full, for programs"""),
     Command("logs", "JOB [TASK | KEY=VALUE ...]", logs_command,
-            "hydraflow logs train model=lstm", options_of(RUN + """
+            "hydraflow logs train model=lstm", RUN + """
         --follow  print new output until the tasks have ended
         --failed  show failed tasks only
-        --plain   show no headers""")),
+        --plain   show no headers"""),
     Command("results", "JOB [METRIC | KEY=VALUE ...]", results_command,
-            "hydraflow results train loss --sort loss", options_of(RUN + STATE + """
+            "hydraflow results train loss --sort loss", RUN + STATE + """
         --sort NAME      order by a column or metric; --sort=-NAME descends
         --over KEY       average over a parameter, or several: seed,fold
         --format FORMAT  table, csv, json, markdown or latex
         --csv            same as --format csv
-        --json           same as --format json""")),
+        --json           same as --format json"""),
     Command("report", "JOB [METRIC | KEY=VALUE ...]", report_command,
-            "hydraflow report train loss -o report.html", options_of(RUN + STATE + """
-        --output -o FILE  the page to write (default report.html)""")),
+            "hydraflow report train loss -o report.html", RUN + STATE + """
+        --output -o FILE  the page to write (default report.html)"""),
     Command("cancel", "JOB [TASK | KEY=VALUE ...]", cancel_command, "hydraflow cancel train",
-            options_of("--lost  give up tasks on machines that cannot be reached")),
-    Command("clean", "[JOB]", clean_command, "hydraflow clean train --keep 3", options_of("""
+            "--lost  give up tasks on machines that cannot be reached"),
+    Command("clean", "[JOB]", clean_command, "hydraflow clean train --keep 3", """
         --keep N   keep the newest N runs of each job (default 1)
         --dry-run  list the records and remove nothing
-        --yes      remove them without asking""")),
-    Command("init", "", init_command, "mkdir sub && hydraflow -C sub init", options_of(
-        "--hydra  for a Hydra application, with its config groups")),
-    Command("schema", "", schema_command, "hydraflow schema > schema.json", []),
-    Command("completion", "SHELL", completion_command, 'eval "$(hydraflow completion bash)"', []),
+        --yes      remove them without asking"""),
+    Command("init", "", init_command, "mkdir sub && hydraflow -C sub init",
+            "--hydra  for a Hydra application, with its config groups"),
+    Command("schema", "", schema_command, "hydraflow schema > schema.json"),
+    Command("completion", "SHELL", completion_command, 'eval "$(hydraflow completion bash)"'),
 )
 BEFORE = {
     "-f": "-f FILE, before the command, names the job file",
@@ -8970,7 +8879,6 @@ BEFORE = {
 
 
 def help_text() -> str:
-    """The help of the program."""
     lines = ["usage: hydraflow [-f FILE] [-C DIR] COMMAND ...", "",
              "Compact parameter sweeps, executed here or on a cluster.", ""]
     for command in COMMANDS:
@@ -8980,12 +8888,10 @@ def help_text() -> str:
 
 
 def option_names(command: Command) -> "List[str]":
-    """The names of the options of a command."""
-    return [name for option in command.options for name in option.names]
+    return [name for names, _, _ in options_of(command) for name in names]
 
 
 def command_named(name: str) -> Command:
-    """A command by its name."""
     for command in COMMANDS:
         if command.name == name:
             return command
@@ -9008,7 +8914,6 @@ def check_options(command: Command, words: "Sequence[str]") -> None:
 
 
 def parser_of(command: Command) -> "argparse.ArgumentParser":
-    """The parser of the options of a command."""
     class Parser(argparse.ArgumentParser):
         """A parser that raises Error, and whose help begins with an example."""
 
@@ -9024,25 +8929,22 @@ def parser_of(command: Command) -> "argparse.ArgumentParser":
         prog=f"hydraflow {command.name}", description=command.function.__doc__, allow_abbrev=False,
         usage=f"hydraflow {command.name} {command.words}".rstrip(),
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    for row in command.options:
+    for names, value, help_words in options_of(command):
         kind: Dict[str, Any] = {"action": "store_true"}
-        if row.value:
-            kind = {"metavar": row.value, "type": option_value(row),
-                    "choices": CHOICES.get(row.names[0]),
-                    "action": "append" if row.names[0] == "--over" else "store"}
-        parser.add_argument(*row.names, help=row.help, **kind)
+        if value:
+            kind = {"metavar": value, "choices": CHOICES.get(names[0]),
+                    "type": functools.partial(option_value, READERS.get(names[0])),
+                    "action": "append" if names[0] == "--over" else "store"}
+        parser.add_argument(*names, help=help_words, **kind)
     return parser
 
 
-def option_value(option: Option) -> "Callable[[str], Any]":
-    """A function that makes the value of an option by the reader of a job file's value."""
-    def value(text: str) -> "Any":
-        read = READERS.get(option.names[0])
-        try:
-            return read(read_yaml(text, "command line"), "") if read else text
-        except Error as error:
-            raise argparse.ArgumentTypeError(f"{error.message}\nhint: {error.hint}") from None
-    return value
+def option_value(read: "Any", text: str) -> "Any":
+    """The value of an option, by the reader of a job file's value if there is one."""
+    try:
+        return read(read_yaml(text, "command line"), "") if read else text
+    except Error as error:
+        raise argparse.ArgumentTypeError(f"{error.message}\nhint: {error.hint}") from None
 
 
 def parse_arguments(before: "Dict[str, str]", rest: "Sequence[str]") -> "argparse.Namespace":
@@ -9075,11 +8977,7 @@ def dispatch(before: "Dict[str, str]", rest: "List[str]") -> int:
         put(f"hydraflow {__version__}" if first == "--version" else help_text())
         return 0
     args = parse_arguments(before, rest)
-    try:
-        os.chdir(before.get("-C", "."))
-    except OSError as error:
-        raise Error("no-directory", f"cannot work in {before['-C']}: {error.strerror}",
-                    hint=BEFORE["-C"]) from None
+    os.chdir(before.get("-C", "."))
     status: int = args.command.function(args)
     sys.stdout.flush()
     return status
@@ -9106,7 +9004,7 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        say(f"error: {error}")
+        say(str(system_error(error, "go on")))
         return 2
 
 

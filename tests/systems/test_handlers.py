@@ -140,7 +140,7 @@ def test_once_for_a_job(folder):
     (folder.path / "note.sh").write_text("exit 3\n")
     result = folder.hydraflow("run", "job", "--wait")
     assert result.status == 1 and "sh ended with exit status 3" in result.err, result
-    assert "3 tasks (1-3) handed to sh, which ended with exit status 3" in folder.hydraflow("status", "job").out
+    assert "3 tasks (1, 2, 3) handed over: to sh, which ended with exit status 3" in folder.hydraflow("status", "job").out
 
 
 def test_signal(folder):
