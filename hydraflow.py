@@ -389,26 +389,24 @@ def read_duration(text: str) -> float:
 
 HYDRA = "hydra"  # kinds of steps
 PROGRAM = "program"
-HYDRA_FUNCTION = re.compile(
-    "choice|range|interval|glob|sort|shuffle|tag|extend_list|json_str|int|float|str|bool")
-LONG_FUNCTIONS = (
-    "lines", "files", "choice", "range", "interval", "shuffle", "extend_list", "json_str", "float")
-FOREIGN_FUNCTION = re.compile(
-    r"(.*\.)?(linspace|logspace|geomspace|arange|uniform|loguniform|randint)|.*\$")
-HYDRA_OPTION = re.compile(  # the next word is its value
-    "--(cfg|package|info|config-path|config-name|config-dir|experimental-rerun)|-([cpi]|c[pnd])")
+HYDRA_CALL = re.compile(
+    r"(choice|range|interval|glob|sort|shuffle|tag|extend_list|json_str|int|float|str|bool)\s*\(")
+FUNCTIONS = (  # of ours, of Hydra, of other languages: what is close to one of these is no text
+    "lines", "files", "choice", "range", "interval", "shuffle", "extend_list", "json_str", "float",
+    "linspace", "logspace", "geomspace", "arange", "uniform", "loguniform", "randint", "$")
 AS_TEXT = "quote it to keep it as text: key='...'"
 PREFIX = "+~-"  # of a key: how Hydra or a program takes it
 UNIT_KEY = re.compile(rf"(?s)([^~].*)/({UNIT.pattern})")
 RANGE = re.compile(
     rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
     rf"|{NUMBER_TEXT}:(?:{UNIT.pattern})?$"
-    rf"|{NUMBER_TEXT}::")
+    rf"|{NUMBER_TEXT}::"
+    r"|[+-]?\d[\d.]*\.\.[\d.]*\d$")
 NOT_IN_HYDRA = re.compile(  # refused by its lexer outside quotes and interpolations
     r"[^\w/\-\\+.$%*@?|=:,()\[\]{} \t]|[^\x00-\x7f]|(?<!\\)=")
 HYDRA_ACCEPTS = ("quoted", "interpolation", "template", "argument")  # kinds of tokens
 DEEPEST_BRACKET = 50
-MOST_JOINED = 1000000  # values in one word; Linux takes no word over 128 KiB
+MOST_LISTED = 1000000  # values of one word, combinations that are counted one by one
 LONGEST_LISTED = 65536  # rows of an axis that are kept while a product is streamed
 
 
@@ -540,14 +538,10 @@ class Axis(Values):
                             "args belongs to one task: move it to batch; quote it to keep it as"
                             " text")
             return str(self.at(0))
-        if self.values.count > MOST_JOINED:
-            raise Error("too-many-values", f"over {MOST_JOINED:,} values in one word", self.mark,
+        if self.values.count > MOST_LISTED:
+            raise Error("too-many-values", f"over {MOST_LISTED:,} values in one word", self.mark,
                         "in batch, each value is a task of its own")
         return f"{self.spelled[0]}={','.join(map(str, self.values))}"
-
-    def piped(self) -> Values:
-        """The rows beside a pipe, where the values of a single key are one row."""
-        return Values(1, lambda _: self.word()) if self.values else self
 
 
 TOKEN = re.compile(r"""(?sx)
@@ -579,44 +573,30 @@ class Token:
 
 def tokenize(source: Source, has_comments: bool = False) -> "List[Token]":
     """The tokens of a text. A comment ends with its line; brackets contain none."""
-    root = Token("open", "", 0, 0)
-    opened = [root]
+    opened = [Token("open", "", 0, 0)]
     at = 0
     while at < len(source.text):
         match: Any = TOKEN.match(source.text, at)
         around, token = opened[-1], Token(match.lastgroup, match.group(), at, match.end())
         at = token.end
-        if token.kind == "comment" and has_comments and around is root:
+        if token.kind == "comment" and has_comments and len(opened) == 1:
             at = source.line_end(token.start)
-        elif token.kind == "close":
-            close_bracket(source, opened, token)
-        else:
-            around.inner.append(token)
+            continue
+        if PARTNERS.get(around.text) == token.text:
+            opened.pop().end = at
+            continue
+        around.inner.append(token)
         if token.kind == "equals" and around.text == "(":
             token.kind = "argument"
-        if token.kind in ("open", "unclosed"):
+        if token.kind in ("open", "close", "unclosed"):
             opened.append(token)
-        if token.kind == "unclosed" or len(opened) > DEEPEST_BRACKET:
+        if token.kind in ("close", "unclosed") or len(opened) > DEEPEST_BRACKET:
             break
-    check_closed(source, opened)
-    return root.inner
-
-
-def check_closed(source: Source, opened: "List[Token]") -> None:
-    """Raise for a bracket or a quote that is open at the end, or too deep."""
-    for token in opened[:0:-1]:
-        problem = "nested too deep" if len(opened) > DEEPEST_BRACKET else "never closed"
-        raise Error("never-closed", f"{token.text[0]} is {problem}",
-                    source.mark(token.start, token.start + 1),
-                    f"close it, or quote a value that contains {token.text[0]}")
-
-
-def close_bracket(source: Source, opened: "List[Token]", token: Token) -> None:
-    """Close the last open bracket; raise for a token that closes another one."""
-    if PARTNERS.get(opened[-1].text) != token.text:
-        raise Error("stray-bracket", f"no bracket is open that {token.text} could close",
-                    source.mark(token.start, token.end), "quote a value that contains it")
-    opened.pop().end = token.end
+    if len(opened) > 1:
+        start, sign = opened[-1].start, opened[-1].text[0]
+        raise Error("unmatched-bracket", f"unmatched {sign}", source.mark(start, start + 1),
+                    f"brackets and quotes come in pairs: quote a value that contains {sign}")
+    return opened[0].inner
 
 
 def split(tokens: "Sequence[Token]", kind: str) -> "List[List[Token]]":
@@ -668,25 +648,19 @@ def bare_names(row: "Iterable[str]") -> "List[str]":
     return [name.lstrip(PREFIX + "$") for name in row]
 
 
-def csv_rows(text: str) -> "List[List[str]]":
-    """The rows of a CSV file; its first row shows the separator."""
-    import csv
-    first = text.lstrip().partition("\n")[0]
-    separator = next((sign for sign in ",\t;" if sign in first), ",")
-    reader = csv.reader(text.splitlines(True), delimiter=separator)
-    return [[cell.strip() for cell in row] for row in reader if row]
-
-
 def file_rows(name: str, path: str) -> "List[List[str]]":
     """The rows of a CSV file, the lines of a file, or the paths that match, by the function."""
+    import csv
     from glob import glob
     if name == "files":
         return [[found] for found in sorted(glob(path, recursive=True))]
     with open(path, "rb") as file:
-        text = read_source(file.read(), path).text
-    lines = [line.strip() for line in text.split("\n")]
-    rows = [[line] for line in lines if line and not line.startswith("#")]
-    return csv_rows(text) if name == "rows" and rows else rows
+        lines = read_source(file.read(), path).text.split("\n")
+    if name == "lines":
+        return [[line.strip()] for line in lines if not re.match(r"\s*(#|$)", line)]
+    separator = next((sign for sign in ",\t;" if sign in lines[0]), ",")
+    rows = csv.reader(lines, delimiter=separator)
+    return [[cell.strip() for cell in row] for row in rows if row]
 
 
 def hydra_text(text: str) -> str:
@@ -747,6 +721,7 @@ class SweepParser:
         self.source = source
         self.kind = kind
         self.is_fixed = is_fixed
+        self.literal: Callable[[str], Any] = str if kind == PROGRAM else literal
         self.tokens = tokenize(source, has_comments)
         self.word: Sequence[Token] = self.tokens  # the current one
         self.keys: Tuple[str, ...] = ()  # of the current segment
@@ -793,7 +768,7 @@ class SweepParser:
         axes = [self.parse_segment(part, len(parts) == 1) for part in parts]
         if len(axes) == 1:
             return axes[0]
-        rows = joined([axis.piped() for axis in axes])
+        rows = joined([listed([axis.word()]) if axis.values else axis for axis in axes])
         return self.axis(tokens, rows, [key for axis in axes for key in axis.spelled])
 
     def parse_literal(self, tokens: "Sequence[Token]") -> Axis:
@@ -814,7 +789,8 @@ class SweepParser:
         """segment = [ key [ "/" unit ] "=" | key "," key { "," key } "=" ] list"""
         cut = self.keys_end(tokens)
         if cut >= 0:
-            self.parse_keys(tokens[:cut])
+            self.keys = tuple(self.text(key) for key in split(tokens[:cut], "comma"))
+            self.is_override = self.kind == HYDRA and self.keys[0][:1] not in ("-", "$")
         self.check_value(tokens[cut + 1:])
         value = trim(tokens[cut + 1:])
         if self.is_fixed:
@@ -829,15 +805,6 @@ class SweepParser:
             self.check_list(value)
             values = self.parse_list(value)
         return self.single(tokens, values)
-
-    def parse_keys(self, tokens: "Sequence[Token]") -> None:
-        """keys = key { "," key }"""
-        self.keys = tuple(self.text(key) for key in split(tokens, "comma"))
-        self.is_override = self.kind == HYDRA and any(
-            key[:1] not in ("-", "$") for key in self.keys)
-        if self.is_override and NOT_IN_HYDRA.search(self.keys[0].lstrip("~")):
-            raise self.error("hydra-needs-quotes", "Hydra refuses this key", tokens,
-                             "a key has letters, digits, and _ . / @ between them")
 
     def single(self, tokens: "Sequence[Token]", values: Values) -> Axis:
         """The axis of a single key; /k after the key is a unit if the values are numbers."""
@@ -895,29 +862,21 @@ class SweepParser:
         if not text:
             raise self.error("missing-value", "a value is missing", tokens,
                              "write '' for an empty text, and no space after a comma")
-        if ":" in text and RANGE.match(text):
+        if RANGE.match(text):
             return self.parse_range(text, tokens)
+        is_call_of_hydra = HYDRA_CALL.match(text)
+        is_for_hydra = is_call_of_hydra or "interpolation" in [token.kind for token in tokens]
+        if is_for_hydra and self.kind == PROGRAM:
+            raise self.error("only-hydra", f"only Hydra expands {text}", tokens,
+                             "write 1:3 or a,b; with hydra: false, nothing else expands a value")
+        if is_call_of_hydra or "(" not in [token.text for token in tokens]:
+            return listed([self.literal(text)])
         name = text.partition("(")[0].strip()
-        has_list = any(token.text == "(" for token in tokens)
-        is_call_of_hydra = has_list and bool(HYDRA_FUNCTION.fullmatch(name))
-        self.check_item(text, tokens, is_call_of_hydra)
-        if is_call_of_hydra or not has_list:
-            return listed([text if self.kind == PROGRAM else literal(text)])
         if name in ("lin", "log"):
             return self.parse_spaced(name, tokens)
         if is_call(tokens, "lines", "rows", "files"):
             return self.parse_file(name, tokens)
         return self.parse_group(name, tokens)
-
-    def check_item(self, text: str, tokens: "Sequence[Token]", is_call_of_hydra: bool) -> None:
-        """Raise for a range of another language, and for a value that only Hydra would expand."""
-        if ".." in text and all(map(read_number, re.split(r"\.\.+", text))):
-            raise self.error("not-a-range", f"{text} is not a range", tokens,
-                             f"a range is start:stop:step, its end included; {AS_TEXT}")
-        if self.kind == PROGRAM and (
-                is_call_of_hydra or any(token.kind == "interpolation" for token in tokens)):
-            raise self.error("only-hydra", f"only Hydra expands {text}", tokens,
-                             "write 1:3 or a,b; with hydra: false, nothing else expands a value")
 
     def parse_range(self, text: str, tokens: "Sequence[Token]") -> Values:
         """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
@@ -927,7 +886,8 @@ class SweepParser:
         hint = range_hint(numbers, unit) + (
             f"quote it to keep it as text: {','.join(self.keys)}='{text}'")
         if not numbers or len(numbers) > 3 or re.match("[+-]?0[0-9]", text):
-            raise self.error("not-a-number", f"{text} is not a range of numbers", tokens, hint)
+            raise self.error("not-a-number", f"{text} is not a range of numbers", tokens,
+                             f"a range is start:stop:step, its end included; {hint}")
         start, stop, step = [*numbers[:1], *numbers, ONE][-3:] if len(numbers) < 3 else numbers
         if not step.mantissa:
             raise self.error("range-step-zero", "range step is zero", tokens, hint)
@@ -951,16 +911,14 @@ class SweepParser:
 
     def parse_file(self, name: str, tokens: "Sequence[Token]") -> Values:
         """file = ( "lines" | "rows" | "files" ) "(" path ")" """
-        import csv
         path = os.path.join(os.path.dirname(self.source.name),
                             unquoted(self.text(tokens[-1].inner).strip()))
         try:
             rows = file_rows(name, path)
             if name == "rows" and rows:
                 rows = self.columns(rows, tokens)
-        except (OSError, csv.Error) as error:
-            problem = getattr(error, "strerror", error)
-            raise self.error("unreadable-file", f"cannot read {path}: {problem}", tokens,
+        except OSError as error:
+            raise self.error("unreadable-file", f"cannot read {path}: {error.strerror}", tokens,
                              "the path is relative to the job file") from None
         if not rows:
             raise self.error("empty-file", f"{self.text(tokens)} has no values", tokens,
@@ -985,6 +943,7 @@ class SweepParser:
 
     def parse_group(self, name: str, tokens: "Sequence[Token]") -> Values:
         """group = { text | "(" list ")" } [ unit ]"""
+        from difflib import get_close_matches
         parts = []
         unit = tokens[-1].text if UNIT.fullmatch(tokens[-1].text) else ""
         for token in tokens[:-1] if unit else tokens:
@@ -992,16 +951,17 @@ class SweepParser:
             parts.append(self.parse_list(token.inner) if is_list else listed([self.text([token])]))
         group = parts[0]
         if len(parts) > 1:
-            write: Callable[[str], Any] = str if self.kind == PROGRAM else literal
-            group = Values(count_product(parts), lambda index: write(
+            group = Values(count_product(parts), lambda index: self.literal(
                 "".join(map(str, combination(parts, index)))))
         group = group.times(unit)
         text = str(group.at(0))
-        hint = function_hint(name, is_call(tokens, name))
         is_text = not read_number(text) and not re.search(r"['\"\[{$]", text)
-        if hint or (group.count == 1 and is_text):
-            raise self.error("unknown-function", f"unknown function: {name}(...)",
-                             tokens, hint + AS_TEXT)
+        called = name.rpartition(".")[2] if is_call(tokens, name) else ""
+        if get_close_matches(called, FUNCTIONS, 1, 0.8) or (group.count == 1 and is_text):
+            raise self.error(
+                "unknown-function", f"unknown function: {name}(...)", tokens,
+                "there are lin(start:stop:count), log(start:stop:count), lines(FILE), rows, files,"
+                f" and Hydra's, as choice(a,b); sample: draws at random; {AS_TEXT}")
         return group
 
     def check_value(self, tokens: "Sequence[Token]") -> None:
@@ -1023,14 +983,9 @@ class SweepParser:
                             "quote the value: key='...'")
 
 
-def function_hint(name: str, is_whole: bool) -> str:
-    """A hint for a function of another language, or for a misspelled one."""
-    from difflib import get_close_matches
-    if FOREIGN_FUNCTION.fullmatch(name):
-        return ("write lin(start:stop:count), log(start:stop:count), start:stop:step or"
-                " lines(FILE); sample: draws at random; ")
-    close = get_close_matches(name, LONG_FUNCTIONS, 1, 0.8) if is_whole else []
-    return f"did you mean {close[0]}? " if close and name not in close else ""
+def keys_in(axes: "Iterable[Axis]") -> "Set[str]":
+    """All keys of some axes."""
+    return set(chain.from_iterable(axis.keys for axis in axes))
 
 
 def is_bare(axis: Axis) -> bool:
@@ -1045,13 +1000,11 @@ def is_path(axis: Axis) -> bool:
 
 def check_bare_words(axes: "Iterable[Axis]") -> None:
     """Raise for a word that is neither an override nor an option for Hydra."""
-    before = ""
     for axis in axes:
-        if is_bare(axis) and not HYDRA_OPTION.fullmatch(before):
+        if is_bare(axis):
             raise Error("expected-key-value", f"expected key=value, found {axis.text}", axis.mark,
                         "no white space around =; words of the command belong in run; quote a"
                         " value with white space")
-        before = axis.text
 
 
 def is_ambiguous(texts: "Set[str]") -> bool:
@@ -1132,9 +1085,7 @@ class Sweep:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: "Any") -> "Any":
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(self.count))]
+    def __getitem__(self, index: int) -> "Tuple[str, ...]":
         if not -self.count <= index < self.count:
             raise IndexError("a sweep has combinations from 0 to its count, not included")
         return flat(reversed(combination(reversed(self.axes), index % self.count)))
@@ -1183,7 +1134,7 @@ class Node(NamedTuple):
     value is a text, a list of nodes, or a list of pairs (key node, value node). plain is True for
     an unquoted scalar; a missing value is a plain "". An alias is the node of its anchor. start and
     end are offsets of its text, of a block collection those of its first key or dash; parts are
-    (text, offset) of a scalar that is rewritten.
+    (text, offset) of a scalar that is rewritten; size counts the nodes in it.
     """
     kind: str
     value: "Any"
@@ -1191,7 +1142,8 @@ class Node(NamedTuple):
     source: Source
     start: int
     end: int
-    parts: "Optional[List[Tuple[str, int]]]"
+    parts: "Sequence[Tuple[str, int]]" = ()
+    size: int = 1
 
     @property
     def mark(self) -> Mark:
@@ -1215,52 +1167,42 @@ class Node(NamedTuple):
         >>> node.value, node.text_source().mark(4, 7)[1:3]
         ('one two', (3, 3))
         """
-        parts = self.parts or [(self.value, self.start)]
         pieces = []
         here = 0
-        for text, there in parts:
+        for text, there in self.parts or [(self.value, self.start)]:
             pieces.append((here, there))
             here += len(text)
         return Source(self.source.name, self.value, self.source, pieces)
 
 
-MOST_COPIES = 1000000  # nodes that aliases and merge keys may add ("billion laughs")
+MOST_NODES = 1000000  # with those of aliases and merge keys ("billion laughs")
 
 REFUSED = {  # construct: (message, hint)
     # valid YAML that is not read here
-    "directive": ("a directive (%) is not read", "remove it; quote a text that begins with %"),
     "documents": ("several documents are not read", "remove the text after --- or ..."),
     "tag": ("a tag (!) is not read", "remove it; quote a text that begins with !"),
-    "complex key": (
+    "complex-key": (
         "a complex key (? or a collection) is not read", "write a plain key: key: value"),
     "nesting": ("nested too deep", "remove some levels"),
-    "aliases": (f"alias expansion beyond {MOST_COPIES} nodes is not read", "write it out"),
+    "aliases": (f"alias expansion beyond {MOST_NODES} nodes is not read", "write it out"),
     # invalid YAML
     "duplicate": ("duplicate key: {}", "keep one of them"),
     "tab": ("a tab as indentation", "indent with spaces"),
-    "bracket": ("a bracket is never closed", "close it, and indent its lines more than its key"),
-    "quote": ("{} is never closed", "close it on its line, or indent the next lines"),
+    "unclosed": ("{} is never closed", "close it, and indent its lines more than its key"),
     "escape": ("unknown escape {}", r"write \\ for a backslash, or use single quotes"),
     "alias": ("undefined alias {}", "define it above with &; quote a text that begins with *"),
-    "anchor": ("an anchor before another anchor, or an alias", "keep one of them"),
     "merge": ("a merge key << takes a mapping", "for example <<: *name, or <<: [*one, *two]"),
-    "no colon": (
+    "no-colon": (
         "expected key: value",
         "put a space after the colon; quote a text with ': ' in it, or indent its other lines"),
-    "comma": ("a comma or {} is missing", "quote a text that contains signs"),
-    "text": ("text after a complete value", "quote a value as a whole; begin a comment with ' #'"),
+    "text": (
+        "text after a complete value",
+        "quote a value as a whole; begin a comment with ' #'; in brackets, write commas"),
     "indentation": ("wrong indentation", "align it with the lines above, or indent it more"),
     "torn": ("a last line of spaces after a block of text", "remove them: readers differ"),
-    "blank": ("an empty line is indented more than the text below it", "remove its white space"),
     "start": ("a value cannot begin with {}", "quote it; a list begins on the line below its key"),
 }
-UNREAD_STARTS = {"%": "directive", "!": "tag", "?": "complex key"}
-
-
-def pattern(text: str) -> "Any":
-    """A compiled pattern, as Any: most of them always match where they are used."""
-    return re.compile(text)
-
+pattern: "Callable[[str], Any]" = re.compile  # Any: most of them always match where they are used
 
 # A text is parsed with "\n\0" after it: NUL is no character of YAML (5.1), so no pattern and no
 # index runs over the end. No repetition is followed by something that could fail: time is linear.
@@ -1319,22 +1261,19 @@ class YamlParser:
         if source.text.endswith("\n"):
             self.text = source.text + "\0"
         self.at = self.line = self.column = 0
-        self.count = 0  # of nodes, including those of aliases
         self.brackets: List[int] = []
-        self.anchors: Dict[str, Optional[Tuple[Node, int]]] = {}
-        self.named: Optional[Node] = None  # the node of the last anchor or alias
+        self.anchors: Dict[str, Optional[Node]] = {}
         self.parsers = {
             '"': self.parse_quoted, "'": self.parse_quoted,
             "[": self.parse_flow, "{": self.parse_flow,
             "|": self.parse_block_scalar, ">": self.parse_block_scalar}
 
-    def error(self, construct: str, start: int, end: int = 0, word: str = "") -> Error:
-        """An Error about text[start:end]; without an end about one character, or the line."""
+    def error(self, construct: str, start: int, end: int = 0) -> Error:
+        """An Error about text[start:end], at least one character."""
         message, hint = REFUSED[construct]
-        if construct in ("no colon", "indentation", "blank"):
-            end = self.text.index("\n", start)
-        mark = self.source.mark(start, max(end, start + 1))
-        return Error(f"yaml-{construct}".replace(" ", "-"), message.format(word), mark, hint)
+        end = max(end, start + 1)
+        return Error(f"yaml-{construct}", message.format(self.text[start:end]),
+                     self.source.mark(start, end), hint)
 
     def next_line(self) -> None:
         """gap = { [white] [comment] newline } indentation (6.6, 6.1)."""
@@ -1358,27 +1297,26 @@ class YamlParser:
             if missing == 1 and self.text[gap.end(2)] == PARTNERS[self.text[self.brackets[-1]]]:
                 missing = 0  # every reader accepts the bracket in the column of its key
             if missing > 0 or MARKER.match(self.text, line):
-                raise self.error("bracket", self.brackets[-1])
+                raise self.error("unclosed", self.brackets[-1])
         self.at = gap.end()
 
     def check_key(self, key: Node, start: int, end: int) -> None:
         """Raise unless the node text[start:end] can be a key."""
         if key.kind != "scalar":
-            raise self.error("complex key", start)
+            raise self.error("complex-key", start)
         if self.text.find("\n", start, end) >= 0:
-            raise self.error("no colon", start)
-
-    def add_nodes(self, start: int, count: int) -> None:
-        """Count nodes, which the text at start adds."""
-        self.count += count
-        if self.count > MOST_COPIES + len(self.text):
-            raise self.error("aliases", start)
+            raise self.error("no-colon", start)
 
     def collection(self, kind: str, items: "List[Any]", start: int, end: int) -> Node:
         """A sequence or a mapping."""
-        self.add_nodes(start, len(items))
-        value = self.merge(items) if kind == "mapping" else items
-        return Node(kind, value, False, self.source, start, end, None)
+        nodes: Iterable[Node] = items
+        if kind == "mapping":
+            items = self.merge(items)
+            nodes = chain.from_iterable(items)
+        size = sum([node.size for node in nodes], 1)
+        if size > MOST_NODES:
+            raise self.error("aliases", start)
+        return Node(kind, items, False, self.source, start, end, (), size)
 
     def merge(self, pairs: "List[Tuple[Node, Node]]") -> "List[Tuple[Node, Node]]":
         """The pairs of a mapping and of its merge key <<.
@@ -1389,14 +1327,13 @@ class YamlParser:
         for pair in pairs:
             key = pair[0]
             if own.setdefault(key.value, pair) is not pair:
-                raise self.error("duplicate", key.start, key.end, key.value)
+                raise self.error("duplicate", key.start, key.end)
         merged: Dict[str, Tuple[Node, Node]] = {}
         if "<<" in own and own["<<"][0].plain:
             key, named = own.pop("<<")
             for mapping in named.value if named.kind == "sequence" else [named]:
                 if mapping.kind != "mapping":
                     raise self.error("merge", key.start, key.end)
-                self.add_nodes(key.start, len(mapping.value))
                 for pair in mapping.value:
                     merged.setdefault(pair[0].value, pair)
         return list({**merged, **own}.values())
@@ -1407,7 +1344,7 @@ class YamlParser:
         One newline is a space; of several the first is dropped (6.5).
         """
         if not style and self.text.find("\n", start, end) < 0:
-            return Node("scalar", self.text[start:end], True, self.source, start, end, None)
+            return Node("scalar", self.text[start:end], True, self.source, start, end)
         parts: List[Tuple[str, int]] = []
         length = len(style)
         pattern = re.compile(PARTS[style])
@@ -1430,7 +1367,7 @@ class YamlParser:
         # no command line has U+0000; half of a UTF-16 pair is no character, nor is \q
         code = int(escape[2:] or "0", 16)
         if not 0 < code < 0x110000 or 0xD800 <= code < 0xE000:
-            raise self.error("escape", start, start + len(escape), escape)
+            raise self.error("escape", start, start + len(escape))
         return chr(code)
 
     def parse_quoted(self, indent: int) -> Node:
@@ -1440,7 +1377,7 @@ class YamlParser:
         quote = self.text[start]
         match = pattern(QUOTED[quote].replace("%d", str(indent))).match(self.text, start)
         if not match:
-            raise self.error("quote", start, 0, quote)
+            raise self.error("unclosed", start)
         self.at = match.end()
         return self.scalar(start, self.at, quote)
 
@@ -1450,7 +1387,7 @@ class YamlParser:
         first, further, nothing = IN_FLOW if self.brackets else IN_BLOCK
         match: Optional[Match[str]] = first.match(text, start)
         if not match and not nothing.match(text, start):
-            raise self.error(UNREAD_STARTS.get(text[start], "start"), start, 0, text[start])
+            raise self.error({"!": "tag", "?": "complex-key"}.get(text[start], "start"), start)
         while match:
             self.at = match.end()
             fold = FOLD.match(text, self.at)
@@ -1465,11 +1402,10 @@ class YamlParser:
         digit = header.group(1) or header.group(4)
         if digit:
             return indent - 1 + int(digit)
-        depth, at = len(header.group(6)), header.start(5)
-        blank = max(map(len, header.group(5).split("\n")))
-        if indent <= depth < blank:
-            raise self.error("blank", at)
-        return max(depth, blank, indent)
+        first, blank = len(header.group(6)), max(map(len, header.group(5).split("\n")))
+        if indent <= first < blank:
+            raise self.error("indentation", header.start(5))
+        return max(first, blank, indent)
 
     def parse_block_scalar(self, indent: int) -> Node:
         """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1). The
@@ -1477,7 +1413,7 @@ class YamlParser:
         start = self.at
         header = BLOCK_HEADER.match(self.text, start)
         if self.brackets or not indent or not header:
-            raise self.error("start", start, 0, self.text[start])
+            raise self.error("start", start)
         at = header.start(5)
         depth, chomp = self.block_depth(header, indent), header.group(2) or header.group(3)
         end = pattern(f"(?:{' ' * depth}[^\n]*\n| *\n)*").match(self.text, at).end()
@@ -1498,20 +1434,19 @@ class YamlParser:
                        compact: "Optional[bool]" = None) -> Node:
         """anchored = "&" name node (6.9.2), or block_node if the name is alone on its line
         (compact: see there)."""
-        before = self.count
         anchor = name.group(1)[1:]
         self.at = name.end()
         self.anchors[anchor] = None  # inside the node, its alias is undefined
+        below = GAP.match(self.text, self.at).end()
+        if self.text[below] in "&*":  # of one node, or a key's: not told apart
+            raise self.error("start", below)
         if self.brackets:
             self.step(indent, 0)
         if compact is None:
             node = self.parse_node(indent)
         else:
             node = self.parse_block_node(indent - 1, compact)
-        if node is self.named:
-            raise self.error("anchor", name.start(), name.end(1))
-        self.named = node
-        self.anchors[anchor] = (node, self.count - before + 1)
+        self.anchors[anchor] = node
         return node
 
     def parse_node(self, indent: int) -> Node:
@@ -1521,16 +1456,14 @@ class YamlParser:
             return self.parsers.get(self.text[self.at], self.parse_plain)(indent)
         if self.text[self.at] == "&":
             return self.parse_anchored(name, indent)
-        anchor = self.anchors.get(name.group(1)[1:])
-        if not anchor:
-            raise self.error("alias", name.start(), name.end(1), name.group(1))
+        node = self.anchors.get(name.group(1)[1:])
+        if not node:
+            raise self.error("alias", name.start(), name.end(1))
         self.at = name.end(1)
-        self.named, count = anchor
-        self.add_nodes(name.start(), count)
-        return self.named
+        return node
 
     def parse_flow(self, indent: int) -> Node:
-        """flow = "[" entries "]" | "{" entries "}"; entries = [entry { "," entry } [","]] (7.4)."""
+        """flow = "[" [node { "," node } [","]] "]" | "{" [pair { "," pair } [","]] "}" (7.4)."""
         start = self.at
         close = PARTNERS[self.text[start]]
         is_mapping = close == "}"
@@ -1538,37 +1471,34 @@ class YamlParser:
         self.brackets.append(start)
         self.step(indent)
         while self.text[self.at] != close:
-            items.append(self.parse_entry(indent, is_mapping))
+            if self.text[self.at] in ",]}":
+                raise self.error("start", self.at)
+            if is_mapping:
+                items.append(self.parse_pair(indent))
+            else:
+                items.append(self.parse_node(indent))
+                self.step(indent, 0)
             if self.text[self.at] == ",":
                 self.step(indent)
             elif self.text[self.at] != close:
-                raise self.error("comma", self.at, 0, close)
+                raise self.error("text", self.at)
         self.brackets.pop()
         self.at += 1
         return self.collection("mapping" if is_mapping else "sequence", items, start, self.at)
 
-    def parse_entry(self, indent: int, is_mapping: bool) -> "Union[Node, Tuple[Node, Node]]":
-        """entry = node [":" node]; in a sequence, a pair is a mapping, with its colon on the line
-        of its key; in a mapping, a lone key has no value (7.4)."""
+    def parse_pair(self, indent: int) -> "Tuple[Node, Node]":
+        """pair = node [":" node] (7.4.2)."""
         text, begin = self.text, self.at
-        if text[begin] in ",]}":
-            raise self.error("start", begin, 0, text[begin])
         key = self.parse_node(indent)
         value = self.scalar(self.at, self.at, "")
         self.step(indent, 0)
-        colon = self.at
+        self.check_key(key, begin, begin)
         touches = not key.plain and text[begin] != "*"  # its colon may touch the value
-        is_pair = text[colon] == ":" and (touches or COLON_IN_FLOW.match(text, colon))
-        if not is_pair and not is_mapping:
-            return key
-        self.check_key(key, begin, begin if is_mapping else colon)
-        if is_pair:
+        if COLON_IN_FLOW.match(text, self.at) or (touches and text[self.at] == ":"):
             self.step(indent)
             value = self.parse_node(indent)
             self.step(indent, 0)
-        if is_mapping:
-            return key, value
-        return self.collection("mapping", [(key, value)], begin, value.end)
+        return key, value
 
     def parse_block_sequence(self) -> Node:
         """block_sequence = "-" block_node { newline "-" block_node }, the dashes in one column
@@ -1588,7 +1518,7 @@ class YamlParser:
         while True:
             colon = COLON.match(self.text, self.at)
             if not colon:
-                raise self.error("no colon", start)
+                raise self.error("no-colon", start)
             self.check_key(key, start, colon.end() - 1)
             self.at = colon.end()
             pairs.append((key, self.parse_block_node(column, False)))
@@ -1629,7 +1559,7 @@ class YamlParser:
         name = ANCHOR.match(text, start)
         if DASH.match(text, start):
             if start > indented:
-                raise self.error("start", start, 0, "-")
+                raise self.error("start", start)
             return self.parse_block_sequence()
         if name and text[start] == "&" and LINE_END.match(text, name.end()):
             return self.parse_anchored(name, parent + 1, compact)
@@ -1638,7 +1568,7 @@ class YamlParser:
             self.next_line()
             return node
         if start > indented:
-            raise self.error("no colon", start)
+            raise self.error("no-colon", start)
         return self.parse_block_mapping(node, start)
 
     def parse_document(self) -> Node:
@@ -1715,10 +1645,10 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # 4. Job file: Node -> Job
 # ---------------------------------------------------------------------------
 # command_words splits a command as a shell does, and refuses what only a shell would understand. A
-# Reader makes a value of a node, for a kind of step. KEYS is the one table of keys: owners, reader
-# with its schema, default, meaning; job_schema and the README's table are made from it.
-# read_each_job keeps the mistakes of each job apart. Texts stay Sources, so that mistakes that are
-# found later still have their place.
+# reader makes a value of a node, for a kind of step. KEYS is the one table of keys: owners, reader,
+# schema, meaning; job_schema and the README's table are made from it. read_each_job keeps the
+# mistakes of each job apart. Texts stay Sources, so that mistakes that are found later still have
+# their place.
 
 OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
     "sets": "steps", "each": "batch", "all": "args", "add": "with",
@@ -1726,31 +1656,30 @@ OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
     "options": "with"}
 JOB_FILES = ("hydraflow.yaml", "hydraflow.yml")
 AUTO = -1  # max-parallel: as many tasks at once as this process may use processors
-WRITE_EXAMPLE = "hydraflow init writes an example"
 
 
 class Sample(NamedTuple):
     """How many combinations of a step to draw, and from which permutation."""
     count: int  # type: ignore[assignment]  # tuple has a method of this name
-    seed: int
+    seed: int = 0
 
 
 class Step(NamedTuple):
     """A parameter sweep of a job; pack and pack_parallel are 0 if the file has none."""
-    name: str
-    batch: Sweep
-    args: Sweep
-    with_: "List[Axis]"
-    env: "Dict[str, Optional[Source]]"
-    run: "Optional[Source]"
-    call: "Optional[Source]"
-    submit: "Optional[Source]"
-    exclude: "List[Sweep]"
-    include: "List[Sweep]"
-    setup: "Optional[Source]"
-    sample: "Optional[Sample]"
-    pack: int
-    pack_parallel: int
+    name: str = ""
+    batch: Sweep = Sweep()
+    args: Sweep = Sweep()
+    with_: "Sequence[Axis]" = ()
+    env: "Mapping[str, Optional[Source]]" = {}
+    run: "Optional[Source]" = None
+    call: "Optional[Source]" = None
+    submit: "Optional[Source]" = None
+    exclude: "Sequence[Sweep]" = ()
+    include: "Sequence[Sweep]" = ()
+    setup: "Optional[Source]" = None
+    sample: "Optional[Sample]" = None
+    pack: int = 0
+    pack_parallel: int = 0
 
 
 class Job(NamedTuple):
@@ -1761,24 +1690,24 @@ class Job(NamedTuple):
     """
     key: str
     name: str
-    run: "Optional[Source]"
-    call: "Optional[Source]"
-    submit: "Optional[Source]"
-    with_: "List[Axis]"
-    steps: "List[Step]"
-    hydra: "Optional[bool]"
-    env: "Dict[str, Optional[Source]]"
-    working_directory: "Optional[Source]"
-    needs: "List[Tuple[str, Mark]]"
-    max_parallel: int
-    fail_fast: "Optional[bool]"
-    retries: int
-    timeout_minutes: float
-    python: "Optional[Source]"
-    mark: Mark
-    setup: "Optional[Source]"
-    pack: int
-    pack_parallel: int
+    mark: Mark = NOWHERE
+    run: "Optional[Source]" = None
+    call: "Optional[Source]" = None
+    submit: "Optional[Source]" = None
+    with_: "Sequence[Axis]" = ()
+    steps: "Sequence[Step]" = ()
+    hydra: "Optional[bool]" = None
+    env: "Mapping[str, Optional[Source]]" = {}
+    working_directory: "Optional[Source]" = None
+    needs: "Sequence[Tuple[str, Mark]]" = ()
+    max_parallel: int = 0
+    fail_fast: "Optional[bool]" = None
+    retries: int = 0
+    timeout_minutes: float = 0.0
+    python: "Optional[Source]" = None
+    setup: "Optional[Source]" = None
+    pack: int = 0
+    pack_parallel: int = 0
 
 
 VARIABLE = r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})"
@@ -1791,17 +1720,17 @@ COMMAND_TOKEN = re.compile(rf"""(?sxa)
   | (?P<escape>    \\. )
   | (?P<variable>  {VARIABLE} )
   | (?P<space>     \A\s+ | \s+\Z | [^\S\n]+ )
-  | (?P<shell>     [;&|<>*\n]+ | {SUBSTITUTION} | (?<!\S)~/
+  | (?P<shell>     ['"\\] | [;&|<>*\n]+ | {SUBSTITUTION} | (?<!\S)~/
                    | \{{[^\s{{}}'"\\$]*(?:,|\.\.)[^\s{{}}'"\\$]*\}} )
   | (?P<text>      [^\s'"\\$;&|<>*`{{]+ | [${{] )
-  | (?P<unclosed>  . )
 """)
 QUOTED_PART = re.compile(
     rf"(?sa)(?P<template>\$\{{\{{[^{{}}\n]*\}}\}})|(?P<escape>\\[\"\\$`])"
     rf"|(?P<variable>{VARIABLE})|(?P<shell>{SUBSTITUTION})")
 SHELL_HINT = (
     "run is one command: put more into a script of your own, what goes before into setup:, or"
-    " write bash -c '... \"$@\" ...' bash (\"$@\" is where the parameters go); quote what is text")
+    " write bash -c '... \"$@\" ...' bash (\"$@\" is where the parameters go); quote what is text,"
+    " and close each quote")
 SHELL_SCRIPT = re.compile(  # a command SHELL -c SCRIPT [NAME], its words separated by NUL
     r"(?s)(?:.*?[\0/])?(?:ba|da|z|k)?sh(?:\0-[oO]\0\w+|\0-[^\0]*)*?\0-[a-z]*c\0([^\0]*)(\0.*)?")
 NO_PROGRAM = re.compile(  # a variable, nothing, what would change the shell itself
@@ -1809,6 +1738,7 @@ NO_PROGRAM = re.compile(  # a variable, nothing, what would change the shell its
     r"|(conda|mamba|micromamba|pyenv|spack) (activate|shell|load))(\s|\Z)")
 FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+(\s|\Z)")
 TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
+MATRIX = re.compile(r"\$\{\{ *matrix\.([^{}\n]*?) *\}\}")
 TEMPLATE_NAME = re.compile(r"job\.name|task\.(index|dir|slot)|(env|matrix)\..+")
 
 
@@ -1818,15 +1748,14 @@ def command_words(source: Source, environment: "Optional[Mapping[str, str]]"
 
     $NAME is replaced if there is an environment.
     """
-    words: List[Tuple[str, int, int]] = []
+    words: List[List[Any]] = []  # word, start, end
     is_new = True
 
     def expanded(part: "Match[str]") -> str:
         kind, text, mark = part.lastgroup, part.group(), source.mark(*token.span())
         if kind == "shell":
-            shown = text.strip() or "a line break"
-            raise Error("no-shell", f"run does not use a shell: {shown} would be an argument", mark,
-                        SHELL_HINT)
+            raise Error("no-shell", f"run does not use a shell: {text.strip() or 'a line break'}",
+                        mark, SHELL_HINT)
         if kind == "escape":
             return text[1:]
         if kind != "variable" or environment is None:
@@ -1839,10 +1768,6 @@ def command_words(source: Source, environment: "Optional[Mapping[str, str]]"
 
     for token in COMMAND_TOKEN.finditer(source.text):
         kind, text = token.lastgroup, token.group()
-        if kind == "unclosed":
-            raise Error("unclosed-quote", "a quote or a backslash has no end",
-                        source.mark(*token.span()),
-                        f"close it, or write \\{text} for the character itself")
         if kind in ("space", "joint"):
             is_new = is_new or kind == "space"
             continue
@@ -1850,8 +1775,10 @@ def command_words(source: Source, environment: "Optional[Mapping[str, str]]"
             text = QUOTED_PART.sub(expanded, text[1:-1])
         else:
             text = text[1:-1] if kind == "single" else expanded(token)
-        word, start = ("", token.start()) if is_new else words.pop()[:2]
-        words.append((word + text, start, token.end()))
+        if is_new:
+            words.append(["", token.start(), 0])
+        words[-1][0] += text
+        words[-1][2] = token.end()
         is_new = False
     return [(word, source.mark(start, end)) for word, start, end in words]
 
@@ -1873,12 +1800,6 @@ def check_script(words: "Sequence[str]", mark: Mark) -> None:
     if found and not re.search(used, found[1]):
         raise Error("script-drops-words", "the script drops the words that are appended to it",
                     mark, "use \"$@\" in it, and a word for $0 after it: bash -c '... \"$@\"' bash")
-
-
-def template_names(texts: "Iterable[str]") -> "Set[str]":
-    """The names in the templates of texts."""
-    found = chain.from_iterable(TEMPLATE.findall(text) for text in texts)
-    return {name.strip() for name in found}
 
 
 def no_value(text: str, mark: Mark) -> Error:
@@ -1913,7 +1834,7 @@ def check_command(source: Source, kind: str = "") -> Source:
 
 def check_submit(source: Source, kind: str = "") -> Source:
     """Raise for a wrong submission command; all tasks of a step share it."""
-    for template in re.finditer(r"\$\{\{ *matrix\.[^}]*\}\}", check_command(source).text):
+    for template in MATRIX.finditer(check_command(source).text):
         raise Error("matrix-in-submit", f"{template[0]}: all tasks of a step share submit",
                     source.mark(*template.span()), "write a step for each size")
     return source
@@ -1931,7 +1852,7 @@ def check_call(source: Source, kind: str = "") -> Source:
 def check_variables(axes: "List[Axis]") -> "List[Axis]":
     """Raise for an axis of the environment, which only batch may have."""
     for axis in axes:
-        if any(key[:1] == "$" for key in axis.keys):
+        if axis.keys and axis.text[:1] == "$":
             raise Error("variable-in-words", f"{axis.text} sets a variable of the environment",
                         axis.mark, "env: takes a value, and batch: an axis of several")
     return axes
@@ -1945,29 +1866,7 @@ def read_appended(source: Source, kind: str) -> "List[Axis]":
     return check_variables(axes)
 
 
-def read_combinations(source: Source, kind: str) -> Sweep:
-    """Read a sweep whose combinations can all be stored."""
-    sweep = Sweep(source, kind=kind)
-    if sweep.count > MOST_JOINED:
-        raise Error("too-many-combinations", f"more than {MOST_JOINED:,} combinations",
-                    source.whole(), "as axes of batch they cost nothing")
-    return sweep
-
-
-TEXT: "Dict[str, Any]" = {"type": ["string", "number", "boolean"], "pattern": r"\S"}
-ANY_TEXT: "Dict[str, Any]" = {"type": ["string", "number", "boolean", "null"]}
-VARIABLE_NAME = "^[A-Za-z_][A-Za-z0-9_]*$"
-
-
-class Reader:
-    """Reads a node for a kind of step; schema is the JSON Schema of what it accepts."""
-
-    def __init__(self, read: "Callable[[Node, str], Any]", schema: "Dict[str, Any]") -> None:
-        self.read = read
-        self.schema = schema
-
-    def __call__(self, node: Node, kind: str = "") -> "Any":
-        return self.read(node, kind)
+VARIABLE_NAME = "[A-Za-z_][A-Za-z0-9_]*"
 
 
 def expect_kind(node: Node, kind: str, example: str) -> "Any":
@@ -1979,7 +1878,7 @@ def expect_kind(node: Node, kind: str, example: str) -> "Any":
     return node.value
 
 
-def text(parse: "Callable[[Source, str], Any]", example: str) -> Reader:
+def text(parse: "Callable[[Source, str], Any]", example: str) -> "Callable[[Node, str], Any]":
     """A reader of a text that is not empty."""
     def read(node: Node, kind: str) -> "Any":
         if not expect_kind(node, "scalar", example).strip():
@@ -1987,83 +1886,66 @@ def text(parse: "Callable[[Source, str], Any]", example: str) -> Reader:
                         "give a value, or remove the key")
         return parse(node.text_source(), kind)
 
-    return Reader(read, TEXT)
+    return read
 
 
-def scalar(parse: "Callable[[Node], Any]", code: str, expected: str, hint: str,
-           schema: "Dict[str, Any]") -> Reader:
+def scalar(parse: "Callable[[str], Any]", expected: str,
+           example: str) -> "Callable[[Node, str], Any]":
     """A reader of a scalar; parse returns None for a wrong one."""
     def read(node: Node, kind: str) -> "Any":
-        value = parse(node) if node.kind == "scalar" else None
+        value = parse(node.value) if node.kind == "scalar" else None
         if value is None:
-            raise Error(code, f"expected {expected}", node.mark, hint)
+            raise Error("wrong-value", f"expected {expected}", node.mark, f"for example {example}")
         return value
 
-    return Reader(read, schema)
+    return read
 
 
-def count(least: int) -> Reader:
-    """A reader of a whole number."""
-    def parse(node: Node) -> "Optional[int]":
-        is_right = re.fullmatch("[0-9]{1,9}", node.value) and int(node.value) >= least
-        return int(node.value) if is_right else None
-
-    return scalar(parse, "expected-count", f"a whole number of at least {least}", "for example 4", {
-        "type": ["integer", "string"], "minimum": least, "maximum": 999999999,
-        "pattern": "^[0-9]{1,9}$" if least == 0 else "^(?=.*[1-9])[0-9]{1,9}$"})
-
-
-def several(item: Reader) -> Reader:
+def several(item: "Callable[[Node, str], Any]") -> "Callable[[Node, str], Any]":
     """A reader of one item, or a list of them."""
     def read(node: Node, kind: str) -> "List[Any]":
         nodes = node.value if node.kind == "sequence" else [node]
         return read_all(lambda one: item(one, kind), nodes)
 
-    return Reader(read, {"anyOf": [item.schema, {"type": "array", "items": item.schema}]})
+    return read
 
 
-read_name = text(lambda source, _: source.text, "name: train")
+def whole(text: str, least: int = 1) -> "Optional[int]":
+    """The whole number of a text, None if it is none or below least."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) and int(text) >= least else None
+
+
 read_command = text(check_command, "run: python train.py")
-read_count = count(1)
-read_retries = count(0)
-read_flag = scalar(
-    lambda node: {"true": True, "false": False}.get(node.value.lower()) if node.plain else None,
-    "expected-boolean", "true or false", "write true or false, without quotes", {"type": "boolean"})
-read_parallel = scalar(
-    lambda node: AUTO if node.value == "auto" else read_count(node),
-    "expected-count", "a whole number of at least 1, or auto", "for example 4",
-    {"anyOf": [{"const": "auto"}, read_count.schema]})
-read_minutes = scalar(
-    lambda node: read_duration(node.value) or None,
-    "expected-minutes", "a number of minutes above zero", "for example 90, 0.5, 30s, 90m, 2h",
-    {"type": ["number", "string"], "exclusiveMinimum": 0,
-     "pattern": "^[0-9+.][^a-zA-Z]*([eE][+-]?[0-9]+)?[smhd]?$"})
+read_count = scalar(whole, "a whole number of at least 1", "4")
+read_retries = scalar(lambda text: whole(text, 0), "a whole number", "4")
+read_parallel = scalar(lambda text: AUTO if text == "auto" else whole(text),
+                       "a whole number of at least 1, or auto", "4")
+read_flag = scalar(lambda text: {"true": True, "false": False}.get(text.lower()),
+                   "true or false", "fail-fast: true")
+read_combinations = text(lambda source, kind: Sweep(source, kind=kind), "exclude: a=1 b=2")
+read_minutes = scalar(lambda text: read_duration(text) or None,
+                      "a number of minutes above zero", "90, 0.5, 30s, 90m, 2h")
 
 
-@functools.partial(Reader, schema=ANY_TEXT)
 def read_sweep(node: Node, kind: str) -> Sweep:
     """Read a sweep; an empty text has no axes."""
     expect_kind(node, "scalar", "batch: model=cnn,vit lr=0.1,0.01")
     return Sweep(node.text_source(), kind=kind)
 
 
-@functools.partial(Reader, schema=ANY_TEXT)
 def read_args(node: Node, kind: str) -> Sweep:
     """Read a sweep in which each axis becomes one word."""
-    sweep: Sweep = read_sweep(node, kind)
+    sweep = read_sweep(node, kind)
     sweep.collect()
     check_variables(sweep.axes)
     return sweep
 
 
-@functools.partial(Reader, schema={
-    "type": "object", "additionalProperties": ANY_TEXT,
-    "propertyNames": {"pattern": VARIABLE_NAME}})
 def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
     """Read environment variables; null removes one."""
     def read(pair: "Tuple[Node, Node]") -> "Tuple[str, Optional[Source]]":
         key, value = pair
-        if not re.match(VARIABLE_NAME, key.value):
+        if not re.fullmatch(VARIABLE_NAME, key.value):
             raise Error("invalid-variable-name", f"{key.value} is not a variable name", key.mark,
                         "a name has letters, digits and _, and begins with no digit")
         expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
@@ -2073,23 +1955,17 @@ def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
     return dict(read_all(read, expect_kind(node, "mapping", "env: {OMP_NUM_THREADS: 1}")))
 
 
-@functools.partial(Reader, schema={"anyOf": [read_count.schema, {
-    "type": "object", "properties": {"count": read_count.schema, "seed": read_retries.schema},
-    "additionalProperties": False, "required": ["count"]}]})
 def read_sample(node: Node, kind: str) -> Sample:
     """Read how many combinations to draw."""
-    values: Dict[str, Node] = {"count": node}
-    if node.kind == "mapping":
-        values = {key.value: value for key, value in node.value}
-    if "count" not in values or set(values) - {"count", "seed"}:
-        raise Error("sample-without-count", "expected a count, or count and seed", node.mark,
+    if node.kind != "mapping":
+        return Sample(read_count(node, kind))
+    values = {key.value: read_retries(value, kind) for key, value in node.value}
+    if not values.get("count") or not {"count", "seed"}.issuperset(values):
+        raise Error("wrong-value", "expected a count, or count and seed", node.mark,
                     "for example sample: {count: 20, seed: 7}")
-    seed = read_retries(values["seed"]) if "seed" in values else 0
-    return Sample(read_count(values["count"]), seed)
+    return Sample(**values)
 
 
-@functools.partial(Reader, schema={
-    "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}})
 def read_steps(node: Node, kind: str) -> "List[Step]":
     """Read the steps of a job."""
     if not expect_kind(node, "sequence", "steps: [{batch: a=1:3}]"):
@@ -2098,64 +1974,74 @@ def read_steps(node: Node, kind: str) -> "List[Step]":
     return read_all(lambda one: read_step(one, kind), node.value)
 
 
+TEXT = {"type": ["string", "number", "boolean"]}  # schemas of values
+TEXTS = {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}
+SWEEP = {"type": ["string", "number", "boolean", "null"]}
+AMOUNT = {"type": ["number", "string"]}
+FLAG = {"enum": [True, False, "true", "false"]}
+VARIABLES = {"type": "object", "additionalProperties": SWEEP}
+SAMPLE = {"type": ["number", "string", "object"]}
+STEPS = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}}
+
+
 class Key(NamedTuple):
     """A key of the job file; owners are job, step, or both."""
     name: str
     owners: str
-    read: Reader
-    default: "Any"
+    read: "Callable[[Node, str], Any]"
+    schema: "Dict[str, Any]"
     meaning: str
 
 
 KEYS = (
-    Key("run", "job, step", read_command, None,
+    Key("run", "job, step", read_command, TEXT,
         "the command, split as a shell would, executed without a shell; `$NAME` comes from the"
         " environment"),
-    Key("call", "job, step", text(check_call, "call: package.function"), None,
+    Key("call", "job, step", text(check_call, "call: package.function"), TEXT,
         "`package.function`, then words: called with one list of strings in a Python of its own"),
-    Key("setup", "job, step", text(check_templates, "setup: module load cuda"), None,
+    Key("setup", "job, step", text(check_templates, "setup: module load cuda"), TEXT,
         "lines of shell that prepare each task: `module load cuda`, `conda activate x`, `cd src`; a"
         " line that fails fails the task"),
-    Key("submit", "job, step", text(check_submit, "submit: sbatch --partition=gpu"), None,
+    Key("submit", "job, step", text(check_submit, "submit: sbatch --partition=gpu"), TEXT,
         "a submission command: it hands the tasks to a scheduler, or to a handler of your own"),
-    Key("with", "job, step", text(read_appended, "with: hydra/launcher=joblib"), [],
+    Key("with", "job, step", text(read_appended, "with: hydra/launcher=joblib"), TEXT,
         "words appended to every task; those of a step win, key by key"),
-    Key("steps", "job", read_steps, [], "a list of sweeps, executed in order"),
-    Key("name", "job, step", read_name, "",
+    Key("steps", "job", read_steps, STEPS, "a list of sweeps, executed in order"),
+    Key("name", "job, step", text(lambda source, _: source.text, "name: train"), TEXT,
         "the name to show; of a job, also `hydra.job.name`; its key when absent"),
-    Key("hydra", "job", read_flag, None,
+    Key("hydra", "job", read_flag, FLAG,
         "`true`, the default with steps: add `--multirun`, `hydra.job.name` and `hydra.sweep.dir`;"
         " `false`: add nothing and take the quotes off the values"),
-    Key("env", "job, step", read_environment, {},
+    Key("env", "job, step", read_environment, VARIABLES,
         "environment variables of the tasks, as written: `3.10` stays `3.10`; `null` takes one"
         " away"),
-    Key("working-directory", "job", text(check_templates, "working-directory: src"), None,
+    Key("working-directory", "job", text(check_templates, "working-directory: src"), TEXT,
         "where the tasks are executed"),
-    Key("needs", "job", several(text(lambda source, _: (source.text, source.whole()),
-                                     "needs: prepare")), [],
+    Key("needs", "job",
+        several(text(lambda source, _: (source.text, source.whole()), "needs: prepare")), TEXTS,
         "a job or a list of jobs that must have succeeded before"),
-    Key("max-parallel", "job", read_parallel, 0,
+    Key("max-parallel", "job", read_parallel, AMOUNT,
         "how many tasks at once; when absent 1, on a cluster as many as it lets run; `auto`: as"
         " many as there are processors for this process"),
-    Key("fail-fast", "job", read_flag, None,
+    Key("fail-fast", "job", read_flag, FLAG,
         "when absent, the other tasks of the step go on after a failure, and later steps don't"
         " begin; `true`: no new task starts; `false`: later steps go on too"),
-    Key("retries", "job", read_retries, 0, "how often a failed task is tried again"),
-    Key("timeout-minutes", "job", read_minutes, 0.0,
+    Key("retries", "job", read_retries, AMOUNT, "how often a failed task is tried again"),
+    Key("timeout-minutes", "job", read_minutes, AMOUNT,
         "a task's time limit: `90`, `5s`, `2h`; then it gets SIGTERM, ten seconds later SIGKILL"),
-    Key("pack", "job, step", read_count, 0, "how many tasks an array task takes"),
-    Key("pack-parallel", "job, step", read_count, 0, "how many tasks of a pack run at once"),
-    Key("python", "job", read_command, None,
+    Key("pack", "job, step", read_count, AMOUNT, "how many tasks an array task takes"),
+    Key("pack-parallel", "job, step", read_count, AMOUNT, "how many tasks of a pack run at once"),
+    Key("python", "job", read_command, TEXT,
         "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else the one that"
         " executes HydraFlow"),
-    Key("batch", "step", read_sweep, Sweep(), "a sweep: each combination is a task"),
-    Key("args", "step", read_args, Sweep(),
+    Key("batch", "step", read_sweep, SWEEP, "a sweep: each combination is a task"),
+    Key("args", "step", read_args, SWEEP,
         "a sweep that is part of every task, for Hydra to sweep over"),
-    Key("exclude", "step", several(text(read_combinations, "exclude: a=1 b=2")), [],
+    Key("exclude", "step", several(read_combinations), TEXTS,
         "combinations to drop: a sweep, or a list of them"),
-    Key("include", "step", several(text(read_combinations, "include: a=1 b=2")), [],
+    Key("include", "step", several(read_combinations), TEXTS,
         "combinations to add: a sweep, or a list of them"),
-    Key("sample", "step", read_sample, None,
+    Key("sample", "step", read_sample, SAMPLE,
         "how many combinations to take at random: `20`, or `{count: 20, seed: 7}`"),
 )
 
@@ -2163,19 +2049,6 @@ KEYS = (
 def keys_of(owner: str) -> "Dict[str, Key]":
     """The keys of a job or of a step, by name."""
     return {key.name: key for key in KEYS if owner in key.owners}
-
-
-def field_of(key: str) -> str:
-    """The field of a Job or Step that holds the value of a key."""
-    return "with_" if key == "with" else key.replace("-", "_")
-
-
-EMPTY_STEP = Step(**{field_of(name): key.default for name, key in keys_of("step").items()})
-EMPTY_JOB = Job(key="", mark=NOWHERE, **{
-    field_of(name): key.default for name, key in keys_of("job").items()})
-ELSEWHERE = {
-    "job": "it belongs in a step: steps: [{batch: a=1:3}]",
-    "step": "it belongs to the job, beside steps:"}
 
 
 def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict[str, Any]":
@@ -2187,17 +2060,17 @@ def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict
         key, value = pair
         name = OLD_SPELLINGS.get(key.value, key.value)
         if name not in valid:
-            hint = suggest(key.value, valid) or (
-                f"the keys here are {', '.join(valid)}; in braces, quote a value with commas:"
-                " {batch: 'a=1,2'}")
-            is_elsewhere = any(name == one.name for one in KEYS)
+            is_elsewhere = name in keys_of("")
             raise Error("unknown-key", f"unknown key: {key.value}", key.mark,
-                        ELSEWHERE[owner] if is_elsewhere else hint)
+                        (not is_elsewhere and suggest(key.value, valid)) or f"the keys of a {owner}"
+                        f" are {', '.join(valid)}; in braces, quote a value with commas:"
+                        " {batch: 'a=1,2'}")
         first = firsts.setdefault("run" if name == "call" else name, key)
         if first is not key:
             raise Error("duplicate-key", f"{key.value} and {first.value} exclude each other",
                         key.mark, "keep one of them")
-        return field_of(name), valid[name].read(value, kind)
+        field = "with_" if name == "with" else name.replace("-", "_")
+        return field, valid[name].read(value, kind)
 
     return dict(read_each(read, node.value, errors))
 
@@ -2206,9 +2079,9 @@ def read_step(node: Node, kind: str) -> Step:
     """Read a step of a job."""
     errors: List[Error] = []
     expect_kind(node, "mapping", "- batch: a=1:3")
-    step = EMPTY_STEP._replace(**read_keys("step", node, kind, errors))
+    step = Step(**read_keys("step", node, kind, errors))
     raise_all(errors)
-    valid = set(chain.from_iterable(axis.keys for axis in step.batch.axes))
+    valid = keys_in(step.batch.axes)
     for axis in chain.from_iterable(sweep.axes for sweep in step.exclude):
         if not axis.keys or set(axis.keys) - valid:
             errors.append(Error(
@@ -2240,12 +2113,6 @@ def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "List[Error]":
     return errors
 
 
-def path_words(batch: Sweep) -> "List[Axis]":
-    """The paths at the front of a batch, which belong to the command: batch: train.py lr=0.1,0.01
-    under run: python."""
-    return list(takewhile(is_path, batch.axes))
-
-
 def has_own_command(owner: "Union[Job, Step]") -> bool:
     """Whether a job, or a step, names its command itself."""
     return bool(owner.run or owner.call or owner.submit)
@@ -2254,8 +2121,8 @@ def has_own_command(owner: "Union[Job, Step]") -> bool:
 def has_command(job: Job) -> bool:
     """Whether each step of a job has a command; otherwise the job is a template for others.
 
-    >>> jobs = read_jobs(read_yaml("jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh}}"))
-    >>> [has_command(job) for job in jobs.values()]
+    >>> node = read_yaml("jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh}}")
+    >>> [has_command(job) for job in read_each_job(node)[0].values()]
     [False, True]
     """
     return has_own_command(job) or (bool(job.steps) and all(map(has_own_command, job.steps)))
@@ -2266,106 +2133,71 @@ def is_hydra(job: Job) -> bool:
     return bool(job.steps) if job.hydra is None else job.hydra
 
 
-def matrix_keys(names: "Iterable[str]") -> "Set[str]":
-    """The keys that templates name, in the form that is compared.
-
-    >>> sorted(matrix_keys(["matrix.lr", "matrix.--n", "job.name"]))
-    ['lr', 'n']
-    """
-    return {name[7:].lstrip(PREFIX) for name in names if name.startswith("matrix.")}
-
-
 def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
     """Read a job, and add its Errors."""
-    job = EMPTY_JOB._replace(key=key.value, name=key.value, mark=key.mark)
-    read_each(read_name, [key], errors)
+    job = Job(key.value, key.value, key.mark)
     if node.kind != "mapping":
-        errors.append(Error("no-keys", f"job {key.value} has no keys", node.mark,
-                            "a job needs at least run: COMMAND"))
+        read_each(lambda one: expect_kind(one, "mapping", "run: COMMAND"), [node], errors)
         return job
     keys = {OLD_SPELLINGS.get(name.value, name.value): value for name, value in node.value}
     hydra = str(keys["hydra"].value if "hydra" in keys else "steps" in keys)
     kind = PROGRAM if hydra.lower() == "false" else HYDRA  # of all its sweeps
     job = job._replace(**read_keys("job", node, kind, errors))
-    return job if errors else check_job(job, kind, errors)
-
-
-def check_job(job: Job, kind: str, errors: "List[Error]") -> Job:
-    """Add the Errors of a job whose words do not go together, or whose steps lack commands."""
     if job.submit and job.with_ and not job.run and not job.call and is_bare(job.with_[0]):
         # up to HydraFlow 0.15, the command of a submitted job was there: with: python train.py
         job = job._replace(run=job.with_[0].source, with_=[])
     errors += assigned_twice(job.with_, kind)
     if kind == HYDRA:
         read_each(check_bare_words, [job.with_, *(step.with_ for step in job.steps)], errors)
-    if not has_command(job) and any(map(has_own_command, job.steps)):
-        errors.append(Error("no-command", f"a step of job {job.key} has no command", job.mark,
-                            "give the job a command, or each of its steps"))
     return job
 
 
 def read_entries(node: Node) -> "List[Tuple[Node, Node]]":
     """The entries under jobs; raises for other keys of the file."""
-    pairs = node.value if node.kind == "mapping" else []
-    raise_all([Error("unknown-key", f"unknown key: {key.value}", key.mark,
-                     suggest(key.value, ["jobs"]) or "jobs belong under jobs:")
-               for key, _ in pairs if not re.match("jobs$|x-", key.value)])  # x-: for anchors
-    for jobs in [value for key, value in pairs if key.value == "jobs"]:
-        if jobs.kind == "mapping" and jobs.value:
-            return list(jobs.value)
-    raise Error("no-jobs", "expected jobs: with names, and keys below them", node.mark,
-                WRITE_EXAMPLE)
+    example = "jobs: {train: {run: python train.py}}; hydraflow init writes one"
+    entries = []
+    for key, value in expect_kind(node, "mapping", example):
+        if key.value == "jobs":
+            entries = expect_kind(value, "mapping", example)
+        elif not key.value.startswith("x-"):  # for anchors
+            raise Error("unknown-key", f"unknown key: {key.value}", key.mark,
+                        suggest(key.value, ["jobs"]) or "jobs belong under jobs:")
+    return list(entries)
 
 
 def order_needs(jobs: "Mapping[str, Job]", names: "Iterable[str]",
                 path: "Tuple[str, ...]" = ()) -> "List[Job]":
-    """Jobs after those that they need, each once; raises for a cycle."""
+    """Jobs after those that they need, each once; raises for a cycle, or an unknown job."""
     order: Dict[str, Job] = {}
     for name in names:
         if name in path:
             raise Error("circular-needs", f"needs form a cycle: {' -> '.join([*path, name])}",
                         jobs[name].mark, "remove one of them")
-        if name in jobs:
-            needed = [need for need, _ in jobs[name].needs]
-            order.update((job.key, job) for job in order_needs(jobs, needed, (*path, name)))
-            order[name] = jobs[name]
+        for need, mark in jobs[name].needs:
+            if need not in jobs:
+                raise Error("unknown-need", f"needs: {need} is not a job", mark,
+                            suggest(need, jobs) or f"the jobs are {', '.join(jobs)}")
+            order.update((job.key, job) for job in order_needs(jobs, [need], (*path, name)))
+        order[name] = jobs[name]
     return list(order.values())
 
 
 def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]":
-    """The jobs of a file without mistakes, by name, and the mistakes of the others."""
+    """All jobs of a file by name, and the mistakes of those that have some."""
     mistakes: Dict[str, List[Error]] = {}
     jobs: Dict[str, Job] = {}
     for key, value in read_entries(node):
         mistakes[key.value] = []
         jobs[key.value] = read_job(key, value, mistakes[key.value])
-    valid = [key for key, job in jobs.items() if has_command(job)]
-
-    def find_need(need: "Tuple[str, Mark]") -> None:
-        name, mark = need
-        if name not in valid and not mistakes.get(name):
-            raise Error("unknown-need", f"needs: {name} is not a job with a command", mark,
-                        suggest(name, valid) or f"the jobs are {', '.join(valid)}")
-
-    for job in jobs.values():
-        read_each(find_need, job.needs, mistakes[job.key])
-        read_each(lambda key: order_needs(jobs, [key]), [job.key], mistakes[job.key])
-    mistakes = {name: errors for name, errors in mistakes.items() if errors}
-    return {name: job for name, job in jobs.items() if name not in mistakes}, mistakes
+    for name, errors in mistakes.items():
+        read_each(lambda one: order_needs(jobs, [one]), [name], errors)
+    return jobs, {name: errors for name, errors in mistakes.items() if errors}
 
 
-def raise_in_order(mistakes: "Mapping[str, List[Error]]", names: "Iterable[str]") -> None:
-    """Raise the mistakes of jobs in the order of the file; an alias repeats none."""
-    errors = chain.from_iterable(mistakes.get(name, []) for name in names)
-    places = {(error.line, error.column, error.message): error for error in errors}
-    raise_all([places[place] for place in sorted(places)])
-
-
-def read_jobs(node: Node) -> "Dict[str, Job]":
-    """Read the jobs of a file, by name; raises all mistakes."""
-    jobs, mistakes = read_each_job(node)
-    raise_in_order(mistakes, mistakes)
-    return jobs
+def raise_in_order(errors: "Iterable[Error]") -> None:
+    """Raise mistakes in the order of the file; an alias repeats none."""
+    different = {str(error): error for error in errors}
+    raise_all(sorted(different.values(), key=lambda error: (error.line, error.column)))
 
 
 def find_job_file() -> str:
@@ -2389,31 +2221,31 @@ def read_job_file(path: str) -> Node:
 
 def load(path: str) -> "Dict[str, Job]":
     """Read the jobs of a job file, by name; raises Error, or Errors with all mistakes."""
-    return read_jobs(read_job_file(path))
+    jobs, mistakes = read_each_job(read_job_file(path))
+    raise_in_order(chain.from_iterable(mistakes.values()))
+    return jobs
 
 
 def load_for(path: str, name: str) -> "Tuple[Dict[str, Job], List[str]]":
     """The jobs of a file without mistakes, and the names of the others; raises the mistakes of one
     job and of those that it needs."""
     jobs, mistakes = read_each_job(read_job_file(path))
-    needed = order_needs(jobs, [name])
-    names = {name, *chain.from_iterable((need for need, _ in job.needs) for job in needed)}
-    raise_in_order(mistakes, names)
-    return jobs, [one for one in mistakes if one not in names]
+    raise_in_order(mistakes.get(name, []))
+    needed = [job.key for job in order_needs(jobs, [name] if name in jobs else [])]
+    raise_in_order(chain.from_iterable(mistakes.get(need, []) for need in needed))
+    return {key: job for key, job in jobs.items() if key not in mistakes}, list(mistakes)
 
 
 def owner_schema(owner: str) -> "Dict[str, Any]":
     """The schema of a job or a step, old spellings included."""
-    properties: Dict[str, Any] = {}
-    rivals = [["run", "call"]]
-    for name, key in keys_of(owner).items():
-        spellings = [name, *(old for old, new in OLD_SPELLINGS.items() if new == name)]
-        for spelling in spellings:
-            properties[spelling] = {"description": key.meaning, "deprecated": spelling != name,
-                                    **key.read.schema}
-        rivals += map(list, itertools.combinations(spellings, 2))
-    return {"type": "object", "properties": properties, "additionalProperties": False,
-            "allOf": [{"not": {"required": pair}} for pair in rivals]}
+    valid = keys_of(owner)
+    properties = {}
+    for spelling in [*valid, *OLD_SPELLINGS]:
+        key = valid.get(OLD_SPELLINGS.get(spelling, spelling))
+        if key:
+            properties[spelling] = {"description": key.meaning, "deprecated": spelling != key.name,
+                                    **key.schema}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def job_schema() -> "Dict[str, Any]":
@@ -2422,14 +2254,11 @@ def job_schema() -> "Dict[str, Any]":
     >>> sorted(job_schema()["$defs"])
     ['job', 'step']
     """
-    jobs = {
-        "description": "the jobs by name", "type": "object", "minProperties": 1,
-        "propertyNames": {"pattern": r"\S"}, "additionalProperties": {"$ref": "#/$defs/job"}}
+    jobs = {"type": "object", "additionalProperties": {"$ref": "#/$defs/job"}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "The job file of HydraFlow",
         "type": "object",
-        "required": ["jobs"],
         "properties": {"jobs": jobs},
         "patternProperties": {"^x-": True},
         "additionalProperties": False,
@@ -2449,7 +2278,6 @@ SLOT = "${{ task.slot }}"  # known only when a task starts
 DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID_LENGTH = 26  # digits of CROCKFORD
-LONE_MATRIX = re.compile(r"\$\{\{ *matrix\.[^{}]*\}\}")
 
 
 def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
@@ -2460,27 +2288,18 @@ def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
     """
     def value(match: "Match[str]") -> str:
         scope, _, name = match[1].strip().partition(".")
-        name = f"{scope}.{name.lstrip(PREFIX)}"
-        path, _, part = name.rpartition(".")  # f.stem and f.name are parts of the path f
-        template = f"${{{{ {name} }}}}"
-        if name in values:
-            return write(values[name])
-        if scope == "matrix" and path in values and part in ("stem", "name"):
-            base = os.path.basename(values[path])
-            return write(base if part == "name" else os.path.splitext(base)[0])
-        variable = os.environ.get(name[4:]) if scope == "env" else None
-        if template in (SLOT, DIRECTORY) or (by_name and variable is not None):
+        name = name.lstrip(PREFIX)
+        template = f"${{{{ {scope}.{name} }}}}"
+        if f"{scope}.{name}" in values:
+            return write(values[f"{scope}.{name}"])
+        is_set = scope == "env" and name in os.environ
+        if template in (SLOT, DIRECTORY) or (by_name and is_set):
             return template
-        if variable is None:
+        if not is_set:
             raise no_value(match[0], mark)
-        return variable
+        return os.environ[name]
 
     return TEMPLATE.sub(value, text)
-
-
-def resolved(text: str) -> str:
-    """Replace the templates that a record keeps by name; Error for an unset variable."""
-    return fill(text, {})
 
 
 def new_ulid() -> int:
@@ -2573,12 +2392,11 @@ def put_override(override: Axis, axes: "List[Axis]", at_end: bool) -> bool:
     """
     keys = set(override.keys)
     found = [axis for axis in axes if keys & set(axis.keys)]
-    for axis in found:
-        if not keys.issuperset(axis.keys):
-            raise Error("linked-override", f"{', '.join(axis.keys)} are linked", axis.mark,
-                        "override all of them together")
     if not found:
         return False
+    if keys_in(found) - keys:
+        raise Error("linked-override", f"{', '.join(found[0].keys)} are linked", found[0].mark,
+                    "override all of them together")
     if override.values and override.spelled[0][:1] not in ("+", "~"):
         override = override.renamed(found[0].spelled[:1])
     axes.insert(len(axes) if at_end else axes.index(found[0]), override)
@@ -2621,13 +2439,13 @@ class PlannedStep:
         self.pack = step.pack or job.pack
         self.pack_parallel = step.pack_parallel or job.pack_parallel
         self.sample = sample or step.sample
-        self.counted: Optional[int] = None
         submit = command_words(step.submit or job.submit or Source("", ""), os.environ)
         self.submit = [fill(word, {"job.name": job.name}, mark) for word, mark in submit]
         self.submit_marks = [mark for _, mark in submit]
-        self.plan_command(step, more)
-        self.plan_words(step, overrides)
-        self.plan_templates()
+        paths = list(takewhile(is_path, step.batch.axes))
+        self.plan_command(step, [*more, *(axis.text for axis in paths)])
+        self.plan_words(step, overrides, step.batch.axes[len(paths):])
+        self.count = self.count_tasks()
         self.check_tasks()
 
     def plan_command(self, step: Step, more: "Sequence[str]") -> None:
@@ -2635,8 +2453,7 @@ class PlannedStep:
         job = self.job
         source = step.run or step.call or job.run or job.call
         self.mark = source.whole() if source else job.mark
-        words = [*program_words(source), *more] if source else []
-        words += [axis.text for axis in path_words(step.batch)]
+        words = [*program_words(source), *more] if source else list(more)
         last = list(takewhile(is_assignment, reversed(words[1:]))) if self.is_hydra else []
         cut = len(words) - len(last)  # Hydra accepts overrides only after --multirun
         self.command, self.tail = words[:cut], words[cut:]
@@ -2644,33 +2461,24 @@ class PlannedStep:
         if source and source in (step.call, job.call):
             self.program = [*python_of(job), os.path.abspath(__file__), "call"]
 
-    def plan_words(self, step: Step, overrides: "Sequence[Axis]") -> None:
+    def plan_words(self, step: Step, overrides: "Sequence[Axis]", batch: "List[Axis]") -> None:
         """Prepare the combinations and the words after them, with the overrides."""
-        args, batch = list(step.args.axes), step.batch.axes[len(path_words(step.batch)):]
-        own = set(chain.from_iterable(axis.keys for axis in [*batch, *args, *step.with_]))
-        words = [axis for axis in self.job.with_ if not own & set(axis.keys)] + step.with_
+        args = list(step.args.axes)
+        own = keys_in([*batch, *args, *step.with_])
+        words = [axis for axis in self.job.with_ if not own & set(axis.keys)]
+        words.extend(step.with_)
         sweeps = [list(axes) for axes in (batch, *(sweep.axes for sweep in step.include))]
         for override in overrides:
             put_anywhere(override, args, words, sweeps)
         self.sweep, *included = map(Sweep.of, sweeps)
         self.included: List[Tuple[str, ...]] = list(chain.from_iterable(included))
         self.args, self.appended = [read_all(Axis.word, axes) for axes in (args, words)]
-        # keys of excluded combinations -> the values that they are dropped with
-        self.excluded: Dict[Tuple[str, ...], Set[Tuple[str, ...]]] = {}
-        for combination in chain.from_iterable(step.exclude):
-            keys, values = zip(*sorted(map(same_value, combination)))
-            self.excluded.setdefault(keys, set()).add(values)
-
-    def plan_templates(self) -> None:
-        """Find the templates; only run, call and setup take a key off the appended words."""
-        own = [*self.command, *self.tail, self.setup.text if self.setup else ""]
-        around = [source.text for source in (*self.env.values(), self.cwd) if source]
-        keys = set(chain.from_iterable(axis.keys for axis in self.sweep.axes))
-        used = matrix_keys(template_names(own))
-        self.named = used | {name.rpartition(".")[0] for name in used - keys}
-        names = template_names([*own, *around, *self.appended])
-        self.has_matrix = bool(matrix_keys(names))
-        self.uses_directory = "task.dir" in names
+        self.excluded = {frozenset(map(same_value, combination))
+                         for combination in chain.from_iterable(step.exclude)}
+        texts = "\n".join([*self.command, *self.tail, self.setup.text if self.setup else ""])
+        used = {name.lstrip(PREFIX) for name in MATRIX.findall(texts)}
+        parts = used - keys_in(self.sweep.axes)  # f.stem names the key f
+        self.named = used | {name.rpartition(".")[0] for name in parts}
 
     def check_tasks(self) -> None:
         """Raise for a mistake that the first or the last task shows."""
@@ -2680,35 +2488,29 @@ class PlannedStep:
                 check_script(self.command, self.mark)
         fixed = [word for word in (*self.tail, *self.args, *self.appended)
                  if key_of(word) == "hydra.sweep.dir" and "$" not in word]
-        if self.is_hydra and fixed and self.sweep.count + len(self.included) > 1:
+        if self.is_hydra and fixed and self.count > 1:
             raise Error("fixed-sweep-dir", f"{fixed[0]}: several tasks would overwrite each other",
                         self.mark, "leave it out, or write hydra.sweep.dir=DIR/${{ task.index }}")
 
     @property
     def is_exact(self) -> bool:
         """Whether count is the number of tasks, not an upper bound."""
-        return bool(self.sample) or not self.excluded or self.sweep.count <= MOST_JOINED
+        return bool(self.sample) or not self.excluded or self.sweep.count <= MOST_LISTED
 
-    @property
-    def count(self) -> int:
-        """The number of tasks, or (not is_exact) an upper bound: above MOST_JOINED combinations,
+    def count_tasks(self) -> int:
+        """The number of tasks, or (not is_exact) an upper bound: above MOST_LISTED combinations,
         nothing counts the excluded ones."""
-        if self.counted is None:
-            taken = self.sweep.count
-            if self.excluded and self.is_exact:
-                taken = sum(1 for _ in self.chosen())
-            elif self.sample:
-                taken = min(taken, self.sample.count)
-            self.counted = taken + len(self.included)
-        return self.counted
+        taken = self.sweep.count
+        if self.excluded and self.is_exact:
+            taken = sum(1 for _ in self.chosen())
+        elif self.sample:
+            taken = min(taken, self.sample.count)
+        return taken + len(self.included)
 
     def excludes(self, combination: "Sequence[str]") -> bool:
         """Whether an excluded combination agrees with this one in all of its keys."""
-        values = dict(map(same_value, combination))
-        for keys, dropped in self.excluded.items():
-            if tuple(map(values.get, keys)) in dropped:
-                return True
-        return False
+        words = set(map(same_value, combination))
+        return any(excluded <= words for excluded in self.excluded)
 
     def chosen(self) -> "Iterator[Tuple[str, ...]]":
         """Iterate over the combinations of batch that are not excluded, or a sample of them."""
@@ -2716,8 +2518,7 @@ class PlannedStep:
         if self.sample:
             texts = [axis.text for axis in self.sweep.axes]
             order = shuffled(self.sweep.count, native_bytes(f"{self.sample.seed}:{texts}"))
-            tried = islice(order, self.sample.count + MOST_JOINED)
-            combinations = map(self.sweep.__getitem__, tried)
+            combinations = map(self.sweep.__getitem__, order)
         if self.excluded:
             combinations = itertools.filterfalse(self.excludes, combinations)
         return islice(combinations, self.sample and self.sample.count)
@@ -2741,14 +2542,17 @@ class PlannedStep:
             argv=(*self.setup_words(values), *self.program, *argv), key=(*argv, *hidden),
             directory="", cwd=fill(self.cwd.text, values, self.cwd.whole()) if self.cwd else ".",
             env=env, runs=int(self.is_hydra and not is_moved), is_call=bool(self.program),
-            has_directory=self.uses_directory)
+            has_directory=False)
 
     def values(self, combination: "Sequence[str]", index: int) -> "Dict[str, str]":
         """The values of a task's templates, without its environment."""
         values = {"job.name": self.job.name, "task.index": str(index)}
-        for word in combination if self.has_matrix else ():
-            values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
-        return values
+        whole = {}
+        for word in combination:
+            key, value = f"matrix.{key_of(word)}", unquoted(word).partition("=")[2]
+            whole[key], base = value, os.path.basename(value)
+            values.update({f"{key}.name": base, f"{key}.stem": os.path.splitext(base)[0]})
+        return {**values, **whole}
 
     def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
         """The shell that prepares the environment; the command is appended to it."""
@@ -2774,7 +2578,7 @@ class PlannedStep:
         """The command line of a task, with its own words, without those that we generate."""
         def filled(words: "Iterable[str]") -> "List[str]":
             pairs = [(word, fill(word, values, self.mark)) for word in words]
-            return [text for word, text in pairs if text or not LONE_MATRIX.fullmatch(word)]
+            return [text for word, text in pairs if text or not MATRIX.fullmatch(word)]
 
         own = own + self.args
         if self.is_hydra:
@@ -2792,8 +2596,10 @@ class PlannedStep:
             generated = {"hydra.job.name": hydra_text(self.job.name), "hydra.sweep.dir": directory}
             keys = set(map(key_of, task.argv))
             argv += [f"{key}={generated[key]}" for key in generated if key not in keys]
+        texts = [*task.argv, task.cwd, *filter(None, task.env.values())]
         return task._replace(number=number, directory=directory, argv=tuple(argv), env=env,
-                             cwd=task.cwd.replace(DIRECTORY, directory))
+                             cwd=task.cwd.replace(DIRECTORY, directory),
+                             has_directory=any(DIRECTORY in text for text in texts))
 
 
 def shuffled(count: int, key: bytes) -> "Iterator[int]":
@@ -2830,7 +2636,7 @@ class Plan:
         keys = parameter_keys(job)
         self.added = [axis for axis in overrides if not keys & set(axis.keys)]
         self.steps = [PlannedStep(job, step, number, overrides, more, sample)
-                      for number, step in enumerate(job.steps or [EMPTY_STEP], 1)]
+                      for number, step in enumerate(job.steps or [Step()], 1)]
         for planned in self.steps if is_handed_over else ():
             planned.submit.extend(word for word in words if word != "--")
 
@@ -2868,11 +2674,11 @@ def parameter_keys(job: Job) -> "Set[str]":
         axes += step.with_
         for sweep in (step.batch, step.args, *step.include):
             axes += sweep.axes
-    return set(chain.from_iterable(axis.keys for axis in axes))
+    return keys_in(axes)
 
 
 def read_overrides(job: Job, words: "Sequence[str]") -> "Tuple[List[Axis], List[str]]":
-    """The overrides in words, the last one of each key, and the words after "--"."""
+    """The overrides in words, and the words after "--"."""
     cut = list(words).index("--") if "--" in words else len(words)
     for word in words[:cut]:
         if not key_of(word):
@@ -2880,8 +2686,7 @@ def read_overrides(job: Job, words: "Sequence[str]") -> "Tuple[List[Axis], List[
                         NOWHERE, "an override is key=value; words for the command follow --: -- "
                         + shell_text([word]))
     axes = Sweep(words[:cut], "command line", HYDRA if is_hydra(job) else PROGRAM).axes
-    last = {key: axis for axis in axes for key in axis.keys}
-    return [axis for axis in axes if axis in last.values()], list(words[cut + 1:])
+    return axes, list(words[cut + 1:])
 
 
 def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
@@ -2890,7 +2695,7 @@ def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
     Raises Error.
 
     >>> text = "jobs: {fit: {run: fit.sh, hydra: false, steps: [{batch: a=1:2}]}}"
-    >>> job = read_jobs(read_yaml(text))["fit"]
+    >>> job = read_each_job(read_yaml(text))[0]["fit"]
     >>> [task.argv for task in plan(job, ["b=x"])]
     [('fit.sh', 'a=1', 'b=x'), ('fit.sh', 'a=2', 'b=x')]
     """
@@ -4381,7 +4186,7 @@ class Local:
         for name, text in {**task.env, **own}.items():
             env.pop(native_bytes(name), None)
             if text is not None:
-                env[native_bytes(name)] = native_bytes(resolved(text.replace(SLOT, slot)))
+                env[native_bytes(name)] = native_bytes(fill(text.replace(SLOT, slot), {}))
         if task.has_directory:
             os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
             os.makedirs(native(cwd), exist_ok=True)
@@ -9029,8 +8834,7 @@ def spelled_job(args: "argparse.Namespace") -> Job:
         say_not_swept(words)
     name = args.name or free_name(program_name(words), args.file or JOB_FILES[0])
     command = Source("command line", shell_text(words))
-    return EMPTY_JOB._replace(key=name, name=name, run=command, hydra=False,
-                              steps=[EMPTY_STEP._replace(batch=sweep)])
+    return Job(name, name, run=command, hydra=False, steps=[Step(batch=sweep)])
 
 
 def free_name(name: str, path: str) -> str:
