@@ -525,18 +525,14 @@ class Axis(Values):
         """The word as it is written in the sweep."""
         return self.source.text[self.start:self.end]
 
-    def renamed(self, spelled: "Sequence[str]") -> "Axis":
-        """The axis of a single key with another spelling of it."""
-        rows = assignments(spelled, self.values or self)
-        return Axis(rows, spelled, self.values, self.source, self.start, self.end)
-
     def word(self) -> str:
         """One word, with values joined by commas for Hydra to sweep over."""
+        is_variable = bool(self.keys) and self.text[0] == "$"
+        if is_variable or (self.values is None and (self.count > 1 or len(self.keys) > 1)):
+            raise Error("tasks-in-words", "|, linked keys and variables create several tasks",
+                        self.mark, "args belongs to one task: move it to batch, a variable with one"
+                        " value to env:; quote it to keep it as text")
         if self.values is None:
-            if self.count > 1 or len(self.keys) > 1:
-                raise Error("tasks-in-words", "| and linked keys create several tasks", self.mark,
-                            "args belongs to one task: move it to batch; quote it to keep it as"
-                            " text")
             return str(self.at(0))
         if self.values.count > MOST_LISTED:
             raise Error("too-many-values", f"over {MOST_LISTED:,} values in one word", self.mark,
@@ -823,7 +819,7 @@ class SweepParser:
     def check_list(self, value: "Sequence[Token]") -> None:
         """Raise for a list of tuples, and for one in which m may be milli or million."""
         parts = [trim(part) for part in split(value, "comma")]
-        if self.kind == HYDRA and is_ambiguous({self.text(part) for part in parts}):
+        if self.kind == HYDRA and is_ambiguous(self.text(part) for part in parts):
             raise self.error("unit-doubt", "ambiguous units", value,
                              "is m milli or million? write the numbers out, or quote the texts")
         widths = {is_call(part, "") and len(split(part[0].inner, "comma")) for part in parts}
@@ -1007,12 +1003,11 @@ def check_bare_words(axes: "Iterable[Axis]") -> None:
                         " value with white space")
 
 
-def is_ambiguous(texts: "Set[str]") -> bool:
+def is_ambiguous(texts: "Iterable[str]") -> bool:
     """Whether a list mixes m with a larger unit, or numbers with letters and texts like 30s."""
-    numbers = {text for text in texts if isinstance(literal(text), Number)}
-    letters = {text[-1] for text in numbers}
-    sizes = {text for text in texts if re.fullmatch(r"[\d.]+[A-Za-z]\w*", text)}
-    return bool(numbers and (sizes - numbers or ("m" in letters and letters & set("kMGT"))))
+    sizes = [text for text in texts if re.fullmatch(r"[\d.]+[A-Za-z]\w*", text)]
+    units = {text[-1] if read_number(text) else "" for text in sizes}
+    return units > {""} or ("m" in units and not units.isdisjoint("kMGT"))
 
 
 def read_numbers(fields: "Sequence[str]") -> "List[Any]":
@@ -1817,18 +1812,9 @@ def check_templates(source: Source, kind: str = "") -> Source:
     return source
 
 
-def expect_program(text: str, mark: Mark) -> None:
-    """Raise for a command that does not begin with a program."""
-    if NO_PROGRAM.match(text):
-        raise Error("not-a-program", f"expected a program, found {text.strip() or 'nothing'}", mark,
-                    "commands that change the shell belong in setup:, variables in env:, or write"
-                    " env NAME=VALUE ./program")
-
-
 def check_command(source: Source, kind: str = "") -> Source:
     """Raise for a command that can work in no environment."""
-    words = split_command(check_templates(source), None)
-    expect_program(" ".join(words), source.whole())
+    split_command(check_templates(source), None)
     return source
 
 
@@ -1849,39 +1835,35 @@ def check_call(source: Source, kind: str = "") -> Source:
     return source
 
 
-def check_variables(axes: "List[Axis]") -> "List[Axis]":
-    """Raise for an axis of the environment, which only batch may have."""
-    for axis in axes:
-        if axis.keys and axis.text[:1] == "$":
-            raise Error("variable-in-words", f"{axis.text} sets a variable of the environment",
-                        axis.mark, "env: takes a value, and batch: an axis of several")
-    return axes
-
-
 def read_appended(source: Source, kind: str) -> "List[Axis]":
     """Read words that are appended to a command."""
     axes = SweepParser(source, True, kind, True).parse_sweep()
     for axis in axes:
-        check_templates(Source(source.name, axis.text, source, [(0, axis.start)]))
-    return check_variables(axes)
+        check_templates(Source(source.name, axis.word(), source, [(0, axis.start)]))
+    return axes
 
 
 VARIABLE_NAME = "[A-Za-z_][A-Za-z0-9_]*"
 
 
-def expect_kind(node: Node, kind: str, example: str) -> "Any":
+KINDS = {  # of nodes: their name, a hint
+    "scalar": ("a text", "a command or a sweep is one text: batch: a=1,2 b=x,y"),
+    "sequence": ("a list", "for example steps: [{batch: 'a=1,2'}, {batch: a=3}]"),
+    "mapping": ("keys with values", "for example jobs: {train: {run: python train.py}}")}
+
+
+def expect_kind(node: Node, kind: str) -> "Any":
     """The value of a node; raises unless it is a scalar, a sequence or a mapping."""
     if node.kind != kind:
-        names = {"scalar": "a text", "sequence": "a list", "mapping": "keys with values"}
-        raise Error("wrong-kind", f"expected {names[kind]}, found {names[node.kind]}", node.mark,
-                    f"for example {example}")
+        raise Error("wrong-kind", f"expected {KINDS[kind][0]}, found {KINDS[node.kind][0]}",
+                    node.mark, KINDS[kind][1])
     return node.value
 
 
-def text(parse: "Callable[[Source, str], Any]", example: str) -> "Callable[[Node, str], Any]":
+def text(parse: "Callable[[Source, str], Any]") -> "Callable[[Node, str], Any]":
     """A reader of a text that is not empty."""
     def read(node: Node, kind: str) -> "Any":
-        if not expect_kind(node, "scalar", example).strip():
+        if not expect_kind(node, "scalar").strip():
             raise Error("missing-text", "expected a text, found nothing", node.mark,
                         "give a value, or remove the key")
         return parse(node.text_source(), kind)
@@ -1915,21 +1897,21 @@ def whole(text: str, least: int = 1) -> "Optional[int]":
     return int(text) if re.fullmatch("[0-9]{1,9}", text) and int(text) >= least else None
 
 
-read_command = text(check_command, "run: python train.py")
+read_command = text(check_command)
 read_count = scalar(whole, "a whole number of at least 1", "4")
 read_retries = scalar(lambda text: whole(text, 0), "a whole number", "4")
 read_parallel = scalar(lambda text: AUTO if text == "auto" else whole(text),
                        "a whole number of at least 1, or auto", "4")
 read_flag = scalar(lambda text: {"true": True, "false": False}.get(text.lower()),
                    "true or false", "fail-fast: true")
-read_combinations = text(lambda source, kind: Sweep(source, kind=kind), "exclude: a=1 b=2")
+read_combinations = text(lambda source, kind: Sweep(source, kind=kind))
 read_minutes = scalar(lambda text: read_duration(text) or None,
                       "a number of minutes above zero", "90, 0.5, 30s, 90m, 2h")
 
 
 def read_sweep(node: Node, kind: str) -> Sweep:
     """Read a sweep; an empty text has no axes."""
-    expect_kind(node, "scalar", "batch: model=cnn,vit lr=0.1,0.01")
+    expect_kind(node, "scalar")
     return Sweep(node.text_source(), kind=kind)
 
 
@@ -1937,7 +1919,6 @@ def read_args(node: Node, kind: str) -> Sweep:
     """Read a sweep in which each axis becomes one word."""
     sweep = read_sweep(node, kind)
     sweep.collect()
-    check_variables(sweep.axes)
     return sweep
 
 
@@ -1948,11 +1929,11 @@ def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
         if not re.fullmatch(VARIABLE_NAME, key.value):
             raise Error("invalid-variable-name", f"{key.value} is not a variable name", key.mark,
                         "a name has letters, digits and _, and begins with no digit")
-        expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
+        expect_kind(value, "scalar")
         is_null = value.plain and value.value in ("", "~", "null", "Null", "NULL")
         return key.value, None if is_null else check_templates(value.text_source())
 
-    return dict(read_all(read, expect_kind(node, "mapping", "env: {OMP_NUM_THREADS: 1}")))
+    return dict(read_all(read, expect_kind(node, "mapping")))
 
 
 def read_sample(node: Node, kind: str) -> Sample:
@@ -1968,80 +1949,68 @@ def read_sample(node: Node, kind: str) -> Sample:
 
 def read_steps(node: Node, kind: str) -> "List[Step]":
     """Read the steps of a job."""
-    if not expect_kind(node, "sequence", "steps: [{batch: a=1:3}]"):
-        raise Error("no-steps", "steps are empty", node.mark,
-                    "remove the key: a job without steps is one task")
-    return read_all(lambda one: read_step(one, kind), node.value)
-
-
-TEXT = {"type": ["string", "number", "boolean"]}  # schemas of values
-TEXTS = {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}
-SWEEP = {"type": ["string", "number", "boolean", "null"]}
-AMOUNT = {"type": ["number", "string"]}
-FLAG = {"enum": [True, False, "true", "false"]}
-VARIABLES = {"type": "object", "additionalProperties": SWEEP}
-SAMPLE = {"type": ["number", "string", "object"]}
-STEPS = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}}
+    return read_all(lambda one: read_step(one, kind), expect_kind(node, "sequence"))
 
 
 class Key(NamedTuple):
-    """A key of the job file; owners are job, step, or both."""
+    """A key of the job file; owners are job, step, or both; schema is that of its values."""
     name: str
     owners: str
     read: "Callable[[Node, str], Any]"
-    schema: "Dict[str, Any]"
     meaning: str
+    schema: "Mapping[str, Any]" = {}
 
 
+FLAG = {"type": "boolean"}
+STEPS = {"type": "array", "items": {"$ref": "#/$defs/step"}}
 KEYS = (
-    Key("run", "job, step", read_command, TEXT,
+    Key("run", "job, step", read_command,
         "the command, split as a shell would, executed without a shell; `$NAME` comes from the"
         " environment"),
-    Key("call", "job, step", text(check_call, "call: package.function"), TEXT,
+    Key("call", "job, step", text(check_call),
         "`package.function`, then words: called with one list of strings in a Python of its own"),
-    Key("setup", "job, step", text(check_templates, "setup: module load cuda"), TEXT,
+    Key("setup", "job, step", text(check_templates),
         "lines of shell that prepare each task: `module load cuda`, `conda activate x`, `cd src`; a"
         " line that fails fails the task"),
-    Key("submit", "job, step", text(check_submit, "submit: sbatch --partition=gpu"), TEXT,
+    Key("submit", "job, step", text(check_submit),
         "a submission command: it hands the tasks to a scheduler, or to a handler of your own"),
-    Key("with", "job, step", text(read_appended, "with: hydra/launcher=joblib"), TEXT,
+    Key("with", "job, step", text(read_appended),
         "words appended to every task; those of a step win, key by key"),
-    Key("steps", "job", read_steps, STEPS, "a list of sweeps, executed in order"),
-    Key("name", "job, step", text(lambda source, _: source.text, "name: train"), TEXT,
+    Key("steps", "job", read_steps, "a list of sweeps, executed in order", STEPS),
+    Key("name", "job, step", text(lambda source, _: source.text),
         "the name to show; of a job, also `hydra.job.name`; its key when absent"),
-    Key("hydra", "job", read_flag, FLAG,
+    Key("hydra", "job", read_flag,
         "`true`, the default with steps: add `--multirun`, `hydra.job.name` and `hydra.sweep.dir`;"
-        " `false`: add nothing and take the quotes off the values"),
-    Key("env", "job, step", read_environment, VARIABLES,
+        " `false`: add nothing and take the quotes off the values", FLAG),
+    Key("env", "job, step", read_environment,
         "environment variables of the tasks, as written: `3.10` stays `3.10`; `null` takes one"
         " away"),
-    Key("working-directory", "job", text(check_templates, "working-directory: src"), TEXT,
+    Key("working-directory", "job", text(check_templates),
         "where the tasks are executed"),
-    Key("needs", "job",
-        several(text(lambda source, _: (source.text, source.whole()), "needs: prepare")), TEXTS,
+    Key("needs", "job", several(text(lambda source, _: (source.text, source.whole()))),
         "a job or a list of jobs that must have succeeded before"),
-    Key("max-parallel", "job", read_parallel, AMOUNT,
+    Key("max-parallel", "job", read_parallel,
         "how many tasks at once; when absent 1, on a cluster as many as it lets run; `auto`: as"
         " many as there are processors for this process"),
-    Key("fail-fast", "job", read_flag, FLAG,
+    Key("fail-fast", "job", read_flag,
         "when absent, the other tasks of the step go on after a failure, and later steps don't"
-        " begin; `true`: no new task starts; `false`: later steps go on too"),
-    Key("retries", "job", read_retries, AMOUNT, "how often a failed task is tried again"),
-    Key("timeout-minutes", "job", read_minutes, AMOUNT,
+        " begin; `true`: no new task starts; `false`: later steps go on too", FLAG),
+    Key("retries", "job", read_retries, "how often a failed task is tried again"),
+    Key("timeout-minutes", "job", read_minutes,
         "a task's time limit: `90`, `5s`, `2h`; then it gets SIGTERM, ten seconds later SIGKILL"),
-    Key("pack", "job, step", read_count, AMOUNT, "how many tasks an array task takes"),
-    Key("pack-parallel", "job, step", read_count, AMOUNT, "how many tasks of a pack run at once"),
-    Key("python", "job", read_command, TEXT,
+    Key("pack", "job, step", read_count, "how many tasks an array task takes"),
+    Key("pack-parallel", "job, step", read_count, "how many tasks of a pack run at once"),
+    Key("python", "job", read_command,
         "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else the one that"
         " executes HydraFlow"),
-    Key("batch", "step", read_sweep, SWEEP, "a sweep: each combination is a task"),
-    Key("args", "step", read_args, SWEEP,
+    Key("batch", "step", read_sweep, "a sweep: each combination is a task"),
+    Key("args", "step", read_args,
         "a sweep that is part of every task, for Hydra to sweep over"),
-    Key("exclude", "step", several(read_combinations), TEXTS,
+    Key("exclude", "step", several(read_combinations),
         "combinations to drop: a sweep, or a list of them"),
-    Key("include", "step", several(read_combinations), TEXTS,
+    Key("include", "step", several(read_combinations),
         "combinations to add: a sweep, or a list of them"),
-    Key("sample", "step", read_sample, SAMPLE,
+    Key("sample", "step", read_sample,
         "how many combinations to take at random: `20`, or `{count: 20, seed: 7}`"),
 )
 
@@ -2078,7 +2047,7 @@ def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict
 def read_step(node: Node, kind: str) -> Step:
     """Read a step of a job."""
     errors: List[Error] = []
-    expect_kind(node, "mapping", "- batch: a=1:3")
+    expect_kind(node, "mapping")
     step = Step(**read_keys("step", node, kind, errors))
     raise_all(errors)
     valid = keys_in(step.batch.axes)
@@ -2137,7 +2106,7 @@ def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
     """Read a job, and add its Errors."""
     job = Job(key.value, key.value, key.mark)
     if node.kind != "mapping":
-        read_each(lambda one: expect_kind(one, "mapping", "run: COMMAND"), [node], errors)
+        read_each(lambda one: expect_kind(one, "mapping"), [node], errors)
         return job
     keys = {OLD_SPELLINGS.get(name.value, name.value): value for name, value in node.value}
     hydra = str(keys["hydra"].value if "hydra" in keys else "steps" in keys)
@@ -2154,11 +2123,10 @@ def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
 
 def read_entries(node: Node) -> "List[Tuple[Node, Node]]":
     """The entries under jobs; raises for other keys of the file."""
-    example = "jobs: {train: {run: python train.py}}; hydraflow init writes one"
     entries = []
-    for key, value in expect_kind(node, "mapping", example):
+    for key, value in expect_kind(node, "mapping"):
         if key.value == "jobs":
-            entries = expect_kind(value, "mapping", example)
+            entries = expect_kind(value, "mapping")
         elif not key.value.startswith("x-"):  # for anchors
             raise Error("unknown-key", f"unknown key: {key.value}", key.mark,
                         suggest(key.value, ["jobs"]) or "jobs belong under jobs:")
@@ -2276,6 +2244,7 @@ def job_schema() -> "Dict[str, Any]":
 
 SLOT = "${{ task.slot }}"  # known only when a task starts
 DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
+OVERRIDE = re.compile(r"[^-~\s'\"(){}=][^\s'\"(){}=]*=")
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID_LENGTH = 26  # digits of CROCKFORD
 
@@ -2373,51 +2342,44 @@ class Task(NamedTuple):
 def program_words(source: Source) -> "List[str]":
     """The words of a command, with the Python that is in PATH."""
     first, *rest = split_command(source, os.environ)
-    expect_program(first, source.whole())
+    if NO_PROGRAM.match(" ".join([first, *rest])):
+        raise Error("not-a-program", f"expected a program, found {first or 'nothing'}",
+                    source.whole(), "commands that change the shell belong in setup:, variables in"
+                    " env:, or write env NAME=VALUE ./program")
     if first == "python" and not find_program(first) and find_program("python3"):
         first = "python3"  # a new Debian or RHEL has no other one
     return [first, *rest]
 
 
-def is_assignment(word: str) -> bool:
-    """Whether a word is an override that assigns a value."""
-    return bool(key_of(word)) and word[0] not in "-~"
-
-
-def put_override(override: Axis, axes: "List[Axis]", at_end: bool) -> bool:
-    """Replace the words that have the keys of an override, if there are any.
-
-    The override takes the prefix of the key that it replaces, unless it has one that adds or
-    deletes.
-    """
-    keys = set(override.keys)
-    found = [axis for axis in axes if keys & set(axis.keys)]
-    if not found:
-        return False
-    if keys_in(found) - keys:
+def respelled(override: Axis, axes: "Iterable[Axis]") -> "Tuple[Axis, List[Axis]]":
+    """An override with the prefix of the words that it replaces, unless it adds or deletes; and
+    these words."""
+    found = [axis for axis in axes if not set(override.keys).isdisjoint(axis.keys)]
+    if keys_in(found) - set(override.keys):
         raise Error("linked-override", f"{', '.join(found[0].keys)} are linked", found[0].mark,
                     "override all of them together")
-    if override.values and override.spelled[0][:1] not in ("+", "~"):
-        override = override.renamed(found[0].spelled[:1])
-    axes.insert(len(axes) if at_end else axes.index(found[0]), override)
-    axes[:] = [axis for axis in axes if axis not in found]
-    return True
+    if not found or not override.values or override.text[0] in "+~":
+        return override, found
+    spelled, values = found[0].spelled[:1], override.values
+    rows, source = assignments(spelled, values), override.source
+    return Axis(rows, spelled, values, source, override.start, override.end), found
 
 
-def put_anywhere(override: Axis, args: "List[Axis]", words: "List[Axis]",
+def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
                  sweeps: "Sequence[List[Axis]]") -> None:
-    """Put an override into a step; several values make an axis, except in args."""
-    is_axis = override.count > 1 or len(override.keys) > 1 or override.keys[0][:1] == "$"
-    placed = [put_override(override, axes, is_axis and axes is not args)
-              for axes in (args, *sweeps)]
-    if any(placed):
-        return
-    if not put_override(override, words, is_axis):
-        words.append(override)
-    if is_axis:
-        override = words.pop()
-        for axes in sweeps:
-            axes.append(override)
+    """Replace the words of a step that have the keys of an override, or add it; several values make
+    an axis, the last one, except in args."""
+    keys = set(override.keys)
+    every = [args, *sweeps, words]
+    override, found = respelled(override, chain.from_iterable(every))
+    is_axis = max(override.count, len(keys)) > 1 or override.text[0] == "$"
+    places = [axes for axes in every[:-1] if keys & keys_in(axes)]
+    for axes in places or (sweeps if is_axis else [words]):
+        old = list(filter(found.__contains__, axes))
+        is_last = not old or (is_axis and axes is not args)
+        axes.insert(len(axes) if is_last else axes.index(old[0]), override)
+    for axes in every:
+        axes[:] = itertools.filterfalse(found.__contains__, axes)
 
 
 class PlannedStep:
@@ -2445,6 +2407,8 @@ class PlannedStep:
         paths = list(takewhile(is_path, step.batch.axes))
         self.plan_command(step, [*more, *(axis.text for axis in paths)])
         self.plan_words(step, overrides, step.batch.axes[len(paths):])
+        # above MOST_LISTED combinations, nothing counts the excluded ones
+        self.is_exact = bool(self.sample) or not self.excluded or self.sweep.count <= MOST_LISTED
         self.count = self.count_tasks()
         self.check_tasks()
 
@@ -2454,7 +2418,7 @@ class PlannedStep:
         source = step.run or step.call or job.run or job.call
         self.mark = source.whole() if source else job.mark
         words = [*program_words(source), *more] if source else list(more)
-        last = list(takewhile(is_assignment, reversed(words[1:]))) if self.is_hydra else []
+        last = list(takewhile(OVERRIDE.match, reversed(words[1:]))) if self.is_hydra else []
         cut = len(words) - len(last)  # Hydra accepts overrides only after --multirun
         self.command, self.tail = words[:cut], words[cut:]
         self.program: List[str] = []
@@ -2469,7 +2433,7 @@ class PlannedStep:
         words.extend(step.with_)
         sweeps = [list(axes) for axes in (batch, *(sweep.axes for sweep in step.include))]
         for override in overrides:
-            put_anywhere(override, args, words, sweeps)
+            put_override(override, args, words, sweeps)
         self.sweep, *included = map(Sweep.of, sweeps)
         self.included: List[Tuple[str, ...]] = list(chain.from_iterable(included))
         self.args, self.appended = [read_all(Axis.word, axes) for axes in (args, words)]
@@ -2492,14 +2456,8 @@ class PlannedStep:
             raise Error("fixed-sweep-dir", f"{fixed[0]}: several tasks would overwrite each other",
                         self.mark, "leave it out, or write hydra.sweep.dir=DIR/${{ task.index }}")
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether count is the number of tasks, not an upper bound."""
-        return bool(self.sample) or not self.excluded or self.sweep.count <= MOST_LISTED
-
     def count_tasks(self) -> int:
-        """The number of tasks, or (not is_exact) an upper bound: above MOST_LISTED combinations,
-        nothing counts the excluded ones."""
+        """The number of tasks, or (not is_exact) an upper bound."""
         taken = self.sweep.count
         if self.excluded and self.is_exact:
             taken = sum(1 for _ in self.chosen())
@@ -2619,7 +2577,8 @@ def shuffled(count: int, key: bytes) -> "Iterator[int]":
 
 
 class Plan:
-    """The tasks of a job, step by step: count of them, made when they are asked for.
+    """The tasks of a job, step by step: count of them (not is_exact: at most), made when they are
+    asked for.
 
     added has the overrides whose keys are not in the job.
     """
@@ -2632,23 +2591,15 @@ class Plan:
         self.job = job
         self.ulid = new_ulid()
         is_handed_over = is_for_handler(job)
-        overrides, more = ([], []) if is_handed_over else read_overrides(job, words)
+        overrides, more = read_overrides(job, [] if is_handed_over else words)
         keys = parameter_keys(job)
         self.added = [axis for axis in overrides if not keys & set(axis.keys)]
         self.steps = [PlannedStep(job, step, number, overrides, more, sample)
                       for number, step in enumerate(job.steps or [Step()], 1)]
+        self.count = sum(step.count for step in self.steps)
+        self.is_exact = all(step.is_exact for step in self.steps)
         for planned in self.steps if is_handed_over else ():
-            planned.submit.extend(word for word in words if word != "--")
-
-    @property
-    def count(self) -> int:
-        """The number of tasks, or (not is_exact) an upper bound."""
-        return sum(step.count for step in self.steps)
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether count is the number of tasks, not an upper bound."""
-        return all(step.is_exact for step in self.steps)
+            planned.submit.extend(filter("--".__ne__, words))
 
     def directory(self, number: int) -> str:
         """The directory of a task that gets its number now."""

@@ -10,7 +10,7 @@ MISTAKES = (  # a job file, then for each of its mistakes the place and the code
     ('jobs: {a: {rum: x}}', [(1, 12, 'unknown-key')]), ('jobs:\n  a:\n    run: x\n    stepps: []\n', [(4, 5, 'unknown-key')]),
     ('jobs:\n  a:\n    run: x\n    call: b.c\n', [(4, 5, 'duplicate-key')]), ('jobs:\n  a:\n    name: b\n', []),
     ('jobs:\n  a:\n    steps: [{batch: x=1, run: y}, {batch: x=2}]\n', []),
-    ('jobs:\n  a:\n    run: x\n    steps: []\n', [(4, 12, 'no-steps')]), ('jobs:\n  a:\n    run: x\n    steps:\n      - x\n', [(5, 9, 'wrong-kind')]),
+    ('jobs:\n  a:\n    run: x\n    steps:\n      - x\n', [(5, 9, 'wrong-kind')]),
     ('jobs:\n  a:\n    run: [x]\n', [(3, 10, 'wrong-kind')]), ('jobs:\n  a:\n    run:\n', [(3, 9, 'missing-text')]),
     ('jobs:\n  a:\n    run: x\n    max-parallel: 0\n', [(4, 19, 'wrong-value')]),
     ('jobs:\n  a:\n    run: x\n    max-parallel: two\n', [(4, 19, 'wrong-value')]),
@@ -35,7 +35,7 @@ MISTAKES = (  # a job file, then for each of its mistakes the place and the code
     ('jobs:\n  a:\n    rum: x\n    steps:\n      - batch: a=1:2:0\n        bacth: x\n  b:\n    run: x\n    retries: -1\n    needs: c\n',
      [(3, 5, 'unknown-key'), (5, 18, 'range-step-zero'), (6, 9, 'unknown-key'), (9, 14, 'wrong-value'), (10, 12, 'unknown-need')]),
     ("jobs:\n  a:\n    run: python 'x\n    with: b=[1\n    working-directory: ${{ job.nmae }}\n    env: {1A: x, B: [y], C: '${{ env.X'}\n    needs: [b, c, d]\n    steps:\n      - batch: a=1:2:0 b=x c=5:1\n        args: d=1|2 e=x,y f=3|4\n        include: [a=9:1, a=1, 'b=[']\n      - batch: a=1\n        exclude: [b=1 c=2, a=1]\n  b:\n    call: train\n    submit: X=1 sbatch\n  c: {call: p.f, run: x | y}\n",
-     [(3, 17, 'no-shell'), (4, 13, 'unmatched-bracket'), (5, 24, 'unknown-template'), (6, 11, 'invalid-variable-name'), (6, 21, 'wrong-kind'), (6, 30, 'unknown-template'), (7, 19, 'unknown-need'), (9, 18, 'range-step-zero'), (9, 30, 'range-empty'), (10, 15, 'tasks-in-words'), (10, 27, 'tasks-in-words'), (11, 21, 'range-empty'), (11, 34, 'unmatched-bracket'), (13, 19, 'exclude-unknown-axis'), (13, 23, 'exclude-unknown-axis'), (15, 11, 'not-a-function'), (16, 13, 'not-a-program'), (17, 18, 'duplicate-key')]),
+     [(3, 17, 'no-shell'), (4, 13, 'unmatched-bracket'), (5, 24, 'unknown-template'), (6, 11, 'invalid-variable-name'), (6, 21, 'wrong-kind'), (6, 30, 'unknown-template'), (7, 19, 'unknown-need'), (9, 18, 'range-step-zero'), (9, 30, 'range-empty'), (10, 15, 'tasks-in-words'), (10, 27, 'tasks-in-words'), (11, 21, 'range-empty'), (11, 34, 'unmatched-bracket'), (13, 19, 'exclude-unknown-axis'), (13, 23, 'exclude-unknown-axis'), (15, 11, 'not-a-function'), (17, 18, 'duplicate-key')]),
     ('jobs: {a: {run: x, steps: [{batch: a=1,2}]}}\n', [(1, 40, 'unknown-key')]),
     ('jobs:\n  a:\n    run: x\n    steps: [{batch: a=1, exclude: [{a: 1}]}]\n', [(4, 36, 'wrong-kind')]),
     ('jobs:\n  a:\n    run: x\n    sample: 3\n', [(4, 5, 'unknown-key')]),
@@ -104,7 +104,7 @@ WORDS = (  # what stands in a job whose command is x: the column of the mistake,
     ('steps: [{batch: a=1, include: a=2, args: b=1, with: b=3}]', 57, "assigned-twice"), ('steps: [{batch: m=s lr=1|m=l}]', 25, "assigned-twice"),
     ('steps: [{batch: x=$HOME/data}]', 23, "not-replaced"), ("steps: [{batch: '$A,b=(1,x),(2,$B) $C=1'}]", 36, "not-replaced"),
     ("steps: [{batch: '$C=1|$D'}]", 27, "not-replaced"), ("steps: [{batch: 'x=${{ env.A }}'}]", 24, "not-replaced"),
-    ("steps: [{args: '$A=1,2'}]", 21, "variable-in-words"), ('with: $A=1', 11, "variable-in-words"),
+    ("steps: [{args: '$A=1,2'}]", 21, "tasks-in-words"), ('with: $A=1', 11, "tasks-in-words"),
     ('with: x=1 y=$HOME/data', 17, "not-replaced"), ('with: ["a=\'x", b]', 11, "wrong-kind"), ('with: {lr: 0.1, b: 2}', 11, "wrong-kind"),
     ('steps: [{batch: {lr: [0.1, 0.01]}}]', 21, "wrong-kind"), ('steps: [{batch: [a=1, b=2]}]', 21, "wrong-kind"),
     ('with: \'"b=x y"\'', 12, "quoted-word"), ("with: a=1 b=[it's, 1]", 20, "unmatched-bracket"), ('steps: [{args: optimizer}]', 20, "expected-key-value"),
@@ -167,7 +167,7 @@ class Reading(EmptyFolder):
         for text, part in (
                 ("stepps: []", "did you mean steps?"), ("each: a=1:3", "the keys of a job are run"),
                 ("steps: [{batch: a=1,2}]", "{batch: 'a=1,2'}"), ("sample: 2", "the keys of a job are"), ("steps: [{needs: b}]", "the keys of a step are"),
-                ("run: cd x && y", '"$@"'), ("steps: [{batch: a=1, exclude: [{a: 1}]}]", "exclude: a=1"), ("steps: [{batch: {a: 1}}]", "batch: model=")):
+                ("run: cd x && y", '"$@"'), ("steps: [{batch: {a: 1}}]", "batch: a=1,2")):
             with self.subTest(text=text):
                 run = "" if text.startswith("run") else "    run: x\n"
                 self.assertIn(part, self.errors(f"jobs:\n  a:\n{run}    {text}\n")[0].hint)
