@@ -530,8 +530,7 @@ class Axis(Values):
         is_variable = bool(self.keys) and self.text[0] == "$"
         if is_variable or (self.values is None and (self.count > 1 or len(self.keys) > 1)):
             raise Error("tasks-in-words", "|, linked keys and variables create several tasks",
-                        self.mark, "args belongs to one task: move it to batch, a variable with one"
-                        " value to env:; quote it to keep it as text")
+                        self.mark, "args belongs to one task: move it to batch, or quote it")
         if self.values is None:
             return str(self.at(0))
         if self.values.count > MOST_LISTED:
@@ -824,8 +823,8 @@ class SweepParser:
                              "is m milli or million? write the numbers out, or quote the texts")
         widths = {is_call(part, "") and len(split(part[0].inner, "comma")) for part in parts}
         if len(parts) > 1 and len(widths) == 1 and max(widths) > 1:
-            raise self.error("tuples-of-one-key", "tuples are for linked keys", value, "link keys:"
-                             " a,b=(1,2),(3,4); lists are [1,2],[3,4]; values are (1,2,3,4)")
+            raise self.error("tuples-of-one-key", "tuples are for linked keys", value,
+                             "write a,b=(1,2),(3,4), lists [1,2],[3,4], or values (1,2,3,4)")
 
     def linked(self, tokens: "Sequence[Token]", values: Values) -> Axis:
         """The axis of linked keys, whose values follow each other row by row."""
@@ -901,8 +900,7 @@ class SweepParser:
         is_right = re.fullmatch("(?!1$)[1-9][0-9]{0,17}", count) and UNIT.fullmatch(unit or "k")
         if not is_right or (name == "log" and start.mantissa * stop.mantissa <= 0):
             raise self.error("invalid-spacing", f"{name} takes start:stop:count, a unit after it",
-                             tokens, f"for example {name}(1:100:3)k; both ends are included, and"
-                             " log needs both above zero, or both below")
+                             tokens, "for example log(1:100:3)k; the ends are included, log's not 0")
         return spaced(start, stop, int(count), name == "log").times(unit)
 
     def parse_file(self, name: str, tokens: "Sequence[Token]") -> Values:
@@ -956,8 +954,7 @@ class SweepParser:
         if get_close_matches(called, FUNCTIONS, 1, 0.8) or (group.count == 1 and is_text):
             raise self.error(
                 "unknown-function", f"unknown function: {name}(...)", tokens,
-                "there are lin(start:stop:count), log(start:stop:count), lines(FILE), rows, files,"
-                f" and Hydra's, as choice(a,b); sample: draws at random; {AS_TEXT}")
+                f"write lin(0:1:5), log(1:9:3), lines(FILE), choice(a,b), --sample N; {AS_TEXT}")
         return group
 
     def check_value(self, tokens: "Sequence[Token]") -> None:
@@ -973,10 +970,8 @@ class SweepParser:
                                  f"with: takes it, for example data=${{{{ env.DATA }}}}; {AS_TEXT}")
             refused = self.is_override and NOT_IN_HYDRA.search(token.text)
             if refused and token.kind not in HYDRA_ACCEPTS:
-                start = token.start + refused.start()
-                raise Error("hydra-needs-quotes", f"Hydra refuses {refused.group()!r} outside"
-                            " quotes", self.source.mark(start, start + 1),
-                            "quote the value: key='...'")
+                raise self.error("hydra-needs-quotes", f"Hydra refuses {refused.group()!r}",
+                                 [token], "quote the value: key='...'")
 
 
 def keys_in(axes: "Iterable[Axis]") -> "Set[str]":
@@ -999,8 +994,7 @@ def check_bare_words(axes: "Iterable[Axis]") -> None:
     for axis in axes:
         if is_bare(axis):
             raise Error("expected-key-value", f"expected key=value, found {axis.text}", axis.mark,
-                        "no white space around =; words of the command belong in run; quote a"
-                        " value with white space")
+                        "no white space around =; the command belongs in run; quote white space")
 
 
 def is_ambiguous(texts: "Iterable[str]") -> bool:
@@ -1647,8 +1641,7 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 
 OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
     "sets": "steps", "each": "batch", "all": "args", "add": "with",
-    "configs": "with",
-    "options": "with"}
+    "configs": "with", "options": "with"}
 JOB_FILES = ("hydraflow.yaml", "hydraflow.yml")
 AUTO = -1  # max-parallel: as many tasks at once as this process may use processors
 
@@ -1723,9 +1716,8 @@ QUOTED_PART = re.compile(
     rf"(?sa)(?P<template>\$\{{\{{[^{{}}\n]*\}}\}})|(?P<escape>\\[\"\\$`])"
     rf"|(?P<variable>{VARIABLE})|(?P<shell>{SUBSTITUTION})")
 SHELL_HINT = (
-    "run is one command: put more into a script of your own, what goes before into setup:, or"
-    " write bash -c '... \"$@\" ...' bash (\"$@\" is where the parameters go); quote what is text,"
-    " and close each quote")
+    "run is one command: put more into a script of your own, what goes before into setup:, or write"
+    " bash -c '... \"$@\" ...' bash (\"$@\": the parameters); quote what is text, close each quote")
 SHELL_SCRIPT = re.compile(  # a command SHELL -c SCRIPT [NAME], its words separated by NUL
     r"(?s)(?:.*?[\0/])?(?:ba|da|z|k)?sh(?:\0-[oO]\0\w+|\0-[^\0]*)*?\0-[a-z]*c\0([^\0]*)(\0.*)?")
 NO_PROGRAM = re.compile(  # a variable, nothing, what would change the shell itself
@@ -1800,8 +1792,7 @@ def check_script(words: "Sequence[str]", mark: Mark) -> None:
 def no_value(text: str, mark: Mark) -> Error:
     """The Error about a template without a value."""
     return Error("unknown-template", f"{text} has no value", mark,
-                 "there are job.name, task.index, task.dir, task.slot, matrix.KEY of batch, and"
-                 " env.NAME, which is set under env, above its use, or in the environment")
+                 "there are job.name, task.index, task.dir, task.slot, matrix.KEY, env.NAME if set")
 
 
 def check_templates(source: Source, kind: str = "") -> Source:
@@ -1828,7 +1819,7 @@ def check_submit(source: Source, kind: str = "") -> Source:
 
 def check_call(source: Source, kind: str = "") -> Source:
     """Raise unless a text is package.function and words."""
-    split_command(check_templates(source), None)
+    check_command(source)
     if not FUNCTION.match(source.text):
         raise Error("not-a-function", f"expected a function, found {source.text.strip()}",
                     source.whole(), "for example call: package.function")
@@ -1841,9 +1832,6 @@ def read_appended(source: Source, kind: str) -> "List[Axis]":
     for axis in axes:
         check_templates(Source(source.name, axis.word(), source, [(0, axis.start)]))
     return axes
-
-
-VARIABLE_NAME = "[A-Za-z_][A-Za-z0-9_]*"
 
 
 KINDS = {  # of nodes: their name, a hint
@@ -1926,7 +1914,7 @@ def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
     """Read environment variables; null removes one."""
     def read(pair: "Tuple[Node, Node]") -> "Tuple[str, Optional[Source]]":
         key, value = pair
-        if not re.fullmatch(VARIABLE_NAME, key.value):
+        if not re.fullmatch(r"(?a)[^\W\d]\w*", key.value):
             raise Error("invalid-variable-name", f"{key.value} is not a variable name", key.mark,
                         "a name has letters, digits and _, and begins with no digit")
         expect_kind(value, "scalar")
@@ -1953,9 +1941,8 @@ def read_steps(node: Node, kind: str) -> "List[Step]":
 
 
 class Key(NamedTuple):
-    """A key of the job file; owners are job, step, or both; schema is that of its values."""
+    """A key of a job, or a step, that has a field for it; schema is that of its values."""
     name: str
-    owners: str
     read: "Callable[[Node, str], Any]"
     meaning: str
     schema: "Mapping[str, Any]" = {}
@@ -1964,60 +1951,55 @@ class Key(NamedTuple):
 FLAG = {"type": "boolean"}
 STEPS = {"type": "array", "items": {"$ref": "#/$defs/step"}}
 KEYS = (
-    Key("run", "job, step", read_command,
-        "the command, split as a shell would, executed without a shell; `$NAME` comes from the"
-        " environment"),
-    Key("call", "job, step", text(check_call),
+    Key("run", read_command,
+        "the command, executed without a shell; `$NAME` comes from the environment"),
+    Key("call", text(check_call),
         "`package.function`, then words: called with one list of strings in a Python of its own"),
-    Key("setup", "job, step", text(check_templates),
-        "lines of shell that prepare each task: `module load cuda`, `conda activate x`, `cd src`; a"
-        " line that fails fails the task"),
-    Key("submit", "job, step", text(check_submit),
+    Key("setup", text(check_templates),
+        "lines of shell that prepare each task, as `module load cuda`; a line that fails fails it"),
+    Key("submit", text(check_submit),
         "a submission command: it hands the tasks to a scheduler, or to a handler of your own"),
-    Key("with", "job, step", text(read_appended),
+    Key("with", text(read_appended),
         "words appended to every task; those of a step win, key by key"),
-    Key("steps", "job", read_steps, "a list of sweeps, executed in order", STEPS),
-    Key("name", "job, step", text(lambda source, _: source.text),
+    Key("steps", read_steps, "a list of sweeps, executed in order", STEPS),
+    Key("name", text(lambda source, _: source.text),
         "the name to show; of a job, also `hydra.job.name`; its key when absent"),
-    Key("hydra", "job", read_flag,
-        "`true`, the default with steps: add `--multirun`, `hydra.job.name` and `hydra.sweep.dir`;"
-        " `false`: add nothing and take the quotes off the values", FLAG),
-    Key("env", "job, step", read_environment,
-        "environment variables of the tasks, as written: `3.10` stays `3.10`; `null` takes one"
-        " away"),
-    Key("working-directory", "job", text(check_templates),
-        "where the tasks are executed"),
-    Key("needs", "job", several(text(lambda source, _: (source.text, source.whole()))),
+    Key("hydra", read_flag,
+        "`true`, the default with steps: adds `--multirun`; `false`: takes quotes off values", FLAG),
+    Key("env", read_environment,
+        "environment variables of the tasks, as they are written; `null` takes one away"),
+    Key("working-directory", text(check_templates), "where the tasks are executed"),
+    Key("needs", several(text(lambda source, _: (source.text, source.whole()))),
         "a job or a list of jobs that must have succeeded before"),
-    Key("max-parallel", "job", read_parallel,
-        "how many tasks at once; when absent 1, on a cluster as many as it lets run; `auto`: as"
-        " many as there are processors for this process"),
-    Key("fail-fast", "job", read_flag,
-        "when absent, the other tasks of the step go on after a failure, and later steps don't"
-        " begin; `true`: no new task starts; `false`: later steps go on too", FLAG),
-    Key("retries", "job", read_retries, "how often a failed task is tried again"),
-    Key("timeout-minutes", "job", read_minutes,
+    Key("max-parallel", read_parallel,
+        "how many tasks at once; else 1, on a cluster all; `auto`: as there are processors"),
+    Key("fail-fast", read_flag,
+        "after a failure: `true`, no new task; `false`, later steps too; else this step", FLAG),
+    Key("retries", read_retries, "how often a failed task is tried again"),
+    Key("timeout-minutes", read_minutes,
         "a task's time limit: `90`, `5s`, `2h`; then it gets SIGTERM, ten seconds later SIGKILL"),
-    Key("pack", "job, step", read_count, "how many tasks an array task takes"),
-    Key("pack-parallel", "job, step", read_count, "how many tasks of a pack run at once"),
-    Key("python", "job", read_command,
-        "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else the one that"
-        " executes HydraFlow"),
-    Key("batch", "step", read_sweep, "a sweep: each combination is a task"),
-    Key("args", "step", read_args,
-        "a sweep that is part of every task, for Hydra to sweep over"),
-    Key("exclude", "step", several(read_combinations),
-        "combinations to drop: a sweep, or a list of them"),
-    Key("include", "step", several(read_combinations),
-        "combinations to add: a sweep, or a list of them"),
-    Key("sample", "step", read_sample,
+    Key("pack", read_count, "how many tasks an array task takes"),
+    Key("pack-parallel", read_count, "how many tasks of a pack run at once"),
+    Key("python", read_command,
+        "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else HydraFlow's own"),
+    Key("batch", read_sweep, "a sweep: each combination is a task"),
+    Key("args", read_args, "a sweep that is part of every task, for Hydra to sweep over"),
+    Key("exclude", several(read_combinations), "combinations to drop: a sweep, or a list of them"),
+    Key("include", several(read_combinations), "combinations to add: a sweep, or a list of them"),
+    Key("sample", read_sample,
         "how many combinations to take at random: `20`, or `{count: 20, seed: 7}`"),
 )
 
 
+def field_of(key: str) -> str:
+    """The field of a Job or Step that holds the value of a key."""
+    return "with_" if key == "with" else key.replace("-", "_")
+
+
 def keys_of(owner: str) -> "Dict[str, Key]":
     """The keys of a job or of a step, by name."""
-    return {key.name: key for key in KEYS if owner in key.owners}
+    fields = Step._fields if owner == "step" else Job._fields
+    return {key.name: key for key in KEYS if field_of(key.name) in fields}
 
 
 def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict[str, Any]":
@@ -2029,17 +2011,14 @@ def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict
         key, value = pair
         name = OLD_SPELLINGS.get(key.value, key.value)
         if name not in valid:
-            is_elsewhere = name in keys_of("")
-            raise Error("unknown-key", f"unknown key: {key.value}", key.mark,
-                        (not is_elsewhere and suggest(key.value, valid)) or f"the keys of a {owner}"
-                        f" are {', '.join(valid)}; in braces, quote a value with commas:"
-                        " {batch: 'a=1,2'}")
+            close = "" if field_of(name) in Job._fields + Step._fields else suggest(name, valid)
+            raise Error("unknown-key", f"unknown key: {key.value}", key.mark, close or (
+                f"the keys of a {owner} are {', '.join(valid)}; quote commas: {{batch: 'a=1,2'}}"))
         first = firsts.setdefault("run" if name == "call" else name, key)
         if first is not key:
             raise Error("duplicate-key", f"{key.value} and {first.value} exclude each other",
                         key.mark, "keep one of them")
-        field = "with_" if name == "with" else name.replace("-", "_")
-        return field, valid[name].read(value, kind)
+        return field_of(name), valid[name].read(value, kind)
 
     return dict(read_each(read, node.value, errors))
 
@@ -2077,8 +2056,7 @@ def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "List[Error]":
             if first is not axis and (kind == HYDRA or first.count * axis.count > 1):
                 errors.append(Error(
                     "assigned-twice", f"{key} is assigned twice", axis.mark,
-                    f"keep one; the first is in line {first.mark.line}, column {first.mark.column};"
-                    " keys that go together are linked: a,b=(1,x),(2,y)"))
+                    f"keep one; it is in line {first.mark.line}, column {first.mark.column}, too"))
     return errors
 
 
@@ -2344,8 +2322,7 @@ def program_words(source: Source) -> "List[str]":
     first, *rest = split_command(source, os.environ)
     if NO_PROGRAM.match(" ".join([first, *rest])):
         raise Error("not-a-program", f"expected a program, found {first or 'nothing'}",
-                    source.whole(), "commands that change the shell belong in setup:, variables in"
-                    " env:, or write env NAME=VALUE ./program")
+                    source.whole(), "shell belongs in setup:, or write env NAME=VALUE ./program")
     if first == "python" and not find_program(first) and find_program("python3"):
         first = "python3"  # a new Debian or RHEL has no other one
     return [first, *rest]

@@ -75,9 +75,9 @@ OF_A_KIND = (  # kind of step, sweep, column, what the carets mark, code
     ("hydra", "a = 1,2", 1, "a", "expected-key-value"), ("hydra", "a= 1,2", 4, "1,2", "expected-key-value"),
     ("hydra", "b=1 a =1,2", 5, "a", "expected-key-value"), ("hydra", "optimizer a=1", 1, "optimizer", "expected-key-value"),
     ("hydra", "--x y", 5, "y", "expected-key-value"), ("hydra", "x=pink & green", 8, "&", "expected-key-value"),
-    ("hydra", "ckpt=a/epoch=9-step=1.ckpt", 13, "=", "hydra-needs-quotes"), ("hydra", "f=a#b", 4, "#", "hydra-needs-quotes"),
-    ("hydra", "name=caf\u00e9", 9, "\u00e9", "hydra-needs-quotes"), ("hydra", "f=x,a;b", 6, ";", "hydra-needs-quotes"),
-    ("hydra", "p=~/x", 3, "~", "hydra-needs-quotes"), ("hydra", "a=\\'x", 4, "'", "hydra-needs-quotes"),
+    ("hydra", "ckpt=a/epoch=9-step=1.ckpt", 13, "=", "hydra-needs-quotes"), ("hydra", "f=a#b", 3, "a#b", "hydra-needs-quotes"),
+    ("hydra", "name=caf\u00e9", 6, "caf\u00e9", "hydra-needs-quotes"), ("hydra", "f=x,a;b", 5, "a;b", "hydra-needs-quotes"),
+    ("hydra", "p=~/x", 3, "~/x", "hydra-needs-quotes"), ("hydra", "a=\\'x", 3, "\\'", "hydra-needs-quotes"),
     ("hydra", "ds=100k,1m,10m", 4, "100k,1m,10m", "unit-doubt"), ("hydra", "t=30s,1m", 3, "30s,1m", "unit-doubt"),
     ("hydra", "p=125m,1.3b", 3, "125m,1.3b", "unit-doubt"), ("hydra", "x=$HOME/d", 3, "$HOME/d", "not-replaced"),
     ("hydra", "$A,b=(1,x),(2,$B)", 15, "$B", "not-replaced"), ("hydra", "$C=1|$D", 6, "$D", "not-replaced"),
@@ -98,7 +98,7 @@ OLD_ORDER = "the order is start:stop:step; if start:step:stop was meant"
 HINTS = (  # a sweep, a part of the hint
     ("t=12:30:00", "t='12:30:00'"), ("a=16:9", "a='16:9'"), ("a=10:20:30", OLD_ORDER), ("a=10:20:30", "a='10:20:30'"),
     ("a=5:-1:1", OLD_ORDER + ", as up to HydraFlow 0.15.0: 5:1:-1"), ("a=0:2:10:k", "0:10:2:k"), ("a=-5:1:0", "-5:0:1"),
-    ("a=1e-3:1e-1", "log(1e-3:1e-1:3)"), ("a=chioce(a,b)", "choice(a,b)"), ("a=linspace(0,1,5)", "lin(start:stop:count)"),
+    ("a=1e-3:1e-1", "log(1e-3:1e-1:3)"), ("a=chioce(a,b)", "choice(a,b)"), ("a=linspace(0,1,5)", "lin(0:1:5)"),
 )
 
 
