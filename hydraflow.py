@@ -900,7 +900,7 @@ class SweepParser:
         is_right = re.fullmatch("(?!1$)[1-9][0-9]{0,17}", count) and UNIT.fullmatch(unit or "k")
         if not is_right or (name == "log" and start.mantissa * stop.mantissa <= 0):
             raise self.error("invalid-spacing", f"{name} takes start:stop:count, a unit after it",
-                             tokens, "for example log(1:100:3)k; the ends are included, log's not 0")
+                             tokens, "for example lin(1:9:3)k; both ends included; log excludes 0")
         return spaced(start, stop, int(count), name == "log").times(unit)
 
     def parse_file(self, name: str, tokens: "Sequence[Token]") -> Values:
@@ -1289,13 +1289,6 @@ class YamlParser:
                 raise self.error("unclosed", self.brackets[-1])
         self.at = gap.end()
 
-    def check_key(self, key: Node, start: int, end: int) -> None:
-        """Raise unless the node text[start:end] can be a key."""
-        if key.kind != "scalar":
-            raise self.error("complex-key", start)
-        if self.text.find("\n", start, end) >= 0:
-            raise self.error("no-colon", start)
-
     def collection(self, kind: str, items: "List[Any]", start: int, end: int) -> Node:
         """A sequence or a mapping."""
         nodes: Iterable[Node] = items
@@ -1481,7 +1474,8 @@ class YamlParser:
         key = self.parse_node(indent)
         value = self.scalar(self.at, self.at, "")
         self.step(indent, 0)
-        self.check_key(key, begin, begin)
+        if key.kind != "scalar":
+            raise self.error("complex-key", begin)
         touches = not key.plain and text[begin] != "*"  # its colon may touch the value
         if COLON_IN_FLOW.match(text, self.at) or (touches and text[self.at] == ":"):
             self.step(indent)
@@ -1506,9 +1500,10 @@ class YamlParser:
         pairs = []
         while True:
             colon = COLON.match(self.text, self.at)
-            if not colon:
+            if not colon or self.text.find("\n", start, colon.end() - 1) >= 0:
                 raise self.error("no-colon", start)
-            self.check_key(key, start, colon.end() - 1)
+            if key.kind != "scalar":
+                raise self.error("complex-key", start)
             self.at = colon.end()
             pairs.append((key, self.parse_block_node(column, False)))
             if self.column != column:
@@ -1633,7 +1628,7 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # ---------------------------------------------------------------------------
 # 4. Job file: Node -> Job
 # ---------------------------------------------------------------------------
-# command_words splits a command as a shell does, and refuses what only a shell would understand. A
+# split_command splits a command as a shell does, and refuses what only a shell would understand. A
 # reader makes a value of a node, for a kind of step. KEYS is the one table of keys: owners, reader,
 # schema, meaning; job_schema and the README's table are made from it. read_each_job keeps the
 # mistakes of each job apart. Texts stay Sources, so that mistakes that are found later still have
@@ -1729,13 +1724,16 @@ MATRIX = re.compile(r"\$\{\{ *matrix\.([^{}\n]*?) *\}\}")
 TEMPLATE_NAME = re.compile(r"job\.name|task\.(index|dir|slot)|(env|matrix)\..+")
 
 
-def command_words(source: Source, environment: "Optional[Mapping[str, str]]"
-                  ) -> "List[Tuple[str, Mark]]":
-    """The words of a command with their places, split and unquoted as a shell does it.
+def split_command(source: Source,
+                  environment: "Optional[Mapping[str, str]]") -> "List[str]":
+    """The words of a command, split and unquoted as a shell does it.
 
     $NAME is replaced if there is an environment.
+
+    >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
+    ['python', 'my train.py', '--home=/home/ann']
     """
-    words: List[List[Any]] = []  # word, start, end
+    words: List[str] = []
     is_new = True
 
     def expanded(part: "Match[str]") -> str:
@@ -1763,21 +1761,10 @@ def command_words(source: Source, environment: "Optional[Mapping[str, str]]"
         else:
             text = text[1:-1] if kind == "single" else expanded(token)
         if is_new:
-            words.append(["", token.start(), 0])
-        words[-1][0] += text
-        words[-1][2] = token.end()
+            words.append("")
+        words[-1] += text
         is_new = False
-    return [(word, source.mark(start, end)) for word, start, end in words]
-
-
-def split_command(source: Source,
-                  environment: "Optional[Mapping[str, str]]") -> "List[str]":
-    """The words of a command.
-
-    >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
-    ['python', 'my train.py', '--home=/home/ann']
-    """
-    return [word for word, _ in command_words(source, environment)]
+    return words
 
 
 def check_script(words: "Sequence[str]", mark: Mark) -> None:
@@ -1965,7 +1952,7 @@ KEYS = (
     Key("name", text(lambda source, _: source.text),
         "the name to show; of a job, also `hydra.job.name`; its key when absent"),
     Key("hydra", read_flag,
-        "`true`, the default with steps: adds `--multirun`; `false`: takes quotes off values", FLAG),
+        "`true`, the default with steps: add `--multirun`; `false`: take quotes off values", FLAG),
     Key("env", read_environment,
         "environment variables of the tasks, as they are written; `null` takes one away"),
     Key("working-directory", text(check_templates), "where the tasks are executed"),
@@ -2362,7 +2349,7 @@ def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
 class PlannedStep:
     """A step, with everything prepared that its tasks share.
 
-    submit has the words of the submission, submit_marks their places. A command line is program
+    submit has the words of the submission, submit_mark their place. A command line is program
     (of a call), command, tail (words of Hydra at its end), then the words of a combination, args
     and appended. sweep, included, excluded and sample make the combinations. Keys in named have
     their place in the command or in setup.
@@ -2378,9 +2365,10 @@ class PlannedStep:
         self.pack = step.pack or job.pack
         self.pack_parallel = step.pack_parallel or job.pack_parallel
         self.sample = sample or step.sample
-        submit = command_words(step.submit or job.submit or Source("", ""), os.environ)
-        self.submit = [fill(word, {"job.name": job.name}, mark) for word, mark in submit]
-        self.submit_marks = [mark for _, mark in submit]
+        submit = step.submit or job.submit or Source("", "")
+        self.submit_mark = submit.whole()
+        self.submit = [fill(word, {"job.name": job.name}, self.submit_mark)
+                       for word in split_command(submit, os.environ)]
         paths = list(takewhile(is_path, step.batch.axes))
         self.plan_command(step, [*more, *(axis.text for axis in paths)])
         self.plan_words(step, overrides, step.batch.axes[len(paths):])
@@ -5554,14 +5542,9 @@ def submission_program(step: PlannedStep) -> str:
     return (without_env(step.submit) or step.submit)[0]
 
 
-def submit_mark(step: PlannedStep, index: int) -> Mark:
-    """The place of a word of a submission command; words may come from elsewhere."""
-    return step.submit_marks[index] if index < len(step.submit_marks) else NOWHERE
-
-
 def check_submission(step: PlannedStep, kind: "Type[Error]") -> None:
     """Raise an Error unless the program of a submission command and the job's Python are here."""
-    mark = submit_mark(step, len(step.submit) - len(without_env(step.submit)))
+    mark = step.submit_mark
     check_executable(submission_program(step), ".", os.environ, mark, kind)
     python = step.job.python
     check_python(tuple(python_of(step.job)), python.whole() if python else NOWHERE)
@@ -5589,19 +5572,19 @@ def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
     script = script_word(words, scheduler)
     errors: List[Error] = []
     waits = bool(step.job.needs) or len(step.job.steps) > 1
-    for index, option, hint in beaten_options(words, scheduler, waits):
+    for _, option, hint in beaten_options(words, scheduler, waits):
         errors.append(Error("own-option", f"HydraFlow sets {option} itself: remove it",
-                            submit_mark(step, index), hint))
+                            step.submit_mark, hint))
     if script:
         errors.append(Error(
             "script-and-command",
             f"{program} would execute {words[script]}, and not the command of this job",
-            submit_mark(step, script),
+            step.submit_mark,
             "leave it out: setup: has the lines of shell that prepare a task; without run: and "
             f"call:, {program} gets the script and a file of parameters"))
     elif not step.command and not errors:
         errors.append(Error("no-command", f"{program} has nothing to execute",
-                            submit_mark(step, 0), "write the command of the tasks into run:"))
+                            step.submit_mark, "write the command of the tasks into run:"))
     raise_all(errors)
 
 
@@ -6029,7 +6012,7 @@ class HandlerStage(Stage):
             options, form = FILE_READERS.get(name, (step.submit[-1:], ""))
             if step.submit[-1] not in options:
                 raise Error("not-read", f"{name} would not read the file that is its last argument",
-                            submit_mark(step, 0), f"for example {form}")
+                            step.submit_mark, f"for example {form}")
             if not is_dry:
                 check_submission(step, Error)
             if not self.is_bare:
