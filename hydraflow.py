@@ -546,14 +546,13 @@ TOKEN = re.compile(r"""(?sx)
   | (?P<backslash>      \\(?=\$\{) )           # to Hydra, a backslash does not hide ${
   | (?P<escape>         \\.? )
   | (?P<open>           [(\[{] )
-  | (?P<close>          [)\]}] )
   | (?P<comma>          , )
   | (?P<pipe>           \| )
   | (?P<equals>         = )
   | (?P<space>          \s+ )
   | (?P<comment>        (?<!\S)\# )            # at the start of a word: where one may begin
   | (?P<text>           (?: [^\s,|()\[\]{}='"\\$] | \$(?!\{) )+ )
-  | (?P<unclosed>       ['"] | \$\{[^}]*\}? )  # with it, every character belongs to some token
+  | (?P<unmatched>      [)\]}'"] | \$\{[^}]*\}? )  # with it, every character is in some token
 """)
 PARTNERS = {"(": ")", "[": "]", "{": "}"}
 
@@ -583,9 +582,9 @@ def tokenize(source: Source, has_comments: bool = False) -> "List[Token]":
         around.inner.append(token)
         if token.kind == "equals" and around.text == "(":
             token.kind = "argument"
-        if token.kind in ("open", "close", "unclosed"):
+        if token.kind in ("open", "unmatched"):
             opened.append(token)
-        if token.kind in ("close", "unclosed") or len(opened) > DEEPEST_BRACKET:
+        if token.kind == "unmatched" or len(opened) > DEEPEST_BRACKET:
             break
     if len(opened) > 1:
         start, sign = opened[-1].start, opened[-1].text[0]
@@ -650,10 +649,11 @@ def file_rows(name: str, path: str) -> "List[List[str]]":
     if name == "files":
         return [[found] for found in sorted(glob(path, recursive=True))]
     with open(path, "rb") as file:
-        lines = read_source(file.read(), path).text.split("\n")
+        text = read_source(file.read(), path).text
+    lines = text.splitlines(True)
     if name == "lines":
         return [[line.strip()] for line in lines if not re.match(r"\s*(#|$)", line)]
-    separator = next((sign for sign in ",\t;" if sign in lines[0]), ",")
+    separator = next((sign for sign in ",\t;" if sign in text.partition("\n")[0]), ",")
     rows = csv.reader(lines, delimiter=separator)
     return [[cell.strip() for cell in row] for row in rows if row]
 
@@ -2098,21 +2098,20 @@ def read_entries(node: Node) -> "List[Tuple[Node, Node]]":
     return list(entries)
 
 
-def order_needs(jobs: "Mapping[str, Job]", names: "Iterable[str]",
+def order_needs(jobs: "Mapping[str, Job]", name: str,
                 path: "Tuple[str, ...]" = ()) -> "List[Job]":
-    """Jobs after those that they need, each once; raises for a cycle, or an unknown job."""
+    """The jobs that a job needs, each once, and itself; raises for a cycle, or an unknown job."""
+    path = (*path, name)
     order: Dict[str, Job] = {}
-    for name in names:
-        if name in path:
-            raise Error("circular-needs", f"needs form a cycle: {' -> '.join([*path, name])}",
-                        jobs[name].mark, "remove one of them")
-        for need, mark in jobs[name].needs:
-            if need not in jobs:
-                raise Error("unknown-need", f"needs: {need} is not a job", mark,
-                            suggest(need, jobs) or f"the jobs are {', '.join(jobs)}")
-            order.update((job.key, job) for job in order_needs(jobs, [need], (*path, name)))
-        order[name] = jobs[name]
-    return list(order.values())
+    for need, mark in jobs[name].needs:
+        if need in path:
+            raise Error("circular-needs", f"needs form a cycle: {' -> '.join([*path, need])}",
+                        jobs[need].mark, "remove one of them")
+        if need not in jobs:
+            raise Error("unknown-need", f"needs: {need} is not a job", mark,
+                        suggest(need, jobs) or f"the jobs are {', '.join(jobs)}")
+        order.update((job.key, job) for job in order_needs(jobs, need, path))
+    return [*order.values(), jobs[name]]
 
 
 def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]":
@@ -2123,7 +2122,7 @@ def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]"
         mistakes[key.value] = []
         jobs[key.value] = read_job(key, value, mistakes[key.value])
     for name, errors in mistakes.items():
-        read_each(lambda one: order_needs(jobs, [one]), [name], errors)
+        read_each(lambda one: order_needs(jobs, one), [name], errors)
     return jobs, {name: errors for name, errors in mistakes.items() if errors}
 
 
@@ -2164,8 +2163,8 @@ def load_for(path: str, name: str) -> "Tuple[Dict[str, Job], List[str]]":
     job and of those that it needs."""
     jobs, mistakes = read_each_job(read_job_file(path))
     raise_in_order(mistakes.get(name, []))
-    needed = [job.key for job in order_needs(jobs, [name] if name in jobs else [])]
-    raise_in_order(chain.from_iterable(mistakes.get(need, []) for need in needed))
+    needed = order_needs(jobs, name) if name in jobs else []
+    raise_in_order(chain.from_iterable(mistakes.get(job.key, []) for job in needed))
     return {key: job for key, job in jobs.items() if key not in mistakes}, list(mistakes)
 
 
@@ -2190,7 +2189,6 @@ def job_schema() -> "Dict[str, Any]":
     jobs = {"type": "object", "additionalProperties": {"$ref": "#/$defs/job"}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "The job file of HydraFlow",
         "type": "object",
         "properties": {"jobs": jobs},
         "patternProperties": {"^x-": True},
@@ -2404,6 +2402,7 @@ class PlannedStep:
         self.args, self.appended = [read_all(Axis.word, axes) for axes in (args, words)]
         self.excluded = {frozenset(map(same_value, combination))
                          for combination in chain.from_iterable(step.exclude)}
+        self.excluded_keys = {frozenset(dict(words)) for words in self.excluded}
         texts = "\n".join([*self.command, *self.tail, self.setup.text if self.setup else ""])
         used = {name.lstrip(PREFIX) for name in MATRIX.findall(texts)}
         parts = used - keys_in(self.sweep.axes)  # f.stem names the key f
@@ -2432,8 +2431,11 @@ class PlannedStep:
 
     def excludes(self, combination: "Sequence[str]") -> bool:
         """Whether an excluded combination agrees with this one in all of its keys."""
-        words = set(map(same_value, combination))
-        return any(excluded <= words for excluded in self.excluded)
+        words = list(map(same_value, combination))
+        for keys in self.excluded_keys:
+            if frozenset(word for word in words if word[0] in keys) in self.excluded:
+                return True
+        return False
 
     def chosen(self) -> "Iterator[Tuple[str, ...]]":
         """Iterate over the combinations of batch that are not excluded, or a sample of them."""
@@ -8589,7 +8591,7 @@ def plans_of(args: "argparse.Namespace") -> "List[Plan]":
     """The plans of the job and, before it, of those that it needs."""
     jobs = jobs_to_run(args)
     plans = []
-    for job in order_needs(jobs, [args.job]):
+    for job in order_needs(jobs, args.job):
         is_named = job.key == args.job
         words = [*args.words, *(["--", *args.after] if args.after else [])]
         kept = job._replace(key=record_key(args.file, job.key), needs=[
