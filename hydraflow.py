@@ -1716,8 +1716,7 @@ SHELL_HINT = (
 SHELL_SCRIPT = re.compile(  # a command SHELL -c SCRIPT [NAME], its words separated by NUL
     r"(?s)(?:.*?[\0/])?(?:ba|da|z|k)?sh(?:\0-[oO]\0\w+|\0-[^\0]*)*?\0-[a-z]*c\0([^\0]*)(\0.*)?")
 NO_PROGRAM = re.compile(  # a variable, nothing, what would change the shell itself
-    r"[^\W\d]\w*=|\s|\Z|(source|\.|module|cd|export|ulimit|umask|unset|alias|pushd"
-    r"|(conda|mamba|micromamba|pyenv|spack) (activate|shell|load))(\s|\Z)")
+    r"[^\W\d]\w*=|\s|\Z|(source|\.|module|cd|export|ulimit|umask|\w+ activate)(\s|\Z)")
 FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+(\s|\Z)")
 TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
 MATRIX = re.compile(r"\$\{\{ *matrix\.([^{}\n]*?) *\}\}")
@@ -1813,6 +1812,18 @@ def check_call(source: Source, kind: str = "") -> Source:
     return source
 
 
+def read_sweep(source: Source, kind: str) -> Sweep:
+    """Read a sweep."""
+    return Sweep(source, kind=kind)
+
+
+def read_args(source: Source, kind: str) -> Sweep:
+    """Read a sweep in which each axis becomes one word."""
+    sweep = Sweep(source, kind=kind)
+    sweep.collect()
+    return sweep
+
+
 def read_appended(source: Source, kind: str) -> "List[Axis]":
     """Read words that are appended to a command."""
     axes = SweepParser(source, True, kind, True).parse_sweep()
@@ -1835,10 +1846,11 @@ def expect_kind(node: Node, kind: str) -> "Any":
     return node.value
 
 
-def text(parse: "Callable[[Source, str], Any]") -> "Callable[[Node, str], Any]":
-    """A reader of a text that is not empty."""
+def text(parse: "Callable[[Source, str], Any]",
+         may_be_empty: bool = False) -> "Callable[[Node, str], Any]":
+    """A reader of a text."""
     def read(node: Node, kind: str) -> "Any":
-        if not expect_kind(node, "scalar").strip():
+        if not expect_kind(node, "scalar").strip() and not may_be_empty:
             raise Error("missing-text", "expected a text, found nothing", node.mark,
                         "give a value, or remove the key")
         return parse(node.text_source(), kind)
@@ -1879,22 +1891,8 @@ read_parallel = scalar(lambda text: AUTO if text == "auto" else whole(text),
                        "a whole number of at least 1, or auto", "4")
 read_flag = scalar(lambda text: {"true": True, "false": False}.get(text.lower()),
                    "true or false", "fail-fast: true")
-read_combinations = text(lambda source, kind: Sweep(source, kind=kind))
 read_minutes = scalar(lambda text: read_duration(text) or None,
                       "a number of minutes above zero", "90, 0.5, 30s, 90m, 2h")
-
-
-def read_sweep(node: Node, kind: str) -> Sweep:
-    """Read a sweep; an empty text has no axes."""
-    expect_kind(node, "scalar")
-    return Sweep(node.text_source(), kind=kind)
-
-
-def read_args(node: Node, kind: str) -> Sweep:
-    """Read a sweep in which each axis becomes one word."""
-    sweep = read_sweep(node, kind)
-    sweep.collect()
-    return sweep
 
 
 def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
@@ -1969,10 +1967,11 @@ KEYS = (
     Key("pack-parallel", read_count, "how many tasks of a pack run at once"),
     Key("python", read_command,
         "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else HydraFlow's own"),
-    Key("batch", read_sweep, "a sweep: each combination is a task"),
-    Key("args", read_args, "a sweep that is part of every task, for Hydra to sweep over"),
-    Key("exclude", several(read_combinations), "combinations to drop: a sweep, or a list of them"),
-    Key("include", several(read_combinations), "combinations to add: a sweep, or a list of them"),
+    Key("batch", text(read_sweep, True), "a sweep: each combination is a task"),
+    Key("args", text(read_args, True),
+        "a sweep that is part of every task, for Hydra to sweep over"),
+    Key("exclude", several(text(read_sweep)), "combinations to drop: a sweep, or a list of them"),
+    Key("include", several(text(read_sweep)), "combinations to add: a sweep, or a list of them"),
     Key("sample", read_sample,
         "how many combinations to take at random: `20`, or `{count: 20, seed: 7}`"),
 )
