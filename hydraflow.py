@@ -380,26 +380,25 @@ def read_duration(text: str) -> float:
 
 HYDRA = "hydra"  # kinds of steps
 PROGRAM = "program"
-HYDRA_FUNCTION = re.compile(
-    "choice|range|interval|glob|sort|shuffle|tag|extend_list|json_str|int|float|str|bool")
-LONG_FUNCTIONS = (
+HYDRA_CALL = re.compile(
+    r"(choice|range|interval|glob|sort|shuffle|tag|extend_list|json_str|int|float|str|bool)\s*\(")
+FUNCTIONS = (  # of ours and of Hydra: a name that is close to one of these is no text
     "lines", "files", "choice", "range", "interval", "shuffle", "extend_list", "json_str", "float")
-FOREIGN_FUNCTION = re.compile(
-    r"(.*\.)?(linspace|logspace|geomspace|arange|uniform|loguniform|randint)|.*\$")
-HYDRA_OPTION = re.compile(  # the next word is its value
-    "--(cfg|package|info|config-path|config-name|config-dir|experimental-rerun)|-([cpi]|c[pnd])")
+FOREIGN = (  # functions of other languages
+    "linspace", "logspace", "geomspace", "arange", "uniform", "loguniform", "randint", "$")
 AS_TEXT = "quote it to keep it as text: key='...'"
 PREFIX = "+~-"  # of a key: how Hydra or a program takes it
 UNIT_KEY = re.compile(rf"(?s)([^~].*)/({UNIT.pattern})")
 RANGE = re.compile(
     rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
     rf"|{NUMBER_TEXT}:(?:{UNIT.pattern})?$"
-    rf"|{NUMBER_TEXT}::")
+    rf"|{NUMBER_TEXT}::"
+    r"|[+-]?\d[\d.]*\.\.[\d.]*\d$")
 NOT_IN_HYDRA = re.compile(  # refused by its lexer outside quotes and interpolations
     r"[^\w/\-\\+.$%*@?|=:,()\[\]{} \t]|[^\x00-\x7f]|(?<!\\)=")
 HYDRA_ACCEPTS = ("quoted", "interpolation", "template", "argument")  # kinds of tokens
 DEEPEST_BRACKET = 50
-MOST_JOINED = 1000000  # values in one word; Linux takes no word over 128 KiB
+MOST_LISTED = 1000000  # values of one word, combinations that are counted one by one
 LONGEST_LISTED = 65536  # rows of an axis that are kept while a product is streamed
 
 
@@ -518,27 +517,18 @@ class Axis(Values):
         """The word as it is written in the sweep."""
         return self.source.text[self.start:self.end]
 
-    def renamed(self, spelled: "Sequence[str]") -> "Axis":
-        """The axis of a single key with another spelling of it."""
-        rows = assignments(spelled, self.values or self)
-        return Axis(rows, spelled, self.values, self.source, self.start, self.end)
-
     def word(self) -> str:
         """One word, with values joined by commas for Hydra to sweep over."""
+        is_variable = bool(self.keys) and self.text[0] == "$"
+        if is_variable or (self.values is None and (self.count > 1 or len(self.keys) > 1)):
+            raise Error("tasks-in-words", "|, linked keys and variables create several tasks",
+                        self.mark, "args belongs to one task: move it to batch, or quote it")
         if self.values is None:
-            if self.count > 1 or len(self.keys) > 1:
-                raise Error("tasks-in-words", "| and linked keys create several tasks", self.mark,
-                            "args belongs to one task: move it to batch; quote it to keep it as"
-                            " text")
             return str(self.at(0))
-        if self.values.count > MOST_JOINED:
-            raise Error("too-many-values", f"over {MOST_JOINED:,} values in one word", self.mark,
+        if self.values.count > MOST_LISTED:
+            raise Error("too-many-values", f"over {MOST_LISTED:,} values in one word", self.mark,
                         "in batch, each value is a task of its own")
         return f"{self.spelled[0]}={','.join(map(str, self.values))}"
-
-    def piped(self) -> Values:
-        """The rows beside a pipe, where the values of a single key are one row."""
-        return Values(1, lambda _: self.word()) if self.values else self
 
 
 TOKEN = re.compile(r"""(?sx)
@@ -548,14 +538,13 @@ TOKEN = re.compile(r"""(?sx)
   | (?P<backslash>      \\(?=\$\{) )           # to Hydra, a backslash does not hide ${
   | (?P<escape>         \\.? )
   | (?P<open>           [(\[{] )
-  | (?P<close>          [)\]}] )
   | (?P<comma>          , )
   | (?P<pipe>           \| )
   | (?P<equals>         = )
   | (?P<space>          \s+ )
   | (?P<comment>        (?<!\S)\# )            # at the start of a word: where one may begin
   | (?P<text>           (?: [^\s,|()\[\]{}='"\\$] | \$(?!\{) )+ )
-  | (?P<unclosed>       ['"] | \$\{[^}]*\}? )  # with it, every character belongs to some token
+  | (?P<unmatched>      [)\]}'"] | \$\{[^}]*\}? )  # with it, every character is in some token
 """)
 PARTNERS = {"(": ")", "[": "]", "{": "}"}
 
@@ -570,44 +559,30 @@ class Token:
 
 def tokenize(source: Source, has_comments: bool = False) -> "List[Token]":
     """The tokens of a text. A comment ends with its line; brackets contain none."""
-    root = Token("open", "", 0, 0)
-    opened = [root]
+    opened = [Token("open", "", 0, 0)]
     at = 0
     while at < len(source.text):
         match: Any = TOKEN.match(source.text, at)
         around, token = opened[-1], Token(match.lastgroup, match.group(), at, match.end())
         at = token.end
-        if token.kind == "comment" and has_comments and around is root:
+        if token.kind == "comment" and has_comments and len(opened) == 1:
             at = source.line_end(token.start)
-        elif token.kind == "close":
-            close_bracket(source, opened, token)
-        else:
-            around.inner.append(token)
+            continue
+        if PARTNERS.get(around.text) == token.text:
+            opened.pop().end = at
+            continue
+        around.inner.append(token)
         if token.kind == "equals" and around.text == "(":
             token.kind = "argument"
-        if token.kind in ("open", "unclosed"):
+        if token.kind in ("open", "unmatched"):
             opened.append(token)
-        if token.kind == "unclosed" or len(opened) > DEEPEST_BRACKET:
+        if token.kind == "unmatched" or len(opened) > DEEPEST_BRACKET:
             break
-    check_closed(source, opened)
-    return root.inner
-
-
-def check_closed(source: Source, opened: "List[Token]") -> None:
-    """Raise for a bracket or a quote that is open at the end, or too deep."""
-    for token in opened[:0:-1]:
-        problem = "nested too deep" if len(opened) > DEEPEST_BRACKET else "never closed"
-        raise Error("never-closed", f"{token.text[0]} is {problem}",
-                    source.mark(token.start, token.start + 1),
-                    f"close it, or quote a value that contains {token.text[0]}")
-
-
-def close_bracket(source: Source, opened: "List[Token]", token: Token) -> None:
-    """Close the last open bracket; raise for a token that closes another one."""
-    if PARTNERS.get(opened[-1].text) != token.text:
-        raise Error("stray-bracket", f"no bracket is open that {token.text} could close",
-                    source.mark(token.start, token.end), "quote a value that contains it")
-    opened.pop().end = token.end
+    if len(opened) > 1:
+        start, sign = opened[-1].start, opened[-1].text[0]
+        raise Error("unmatched-bracket", f"unmatched {sign}", source.mark(start, start + 1),
+                    f"brackets and quotes come in pairs: quote a value that contains {sign}")
+    return opened[0].inner
 
 
 def split(tokens: "Sequence[Token]", kind: str) -> "List[List[Token]]":
@@ -659,25 +634,20 @@ def bare_names(row: "Iterable[str]") -> "List[str]":
     return [name.lstrip(PREFIX + "$") for name in row]
 
 
-def csv_rows(text: str) -> "List[List[str]]":
-    """The rows of a CSV file; its first row shows the separator."""
-    import csv
-    first = text.lstrip().partition("\n")[0]
-    separator = next((sign for sign in ",\t;" if sign in first), ",")
-    reader = csv.reader(text.splitlines(True), delimiter=separator)
-    return [[cell.strip() for cell in row] for row in reader if row]
-
-
 def file_rows(name: str, path: str) -> "List[List[str]]":
     """The rows of a CSV file, the lines of a file, or the paths that match, by the function."""
+    import csv
     from glob import glob
     if name == "files":
         return [[found] for found in sorted(glob(path, recursive=True))]
     with open(path, "rb") as file:
         text = read_source(file.read(), path).text
-    lines = [line.strip() for line in text.split("\n")]
-    rows = [[line] for line in lines if line and not line.startswith("#")]
-    return csv_rows(text) if name == "rows" and rows else rows
+    lines = text.splitlines(True)
+    if name == "lines":
+        return [[line.strip()] for line in lines if not re.match(r"\s*(#|$)", line)]
+    separator = next((sign for sign in ",\t;" if sign in text.partition("\n")[0]), ",")
+    rows = csv.reader(lines, delimiter=separator)
+    return [[cell.strip() for cell in row] for row in rows if row]
 
 
 def hydra_text(text: str) -> str:
@@ -738,6 +708,7 @@ class SweepParser:
         self.source = source
         self.kind = kind
         self.is_fixed = is_fixed
+        self.literal: Callable[[str], Any] = str if kind == PROGRAM else literal
         self.tokens = tokenize(source, has_comments)
         self.word: Sequence[Token] = self.tokens  # the current one
         self.keys: Tuple[str, ...] = ()  # of the current segment
@@ -784,7 +755,7 @@ class SweepParser:
         axes = [self.parse_segment(part, len(parts) == 1) for part in parts]
         if len(axes) == 1:
             return axes[0]
-        rows = joined([axis.piped() for axis in axes])
+        rows = joined([listed([axis.word()]) if axis.values else axis for axis in axes])
         return self.axis(tokens, rows, [key for axis in axes for key in axis.spelled])
 
     def parse_literal(self, tokens: "Sequence[Token]") -> Axis:
@@ -805,7 +776,8 @@ class SweepParser:
         """segment = [ key [ "/" unit ] "=" | key "," key { "," key } "=" ] list"""
         cut = self.keys_end(tokens)
         if cut >= 0:
-            self.parse_keys(tokens[:cut])
+            self.keys = tuple(self.text(key) for key in split(tokens[:cut], "comma"))
+            self.is_override = self.kind == HYDRA and self.keys[0][:1] not in ("-", "$")
         self.check_value(tokens[cut + 1:])
         value = trim(tokens[cut + 1:])
         if self.is_fixed:
@@ -820,15 +792,6 @@ class SweepParser:
             self.check_list(value)
             values = self.parse_list(value)
         return self.single(tokens, values)
-
-    def parse_keys(self, tokens: "Sequence[Token]") -> None:
-        """keys = key { "," key }"""
-        self.keys = tuple(self.text(key) for key in split(tokens, "comma"))
-        self.is_override = self.kind == HYDRA and any(
-            key[:1] not in ("-", "$") for key in self.keys)
-        if self.is_override and NOT_IN_HYDRA.search(self.keys[0].lstrip("~")):
-            raise self.error("hydra-needs-quotes", "Hydra refuses this key", tokens,
-                             "a key has letters, digits, and _ . / @ between them")
 
     def single(self, tokens: "Sequence[Token]", values: Values) -> Axis:
         """The axis of a single key; /k after the key is a unit if the values are numbers."""
@@ -847,13 +810,13 @@ class SweepParser:
     def check_list(self, value: "Sequence[Token]") -> None:
         """Raise for a list of tuples, and for one in which m may be milli or million."""
         parts = [trim(part) for part in split(value, "comma")]
-        if self.kind == HYDRA and is_ambiguous({self.text(part) for part in parts}):
+        if self.kind == HYDRA and is_ambiguous(self.text(part) for part in parts):
             raise self.error("unit-doubt", "ambiguous units", value,
                              "is m milli or million? write the numbers out, or quote the texts")
         widths = {is_call(part, "") and len(split(part[0].inner, "comma")) for part in parts}
         if len(parts) > 1 and len(widths) == 1 and max(widths) > 1:
-            raise self.error("tuples-of-one-key", "tuples are for linked keys", value, "link keys:"
-                             " a,b=(1,2),(3,4); lists are [1,2],[3,4]; values are (1,2,3,4)")
+            raise self.error("tuples-of-one-key", "tuples are for linked keys", value,
+                             "write a,b=(1,2),(3,4), lists [1,2],[3,4], or values (1,2,3,4)")
 
     def linked(self, tokens: "Sequence[Token]", values: Values) -> Axis:
         """The axis of linked keys, whose values follow each other row by row."""
@@ -886,29 +849,21 @@ class SweepParser:
         if not text:
             raise self.error("missing-value", "a value is missing", tokens,
                              "write '' for an empty text, and no space after a comma")
-        if ":" in text and RANGE.match(text):
+        if RANGE.match(text):
             return self.parse_range(text, tokens)
+        is_call_of_hydra = HYDRA_CALL.match(text)
+        is_for_hydra = is_call_of_hydra or "interpolation" in [token.kind for token in tokens]
+        if is_for_hydra and self.kind == PROGRAM:
+            raise self.error("only-hydra", f"only Hydra expands {text}", tokens,
+                             "write 1:3 or a,b; with hydra: false, nothing else expands a value")
+        if is_call_of_hydra or "(" not in [token.text for token in tokens]:
+            return listed([self.literal(text)])
         name = text.partition("(")[0].strip()
-        has_list = any(token.text == "(" for token in tokens)
-        is_call_of_hydra = has_list and bool(HYDRA_FUNCTION.fullmatch(name))
-        self.check_item(text, tokens, is_call_of_hydra)
-        if is_call_of_hydra or not has_list:
-            return listed([text if self.kind == PROGRAM else literal(text)])
         if name in ("lin", "log"):
             return self.parse_spaced(name, tokens)
         if is_call(tokens, "lines", "rows", "files"):
             return self.parse_file(name, tokens)
         return self.parse_group(name, tokens)
-
-    def check_item(self, text: str, tokens: "Sequence[Token]", is_call_of_hydra: bool) -> None:
-        """Raise for a range of another language, and for a value that only Hydra would expand."""
-        if ".." in text and all(map(read_number, re.split(r"\.\.+", text))):
-            raise self.error("not-a-range", f"{text} is not a range", tokens,
-                             f"a range is start:stop:step, its end included; {AS_TEXT}")
-        if self.kind == PROGRAM and (
-                is_call_of_hydra or any(token.kind == "interpolation" for token in tokens)):
-            raise self.error("only-hydra", f"only Hydra expands {text}", tokens,
-                             "write 1:3 or a,b; with hydra: false, nothing else expands a value")
 
     def parse_range(self, text: str, tokens: "Sequence[Token]") -> Values:
         """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
@@ -918,7 +873,8 @@ class SweepParser:
         hint = range_hint(numbers, unit) + (
             f"quote it to keep it as text: {','.join(self.keys)}='{text}'")
         if not numbers or len(numbers) > 3 or re.match("[+-]?0[0-9]", text):
-            raise self.error("not-a-number", f"{text} is not a range of numbers", tokens, hint)
+            raise self.error("not-a-number", f"{text} is not a range of numbers", tokens,
+                             f"a range is start:stop:step, its end included; {hint}")
         start, stop, step = [*numbers[:1], *numbers, ONE][-3:] if len(numbers) < 3 else numbers
         if not step.mantissa:
             raise self.error("range-step-zero", "range step is zero", tokens, hint)
@@ -936,22 +892,19 @@ class SweepParser:
         is_right = re.fullmatch("(?!1$)[1-9][0-9]{0,17}", count) and UNIT.fullmatch(unit or "k")
         if not is_right or (name == "log" and start.mantissa * stop.mantissa <= 0):
             raise self.error("invalid-spacing", f"{name} takes start:stop:count, a unit after it",
-                             tokens, f"for example {name}(1:100:3)k; both ends are included, and"
-                             " log needs both above zero, or both below")
+                             tokens, "for example lin(1:9:3)k; both ends included; log excludes 0")
         return spaced(start, stop, int(count), name == "log").times(unit)
 
     def parse_file(self, name: str, tokens: "Sequence[Token]") -> Values:
         """file = ( "lines" | "rows" | "files" ) "(" path ")" """
-        import csv
         path = os.path.join(os.path.dirname(self.source.name),
                             unquoted(self.text(tokens[-1].inner).strip()))
         try:
             rows = file_rows(name, path)
             if name == "rows" and rows:
                 rows = self.columns(rows, tokens)
-        except (OSError, csv.Error) as error:
-            problem = getattr(error, "strerror", error)
-            raise self.error("unreadable-file", f"cannot read {path}: {problem}", tokens,
+        except OSError as error:
+            raise self.error("unreadable-file", f"cannot read {path}: {error.strerror}", tokens,
                              "the path is relative to the job file") from None
         if not rows:
             raise self.error("empty-file", f"{self.text(tokens)} has no values", tokens,
@@ -976,6 +929,7 @@ class SweepParser:
 
     def parse_group(self, name: str, tokens: "Sequence[Token]") -> Values:
         """group = { text | "(" list ")" } [ unit ]"""
+        from difflib import get_close_matches
         parts = []
         unit = tokens[-1].text if UNIT.fullmatch(tokens[-1].text) else ""
         for token in tokens[:-1] if unit else tokens:
@@ -983,16 +937,17 @@ class SweepParser:
             parts.append(self.parse_list(token.inner) if is_list else listed([self.text([token])]))
         group = parts[0]
         if len(parts) > 1:
-            write: Callable[[str], Any] = str if self.kind == PROGRAM else literal
-            group = Values(count_product(parts), lambda index: write(
+            group = Values(count_product(parts), lambda index: self.literal(
                 "".join(map(str, combination(parts, index)))))
         group = group.times(unit)
         text = str(group.at(0))
-        hint = function_hint(name, is_call(tokens, name))
         is_text = not read_number(text) and not re.search(r"['\"\[{$]", text)
-        if hint or (group.count == 1 and is_text):
-            raise self.error("unknown-function", f"unknown function: {name}(...)",
-                             tokens, hint + AS_TEXT)
+        called = name.rpartition(".")[2] if is_call(tokens, name) else ""
+        close = get_close_matches(called, FUNCTIONS, 1, 0.8)
+        if close or called in FOREIGN or (group.count == 1 and is_text):
+            known = "lin(0:1:5), log(1:9:3), lines(FILE), choice(a,b), --sample N"
+            raise self.error("unknown-function", f"unknown function: {name}(...)", tokens,
+                             f"write {close[0] + '(...)' if close else known}; {AS_TEXT}")
         return group
 
     def check_value(self, tokens: "Sequence[Token]") -> None:
@@ -1008,20 +963,13 @@ class SweepParser:
                                  f"with: takes it, for example data=${{{{ env.DATA }}}}; {AS_TEXT}")
             refused = self.is_override and NOT_IN_HYDRA.search(token.text)
             if refused and token.kind not in HYDRA_ACCEPTS:
-                start = token.start + refused.start()
-                raise Error("hydra-needs-quotes", f"Hydra refuses {refused.group()!r} outside"
-                            " quotes", self.source.mark(start, start + 1),
-                            "quote the value: key='...'")
+                raise self.error("hydra-needs-quotes", f"Hydra refuses {refused.group()!r}",
+                                 [token], "quote the value: key='...'")
 
 
-def function_hint(name: str, is_whole: bool) -> str:
-    """A hint for a function of another language, or for a misspelled one."""
-    from difflib import get_close_matches
-    if FOREIGN_FUNCTION.fullmatch(name):
-        return ("write lin(start:stop:count), log(start:stop:count), start:stop:step or"
-                " lines(FILE); sample: draws at random; ")
-    close = get_close_matches(name, LONG_FUNCTIONS, 1, 0.8) if is_whole else []
-    return f"did you mean {close[0]}? " if close and name not in close else ""
+def keys_in(axes: "Iterable[Axis]") -> "Set[str]":
+    """All keys of some axes."""
+    return set(chain.from_iterable(axis.keys for axis in axes))
 
 
 def is_bare(axis: Axis) -> bool:
@@ -1036,21 +984,17 @@ def is_path(axis: Axis) -> bool:
 
 def check_bare_words(axes: "Iterable[Axis]") -> None:
     """Raise for a word that is neither an override nor an option for Hydra."""
-    before = ""
     for axis in axes:
-        if is_bare(axis) and not HYDRA_OPTION.fullmatch(before):
+        if is_bare(axis):
             raise Error("expected-key-value", f"expected key=value, found {axis.text}", axis.mark,
-                        "no white space around =; words of the command belong in run; quote a"
-                        " value with white space")
-        before = axis.text
+                        "no white space around =; the command belongs in run; quote white space")
 
 
-def is_ambiguous(texts: "Set[str]") -> bool:
+def is_ambiguous(texts: "Iterable[str]") -> bool:
     """Whether a list mixes m with a larger unit, or numbers with letters and texts like 30s."""
-    numbers = {text for text in texts if isinstance(literal(text), Number)}
-    letters = {text[-1] for text in numbers}
-    sizes = {text for text in texts if re.fullmatch(r"[\d.]+[A-Za-z]\w*", text)}
-    return bool(numbers and (sizes - numbers or ("m" in letters and letters & set("kMGT"))))
+    sizes = [text for text in texts if re.fullmatch(r"[\d.]+[A-Za-z]\w*", text)]
+    units = {text[-1] if read_number(text) else "" for text in sizes}
+    return units > {""} or ("m" in units and not units.isdisjoint("kMGT"))
 
 
 def read_numbers(fields: "Sequence[str]") -> "List[Any]":
@@ -1123,9 +1067,7 @@ class Sweep:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: "Any") -> "Any":
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(self.count))]
+    def __getitem__(self, index: int) -> "Tuple[str, ...]":
         if not -self.count <= index < self.count:
             raise IndexError("a sweep has combinations from 0 to its count, not included")
         return flat(reversed(combination(reversed(self.axes), index % self.count)))
@@ -1174,7 +1116,7 @@ class Node(NamedTuple):
     value is a text, a list of nodes, or a list of pairs (key node, value node). plain is True for
     an unquoted scalar; a missing value is a plain "". An alias is the node of its anchor. start and
     end are offsets of its text, of a block collection those of its first key or dash; parts are
-    (text, offset) of a scalar that is rewritten.
+    (text, offset) of a scalar that is rewritten; size counts the nodes in it.
     """
     kind: str
     value: "Any"
@@ -1182,7 +1124,8 @@ class Node(NamedTuple):
     source: Source
     start: int
     end: int
-    parts: "Optional[List[Tuple[str, int]]]"
+    parts: "Sequence[Tuple[str, int]]" = ()
+    size: int = 1
 
     @property
     def mark(self) -> Mark:
@@ -1206,52 +1149,42 @@ class Node(NamedTuple):
         >>> node.value, node.text_source().mark(4, 7)[1:3]
         ('one two', (3, 3))
         """
-        parts = self.parts or [(self.value, self.start)]
         pieces = []
         here = 0
-        for text, there in parts:
+        for text, there in self.parts or [(self.value, self.start)]:
             pieces.append((here, there))
             here += len(text)
         return Source(self.source.name, self.value, self.source, pieces)
 
 
-MOST_COPIES = 1000000  # nodes that aliases and merge keys may add ("billion laughs")
+MOST_NODES = 1000000  # with those of aliases and merge keys ("billion laughs")
 
 REFUSED = {  # construct: (message, hint)
     # valid YAML that is not read here
-    "directive": ("a directive (%) is not read", "remove it; quote a text that begins with %"),
     "documents": ("several documents are not read", "remove the text after --- or ..."),
     "tag": ("a tag (!) is not read", "remove it; quote a text that begins with !"),
-    "complex key": (
+    "complex-key": (
         "a complex key (? or a collection) is not read", "write a plain key: key: value"),
     "nesting": ("nested too deep", "remove some levels"),
-    "aliases": (f"alias expansion beyond {MOST_COPIES} nodes is not read", "write it out"),
+    "aliases": (f"alias expansion beyond {MOST_NODES} nodes is not read", "write it out"),
     # invalid YAML
     "duplicate": ("duplicate key: {}", "keep one of them"),
     "tab": ("a tab as indentation", "indent with spaces"),
-    "bracket": ("a bracket is never closed", "close it, and indent its lines more than its key"),
-    "quote": ("{} is never closed", "close it on its line, or indent the next lines"),
+    "unclosed": ("{} is never closed", "close it, and indent its lines more than its key"),
     "escape": ("unknown escape {}", r"write \\ for a backslash, or use single quotes"),
     "alias": ("undefined alias {}", "define it above with &; quote a text that begins with *"),
-    "anchor": ("an anchor before another anchor, or an alias", "keep one of them"),
     "merge": ("a merge key << takes a mapping", "for example <<: *name, or <<: [*one, *two]"),
-    "no colon": (
+    "no-colon": (
         "expected key: value",
         "put a space after the colon; quote a text with ': ' in it, or indent its other lines"),
-    "comma": ("a comma or {} is missing", "quote a text that contains signs"),
-    "text": ("text after a complete value", "quote a value as a whole; begin a comment with ' #'"),
+    "text": (
+        "text after a complete value",
+        "quote a value as a whole; begin a comment with ' #'; in brackets, write commas"),
     "indentation": ("wrong indentation", "align it with the lines above, or indent it more"),
     "torn": ("a last line of spaces after a block of text", "remove them: readers differ"),
-    "blank": ("an empty line is indented more than the text below it", "remove its white space"),
     "start": ("a value cannot begin with {}", "quote it; a list begins on the line below its key"),
 }
-UNREAD_STARTS = {"%": "directive", "!": "tag", "?": "complex key"}
-
-
-def pattern(text: str) -> "Any":
-    """A compiled pattern, as Any: most of them always match where they are used."""
-    return re.compile(text)
-
+pattern: "Callable[[str], Any]" = re.compile  # Any: most of them always match where they are used
 
 # A text is parsed with "\n\0" after it: NUL is no character of YAML (5.1), so no pattern and no
 # index runs over the end. No repetition is followed by something that could fail: time is linear.
@@ -1310,22 +1243,19 @@ class YamlParser:
         if source.text.endswith("\n"):
             self.text = source.text + "\0"
         self.at = self.line = self.column = 0
-        self.count = 0  # of nodes, including those of aliases
         self.brackets: List[int] = []
-        self.anchors: Dict[str, Optional[Tuple[Node, int]]] = {}
-        self.named: Optional[Node] = None  # the node of the last anchor or alias
+        self.anchors: Dict[str, Optional[Node]] = {}
         self.parsers = {
             '"': self.parse_quoted, "'": self.parse_quoted,
             "[": self.parse_flow, "{": self.parse_flow,
             "|": self.parse_block_scalar, ">": self.parse_block_scalar}
 
-    def error(self, construct: str, start: int, end: int = 0, word: str = "") -> Error:
-        """An Error about text[start:end]; without an end about one character, or the line."""
+    def error(self, construct: str, start: int, end: int = 0) -> Error:
+        """An Error about text[start:end], at least one character."""
         message, hint = REFUSED[construct]
-        if construct in ("no colon", "indentation", "blank"):
-            end = self.text.index("\n", start)
-        mark = self.source.mark(start, max(end, start + 1))
-        return Error(f"yaml-{construct}".replace(" ", "-"), message.format(word), mark, hint)
+        end = max(end, start + 1)
+        return Error(f"yaml-{construct}", message.format(self.text[start:end]),
+                     self.source.mark(start, end), hint)
 
     def next_line(self) -> None:
         """gap = { [white] [comment] newline } indentation (6.6, 6.1)."""
@@ -1349,27 +1279,19 @@ class YamlParser:
             if missing == 1 and self.text[gap.end(2)] == PARTNERS[self.text[self.brackets[-1]]]:
                 missing = 0  # every reader accepts the bracket in the column of its key
             if missing > 0 or MARKER.match(self.text, line):
-                raise self.error("bracket", self.brackets[-1])
+                raise self.error("unclosed", self.brackets[-1])
         self.at = gap.end()
-
-    def check_key(self, key: Node, start: int, end: int) -> None:
-        """Raise unless the node text[start:end] can be a key."""
-        if key.kind != "scalar":
-            raise self.error("complex key", start)
-        if self.text.find("\n", start, end) >= 0:
-            raise self.error("no colon", start)
-
-    def add_nodes(self, start: int, count: int) -> None:
-        """Count nodes, which the text at start adds."""
-        self.count += count
-        if self.count > MOST_COPIES + len(self.text):
-            raise self.error("aliases", start)
 
     def collection(self, kind: str, items: "List[Any]", start: int, end: int) -> Node:
         """A sequence or a mapping."""
-        self.add_nodes(start, len(items))
-        value = self.merge(items) if kind == "mapping" else items
-        return Node(kind, value, False, self.source, start, end, None)
+        nodes: Iterable[Node] = items
+        if kind == "mapping":
+            items = self.merge(items)
+            nodes = chain.from_iterable(items)
+        size = sum([node.size for node in nodes], 1)
+        if size > MOST_NODES:
+            raise self.error("aliases", start)
+        return Node(kind, items, False, self.source, start, end, (), size)
 
     def merge(self, pairs: "List[Tuple[Node, Node]]") -> "List[Tuple[Node, Node]]":
         """The pairs of a mapping and of its merge key <<.
@@ -1380,14 +1302,13 @@ class YamlParser:
         for pair in pairs:
             key = pair[0]
             if own.setdefault(key.value, pair) is not pair:
-                raise self.error("duplicate", key.start, key.end, key.value)
+                raise self.error("duplicate", key.start, key.end)
         merged: Dict[str, Tuple[Node, Node]] = {}
         if "<<" in own and own["<<"][0].plain:
             key, named = own.pop("<<")
             for mapping in named.value if named.kind == "sequence" else [named]:
                 if mapping.kind != "mapping":
                     raise self.error("merge", key.start, key.end)
-                self.add_nodes(key.start, len(mapping.value))
                 for pair in mapping.value:
                     merged.setdefault(pair[0].value, pair)
         return list({**merged, **own}.values())
@@ -1398,7 +1319,7 @@ class YamlParser:
         One newline is a space; of several the first is dropped (6.5).
         """
         if not style and self.text.find("\n", start, end) < 0:
-            return Node("scalar", self.text[start:end], True, self.source, start, end, None)
+            return Node("scalar", self.text[start:end], True, self.source, start, end)
         parts: List[Tuple[str, int]] = []
         length = len(style)
         pattern = re.compile(PARTS[style])
@@ -1421,7 +1342,7 @@ class YamlParser:
         # no command line has U+0000; half of a UTF-16 pair is no character, nor is \q
         code = int(escape[2:] or "0", 16)
         if not 0 < code < 0x110000 or 0xD800 <= code < 0xE000:
-            raise self.error("escape", start, start + len(escape), escape)
+            raise self.error("escape", start, start + len(escape))
         return chr(code)
 
     def parse_quoted(self, indent: int) -> Node:
@@ -1431,7 +1352,7 @@ class YamlParser:
         quote = self.text[start]
         match = pattern(QUOTED[quote].replace("%d", str(indent))).match(self.text, start)
         if not match:
-            raise self.error("quote", start, 0, quote)
+            raise self.error("unclosed", start)
         self.at = match.end()
         return self.scalar(start, self.at, quote)
 
@@ -1441,7 +1362,7 @@ class YamlParser:
         first, further, nothing = IN_FLOW if self.brackets else IN_BLOCK
         match: Optional[Match[str]] = first.match(text, start)
         if not match and not nothing.match(text, start):
-            raise self.error(UNREAD_STARTS.get(text[start], "start"), start, 0, text[start])
+            raise self.error({"!": "tag", "?": "complex-key"}.get(text[start], "start"), start)
         while match:
             self.at = match.end()
             fold = FOLD.match(text, self.at)
@@ -1456,11 +1377,10 @@ class YamlParser:
         digit = header.group(1) or header.group(4)
         if digit:
             return indent - 1 + int(digit)
-        depth, at = len(header.group(6)), header.start(5)
-        blank = max(map(len, header.group(5).split("\n")))
-        if indent <= depth < blank:
-            raise self.error("blank", at)
-        return max(depth, blank, indent)
+        first, blank = len(header.group(6)), max(map(len, header.group(5).split("\n")))
+        if indent <= first < blank:
+            raise self.error("indentation", header.start(5))
+        return max(first, blank, indent)
 
     def parse_block_scalar(self, indent: int) -> Node:
         """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1). The
@@ -1468,7 +1388,7 @@ class YamlParser:
         start = self.at
         header = BLOCK_HEADER.match(self.text, start)
         if self.brackets or not indent or not header:
-            raise self.error("start", start, 0, self.text[start])
+            raise self.error("start", start)
         at = header.start(5)
         depth, chomp = self.block_depth(header, indent), header.group(2) or header.group(3)
         end = pattern(f"(?:{' ' * depth}[^\n]*\n| *\n)*").match(self.text, at).end()
@@ -1489,20 +1409,19 @@ class YamlParser:
                        compact: "Optional[bool]" = None) -> Node:
         """anchored = "&" name node (6.9.2), or block_node if the name is alone on its line
         (compact: see there)."""
-        before = self.count
         anchor = name.group(1)[1:]
         self.at = name.end()
         self.anchors[anchor] = None  # inside the node, its alias is undefined
+        below = GAP.match(self.text, self.at).end()
+        if self.text[below] in "&*":  # of one node, or a key's: not told apart
+            raise self.error("start", below)
         if self.brackets:
             self.step(indent, 0)
         if compact is None:
             node = self.parse_node(indent)
         else:
             node = self.parse_block_node(indent - 1, compact)
-        if node is self.named:
-            raise self.error("anchor", name.start(), name.end(1))
-        self.named = node
-        self.anchors[anchor] = (node, self.count - before + 1)
+        self.anchors[anchor] = node
         return node
 
     def parse_node(self, indent: int) -> Node:
@@ -1512,16 +1431,14 @@ class YamlParser:
             return self.parsers.get(self.text[self.at], self.parse_plain)(indent)
         if self.text[self.at] == "&":
             return self.parse_anchored(name, indent)
-        anchor = self.anchors.get(name.group(1)[1:])
-        if not anchor:
-            raise self.error("alias", name.start(), name.end(1), name.group(1))
+        node = self.anchors.get(name.group(1)[1:])
+        if not node:
+            raise self.error("alias", name.start(), name.end(1))
         self.at = name.end(1)
-        self.named, count = anchor
-        self.add_nodes(name.start(), count)
-        return self.named
+        return node
 
     def parse_flow(self, indent: int) -> Node:
-        """flow = "[" entries "]" | "{" entries "}"; entries = [entry { "," entry } [","]] (7.4)."""
+        """flow = "[" [node { "," node } [","]] "]" | "{" [pair { "," pair } [","]] "}" (7.4)."""
         start = self.at
         close = PARTNERS[self.text[start]]
         is_mapping = close == "}"
@@ -1529,37 +1446,35 @@ class YamlParser:
         self.brackets.append(start)
         self.step(indent)
         while self.text[self.at] != close:
-            items.append(self.parse_entry(indent, is_mapping))
+            if self.text[self.at] in ",]}":
+                raise self.error("start", self.at)
+            if is_mapping:
+                items.append(self.parse_pair(indent))
+            else:
+                items.append(self.parse_node(indent))
+                self.step(indent, 0)
             if self.text[self.at] == ",":
                 self.step(indent)
             elif self.text[self.at] != close:
-                raise self.error("comma", self.at, 0, close)
+                raise self.error("text", self.at)
         self.brackets.pop()
         self.at += 1
         return self.collection("mapping" if is_mapping else "sequence", items, start, self.at)
 
-    def parse_entry(self, indent: int, is_mapping: bool) -> "Union[Node, Tuple[Node, Node]]":
-        """entry = node [":" node]; in a sequence, a pair is a mapping, with its colon on the line
-        of its key; in a mapping, a lone key has no value (7.4)."""
+    def parse_pair(self, indent: int) -> "Tuple[Node, Node]":
+        """pair = node [":" node] (7.4.2)."""
         text, begin = self.text, self.at
-        if text[begin] in ",]}":
-            raise self.error("start", begin, 0, text[begin])
         key = self.parse_node(indent)
         value = self.scalar(self.at, self.at, "")
         self.step(indent, 0)
-        colon = self.at
+        if key.kind != "scalar":
+            raise self.error("complex-key", begin)
         touches = not key.plain and text[begin] != "*"  # its colon may touch the value
-        is_pair = text[colon] == ":" and (touches or COLON_IN_FLOW.match(text, colon))
-        if not is_pair and not is_mapping:
-            return key
-        self.check_key(key, begin, begin if is_mapping else colon)
-        if is_pair:
+        if COLON_IN_FLOW.match(text, self.at) or (touches and text[self.at] == ":"):
             self.step(indent)
             value = self.parse_node(indent)
             self.step(indent, 0)
-        if is_mapping:
-            return key, value
-        return self.collection("mapping", [(key, value)], begin, value.end)
+        return key, value
 
     def parse_block_sequence(self) -> Node:
         """block_sequence = "-" block_node { newline "-" block_node }, the dashes in one column
@@ -1578,9 +1493,10 @@ class YamlParser:
         pairs = []
         while True:
             colon = COLON.match(self.text, self.at)
-            if not colon:
-                raise self.error("no colon", start)
-            self.check_key(key, start, colon.end() - 1)
+            if not colon or self.text.find("\n", start, colon.end() - 1) >= 0:
+                raise self.error("no-colon", start)
+            if key.kind != "scalar":
+                raise self.error("complex-key", start)
             self.at = colon.end()
             pairs.append((key, self.parse_block_node(column, False)))
             if self.column != column:
@@ -1620,7 +1536,7 @@ class YamlParser:
         name = ANCHOR.match(text, start)
         if DASH.match(text, start):
             if start > indented:
-                raise self.error("start", start, 0, "-")
+                raise self.error("start", start)
             return self.parse_block_sequence()
         if name and text[start] == "&" and LINE_END.match(text, name.end()):
             return self.parse_anchored(name, parent + 1, compact)
@@ -1629,7 +1545,7 @@ class YamlParser:
             self.next_line()
             return node
         if start > indented:
-            raise self.error("no colon", start)
+            raise self.error("no-colon", start)
         return self.parse_block_mapping(node, start)
 
     def parse_document(self) -> Node:
@@ -1705,43 +1621,41 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # ---------------------------------------------------------------------------
 # 4. Job file: Node -> Job
 # ---------------------------------------------------------------------------
-# command_words splits a command as a shell does, and refuses what only a shell would understand. A
-# Reader makes a value of a node, for a kind of step. KEYS is the one table of keys: owners, reader
-# with its schema, default, meaning; job_schema and the README's table are made from it.
-# read_each_job keeps the mistakes of each job apart. Texts stay Sources, so that mistakes that are
-# found later still have their place.
+# split_command splits a command as a shell does, and refuses what only a shell would understand. A
+# reader makes a value of a node, for a kind of step. KEYS is the one table of keys: owners, reader,
+# schema, meaning; job_schema and the README's table are made from it. read_each_job keeps the
+# mistakes of each job apart. Texts stay Sources, so that mistakes that are found later still have
+# their place.
 
 OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
     "sets": "steps", "each": "batch", "all": "args", "add": "with",
-    "configs": "with",
-    "options": "with"}
+    "configs": "with", "options": "with"}
 JOB_FILES = ("hydraflow.yaml", "hydraflow.yml")
 AUTO = -1  # max-parallel: as many tasks at once as this process may use processors
-WRITE_EXAMPLE = "hydraflow init writes an example"
 
 
 class Sample(NamedTuple):
     """How many combinations of a step to draw, and from which permutation."""
     count: int  # type: ignore[assignment]  # tuple has a method of this name
-    seed: int
+    seed: int = 0
 
 
 class Step(NamedTuple):
     """A parameter sweep of a job; pack and pack_parallel are 0 if the file has none."""
-    name: str
-    batch: Sweep
-    args: Sweep
-    with_: "List[Axis]"
-    env: "Dict[str, Optional[Source]]"
-    run: "Optional[Source]"
-    call: "Optional[Source]"
-    submit: "Optional[Source]"
-    exclude: "List[Sweep]"
-    include: "List[Sweep]"
-    setup: "Optional[Source]"
-    sample: "Optional[Sample]"
-    pack: int
-    pack_parallel: int
+    name: str = ""
+    batch: Sweep = Sweep()
+    args: Sweep = Sweep()
+    with_: "Sequence[Axis]" = ()
+    env: "Mapping[str, Optional[Source]]" = {}
+    run: "Optional[Source]" = None
+    call: "Optional[Source]" = None
+    submit: "Optional[Source]" = None
+    exclude: "Sequence[Sweep]" = ()
+    include: "Sequence[Sweep]" = ()
+    setup: "Optional[Source]" = None
+    sample: "Optional[Sample]" = None
+    pack: int = 0
+    pack_parallel: int = 0
 
 
 class Job(NamedTuple):
@@ -1752,24 +1666,24 @@ class Job(NamedTuple):
     """
     key: str
     name: str
-    run: "Optional[Source]"
-    call: "Optional[Source]"
-    submit: "Optional[Source]"
-    with_: "List[Axis]"
-    steps: "List[Step]"
-    hydra: "Optional[bool]"
-    env: "Dict[str, Optional[Source]]"
-    working_directory: "Optional[Source]"
-    needs: "List[Tuple[str, Mark]]"
-    max_parallel: int
-    fail_fast: "Optional[bool]"
-    retries: int
-    timeout_minutes: float
-    python: "Optional[Source]"
-    mark: Mark
-    setup: "Optional[Source]"
-    pack: int
-    pack_parallel: int
+    mark: Mark = NOWHERE
+    run: "Optional[Source]" = None
+    call: "Optional[Source]" = None
+    submit: "Optional[Source]" = None
+    with_: "Sequence[Axis]" = ()
+    steps: "Sequence[Step]" = ()
+    hydra: "Optional[bool]" = None
+    env: "Mapping[str, Optional[Source]]" = {}
+    working_directory: "Optional[Source]" = None
+    needs: "Sequence[Tuple[str, Mark]]" = ()
+    max_parallel: int = 0
+    fail_fast: "Optional[bool]" = None
+    retries: int = 0
+    timeout_minutes: float = 0.0
+    python: "Optional[Source]" = None
+    setup: "Optional[Source]" = None
+    pack: int = 0
+    pack_parallel: int = 0
 
 
 VARIABLE = r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})"
@@ -1782,34 +1696,36 @@ COMMAND_TOKEN = re.compile(rf"""(?sxa)
   | (?P<escape>    \\. )
   | (?P<variable>  {VARIABLE} )
   | (?P<space>     \A\s+ | \s+\Z | [^\S\n]+ )
-  | (?P<shell>     [;&|<>*\n]+ | {SUBSTITUTION} | (?<!\S)~/
+  | (?P<shell>     ['"\\] | [;&|<>*\n]+ | {SUBSTITUTION} | (?<!\S)~/
                    | \{{[^\s{{}}'"\\$]*(?:,|\.\.)[^\s{{}}'"\\$]*\}} )
   | (?P<text>      [^\s'"\\$;&|<>*`{{]+ | [${{] )
-  | (?P<unclosed>  . )
 """)
 QUOTED_PART = re.compile(
     rf"(?sa)(?P<template>\$\{{\{{[^{{}}\n]*\}}\}})|(?P<escape>\\[\"\\$`])"
     rf"|(?P<variable>{VARIABLE})|(?P<shell>{SUBSTITUTION})")
 SHELL_HINT = (
-    "run is one command: put more into a script of your own, what goes before into setup:, or"
-    " write bash -c '... \"$@\" ...' bash (\"$@\" is where the parameters go); quote what is text")
+    "run is one command: put more into a script of your own, what goes before into setup:, or write"
+    " bash -c '... \"$@\" ...' bash (\"$@\": the parameters); quote what is text, close each quote")
 SHELL_SCRIPT = re.compile(  # a command SHELL -c SCRIPT [NAME], its words separated by NUL
     r"(?s)(?:.*?[\0/])?(?:ba|da|z|k)?sh(?:\0-[oO]\0\w+|\0-[^\0]*)*?\0-[a-z]*c\0([^\0]*)(\0.*)?")
 NO_PROGRAM = re.compile(  # a variable, nothing, what would change the shell itself
-    r"[^\W\d]\w*=|\s|\Z|(source|\.|module|cd|export|ulimit|umask|unset|alias|pushd"
-    r"|(conda|mamba|micromamba|pyenv|spack) (activate|shell|load))(\s|\Z)")
+    r"[^\W\d]\w*=|\s|\Z|(source|\.|module|cd|export|ulimit|umask|\w+ activate)(\s|\Z)")
 FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+(\s|\Z)")
 TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
+MATRIX = re.compile(r"\$\{\{ *matrix\.([^{}\n]*?) *\}\}")
 TEMPLATE_NAME = re.compile(r"job\.name|task\.(index|dir|slot)|(env|matrix)\..+")
 
 
-def command_words(source: Source, environment: "Optional[Mapping[str, str]]"
-                  ) -> "List[Tuple[str, Mark]]":
-    """The words of a command with their places, split and unquoted as a shell does it.
+def split_command(source: Source,
+                  environment: "Optional[Mapping[str, str]]") -> "List[str]":
+    """The words of a command, split and unquoted as a shell does it.
 
     $NAME is replaced if there is an environment.
+
+    >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
+    ['python', 'my train.py', '--home=/home/ann']
     """
-    words: List[Tuple[str, int, int]] = []
+    words: List[str] = []
     is_new = True
 
     def expanded(part: "Match[str]") -> str:
@@ -1830,10 +1746,6 @@ def command_words(source: Source, environment: "Optional[Mapping[str, str]]"
 
     for token in COMMAND_TOKEN.finditer(source.text):
         kind, text = token.lastgroup, token.group()
-        if kind == "unclosed":
-            raise Error("unclosed-quote", "a quote or a backslash has no end",
-                        source.mark(*token.span()),
-                        f"close it, or write \\{text} for the character itself")
         if kind in ("space", "joint"):
             is_new = is_new or kind == "space"
             continue
@@ -1841,20 +1753,11 @@ def command_words(source: Source, environment: "Optional[Mapping[str, str]]"
             text = QUOTED_PART.sub(expanded, text[1:-1])
         else:
             text = text[1:-1] if kind == "single" else expanded(token)
-        word, start = ("", token.start()) if is_new else words.pop()[:2]
-        words.append((word + text, start, token.end()))
+        if is_new:
+            words.append("")
+        words[-1] += text
         is_new = False
-    return [(word, source.mark(start, end)) for word, start, end in words]
-
-
-def split_command(source: Source,
-                  environment: "Optional[Mapping[str, str]]") -> "List[str]":
-    """The words of a command.
-
-    >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
-    ['python', 'my train.py', '--home=/home/ann']
-    """
-    return [word for word, _ in command_words(source, environment)]
+    return words
 
 
 def check_script(words: "Sequence[str]", mark: Mark) -> None:
@@ -1866,17 +1769,10 @@ def check_script(words: "Sequence[str]", mark: Mark) -> None:
                     mark, "use \"$@\" in it, and a word for $0 after it: bash -c '... \"$@\"' bash")
 
 
-def template_names(texts: "Iterable[str]") -> "Set[str]":
-    """The names in the templates of texts."""
-    found = chain.from_iterable(TEMPLATE.findall(text) for text in texts)
-    return {name.strip() for name in found}
-
-
 def no_value(text: str, mark: Mark) -> Error:
     """The Error about a template without a value."""
     return Error("unknown-template", f"{text} has no value", mark,
-                 "there are job.name, task.index, task.dir, task.slot, matrix.KEY of batch, and"
-                 " env.NAME, which is set under env, above its use, or in the environment")
+                 "there are job.name, task.index, task.dir, task.slot, matrix.KEY, env.NAME if set")
 
 
 def check_templates(source: Source, kind: str = "") -> Source:
@@ -1887,24 +1783,15 @@ def check_templates(source: Source, kind: str = "") -> Source:
     return source
 
 
-def expect_program(text: str, mark: Mark) -> None:
-    """Raise for a command that does not begin with a program."""
-    if NO_PROGRAM.match(text):
-        raise Error("not-a-program", f"expected a program, found {text.strip() or 'nothing'}", mark,
-                    "commands that change the shell belong in setup:, variables in env:, or write"
-                    " env NAME=VALUE ./program")
-
-
 def check_command(source: Source, kind: str = "") -> Source:
     """Raise for a command that can work in no environment."""
-    words = split_command(check_templates(source), None)
-    expect_program(" ".join(words), source.whole())
+    split_command(check_templates(source), None)
     return source
 
 
 def check_submit(source: Source, kind: str = "") -> Source:
     """Raise for a wrong submission command; all tasks of a step share it."""
-    for template in re.finditer(r"\$\{\{ *matrix\.[^}]*\}\}", check_command(source).text):
+    for template in MATRIX.finditer(check_command(source).text):
         raise Error("matrix-in-submit", f"{template[0]}: all tasks of a step share submit",
                     source.mark(*template.span()), "write a step for each size")
     return source
@@ -1912,248 +1799,176 @@ def check_submit(source: Source, kind: str = "") -> Source:
 
 def check_call(source: Source, kind: str = "") -> Source:
     """Raise unless a text is package.function and words."""
-    split_command(check_templates(source), None)
+    check_command(source)
     if not FUNCTION.match(source.text):
         raise Error("not-a-function", f"expected a function, found {source.text.strip()}",
                     source.whole(), "for example call: package.function")
     return source
 
 
-def check_variables(axes: "List[Axis]") -> "List[Axis]":
-    """Raise for an axis of the environment, which only batch may have."""
-    for axis in axes:
-        if any(key[:1] == "$" for key in axis.keys):
-            raise Error("variable-in-words", f"{axis.text} sets a variable of the environment",
-                        axis.mark, "env: takes a value, and batch: an axis of several")
-    return axes
+def read_sweep(source: Source, kind: str) -> Sweep:
+    """Read a sweep."""
+    return Sweep(source, kind=kind)
+
+
+def read_args(source: Source, kind: str) -> Sweep:
+    """Read a sweep in which each axis becomes one word."""
+    sweep = Sweep(source, kind=kind)
+    sweep.collect()
+    return sweep
 
 
 def read_appended(source: Source, kind: str) -> "List[Axis]":
     """Read words that are appended to a command."""
     axes = SweepParser(source, True, kind, True).parse_sweep()
     for axis in axes:
-        check_templates(Source(source.name, axis.text, source, [(0, axis.start)]))
-    return check_variables(axes)
+        check_templates(Source(source.name, axis.word(), source, [(0, axis.start)]))
+    return axes
 
 
-def read_combinations(source: Source, kind: str) -> Sweep:
-    """Read a sweep whose combinations can all be stored."""
-    sweep = Sweep(source, kind=kind)
-    if sweep.count > MOST_JOINED:
-        raise Error("too-many-combinations", f"more than {MOST_JOINED:,} combinations",
-                    source.whole(), "as axes of batch they cost nothing")
-    return sweep
+KINDS = {  # of nodes: their name, a hint
+    "scalar": ("a text", "a command or a sweep is one text: batch: a=1,2 b=x,y"),
+    "sequence": ("a list", "for example steps: [{batch: 'a=1,2'}, {batch: a=3}]"),
+    "mapping": ("keys with values", "for example jobs: {train: {run: python train.py}}")}
 
 
-TEXT: "Dict[str, Any]" = {"type": ["string", "number", "boolean"], "pattern": r"\S"}
-ANY_TEXT: "Dict[str, Any]" = {"type": ["string", "number", "boolean", "null"]}
-VARIABLE_NAME = "^[A-Za-z_][A-Za-z0-9_]*$"
-
-
-class Reader:
-    """Reads a node for a kind of step; schema is the JSON Schema of what it accepts."""
-
-    def __init__(self, read: "Callable[[Node, str], Any]", schema: "Dict[str, Any]") -> None:
-        self.read = read
-        self.schema = schema
-
-    def __call__(self, node: Node, kind: str = "") -> "Any":
-        return self.read(node, kind)
-
-
-def expect_kind(node: Node, kind: str, example: str) -> "Any":
+def expect_kind(node: Node, kind: str) -> "Any":
     """The value of a node; raises unless it is a scalar, a sequence or a mapping."""
     if node.kind != kind:
-        names = {"scalar": "a text", "sequence": "a list", "mapping": "keys with values"}
-        raise Error("wrong-kind", f"expected {names[kind]}, found {names[node.kind]}", node.mark,
-                    f"for example {example}")
+        raise Error("wrong-kind", f"expected {KINDS[kind][0]}, found {KINDS[node.kind][0]}",
+                    node.mark, KINDS[kind][1])
     return node.value
 
 
-def text(parse: "Callable[[Source, str], Any]", example: str) -> Reader:
-    """A reader of a text that is not empty."""
+def text(parse: "Callable[[Source, str], Any]",
+         may_be_empty: bool = False) -> "Callable[[Node, str], Any]":
+    """A reader of a text."""
     def read(node: Node, kind: str) -> "Any":
-        if not expect_kind(node, "scalar", example).strip():
+        if not expect_kind(node, "scalar").strip() and not may_be_empty:
             raise Error("missing-text", "expected a text, found nothing", node.mark,
                         "give a value, or remove the key")
         return parse(node.text_source(), kind)
 
-    return Reader(read, TEXT)
+    return read
 
 
-def scalar(parse: "Callable[[Node], Any]", code: str, expected: str, hint: str,
-           schema: "Dict[str, Any]") -> Reader:
+def scalar(parse: "Callable[[str], Any]", expected: str,
+           example: str) -> "Callable[[Node, str], Any]":
     """A reader of a scalar; parse returns None for a wrong one."""
     def read(node: Node, kind: str) -> "Any":
-        value = parse(node) if node.kind == "scalar" else None
+        value = parse(node.value) if node.kind == "scalar" else None
         if value is None:
-            raise Error(code, f"expected {expected}", node.mark, hint)
+            raise Error("wrong-value", f"expected {expected}", node.mark, f"for example {example}")
         return value
 
-    return Reader(read, schema)
+    return read
 
 
-def count(least: int) -> Reader:
-    """A reader of a whole number."""
-    def parse(node: Node) -> "Optional[int]":
-        is_right = re.fullmatch("[0-9]{1,9}", node.value) and int(node.value) >= least
-        return int(node.value) if is_right else None
-
-    return scalar(parse, "expected-count", f"a whole number of at least {least}", "for example 4", {
-        "type": ["integer", "string"], "minimum": least, "maximum": 999999999,
-        "pattern": "^[0-9]{1,9}$" if least == 0 else "^(?=.*[1-9])[0-9]{1,9}$"})
-
-
-def several(item: Reader) -> Reader:
+def several(item: "Callable[[Node, str], Any]") -> "Callable[[Node, str], Any]":
     """A reader of one item, or a list of them."""
     def read(node: Node, kind: str) -> "List[Any]":
         nodes = node.value if node.kind == "sequence" else [node]
         return read_all(lambda one: item(one, kind), nodes)
 
-    return Reader(read, {"anyOf": [item.schema, {"type": "array", "items": item.schema}]})
+    return read
 
 
-read_name = text(lambda source, _: source.text, "name: train")
-read_command = text(check_command, "run: python train.py")
-read_count = count(1)
-read_retries = count(0)
-read_flag = scalar(
-    lambda node: {"true": True, "false": False}.get(node.value.lower()) if node.plain else None,
-    "expected-boolean", "true or false", "write true or false, without quotes", {"type": "boolean"})
-read_parallel = scalar(
-    lambda node: AUTO if node.value == "auto" else read_count(node),
-    "expected-count", "a whole number of at least 1, or auto", "for example 4",
-    {"anyOf": [{"const": "auto"}, read_count.schema]})
-read_minutes = scalar(
-    lambda node: read_duration(node.value) or None,
-    "expected-minutes", "a number of minutes above zero", "for example 90, 0.5, 30s, 90m, 2h",
-    {"type": ["number", "string"], "exclusiveMinimum": 0,
-     "pattern": "^[0-9+.][^a-zA-Z]*([eE][+-]?[0-9]+)?[smhd]?$"})
+def whole(text: str, least: int = 1) -> "Optional[int]":
+    """The whole number of a text, None if it is none or below least."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) and int(text) >= least else None
 
 
-@functools.partial(Reader, schema=ANY_TEXT)
-def read_sweep(node: Node, kind: str) -> Sweep:
-    """Read a sweep; an empty text has no axes."""
-    expect_kind(node, "scalar", "batch: model=cnn,vit lr=0.1,0.01")
-    return Sweep(node.text_source(), kind=kind)
+read_command = text(check_command)
+read_count = scalar(whole, "a whole number of at least 1", "4")
+read_retries = scalar(lambda text: whole(text, 0), "a whole number", "4")
+read_parallel = scalar(lambda text: AUTO if text == "auto" else whole(text),
+                       "a whole number of at least 1, or auto", "4")
+read_flag = scalar(lambda text: {"true": True, "false": False}.get(text.lower()),
+                   "true or false", "fail-fast: true")
+read_minutes = scalar(lambda text: read_duration(text) or None,
+                      "a number of minutes above zero", "90, 0.5, 30s, 90m, 2h")
 
 
-@functools.partial(Reader, schema=ANY_TEXT)
-def read_args(node: Node, kind: str) -> Sweep:
-    """Read a sweep in which each axis becomes one word."""
-    sweep: Sweep = read_sweep(node, kind)
-    sweep.collect()
-    check_variables(sweep.axes)
-    return sweep
-
-
-@functools.partial(Reader, schema={
-    "type": "object", "additionalProperties": ANY_TEXT,
-    "propertyNames": {"pattern": VARIABLE_NAME}})
 def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
     """Read environment variables; null removes one."""
     def read(pair: "Tuple[Node, Node]") -> "Tuple[str, Optional[Source]]":
         key, value = pair
-        if not re.match(VARIABLE_NAME, key.value):
+        if not re.fullmatch(r"(?a)[^\W\d]\w*", key.value):
             raise Error("invalid-variable-name", f"{key.value} is not a variable name", key.mark,
                         "a name has letters, digits and _, and begins with no digit")
-        expect_kind(value, "scalar", "env: {OMP_NUM_THREADS: 1}")
+        expect_kind(value, "scalar")
         is_null = value.plain and value.value in ("", "~", "null", "Null", "NULL")
         return key.value, None if is_null else check_templates(value.text_source())
 
-    return dict(read_all(read, expect_kind(node, "mapping", "env: {OMP_NUM_THREADS: 1}")))
+    return dict(read_all(read, expect_kind(node, "mapping")))
 
 
-@functools.partial(Reader, schema={"anyOf": [read_count.schema, {
-    "type": "object", "properties": {"count": read_count.schema, "seed": read_retries.schema},
-    "additionalProperties": False, "required": ["count"]}]})
 def read_sample(node: Node, kind: str) -> Sample:
     """Read how many combinations to draw."""
-    values: Dict[str, Node] = {"count": node}
-    if node.kind == "mapping":
-        values = {key.value: value for key, value in node.value}
-    if "count" not in values or set(values) - {"count", "seed"}:
-        raise Error("sample-without-count", "expected a count, or count and seed", node.mark,
+    if node.kind != "mapping":
+        return Sample(read_count(node, kind))
+    values = {key.value: read_retries(value, kind) for key, value in node.value}
+    if not values.get("count") or not {"count", "seed"}.issuperset(values):
+        raise Error("wrong-value", "expected a count, or count and seed", node.mark,
                     "for example sample: {count: 20, seed: 7}")
-    seed = read_retries(values["seed"]) if "seed" in values else 0
-    return Sample(read_count(values["count"]), seed)
+    return Sample(**values)
 
 
-@functools.partial(Reader, schema={
-    "type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}})
 def read_steps(node: Node, kind: str) -> "List[Step]":
     """Read the steps of a job."""
-    if not expect_kind(node, "sequence", "steps: [{batch: a=1:3}]"):
-        raise Error("no-steps", "steps are empty", node.mark,
-                    "remove the key: a job without steps is one task")
-    return read_all(lambda one: read_step(one, kind), node.value)
+    return read_all(lambda one: read_step(one, kind), expect_kind(node, "sequence"))
 
 
 class Key(NamedTuple):
-    """A key of the job file; owners are job, step, or both."""
+    """A key of a job, or a step, that has a field for it; schema is that of its values."""
     name: str
-    owners: str
-    read: Reader
-    default: "Any"
+    read: "Callable[[Node, str], Any]"
     meaning: str
+    schema: "Mapping[str, Any]" = {}
 
 
+FLAG = {"type": "boolean"}
+STEPS = {"type": "array", "items": {"$ref": "#/$defs/step"}}
 KEYS = (
-    Key("run", "job, step", read_command, None,
-        "the command, split as a shell would, executed without a shell; `$NAME` comes from the"
-        " environment"),
-    Key("call", "job, step", text(check_call, "call: package.function"), None,
+    Key("run", read_command,
+        "the command, executed without a shell; `$NAME` comes from the environment"),
+    Key("call", text(check_call),
         "`package.function`, then words: called with one list of strings in a Python of its own"),
-    Key("setup", "job, step", text(check_templates, "setup: module load cuda"), None,
-        "lines of shell that prepare each task: `module load cuda`, `conda activate x`, `cd src`; a"
-        " line that fails fails the task"),
-    Key("submit", "job, step", text(check_submit, "submit: sbatch --partition=gpu"), None,
+    Key("setup", text(check_templates),
+        "lines of shell that prepare each task, as `module load cuda`; a line that fails fails it"),
+    Key("submit", text(check_submit),
         "a submission command: it hands the tasks to a scheduler, or to a handler of your own"),
-    Key("with", "job, step", text(read_appended, "with: hydra/launcher=joblib"), [],
+    Key("with", text(read_appended),
         "words appended to every task; those of a step win, key by key"),
-    Key("steps", "job", read_steps, [], "a list of sweeps, executed in order"),
-    Key("name", "job, step", read_name, "",
+    Key("steps", read_steps, "a list of sweeps, executed in order", STEPS),
+    Key("name", text(lambda source, _: source.text),
         "the name to show; of a job, also `hydra.job.name`; its key when absent"),
-    Key("hydra", "job", read_flag, None,
-        "`true`, the default with steps: add `--multirun`, `hydra.job.name` and `hydra.sweep.dir`;"
-        " `false`: add nothing and take the quotes off the values"),
-    Key("env", "job, step", read_environment, {},
-        "environment variables of the tasks, as written: `3.10` stays `3.10`; `null` takes one"
-        " away"),
-    Key("working-directory", "job", text(check_templates, "working-directory: src"), None,
-        "where the tasks are executed"),
-    Key("needs", "job", several(text(lambda source, _: (source.text, source.whole()),
-                                     "needs: prepare")), [],
+    Key("hydra", read_flag,
+        "`true`, the default with steps: add `--multirun`; `false`: take quotes off values", FLAG),
+    Key("env", read_environment,
+        "environment variables of the tasks, as they are written; `null` takes one away"),
+    Key("working-directory", text(check_templates), "where the tasks are executed"),
+    Key("needs", several(text(lambda source, _: (source.text, source.whole()))),
         "a job or a list of jobs that must have succeeded before"),
-    Key("max-parallel", "job", read_parallel, 0,
-        "how many tasks at once; when absent 1, on a cluster as many as it lets run; `auto`: as"
-        " many as there are processors for this process"),
-    Key("fail-fast", "job", read_flag, None,
-        "when absent, the other tasks of the step go on after a failure, and later steps don't"
-        " begin; `true`: no new task starts; `false`: later steps go on too"),
-    Key("retries", "job", read_retries, 0, "how often a failed task is tried again"),
-    Key("timeout-minutes", "job", read_minutes, 0.0,
+    Key("max-parallel", read_parallel,
+        "how many tasks at once; else 1, on a cluster all; `auto`: as there are processors"),
+    Key("fail-fast", read_flag,
+        "after a failure: `true`, no new task; `false`, later steps too; else this step", FLAG),
+    Key("retries", read_retries, "how often a failed task is tried again"),
+    Key("timeout-minutes", read_minutes,
         "a task's time limit: `90`, `5s`, `2h`; then it gets SIGTERM, ten seconds later SIGKILL"),
-    Key("pack", "job, step", read_count, 0, "how many tasks an array task takes"),
-    Key("pack-parallel", "job, step", read_count, 0, "how many tasks of a pack run at once"),
-    Key("python", "job", read_command, None,
-        "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else the one that"
-        " executes HydraFlow"),
-    Key("batch", "step", read_sweep, Sweep(), "a sweep: each combination is a task"),
-    Key("args", "step", read_args, Sweep(),
+    Key("pack", read_count, "how many tasks an array task takes"),
+    Key("pack-parallel", read_count, "how many tasks of a pack run at once"),
+    Key("python", read_command,
+        "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else HydraFlow's own"),
+    Key("batch", text(read_sweep, True), "a sweep: each combination is a task"),
+    Key("args", text(read_args, True),
         "a sweep that is part of every task, for Hydra to sweep over"),
-    Key("exclude", "step", several(text(read_combinations, "exclude: a=1 b=2")), [],
-        "combinations to drop: a sweep, or a list of them"),
-    Key("include", "step", several(text(read_combinations, "include: a=1 b=2")), [],
-        "combinations to add: a sweep, or a list of them"),
-    Key("sample", "step", read_sample, None,
+    Key("exclude", several(text(read_sweep)), "combinations to drop: a sweep, or a list of them"),
+    Key("include", several(text(read_sweep)), "combinations to add: a sweep, or a list of them"),
+    Key("sample", read_sample,
         "how many combinations to take at random: `20`, or `{count: 20, seed: 7}`"),
 )
-
-
-def keys_of(owner: str) -> "Dict[str, Key]":
-    """The keys of a job or of a step, by name."""
-    return {key.name: key for key in KEYS if owner in key.owners}
 
 
 def field_of(key: str) -> str:
@@ -2161,12 +1976,10 @@ def field_of(key: str) -> str:
     return "with_" if key == "with" else key.replace("-", "_")
 
 
-EMPTY_STEP = Step(**{field_of(name): key.default for name, key in keys_of("step").items()})
-EMPTY_JOB = Job(key="", mark=NOWHERE, **{
-    field_of(name): key.default for name, key in keys_of("job").items()})
-ELSEWHERE = {
-    "job": "it belongs in a step: steps: [{batch: a=1:3}]",
-    "step": "it belongs to the job, beside steps:"}
+def keys_of(owner: str) -> "Dict[str, Key]":
+    """The keys of a job or of a step, by name."""
+    fields = Step._fields if owner == "step" else Job._fields
+    return {key.name: key for key in KEYS if field_of(key.name) in fields}
 
 
 def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict[str, Any]":
@@ -2178,12 +1991,9 @@ def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict
         key, value = pair
         name = OLD_SPELLINGS.get(key.value, key.value)
         if name not in valid:
-            hint = suggest(key.value, valid) or (
-                f"the keys here are {', '.join(valid)}; in braces, quote a value with commas:"
-                " {batch: 'a=1,2'}")
-            is_elsewhere = any(name == one.name for one in KEYS)
-            raise Error("unknown-key", f"unknown key: {key.value}", key.mark,
-                        ELSEWHERE[owner] if is_elsewhere else hint)
+            close = "" if field_of(name) in Job._fields + Step._fields else suggest(name, valid)
+            raise Error("unknown-key", f"unknown key: {key.value}", key.mark, close or (
+                f"the keys of a {owner} are {', '.join(valid)}; quote commas: {{batch: 'a=1,2'}}"))
         first = firsts.setdefault("run" if name == "call" else name, key)
         if first is not key:
             raise Error("duplicate-key", f"{key.value} and {first.value} exclude each other",
@@ -2196,10 +2006,10 @@ def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict
 def read_step(node: Node, kind: str) -> Step:
     """Read a step of a job."""
     errors: List[Error] = []
-    expect_kind(node, "mapping", "- batch: a=1:3")
-    step = EMPTY_STEP._replace(**read_keys("step", node, kind, errors))
+    expect_kind(node, "mapping")
+    step = Step(**read_keys("step", node, kind, errors))
     raise_all(errors)
-    valid = set(chain.from_iterable(axis.keys for axis in step.batch.axes))
+    valid = keys_in(step.batch.axes)
     for axis in chain.from_iterable(sweep.axes for sweep in step.exclude):
         if not axis.keys or set(axis.keys) - valid:
             errors.append(Error(
@@ -2226,15 +2036,8 @@ def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "List[Error]":
             if first is not axis and (kind == HYDRA or first.count * axis.count > 1):
                 errors.append(Error(
                     "assigned-twice", f"{key} is assigned twice", axis.mark,
-                    f"keep one; the first is in line {first.mark.line}, column {first.mark.column};"
-                    " keys that go together are linked: a,b=(1,x),(2,y)"))
+                    f"keep one; it is in line {first.mark.line}, column {first.mark.column}, too"))
     return errors
-
-
-def path_words(batch: Sweep) -> "List[Axis]":
-    """The paths at the front of a batch, which belong to the command: batch: train.py lr=0.1,0.01
-    under run: python."""
-    return list(takewhile(is_path, batch.axes))
 
 
 def has_own_command(owner: "Union[Job, Step]") -> bool:
@@ -2245,8 +2048,8 @@ def has_own_command(owner: "Union[Job, Step]") -> bool:
 def has_command(job: Job) -> bool:
     """Whether each step of a job has a command; otherwise the job is a template for others.
 
-    >>> jobs = read_jobs(read_yaml("jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh}}"))
-    >>> [has_command(job) for job in jobs.values()]
+    >>> node = read_yaml("jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh}}")
+    >>> [has_command(job) for job in read_each_job(node)[0].values()]
     [False, True]
     """
     return has_own_command(job) or (bool(job.steps) and all(map(has_own_command, job.steps)))
@@ -2257,106 +2060,69 @@ def is_hydra(job: Job) -> bool:
     return bool(job.steps) if job.hydra is None else job.hydra
 
 
-def matrix_keys(names: "Iterable[str]") -> "Set[str]":
-    """The keys that templates name, in the form that is compared.
-
-    >>> sorted(matrix_keys(["matrix.lr", "matrix.--n", "job.name"]))
-    ['lr', 'n']
-    """
-    return {name[7:].lstrip(PREFIX) for name in names if name.startswith("matrix.")}
-
-
 def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
     """Read a job, and add its Errors."""
-    job = EMPTY_JOB._replace(key=key.value, name=key.value, mark=key.mark)
-    read_each(read_name, [key], errors)
+    job = Job(key.value, key.value, key.mark)
     if node.kind != "mapping":
-        errors.append(Error("no-keys", f"job {key.value} has no keys", node.mark,
-                            "a job needs at least run: COMMAND"))
+        read_each(lambda one: expect_kind(one, "mapping"), [node], errors)
         return job
     keys = {OLD_SPELLINGS.get(name.value, name.value): value for name, value in node.value}
     hydra = str(keys["hydra"].value if "hydra" in keys else "steps" in keys)
     kind = PROGRAM if hydra.lower() == "false" else HYDRA  # of all its sweeps
     job = job._replace(**read_keys("job", node, kind, errors))
-    return job if errors else check_job(job, kind, errors)
-
-
-def check_job(job: Job, kind: str, errors: "List[Error]") -> Job:
-    """Add the Errors of a job whose words do not go together, or whose steps lack commands."""
     if job.submit and job.with_ and not job.run and not job.call and is_bare(job.with_[0]):
         # up to HydraFlow 0.15, the command of a submitted job was there: with: python train.py
         job = job._replace(run=job.with_[0].source, with_=[])
     errors += assigned_twice(job.with_, kind)
     if kind == HYDRA:
         read_each(check_bare_words, [job.with_, *(step.with_ for step in job.steps)], errors)
-    if not has_command(job) and any(map(has_own_command, job.steps)):
-        errors.append(Error("no-command", f"a step of job {job.key} has no command", job.mark,
-                            "give the job a command, or each of its steps"))
     return job
 
 
 def read_entries(node: Node) -> "List[Tuple[Node, Node]]":
     """The entries under jobs; raises for other keys of the file."""
-    pairs = node.value if node.kind == "mapping" else []
-    raise_all([Error("unknown-key", f"unknown key: {key.value}", key.mark,
-                     suggest(key.value, ["jobs"]) or "jobs belong under jobs:")
-               for key, _ in pairs if not re.match("jobs$|x-", key.value)])  # x-: for anchors
-    for jobs in [value for key, value in pairs if key.value == "jobs"]:
-        if jobs.kind == "mapping" and jobs.value:
-            return list(jobs.value)
-    raise Error("no-jobs", "expected jobs: with names, and keys below them", node.mark,
-                WRITE_EXAMPLE)
+    entries = []
+    for key, value in expect_kind(node, "mapping"):
+        if key.value == "jobs":
+            entries = expect_kind(value, "mapping")
+        elif not key.value.startswith("x-"):  # for anchors
+            raise Error("unknown-key", f"unknown key: {key.value}", key.mark,
+                        suggest(key.value, ["jobs"]) or "jobs belong under jobs:")
+    return list(entries)
 
 
-def order_needs(jobs: "Mapping[str, Job]", names: "Iterable[str]",
+def order_needs(jobs: "Mapping[str, Job]", name: str,
                 path: "Tuple[str, ...]" = ()) -> "List[Job]":
-    """Jobs after those that they need, each once; raises for a cycle."""
+    """The jobs that a job needs, each once, and itself; raises for a cycle, or an unknown job."""
+    path = (*path, name)
     order: Dict[str, Job] = {}
-    for name in names:
-        if name in path:
-            raise Error("circular-needs", f"needs form a cycle: {' -> '.join([*path, name])}",
-                        jobs[name].mark, "remove one of them")
-        if name in jobs:
-            needed = [need for need, _ in jobs[name].needs]
-            order.update((job.key, job) for job in order_needs(jobs, needed, (*path, name)))
-            order[name] = jobs[name]
-    return list(order.values())
+    for need, mark in jobs[name].needs:
+        if need in path:
+            raise Error("circular-needs", f"needs form a cycle: {' -> '.join([*path, need])}",
+                        jobs[need].mark, "remove one of them")
+        if need not in jobs:
+            raise Error("unknown-need", f"needs: {need} is not a job", mark,
+                        suggest(need, jobs) or f"the jobs are {', '.join(jobs)}")
+        order.update((job.key, job) for job in order_needs(jobs, need, path))
+    return [*order.values(), jobs[name]]
 
 
 def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]":
-    """The jobs of a file without mistakes, by name, and the mistakes of the others."""
+    """All jobs of a file by name, and the mistakes of those that have some."""
     mistakes: Dict[str, List[Error]] = {}
     jobs: Dict[str, Job] = {}
     for key, value in read_entries(node):
         mistakes[key.value] = []
         jobs[key.value] = read_job(key, value, mistakes[key.value])
-    valid = [key for key, job in jobs.items() if has_command(job)]
-
-    def find_need(need: "Tuple[str, Mark]") -> None:
-        name, mark = need
-        if name not in valid and not mistakes.get(name):
-            raise Error("unknown-need", f"needs: {name} is not a job with a command", mark,
-                        suggest(name, valid) or f"the jobs are {', '.join(valid)}")
-
-    for job in jobs.values():
-        read_each(find_need, job.needs, mistakes[job.key])
-        read_each(lambda key: order_needs(jobs, [key]), [job.key], mistakes[job.key])
-    mistakes = {name: errors for name, errors in mistakes.items() if errors}
-    return {name: job for name, job in jobs.items() if name not in mistakes}, mistakes
+    for name, errors in mistakes.items():
+        read_each(lambda one: order_needs(jobs, one), [name], errors)
+    return jobs, {name: errors for name, errors in mistakes.items() if errors}
 
 
-def raise_in_order(mistakes: "Mapping[str, List[Error]]", names: "Iterable[str]") -> None:
-    """Raise the mistakes of jobs in the order of the file; an alias repeats none."""
-    errors = chain.from_iterable(mistakes.get(name, []) for name in names)
-    places = {(error.line, error.column, error.message): error for error in errors}
-    raise_all([places[place] for place in sorted(places)])
-
-
-def read_jobs(node: Node) -> "Dict[str, Job]":
-    """Read the jobs of a file, by name; raises all mistakes."""
-    jobs, mistakes = read_each_job(node)
-    raise_in_order(mistakes, mistakes)
-    return jobs
+def raise_in_order(errors: "Iterable[Error]") -> None:
+    """Raise mistakes in the order of the file; an alias repeats none."""
+    different = {str(error): error for error in errors}
+    raise_all(sorted(different.values(), key=lambda error: (error.line, error.column)))
 
 
 def find_job_file() -> str:
@@ -2380,31 +2146,31 @@ def read_job_file(path: str) -> Node:
 
 def load(path: str) -> "Dict[str, Job]":
     """Read the jobs of a job file, by name; raises Error, or Errors with all mistakes."""
-    return read_jobs(read_job_file(path))
+    jobs, mistakes = read_each_job(read_job_file(path))
+    raise_in_order(chain.from_iterable(mistakes.values()))
+    return jobs
 
 
 def load_for(path: str, name: str) -> "Tuple[Dict[str, Job], List[str]]":
     """The jobs of a file without mistakes, and the names of the others; raises the mistakes of one
     job and of those that it needs."""
     jobs, mistakes = read_each_job(read_job_file(path))
-    needed = order_needs(jobs, [name])
-    names = {name, *chain.from_iterable((need for need, _ in job.needs) for job in needed)}
-    raise_in_order(mistakes, names)
-    return jobs, [one for one in mistakes if one not in names]
+    raise_in_order(mistakes.get(name, []))
+    needed = order_needs(jobs, name) if name in jobs else []
+    raise_in_order(chain.from_iterable(mistakes.get(job.key, []) for job in needed))
+    return {key: job for key, job in jobs.items() if key not in mistakes}, list(mistakes)
 
 
 def owner_schema(owner: str) -> "Dict[str, Any]":
     """The schema of a job or a step, old spellings included."""
-    properties: Dict[str, Any] = {}
-    rivals = [["run", "call"]]
-    for name, key in keys_of(owner).items():
-        spellings = [name, *(old for old, new in OLD_SPELLINGS.items() if new == name)]
-        for spelling in spellings:
-            properties[spelling] = {"description": key.meaning, "deprecated": spelling != name,
-                                    **key.read.schema}
-        rivals += map(list, itertools.combinations(spellings, 2))
-    return {"type": "object", "properties": properties, "additionalProperties": False,
-            "allOf": [{"not": {"required": pair}} for pair in rivals]}
+    valid = keys_of(owner)
+    properties = {}
+    for spelling in [*valid, *OLD_SPELLINGS]:
+        key = valid.get(OLD_SPELLINGS.get(spelling, spelling))
+        if key:
+            properties[spelling] = {"description": key.meaning, "deprecated": spelling != key.name,
+                                    **key.schema}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def job_schema() -> "Dict[str, Any]":
@@ -2413,14 +2179,10 @@ def job_schema() -> "Dict[str, Any]":
     >>> sorted(job_schema()["$defs"])
     ['job', 'step']
     """
-    jobs = {
-        "description": "the jobs by name", "type": "object", "minProperties": 1,
-        "propertyNames": {"pattern": r"\S"}, "additionalProperties": {"$ref": "#/$defs/job"}}
+    jobs = {"type": "object", "additionalProperties": {"$ref": "#/$defs/job"}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "The job file of HydraFlow",
         "type": "object",
-        "required": ["jobs"],
         "properties": {"jobs": jobs},
         "patternProperties": {"^x-": True},
         "additionalProperties": False,
@@ -2438,12 +2200,12 @@ def job_schema() -> "Dict[str, Any]":
 
 SLOT = "${{ task.slot }}"  # known only when a task starts
 DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
+OVERRIDE = re.compile(r"[^-~\s'\"(){}=][^\s'\"(){}=]*=")
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID_LENGTH = 26  # digits of CROCKFORD
 CALL = (  # a program that calls its first argument, package.function, with the list of the others
     "import importlib, sys; module, _, name = sys.argv[1].rpartition('.'); "
     "getattr(importlib.import_module(module), name)(sys.argv[2:])")
-LONE_MATRIX = re.compile(r"\$\{\{ *matrix\.[^{}]*\}\}")
 
 
 def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
@@ -2454,27 +2216,18 @@ def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
     """
     def value(match: "Match[str]") -> str:
         scope, _, name = match[1].strip().partition(".")
-        name = f"{scope}.{name.lstrip(PREFIX)}"
-        path, _, part = name.rpartition(".")  # f.stem and f.name are parts of the path f
-        template = f"${{{{ {name} }}}}"
-        if name in values:
-            return write(values[name])
-        if scope == "matrix" and path in values and part in ("stem", "name"):
-            base = os.path.basename(values[path])
-            return write(base if part == "name" else os.path.splitext(base)[0])
-        variable = os.environ.get(name[4:]) if scope == "env" else None
-        if template in (SLOT, DIRECTORY) or (by_name and variable is not None):
+        name = name.lstrip(PREFIX)
+        template = f"${{{{ {scope}.{name} }}}}"
+        if f"{scope}.{name}" in values:
+            return write(values[f"{scope}.{name}"])
+        is_set = scope == "env" and name in os.environ
+        if template in (SLOT, DIRECTORY) or (by_name and is_set):
             return template
-        if variable is None:
+        if not is_set:
             raise no_value(match[0], mark)
-        return variable
+        return os.environ[name]
 
     return TEMPLATE.sub(value, text)
-
-
-def resolved(text: str) -> str:
-    """Replace the templates that a record keeps by name; Error for an unset variable."""
-    return fill(text, {})
 
 
 def new_ulid() -> int:
@@ -2546,58 +2299,49 @@ class Task(NamedTuple):
 def program_words(source: Source) -> "List[str]":
     """The words of a command, with the Python that is in PATH."""
     first, *rest = split_command(source, os.environ)
-    expect_program(first, source.whole())
+    if NO_PROGRAM.match(" ".join([first, *rest])):
+        raise Error("not-a-program", f"expected a program, found {first or 'nothing'}",
+                    source.whole(), "shell belongs in setup:, or write env NAME=VALUE ./program")
     if first == "python" and not find_program(first) and find_program("python3"):
         first = "python3"  # a new Debian or RHEL has no other one
     return [first, *rest]
 
 
-def is_assignment(word: str) -> bool:
-    """Whether a word is an override that assigns a value."""
-    return bool(key_of(word)) and word[0] not in "-~"
+def respelled(override: Axis, axes: "Iterable[Axis]") -> "Tuple[Axis, List[Axis]]":
+    """An override with the prefix of the words that it replaces, unless it adds or deletes; and
+    these words."""
+    found = [axis for axis in axes if not set(override.keys).isdisjoint(axis.keys)]
+    if keys_in(found) - set(override.keys):
+        raise Error("linked-override", f"{', '.join(found[0].keys)} are linked", found[0].mark,
+                    "override all of them together")
+    if not found or not override.values or override.text[0] in "+~":
+        return override, found
+    spelled, values = found[0].spelled[:1], override.values
+    rows, source = assignments(spelled, values), override.source
+    return Axis(rows, spelled, values, source, override.start, override.end), found
 
 
-def put_override(override: Axis, axes: "List[Axis]", at_end: bool) -> bool:
-    """Replace the words that have the keys of an override, if there are any.
-
-    The override takes the prefix of the key that it replaces, unless it has one that adds or
-    deletes.
-    """
-    keys = set(override.keys)
-    found = [axis for axis in axes if keys & set(axis.keys)]
-    for axis in found:
-        if not keys.issuperset(axis.keys):
-            raise Error("linked-override", f"{', '.join(axis.keys)} are linked", axis.mark,
-                        "override all of them together")
-    if not found:
-        return False
-    if override.values and override.spelled[0][:1] not in ("+", "~"):
-        override = override.renamed(found[0].spelled[:1])
-    axes.insert(len(axes) if at_end else axes.index(found[0]), override)
-    axes[:] = [axis for axis in axes if axis not in found]
-    return True
-
-
-def put_anywhere(override: Axis, args: "List[Axis]", words: "List[Axis]",
+def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
                  sweeps: "Sequence[List[Axis]]") -> None:
-    """Put an override into a step; several values make an axis, except in args."""
-    is_axis = override.count > 1 or len(override.keys) > 1 or override.keys[0][:1] == "$"
-    placed = [put_override(override, axes, is_axis and axes is not args)
-              for axes in (args, *sweeps)]
-    if any(placed):
-        return
-    if not put_override(override, words, is_axis):
-        words.append(override)
-    if is_axis:
-        override = words.pop()
-        for axes in sweeps:
-            axes.append(override)
+    """Replace the words of a step that have the keys of an override, or add it; several values make
+    an axis, the last one, except in args."""
+    keys = set(override.keys)
+    every = [args, *sweeps, words]
+    override, found = respelled(override, chain.from_iterable(every))
+    is_axis = max(override.count, len(keys)) > 1 or override.text[0] == "$"
+    places = [axes for axes in every[:-1] if keys & keys_in(axes)]
+    for axes in places or (sweeps if is_axis else [words]):
+        old = list(filter(found.__contains__, axes))
+        is_last = not old or (is_axis and axes is not args)
+        axes.insert(len(axes) if is_last else axes.index(old[0]), override)
+    for axes in every:
+        axes[:] = itertools.filterfalse(found.__contains__, axes)
 
 
 class PlannedStep:
     """A step, with everything prepared that its tasks share.
 
-    submit has the words of the submission, submit_marks their places. A command line is program
+    submit has the words of the submission, submit_mark their place. A command line is program
     (of a call), command, tail (words of Hydra at its end), then the words of a combination, args
     and appended. sweep, included, excluded and sample make the combinations. Keys in named have
     their place in the command or in setup.
@@ -2613,13 +2357,16 @@ class PlannedStep:
         self.pack = step.pack or job.pack
         self.pack_parallel = step.pack_parallel or job.pack_parallel
         self.sample = sample or step.sample
-        self.counted: Optional[int] = None
-        submit = command_words(step.submit or job.submit or Source("", ""), os.environ)
-        self.submit = [fill(word, {"job.name": job.name}, mark) for word, mark in submit]
-        self.submit_marks = [mark for _, mark in submit]
-        self.plan_command(step, more)
-        self.plan_words(step, overrides)
-        self.plan_templates()
+        submit = step.submit or job.submit or Source("", "")
+        self.submit_mark = submit.whole()
+        self.submit = [fill(word, {"job.name": job.name}, self.submit_mark)
+                       for word in split_command(submit, os.environ)]
+        paths = list(takewhile(is_path, step.batch.axes))
+        self.plan_command(step, [*more, *(axis.text for axis in paths)])
+        self.plan_words(step, overrides, step.batch.axes[len(paths):])
+        # above MOST_LISTED combinations, nothing counts the excluded ones
+        self.is_exact = bool(self.sample) or not self.excluded or self.sweep.count <= MOST_LISTED
+        self.count = self.count_tasks()
         self.check_tasks()
 
     def plan_command(self, step: Step, more: "Sequence[str]") -> None:
@@ -2627,42 +2374,33 @@ class PlannedStep:
         job = self.job
         source = step.run or step.call or job.run or job.call
         self.mark = source.whole() if source else job.mark
-        words = [*program_words(source), *more] if source else []
-        words += [axis.text for axis in path_words(step.batch)]
-        last = list(takewhile(is_assignment, reversed(words[1:]))) if self.is_hydra else []
+        words = [*program_words(source), *more] if source else list(more)
+        last = list(takewhile(OVERRIDE.match, reversed(words[1:]))) if self.is_hydra else []
         cut = len(words) - len(last)  # Hydra accepts overrides only after --multirun
         self.command, self.tail = words[:cut], words[cut:]
         self.program: List[str] = []
         if source and source in (step.call, job.call):
             self.program = [*python_of(job), "-c", CALL]
 
-    def plan_words(self, step: Step, overrides: "Sequence[Axis]") -> None:
+    def plan_words(self, step: Step, overrides: "Sequence[Axis]", batch: "List[Axis]") -> None:
         """Prepare the combinations and the words after them, with the overrides."""
-        args, batch = list(step.args.axes), step.batch.axes[len(path_words(step.batch)):]
-        own = set(chain.from_iterable(axis.keys for axis in [*batch, *args, *step.with_]))
-        words = [axis for axis in self.job.with_ if not own & set(axis.keys)] + step.with_
+        args = list(step.args.axes)
+        own = keys_in([*batch, *args, *step.with_])
+        words = [axis for axis in self.job.with_ if not own & set(axis.keys)]
+        words.extend(step.with_)
         sweeps = [list(axes) for axes in (batch, *(sweep.axes for sweep in step.include))]
         for override in overrides:
-            put_anywhere(override, args, words, sweeps)
+            put_override(override, args, words, sweeps)
         self.sweep, *included = map(Sweep.of, sweeps)
         self.included: List[Tuple[str, ...]] = list(chain.from_iterable(included))
         self.args, self.appended = [read_all(Axis.word, axes) for axes in (args, words)]
-        # keys of excluded combinations -> the values that they are dropped with
-        self.excluded: Dict[Tuple[str, ...], Set[Tuple[str, ...]]] = {}
-        for combination in chain.from_iterable(step.exclude):
-            keys, values = zip(*sorted(map(same_value, combination)))
-            self.excluded.setdefault(keys, set()).add(values)
-
-    def plan_templates(self) -> None:
-        """Find the templates; only run, call and setup take a key off the appended words."""
-        own = [*self.command, *self.tail, self.setup.text if self.setup else ""]
-        around = [source.text for source in (*self.env.values(), self.cwd) if source]
-        keys = set(chain.from_iterable(axis.keys for axis in self.sweep.axes))
-        used = matrix_keys(template_names(own))
-        self.named = used | {name.rpartition(".")[0] for name in used - keys}
-        names = template_names([*own, *around, *self.appended])
-        self.has_matrix = bool(matrix_keys(names))
-        self.uses_directory = "task.dir" in names
+        self.excluded = {frozenset(map(same_value, combination))
+                         for combination in chain.from_iterable(step.exclude)}
+        self.excluded_keys = {frozenset(dict(words)) for words in self.excluded}
+        texts = "\n".join([*self.command, *self.tail, self.setup.text if self.setup else ""])
+        used = {name.lstrip(PREFIX) for name in MATRIX.findall(texts)}
+        parts = used - keys_in(self.sweep.axes)  # f.stem names the key f
+        self.named = used | {name.rpartition(".")[0] for name in parts}
 
     def check_tasks(self) -> None:
         """Raise for a mistake that the first or the last task shows."""
@@ -2672,33 +2410,24 @@ class PlannedStep:
                 check_script(self.command, self.mark)
         fixed = [word for word in (*self.tail, *self.args, *self.appended)
                  if key_of(word) == "hydra.sweep.dir" and "$" not in word]
-        if self.is_hydra and fixed and self.sweep.count + len(self.included) > 1:
+        if self.is_hydra and fixed and self.count > 1:
             raise Error("fixed-sweep-dir", f"{fixed[0]}: several tasks would overwrite each other",
                         self.mark, "leave it out, or write hydra.sweep.dir=DIR/${{ task.index }}")
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether count is the number of tasks, not an upper bound."""
-        return bool(self.sample) or not self.excluded or self.sweep.count <= MOST_JOINED
-
-    @property
-    def count(self) -> int:
-        """The number of tasks, or (not is_exact) an upper bound: above MOST_JOINED combinations,
-        nothing counts the excluded ones."""
-        if self.counted is None:
-            taken = self.sweep.count
-            if self.excluded and self.is_exact:
-                taken = sum(1 for _ in self.chosen())
-            elif self.sample:
-                taken = min(taken, self.sample.count)
-            self.counted = taken + len(self.included)
-        return self.counted
+    def count_tasks(self) -> int:
+        """The number of tasks, or (not is_exact) an upper bound."""
+        taken = self.sweep.count
+        if self.excluded and self.is_exact:
+            taken = sum(1 for _ in self.chosen())
+        elif self.sample:
+            taken = min(taken, self.sample.count)
+        return taken + len(self.included)
 
     def excludes(self, combination: "Sequence[str]") -> bool:
         """Whether an excluded combination agrees with this one in all of its keys."""
-        values = dict(map(same_value, combination))
-        for keys, dropped in self.excluded.items():
-            if tuple(map(values.get, keys)) in dropped:
+        words = list(map(same_value, combination))
+        for keys in self.excluded_keys:
+            if frozenset(word for word in words if word[0] in keys) in self.excluded:
                 return True
         return False
 
@@ -2708,8 +2437,7 @@ class PlannedStep:
         if self.sample:
             texts = [axis.text for axis in self.sweep.axes]
             order = shuffled(self.sweep.count, native_bytes(f"{self.sample.seed}:{texts}"))
-            tried = islice(order, self.sample.count + MOST_JOINED)
-            combinations = map(self.sweep.__getitem__, tried)
+            combinations = map(self.sweep.__getitem__, order)
         if self.excluded:
             combinations = itertools.filterfalse(self.excludes, combinations)
         return islice(combinations, self.sample and self.sample.count)
@@ -2732,14 +2460,17 @@ class PlannedStep:
             number=0, step=self.number, index=index, combination=combination,
             argv=(*self.setup_words(values), *self.program, *argv), key=(*argv, *hidden),
             directory="", cwd=fill(self.cwd.text, values, self.cwd.whole()) if self.cwd else ".",
-            env=env, runs=int(self.is_hydra and not is_moved), has_directory=self.uses_directory)
+            env=env, runs=int(self.is_hydra and not is_moved), has_directory=False)
 
     def values(self, combination: "Sequence[str]", index: int) -> "Dict[str, str]":
         """The values of a task's templates, without its environment."""
         values = {"job.name": self.job.name, "task.index": str(index)}
-        for word in combination if self.has_matrix else ():
-            values[f"matrix.{key_of(word)}"] = unquoted(word).partition("=")[2]
-        return values
+        whole = {}
+        for word in combination:
+            key, value = f"matrix.{key_of(word)}", unquoted(word).partition("=")[2]
+            whole[key], base = value, os.path.basename(value)
+            values.update({f"{key}.name": base, f"{key}.stem": os.path.splitext(base)[0]})
+        return {**values, **whole}
 
     def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
         """The shell that prepares the environment; the command is appended to it."""
@@ -2765,7 +2496,7 @@ class PlannedStep:
         """The command line of a task, with its own words, without those that we generate."""
         def filled(words: "Iterable[str]") -> "List[str]":
             pairs = [(word, fill(word, values, self.mark)) for word in words]
-            return [text for word, text in pairs if text or not LONE_MATRIX.fullmatch(word)]
+            return [text for word, text in pairs if text or not MATRIX.fullmatch(word)]
 
         own = own + self.args
         if self.is_hydra:
@@ -2783,8 +2514,10 @@ class PlannedStep:
             generated = {"hydra.job.name": hydra_text(self.job.name), "hydra.sweep.dir": directory}
             keys = set(map(key_of, task.argv))
             argv += [f"{key}={generated[key]}" for key in generated if key not in keys]
+        texts = [*task.argv, task.cwd, *filter(None, task.env.values())]
         return task._replace(number=number, directory=directory, argv=tuple(argv), env=env,
-                             cwd=task.cwd.replace(DIRECTORY, directory))
+                             cwd=task.cwd.replace(DIRECTORY, directory),
+                             has_directory=any(DIRECTORY in text for text in texts))
 
 
 def shuffled(count: int, key: bytes) -> "Iterator[int]":
@@ -2804,7 +2537,8 @@ def shuffled(count: int, key: bytes) -> "Iterator[int]":
 
 
 class Plan:
-    """The tasks of a job, step by step: count of them, made when they are asked for.
+    """The tasks of a job, step by step: count of them (not is_exact: at most), made when they are
+    asked for.
 
     added has the overrides whose keys are not in the job.
     """
@@ -2817,23 +2551,15 @@ class Plan:
         self.job = job
         self.ulid = new_ulid()
         is_handed_over = is_for_handler(job)
-        overrides, more = ([], []) if is_handed_over else read_overrides(job, words)
+        overrides, more = read_overrides(job, [] if is_handed_over else words)
         keys = parameter_keys(job)
         self.added = [axis for axis in overrides if not keys & set(axis.keys)]
         self.steps = [PlannedStep(job, step, number, overrides, more, sample)
-                      for number, step in enumerate(job.steps or [EMPTY_STEP], 1)]
+                      for number, step in enumerate(job.steps or [Step()], 1)]
+        self.count = sum(step.count for step in self.steps)
+        self.is_exact = all(step.is_exact for step in self.steps)
         for planned in self.steps if is_handed_over else ():
-            planned.submit.extend(word for word in words if word != "--")
-
-    @property
-    def count(self) -> int:
-        """The number of tasks, or (not is_exact) an upper bound."""
-        return sum(step.count for step in self.steps)
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether count is the number of tasks, not an upper bound."""
-        return all(step.is_exact for step in self.steps)
+            planned.submit.extend(filter("--".__ne__, words))
 
     def directory(self, number: int) -> str:
         """The directory of a task that gets its number now."""
@@ -2859,11 +2585,11 @@ def parameter_keys(job: Job) -> "Set[str]":
         axes += step.with_
         for sweep in (step.batch, step.args, *step.include):
             axes += sweep.axes
-    return set(chain.from_iterable(axis.keys for axis in axes))
+    return keys_in(axes)
 
 
 def read_overrides(job: Job, words: "Sequence[str]") -> "Tuple[List[Axis], List[str]]":
-    """The overrides in words, the last one of each key, and the words after "--"."""
+    """The overrides in words, and the words after "--"."""
     cut = list(words).index("--") if "--" in words else len(words)
     for word in words[:cut]:
         if not key_of(word):
@@ -2871,8 +2597,7 @@ def read_overrides(job: Job, words: "Sequence[str]") -> "Tuple[List[Axis], List[
                         NOWHERE, "an override is key=value; words for the command follow --: -- "
                         + shell_text([word]))
     axes = Sweep(words[:cut], "command line", HYDRA if is_hydra(job) else PROGRAM).axes
-    last = {key: axis for axis in axes for key in axis.keys}
-    return [axis for axis in axes if axis in last.values()], list(words[cut + 1:])
+    return axes, list(words[cut + 1:])
 
 
 def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
@@ -2881,7 +2606,7 @@ def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
     Raises Error.
 
     >>> text = "jobs: {fit: {run: fit.sh, hydra: false, steps: [{batch: a=1:2}]}}"
-    >>> job = read_jobs(read_yaml(text))["fit"]
+    >>> job = read_each_job(read_yaml(text))[0]["fit"]
     >>> [task.argv for task in plan(job, ["b=x"])]
     [('fit.sh', 'a=1', 'b=x'), ('fit.sh', 'a=2', 'b=x')]
     """
@@ -4242,7 +3967,7 @@ class Local:
             slot = self.devices[process.slot % len(self.devices)]
         cwd = task.cwd.replace(SLOT, slot)
         variables = {"PYTHONUNBUFFERED": os.environ.get("PYTHONUNBUFFERED", "1"), **task.env}
-        env = environment({name: text and resolved(text.replace(SLOT, slot))
+        env = environment({name: text and fill(text.replace(SLOT, slot), {})
                            for name, text in variables.items()})
         env[ATTEMPT_FILE.encode()] = native_bytes(process.path)
         env[b"HYDRAFLOW_ATTEMPT"] = b"%d" % process.attempt
@@ -5457,9 +5182,6 @@ def submission_program(step: PlannedStep) -> str:
     return (without_env(step.submit) or step.submit)[0]
 
 
-def submit_mark(step: PlannedStep, index: int) -> Mark:
-    """The place of a word of a submission command; words may come from elsewhere."""
-    return step.submit_marks[index] if index < len(step.submit_marks) else NOWHERE
 
 
 def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
@@ -5469,20 +5191,19 @@ def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
     script = script_word(words)
     errors: List[Error] = []
     waits = bool(step.job.needs) or len(step.job.steps) > 1
-    for index, word in enumerate(words):
+    for word in words:
         for hint, pattern in scheduler.ours:
             if re.fullmatch(pattern, word) and (waits or hint != OURS_AFTER):
                 errors.append(Error("own-option", f"HydraFlow sets {word} itself: remove it",
-                                    submit_mark(step, index), hint))
+                                    step.submit_mark, hint))
     if script and not errors:
         errors.append(Error(
             "script-and-command",
             f"{words[0]} would execute {words[script]}, and not the command of this job",
-            submit_mark(step, script),
-            "leave it out: setup: has the lines of shell that prepare a task"))
+            step.submit_mark, "leave it out: setup: has the lines of shell that prepare a task"))
     elif not step.command and not errors:
         errors.append(Error("no-command", f"{words[0]} has nothing to execute",
-                            submit_mark(step, 0), "write the command of the tasks into run:"))
+                            step.submit_mark, "write the command of the tasks into run:"))
     raise_all(errors)
 
 
@@ -5875,7 +5596,7 @@ class HandlerStage(Stage):
         options, form = FILE_READERS.get(name, (step.submit[-1:], ""))
         if step.submit[-1] not in options:
             raise Error("not-read", f"{name} would not read the file that is its last argument",
-                        submit_mark(step, 0), f"for example {form}")
+                        step.submit_mark, f"for example {form}")
         for task in islice(step.tasks(), 1000 if is_dry else None):
             # the rest of such a value would be a command of its own
             if re.search("[\r\n]", shell_text(task.argv)):
@@ -6141,7 +5862,7 @@ def check_plan(plan: Plan, is_dry: bool) -> None:
         for step in stage.steps:
             stage.check(step, is_dry)
             if step.submit and not is_dry:
-                check_executable(submission_program(step), ".", os.environ, submit_mark(step, 0))
+                check_executable(submission_program(step), ".", os.environ, step.submit_mark)
             if step.command:
                 check_first_task(step, is_dry)
 
@@ -8105,7 +7826,7 @@ def plans_of(args: "argparse.Namespace") -> "List[Plan]":
     """The plans of the job and, before it, of those that it needs."""
     jobs = jobs_to_run(args)
     plans = []
-    for job in order_needs(jobs, [args.job]):
+    for job in order_needs(jobs, args.job):
         words, sample = (), None  # type: Sequence[str], Optional[Sample]
         if job.key == args.job:
             words = [*args.words, *(["--", *args.after] if args.after else [])]
@@ -8241,8 +7962,7 @@ def spelled_job(args: "argparse.Namespace") -> Job:
         check_literal(words)
     name = args.name or free_name(program_name(words), args.file or JOB_FILES[0])
     command = Source("command line", shell_text(words))
-    return EMPTY_JOB._replace(key=name, name=name, run=command, hydra=False,
-                              steps=[EMPTY_STEP._replace(batch=sweep)])
+    return Job(name, name, run=command, hydra=False, steps=[Step(batch=sweep)])
 
 
 def free_name(name: str, path: str) -> str:

@@ -148,17 +148,17 @@ def known_rows():
         yield row(line, {JOB_FILE: JOBS})
 
 
-TABLES = {"bad.csv": "lr,o\n0.1,sgd\n1e-3\n", "long.csv": "a,b\n1," + "x" * 200000 + "\n", "empty.txt": "# nothing\n", "latin.txt": b"1\n\xe9\n"}
+TABLES = {"bad.csv": "lr,o\n0.1,sgd\n1e-3\n", "empty.txt": "# nothing\n", "latin.txt": b"1\n\xe9\n"}
 PLAIN = "run: 'true'\nhydra: false\nsteps: [{batch: 'a=1,2'}]"
 RUN = ("run job",)
 OWN_ROWS = (  # what those tables have not
     *(row(["expand", sweep], TABLES) for sweep in (
-        "o,lr=rows(bad.csv)", "o,lrr=rows(bad.csv)", "a,b=rows(long.csv)", "a=lines(empty.txt)", "a=lines(latin.txt)", "a,b=lines(latin.txt)", "a=lines(.)",
+        "o,lr=rows(bad.csv)", "o,lrr=rows(bad.csv)", "a=lines(empty.txt)", "a=lines(latin.txt)", "a,b=lines(latin.txt)", "a=lines(.)",
         "a=" + "(" * 200 + "1" + ")" * 200, "a=1,' 2", "a=lin(1:2:9" + "0" * 30 + ")", f"a=lin(1:1e{'9' * 3}:3)")),
     job("run: x\nsteps: [{args: 'a,b=(1,2)'}]"), job("run: x\nsteps: [{args: a=1|2}]"),
     job("run: x\nsteps: [{batch: a=1, exclude: -v}]"), job("run: x\nsteps: [{batch: a=1, include: ['b=1:600000', 'b=1:600000']}]"),
-    job("run: x\nsteps: [{args: a=1:1000000000}]"), job("run: x\nsteps: [{batch: a=1, include: a=1:9999999}]"),
-    row("show"), row("run job"), row("-f no.yaml show"), row("show", {JOB_FILE: " \n"}), row("init", {JOB_FILE: "jobs: {}"}),
+    job("run: x\nsteps: [{args: a=1:1000000000}]"),
+    row("show"), row("run job"), row("-f no.yaml show"), row("show", {JOB_FILE: " \n"}), row("init", {JOB_FILE: "jobs: {}"}), row("run -j2 ./x a=1:3", {JOB_FILE: JOBS, "x": SCRIPT}),
     row("run base", {JOB_FILE: "jobs: {base: {retries: 1}}"}), row("show", {JOB_FILE: "jobs: {a: {run: x, needs: b}, b: {run: x, needs: a}}"}),
     job("run: nosuchprogram"), job("run: ./sub/x", files={"sub/x": ""}), job("run: ./sub", files={"sub/x": ""}), job("run: here", files={"here": SCRIPT}),
     job("run: ./nosuch"), job("run: sh\nworking-directory: nosuch"),

@@ -47,24 +47,24 @@ TASKS = (  # a sweep, its combinations
     ("a=choice(1,2),5 -v", [("a=choice(1,2)", "-v"), ("a=5", "-v")]),
 )
 MISTAKES = (  # sweep, column, what the carets mark, code
-    ('t=12:30:00', 3, '12:30:00', 'range-step-zero'), ('a=(1,2', 3, '(', 'never-closed'), ('a=[1,2', 3, '[', 'never-closed'),
-    ('a={1,2', 3, '{', 'never-closed'), ("a=1 b='x", 7, "'", 'never-closed'), ('a=${x', 3, '$', 'never-closed'), ('a=${}', 3, '$', 'never-closed'),
-    ('a=1)', 4, ')', 'stray-bracket'), ('a=[1)]', 5, ')', 'stray-bracket'), ('a=0:2:10', 3, '0:2:10', 'range-empty'),
+    ('t=12:30:00', 3, '12:30:00', 'range-step-zero'), ('a=(1,2', 3, '(', 'unmatched-bracket'), ('a=[1,2', 3, '[', 'unmatched-bracket'),
+    ('a={1,2', 3, '{', 'unmatched-bracket'), ("a=1 b='x", 7, "'", 'unmatched-bracket'), ('a=${x', 3, '$', 'unmatched-bracket'), ('a=${}', 3, '$', 'unmatched-bracket'),
+    ('a=1)', 4, ')', 'unmatched-bracket'), ('a=[1)]', 5, ')', 'unmatched-bracket'), ('a=0:2:10', 3, '0:2:10', 'range-empty'),
     ('a=0.1:0.5', 3, '0.1:0.5', 'range-empty'), ('a=5:1', 3, '5:1', 'range-empty'), ('a=1:5:-1', 3, '1:5:-1', 'range-empty'),
     ('a=1:10x', 3, '1:10x', 'not-a-number'), ('a=1:2:3:4', 3, '1:2:3:4', 'not-a-number'), ('a=08:30', 3, '08:30', 'not-a-number'),
     ('a=1,', 1, 'a=1,', 'missing-value'), ('a=1,,2', 1, 'a=1,,2', 'missing-value'), ('a=()', 1, 'a=()', 'missing-value'), ('a=1|', 1, 'a=1|', 'missing-value'),
     ("'a=x y'", 1, "'a=x y'", 'quoted-word'), ('db/m=mysql,1', 1, 'db/m=mysql,1', 'mixed-unit'), ('a/k=1:2000,x', 1, 'a/k=1:2000,x', 'mixed-unit'),
-    ('a/k=(1:2000,x)|2', 1, 'a/k=(1:2000,x)', 'mixed-unit'), ('a/k=1|b=x|a/k=x', 11, 'a/k=x', 'mixed-unit'),
-    ('a,b=1,2', 5, '1', 'linked-tuple'), ('a,b=(1,2),(3)', 11, '(3)', 'linked-tuple'), ('a,=(1,2)', 1, 'a,=(1,2)', 'linked-keys'),
+    ('a/k=(1:2000,x)|2', 1, 'a/k=(1:2000,x)', 'mixed-unit'),
+    ('a/k=1|b=x|a/k=x', 11, 'a/k=x', 'mixed-unit'), ('a,b=1,2', 5, '1', 'linked-tuple'), ('a,b=(1,2),(3)', 11, '(3)', 'linked-tuple'), ('a,=(1,2)', 1, 'a,=(1,2)', 'linked-keys'),
     ('lr/m,b=(1,x)', 1, 'lr/m,b=(1,x)', 'linked-keys'), ('a=lin(1:2)', 3, 'lin(1:2)', 'invalid-spacing'),
     ('a=log(0:1:3)', 3, 'log(0:1:3)', 'invalid-spacing'), ('a=lin(1:2:1)', 3, 'lin(1:2:1)', 'invalid-spacing'),
     ('a=5:-1:1', 3, '5:-1:1', 'range-empty'), ('a=-5:1:0', 3, '-5:1:0', 'range-step-zero'),
     ('a=1:3:1:', 3, '1:3:1:', 'not-a-number'), ('a=1:', 3, '1:', 'not-a-number'), ('a=2,-1.5k:', 5, '-1.5k:', 'not-a-number'),
-    ('a=1::2', 3, '1::2', 'not-a-number'), ('a=1:::k', 3, '1:::k', 'not-a-number'), ('a=1..3', 3, '1..3', 'not-a-range'),
+    ('a=1::2', 3, '1::2', 'not-a-number'), ('a=1:::k', 3, '1:::k', 'not-a-number'), ('a=1..3', 3, '1..3', 'not-a-number'),
     ('a=x,np.linspace(0,1,5)', 5, 'np.linspace(0,1,5)', 'unknown-function'), ('a=(1,2),(3,4)', 3, '(1,2),(3,4)', 'tuples-of-one-key'),
     ('b=1 a=\\${x}', 7, '\\', 'backslash-before-quote'), ('a=1 b=${{ env.X }}', 7, '${{ env.X }}', 'not-replaced'),
     ('a,b,a=(1,2,3)', 1, 'a,b,a=(1,2,3)', 'linked-keys'), ('a=lines()', 3, 'lines()', 'unreadable-file'), ('a=lines(x)k', 3, 'lines(x)k', 'unknown-function'),
-    ('a=rows(no/such.csv)', 3, 'rows(no/such.csv)', 'unreadable-file'), ("a=1 # 'b\n'c", 1, "'", 'never-closed'),
+    ('a=rows(no/such.csv)', 3, 'rows(no/such.csv)', 'unreadable-file'), ("a=1 # 'b\n'c", 1, "'", 'unmatched-bracket'),
     ('a=uniform(0,1)', 3, 'uniform(0,1)', 'unknown-function'), ('a=chioce(a,b)', 3, 'chioce(a,b)', 'unknown-function'),
     ('a=fiels(*)', 3, 'fiels(*)', 'unknown-function'), ('a=f(1).txt', 3, 'f(1).txt', 'unknown-function'), ('a=sin(x)', 3, 'sin(x)', 'unknown-function'), ('a=(a|b)+', 3, '(a|b)+', 'unknown-function'),
     ('a=$(seq 1 3)', 3, '$(seq 1 3)', 'unknown-function'), ('a=16:9', 3, '16:9', 'range-empty'),
@@ -75,10 +75,9 @@ OF_A_KIND = (  # kind of step, sweep, column, what the carets mark, code
     ("hydra", "a = 1,2", 1, "a", "expected-key-value"), ("hydra", "a= 1,2", 4, "1,2", "expected-key-value"),
     ("hydra", "b=1 a =1,2", 5, "a", "expected-key-value"), ("hydra", "optimizer a=1", 1, "optimizer", "expected-key-value"),
     ("hydra", "--x y", 5, "y", "expected-key-value"), ("hydra", "x=pink & green", 8, "&", "expected-key-value"),
-    ("hydra", "ckpt=a/epoch=9-step=1.ckpt", 13, "=", "hydra-needs-quotes"), ("hydra", "f=a#b", 4, "#", "hydra-needs-quotes"),
-    ("hydra", "name=caf\u00e9", 9, "\u00e9", "hydra-needs-quotes"), ("hydra", "f=x,a;b", 6, ";", "hydra-needs-quotes"),
-    ("hydra", "f#=x", 1, "f#", "hydra-needs-quotes"),
-    ("hydra", "p=~/x", 3, "~", "hydra-needs-quotes"), ("hydra", "a=\\'x", 4, "'", "hydra-needs-quotes"),
+    ("hydra", "ckpt=a/epoch=9-step=1.ckpt", 13, "=", "hydra-needs-quotes"), ("hydra", "f=a#b", 3, "a#b", "hydra-needs-quotes"),
+    ("hydra", "name=caf\u00e9", 6, "caf\u00e9", "hydra-needs-quotes"), ("hydra", "f=x,a;b", 5, "a;b", "hydra-needs-quotes"),
+    ("hydra", "p=~/x", 3, "~/x", "hydra-needs-quotes"), ("hydra", "a=\\'x", 3, "\\'", "hydra-needs-quotes"),
     ("hydra", "ds=100k,1m,10m", 4, "100k,1m,10m", "unit-doubt"), ("hydra", "t=30s,1m", 3, "30s,1m", "unit-doubt"),
     ("hydra", "p=125m,1.3b", 3, "125m,1.3b", "unit-doubt"), ("hydra", "x=$HOME/d", 3, "$HOME/d", "not-replaced"),
     ("hydra", "$A,b=(1,x),(2,$B)", 15, "$B", "not-replaced"), ("hydra", "$C=1|$D", 6, "$D", "not-replaced"),
@@ -90,7 +89,6 @@ OF_A_KIND = (  # kind of step, sweep, column, what the carets mark, code
 TAKEN = (  # kind of step, sweep, its first combination and how many there are
     ("hydra", "a=1,2 ~b -v --x=a;b c={x: 'y#'} d='caf\u00e9' e=${x#} f=range(start=1,stop=2)",
      ("a=1", "~b", "-v", "--x=a;b", "c={x: 'y#'}", "d='caf\u00e9'", "e=${x#}", "f=range(start=1,stop=2)"), 2),
-    ("hydra", "--config-name other a=1k,2k", ("--config-name", "other", "a=1000"), 2),
     ("hydra", "train.py $NAME=a#b,c g=1m,2m", ("train.py", "$NAME=a#b", "g=1e-3"), 4),
     ("program", "--mem=4G,8G --bs=4k,64k t=30s,1m", ("--mem=4G", "--bs=4k", "t=30s"), 8),
     ("program", "a=1k:2k:1k b=(1,2)k c/k=1,2 d=lin(1k:2k:2)", ("a=1000", "b=1000", "c=1000", "d=1000"), 16),
@@ -100,7 +98,7 @@ OLD_ORDER = "the order is start:stop:step; if start:step:stop was meant"
 HINTS = (  # a sweep, a part of the hint
     ("t=12:30:00", "t='12:30:00'"), ("a=16:9", "a='16:9'"), ("a=10:20:30", OLD_ORDER), ("a=10:20:30", "a='10:20:30'"),
     ("a=5:-1:1", OLD_ORDER + ", as up to HydraFlow 0.15.0: 5:1:-1"), ("a=0:2:10:k", "0:10:2:k"), ("a=-5:1:0", "-5:0:1"),
-    ("a=1e-3:1e-1", "log(1e-3:1e-1:3)"), ("a=chioce(a,b)", "did you mean choice?"), ("a=linspace(0,1,5)", "lin(start:stop:count)"),
+    ("a=1e-3:1e-1", "log(1e-3:1e-1:3)"), ("a=chioce(a,b)", "choice("), ("a=linspace(0,1,5)", "lin(0:1:5)"),
 )
 
 
@@ -141,10 +139,10 @@ class Meaning(unittest.TestCase):
 
     def test_args_join_the_values(self) -> None:
         self.assertEqual(collect("a=1:3 b='x,y',z c=(s,l)_1 -v"), ["a=1,2,3", "b='x,y',z", "c=s_1,l_1", "-v"])
-        for sweep, code in (("a=1|2", "tasks-in-words"), ("a,b=(1,2)", "tasks-in-words"), ("a=1:1000000000", "too-many-values")):
+        for sweep in ("a=1|2", "a,b=(1,2)"):
             with self.subTest(sweep=sweep), self.assertRaises(Error) as caught:
                 collect(sweep)
-            self.assertEqual(caught.exception.code, code)
+            self.assertEqual(caught.exception.code, "tasks-in-words")
 
     def test_numbers_beyond_any_float_stay_text(self) -> None:
         long = "9" * 1000 + "k"
@@ -173,7 +171,7 @@ class Mistakes(unittest.TestCase):
     def test_several_at_once(self) -> None:
         with self.assertRaises(Error) as caught:
             Sweep("a=1:2:0 b=x c=(1")
-        self.assertEqual(caught.exception.code, "never-closed")
+        self.assertEqual(caught.exception.code, "unmatched-bracket")
         with self.assertRaises(Error) as caught:
             Sweep("a=1:2:0 b=x c=5:1")
         self.assertEqual([error.column for error in caught.exception.errors], [3, 15])

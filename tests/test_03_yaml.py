@@ -35,13 +35,13 @@ LAYOUTS = (  # the same tree every time
     "jobs:\r\n  train:\r\n    run: python train.py\r\n    steps:\r\n      - batch: a=1:3\r\n      - batch: b=1,2\r\n"
     "        args: c=4\r\n",
     "jobs:\r  train:\r    run: python train.py\r    steps:\r      - batch: a=1:3\r      - {batch: 'b=1,2', args: c=4}\r",
-    "\ufeffjobs: {train: {run: python train.py, steps: [batch: a=1:3, {batch: 'b=1,2', args: c=4}]}}",
+    "\ufeffjobs: {train: {run: python train.py, steps: [{batch: a=1:3}, {batch: 'b=1,2', args: c=4}]}}",
     "{\njobs: {\n\"train\":{'run':python train.py, # comment\nsteps\n: [\n{batch: a=1:3},{batch: \"b=1,2\",\targs: c=4,},],}}}\n",
     "jobs:\n  train:\n    run: python\n      train.py\n    steps:\n      - batch: >-\n          a=1:3\n      - batch: |-\n"
     "          b=1,2\n        args:\n          c=4\n",
-    "jobs: &all\n  &name train:\n    run: &run\n      python train.py\n    steps: &steps\n    - &one\n      batch: a=1:3\n"
+    "jobs: &all\n  train:\n    run: &run\n      python train.py\n    steps: &steps\n    - &one\n      batch: a=1:3\n"
     "    - batch: b=1,2\n      args: c=4\n",
-    "first: &c c=4\njobs:\n  train:\n    run: \"python\\x20\\\n      train.py\"\n    steps: [batch: a=1:3, "
+    "first: &c c=4\njobs:\n  train:\n    run: \"python\\x20\\\n      train.py\"\n    steps: [{batch: a=1:3}, "
     "{batch: 'b=1,2', args: *c}]\n",
 )
 
@@ -77,7 +77,7 @@ TREES = (
     ("? a"[2:] + ": b", {"a": "b"}), (": a", {"": "a"}), ("- :\n", [{"": ""}]), ("\"a b\": c\n'd': e\n", {"a b": "c", "d": "e"}),
     ("a b  :  c", {"a b": "c"}), ("a::: b", {"a::": "b"}), ("a:\n   b", {"a": "b"}),
     ("[]", []), ("{}", {}), ("[a, b,]", ["a", "b"]), ("{a, b: , c: d}", {"a": "", "b": "", "c": "d"}),
-    ("[a: b, : c, \"d\":e, [f]]", [{"a": "b"}, {"": "c"}, {"d": "e"}, ["f"]]), ("{a: :b, http://c: d}", {"a": ":b", "http://c": "d"}),
+    ("{a: :b, http://c: d}", {"a": ":b", "http://c": "d"}),
     ("{a\n b: c,\n\"d\"\n:e}", {"a b": "c", "d": "e"}), ("a: [\n  b, # c\n\n  d\n  ]\n", {"a": ["b", "d"]}),
     ("a: {\n b: c\n }\nd: e\n", {"a": {"b": "c"}, "d": "e"}), ("{\"a\":[1], 'b':{c: d}}", {"a": ["1"], "b": {"c": "d"}}),
     ("{a:\"b\"}", {"a:\"b\"": ""}), ("- -1\n- --\n", ["-1", "--"]), ("a: b\n\t\nc: d\n", {"a": "b", "c": "d"}),
@@ -91,7 +91,7 @@ ANCHORS = (
     ("- &a\n- *a\n", ["", ""]), ("&a b: &c d\n*a : e\n".replace("*a", "f"), {"b": "d", "f": "e"}),
     ("a: &x b\n*x : c\n", {"a": "b", "b": "c"}), ("- &a b\n- &a c\n- *a\n", ["b", "c", "c"]),
     ("- &a:b c\n- *a:b\n", ["c", "c"]), ("[&a b, *a, {*a : c}]", ["b", "b", {"b": "c"}]), ("a: &x\n- b\nc: *x\n", {"a": ["b"], "c": ["b"]}),
-    ("&a\n&b c: d\n", {"c": "d"}), ("a: &x # c\n\n  |\n  b\n", {"a": "b\n"}), ("a: &x\n  - &y z\nb: [*x, *y]\n", {"a": ["z"], "b": [["z"], "z"]}),
+    ("a: &x # c\n\n  |\n  b\n", {"a": "b\n"}), ("a: &x\n  - &y z\nb: [*x, *y]\n", {"a": ["z"], "b": [["z"], "z"]}),
     ("- &a {x: 1, y: 2}\n- <<: *a\n  y: 3\n", [{"x": "1", "y": "2"}, {"x": "1", "y": "3"}]),
     ("- &a {x: 1}\n- &b {x: 2, y: 2}\n- {<<: [*a, *b]}\n", [{"x": "1"}, {"x": "2", "y": "2"}, {"x": "1", "y": "2"}]),
     ("- &a {x: 1}\n- &b {<<: *a, y: 2}\n- {z: 3, <<: *b}\n", [{"x": "1"}, {"x": "1", "y": "2"}, {"x": "1", "y": "2", "z": "3"}]),
@@ -170,18 +170,18 @@ class Places(unittest.TestCase):
 
 REFUSALS = (  # text, line, column, code
     ('a\n---\nb\n', 2, 1, "yaml-documents"), ('a: b\n...\nc: d\n', 3, 1, "yaml-documents"), ('---\n---\n', 2, 1, "yaml-documents"),
-    ('%YAML 1.2\n---\na\n', 1, 1, "yaml-directive"), ('a: !!str b\n', 1, 4, "yaml-tag"), ('! a\n', 1, 1, "yaml-tag"),
+    ('%YAML 1.2\n---\na\n', 1, 1, "yaml-start"), ('a: !!str b\n', 1, 4, "yaml-tag"), ('! a\n', 1, 1, "yaml-tag"),
     ('[!x a]', 1, 2, "yaml-tag"), ('? a\n: b\n', 1, 1, "yaml-complex-key"), ('[? a]', 1, 2, "yaml-complex-key"),
-    ('{a: b}: c\n', 1, 1, "yaml-complex-key"), ('[[a]: b]', 1, 2, "yaml-complex-key"), ('{[a]: b}', 1, 2, "yaml-complex-key"),
+    ('{a: b}: c\n', 1, 1, "yaml-complex-key"), ('[[a]: b]', 1, 5, "yaml-text"), ('{[a]: b}', 1, 2, "yaml-complex-key"),
     ('a: &x [b]\n*x : c\n', 2, 1, "yaml-complex-key"), ('{[a]}', 1, 2, "yaml-complex-key"), ('a:\n\tb: c\n', 2, 1, "yaml-tab"),
     ('a:\n  b: c\n\td: e\n', 3, 1, "yaml-tab"), ('-\t- a\n', 1, 3, "yaml-start"), ('\t[a]', 1, 1, "yaml-tab"), ('a:\n \tb', 2, 2, "yaml-tab"), ('a:\n \tb: c\n', 2, 2, "yaml-tab"),
-    ("a: 'b\n\tc'\n", 1, 4, "yaml-quote"), ('a: [b,\n\tc]\n', 1, 4, "yaml-bracket"), ('a: |\n\t\nb: c\n', 2, 1, "yaml-tab"),
+    ("a: 'b\n\tc'\n", 1, 4, "yaml-unclosed"), ('a: [b,\n\tc]\n', 1, 4, "yaml-unclosed"), ('a: |\n\t\nb: c\n', 2, 1, "yaml-tab"),
     ('- |\n  a\n\t # c\n- b\n', 3, 1, "yaml-tab"), ('- a\n\t- b\n- c', 2, 1, "yaml-tab"), ('a: b\na: c\n', 2, 1, "yaml-duplicate"),
     ('{a, a: b}', 1, 5, "yaml-duplicate"), ('a: b\n"a": c\n', 2, 1, "yaml-duplicate"), (': a\n: b\n', 2, 1, "yaml-duplicate"),
     ('<<: {}\n<<: {}\n', 2, 1, "yaml-duplicate"), ('*a\n', 1, 1, "yaml-alias"), ('&a [*a]\n', 1, 5, "yaml-alias"),
     ('- &a b\n- &a [*a]\n', 2, 7, "yaml-alias"), ('<<: a\n', 1, 1, "yaml-merge"), ('<<: [a]\n', 1, 1, "yaml-merge"),
-    ('a: &x &y b\n', 1, 4, "yaml-anchor"), ('a: &x b\nc: &y *x\n', 2, 4, "yaml-anchor"), ('a: &x\n  &y b\n', 1, 4, "yaml-anchor"),
-    ('a: &x\n *x\n', 2, 2, "yaml-alias"), ('--- &a - b\n', 1, 8, "yaml-start"), ('run:\techo a: b\n', 1, 6, "yaml-no-colon"),
+    ('a: &x &y b\n', 1, 7, "yaml-start"), ('a: &x b\nc: &y *x\n', 2, 7, "yaml-start"), ('a: &x\n  &y b\n', 2, 3, "yaml-start"),
+    ('a: &x\n *x\n', 2, 2, "yaml-start"), ('--- &a - b\n', 1, 8, "yaml-start"), ('run:\techo a: b\n', 1, 6, "yaml-no-colon"),
     ('a:\t- b\n', 1, 4, "yaml-start"),
     ('a: \x07\n', 1, 4, "unread-character"), ('a\x00b', 1, 2, "unread-character"), ('a: b\u2028c', 1, 5, "unread-character"),
     ('a: b\x85c', 1, 5, "unread-character"), ("a: '\ufeff'", 1, 5, "unread-character"), ('a: \ud800', 1, 4, "unread-character"),
@@ -236,12 +236,12 @@ class Refusals(unittest.TestCase):
 
 FILES = (  # what is wrong in files of people, in cases/yaml-errors: name, line, column, code
     ("at", 3, 11, "yaml-start"), ("backtick", 3, 10, "yaml-start"), ("block-ends-early", 5, 6, "yaml-indentation"),
-    ("bracket-never-closed", 3, 12, "yaml-bracket"), ("bracket-not-indented", 3, 12, "yaml-bracket"), ("colon-in-value", 3, 10, "yaml-no-colon"),
-    ("colon-missing", 3, 5, "yaml-no-colon"), ("comma-missing", 3, 17, "yaml-comma"), ("comment-space", 3, 16, "yaml-text"),
+    ("bracket-never-closed", 3, 12, "yaml-unclosed"), ("bracket-not-indented", 3, 12, "yaml-unclosed"), ("colon-in-value", 3, 10, "yaml-no-colon"),
+    ("colon-missing", 3, 5, "yaml-no-colon"), ("comma-missing", 3, 17, "yaml-text"), ("comment-space", 3, 16, "yaml-text"),
     ("duplicate-key", 5, 5, "yaml-duplicate"), ("escape", 3, 13, "yaml-escape"), ("key-below-value", 3, 10, "yaml-no-colon"),
     ("key-between", 4, 3, "yaml-indentation"), ("key-indentation", 4, 4, "yaml-indentation"), ("list-among-keys", 4, 5, "yaml-start"),
-    ("list-indentation", 5, 8, "yaml-indentation"), ("percent", 3, 10, "yaml-directive"), ("quote-closed-too-late", 3, 10, "yaml-quote"),
-    ("quote-never-closed", 3, 10, "yaml-quote"), ("quote-within", 3, 19, "yaml-text"), ("space-after-colon", 3, 5, "yaml-no-colon"),
+    ("list-indentation", 5, 8, "yaml-indentation"), ("percent", 3, 10, "yaml-start"), ("quote-closed-too-late", 3, 10, "yaml-unclosed"),
+    ("quote-never-closed", 3, 10, "yaml-unclosed"), ("quote-within", 3, 19, "yaml-text"), ("space-after-colon", 3, 5, "yaml-no-colon"),
     ("space-after-dash", 5, 7, "yaml-indentation"), ("space-after-second-colon", 4, 5, "yaml-no-colon"), ("stray-dash", 3, 12, "yaml-start"),
     ("tab-after-spaces", 4, 3, "yaml-tab"), ("tab", 3, 1, "yaml-tab"), ("tag", 3, 10, "yaml-tag"), ("two-documents", 2, 1, "yaml-documents"),
     ("undefined-alias", 3, 11, "yaml-alias"),

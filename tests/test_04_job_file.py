@@ -9,34 +9,33 @@ from hydraflow import Error, load, plan
 MISTAKES = (  # a job file, then for each of its mistakes the place and the code
     ('jobs: {a: {rum: x}}', [(1, 12, 'unknown-key')]), ('jobs:\n  a:\n    run: x\n    stepps: []\n', [(4, 5, 'unknown-key')]),
     ('jobs:\n  a:\n    run: x\n    call: b.c\n', [(4, 5, 'duplicate-key')]), ('jobs:\n  a:\n    name: b\n', []),
-    ('jobs:\n  a:\n    steps: [{batch: x=1, run: y}, {batch: x=2}]\n', [(2, 3, 'no-command')]),
-    ('jobs:\n  a: {retries: 1}\n  b: {run: x, needs: a}\n', [(3, 22, 'unknown-need')]),
-    ('jobs:\n  a:\n    run: x\n    steps: []\n', [(4, 12, 'no-steps')]), ('jobs:\n  a:\n    run: x\n    steps:\n      - x\n', [(5, 9, 'wrong-kind')]),
+    ('jobs:\n  a:\n    steps: [{batch: x=1, run: y}, {batch: x=2}]\n', []),
+    ('jobs:\n  a:\n    run: x\n    steps:\n      - x\n', [(5, 9, 'wrong-kind')]),
     ('jobs:\n  a:\n    run: [x]\n', [(3, 10, 'wrong-kind')]), ('jobs:\n  a:\n    run:\n', [(3, 9, 'missing-text')]),
-    ('jobs:\n  a:\n    run: x\n    max-parallel: 0\n', [(4, 19, 'expected-count')]),
-    ('jobs:\n  a:\n    run: x\n    max-parallel: two\n', [(4, 19, 'expected-count')]),
-    ('jobs:\n  a:\n    run: x\n    hydra: yes\n', [(4, 12, 'expected-boolean')]),
-    ('jobs:\n  a:\n    run: x\n    timeout-minutes: 0\n', [(4, 22, 'expected-minutes')]),
+    ('jobs:\n  a:\n    run: x\n    max-parallel: 0\n', [(4, 19, 'wrong-value')]),
+    ('jobs:\n  a:\n    run: x\n    max-parallel: two\n', [(4, 19, 'wrong-value')]),
+    ('jobs:\n  a:\n    run: x\n    hydra: yes\n', [(4, 12, 'wrong-value')]),
+    ('jobs:\n  a:\n    run: x\n    timeout-minutes: 0\n', [(4, 22, 'wrong-value')]),
     ('jobs:\n  a:\n    run: x\n    env: [A]\n', [(4, 10, 'wrong-kind')]), ('jobs:\n  a:\n    run: x\n    env: {1A: x}\n', [(4, 11, 'invalid-variable-name')]),
     ('jobs:\n  a:\n    run: x\n    needs: b\n', [(4, 12, 'unknown-need')]),
     ('jobs:\n  a:\n    run: x\n    steps: [{batch: a=1}]\n    sets: [{each: a=1}]\n', [(5, 5, 'duplicate-key')]),
     ('jobs:\n  a:\n    run: x\n    steps:\n      - args: a=1|2\n', [(5, 15, 'tasks-in-words')]),
     ('jobs:\n  a:\n    run: x\n    steps:\n      - batch: a=1:2\n        exclude: b=1\n', [(6, 18, 'exclude-unknown-axis')]),
     ("jobs:\n  a:\n    run: x\n    steps:\n      - exclude:\n        include: ['']\n", [(5, 17, 'missing-text'), (6, 19, 'missing-text')]),
-    ('jobs:\n  a:\n    run: x\n    timeout-minutes: 1e-400\n', [(4, 22, 'expected-minutes')]),
-    ('jobs:\n', [(1, 1, 'no-jobs')]), ('job:\n  a: {run: x}\n', [(1, 1, 'unknown-key')]), ('jobs: {}\n', [(1, 1, 'no-jobs')]),
-    ('- a\n', [(1, 1, 'no-jobs')]), ('jobs: {a: x}\n', [(1, 11, 'no-keys')]),
+    ('jobs:\n  a:\n    run: x\n    timeout-minutes: 1e-400\n', [(4, 22, 'wrong-value')]),
+    ('jobs:\n', [(1, 6, 'wrong-kind')]), ('job:\n  a: {run: x}\n', [(1, 1, 'unknown-key')]),
+    ('- a\n', [(1, 1, 'wrong-kind')]), ('jobs: {a: x}\n', [(1, 11, 'wrong-kind')]),
     ("jobs:\n  a:\n    max-parallel: 0\n    env: {A: '${{ x }} ${{ y }} ${{ job.name }}'}\n    steps:\n      - batch: a=1\n        exclude: b=1\n        env: 1\n",
-     [(3, 19, 'expected-count'), (4, 15, 'unknown-template'), (8, 14, 'wrong-kind')]),
-    ('jobs:\n  a:\n    max-parallel: 0\n', [(3, 19, 'expected-count')]),
-    ('jobs:\n  a:\n    submit: sbatch\n    with: x | y\n    retries: x\n', [(4, 13, 'pipe-space'), (5, 14, 'expected-count')]),
+     [(3, 19, 'wrong-value'), (4, 15, 'unknown-template'), (8, 14, 'wrong-kind')]),
+    ('jobs:\n  a:\n    max-parallel: 0\n', [(3, 19, 'wrong-value')]),
+    ('jobs:\n  a:\n    submit: sbatch\n    with: x | y\n    retries: x\n', [(4, 13, 'pipe-space'), (5, 14, 'wrong-value')]),
     ('jobs:\n  a:\n    rum: x\n    steps:\n      - bacth: a=1\n        exclude: a=1\n      - batch: a=5:1\n        exclude: a=1\n',
      [(3, 5, 'unknown-key'), (5, 9, 'unknown-key'), (7, 18, 'range-empty')]),
     ('jobs:\n  train:\n    run: python train.py\n    steps:\n      - batch: >-\n          learning_rate=0.1 t=12:30:00\n', [(6, 31, 'range-step-zero')]),
     ('jobs:\n  a:\n    rum: x\n    steps:\n      - batch: a=1:2:0\n        bacth: x\n  b:\n    run: x\n    retries: -1\n    needs: c\n',
-     [(3, 5, 'unknown-key'), (5, 18, 'range-step-zero'), (6, 9, 'unknown-key'), (9, 14, 'expected-count'), (10, 12, 'unknown-need')]),
-    ("jobs:\n  a:\n    run: python 'x\n    with: b=[1\n    working-directory: ${{ job.nmae }}\n    env: {1A: x, B: [y], C: '${{ env.X'}\n    needs: [b, c, d]\n    steps:\n      - batch: a=1:2:0 b=x c=5:1\n        args: d=1|2 e=x,y f=3|4\n        include: [a=9:1, a=1, 'b=[']\n      - batch: a=1:3\n        exclude: [b=1 c=2, a=1]\n        include: a=1:9999999\n      - batch: a=1\n        exclude: [b=1 c=2, a=1]\n  b:\n    call: train\n    submit: X=1 sbatch\n  c: {call: p.f, run: x | y}\n",
-     [(3, 17, 'unclosed-quote'), (4, 13, 'never-closed'), (5, 24, 'unknown-template'), (6, 11, 'invalid-variable-name'), (6, 21, 'wrong-kind'), (6, 30, 'unknown-template'), (7, 19, 'unknown-need'), (9, 18, 'range-step-zero'), (9, 30, 'range-empty'), (10, 15, 'tasks-in-words'), (10, 27, 'tasks-in-words'), (11, 21, 'range-empty'), (11, 34, 'never-closed'), (14, 18, 'too-many-combinations'), (16, 19, 'exclude-unknown-axis'), (16, 23, 'exclude-unknown-axis'), (18, 11, 'not-a-function'), (19, 13, 'not-a-program'), (20, 18, 'duplicate-key')]),
+     [(3, 5, 'unknown-key'), (5, 18, 'range-step-zero'), (6, 9, 'unknown-key'), (9, 14, 'wrong-value'), (10, 12, 'unknown-need')]),
+    ("jobs:\n  a:\n    run: python 'x\n    with: b=[1\n    working-directory: ${{ job.nmae }}\n    env: {1A: x, B: [y], C: '${{ env.X'}\n    needs: [b, c, d]\n    steps:\n      - batch: a=1:2:0 b=x c=5:1\n        args: d=1|2 e=x,y f=3|4\n        include: [a=9:1, a=1, 'b=[']\n      - batch: a=1\n        exclude: [b=1 c=2, a=1]\n  b:\n    call: train\n    submit: X=1 sbatch\n  c: {call: p.f, run: x | y}\n",
+     [(3, 17, 'no-shell'), (4, 13, 'unmatched-bracket'), (5, 24, 'unknown-template'), (6, 11, 'invalid-variable-name'), (6, 21, 'wrong-kind'), (6, 30, 'unknown-template'), (7, 19, 'unknown-need'), (9, 18, 'range-step-zero'), (9, 30, 'range-empty'), (10, 15, 'tasks-in-words'), (10, 27, 'tasks-in-words'), (11, 21, 'range-empty'), (11, 34, 'unmatched-bracket'), (13, 19, 'exclude-unknown-axis'), (13, 23, 'exclude-unknown-axis'), (15, 11, 'not-a-function'), (17, 18, 'duplicate-key')]),
     ('jobs: {a: {run: x, steps: [{batch: a=1,2}]}}\n', [(1, 40, 'unknown-key')]),
     ('jobs:\n  a:\n    run: x\n    steps: [{batch: a=1, exclude: [{a: 1}]}]\n', [(4, 36, 'wrong-kind')]),
     ('jobs:\n  a:\n    run: x\n    sample: 3\n', [(4, 5, 'unknown-key')]),
@@ -45,7 +44,6 @@ MISTAKES = (  # a job file, then for each of its mistakes the place and the code
     ('jobs:\n  a: {run: x, needs: a}\n', [(2, 3, 'circular-needs')]),
     ('jobs:\n  a: {run: x, needs: b}\n  b: {run: x, needs: [c]}\n  c: {run: x, needs: a}\n',
      [(2, 3, 'circular-needs'), (3, 3, 'circular-needs'), (4, 3, 'circular-needs')]),
-    ("jobs:\n  a: {run: x, hydra: 'false'}\n", [(2, 22, 'expected-boolean')]),
 )
 EVERY_KEY = """\
 jobs:
@@ -106,14 +104,14 @@ WORDS = (  # what stands in a job whose command is x: the column of the mistake,
     ('steps: [{batch: a=1, include: a=2, args: b=1, with: b=3}]', 57, "assigned-twice"), ('steps: [{batch: m=s lr=1|m=l}]', 25, "assigned-twice"),
     ('steps: [{batch: x=$HOME/data}]', 23, "not-replaced"), ("steps: [{batch: '$A,b=(1,x),(2,$B) $C=1'}]", 36, "not-replaced"),
     ("steps: [{batch: '$C=1|$D'}]", 27, "not-replaced"), ("steps: [{batch: 'x=${{ env.A }}'}]", 24, "not-replaced"),
-    ("steps: [{args: '$A=1,2'}]", 21, "variable-in-words"), ('with: $A=1', 11, "variable-in-words"),
+    ("steps: [{args: '$A=1,2'}]", 21, "tasks-in-words"), ('with: $A=1', 11, "tasks-in-words"),
     ('with: x=1 y=$HOME/data', 17, "not-replaced"), ('with: ["a=\'x", b]', 11, "wrong-kind"), ('with: {lr: 0.1, b: 2}', 11, "wrong-kind"),
     ('steps: [{batch: {lr: [0.1, 0.01]}}]', 21, "wrong-kind"), ('steps: [{batch: [a=1, b=2]}]', 21, "wrong-kind"),
-    ('with: \'"b=x y"\'', 12, "quoted-word"), ("with: a=1 b=[it's, 1]", 20, "never-closed"), ('steps: [{args: optimizer}]', 20, "expected-key-value"),
-    ("steps: [{batch: a=1, with: 'n=${{ job.name }}#1'}]", 50, "hydra-needs-quotes"), ('hydra: true\n    with: b=x;y', 14, "hydra-needs-quotes"),
-    ('steps: [{batch: a=1, include: a=x;y}]', 38, "hydra-needs-quotes"), ('steps: [{batch: a=1, sample: {seed: 1}}]', 34, "sample-without-count"),
-    ('steps: [{batch: a=1, sample: 0}]', 34, "expected-count"), ('max-parallel: some', 19, "expected-count"),
-    ('timeout-minutes: 90k', 22, "expected-minutes"), ('setup: cd ${{ nowhere }}', 15, "unknown-template"),
+    ('with: \'"b=x y"\'', 12, "quoted-word"), ("with: a=1 b=[it's, 1]", 20, "unmatched-bracket"), ('steps: [{args: optimizer}]', 20, "expected-key-value"),
+    ("steps: [{batch: a=1, with: 'n=${{ job.name }}#1'}]", 50, "hydra-needs-quotes"), ('hydra: true\n    with: b=x;y', 13, "hydra-needs-quotes"),
+    ('steps: [{batch: a=1, include: a=x;y}]', 37, "hydra-needs-quotes"), ('steps: [{batch: a=1, sample: {seed: 1}}]', 34, "wrong-value"),
+    ('steps: [{batch: a=1, sample: 0}]', 34, "wrong-value"), ('max-parallel: some', 19, "wrong-value"),
+    ('timeout-minutes: 90k', 22, "wrong-value"), ('setup: cd ${{ nowhere }}', 15, "unknown-template"),
     ("steps: [{batch: 'a=1 +a=2'}]", 26, "assigned-twice"), ('steps: [{batch: a=1 a/k=2}]', 25, "assigned-twice"),
     ('hydra: false\n    steps: [{batch: --a=1 a=2,3}]', 31, "unknown-key"), ("hydra: false\n    steps: [{batch: 'x=choice(1,2)'}]", 24, "only-hydra"),
     ("steps: [{batch: 'a=1 | b=2'}]", 26, "pipe-space"), ("steps: [{batch: 'd=100k,1m'}]", 24, "unit-doubt"), ('steps: [{batch: {a=1}}]', 21, "wrong-kind"),
@@ -167,9 +165,9 @@ class Reading(EmptyFolder):
 
     def test_hints(self) -> None:
         for text, part in (
-                ("stepps: []", "did you mean steps?"), ("each: a=1:3", "it belongs in a step"), ("hydra: no", "true or false"),
-                ("steps: [{batch: a=1,2}]", "{batch: 'a=1,2'}"), ("sample: 2", "it belongs in a step"), ("steps: [{needs: b}]", "belongs to the job"),
-                ("run: cd x && y", '"$@"'), ("steps: [{batch: a=1, exclude: [{a: 1}]}]", "exclude: a=1"), ("steps: [{batch: {a: 1}}]", "batch: model=")):
+                ("stepps: []", "did you mean steps?"), ("each: a=1:3", "the keys of a job are run"),
+                ("steps: [{batch: a=1,2}]", "{batch: 'a=1,2'}"), ("sample: 2", "the keys of a job are"), ("steps: [{needs: b}]", "the keys of a step are"),
+                ("run: cd x && y", '"$@"'), ("steps: [{batch: {a: 1}}]", "batch: a=1,2")):
             with self.subTest(text=text):
                 run = "" if text.startswith("run") else "    run: x\n"
                 self.assertIn(part, self.errors(f"jobs:\n  a:\n{run}    {text}\n")[0].hint)
@@ -213,7 +211,7 @@ class Files(EmptyFolder):
     def test_no_file_no_text_no_utf8_no_file_but_a_directory(self) -> None:
         self.mistake("there is no hydraflow.yaml or hydraflow.yml", "run", "train")
         self.write("hydraflow.yaml", "")
-        self.mistake("hydraflow.yaml:1:1: error: expected jobs", "run", "train")
+        self.mistake("hydraflow.yaml:1:1: error: expected keys", "run", "train")
         self.write("hydraflow.yaml", b"jobs:\n  a: {run: \xff}\n")
         self.mistake("hydraflow.yaml:2:12: error:", "run", "a")
         self.mistake("cannot read nothing.yaml: No such file", "-f", "nothing.yaml", "run", "a")
@@ -226,7 +224,7 @@ class Files(EmptyFolder):
         self.write("hydraflow.yaml", "jobs:\n  a: {run: echo a}\n  b: {rum: x}\n  c: {run: x, needs: b}\n  d: {run: x | y}\n")
         result = self.hydraflow("run", "a", "--dry-run")
         self.assertEqual((result.status, result.out), (0, "echo a\n"), result.err)
-        self.assertIn("2 other jobs of the file with mistakes: hydraflow show", result.err)
+        self.assertIn("2 other jobs of the file have mistakes: hydraflow show", result.err)
         self.mistake("hydraflow.yaml:3:7: error:", "run", "c")
         self.mistake("hydraflow.yaml:5:14: error:", "show")
 

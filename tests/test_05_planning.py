@@ -19,7 +19,7 @@ COMMANDS = (  # a command, its words
     ("x \\\n  y\\\nz\n", ["x", "yz"]), ("x \"a\\\"b\\\\c\\d\"", ["x", "a\"b\\c\\d"]), ("", []),
 )
 COMMAND_MISTAKES = (  # a command, the column of the mistake, the code
-    ("x $NOT_SET", 3, "variable-not-set"), ("x \"${NOT_SET}\"", 3, "variable-not-set"), ("x 'a", 3, "unclosed-quote"), ("x \\", 3, "unclosed-quote"),
+    ("x $NOT_SET", 3, "variable-not-set"), ("x \"${NOT_SET}\"", 3, "variable-not-set"), ("x 'a", 3, "no-shell"), ("x \\", 3, "no-shell"),
     ("cd x && y", 6, "no-shell"),
     *((f"x y{sign}", 4, "no-shell") for sign in (";", "&", "|", "<", ">", "*", "`", "$(", ">>", "{1..3}", "{a,b}", "$1", "$$", "${a:b}")),
     ("x \"`y`\"", 3, "no-shell"), ("x \"$(y)\"", 3, "no-shell"), ("x ~/y", 3, "no-shell"), ("x\ny", 2, "no-shell"),

@@ -222,7 +222,7 @@ def check_refusal(word):
 
 REFUSED = (
     "ckpt=a/epoch=9-step=1.ckpt", "x=a&b", "f=a#b", "name=caf\u00e9", "a=x;y", "a=<x>", "a=x^2", "a=!x", "a=`x`", "a=[1,#2]",
-    "a=\u4e2d", "a=[x=1]", "a={x: y=1}", "a=1,b=2", "a=[1,\n2]", "a=\\#", "caf\u00e9=1", "a#b=1", "a=x\u00a0y", "a=1|2#", r"a=\"", r"a=x\'y\'",
+    "a=\u4e2d", "a=[x=1]", "a={x: y=1}", "a=1,b=2", "a=[1,\n2]", "a=\\#", "a=x\u00a0y", "a=1|2#", r"a=\"", r"a=x\'y\'",
 )
 
 

@@ -289,7 +289,6 @@ def look_at(sweep):
     if sum(axis.count for axis in sweep.axes) < 10000:
         first = list(itertools.islice(itertools.product(*sweep.axes), 30))
         flat = [tuple(itertools.chain.from_iterable([row] if isinstance(row, str) else row for row in rows)) for rows in first]
-        assert sweep[:5] == flat[:5]
         assert flat == list(itertools.islice(sweep, 30)) == [sweep[index] for index in range(min(count, 30))]
         assert len(sweep.collect()) == len(sweep.axes)
 
@@ -346,7 +345,7 @@ NASTY = {  # what a text is made of: its beginning, what is repeated, what follo
     "keys": ("a=1 ", "a=1 ", ""), "lines": ("", "a=1\n", ""), "equals": ("a", "=", "1"), "linked": ("a,b=(1,2)", ",(1,2)", ""), "many linked": ("a", ",a", "=1"),
     "slashes": ("a", "/e1", "=1"), "lin": ("a=lin(1:2:3)", ",lin(1:2:3)", ""), "functions": ("a=", "choice(", ""), "units": ("a=(1)", "k", ""), "text": ("a=", "x", ""),
     "value missing late": ("a=1", ",1", ","), "tilde": ("~", "~", ""), "unit of a key": ("a/m=1", ",1", ""), "mixture": ("a/m=x", ",1", ""),
-    "key of pipes": ("", "k", "=1", "|1", ""), "key of ranges": ("", "k", "=1:2", ",1:2", ""), "key of mistakes": ("", "k", "=1", ",5:1", ""), "long text": ("a=", "x", "(1", ",2", ")"),
+    "key of ranges": ("", "k", "=1:2", ",1:2", ""), "key of mistakes": ("", "k", "=1", ",5:1", ""), "long text": ("a=", "x", "(1", ",2", ")"),
     "words of mistakes": ("  ", "a=5:1 ", ""), "lines of mistakes": ("", "a=5:1\n", ""), "linked mistakes": ("a,b=(1)", ",(1)", ""),
     "comments": ("a=1", " # b\nc=2", ""), "comment": ("a=1 #", " # x", ""), "tuples": ("a=(1,2)", ",(1,2)", ""), "dots": ("a=", ".", "1"),
     "escapes of interpolations": ("a=1", ",\\\\${x}", ""), "line of words": ("", "x ", "\nb=1"), "line of pipes": ("a=1", "|1", "\nb=1"), "line of values": ("a=1", ",(1)k", "\nb=1"), "line of ranges": ("a=1:2", ",1:2", "\nb=1"),

@@ -13,9 +13,9 @@ import hydraflow
 CASES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "cases", "yaml-suite.jsonl")
 
 SHOWN_BY = {  # what the message names: what the text must hold then
-    "a directive": r"(?m)^%",
     "several documents": r"(?m)^(---|\.\.\.)(\s|$)",
-    "a value cannot begin with": r"\A(%.*\n)*(#.*\n)*(--- *)?(&\w+ *)?\n? *[|>]",
+    "a value cannot begin with": r"(?m)\A(%.*\n)*(#.*\n)*(--- *)?(&\w+ *)?\n? *[|>]|^%|&\w+\s+[&*]",
+    "text after a complete value": r"(?s)\[.*:",
     "a tab": r"(?m)^ *\t",
     "a tag": r"(?m)(^|[\s\[{,])!",
     "a complex key": r"(?m)(^|[\s\[{,-])\?(\s|$)|[\]}]\s*:|\*\w+ :",
