@@ -7274,7 +7274,7 @@ PAGE = """\
 <noscript>This page needs scripts; hydraflow results prints its table.</noscript>
 <main hidden><div id="bar"><label>Measure <select id="measure"></select></label>
 <label>best is <select id="best-is"><option>lowest</option><option>highest</option></select></label>
-<label>averaged over <select id="seed"></select></label>
+<span>averaged over <span id="seeds"></span></span>
 <span><span id="low"></span> <span id="ramp"></span> <span id="high"></span></span>
 <span><input id="search" placeholder="filter: key=value, or any text" aria-label="filter">
 <span id="filters"></span></span></div>
@@ -7313,7 +7313,8 @@ let shown = rows, measure = 0, limit = 200, sorted = null;
 const find = (id) => document.getElementById(id);
 const finite = (list) => list.map(value).filter(Number.isFinite);
 const mean = (list) => list.reduce((sum, one) => sum + one, 0) / list.length;
-const squares = (list) => list.reduce((sum, one) => sum + (one - mean(list)) ** 2, 0);
+const squares = (list, middle = mean(list)) => (
+  list.reduce((sum, one) => sum + (one - middle) ** 2, 0));
 const short = (one) => typeof one === "string" ? one
   : Number.isFinite(one) ? String(Number(one.toPrecision(4))) : "";
 const colour = (state) => `var(--${state.split(" ")[0]}, var(--waiting))`;
@@ -7339,9 +7340,11 @@ function make(tag, attributes, ...children) {
   return element;
 }
 
-// A scale maps numbers to 0..1: by their logarithms where they are positive and span decades.
+// A scale maps numbers to 0..1: by their logarithms where they are positive, span decades, and
+// most of them are small.
 function scaled(numbers) {
-  const [low, high] = extent(numbers), isLog = numbers.length > 2 && low > 0 && high / low > 30;
+  const [low, high] = extent(numbers), middle = numbers.slice().sort((one, other) => one - other)[
+    numbers.length >> 1], isLog = low > 0 && high / low > 30 && middle < (low + high) / 4;
   const at = (one) => isLog ? Math.log(one) : one;
   const place = (one) => high > low ? (at(one) - at(low)) / (at(high) - at(low)) : 0.5;
   return Object.assign(place, {low, high, isLog});
@@ -7396,11 +7399,14 @@ function drawBar(at) {
   find("high").textContent = short(at.high) + (at.isLog ? " (log)" : "");
 }
 
+const averaged = () => new Set(Array.from(find("seeds").querySelectorAll("input:checked"),
+  ({value}) => Number(value)));
+
 function drawBest() {
-  const seed = Number(find("seed").value), sign = find("best-is").value === "lowest" ? 1 : -1;
+  const seeds = averaged(), sign = find("best-is").value === "lowest" ? 1 : -1;
   const members = new Map();
   for (const row of shown) {
-    const key = row.codes.filter((_, param) => param !== seed).join();
+    const key = row.codes.filter((_, param) => !seeds.has(param)).join();
     if (!members.has(key)) members.set(key, []);
     members.get(key).push(row);
   }
@@ -7411,7 +7417,7 @@ function drawBest() {
   const title = best.length ? `${find("best-is").value} ${measured()}` : `no ${measured()} yet`;
   find("best").replaceChildren(title, ...best.map(({list, numbers}, index) => {
     const spread = short(Math.sqrt(squares(numbers) / (numbers.length - 1)));
-    const words = assignments(list[0]).filter((_, param) => param !== seed).join(" ");
+    const words = assignments(list[0]).filter((_, param) => !seeds.has(param)).join(" ");
     return make("li", {}, make(index ? "span" : "b", {}, short(mean(numbers))),
       list.length === 1 ? " " : ` \u00b1 ${spread}, ${numbers.length} of ${list.length} tasks `,
       chooser(words || `task ${list[0].name}`, (row) => list.includes(row)));
@@ -7503,9 +7509,9 @@ function drawTimeline() {
   });
   for (const part of [0, 0.5, 1]) {
     const seconds = part * (end - start), clock = [seconds / 3600, seconds / 60 % 60, seconds % 60];
+    const text = clock.map((one) => String(Math.floor(one)).padStart(2, "0")).join(":");
     texts.push(make("text", {x: x(start + seconds), y: bottom + 14, "text-anchor":
-      part === 1 ? "end" : "middle"}, clock.map((one) => (
-      String(Math.floor(one)).padStart(2, "0"))).join(":")));
+      part === 1 ? "end" : "middle"}, end - start < 10 ? `${short(seconds)} s` : text));
   }
   find("timeline").replaceChildren(
     make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`}, ...bars, ...texts));
@@ -7560,16 +7566,19 @@ function draw() {
   drawTable();
 }
 
-// A new measure: its best end, the parameter that looks like a seed, the two of largest effect.
+// A new measure: its best end, the parameters that look like seeds, the two of largest effect.
 function begin() {
   const order = byEffect();
   const isLow = /loss|err|rmse|mse|mae|perpl|ppl|time|duration|cost|latency/i.test(measured());
   const isSeed = /(^|[._/-])(seed|fold|repeat|replicate|trial)s?$/i;
-  const named = params.findIndex(({name}) => isSeed.test(name));
+  const named = params.flatMap(({name}, param) => isSeed.test(name) ? [param] : []);
   const [least, share] = order[order.length - 1] ?? [];
   find("best-is").value = isLow ? "lowest" : "highest";
-  find("seed").value = named >= 0 ? named : order.length > 1 && share < 0.01 ? least : -1;
-  const rest = order.filter(([param]) => param !== Number(find("seed").value)).concat(order);
+  const seeds = named.length || order.length < 2 || share >= 0.01 ? named : [least];
+  for (const box of find("seeds").querySelectorAll("input")) {
+    box.checked = seeds.includes(Number(box.value));
+  }
+  const rest = order.filter(([param]) => !seeds.includes(param)).concat(order);
   if (params.length > 1) {
     find("down").value = rest[0][0];
     find("across").value = rest.find(([param]) => param !== rest[0][0])[0];
@@ -7593,15 +7602,16 @@ function search() {
 function setUp() {
   const option = (name, value) => make("option", {value}, name);
   find("measure").append(...[...metrics, "duration"].map(option));
-  find("seed").append(option("nothing", -1));
-  for (const id of ["down", "across", "seed"]) {
+  find("seeds").append(...params.map(({name}, value) => make("label", {},
+    make("input", {type: "checkbox", value, change: draw}), `${name} `)));
+  for (const id of ["down", "across"]) {
     find(id).append(...params.map(({name}, index) => option(name, index)));
   }
   find("measure").addEventListener("change", () => {
     measure = Number(find("measure").value);
     begin();
   });
-  for (const id of ["down", "across", "seed", "best-is"]) find(id).addEventListener("change", draw);
+  for (const id of ["down", "across", "best-is"]) find(id).addEventListener("change", draw);
   find("search").addEventListener("input", search);
   find("more").addEventListener("click", () => { limit += 1000; drawTable(); });
   addEventListener("resize", drawTimeline);
