@@ -3138,13 +3138,16 @@ class Lock:
         while holder and time.monotonic() < limit:
             time.sleep(0.02)
             holder = lock_holder(self.descriptor)
-        if holder:
-            os.close(self.descriptor)
-            self.descriptor = -1
-        else:
+        if not holder:
             owner = {"pid": os.getpid(), "host": host_name(), "boot": boot_id()}
             os.ftruncate(self.descriptor, 0)
             os.pwrite(self.descriptor, to_json(owner).encode("ascii"), 0)
+            if not try_lock(self.descriptor, False):  # of two that wrote at once, the last has it
+                time.sleep(0.1)
+                holder = lock_holder(self.descriptor)
+        if holder:
+            os.close(self.descriptor)
+            self.descriptor = -1
         return holder
 
     def holder(self) -> str:
