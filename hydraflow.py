@@ -3142,9 +3142,10 @@ class Lock:
             owner = {"pid": os.getpid(), "host": host_name(), "boot": boot_id()}
             os.ftruncate(self.descriptor, 0)
             os.pwrite(self.descriptor, to_json(owner).encode("ascii"), 0)
-            if not try_lock(self.descriptor, False):  # of two that wrote at once, the last has it
-                time.sleep(0.1)
-                holder = lock_holder(self.descriptor)
+            with open(self.path, "rb", 0, opener=open_safely) as second:
+                if try_lock(second.fileno(), True) is not False:
+                    time.sleep(0.1)  # locks hold nothing: of two at once, the last one has it
+                    holder = lock_holder(self.descriptor)
         if holder:
             os.close(self.descriptor)
             self.descriptor = -1
