@@ -2740,11 +2740,7 @@ def ask(argv: "Sequence[str]", env: "Mapping[bytes, bytes]",
 
 
 def finished(steps: "Generator[Any, None, Any]") -> "Any":
-    """The result of a generator, for callers that have nothing else to do meanwhile.
-
-    >>> finished(ask(["echo", "yes"], environment({}))).out
-    'yes\\n'
-    """
+    """The result of a generator, for callers that have nothing else to do meanwhile."""
     while True:
         try:
             next(steps)
@@ -2824,11 +2820,7 @@ def end_by_signal(number: int) -> None:
 
 
 def signal_name(number: int) -> str:
-    """The name of a signal.
-
-    >>> signal_name(9), signal_name(99)
-    ('SIGKILL', 'signal 99')
-    """
+    """The name of a signal."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -2964,11 +2956,7 @@ def damaged(path: str) -> Error:
 
 
 def to_json(value: "Any") -> str:
-    """A value as JSON, in ASCII and without white space.
-
-    >>> to_json({"a": [1, 0.5, None, "\\u00e9"]})
-    '{"a":[1,0.5,null,"\\\\u00e9"]}'
-    """
+    """A value as JSON, in ASCII and without white space."""
     return json.dumps(value, separators=(",", ":"))
 
 
@@ -4554,11 +4542,7 @@ def cancel_array(scheduler: Scheduler, job_id: str) -> "Generator[None, None, st
 
 
 def index_numbers(text: str) -> "List[int]":
-    """The numbers of a list with ranges.
-
-    >>> index_numbers("1,3-5,10-20:5")
-    [1, 3, 4, 5, 10, 15, 20]
-    """
+    """The numbers of a list with ranges."""
     numbers: List[int] = []
     for match in re.finditer(r"(\d+)(?:-(\d+)(?::(\d+))?)?", text):
         first, last, step = match.groups()
@@ -4600,11 +4584,7 @@ def account(scheduler: Scheduler, job_id: str) -> "Generator[None, None, Dict[in
 
 
 def job_around() -> "Dict[str, Any]":
-    """The scheduler's job that this process is a part of, as the head of an attempt has it.
-
-    >>> sorted(job_around())
-    ['index', 'job_id', 'scheduler']
-    """
+    """The scheduler's job that this process is a part of, as the head of an attempt has it."""
     for row in SCHEDULERS.values():
         for name in row.own_ids:
             match = re.match(r"\d+", os.environ.get(name, ""))
