@@ -268,7 +268,7 @@ class Spelled(Program):
         self.write("t.tsv", "x\tf\n1\ta.c\n2\tb.c\n")
         for words, wanted in ((["./sim", "-v", ":::", "--x=1:2", "--seed=1"], ["./sim -v --x=1 --seed=1", "./sim -v --x=2 --seed=1"]),
                               (["cp", "{x}", "{x}-{y}", "{z}", ":::", "x=a", "y=1,2"], ["cp a a-1 '{z}'", "cp a a-2 '{z}'"]),
-                              (["echo", ":::", "$N=1,2"], ["env N=1 echo", "env N=2 echo"]), (["echo", "{task.index}", ":::"], ["echo 1"]),
+                              (["echo", "-c", "{n}", ":::", "n=1"], ["echo -c 1"]), (["echo", ":::", "$N=1,2"], ["env N=1 echo", "env N=2 echo"]), (["echo", "{task.index}", ":::"], ["echo 1"]),
                               (["echo", "{a}", "{b}", ":::", "a,b=(1,x),(2,y)"], ["echo 1 x", "echo 2 y"]), (["./sim", ":::", "rows(design.csv)"], ["./sim --lr=0.1 --n=1", "./sim --lr=0.2 --n=2"]),
                               (["./sim", ":::", "--mem=4G,8G"], ["./sim --mem=4G", "./sim --mem=8G"]),
                               (["cp", "{x}", ":::", "rows(t.tsv)"], ["cp 1", "cp 2"]), (["cp", "{f.stem}", "{x}", ":::", "rows(t.tsv)", "--y=5"], ["cp a 1 --y=5", "cp b 2 --y=5"]),
@@ -280,7 +280,7 @@ class Spelled(Program):
 
     def test_mistakes(self) -> None:
         for words in (["./sim", ":::", "1", "2"], ["./sim", ":::", "x=1"], ["./sim", ":::", "--x=1 --y=2"], ["./sim", ":::+", "x"], ["./sim", "::::", "f"], ["./sim", ":::", "--jobs=2"],
-                      ["./sim", ":::", "=1,2"], ["echo", "{task.dir}"], ["sh", "-c", "cat {f}", ":::", "f=a"], [":::", "a=1"]):
+                      ["./sim", ":::", "=1,2"], ["echo", "{task.dir}"], ["sh", "-c", "cat {f}", ":::", "f=a"], ["bash", "-o", "pipefail", "-ec", "cat {f}", ":::", "f=a"], [":::", "a=1"]):
             with self.subTest(words=words):
                 result = self.hydraflow("run", "--", *words)
                 self.assertEqual((result.status, self.names()), (2, ["hydraflow.py"]), result.err)
@@ -290,7 +290,7 @@ class Spelled(Program):
 
     def test_what_is_not_swept_is_said(self) -> None:
         """With a line that can be pasted."""
-        for words, swept in ((["echo", "--x=1:3"], 3), (["echo", "x=1,2"], 2)):
+        for words, swept in ((["echo", "--x=1:3"], 3), (["echo", "x=1,2"], 2), (["echo", "1:3", "--x", "1,2"], 6)):
             with self.subTest(words=words):
                 said = self.hydraflow("run", "--", *words).err.splitlines()[0]
                 line = said.partition("hydraflow run ")[2]
