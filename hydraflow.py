@@ -469,10 +469,10 @@ def joined(items: "Sequence[Values]") -> Values:
     return Values(starts[-1], at)
 
 
-def kept(values: "Any", axes: "Sequence[Axis]") -> "Any":
-    """The values, or combinations, of some axes; raises if they are too many to keep."""
+def kept(values: "Any", axis: "Axis") -> "Any":
+    """The values of an axis, or of a sweep from it on; raises if they are too many to keep."""
     if values.count > MOST_LISTED:
-        raise Error("too-many-values", f"over {MOST_LISTED:,} values", axes[0].mark,
+        raise Error("too-many-values", f"over {MOST_LISTED:,} values", axis.mark,
                     "name fewer; in batch, each value is a task of its own")
     return values
 
@@ -533,7 +533,7 @@ class Axis(Values):
                         self.mark, "args belongs to one task: move it to batch, or quote it")
         if self.values is None:
             return str(self.at(0))
-        return f"{self.spelled[0]}={','.join(map(str, kept(self.values, [self])))}"
+        return f"{self.spelled[0]}={','.join(map(str, kept(self.values, self)))}"
 
 
 TOKEN = re.compile(r"""(?sx)
@@ -623,7 +623,7 @@ def is_call(tokens: "Sequence[Token]", *names: str) -> bool:
     return texts[-1:] == ["("] and "".join(texts[:-1]) in names
 
 
-@functools.lru_cache(maxsize=1000)
+@functools.lru_cache(1000)
 def key_of(word: str) -> str:
     """The key that a word assigns or deletes, in the form that is compared; "" if none.
 
@@ -694,7 +694,7 @@ def plain(number: Number) -> str:
     return str(number._replace(scale=0, kept=False))
 
 
-@functools.lru_cache(maxsize=100000)
+@functools.lru_cache(100000)
 def same_value(word: str) -> "Tuple[str, str]":
     """Key and value of a word in the form that is compared: equal numbers are equal.
 
@@ -1079,14 +1079,15 @@ class Sweep:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> "Tuple[str, ...]":
-        if not -self.count <= index < self.count:
-            raise IndexError("a sweep has combinations from 0 to its count, not included")
-        return flat(reversed(combination(reversed(self.axes), index % self.count)))
+    def __getitem__(self, index: "Any") -> "Any":
+        place = range(self.count)[index]
+        if isinstance(index, slice):
+            return list(map(self.__getitem__, place))
+        return flat(reversed(combination(reversed(self.axes), place)))
 
     def __iter__(self) -> "Iterator[Tuple[str, ...]]":
         if any(axis.count > LONGEST_LISTED for axis in self.axes):
-            return map(self.__getitem__, iter(range(self.count)))
+            return map(self.__getitem__, range(self.count))
         rows = product(*self.axes)
         return map(flat, rows) if any(len(axis.spelled) > 1 for axis in self.axes) else rows
 
@@ -1097,7 +1098,7 @@ class Sweep:
 
 def kept_rows(sweeps: "Iterable[Sweep]") -> "List[Any]":
     """The combinations of some sweeps; of one without axes, a comment, none."""
-    return [row for sweep in sweeps if sweep.axes for row in kept(sweep, sweep.axes)]
+    return [row for sweep in sweeps if sweep.axes for row in kept(sweep, sweep.axes[0])]
 
 
 def expand(sweep: "Union[str, Sequence[str]]") -> "Iterator[Tuple[str, ...]]":
@@ -2453,8 +2454,8 @@ class PlannedStep:
         if self.sample:
             texts = [axis.text for axis in self.sweep.axes]
             order = shuffled(self.sweep.count, native_bytes(f"{self.sample.seed}:{texts}"))
-            tried = islice(order, self.sample.count + MOST_LISTED)
-            combinations = map(self.sweep.__getitem__, tried)
+            combinations = map(self.sweep.__getitem__,
+                               islice(order, self.sample.count + MOST_LISTED))
         if self.excluded:
             combinations = itertools.filterfalse(self.excludes, combinations)
         return islice(combinations, self.sample and self.sample.count)
@@ -8437,8 +8438,8 @@ def hydra_application() -> "Tuple[str, List[str]]":
         _, group, name = path.split(os.sep)
         groups.setdefault(group, []).append(name[:-5])
     defaults = b"".join(map(read_log, glob.glob("conf/*.yaml"))).decode("utf-8", "replace")
-    own = "(?m)^ *- (optional )?/?%s:"
-    words = [f"{'' if re.search(own % group, defaults) else '+'}{group}={','.join(names[:2])}"
+    words = [f"{'' if re.search(f'(?m)^ *- (optional )?/?{group}:', defaults) else '+'}"
+             f"{group}={','.join(names[:2])}"
              for group, names in groups.items() if group != "hydra" and len(names) > 1]
     return [*scripts, "train.py"][0], words[:2]
 
