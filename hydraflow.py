@@ -48,7 +48,7 @@ import subprocess
 import time
 from collections import Counter, namedtuple
 from itertools import accumulate, chain, dropwhile, islice, product, takewhile
-from operator import mul
+from operator import itemgetter, mul
 
 __version__ = "1.0.0"
 __all__ = [
@@ -652,7 +652,7 @@ def file_rows(name: str, path: str) -> "List[List[str]]":
     if name == "lines":
         return [[line.strip()] for line in lines if not re.match(r"\s*(#|$)", line)]
     separator = next((sign for sign in ",\t;" if sign in text.partition("\n")[0]), ",")
-    rows = csv.reader(lines, delimiter=separator)
+    rows = csv.reader(lines, delimiter=separator, strict=True)
     try:
         return [[cell.strip() for cell in row] for row in rows if row]
     except csv.Error as error:
@@ -881,8 +881,9 @@ class SweepParser:
         fields = text.split(":")
         unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
         numbers = read_numbers(fields)
+        sign = '"' if self.source.name == "command line" else ""  # for the shell
         hint = range_hint(numbers, unit) + (
-            f"quote it to keep it as text: {','.join(self.keys)}='{text}'")
+            f"quote it to keep it as text: {sign}{','.join(self.keys)}='{text}'{sign}")
         if not numbers or len(numbers) > 3 or re.match("[+-]?0[0-9]", text):
             raise self.error("not-a-number", f"{text} is not a range of numbers", tokens,
                              f"a range is start:stop:step, its end included; {hint}")
@@ -941,11 +942,9 @@ class SweepParser:
     def parse_group(self, name: str, tokens: "Sequence[Token]") -> Values:
         """group = { text | "(" list ")" } [ unit ]"""
         from difflib import get_close_matches
-        parts = []
         unit = tokens[-1].text if UNIT.fullmatch(tokens[-1].text) else ""
-        for token in tokens[:-1] if unit else tokens:
-            is_list = token.text == "("
-            parts.append(self.parse_list(token.inner) if is_list else listed([self.text([token])]))
+        parts = [self.parse_list(token.inner) if token.text == "(" else listed([self.text([token])])
+                 for token in (tokens[:-1] if unit else tokens)]
         group = parts[0]
         if len(parts) > 1:
             group = Values(count_product(parts), lambda index: self.literal(
@@ -953,10 +952,10 @@ class SweepParser:
         group = group.times(unit)
         text = str(group.at(0))
         is_text = not read_number(text) and not re.search(r"['\"\[{$]", text)
-        called = name.rpartition(".")[2] if is_call(tokens, name) else ""
+        called = is_call(tokens, name) * name.rpartition(".")[2]
         close = get_close_matches(called, FUNCTIONS + FOREIGN, 1, 0.8)
         if close or (group.count == 1 and is_text):
-            hints = [*map("{}(...)".format, filter(FUNCTIONS.__contains__, close)),
+            hints = [*(f"{one}(...)" for one in close if one in FUNCTIONS),
                      "lin(0:1:5), log(1:9:3), lines(FILE), choice(a,b), --sample N"]
             raise self.error("unknown-function", f"unknown function: {name}(...)", tokens,
                              f"write {hints[0]}; {AS_TEXT}")
@@ -2483,14 +2482,14 @@ class PlannedStep:
     def values(self, combination: "Sequence[str]", index: int) -> "Dict[str, str]":
         """The values of a task's templates, without its environment."""
         values = {"job.name": self.job.name, "task.index": str(index)}
-        whole = {}
         for word in combination:
             key, value = f"matrix.{key_of(word)}", unquoted(word).partition("=")[2]
-            whole[key] = value
+            values[key] = value
             if self.parts:
                 base = os.path.basename(value)
-                values.update({f"{key}.name": base, f"{key}.stem": os.path.splitext(base)[0]})
-        return {**values, **whole}
+                values.setdefault(f"{key}.name", base)
+                values.setdefault(f"{key}.stem", os.path.splitext(base)[0])
+        return values
 
     def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
         """The shell that prepares the environment; the command is appended to it."""
@@ -2644,7 +2643,7 @@ def counted(count: int, what: str) -> str:
 
 def tasks_text(plan: "Union[Plan, PlannedStep]") -> str:
     """How many tasks a plan or a step has, or at most."""
-    return ("" if plan.is_exact else "at most ") + counted(plan.count, "task")
+    return "at most " * (not plan.is_exact) + counted(plan.count, "task")
 
 
 def shell_text(words: "Iterable[str]") -> str:
@@ -7848,7 +7847,7 @@ def plans_of(args: "argparse.Namespace") -> "List[Plan]":
     for job in order_needs(jobs, args.job):
         words, sample = (), None  # type: Sequence[str], Optional[Sample]
         if job.key == args.job:
-            words = [*args.words, *(["--", *args.after] if args.after else [])]
+            words = [*args.words, "--", *args.after]
             sample = args.sample
         kept = job._replace(key=record_key(args.file, job.key), needs=[
             (record_key(args.file, name), mark) for name, mark in job.needs])
@@ -7900,7 +7899,7 @@ def step_text(step: PlannedStep) -> str:
     """How many tasks a step has, and its axes: 6 tasks: model (2) x lr (3)."""
     axes = [f"{', '.join(axis.spelled)} ({axis.count:,})"
             for axis in step.sweep.axes if axis.count > 1]
-    return ": ".join(filter(None, [tasks_text(step), " x ".join(axes)]))
+    return tasks_text(step) + ": " * bool(axes) + " x ".join(axes)
 
 
 def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
@@ -7975,6 +7974,7 @@ def spelled_job(args: "argparse.Namespace") -> Job:
     words, axes = args.after[:cut], args.after[cut + 1:]
     check_axes([word for word in args.after[cut:] if word != ":::"])
     sweep = Sweep(axes, "command line", PROGRAM)
+    raise_all(assigned_twice(sweep.axes, PROGRAM))
     if not words:
         raise Error("no-command", "no command before :::",
                     hint="for example: hydraflow run -- echo ::: --x=1:3")
@@ -7982,17 +7982,18 @@ def spelled_job(args: "argparse.Namespace") -> Job:
         words, sweep = placed(words, sweep)
     else:
         check_literal(args)
-    name = args.name or free_name(program_name(words), args.file or JOB_FILES[0])
+    name = args.name or program_name(words)
+    check_free(name, [args.file] if args.file else JOB_FILES)
     command = Source("command line", shell_text(words))
     return Job(name, name, run=command, hydra=False, steps=[Step(batch=sweep)])
 
 
-def free_name(name: str, path: str) -> str:
-    """A name for a job, which no job of the job file at a path has."""
-    if os.path.exists(path) and name in load_for(path, "")[0]:
-        raise Error("name-of-a-job", f"{name} is a job of the job file",
-                    hint=f"choose another name: --name {name}-2")
-    return name
+def check_free(name: str, paths: "Iterable[str]") -> None:
+    """Raise an Error for a name that a job of the job file has."""
+    for path in filter(os.path.exists, paths):
+        if name in read_each_job(read_job_file(path))[0]:
+            raise Error("name-of-a-job", f"{name} is a job of the job file",
+                        hint=f"choose another name: --name {name}-2")
 
 
 def check_axes(axes: "Sequence[str]") -> None:
@@ -8037,8 +8038,7 @@ def used_columns(axis: Axis, named: "Set[str]") -> Axis:
                     hint=f"write {{{unused[0]}}} in the command, or --{unused[0]}= for an option")
     if not (used and unused):
         return axis
-    import operator
-    take = operator.itemgetter(*used)  # of one column a word, of several a tuple
+    take = itemgetter(*used)  # of one column a word, of several a tuple
     rows = Values(axis.count, lambda index: take(axis.at(index)))
     return Axis(rows, [axis.spelled[column] for column in used], None, axis.source, axis.start,
                 axis.end)

@@ -257,11 +257,13 @@ class ValuesFromFiles(EmptyFolder):
         self.write("other.csv", "X,Seed\n1,2\n3,4\n")
         self.write("empty.txt", "# nothing\n")
         self.write("latin.txt", b"1\n\xe9\n")
-        self.write("unclosed.csv", '"' + "x" * 200000)
+        self.write("unclosed.csv", 'a,b\n1,"2\n3,4\n')
+        self.write("long.csv", "x" * 200000)
         for text, column, code in (
                 ("o,lr=rows(bad.csv)", 6, "unknown-columns"), ("o,lrr=rows(bad.csv)", 7, "unknown-columns"), ("x,seed=rows(other.csv)", 8, "unknown-columns"),
                 ("a=lines(empty.txt)", 3, "empty-file"), ("a=files(*.no)", 3, "empty-file"), ("a=lines(latin.txt)", 1, "invalid-utf8"),
-                ("a,b=lines(latin.txt)", 5, "linked-tuple"), ("a=lines(.)", 3, "unreadable-file"), ("rows(no.csv)", 1, "unreadable-file"), ("rows(unclosed.csv)", 1, "unreadable-file")):
+                ("a,b=lines(latin.txt)", 5, "linked-tuple"), ("a=lines(.)", 3, "unreadable-file"), ("rows(no.csv)", 1, "unreadable-file"), ("rows(unclosed.csv)", 1, "unreadable-file"),
+                ("rows(long.csv)", 1, "unreadable-file")):
             with self.subTest(text=text):
                 with self.assertRaises(Error) as caught:
                     self.sweep(text)

@@ -280,7 +280,7 @@ class Spelled(Program):
 
     def test_mistakes(self) -> None:
         for words in (["./sim", ":::", "1", "2"], ["./sim", ":::", "x=1"], ["./sim", ":::", "--x=1 --y=2"], ["./sim", ":::+", "x"], ["./sim", "::::", "f"], ["./sim", ":::", "--jobs=2"],
-                      ["./sim", ":::", "=1,2"], ["echo", "{task.dir}"], ["sh", "-c", "cat {f}", ":::", "f=a"], ["bash", "-o", "pipefail", "-ec", "cat {f}", ":::", "f=a"], [":::", "a=1"]):
+                      ["./sim", ":::", "=1,2"], ["echo", "{task.dir}"], ["sh", "-c", "cat {f}", ":::", "f=a"], ["bash", "-o", "pipefail", "-ec", "cat {f}", ":::", "f=a"], [":::", "a=1"], ["echo", ":::", "--x=1", "--x=2,3"]):
             with self.subTest(words=words):
                 result = self.hydraflow("run", "--", *words)
                 self.assertEqual((result.status, self.names()), (2, ["hydraflow.py"]), result.err)
@@ -306,8 +306,9 @@ class Spelled(Program):
             self.assertTrue(self.hydraflow("status", name).out.startswith(f"{name}: 1 of 1 task"), name)
         self.hydraflow("run", "-q", "--name", "mine", "--", "true")
         self.assertEqual(self.hydraflow("status", "mine").status, 0)
-        self.write("hydraflow.yaml", "jobs: {'true': {run: echo}}")
-        self.assertEqual(self.hydraflow("run", "--", "true").status, 2)
+        self.write("hydraflow.yml", "jobs: {'true': {run: echo}, wrong: {rum: x}}")
+        for words in (["--", "true"], ["--name", "wrong", "--", "./a.py"]):
+            self.assertIn("is a job of the job file", self.hydraflow("run", *words).err)
 
     def test_everything_excluded(self) -> None:
         self.job("run: echo\nsteps: [{batch: 'a=1,2', exclude: ['a=1', 'a=2']}]")
