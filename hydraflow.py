@@ -5032,7 +5032,7 @@ class Run:
         alive = {number for number, state in last.members
                  if state.is_alive or state.name == "waiting"}
         keys = last.ledger.keys() if alive else {}
-        if any(not alive.isdisjoint(keys.get(key, ())) for key in self.keys()):
+        if alive and any(not alive.isdisjoint(keys.get(key, ())) for key in self.keys()):
             message = f"tasks of job {self.job.key} are running or queued since {when}"
             raise Error("already-running", message, NOWHERE, "--resume continues it, "
                         "hydraflow cancel stops it; or run other parameters")

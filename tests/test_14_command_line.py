@@ -98,6 +98,11 @@ class Asked(Program):
         self.assertEqual(out.splitlines()[0::8], ["echo train a=1 b=y", "echo e"])
         self.assertEqual(self.hydraflow("run", "train", "a=2", "--dry-run", "--", "-v").out.splitlines()[0], "echo train -v a=2 b=x")
         self.assertNotIn(".hydraflow", self.names())
+        self.hydraflow("run", "short")
+        process = self.start("run", "short", "--dry-run", "a=1:1000000000000")  # also after a run, nothing walks through it
+        self.assertTrue(process.stdout.readline().endswith(b" a=1\n"))
+        process.stdout.close()
+        process.wait()
 
     def test_another_file_and_folder(self) -> None:
         os.mkdir(os.path.join(self.folder, "sub"))
