@@ -48,7 +48,7 @@ import subprocess
 import time
 from collections import Counter, namedtuple
 from itertools import accumulate, chain, dropwhile, islice, product, takewhile
-from operator import mul
+from operator import itemgetter, mul
 
 __version__ = "1.0.0"
 __all__ = [
@@ -469,6 +469,14 @@ def joined(items: "Sequence[Values]") -> Values:
     return Values(starts[-1], at)
 
 
+def kept(values: "Any", axis: "Axis") -> "Any":
+    """The values of an axis, or of a sweep from it on; raises if they are too many to keep."""
+    if values.count > MOST_LISTED:
+        raise Error("too-many-values", f"over {MOST_LISTED:,} values", axis.mark,
+                    "name fewer; in batch, each value is a task of its own")
+    return values
+
+
 def count_product(parts: "Iterable[Values]") -> int:
     """The number of combinations."""
     return functools.reduce(mul, (part.count for part in parts), 1)
@@ -520,15 +528,12 @@ class Axis(Values):
     def word(self) -> str:
         """One word, with values joined by commas for Hydra to sweep over."""
         is_variable = bool(self.keys) and self.text[0] == "$"
-        if is_variable or (self.values is None and (self.count > 1 or len(self.keys) > 1)):
+        if self.values is None and (is_variable or self.count > 1 or len(self.keys) > 1):
             raise Error("tasks-in-words", "|, linked keys and variables create several tasks",
                         self.mark, "args belongs to one task: move it to batch, or quote it")
         if self.values is None:
             return str(self.at(0))
-        if self.values.count > MOST_LISTED:
-            raise Error("too-many-values", f"over {MOST_LISTED:,} values in one word", self.mark,
-                        "in batch, each value is a task of its own")
-        return f"{self.spelled[0]}={','.join(map(str, self.values))}"
+        return f"{self.spelled[0]}={','.join(map(str, kept(self.values, self)))}"
 
 
 TOKEN = re.compile(r"""(?sx)
@@ -618,6 +623,7 @@ def is_call(tokens: "Sequence[Token]", *names: str) -> bool:
     return texts[-1:] == ["("] and "".join(texts[:-1]) in names
 
 
+@functools.lru_cache(1000)
 def key_of(word: str) -> str:
     """The key that a word assigns or deletes, in the form that is compared; "" if none.
 
@@ -646,8 +652,11 @@ def file_rows(name: str, path: str) -> "List[List[str]]":
     if name == "lines":
         return [[line.strip()] for line in lines if not re.match(r"\s*(#|$)", line)]
     separator = next((sign for sign in ",\t;" if sign in text.partition("\n")[0]), ",")
-    rows = csv.reader(lines, delimiter=separator)
-    return [[cell.strip() for cell in row] for row in rows if row]
+    rows = csv.reader(lines, delimiter=separator, strict=True)
+    try:
+        return [[cell.strip() for cell in row] for row in rows if row]
+    except csv.Error as error:
+        raise OSError(0, str(error)) from None
 
 
 def hydra_text(text: str) -> str:
@@ -685,7 +694,7 @@ def plain(number: Number) -> str:
     return str(number._replace(scale=0, kept=False))
 
 
-@functools.lru_cache(maxsize=100000)
+@functools.lru_cache(100000)
 def same_value(word: str) -> "Tuple[str, str]":
     """Key and value of a word in the form that is compared: equal numbers are equal.
 
@@ -754,6 +763,8 @@ class SweepParser:
         parts = [tokens] if self.is_fixed else split(tokens, "pipe")
         axes = [self.parse_segment(part, len(parts) == 1) for part in parts]
         if len(axes) == 1:
+            if self.kind and self.text(tokens)[0] == "$":
+                axes[0].values = None  # a variable of a task, no word
             return axes[0]
         rows = joined([listed([axis.word()]) if axis.values else axis for axis in axes])
         return self.axis(tokens, rows, [key for axis in axes for key in axis.spelled])
@@ -870,8 +881,9 @@ class SweepParser:
         fields = text.split(":")
         unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
         numbers = read_numbers(fields)
+        sign = '"' if self.source.name == "command line" else ""  # for the shell
         hint = range_hint(numbers, unit) + (
-            f"quote it to keep it as text: {','.join(self.keys)}='{text}'")
+            f"quote it to keep it as text: {sign}{','.join(self.keys)}='{text}'{sign}")
         if not numbers or len(numbers) > 3 or re.match("[+-]?0[0-9]", text):
             raise self.error("not-a-number", f"{text} is not a range of numbers", tokens,
                              f"a range is start:stop:step, its end included; {hint}")
@@ -930,11 +942,9 @@ class SweepParser:
     def parse_group(self, name: str, tokens: "Sequence[Token]") -> Values:
         """group = { text | "(" list ")" } [ unit ]"""
         from difflib import get_close_matches
-        parts = []
         unit = tokens[-1].text if UNIT.fullmatch(tokens[-1].text) else ""
-        for token in tokens[:-1] if unit else tokens:
-            is_list = token.text == "("
-            parts.append(self.parse_list(token.inner) if is_list else listed([self.text([token])]))
+        parts = [self.parse_list(token.inner) if token.text == "(" else listed([self.text([token])])
+                 for token in (tokens[:-1] if unit else tokens)]
         group = parts[0]
         if len(parts) > 1:
             group = Values(count_product(parts), lambda index: self.literal(
@@ -942,12 +952,13 @@ class SweepParser:
         group = group.times(unit)
         text = str(group.at(0))
         is_text = not read_number(text) and not re.search(r"['\"\[{$]", text)
-        called = name.rpartition(".")[2] if is_call(tokens, name) else ""
-        close = get_close_matches(called, FUNCTIONS, 1, 0.8)
-        if close or called in FOREIGN or (group.count == 1 and is_text):
-            known = "lin(0:1:5), log(1:9:3), lines(FILE), choice(a,b), --sample N"
+        called = is_call(tokens, name) * name.rpartition(".")[2]
+        close = get_close_matches(called, FUNCTIONS + FOREIGN, 1, 0.8)
+        if close or (group.count == 1 and is_text):
+            hints = [*(f"{one}(...)" for one in close if one in FUNCTIONS),
+                     "lin(0:1:5), log(1:9:3), lines(FILE), choice(a,b), --sample N"]
             raise self.error("unknown-function", f"unknown function: {name}(...)", tokens,
-                             f"write {close[0] + '(...)' if close else known}; {AS_TEXT}")
+                             f"write {hints[0]}; {AS_TEXT}")
         return group
 
     def check_value(self, tokens: "Sequence[Token]") -> None:
@@ -1067,20 +1078,26 @@ class Sweep:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> "Tuple[str, ...]":
-        if not -self.count <= index < self.count:
-            raise IndexError("a sweep has combinations from 0 to its count, not included")
-        return flat(reversed(combination(reversed(self.axes), index % self.count)))
+    def __getitem__(self, index: "Any") -> "Any":
+        place = range(self.count)[index]
+        if isinstance(index, slice):
+            return list(map(self.__getitem__, place))
+        return flat(reversed(combination(reversed(self.axes), place)))
 
     def __iter__(self) -> "Iterator[Tuple[str, ...]]":
         if any(axis.count > LONGEST_LISTED for axis in self.axes):
-            return map(self.__getitem__, iter(range(self.count)))
+            return map(self.__getitem__, range(self.count))
         rows = product(*self.axes)
         return map(flat, rows) if any(len(axis.spelled) > 1 for axis in self.axes) else rows
 
     def collect(self) -> "List[str]":
         """One word for each axis, with values joined by commas for Hydra to sweep over."""
         return read_all(Axis.word, self.axes)
+
+
+def kept_rows(sweeps: "Iterable[Sweep]") -> "List[Any]":
+    """The combinations of some sweeps; of one without axes, a comment, none."""
+    return [row for sweep in sweeps if sweep.axes for row in kept(sweep, sweep.axes[0])]
 
 
 def expand(sweep: "Union[str, Sequence[str]]") -> "Iterator[Tuple[str, ...]]":
@@ -2392,15 +2409,14 @@ class PlannedStep:
         for override in overrides:
             put_override(override, args, words, sweeps)
         self.sweep, *included = map(Sweep.of, sweeps)
-        self.included: List[Tuple[str, ...]] = list(chain.from_iterable(included))
+        self.included = kept_rows(included)
         self.args, self.appended = [read_all(Axis.word, axes) for axes in (args, words)]
-        self.excluded = {frozenset(map(same_value, combination))
-                         for combination in chain.from_iterable(step.exclude)}
+        self.excluded = {frozenset(map(same_value, row)) for row in kept_rows(step.exclude)}
         self.excluded_keys = {frozenset(dict(words)) for words in self.excluded}
         texts = "\n".join([*self.command, *self.tail, self.setup.text if self.setup else ""])
         used = {name.lstrip(PREFIX) for name in MATRIX.findall(texts)}
-        parts = used - keys_in(self.sweep.axes)  # f.stem names the key f
-        self.named = used | {name.rpartition(".")[0] for name in parts}
+        self.parts = used - keys_in(self.sweep.axes)  # f.stem names the key f
+        self.named = used | {name.rpartition(".")[0] for name in self.parts}
 
     def check_tasks(self) -> None:
         """Raise for a mistake that the first or the last task shows."""
@@ -2437,7 +2453,8 @@ class PlannedStep:
         if self.sample:
             texts = [axis.text for axis in self.sweep.axes]
             order = shuffled(self.sweep.count, native_bytes(f"{self.sample.seed}:{texts}"))
-            combinations = map(self.sweep.__getitem__, order)
+            combinations = map(self.sweep.__getitem__,
+                               islice(order, self.sample.count + MOST_LISTED))
         if self.excluded:
             combinations = itertools.filterfalse(self.excludes, combinations)
         return islice(combinations, self.sample and self.sample.count)
@@ -2465,12 +2482,14 @@ class PlannedStep:
     def values(self, combination: "Sequence[str]", index: int) -> "Dict[str, str]":
         """The values of a task's templates, without its environment."""
         values = {"job.name": self.job.name, "task.index": str(index)}
-        whole = {}
         for word in combination:
             key, value = f"matrix.{key_of(word)}", unquoted(word).partition("=")[2]
-            whole[key], base = value, os.path.basename(value)
-            values.update({f"{key}.name": base, f"{key}.stem": os.path.splitext(base)[0]})
-        return {**values, **whole}
+            values[key] = value
+            if self.parts:
+                base = os.path.basename(value)
+                values.setdefault(f"{key}.name", base)
+                values.setdefault(f"{key}.stem", os.path.splitext(base)[0])
+        return values
 
     def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
         """The shell that prepares the environment; the command is appended to it."""
@@ -2624,7 +2643,7 @@ def counted(count: int, what: str) -> str:
 
 def tasks_text(plan: "Union[Plan, PlannedStep]") -> str:
     """How many tasks a plan or a step has, or at most."""
-    return ("" if plan.is_exact else "at most ") + counted(plan.count, "task")
+    return "at most " * (not plan.is_exact) + counted(plan.count, "task")
 
 
 def shell_text(words: "Iterable[str]") -> str:
@@ -4997,7 +5016,7 @@ class Run:
         alive = {number for number, state in last.members
                  if state.is_alive or state.name == "waiting"}
         keys = last.ledger.keys() if alive else {}
-        if any(not alive.isdisjoint(keys.get(key, ())) for key in self.keys()):
+        if alive and any(not alive.isdisjoint(keys.get(key, ())) for key in self.keys()):
             message = f"tasks of job {self.job.key} are running or queued since {when}"
             raise Error("already-running", message, NOWHERE, "--resume continues it, "
                         "hydraflow cancel stops it; or run other parameters")
@@ -6980,8 +6999,7 @@ def wanted_values(word: str, keys: "Sequence[str]") -> "Set[Tuple[str, str]]":
     if not key_of(word) or "=" not in word or "," in key_of(word):
         raise Error("expected-key-value", f"expected KEY=VALUE, found {word}",
                     hint="for example seed=1:3")
-    combinations = islice(Sweep([word], "selection"), 1000000)
-    pairs = map(pair_of, chain.from_iterable(combinations))
+    pairs = map(pair_of, chain.from_iterable(kept_rows([Sweep([word], "selection")])))
     return {(key_among(keys, key), value) for key, value in pairs}
 
 
@@ -7823,7 +7841,7 @@ def plans_of(args: "argparse.Namespace") -> "List[Plan]":
     for job in order_needs(jobs, args.job):
         words, sample = (), None  # type: Sequence[str], Optional[Sample]
         if job.key == args.job:
-            words = [*args.words, *(["--", *args.after] if args.after else [])]
+            words = [*args.words, "--", *args.after]
             sample = args.sample
         kept = job._replace(key=record_key(args.file, job.key), needs=[
             (record_key(args.file, name), mark) for name, mark in job.needs])
@@ -7875,7 +7893,7 @@ def step_text(step: PlannedStep) -> str:
     """How many tasks a step has, and its axes: 6 tasks: model (2) x lr (3)."""
     axes = [f"{', '.join(axis.spelled)} ({axis.count:,})"
             for axis in step.sweep.axes if axis.count > 1]
-    return ": ".join(filter(None, [tasks_text(step), " x ".join(axes)]))
+    return tasks_text(step) + ": " * bool(axes) + " x ".join(axes)
 
 
 def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
@@ -7926,6 +7944,9 @@ LAUNCHERS = re.compile(
     r"(python|pypy|bash|sh|zsh|perl|ruby|Rscript|julia|node|uv|uvx|env|nice|time|timeout|srun|"
     r"mpirun|mpiexec|torchrun|accelerate|docker|podman|apptainer|singularity|conda|poetry|pixi)"
     r"[\d.]*$")
+CODE = re.compile(  # a command SHELL -c SCRIPT, or with python, its words separated by NUL
+    r"(?:\A|[\0/])(?:python[\d.]*|(?:ba|da|z|k|c|tc|fi)?sh)(?:\0-[oO]\0\w+|\0-[^\0]*)*?"
+    r"\0-[A-Za-z]*c\0([^\0]*)")
 PLACEHOLDER = re.compile(r"(?<!\$)\{([^{}\s]+)\}")
 TASK_NAMES = ("task.dir", "task.slot", "task.index")
 AXIS_MISTAKES = (  # pattern, message, hint
@@ -7947,24 +7968,26 @@ def spelled_job(args: "argparse.Namespace") -> Job:
     words, axes = args.after[:cut], args.after[cut + 1:]
     check_axes([word for word in args.after[cut:] if word != ":::"])
     sweep = Sweep(axes, "command line", PROGRAM)
+    raise_all(assigned_twice(sweep.axes, PROGRAM))
     if not words:
         raise Error("no-command", "no command before :::",
                     hint="for example: hydraflow run -- echo ::: --x=1:3")
     if marks:
         words, sweep = placed(words, sweep)
     else:
-        check_literal(words)
-    name = args.name or free_name(program_name(words), args.file or JOB_FILES[0])
+        check_literal(args)
+    name = args.name or program_name(words)
+    check_free(name, [args.file] if args.file else JOB_FILES)
     command = Source("command line", shell_text(words))
     return Job(name, name, run=command, hydra=False, steps=[Step(batch=sweep)])
 
 
-def free_name(name: str, path: str) -> str:
-    """A name for a job, which no job of the job file at a path has."""
-    if os.path.exists(path) and name in load_for(path, "")[0]:
-        raise Error("name-of-a-job", f"{name} is a job of the job file",
-                    hint=f"choose another name: --name {name}-2")
-    return name
+def check_free(name: str, paths: "Iterable[str]") -> None:
+    """Raise an Error for a name that a job of the job file has."""
+    for path in filter(os.path.exists, paths):
+        if name in read_each_job(read_job_file(path))[0]:
+            raise Error("name-of-a-job", f"{name} is a job of the job file",
+                        hint=f"choose another name: --name {name}-2")
 
 
 def check_axes(axes: "Sequence[str]") -> None:
@@ -7980,8 +8003,7 @@ def check_axes(axes: "Sequence[str]") -> None:
 
 def placed(words: "Sequence[str]", sweep: Sweep) -> "Tuple[List[str], Sweep]":
     """The words of a command with templates for {NAME}, and the axes without unused columns."""
-    keys = set(chain.from_iterable(axis.keys for axis in sweep.axes))
-    named = set()
+    keys, named = keys_in(sweep.axes), set()
 
     def template(match: "Match[str]") -> str:
         key = match[1] if match[1] in keys else re.sub(r"\.(stem|name)$", "", match[1])
@@ -7991,10 +8013,9 @@ def placed(words: "Sequence[str]", sweep: Sweep) -> "Tuple[List[str], Sweep]":
         return f"${{{{ {key} }}}}" if key in TASK_NAMES else match[0]
 
     result = [PLACEHOLDER.sub(template, word) for word in words]
-    for shell, flag, script, text in zip(words, words[1:], words[2:], result[2:]):
-        if flag == "-c" and script != text and LAUNCHERS.match(os.path.basename(shell)):
-            raise Error("script-placeholder", "a placeholder in a script could become code",
-                        hint="use \"$1\" in it, and add two words after it: bash {x}")
+    if CODE.findall("\0".join(words)) != CODE.findall("\0".join(result)):
+        raise Error("script-placeholder", "a placeholder in a script could become code",
+                    hint="use \"$1\" in it, and add two words after it: bash {x}")
     return result, Sweep.of([used_columns(axis, named) for axis in sweep.axes])
 
 
@@ -8011,38 +8032,32 @@ def used_columns(axis: Axis, named: "Set[str]") -> Axis:
                     hint=f"write {{{unused[0]}}} in the command, or --{unused[0]}= for an option")
     if not (used and unused):
         return axis
-    import operator
-    take = operator.itemgetter(*used)  # of one column a word, of several a tuple
+    take = itemgetter(*used)  # of one column a word, of several a tuple
     rows = Values(axis.count, lambda index: take(axis.at(index)))
     return Axis(rows, [axis.spelled[column] for column in used], None, axis.source, axis.start,
                 axis.end)
 
 
-def check_literal(words: "Sequence[str]") -> None:
+def check_literal(args: "argparse.Namespace") -> None:
     """Raise an Error for a placeholder of a command without axes; name the words that look like a
     sweep, and the line that would sweep."""
-    for name in PLACEHOLDER.findall(" ".join(words)):
+    for name in PLACEHOLDER.findall(" ".join(args.after)):
         if name in TASK_NAMES:
             raise Error("no-axes", f"{{{name}}} needs ::: after the command",
                         hint="add ::: after the command; it needs no axis")
-    command, axes = [], []  # type: List[str], List[str]
-    for word in words:
-        key = re.match(r"-{0,2}([A-Za-z_][\w.-]*)=", word)
-        if not (key and is_swept(word)):
+    command, axes = args.typed[:1 - len(args.after)], []  # type: List[str], List[str]
+    for word in args.after[1:]:
+        axis = f"x{len(axes) or ''}={word}" if re.match(r"[\d.]+[:,]", word) else word
+        key, _, value = axis.partition("=")
+        counts = read_each(lambda one: Sweep([one], kind=PROGRAM).count, [axis], [])
+        if counts <= [1] or not re.fullmatch(r"-{0,2}[A-Za-z_][\w.-]*", key):
             command.append(word)
             continue
-        axes.append(word)
-        command += [] if word.startswith("-") else [f"{key[1]}={{{key[1]}}}"]
+        axes.append(axis)
+        command += [] if word[0] == "-" else [word.replace(value, f"{{{key}}}")]
     if axes:
-        line = f"hydraflow run -- {shell_text([*command, ':::', *axes])}"
-        say(as_typed(f"1 task; to sweep over {shell_text(axes)}: {line}", {}))
-
-
-def is_swept(word: str) -> bool:
-    try:
-        return Sweep([word], "word", PROGRAM).count > 1
-    except Error:
-        return False
+        line = typed(args.before, "run", *command, ":::", *axes)
+        say(f"1 task; to sweep over {shell_text(axes)}: {line}")
 
 
 def program_name(words: "Sequence[str]") -> str:
@@ -8417,7 +8432,8 @@ def hydra_application() -> "Tuple[str, List[str]]":
         _, group, name = path.split(os.sep)
         groups.setdefault(group, []).append(name[:-5])
     defaults = b"".join(map(read_log, glob.glob("conf/*.yaml"))).decode("utf-8", "replace")
-    words = [f"{'' if f'- {group}:' in defaults else '+'}{group}={','.join(names[:2])}"
+    words = [f"{'' if re.search(f'(?m)^ *- (optional )?/?{group}:', defaults) else '+'}"
+             f"{group}={','.join(names[:2])}"
              for group, names in groups.items() if group != "hydra" and len(names) > 1]
     return [*scripts, "train.py"][0], words[:2]
 
@@ -8718,7 +8734,7 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        say(str(system_error(error, "go on")))
+        say(str(system_error(error, "use" if error.filename else "go on")))
         return 2
 
 

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 from support import ROOT, Program
 
+import hydraflow
 from hydraflow import Error, load, plan
 
 COMMANDS = (  # a command, its words
@@ -81,6 +83,7 @@ PLANS = (  # a job, overrides, the commands; words that HydraFlow generates are 
     ("run: t\nhydra: false\nsteps: [{batch: \"$X=1,2 a=3\"}]", [], ["t a=3", "t a=3"]),
     ("run: t\nhydra: false\nsetup: cd ${{ matrix.d }}\nsteps: [{batch: \"d='a b' a=3\"}]", [],
      [["bash", "-c", "set -e\ncd 'a b'\nexec \"$@\"", "hydraflow", "t", "a=3"]]),
+    ("run: t\nsteps: [{batch: 'a=1,2', exclude: '# a=1', include: '# a=3'}]", [], ["t --multirun a=1", "t --multirun a=2"]),
     ("run: t ${{ task.slot }}", [], ["t '${{ task.slot }}'"]), ("run: t\nsteps: [{batch: '', args: 'x=${a:b,c}'}]", [], ["t --multirun 'x=${a:b,c}'"]),
 )
 PLAN_MISTAKES = (  # a job, overrides, the code
@@ -93,6 +96,8 @@ PLAN_MISTAKES = (  # a job, overrides, the code
     ("run: t\nsteps: [{batch: a=1}]", ["a=x;y"], "hydra-needs-quotes"),
     ("run: t\nsteps: [{batch: 'a=1,2', with: hydra.sweep.dir=here}]", [], "fixed-sweep-dir"),
     ("run: t\nsteps: [{batch: 'a=1,2'}]", ["hydra.sweep.dir=here"], "fixed-sweep-dir"), ("retries: 2", [], "no-command"),
+    ("run: t\nsteps: [{batch: a=1, include: 'a=1:9999999'}]", [], "too-many-values"), ("run: t\nsteps: [{batch: a=1, include: a=2}]", ["a=1:9999999"], "too-many-values"),
+    ("run: t\nsteps: [{batch: a=1, exclude: 'a=1:9999999'}]", [], "too-many-values"),
 )
 OLD_FILES = (  # the same job as every version of the original HydraFlow spelled it
     ("0.9, 0.10", "run: t\nsteps:\n  - batch: a=1:3 b=(s,l)_x\n    args: c/m=1,2 d=4:u\n    options: e=1 hydra/launcher=x\n  - args: a=1,2\n    options: e=1"),
@@ -211,6 +216,9 @@ class Plans(unittest.TestCase):
         self.assertEqual(words(3), [("a=3", "b=x"), ("a=50", "b=y"), ("a=14", "b=y")])
         kept = words(100, 0, more=", exclude: b=x, include: a=0 b=z")
         self.assertEqual(kept, [row for row in everything if row[1] == "b=y"] + [("a=0", "b=z")])
+        with mock.patch.object(hydraflow, "MOST_LISTED", 100):  # no sample is looked for without end
+            self.assertEqual(words(3, 0, "a=1:1000000000", ", exclude: 'a=1:99'"), words(3, 0, "a=1:1000000000"))
+            self.assertEqual(words(3, 0, "a=1:1000000000 b=1", ", exclude: b=1"), [])
         for batch in ("a=1:1000000 b=1:1000000", " ".join(f"{key}=1:1000000" for key in "abcde")):
             self.assertEqual(len(set(words(20, 0, batch))), 20)
 

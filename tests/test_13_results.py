@@ -130,7 +130,7 @@ class Results(Program):
             with self.subTest(argv=argv):
                 names = ["loss"] if "loss" in " ".join(argv) else []
                 self.assertEqual([row["task"] for row in self.rows(*names, *argv)], wanted)
-        for words, code in ((["sed=1"], "unknown-parameter"), (["lr=7"], "no-match"), (["model"], "expected-key-value"), (["lr,model=(0.1,cnn)"], "expected-key-value")):
+        for words, code in ((["sed=1"], "unknown-parameter"), (["lr=7"], "no-match"), (["lr=1:9999999"], "too-many-values"), (["model"], "expected-key-value"), (["lr,model=(0.1,cnn)"], "expected-key-value")):
             with self.subTest(words=words), self.assertRaises(hydraflow.Error) as caught:
                 hydraflow.results("job", [], *words)
             self.assertEqual(caught.exception.code, code)

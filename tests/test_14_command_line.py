@@ -98,6 +98,11 @@ class Asked(Program):
         self.assertEqual(out.splitlines()[0::8], ["echo train a=1 b=y", "echo e"])
         self.assertEqual(self.hydraflow("run", "train", "a=2", "--dry-run", "--", "-v").out.splitlines()[0], "echo train -v a=2 b=x")
         self.assertNotIn(".hydraflow", self.names())
+        self.hydraflow("run", "short")
+        process = self.start("run", "short", "--dry-run", "a=1:1000000000000")  # also after a run, nothing walks through it
+        self.assertTrue(process.stdout.readline().endswith(b" a=1\n"))
+        process.stdout.close()
+        process.wait()
 
     def test_another_file_and_folder(self) -> None:
         os.mkdir(os.path.join(self.folder, "sub"))
@@ -268,7 +273,7 @@ class Spelled(Program):
         self.write("t.tsv", "x\tf\n1\ta.c\n2\tb.c\n")
         for words, wanted in ((["./sim", "-v", ":::", "--x=1:2", "--seed=1"], ["./sim -v --x=1 --seed=1", "./sim -v --x=2 --seed=1"]),
                               (["cp", "{x}", "{x}-{y}", "{z}", ":::", "x=a", "y=1,2"], ["cp a a-1 '{z}'", "cp a a-2 '{z}'"]),
-                              (["echo", ":::", "$N=1,2"], ["env N=1 echo", "env N=2 echo"]), (["echo", "{task.index}", ":::"], ["echo 1"]),
+                              (["echo", "-c", "{n}", ":::", "n=1"], ["echo -c 1"]), (["echo", ":::", "$N=1,2"], ["env N=1 echo", "env N=2 echo"]), (["echo", "{task.index}", ":::"], ["echo 1"]),
                               (["echo", "{a}", "{b}", ":::", "a,b=(1,x),(2,y)"], ["echo 1 x", "echo 2 y"]), (["./sim", ":::", "rows(design.csv)"], ["./sim --lr=0.1 --n=1", "./sim --lr=0.2 --n=2"]),
                               (["./sim", ":::", "--mem=4G,8G"], ["./sim --mem=4G", "./sim --mem=8G"]),
                               (["cp", "{x}", ":::", "rows(t.tsv)"], ["cp 1", "cp 2"]), (["cp", "{f.stem}", "{x}", ":::", "rows(t.tsv)", "--y=5"], ["cp a 1 --y=5", "cp b 2 --y=5"]),
@@ -280,7 +285,7 @@ class Spelled(Program):
 
     def test_mistakes(self) -> None:
         for words in (["./sim", ":::", "1", "2"], ["./sim", ":::", "x=1"], ["./sim", ":::", "--x=1 --y=2"], ["./sim", ":::+", "x"], ["./sim", "::::", "f"], ["./sim", ":::", "--jobs=2"],
-                      ["./sim", ":::", "=1,2"], ["echo", "{task.dir}"], ["sh", "-c", "cat {f}", ":::", "f=a"], [":::", "a=1"]):
+                      ["./sim", ":::", "=1,2"], ["echo", "{task.dir}"], ["sh", "-c", "cat {f}", ":::", "f=a"], ["bash", "-o", "pipefail", "-ec", "cat {f}", ":::", "f=a"], [":::", "a=1"], ["echo", ":::", "--x=1", "--x=2,3"]):
             with self.subTest(words=words):
                 result = self.hydraflow("run", "--", *words)
                 self.assertEqual((result.status, self.names()), (2, ["hydraflow.py"]), result.err)
@@ -290,7 +295,7 @@ class Spelled(Program):
 
     def test_what_is_not_swept_is_said(self) -> None:
         """With a line that can be pasted."""
-        for words, swept in ((["echo", "--x=1:3"], 3), (["echo", "x=1,2"], 2)):
+        for words, swept in ((["echo", "--x=1:3"], 3), (["echo", "x=1,2"], 2), (["echo", "1:3", "--x", "1,2"], 6)):
             with self.subTest(words=words):
                 said = self.hydraflow("run", "--", *words).err.splitlines()[0]
                 line = said.partition("hydraflow run ")[2]
@@ -306,8 +311,9 @@ class Spelled(Program):
             self.assertTrue(self.hydraflow("status", name).out.startswith(f"{name}: 1 of 1 task"), name)
         self.hydraflow("run", "-q", "--name", "mine", "--", "true")
         self.assertEqual(self.hydraflow("status", "mine").status, 0)
-        self.write("hydraflow.yaml", "jobs: {'true': {run: echo}}")
-        self.assertEqual(self.hydraflow("run", "--", "true").status, 2)
+        self.write("hydraflow.yml", "jobs: {'true': {run: echo}, wrong: {rum: x}}")
+        for words in (["--", "true"], ["--name", "wrong", "--", "./a.py"]):
+            self.assertIn("is a job of the job file", self.hydraflow("run", *words).err)
 
     def test_everything_excluded(self) -> None:
         self.job("run: echo\nsteps: [{batch: 'a=1,2', exclude: ['a=1', 'a=2']}]")
