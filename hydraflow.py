@@ -5892,8 +5892,10 @@ class Execution:
     def __init__(self, plans: "Sequence[Plan]", options: Options, file_words: "Sequence[str]",
                  is_dry: bool = False) -> None:
         self.options = options
-        needed = options._replace(words=list(file_words), resume=False, reuse=False)
-        self.runs = [Run(plan, needed, is_dry) for plan in plans[:-1]]
+        needed = options._replace(resume=False, reuse=False)
+        cut = len(record_key("".join(file_words[1:]), ""))
+        self.runs = [Run(plan, needed._replace(words=[*file_words, plan.job.key[cut:]]), is_dry)
+                     for plan in plans[:-1]]
         self.runs.append(Run(plans[-1], options, is_dry))
         self.stages = list(map(stages_of, self.runs))
         self.begun: List[Stage] = []
@@ -6713,6 +6715,7 @@ def status_document(found: Survey) -> "Dict[str, Any]":
     return {
         "job": start.job,
         "note": start.note or None,
+        "summary": head_line(found),
         "record": os.path.relpath(found.record.path),
         "count": start.count,
         "started": found.ledger.starts[0].time,
