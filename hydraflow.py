@@ -2281,7 +2281,7 @@ class Task(NamedTuple):
     key identifies the task for --resume: its command line without generated words, and the axes
     that do not show in it. directory is ${{ task.dir }}, created before the start if
     has_directory. env keeps our environment's values by name; None removes a variable. runs is 1 if
-    Hydra leaves a run in directory, else 0.
+    Hydra leaves its runs in directory, 2 if somewhere else, 0 without Hydra.
     """
     number: int
     step: int
@@ -2460,7 +2460,7 @@ class PlannedStep:
             number=0, step=self.number, index=index, combination=combination,
             argv=(*self.setup_words(values), *self.program, *argv), key=(*argv, *hidden),
             directory="", cwd=fill(self.cwd.text, values, self.cwd.whole()) if self.cwd else ".",
-            env=env, runs=int(self.is_hydra and not is_moved), has_directory=False)
+            env=env, runs=self.is_hydra * (1 + is_moved), has_directory=False)
 
     def values(self, combination: "Sequence[str]", index: int) -> "Dict[str, str]":
         """The values of a task's templates, without its environment."""
@@ -3757,7 +3757,7 @@ TICK = 0.05  # seconds between two looks at processes
 DEVICES = (  # variables that list granted devices: of CUDA, ROCm, oneAPI, Slurm
     "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK",
     "SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
-HYDRA_LINE = re.compile(rb"\[HYDRA\] (?:Launching (\d+) jobs |\t#(\d+) : )?")
+HYDRA_LINE = re.compile(rb"HYDRA[^]\n]*\] (?:Launching (\d+) jobs |\t#(\d+) : )?")
 
 
 class Limits(NamedTuple):
@@ -4054,7 +4054,7 @@ class Local:
         """A verdict on a Hydra task that ended with 0, if its log shows that Hydra did not end."""
         if not process.task.runs:
             return ""
-        has_spoken, launched, began = False, 0, 0
+        has_spoken, launched, began = process.task.runs > 1, 0, 0
         data = read_bytes(process.log)[process.offset:]
         for count, number in HYDRA_LINE.findall(data):
             has_spoken = True
@@ -5042,7 +5042,7 @@ class Run:
             words = words[2 * (words[:1] == ["-f"]):]
             raise Error("another-run",
                         f"no task of this sweep belongs to the last run of {self.job.key}", NOWHERE,
-                        f"begun with: hydraflow run {shell_text(words)}")
+                        f"begun with: hydraflow run {shell_text(words or [self.job.key])}")
 
     def note_reusable(self) -> None:
         """Note how many of the tasks to execute have succeeded in an older run."""
@@ -5892,10 +5892,8 @@ class Execution:
     def __init__(self, plans: "Sequence[Plan]", options: Options, file_words: "Sequence[str]",
                  is_dry: bool = False) -> None:
         self.options = options
-        needed = options._replace(resume=False, reuse=False)
-        cut = len(record_key("".join(file_words[1:]), ""))
-        self.runs = [Run(plan, needed._replace(words=[*file_words, plan.job.key[cut:]]), is_dry)
-                     for plan in plans[:-1]]
+        needed = options._replace(words=list(file_words), resume=False, reuse=False)
+        self.runs = [Run(plan, needed, is_dry) for plan in plans[:-1]]
         self.runs.append(Run(plans[-1], options, is_dry))
         self.stages = list(map(stages_of, self.runs))
         self.begun: List[Stage] = []
@@ -6371,8 +6369,7 @@ def groups_of(found: Survey) -> "List[Group]":
         kind = re.sub(r"\S*/\S*|\b0x[0-9a-f]+|\d+", "", text) if state.is_over else text
         key = state.name, state.status, kind
         groups.setdefault(key, Group(state.name, text, [])).numbers.append(number)
-    order = list(STATES)
-    return sorted(groups.values(), key=lambda group: order.index(group.state))
+    return sorted(groups.values(), key=lambda group: [*STATES].index(group.state))
 
 
 def group_text(found: Survey, number: int, state: State) -> str:
@@ -6783,7 +6780,7 @@ def last_number(output: bytes, name: str) -> "Optional[float]":
     """The last number of a name in an output, if any; of min(NAME) and max(NAME) that one."""
     fold = re.fullmatch(r"(min|max)\((.+)\)", name)
     if not fold:
-        return ([None, *numbers_of(output, name)])[-1]
+        return [None, *numbers_of(output, name)][-1]
     numbers = [number for number in numbers_of(output, fold[2]) if number == number]
     return (min if fold[1] == "min" else max)(numbers, default=None)
 
@@ -6833,8 +6830,8 @@ def read_metrics(names: "Sequence[str]", folder: str, outputs: "Sequence[bytes]"
             numbers = (last_number(output, name) for output in outputs)
             values[name] = next((one for one in numbers if one is not None), None)
     for path in paths & others:
-        name = os.path.basename(path)
-        raise Error("shared-file", f"several tasks write {name}, the last one wins",
+        raise Error("shared-file",
+                    f"several tasks write {os.path.basename(path)}, the last one wins",
                     hint="let each task write into a directory of its own: ${{ task.dir }}")
     others |= paths
     return values
@@ -6856,9 +6853,9 @@ def hydra_runs(directory: str) -> "List[HydraRun]":
     import glob
     runs = []
     for folder in glob.glob(os.path.join(glob.escape(directory), "[0-9]*")):
-        logs = glob.glob(os.path.join(glob.escape(folder), "*.log"))
         number = os.path.basename(folder)
         if number.isdigit():
+            logs = glob.glob(os.path.join(glob.escape(folder), "*.log"))
             log = max(logs, key=os.path.getmtime, default="")
             runs.append(HydraRun(int(number), hydra_overrides(folder), log))
     return sorted(runs)
@@ -6876,7 +6873,7 @@ def hydra_overrides(folder: str) -> "Dict[str, str]":
 
 
 def run_outputs(output: bytes) -> "Dict[int, bytes]":
-    """Map each of Hydra's runs to its part of a task's output, which follows Hydra's line for it.
+    """Map each of Hydra's runs to its part of a task's output, from its words in Hydra's line on.
 
     Empty where several run at once, as their outputs are mixed: Hydra's own launcher, which runs
     one after the other, says "Launching 2 jobs locally"; the others say something else.
@@ -6889,8 +6886,20 @@ def run_outputs(output: bytes) -> "Dict[int, bytes]":
         if not number:
             is_serial = b"jobs locally" in line
         elif is_serial:
-            outputs[int(number[1])] = printed
+            outputs[int(number[1])] = line[number.end():] + b"\n" + printed
     return outputs
+
+
+def printed_runs(outputs: "Mapping[int, bytes]") -> "List[HydraRun]":
+    """The runs of these parts of an output, by Hydra's words; a nameless one if there are not
+    several."""
+    runs = []
+    for number, output in outputs.items():
+        text = output.partition(b"\n")[0].decode("utf-8", "surrogateescape")
+        words = filter(None, split(tokenize(Source("Hydra", text)), "space"))
+        params = task_parameters(text[word[0].start:word[-1].end] for word in words)
+        runs.append(HydraRun(number, params, ""))
+    return runs if len(runs) > 1 else [HydraRun(-1, {}, "")]
 
 
 # -- rows of a run
@@ -6904,18 +6913,20 @@ def task_rows(found: Survey, number: int, metrics: "Sequence[str]", others: "Set
         return
     facts = {**task_facts(found, number, found.state(number)), "run": None}
     params = task_parameters(task.combination)
-    output = last_attempt(read_log(facts["log"])) if metrics else b""
     folder = os.path.join(task.cwd, task.directory)
-    runs = hydra_runs(folder) if task.runs else []
-    printed = run_outputs(output) if len(runs) > 1 else {run.number: output for run in runs}
+    runs = hydra_runs(folder) if task.runs == 1 else []
+    has_output = metrics or (task.runs and not runs)
+    output = last_attempt(read_log(facts["log"])) if has_output else b""
+    printed = run_outputs(output) if task.runs else {}
+    runs = runs or printed_runs(printed)  # where they are somewhere else
+    several = len(runs) > 1
     for run in runs:
-        own = os.path.join(folder, str(run.number))
-        outputs = [read_log(run.log) if metrics else b"", printed.get(run.number, b"")]
-        yield Row({**facts, "run": run.number if len(runs) > 1 else None},
-                  {**params, **run.params}, read_metrics(metrics, own, outputs, others))
-    if not runs:
-        place = folder if os.path.isdir(folder) else task.cwd
-        yield Row(facts, params, read_metrics(metrics, place, [output], others))
+        places = os.path.join(folder, str(run.number)), folder
+        outputs = [read_log(run.log) if metrics else b"",
+                   printed.get(run.number, b"") if several else output]
+        yield Row({**facts, "run": run.number if several else None}, {**params, **run.params},
+                  read_metrics(metrics, next(filter(os.path.isdir, places), task.cwd), outputs,
+                               others))
 
 
 def result_rows(found: Survey, metrics: "Sequence[str]", numbers: "Iterable[int]",
@@ -8189,7 +8200,7 @@ def next_command(found: Survey, args: "argparse.Namespace") -> str:
     before, words = split_before(start.words)
     job = start.job[len(record_key(before.get("-f"), "")):]
     chosen = [job, "--run", args.run] if args.run else [job]
-    command = ["run", "--resume", *words]
+    command = ["run", "--resume", *(words or [job])]
     if where_text(found):
         command = ["logs", *chosen, "--follow"]
     elif args.run or count_good(found) == start.count:
@@ -8225,11 +8236,11 @@ def logs_command(args: "argparse.Namespace") -> int:
     """Print the output of tasks."""
     found, numbers, _, _ = selected_tasks(args)
     is_titled = len(numbers) > 1 and not args.plain
-    wanted: Sequence[str] = GOING_ON if args.follow and is_titled else list(STATES)
+    wanted = GOING_ON if args.follow and is_titled else tuple(STATES)
     wanted = ("failed", "interrupted") if args.failed else wanted
     numbers = [number for number in numbers if found.state(number).name in wanted]
     if not numbers:
-        say("no matching task is running; drop --follow to see its log")
+        say("no matching task; --follow is about those that run, --failed about failures")
     offsets: Dict[int, int] = {}
     last = show_logs(found, numbers, offsets, is_titled - 1)
     while args.follow and any(found.state(number).name in GOING_ON for number in numbers):
@@ -8349,7 +8360,7 @@ def clean_command(args: "argparse.Namespace") -> int:
     for record, size in zip(old, sizes):
         say(f"{os.path.relpath(record.path)}: {begin_text(record)}{size:,.1f} MB")
     text = f"{counted(len(old), 'record')}, {sum(sizes):,.1f} MB"
-    if not (args.dry_run or args.yes) and sys.stdin.isatty():
+    if sys.stdin.isatty() and not any([args.dry_run, args.yes, not old]):
         say(f"remove {text}? [y/N]")
         args.dry_run = not sys.stdin.readline().lower().startswith("y")
     for record in old if not args.dry_run else ():
@@ -8377,7 +8388,8 @@ def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
             states = []
         if index < keep:
             needed.update(state.origin.partition("/")[0] for state in states)
-        elif record.ulid not in needed and not any(state.is_alive for state in states):
+        elif not (record.ulid in needed or Lock(record.file("lock")).holder()
+                  or any(state.is_alive for state in states)):
             yield record
 
 
