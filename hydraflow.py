@@ -58,8 +58,8 @@ __all__ = [
 TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
     from typing import (
-        IO, Any, Callable, Dict, Generator, Iterable, Iterator, List, Mapping, Match, NamedTuple,
-        NoReturn, Optional, Sequence, Set, Tuple, Union)
+        IO, Any, Callable, Dict, FrozenSet, Generator, Iterable, Iterator, List, Mapping, Match,
+        NamedTuple, NoReturn, Optional, Sequence, Set, Tuple, Union)
 else:
     class NamedTupleType(type):
         """Makes named tuples of annotated classes, as typing does, which is slow to import."""
@@ -6305,11 +6305,13 @@ def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]") -> 
 
 
 @functools.lru_cache(maxsize=1)
-def combinations_of(ledger: Ledger) -> "Dict[int, Tuple[str, ...]]":
-    """The combinations of all members of a run, by number: the plan is read once."""
+def combinations_of(ledger: Ledger, has_args: bool = False) -> "Dict[int, Tuple[str, ...]]":
+    """The combinations of all members of a run, by number: the plan is read once. With has_args,
+    the whole command of a task of Hydra's."""
     try:
-        return {int(line["task"]): tuple(map(str, line["combination"]))
-                for line in whole_lines(b"\n".join(map(ledger.line, ledger.members)))}
+        lines = whole_lines(b"\n".join(map(ledger.line, ledger.members)))
+        return {int(line["task"]): tuple(map(str, line[
+            "key" if has_args and line["runs"] else "combination"])) for line in lines}
     except (TypeError, KeyError, ValueError):
         raise damaged(ledger.path) from None
 
@@ -6785,11 +6787,14 @@ def last_number(output: bytes, name: str) -> "Optional[float]":
     return (min if fold[1] == "min" else max)(numbers, default=None)
 
 
-def names_in(path: str) -> "List[str]":
-    """The names that a number follows at the end of a log, twelve at most."""
-    matches = metric_matches(read_log(path, -CHUNK), ANY_NAME)
-    names = dict.fromkeys((match[1] or b"") + match[2] for match in matches)
-    return [name.decode("utf-8", "replace") for name in names][:12]
+def names_in(rows: "Iterable[Row]") -> "List[str]":
+    """The names that a number follows at the end of the first log that has some, twelve at most."""
+    for row in rows:
+        matches = metric_matches(read_log(row.facts["log"], -CHUNK), ANY_NAME)
+        names = dict.fromkeys((match[1] or b"") + match[2] for match in matches)
+        if names:
+            return [name.decode("utf-8", "replace") for name in names][:12]
+    return []
 
 
 def inner_value(value: "Any", key: str) -> "Any":
@@ -6958,8 +6963,8 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
         raise Error("not-run", f"job {job} has not been run here",
                     hint=f"run it: hydraflow run {job}")
     found = survey(records[-1])
-    numbers = tasks_with(found.ledger, words)
-    return results_document(result_rows(found, metrics, numbers, None, words))
+    rows = result_rows(found, metrics, tasks_with(found.ledger, words), None, words)
+    return results_document(rows)
 
 
 # -- selection
@@ -6977,9 +6982,9 @@ def pair_of(word: str) -> "Tuple[str, str]":
         return key_of(word), word.partition("=")[2]
 
 
-def compared(params: "Mapping[str, str]") -> "Dict[str, str]":
+def compared(params: "Mapping[str, str]") -> "FrozenSet[Tuple[str, str]]":
     """Parameters with their values in the form that is compared."""
-    return dict(pair_of(f"{key}={value}") for key, value in params.items())
+    return frozenset(pair_of(f"{key}={value}") for key, value in params.items())
 
 
 def parameters(rows: "Iterable[Row]") -> "List[str]":
@@ -6991,8 +6996,8 @@ def constants(rows: "Sequence[Row]") -> "Dict[str, str]":
     """The parameters that are the same in every row: key -> value; none of a single row."""
     if len(rows) < 2:
         return {}
-    same = set.intersection(*(set(compared(row.params).items()) for row in rows))
-    keys = {key for key, _ in same}
+    same = frozenset.intersection(*(compared(row.params) for row in rows))
+    keys = dict(same)
     return {key: value for key, value in rows[0].params.items() if key in keys}
 
 
@@ -7015,22 +7020,24 @@ def wanted_values(word: str, keys: "Sequence[str]") -> "Set[Tuple[str, str]]":
     return {(key_among(keys, key), value) for key, value in pairs}
 
 
-def agrees(params: "Mapping[str, str]", wanted: "Set[Tuple[str, str]]", takes_lists: bool) -> bool:
-    """Whether parameters have a value that is wanted; a list of values may become any of them."""
-    pairs = compared(params).items()
-    lists = [key for key, value in pairs if "," in value] if takes_lists else []
-    return not wanted.isdisjoint(pairs) or not dict(wanted).keys().isdisjoint(lists)
+def agrees(params: "Mapping[str, str]", wanted: "Set[Tuple[str, str]]") -> bool:
+    """Whether parameters have a value that is wanted, alone or in a list; what a function of
+    Hydra's makes of itself may be any."""
+    for key, value in params.items():
+        pairs = [pair_of(f"{key}={one}") for one in {value, *value.split(",")}]
+        if not wanted.isdisjoint(pairs) or ("(" in value and key in dict(wanted)):
+            return True
+    return False
 
 
-def matching(params: "Sequence[Mapping[str, str]]", words: "Iterable[str]",
-             takes_lists: bool = False) -> "List[int]":
-    """The indexes of those parameters that agree with every word; takes_lists is that of agrees."""
+def matching(params: "Sequence[Mapping[str, str]]", words: "Iterable[str]") -> "List[int]":
+    """The indexes of those parameters that agree with every word."""
     result = list(range(len(params)))
     keys = list(dict.fromkeys(chain.from_iterable(params))) if words else []
     for word in words if params else ():
         wanted = wanted_values(word, keys)
         before = result
-        result = [index for index in before if agrees(params[index], wanted, takes_lists)]
+        result = [index for index in before if agrees(params[index], wanted)]
         if not result:
             key = min(wanted)[0]
             values = ", ".join(dict.fromkeys(params[index].get(key, "") for index in before))
@@ -7043,10 +7050,10 @@ def tasks_with(ledger: Ledger, words: "Sequence[str]") -> "List[int]":
     """The tasks that may have rows which agree with words, by the plan alone."""
     if not words:
         return sorted(ledger.members)
-    combinations = combinations_of(ledger)
-    params = list(map(task_parameters, combinations.values()))
+    combinations = combinations_of(ledger, True)
+    params = [task_parameters(filter(key_of, words)) for words in combinations.values()]
     numbers = list(combinations)
-    return [numbers[index] for index in matching(params, words, True)]
+    return [numbers[index] for index in matching(params, words)]
 
 
 # -- order and means
@@ -7093,8 +7100,8 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
     groups: Dict[Any, List[Row]] = {}
     for row in rows:
         params = {key: value for key, value in row.params.items() if key not in keys}
-        alike = frozenset(compared(params).items())
-        groups.setdefault((alike, row.facts["state"]), []).append(row._replace(params=params))
+        alike = compared(params), row.facts["state"]
+        groups.setdefault(alike, []).append(row._replace(params=params))
     merged = []
     for group in groups.values():
         duration, _, _ = mean_and_deviation(row.facts["duration"] for row in group)
@@ -8298,7 +8305,7 @@ def missing_lines(rows: "Sequence[Row]") -> "Iterator[str]":
     """Yield a line for each metric that no task has."""
     for name in rows[0].metrics if rows else ():
         if all(row.metrics[name] is None for row in rows):
-            names = ", ".join(names_in(rows[0].facts["log"])) or "none"
+            names = ", ".join(names_in(rows)) or "none"
             yield f"no number follows {name} in the output; numbers there: {names}"
 
 
@@ -8310,7 +8317,7 @@ def results_command(args: "argparse.Namespace") -> int:
     if args.over:
         name = re.sub("_(std|count)$|^count$", "", name)
     _, rows, metrics = selected_rows(args, name)
-    names = names_in(rows[0].facts["log"]) if rows and not metrics and form == "table" else []
+    names = [] if metrics or form != "table" else names_in(rows)
     if names:
         say(f"numbers in the output: {', '.join(names)}")
     if args.over:

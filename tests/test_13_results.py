@@ -124,6 +124,9 @@ class Results(Program):
                              (number, run, {"a": number + 5, "b": int(value)}, {"loss": value, "acc": value})
                              for number, run, value in ((2, 0, 1.0), (2, 1, 2.0), (3, 0, 3.0), (3, 1, 4.0), (3, 2, 5.0))] + [
                                  (4, run, {"a": 9, "b": value}, {"loss": None, "acc": float(value)}) for run, value in ((0, 6), (1, 7))])
+        for argv, wanted in ((("b=9",), [(1, None)]), (("b=2,4:6",), [(2, 1), (3, 1), (3, 2), (4, 0)]), (("b=3", "a=8"), [(3, 0)])):
+            self.assertEqual([(row["task"], row["run"]) for row in self.rows(*argv)], wanted, argv)
+        self.assertEqual([self.hydraflow("logs", "job", word).out.count("Launching 3 jobs") for word in ("b=5", "b=2")], [1, 0])
 
     def test_selection_and_order(self) -> None:
         self.sweep()
@@ -172,12 +175,14 @@ class Results(Program):
         self.assertEqual([(row["a"], row["state"], row["m"]) for row in back], [("x,y", "succeeded", "1.0"), ("it's", "succeeded", "1.0"), ("2", "succeeded", "1.0")])
 
     def test_a_metric_that_nobody_wrote(self) -> None:
-        """A name that is in no output may be misspelt: that is said; where some have it, the others have none yet."""
-        self.job("run: sh -c 'test $0 = a=2 || echo loss=1'\nsteps: [{batch: 'a=1,2'}]")
+        """A name that is in no output may be misspelt: that is said, with names of the first output that has some; where some have it, the others
+        have none yet."""
+        self.job("run: sh -c 'test $0 != a=2 || echo loss=1'\nsteps: [{batch: 'a=1,2'}]")
         self.hydraflow("run", "job", "-q")
         for names, is_told in ((["loss"], False), (["los"], True), (["x.json:b"], True)):
             for command in ("results", "report"):
                 self.assertEqual(names[0] in self.hydraflow(command, "job", *names).err, is_told, (command, names))
+        self.assertEqual(self.hydraflow("results", "job").err, "numbers in the output: loss\n")
 
 
 class Tags(html.parser.HTMLParser):
