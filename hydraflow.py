@@ -5605,11 +5605,13 @@ class HandlerStage(Stage):
                             "without submit:, or with a scheduler, it works")
 
     def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
-        path = self.run.record.file("lines", self.run.next_submission())
-        words = [*self.steps[0].submit, os.path.relpath(path)]
-        yield f"# {shell_text(words)} gets a line for each of these tasks:"
-        for task in self.todo():
-            yield shell_text(task.argv) if self.is_bare else task_text(task)
+        lines = (shell_text(task.argv) if self.is_bare else task_text(task) for task in self.todo())
+        for first in islice(lines, 1):
+            path = os.path.relpath(self.run.record.file("lines", self.run.next_submission()))
+            yield (f"# {shell_text([*self.steps[0].submit, path])} gets a line for each of these "
+                   "tasks:")
+            yield first
+        yield from lines
 
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
         run = self.run
@@ -6916,7 +6918,7 @@ def task_rows(found: Survey, number: int, metrics: "Sequence[str]", others: "Set
     task = found.ledger.task(number)
     if task is None:
         return
-    facts = {**task_facts(found, number, found.state(number)), "run": None}
+    facts = task_facts(found, number, found.state(number))
     params = task_parameters(task.combination)
     folder = os.path.join(task.cwd, task.directory)
     runs = hydra_runs(folder) if task.runs == 1 else []
