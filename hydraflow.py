@@ -5996,14 +5996,14 @@ def cancel_record(record: Record, is_lost: bool, numbers: "Optional[Sequence[int
     wanted = found.states if numbers is None else numbers
     alive = [number for number in wanted if found.state(number).is_alive]
     texts, errors = cancel_arrays(found, alive, numbers is not None)
-    if numbers is None:
-        stop_handlers(found)
     groups: Tuple[List[Attempt], List[Attempt]] = ([], [])
     for number in alive:
         if found.state(number).name == "running" and not found.array_task(number):
             one = found.attempts[number][-1]
             groups[one.boot == boot_id()].append(one)
     texts += stop_tasks(record, groups[True], errors)
+    if numbers is None:
+        stop_handlers(found)  # one that ends its tasks would be ahead of what is said of them
     texts += give_up(record, groups[False], is_lost)
     return texts, errors
 
