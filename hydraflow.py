@@ -58,8 +58,8 @@ __all__ = [
 TYPE_CHECKING = False  # type checkers take this name as true
 if TYPE_CHECKING:
     from typing import (
-        IO, Any, Callable, Dict, Generator, Iterable, Iterator, List, Mapping, Match, NamedTuple,
-        NoReturn, Optional, Sequence, Set, Tuple, Union)
+        IO, Any, Callable, Dict, FrozenSet, Generator, Iterable, Iterator, List, Mapping, Match,
+        NamedTuple, NoReturn, Optional, Sequence, Set, Tuple, Union)
 else:
     class NamedTupleType(type):
         """Makes named tuples of annotated classes, as typing does, which is slow to import."""
@@ -2298,7 +2298,7 @@ class Task(NamedTuple):
     key identifies the task for --resume: its command line without generated words, and the axes
     that do not show in it. directory is ${{ task.dir }}, created before the start if
     has_directory. env keeps our environment's values by name; None removes a variable. runs is 1 if
-    Hydra leaves a run in directory, else 0.
+    Hydra leaves its runs in directory, 2 if somewhere else, 0 without Hydra.
     """
     number: int
     step: int
@@ -2477,7 +2477,7 @@ class PlannedStep:
             number=0, step=self.number, index=index, combination=combination,
             argv=(*self.setup_words(values), *self.program, *argv), key=(*argv, *hidden),
             directory="", cwd=fill(self.cwd.text, values, self.cwd.whole()) if self.cwd else ".",
-            env=env, runs=int(self.is_hydra and not is_moved), has_directory=False)
+            env=env, runs=self.is_hydra * (1 + is_moved), has_directory=False)
 
     def values(self, combination: "Sequence[str]", index: int) -> "Dict[str, str]":
         """The values of a task's templates, without its environment."""
@@ -3768,7 +3768,7 @@ TICK = 0.05  # seconds between two looks at processes
 DEVICES = (  # variables that list granted devices: of CUDA, ROCm, oneAPI, Slurm
     "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK",
     "SLURM_STEP_GPUS", "SLURM_JOB_GPUS")
-HYDRA_LINE = re.compile(rb"\[HYDRA\] (?:Launching (\d+) jobs |\t#(\d+) : )?")
+HYDRA_LINE = re.compile(rb"HYDRA[^]\n]*\] (?:Launching (\d+) jobs |\t#(\d+) : )?")
 
 
 class Limits(NamedTuple):
@@ -4065,7 +4065,7 @@ class Local:
         """A verdict on a Hydra task that ended with 0, if its log shows that Hydra did not end."""
         if not process.task.runs:
             return ""
-        has_spoken, launched, began = False, 0, 0
+        has_spoken, launched, began = process.task.runs > 1, 0, 0
         data = read_bytes(process.log)[process.offset:]
         for count, number in HYDRA_LINE.findall(data):
             has_spoken = True
@@ -5045,7 +5045,7 @@ class Run:
             words = words[2 * (words[:1] == ["-f"]):]
             raise Error("another-run",
                         f"no task of this sweep belongs to the last run of {self.job.key}", NOWHERE,
-                        f"begun with: hydraflow run {shell_text(words)}")
+                        f"begun with: hydraflow run {shell_text(words or [self.job.key])}")
 
     def note_reusable(self) -> None:
         """Note how many of the tasks to execute have succeeded in an older run."""
@@ -5608,11 +5608,13 @@ class HandlerStage(Stage):
                             "without submit:, or with a scheduler, it works")
 
     def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
-        path = self.run.record.file("lines", self.run.next_submission())
-        words = [*self.steps[0].submit, os.path.relpath(path)]
-        yield f"# {shell_text(words)} gets a line for each of these tasks:"
-        for task in self.todo():
-            yield shell_text(task.argv) if self.is_bare else task_text(task)
+        lines = (shell_text(task.argv) if self.is_bare else task_text(task) for task in self.todo())
+        for first in islice(lines, 1):
+            path = os.path.relpath(self.run.record.file("lines", self.run.next_submission()))
+            yield (f"# {shell_text([*self.steps[0].submit, path])} gets a line for each of these "
+                   "tasks:")
+            yield first
+        yield from lines
 
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
         run = self.run
@@ -5997,14 +5999,14 @@ def cancel_record(record: Record, is_lost: bool, numbers: "Optional[Sequence[int
     wanted = found.states if numbers is None else numbers
     alive = [number for number in wanted if found.state(number).is_alive]
     texts, errors = cancel_arrays(found, alive, numbers is not None)
-    if numbers is None:
-        stop_handlers(found)
     groups: Tuple[List[Attempt], List[Attempt]] = ([], [])
     for number in alive:
         if found.state(number).name == "running" and not found.array_task(number):
             one = found.attempts[number][-1]
             groups[one.boot == boot_id()].append(one)
     texts += stop_tasks(record, groups[True], errors)
+    if numbers is None:
+        stop_handlers(found)  # one that ends its tasks would be ahead of what is said of them
     texts += give_up(record, groups[False], is_lost)
     return texts, errors
 
@@ -6308,11 +6310,13 @@ def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]") -> 
 
 
 @functools.lru_cache(maxsize=1)
-def combinations_of(ledger: Ledger) -> "Dict[int, Tuple[str, ...]]":
-    """The combinations of all members of a run, by number: the plan is read once."""
+def combinations_of(ledger: Ledger, has_args: bool = False) -> "Dict[int, Tuple[str, ...]]":
+    """The combinations of all members of a run, by number: the plan is read once. With has_args,
+    the whole command of a task of Hydra's."""
     try:
-        return {int(line["task"]): tuple(map(str, line["combination"]))
-                for line in whole_lines(b"\n".join(map(ledger.line, ledger.members)))}
+        lines = whole_lines(b"\n".join(map(ledger.line, ledger.members)))
+        return {int(line["task"]): tuple(map(str, line[
+            "key" if has_args and line["runs"] else "combination"])) for line in lines}
     except (TypeError, KeyError, ValueError):
         raise damaged(ledger.path) from None
 
@@ -6372,8 +6376,7 @@ def groups_of(found: Survey) -> "List[Group]":
         kind = re.sub(r"\S*/\S*|\b0x[0-9a-f]+|\d+", "", text) if state.is_over else text
         key = state.name, state.status, kind
         groups.setdefault(key, Group(state.name, text, [])).numbers.append(number)
-    order = list(STATES)
-    return sorted(groups.values(), key=lambda group: order.index(group.state))
+    return sorted(groups.values(), key=lambda group: [*STATES].index(group.state))
 
 
 def group_text(found: Survey, number: int, state: State) -> str:
@@ -6716,6 +6719,7 @@ def status_document(found: Survey) -> "Dict[str, Any]":
     return {
         "job": start.job,
         "note": start.note or None,
+        "summary": head_line(found),
         "record": os.path.relpath(found.record.path),
         "count": start.count,
         "started": found.ledger.starts[0].time,
@@ -6783,16 +6787,19 @@ def last_number(output: bytes, name: str) -> "Optional[float]":
     """The last number of a name in an output, if any; of min(NAME) and max(NAME) that one."""
     fold = re.fullmatch(r"(min|max)\((.+)\)", name)
     if not fold:
-        return ([None, *numbers_of(output, name)])[-1]
+        return [None, *numbers_of(output, name)][-1]
     numbers = [number for number in numbers_of(output, fold[2]) if number == number]
     return (min if fold[1] == "min" else max)(numbers, default=None)
 
 
-def names_in(path: str) -> "List[str]":
-    """The names that a number follows at the end of a log, twelve at most."""
-    matches = metric_matches(read_log(path, -CHUNK), ANY_NAME)
-    names = dict.fromkeys((match[1] or b"") + match[2] for match in matches)
-    return [name.decode("utf-8", "replace") for name in names][:12]
+def names_in(rows: "Iterable[Row]") -> "List[str]":
+    """The names that a number follows at the end of the first log that has some, twelve at most."""
+    for row in rows:
+        matches = metric_matches(read_log(row.facts["log"], -CHUNK), ANY_NAME)
+        names = dict.fromkeys((match[1] or b"") + match[2] for match in matches)
+        if names:
+            return [name.decode("utf-8", "replace") for name in names][:12]
+    return []
 
 
 def inner_value(value: "Any", key: str) -> "Any":
@@ -6833,8 +6840,8 @@ def read_metrics(names: "Sequence[str]", folder: str, outputs: "Sequence[bytes]"
             numbers = (last_number(output, name) for output in outputs)
             values[name] = next((one for one in numbers if one is not None), None)
     for path in paths & others:
-        name = os.path.basename(path)
-        raise Error("shared-file", f"several tasks write {name}, the last one wins",
+        raise Error("shared-file",
+                    f"several tasks write {os.path.basename(path)}, the last one wins",
                     hint="let each task write into a directory of its own: ${{ task.dir }}")
     others |= paths
     return values
@@ -6856,9 +6863,9 @@ def hydra_runs(directory: str) -> "List[HydraRun]":
     import glob
     runs = []
     for folder in glob.glob(os.path.join(glob.escape(directory), "[0-9]*")):
-        logs = glob.glob(os.path.join(glob.escape(folder), "*.log"))
         number = os.path.basename(folder)
         if number.isdigit():
+            logs = glob.glob(os.path.join(glob.escape(folder), "*.log"))
             log = max(logs, key=os.path.getmtime, default="")
             runs.append(HydraRun(int(number), hydra_overrides(folder), log))
     return sorted(runs)
@@ -6876,7 +6883,7 @@ def hydra_overrides(folder: str) -> "Dict[str, str]":
 
 
 def run_outputs(output: bytes) -> "Dict[int, bytes]":
-    """Map each of Hydra's runs to its part of a task's output, which follows Hydra's line for it.
+    """Map each of Hydra's runs to its part of a task's output, from its words in Hydra's line on.
 
     Empty where several run at once, as their outputs are mixed: Hydra's own launcher, which runs
     one after the other, says "Launching 2 jobs locally"; the others say something else.
@@ -6889,8 +6896,20 @@ def run_outputs(output: bytes) -> "Dict[int, bytes]":
         if not number:
             is_serial = b"jobs locally" in line
         elif is_serial:
-            outputs[int(number[1])] = printed
+            outputs[int(number[1])] = line[number.end():] + b"\n" + printed
     return outputs
+
+
+def printed_runs(outputs: "Mapping[int, bytes]") -> "List[HydraRun]":
+    """The runs of these parts of an output, by Hydra's words; a nameless one if there are not
+    several."""
+    runs = []
+    for number, output in outputs.items():
+        text = output.partition(b"\n")[0].decode("utf-8", "surrogateescape")
+        words = filter(None, split(tokenize(Source("Hydra", text)), "space"))
+        params = task_parameters(text[word[0].start:word[-1].end] for word in words)
+        runs.append(HydraRun(number, params, ""))
+    return runs if len(runs) > 1 else [HydraRun(-1, {}, "")]
 
 
 # -- rows of a run
@@ -6902,20 +6921,22 @@ def task_rows(found: Survey, number: int, metrics: "Sequence[str]", others: "Set
     task = found.ledger.task(number)
     if task is None:
         return
-    facts = {**task_facts(found, number, found.state(number)), "run": None}
+    facts = task_facts(found, number, found.state(number))
     params = task_parameters(task.combination)
-    output = last_attempt(read_log(facts["log"])) if metrics else b""
     folder = os.path.join(task.cwd, task.directory)
-    runs = hydra_runs(folder) if task.runs else []
-    printed = run_outputs(output) if len(runs) > 1 else {run.number: output for run in runs}
+    runs = hydra_runs(folder) if task.runs == 1 else []
+    has_output = metrics or (task.runs and not runs)
+    output = last_attempt(read_log(facts["log"])) if has_output else b""
+    printed = run_outputs(output) if task.runs else {}
+    runs = runs or printed_runs(printed)  # where they are somewhere else
+    several = len(runs) > 1
     for run in runs:
-        own = os.path.join(folder, str(run.number))
-        outputs = [read_log(run.log) if metrics else b"", printed.get(run.number, b"")]
-        yield Row({**facts, "run": run.number if len(runs) > 1 else None},
-                  {**params, **run.params}, read_metrics(metrics, own, outputs, others))
-    if not runs:
-        place = folder if os.path.isdir(folder) else task.cwd
-        yield Row(facts, params, read_metrics(metrics, place, [output], others))
+        places = os.path.join(folder, str(run.number)), folder
+        outputs = [read_log(run.log) if metrics else b"",
+                   printed.get(run.number, b"") if several else output]
+        yield Row({**facts, "run": run.number if several else None}, {**params, **run.params},
+                  read_metrics(metrics, next(filter(os.path.isdir, places), task.cwd), outputs,
+                               others))
 
 
 def result_rows(found: Survey, metrics: "Sequence[str]", numbers: "Iterable[int]",
@@ -6947,8 +6968,8 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
         raise Error("not-run", f"job {job} has not been run here",
                     hint=f"run it: hydraflow run {job}")
     found = survey(records[-1])
-    numbers = tasks_with(found.ledger, words)
-    return results_document(result_rows(found, metrics, numbers, None, words))
+    rows = result_rows(found, metrics, tasks_with(found.ledger, words), None, words)
+    return results_document(rows)
 
 
 # -- selection
@@ -6966,9 +6987,9 @@ def pair_of(word: str) -> "Tuple[str, str]":
         return key_of(word), word.partition("=")[2]
 
 
-def compared(params: "Mapping[str, str]") -> "Dict[str, str]":
+def compared(params: "Mapping[str, str]") -> "FrozenSet[Tuple[str, str]]":
     """Parameters with their values in the form that is compared."""
-    return dict(pair_of(f"{key}={value}") for key, value in params.items())
+    return frozenset(pair_of(f"{key}={value}") for key, value in params.items())
 
 
 def parameters(rows: "Iterable[Row]") -> "List[str]":
@@ -6980,8 +7001,8 @@ def constants(rows: "Sequence[Row]") -> "Dict[str, str]":
     """The parameters that are the same in every row: key -> value; none of a single row."""
     if len(rows) < 2:
         return {}
-    same = set.intersection(*(set(compared(row.params).items()) for row in rows))
-    keys = {key for key, _ in same}
+    same = frozenset.intersection(*(compared(row.params) for row in rows))
+    keys = dict(same)
     return {key: value for key, value in rows[0].params.items() if key in keys}
 
 
@@ -7003,22 +7024,24 @@ def wanted_values(word: str, keys: "Sequence[str]") -> "Set[Tuple[str, str]]":
     return {(key_among(keys, key), value) for key, value in pairs}
 
 
-def agrees(params: "Mapping[str, str]", wanted: "Set[Tuple[str, str]]", takes_lists: bool) -> bool:
-    """Whether parameters have a value that is wanted; a list of values may become any of them."""
-    pairs = compared(params).items()
-    lists = [key for key, value in pairs if "," in value] if takes_lists else []
-    return not wanted.isdisjoint(pairs) or not dict(wanted).keys().isdisjoint(lists)
+def agrees(params: "Mapping[str, str]", wanted: "Set[Tuple[str, str]]") -> bool:
+    """Whether parameters have a value that is wanted, alone or in a list; what a function of
+    Hydra's makes of itself may be any."""
+    for key, value in params.items():
+        pairs = [pair_of(f"{key}={one}") for one in {value, *value.split(",")}]
+        if not wanted.isdisjoint(pairs) or ("(" in value and key in dict(wanted)):
+            return True
+    return False
 
 
-def matching(params: "Sequence[Mapping[str, str]]", words: "Iterable[str]",
-             takes_lists: bool = False) -> "List[int]":
-    """The indexes of those parameters that agree with every word; takes_lists is that of agrees."""
+def matching(params: "Sequence[Mapping[str, str]]", words: "Iterable[str]") -> "List[int]":
+    """The indexes of those parameters that agree with every word."""
     result = list(range(len(params)))
     keys = list(dict.fromkeys(chain.from_iterable(params))) if words else []
     for word in words if params else ():
         wanted = wanted_values(word, keys)
         before = result
-        result = [index for index in before if agrees(params[index], wanted, takes_lists)]
+        result = [index for index in before if agrees(params[index], wanted)]
         if not result:
             key = min(wanted)[0]
             values = ", ".join(dict.fromkeys(params[index].get(key, "") for index in before))
@@ -7031,10 +7054,10 @@ def tasks_with(ledger: Ledger, words: "Sequence[str]") -> "List[int]":
     """The tasks that may have rows which agree with words, by the plan alone."""
     if not words:
         return sorted(ledger.members)
-    combinations = combinations_of(ledger)
-    params = list(map(task_parameters, combinations.values()))
+    combinations = combinations_of(ledger, True)
+    params = [task_parameters(filter(key_of, words)) for words in combinations.values()]
     numbers = list(combinations)
-    return [numbers[index] for index in matching(params, words, True)]
+    return [numbers[index] for index in matching(params, words)]
 
 
 # -- order and means
@@ -7081,8 +7104,8 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
     groups: Dict[Any, List[Row]] = {}
     for row in rows:
         params = {key: value for key, value in row.params.items() if key not in keys}
-        alike = frozenset(compared(params).items())
-        groups.setdefault((alike, row.facts["state"]), []).append(row._replace(params=params))
+        alike = compared(params), row.facts["state"]
+        groups.setdefault(alike, []).append(row._replace(params=params))
     merged = []
     for group in groups.values():
         duration, _, _ = mean_and_deviation(row.facts["duration"] for row in group)
@@ -8195,7 +8218,7 @@ def next_command(found: Survey, args: "argparse.Namespace") -> str:
     before, words = split_before(start.words)
     job = start.job[len(record_key(before.get("-f"), "")):]
     chosen = [job, "--run", args.run] if args.run else [job]
-    command = ["run", "--resume", *words]
+    command = ["run", "--resume", *(words or [job])]
     if where_text(found):
         command = ["logs", *chosen, "--follow"]
     elif args.run or count_good(found) == start.count:
@@ -8231,11 +8254,11 @@ def logs_command(args: "argparse.Namespace") -> int:
     """Print the output of tasks."""
     found, numbers, _, _ = selected_tasks(args)
     is_titled = len(numbers) > 1 and not args.plain
-    wanted: Sequence[str] = GOING_ON if args.follow and is_titled else list(STATES)
+    wanted = GOING_ON if args.follow and is_titled else tuple(STATES)
     wanted = ("failed", "interrupted") if args.failed else wanted
     numbers = [number for number in numbers if found.state(number).name in wanted]
     if not numbers:
-        say("no matching task is running; drop --follow to see its log")
+        say("no matching task; --follow is about those that run, --failed about failures")
     offsets: Dict[int, int] = {}
     last = show_logs(found, numbers, offsets, is_titled - 1)
     while args.follow and any(found.state(number).name in GOING_ON for number in numbers):
@@ -8293,7 +8316,7 @@ def missing_lines(rows: "Sequence[Row]") -> "Iterator[str]":
     """Yield a line for each metric that no task has."""
     for name in rows[0].metrics if rows else ():
         if all(row.metrics[name] is None for row in rows):
-            names = ", ".join(names_in(rows[0].facts["log"])) or "none"
+            names = ", ".join(names_in(rows)) or "none"
             yield f"no number follows {name} in the output; numbers there: {names}"
 
 
@@ -8305,7 +8328,7 @@ def results_command(args: "argparse.Namespace") -> int:
     if args.over:
         name = re.sub("_(std|count)$|^count$", "", name)
     _, rows, metrics = selected_rows(args, name)
-    names = names_in(rows[0].facts["log"]) if rows and not metrics and form == "table" else []
+    names = [] if metrics or form != "table" else names_in(rows)
     if names:
         say(f"numbers in the output: {', '.join(names)}")
     if args.over:
@@ -8355,7 +8378,7 @@ def clean_command(args: "argparse.Namespace") -> int:
     for record, size in zip(old, sizes):
         say(f"{os.path.relpath(record.path)}: {begin_text(record)}{size:,.1f} MB")
     text = f"{counted(len(old), 'record')}, {sum(sizes):,.1f} MB"
-    if not (args.dry_run or args.yes) and sys.stdin.isatty():
+    if sys.stdin.isatty() and not any([args.dry_run, args.yes, not old]):
         say(f"remove {text}? [y/N]")
         args.dry_run = not sys.stdin.readline().lower().startswith("y")
     for record in old if not args.dry_run else ():
@@ -8383,7 +8406,8 @@ def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
             states = []
         if index < keep:
             needed.update(state.origin.partition("/")[0] for state in states)
-        elif record.ulid not in needed and not any(state.is_alive for state in states):
+        elif not (record.ulid in needed or Lock(record.file("lock")).holder()
+                  or any(state.is_alive for state in states)):
             yield record
 
 

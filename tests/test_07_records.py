@@ -145,7 +145,7 @@ class Records(Program):
         self.assertEqual(process.wait(60), 130)
 
     def test_clean(self) -> None:
-        """The newest run stays, and one in which something runs."""
+        """The newest run stays, and one in which something runs, or that waits for another job."""
         self.job("run: sh -c 'echo x >> begun; until test -e go; do sleep 0.05; done'")
         self.write("go", "")
         for _ in range(3):
@@ -159,6 +159,14 @@ class Records(Program):
         self.assertEqual(self.records(), [running])
         self.write("go", "")
         wait_until(lambda: self.states() == ["succeeded"])
+        self.clear("go", "begun")
+        self.write("hydraflow.yaml", "jobs: {job: {run: echo, needs: prep}, prep: {run: sh -c 'echo x >> begun; until test -e go; do sleep 0.05; done'}}")
+        waiting = [self.begun(), self.start("run", "job")]  # none of their own tasks runs
+        wait_until(lambda: len(self.records()) == 3)
+        self.hydraflow("clean", "job")
+        self.assertEqual(len(self.records()), 2)
+        self.write("go", "")
+        self.assertEqual([process.wait(60) for process in waiting], [0, 0])
 
     @unittest.skipUnless(shutil.which("git"), "not installed: git")
     def test_commits(self) -> None:

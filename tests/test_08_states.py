@@ -125,6 +125,7 @@ class Queues(StandIns):
                 status = self.hydraflow("run", "job").status
                 self.assertEqual(self.states(), states)
                 self.assertIn(status, (begun, 1))
+                self.assertEqual("gets a line" in self.hydraflow("run", "job", "--resume", "--dry-run").out, states != ["succeeded"])
 
 
 if __name__ == "__main__":

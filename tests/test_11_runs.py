@@ -161,6 +161,14 @@ class Life(Program):
         self.assertEqual(self.lines("done"), ["x=1", "x=2", "x=2", "b", "b"])
         self.assertEqual((len(self.records("a")), len(self.records("b"))), (1, 2))
 
+    def test_a_handler_that_ends_its_tasks_is_cancelled(self) -> None:
+        """After them: they are counted, whoever is faster."""
+        self.program("handler", "while read -r line; do sh -c \"exec $line\" & pids=\"$pids $!\"; done < $1\ntrap 'kill -9 $pids; exit 1' TERM\nwait\n")
+        self.job("run: sh -c 'echo x >> begun; exec sleep 60' ${{ matrix.a }}\nsubmit: ./handler\nsteps: [{batch: a=1:2}]")
+        process = self.begun(count=2)
+        self.assertEqual(self.hydraflow("cancel", "job"), (0, "", "stopping 2 tasks\n"))
+        self.assertEqual((process.wait(60), self.states()), (130, ["interrupted"] * 2))
+
     def test_one_task_is_cancelled(self) -> None:
         """It is not tried again, and the others go on."""
         self.job("run: sh -c 'test $0 != a=2 || sleep 60; until test -e go; do sleep 0.05; done'\nmax-parallel: 2\nretries: 2\nsteps: [{batch: a=1:3}]")

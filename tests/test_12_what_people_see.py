@@ -184,11 +184,13 @@ class HowFar(Program):
     def test_what_is_typed_next(self) -> None:
         """As it was typed: with -f and -C, options and overrides, and a sweep without a job file as a whole."""
         os.mkdir(os.path.join(self.folder, "sub"))
-        self.write("sub/x.yaml", "jobs: {job: {run: sh -c 'test $0 != a=2', hydra: false, needs: first, steps: [{batch: a=1}]}, first: {run: 'true', hydra: false}}")
+        self.write("sub/x.yaml", "jobs: {job: {run: sh -c 'test $0 != a=2', hydra: false, needs: first, steps: [{batch: a=1}]}, first: {run: 'true', hydra: false}, bad: {run: 'false'}, short: {run: 'true', needs: bad}}")
         result = self.hydraflow("-C", "sub", "-f", "x.yaml", "run", "-j2", "job", "a=1,2")
         self.ends_with(result.err, "-C sub -f x.yaml run --resume -j2 job a=1,2")
         self.ends_with(self.hydraflow("-C", "sub", "-f", "x.yaml", "status", "job").out, "-C sub -f x.yaml run --resume -j2 job a=1,2")
         self.ends_with(self.hydraflow("-C", "sub", "status").out, "-C sub -f x.yaml results first", "-C sub -f x.yaml run --resume -j2 job a=1,2")
+        self.assertEqual(self.hydraflow("-C", "sub", "-f", "x.yaml", "run", "short", "-q").status, 1)
+        self.ends_with(self.hydraflow("-C", "sub", "-f", "x.yaml", "status", "bad").out, "-C sub -f x.yaml run --resume bad")
         self.ends_with(self.hydraflow("-C", "sub", "-f", "x.yaml", "run", "job", "--resume", "a=1").err, "-C sub -f x.yaml results job")
         result = self.hydraflow("run", "-j2", "--", "sh", "-c", "test $0 != --x=2", ":::", "--x=1:2")
         self.ends_with(result.err, "run --resume -j2 -- sh -c 'test $0 != --x=2' ::: --x=1:2")

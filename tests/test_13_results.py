@@ -107,19 +107,26 @@ class Results(Program):
                 self.clear(name)
 
     def test_a_row_for_each_run_of_hydra(self) -> None:
-        """What Hydra ran once is the row of its task, with what is in its folder: words of args as well."""
+        """What Hydra ran once is the row of its task, with what is in its folder: words of args as well.
+
+        Where the folders are somewhere else, Hydra's own lines tell the runs apart."""
         self.write("app.py", "import os, sys\nwords = dict(word.split('=') for word in sys.argv[1:] if '=' in word)\nlead = '[2026-11-25 12:00:00,000][HYDRA] '\n"
                    "values = words['b'].split(',')\nprint(f'{lead}Launching {len(values)} jobs locally')\nfor number, value in enumerate(values):\n"
                    "    folder = os.path.join(words['hydra.sweep.dir'], str(number))\n    os.makedirs(os.path.join(folder, '.hydra'))\n"
                    "    for name, text in (('.hydra/overrides.yaml', f'- b={value}\\n'), ('app.log', f'loss={value}\\n')):\n"
                    "        with open(os.path.join(folder, name), 'w') as file:\n            file.write(text)\n"
                    "    print(f'{lead}\\t#{number} : b={value}\\nacc={value}')\n")
-        self.write("hydraflow.yaml", f"jobs: {{job: {{run: {sys.executable} app.py, steps: [{{batch: a=6, args: b=9}}, {{batch: a=7, args: 'b=1,2'}}, {{batch: a=8, args: 'b=3,4,5'}}]}}}}")
+        self.write("hydraflow.yaml", f"jobs: {{job: {{run: {sys.executable} app.py, steps: [{{batch: a=6, args: b=9}}, {{batch: a=7, args: 'b=1,2'}}, {{batch: a=8, args: 'b=3,4,5'}}, "
+                   "{batch: a=9, args: 'b=6,7', with: hydra.sweep.subdir=x}]}}")
         self.assertEqual(hydraflow.main(["run", "job", "--quiet"]), 0)
         self.assertEqual([(row["task"], row["run"], row["params"], row["metrics"]) for row in hydraflow.results("job", ["loss", "acc"])],
                          [(1, None, {"a": 6, "b": 9}, {"loss": 9.0, "acc": 9.0})] + [
                              (number, run, {"a": number + 5, "b": int(value)}, {"loss": value, "acc": value})
-                             for number, run, value in ((2, 0, 1.0), (2, 1, 2.0), (3, 0, 3.0), (3, 1, 4.0), (3, 2, 5.0))])
+                             for number, run, value in ((2, 0, 1.0), (2, 1, 2.0), (3, 0, 3.0), (3, 1, 4.0), (3, 2, 5.0))] + [
+                                 (4, run, {"a": 9, "b": value}, {"loss": None, "acc": float(value)}) for run, value in ((0, 6), (1, 7))])
+        for argv, wanted in ((("b=9",), [(1, None)]), (("b=2,4:6",), [(2, 1), (3, 1), (3, 2), (4, 0)]), (("b=3", "a=8"), [(3, 0)])):
+            self.assertEqual([(row["task"], row["run"]) for row in self.rows(*argv)], wanted, argv)
+        self.assertEqual([self.hydraflow("logs", "job", word).out.count("Launching 3 jobs") for word in ("b=5", "b=2")], [1, 0])
 
     def test_selection_and_order(self) -> None:
         self.sweep()
@@ -168,12 +175,14 @@ class Results(Program):
         self.assertEqual([(row["a"], row["state"], row["m"]) for row in back], [("x,y", "succeeded", "1.0"), ("it's", "succeeded", "1.0"), ("2", "succeeded", "1.0")])
 
     def test_a_metric_that_nobody_wrote(self) -> None:
-        """A name that is in no output may be misspelt: that is said; where some have it, the others have none yet."""
-        self.job("run: sh -c 'test $0 = a=2 || echo loss=1'\nsteps: [{batch: 'a=1,2'}]")
+        """A name that is in no output may be misspelt: that is said, with names of the first output that has some; where some have it, the others
+        have none yet."""
+        self.job("run: sh -c 'test $0 != a=2 || echo loss=1'\nsteps: [{batch: 'a=1,2'}]")
         self.hydraflow("run", "job", "-q")
         for names, is_told in ((["loss"], False), (["los"], True), (["x.json:b"], True)):
             for command in ("results", "report"):
                 self.assertEqual(names[0] in self.hydraflow(command, "job", *names).err, is_told, (command, names))
+        self.assertEqual(self.hydraflow("results", "job").err, "numbers in the output: loss\n")
 
 
 class Tags(html.parser.HTMLParser):

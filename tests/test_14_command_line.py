@@ -216,6 +216,7 @@ class Known(Program):
         document = json.loads(self.hydraflow("status", "short", "--json").out)
         self.assertEqual((document["job"], document["count"], document["states"]["failed"], document["states"]["succeeded"]), ("short", 3, 1, 2))
         self.assertTrue(os.path.isdir(os.path.join(self.folder, document["record"])))
+        self.assertTrue(document["summary"].startswith("short: 2 of 3 tasks done (66%), began "), document["summary"])
         task = document["tasks"][1]
         shown = {name: task[name] for name in ("task", "step", "params", "argv", "cwd", "state", "exit_status", "cause", "attempts")}
         self.assertEqual(shown, {"task": 2, "step": 1, "params": {"a": "2"}, "argv": ["sh", "-c", "echo $0; test $0 != a=2", "a=2"], "cwd": self.folder,
@@ -229,7 +230,8 @@ class Known(Program):
         for words, out in (((), one + two + three), (("2",), "a=2\n"), (("--failed",), two), (("1", "--follow"), "a=1\n"), (("a=2:3",), two + three)):
             with self.subTest(words=words):
                 self.assertEqual(self.hydraflow("logs", "short", *words), (0, out, ""))
-        self.assertEqual(self.hydraflow("logs", "short", "--follow")[:2], (0, ""))
+        for words in (("--follow",), ("3", "a=2")):
+            self.assertEqual(self.hydraflow("logs", "short", *words), (0, "", "no matching task; --follow is about those that run, --failed about failures\n"))
         for word in ("4", "0", "b=1"):
             self.assertEqual(self.hydraflow("logs", "short", word)[:2], (2, ""))
             self.assertEqual(self.hydraflow("cancel", "short", "1", word)[:2], (2, ""))
