@@ -6230,6 +6230,8 @@ def read_log(path: str, offset: int = 0, size: int = -1) -> bytes:
 
 def last_attempt(output: bytes) -> bytes:
     """The output of the last attempt in a log."""
+    if b"==> attempt " not in output:
+        return output
     return re.split(rb"(?m)^==> attempt \d+ <==\n?", output)[-1]
 
 
@@ -6787,7 +6789,8 @@ def last_number(output: bytes, name: str) -> "Optional[float]":
     """The last number of a name in an output, if any; of min(NAME) and max(NAME) that one."""
     fold = re.fullmatch(r"(min|max)\((.+)\)", name)
     if not fold:
-        return [None, *numbers_of(output, name)][-1]
+        tail = output[-CHUNK // 16:].partition(b"\n")[2]  # where it mostly is
+        return [None, *(numbers_of(tail, name) or numbers_of(output, name))][-1]
     numbers = [number for number in numbers_of(output, fold[2]) if number == number]
     return (min if fold[1] == "min" else max)(numbers, default=None)
 
