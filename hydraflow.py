@@ -427,7 +427,6 @@ class Values:
 
 
 def listed(values: "Sequence[Any]") -> Values:
-    """The values of a list."""
     return Values(len(values), values.__getitem__)
 
 
@@ -478,7 +477,6 @@ def kept(values: "Any", axis: "Axis") -> "Any":
 
 
 def count_product(parts: "Iterable[Values]") -> int:
-    """The number of combinations."""
     return functools.reduce(mul, (part.count for part in parts), 1)
 
 
@@ -517,7 +515,6 @@ class Axis(Values):
 
     @property
     def mark(self) -> Mark:
-        """The place of the axis."""
         return self.source.mark(self.start, self.end)
 
     @property
@@ -611,7 +608,6 @@ def trim(tokens: "Sequence[Token]") -> "Sequence[Token]":
 
 
 def flattened(tokens: "Iterable[Token]") -> "Iterator[Token]":
-    """Yield tokens and all that they contain."""
     for token in tokens:
         yield token
         yield from flattened(token.inner)
@@ -690,7 +686,6 @@ def unquoted(word: str) -> str:
 
 
 def plain(number: Number) -> str:
-    """A number in the form that is compared."""
     return str(number._replace(scale=0, kept=False))
 
 
@@ -730,7 +725,6 @@ class SweepParser:
         return (tokens[0].start, tokens[-1].end) if tokens else (0, 0)
 
     def text(self, tokens: "Sequence[Token]") -> str:
-        """The text of tokens."""
         return self.source.text[slice(*self.span(tokens))] if tokens else ""
 
     def error(self, code: str, message: str, tokens: "Sequence[Token]", hint: str) -> Error:
@@ -739,7 +733,6 @@ class SweepParser:
 
     def axis(self, tokens: "Sequence[Token]", rows: Values, spelled: "Sequence[str]" = (),
              values: "Optional[Values]" = None) -> Axis:
-        """The axis that tokens spell."""
         return Axis(rows, spelled, values, self.source, *self.span(tokens))
 
     def parse_sweep(self) -> "List[Axis]":
@@ -979,7 +972,6 @@ class SweepParser:
 
 
 def keys_in(axes: "Iterable[Axis]") -> "Set[str]":
-    """All keys of some axes."""
     return set(chain.from_iterable(axis.keys for axis in axes))
 
 
@@ -1300,7 +1292,6 @@ class YamlParser:
         self.at = gap.end()
 
     def collection(self, kind: str, items: "List[Any]", start: int, end: int) -> Node:
-        """A sequence or a mapping."""
         nodes: Iterable[Node] = items
         if kind == "mapping":
             items = self.merge(items)
@@ -1353,7 +1344,6 @@ class YamlParser:
         return Node("scalar", value, not style, self.source, start, end, parts)
 
     def unescaped(self, escape: str, start: int) -> str:
-        """The character of an escape."""
         if escape in ESCAPES:
             return ESCAPES[escape]
         # no command line has U+0000; half of a UTF-16 pair is no character, nor is \q
@@ -1787,7 +1777,6 @@ def check_script(words: "Sequence[str]", mark: Mark) -> None:
 
 
 def no_value(text: str, mark: Mark) -> Error:
-    """The Error about a template without a value."""
     return Error("unknown-template", f"{text} has no value", mark,
                  "there are job.name, task.index, task.dir, task.slot, matrix.KEY, env.NAME if set")
 
@@ -1824,12 +1813,10 @@ def check_call(source: Source, kind: str = "") -> Source:
 
 
 def read_sweep(source: Source, kind: str) -> Sweep:
-    """Read a sweep."""
     return Sweep(source, kind=kind)
 
 
 def read_args(source: Source, kind: str) -> Sweep:
-    """Read a sweep in which each axis becomes one word."""
     sweep = Sweep(source, kind=kind)
     sweep.collect()
     return sweep
@@ -1921,7 +1908,6 @@ def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
 
 
 def read_sample(node: Node, kind: str) -> Sample:
-    """Read how many combinations to draw."""
     if node.kind != "mapping":
         return Sample(read_count(node, kind))
     values = {key.value: read_retries(value, kind) for key, value in node.value}
@@ -1932,7 +1918,6 @@ def read_sample(node: Node, kind: str) -> Sample:
 
 
 def read_steps(node: Node, kind: str) -> "List[Step]":
-    """Read the steps of a job."""
     return read_all(lambda one: read_step(one, kind), expect_kind(node, "sequence"))
 
 
@@ -2021,7 +2006,6 @@ def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict
 
 
 def read_step(node: Node, kind: str) -> Step:
-    """Read a step of a job."""
     errors: List[Error] = []
     expect_kind(node, "mapping")
     step = Step(**read_keys("step", node, kind, errors))
@@ -2073,12 +2057,10 @@ def has_command(job: Job) -> bool:
 
 
 def is_hydra(job: Job) -> bool:
-    """Whether the command of a job is a Hydra application."""
     return bool(job.steps) if job.hydra is None else job.hydra
 
 
 def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
-    """Read a job, and add its Errors."""
     job = Job(key.value, key.value, key.mark)
     if node.kind != "mapping":
         read_each(lambda one: expect_kind(one, "mapping"), [node], errors)
@@ -2143,7 +2125,6 @@ def raise_in_order(errors: "Iterable[Error]") -> None:
 
 
 def find_job_file() -> str:
-    """The job file of the current directory."""
     for name in JOB_FILES:
         if os.path.lexists(name):
             return name
@@ -2152,7 +2133,6 @@ def find_job_file() -> str:
 
 
 def read_job_file(path: str) -> Node:
-    """The root node of a job file."""
     try:
         with open(path, "rb") as file:
             return read_yaml(file.read(), path)
@@ -2179,7 +2159,6 @@ def load_for(path: str, name: str) -> "Tuple[Dict[str, Job], List[str]]":
 
 
 def owner_schema(owner: str) -> "Dict[str, Any]":
-    """The schema of a job or a step, old spellings included."""
     valid = keys_of(owner)
     properties = {}
     for spelling in [*valid, *OLD_SPELLINGS]:
@@ -2259,12 +2238,10 @@ def new_ulid() -> int:
 
 
 def ulid_text(number: int) -> str:
-    """The 26 characters of a ULID."""
     return "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
 def native_bytes(text: str) -> bytes:
-    """The bytes of an argument or a file name."""
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -2419,7 +2396,6 @@ class PlannedStep:
         self.named = used | {name.rpartition(".")[0] for name in self.parts}
 
     def check_tasks(self) -> None:
-        """Raise for a mistake that the first or the last task shows."""
         own = len(self.program) + len(self.command) + 4 * bool(self.setup)
         for combination in [self.sweep[0], self.sweep[-1], *self.included]:
             if len(self.task(combination, 1).argv) > own:
@@ -2512,7 +2488,6 @@ class PlannedStep:
         return env
 
     def words(self, own: "List[str]", values: "Mapping[str, str]") -> "List[str]":
-        """The command line of a task, with its own words, without those that we generate."""
         def filled(words: "Iterable[str]") -> "List[str]":
             pairs = [(word, fill(word, values, self.mark)) for word in words]
             return [text for word, text in pairs if text or not MATRIX.fullmatch(word)]
@@ -6170,12 +6145,10 @@ def last_state(line: bytes) -> bytes:
 
 
 def duration_text(seconds: float) -> str:
-    """A duration for people."""
     return f"{seconds:.1f} s" if seconds < 60 else clock_text(seconds)
 
 
 def clock_text(seconds: float) -> str:
-    """A duration as on a clock."""
     minutes, rest = divmod(int(seconds), 60)
     hours = f"{minutes // 60}:{minutes % 60:02d}" if minutes >= 60 else str(minutes)
     return f"{hours}:{rest:02d}"
@@ -6192,7 +6165,6 @@ def moment_text(moment: float) -> str:
 
 
 def signal_text(status: int) -> str:
-    """The signal in an exit status, or nothing."""
     name = signal_name(status - 128)
     if not name.startswith("SIG"):
         return ""
@@ -6200,7 +6172,6 @@ def signal_text(status: int) -> str:
 
 
 def state_text(state: State) -> str:
-    """A state in words."""
     text = STATES[state.name].text
     cause = state.cause
     if state.name == "running":
@@ -6290,7 +6261,6 @@ def aligned(columns: "Iterable[Column]") -> str:
 
 
 def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
-    """The words that all of some combinations have."""
     every = list(map(set, combinations))
     return set.intersection(*every) if every else set()
 
@@ -6527,7 +6497,6 @@ class Screen:
         self.rest = offer(sys.stdout, self.rest + data, waits)
 
     def ended(self, event: Event) -> None:
-        """Count a task that has ended, and show its end."""
         state = event.state
         self.done += 1
         took = ""
@@ -6540,7 +6509,6 @@ class Screen:
                       f"  [{self.done}/{self.total}]", state.name)
 
     def name_of(self, event: Event) -> str:
-        """The name of its task, with that of its job where there are several."""
         assert event.task
         shared = self.shared.get(event.text, set())
         name = task_name(event.task.number, event.task.combination, shared)
@@ -6577,7 +6545,6 @@ class Screen:
         return "  ".join(filter(None, facts))
 
     def finish(self) -> None:
-        """Show the rest, and how many tasks ended how."""
         self.show_logs(True)
         counts: Dict[str, int] = Counter()
         for run in self.runs:
@@ -6605,7 +6572,6 @@ def log_of(record: Record, number: int, state: State) -> str:
 
 
 def count_good(found: Survey) -> int:
-    """How many tasks of a run need no further attempt."""
     return sum(count for name, count in found.counts().items() if STATES[name].is_good)
 
 
@@ -7067,7 +7033,6 @@ def tasks_with(ledger: Ledger, words: "Sequence[str]") -> "List[int]":
 
 
 def number_of(text: str) -> "Optional[float]":
-    """The number that a value is, if it is one."""
     number = read_number(text)
     return float(str(number)) if number else None
 
@@ -7168,7 +7133,6 @@ def shown_columns(rows: "Sequence[Row]") -> "List[Column]":
 
 
 def lines_of(columns: "Iterable[Column]") -> "List[Sequence[Any]]":
-    """The lines of a table, below the names of its columns."""
     return list(zip(*([column.name, *column.cells] for column in columns)))
 
 
@@ -7189,7 +7153,6 @@ def csv_text(rows: "Sequence[Row]") -> str:
 
 
 def markdown_text(rows: "Sequence[Row]") -> str:
-    """The table for people in Markdown."""
     columns = shown_columns(rows)
     marks = ["---:" if column.kind == "r" else "---" for column in columns]
     lines = [[re.sub(r"([|\\*`<\[~&])", r"\\\1", cell) for cell in line]
@@ -7650,7 +7613,6 @@ if (rows.length) setUp();
 """
 
 def page_text(text: "Optional[str]", longest: int = 200) -> str:
-    """A text as the page shows it, on one line."""
     return shortened(" ".join(printable(text or "").split("\n")), longest)
 
 
@@ -7941,7 +7903,6 @@ def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
 
 
 def say_ends(execution: Execution) -> None:
-    """Say the failures of runs, grouped by cause, and the job that was not started."""
     runs = execution.runs
     for run in runs:
         if run.counts["failed"]:
@@ -7952,7 +7913,6 @@ def say_ends(execution: Execution) -> None:
 
 
 def say_next(execution: Execution, is_bad: bool, args: "argparse.Namespace") -> None:
-    """Say the commands to type next."""
     runs = execution.runs
     if any(run.open for run in runs):
         say(f"see progress: {typed(args.before, 'status', args.job)}")
@@ -8117,7 +8077,6 @@ def show_command(args: "argparse.Namespace") -> int:
 
 
 def job_text(job: Job) -> str:
-    """How many tasks a job has, and its first command."""
     if not has_command(job):
         return f"{'template':>10}  no command: it serves other jobs"
     sources = [job.run, job.call, job.submit]
@@ -8178,7 +8137,6 @@ def record_of(args: "argparse.Namespace") -> Record:
 
 
 def status_records(args: "argparse.Namespace") -> "List[Record]":
-    """The records that status is about."""
     records = [record_of(args)] if args.job or args.all or args.run else Record.newest()
     if not records:
         raise Error("not-run", "nothing has been run here", hint="list the jobs: hydraflow show")
@@ -8290,7 +8248,6 @@ def show_logs(found: Survey, numbers: "Sequence[int]", offsets: "Dict[int, int]"
 
 
 def show_log(log: str, offset: int) -> int:
-    """Print a log from an offset; return the offset of its end."""
     data = read_log(log, offset, CHUNK)
     while data:
         offer(sys.stdout, CONTROLS.sub(rb"\1", data) if sys.stdout.isatty() else data, True)
@@ -8316,7 +8273,6 @@ def selected_rows(args: "argparse.Namespace", sort: str = ""
 
 
 def missing_lines(rows: "Sequence[Row]") -> "Iterator[str]":
-    """Yield a line for each metric that no task has."""
     for name in rows[0].metrics if rows else ():
         if all(row.metrics[name] is None for row in rows):
             names = ", ".join(names_in(rows)) or "none"
@@ -8415,7 +8371,6 @@ def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
 
 
 def tree_size(path: str) -> int:
-    """How many bytes the files below a folder take on disk."""
     total = 0
     for folder, names, files in os.walk(path):
         total += sum(os.lstat(os.path.join(folder, name)).st_blocks for name in names + files)
@@ -8516,7 +8471,6 @@ def candidates(words: "Sequence[str]") -> "Iterable[str]":
 
 
 def override_words(job: Job) -> "Iterator[str]":
-    """Yield the keys of a job's sweeps, as they begin an override, and their first values."""
     for step in job.steps:
         for axis in [*step.batch.axes, *step.args.axes]:
             yield f"{axis.spelled[0]}="
@@ -8568,7 +8522,6 @@ def options_of(command: Command) -> "Iterator[Tuple[List[str], str, str]]":
 
 
 def sample_of(node: Node, kind: str) -> "Any":
-    """The sample that N or N:SEED means."""
     count, _, seed = str(node.value).partition(":")
     return read_sample(read_yaml(f"{{count: {count}, seed: {seed or 0}}}", "command line"), kind)
 
@@ -8659,7 +8612,6 @@ def command_named(name: str) -> Command:
 
 
 def check_options(command: Command, words: "Sequence[str]") -> None:
-    """Raise an Error for an option that a command does not have."""
     for word in words:
         if word.startswith("-"):
             name = word.partition("=")[0]
