@@ -393,7 +393,7 @@ RANGE = re.compile(
     rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
     rf"|{NUMBER_TEXT}:(?:{UNIT.pattern})?$"
     rf"|{NUMBER_TEXT}::"
-    r"|[+-]?\d[\d.]*\.\.[\d.]*\d$")
+    r"|[+-]?\d+(\.\d+)?\.\.[+-]?\d+(\.\d+)?$")
 NOT_IN_HYDRA = re.compile(  # refused by its lexer outside quotes and interpolations
     r"[^\w/\-\\+.$%*@?|=:,()\[\]{} \t]|[^\x00-\x7f]|(?<!\\)=")
 HYDRA_ACCEPTS = ("quoted", "interpolation", "template", "argument")  # kinds of tokens
@@ -5216,7 +5216,7 @@ class Stage:
         self.steps = list(steps)
         self.alive: Dict[int, Task] = {}
         self.again: List[Task] = []
-        self.times: Counter[int] = Counter()
+        self.times = Counter()  # type: Counter[int]
         self.before: List[Stage] = []
         self.waits = False
         self.done = 0
