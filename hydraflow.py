@@ -4597,9 +4597,10 @@ def job_around() -> "Dict[str, Any]":
 # SlotStage (an array index), HandlerStage, ArrayStage. drive is the one loop. Execution orders
 # stages, describe is its dry run, cancel_record stops a run.
 #
-# The pass: a stage is a generator that follows tasks that live elsewhere, begins tasks, looks at
-# those that live here, yields events, and yields None when it has to wait. drive continues it,
-# sleeps until a child ends, a signal comes or a moment has passed, and passes signals on.
+# The pass: a stage is a generator that follows tasks that live elsewhere, looks at those that live
+# here, begins tasks where others have ended, yields events, and yields None when it has to wait.
+# drive continues it, sleeps until a child ends, a signal comes or a moment has passed, and passes
+# signals on.
 
 MOST_SUBMISSIONS = 3  # of a task in one start
 MOST_CHANGES = 1 << 20  # bytes of differences from a commit that are kept
@@ -5269,14 +5270,14 @@ class Stage:
     def passes(self, todo: "Iterator[Task]") -> "Iterator[Union[Event, str, None]]":
         while True:
             yield from self.follow()
+            yield from self.local.look()
+            yield Event("tick", "", self.elsewhere)
             has_more = yield from self.begin(todo)
             if self.done:
                 yield Event("done", "", self.done)
                 self.done = 0
-            yield from self.local.look()
             if self.is_over(has_more):
                 break
-            yield Event("tick", "", self.elsewhere)
             yield None
         if self.local.failure:
             yield Event("error", self.local.failure)
