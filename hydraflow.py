@@ -7473,12 +7473,12 @@ function panel([param, share], at, good) {
       make("polyline", {class: "mean", points: line.join(" ")}), ...ticks));
 }
 
-// A lane is a place that executes one task after the other.
+// A lane is a place that executes one task after the other; the tasks of a state are one path.
 function drawTimeline() {
   const timed = shown.filter((row) => row.began !== null)
     .sort((one, other) => one.began - other.began);
   const [start, end] = extent(timed.flatMap((row) => [row.began, row.ended ?? row.began + 0.01]));
-  const lanes = [], bars = [], texts = [];
+  const lanes = [], paths = {}, texts = [];
   for (const row of timed) {
     let lane = lanes.find((one) => one.host === row.host && one.end <= row.began);
     if (!lane) lanes.push(lane = {host: row.host, end: 0, rows: []});
@@ -7489,14 +7489,15 @@ function drawTimeline() {
   const width = find("timeline").clientWidth || 900;
   const height = Math.max(3, Math.min(16, 360 / lanes.length)), bottom = lanes.length * height;
   const x = (moment) => 90 + (width - 100) * (moment - start) / (end - start || 1);
+  const until = (row) => x(row.ended ?? end);
   lanes.forEach(({host, rows: members}, index) => {
     if (!index || lanes[index - 1].host !== host) {
       texts.push(make("text", {x: 0, y: index * height + 11}, host.slice(0, 13)));
     }
     for (const row of members) {
-      const width = Math.max(x(row.ended ?? end) - x(row.began) - 0.5, 1);
-      bars.push(make("rect", {x: x(row.began), y: index * height, width, height: height - 1,
-        fill: colour(row.state), click: () => pick(row)}, make("title", {}, about(row))));
+      const length = Math.max(until(row) - x(row.began) - 0.5, 1).toFixed(1);
+      paths[row.state] = `${paths[row.state] ?? ""}M${x(row.began).toFixed(1)} `
+        + `${(index * height).toFixed(1)}h${length}v${(height - 1).toFixed(1)}h-${length}z`;
     }
   });
   for (const part of [0, 0.5, 1]) {
@@ -7505,8 +7506,17 @@ function drawTimeline() {
     texts.push(make("text", {x: x(start + seconds), y: bottom + 14, "text-anchor":
       part === 1 ? "end" : "middle"}, end - start < 10 ? `${short(seconds)} s` : text));
   }
-  find("timeline").replaceChildren(
-    make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`}, ...bars, ...texts));
+  const under = (event) => {
+    const box = event.currentTarget.getBoundingClientRect(), moment = event.clientX - box.left;
+    const lane = lanes[Math.floor((event.clientY - box.top) / height)];
+    return lane && lane.rows.find((row) => x(row.began) <= moment && moment <= until(row) + 1);
+  };
+  const tip = make("title", {});
+  const mousemove = (event) => { tip.textContent = under(event) ? about(under(event)) : ""; };
+  const click = (event) => under(event) && pick(under(event));
+  find("timeline").replaceChildren(make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`, mousemove,
+    click}, tip, ...Object.entries(paths).map(([state, d]) => (
+    make("path", {d, fill: colour(state)}))), ...texts));
   find("timeline").parentNode.hidden = !timed.length;
 }
 
