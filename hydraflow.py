@@ -3923,6 +3923,7 @@ class Local:
                 return descriptor
             one = process.read()
             held = self.is_held(process.path, one)
+            one = process.read()  # its end may have come before it let go
             is_over = one.is_over or held is False
             state = state_of([one], held, OVER if is_over else UNKNOWN)
             if state.is_alive or state.is_good:
@@ -4682,6 +4683,7 @@ class Survey:
         if attempts and not attempts[-1].is_over:
             path = self.record.file("attempt", number, attempts[-1].attempt)
             held = is_held(path, attempts[-1])
+            attempts[-1] = read_attempt(path, number, attempts[-1].attempt)  # it may end meanwhile
         since = submission.start, submission.number
         state = state_of(attempts, held, self.queued(number), since, submission.limits[1])
         if submission.scheduler == BARE and state.name != "succeeded":
