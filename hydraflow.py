@@ -782,6 +782,8 @@ class SweepParser:
         if cut >= 0:
             self.keys = tuple(self.text(key) for key in split(tokens[:cut], "comma"))
             self.is_override = self.kind == HYDRA and self.keys[0][:1] not in ("-", "$")
+        if self.kind == PROGRAM and cut == 0:
+            raise self.error("missing-key", "no key before =", tokens, "no white space around =")
         self.check_value(tokens[cut + 1:])
         value = trim(tokens[cut + 1:])
         if self.is_fixed:

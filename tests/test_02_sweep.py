@@ -83,7 +83,7 @@ OF_A_KIND = (  # kind of step, sweep, column, what the carets mark, code
     ("hydra", "$A,b=(1,x),(2,$B)", 15, "$B", "not-replaced"), ("hydra", "$C=1|$D", 6, "$D", "not-replaced"),
     ("hydra", "a=1,2 | b=3", 7, "|", "pipe-space"), ("program", "a=1,2 | b=3,4", 7, "|", "pipe-space"),
     ("program", "a=1 |b=2", 5, "|b=2", "pipe-space"), ("program", "x=range(1,4)", 3, "range(1,4)", "only-hydra"),
-    ("program", "x=choice(a,b)", 3, "choice(a,b)", "only-hydra"), ("program", "x=int(1)", 3, "int(1)", "only-hydra"),
+    ("program", "a = 1,2", 3, "=", "missing-key"), ("program", "x=choice(a,b)", 3, "choice(a,b)", "only-hydra"), ("program", "x=int(1)", 3, "int(1)", "only-hydra"),
     ("program", "x=${HOME}", 3, "${HOME}", "only-hydra"), ("program", "x=$HOME", 3, "$HOME", "not-replaced"),
 )
 TAKEN = (  # kind of step, sweep, its first combination and how many there are
