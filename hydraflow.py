@@ -420,7 +420,7 @@ class Values:
 
         def at(index: int) -> "Union[str, Number]":
             value = self.at(index)
-            number: Optional[Number] = read_number(value) if isinstance(value, str) else value
+            number = read_number(value) if isinstance(value, str) else value
             return number.times(factor) if number else f"{value}{unit}"
 
         return Values(self.count, at)
@@ -712,7 +712,7 @@ class SweepParser:
         self.source = source
         self.kind = kind
         self.is_fixed = is_fixed
-        self.literal: Callable[[str], Any] = str if kind == PROGRAM else literal
+        self.literal = str if kind == PROGRAM else literal
         self.tokens = tokenize(source, has_comments)
         self.word: Sequence[Token] = self.tokens  # the current one
         self.keys: Tuple[str, ...] = ()  # of the current segment
@@ -1330,7 +1330,7 @@ class YamlParser:
         """
         if not style and self.text.find("\n", start, end) < 0:
             return Node("scalar", self.text[start:end], True, self.source, start, end)
-        parts: List[Tuple[str, int]] = []
+        parts = []
         length = len(style)
         pattern = re.compile(PARTS[style])
         for match in pattern.finditer(self.text, start + length, end - length):
@@ -1369,7 +1369,7 @@ class YamlParser:
         """plain = line { newline line } | nothing (7.3.3)."""
         text, start = self.text, self.at
         first, further, nothing = IN_FLOW if self.brackets else IN_BLOCK
-        match: Optional[Match[str]] = first.match(text, start)
+        match = first.match(text, start)
         if not match and not nothing.match(text, start):
             raise self.error({"!": "tag", "?": "complex-key"}.get(text[start], "start"), start)
         while match:
@@ -1734,7 +1734,7 @@ def split_command(source: Source,
     >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
     ['python', 'my train.py', '--home=/home/ann']
     """
-    words: List[str] = []
+    words = []
     is_new = True
 
     def expanded(part: "Match[str]") -> str:
@@ -2111,7 +2111,7 @@ def order_needs(jobs: "Mapping[str, Job]", name: str,
 def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]":
     """All jobs of a file by name, and the mistakes of those that have some."""
     mistakes: Dict[str, List[Error]] = {}
-    jobs: Dict[str, Job] = {}
+    jobs = {}
     for key, value in read_entries(node):
         mistakes[key.value] = []
         jobs[key.value] = read_job(key, value, mistakes[key.value])
@@ -2374,7 +2374,7 @@ class PlannedStep:
         last = list(takewhile(OVERRIDE.match, reversed(words[1:]))) if self.is_hydra else []
         cut = len(words) - len(last)  # Hydra accepts overrides only after --multirun
         self.command, self.tail = words[:cut], words[cut:]
-        self.program: List[str] = []
+        self.program = []
         if source and source in (step.call, job.call):
             self.program = [*python_of(job), "-c", CALL]
 
@@ -3267,9 +3267,9 @@ class Ledger:
     def __init__(self, record: Record) -> None:
         self.path = record.file("plan")
         self.data = read_bytes(self.path)
-        self.starts: List[Start] = []
-        self.members: Dict[int, int] = {}
-        self.offsets: Dict[int, int] = {}
+        self.starts = []
+        self.members = {}
+        self.offsets = {}
         for match in re.finditer(PLAN_LINE, self.data):
             digits, step = match.groups()
             if digits:
@@ -3355,7 +3355,7 @@ def note_submission(record: Record, submission: Submission, **facts: "Any") -> S
 def read_submission(record: Record, number: int) -> Submission:
     path = record.file("submission", number)
     data = read_bytes(path)
-    facts: Dict[str, Any] = {}
+    facts = {}
     for values in whole_lines(data):
         facts.update(values)
     try:
@@ -3503,7 +3503,7 @@ def write_verdict(path: str, verdict: str) -> None:
 
 
 def read_attempt(path: str, number: int, attempt: int) -> Attempt:
-    values: Dict[str, Any] = {}
+    values = {}
     for line in whole_lines(read_bytes(path)):
         values.update(line)
     return Attempt(number, attempt, *checked(values, NO_ATTEMPT)[2:])
@@ -4560,7 +4560,7 @@ def query(scheduler: Scheduler, job_id: str
           ) -> "Generator[None, None, Tuple[Dict[int, Queued], str]]":
     """The state of each index of an array job that its queue lists, and an error message, or ""."""
     answer = yield from inquire(scheduler.query, scheduler, job_id)
-    found: Dict[int, Queued] = {}
+    found = {}
     for owner, indexes, word, reason in scheduler.read(answer.out):
         if owner == job_number(job_id):
             queued = queued_of(word, reason)
@@ -4571,7 +4571,7 @@ def query(scheduler: Scheduler, job_id: str
 
 def account(scheduler: Scheduler, job_id: str) -> "Generator[None, None, Dict[int, str]]":
     """How array tasks of an array job ended, where the site's accounting knows it."""
-    found: Dict[int, str] = {}
+    found = {}
     if scheduler.accounting:
         answer = yield from inquire(scheduler.accounting, scheduler, job_id)
         for owner, indexes, word in scheduler.read_accounting(answer.out):
@@ -4631,9 +4631,9 @@ class Survey:
         self.members: List[Tuple[int, State]] = []
         self.unanswered = ""
         self.holder = Lock(record.file("lock")).holder()
-        self.submissions: List[Submission] = []
-        self.unfound: Set[int] = set()
-        self.last: Dict[int, Tuple[Submission, int]] = {}
+        self.submissions = []
+        self.unfound = set()
+        self.last = {}
         for number in record.submission_numbers():
             one = read_submission(record, number)
             if one.is_refused:
@@ -4680,7 +4680,7 @@ class Survey:
     def update(self, number: int) -> None:
         attempts = self.attempts.get(number, [])
         submission, _ = self.last.get(number, (NO_SUBMISSION, 0))
-        held: Optional[bool] = None
+        held = None
         path = ""
         if attempts and not attempts[-1].is_over:
             path = self.record.file("attempt", number, attempts[-1].attempt)
@@ -5172,7 +5172,7 @@ def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
     command for it to execute."""
     words = step.submit
     script = script_word(words)
-    errors: List[Error] = []
+    errors = []
     waits = bool(step.job.needs) or len(step.job.steps) > 1
     for word in words:
         for hint, pattern in scheduler.ours:
@@ -6013,7 +6013,7 @@ def stop_handlers(found: Survey) -> None:
 
 def stop_tasks(record: Record, attempts: "Sequence[Attempt]", errors: "List[str]") -> "List[str]":
     """Ask attempts of this machine to stop, kill those that do not; return texts, add errors."""
-    stopped: List[Attempt] = []
+    stopped = []
     for one in attempts:
         if stop_attempt(record, one, signal.SIGTERM):
             stopped.append(one)
@@ -6251,7 +6251,7 @@ def shortened(text: str, longest: int) -> str:
 def aligned(columns: "Iterable[Column]") -> str:
     """Columns of texts side by side, on a terminal with at most a third of its width for each."""
     width = window_width(sys.stdout)
-    shown: List[List[str]] = []
+    shown = []
     longest = max(width // 3, 20) if width else sys.maxsize
     for name, kind, texts in columns:
         cells = [shortened(text, longest) for text in [name, *texts]]
@@ -6802,7 +6802,7 @@ def read_metrics(names: "Sequence[str]", folder: str, outputs: "Sequence[bytes]"
     A number that the first output lacks may be in the next one. others are the JSON files of other
     tasks and runs; those of this one are added.
     """
-    values: Dict[str, Optional[float]] = {}
+    values = {}
     paths = set()
     for name in names:
         file, is_file, key = name.rpartition(".json:")
@@ -6862,7 +6862,7 @@ def run_outputs(output: bytes) -> "Dict[int, bytes]":
     Empty where several run at once, as their outputs are mixed: Hydra's own launcher, which runs
     one after the other, says "Launching 2 jobs locally"; the others say something else.
     """
-    outputs: Dict[int, bytes] = {}
+    outputs = {}
     is_serial = True
     parts = re.split(rb"(?m)^\[.*HYDRA[^]\n]*\] (.*)\n?", output)
     for line, printed in zip(parts[1::2], parts[2::2]):
@@ -7099,7 +7099,7 @@ TABLE_FACTS = ("task", "run", "state", "duration", "count")
 def columns_of(rows: "Sequence[Row]") -> "List[Column]":
     """All columns of rows: task, parameters, other facts, metrics; a fact that is unknown
     everywhere has none."""
-    columns: List[Column] = []
+    columns = []
     first = rows[0] if rows else Row({}, {}, {})
     others = [name for name in first.facts if name not in ("task", "run")]
     for kind, names in (("facts", ["task", "run"]), ("params", parameters(rows)),
@@ -7778,7 +7778,7 @@ def typed(before: "Mapping[str, str]", *words: str) -> str:
 
 def split_before(argv: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
     """The options -f and -C that precede the command, with their values, and the rest."""
-    before: Dict[str, str] = {}
+    before = {}
     rest = list(argv)
     while rest and rest[0][:2] in BEFORE:
         name, value = rest[0][:2], rest.pop(0)[2:]
