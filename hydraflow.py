@@ -2703,10 +2703,7 @@ class Answer(NamedTuple):
 
     @property
     def text(self) -> str:
-        status = f"exit status {self.status}"
-        if self.status < 0:
-            status = signal_name(-self.status)
-        return self.errors.strip() or self.out.strip() or status
+        return self.errors.strip() or self.out.strip() or f"exit status {self.status}"
 
 
 def ask(argv: "Sequence[str]", env: "Mapping[bytes, bytes]",
@@ -2899,8 +2896,6 @@ ROOT = ".hydraflow"
 FORMAT = 3  # of the record
 FILES = {  # kind -> path in a record; {k} is the first number without its last three digits
     "plan": "plan.jsonl",  # starts and tasks; a task is planned by the start above it
-    "begun": "plan.begun",  # the plan until its first start is whole
-    "lock": "lock",
     "attempt": "attempts/{k}/{0}-{1}",
     "log": "logs/{k}/{0}.log",
     "changes": "changes-{0}.diff",  # differences from the commit, at a start
@@ -3019,14 +3014,17 @@ def list_folder(path: str) -> "List[str]":
     return []
 
 
-def is_there(path: str) -> bool:
-    """Whether a record has a file; raises Error where a look fails."""
-    with trying("read", path):
-        try:
-            os.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-    return True
+def numbers_in(folder: str, pattern: str) -> "List[int]":
+    """The numbers, ascending, in the names of a folder's files that match a pattern."""
+    found = [re.fullmatch(pattern, name) for name in list_folder(folder)]
+    return sorted(int(match[1]) for match in found if match)
+
+
+def size_of(path: str) -> int:
+    """The bytes of a file of a record, 0 if there is none; raises Error where a look fails."""
+    with trying("read", path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return os.stat(path).st_size
+    return 0
 
 
 # -- the directory of a run
@@ -3060,16 +3058,14 @@ class Record:
 
     def submission_numbers(self) -> "List[int]":
         """The numbers of the submissions in their order."""
-        names = list_folder(f"{self.path}/submissions")
-        return sorted(int(name[:-6]) for name in names if re.fullmatch(r"\d{1,9}\.jsonl", name))
+        return numbers_in(f"{self.path}/submissions", r"(\d{1,9})\.jsonl")
 
     def is_stopped(self, start: int) -> bool:
         """Whether nothing more of a start is to begin.
 
         The folder is listed, as a network's file system remembers that a file was not there.
         """
-        found = [re.fullmatch(r"stop-(\d{1,9})", name) for name in list_folder(self.path)]
-        return any(int(match.group(1)) >= start for match in found if match)
+        return any(number >= start for number in numbers_in(self.path, r"stop-(\d{1,9})"))
 
     def stop(self, start: int) -> None:
         """Let nothing more of a start begin."""
@@ -3092,74 +3088,13 @@ class Record:
         """The records in the directory of a job, the oldest first."""
         names = [name for name in list_folder(directory) if len(name) == ULID_LENGTH]
         records = [cls(f"{directory}/{name}") for name in names]
-        return [record for record in records if is_there(record.file("plan"))]
+        return [record for record in records if size_of(record.file("plan"))]
 
     @classmethod
     def newest(cls) -> "List[Record]":
         folders = [f"{ROOT}/{name}" for name in list_folder(ROOT)]
         found = [cls.all_in(folder)[-1:] for folder in folders if os.path.isdir(folder)]
         return list(chain.from_iterable(found))
-
-
-class Lock:
-    """Held by one HydraFlow at a time; the kernel lets go of it when that dies.
-
-    The file names its holder. Where a file system has no locks, that process is looked for.
-    """
-    __slots__ = ("path", "descriptor")
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.descriptor = -1
-
-    def take(self, patience: float = 0.1) -> str:
-        """Take the lock; return its holder if that is another one, after patience in seconds."""
-        limit = time.monotonic() + patience
-        with trying("write", self.path):
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            self.descriptor = open_safely(self.path, os.O_RDWR | os.O_CREAT)
-        holder = lock_holder(self.descriptor)
-        while holder and time.monotonic() < limit:
-            time.sleep(0.02)
-            holder = lock_holder(self.descriptor)
-        if not holder:
-            owner = {"pid": os.getpid(), "host": host_name(), "boot": boot_id()}
-            os.ftruncate(self.descriptor, 0)
-            os.pwrite(self.descriptor, to_json(owner).encode("ascii"), 0)
-            with open(self.path, "rb", 0, opener=open_safely) as second:
-                if try_lock(second.fileno(), True) is not False:
-                    time.sleep(0.1)  # locks hold nothing: of two at once, the last one has it
-                    holder = lock_holder(self.descriptor)
-        if holder:
-            os.close(self.descriptor)
-            self.descriptor = -1
-        return holder
-
-    def holder(self) -> str:
-        """The process that holds the lock: process 7 on node3; "" for none."""
-        try:
-            with open(self.path, "rb", 0, opener=open_safely) as file:
-                return lock_holder(file.fileno(), is_look=True)
-        except OSError:
-            return ""
-
-    def release(self) -> None:
-        if self.descriptor >= 0:
-            os.ftruncate(self.descriptor, 0)
-            os.close(self.descriptor)
-        self.descriptor = -1
-
-
-def lock_holder(descriptor: int, is_look: bool = False) -> str:
-    """Lock a file, for a look or for good; return its holder if that is another process."""
-    owner = read_line(os.pread(descriptor, 1000, 0))
-    pid = owner.get("pid")
-    text = f"process {pid} on {owner.get('host')}" if pid else "another process"
-    if try_lock(descriptor, is_look) is False:
-        return text
-    if owner.get("boot") != boot_id() or not isinstance(pid, int) or pid == os.getpid():
-        return ""
-    return text if is_hydraflow(pid) else ""
 
 
 def try_lock(descriptor: int, is_look: bool) -> "Optional[bool]":
@@ -3231,19 +3166,10 @@ def read_start(values: "Dict[str, Any]", path: str) -> Start:
     return start
 
 
-def write_start(record: Record, start: Start) -> None:
-    values = dict(start._asdict())
-    line = {"start": values.pop("number"), **values}
-    kind = "plan" if start.number > 1 else "begun"
-    with trying("write the plan"):
-        append_lines(record.file(kind), [line])
-        if kind == "begun":
-            os.rename(record.file(kind), record.file("plan"))
-
-
-def task_line(task: Task) -> "Dict[str, Any]":
-    values = dict(task._replace(cwd=os.path.abspath(task.cwd))._asdict())
-    return {"task": values.pop("number"), **values}
+def plan_line(kind: str, entry: "Union[Start, Task]") -> "Dict[str, Any]":
+    """The line of a plan about a start or a task, which begins with its number."""
+    values = dict(entry._asdict())
+    return {kind: values.pop("number"), **values}
 
 
 def line_task(values: "Dict[str, Any]", path: str) -> Task:
@@ -3541,8 +3467,48 @@ def is_held(path: str, one: Attempt) -> "Optional[bool]":
     return one.pid != os.getpid() and is_hydraflow(one.pid)
 
 
+class Lock:
+    """Held by one HydraFlow at a time: the last of numbered claims in a folder, while that lives.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.descriptor = -1
+
+    def look(self) -> "Tuple[int, str]":
+        """The number of the last claim, and its holder: process 7 on node3; "" for none."""
+        number = max(numbers_in(self.folder, r"lock-(\d{1,9})"), default=0)
+        path = f"{self.folder}/lock-{number}"
+        one = read_attempt(path, 0, number)
+        if not number or one.has_ended or not is_held(path, one._replace(boot=boot_id())):
+            return number, ""
+        return number, f"process {one.pid} on {one.host}" if one.pid else "another process"
+
+    def take(self, patience: float = 0.1) -> str:
+        """Take the lock; return its holder if that is another one, after patience in seconds."""
+        limit = time.monotonic() + patience
+        while True:
+            number, holder = self.look()
+            if not holder:
+                with trying("write", self.folder):
+                    os.makedirs(self.folder, exist_ok=True)
+                    path = f"{self.folder}/lock-{number + 1}"
+                    self.descriptor = claim(path, new_head(0, HERE))
+                if self.descriptor >= 0:
+                    return ""
+            if time.monotonic() > limit:
+                return holder or "another process"
+            time.sleep(0.02)
+
+    def release(self) -> None:
+        if self.descriptor >= 0:
+            write_end(self.descriptor, status=0)
+            os.close(self.descriptor)
+        self.descriptor = -1
+
+
 # ---------------------------------------------------------------------------
-# 8. States: Attempt, queue -> State of each task
+# # 8. States: Attempt, queue -> State of each task
 # ---------------------------------------------------------------------------
 # STATES has the meaning of each state; Queued is a scheduler's answer about an array task; state_of
 # is the one function that derives the state of a task: from its attempts, whether something of the
@@ -3762,8 +3728,8 @@ class Limits(NamedTuple):
 class Event(NamedTuple):
     """Something that happened, to a task or not.
 
-    kind is start, retry, end, done (earlier), elsewhere (another process executes it), tick (time
-    passed), interrupt, note or error. number is where in the log the output of the attempt begins,
+    kind is start, retry, end, done (earlier, or by another process), tick
+    (time passed), interrupt, note or error. number is where in the log the output of the attempt begins,
     how many tasks are done, how many run elsewhere at a tick, or the signal of an interrupt.
     """
     kind: str
@@ -3809,33 +3775,29 @@ class Process:
     """
 
     child: "subprocess.Popen[bytes]"
+    attempt = 0
+    path = ""
+    log = ""
+    offset = 0
+    deadline = 0.0
+    is_stopping = False
+    kill_at = 0.0
 
     def __init__(self, task: Task, slot: int, tries: int) -> None:
         self.task = task
         self.slot = slot
         self.tries = tries
-        self.attempt = 0
-        self.path = ""
-        self.log = ""
-        self.offset = 0
-        self.deadline = 0.0
-        self.is_stopping = False
-        self.kill_at = 0.0
 
     def read(self) -> Attempt:
         return read_attempt(self.path, self.task.number, self.attempt)
 
     def signal(self, number: int) -> None:
         """Send a signal to all of its processes."""
-        pid = self.child.pid
-        if group_of(pid) != pid or not send_signal(-pid, number):
-            signal_attempt(self.path, pid, number)
+        signal_attempt(self.path, self.child.pid, number)
 
     def kill(self) -> None:
-        """Kill its group, and its processes outside of that."""
         self.kill_at = 0.0
         self.signal(signal.SIGKILL)
-        signal_attempt(self.path, self.child.pid, signal.SIGKILL)
 
     def is_over(self) -> bool:
         """Whether it has ended: all of it, after a request to stop or the death of its recorder."""
@@ -3858,6 +3820,11 @@ class Local:
     job, for events.
     """
 
+    adopted = 0
+    failure = ""
+    silent = 0
+    is_stopped = False
+
     def __init__(self, record: Record, limits: Limits, head: "Dict[str, Any]",
                  stops: "Sequence[Tuple[Record, int]]", key: str) -> None:
         self.record = record
@@ -3868,16 +3835,12 @@ class Local:
         self.running: List[Process] = []
         self.waiting: List[Tuple[Task, int]] = []
         self.slots = list(range(min(limits.jobs, 32768) - 1, -1, -1))
-        self.adopted = 0
         self.devices = [] if self.kills else granted_devices()
         # sh drops variables with other names, such as the exported functions of bash
         lost = [f"{name}={value}" for name, value in os.environ.items()
                 if not re.fullmatch("[A-Za-z_][A-Za-z_0-9]*", name)]
         self.prefix = ["/usr/bin/env", *lost] if lost else []
-        self.failure = ""
-        self.silent = 0
         self.stops = stops
-        self.is_stopped = False
         self.key = key
 
     def is_below_limit(self) -> bool:
@@ -3891,13 +3854,11 @@ class Local:
         except OSError as error:
             return self.fail(error, f"begin task {task.number}")
         if descriptor < 0:
-            kind = "elsewhere" if process.attempt else "done"
-            text = f"another process executes task {task.number}"
-            return Event(kind, text, 1, task)
+            return Event("done", "", int(not process.attempt), task)
         try:
             self.is_stopped = any(record.is_stopped(start) for record, start in self.stops)
             if self.is_stopped:
-                return Event("tick", "")
+                return Event("tick")
             self.launch(process, descriptor)
         except (OSError, Error) as error:
             return self.not_started(process, descriptor, error)
@@ -3956,7 +3917,7 @@ class Local:
             slot = self.devices[process.slot % len(self.devices)]
         cwd = task.cwd.replace(SLOT, slot)
         variables = {"PYTHONUNBUFFERED": os.environ.get("PYTHONUNBUFFERED", "1"), **task.env}
-        env = environment({name: text and fill(text.replace(SLOT, slot), {})
+        env = environment({name: text and fill(text, {"task.slot": slot})
                            for name, text in variables.items()})
         env[ATTEMPT_FILE.encode()] = native_bytes(process.path)
         env[b"HYDRAFLOW_ATTEMPT"] = b"%d" % process.attempt
@@ -3980,7 +3941,7 @@ class Local:
     def fail(self, error: OSError, action: str) -> Event:
         """Begin nothing more, as an error concerns all tasks."""
         self.failure = self.failure or str(system_error(error, action))
-        return Event("tick", "")
+        return Event("tick")
 
     def not_started(self, process: Process, descriptor: int,
                     error: "Union[OSError, Error]") -> Event:
@@ -4630,7 +4591,7 @@ class Survey:
         self.missed: Set[ArrayTask] = set()
         self.members: List[Tuple[int, State]] = []
         self.unanswered = ""
-        self.holder = Lock(record.file("lock")).holder()
+        self.holder = Lock(record.path).look()[1]
         self.submissions = []
         self.unfound = set()
         self.last = {}
@@ -4884,28 +4845,29 @@ class Run:
     record and a start whose stop holds for this run.
     """
 
+    lock: "Optional[Lock]" = None
+    found: "Optional[Survey]" = None
+    last = 0
+    number = 1
+    described = 0
+    silent = 0
+    is_open = False
+    is_new = True
+    begun = False
+    refused = False
+
     def __init__(self, plan: Plan, options: Options, is_dry: bool) -> None:
         self.plan = plan
         self.job = plan.job
         self.options = options
         self.is_dry = is_dry
         self.record = Record(f"{Record.directory(plan.job.key)}/{ulid_text(plan.ulid)}")
-        self.lock: Optional[Lock] = None
-        self.found: Optional[Survey] = None
         self.numbers: Dict[Tuple[str, ...], List[int]] = {}
         self.older: Dict[Tuple[str, ...], List[State]] = {}
-        self.last = 0
-        self.number = 1
-        self.described = 0
-        self.silent = 0
         self.open: Set[int] = set()
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
         self.notes: List[str] = []
         self.stops: List[Tuple[Record, int]] = []
-        self.is_open = False
-        self.is_new = True
-        self.begun = False
-        self.refused = False
 
     def unfinished(self) -> int:
         """How many tasks have neither ended nor are with a scheduler."""
@@ -4957,7 +4919,7 @@ class Run:
 
         The job's lock is held meanwhile: of two commands one makes a record.
         """
-        guard = Lock(f"{Record.directory(self.job.key)}/lock")
+        guard = Lock(Record.directory(self.job.key))
         holder = "" if self.is_dry else guard.take(30.0)
         try:
             return holder or self.choose_record(is_resume)
@@ -4974,7 +4936,7 @@ class Run:
         if not self.is_dry:
             if self.is_new:
                 self.record.make()
-            self.lock = Lock(self.record.file("lock"))
+            self.lock = Lock(self.record.path)
             holder = self.lock.take()
             if holder:
                 return holder
@@ -5055,7 +5017,8 @@ class Run:
         if commit and before and before[0].code != start.code:
             self.notes.append(f"the run of {self.job.key} began with other code: "
                               f"{before[0].code or 'no commit'}, now {start.code}")
-        write_start(self.record, start)
+        with trying("write the plan"):
+            append_lines(self.record.file("plan"), [plan_line("start", start)])
         if len(changes) > MOST_CHANGES:
             self.notes.append("the differences from the commit are not kept: over 1 MB")
         elif changes and digest not in [one.changes for one in before]:
@@ -5081,7 +5044,9 @@ class Run:
             if not block:
                 return
             if not self.is_dry:
-                append_lines(self.record.file("plan"), [task_line(task) for task, _ in block])
+                tasks = [task._replace(cwd=os.path.abspath(task.cwd)) for task, _ in block]
+                append_lines(self.record.file("plan"),
+                             [plan_line("task", task) for task in tasks])
             yield from block
 
     def identified(self, step: PlannedStep, draft: Task) -> "Tuple[Task, State]":
@@ -5202,12 +5167,11 @@ FILE_READERS = {  # handlers that read no file but one that these options name, 
 class Stage:
     """Steps of a run that a place executes together.
 
-    alive are tasks that live elsewhere or since an earlier start, again those of them that are to
-    begin again; times counts how often each task was submitted, most is how often it may be; local
+    alive are tasks that live elsewhere or since an earlier start; times counts how often each task was submitted, most is how often it may be; local
     is the place of processes of this machine, found the record as it was when alive was looked at;
     before are stages that have to be over first; waits tells whether the stage lasts until its
     tasks are over; done counts tasks that were done before; left tells that it gave up tasks; noted
-    are notes that were yielded, and tasks whose start was; elsewhere is how many of alive run;
+    are notes that were yielded; elsewhere is how many of alive run;
     look_at and ask_at are when the record is read and queues are asked next.
     """
 
@@ -5215,22 +5179,21 @@ class Stage:
     most = MOST_SUBMISSIONS
     local: Local
     found: Survey
+    waits = False
+    done = 0
+    left = False
+    is_stopped = False
+    elsewhere = 0
+    look_at = ask_at = kill_at = 0.0
+    ask_delay = 0.5
 
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
         self.run = run
         self.steps = list(steps)
         self.alive: Dict[int, Task] = {}
-        self.again: List[Task] = []
         self.times = Counter()  # type: Counter[int]
         self.before: List[Stage] = []
-        self.waits = False
-        self.done = 0
-        self.left = False
-        self.is_stopped = False
-        self.noted: Set[Any] = set()
-        self.elsewhere = 0
-        self.look_at = self.ask_at = self.kill_at = 0.0
-        self.ask_delay = 0.5
+        self.noted: Set[str] = set()
 
     def check(self, step: PlannedStep, is_dry: bool) -> None:
         """Raise an Error for a mistake that shows before the start, besides those of every place.
@@ -5298,7 +5261,7 @@ class Stage:
     def follow(self) -> "Iterator[Union[Event, str, None]]":
         """Look at tasks that live elsewhere, if it is time; yield events.
 
-        Those that are over leave alive; those that may begin again are added to again.
+        Those that are over leave alive; those that may begin again wait for their place.
         """
         now = time.monotonic()
         if not self.alive or now < self.look_at:
@@ -5323,10 +5286,6 @@ class Stage:
 
     def follow_task(self, number: int, state: State) -> "Iterator[Union[Event, str]]":
         """Yield the events of a task that lives elsewhere."""
-        log = self.run.record.file("log", number)
-        if state.name == "running" and number not in self.noted:
-            self.noted.add(number)
-            yield Event("elsewhere", "", 0, self.alive[number], state, log)
         queued = self.found.queued(number)
         if queued.kind == PENDING and re.search(STUCK, queued.reason):
             text = f"task {number} does not start: {queued.reason}"
@@ -5341,8 +5300,9 @@ class Stage:
         task = self.alive.pop(number)
         self.run.open.discard(number)
         if self.may_begin_again(number, state):
-            self.again.append(task)
+            self.local.waiting.append((task, 1))
         elif state.is_over:
+            log = self.run.record.file("log", number)
             yield Event("end", self.run.job.key, 0, task, state, log)
 
     def may_begin_again(self, number: int, state: State) -> bool:
@@ -5443,8 +5403,7 @@ class HereStage(Stage):
         local = self.local
         while local.is_below_limit() and not self.is_stopped:
             try:
-                task, tries = local.waiting.pop() if local.waiting else (
-                    self.again.pop() if self.again else next(todo), 1)
+                task, tries = local.waiting.pop() if local.waiting else (next(todo), 1)
             except StopIteration:
                 return False
             except OSError as error:
@@ -5543,11 +5502,10 @@ class SlotStage(HereStage):
         last = NO_ATTEMPT
         since = self.submission.start, self.submission.number
         for attempt in itertools.count(1):
-            path = self.record.file("attempt", number, attempt)
-            if not is_there(path):
-                return last
-            one = read_attempt(path, number, attempt)
-            if not one.role or (one.start, one.submission) >= since:
+            one = read_attempt(self.record.file("attempt", number, attempt), number, attempt)
+            if not one.role:
+                break
+            if (one.start, one.submission) >= since:
                 last = one
         return last
 
@@ -5564,11 +5522,11 @@ class HandlerStage(Stage):
 
     role = HANDLER
     most = 0
+    submission = NO_SUBMISSION
 
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
         super().__init__(run, steps)
         self.is_bare = not steps[0].command
-        self.submission = NO_SUBMISSION
 
     def takes(self, step: PlannedStep) -> bool:
         """Whether a step goes to the handler in the same call."""
@@ -5672,13 +5630,14 @@ class ArrayStage(Stage):
     are known to fit below a limit of submitted jobs, -1 where none was met.
     """
 
+    had = -1
+
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]", scheduler: Scheduler) -> None:
         super().__init__(run, steps)
         self.scheduler = scheduler
         self.index = f'"${{{scheduler.index}:-1}}"'  # 1 for an array of one that is a plain job
         self.rest: List[Task] = []
         self.sent: List[Submission] = []
-        self.had = -1
 
     def check(self, step: PlannedStep, is_dry: bool) -> None:
         check_submit_words(step, self.scheduler)
@@ -5733,8 +5692,8 @@ class ArrayStage(Stage):
 
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
         """Submit what fits; with --wait, lost tasks again, and others when some have ended."""
-        self.rest += [*todo, *self.again]
-        self.again = []
+        self.rest += [*todo, *(task for task, _ in self.local.waiting)]
+        self.local.waiting = []
         room = self.room()
         while self.rest and room and not self.run.refused:
             if self.is_stopped or self.run.is_stopped():
@@ -5874,6 +5833,8 @@ class Execution:
     the last one.
     """
 
+    is_interrupted = False
+
     def __init__(self, plans: "Sequence[Plan]", options: Options, file_words: "Sequence[str]",
                  is_dry: bool = False) -> None:
         self.options = options
@@ -5883,7 +5844,6 @@ class Execution:
         self.stages = list(map(stages_of, self.runs))
         self.begun: List[Stage] = []
         self.current = self.runs[-1]
-        self.is_interrupted = False
         self.waits = options.wait or self.must_wait()
         holder = self.current.take_record(options.resume)
         if holder:
@@ -5967,40 +5927,64 @@ def describe(execution: Execution) -> "Iterator[str]":
 # -- stopping
 
 
-def cancel_record(record: Record, is_lost: bool, numbers: "Optional[Sequence[int]]" = None
-                  ) -> "Tuple[List[str], List[str]]":
-    """Stop all that lives of a run, or tasks of it alone; return texts about it, and errors.
+def cancel_record(record: Record, is_lost: bool,
+                  numbers: "Optional[Sequence[int]]" = None) -> "Iterator[Event]":
+    """Stop all that lives of a run, or tasks of it alone; yield notes and errors about it.
 
     Nothing more of the run begins then. With is_lost, give up tasks of machines that are gone.
     """
     if numbers is None:
         record.stop(Ledger(record).start.number)
     found = survey(record)
-    wanted = found.states if numbers is None else numbers
-    alive = [number for number in wanted if found.state(number).is_alive]
-    texts, errors = cancel_arrays(found, alive, numbers is not None)
+    wanted = set(found.states if numbers is None else numbers)
+    arrays: Dict[Tuple[str, str], List[int]] = {}
     groups: Tuple[List[Attempt], List[Attempt]] = ([], [])
-    for number in alive:
-        if found.state(number).name == "running" and not found.array_task(number):
+    for number, state in found.states.items():
+        key = found.array_task(number)
+        if key and state.is_alive:
+            job_id = key.job_id if numbers is None else key.text
+            arrays.setdefault((key.scheduler, job_id), []).append(number)
+        elif number in wanted and state.name == "running":
             one = found.attempts[number][-1]
             groups[one.boot == boot_id()].append(one)
-    texts += stop_tasks(record, groups[True], errors)
+    yield from cancel_arrays(arrays, wanted, "array job" if numbers is None else "array task")
+    yield from stop_tasks(record, groups[True])
     if numbers is None:
         stop_handlers(found)  # one that ends its tasks would be ahead of what is said of them
-    texts += give_up(record, groups[False], is_lost)
-    return texts, errors
+    yield from give_up(record, groups[False], is_lost)
 
 
-def give_up(record: Record, lost: "Sequence[Attempt]", is_lost: bool) -> "List[str]":
-    """A text about attempts of other machines, which are over if the user says so."""
-    if not lost:
-        return []
-    tasks = f"{counted(len(lost), 'task')} on {', '.join(sorted({one.host for one in lost}))}"
-    if not is_lost:
-        return [f"cannot reach {tasks}: cancel them there, or with --lost if they are gone"]
-    for one in lost:
-        write_verdict(record.file("attempt", one.number, one.attempt), GIVEN_UP)
-    return [f"gave up {tasks}: --resume executes them again"]
+def cancel_arrays(arrays: "Mapping[Tuple[str, str], List[int]]", wanted: "Set[int]",
+                  kind: str) -> "Iterator[Event]":
+    """Cancel array jobs, or array tasks, of which all living tasks are wanted."""
+    for (scheduler, job_id), tasks in arrays.items():
+        others = [str(number) for number in tasks if number not in wanted]
+        if len(others) == len(tasks):
+            continue
+        error = f"{kind} {job_id} has other tasks as well, {', '.join(others)}: name all, or none"
+        if not others:
+            error = finished(cancel_array(SCHEDULERS[scheduler], job_id))
+        yield Event("error", error) if error else Event("note", f"cancelled {kind} {job_id}")
+
+
+def stop_tasks(record: Record, attempts: "Sequence[Attempt]") -> "Iterator[Event]":
+    """Ask attempts of this machine to stop, and kill those that do not."""
+    rest = []
+    for one in attempts:
+        if stop_attempt(record, one, signal.SIGTERM):
+            rest.append(one)
+        elif is_held(record.file("attempt", one.number, one.attempt), one):
+            yield Event("error", f"task {one.number} cannot be stopped: "
+                                 "another user or container has it")
+    if rest:
+        yield Event("note", f"stopping {counted(len(rest), 'task')}")
+    limit = time.monotonic() + grace()
+    while rest and time.monotonic() < limit:
+        time.sleep(TICK)
+        rest = [one for one in rest if processes_of(
+            record.file("attempt", one.number, one.attempt), one.leader)]
+    for one in rest:
+        stop_attempt(record, one, signal.SIGKILL)
 
 
 def stop_handlers(found: Survey) -> None:
@@ -6011,52 +5995,14 @@ def stop_handlers(found: Survey) -> None:
             signal_attempt(path, one.leader, signal.SIGTERM)
 
 
-def stop_tasks(record: Record, attempts: "Sequence[Attempt]", errors: "List[str]") -> "List[str]":
-    """Ask attempts of this machine to stop, kill those that do not; return texts, add errors."""
-    stopped = []
-    for one in attempts:
-        if stop_attempt(record, one, signal.SIGTERM):
-            stopped.append(one)
-        elif is_held(record.file("attempt", one.number, one.attempt), one):
-            errors.append(f"task {one.number} cannot be stopped: another user or container has it")
-    limit = time.monotonic() + grace()
-    rest = stopped
-    while rest and time.monotonic() < limit:
-        time.sleep(TICK)
-        rest = [one for one in rest if processes_of(
-            record.file("attempt", one.number, one.attempt), one.leader)]
-    for one in rest:
-        stop_attempt(record, one, signal.SIGKILL)
-    return [f"stopping {counted(len(stopped), 'task')}"] if stopped else []
-
-
-def cancel_arrays(found: Survey, wanted: "Sequence[int]",
-                  is_part: bool) -> "Tuple[List[str], List[str]]":
-    """Cancel the array jobs that have wanted tasks, or (is_part) their array tasks; return texts
-    and errors. An array task goes only with all of its living tasks."""
-    texts, errors = [], []  # type: List[str], List[str]
-    kind = "array task" if is_part else "array job"
-    chosen = set(wanted)
-    for (scheduler, job_id), tasks in array_members(found, is_part).items():
-        others = [str(number) for number in tasks if number not in chosen]
-        if not others:
-            error = finished(cancel_array(SCHEDULERS[scheduler], job_id))
-            (errors if error else texts).append(error or f"cancelled {kind} {job_id}")
-        elif len(others) < len(tasks):
-            errors.append(f"{kind} {job_id} has other tasks as well, {', '.join(others)}: "
-                          "name them too, or none")
-    return texts, errors
-
-
-def array_members(found: Survey, is_part: bool) -> "Dict[Tuple[str, str], List[int]]":
-    """The living tasks of each array job, or (is_part) of each array task."""
-    members: Dict[Tuple[str, str], List[int]] = {}
-    for number, state in found.states.items():
-        one = found.array_task(number)
-        if one and state.is_alive:
-            job_id = one.text if is_part else one.job_id
-            members.setdefault((one.scheduler, job_id), []).append(number)
-    return members
+def give_up(record: Record, lost: "Sequence[Attempt]", is_lost: bool) -> "Iterator[Event]":
+    """Say which attempts are of other machines; they are over if the user says so."""
+    if lost:
+        tasks = f"{counted(len(lost), 'task')} on {', '.join(sorted({one.host for one in lost}))}"
+        yield Event("note", f"gave up {tasks}: --resume executes them again" if is_lost else (
+            f"cannot reach {tasks}: cancel them there, or with --lost if they are gone"))
+    for one in lost if is_lost else ():
+        write_verdict(record.file("attempt", one.number, one.attempt), GIVEN_UP)
 
 
 # ---------------------------------------------------------------------------
@@ -8329,17 +8275,18 @@ def cancel_command(args: "argparse.Namespace") -> int:
     records, numbers = Record.all_in(os.path.dirname(newest.path)), None
     if args.words:
         records, numbers = [newest], selected_tasks(args)[1]
-    texts, errors = [], []  # type: List[str], List[str]
+    kinds = []
     for record in records:
         try:
-            more_texts, more_errors = cancel_record(record, args.lost, numbers)
-            texts += more_texts
-            errors += more_errors
+            for event in cancel_record(record, args.lost, numbers):
+                kinds.append(event.kind)
+                say(event.text)
         except Error as error:
-            errors.append(error.message)
-    for text in [*texts, *errors] or ["no task is running or queued"]:
-        say(text)
-    return 1 if errors else 0
+            kinds.append("error")
+            say(error.message)
+    if not kinds:
+        say("no task is running or queued")
+    return int("error" in kinds)
 
 
 def clean_command(args: "argparse.Namespace") -> int:
@@ -8380,7 +8327,7 @@ def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
             states = []
         if index < keep:
             needed.update(state.origin.partition("/")[0] for state in states)
-        elif not (record.ulid in needed or Lock(record.file("lock")).holder()
+        elif not (record.ulid in needed or Lock(record.path).look()[1]
                   or any(state.is_alive for state in states)):
             yield record
 

@@ -175,7 +175,7 @@ OWN_ROWS = (  # what those tables have not
     job(PLAIN, "status job", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "{\"start\": \"x\"}\n"}),
     job(PLAIN, "status job", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "{\"format\": 99}\n"}),
     job(PLAIN, "status job", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": LINK}),
-    job(PLAIN, "run job --resume", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "[]\n", ".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/lock": LINK}),
+    job(PLAIN, "run job --resume", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "[]\n", ".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/lock-1": LINK}),
     job(PLAIN, "run job --resume", files={".hydraflow/job/01ARZ3NDEKTSV4RRFFQ69G5FAV/plan.jsonl": "[]\n"}),
 )
 
@@ -192,7 +192,7 @@ def tree(folder):
             place = os.path.join(path, name)
             if os.path.islink(place):
                 found[os.path.relpath(place, folder)] = os.readlink(place)
-            elif name != "lock":  # which is empty, and stays
+            elif not name.startswith("lock-"):  # which stays
                 with open(place, "rb") as file:
                     found[os.path.relpath(place, folder)] = file.read()
     return found
