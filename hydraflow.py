@@ -103,7 +103,6 @@ class Source:
     >>> Source("notes", "one\\ntwo").mark(4, 7)[:3]
     ('notes', 2, 1)
     """
-    __slots__ = ("name", "text", "origin", "pieces", "starts")
 
     def __init__(self, name: str, text: str, origin: "Optional[Source]" = None,
                  pieces: "Sequence[Tuple[int, int]]" = ()) -> None:
@@ -3032,7 +3031,6 @@ def size_of(path: str) -> int:
 
 class Record:
     """The directory in which one run of a job keeps its plan, its attempts and its logs."""
-    __slots__ = ("path", "ulid", "job")
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
@@ -3188,7 +3186,6 @@ class Ledger:
     starts are all of them; members are the tasks that the last one planned, in its order, each with
     its step; offsets are where in data the last line of every task begins.
     """
-    __slots__ = ("path", "starts", "members", "offsets", "data")
 
     def __init__(self, record: Record) -> None:
         self.path = record.file("plan")
@@ -3508,7 +3505,7 @@ class Lock:
 
 
 # ---------------------------------------------------------------------------
-# # 8. States: Attempt, queue -> State of each task
+# 8. States: Attempt, queue -> State of each task
 # ---------------------------------------------------------------------------
 # STATES has the meaning of each state; Queued is a scheduler's answer about an array task; state_of
 # is the one function that derives the state of a task: from its attempts, whether something of the
@@ -3728,9 +3725,9 @@ class Limits(NamedTuple):
 class Event(NamedTuple):
     """Something that happened, to a task or not.
 
-    kind is start, retry, end, done (earlier, or by another process), tick
-    (time passed), interrupt, note or error. number is where in the log the output of the attempt begins,
-    how many tasks are done, how many run elsewhere at a tick, or the signal of an interrupt.
+    kind is start, retry, end, done (earlier, or by another process), tick (time passed), interrupt,
+    note or error. number is where in the log the output of the attempt begins, how many tasks are
+    done, how many run elsewhere at a tick, or the signal of an interrupt.
     """
     kind: str
     text: str = ""
@@ -4838,11 +4835,10 @@ class Run:
 
     found is the record that it continues, as it was; numbers are those of planned tasks by
     their keys, the next one last; older are successes of older runs by their keys; last is the
-    number of the last task; counts are ends of tasks by state, seen by this start, open the tasks
-    that are with a scheduler or another process; begun is whether something was executed or
-    submitted, refused whether a submission was not taken; described counts the submissions that a
-    dry run has shown; silent counts Hydra tasks without a sign of Hydra; stops are pairs of a
-    record and a start whose stop holds for this run.
+    number of the last task; counts are ends of tasks by state, seen by this start; begun is
+    whether something was executed or submitted, refused whether a submission was not taken;
+    described counts the submissions that a dry run has shown; silent counts Hydra tasks without a
+    sign of Hydra; stops are pairs of a record and a start whose stop holds for this run.
     """
 
     lock: "Optional[Lock]" = None
@@ -4864,14 +4860,18 @@ class Run:
         self.record = Record(f"{Record.directory(plan.job.key)}/{ulid_text(plan.ulid)}")
         self.numbers: Dict[Tuple[str, ...], List[int]] = {}
         self.older: Dict[Tuple[str, ...], List[State]] = {}
-        self.open: Set[int] = set()
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
         self.notes: List[str] = []
+        self.stages = stages_of(self)
         self.stops: List[Tuple[Record, int]] = []
+
+    def open(self) -> "Set[int]":
+        """The tasks that are with a scheduler or another process."""
+        return set(chain.from_iterable(stage.alive for stage in self.stages))
 
     def unfinished(self) -> int:
         """How many tasks have neither ended nor are with a scheduler."""
-        return max(self.plan.count - sum(self.counts.values()) - len(self.open), 0)
+        return max(self.plan.count - sum(self.counts.values()) - len(self.open()), 0)
 
     def limits(self, is_remote: bool) -> Limits:
         job, options = self.job, self.options
@@ -4909,8 +4909,6 @@ class Run:
             self.counts["earlier"] += event.number
         elif event.kind == "end":
             self.counts[event.state.name] += 1
-        if event.task and event.kind in ("done", "end"):
-            self.open.discard(event.task.number)
 
     # -- its beginning
 
@@ -5167,19 +5165,19 @@ FILE_READERS = {  # handlers that read no file but one that these options name, 
 class Stage:
     """Steps of a run that a place executes together.
 
-    alive are tasks that live elsewhere or since an earlier start; times counts how often each task was submitted, most is how often it may be; local
-    is the place of processes of this machine, found the record as it was when alive was looked at;
-    before are stages that have to be over first; waits tells whether the stage lasts until its
-    tasks are over; done counts tasks that were done before; left tells that it gave up tasks; noted
-    are notes that were yielded; elsewhere is how many of alive run;
-    look_at and ask_at are when the record is read and queues are asked next.
+    alive are tasks that live elsewhere or since an earlier start; times counts how often each task
+    was submitted, most is how often it may be; local is the place of processes of this machine,
+    found the record as it was when alive was looked at; before are stages that have to be over
+    first; waits tells whether the stage lasts until alive is empty; done counts tasks that were
+    done before; left tells that it gave up tasks; noted are notes that were yielded; elsewhere is
+    how many of alive run; look_at and ask_at are when the record is read and queues are asked next.
     """
 
     role = ARRAY
     most = MOST_SUBMISSIONS
     local: Local
     found: Survey
-    waits = False
+    waits = True
     done = 0
     left = False
     is_stopped = False
@@ -5212,7 +5210,6 @@ class Stage:
             for task, state in self.run.assigned(step):
                 if state.is_alive:
                     self.alive[task.number] = task
-                    self.run.open.add(task.number)
                 elif state.is_good and state.name != "handed":
                     self.done += 1
                 else:
@@ -5256,7 +5253,7 @@ class Stage:
             return False
         if self.is_stopped:
             return not self.living_here()
-        return not (has_more or self.alive)
+        return not (has_more or (self.waits and self.alive))
 
     def follow(self) -> "Iterator[Union[Event, str, None]]":
         """Look at tasks that live elsewhere, if it is time; yield events.
@@ -5298,7 +5295,6 @@ class Stage:
                                           "that is gone")
             return
         task = self.alive.pop(number)
-        self.run.open.discard(number)
         if self.may_begin_again(number, state):
             self.local.waiting.append((task, 1))
         elif state.is_over:
@@ -5562,13 +5558,12 @@ class HandlerStage(Stage):
                 return False
             self.hand_over(tasks)
             run.begun = True
-            run.open.update(self.alive)
         if self.local.running:
             return True
         self.look_at = 0.0
         yield from self.follow()
         yield from self.closing()
-        self.alive = {}
+        self.waits = False
         return False
 
     def hand_over(self, tasks: "Sequence[Task]") -> None:
@@ -5631,6 +5626,7 @@ class ArrayStage(Stage):
     """
 
     had = -1
+    waits = False
 
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]", scheduler: Scheduler) -> None:
         super().__init__(run, steps)
@@ -5698,13 +5694,11 @@ class ArrayStage(Stage):
         while self.rest and room and not self.run.refused:
             if self.is_stopped or self.run.is_stopped():
                 self.left = True
-                self.rest, self.alive = [], {}
+                self.rest, self.waits = [], False
                 break
             room = yield from self.submit(room)
-        if self.run.refused or not self.waits:
-            self.alive = {}
-            return False
-        return bool(self.rest)
+        self.waits = self.waits and not self.run.refused
+        return bool(self.rest) and self.waits
 
     def submit(self, room: int) -> "Generator[Union[Event, str, None], None, int]":
         """Submit an array job of at most room array tasks; return how many may follow at once."""
@@ -5719,7 +5713,6 @@ class ArrayStage(Stage):
         self.times.update(sent)
         self.alive.update((task.number, task) for task in self.rest if task.number in sent)
         self.rest = [task for task in self.rest if task.number not in sent]
-        self.run.open.update(sent)
         if self.had >= 0:
             self.had = len(self.alive)
         return self.room()
@@ -5802,7 +5795,7 @@ def stages_of(run: Run) -> "List[Stage]":
 
 def check_plan(plan: Plan, is_dry: bool) -> None:
     grace()
-    for stage in stages_of(Run(plan, Options(), is_dry)):
+    for stage in Run(plan, Options(), is_dry).stages:
         for step in stage.steps:
             stage.check(step, is_dry)
             if step.submit and not is_dry:
@@ -5829,8 +5822,7 @@ class Opening(Stage):
 class Execution:
     """A job and, before it, those that it needs: plans in their order.
 
-    stages are those of each run that have not begun, begun those that have; current is the run of
-    the last one.
+    begun are the stages that have begun; current is the run of the last one.
     """
 
     is_interrupted = False
@@ -5841,7 +5833,6 @@ class Execution:
         needed = options._replace(words=list(file_words), resume=False, reuse=False)
         self.runs = [Run(plan, needed, is_dry) for plan in plans[:-1]]
         self.runs.append(Run(plans[-1], options, is_dry))
-        self.stages = list(map(stages_of, self.runs))
         self.begun: List[Stage] = []
         self.current = self.runs[-1]
         self.waits = options.wait or self.must_wait()
@@ -5857,7 +5848,7 @@ class Execution:
     def must_wait(self) -> bool:
         """Whether something follows an array job that cannot depend on it."""
         places = [stage.scheduler if isinstance(stage, ArrayStage) else None
-                  for stages in self.stages for stage in stages]
+                  for run in self.runs for stage in run.stages]
         first = next(filter(None, places), None)
         return first is not None and set(places[places.index(first):]) != {first}
 
@@ -5875,23 +5866,25 @@ class Execution:
             program = shell_text(self.runs[-1].plan.steps[0].command[:2])
             yield Event("note", f"no sign of Hydra in {counted(silent, 'task')}: if {program} "
                              "is no Hydra application, write hydra: false")
-        for run, stages in zip(self.runs, self.stages):
-            rest = stages if run.is_open and run.plan.count <= 100000 else []
+        for run in self.runs:
+            is_planned = run.is_open and run.plan.count <= 100000
+            rest = [stage for stage in run.stages if is_planned and stage not in self.begun]
             for _ in chain.from_iterable(stage.todo() for stage in rest):
                 pass  # in the plan, tasks that do not begin are not started
 
     def ready(self) -> "Iterator[Stage]":
         """Yield the stages, each when those before it are over and have succeeded."""
-        for run, stages in zip(self.runs, self.stages):
+        for run in self.runs:
             needed = {name for name, _ in run.job.needs}
             if not all(self.may_go_on(one) for one in self.runs if one.job.key in needed):
                 return
             self.current = run
             yield Opening(run, [])
             own: List[Stage] = []
-            while stages and self.may_follow(run, own):
-                stage = stages.pop(0)
-                stage.waits = self.waits
+            for stage in run.stages:
+                if not self.may_follow(run, own):
+                    break
+                stage.waits = stage.waits or self.waits
                 stage.before = [one for one in self.begun if one.run.job.key in needed] + own
                 own.append(stage)
                 self.begun.append(stage)
@@ -5913,11 +5906,11 @@ class Execution:
 def describe(execution: Execution) -> "Iterator[str]":
     """Yield the lines of a dry run: commands, all else as comments."""
     ids: Dict[str, List[str]] = {}
-    for run, stages in zip(execution.runs, execution.stages):
+    for run in execution.runs:
         before = [one for name, _ in run.job.needs for one in ids.get(name, [])]
-        for stage in stages:
-            stage.waits = execution.waits
-            yield from stage.describe([] if stage.waits else before)
+        for stage in run.stages:
+            stage.waits = stage.waits or execution.waits
+            yield from stage.describe([] if execution.waits else before)
             before = []
             if stage.role != HERE:
                 before = [f"<id of step {stage.steps[0].number} of {run.job.key}>"]
@@ -6501,7 +6494,7 @@ class Screen:
         for run in self.runs:
             counts.update(run.counts)
             counts["not started"] += run.unfinished()
-            counts["submitted"] += len(run.open)
+            counts["submitted"] += len(run.open())
         facts = [counts_text(counts)]
         for name, text in (("earlier", "had succeeded before"), ("submitted", "submitted")):
             facts += [f"{counts[name]:,} {text}"] if counts[name] else []
@@ -7875,7 +7868,7 @@ def say_ends(execution: Execution) -> None:
 
 def say_next(execution: Execution, is_bad: bool, args: "argparse.Namespace") -> None:
     runs = execution.runs
-    if any(run.open for run in runs):
+    if any(run.open() for run in runs):
         say(f"see progress: {typed(args.before, 'status', args.job)}")
         return
     has_begun = any(run.begun for run in runs)
