@@ -2754,13 +2754,13 @@ def processes_of(path: str, leader: int) -> "List[int]":
         return [leader] if leader > 0 and send_signal(leader, 0) else []
     wanted = native_bytes(f"{ATTEMPT_FILE}={path}")
     return [int(name) for name in os.listdir("/proc")
-            if name.isdigit() and wanted in read_proc(name, "environ").split(b"\0")]
+            if name.isdigit() and wanted in read_system(f"/proc/{name}/environ").split(b"\0")]
 
 
-def read_proc(pid: "Union[int, str]", name: str) -> bytes:
-    """A file of /proc/PID; nothing where the process is gone, a zombie or not ours."""
+def read_system(path: str) -> bytes:
+    """A file of the kernel's; nothing where it has none, or of a process that is not ours."""
     try:
-        with open(f"/proc/{pid}/{name}", "rb") as file:
+        with open(path, "rb") as file:
             return file.read()
     except OSError:
         return b""
@@ -2768,7 +2768,7 @@ def read_proc(pid: "Union[int, str]", name: str) -> bytes:
 
 def is_hydraflow(pid: int) -> bool:
     if HAS_PROC:
-        return b"hydraflow" in read_proc(pid, "cmdline")
+        return b"hydraflow" in read_system(f"/proc/{pid}/cmdline")
     return send_signal(pid, 0)
 
 
@@ -2777,15 +2777,9 @@ def signal_attempt(path: str, leader: int, number: int) -> bool:
 
     The group of a recorder that leads one gets it as a group, at one moment.
     """
-    members = processes_of(path, leader)
-    groups = {pid: group_of(pid) for pid in members}
-    is_sent = False
-    if groups.get(leader) == leader:
-        is_sent = send_signal(-leader, number)
-        members = [pid for pid in members if groups[pid] != leader]
-    for pid in members:
-        is_sent = send_signal(pid, number) or is_sent
-    return is_sent
+    targets = {-leader if leader and group_of(pid) == leader else pid
+               for pid in processes_of(path, leader)}
+    return any([send_signal(target, number) for target in targets])
 
 
 def group_of(pid: int) -> int:
@@ -2826,20 +2820,13 @@ def host_name() -> str:
 @functools.lru_cache(maxsize=None)
 def boot_id() -> str:
     """An id of this start of this machine's kernel, which containers share."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return host_name()
+    return read_system("/proc/sys/kernel/random/boot_id").decode("ascii").strip() or host_name()
 
 
 def uptime() -> float:
     """The seconds since the machine started; since 1970 without /proc, as RECORDER has it."""
-    try:
-        with open("/proc/uptime", encoding="ascii") as file:
-            return float(file.read().split()[0])
-    except OSError:
-        return time.time()
+    words = read_system("/proc/uptime").split()
+    return float(words[0]) if words else time.time()
 
 
 class Signals:
@@ -3184,7 +3171,7 @@ class Ledger:
     """What the plan of a record says.
 
     starts are all of them; members are the tasks that the last one planned, in its order, each with
-    its step; offsets are where in data the last line of every task begins.
+    its step; spans are where in data the last line of every task is.
     """
 
     def __init__(self, record: Record) -> None:
@@ -3192,12 +3179,12 @@ class Ledger:
         self.data = read_bytes(self.path)
         self.starts = []
         self.members = {}
-        self.offsets = {}
+        self.spans = {}
         for match in re.finditer(PLAN_LINE, self.data):
             digits, step = match.groups()
             if digits:
                 self.members[int(digits)] = int(step)
-                self.offsets[int(digits)] = match.start()
+                self.spans[int(digits)] = match.span()
             else:
                 self.starts.append(read_start(read_line(match[0]), self.path))
                 self.members = {}
@@ -3209,20 +3196,15 @@ class Ledger:
         return self.starts[-1]
 
     def line(self, number: int) -> bytes:
-        begin = self.offsets[number]
-        end = self.data.find(b"\n", begin)
-        return self.data[begin:] if end < 0 else self.data[begin:end]
+        return self.data[slice(*self.spans.get(number, (0, 0)))]
 
-    def task(self, number: int) -> "Optional[Task]":
-        if number not in self.offsets:
-            return None
-        values = read_line(self.line(number))
-        return line_task(values, self.path) if values else None
+    def task(self, number: int) -> Task:
+        return line_task(read_line(self.line(number)), self.path)
 
     def keys(self) -> "Dict[Tuple[str, ...], List[int]]":
         """The numbers of the tasks of each key, in their order."""
         numbers: Dict[Tuple[str, ...], List[int]] = {}
-        for number in sorted(self.offsets):
+        for number in sorted(self.spans):
             key = read_line(self.line(number)).get("key")
             if not isinstance(key, list):
                 raise damaged(self.path)
@@ -3281,14 +3263,11 @@ def read_submission(record: Record, number: int) -> Submission:
     facts = {}
     for values in whole_lines(data):
         facts.update(values)
-    try:
-        facts["slots"] = list(map(json.loads, re.findall(rb"(?m)^\[.*\]$", data)))
-        submission = Submission(*checked(facts, Submission(number=-1)))
-        is_right = all(type(task) is int for task in submission.numbers())
-    except (TypeError, ValueError):
-        raise damaged(path) from None
+    facts["slots"] = [list(map(int, re.findall(rb"\d+", line)))
+                      for line in re.findall(rb"(?m)^\[[\d,]*\]$", data)]
+    submission = Submission(*checked(facts, Submission(number=-1)))
     words = f"{submission.name} {submission.job_id}"  # of commands
-    if not (is_right and re.fullmatch(r"[\w. ;:,\[\]-]*", words) and submission.number == number
+    if not (re.fullmatch(r"[\w. ;:,\[\]-]*", words) and submission.number == number
             and len(submission.limits) == 4):
         raise damaged(path)
     return submission
@@ -3740,11 +3719,10 @@ class Event(NamedTuple):
 def grace() -> float:
     """How many seconds a task has between the request to stop and the kill."""
     text = os.environ.get("HYDRAFLOW_GRACE") or str(GRACE)
-    number = read_number(text)
-    if number is None or number.mantissa < 0:
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
         message = f"HYDRAFLOW_GRACE is {text}, expected a number of seconds"
         raise Error("bad-grace", message, NOWHERE, f"for example HYDRAFLOW_GRACE={GRACE:g}")
-    return float(str(number))
+    return float(text)
 
 
 def granted_devices() -> "List[str]":
@@ -4796,10 +4774,9 @@ def processors() -> int:
         counts.append(len(os.sched_getaffinity(0)))
     for name in ("SLURM_CPUS_ON_NODE", "NSLOTS", "PBS_NCPUS", "LSB_DJOB_NUMPROC"):
         counts += map(int, re.findall("^[1-9][0-9]*$", os.environ.get(name, "")))
-    with contextlib.suppress(OSError, ValueError):  # no cgroup, or no limit
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
-            quota, period = map(int, file.read().split())
-        counts.append(max(quota // period, 1))
+    quota = re.match(rb"(\d+) (\d+)", read_system("/sys/fs/cgroup/cpu.max"))
+    if quota:
+        counts.append(max(int(quota[1]) // int(quota[2]), 1))
     return min(counts)
 
 
@@ -4977,7 +4954,7 @@ class Run:
             self.notes.append(f"the scheduler does not answer ({found.unanswered}): "
                               "its tasks count as queued")
         self.numbers = {key: numbers[::-1] for key, numbers in found.ledger.keys().items()}
-        self.last = max(found.ledger.offsets, default=0)
+        self.last = max(found.ledger.spans, default=0)
         self.number = found.ledger.start.number + 1
         if self.options.resume and self.numbers and not any(map(self.numbers.get, self.keys())):
             self.release()
@@ -5049,14 +5026,14 @@ class Run:
 
     def identified(self, step: PlannedStep, draft: Task) -> "Tuple[Task, State]":
         numbers = self.numbers.get(draft.key)
-        state, planned = NOT_STARTED, None
+        state = NOT_STARTED
         if numbers and self.found:
             number = numbers.pop()
-            state, planned = self.found.states.get(number, state), self.found.ledger.task(number)
+            state = self.found.states.get(number, state)
+            directory = self.found.ledger.task(number).directory
         else:
-            self.last += 1
-            number = self.last
-        directory = planned.directory if planned else self.plan.directory(number)
+            number = self.last = self.last + 1
+            directory = self.plan.directory(number)
         task = step.numbered(draft, number, directory)
         older = self.older.get(task.key)
         if older and self.options.reuse and not (state.is_alive or state.is_good):
@@ -5458,7 +5435,6 @@ class SlotStage(HereStage):
         self.record = record
         self.submission = submission
         self.index = index
-        self.ledger = Ledger(record)
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
         submission = self.submission
@@ -5470,7 +5446,7 @@ class SlotStage(HereStage):
                 "role": role, "index": self.index}
         stops = [(Record(path), start) for path, start in submission.stops]
         self.local = Local(self.record, Limits(*submission.limits), head, stops, "")
-        yield from self.passes(map(self.task, self.numbers()))
+        yield from self.passes(map(Ledger(self.record).task, self.numbers()))
         remove_if_empty(self.record.file("output", submission.number, self.index))
 
     def numbers(self) -> "Iterator[int]":
@@ -5486,12 +5462,6 @@ class SlotStage(HereStage):
             for slot in slots[own + 1:] + slots[:own]:
                 if place < len(slot) and self.last_attempt(slot[place]) is NO_ATTEMPT:
                     yield slot[place]
-
-    def task(self, number: int) -> Task:
-        task = self.ledger.task(number)
-        if task is None:
-            raise damaged(self.ledger.path)
-        return task
 
     def last_attempt(self, number: int) -> Attempt:
         """The last attempt of a task since it was submitted; NO_ATTEMPT if there is none."""
@@ -6314,15 +6284,13 @@ def say_failures(found: Survey) -> None:
     for group in groups[:10]:
         number = group.numbers[0]
         log = log_of(found.record, number, found.state(number))
-        task = found.ledger.task(number)
         say(f"\n{group.title(names)}", group.state)
         lines = tail_lines(log)
         for line in lines:
             say(f"    {line}")
         if lines:
             say(f"  log:   {os.path.relpath(log)}")
-        if task:
-            say(f"  again: {shortened(task_text(task), 2000)}")
+        say(f"  again: {shortened(task_text(found.ledger.task(number)), 2000)}")
     if len(groups) > 10:
         say(f"and {len(groups) - 10} more kinds of failure; status shows them")
 
@@ -6618,8 +6586,6 @@ def task_facts(found: Survey, number: int, state: State) -> "Dict[str, Any]":
 
 def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
     task = found.ledger.task(number)
-    if task is None:
-        raise damaged(found.record.file("plan"))
     _, job_id, index = found.array_task(number) or (None, None, None)
     return {**task_facts(found, number, state), "step": found.ledger.members[number],
             "params": task_parameters(task.combination), "argv": list(task.argv),
@@ -6832,8 +6798,6 @@ def task_rows(found: Survey, number: int, metrics: "Sequence[str]", others: "Set
               ) -> "Iterator[Row]":
     """Yield the row of a task, or those of its Hydra runs; a single one has all of its output."""
     task = found.ledger.task(number)
-    if task is None:
-        return
     facts = task_facts(found, number, found.state(number))
     params = task_parameters(task.combination)
     folder = os.path.join(task.cwd, task.directory)
@@ -8151,7 +8115,7 @@ def selected_tasks(args: "argparse.Namespace"
     pairs, digits, metrics = [], [], []  # type: List[str], List[str], List[str]
     for word in args.words:
         (pairs if "=" in word else digits if word.isdigit() else metrics).append(word)
-    unknown = [word for word in digits if int(word) not in ledger.offsets]
+    unknown = [word for word in digits if int(word) not in ledger.spans]
     unknown += metrics if "METRIC" not in args.command.words else []
     if unknown:
         raise Error("unknown-task", f"unknown task: {unknown[0]}",
