@@ -2779,7 +2779,7 @@ def signal_attempt(path: str, leader: int, number: int) -> bool:
     """
     targets = {-leader if leader and group_of(pid) == leader else pid
                for pid in processes_of(path, leader)}
-    return any([send_signal(target, number) for target in targets])
+    return True in [send_signal(target, number) for target in targets]
 
 
 def group_of(pid: int) -> int:
@@ -3979,13 +3979,11 @@ class Local:
         """A verdict on a Hydra task that ended with 0, if its log shows that Hydra did not end."""
         if not process.task.runs:
             return ""
-        has_spoken, launched, began = process.task.runs > 1, 0, 0
-        data = read_bytes(process.log)[process.offset:]
-        for count, number in HYDRA_LINE.findall(data):
-            has_spoken = True
-            launched += int(count or 0)
-            began += bool(number)
+        lines = HYDRA_LINE.findall(read_bytes(process.log)[process.offset:])
+        launched = sum(int(count or 0) for count, _ in lines)
+        began = sum(bool(number) for _, number in lines)
         folder = os.path.join(process.task.cwd, process.task.directory)
+        has_spoken = bool(lines) or process.task.runs > 1
         self.silent += not (has_spoken or os.path.exists(native(folder)))
         return f"{HYDRA_BEGAN}{began} of {launched} runs" if began < launched else ""
 
@@ -4544,6 +4542,7 @@ def job_around() -> "Dict[str, Any]":
 MOST_SUBMISSIONS = 3  # of a task in one start
 MOST_CHANGES = 1 << 20  # bytes of differences from a commit that are kept
 LONGEST_LOOK = 15.0  # seconds between two questions to a queue
+NOT_SUBMITTED = (NO_SUBMISSION, 0)
 
 
 class Survey:
@@ -4615,7 +4614,7 @@ class Survey:
 
     def update(self, number: int) -> None:
         attempts = self.attempts.get(number, [])
-        submission, _ = self.last.get(number, (NO_SUBMISSION, 0))
+        submission, _ = self.last.get(number, NOT_SUBMITTED)
         held = None
         path = ""
         if attempts and not attempts[-1].is_over:
@@ -4636,13 +4635,16 @@ class Survey:
                 write_verdict(path, state.cause)  # which a scheduler forgets in minutes
         self.states[number] = state
 
+    def last_attempt(self, number: int) -> Attempt:
+        return (self.attempts.get(number) or [NO_ATTEMPT])[-1]
+
     def handler(self, submission: Submission) -> Attempt:
         return read_attempt(self.record.file("handler", submission.number), 0, 1)
 
     def key(self, number: int) -> "Optional[ArrayTask]":
         """The array task that has a task, or had its last attempt, also around this HydraFlow."""
-        one = (self.attempts.get(number) or [NO_ATTEMPT])[-1]
-        submission, index = self.last.get(number, (NO_SUBMISSION, 0))
+        one = self.last_attempt(number)
+        submission, index = self.last.get(number, NOT_SUBMITTED)
         key = ArrayTask(one.scheduler, one.job_id, one.index)
         if one.start <= submission.start:
             if one.submission == submission.number:
@@ -4659,7 +4661,7 @@ class Survey:
         key = self.key(number)
         if key:
             return self.queues.get(key, UNKNOWN)
-        submission, _ = self.last.get(number, (NO_SUBMISSION, 0))
+        submission, _ = self.last.get(number, NOT_SUBMITTED)
         if submission is NO_SUBMISSION or submission.number in self.unfound:
             return UNKNOWN
         is_alive = bool(self.holder) and submission.scheduler not in SCHEDULERS
@@ -5119,15 +5121,14 @@ def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
             if re.fullmatch(pattern, word) and (waits or hint != OURS_AFTER):
                 errors.append(Error("own-option", f"HydraFlow sets {word} itself: remove it",
                                     step.submit_mark, hint))
-    if script and not errors:
-        errors.append(Error(
-            "script-and-command",
-            f"{words[0]} would execute {words[script]}, and not the command of this job",
-            step.submit_mark, "leave it out: setup: has the lines of shell that prepare a task"))
-    elif not step.command and not errors:
-        errors.append(Error("no-command", f"{words[0]} has nothing to execute",
-                            step.submit_mark, "write the command of the tasks into run:"))
     raise_all(errors)
+    if script:
+        raise Error("script-and-command",
+                    f"{words[0]} would execute {words[script]}, and not the command of this job",
+                    step.submit_mark, "leave it out: setup: has the lines that prepare a task")
+    if not step.command:
+        raise Error("no-command", f"{words[0]} has nothing to execute", step.submit_mark,
+                    "write the command of the tasks into run:")
 
 
 FILE_READERS = {  # handlers that read no file but one that these options name, as the last word
@@ -5155,6 +5156,7 @@ class Stage:
     local: Local
     found: Survey
     waits = True
+    has_begun = False
     done = 0
     left = False
     is_stopped = False
@@ -5174,11 +5176,8 @@ class Stage:
         """Raise an Error for a mistake that shows before the start, besides those of every place.
         """
 
-    def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
-        """Yield the lines of a dry run: one for each task, all else as comments.
-
-        ids are those of the array jobs that these steps would wait for.
-        """
+    def describe(self) -> "Iterator[str]":
+        """Yield the lines of a dry run: one for each task, all else as comments."""
         return map(task_text, self.todo())
 
     def todo(self) -> "Iterator[Task]":
@@ -5265,7 +5264,7 @@ class Stage:
             text = f"task {number} does not start: {queued.reason}"
             yield from self.note_once(queued.reason, text)
         if state.is_alive:
-            one = (self.found.attempts.get(number) or [NO_ATTEMPT])[-1]
+            one = self.found.last_attempt(number)
             if one.role == HERE and not one.job_id and one.boot != boot_id():
                 yield from self.note_once(one.host, f"task {number} may be running on {one.host}; "
                                           "hydraflow cancel --lost gives up tasks of a machine "
@@ -5302,8 +5301,7 @@ class Stage:
 
     def living_here(self) -> "List[Attempt]":
         """Attempts of alive on this machine that no scheduler has."""
-        known = [self.found.attempts.get(number) for number in self.alive]
-        last = [attempts[-1] for attempts in known if attempts]
+        last = map(self.found.last_attempt, self.alive)
         return [one for one in last if one.boot == boot_id() and one.role != ARRAY]
 
     def stop(self, number: int) -> str:
@@ -5511,7 +5509,7 @@ class HandlerStage(Stage):
                 raise Error("line-break", message, step.mark,
                             "without submit:, or with a scheduler, it works")
 
-    def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
+    def describe(self) -> "Iterator[str]":
         lines = (shell_text(task.argv) if self.is_bare else task_text(task) for task in self.todo())
         for first in islice(lines, 1):
             path = os.path.relpath(self.run.record.file("lines", self.run.next_submission()))
@@ -5621,17 +5619,17 @@ class ArrayStage(Stage):
             name=array_name(run.job.name, run.record.ulid, draft.number, self.scheduler),
             after=[[record.path, one.number] for record, one in after])
 
-    def words(self, submission: Submission, ids: "Sequence[str]") -> "List[str]":
-        """The submission command; ids are those of the array jobs that it waits for."""
+    def words(self, submission: Submission) -> "List[str]":
+        """The submission command."""
         file = self.run.record.file
         job = ArrayJob(
             name=submission.name, script=file("script", submission.number),
             log=file("output", submission.number, "")[:-len(".out")],
             count=len(submission.slots), throttle=self.run.throttle(),
-            ids=[job_number(job_id) for job_id in ids])
+            ids=list(map(job_number, self.dependencies())))
         return [*self.steps[0].submit, *self.scheduler.options(job)]
 
-    def describe(self, ids: "Sequence[str]") -> "Iterator[str]":
+    def describe(self) -> "Iterator[str]":
         run, step = self.run, self.steps[0]
         todo: Iterable[Task] = self.todo()
         rest = step.count
@@ -5640,16 +5638,13 @@ class ArrayStage(Stage):
             rest = len(todo)
         rest = -(-rest // run.pack(step)[0])
         most = array_limit(self.scheduler)
-        before = list(ids)
-        while rest > 0:
-            submission = self.array_job([[]] * min(rest, most))
-            rest -= most
-            yield f"# {shell_text(self.words(submission, before))}"
+        for first in range(0, rest, most):
+            submission = self.array_job([[]] * min(rest - first, most))
+            yield f"# {shell_text(self.words(submission))}"
             script = slot_script(run.record, submission.number, python_of(run.job), self.index)
             for line in script.splitlines():
                 yield f"#     {line}"
-            if run.throttle() and not self.waits:
-                before = [*ids, f"<id of {submission.name}>"]
+            self.sent.append(submission._replace(job_id=f"<id of {submission.name}>"))
         yield from map(task_text, todo)
 
     def follow(self) -> "Iterator[Union[Event, str, None]]":
@@ -5711,8 +5706,7 @@ class ArrayStage(Stage):
         write_submission(record, submission)
         write_script(record, submission.number, python_of(run.job), self.index)
         try:
-            words = self.words(submission, self.dependencies())
-            job_id = yield from send(words, self.scheduler, submission.name)
+            job_id = yield from send(self.words(submission), self.scheduler, submission.name)
         except Refusal as refusal:
             run.begun = run.begun or refusal.code == "no-job-id"
             note_submission(record, submission, is_refused=True)
@@ -5792,7 +5786,7 @@ class Opening(Stage):
 class Execution:
     """A job and, before it, those that it needs: plans in their order.
 
-    begun are the stages that have begun; current is the run of the last one.
+    current is the run of the stage that began last.
     """
 
     is_interrupted = False
@@ -5803,9 +5797,16 @@ class Execution:
         needed = options._replace(words=list(file_words), resume=False, reuse=False)
         self.runs = [Run(plan, needed, is_dry) for plan in plans[:-1]]
         self.runs.append(Run(plans[-1], options, is_dry))
-        self.begun: List[Stage] = []
         self.current = self.runs[-1]
-        self.waits = options.wait or self.must_wait()
+        waits = options.wait or self.must_wait()
+        for run in self.runs:
+            names = {name for name, _ in run.job.needs}
+            before = list(chain.from_iterable(
+                one.stages for one in self.runs if one.job.key in names))
+            for stage in run.stages:
+                stage.waits = stage.waits or waits
+                stage.before = list(before)
+                before.append(stage)
         holder = self.current.take_record(options.resume)
         if holder:
             raise Error("being-run", f"job {self.current.job.key} is being run by {holder}",
@@ -5838,7 +5839,7 @@ class Execution:
                              "is no Hydra application, write hydra: false")
         for run in self.runs:
             is_planned = run.is_open and run.plan.count <= 100000
-            rest = [stage for stage in run.stages if is_planned and stage not in self.begun]
+            rest = [stage for stage in run.stages if is_planned and not stage.has_begun]
             for _ in chain.from_iterable(stage.todo() for stage in rest):
                 pass  # in the plan, tasks that do not begin are not started
 
@@ -5850,23 +5851,18 @@ class Execution:
                 return
             self.current = run
             yield Opening(run, [])
-            own: List[Stage] = []
             for stage in run.stages:
-                if not self.may_follow(run, own):
+                if not self.may_follow(run):
                     break
-                stage.waits = stage.waits or self.waits
-                stage.before = [one for one in self.begun if one.run.job.key in needed] + own
-                own.append(stage)
-                self.begun.append(stage)
+                stage.has_begun = True
                 yield stage
             if run is not self.runs[-1]:
                 run.release()
 
-    def may_follow(self, run: Run, before: "Sequence[Stage]") -> bool:
-        if run.is_stopped() or run.refused:
-            return False
-        is_bad = run.has_failed() or any(stage.left for stage in before)
-        return not (before and is_bad and run.must_succeed())
+    def may_follow(self, run: Run) -> bool:
+        """Whether a further stage of a run may begin."""
+        is_bad = run.has_failed() or any(stage.left for stage in run.stages)
+        return not (run.is_stopped() or run.refused or (is_bad and run.must_succeed()))
 
     def may_go_on(self, run: Run) -> bool:
         """Whether jobs that need this one may begin."""
@@ -5874,17 +5870,9 @@ class Execution:
 
 
 def describe(execution: Execution) -> "Iterator[str]":
-    """Yield the lines of a dry run: commands, all else as comments."""
-    ids: Dict[str, List[str]] = {}
-    for run in execution.runs:
-        before = [one for name, _ in run.job.needs for one in ids.get(name, [])]
-        for stage in run.stages:
-            stage.waits = stage.waits or execution.waits
-            yield from stage.describe([] if execution.waits else before)
-            before = []
-            if stage.role != HERE:
-                before = [f"<id of step {stage.steps[0].number} of {run.job.key}>"]
-        ids[run.job.key] = before
+    """The lines of a dry run: commands, all else as comments."""
+    stages = chain.from_iterable(run.stages for run in execution.runs)
+    return chain.from_iterable(stage.describe() for stage in stages)
 
 
 # -- stopping
@@ -5908,7 +5896,7 @@ def cancel_record(record: Record, is_lost: bool,
             job_id = key.job_id if numbers is None else key.text
             arrays.setdefault((key.scheduler, job_id), []).append(number)
         elif number in wanted and state.name == "running":
-            one = found.attempts[number][-1]
+            one = found.last_attempt(number)
             groups[one.boot == boot_id()].append(one)
     yield from cancel_arrays(arrays, wanted, "array job" if numbers is None else "array task")
     yield from stop_tasks(record, groups[True])
