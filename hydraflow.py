@@ -4766,6 +4766,7 @@ class Options(NamedTuple):
     pack_parallel: int = 0
     note: str = ""
     words: "Sequence[str]" = ()
+    dry_run: bool = False
 
 
 def processors() -> int:
@@ -4831,11 +4832,12 @@ class Run:
     begun = False
     refused = False
 
-    def __init__(self, plan: Plan, options: Options, is_dry: bool) -> None:
+    needed: "Sequence[Run]" = ()
+
+    def __init__(self, plan: Plan, options: Options) -> None:
         self.plan = plan
         self.job = plan.job
         self.options = options
-        self.is_dry = is_dry
         self.record = Record(f"{Record.directory(plan.job.key)}/{ulid_text(plan.ulid)}")
         self.numbers: Dict[Tuple[str, ...], List[int]] = {}
         self.older: Dict[Tuple[str, ...], List[State]] = {}
@@ -4882,6 +4884,26 @@ class Run:
         bad = [row.name for row in STATES.values() if row.is_over and not row.is_good]
         return self.refused or any(self.counts[name] for name in bad)
 
+    def may_follow(self) -> bool:
+        """Whether a further stage may begin."""
+        is_bad = self.has_failed() or any(stage.left for stage in self.stages)
+        return not (self.is_stopped() or self.refused or (is_bad and self.must_succeed()))
+
+    def has_succeeded(self) -> bool:
+        """Whether jobs that need this one may begin."""
+        return self.is_open and not self.has_failed() and not self.unfinished()
+
+    def check(self) -> None:
+        """Raise Errors for mistakes that show before the start."""
+        is_dry = self.options.dry_run
+        for stage in self.stages:
+            for step in stage.steps:
+                stage.check(step)
+                if step.submit and not is_dry:
+                    check_executable(submission_program(step), ".", os.environ, step.submit_mark)
+                if step.command:
+                    check_first_task(step, is_dry)
+
     def see(self, event: Event) -> None:
         self.begun = self.begun or event.kind in ("start", "retry")
         if event.kind == "done":
@@ -4897,7 +4919,7 @@ class Run:
         The job's lock is held meanwhile: of two commands one makes a record.
         """
         guard = Lock(Record.directory(self.job.key))
-        holder = "" if self.is_dry else guard.take(30.0)
+        holder = "" if self.options.dry_run else guard.take(30.0)
         try:
             return holder or self.choose_record(is_resume)
         finally:
@@ -4910,7 +4932,7 @@ class Run:
             self.record = records.pop()
         elif records:
             self.look_at_last(records[-1])
-        if not self.is_dry:
+        if not self.options.dry_run:
             if self.is_new:
                 self.record.make()
             self.lock = Lock(self.record.path)
@@ -4982,7 +5004,7 @@ class Run:
         import hashlib
         self.is_open = True
         self.note_reusable()
-        if self.is_dry:
+        if self.options.dry_run:
             return
         before = self.found.ledger.starts if self.found else []
         commit, changes = code_here()
@@ -5004,7 +5026,7 @@ class Run:
 
     def next_submission(self) -> int:
         """The number of the next submission; a dry run counts those that it has shown."""
-        self.described += self.is_dry
+        self.described += self.options.dry_run
         return max(self.record.submission_numbers(), default=0) + max(self.described, 1)
 
     def release(self) -> None:
@@ -5015,12 +5037,12 @@ class Run:
 
     def assigned(self, step: PlannedStep) -> "Iterator[Tuple[Task, State]]":
         drafts = step.tasks()
-        size = 1 if self.is_dry else 256  # a dry run shows each task at once
+        size = 1 if self.options.dry_run else 256  # a dry run shows each task at once
         while True:
             block = [self.identified(step, draft) for draft in islice(drafts, size)]
             if not block:
                 return
-            if not self.is_dry:
+            if not self.options.dry_run:
                 tasks = [task._replace(cwd=os.path.abspath(task.cwd)) for task, _ in block]
                 append_lines(self.record.file("plan"),
                              [plan_line("task", task) for task in tasks])
@@ -5044,7 +5066,7 @@ class Run:
 
     def reused(self, task: Task, state: State, older: State) -> State:
         """Note an older success that counts for a task, and return that."""
-        if not self.is_dry:
+        if not self.options.dry_run:
             head = new_head(start=self.number, role=REUSED, origin=older.origin)
             head.update(time=older.started, up=0)
             path = self.record.file("attempt", task.number, state.attempt + 1)
@@ -5099,7 +5121,7 @@ def check_first_task(step: PlannedStep, is_dry: bool) -> None:
         mark = step.cwd.whole() if step.cwd else NOWHERE
         raise Error("no-directory", f"there is no directory {task.cwd}", mark,
                     f"make it first; it is relative to {os.getcwd()}")
-    if step.command and not step.setup and not is_dry:
+    if not (step.setup or is_dry):
         check_executable(task.argv[0], task.cwd, task.env, step.mark)
 
 
@@ -5172,7 +5194,7 @@ class Stage:
         self.before: List[Stage] = []
         self.noted: Set[str] = set()
 
-    def check(self, step: PlannedStep, is_dry: bool) -> None:
+    def check(self, step: PlannedStep) -> None:
         """Raise an Error for a mistake that shows before the start, besides those of every place.
         """
 
@@ -5496,13 +5518,13 @@ class HandlerStage(Stage):
         """Whether a step goes to the handler in the same call."""
         return self.is_bare and not step.command and self.steps[0].submit == step.submit
 
-    def check(self, step: PlannedStep, is_dry: bool) -> None:
+    def check(self, step: PlannedStep) -> None:
         name = os.path.basename(submission_program(step))
         options, form = FILE_READERS.get(name, (step.submit[-1:], ""))
         if step.submit[-1] not in options:
             raise Error("not-read", f"{name} would not read the file that is its last argument",
                         step.submit_mark, f"for example {form}")
-        for task in islice(step.tasks(), 1000 if is_dry else None):
+        for task in islice(step.tasks(), 1000 if self.run.options.dry_run else None):
             # the rest of such a value would be a command of its own
             if re.search("[\r\n]", shell_text(task.argv)):
                 message = "a handler gets one line for each task, and a value has a line break"
@@ -5603,7 +5625,7 @@ class ArrayStage(Stage):
         self.rest: List[Task] = []
         self.sent: List[Submission] = []
 
-    def check(self, step: PlannedStep, is_dry: bool) -> None:
+    def check(self, step: PlannedStep) -> None:
         check_submit_words(step, self.scheduler)
 
     def arrays_before(self) -> "List[Tuple[Record, Submission]]":
@@ -5757,17 +5779,6 @@ def stages_of(run: Run) -> "List[Stage]":
     return stages
 
 
-def check_plan(plan: Plan, is_dry: bool) -> None:
-    grace()
-    for stage in Run(plan, Options(), is_dry).stages:
-        for step in stage.steps:
-            stage.check(step, is_dry)
-            if step.submit and not is_dry:
-                check_executable(submission_program(step), ".", os.environ, step.submit_mark)
-            if step.command:
-                check_first_task(step, is_dry)
-
-
 class Opening(Stage):
     """The beginning of a run, which waits where another HydraFlow executes the run."""
 
@@ -5791,18 +5802,19 @@ class Execution:
 
     is_interrupted = False
 
-    def __init__(self, plans: "Sequence[Plan]", options: Options, file_words: "Sequence[str]",
-                 is_dry: bool = False) -> None:
-        self.options = options
+    def __init__(self, plans: "Sequence[Plan]", options: Options,
+                 file_words: "Sequence[str]") -> None:
         needed = options._replace(words=list(file_words), resume=False, reuse=False)
-        self.runs = [Run(plan, needed, is_dry) for plan in plans[:-1]]
-        self.runs.append(Run(plans[-1], options, is_dry))
+        self.runs = [Run(plan, needed) for plan in plans[:-1]]
+        self.runs.append(Run(plans[-1], options))
         self.current = self.runs[-1]
+        grace()
         waits = options.wait or self.must_wait()
         for run in self.runs:
             names = {name for name, _ in run.job.needs}
-            before = list(chain.from_iterable(
-                one.stages for one in self.runs if one.job.key in names))
+            run.needed = [one for one in self.runs if one.job.key in names]
+            before = list(chain.from_iterable(one.stages for one in run.needed))
+            run.check()
             for stage in run.stages:
                 stage.waits = stage.waits or waits
                 stage.before = list(before)
@@ -5813,7 +5825,7 @@ class Execution:
                         NOWHERE, "wait for it, or cancel it; status shows how far it is")
         for run in self.runs[:-1]:
             run.stops += self.current.stops
-            if is_dry:
+            if options.dry_run:
                 run.take_record(True)
 
     def must_wait(self) -> bool:
@@ -5846,27 +5858,17 @@ class Execution:
     def ready(self) -> "Iterator[Stage]":
         """Yield the stages, each when those before it are over and have succeeded."""
         for run in self.runs:
-            needed = {name for name, _ in run.job.needs}
-            if not all(self.may_go_on(one) for one in self.runs if one.job.key in needed):
+            if not all(map(Run.has_succeeded, run.needed)):
                 return
             self.current = run
             yield Opening(run, [])
             for stage in run.stages:
-                if not self.may_follow(run):
+                if not run.may_follow():
                     break
                 stage.has_begun = True
                 yield stage
             if run is not self.runs[-1]:
                 run.release()
-
-    def may_follow(self, run: Run) -> bool:
-        """Whether a further stage of a run may begin."""
-        is_bad = run.has_failed() or any(stage.left for stage in run.stages)
-        return not (run.is_stopped() or run.refused or (is_bad and run.must_succeed()))
-
-    def may_go_on(self, run: Run) -> bool:
-        """Whether jobs that need this one may begin."""
-        return run.is_open and not run.has_failed() and not run.unfinished()
 
 
 def describe(execution: Execution) -> "Iterator[str]":
@@ -7745,7 +7747,6 @@ def plans_of(args: "argparse.Namespace") -> "List[Plan]":
         if plan.is_exact and not plan.count:
             raise Error("no-tasks", f"job {job.key} has no tasks", job.mark,
                         "exclude: drops all of its combinations, or an axis has no values")
-        check_plan(plan, args.dry_run)
         plans.append(plan)
     return plans
 
@@ -7757,7 +7758,7 @@ def run_command(args: "argparse.Namespace") -> int:
     given = {name: value for name, value in vars(args).items()
              if name in Options._fields and value is not None}
     options = Options(**{**given, "words": file_words + args.typed})
-    execution = Execution(plans_of(args), options, file_words, args.dry_run)
+    execution = Execution(plans_of(args), options, file_words)
     if args.dry_run:
         return print_dry(execution)
     if os.name != "posix":
@@ -7813,7 +7814,7 @@ def say_ends(execution: Execution) -> None:
     for run in runs:
         if run.counts["failed"]:
             say_failures(survey(run.record))
-    failed = [run.job.key for run in runs[:-1] if not execution.may_go_on(run)]
+    failed = [run.job.key for run in runs[:-1] if not run.has_succeeded()]
     if failed and not execution.is_interrupted:
         say(f"{runs[-1].job.key} was not started: job {failed[0]} has not succeeded")
 
