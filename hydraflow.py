@@ -2799,12 +2799,6 @@ def send_signal(pid: int, number: int) -> bool:
     return True
 
 
-def end_by_signal(number: int) -> None:
-    """End this process as a signal would by default, so that a shell around it ends as well."""
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
-
-
 def signal_name(number: int) -> str:
     """The name of a signal."""
     try:
@@ -3315,11 +3309,6 @@ class Attempt(NamedTuple):
         return self.began >= 0 or self.status >= 0
 
     @property
-    def is_unused(self) -> bool:
-        """Whether it is a claim alone, and no attempt if nothing of it lives."""
-        return not (self.has_started or self.verdict)
-
-    @property
     def has_ended(self) -> bool:
         return self.status >= 0
 
@@ -3616,8 +3605,8 @@ def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queu
     if good:
         return attempt_state(good[0], "succeeded", "", len(attempts))
     current = [one for one in attempts if (one.start, one.submission) >= since]
-    if current and held is False and current[-1].is_unused:
-        current.pop()
+    if current and held is False and not (current[-1].has_started or current[-1].verdict):
+        current.pop()  # a claim alone, of which nothing lives, is no attempt
     if current:
         name, cause = name_and_cause(current[-1], held, queued)
         tries = sum(one.has_started for one in current)
@@ -3818,10 +3807,6 @@ class Local:
         self.stops = stops
         self.key = key
 
-    def is_below_limit(self) -> bool:
-        is_free = len(self.running) + self.adopted < self.limits.jobs
-        return is_free and not (self.failure or self.is_stopped)
-
     def begin(self, task: Task, tries: int = 1) -> Event:
         process = Process(task, self.slots[-1], tries)
         try:
@@ -3963,17 +3948,13 @@ class Local:
             one = one._replace(verdict=verdict)
         state = state_of([one], False, OVER)
         remove_if_empty(process.log)
-        if self.may_repeat(process, state):
+        is_bad = state.name == "failed" or (state.cause == "killed" and not process.is_stopping)
+        if is_bad and process.tries <= self.limits.retries and not self.is_stopped:
             self.waiting.append((process.task, process.tries + 1))
         elif self.kind != "handler":  # whose tasks have ends of their own
             if state.name == "failed" and self.limits.fail_fast:
                 self.record.stop(self.head["start"])
             yield Event("end", self.key, process.offset, process.task, state, process.log)
-
-    def may_repeat(self, process: Process, state: State) -> bool:
-        """Whether to try a task again that has failed, or whose recorder was killed."""
-        is_bad = state.name == "failed" or (state.cause == "killed" and not process.is_stopping)
-        return is_bad and process.tries <= self.limits.retries and not self.is_stopped
 
     def hydra_verdict(self, process: Process) -> str:
         """A verdict on a Hydra task that ended with 0, if its log shows that Hydra did not end."""
@@ -3992,12 +3973,6 @@ class Local:
         process.signal(number)
         if self.kills:
             process.kill_at = time.monotonic() + grace()
-
-    def stop_all(self, number: int) -> None:
-        """Ask all tasks to stop; begin none of them again."""
-        self.waiting = []
-        for process in self.running:
-            self.stop(process, number)
 
 
 # ---------------------------------------------------------------------------
@@ -4877,9 +4852,6 @@ class Run:
     def is_stopped(self) -> bool:
         return any(record.is_stopped(start) for record, start in self.stops)
 
-    def was_cancelled(self) -> bool:
-        return self.is_stopped() and not (self.refused or self.limits(True).fail_fast)
-
     def has_failed(self) -> bool:
         bad = [row.name for row in STATES.values() if row.is_over and not row.is_good]
         return self.refused or any(self.counts[name] for name in bad)
@@ -5333,7 +5305,9 @@ class Stage:
         here = self.living_here()
         for one in here:
             stop_attempt(self.run.record, one, number)
-        self.local.stop_all(number)
+        self.local.waiting = []
+        for process in self.local.running:
+            self.local.stop(process, number)
         count = max(len(here), len(self.local.running))
         again = "; press Ctrl-C again to kill" if self.local.kills else ""
         if count:
@@ -5394,7 +5368,8 @@ class HereStage(Stage):
 
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
         local = self.local
-        while local.is_below_limit() and not self.is_stopped:
+        while len(local.running) + local.adopted < local.limits.jobs and not (
+                local.failure or local.is_stopped or self.is_stopped):
             try:
                 task, tries = local.waiting.pop() if local.waiting else (next(todo), 1)
             except StopIteration:
@@ -5809,14 +5784,17 @@ class Execution:
         self.runs.append(Run(plans[-1], options))
         self.current = self.runs[-1]
         grace()
-        waits = options.wait or self.must_wait()
+        places = [getattr(stage, "scheduler", None) for run in self.runs for stage in run.stages]
+        first = next(filter(None, places), None)
+        # an array job cannot depend on what another place executes
+        is_mixed = first is not None and set(places[places.index(first):]) != {first}
         for run in self.runs:
             names = {name for name, _ in run.job.needs}
             run.needed = [one for one in self.runs if one.job.key in names]
             before = list(chain.from_iterable(one.stages for one in run.needed))
             run.check()
             for stage in run.stages:
-                stage.waits = stage.waits or waits
+                stage.waits = stage.waits or options.wait or is_mixed
                 stage.before = list(before)
                 before.append(stage)
         holder = self.current.take_record(options.resume)
@@ -5828,20 +5806,14 @@ class Execution:
             if options.dry_run:
                 run.take_record(True)
 
-    def must_wait(self) -> bool:
-        """Whether something follows an array job that cannot depend on it."""
-        places = [stage.scheduler if isinstance(stage, ArrayStage) else None
-                  for run in self.runs for stage in run.stages]
-        first = next(filter(None, places), None)
-        return first is not None and set(places[places.index(first):]) != {first}
-
     def execute(self) -> "Iterator[Event]":
         """Yield events until everything is over or submitted, or something failed."""
         for event in drive(self.ready()):
             self.is_interrupted = self.is_interrupted or event.kind == "interrupt"
             self.current.see(event)
             yield event
-        if any(run.was_cancelled() for run in self.runs):
+        if any(run.is_stopped() and not (run.refused or run.limits(True).fail_fast)
+               for run in self.runs):
             self.is_interrupted = True
             yield Event("note", "hydraflow cancel has stopped this run")
         silent = sum(run.silent for run in self.runs)
@@ -8403,7 +8375,8 @@ def slot_command(argv: "Sequence[str]") -> int:
             status = status or int(event.kind == "error")
             interruption = interruption or event.number
     if interruption and len(argv) > 3:  # a handler's shell then begins no further line
-        end_by_signal(interruption)
+        signal.signal(interruption, signal.SIG_DFL)
+        send_signal(os.getpid(), interruption)
     return status if len(argv) > 3 else min(status, 1)  # 99 and 100 mean something to Grid Engine
 
 
