@@ -3151,16 +3151,6 @@ def plan_line(kind: str, entry: "Union[Start, Task]") -> "Dict[str, Any]":
     return {kind: values.pop("number"), **values}
 
 
-def line_task(values: "Dict[str, Any]", path: str) -> Task:
-    task = Task(*checked({**values, "number": values.get("task")}, NO_TASK))
-    texts = [*task.combination, *task.argv, *task.key, task.directory, task.cwd, *task.env]
-    texts += [value for value in task.env.values() if value is not None]
-    is_right = all(isinstance(text, str) and "\0" not in text for text in texts)
-    if not (is_right and task.number and task.argv):
-        raise damaged(path)
-    return task
-
-
 class Ledger:
     """What the plan of a record says.
 
@@ -3193,7 +3183,14 @@ class Ledger:
         return self.data[slice(*self.spans.get(number, (0, 0)))]
 
     def task(self, number: int) -> Task:
-        return line_task(read_line(self.line(number)), self.path)
+        values = read_line(self.line(number))
+        task = Task(*checked({**values, "number": values.get("task")}, NO_TASK))
+        texts = [*task.combination, *task.argv, *task.key, task.directory, task.cwd, *task.env]
+        texts += [value for value in task.env.values() if value is not None]
+        is_right = all(isinstance(text, str) and "\0" not in text for text in texts)
+        if not (is_right and task.number and task.argv):
+            raise damaged(self.path)
+        return task
 
     def keys(self) -> "Dict[Tuple[str, ...], List[int]]":
         """The numbers of the tasks of each key, in their order."""
@@ -4456,15 +4453,6 @@ def index_numbers(text: str) -> "List[int]":
     return numbers
 
 
-def queued_of(word: str, reason: str) -> Queued:
-    """The meaning of a scheduler's words; an unknown one means that the array task is there."""
-    text = ", ".join(one for one in (word, reason) if one not in PLAIN)
-    if word in GONE:
-        return Queued(ABSENT, word, text)
-    is_pending = word in WAITING or re.match("E.*w$", word)
-    return Queued(PENDING if is_pending else ACTIVE, word, text)
-
-
 def query(scheduler: Scheduler, job_id: str
           ) -> "Generator[None, None, Tuple[Dict[int, Queued], str]]":
     """The state of each index of an array job that its queue lists, and an error message, or ""."""
@@ -4472,7 +4460,10 @@ def query(scheduler: Scheduler, job_id: str
     found = {}
     for owner, indexes, word, reason in scheduler.read(answer.out):
         if owner == job_number(job_id):
-            queued = queued_of(word, reason)
+            text = ", ".join(one for one in (word, reason) if one not in PLAIN)
+            # an unknown word means that the array task is there
+            kind = PENDING if word in WAITING or re.match("E.*w$", word) else ACTIVE
+            queued = Queued(ABSENT if word in GONE else kind, word, text)
             found.update(dict.fromkeys(index_numbers(indexes) or [1], queued))
     is_answer = not answer.status or re.search(scheduler.forgotten, answer.errors)
     return found, "" if is_answer else f"{scheduler.query[0]}: {answer.text}"
@@ -4653,11 +4644,9 @@ class Survey:
         keys = {self.key(number) for number in wanted if not self.states[number].is_over}
         if asks and keys - {None}:
             self.unanswered = ""
-            keys_of: Dict[Tuple[str, str], List[ArrayTask]] = {}
-            for key in sorted(filter(None, keys)):
-                keys_of.setdefault(key[:2], []).append(key)
-            for own in keys_of.values():
-                yield from self.ask_queue(own)
+            ordered = sorted(filter(None, keys))
+            for _, own in itertools.groupby(ordered, itemgetter(0, 1)):  # of an array job
+                yield from self.ask_queue(list(own))
             self.read(wanted)
 
     def ask_queue(self, keys: "Sequence[ArrayTask]") -> "Generator[None, None, None]":
@@ -4756,15 +4745,6 @@ def processors() -> int:
     if quota:
         counts.append(max(int(quota[1]) // int(quota[2]), 1))
     return min(counts)
-
-
-def code_here() -> "Tuple[str, bytes]":
-    """The commit of the working directory, and the differences of tracked files from it."""
-    commit = capture(["git", "rev-parse", "--verify", "HEAD"])
-    if commit.status:
-        return "", b""
-    changes = capture(["git", "--no-optional-locks", "diff", "--binary", "HEAD"])
-    return commit.out.strip(), native_bytes(changes.out)
 
 
 def older_successes(records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[State]]":
@@ -4979,7 +4959,9 @@ class Run:
         if self.options.dry_run:
             return
         before = self.found.ledger.starts if self.found else []
-        commit, changes = code_here()
+        commit = capture(["git", "rev-parse", "--verify", "-q", "HEAD"]).out.strip()
+        command = ["git", "--no-optional-locks", "diff", "--binary", "HEAD"]
+        changes = native_bytes(capture(command).out) if commit else b""
         digest = hashlib.sha1(changes).hexdigest()[:4] if changes else ""
         start = Start(
             number=self.number, job=self.job.key, count=self.plan.count, time=time.time(),
@@ -5065,8 +5047,7 @@ def task_text(task: Task) -> str:
         text = f"env {env} {text}"
     if os.path.abspath(task.cwd) == os.getcwd():
         return text
-    place = f"./{task.cwd}" if task.cwd.startswith("-") else task.cwd
-    return f"(cd {shlex.quote(place)} && {text})"
+    return f"(cd {shlex.quote(task.cwd)} && {text})"
 
 
 def check_executable(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark) -> None:
@@ -5101,28 +5082,6 @@ def submission_program(step: PlannedStep) -> str:
     return (without_env(step.submit) or step.submit)[0]
 
 
-
-
-def check_submit_words(step: PlannedStep, scheduler: Scheduler) -> None:
-    """Raise Errors unless all words of a submission command hold for the array job, and there is a
-    command for it to execute."""
-    words = step.submit
-    script = script_word(words)
-    errors = []
-    waits = bool(step.job.needs) or len(step.job.steps) > 1
-    for word in words:
-        for hint, pattern in scheduler.ours:
-            if re.fullmatch(pattern, word) and (waits or hint != OURS_AFTER):
-                errors.append(Error("own-option", f"HydraFlow sets {word} itself: remove it",
-                                    step.submit_mark, hint))
-    raise_all(errors)
-    if script:
-        raise Error("script-and-command",
-                    f"{words[0]} would execute {words[script]}, and not the command of this job",
-                    step.submit_mark, "leave it out: setup: has the lines that prepare a task")
-    if not step.command:
-        raise Error("no-command", f"{words[0]} has nothing to execute", step.submit_mark,
-                    "write the command of the tasks into run:")
 
 
 FILE_READERS = {  # handlers that read no file but one that these options name, as the last word
@@ -5489,10 +5448,6 @@ class HandlerStage(Stage):
         super().__init__(run, steps)
         self.is_bare = not steps[0].command
 
-    def takes(self, step: PlannedStep) -> bool:
-        """Whether a step goes to the handler in the same call."""
-        return self.is_bare and not step.command and self.steps[0].submit == step.submit
-
     def check(self, step: PlannedStep) -> None:
         name = os.path.basename(submission_program(step))
         options, form = FILE_READERS.get(name, (step.submit[-1:], ""))
@@ -5571,18 +5526,6 @@ class HandlerStage(Stage):
 # -- array jobs
 
 
-def packed(numbers: "Sequence[int]", pack: int) -> "List[List[int]]":
-    """The tasks of each array index, pack of them.
-
-    They are strided: the last axis of a sweep often decides how long a task takes.
-
-    >>> packed([1, 2, 3, 4, 5], 2)
-    [[1, 4], [2, 5], [3]]
-    """
-    size = -(-len(numbers) // pack) or 1
-    return [list(numbers[start::size]) for start in range(size)]
-
-
 class ArrayStage(Stage):
     """Steps that become array jobs of a scheduler.
 
@@ -5601,7 +5544,23 @@ class ArrayStage(Stage):
         self.sent: List[Submission] = []
 
     def check(self, step: PlannedStep) -> None:
-        check_submit_words(step, self.scheduler)
+        words = step.submit
+        script = script_word(words)
+        errors = []
+        waits = bool(step.job.needs) or len(step.job.steps) > 1
+        for word in words:
+            for hint, pattern in self.scheduler.ours:
+                if re.fullmatch(pattern, word) and (waits or hint != OURS_AFTER):
+                    errors.append(Error("own-option", f"HydraFlow sets {word} itself: remove it",
+                                        step.submit_mark, hint))
+        raise_all(errors)
+        if script:
+            message = f"{words[0]} would execute {words[script]}, and not the command of this job"
+            raise Error("script-and-command", message, step.submit_mark,
+                        "leave it out: setup: has the lines that prepare a task")
+        if not step.command:
+            raise Error("no-command", f"{words[0]} has nothing to execute", step.submit_mark,
+                        "write the command of the tasks into run:")
 
     def arrays_before(self) -> "List[Tuple[Record, Submission]]":
         """The submissions of this start that the step depends on."""
@@ -5664,7 +5623,10 @@ class ArrayStage(Stage):
 
     def submit(self, room: int) -> "Generator[Union[Event, str, None], None, int]":
         """Submit an array job of at most room array tasks; return how many may follow at once."""
-        slots = packed([task.number for task in self.rest], self.run.pack(self.steps[0])[0])[:room]
+        numbers = [task.number for task in self.rest]
+        size = -(-len(numbers) // self.run.pack(self.steps[0])[0])
+        # strided, as the last axis of a sweep often decides how long a task takes
+        slots = [numbers[start::size] for start in range(min(size, room))]
         try:
             submission = yield from self.send(slots)
         except Refusal as refusal:
@@ -5747,8 +5709,9 @@ def stages_of(run: Run) -> "List[Stage]":
         last = stages[-1] if stages else None
         if scheduler and (step.command or not script_word(step.submit)):
             stages.append(ArrayStage(run, [step], scheduler))
-        elif isinstance(last, HandlerStage) and last.takes(step):
-            last.steps.append(step)
+        elif (isinstance(last, HandlerStage) and last.is_bare and not step.command
+              and last.steps[0].submit == step.submit):
+            last.steps.append(step)  # the handler gets them in one call
         else:
             stages.append(HandlerStage(run, [step]))
     return stages
