@@ -4509,17 +4509,18 @@ MOST_SUBMISSIONS = 3  # of a task in one start
 MOST_CHANGES = 1 << 20  # bytes of differences from a commit that are kept
 LONGEST_LOOK = 15.0  # seconds between two questions to a queue
 NOT_SUBMITTED = (NO_SUBMISSION, 0)
+MISSED = Queued("", "missing")  # in one look, which is none
 
 
 class Survey:
     """A record, brought up to date by look.
 
     last is the last submission of each task, and its index there; attempts are those on record,
-    states those of the tasks; queues are answers about array tasks, missed those that were missing
-    in the last look; unanswered is the message of a scheduler that does not answer, unfound are
-    numbers of submissions whose id it could not say, so that their tasks may be there; holder is
-    the HydraFlow that executes the run now; members are the tasks that the last start planned, in
-    its order, with their states; plan is the plan of the record, once it was read.
+    states those of the tasks; queues are answers about array tasks; unanswered is the message of a
+    scheduler that does not answer, unfound are numbers of submissions whose id it could not say, so
+    that their tasks may be there; holder is the HydraFlow that executes the run now; members are
+    the tasks that the last start planned, in its order, with their states; plan is that of the
+    record, once it was read.
     """
 
     def __init__(self, record: Record, ledger: "Optional[Ledger]" = None) -> None:
@@ -4528,7 +4529,6 @@ class Survey:
         self.attempts: Dict[int, List[Attempt]] = {}
         self.states: Dict[int, State] = {}
         self.queues: Dict[ArrayTask, Queued] = {}
-        self.missed: Set[ArrayTask] = set()
         self.members: List[Tuple[int, State]] = []
         self.unanswered = ""
         self.holder = Lock(record.path).look()[1]
@@ -4668,14 +4668,12 @@ class Survey:
 
         It has to be missing twice: one look is none.
         """
-        is_new = queued.kind == ABSENT and self.queues.get(key, UNKNOWN).kind != ABSENT
-        if is_new and key not in self.missed:
-            self.missed.add(key)
+        before, is_absent = self.queues.get(key, UNKNOWN), queued.kind == ABSENT
+        if is_absent and before.kind == ABSENT:
             return False
-        self.missed.discard(key)
-        if is_new or queued.kind != ABSENT:
-            self.queues[key] = queued
-        return is_new and not meaning(queued.word)
+        is_gone = is_absent and before == MISSED
+        self.queues[key] = queued if is_gone or not is_absent else MISSED
+        return is_gone and not meaning(queued.word)
 
     def last_line(self, key: ArrayTask) -> str:
         """The last line that a scheduler wrote for an array task."""
@@ -4705,7 +4703,7 @@ def survey(record: Record, numbers: "Optional[Sequence[int]]" = None,
     twice. ledger is its plan, where that is read already."""
     found = Survey(record, ledger)
     finished(found.look(numbers))
-    if found.unanswered or found.missed:
+    if found.unanswered or MISSED in found.queues.values():
         finished(found.look(numbers))
     found.members = [(number, found.state(number)) for number in found.ledger.members]
     return found
