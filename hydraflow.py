@@ -3818,7 +3818,9 @@ class Local:
                 return Event("tick")
             self.launch(process, descriptor)
         except (OSError, Error) as error:
-            return self.not_started(process, descriptor, error)
+            known = error if isinstance(error, Error) else system_error(error, "start")
+            write_end(descriptor, status=126, ended=uptime(), detail=known.message[:100])
+            return Event("end", self.key, 0, task, state_of([process.read()], False, OVER))
         finally:
             os.close(descriptor)
         self.slots.pop()
@@ -3899,15 +3901,6 @@ class Local:
         """Begin nothing more, as an error concerns all tasks."""
         self.failure = self.failure or str(system_error(error, action))
         return Event("tick")
-
-    def not_started(self, process: Process, descriptor: int,
-                    error: "Union[OSError, Error]") -> Event:
-        """The event for a claimed task that could not be started."""
-        text = error.message if isinstance(error, Error) else (
-            f"{os.fsdecode(error.filename or '')}: {os.strerror(error.errno or 0)}")
-        detail = f"cannot be started: {text}"
-        write_end(descriptor, status=126, ended=uptime(), detail=detail[:100])
-        return Event("end", self.key, 0, process.task, state_of([process.read()], False, OVER))
 
     def look(self) -> "Iterator[Event]":
         """Yield which tasks have ended; stop those that run too long, kill those that do not stop.
