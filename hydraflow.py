@@ -3968,10 +3968,11 @@ class Local:
 # ---------------------------------------------------------------------------
 # 10. Schedulers: words and texts <-> array jobs
 # ---------------------------------------------------------------------------
-# ArrayJob is a submission in words of no scheduler. SCHEDULERS has a row for each scheduler, which
-# names all that differs: options, and functions that read queues and accounting. The rows rest on
-# the manual pages that these functions name. send, find_array, cancel_array, query and account talk
-# to a scheduler; they are generators that yield None while they wait, or a text for people.
+# SCHEDULERS has a row for each scheduler with all that differs: words of a submission, patterns for
+# the output of queues and accounting. The rows rest on sbatch(1), squeue(1), qsub(1), qstat(1) and
+# accounting(5) of Grid Engine, qsub(1B) of PBS, and bsub(1). send, find_array, cancel_array, query
+# and account talk to a scheduler; they are generators that yield None while they wait, or a text
+# for people.
 
 PASSING = (
     "(?i)timed? ?out|unexpected message|unable to contact|connection|temporar|try again|busy|"
@@ -4004,142 +4005,24 @@ class Refusal(Error):
     status = 1
 
 
-class ArrayJob(NamedTuple):
-    """What is submitted: script, for count array tasks, throttle of them at once (0: any).
-
-    They begin when the array jobs of ids have ended; log is the first part of the path of an array
-    task's log.
-    """
-    name: str
-    script: str
-    log: str
-    count: int  # type: ignore[assignment]  # tuple has a method of this name
-    throttle: int
-    ids: "List[str]"
-
-    @property
-    def array(self) -> str:
-        return f"1-{self.count}%{self.throttle}" if self.throttle else f"1-{self.count}"
-
-
-def slurm_options(job: ArrayJob) -> "List[str]":
-    """The options of sbatch (sbatch(1)); a percent sign of a path is special, so doubled."""
-    log = job.log.replace("%", "%%")
-    options = [
-        "--parsable", f"--job-name={job.name}", f"--output={log}%a.out", "--open-mode=append",
-        f"--array={job.array}"]
-    if job.ids:
-        options.append(f"--dependency=afterany:{':'.join(job.ids)}")
-    return [*options, job.script]
-
-
-def gridengine_options(job: ArrayJob) -> "List[str]":
-    """The options of qsub of Grid Engine (qsub(1))."""
-    options = ["-terse", "-N", job.name, "-t", f"1-{job.count}"]
-    if job.throttle:
-        options += ["-tc", str(job.throttle)]
-    options += ["-o", f"{job.log}$TASK_ID.out", "-j", "y", "-S", "/bin/sh", "-b", "n"]
-    if job.ids:
-        options += ["-hold_jid", ",".join(job.ids)]
-    return [*options, job.script]
-
-
-def pbs_options(job: ArrayJob) -> "List[str]":
-    """The options of qsub of PBS (qsub(1B)); an array of one, refused there, is no array."""
-    options = ["-N", job.name]
-    index = "1"
-    if job.count > 1:
-        options += ["-J", job.array]
-        index = "^array_index^"
-    options += ["-o", f"{job.log}{index}.out", "-j", "oe", "-S", "/bin/sh"]
-    if job.ids:
-        options += ["-W", f"depend=afterany:{':'.join(job.ids)}"]
-    return [*options, job.script]
-
-
-def lsf_options(job: ArrayJob) -> "List[str]":
-    """The options of bsub (bsub(1)), which joins its last words for a shell."""
-    throttle = f"%{job.throttle}" if job.throttle else ""
-    options = ["-J", f"{job.name}[1-{job.count}]{throttle}", "-o", f"{job.log}%I.out"]
-    if job.ids:
-        options += ["-w", " && ".join(f"ended({number})" for number in job.ids)]
-    return [*options, "/bin/sh", shlex.quote(job.script)]
-
-
-def read_columns(text: str) -> "Iterator[Tuple[str, str, str, str]]":
-    """Yield the array tasks of squeue and bjobs, in the formats of their rows.
-
-    >>> list(read_columns("12|3|RUNNING|None"))
-    [('12', '3', 'RUNNING', 'None')]
-    """
-    for line in text.splitlines():
-        fields = [field.strip() for field in line.split("|")]
-        if len(fields) >= 4:
-            yield fields[0], fields[1], fields[2].split(" ")[0], fields[3]
-
-
-def read_qstat(text: str) -> "Iterator[Tuple[str, str, str, str]]":
-    """Yield the array tasks of qstat of Grid Engine.
-
-    Its columns: id, priority, name, user, state, ..., slots, task ids.
-
-    >>> list(read_qstat(" 7 0.5 job ann qw 11/25/2026 12:00:00   1 1-4:1"))
-    [('7', '1-4:1', 'qw', '')]
-    """
-    for line in text.splitlines():
-        fields = line.split()
-        if len(fields) >= 8 and fields[0].isdigit():
-            yield fields[0], fields[-1], fields[4], ""
-
-
-def read_qstat_t(text: str) -> "Iterator[Tuple[str, str, str, str]]":
-    """Yield the array tasks of qstat -t of PBS: id[index].server, name, user, time, state, queue.
-
-    >>> list(read_qstat_t("7[2].pbs  job  ann  0 R workq"))
-    [('7[]', '2', 'R', '')]
-    """
-    for line in text.splitlines():
-        match = re.match(r"(\d+)(?:\[(\d*)\])?\S*\s.*\s([A-Z])\s+\S+\s*$", line)
-        if match and match.group(2) != "":  # not the row of a whole array
-            array = "[]" if match.group(2) else ""
-            yield match.group(1) + array, match.group(2) or "1", match.group(3), ""
-
-
-def read_sacct(text: str) -> "Iterator[Tuple[str, str, str]]":
-    """Yield how array tasks ended, by sacct in the format of its row.
-
-    >>> list(read_sacct("12_3|CANCELLED by 0"))
-    [('12', '3', 'CANCELLED')]
-    """
-    for match in re.finditer(r"(?m)^(\d+)_\[?([\d,:-]+)[^|\n]*\|(\w+)", text):
-        number, indexes, word = match.groups()
-        if word in GONE:
-            yield number, indexes, word
-
-
-def read_qacct(text: str) -> "Iterator[Tuple[str, str, str]]":
-    """Yield how array tasks ended, by qacct -j of Grid Engine (accounting(5)).
-
-    >>> list(read_qacct("jobnumber 5\\ntaskid 2\\nfailed 37 : qmaster enforced h_rt\\n"))
-    [('5', '2', 'qmaster enforced h_rt')]
-    """
-    pattern = (r"jobnumber\s+(\d+)\s*\n(?:.*\n)*?taskid\s+(\w+)\s*\n"
-               r"(?:.*\n)*?failed\s+(\d+)[ :]*(.*)")
-    for number, index, failed, said in re.findall(pattern, text):
-        yield number, index if index.isdigit() else "1", said.strip() if failed != "0" else ""
+COLUMNS = (  # of squeue and bjobs, in the formats of their rows
+    r"(?m)^ *(?P<id>\d+) *\|(?P<indexes>[^|\n]*)\| *(?P<word>\w+)[^|\n]*\|(?P<reason>.*)$")
 
 
 class Scheduler(NamedTuple):
     """What differs between schedulers. In commands, {} is an id, or for find a name.
 
     program submits; version matches its --version where two have one of that name; index is the
-    variable with the array index, own_ids those with the id of the array job; options makes the
-    words after the user's own; array_task is how commands call index {1} of array job {0}; job_id
-    finds the id in the output of a submission.
+    variable with the array index, own_ids those with the id of the array job; array_task is how
+    commands call index {1} of array job {0}; job_id finds the id in the output of a submission.
 
-    query lists array tasks, which read yields as (job id, indexes, state, reason); accounting,
-    where a site keeps it, those that ended, which read_accounting yields as (job id, indexes,
-    word); find prints the ids of a name; cluster is the option that sends a command to another one.
+    options, array (of several array tasks), single (of one), throttled, after (with dependencies,
+    which separator joins) and command have the words after the user's own, with the names of
+    submission_words; percent is a percent sign in a path.
+
+    query lists array tasks, which listed finds: id, indexes, word, reason; accounting, where a site
+    keeps it, those that ended, which ended finds: id, indexes, word; find prints the ids of a name;
+    cluster is the option that sends a command to another one.
 
     limit is a command, limit_text finds the array limit in its output, limit_usual is that
     elsewhere. crowded matches the refusal of more jobs than a user may have, forgotten the message
@@ -4150,10 +4033,11 @@ class Scheduler(NamedTuple):
     program: str
     index: str  # type: ignore[assignment]  # tuple has a method of this name
     own_ids: "Tuple[str, ...]"
-    options: "Callable[[ArrayJob], List[str]]"
+    options: str
+    after: str
     job_id: str
     query: "Tuple[str, ...]"
-    read: "Callable[[str], Iterator[Tuple[str, str, str, str]]]"
+    listed: str
     cancel: "Tuple[str, ...]"
     find: "Tuple[str, ...]"
     limit: "Tuple[str, ...]"
@@ -4161,9 +4045,15 @@ class Scheduler(NamedTuple):
     limit_usual: int
     ours: "Tuple[Tuple[str, str], ...]"
     array_task: str = ""
+    array: str = ""
+    single: str = ""
+    throttled: str = ""
+    separator: str = ":"
+    command: str = "{script}"
+    percent: str = "%"
     version: str = ""
     accounting: "Tuple[str, ...]" = ()
-    read_accounting: "Callable[[str], Iterator[Tuple[str, str, str]]]" = read_sacct
+    ended: str = ""
     cluster: str = ""
     crowded: str = "(?!)"
     forgotten: str = "(?!)"
@@ -4178,11 +4068,16 @@ SCHEDULERS = {row.name: row for row in (
         index="SLURM_ARRAY_TASK_ID",
         own_ids=("SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID"),
         array_task="{0}_{1}",
-        options=slurm_options,
+        options="--parsable --job-name={name} --output={log}%a.out --open-mode=append "  # sbatch(1)
+                "--array=1-{count}{throttle}",
+        after="--dependency=afterany:{ids}",
+        percent="%%",
         job_id=r"^(?:Submitted batch job )?(\d+(?:;[\w.-]+)?)(?:\s|$)",
         query=("squeue", "-h", "-r", "-t", "all", "-o", "%F|%K|%T|%r", "-j", "{}"),
-        read=read_columns,
+        listed=COLUMNS,
         accounting=("sacct", "-X", "-n", "-P", "-o", "JobID,State", "-j", "{}"),
+        ended=r"(?m)^(?P<id>\d+)_\[?(?P<indexes>[\d,:-]+)[^|\n]*\|"
+              rf"(?P<word>{'|'.join(GONE)})\b",
         cancel=("scancel", "{}"),
         find=("squeue", "-h", "-o", "%F", "--name", "{}"),
         limit=("scontrol", "show", "config"),
@@ -4203,12 +4098,17 @@ SCHEDULERS = {row.name: row for row in (
         index="SGE_TASK_ID",
         own_ids=("JOB_ID",),
         array_task="{0}.{1}",
-        options=gridengine_options,
+        options="-terse -N {name} -t 1-{count} -o {log}$TASK_ID.out -j y -S /bin/sh -b n",
+        throttled="-tc {most}",
+        after="-hold_jid {ids}",
+        separator=",",
         job_id=r"^(?:Your job(?:-array)? )?(\d+)",
         query=("qstat", "-u", "*"),
-        read=read_qstat,
+        listed=r"(?m)^ *(?P<id>\d+) +\S+ +\S+ +\S+ +(?P<word>\S+)(?P<reason>) .*?"
+               r"(?P<indexes>\S+) *$",  # the columns between: date, time, queue, slots
         accounting=("qacct", "-j", "{}"),
-        read_accounting=read_qacct,
+        ended=r"jobnumber\s+(?P<id>\d+)\s*\n(?:.*\n)*?taskid\s+(?P<indexes>\w+)\s*\n"
+              r"(?:.*\n)*?failed\s+\d+[ :]*(?P<word>.*)",
         cancel=("qdel", "{}"),
         find=("qstat", "-j", "{}"),
         limit=("qconf", "-sconf"),
@@ -4226,10 +4126,15 @@ SCHEDULERS = {row.name: row for row in (
         version="pbs_version|PBS",
         index="PBS_ARRAY_INDEX",
         own_ids=("PBS_JOBID",),
-        options=pbs_options,
+        options="-N {name} -j oe -S /bin/sh",  # qsub(1B), which refuses an array of one
+        array="-J 1-{count}{throttle} -o {log}^array_index^.out",
+        single="-o {log}1.out",
+        after="-W depend=afterany:{ids}",
         job_id=r"^(\d+(?:\[\])?)",
         query=("qstat", "-t", "{}"),
-        read=read_qstat_t,
+        # id[index].server, name, user, time, state, queue; not the row of a whole array
+        listed=r"(?m)^(?P<id>\d+)(?:\[(?P<indexes>\d+)\])?(?:\.\S*)?\s.*\s(?P<word>[A-Z])\s+\S+"
+               r"(?P<reason>)\s*$",
         cancel=("qdel", "{}"),
         find=("qselect", "-N", "{}"),
         limit=("qmgr", "-c", "print server"),
@@ -4248,11 +4153,14 @@ SCHEDULERS = {row.name: row for row in (
         index="LSB_JOBINDEX",
         own_ids=("LSB_JOBID",),
         array_task="{0}[{1}]",
-        options=lsf_options,
+        options="-J {name}[1-{count}]{throttle} -o {log}%I.out",  # bsub(1)
+        after="-w ended({ids})",
+        separator=") && ended(",
+        command="/bin/sh {quoted}",  # bsub joins its last words for a shell
         job_id=r"Job <(\d+)>",
         query=("bjobs", "-a", "-noheader", "-o", "jobid jobindex stat pend_reason delimiter='|'",
                "{}"),
-        read=read_columns,
+        listed=COLUMNS,
         cancel=("bkill", "{}"),
         find=("bjobs", "-noheader", "-o", "jobid", "-J", "{}"),
         limit=("bparams", "-a"),
@@ -4321,6 +4229,25 @@ def is_passing(answer: Answer) -> bool:
     """Whether a command of a scheduler may succeed soon: it did not end in time, a signal ended it,
     or its message says so."""
     return answer.status == 124 or answer.status < 0 or bool(re.search(PASSING, answer.errors))
+
+
+def submission_words(scheduler: Scheduler, name: str, script: str, log: str, count: int,
+                     throttle: int, ids: "Sequence[str]") -> "List[str]":
+    """The words after the user's own that submit a script for count array tasks, throttle of them
+    at once (0: any).
+
+    They begin when the array jobs of ids have ended; log is the first part of the path of an array
+    task's log.
+    """
+    values = {
+        "name": name, "script": script, "quoted": shlex.quote(script), "count": count,
+        "log": log.replace("%", scheduler.percent), "most": throttle,
+        "throttle": f"%{throttle}" if throttle else "",
+        "ids": scheduler.separator.join(map(job_number, ids))}
+    parts = [
+        scheduler.options, scheduler.array if count > 1 else scheduler.single,
+        scheduler.throttled if throttle else "", scheduler.after if ids else "", scheduler.command]
+    return [word.format(**values) for word in " ".join(parts).split()]
 
 
 def pause(seconds: float) -> "Generator[None, None, None]":
@@ -4437,13 +4364,15 @@ def cancel_array(scheduler: Scheduler, job_id: str) -> "Generator[None, None, st
     return f"{scheduler.cancel[0]}: {answer.text}"
 
 
-def index_numbers(text: str) -> "List[int]":
-    """The numbers of a list with ranges."""
-    numbers: List[int] = []
-    for match in re.finditer(r"(\d+)(?:-(\d+)(?::(\d+))?)?", text):
-        first, last, step = match.groups()
-        numbers.extend(range(int(first), int(last or first) + 1, int(step or 1)))
-    return numbers
+def array_tasks(pattern: str, job_id: str, text: str) -> "Iterator[Tuple[int, Match[str]]]":
+    """Yield the index of each array task of an array job that a text is about, and its match."""
+    for match in re.finditer(pattern, text):
+        ranges = re.findall(r"(\d+)(?:-(\d+)(?::(\d+))?)?", match["indexes"] or "1")
+        if match["id"] != re.findall(r"\d+", job_id)[0]:
+            continue
+        for first, last, step in ranges or [("1", "", "")]:  # no array has no indexes
+            for index in range(int(first), int(last or first) + 1, int(step or 1)):
+                yield index, match
 
 
 def query(scheduler: Scheduler, job_id: str
@@ -4451,26 +4380,23 @@ def query(scheduler: Scheduler, job_id: str
     """The state of each index of an array job that its queue lists, and an error message, or ""."""
     answer = yield from inquire(scheduler.query, scheduler, job_id)
     found = {}
-    for owner, indexes, word, reason in scheduler.read(answer.out):
-        if owner == job_number(job_id):
-            text = ", ".join(one for one in (word, reason) if one not in PLAIN)
-            # an unknown word means that the array task is there
-            kind = PENDING if word in WAITING or re.match("E.*w$", word) else ACTIVE
-            queued = Queued(ABSENT if word in GONE else kind, word, text)
-            found.update(dict.fromkeys(index_numbers(indexes) or [1], queued))
+    for index, match in array_tasks(scheduler.listed, job_id, answer.out):
+        word, reason = match["word"], match["reason"].strip()
+        text = ", ".join(one for one in (word, reason) if one not in PLAIN)
+        # an unknown word means that the array task is there
+        kind = PENDING if word in WAITING or re.match("E.*w$", word) else ACTIVE
+        found[index] = Queued(ABSENT if word in GONE else kind, word, text)
     is_answer = not answer.status or re.search(scheduler.forgotten, answer.errors)
     return found, "" if is_answer else f"{scheduler.query[0]}: {answer.text}"
 
 
 def account(scheduler: Scheduler, job_id: str) -> "Generator[None, None, Dict[int, str]]":
     """How array tasks of an array job ended, where the site's accounting knows it."""
-    found = {}
-    if scheduler.accounting:
-        answer = yield from inquire(scheduler.accounting, scheduler, job_id)
-        for owner, indexes, word in scheduler.read_accounting(answer.out):
-            if owner == job_number(job_id):
-                found.update(dict.fromkeys(index_numbers(indexes), word))
-    return found
+    if not scheduler.accounting:
+        return {}
+    answer = yield from inquire(scheduler.accounting, scheduler, job_id)
+    ends = array_tasks(scheduler.ended, job_id, answer.out)
+    return {index: match["word"].strip() for index, match in ends}
 
 
 def job_around() -> "Dict[str, Any]":
@@ -5569,12 +5495,11 @@ class ArrayStage(Stage):
     def words(self, submission: Submission) -> "List[str]":
         """The submission command."""
         file = self.run.record.file
-        job = ArrayJob(
-            name=submission.name, script=file("script", submission.number),
-            log=file("output", submission.number, "")[:-len(".out")],
-            count=len(submission.slots), throttle=self.run.throttle(),
-            ids=list(map(job_number, self.dependencies())))
-        return [*self.steps[0].submit, *self.scheduler.options(job)]
+        words = submission_words(
+            self.scheduler, submission.name, file("script", submission.number),
+            file("output", submission.number, "")[:-len(".out")], len(submission.slots),
+            self.run.throttle(), self.dependencies())
+        return [*self.steps[0].submit, *words]
 
     def describe(self) -> "Iterator[str]":
         run, step = self.run, self.steps[0]

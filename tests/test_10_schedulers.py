@@ -14,10 +14,10 @@ OPTIONS = (  # scheduler, the user's words, keys of the job, parts of the comman
     ("slurm", "", "steps: [{batch: 'b=1'}, {batch: 'a=1:2'}]", "--array=1-2 --dependency=afterany:101"),
     ("slurm", "", "fail-fast: false\nsteps: [{batch: 'b=1'}, {batch: 'a=1:2'}]", "--array=1-2 --dependency=afterany:101"),
     ("slurm", "", "steps: [{batch: a=1:7, pack: 3}]", "--array=1-3"),
-    ("gridengine", "-cwd", "max-parallel: 1", "qsub -cwd -terse -N NAME -t 1-2 -tc 1 -o LOG-$TASK_ID.out -j y -S /bin/sh -b n SCRIPT"),
+    ("gridengine", "-cwd", "max-parallel: 1", "qsub -cwd -terse -N NAME -t 1-2 -o LOG-$TASK_ID.out -j y -S /bin/sh -b n -tc 1 SCRIPT"),
     ("gridengine", "-r n", "steps: [{batch: 'b=1'}, {batch: 'a=1:2'}]", "-hold_jid 101 "),
-    ("pbs", "-q x", "max-parallel: 1", "qsub -q x -N NAME -J 1-2%1 -o LOG-^array_index^.out -j oe -S /bin/sh SCRIPT"),
-    ("pbs", "", "steps: [{batch: 'a=1:2'}, {batch: 'b=1'}]", "qsub -N NAME -o LOG-1.out -j oe -S /bin/sh -W depend=afterany:101[] SCRIPT"),  # an array of one is refused
+    ("pbs", "-q x", "max-parallel: 1", "qsub -q x -N NAME -j oe -S /bin/sh -J 1-2%1 -o LOG-^array_index^.out SCRIPT"),
+    ("pbs", "", "steps: [{batch: 'a=1:2'}, {batch: 'b=1'}]", "qsub -N NAME -j oe -S /bin/sh -o LOG-1.out -W depend=afterany:101[] SCRIPT"),  # an array of one is refused
     ("lsf", "-q x", "max-parallel: 1", "bsub -q x -J NAME[1-2]%1 -o LOG-%I.out /bin/sh SCRIPT"),
     ("lsf", "", "steps: [{batch: 'b=1'}, {batch: 'a=1:2'}]", "-w ended(101) "),
 )
