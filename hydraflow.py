@@ -5171,7 +5171,7 @@ class Stage:
 
     def living_here(self) -> "List[Attempt]":
         """Attempts of alive on this machine that no scheduler has."""
-        last = map(self.found.last_attempt, self.alive)
+        last = [self.found.last_attempt(number) for number in self.alive]
         return [one for one in last if one.boot == boot_id() and one.role != ARRAY]
 
     def stop(self, number: int) -> str:
