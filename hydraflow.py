@@ -5399,8 +5399,20 @@ class HandlerStage(Stage):
             return True
         self.look_at = 0.0
         yield from self.follow()
-        yield from self.closing()
         self.waits = False
+        name = self.steps[0].submit[0]
+        states = [self.found.states[number].name for number in self.submission.numbers()]
+        rest = states.count("not started")
+        if rest:
+            self.left = True
+            yield f"{name} has ended, and {counted(rest, 'task')} did not start"
+        if self.alive:
+            yield f"{name} has ended, and {counted(len(self.alive), 'task')} may be running"
+        end = self.found.handler(self.submission)
+        if end.status != 0:
+            run.refused = not run.has_failed()  # else it may say no more than that tasks have
+            status = end.detail or f"ended with exit status {end.status}"
+            yield Event("error", f"{name} {status}")
         return False
 
     def hand_over(self, tasks: "Sequence[Task]") -> None:
@@ -5423,22 +5435,6 @@ class HandlerStage(Stage):
         words = (*step.submit, record.file("lines", number))
         self.local.begin(tasks[0]._replace(
             number=number, argv=words, cwd=".", env={}, runs=0, has_directory=False))
-
-    def closing(self) -> "Iterator[Union[Event, str]]":
-        run, name = self.run, self.steps[0].submit[0]
-        states = [self.found.states[number].name for number in self.submission.numbers()]
-        rest = states.count("not started")
-        if rest:
-            self.left = True
-            yield f"{name} has ended, and {counted(rest, 'task')} did not start"
-        if self.alive:
-            yield f"{name} has ended, and {counted(len(self.alive), 'task')} may be running"
-        end = read_attempt(run.record.file("handler", self.submission.number), 0, 1)
-        if end.status != 0:
-            run.refused = not run.has_failed()  # else it may say no more than that tasks have
-            status = end.detail or f"ended with exit status {end.status}"
-            yield Event("error", f"{name} {status}")
-
 
 # -- array jobs
 
@@ -5543,12 +5539,22 @@ class ArrayStage(Stage):
         size = -(-len(numbers) // self.run.pack(self.steps[0])[0])
         # strided, as the last axis of a sweep often decides how long a task takes
         slots = [numbers[start::size] for start in range(min(size, room))]
+        run, record = self.run, self.run.record
+        submission = self.array_job(slots)
+        write_submission(record, submission)
+        write_script(record, submission.number, python_of(run.job), self.index)
         try:
-            submission = yield from self.send(slots)
+            job_id = yield from send(self.words(submission), self.scheduler, submission.name)
         except Refusal as refusal:
+            run.begun = run.begun or refusal.code == "no-job-id"
+            note_submission(record, submission, is_refused=True)
             return (yield from self.refused(refusal, len(slots)))
+        run.begun = True
+        submission = note_submission(record, submission, job_id=job_id)
+        self.found = Survey(record)
+        self.sent.append(submission)
         yield (f"step {submission.step}: {counted(len(submission.numbers()), 'task')} as array "
-               f"job {submission.job_id} of {counted(len(slots), 'array task')}")
+               f"job {job_id} of {counted(len(slots), 'array task')}")
         sent = set(submission.numbers())
         self.times.update(sent)
         self.alive.update((task.number, task) for task in self.rest if task.number in sent)
@@ -5573,24 +5579,6 @@ class ArrayStage(Stage):
         if self.run.throttle():
             ids += [one.job_id for one in self.sent[-1:]]
         return [] if self.waits else ids
-
-    def send(self, slots: "List[List[int]]"
-             ) -> "Generator[Union[Event, str, None], None, Submission]":
-        run, record = self.run, self.run.record
-        submission = self.array_job(slots)
-        write_submission(record, submission)
-        write_script(record, submission.number, python_of(run.job), self.index)
-        try:
-            job_id = yield from send(self.words(submission), self.scheduler, submission.name)
-        except Refusal as refusal:
-            run.begun = run.begun or refusal.code == "no-job-id"
-            note_submission(record, submission, is_refused=True)
-            raise
-        run.begun = True
-        submission = note_submission(record, submission, job_id=job_id)
-        self.found = Survey(record)
-        self.sent.append(submission)
-        return submission
 
     def refused(self, refusal: Refusal,
                 size: int) -> "Generator[Union[Event, str, None], None, int]":
