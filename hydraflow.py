@@ -4969,10 +4969,9 @@ def task_text(task: Task) -> str:
 
 def check_executable(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark) -> None:
     if not find_program(name, cwd, env):
-        hint = "write env NAME=VALUE before a program to set a variable"
-        if "=" not in name:
-            hint = "a program of PATH, or the path of one (./sim) that is executable (chmod +x)"
-        raise Error("no-program", f"there is no program {name}", mark, hint)
+        raise Error("no-program", f"there is no program {name}", mark,
+                    "a program of PATH, or the path of one (./sim) that is executable (chmod +x); "
+                    "env NAME=VALUE before it sets a variable")
 
 
 def first_task(step: PlannedStep) -> "Optional[Task]":
@@ -4997,8 +4996,6 @@ def check_first_task(step: PlannedStep, is_dry: bool) -> None:
 
 def submission_program(step: PlannedStep) -> str:
     return (without_env(step.submit) or step.submit)[0]
-
-
 
 
 FILE_READERS = {  # handlers that read no file but one that these options name, as the last word
@@ -5328,11 +5325,10 @@ class SlotStage(HereStage):
             one = self.last_attempt(number)
             if not one.has_ended or one.stopped or one.status > 128:
                 yield number
-        depth = max(map(len, slots))
-        for place in range(depth - 1, -1, -1) if depth > 1 else []:
-            for slot in slots[own + 1:] + slots[:own]:
-                if place < len(slot) and self.last_attempt(slot[place]) is NO_ATTEMPT:
-                    yield slot[place]
+        others = slots[own + 1:] + slots[:own] if max(map(len, slots)) > 1 else []
+        for number in chain.from_iterable(itertools.zip_longest(*map(reversed, others))):
+            if number and self.last_attempt(number) is NO_ATTEMPT:
+                yield number
 
     def last_attempt(self, number: int) -> Attempt:
         """The last attempt of a task since it was submitted; NO_ATTEMPT if there is none."""
@@ -5433,8 +5429,7 @@ class HandlerStage(Stage):
         self.local.limits = Limits(1, 0, 0.0, False)
         self.local.head["submission"] = number
         words = (*step.submit, record.file("lines", number))
-        self.local.begin(tasks[0]._replace(
-            number=number, argv=words, cwd=".", env={}, runs=0, has_directory=False))
+        self.local.begin(NO_TASK._replace(number=number, argv=words, cwd="."))
 
 # -- array jobs
 
