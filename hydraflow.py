@@ -4726,11 +4726,11 @@ class Run:
         """How many tasks have neither ended nor are with a scheduler."""
         return max(self.plan.count - sum(self.counts.values()) - len(self.open()), 0)
 
-    def limits(self, is_remote: bool) -> Limits:
+    def limits(self) -> Limits:
         job, options = self.job, self.options
         jobs = options.jobs or job.max_parallel or 1
         return Limits(
-            jobs=1 if is_remote else processors() if jobs == AUTO else jobs,
+            jobs=processors() if jobs == AUTO else jobs,
             retries=job.retries if options.retries < 0 else options.retries,
             timeout=60 * (options.timeout or job.timeout_minutes),
             fail_fast=job.fail_fast is True and not options.keep_going)
@@ -5066,8 +5066,7 @@ class Stage:
         """Execute the tasks: yield events, and None where nothing happens for now."""
         run, todo = self.run, self.todo()
         head = {**job_around(), "start": run.number, "role": self.role, "submission": 0}
-        limits = run.limits(self.role != HERE)
-        self.local = Local(run.record, limits, head, run.stops, run.job.key)
+        self.local = Local(run.record, run.limits(), head, run.stops, run.job.key)
         self.found = Survey(run.record)
         if run.found:  # first find the tasks that live
             todo = iter(list(todo))
@@ -5158,7 +5157,7 @@ class Stage:
         run = self.run
         return Submission(
             number=run.next_submission(), start=run.number, step=self.steps[0].number,
-            scheduler=scheduler, name=name, limits=list(run.limits(True)._replace(jobs=jobs)),
+            scheduler=scheduler, name=name, limits=list(run.limits()._replace(jobs=jobs)),
             stops=[[record.path, start] for record, start in run.stops], slots=slots)
 
     def note_once(self, key: str, text: str) -> "Iterator[str]":
@@ -5621,7 +5620,7 @@ class Opening(Stage):
 
     def work(self) -> "Iterator[Union[Event, str, None]]":
         run = self.run
-        self.local = Local(run.record, run.limits(True), {"role": ARRAY}, [], "")
+        self.local = Local(run.record, run.limits(), {"role": ARRAY}, [], "")
         while not (run.is_open or self.is_stopped):
             holder = run.take_record(True)
             if holder:
@@ -5639,9 +5638,8 @@ class Execution:
 
     is_interrupted = False
 
-    def __init__(self, plans: "Sequence[Plan]", options: Options,
-                 file_words: "Sequence[str]") -> None:
-        needed = options._replace(words=list(file_words), resume=False, reuse=False)
+    def __init__(self, plans: "Sequence[Plan]", options: Options) -> None:
+        needed = options._replace(resume=False, reuse=False)
         self.runs = [Run(plan, needed) for plan in plans[:-1]]
         self.runs.append(Run(plans[-1], options))
         self.current = self.runs[-1]
@@ -5674,7 +5672,7 @@ class Execution:
             self.is_interrupted = self.is_interrupted or event.kind == "interrupt"
             self.current.see(event)
             yield event
-        if any(run.is_stopped() and not (run.refused or run.limits(True).fail_fast)
+        if any(run.is_stopped() and not (run.refused or run.limits().fail_fast)
                for run in self.runs):
             self.is_interrupted = True
             yield Event("note", "hydraflow cancel has stopped this run")
@@ -6152,7 +6150,7 @@ class Screen:
         self.total = sum(run.plan.count for run in runs)
         self.shared = {run.job.key: words_of_all(run.plan) for run in runs}
         here = [run for run in runs if not all(step.submit for step in run.plan.steps)]
-        self.jobs = max([1, *(run.limits(False).jobs for run in here)])
+        self.jobs = max([1, *(run.limits().jobs for run in here)])
         self.is_terminal = sys.stdout.isatty()
         self.is_live = is_smart(sys.stderr) and not quiet
         self.following: Dict[Tuple[str, int], Following] = {}
@@ -7588,11 +7586,10 @@ def plans_of(args: "argparse.Namespace") -> "List[Plan]":
 def run_command(args: "argparse.Namespace") -> int:
     """Execute the tasks of a job and of the jobs that it needs."""
     import shutil
-    file_words = ["-f", args.file] if args.file else []
     given = {name: value for name, value in vars(args).items()
              if name in Options._fields and value is not None}
-    options = Options(**{**given, "words": file_words + args.typed})
-    execution = Execution(plans_of(args), options, file_words)
+    words = ["-f", args.file] * bool(args.file) + args.typed
+    execution = Execution(plans_of(args), Options(**{**given, "words": words}))
     if args.dry_run:
         return print_dry(execution)
     if os.name != "posix":

@@ -190,7 +190,7 @@ class HowFar(Program):
         self.ends_with(self.hydraflow("-C", "sub", "-f", "x.yaml", "status", "job").out, "-C sub -f x.yaml run --resume -j2 job a=1,2")
         self.ends_with(self.hydraflow("-C", "sub", "status").out, "-C sub -f x.yaml results first", "-C sub -f x.yaml run --resume -j2 job a=1,2")
         self.assertEqual(self.hydraflow("-C", "sub", "-f", "x.yaml", "run", "short", "-q").status, 1)
-        self.ends_with(self.hydraflow("-C", "sub", "-f", "x.yaml", "status", "bad").out, "-C sub -f x.yaml run --resume bad")
+        self.ends_with(self.hydraflow("-C", "sub", "-f", "x.yaml", "status", "bad").out, "-C sub -f x.yaml run --resume short -q")
         self.ends_with(self.hydraflow("-C", "sub", "-f", "x.yaml", "run", "job", "--resume", "a=1").err, "-C sub -f x.yaml results job")
         result = self.hydraflow("run", "-j2", "--", "sh", "-c", "test $0 != --x=2", ":::", "--x=1:2")
         self.ends_with(result.err, "run --resume -j2 -- sh -c 'test $0 != --x=2' ::: --x=1:2")
