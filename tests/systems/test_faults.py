@@ -119,6 +119,18 @@ class Faults(Program):
         self.assertEqual(process.wait(30), 130)
         wait_until(lambda: not is_alive(self.lines("pid")[0]))
 
+    def test_an_end_between_two_looks(self):
+        """A task that ends between the look at its file and the look at its lock has ended."""
+        self.job("run: sh -c 'echo x >> done; touch begun; until test -e go; do sleep 0.02; done'")
+        process = self.start("run", "job")
+        wait_until(lambda: "begun" in self.names())
+        process.kill()
+        process.wait()
+        self.write("sitecustomize.py", "import fcntl, os\nflock = fcntl.flock\ndef wait(file, how):\n    if '/attempts/' in os.readlink(f'/proc/self/fd/{file}'):\n"
+                   "        open('go', 'w').close()\n        flock(file, fcntl.LOCK_SH)\n    return flock(file, how)\nfcntl.flock = wait\n")
+        result = self.hydraflow("run", "job", "--resume", env={"PYTHONPATH": self.folder})
+        self.assertEqual((result.status, self.states(), self.lines("done")), (0, ["succeeded"], ["x"]), result)
+
     def test_cancel_kills_what_hydraflow_left(self):
         """Also a task that ignores SIGTERM, after the grace."""
         self.job("run: sh -c 'trap \"\" TERM; echo $$ >> begun; while :; do sleep 0.1; done'")
@@ -228,6 +240,23 @@ class Schedulers(StandIns):
         self.assertEqual(len(sent), 3)
         self.assertTrue(all("%3" in line for line in sent))
         self.assertEqual(["afterany" in line for line in sent], [False, True, True])
+
+    def test_a_submission_whose_id_is_not_known(self):
+        """HydraFlow was killed before the id came: only a scheduler that answers can say that nothing is there."""
+        with open(f"{self.folder}/bin/sbatch") as file:
+            self.program("bin/sbatch", file.read() + "kill -9 $PPID\n")
+        self.job("run: 'true'\nsubmit: sbatch\nsteps: [{batch: a=1:2}]")
+        self.assertEqual(self.hydraflow("run", "job").status, -9)
+        self.write("down", "slurm_load_jobs error: Unable to contact slurm controller")
+        for words in ((), ("101|1|PENDING|Priority\n101|2|RUNNING|None\n",)):
+            self.assertEqual((self.hydraflow("run", "job", "--resume").status, self.states()), (0, ["queued"] * 2))
+            self.write("queue", *words or [""])
+            os.rename(f"{self.folder}/down", f"{self.folder}/{'up' if words else 'down'}")
+        self.assertEqual(self.states(), ["queued"] * 2)
+        os.remove(f"{self.folder}/queue")
+        self.assertEqual(self.states(), ["not started"] * 2)
+        self.assertEqual(self.hydraflow("run", "job", "--resume").status, -9)
+        self.assertEqual(len([line for line in self.lines("asked") if line.startswith("sbatch")]), 2)
 
 
 if __name__ == "__main__":
