@@ -6232,14 +6232,6 @@ def cause_of(state: State, log: str) -> str:
 # -- tables of texts
 
 
-class Column(NamedTuple):
-    """A column of a table; kind is that of its values, or l and r: how it is aligned."""
-
-    name: str
-    kind: str
-    cells: "List[Any]"
-
-
 def shortened(text: str, longest: int) -> str:
     """A text without its middle, if it is too long."""
     if len(text) <= longest:
@@ -6248,16 +6240,17 @@ def shortened(text: str, longest: int) -> str:
     return f"{text[:half]}...{text[-half:]}"
 
 
-def aligned(columns: "Iterable[Column]") -> str:
-    """Columns of texts side by side, on a terminal with at most a third of its width for each."""
+def aligned(columns: "Iterable[Tuple[str, Sequence[str]]]") -> str:
+    """Columns of texts side by side, each with l or r for its alignment, on a terminal with at most
+    a third of its width for each."""
     width = window_width(sys.stdout)
-    shown = []
     longest = max(width // 3, 20) if width else sys.maxsize
-    for name, kind, texts in columns:
-        cells = [shortened(text, longest) for text in [name, *texts]]
+    shown = []
+    for side, texts in columns:
+        cells = [shortened(text, longest) for text in texts]
         size = max(map(text_width, cells))
         spaces = [" " * (size - text_width(cell)) for cell in cells]
-        shown.append([space + cell if kind == "r" else cell + space
+        shown.append([space + cell if side == "r" else cell + space
                       for cell, space in zip(cells, spaces)])
     return "\n".join("  ".join(line).rstrip() for line in zip(*shown))
 
@@ -6659,10 +6652,15 @@ def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
     return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
 
 
-def task_facts(found: Survey, number: int, state: State) -> "Dict[str, Any]":
-    """The outcome of a task: times in seconds and since 1970, None where unknown."""
+def task_facts(found: Survey, number: int) -> "Dict[str, Any]":
+    """What is known of a task: times in seconds and since 1970, None where unknown."""
+    task = found.ledger.task(number)
+    if task is None:
+        raise damaged(found.ledger.path)
+    state = found.state(number)
     log = log_of(found.record, number, state)
     ended = state.ended if state.is_over else 0.0
+    _, job_id, index = found.array_task(number) or (None, None, None)
     return {
         "task": number,
         "state": state.name,
@@ -6674,17 +6672,14 @@ def task_facts(found: Survey, number: int, state: State) -> "Dict[str, Any]":
         "host": state.host or None,
         "code": code_of(found, state) or None,
         "cause": cause_of(state, log) or None,
-        "log": os.path.relpath(log)}
-
-
-def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
-    task = found.ledger.task(number)
-    if task is None:
-        raise damaged(found.record.file("plan"))
-    _, job_id, index = found.array_task(number) or (None, None, None)
-    return {**task_facts(found, number, state), "step": found.ledger.members[number],
-            "params": task_parameters(task.combination), "argv": list(task.argv),
-            "dir": task.directory, "cwd": task.cwd, "job_id": job_id, "array_index": index}
+        "log": os.path.relpath(log),
+        "step": found.ledger.members.get(number),
+        "params": task_parameters(task.combination),
+        "argv": list(task.argv),
+        "dir": task.directory,
+        "cwd": task.cwd,
+        "job_id": job_id,
+        "array_index": index}
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
@@ -6699,7 +6694,7 @@ def status_document(found: Survey) -> "Dict[str, Any]":
         "scheduler_error": found.unanswered or None,
         "commit": start.commit or None,
         "states": found.counts(),
-        "tasks": [task_document(found, number, state) for number, state in found.members]}
+        "tasks": [task_facts(found, number) for number, _ in found.members]}
 
 
 # ---------------------------------------------------------------------------
@@ -6707,7 +6702,7 @@ def status_document(found: Survey) -> "Dict[str, Any]":
 # ---------------------------------------------------------------------------
 # A row is a task, or one of Hydra's runs of it, and has three kinds of columns: facts, parameters,
 # metrics. Numbers of outputs and files (last_number, json_number, read_metrics); Hydra's runs
-# (hydra_runs, run_outputs); rows of a run (result_rows, results); selection (matching); order and
+# (hydra_runs); rows of a run (result_rows, results); selection (matching); order and
 # means (sorted_rows, over); tables (columns_of, FORMATS); the page (report_page), which is a file:
 # texts of users reach it escaped, or as JSON that SCRIPT inserts as text nodes.
 
@@ -6776,151 +6771,93 @@ def names_in(rows: "Iterable[Row]") -> "List[str]":
     return []
 
 
-def inner_value(value: "Any", key: str) -> "Any":
-    """The value below KEY.KEY in a JSON value; in a list, a key is an index: epochs.-1.loss."""
-    if isinstance(value, dict) and key in value:
-        return value[key]
-    first, _, rest = key.partition(".")
-    inner = value[int(first) if isinstance(value, list) else first]
-    return inner_value(inner, rest) if rest else inner
-
-
 def json_number(path: str, key: str) -> "Optional[float]":
-    """The number below KEY.KEY in a JSON file, or None."""
+    """The number below KEY.KEY in a JSON file, or None; in a list, a key is an index."""
     try:
         with open(path, encoding="utf-8-sig") as file:
-            value = inner_value(json.load(file), key)
+            value = json.load(file)
+        for one in [key] if key in value else key.split("."):
+            value = value[int(one) if isinstance(value, list) else one]
         return None if isinstance(value, bool) else float(value)
     except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError):
         return None  # not there, not complete yet, no number
 
 
 def read_metrics(names: "Sequence[str]", folder: str, outputs: "Sequence[bytes]",
-                 others: "Set[str]") -> "Dict[str, Optional[float]]":
+                 owners: "Dict[str, Any]") -> "Dict[str, Optional[float]]":
     """The metrics of a task or run: from JSON files in its folder, and from its outputs.
 
-    A number that the first output lacks may be in the next one. others are the JSON files of other
-    tasks and runs; those of this one are added.
+    A number that the first output lacks may be in the next one. owners maps the JSON files that
+    were looked for to the metrics of their task or run.
     """
-    values = {}
-    paths = set()
+    values: Dict[str, Optional[float]] = {}
     for name in names:
         file, is_file, key = name.rpartition(".json:")
-        if is_file:
-            path = os.path.normpath(os.path.join(folder, f"{file}.json"))
-            values[name] = json_number(path, key)
-            paths.update([path] if os.path.exists(path) else [])
-        else:
-            numbers = (last_number(output, name) for output in outputs)
-            values[name] = next((one for one in numbers if one is not None), None)
-    for path in paths & others:
-        raise Error("shared-file",
-                    f"several tasks write {os.path.basename(path)}, the last one wins",
-                    hint="let each task write into a directory of its own: ${{ task.dir }}")
-    others |= paths
+        path = os.path.normpath(os.path.join(folder, f"{file}.json"))
+        is_shared = is_file and owners.setdefault(path, values) is not values
+        if is_shared and os.path.exists(path):
+            raise Error("shared-file",
+                        f"several tasks write {os.path.basename(path)}, the last one wins",
+                        hint="let each task write into a directory of its own: ${{ task.dir }}")
+        numbers = (json_number(path, key) if is_file else last_number(output, name)
+                   for output in outputs)
+        values[name] = next((one for one in numbers if one is not None), None)
     return values
 
 
 # -- the runs that Hydra makes of one task
 
-class HydraRun(NamedTuple):
-    """One of Hydra's runs of a task; log is the path of its own log, "" for none."""
 
-    number: int
-    params: "Dict[str, str]"
-    log: str
+def hydra_runs(output: bytes) -> "Iterator[Tuple[int, Dict[str, str], bytes]]":
+    """Yield the runs that Hydra announces in an output: number, parameters, what it printed.
 
-
-def hydra_runs(directory: str) -> "List[HydraRun]":
-    """The runs that Hydra made in a sweep directory, by number, each with the parameters that
-    Hydra noted and its newest log."""
-    import glob
-    runs = []
-    for folder in glob.glob(os.path.join(glob.escape(directory), "[0-9]*")):
-        number = os.path.basename(folder)
-        if number.isdigit():
-            logs = glob.glob(os.path.join(glob.escape(folder), "*.log"))
-            log = max(logs, key=os.path.getmtime, default="")
-            runs.append(HydraRun(int(number), hydra_overrides(folder), log))
-    return sorted(runs)
-
-
-def hydra_overrides(folder: str) -> "Dict[str, str]":
-    """The parameters of a run as Hydra noted them; none while it has not, or not all."""
-    try:
-        with open(os.path.join(folder, ".hydra", "overrides.yaml"), "rb") as file:
-            node = read_yaml(file.read(), file.name)
-    except (OSError, Error):
-        return {}
-    items = node.value if node.kind == "sequence" else ()
-    return task_parameters(item.value for item in items if item.kind == "scalar")
-
-
-def run_outputs(output: bytes) -> "Dict[int, bytes]":
-    """Map each of Hydra's runs to its part of a task's output, from its words in Hydra's line on.
-
-    Empty where several run at once, as their outputs are mixed: Hydra's own launcher, which runs
-    one after the other, says "Launching 2 jobs locally"; the others say something else.
+    That is nothing where several run at once, as their outputs are mixed: Hydra's own launcher,
+    which runs one after the other, says "Launching 2 jobs locally"; the others say something else.
     """
-    outputs = {}
     is_serial = True
     parts = re.split(rb"(?m)^\[.*HYDRA[^]\n]*\] (.*)\n?", output)
     for line, printed in zip(parts[1::2], parts[2::2]):
-        number = re.match(rb"\t?#([0-9]{1,9}) : ", line)
-        if not number:
+        match = re.match(rb"\t?#([0-9]{1,9}) : ", line)
+        if match:
+            text = line[match.end():].decode("utf-8", "surrogateescape")
+            words = filter(None, split(tokenize(Source("Hydra", text)), "space"))
+            params = task_parameters(text[word[0].start:word[-1].end] for word in words)
+            yield int(match[1]), params, printed if is_serial else b""
+        else:
             is_serial = b"jobs locally" in line
-        elif is_serial:
-            outputs[int(number[1])] = line[number.end():] + b"\n" + printed
-    return outputs
-
-
-def printed_runs(outputs: "Mapping[int, bytes]") -> "List[HydraRun]":
-    """The runs of these parts of an output, by Hydra's words; a nameless one if there are not
-    several."""
-    runs = []
-    for number, output in outputs.items():
-        text = output.partition(b"\n")[0].decode("utf-8", "surrogateescape")
-        words = filter(None, split(tokenize(Source("Hydra", text)), "space"))
-        params = task_parameters(text[word[0].start:word[-1].end] for word in words)
-        runs.append(HydraRun(number, params, ""))
-    return runs if len(runs) > 1 else [HydraRun(-1, {}, "")]
 
 
 # -- rows of a run
 
 
-def task_rows(found: Survey, number: int, metrics: "Sequence[str]", others: "Set[str]"
+def task_rows(found: Survey, number: int, metrics: "Sequence[str]", owners: "Dict[str, Any]"
               ) -> "Iterator[Row]":
     """Yield the row of a task, or those of its Hydra runs; a single one has all of its output."""
-    task = found.ledger.task(number)
-    if task is None:
-        return
-    facts = task_facts(found, number, found.state(number))
-    params = task_parameters(task.combination)
-    folder = os.path.join(task.cwd, task.directory)
-    runs = hydra_runs(folder) if task.runs == 1 else []
-    has_output = metrics or (task.runs and not runs)
-    output = last_attempt(read_log(facts["log"])) if has_output else b""
-    printed = run_outputs(output) if task.runs else {}
-    runs = runs or printed_runs(printed)  # where they are somewhere else
+    import glob
+    facts = task_facts(found, number)
+    is_hydra = "--multirun" in facts["argv"]
+    output = last_attempt(read_log(facts["log"])) if metrics or is_hydra else b""
+    runs = list(hydra_runs(output)) if is_hydra else []
     several = len(runs) > 1
-    for run in runs:
-        places = os.path.join(folder, str(run.number)), folder
-        outputs = [read_log(run.log) if metrics else b"",
-                   printed.get(run.number, b"") if several else output]
-        yield Row({**facts, "run": run.number if several else None}, {**params, **run.params},
-                  read_metrics(metrics, next(filter(os.path.isdir, places), task.cwd), outputs,
-                               others))
+    folder = os.path.join(facts["cwd"], facts["dir"])
+    for run, params, printed in runs or [(-1, {}, b"")]:
+        own = os.path.join(folder, str(run))
+        logs = glob.glob(os.path.join(glob.escape(own), "*.log"))
+        outputs = [read_log(max(logs, key=os.path.getmtime, default="")),
+                   printed if several else output]
+        place = next(filter(os.path.isdir, (own, folder)), facts["cwd"])
+        yield Row({"task": number, "run": run if several else None, **facts},
+                  {**facts["params"], **params}, read_metrics(metrics, place, outputs, owners))
 
 
 def result_rows(found: Survey, metrics: "Sequence[str]", numbers: "Iterable[int]",
                 state: "Optional[str]" = None, words: "Sequence[str]" = ()) -> "List[Row]":
     """The rows of tasks of a run: those in a state, and with the parameters of words."""
     rows: List[Row] = []
-    others: Set[str] = set()
+    owners: Dict[str, Any] = {}
     for number in numbers:
         if state in (None, found.state(number).name):
-            rows += task_rows(found, number, metrics, others)
+            rows += task_rows(found, number, metrics, owners)
     return [rows[index] for index in matching([row.params for row in rows], words)]
 
 
@@ -7055,15 +6992,14 @@ def sorted_rows(rows: "Sequence[Row]", name: str) -> "List[Row]":
     return sorted(ordered, key=lambda row: rank(row)[0])
 
 
-def mean_and_deviation(values: "Iterable[Optional[float]]"
-                       ) -> "Tuple[Optional[float], Optional[float], int]":
-    """Mean and sample standard deviation, None where there are too few values, and their count."""
+def means(name: str, values: "Iterable[Optional[float]]") -> "Dict[str, Optional[float]]":
+    """Mean, sample standard deviation and count of a metric, None where values are too few."""
     known = [value for value in values if value is not None]
     count = len(known)
-    if count < 2:
-        return (known[0] if known else None), None, count
-    mean = sum(known) / count
-    return mean, (sum((value - mean) ** 2 for value in known) / (count - 1)) ** 0.5, count
+    mean = sum(known) / count if known else float("nan")
+    squares = sum((value - mean) ** 2 for value in known)
+    return {name: mean if known else None, f"{name}_count": count,
+            f"{name}_std": (squares / (count - 1)) ** 0.5 if count > 1 else None}
 
 
 def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
@@ -7080,14 +7016,14 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
         alike = compared(params), row.facts["state"]
         groups.setdefault(alike, []).append(row._replace(params=params))
     merged = []
-    for group in groups.values():
-        duration, _, _ = mean_and_deviation(row.facts["duration"] for row in group)
-        facts = {"state": group[0].facts["state"], "duration": duration, "count": len(group)}
-        values: Dict[str, Optional[float]] = {}
+    for (_, state), group in groups.items():
+        duration = means("duration", (row.facts["duration"] for row in group))["duration"]
+        facts = {"task": None, "run": None, "state": state, "duration": duration,
+                 "count": len(group)}
+        metrics: Dict[str, Optional[float]] = {}
         for name in group[0].metrics:
-            means = mean_and_deviation(row.metrics[name] for row in group)
-            values.update(zip((name, f"{name}_std", f"{name}_count"), means))
-        merged.append(Row(facts, group[0].params, values))
+            metrics.update(means(name, (row.metrics[name] for row in group)))
+        merged.append(Row(facts, group[0].params, metrics))
     return merged
 
 
@@ -7096,56 +7032,57 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
 TABLE_FACTS = ("task", "run", "state", "duration", "count")
 
 
-def columns_of(rows: "Sequence[Row]") -> "List[Column]":
-    """All columns of rows: task, parameters, other facts, metrics; a fact that is unknown
-    everywhere has none."""
-    columns = []
+def columns_of(rows: "Sequence[Row]") -> "Iterator[Tuple[str, List[Any]]]":
+    """Yield the kind and the cells, the first one a name, of each column of rows: task, run,
+    parameters, other facts, metrics. A fact that is unknown everywhere has none."""
     first = rows[0] if rows else Row({}, {}, {})
-    others = [name for name in first.facts if name not in ("task", "run")]
-    for kind, names in (("facts", ["task", "run"]), ("params", parameters(rows)),
-                        ("facts", others), ("metrics", list(first.metrics))):
-        columns += [Column(name, kind, [getattr(row, kind).get(name) for row in rows])
-                    for name in names]
-    return [column for column in columns if column.kind != "facts" or any(
-        cell is not None for cell in column.cells)]
+    facts = list(first.facts)
+    for kind, names in (("facts", facts[:2]), ("params", parameters(rows)),
+                        ("facts", facts[2:]), ("metrics", list(first.metrics))):
+        for name in names:
+            cells = [getattr(row, kind).get(name) for row in rows]
+            if kind != "facts" or any(isinstance(cell, (str, int, float)) for cell in cells):
+                yield kind, [name, *cells]
 
 
-def cell_text(column: Column, cell: "Any") -> str:
+def cell_text(kind: str, name: str, cell: "Any") -> str:
     """A cell for people: a number is whole, or has six digits."""
     if cell is None or isinstance(cell, str):
         return (cell or "").replace("\n", " ")
-    if column.name == "duration" and column.kind == "facts":
+    if (kind, name) == ("facts", "duration"):
         return duration_text(cell)
     return f"{cell:.0f}" if abs(cell) < 1e15 and cell == int(cell) else f"{cell:.6g}"
 
 
-def shown_columns(rows: "Sequence[Row]") -> "List[Column]":
-    """The columns that people see, as texts: parameters that vary, the most important facts,
-    metrics."""
+def shown_columns(rows: "Sequence[Row]") -> "List[Tuple[str, List[str]]]":
+    """The columns that people see, with their alignment: parameters that vary, the most important
+    facts, metrics."""
     same = constants(rows)
     shown = []
-    for column in columns_of(rows):
-        is_shown = column.kind == "metrics" or column.name not in same
-        if column.kind == "facts":
-            is_retried = column.name == "attempts" and max(column.cells) > 1
-            is_shown = is_retried or column.name in TABLE_FACTS
+    for kind, (name, *cells) in columns_of(rows):
+        is_shown = kind == "metrics" or name not in same
+        if kind == "facts":
+            is_shown = name in TABLE_FACTS or (name == "attempts" and max(cells) > 1)
         if is_shown:
-            words = [cell for cell in column.cells if isinstance(cell, str)]
-            kind = "l" if None in map(number_of, words) else "r"
-            texts = [cell_text(column, cell) for cell in column.cells]
-            shown.append(Column(column.name, kind, texts))
+            words = [cell for cell in cells if isinstance(cell, str)]
+            side = "l" if None in map(number_of, words) else "r"
+            shown.append((side, [name, *(cell_text(kind, name, cell) for cell in cells)]))
     return shown
 
 
-def lines_of(columns: "Iterable[Column]") -> "List[Sequence[Any]]":
-    return list(zip(*([column.name, *column.cells] for column in columns)))
+def lines_of(columns: "Iterable[Tuple[str, Sequence[Any]]]") -> "List[Sequence[Any]]":
+    return list(zip(*(cells for _, cells in columns)))
+
+
+def same_text(rows: "Sequence[Row]") -> str:
+    """The parameters that all rows share, or ""."""
+    same = " ".join(f"{key}={value}" for key, value in constants(rows).items())
+    return same and f"the same everywhere: {same}\n"
 
 
 def table_text(rows: "Sequence[Row]") -> str:
     """A table for people: the parameters that all rows share, then a line for each row."""
-    same = " ".join(f"{key}={value}" for key, value in constants(rows).items())
-    lead = f"the same everywhere: {same}\n" if same else ""
-    return lead + aligned(shown_columns(rows))
+    return same_text(rows) + aligned(shown_columns(rows))
 
 
 def csv_text(rows: "Sequence[Row]") -> str:
@@ -7159,7 +7096,7 @@ def csv_text(rows: "Sequence[Row]") -> str:
 
 def markdown_text(rows: "Sequence[Row]") -> str:
     columns = shown_columns(rows)
-    marks = ["---:" if column.kind == "r" else "---" for column in columns]
+    marks = ["---:" if side == "r" else "---" for side, _ in columns]
     lines = [[re.sub(r"([|\\*`<\[~&])", r"\\\1", cell) for cell in line]
              for line in lines_of(columns)]
     return "\n".join(f"| {' | '.join(line)} |" for line in [*lines[:1], marks, *lines[1:]])
@@ -7178,7 +7115,7 @@ def latex_text(rows: "Sequence[Row]") -> str:
         cells = ["".join(LATEX.get(sign, sign) for sign in cell) for cell in line]
         cells = [re.sub("^-(?=[0-9])", "$-$", cell) for cell in cells]
         lines.append(rf"{' & '.join(cells)} \\")
-    form = "".join(column.kind for column in columns)
+    form = "".join(side for side, _ in columns)
     return "\n".join([rf"\begin{{tabular}}{{{form}}}", r"\toprule", *lines[:1], r"\midrule",
                       *lines[1:], r"\bottomrule", r"\end{tabular}"])
 
@@ -7634,12 +7571,11 @@ def page_text(text: "Optional[str]", longest: int = 200) -> str:
 def page_row(row: Row, params: "Sequence[str]") -> "List[Any]":
     """A row as SCRIPT reads it: facts, then parameters and metrics in their order."""
     facts, run = row.facts, row.facts["run"]
-    values = [plain_value(row.params[key]) if key in row.params else None for key in params]
-    numbers = [None if value is None else json_value(float(f"{value:.7g}"))
-               for value in row.metrics.values()]
+    values = [text if text is None else plain_value(page_text(text))
+              for text in map(row.params.get, params)]
     return [str(facts["task"]) + (f".{run}" if run is not None else ""), facts["state"],
             facts["started"], facts["ended"], facts["host"] or "", page_text(facts["cause"]),
-            [page_text(value) if isinstance(value, str) else value for value in values], numbers]
+            values, list(map(json_value, row.metrics.values()))]
 
 
 def report_page(found: Survey, rows: "Sequence[Row]", metrics: "Sequence[str]", command: str
@@ -7654,13 +7590,12 @@ def report_page(found: Survey, rows: "Sequence[Row]", metrics: "Sequence[str]", 
     counts = [f'<span><i style="background: var(--{name.split()[0]}, var(--waiting))"></i>'
               f"{count:,} {STATES[name].text}</span>"
               for name, count in found.counts().items() if count]
-    shown = " ".join(f"{key}={value}" for key, value in same.items())
     head = head_line(found).partition(": ")[2]
     return PAGE.format(
         title=escape(page_text(found.ledger.start.job)), command=escape(page_text(command, 1000)),
         lead=escape(page_text("; ".join([head, *code_lines(found)]), 1000)),
         counts=" ".join(counts),
-        same=escape(page_text(shown and f"The same everywhere: {shown}", 2000)), style=STYLE,
+        same=escape(page_text(same_text(rows), 2000)), style=STYLE,
         data=re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04x}", text), script=SCRIPT)
 
 
@@ -8185,7 +8120,7 @@ def runs_table(runs: "Iterable[Survey]") -> str:
         lines.append((found.record.ulid[-8:], moment_text(found.ledger.starts[0].time),
                       shell_text(start.words), start.code, f"{start.count:,}",
                       counts_text(found.counts())))
-    return aligned(Column(name, "l", cells) for name, *cells in zip(*lines))
+    return aligned(("l", cells) for cells in zip(*lines))
 
 
 def next_command(found: Survey, args: "argparse.Namespace") -> str:

@@ -38,7 +38,7 @@ LOGS = (  # what a program printed, the metric asked for, its value
 )
 JSON_FILE = ('\ufeff{"a": {"b": 1, "c.d": 2.5, "l": [1, {"x": -3}]}, "a.b": 9, "n": NaN, "t": "x", "z": 0, "yes": true, "no": null, '
              '"big": 1%s, "s": "0.5", "1": 7}' % ("0" * 400))
-JSON_NUMBERS = (("m.json:a.b", 9.0), ("m.json:a.c.d", 2.5), ("m.json:a.l.0", 1.0), ("m.json:z", 0.0), ("m.json:a.l.1.x", -3.0), ("m.json:a.l.2", None),
+JSON_NUMBERS = (("m.json:a.b", 9.0), ("m.json:a.c.d", None), ("m.json:a.l.0", 1.0), ("m.json:z", 0.0), ("m.json:a.l.1.x", -3.0), ("m.json:a.l.2", None),
                 ("m.json:n", NAN), ("m.json:t", None), ("m.json:yes", None), ("m.json:no", None), ("m.json:a", None), ("m.json:big", None),
                 ("m.json:s", 0.5), ("m.json:1", 7.0), ("m.json:nothing.x", None), ("broken.json:a", None), ("none.json:a", None))
 HOSTILE = ("<script>alert(1)</script>", "</script x>", "<!--", "]]>", '"><img src=x onerror=alert(1)>', "' x=\'", "&lt;b&gt;", "\u2028\u2029",
@@ -107,14 +107,11 @@ class Results(Program):
                 self.clear(name)
 
     def test_a_row_for_each_run_of_hydra(self) -> None:
-        """What Hydra ran once is the row of its task, with what is in its folder: words of args as well.
-
-        Where the folders are somewhere else, Hydra's own lines tell the runs apart."""
+        """Hydra's own lines tell the runs apart; each has what is in its folder, where that is found."""
         self.write("app.py", "import os, sys\nwords = dict(word.split('=') for word in sys.argv[1:] if '=' in word)\nlead = '[2026-11-25 12:00:00,000][HYDRA] '\n"
                    "values = words['b'].split(',')\nprint(f'{lead}Launching {len(values)} jobs locally')\nfor number, value in enumerate(values):\n"
-                   "    folder = os.path.join(words['hydra.sweep.dir'], str(number))\n    os.makedirs(os.path.join(folder, '.hydra'))\n"
-                   "    for name, text in (('.hydra/overrides.yaml', f'- b={value}\\n'), ('app.log', f'loss={value}\\n')):\n"
-                   "        with open(os.path.join(folder, name), 'w') as file:\n            file.write(text)\n"
+                   "    folder = os.path.join(words['hydra.sweep.dir'], words.get('hydra.sweep.subdir', str(number)))\n    os.makedirs(folder, exist_ok=True)\n"
+                   "    with open(os.path.join(folder, 'app.log'), 'w') as file:\n        file.write(f'loss={value}\\n')\n"
                    "    print(f'{lead}\\t#{number} : b={value}\\nacc={value}')\n")
         self.write("hydraflow.yaml", f"jobs: {{job: {{run: {sys.executable} app.py, steps: [{{batch: a=6, args: b=9}}, {{batch: a=7, args: 'b=1,2'}}, {{batch: a=8, args: 'b=3,4,5'}}, "
                    "{batch: a=9, args: 'b=6,7', with: hydra.sweep.subdir=x}]}}")
