@@ -48,7 +48,7 @@ import subprocess
 import time
 from collections import Counter, namedtuple
 from itertools import accumulate, chain, dropwhile, islice, product, takewhile
-from operator import itemgetter, mul
+from operator import mul
 
 __version__ = "1.0.0"
 __all__ = [
@@ -6063,7 +6063,7 @@ def array_members(found: Survey, is_part: bool) -> "Dict[Tuple[str, str], List[i
 # 12. What people see: Event, State -> text
 # ---------------------------------------------------------------------------
 # offer, say and put write to streams; texts of durations, moments, states; read_log, tail_lines and
-# cause_of look into logs; task_name and Names call a task the same everywhere; groups_of groups
+# cause_of look into logs; task_name calls a task the same everywhere; groups_of groups
 # failures; Screen shows events; head_line, put_status and status_document show a record. Output
 # of tasks goes to standard output, HydraFlow's own lines to standard error.
 
@@ -6160,11 +6160,8 @@ def clock_text(seconds: float) -> str:
 
 
 def moment_text(moment: float) -> str:
-    """A time of day, with its date if that is not today; "?" where no calendar has it."""
-    try:
-        when = time.localtime(moment)
-    except (OverflowError, ValueError, OSError):
-        return "?"
+    """A time of day, with its date if that is not today."""
+    when = time.localtime(moment)
     is_today = when[:3] == time.localtime()[:3]
     return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M", when)
 
@@ -6188,9 +6185,12 @@ def state_text(state: State) -> str:
 
 
 def counts_text(counts: "Mapping[str, int]") -> str:
-    """How many tasks are in which state, the good ones first."""
+    """How many tasks are in which state, the good ones first, had succeeded before, or went to a
+    scheduler."""
     names = sorted(STATES, key=lambda name: not STATES[name].is_good)
-    return ", ".join(f"{counts[name]:,} {STATES[name].text}" for name in names if counts[name])
+    texts = [(name, STATES[name].text) for name in names]
+    texts += [("earlier", "had succeeded before"), ("submitted", "submitted")]
+    return ", ".join(f"{counts[name]:,} {text}" for name, text in texts if counts.get(name))
 
 
 def read_log(path: str, offset: int = 0, size: int = -1) -> bytes:
@@ -6272,17 +6272,15 @@ def words_of_all(plan: Plan) -> "Set[str]":
     return shared_words(every)
 
 
-def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]") -> str:
-    """The name of a task for people: its number, and the words that not all tasks have."""
-    words = " ".join(word for word in combination if word not in shared)
-    shown = shortened(" ".join(words.split()), NAME_WIDTH)
+def task_name(number: int, words: "Iterable[str]") -> str:
+    """The name of a task for people: its number and its words."""
+    shown = shortened(" ".join(" ".join(words).split()), NAME_WIDTH)
     return f"[{number} {shown}]" if shown else f"task {number}"
 
 
-@functools.lru_cache(maxsize=1)
 def combinations_of(ledger: Ledger, has_args: bool = False) -> "Dict[int, Tuple[str, ...]]":
-    """The combinations of all members of a run, by number: the plan is read once. With has_args,
-    the whole command of a task of Hydra's."""
+    """The combinations of all members of a run, by number. With has_args, the whole command of a
+    task of Hydra's."""
     try:
         lines = whole_lines(b"\n".join(map(ledger.line, ledger.members)))
         return {int(line["task"]): tuple(map(str, line[
@@ -6291,22 +6289,26 @@ def combinations_of(ledger: Ledger, has_args: bool = False) -> "Dict[int, Tuple[
         raise damaged(ledger.path) from None
 
 
-class Names:
-    """The names of the tasks of a record."""
+@functools.lru_cache(maxsize=1)
+def own_words(ledger: Ledger) -> "Dict[int, List[str]]":
+    """The words of each member of a run that not all of them have."""
+    combinations = combinations_of(ledger)
+    shared = shared_words(combinations.values())
+    return {number: [word for word in words if word not in shared]
+            for number, words in combinations.items()}
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.combinations = combinations_of(ledger)
-        self.shared = shared_words(self.combinations.values())
 
-    def name(self, number: int) -> str:
-        return task_name(number, self.combinations.get(number, ()), self.shared)
+def name_of(ledger: Ledger, number: int) -> str:
+    return task_name(number, own_words(ledger).get(number, ()))
 
-    def members_text(self, numbers: "Sequence[int]") -> str:
-        """The words that only these tasks have in common, else their names."""
-        common = shared_words(map(self.combinations.__getitem__, numbers)) - self.shared
-        if common:
-            return f"all of them with {' '.join(sorted(common))}"
-        return shortened(", ".join(map(self.name, numbers[:9])), 2 * NAME_WIDTH)
+
+def members_text(ledger: Ledger, numbers: "Sequence[int]") -> str:
+    """The words that only these tasks have in common, else their names."""
+    common = shared_words(map(own_words(ledger).__getitem__, numbers))
+    if common:
+        return f"all of them with {' '.join(sorted(common))}"
+    names = [name_of(ledger, number) for number in numbers[:9]]
+    return shortened(", ".join(names), 2 * NAME_WIDTH)
 
 
 # -- groups of tasks, by state and cause
@@ -6318,35 +6320,25 @@ def tasks_numbered(numbers: "Sequence[int]") -> str:
     return f"{counted(len(numbers), 'task')} ({shown})"
 
 
-class Group(NamedTuple):
-    """Tasks with the same state and cause; text is for people."""
+def groups_of(found: Survey) -> "Iterator[Tuple[str, str, List[int]]]":
+    """Yield the tasks to report in groups, in the order of STATES: state, title, numbers.
 
-    state: str
-    text: str
-    numbers: "List[int]"
-
-    def title(self, names: Names) -> str:
-        """The first line about the group: 2 tasks (1, 9) failed: ValueError: lr."""
-        if len(self.numbers) == 1:
-            return f"{names.name(self.numbers[0])} {self.text}"
-        return f"{tasks_numbered(self.numbers)} {self.text}"
-
-
-def groups_of(found: Survey) -> "List[Group]":
-    """The tasks to report, grouped by state and text, in the order of STATES.
-
-    Causes that differ only in numbers, addresses and paths are the same.
+    A title is 2 tasks (1, 9) failed: ValueError: lr. Causes that differ only in numbers, addresses
+    and paths are the same.
     """
-    groups: Dict[Tuple[str, int, str], Group] = {}
+    groups: Dict[Tuple[str, int, str], Tuple[str, List[int]]] = {}
     for number, state in sorted(found.members):
         is_usual = state.name in ("queued", "not started") and not state.cause
         if state.name in ("succeeded", "waiting") or is_usual:
             continue
         text = group_text(found, number, state)
         kind = re.sub(r"\S*/\S*|\b0x[0-9a-f]+|\d+", "", text) if state.is_over else text
-        key = state.name, state.status, kind
-        groups.setdefault(key, Group(state.name, text, [])).numbers.append(number)
-    return sorted(groups.values(), key=lambda group: [*STATES].index(group.state))
+        groups.setdefault((state.name, state.status, kind), (text, []))[1].append(number)
+    for key in sorted(groups, key=lambda key: [*STATES].index(key[0])):
+        text, numbers = groups[key]
+        several = len(numbers) > 1
+        lead = tasks_numbered(numbers) if several else name_of(found.ledger, numbers[0])
+        yield key[0], f"{lead} {text}", numbers
 
 
 def group_text(found: Survey, number: int, state: State) -> str:
@@ -6363,14 +6355,12 @@ def group_text(found: Survey, number: int, state: State) -> str:
 
 def say_failures(found: Survey) -> None:
     """Say how tasks of a run failed: of each group an example with the end of its log."""
-    groups = [group for group in groups_of(found) if group.state == "failed"]
-    names = Names(found.ledger)
-    for group in groups[:10]:
-        number = group.numbers[0]
-        log = log_of(found.record, number, found.state(number))
-        task = found.ledger.task(number)
-        say(f"\n{group.title(names)}", group.state)
+    groups = [group for group in groups_of(found) if group[0] == "failed"]
+    for state, title, numbers in groups[:10]:
+        log = log_of(found.record, numbers[0], found.state(numbers[0]))
+        task = found.ledger.task(numbers[0])
         lines = tail_lines(log)
+        say(f"\n{title}", state)
         for line in lines:
             say(f"    {line}")
         if lines:
@@ -6397,7 +6387,6 @@ class Following:
         self.name = name
         self.log = log
         self.offset = offset
-        self.has_title = False
         self.end: Optional[Event] = None
 
 
@@ -6405,7 +6394,8 @@ class Screen:
     """Shows events of runs as they come: output of the tasks, a progress line, ends of tasks.
 
     is_live means a progress line; rest are bytes that standard output has not taken yet, is_open
-    tells that a terminal shows an unfinished line, jobs is how many tasks run at once here.
+    tells that a terminal shows an unfinished line, jobs is how many tasks run at once here, titled
+    is the name of the task whose output has a title.
     """
 
     def __init__(self, runs: "Sequence[Run]", quiet: bool) -> None:
@@ -6415,12 +6405,12 @@ class Screen:
         self.shared = {run.job.key: words_of_all(run.plan) for run in runs}
         here = [run for run in runs if not all(step.submit for step in run.plan.steps)]
         self.jobs = max([1, *(run.limits(False).jobs for run in here)])
-        self.is_terminal = sys.stdout.isatty()
         self.is_live = is_smart(sys.stderr) and not quiet
         self.following: Dict[Tuple[str, int], Following] = {}
         self.rest = b""
         self.is_open = False
         self.drawn = ""
+        self.titled = ""
         self.running = 0
         self.done = 0
         self.begun = time.monotonic()
@@ -6460,38 +6450,36 @@ class Screen:
 
         Where several tasks run at once, lines are shown when they are whole.
         """
-        is_last = False
-        while not is_last and (waits or not self.rest):
+        while True:
             data = read_log(following.log, following.offset, CHUNK)
             is_last = len(data) < CHUNK
             whole = data.rfind(b"\n") + 1
             if self.jobs == 1 or (following.end if is_last else not whole):
                 whole = len(data)
-            self.output(following, data[:whole], waits)
+            if whole:
+                self.output(following.name, data[:whole], waits)
             following.offset += whole
-            if not waits:
-                break
-        return is_last and not self.rest
+            if is_last or not waits:
+                return is_last and not self.rest
 
-    def output(self, following: Following, data: bytes, waits: bool) -> None:
+    def output(self, name: str, data: bytes, waits: bool) -> None:
         """Write output of a task: as it is, or its lines below the name of the task.
 
         On a terminal, what would move the cursor is left out, and a line's colours end with it.
         """
-        if not data:
-            return
         self.erase()
-        if self.is_terminal:
+        is_terminal = sys.stdout.isatty()
+        if is_terminal:
             data = CONTROLS.sub(rb"\1", data)
             data = data.replace(b"\n", b"\x1b[m\n") if b"\x1b" in data else data
         if self.jobs > 1:
-            lead = f"{following.name} ".encode("utf-8", "replace")
             lines = (data[:-1] if data.endswith(b"\n") else data).split(b"\n")
+            lead = f"{name} ".encode("utf-8", "replace")
             data = b"".join(lead + last_state(line) + b"\n" for line in lines)
-        elif self.is_live and self.total > 1 and not following.has_title:
-            following.has_title = True
-            self.line(f"==> {following.name} <==")
-        self.is_open = self.is_terminal and not data.endswith(b"\n")
+        elif self.is_live and self.total > 1 and self.titled != name:
+            self.titled = name
+            self.line(f"==> {name} <==")
+        self.is_open = is_terminal and not data.endswith(b"\n")
         self.rest = offer(sys.stdout, self.rest + data, waits)
 
     def ended(self, event: Event) -> None:
@@ -6509,7 +6497,8 @@ class Screen:
     def name_of(self, event: Event) -> str:
         assert event.task
         shared = self.shared.get(event.text, set())
-        name = task_name(event.task.number, event.task.combination, shared)
+        words = [word for word in event.task.combination if word not in shared]
+        name = task_name(event.task.number, words)
         return f"{event.text} {name}" if len(self.shared) > 1 else name
 
     def line(self, text: str, state: str = "waiting") -> None:
@@ -6549,10 +6538,7 @@ class Screen:
             counts.update(run.counts)
             counts["not started"] += run.unfinished()
             counts["submitted"] += len(run.open)
-        facts = [counts_text(counts)]
-        for name, text in (("earlier", "had succeeded before"), ("submitted", "submitted")):
-            facts += [f"{counts[name]:,} {text}"] if counts[name] else []
-        ends = ", ".join(filter(None, facts)) or "nothing to do"
+        ends = counts_text(counts) or "nothing to do"
         took = duration_text(time.monotonic() - self.begun)
         state = "failed" if counts["failed"] else "succeeded"
         self.line(f"{counted(self.total, 'task')}: {ends}, {took}", state)
@@ -6611,10 +6597,8 @@ def where_text(found: Survey) -> str:
 
 def code_of(found: Survey, state: State) -> "Optional[str]":
     """The code that a task ran: a71128d + changes 1f0c, "" for no commit; None if it did not."""
-    for start in found.ledger.starts:
-        if start.number == state.start and not state.origin:
-            return start.code
-    return None
+    codes = {start.number: start.code for start in found.ledger.starts}
+    return None if state.origin else codes.get(state.start)
 
 
 def code_lines(found: Survey) -> "Iterator[str]":
@@ -6636,13 +6620,11 @@ def put_status(found: Survey, command: str) -> None:
     put(f"  {counts_text(found.counts())}")
     for line in code_lines(found):
         put(f"  {line}")
-    groups = groups_of(found)
-    if groups:
-        names = Names(found.ledger)
-    for group in groups[:20]:
-        put(f"  {group.title(names)}", group.state)
-        if len(group.numbers) > 1 and group.state != "queued":
-            put(f"    {names.members_text(group.numbers)}")
+    groups = list(groups_of(found))
+    for state, title, numbers in groups[:20]:
+        put(f"  {title}", state)
+        if len(numbers) > 1 and state != "queued":
+            put(f"    {members_text(found.ledger, numbers)}")
     if len(groups) > 20:
         put(f"  and {len(groups) - 20} more groups")
 
@@ -7909,7 +7891,7 @@ def spelled_job(args: "argparse.Namespace") -> Job:
         raise Error("no-command", "no command before :::",
                     hint="for example: hydraflow run -- echo ::: --x=1:3")
     if marks:
-        words, sweep = placed(words, sweep)
+        words = placed(words, sweep)
     else:
         check_literal(args)
     name = args.name or program_name(words)
@@ -7937,8 +7919,9 @@ def check_axes(axes: "Sequence[str]") -> None:
                 raise Error("invalid-axis", message.format(word), hint=hint)
 
 
-def placed(words: "Sequence[str]", sweep: Sweep) -> "Tuple[List[str], Sweep]":
-    """The words of a command with templates for {NAME}, and the axes without unused columns."""
+def placed(words: "Sequence[str]", sweep: Sweep) -> "List[str]":
+    """The words of a command with templates for {NAME}; an axis must have a place there, be an
+    option or a variable, or a column of rows(FILE) alone."""
     keys, named = keys_in(sweep.axes), set()
 
     def template(match: "Match[str]") -> str:
@@ -7952,26 +7935,13 @@ def placed(words: "Sequence[str]", sweep: Sweep) -> "Tuple[List[str], Sweep]":
     if CODE.findall("\0".join(words)) != CODE.findall("\0".join(result)):
         raise Error("script-placeholder", "a placeholder in a script could become code",
                     hint="use \"$1\" in it, and add two words after it: bash {x}")
-    return result, Sweep.of([used_columns(axis, named) for axis in sweep.axes])
-
-
-def used_columns(axis: Axis, named: "Set[str]") -> Axis:
-    """An axis, whose keys must have a place in the command, or be options or variables.
-
-    Of rows(FILE) alone, columns without a place are not used; without any, all become words.
-    """
-    used = [column for column, name in enumerate(axis.spelled)
-            if axis.keys[column] in named or name.startswith(("-", "$"))]
-    unused = [key for column, key in enumerate(axis.keys) if column not in used]
-    if unused and not axis.text.startswith("rows("):
-        raise Error("unplaced-axis", f"{unused[0]} has no place in the command",
-                    hint=f"write {{{unused[0]}}} in the command, or --{unused[0]}= for an option")
-    if not (used and unused):
-        return axis
-    take = itemgetter(*used)  # of one column a word, of several a tuple
-    rows = Values(axis.count, lambda index: take(axis.at(index)))
-    return Axis(rows, [axis.spelled[column] for column in used], None, axis.source, axis.start,
-                axis.end)
+    for axis in sweep.axes:
+        for key, name in zip(axis.keys, axis.spelled):
+            has_place = key in named or name.startswith(("-", "$")) or axis.text.startswith("rows(")
+            if not has_place:
+                raise Error("unplaced-axis", f"{key} has no place in the command",
+                            hint=f"write {{{key}}} in the command, or --{key}= for an option")
+    return result
 
 
 def check_literal(args: "argparse.Namespace") -> None:
@@ -8170,40 +8140,33 @@ def logs_command(args: "argparse.Namespace") -> int:
     numbers = [number for number in numbers if found.state(number).name in wanted]
     if not numbers:
         say("no matching task; --follow is about those that run, --failed about failures")
-    offsets: Dict[int, int] = {}
-    last = show_logs(found, numbers, offsets, is_titled - 1)
-    while args.follow and any(found.state(number).name in GOING_ON for number in numbers):
+    offsets = dict.fromkeys(numbers, 0)
+    last = 0 if is_titled else None
+    while True:
+        for number in numbers:
+            last = show_log(found, number, offsets, last, not args.follow)
+        if not args.follow or all(found.state(one).name not in GOING_ON for one in numbers):
+            return 0
         time.sleep(2.0 if found.submissions else 0.2)
         found = survey(found.record, numbers)
-        last = show_logs(found, numbers, offsets, last)
-    return 0
 
 
-def show_logs(found: Survey, numbers: "Sequence[int]", offsets: "Dict[int, int]", last: int) -> int:
-    """Print the output of tasks from their offsets; return the task that was printed last.
-
-    There are titles where another task was printed last, unless last is negative.
-    """
-    names = Names(found.ledger)
-    for number in numbers:
-        state = found.state(number)
-        log = log_of(found.record, number, state)
-        is_first = number not in offsets and state.is_over
-        if is_first or read_log(log, offsets.get(number, 0), 1):
-            if last not in (-1, number):
-                put(f"==> {names.name(number)} {state_text(state)} <==")
-                last = number
-            offsets[number] = show_log(log, offsets.get(number, 0))
-    return last
-
-
-def show_log(log: str, offset: int) -> int:
-    data = read_log(log, offset, CHUNK)
+def show_log(found: Survey, number: int, offsets: "Dict[int, int]", last: "Optional[int]",
+             is_all: bool) -> "Optional[int]":
+    """Print the output of a task from its offset, with a title unless last, the task that was
+    printed last, is the same or None; return the task that is the last one now. With is_all, a task
+    that ended without output has a title too."""
+    state = found.state(number)
+    log = log_of(found.record, number, state)
+    data = read_log(log, offsets[number], CHUNK)
+    if last not in (None, number) and (data or (is_all and state.is_over)):
+        put(f"==> {name_of(found.ledger, number)} {state_text(state)} <==")
+        last = number
     while data:
         offer(sys.stdout, CONTROLS.sub(rb"\1", data) if sys.stdout.isatty() else data, True)
-        offset += len(data)
-        data = read_log(log, offset, CHUNK)
-    return offset
+        offsets[number] += len(data)
+        data = read_log(log, offsets[number], CHUNK)
+    return last
 
 
 def selected_rows(args: "argparse.Namespace", sort: str = ""
@@ -8281,12 +8244,14 @@ def clean_command(args: "argparse.Namespace") -> int:
     """Remove old records, never the newest or a running one."""
     import shutil
     old: List[Record] = []
+    total = 0.0
     for newest in [record_of(args)] if args.job else Record.newest():
-        old += removable(Record.all_in(os.path.dirname(newest.path)), args.keep or 1)
-    sizes = [tree_size(record.path) / 1e6 for record in old]
-    for record, size in zip(old, sizes):
-        say(f"{os.path.relpath(record.path)}: {begin_text(record)}{size:,.1f} MB")
-    text = f"{counted(len(old), 'record')}, {sum(sizes):,.1f} MB"
+        for record, text in removable(Record.all_in(os.path.dirname(newest.path)), args.keep or 1):
+            size = tree_size(record.path) / 1e6
+            say(f"{os.path.relpath(record.path)}: {text}, {size:,.1f} MB")
+            old.append(record)
+            total += size
+    text = f"{counted(len(old), 'record')}, {total:,.1f} MB"
     if sys.stdin.isatty() and not any([args.dry_run, args.yes, not old]):
         say(f"remove {text}? [y/N]")
         args.dry_run = not sys.stdin.readline().lower().startswith("y")
@@ -8296,28 +8261,19 @@ def clean_command(args: "argparse.Namespace") -> int:
     return 0
 
 
-def begin_text(record: Record) -> str:
-    """The begin of a run and its tasks, as far as its record can be read."""
-    try:
-        start = Ledger(record).starts[0]
-        return f"{moment_text(start.time)}, {counted(start.count, 'task')}, "
-    except Error:
-        return ""
-
-
-def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
-    """Yield the records of a job that are old, not in use, and not needed by a newer one."""
+def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Tuple[Record, str]]":
+    """Yield the records of a job that are old, not in use, and not needed by a newer one, each with
+    how far its run is."""
     needed: Set[str] = set()
     for index, record in enumerate(reversed(records)):
-        try:
-            states = [state for _, state in survey(record).members]
-        except Error:  # of another format: nothing executes it any more
-            states = []
+        states, text = [], "of another version"
+        for found in read_each(survey, [record], []):
+            states, text = [state for _, state in found.members], head_line(found)
         if index < keep:
             needed.update(state.origin.partition("/")[0] for state in states)
         elif not (record.ulid in needed or Lock(record.file("lock")).holder()
                   or any(state.is_alive for state in states)):
-            yield record
+            yield record, text
 
 
 def tree_size(path: str) -> int:
@@ -8649,11 +8605,8 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     before, rest = split_before(sys.argv[1:] if argv is None else argv)
     try:
         return dispatch(before, rest)
-    except SystemExit as stop:  # of the help, or of a function that was called
-        if isinstance(stop.code, (int, type(None))):
-            return stop.code or 0
-        say(str(stop.code))
-        return 1
+    except SystemExit:  # of the help
+        return 0
     except Error as error:
         say(re.sub("(?m)^hint: .*", lambda hint: as_typed(hint[0], before), str(error)))
         return error.status
