@@ -6068,7 +6068,7 @@ def array_members(found: Survey, is_part: bool) -> "Dict[Tuple[str, str], List[i
 # of tasks goes to standard output, HydraFlow's own lines to standard error.
 
 CHUNK = 65536  # bytes of a task's output that are shown in one turn of the loop
-NAME_WIDTH = 60  # characters of a task's name, and of a list of tasks
+NAME_WIDTH = 60  # characters of a task's name, of a list of tasks, and of a cell of a table
 TAIL = 5  # last lines of a log that are shown with a failure, and looked through for its cause
 CONTROLS = re.compile(  # of ECMA-48; group 1 is a colour
     rb"(?m)(\x1b\[[0-9;]*m)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|"
@@ -6117,14 +6117,6 @@ def put(text: str, state: str = "waiting") -> None:
         sys.stdout.write(f"{text}\n")
     else:
         stream.write(native_bytes(f"{text}\n"))
-
-
-def window_width(stream: "IO[str]") -> int:
-    """The columns of the terminal of a stream; 0 for no terminal."""
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    except (ValueError, OSError):
-        return 0
 
 
 def is_smart(stream: "IO[str]") -> bool:
@@ -6241,13 +6233,10 @@ def shortened(text: str, longest: int) -> str:
 
 
 def aligned(columns: "Iterable[Tuple[str, Sequence[str]]]") -> str:
-    """Columns of texts side by side, each with l or r for its alignment, on a terminal with at most
-    a third of its width for each."""
-    width = window_width(sys.stdout)
-    longest = max(width // 3, 20) if width else sys.maxsize
+    """Columns of texts side by side, each with l or r for its alignment."""
     shown = []
     for side, texts in columns:
-        cells = [shortened(text, longest) for text in texts]
+        cells = [shortened(text, NAME_WIDTH) for text in texts]
         size = max(map(text_width, cells))
         spaces = [" " * (size - text_width(cell)) for cell in cells]
         shown.append([space + cell if side == "r" else cell + space
@@ -6383,11 +6372,12 @@ def left_text(took: "Sequence[float]", rest: int, running: int) -> "Iterator[str
 class Following:
     """A log that is shown: name of the task, offset of the next byte, end of the task if known."""
 
+    end: "Optional[Event]" = None
+
     def __init__(self, name: str, log: str, offset: int) -> None:
         self.name = name
         self.log = log
         self.offset = offset
-        self.end: Optional[Event] = None
 
 
 class Screen:
@@ -6395,24 +6385,24 @@ class Screen:
 
     is_live means a progress line; rest are bytes that standard output has not taken yet, is_open
     tells that a terminal shows an unfinished line, jobs is how many tasks run at once here, titled
-    is the name of the task whose output has a title.
+    is the name of the task whose output has a title; running counts tasks elsewhere.
     """
+
+    rest = b""
+    is_open = False
+    drawn = ""
+    titled = ""
+    running = 0
+    done = 0
 
     def __init__(self, runs: "Sequence[Run]", quiet: bool) -> None:
         self.runs = runs
         self.quiet = quiet
         self.total = sum(run.plan.count for run in runs)
         self.shared = {run.job.key: words_of_all(run.plan) for run in runs}
-        here = [run for run in runs if not all(step.submit for step in run.plan.steps)]
-        self.jobs = max([1, *(run.limits(False).jobs for run in here)])
+        self.jobs = max(run.limits(False).jobs for run in runs)
         self.is_live = is_smart(sys.stderr) and not quiet
         self.following: Dict[Tuple[str, int], Following] = {}
-        self.rest = b""
-        self.is_open = False
-        self.drawn = ""
-        self.titled = ""
-        self.running = 0
-        self.done = 0
         self.begun = time.monotonic()
         self.took: List[float] = []
 
@@ -6516,20 +6506,18 @@ class Screen:
 
     def draw(self) -> None:
         """Draw the progress line, unless a task has begun a line."""
-        text = self.progress()[:min(window_width(sys.stderr) - 1, 79)]
-        if self.is_live and not self.is_open and not self.rest and text != self.drawn:
-            self.erase()
-            offer(sys.stderr, text.encode())
-            self.drawn = text
-
-    def progress(self) -> str:
+        from shutil import get_terminal_size
         running = self.running or len(self.following)
         failed = sum(run.counts["failed"] for run in self.runs)
         facts = [f"[{'#' * (20 * self.done // max(self.total, 1)):-<20}] {self.done}/{self.total}",
                  f"{running} running", f"{failed} failed" if failed else "",
                  clock_text(time.monotonic() - self.begun),
                  *left_text(self.took, self.total - self.done, max(self.jobs, running))]
-        return "  ".join(filter(None, facts))
+        text = "  ".join(filter(None, facts))[:min(get_terminal_size().columns - 1, 79)]
+        if self.is_live and not self.is_open and not self.rest and text != self.drawn:
+            self.erase()
+            offer(sys.stderr, text.encode())
+            self.drawn = text
 
     def finish(self) -> None:
         self.show_logs(True)
@@ -6584,12 +6572,11 @@ def head_line(found: Survey) -> str:
 
 def where_text(found: Survey) -> str:
     """The places where tasks of a run are running or queued; "" if there is none."""
-    states = [state for _, state in found.members]
-    hosts = {state.host for state in states if state.name == "running"}
+    hosts = {state.host for _, state in found.members if state.name == "running"}
     hosts.update([found.holder.rpartition(" on ")[2]] if found.holder else ())
     names = sorted("here" if host == host_name() else f"on {host}" for host in hosts)
     parts = [f"running {shortened(', '.join(names), 60)}"] if names else []
-    if any(state.name == "queued" for state in states):
+    if found.counts()["queued"]:
         schedulers = {submission.scheduler for submission in found.submissions}
         parts.append(f"queued with {', '.join(sorted(schedulers))}")
     return ", ".join(parts)
@@ -6642,7 +6629,7 @@ def task_facts(found: Survey, number: int) -> "Dict[str, Any]":
     state = found.state(number)
     log = log_of(found.record, number, state)
     ended = state.ended if state.is_over else 0.0
-    _, job_id, index = found.array_task(number) or (None, None, None)
+    one = found.array_task(number)
     return {
         "task": number,
         "state": state.name,
@@ -6660,8 +6647,8 @@ def task_facts(found: Survey, number: int) -> "Dict[str, Any]":
         "argv": list(task.argv),
         "dir": task.directory,
         "cwd": task.cwd,
-        "job_id": job_id,
-        "array_index": index}
+        "job_id": one and one.job_id,
+        "array_index": one and one.index}
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
@@ -6812,6 +6799,20 @@ def hydra_runs(output: bytes) -> "Iterator[Tuple[int, Dict[str, str], bytes]]":
 # -- rows of a run
 
 
+def record_named(job: str, end: str = "") -> Record:
+    """The record of the newest run of a job, or of the one whose name ends with end."""
+    records = Record.all(job)
+    if not records:
+        valid = [Ledger(record).start.job for record in Record.newest()]
+        raise Error("not-run", f"job {job} has not been run here",
+                    hint=suggest(job, valid) or "see what was run: hydraflow status")
+    found = [record for record in records if record.ulid.endswith(end.upper())]
+    if end and len(found) != 1:
+        raise Error("unknown-run", f"{len(found)} runs with a name that ends with {end}",
+                    hint=f"list the runs: hydraflow status {shlex.quote(job)} --all")
+    return found[-1]
+
+
 def task_rows(found: Survey, number: int, metrics: "Sequence[str]", owners: "Dict[str, Any]"
               ) -> "Iterator[Row]":
     """Yield the row of a task, or those of its Hydra runs; a single one has all of its output."""
@@ -6854,13 +6855,9 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
     >>> results("no-such-job")
     Traceback (most recent call last):
     hydraflow.Error: error: job no-such-job has not been run here
-    hint: run it: hydraflow run no-such-job
+    hint: see what was run: hydraflow status
     """
-    records = Record.all(job)
-    if not records:
-        raise Error("not-run", f"job {job} has not been run here",
-                    hint=f"run it: hydraflow run {job}")
-    found = survey(records[-1])
+    found = survey(record_named(job))
     rows = result_rows(found, metrics, tasks_with(found.ledger, words), None, words)
     return results_document(rows)
 
@@ -6918,11 +6915,9 @@ def wanted_values(word: str, keys: "Sequence[str]") -> "Set[Tuple[str, str]]":
 
 
 def agrees(params: "Mapping[str, str]", wanted: "Set[Tuple[str, str]]") -> bool:
-    """Whether parameters have a value that is wanted, alone or in a list; what a function of
-    Hydra's makes of itself may be any."""
+    """Whether parameters have a value that is wanted, alone or in a list."""
     for key, value in params.items():
-        pairs = [pair_of(f"{key}={one}") for one in {value, *value.split(",")}]
-        if not wanted.isdisjoint(pairs) or ("(" in value and key in dict(wanted)):
+        if not wanted.isdisjoint(pair_of(f"{key}={one}") for one in {value, *value.split(",")}):
             return True
     return False
 
@@ -6930,7 +6925,7 @@ def agrees(params: "Mapping[str, str]", wanted: "Set[Tuple[str, str]]") -> bool:
 def matching(params: "Sequence[Mapping[str, str]]", words: "Iterable[str]") -> "List[int]":
     """The indexes of those parameters that agree with every word."""
     result = list(range(len(params)))
-    keys = list(dict.fromkeys(chain.from_iterable(params))) if words else []
+    keys = list(dict.fromkeys(chain.from_iterable(params)))
     for word in words if params else ():
         wanted = wanted_values(word, keys)
         before = result
@@ -6963,15 +6958,13 @@ def number_of(text: str) -> "Optional[float]":
 
 def sorted_rows(rows: "Sequence[Row]", name: str) -> "List[Row]":
     """Rows by a metric, a parameter or a fact, -NAME for descending; without a value last."""
-    def rank(row: Row) -> "Tuple[bool, bool, Any]":
-        value = {**row.facts, **row.params, **row.metrics}.get(name.lstrip("-"))
-        if value is None or value != value:
-            return True, False, 0
-        number = number_of(value) if isinstance(value, str) else value
-        return False, number is None, value if number is None else number
+    def rank(row: Row) -> "Tuple[bool, Any]":
+        value = str({**row.facts, **row.params, **row.metrics}.get(name.lstrip("-")))
+        number = number_of(value)
+        return number is None, value if number is None else number
 
-    ordered = sorted(rows, key=lambda row: rank(row)[1:], reverse=name.startswith("-"))
-    return sorted(ordered, key=lambda row: rank(row)[0])
+    ordered = sorted(rows, key=rank, reverse=name.startswith("-"))
+    return sorted(ordered, key=lambda row: rank(row)[1] in ("None", "nan"))
 
 
 def means(name: str, values: "Iterable[Optional[float]]") -> "Dict[str, Optional[float]]":
@@ -6980,8 +6973,9 @@ def means(name: str, values: "Iterable[Optional[float]]") -> "Dict[str, Optional
     count = len(known)
     mean = sum(known) / count if known else float("nan")
     squares = sum((value - mean) ** 2 for value in known)
-    return {name: mean if known else None, f"{name}_count": count,
-            f"{name}_std": (squares / (count - 1)) ** 0.5 if count > 1 else None}
+    return {name: mean if known else None,
+            f"{name}_std": (squares / (count - 1)) ** 0.5 if count > 1 else None,
+            f"{name}_count": count}
 
 
 def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
@@ -7114,8 +7108,10 @@ def plain_value(text: str) -> "Union[str, int, float, None]":
 
 
 def json_value(value: "Optional[float]") -> "Union[str, float, None]":
-    """A number as JSON can have it: "nan", "inf" and "-inf" as texts that float() reads."""
-    return value if value is None or abs(value) < float("inf") else str(value)
+    """A number as JSON can have it: "inf" and "-inf" as texts that float() reads, no nan."""
+    if value is None or abs(value) < float("inf"):
+        return value
+    return str(value) if value == value else None
 
 
 def results_document(rows: "Sequence[Row]") -> "List[Dict[str, Any]]":
@@ -7127,8 +7123,7 @@ def results_document(rows: "Sequence[Row]") -> "List[Dict[str, Any]]":
 def json_text(rows: "Sequence[Row]") -> str:
     document = results_document(rows)
     for entry in document:
-        entry["metrics"] = {name: json_value(value) if value == value else None  # as pandas does
-                            for name, value in entry["metrics"].items()}
+        entry["metrics"] = {name: json_value(value) for name, value in entry["metrics"].items()}
     return json.dumps(document, indent=2, allow_nan=False)
 
 
@@ -7151,9 +7146,6 @@ body { margin: 0 auto; max-width: 1500px; padding: 0 16px 40px; background: var(
 h1, h2 { font-size: 1.2em; margin: 24px 0 4px; }
 h3, p, ol { font-size: 1em; margin: 4px 0; }
 .faint, footer { color: var(--faint); font-size: .9em; }
-.counts span { margin-right: 14px; white-space: nowrap; }
-.counts i { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
-  margin-right: 5px; background: var(--waiting); }
 button, select, input { font: inherit; color: inherit; background: var(--soft); max-width: 100%;
   padding: 2px 8px; border: 1px solid var(--line); border-radius: 5px; text-align: left; }
 button { cursor: pointer; overflow-wrap: anywhere; }
@@ -7185,14 +7177,14 @@ PAGE = """\
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
 <link rel="icon" href="data:,"><title>{title}</title><style>{style}</style></head><body>
-<h1>{title}</h1><p id="lead">{lead}</p><p class="counts">{counts}</p><p class="faint">{same}</p>
+<h1>{title}</h1><p id="lead">{lead}</p><p>{counts}</p><p class="faint">{same}</p>
 <noscript>This page needs scripts; hydraflow results prints its table.</noscript>
 <main hidden><div id="bar"><label>Measure <select id="measure"></select></label>
 <label>best is <select id="best-is"><option>lowest</option><option>highest</option></select></label>
 <span>averaged over <span id="seeds"></span></span>
 <span><span id="low"></span> <span id="ramp"></span> <span id="high"></span></span>
-<span><input id="search" placeholder="filter: key=value, or any text" aria-label="filter">
-<span id="filters"></span></span></div>
+<span><input id="search" type="search" placeholder="filter: key=value, or any text"
+ aria-label="filter"> <span id="count"></span></span></div>
 <section><h2>Best combination</h2><ol id="best"></ol></section>
 <section><h2>Failures</h2><ul id="causes"></ul></section>
 <section><h2>Two parameters</h2><p><label>down <select id="down"></select></label>
@@ -7200,7 +7192,8 @@ PAGE = """\
 <div class="wide"><table id="cells"></table></div></section>
 <section><h2>Effect of each parameter</h2><p class="faint">share: how much of the measure's
 variance a parameter explains alone; the line joins means</p><div id="panels"></div></section>
-<section><h2>Timeline</h2><p class="faint">hours:minutes:seconds; a row for each place</p>
+<section><h2>Timeline</h2><p class="faint">hours:minutes:seconds; a row for each place
+<span id="legend"></span></p>
 <div id="timeline"></div></section>
 <section><h2>Tasks</h2><div class="wide"><table><thead><tr id="head"></tr></thead>
 <tbody id="body"></tbody></table></div><p><button id="more"></button></p></section></main>
@@ -7209,8 +7202,8 @@ variance a parameter explains alone; the line joins means</p><div id="panels"></
 """
 SCRIPT = r"""
 "use strict";
-// shown are the rows that all filters pass; every view is drawn anew from them. A parameter has its
-// distinct values, and each row the index of its own in codes. Texts become text nodes.
+// shown are the rows that the filter lets through; every view is drawn anew from them. A parameter
+// has its distinct values, and each row the index of its own in codes. Texts become text nodes.
 const data = JSON.parse(document.getElementById("data").textContent), {metrics} = data;
 const rows = data.rows.map(([name, state, began, ended, host, cause, own, values]) => (
   {name, state, began, ended, host, cause, own, values}));
@@ -7221,8 +7214,6 @@ const params = data.params.map((name, param) => {
   return {name, words, isNumber, codes: new Map(words.map((one, code) => [one, code]))};
 });
 for (const row of rows) row.codes = params.map(({codes}, param) => codes.get(row.own[param]) ?? -1);
-const filters = new Map();  // label -> test
-const RAMP = [[94, 60, 153], [62, 74, 137], [38, 130, 142], [53, 183, 121], [253, 231, 37]];
 let shown = rows, measure = 0, limit = 200, sorted = null;
 
 const find = (id) => document.getElementById(id);
@@ -7233,18 +7224,27 @@ const squares = (list, middle = mean(list)) => (
 const short = (one) => typeof one === "string" ? one
   : Number.isFinite(one) ? String(Number(one.toPrecision(4))) : "";
 const colour = (state) => `var(--${state.split(" ")[0]}, var(--waiting))`;
+const mixed = (part) => `hsl(${280 - 220 * part} 60% ${30 + 45 * part}%)`;
 const duration = (row) => row.ended === null ? NaN : row.ended - row.began;
 const value = (row) => row.state !== "succeeded" ? NaN
   : measure < metrics.length ? Number(row.values[measure] ?? NaN) : duration(row);
 const measured = () => metrics[measure] ?? "duration";
 const extent = (list) => list.reduce(([low, high], one) => [Math.min(low, one),
   Math.max(high, one)], [Infinity, -Infinity]);
-const assignments = (row) => params.map(({name}, param) => `${name}=${row.own[param] ?? ""}`);
-const about = (row) => `task ${row.name}: ${row.state}\n${[...assignments(row),
-  ...metrics.map((name, index) => `${name}=${row.values[index] ?? ""}`)].join(" ")}\n${row.cause}`;
+const columns = [
+  {name: "task", get: (row) => row.name, key: (row) => Number(row.name), isNumber: true},
+  {name: "state", get: (row) => row.state},
+  ...params.map(({name, isNumber}, param) => ({name, isNumber, key: (row) => row.codes[param],
+    get: (row) => String(row.own[param] ?? "")})),
+  ...metrics.map((name, index) => ({name, isNumber: true, get: (row) => String(
+    row.values[index] ?? ""), key: (row) => Number(row.values[index] ?? NaN)})),
+  {name: "duration", get: (row) => short(duration(row)), key: duration, isNumber: true},
+  {name: "host", get: (row) => row.host}, {name: "cause", get: (row) => row.cause}];
+const assigned = (list, row) => list.map(({name, get}) => `${name}=${get(row)}`).join(" ");
+const about = (row) => `${assigned(columns.slice(0, -1), row)} ${row.cause}`;
 
 function make(tag, attributes, ...children) {
-  const isSvg = ["svg", "path", "rect", "circle", "text", "title", "polyline"].includes(tag);
+  const isSvg = ["svg", "path", "circle", "text", "title", "polyline"].includes(tag);
   const element = isSvg ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
   for (const [name, one] of Object.entries(attributes)) {
@@ -7265,22 +7265,15 @@ function scaled(numbers) {
   return Object.assign(place, {low, high, isLog});
 }
 
-function mixed(part) {
-  const place = Math.max(0, Math.min(part, 1)) * (RAMP.length - 1);
-  const first = Math.min(Math.floor(place), RAMP.length - 2);
-  return `rgb(${RAMP[first].map((one, index) => (
-    Math.round(one + (RAMP[first + 1][index] - one) * (place - first))))})`;
-}
-
 // Values of a parameter in at most 12 groups of neighbours, for a grid and for means.
 function groups(param) {
-  const {words} = params[param], size = Math.ceil(words.length / 12), result = [];
+  const {name: key, words} = params[param], size = Math.ceil(words.length / 12), result = [];
   for (let first = 0; first < words.length; first += size) {
-    const last = Math.min(first + size, words.length) - 1;
-    const name = first === last ? String(words[first])
+    const last = Math.min(first + size, words.length) - 1, isOne = first === last;
+    const name = isOne ? String(words[first])
       : `${short(words[first])} \u2013 ${short(words[last])}`;
     const test = (row) => row.codes[param] >= first && row.codes[param] <= last;
-    result.push({first, last, name, test});
+    result.push({first, last, name, test, query: isOne ? `${key}=${name}` : ""});
   }
   return result;
 }
@@ -7296,32 +7289,23 @@ function byEffect() {
   }).sort((one, other) => other[1] - one[1]);
 }
 
-function toggle(label, test) {
-  if (!filters.delete(label)) filters.set(label, test);
+// Words of a filter are parts of what is said about a row; key=value is a whole word of it.
+function filter(text) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  find("search").value = text;
+  shown = rows.filter((row) => {
+    const all = ` ${about(row).toLowerCase()} `;
+    return words.every((one) => all.includes(one.includes("=") ? ` ${one} ` : one));
+  });
   draw();
 }
-
-const pick = (row) => toggle(`task ${row.name}`, (one) => one === row);
-const chooser = (text, test, title) => make("button", {
-  click: () => toggle(title ?? text, test), title: title ?? text}, text);
-
-function drawBar(at) {
-  find("filters").replaceChildren(...Array.from(filters, ([label, test]) => (
-    chooser(`${label} \u00d7`, test, label))),
-  filters.size ? ` ${shown.length} of ${rows.length}` : "");
-  find("ramp").style.background = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map(mixed)})`;
-  find("low").textContent = short(at.low);
-  find("high").textContent = short(at.high) + (at.isLog ? " (log)" : "");
-}
-
-const averaged = () => new Set(Array.from(find("seeds").querySelectorAll("input:checked"),
-  ({value}) => Number(value)));
+const chooser = (text, query) => make("button", {title: query, click: () => filter(query)}, text);
 
 function drawBest() {
-  const seeds = averaged(), sign = find("best-is").value === "lowest" ? 1 : -1;
-  const members = new Map();
+  const seeds = Array.from(find("seeds").querySelectorAll("input:checked"), (one) => +one.value);
+  const sign = find("best-is").value === "lowest" ? 1 : -1, members = new Map();
   for (const row of shown) {
-    const key = row.codes.filter((_, param) => !seeds.has(param)).join();
+    const key = row.codes.filter((_, param) => !seeds.includes(param)).join();
     if (!members.has(key)) members.set(key, []);
     members.get(key).push(row);
   }
@@ -7332,10 +7316,11 @@ function drawBest() {
   const title = best.length ? `${find("best-is").value} ${measured()}` : `no ${measured()} yet`;
   find("best").replaceChildren(title, ...best.map(({list, numbers}, index) => {
     const spread = short(Math.sqrt(squares(numbers) / (numbers.length - 1)));
-    const words = assignments(list[0]).filter((_, param) => !seeds.has(param)).join(" ");
+    const kept = columns.slice(2, 2 + params.length).filter((_, param) => !seeds.includes(param));
+    const words = assigned(kept, list[0]) || `task=${list[0].name}`;
     return make("li", {}, make(index ? "span" : "b", {}, short(mean(numbers))),
       list.length === 1 ? " " : ` \u00b1 ${spread}, ${numbers.length} of ${list.length} tasks `,
-      chooser(words || `task ${list[0].name}`, (row) => list.includes(row)));
+      chooser(words, words));
   }));
 }
 
@@ -7344,26 +7329,25 @@ function drawCauses() {
   for (const {cause} of shown) if (cause) counts.set(cause, (counts.get(cause) ?? 0) + 1);
   const order = Array.from(counts).sort((one, other) => other[1] - one[1]).slice(0, 10);
   find("causes").replaceChildren(...order.map(([cause, count]) => make("li", {},
-    chooser(`${count} \u00d7 ${cause}`, (row) => row.cause === cause, cause))));
+    chooser(`${count} \u00d7 ${cause}`, cause))));
   find("causes").parentNode.hidden = !order.length;
 }
 
 function drawGrid(at) {
   const [down, across] = ["down", "across"].map((id) => Number(find(id).value));
+  const seconds = groups(across), head = (text) => make("th", {}, text);
   const cell = (first, second) => {
-    const test = (row) => first.test(row) && second.test(row), list = shown.filter(test);
+    const list = shown.filter((row) => first.test(row) && second.test(row));
     if (!list.length) return make("td", {});
     const bad = list.filter((row) => row.state === "failed").length, result = mean(finite(list));
-    const title = `${params[down].name}=${first.name} ${params[across].name}=${second.name}`;
     const text = short(result) + (bad ? ` \u2717${bad}` : "") || "\u2013";
-    const button = chooser(text, test, title);
+    const button = chooser(text, `${first.query} ${second.query}`.trim());
     if (Number.isFinite(result)) {
       button.style.background = mixed(at(result));
-      button.style.color = at(result) > 0.55 ? "#000" : "#fff";
+      button.style.color = at(result) > 0.33 ? "#000" : "#fff";
     }
     return make("td", {}, button);
   };
-  const seconds = groups(across), head = (text) => make("th", {}, text);
   find("cells").replaceChildren(
     make("tr", {}, head(`${params[down].name} \\ ${params[across].name}`),
       ...seconds.map(({name}) => head(name))),
@@ -7374,26 +7358,21 @@ function drawGrid(at) {
 function panel([param, share], at, good) {
   const {name, words, isNumber} = params[param], along = isNumber ? scaled(words) : null;
   const x = (code) => 45 + 245 * (along ? along(words[code]) : (code + 0.5) / words.length);
-  const y = (one) => 125 - 110 * at(one), every = Math.ceil(good.length / 400), ticks = [];
+  const y = (one) => 125 - 110 * at(one), every = Math.ceil(good.length / 400);
   const dots = good.filter((row, index) => index % every === 0 && row.codes[param] >= 0);
   const line = groups(param).map(({first, last, test}) => [(x(first) + x(last)) / 2,
     y(mean(finite(good.filter(test))))]).filter((point) => Number.isFinite(point[1]));
-  let free = 0;
-  words.forEach((word, code) => {
-    const text = short(word).slice(0, 12), half = 3.5 * text.length;
-    if (x(code) - half < free) return;
-    ticks.push(make("text", {x: x(code), y: 146, "text-anchor": "middle"}, text));
-    free = x(code) + half + 4;
-  });
+  const ticks = words.map((word, code) => make("text", {x: x(code), y: 146, "text-anchor":
+    "middle"}, short(word).slice(0, 12)));
   const title = `share ${Math.round(100 * share)} %${along && along.isLog ? ", log axis" : ""}`;
   return make("div", {}, make("h3", {}, `${name} `, make("span", {class: "faint"}, title)),
     make("svg", {viewBox: "0 0 310 150"},
       make("path", {d: "M40 10v120h265", fill: "none", class: "axis"}),
       make("text", {x: 0, y: 18}, short(at.high)), make("text", {x: 0, y: 128}, short(at.low)),
       ...dots.map((row) => make("circle", {cx: x(row.codes[param]), cy: y(value(row)), r: 3,
-        opacity: 0.7, fill: mixed(at(value(row))), click: () => pick(row)},
-      make("title", {}, about(row)))),
-      make("polyline", {class: "mean", points: line.join(" ")}), ...ticks));
+        opacity: 0.7, fill: mixed(at(value(row)))}, make("title", {}, about(row)))),
+      make("polyline", {class: "mean", points: line.join(" ")}),
+      ...ticks.filter((_, code) => code % Math.ceil(words.length / 5) === 0)));
 }
 
 // A lane is a place that executes one task after the other; the tasks of a state are one path.
@@ -7412,75 +7391,58 @@ function drawTimeline() {
   const width = find("timeline").clientWidth || 900;
   const height = Math.max(3, Math.min(16, 360 / lanes.length)), bottom = lanes.length * height;
   const x = (moment) => 90 + (width - 100) * (moment - start) / (end - start || 1);
-  const until = (row) => x(row.ended ?? end);
   lanes.forEach(({host, rows: members}, index) => {
     if (!index || lanes[index - 1].host !== host) {
       texts.push(make("text", {x: 0, y: index * height + 11}, host.slice(0, 13)));
     }
-    for (const row of members) {
-      const length = Math.max(until(row) - x(row.began) - 0.5, 1).toFixed(1);
-      paths[row.state] = `${paths[row.state] ?? ""}M${x(row.began).toFixed(1)} `
+    for (const {state, began, ended} of members) {
+      const length = Math.max(x(ended ?? end) - x(began) - 0.5, 1).toFixed(1);
+      paths[state] = `${paths[state] ?? ""}M${x(began).toFixed(1)} `
         + `${(index * height).toFixed(1)}h${length}v${(height - 1).toFixed(1)}h-${length}z`;
     }
   });
   for (const part of [0, 0.5, 1]) {
     const seconds = part * (end - start), clock = [seconds / 3600, seconds / 60 % 60, seconds % 60];
-    const text = clock.map((one) => String(Math.floor(one)).padStart(2, "0")).join(":");
     texts.push(make("text", {x: x(start + seconds), y: bottom + 14, "text-anchor":
-      part === 1 ? "end" : "middle"}, end - start < 10 ? `${short(seconds)} s` : text));
+      part === 1 ? "end" : "middle"}, clock.map((one) => (
+      String(Math.floor(one)).padStart(2, "0"))).join(":")));
   }
-  const under = (event) => {
-    const box = event.currentTarget.getBoundingClientRect(), moment = event.clientX - box.left;
-    const lane = lanes[Math.floor((event.clientY - box.top) / height)];
-    return lane && lane.rows.find((row) => x(row.began) <= moment && moment <= until(row) + 1);
-  };
-  const tip = make("title", {});
-  const mousemove = (event) => { tip.textContent = under(event) ? about(under(event)) : ""; };
-  const click = (event) => under(event) && pick(under(event));
-  find("timeline").replaceChildren(make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`, mousemove,
-    click}, tip, ...Object.entries(paths).map(([state, d]) => (
-    make("path", {d, fill: colour(state)}))), ...texts));
+  find("legend").replaceChildren(...Object.keys(paths).map((state) => make("span", {
+    style: `color: ${colour(state)}`}, `\u25a0 ${state} `)));
+  const shapes = Object.entries(paths).map(([state, d]) => make("path", {d, fill: colour(state)}));
+  find("timeline").replaceChildren(
+    make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`}, ...shapes, ...texts));
   find("timeline").parentNode.hidden = !timed.length;
 }
 
-function columns() {
-  const number = (name, key) => ({name, key, get: (row) => short(key(row)), isNumber: true});
-  const text = (name, get) => ({name, key: get, get});
-  return [{...number("task", (row) => Number(row.name)), get: (row) => row.name},
-    text("state", (row) => row.state),
-    ...params.map(({name, isNumber}, param) => ({name, key: (row) => row.codes[param],
-      get: (row) => String(row.own[param] ?? ""), isNumber})),
-    ...metrics.map((name, index) => ({...number(name, (row) => Number(row.values[index] ?? NaN)),
-      get: (row) => String(row.values[index] ?? "")})),
-    number("duration", duration), text("host", (row) => row.host),
-    text("cause", (row) => row.cause)];
-}
-
 function drawTable() {
-  const all = columns(), by = all[sorted.index];
+  const by = columns[sorted.index], key = by.key ?? by.get;
   const order = shown.slice().sort((one, other) => {
-    const [first, second] = [by.key(one), by.key(other)];
+    const [first, second] = [key(one), key(other)];
     if (first !== first || second !== second) return (first !== first) - (second !== second);
     return (sorted.down ? -1 : 1) * (first < second ? -1 : first > second ? 1 : 0);
   });
-  find("head").replaceChildren(...all.map((one, index) => make("th", {}, make("button", {
-    click: () => {
-      sorted = {index, down: sorted.index === index && !sorted.down};
-      drawTable();
-    }}, one.name + (one !== by ? "" : sorted.down ? " \u25be" : " \u25b4")))));
+  const sort = (index) => {
+    sorted = {index, down: sorted.index === index && !sorted.down};
+    drawTable();
+  };
+  const mark = (one) => one !== by ? "" : sorted.down ? " \u25be" : " \u25b4";
+  find("head").replaceChildren(...columns.map((one, index) => make("th", {},
+    make("button", {click: () => sort(index)}, one.name + mark(one)))));
   find("body").replaceChildren(...order.slice(0, limit).map((row) => make("tr", {},
-    ...all.map(({name, get, isNumber}) => make("td", {title: get(row),
+    ...columns.map(({name, get, isNumber}) => make("td", {title: get(row),
       class: isNumber ? "number" : "", style: name === "state" ? `color: ${colour(row.state)}` : "",
-      click: () => toggle(`${name}=${get(row)}`, (other) => get(other) === get(row))},
-    get(row))))));
+      click: () => filter(name === "cause" ? get(row) : `${name}=${get(row)}`)}, get(row))))));
   find("more").textContent = `${order.length - limit} more`;
   find("more").hidden = order.length <= limit;
 }
 
 function draw() {
-  shown = rows.filter((row) => Array.from(filters.values()).every((test) => test(row)));
   const good = shown.filter((row) => Number.isFinite(value(row))), at = scaled(finite(good));
-  drawBar(at);
+  find("count").textContent = shown.length < rows.length ? `${shown.length} of ${rows.length}` : "";
+  find("ramp").style.background = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map(mixed)})`;
+  find("low").textContent = short(at.low);
+  find("high").textContent = short(at.high) + (at.isLog ? " (log)" : "");
   drawBest();
   drawCauses();
   find("cells").closest("section").hidden = params.length < 2;
@@ -7508,19 +7470,7 @@ function begin() {
     find("down").value = rest[0][0];
     find("across").value = rest.find(([param]) => param !== rest[0][0])[0];
   }
-  sorted = {index: columns().findIndex(({name}) => name === measured()), down: !isLow};
-  draw();
-}
-
-function search() {
-  const words = find("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-  filters.delete("text");
-  if (words.length) {
-    filters.set("text", (row) => {
-      const text = ` ${about(row).toLowerCase().split("\n").join(" ")} `;
-      return words.every((one) => text.includes(one.includes("=") ? ` ${one} ` : one));
-    });
-  }
+  sorted = {index: columns.findIndex(({name}) => name === measured()), down: !isLow};
   draw();
 }
 
@@ -7537,7 +7487,7 @@ function setUp() {
     begin();
   });
   for (const id of ["down", "across", "best-is"]) find(id).addEventListener("change", draw);
-  find("search").addEventListener("input", search);
+  find("search").addEventListener("input", () => filter(find("search").value));
   find("more").addEventListener("click", () => { limit += 1000; drawTable(); });
   addEventListener("resize", drawTimeline);
   document.querySelector("main").hidden = false;
@@ -7545,6 +7495,7 @@ function setUp() {
 }
 if (rows.length) setUp();
 """
+
 
 def page_text(text: "Optional[str]", longest: int = 200) -> str:
     return shortened(" ".join(printable(text or "").split("\n")), longest)
@@ -7560,25 +7511,22 @@ def page_row(row: Row, params: "Sequence[str]") -> "List[Any]":
             values, list(map(json_value, row.metrics.values()))]
 
 
-def report_page(found: Survey, rows: "Sequence[Row]", metrics: "Sequence[str]", command: str
-                ) -> str:
+def report_page(found: Survey, rows: "Sequence[Row]", command: str) -> str:
     """An HTML page that shows rows of a run and fetches nothing; its counts are those of status."""
     from html import escape
     same = constants(rows)
     params = [key for key in parameters(rows) if key not in same]
+    metrics = rows[0].metrics if rows else ()
     data = {"params": list(map(page_text, params)), "metrics": list(map(page_text, metrics)),
             "rows": [page_row(row, params) for row in rows]}
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    counts = [f'<span><i style="background: var(--{name.split()[0]}, var(--waiting))"></i>'
-              f"{count:,} {STATES[name].text}</span>"
-              for name, count in found.counts().items() if count]
     head = head_line(found).partition(": ")[2]
+    texts = {"title": found.ledger.start.job, "command": command, "same": same_text(rows),
+             "lead": "; ".join([head, *code_lines(found)]), "counts": counts_text(found.counts())}
     return PAGE.format(
-        title=escape(page_text(found.ledger.start.job)), command=escape(page_text(command, 1000)),
-        lead=escape(page_text("; ".join([head, *code_lines(found)]), 1000)),
-        counts=" ".join(counts),
-        same=escape(page_text(same_text(rows), 2000)), style=STYLE,
-        data=re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04x}", text), script=SCRIPT)
+        style=STYLE, script=SCRIPT,
+        data=re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04x}", text),
+        **{name: escape(page_text(one, 2000)) for name, one in texts.items()})
 
 
 # ---------------------------------------------------------------------------
@@ -7597,7 +7545,7 @@ JOB_FILE_TEMPLATE = """\
 # More is in the README: sweeps, keys of a job, clusters.
 jobs:
   train:
-    run: python {program}
+    run: python train.py
 {hydra}    max-parallel: 2              # how many tasks at once
     # submit: sbatch --time=10   # hand the tasks to Slurm as an array job
     steps:
@@ -7678,29 +7626,21 @@ complete -c hydraflow -f -a "(_hydraflow)"
 # -- words of the command line
 
 
-def as_typed(text: str, before: "Mapping[str, str]") -> str:
-    """A text whose commands begin as the user's did; before are -f and -C with their values."""
+def as_typed(text: str, directory: "Optional[str]" = None, file: "Optional[str]" = None) -> str:
+    """A text whose commands begin as the user's did, with -C and -f where they have values."""
     words = ["hydraflow"]
     if sys.argv[0].endswith("hydraflow.py"):
         words = [os.path.basename(sys.executable or "python"), sys.argv[0]]
         if getattr(sys.modules["__main__"], "__spec__", None):
             words[1:] = ["-m", "hydraflow"]
-    program = shell_text([*words, *chain.from_iterable(before.items())])
+    for name, value in (("-C", directory), ("-f", file)):
+        words += [name, value] if value else []
+    program = shell_text(words)
     return re.sub(r"\bhydraflow (?=[a-z-])", lambda match: f"{program} ", text)
 
 
-def typed(before: "Mapping[str, str]", *words: str) -> str:
-    return as_typed(f"hydraflow {words[0]} ", before) + shell_text(words[1:])
-
-
-def split_before(argv: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
-    """The options -f and -C that precede the command, with their values, and the rest."""
-    before = {}
-    rest = list(argv)
-    while rest and rest[0][:2] in BEFORE:
-        name, value = rest[0][:2], rest.pop(0)[2:]
-        before[name] = value or (rest.pop(0) if rest else "")
-    return before, rest
+def typed(args: "argparse.Namespace", *words: str) -> str:
+    return as_typed(f"hydraflow {words[0]} ", args.directory, args.file) + shell_text(words[1:])
 
 
 def no_job(valid: "Iterable[str]") -> Error:
@@ -7740,13 +7680,12 @@ def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
     path = args.file or find_job_file()
     if args.job is None:
         raise no_job(load(path))
-    if args.name or ":::" in args.words:
-        raise Error("not-for-a-job", "--name and ::: are for a command after --, not for a job",
-                    hint="overrides of a job stand without them: key=1,2")
+    if args.name:
+        raise Error("not-for-a-job", "--name is for a command after --, not for a job",
+                    hint="name: in the job file is the name of a job")
     jobs, bad_jobs = load_for(path, args.job)
     if bad_jobs:
-        verb = "has" if len(bad_jobs) == 1 else "have"
-        say(f"{counted(len(bad_jobs), 'other job')} of the file {verb} mistakes: hydraflow show")
+        say(f"mistakes in {counted(len(bad_jobs), 'other job')} of the file: hydraflow show")
     job = job_named(jobs, args.job)
     if not is_for_handler(job):
         keys = parameter_keys(job)
@@ -7847,13 +7786,13 @@ def say_ends(execution: Execution) -> None:
 def say_next(execution: Execution, is_bad: bool, args: "argparse.Namespace") -> None:
     runs = execution.runs
     if any(run.open for run in runs):
-        say(f"see progress: {typed(args.before, 'status', args.job)}")
+        say(f"see progress: {typed(args, 'status', args.job)}")
         return
     has_begun = any(run.begun for run in runs)
     if has_begun and is_bad:
-        say(f"run the rest: {typed(args.before, 'run', '--resume', *args.typed)}")
+        say(f"run the rest: {typed(args, 'run', '--resume', *args.typed)}")
     if has_begun and execution.is_interrupted or not (is_bad or args.quiet):
-        say(f"see the results: {typed(args.before, 'results', args.job)}")
+        say(f"see the results: {typed(args, 'results', args.job)}")
 
 
 # -- run -- COMMAND ::: AXES
@@ -7895,17 +7834,12 @@ def spelled_job(args: "argparse.Namespace") -> Job:
     else:
         check_literal(args)
     name = args.name or program_name(words)
-    check_free(name, [args.file] if args.file else JOB_FILES)
-    command = Source("command line", shell_text(words))
-    return Job(name, name, run=command, hydra=False, steps=[Step(batch=sweep)])
-
-
-def check_free(name: str, paths: "Iterable[str]") -> None:
-    """Raise an Error for a name that a job of the job file has."""
-    for path in filter(os.path.exists, paths):
+    for path in filter(os.path.exists, [args.file] if args.file else JOB_FILES):
         if name in read_each_job(read_job_file(path))[0]:
             raise Error("name-of-a-job", f"{name} is a job of the job file",
                         hint=f"choose another name: --name {name}-2")
+    command = Source("command line", shell_text(words))
+    return Job(name, name, run=command, hydra=False, steps=[Step(batch=sweep)])
 
 
 def check_axes(axes: "Sequence[str]") -> None:
@@ -7937,8 +7871,7 @@ def placed(words: "Sequence[str]", sweep: Sweep) -> "List[str]":
                     hint="use \"$1\" in it, and add two words after it: bash {x}")
     for axis in sweep.axes:
         for key, name in zip(axis.keys, axis.spelled):
-            has_place = key in named or name.startswith(("-", "$")) or axis.text.startswith("rows(")
-            if not has_place:
+            if not (key in named or name[0] in "-$" or axis.text.startswith("rows(")):
                 raise Error("unplaced-axis", f"{key} has no place in the command",
                             hint=f"write {{{key}}} in the command, or --{key}= for an option")
     return result
@@ -7953,16 +7886,15 @@ def check_literal(args: "argparse.Namespace") -> None:
                         hint="add ::: after the command; it needs no axis")
     command, axes = args.typed[:1 - len(args.after)], []  # type: List[str], List[str]
     for word in args.after[1:]:
-        axis = f"x{len(axes) or ''}={word}" if re.match(r"[\d.]+[:,]", word) else word
-        key, _, value = axis.partition("=")
-        counts = read_each(lambda one: Sweep([one], kind=PROGRAM).count, [axis], [])
+        key = word.partition("=")[0]
+        counts = read_each(lambda one: Sweep([one], kind=PROGRAM).count, [word], [])
         if counts <= [1] or not re.fullmatch(r"-{0,2}[A-Za-z_][\w.-]*", key):
             command.append(word)
             continue
-        axes.append(axis)
-        command += [] if word[0] == "-" else [word.replace(value, f"{{{key}}}")]
+        axes.append(word)
+        command += [] if word[0] == "-" else [f"{key}={{{key}}}"]
     if axes:
-        line = typed(args.before, "run", *command, ":::", *axes)
+        line = typed(args, "run", *command, ":::", *axes)
         say(f"1 task; to sweep over {shell_text(axes)}: {line}")
 
 
@@ -7988,20 +7920,19 @@ def show_command(args: "argparse.Namespace") -> int:
     """List the jobs, or show how HydraFlow reads one of them."""
     jobs = load(args.file or find_job_file())
     if args.job:
-        jobs = {args.job: job_named(jobs, args.job)}
-    width = max(map(len, jobs))
-    for name, job in jobs.items():
-        for line in job_lines(Plan(job)) if args.job else [f"{name:{width}}  {job_text(job)}"]:
-            put(line)
+        put("\n".join(job_lines(Plan(job_named(jobs, args.job)))))
+    else:
+        put(aligned(zip("lrl", zip(*map(job_texts, jobs.values())))))
     return 0
 
 
-def job_text(job: Job) -> str:
+def job_texts(job: Job) -> "Tuple[str, str, str]":
+    """The name, the number of tasks and the command of a job."""
     if not has_command(job):
-        return f"{'template':>10}  no command: it serves other jobs"
+        return job.key, "template", "no command: it serves other jobs"
     sources = [job.run, job.call, job.submit]
     sources += [step.run or step.call or step.submit for step in job.steps]
-    return f"{tasks_text(Plan(job)):>10}  {next(filter(None, sources)).text}"
+    return job.key, tasks_text(Plan(job)), next(filter(None, sources)).text
 
 
 def job_lines(plan: Plan) -> "Iterator[str]":
@@ -8041,19 +7972,9 @@ def expand_command(args: "argparse.Namespace") -> int:
 def record_of(args: "argparse.Namespace") -> Record:
     """The record of the run that --run picks, else of the newest one; the job file need not name
     the job any more."""
-    records = Record.all(record_key(args.file, args.job)) if args.job else []
-    if not records:
-        valid = [Ledger(record).start.job for record in Record.newest()]
-        if not args.job:
-            raise no_job(valid)
-        raise Error("not-run", f"job {args.job} has not been run here",
-                    hint=suggest(args.job, valid) or no_job(valid).hint)
-    end = vars(args).get("run") or records[-1].ulid
-    found = [record for record in records if record.ulid.endswith(end.upper())]
-    if len(found) != 1:
-        raise Error("unknown-run", f"{len(found)} runs with a name that ends with {end}",
-                    hint=f"list the runs: hydraflow status {shlex.quote(args.job)} --all")
-    return found[0]
+    if not args.job:
+        raise no_job(Ledger(record).start.job for record in Record.newest())
+    return record_named(record_key(args.file, args.job), vars(args).get("run") or "")
 
 
 def status_records(args: "argparse.Namespace") -> "List[Record]":
@@ -8096,16 +8017,15 @@ def runs_table(runs: "Iterable[Survey]") -> str:
 def next_command(found: Survey, args: "argparse.Namespace") -> str:
     """The command that helps now: follow the run, continue it, see its results."""
     start = found.ledger.start
-    before, words = split_before(start.words)
-    job = start.job[len(record_key(before.get("-f"), "")):]
+    file = start.words[1] if start.words[:1] == ["-f"] else None
+    job = start.job[len(record_key(file, "")):]
     chosen = [job, "--run", args.run] if args.run else [job]
-    command = ["run", "--resume", *(words or [job])]
+    command = ["run", "--resume", *(start.words[2 * bool(file):] or [job])]
     if where_text(found):
         command = ["logs", *chosen, "--follow"]
     elif args.run or count_good(found) == start.count:
         command = ["results", *chosen]
-    place = {name: value for name, value in args.before.items() if name != "-f"}
-    return typed({**place, **before}, *command)
+    return typed(argparse.Namespace(directory=args.directory, file=file), *command)
 
 
 def selected_tasks(args: "argparse.Namespace"
@@ -8169,51 +8089,56 @@ def show_log(found: Survey, number: int, offsets: "Dict[int, int]", last: "Optio
     return last
 
 
-def selected_rows(args: "argparse.Namespace", sort: str = ""
-                  ) -> "Tuple[Survey, List[Row], List[str]]":
-    """The run, rows and metrics of results and report; sort may be a metric that was not named."""
+def selected_rows(args: "argparse.Namespace", sort: str = "") -> "Tuple[Survey, List[Row]]":
+    """The run and the rows of results and report; sort may be a metric that was not named."""
     found, numbers, pairs, metrics = selected_tasks(args)
     rows = result_rows(found, metrics, numbers, args.state, pairs)
     if sort and rows and sort not in [*rows[0].facts, *parameters(rows), *metrics]:
-        metrics.append(sort)
-        rows = result_rows(found, metrics, numbers, args.state, pairs)
+        rows = result_rows(found, [*metrics, sort], numbers, args.state, pairs)
     if args.state and not rows:
-        states = {found.state(number).name for number in numbers}
-        say(f"no task is {args.state}; the states are {', '.join(sorted(states))}")
-    for line in [*code_lines(found), *missing_lines(rows)]:
+        say(f"no task is {args.state}: {counts_text(found.counts())}")
+    for line in [*code_lines(found), *metric_lines(rows)]:
         say(line)
-    return found, rows, metrics
+    return found, rows
 
 
-def missing_lines(rows: "Sequence[Row]") -> "Iterator[str]":
-    for name in rows[0].metrics if rows else ():
+def metric_lines(rows: "Sequence[Row]") -> "Iterator[str]":
+    """Yield lines about metrics that no output has, or about numbers that there are."""
+    names = ", ".join(names_in(rows))
+    metrics = rows[0].metrics if rows else {}
+    for name in metrics:
         if all(row.metrics[name] is None for row in rows):
-            names = ", ".join(names_in(rows)) or "none"
-            yield f"no number follows {name} in the output; numbers there: {names}"
+            yield f"no number follows {name} in the output; numbers there: {names or 'none'}"
+    if names and not metrics:
+        yield f"numbers in the output: {names}"
 
 
 def results_command(args: "argparse.Namespace") -> int:
     """Show parameters, states and metrics of tasks side by side."""
     form = "csv" if args.csv else "json" if args.json else args.format or "table"
-    sort = args.sort or "task"
-    name = sort.lstrip("-")
+    name = (args.sort or "task").lstrip("-")
     if args.over:
         name = re.sub("_(std|count)$|^count$", "", name)
-    _, rows, metrics = selected_rows(args, name)
-    names = [] if metrics or form != "table" else names_in(rows)
-    if names:
-        say(f"numbers in the output: {', '.join(names)}")
+    rows: List[Row] = []
+    runs = args.run or [""]
+    for run in runs:
+        args.run = run
+        added = {"run": run} if run else {}
+        for row in selected_rows(args, name)[1]:
+            rows.append(row._replace(params={**added, **row.params}))
+    for key in parameters(rows)[:0:-1] if len(runs) > 1 else ():  # the same tasks side by side
+        rows = sorted_rows(rows, key)
     if args.over:
         rows = over(rows, ",".join(args.over).split(","))
-    put(FORMATS[form](sorted_rows(rows, sort)))
+    put(FORMATS[form](sorted_rows(rows, args.sort) if args.sort else rows))
     return 0
 
 
 def report_command(args: "argparse.Namespace") -> int:
     """Write an HTML page about a run and its results."""
-    found, rows, metrics = selected_rows(args)
-    command = typed(args.before, "report", args.job, *args.words)
-    page = report_page(survey(found.record), rows, metrics, command)  # with the counts of status
+    found, rows = selected_rows(args)
+    command = typed(args, "report", args.job, *args.words)
+    page = report_page(survey(found.record), rows, command)  # with the counts of status
     output = args.output or "report.html"
     with open(native(output), "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(page)
@@ -8227,14 +8152,11 @@ def cancel_command(args: "argparse.Namespace") -> int:
     records, numbers = Record.all_in(os.path.dirname(newest.path)), None
     if args.words:
         records, numbers = [newest], selected_tasks(args)[1]
-    texts, errors = [], []  # type: List[str], List[str]
-    for record in records:
-        try:
-            more_texts, more_errors = cancel_record(record, args.lost, numbers)
-            texts += more_texts
-            errors += more_errors
-        except Error as error:
-            errors.append(error.message)
+    mistakes: List[Error] = []
+    ends = read_each(lambda record: cancel_record(record, args.lost, numbers), records, mistakes)
+    texts = chain.from_iterable(texts for texts, _ in ends)
+    errors = [*chain.from_iterable(errors for _, errors in ends), *(
+        error.message for error in mistakes)]
     for text in [*texts, *errors] or ["no task is running or queued"]:
         say(text)
     return 1 if errors else 0
@@ -8292,38 +8214,16 @@ def init_command(args: "argparse.Namespace") -> int:
         if os.path.lexists(name):
             raise Error("file-exists", f"{name} exists",
                         hint="use another folder: mkdir sub && hydraflow -C sub init")
-    program, words = hydra_application() if args.hydra else ("train.py", [])
-    text = JOB_FILE_TEMPLATE.format(
-        program=shell_text([program]), plus="++" if args.hydra else "",
-        hydra="" if args.hydra else NO_HYDRA)
-    if words:
-        lines = "".join(f"          {word}\n" for word in words)
-        text = re.sub(r"(?<=batch: >-\n)(.*\n)*", lines, text)
-    files = {JOB_FILES[0]: text}
-    if not os.path.lexists(program):
+    files = {JOB_FILES[0]: JOB_FILE_TEMPLATE.format(
+        plus="++" if args.hydra else "", hydra="" if args.hydra else NO_HYDRA)}
+    if not os.path.lexists("train.py"):
         files["train.py"] = HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE
     for name, content in files.items():
         with open(name, "x", encoding="utf-8") as file:
             file.write(content)
     advice = "look at its tasks: hydraflow run train --dry-run"
-    say(as_typed(f"wrote {' and '.join(files)}; {advice}", args.before))
+    say(as_typed(f"wrote {' and '.join(files)}; {advice}", args.directory))
     return 0
-
-
-def hydra_application() -> "Tuple[str, List[str]]":
-    """The Hydra application here, and words that sweep over two groups below its conf/."""
-    import glob
-    scripts = [path for path in sorted(glob.glob("*.py"))
-               if path != "hydraflow.py" and b"@hydra.main" in read_log(path)]
-    groups: Dict[str, List[str]] = {}
-    for path in sorted(glob.glob("conf/*/*.yaml")):
-        _, group, name = path.split(os.sep)
-        groups.setdefault(group, []).append(name[:-5])
-    defaults = b"".join(map(read_log, glob.glob("conf/*.yaml"))).decode("utf-8", "replace")
-    words = [f"{'' if re.search(f'(?m)^ *- (optional )?/?{group}:', defaults) else '+'}"
-             f"{group}={','.join(names[:2])}"
-             for group, names in groups.items() if group != "hydra" and len(names) > 1]
-    return [*scripts, "train.py"][0], words[:2]
 
 
 def schema_command(args: "argparse.Namespace") -> int:
@@ -8355,25 +8255,19 @@ def complete_command(argv: "Sequence[str]") -> int:
     return 0 if found else 1  # the shell then completes names of files
 
 
-def candidates(words: "Sequence[str]") -> "Iterable[str]":
+def candidates(words: "List[str]") -> "Iterable[str]":
     """The words that may follow words of a command line, after the program's name."""
-    before, rest = split_before(words)
-    if "" in before.values():  # a file or a directory follows
-        return []
-    if not rest:
+    args = parse_arguments(words, argparse.Namespace())
+    if not args.command:
         return [*(command.name for command in COMMANDS), *BEFORE, "--version", "--help"]
-    command = command_named(rest[0])
-    if command.words == "SHELL":
+    if args.command.words == "SHELL":
         return COMPLETION
-    options = option_names(command)
-    if "JOB" not in command.words:
+    options = option_names(args.command)
+    if "JOB" not in args.command.words:
         return options
-    os.chdir(before.get("-C", "."))
-    jobs = load(before.get("-f") or find_job_file())
-    for word in rest:
-        if word in jobs:
-            return [*options, *override_words(jobs[word])]
-    return [*jobs, *options]
+    os.chdir(args.directory or ".")
+    jobs = load(args.file or find_job_file())
+    return [*options, *(override_words(jobs[args.job]) if args.job in jobs else jobs)]
 
 
 def override_words(job: Job) -> "Iterator[str]":
@@ -8428,8 +8322,9 @@ def options_of(command: Command) -> "Iterator[Tuple[List[str], str, str]]":
 
 
 def sample_of(node: Node, kind: str) -> "Any":
-    count, _, seed = str(node.value).partition(":")
-    return read_sample(read_yaml(f"{{count: {count}, seed: {seed or 0}}}", "command line"), kind)
+    count, colon, seed = str(node.value).partition(":")
+    text = f"{{count: {count}, seed: {seed}}}" if colon else count
+    return read_sample(read_yaml(text, "--sample"), kind)
 
 
 RUN = "--run RUN  choose a run by the end of its name\n"
@@ -8469,9 +8364,10 @@ COMMANDS = (
         --failed  show failed tasks only
         --plain   show no headers"""),
     Command("results", "JOB [METRIC | KEY=VALUE ...]", results_command,
-            "hydraflow results train loss --sort loss", RUN + STATE + """
+            "hydraflow results train loss --sort loss", STATE + """
+        --run RUN ...    choose a run by the end of its name, or compare several
         --sort NAME      order by a column or metric; --sort=-NAME descends
-        --over KEY       average over a parameter, or several: seed,fold
+        --over KEY ...   average over a parameter, or several: seed,fold
         --format FORMAT  table, csv, json, markdown or latex
         --csv            same as --format csv
         --json           same as --format json"""),
@@ -8485,7 +8381,7 @@ COMMANDS = (
         --dry-run  list the records and remove nothing
         --yes      remove them without asking"""),
     Command("init", "", init_command, "mkdir sub && hydraflow -C sub init",
-            "--hydra  for a Hydra application, with its config groups"),
+            "--hydra  for a Hydra application"),
     Command("schema", "", schema_command, "hydraflow schema > schema.json"),
     Command("completion", "SHELL", completion_command, 'eval "$(hydraflow completion bash)"'),
 )
@@ -8494,87 +8390,83 @@ BEFORE = {
     "-C": "-C DIR, before the command, names the directory to work in"}
 
 
-def help_text() -> str:
-    lines = ["usage: hydraflow [-f FILE] [-C DIR] COMMAND ...", "",
-             "Compact parameter sweeps, executed here or on a cluster.", ""]
-    for command in COMMANDS:
-        lines.append(f"    {command.name:12}{command.function.__doc__}")
-    return "\n".join([*lines, "", *(f"    {text}" for text in BEFORE.values()), "",
-                      "hydraflow COMMAND --help shows its options and an example."])
-
-
 def option_names(command: Command) -> "List[str]":
     return [name for names, _, _ in options_of(command) for name in names]
-
-
-def command_named(name: str) -> Command:
-    for command in COMMANDS:
-        if command.name == name:
-            return command
-    names = [command.name for command in COMMANDS]
-    lead = "options follow the command: " if name.startswith("-") else "the commands are "
-    raise Error("unknown-command", f"unknown command: {name}",
-                hint=suggest(name, names) or lead + ", ".join(names))
 
 
 def check_options(command: Command, words: "Sequence[str]") -> None:
     for word in words:
         if word.startswith("-"):
             name = word.partition("=")[0]
-            hint = f"list the options: hydraflow {command.name} --help"
-            if command.name == "run":
-                hint = f"to pass it to the command, write it after --: -- {shell_text([word])}"
+            names = option_names(command)
+            hint = BEFORE.get(name) or suggest(name, names)
+            if name in names:
+                hint = f"write it after {command.name}"
             raise Error("unknown-option", f"unknown option of {command.name}: {name}",
-                        hint=BEFORE.get(name) or suggest(name, option_names(command)) or hint)
-
-
-def parser_of(command: Command) -> "argparse.ArgumentParser":
-    class Parser(argparse.ArgumentParser):
-        """A parser that raises Error, and whose help begins with an example."""
-
-        def error(self, message: str) -> "NoReturn":
-            text, _, hint = re.sub("^argument ", "", message).partition("\nhint: ")
-            raise Error("invalid-arguments", text,
                         hint=hint or f"list the options: hydraflow {command.name} --help")
 
-        def format_help(self) -> str:
-            return as_typed(f"example: {command.example}\n\n{super().format_help()}", {})
 
-    parser = Parser(
-        prog=f"hydraflow {command.name}", description=command.function.__doc__, allow_abbrev=False,
-        usage=f"hydraflow {command.name} {command.words}".rstrip(),
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    for names, value, help_words in options_of(command):
-        kind: Dict[str, Any] = {"action": "store_true"}
-        if value:
-            kind = {"metavar": value, "choices": CHOICES.get(names[0]),
-                    "type": functools.partial(option_value, READERS.get(names[0])),
-                    "action": "append" if names[0] == "--over" else "store"}
-        parser.add_argument(*names, help=help_words, **kind)
+class Parser(argparse.ArgumentParser):
+    """A parser that raises Error."""
+
+    def error(self, message: str) -> "NoReturn":
+        text = re.sub("^argument ", "", message)
+        hint = f"list the options: {self.prog} --help"
+        choice = re.match("-*(.+): invalid choice: '(.*)' \\(choose from (.*)\\)", text)
+        if choice:
+            text = f"unknown {choice[1].lower()}: {choice[2]}"
+            names = re.sub("'", "", choice[3])
+            hint = suggest(choice[2], names.split(", ")) or f"choose from {names}"
+        raise Error("invalid-arguments", text, hint=hint)
+
+
+def main_parser() -> Parser:
+    parser = Parser(prog="hydraflow", usage="hydraflow [-f FILE] [-C DIR] COMMAND ...",
+                    description="Compact parameter sweeps, executed here or on a cluster.",
+                    epilog="hydraflow COMMAND --help shows its options and an example.")
+    parser.set_defaults(command=None)
+    parser.add_argument("--version", action="version", version=f"hydraflow {__version__}")
+    for name, dest in (("-f", "file"), ("-C", "directory")):
+        parser.add_argument(name, dest=dest, help=BEFORE[name])
+    parsers = parser.add_subparsers(metavar="COMMAND")
+    for command in COMMANDS:
+        text = command.function.__doc__
+        own = parsers.add_parser(
+            command.name, prog=f"hydraflow {command.name}", help=text, description=text,
+            allow_abbrev=False,
+            usage=f"hydraflow {command.name} {command.words}".rstrip(),
+            epilog=as_typed(f"example: {command.example}"),
+            formatter_class=argparse.RawDescriptionHelpFormatter)
+        own.set_defaults(command=command)
+        for names, value, help_words in options_of(command):
+            kind: Dict[str, Any] = {"action": "store_true"}
+            if value:
+                kind = {"metavar": value.strip(" ."), "choices": CHOICES.get(names[0]),
+                        "action": "append" if value.endswith("...") else "store"}
+            own.add_argument(*names, help=help_words, **kind)
     return parser
 
 
-def option_value(read: "Any", text: str) -> "Any":
-    """The value of an option, by the reader of a job file's value if there is one."""
-    try:
-        return read(read_yaml(text, "command line"), "") if read else text
-    except Error as error:
-        raise argparse.ArgumentTypeError(f"{error.message}\nhint: {error.hint}") from None
-
-
-def parse_arguments(before: "Dict[str, str]", rest: "Sequence[str]") -> "argparse.Namespace":
+def parse_arguments(argv: "List[str]", args: "argparse.Namespace") -> "argparse.Namespace":
     """The options of a command, its job, its other words in their order, and those after --."""
-    command = command_named(rest[0])
-    cut = rest.index("--") if "--" in rest else len(rest)
-    args = argparse.Namespace(
-        command=command, before=before, file=before.get("-f"), after=list(rest[cut + 1:]),
-        typed=[word for word in rest[1:cut] if word != "--resume"] + list(rest[cut:]))
-    words = [re.sub("^-j(?=[0-9])", "--jobs=", word) for word in rest[1:cut]]  # for Python 3.6
-    args, words = parser_of(command).parse_known_args(words, args)
-    has_job = re.match(r"\[?(JOB|SHELL)", command.words) and words and words[0][:1] != "-"
-    args.job = words.pop(0) if has_job else None
-    args.words = words
-    if command.name not in ("run", "expand"):  # they look at their words themselves
+    cut = argv.index("--") if "--" in argv else len(argv)
+    words = [re.sub("^-j(?=[0-9])", "--jobs=", word) for word in argv[:cut]]  # for Python 3.6
+    args, words = main_parser().parse_known_args(words, args)
+    command = args.command
+    for name, read in READERS.items():
+        key = name[2:].replace("-", "_")
+        value = vars(args).get(key)
+        if value is not None:
+            setattr(args, key, read(read_yaml(value, name), ""))
+    start = argv.index(command.name) + 1 if command else 0
+    args.after = argv[cut + 1:]
+    args.typed = [*filter("--resume".__ne__, argv[start:cut]), *argv[cut:]]
+    args.job, args.words = None, words
+    names = [word for word in words if word[:1] != "-"]
+    if names and re.match(r"\[?(JOB|SHELL)", command.words):
+        args.job = names[0]
+        words.remove(args.job)
+    if command and command.name not in ("run", "expand"):  # they look at their words themselves
         check_options(command, words)
         if words + args.after and "..." not in command.words:
             raise Error("unexpected-word", f"unexpected argument: {[*words, *args.after][0]}",
@@ -8582,17 +8474,15 @@ def parse_arguments(before: "Dict[str, str]", rest: "Sequence[str]") -> "argpars
     return args
 
 
-def dispatch(before: "Dict[str, str]", rest: "List[str]") -> int:
+def dispatch(argv: "List[str]", args: "argparse.Namespace") -> int:
     """Execute one command line; raises Error, OSError, SystemExit."""
     inner = {"complete": complete_command, "slot": slot_command}
-    first = rest[0] if rest else "--help"
-    if first in inner:
-        return inner[first](rest[1:])
-    if first in ("-h", "--help", "--version"):
-        put(f"hydraflow {__version__}" if first == "--version" else help_text())
-        return 0
-    args = parse_arguments(before, rest)
-    os.chdir(before.get("-C", "."))
+    if argv and argv[0] in inner:
+        return inner[argv[0]](argv[1:])
+    parse_arguments(argv or ["--help"], args)
+    if not args.command:
+        raise Error("no-command", "no command given", hint="list the commands: hydraflow --help")
+    os.chdir(args.directory or ".")
     status: int = args.command.function(args)
     sys.stdout.flush()
     return status
@@ -8602,13 +8492,14 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     """Execute one command line and return its exit status."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # closed by a caller
     sys.stderr = sys.stderr or open(os.devnull, "w")
-    before, rest = split_before(sys.argv[1:] if argv is None else argv)
+    args = argparse.Namespace(directory=None, file=None)
     try:
-        return dispatch(before, rest)
+        return dispatch(list(sys.argv[1:] if argv is None else argv), args)
     except SystemExit:  # of the help
         return 0
     except Error as error:
-        say(re.sub("(?m)^hint: .*", lambda hint: as_typed(hint[0], before), str(error)))
+        say(re.sub("(?m)^hint: .*", lambda hint: as_typed(hint[0], args.directory, args.file),
+                   str(error)))
         return error.status
     except BrokenPipeError:  # the reader has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

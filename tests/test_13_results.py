@@ -129,7 +129,7 @@ class Results(Program):
         self.sweep()
         for argv, wanted in (((), [1, 2, 3, 4]), (("lr=0.1",), [1, 2]), (("lr=100m",), [1, 2]), (("lr=.10,0.5",), [1, 2]), (("lr=log(0.01:1:3)",), [1, 2, 3, 4]),
                              (("model=cnn", "lr=0.01"), [3]), (("model='cnn'",), [1, 3]),
-                             (("--state", "failed"), [3]), (("--sort", "loss"), [4, 1, 2, 3]), (("--sort=-loss",), [1, 4, 2, 3]), (("--sort", "lr"), [3, 4, 1, 2]),
+                             (("--state", "failed"), [3]), (("--sort", "loss"), [4, 1, 3, 2]), (("--sort=-loss",), [1, 4, 2, 3]), (("--sort", "lr"), [3, 4, 1, 2]),
                              (("--sort", "state"), [3, 1, 2, 4])):
             with self.subTest(argv=argv):
                 names = ["loss"] if "loss" in " ".join(argv) else []
@@ -154,7 +154,9 @@ class Results(Program):
             self.hydraflow("run", *words)
         lines = [re.split("  +", line) for line in self.hydraflow("status", "job", "--all").out.splitlines()]
         self.assertEqual([line[2:] for line in lines], [["words", "code", "tasks", "state"], ["job", "3", "3 succeeded"], ["--note 'new loss' job n=2 -q", "1", "1 succeeded"]])
-        self.assertEqual([len(self.rows("--run", line[0])) for line in lines[1:]], [3, 1])
+        one, two = (line[0] for line in lines[1:])
+        self.assertEqual([len(self.rows("--run", run)) for run in (one, two)], [3, 1])
+        self.assertEqual([tuple(row["params"].values()) for row in self.rows("loss", "--run", one, "--run", two)], [(one, 1), (one, 2), (two, 2), (one, 3)])
 
     def test_tables(self) -> None:
         """What is the same everywhere is said once."""
@@ -215,7 +217,7 @@ class Page(Program):
         harmless = self.page(["x" * len(value) for value in HOSTILE])
         hostile = self.page(list(HOSTILE))
         self.assertEqual(hostile.tags, harmless.tags)
-        self.assertIn("7 failed", hostile.texts)
+        self.assertIn("4 succeeded, 7 failed", hostile.texts)
         text = self.read("page.html")
         self.assertEqual(re.findall("https?:|src=|url\\(|@import", re.sub("src=x|http://www.w3.org/2000/svg", "", text)), [])
         self.assertIn("default-src 'none'", text)
