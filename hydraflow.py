@@ -6104,14 +6104,14 @@ def offer(stream: "IO[str]", data: bytes, waits: bool = False) -> bytes:
 
 def say(text: str, state: str = "waiting", waits: bool = True) -> None:
     """Write a line for a person; a character that the stream cannot encode is escaped."""
-    line = f"{painted(printable(text), state, sys.stderr)}\n"
+    line = f"{painted(text, state, sys.stderr)}\n"
     offer(sys.stderr, line.encode(sys.stderr.encoding or "utf-8", "backslashreplace"), waits)
 
 
 def put(text: str, state: str = "waiting") -> None:
     """Write a line of data: bytes of arguments as they are, but no commands to a terminal."""
     if sys.stdout.isatty():
-        text = painted(printable(text), state, sys.stdout)
+        text = painted(text, state, sys.stdout)
     stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO there
     if stream is None:
         sys.stdout.write(f"{text}\n")
@@ -6125,11 +6125,11 @@ def is_smart(stream: "IO[str]") -> bool:
 
 
 def painted(text: str, state: str, stream: "IO[str]") -> str:
-    """A text in the colour of a state, if a stream shows colours."""
+    """A text without commands to a terminal, in the colour of a state if a stream shows colours."""
     colour = STATES[state].colour
     if not colour or os.environ.get("NO_COLOR") or not is_smart(stream):
-        return text
-    return f"\x1b[{colour}m{text}\x1b[m"
+        return printable(text)
+    return f"\x1b[{colour}m{printable(text)}\x1b[m"
 
 
 # -- texts
@@ -6239,8 +6239,7 @@ def aligned(columns: "Iterable[Tuple[str, Sequence[str]]]") -> str:
         cells = [shortened(text, NAME_WIDTH) for text in texts]
         size = max(map(text_width, cells))
         spaces = [" " * (size - text_width(cell)) for cell in cells]
-        shown.append([space + cell if side == "r" else cell + space
-                      for cell, space in zip(cells, spaces)])
+        shown.append(map("".join, zip(*([spaces, cells] if side == "r" else [cells, spaces]))))
     return "\n".join("  ".join(line).rstrip() for line in zip(*shown))
 
 
@@ -6292,12 +6291,11 @@ def name_of(ledger: Ledger, number: int) -> str:
 
 
 def members_text(ledger: Ledger, numbers: "Sequence[int]") -> str:
-    """The words that only these tasks have in common, else their names."""
+    """The words that only these tasks have in common, else the name of one."""
     common = shared_words(map(own_words(ledger).__getitem__, numbers))
     if common:
         return f"all of them with {' '.join(sorted(common))}"
-    names = [name_of(ledger, number) for number in numbers[:9]]
-    return shortened(", ".join(names), 2 * NAME_WIDTH)
+    return f"for example {name_of(ledger, numbers[0])}"
 
 
 # -- groups of tasks, by state and cause
@@ -6348,12 +6346,10 @@ def say_failures(found: Survey) -> None:
     for state, title, numbers in groups[:10]:
         log = log_of(found.record, numbers[0], found.state(numbers[0]))
         task = found.ledger.task(numbers[0])
-        lines = tail_lines(log)
         say(f"\n{title}", state)
-        for line in lines:
+        for line in tail_lines(log):
             say(f"    {line}")
-        if lines:
-            say(f"  log:   {os.path.relpath(log)}")
+        say(f"  log:   {os.path.relpath(log)}")
         if task:
             say(f"  again: {shortened(task_text(task), 2000)}")
     if len(groups) > 10:
@@ -6575,7 +6571,7 @@ def where_text(found: Survey) -> str:
     hosts = {state.host for _, state in found.members if state.name == "running"}
     hosts.update([found.holder.rpartition(" on ")[2]] if found.holder else ())
     names = sorted("here" if host == host_name() else f"on {host}" for host in hosts)
-    parts = [f"running {shortened(', '.join(names), 60)}"] if names else []
+    parts = [f"running {', '.join(names)}"] if names else []
     if found.counts()["queued"]:
         schedulers = {submission.scheduler for submission in found.submissions}
         parts.append(f"queued with {', '.join(sorted(schedulers))}")
@@ -6655,7 +6651,6 @@ def status_document(found: Survey) -> "Dict[str, Any]":
     start = found.ledger.start
     return {
         "job": start.job,
-        "note": start.note or None,
         "summary": head_line(found),
         "record": os.path.relpath(found.record.path),
         "count": start.count,
@@ -6805,7 +6800,7 @@ def record_named(job: str, end: str = "") -> Record:
     if not records:
         valid = [Ledger(record).start.job for record in Record.newest()]
         raise Error("not-run", f"job {job} has not been run here",
-                    hint=suggest(job, valid) or "see what was run: hydraflow status")
+                    hint=suggest(job, valid) or "list the jobs: hydraflow show")
     found = [record for record in records if record.ulid.endswith(end.upper())]
     if end and len(found) != 1:
         raise Error("unknown-run", f"{len(found)} runs with a name that ends with {end}",
@@ -6855,7 +6850,7 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
     >>> results("no-such-job")
     Traceback (most recent call last):
     hydraflow.Error: error: job no-such-job has not been run here
-    hint: see what was run: hydraflow status
+    hint: list the jobs: hydraflow show
     """
     found = survey(record_named(job))
     rows = result_rows(found, metrics, tasks_with(found.ledger, words), None, words)
@@ -6981,9 +6976,8 @@ def means(name: str, values: "Iterable[Optional[float]]") -> "Dict[str, Optional
 def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
     """Merge the rows that differ only in some parameters, as a seed; these parameters go.
 
-    Metrics become mean, sample standard deviation and count, with the number of rows and the mean
-    duration. Rows of different states stay apart: the last numbers of a failed task count in no
-    mean of the others.
+    Metrics become mean, sample standard deviation and count, with the number of rows. Rows of
+    different states stay apart: the last numbers of a failed task count in no mean of the others.
     """
     keys = [key_among(parameters(rows), name) for name in names]
     groups: Dict[Any, List[Row]] = {}
@@ -6993,9 +6987,7 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
         groups.setdefault(alike, []).append(row._replace(params=params))
     merged = []
     for (_, state), group in groups.items():
-        duration = means("duration", (row.facts["duration"] for row in group))["duration"]
-        facts = {"task": None, "run": None, "state": state, "duration": duration,
-                 "count": len(group)}
+        facts = {"task": None, "run": None, "state": state, "count": len(group)}
         metrics: Dict[str, Optional[float]] = {}
         for name in group[0].metrics:
             metrics.update(means(name, (row.metrics[name] for row in group)))
@@ -7132,6 +7124,7 @@ FORMATS = {"table": table_text, "csv": csv_text, "json": json_text, "markdown": 
 
 # -- the page
 
+PAGE_FACTS = ("task", "run", "state", "started", "ended", "host", "cause")
 STYLE = """\
 :root { color-scheme: light dark; --ink: #1b1f24; --faint: #59626d; --line: #d5dae0;
   --page: #fff; --soft: #f3f5f7; --succeeded: #077a59; --failed: #b83f0b; --interrupted: #8a5b00;
@@ -7202,18 +7195,26 @@ variance a parameter explains alone; the line joins means</p><div id="panels"></
 """
 SCRIPT = r"""
 "use strict";
-// shown are the rows that the filter lets through; every view is drawn anew from them. A parameter
-// has its distinct values, and each row the index of its own in codes. Texts become text nodes.
-const data = JSON.parse(document.getElementById("data").textContent), {metrics} = data;
-const rows = data.rows.map(([name, state, began, ended, host, cause, own, values]) => (
-  {name, state, began, ended, host, cause, own, values}));
-const params = data.params.map((name, param) => {
-  const words = [...new Set(rows.map(({own}) => own[param]))].filter((one) => one !== null);
+// The data are columns: kind, name, cells. shown are the rows that the filter lets through; every
+// view is drawn anew from them. A parameter that varies has its distinct values, and each row the
+// index of its own in codes. Texts become text nodes.
+const all = JSON.parse(document.getElementById("data").textContent);
+const every = (kind) => all.filter((one) => one[0] === kind).map((one) => (
+  {name: String(one[1]), cells: one.slice(2)}));
+const facts = Object.fromEntries(every("facts").map(({name, cells}) => [name, cells]));
+const metrics = every("metrics"), rows = (facts.task ?? []).map((task, index) => {
+  const fact = (name) => facts[name]?.[index] ?? null, run = fact("run");
+  return {index, name: run === null ? String(task) : `${task}.${run}`, state: fact("state"),
+    began: fact("started"), ended: fact("ended"), host: String(fact("host") ?? ""),
+    cause: String(fact("cause") ?? "")};
+});
+const params = every("params").map(({name, cells}) => {
+  const words = [...new Set(cells)].filter((one) => one !== null);
   const isNumber = words.every((one) => typeof one === "number");
   if (isNumber) words.sort((one, other) => one - other);
-  return {name, words, isNumber, codes: new Map(words.map((one, code) => [one, code]))};
-});
-for (const row of rows) row.codes = params.map(({codes}, param) => codes.get(row.own[param]) ?? -1);
+  return {name, cells, words, isNumber, codes: new Map(words.map((one, code) => [one, code]))};
+}).filter(({cells, words}) => cells.length < 2 || words.length > 1 || cells.includes(null));
+for (const row of rows) row.codes = params.map((one) => one.codes.get(one.cells[row.index]) ?? -1);
 let shown = rows, measure = 0, limit = 200, sorted = null;
 
 const find = (id) => document.getElementById(id);
@@ -7227,17 +7228,17 @@ const colour = (state) => `var(--${state.split(" ")[0]}, var(--waiting))`;
 const mixed = (part) => `hsl(${280 - 220 * part} 60% ${30 + 45 * part}%)`;
 const duration = (row) => row.ended === null ? NaN : row.ended - row.began;
 const value = (row) => row.state !== "succeeded" ? NaN
-  : measure < metrics.length ? Number(row.values[measure] ?? NaN) : duration(row);
-const measured = () => metrics[measure] ?? "duration";
+  : measure < metrics.length ? Number(metrics[measure].cells[row.index] ?? NaN) : duration(row);
+const measured = () => metrics[measure]?.name ?? "duration";
 const extent = (list) => list.reduce(([low, high], one) => [Math.min(low, one),
   Math.max(high, one)], [Infinity, -Infinity]);
 const columns = [
   {name: "task", get: (row) => row.name, key: (row) => Number(row.name), isNumber: true},
   {name: "state", get: (row) => row.state},
-  ...params.map(({name, isNumber}, param) => ({name, isNumber, key: (row) => row.codes[param],
-    get: (row) => String(row.own[param] ?? "")})),
-  ...metrics.map((name, index) => ({name, isNumber: true, get: (row) => String(
-    row.values[index] ?? ""), key: (row) => Number(row.values[index] ?? NaN)})),
+  ...params.map(({name, cells, isNumber}, param) => ({name, isNumber,
+    key: (row) => row.codes[param], get: (row) => String(cells[row.index] ?? "")})),
+  ...metrics.map(({name, cells}) => ({name, isNumber: true,
+    key: (row) => Number(cells[row.index] ?? NaN), get: (row) => String(cells[row.index] ?? "")})),
   {name: "duration", get: (row) => short(duration(row)), key: duration, isNumber: true},
   {name: "host", get: (row) => row.host}, {name: "cause", get: (row) => row.cause}];
 const assigned = (list, row) => list.map(({name, get}) => `${name}=${get(row)}`).join(" ");
@@ -7290,12 +7291,12 @@ function byEffect() {
 }
 
 // Words of a filter are parts of what is said about a row; key=value is a whole word of it.
-function filter(text) {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  find("search").value = text;
+function filter(query) {
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  find("search").value = query;
   shown = rows.filter((row) => {
-    const all = ` ${about(row).toLowerCase()} `;
-    return words.every((one) => all.includes(one.includes("=") ? ` ${one} ` : one));
+    const text = ` ${about(row).toLowerCase()} `;
+    return words.every((one) => text.includes(one.includes("=") ? ` ${one} ` : one));
   });
   draw();
 }
@@ -7309,9 +7310,9 @@ function drawBest() {
     if (!members.has(key)) members.set(key, []);
     members.get(key).push(row);
   }
-  const every = Array.from(members.values(), (list) => ({list, numbers: finite(list)}));
-  const most = extent(every.map((one) => one.numbers.length))[1];
-  const best = every.filter(({numbers}) => 2 * numbers.length > most)  // one lucky seed is none
+  const means = Array.from(members.values(), (list) => ({list, numbers: finite(list)}));
+  const most = extent(means.map((one) => one.numbers.length))[1];
+  const best = means.filter(({numbers}) => 2 * numbers.length > most)  // one lucky seed is none
     .sort((one, other) => sign * (mean(one.numbers) - mean(other.numbers))).slice(0, 5);
   const title = best.length ? `${find("best-is").value} ${measured()}` : `no ${measured()} yet`;
   find("best").replaceChildren(title, ...best.map(({list, numbers}, index) => {
@@ -7476,7 +7477,7 @@ function begin() {
 
 function setUp() {
   const option = (name, value) => make("option", {value}, name);
-  find("measure").append(...[...metrics, "duration"].map(option));
+  find("measure").append(...[...metrics.map(({name}) => name), "duration"].map(option));
   find("seeds").append(...params.map(({name}, value) => make("label", {},
     make("input", {type: "checkbox", value, change: draw}), `${name} `)));
   for (const id of ["down", "across"]) {
@@ -7497,32 +7498,23 @@ if (rows.length) setUp();
 """
 
 
-def page_text(text: "Optional[str]", longest: int = 200) -> str:
-    return shortened(" ".join(printable(text or "").split("\n")), longest)
+def page_text(text: str, longest: int = 200) -> str:
+    return shortened(" ".join(printable(text).split("\n")), longest)
 
 
-def page_row(row: Row, params: "Sequence[str]") -> "List[Any]":
-    """A row as SCRIPT reads it: facts, then parameters and metrics in their order."""
-    facts, run = row.facts, row.facts["run"]
-    values = [text if text is None else plain_value(page_text(text))
-              for text in map(row.params.get, params)]
-    return [str(facts["task"]) + (f".{run}" if run is not None else ""), facts["state"],
-            facts["started"], facts["ended"], facts["host"] or "", page_text(facts["cause"]),
-            values, list(map(json_value, row.metrics.values()))]
+def page_cell(cell: "Any") -> "Any":
+    return plain_value(page_text(cell)) if isinstance(cell, str) else json_value(cell)
 
 
 def report_page(found: Survey, rows: "Sequence[Row]", command: str) -> str:
     """An HTML page that shows rows of a run and fetches nothing; its counts are those of status."""
     from html import escape
-    same = constants(rows)
-    params = [key for key in parameters(rows) if key not in same]
-    metrics = rows[0].metrics if rows else ()
-    data = {"params": list(map(page_text, params)), "metrics": list(map(page_text, metrics)),
-            "rows": [page_row(row, params) for row in rows]}
+    data = [[kind, *map(page_cell, cells)] for kind, cells in columns_of(rows)
+            if kind != "facts" or cells[0] in PAGE_FACTS]
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    head = head_line(found).partition(": ")[2]
     texts = {"title": found.ledger.start.job, "command": command, "same": same_text(rows),
-             "lead": "; ".join([head, *code_lines(found)]), "counts": counts_text(found.counts())}
+             "lead": "; ".join([head_line(found), *code_lines(found)]),
+             "counts": counts_text(found.counts())}
     return PAGE.format(
         style=STYLE, script=SCRIPT,
         data=re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04x}", text),
@@ -7807,9 +7799,9 @@ CODE = re.compile(  # a command SHELL -c SCRIPT, or with python, its words separ
 PLACEHOLDER = re.compile(r"(?<!\$)\{([^{}\s]+)\}")
 TASK_NAMES = ("task.dir", "task.slot", "task.index")
 AXIS_MISTAKES = (  # pattern, message, hint
-    (r":::.*", "{} is syntax of GNU parallel",
+    (r":::.+", "{} is syntax of GNU parallel",
      "linked keys: 'a,b=(1,2),(3,4)'; lines of a file: 'f=lines(list.txt)'"),
-    (r"[=\d].*|(?!\w+\()[^=]*", "expected key=value, found {}",
+    (r"[=\d].*|(?!\w+\(|:::)[^=]*", "expected key=value, found {}",
      "write {x} in the command and x=1,2 here; '$NAME=1,2' in quotes"),
     (r"[^=]*=[^'\"\[({]*\s\S*[\w)]=.*", "several axes in one word: {}",
      "one word for each axis: ::: a=1:3 b=x,y"))
@@ -7820,16 +7812,16 @@ def spelled_job(args: "argparse.Namespace") -> Job:
 
     The command is taken word for word, as the shell gave it, but for {NAME} of the axes.
     """
-    marks = [index for index, word in enumerate(args.after) if word.startswith(":::")]
-    cut = marks[-1] if marks else len(args.after)
-    words, axes = args.after[:cut], args.after[cut + 1:]
-    check_axes([word for word in args.after[cut:] if word != ":::"])
+    cut = max((index for index, word in enumerate(args.after) if word.startswith(":::")),
+              default=len(args.after))
+    words, mark, axes = args.after[:cut], args.after[cut:cut + 1], args.after[cut + 1:]
+    check_axes([*mark, *axes])
     sweep = Sweep(axes, "command line", PROGRAM)
     raise_all(assigned_twice(sweep.axes, PROGRAM))
     if not words:
         raise Error("no-command", "no command before :::",
                     hint="for example: hydraflow run -- echo ::: --x=1:3")
-    if marks:
+    if mark:
         words = placed(words, sweep)
     else:
         check_literal(args)
@@ -7977,17 +7969,15 @@ def record_of(args: "argparse.Namespace") -> Record:
     return record_named(record_key(args.file, args.job), vars(args).get("run") or "")
 
 
-def status_records(args: "argparse.Namespace") -> "List[Record]":
-    records = [record_of(args)] if args.job or args.all or args.run else Record.newest()
-    if not records:
-        raise Error("not-run", "nothing has been run here", hint="list the jobs: hydraflow show")
-    return Record.all_in(os.path.dirname(records[0].path)) if args.all else records
-
-
 def status_command(args: "argparse.Namespace") -> int:
     """Show the progress of runs, and their failures grouped by cause."""
     errors: List[Error] = []
-    found = read_each(survey, status_records(args), errors)
+    records = [record_of(args)] if args.job or args.all or args.run else Record.newest()
+    if not records:
+        raise Error("not-run", "nothing has been run here", hint="list the jobs: hydraflow show")
+    if args.all:
+        records = Record.all_in(os.path.dirname(records[0].path))
+    found = read_each(survey, records, errors)
     if not found:
         raise_all(errors)
     if args.json:
@@ -8064,22 +8054,21 @@ def logs_command(args: "argparse.Namespace") -> int:
     last = 0 if is_titled else None
     while True:
         for number in numbers:
-            last = show_log(found, number, offsets, last, not args.follow)
+            last = show_log(found, number, offsets, last)
         if not args.follow or all(found.state(one).name not in GOING_ON for one in numbers):
             return 0
         time.sleep(2.0 if found.submissions else 0.2)
         found = survey(found.record, numbers)
 
 
-def show_log(found: Survey, number: int, offsets: "Dict[int, int]", last: "Optional[int]",
-             is_all: bool) -> "Optional[int]":
+def show_log(found: Survey, number: int, offsets: "Dict[int, int]", last: "Optional[int]"
+             ) -> "Optional[int]":
     """Print the output of a task from its offset, with a title unless last, the task that was
-    printed last, is the same or None; return the task that is the last one now. With is_all, a task
-    that ended without output has a title too."""
+    printed last, is the same or None; return the task that is the last one now."""
     state = found.state(number)
     log = log_of(found.record, number, state)
     data = read_log(log, offsets[number], CHUNK)
-    if last not in (None, number) and (data or (is_all and state.is_over)):
+    if data and last not in (None, number):
         put(f"==> {name_of(found.ledger, number)} {state_text(state)} <==")
         last = number
     while data:
@@ -8116,9 +8105,7 @@ def metric_lines(rows: "Sequence[Row]") -> "Iterator[str]":
 def results_command(args: "argparse.Namespace") -> int:
     """Show parameters, states and metrics of tasks side by side."""
     form = "csv" if args.csv else "json" if args.json else args.format or "table"
-    name = (args.sort or "task").lstrip("-")
-    if args.over:
-        name = re.sub("_(std|count)$|^count$", "", name)
+    name = re.sub("^-?count$|^-|_(std|count)$", "", args.sort or "")
     rows: List[Row] = []
     runs = args.run or [""]
     for run in runs:
@@ -8166,14 +8153,12 @@ def clean_command(args: "argparse.Namespace") -> int:
     """Remove old records, never the newest or a running one."""
     import shutil
     old: List[Record] = []
-    total = 0.0
     for newest in [record_of(args)] if args.job else Record.newest():
-        for record, text in removable(Record.all_in(os.path.dirname(newest.path)), args.keep or 1):
-            size = tree_size(record.path) / 1e6
-            say(f"{os.path.relpath(record.path)}: {text}, {size:,.1f} MB")
-            old.append(record)
-            total += size
-    text = f"{counted(len(old), 'record')}, {total:,.1f} MB"
+        for found in removable(Record.all_in(os.path.dirname(newest.path)), args.keep or 1):
+            size = tree_size(found.record.path) / 1e6
+            say(f"{os.path.relpath(found.record.path)}: {head_line(found)}, {size:,.1f} MB")
+            old.append(found.record)
+    text = counted(len(old), "record")
     if sys.stdin.isatty() and not any([args.dry_run, args.yes, not old]):
         say(f"remove {text}? [y/N]")
         args.dry_run = not sys.stdin.readline().lower().startswith("y")
@@ -8183,19 +8168,17 @@ def clean_command(args: "argparse.Namespace") -> int:
     return 0
 
 
-def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Tuple[Record, str]]":
-    """Yield the records of a job that are old, not in use, and not needed by a newer one, each with
-    how far its run is."""
+def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Survey]":
+    """Yield the runs of a job that are old, not in use, and not needed by a newer one; a record
+    that cannot be read stays."""
     needed: Set[str] = set()
-    for index, record in enumerate(reversed(records)):
-        states, text = [], "of another version"
-        for found in read_each(survey, [record], []):
-            states, text = [state for _, state in found.members], head_line(found)
+    for index, found in enumerate(read_each(survey, reversed(records), [])):
+        states = [state for _, state in found.members]
         if index < keep:
             needed.update(state.origin.partition("/")[0] for state in states)
-        elif not (record.ulid in needed or Lock(record.file("lock")).holder()
+        elif not (found.record.ulid in needed or found.holder
                   or any(state.is_alive for state in states)):
-            yield record, text
+            yield found
 
 
 def tree_size(path: str) -> int:
@@ -8267,14 +8250,12 @@ def candidates(words: "List[str]") -> "Iterable[str]":
         return options
     os.chdir(args.directory or ".")
     jobs = load(args.file or find_job_file())
-    return [*options, *(override_words(jobs[args.job]) if args.job in jobs else jobs)]
-
-
-def override_words(job: Job) -> "Iterator[str]":
-    for step in job.steps:
+    if args.job not in jobs:
+        return [*jobs, *options]
+    for step in jobs[args.job].steps:
         for axis in [*step.batch.axes, *step.args.axes]:
-            yield f"{axis.spelled[0]}="
-            yield from map(str, islice(axis, 100))
+            options += [f"{axis.spelled[0]}=", *map(str, islice(axis, 100))]
+    return options
 
 
 # -- inner commands, which HydraFlow types
@@ -8288,8 +8269,6 @@ def slot_command(argv: "Sequence[str]") -> int:
     for event in drive([stage]):
         if event.kind == "end" and event.state.name != "succeeded":
             status = max(1, min(event.state.status, 255))
-        elif event.kind == "retry" and event.task:
-            say(f"task {event.task.number} failed, retrying")
         elif event.kind in ("note", "interrupt", "error"):
             say(event.text)
             status = status or int(event.kind == "error")

@@ -209,7 +209,7 @@ class Known(Program):
         self.assertIn(f"hint: begun with: {program} -f other.yaml run short --keep-going -q\n", self.hydraflow(*other, "run", "short", "--resume", "b=7").err)
         self.hydraflow(*other, "run", "short", "-q")
         for file, count in (((), 1), (other, 1)):
-            self.assertIn(f"removed {count} record, ", self.hydraflow(*file, "clean", "short", "--yes").err)
+            self.assertIn(f"removed {count} record\n", self.hydraflow(*file, "clean", "short", "--yes").err)
 
     def test_status_for_programs(self) -> None:
         self.hydraflow("run", "short", "--keep-going")
