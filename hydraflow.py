@@ -6079,9 +6079,6 @@ TRAILERS = re.compile(  # last lines that say nothing of the cause
     r"\s*\d+%\||.*\d+(\.\d+)?(it/s|s/it)\]?$|[\s=*#_-]*$")
 
 
-# -- streams
-
-
 def offer(stream: "IO[str]", data: bytes, waits: bool = False) -> bytes:
     """Write as much as a stream takes at once, or (waits) all of it; return the rest.
 
@@ -6221,9 +6218,6 @@ def cause_of(state: State, log: str) -> str:
     return signal_text(state.status) or ["", *lines[-1:], *causes][-1]
 
 
-# -- tables of texts
-
-
 def shortened(text: str, longest: int) -> str:
     """A text without its middle, if it is too long."""
     if len(text) <= longest:
@@ -6243,7 +6237,7 @@ def aligned(columns: "Iterable[Tuple[str, Sequence[str]]]") -> str:
     return "\n".join("  ".join(line).rstrip() for line in zip(*shown))
 
 
-# -- the name of a task
+# -- names of tasks, and groups by state and cause
 
 
 def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
@@ -6298,9 +6292,6 @@ def members_text(ledger: Ledger, numbers: "Sequence[int]") -> str:
     return f"for example {name_of(ledger, numbers[0])}"
 
 
-# -- groups of tasks, by state and cause
-
-
 def tasks_numbered(numbers: "Sequence[int]") -> str:
     """Tasks by their numbers."""
     shown = shortened(", ".join(map(str, numbers)), NAME_WIDTH)
@@ -6351,7 +6342,7 @@ def say_failures(found: Survey) -> None:
             say(f"    {line}")
         say(f"  log:   {os.path.relpath(log)}")
         if task:
-            say(f"  again: {shortened(task_text(task), 2000)}")
+            say(f"  again: {task_text(task)}")
     if len(groups) > 10:
         say(f"and {len(groups) - 10} more kinds of failure; status shows them")
 
@@ -6367,7 +6358,6 @@ def left_text(took: "Sequence[float]", rest: int, running: int) -> "Iterator[str
 
 class Following:
     """A log that is shown: name of the task, offset of the next byte, end of the task if known."""
-
     end: "Optional[Event]" = None
 
     def __init__(self, name: str, log: str, offset: int) -> None:
@@ -6377,19 +6367,12 @@ class Following:
 
 
 class Screen:
-    """Shows events of runs as they come: output of the tasks, a progress line, ends of tasks.
-
-    is_live means a progress line; rest are bytes that standard output has not taken yet, is_open
-    tells that a terminal shows an unfinished line, jobs is how many tasks run at once here, titled
-    is the name of the task whose output has a title; running counts tasks elsewhere.
-    """
-
-    rest = b""
-    is_open = False
-    drawn = ""
-    titled = ""
-    running = 0
-    done = 0
+    """Shows events of runs as they come: output of the tasks, a progress line, ends of tasks."""
+    rest = b""  # of output, which standard output has not taken yet
+    is_open = False  # whether a terminal shows an unfinished line
+    drawn = ""  # the progress line
+    titled = ""  # the task whose output has a title
+    running = done = 0  # tasks: elsewhere, and ended
 
     def __init__(self, runs: "Sequence[Run]", quiet: bool) -> None:
         self.runs = runs
@@ -6508,7 +6491,7 @@ class Screen:
         facts = [f"[{'#' * (20 * self.done // max(self.total, 1)):-<20}] {self.done}/{self.total}",
                  f"{running} running", f"{failed} failed" if failed else "",
                  clock_text(time.monotonic() - self.begun),
-                 *left_text(self.took, self.total - self.done, max(self.jobs, running))]
+                 *left_text(self.took, self.total - self.done, running)]
         text = "  ".join(filter(None, facts))[:min(get_terminal_size().columns - 1, 79)]
         if self.is_live and not self.is_open and not self.rest and text != self.drawn:
             self.erase()
@@ -6711,7 +6694,7 @@ def numbers_of(output: bytes, name: str) -> "List[float]":
     names = sorted({f"{match[1].decode('ascii')}{name}" for match in matches if match[1]})
     if len(names) > 1:
         raise Error("several-metrics", f"{name} may be {' or '.join(names)}",
-                    hint=f"name one of them, for example {names[0]}")
+                    hint="name one of them")
     return [float(match[3].replace(b",", b"")) for match in matches]
 
 
@@ -6743,16 +6726,15 @@ def json_number(path: str, key: str) -> "Optional[float]":
         for one in [key] if key in value else key.split("."):
             value = value[int(one) if isinstance(value, list) else one]
         return None if isinstance(value, bool) else float(value)
-    except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError):
+    except (OSError, ValueError, TypeError, LookupError, OverflowError):
         return None  # not there, not complete yet, no number
 
 
 def read_metrics(names: "Sequence[str]", folder: str, outputs: "Sequence[bytes]",
                  owners: "Dict[str, Any]") -> "Dict[str, Optional[float]]":
-    """The metrics of a task or run: from JSON files in its folder, and from its outputs.
+    """The metrics of a task or run: from JSON files in its folder, or the first output with one.
 
-    A number that the first output lacks may be in the next one. owners maps the JSON files that
-    were looked for to the metrics of their task or run.
+    owners maps the JSON files that were looked for to the metrics of their task or run.
     """
     values: Dict[str, Optional[float]] = {}
     for name in names:
@@ -6769,14 +6751,13 @@ def read_metrics(names: "Sequence[str]", folder: str, outputs: "Sequence[bytes]"
     return values
 
 
-# -- the runs that Hydra makes of one task
+# -- rows of a run: those of Hydra's runs of a task, or one
 
 
 def hydra_runs(output: bytes) -> "Iterator[Tuple[int, Dict[str, str], bytes]]":
     """Yield the runs that Hydra announces in an output: number, parameters, what it printed.
 
-    That is nothing where several run at once, as their outputs are mixed: Hydra's own launcher,
-    which runs one after the other, says "Launching 2 jobs locally"; the others say something else.
+    That is nothing where a launcher mixes outputs: Hydra's own says "Launching 2 jobs locally".
     """
     is_serial = True
     parts = re.split(rb"(?m)^\[.*HYDRA[^]\n]*\] (.*)\n?", output)
@@ -6789,9 +6770,6 @@ def hydra_runs(output: bytes) -> "Iterator[Tuple[int, Dict[str, str], bytes]]":
             yield int(match[1]), params, printed if is_serial else b""
         else:
             is_serial = b"jobs locally" in line
-
-
-# -- rows of a run
 
 
 def record_named(job: str, end: str = "") -> Record:
@@ -6857,7 +6835,7 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
     return results_document(rows)
 
 
-# -- selection
+# -- selection, order and means
 
 
 def pair_of(word: str) -> "Tuple[str, str]":
@@ -6887,8 +6865,7 @@ def constants(rows: "Sequence[Row]") -> "Dict[str, str]":
     if len(rows) < 2:
         return {}
     same = frozenset.intersection(*(compared(row.params) for row in rows))
-    keys = dict(same)
-    return {key: value for key, value in rows[0].params.items() if key in keys}
+    return {key: value for key, value in rows[0].params.items() if key in dict(same)}
 
 
 def key_among(keys: "Sequence[str]", name: str) -> str:
@@ -6912,7 +6889,7 @@ def wanted_values(word: str, keys: "Sequence[str]") -> "Set[Tuple[str, str]]":
 def agrees(params: "Mapping[str, str]", wanted: "Set[Tuple[str, str]]") -> bool:
     """Whether parameters have a value that is wanted, alone or in a list."""
     for key, value in params.items():
-        if not wanted.isdisjoint(pair_of(f"{key}={one}") for one in {value, *value.split(",")}):
+        if any(pair_of(f"{key}={one}") in wanted for one in {value, *value.split(",")}):
             return True
     return False
 
@@ -6941,9 +6918,6 @@ def tasks_with(ledger: Ledger, words: "Sequence[str]") -> "List[int]":
     params = [task_parameters(filter(key_of, words)) for words in combinations.values()]
     numbers = list(combinations)
     return [numbers[index] for index in matching(params, words)]
-
-
-# -- order and means
 
 
 def number_of(text: str) -> "Optional[float]":
@@ -7116,7 +7090,7 @@ def json_text(rows: "Sequence[Row]") -> str:
     document = results_document(rows)
     for entry in document:
         entry["metrics"] = {name: json_value(value) for name, value in entry["metrics"].items()}
-    return json.dumps(document, indent=2, allow_nan=False)
+    return json.dumps(document, indent=2)
 
 
 FORMATS = {"table": table_text, "csv": csv_text, "json": json_text, "markdown": markdown_text,
@@ -7136,20 +7110,17 @@ STYLE = """\
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1500px; padding: 0 16px 40px; background: var(--page);
   color: var(--ink); font: 15px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
-h1, h2 { font-size: 1.2em; margin: 24px 0 4px; }
-h3, p, ol { font-size: 1em; margin: 4px 0; }
+h1, h2 { font-size: 1.2em; margin: 24px 0 4px; } h3, p, ol { font-size: 1em; margin: 4px 0; }
 .faint, footer { color: var(--faint); font-size: .9em; }
 button, select, input { font: inherit; color: inherit; background: var(--soft); max-width: 100%;
   padding: 2px 8px; border: 1px solid var(--line); border-radius: 5px; text-align: left; }
-button { cursor: pointer; overflow-wrap: anywhere; }
+button { cursor: pointer; overflow-wrap: anywhere; } #body td { cursor: pointer; }
 :focus-visible { outline: 2px solid var(--running); }
 #bar { position: sticky; top: 0; z-index: 2; background: var(--page); padding: 8px 0;
   display: flex; flex-wrap: wrap; gap: 6px 14px; border-bottom: 1px solid var(--line); }
-#ramp { display: inline-block; width: 100px; height: 12px; border-radius: 3px; }
-#best b { font-size: 1.4em; }
+#ramp { display: inline-block; width: 100px; height: 12px; } #best b { font-size: 1.4em; }
 svg { display: block; width: 100%; font-size: 11px; fill: var(--ink); }
-svg .axis { stroke: var(--line); }
-svg .mean { fill: none; stroke: var(--ink); stroke-width: 1.5; }
+.axis { stroke: var(--line); } .mean { fill: none; stroke: var(--ink); stroke-width: 1.5; }
 #panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); gap: 20px; }
 .wide { overflow: auto; max-height: 75vh; }
 table { border-collapse: collapse; overflow-wrap: normal; }
@@ -7161,7 +7132,6 @@ th { background: var(--soft); position: sticky; top: 0; }
 th button { background: none; border: 0; padding: 0; font-weight: 600; white-space: nowrap; }
 @media (max-width: 600px) { #bar { position: static; } }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
-#body td { cursor: pointer; }
 """
 PAGE = """\
 <!DOCTYPE html>
@@ -7456,16 +7426,17 @@ function draw() {
 
 // A new measure: its best end, the parameters that look like seeds, the two of largest effect.
 function begin() {
+  measure = find("measure").selectedIndex;
   const order = byEffect();
   const isLow = /loss|err|rmse|mse|mae|perpl|ppl|time|duration|cost|latency/i.test(measured());
   const isSeed = /(^|[._/-])(seed|fold|repeat|replicate|trial)s?$/i;
   const named = params.flatMap(({name}, param) => isSeed.test(name) ? [param] : []);
   const [least, share] = order[order.length - 1] ?? [];
-  find("best-is").value = isLow ? "lowest" : "highest";
   const seeds = named.length || order.length < 2 || share >= 0.01 ? named : [least];
   for (const box of find("seeds").querySelectorAll("input")) {
     box.checked = seeds.includes(Number(box.value));
   }
+  find("best-is").value = isLow ? "lowest" : "highest";
   const rest = order.filter(([param]) => !seeds.includes(param)).concat(order);
   if (params.length > 1) {
     find("down").value = rest[0][0];
@@ -7483,11 +7454,8 @@ function setUp() {
   for (const id of ["down", "across"]) {
     find(id).append(...params.map(({name}, index) => option(name, index)));
   }
-  find("measure").addEventListener("change", () => {
-    measure = Number(find("measure").value);
-    begin();
-  });
   for (const id of ["down", "across", "best-is"]) find(id).addEventListener("change", draw);
+  find("measure").addEventListener("change", begin);
   find("search").addEventListener("input", () => filter(find("search").value));
   find("more").addEventListener("click", () => { limit += 1000; drawTable(); });
   addEventListener("resize", drawTimeline);
@@ -7511,7 +7479,7 @@ def report_page(found: Survey, rows: "Sequence[Row]", command: str) -> str:
     from html import escape
     data = [[kind, *map(page_cell, cells)] for kind, cells in columns_of(rows)
             if kind != "facts" or cells[0] in PAGE_FACTS]
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(data, separators=(",", ":"))
     texts = {"title": found.ledger.start.job, "command": command, "same": same_text(rows),
              "lead": "; ".join([head_line(found), *code_lines(found)]),
              "counts": counts_text(found.counts())}
@@ -7548,9 +7516,7 @@ jobs:
         args: {plus}epochs=3           # a part of every task
         exclude: model=lstm learning_rate=0.1
 """
-NO_HYDRA = """\
-    hydra: false                 # not a Hydra application: add no words of Hydra
-"""
+NO_HYDRA = "    hydra: false                 # not a Hydra application: add no words of Hydra\n"
 TRAIN_TEMPLATE = """\
 import sys
 
@@ -7622,7 +7588,7 @@ def as_typed(text: str, directory: "Optional[str]" = None, file: "Optional[str]"
     """A text whose commands begin as the user's did, with -C and -f where they have values."""
     words = ["hydraflow"]
     if sys.argv[0].endswith("hydraflow.py"):
-        words = [os.path.basename(sys.executable or "python"), sys.argv[0]]
+        words = [os.path.basename(sys.executable), sys.argv[0]]
         if getattr(sys.modules["__main__"], "__spec__", None):
             words[1:] = ["-m", "hydraflow"]
     for name, value in (("-C", directory), ("-f", file)):
@@ -7776,14 +7742,12 @@ def say_ends(execution: Execution) -> None:
 
 
 def say_next(execution: Execution, is_bad: bool, args: "argparse.Namespace") -> None:
-    runs = execution.runs
-    if any(run.open for run in runs):
+    if any(run.open for run in execution.runs):
         say(f"see progress: {typed(args, 'status', args.job)}")
-        return
-    has_begun = any(run.begun for run in runs)
-    if has_begun and is_bad:
-        say(f"run the rest: {typed(args, 'run', '--resume', *args.typed)}")
-    if has_begun and execution.is_interrupted or not (is_bad or args.quiet):
+    elif is_bad:
+        if any(run.begun for run in execution.runs):
+            say(f"run the rest: {typed(args, 'run', '--resume', *args.typed)}")
+    elif not args.quiet:
         say(f"see the results: {typed(args, 'results', args.job)}")
 
 
@@ -7943,7 +7907,7 @@ def job_lines(plan: Plan) -> "Iterator[str]":
         yield f"  step {step.number}{title}: {step_text(step)}"
         task = first_task(step)
         if task:
-            yield f"    {task_text(task)}{'    (the first)' if step.count > 1 else ''}"
+            yield f"    {task_text(task)}"
 
 
 def expand_command(args: "argparse.Namespace") -> int:
@@ -8235,7 +8199,7 @@ def complete_command(argv: "Sequence[str]") -> int:
     for word in found:
         if word.isprintable() and not (word == last and word.endswith("=")):
             put(word)
-    return 0 if found else 1  # the shell then completes names of files
+    return int(not found)  # with 1 the shell completes names of files
 
 
 def candidates(words: "List[str]") -> "Iterable[str]":
@@ -8256,9 +8220,6 @@ def candidates(words: "List[str]") -> "Iterable[str]":
         for axis in [*step.batch.axes, *step.args.axes]:
             options += [f"{axis.spelled[0]}=", *map(str, islice(axis, 100))]
     return options
-
-
-# -- inner commands, which HydraFlow types
 
 
 def slot_command(argv: "Sequence[str]") -> int:

@@ -72,7 +72,7 @@ class Asked(Program):
         """As HydraFlow understands it: its keys, of each step how many tasks there are, its axes, and the first command."""
         out = self.hydraflow("show", "train").out
         for part in ("train: 8 tasks\n", "  name: nice\n", "  max-parallel: 2\n", "  fail-fast: true\n", "  retries: 1\n", "  timeout-minutes: 1.5\n",
-                     "  step 1 (first): 6 tasks: a (3) x b (2)\n    echo train a=1 b=y ", "  step 2: 2 tasks: c (2)\n    echo train c=1 d=1 "):
+                     "  step 1 (first): 6 tasks: a (3) x b (2)\n    echo train a=1 b=y\n", "  step 2: 2 tasks: c (2)\n    echo train c=1 d=1"):
             self.assertIn(part, out)
         out = self.hydraflow("show", "evaluate").out
         self.assertIn("  needs: train\n", out)
