@@ -68,7 +68,7 @@ def test_latex(folder):
     (environment,), _, _ = LatexWalker(text.strip(), tolerant_parsing=False).get_latex_nodes()
     assert environment.environmentname == "tabular"
     lines = text.strip().split("\n")
-    assert lines[0] == "\\begin{tabular}{lrlrrrrr}"
+    assert lines[0] == "\\begin{tabular}{lrlrrrr}"
     assert [lines[index] for index in (1, 3, -2, -1)] == ["\\toprule", "\\midrule", "\\bottomrule", "\\end{tabular}"]
     read = [[LatexNodes2Text().latex_to_text(cell).strip().replace("\u02c6", "^") for cell in re.split(r"(?<!\\)&", line[:-2])] for line in [lines[2], *lines[4:-2]]]
     assert read == [[cell.rstrip() for cell in line] for line in cells(folder)]
@@ -78,7 +78,7 @@ def test_latex(folder):
 def test_markdown(folder):
     """GitHub's rules: a cell ends at | without a backslash, which makes any sign plain."""
     lines = table(folder, "markdown", "--over", "seed").strip().split("\n")
-    assert lines[1] == "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |"
+    assert lines[1] == "| --- | ---: | --- | ---: | ---: | ---: | ---: |"
     read = []
     for line in [lines[0], *lines[2:]]:
         parts = re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]
