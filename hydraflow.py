@@ -7333,9 +7333,9 @@ function panel([param, share], at, good) {
   const dots = good.filter((row, index) => index % every === 0 && row.codes[param] >= 0);
   const line = groups(param).map(({first, last, test}) => [(x(first) + x(last)) / 2,
     y(mean(finite(good.filter(test))))]).filter((point) => Number.isFinite(point[1]));
-  const ticks = words.map((word, code) => make("text", {x: x(code), y: 146, "text-anchor":
-    "middle"}, short(word).slice(0, 12)));
-  const title = `share ${Math.round(100 * share)} %${along && along.isLog ? ", log axis" : ""}`;
+  const some = words.map((_, code) => code).filter((code) => (
+    code % Math.ceil(words.length / 5) === 0));
+  const title = `share ${Math.round(100 * share)} %${along?.isLog ? ", log axis" : ""}`;
   return make("div", {}, make("h3", {}, `${name} `, make("span", {class: "faint"}, title)),
     make("svg", {viewBox: "0 0 310 150"},
       make("path", {d: "M40 10v120h265", fill: "none", class: "axis"}),
@@ -7343,7 +7343,8 @@ function panel([param, share], at, good) {
       ...dots.map((row) => make("circle", {cx: x(row.codes[param]), cy: y(value(row)), r: 3,
         opacity: 0.7, fill: mixed(at(value(row)))}, make("title", {}, about(row)))),
       make("polyline", {class: "mean", points: line.join(" ")}),
-      ...ticks.filter((_, code) => code % Math.ceil(words.length / 5) === 0)));
+      ...some.map((code) => make("text", {x: x(code), y: 146, "text-anchor": "middle"},
+        short(words[code]).slice(0, 12)))));
 }
 
 // A lane is a place that executes one task after the other; the tasks of a state are one path.
