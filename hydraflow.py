@@ -48,7 +48,7 @@ import subprocess
 import time
 from collections import Counter, namedtuple
 from itertools import accumulate, chain, dropwhile, islice, product, takewhile
-from operator import itemgetter, mul
+from operator import mul
 
 __version__ = "1.0.0"
 __all__ = [
@@ -4564,7 +4564,7 @@ class Survey:
         if asks and keys - {None}:
             self.unanswered = ""
             ordered = sorted(filter(None, keys))
-            for _, own in itertools.groupby(ordered, itemgetter(0, 1)):  # of an array job
+            for _, own in itertools.groupby(ordered, lambda key: key[:2]):  # of an array job
                 yield from self.ask_queue(list(own))
             self.read(wanted)
 
@@ -5794,12 +5794,12 @@ def give_up(record: Record, lost: "Sequence[Attempt]", is_lost: bool) -> "Iterat
 # 12. What people see: Event, State -> text
 # ---------------------------------------------------------------------------
 # offer, say and put write to streams; texts of durations, moments, states; read_log, tail_lines and
-# cause_of look into logs; task_name and Names call a task the same everywhere; groups_of groups
+# cause_of look into logs; task_name calls a task the same everywhere; groups_of groups
 # failures; Screen shows events; head_line, put_status and status_document show a record. Output
 # of tasks goes to standard output, HydraFlow's own lines to standard error.
 
 CHUNK = 65536  # bytes of a task's output that are shown in one turn of the loop
-NAME_WIDTH = 60  # characters of a task's name, and of a list of tasks
+NAME_WIDTH = 60  # characters of a task's name, of a list of tasks, and of a cell of a table
 TAIL = 5  # last lines of a log that are shown with a failure, and looked through for its cause
 CONTROLS = re.compile(  # of ECMA-48; group 1 is a colour
     rb"(?m)(\x1b\[[0-9;]*m)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b.?|"
@@ -5808,9 +5808,6 @@ TRAILERS = re.compile(  # last lines that say nothing of the cause
     r"hint: |Set the environment variable HYDRA_FULL_ERROR=1|Config search path|Provider:|"
     r"\s*(object_type|full_key|reference_type|provider)[=:]|To append to your config use|"
     r"\s*\d+%\||.*\d+(\.\d+)?(it/s|s/it)\]?$|[\s=*#_-]*$")
-
-
-# -- streams
 
 
 def offer(stream: "IO[str]", data: bytes, waits: bool = False) -> bytes:
@@ -5835,27 +5832,19 @@ def offer(stream: "IO[str]", data: bytes, waits: bool = False) -> bytes:
 
 def say(text: str, state: str = "waiting", waits: bool = True) -> None:
     """Write a line for a person; a character that the stream cannot encode is escaped."""
-    line = f"{painted(printable(text), state, sys.stderr)}\n"
+    line = f"{painted(text, state, sys.stderr)}\n"
     offer(sys.stderr, line.encode(sys.stderr.encoding or "utf-8", "backslashreplace"), waits)
 
 
 def put(text: str, state: str = "waiting") -> None:
     """Write a line of data: bytes of arguments as they are, but no commands to a terminal."""
     if sys.stdout.isatty():
-        text = painted(printable(text), state, sys.stdout)
+        text = painted(text, state, sys.stdout)
     stream = getattr(sys.stdout, "buffer", None)  # none where a caller put an io.StringIO there
     if stream is None:
         sys.stdout.write(f"{text}\n")
     else:
         stream.write(native_bytes(f"{text}\n"))
-
-
-def window_width(stream: "IO[str]") -> int:
-    """The columns of the terminal of a stream; 0 for no terminal."""
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    except (ValueError, OSError):
-        return 0
 
 
 def is_smart(stream: "IO[str]") -> bool:
@@ -5864,11 +5853,11 @@ def is_smart(stream: "IO[str]") -> bool:
 
 
 def painted(text: str, state: str, stream: "IO[str]") -> str:
-    """A text in the colour of a state, if a stream shows colours."""
+    """A text without commands to a terminal, in the colour of a state if a stream shows colours."""
     colour = STATES[state].colour
     if not colour or os.environ.get("NO_COLOR") or not is_smart(stream):
-        return text
-    return f"\x1b[{colour}m{text}\x1b[m"
+        return printable(text)
+    return f"\x1b[{colour}m{printable(text)}\x1b[m"
 
 
 # -- texts
@@ -5891,11 +5880,8 @@ def clock_text(seconds: float) -> str:
 
 
 def moment_text(moment: float) -> str:
-    """A time of day, with its date if that is not today; "?" where no calendar has it."""
-    try:
-        when = time.localtime(moment)
-    except (OverflowError, ValueError, OSError):
-        return "?"
+    """A time of day, with its date if that is not today."""
+    when = time.localtime(moment)
     is_today = when[:3] == time.localtime()[:3]
     return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M", when)
 
@@ -5919,9 +5905,12 @@ def state_text(state: State) -> str:
 
 
 def counts_text(counts: "Mapping[str, int]") -> str:
-    """How many tasks are in which state, the good ones first."""
+    """How many tasks are in which state, the good ones first, had succeeded before, or went to a
+    scheduler."""
     names = sorted(STATES, key=lambda name: not STATES[name].is_good)
-    return ", ".join(f"{counts[name]:,} {STATES[name].text}" for name in names if counts[name])
+    texts = [(name, STATES[name].text) for name in names]
+    texts += [("earlier", "had succeeded before"), ("submitted", "submitted")]
+    return ", ".join(f"{counts[name]:,} {text}" for name, text in texts if counts.get(name))
 
 
 def read_log(path: str, offset: int = 0, size: int = -1) -> bytes:
@@ -5960,17 +5949,6 @@ def cause_of(state: State, log: str) -> str:
     return signal_text(state.status) or ["", *lines[-1:], *causes][-1]
 
 
-# -- tables of texts
-
-
-class Column(NamedTuple):
-    """A column of a table; kind is that of its values, or l and r: how it is aligned."""
-
-    name: str
-    kind: str
-    cells: "List[Any]"
-
-
 def shortened(text: str, longest: int) -> str:
     """A text without its middle, if it is too long."""
     if len(text) <= longest:
@@ -5979,21 +5957,18 @@ def shortened(text: str, longest: int) -> str:
     return f"{text[:half]}...{text[-half:]}"
 
 
-def aligned(columns: "Iterable[Column]") -> str:
-    """Columns of texts side by side, on a terminal with at most a third of its width for each."""
-    width = window_width(sys.stdout)
+def aligned(columns: "Iterable[Tuple[str, Sequence[str]]]") -> str:
+    """Columns of texts side by side, each with l or r for its alignment."""
     shown = []
-    longest = max(width // 3, 20) if width else sys.maxsize
-    for name, kind, texts in columns:
-        cells = [shortened(text, longest) for text in [name, *texts]]
+    for side, texts in columns:
+        cells = [shortened(text, NAME_WIDTH) for text in texts]
         size = max(map(text_width, cells))
         spaces = [" " * (size - text_width(cell)) for cell in cells]
-        shown.append([space + cell if kind == "r" else cell + space
-                      for cell, space in zip(cells, spaces)])
+        shown.append(map("".join, zip(*([spaces, cells] if side == "r" else [cells, spaces]))))
     return "\n".join("  ".join(line).rstrip() for line in zip(*shown))
 
 
-# -- the name of a task
+# -- names of tasks, and groups by state and cause
 
 
 def shared_words(combinations: "Iterable[Sequence[str]]") -> "Set[str]":
@@ -6010,17 +5985,15 @@ def words_of_all(plan: Plan) -> "Set[str]":
     return shared_words(every)
 
 
-def task_name(number: int, combination: "Iterable[str]", shared: "Set[str]") -> str:
-    """The name of a task for people: its number, and the words that not all tasks have."""
-    words = " ".join(word for word in combination if word not in shared)
-    shown = shortened(" ".join(words.split()), NAME_WIDTH)
+def task_name(number: int, words: "Iterable[str]") -> str:
+    """The name of a task for people: its number and its words."""
+    shown = shortened(" ".join(" ".join(words).split()), NAME_WIDTH)
     return f"[{number} {shown}]" if shown else f"task {number}"
 
 
-@functools.lru_cache(maxsize=1)
 def combinations_of(ledger: Ledger, has_args: bool = False) -> "Dict[int, Tuple[str, ...]]":
-    """The combinations of all members of a run, by number: the plan is read once. With has_args,
-    the whole command of a task of Hydra's."""
+    """The combinations of all members of a run, by number. With has_args, the whole command of a
+    task of Hydra's."""
     try:
         lines = whole_lines(b"\n".join(map(ledger.line, ledger.members)))
         return {int(line["task"]): tuple(map(str, line[
@@ -6029,25 +6002,25 @@ def combinations_of(ledger: Ledger, has_args: bool = False) -> "Dict[int, Tuple[
         raise damaged(ledger.path) from None
 
 
-class Names:
-    """The names of the tasks of a record."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.combinations = combinations_of(ledger)
-        self.shared = shared_words(self.combinations.values())
-
-    def name(self, number: int) -> str:
-        return task_name(number, self.combinations.get(number, ()), self.shared)
-
-    def members_text(self, numbers: "Sequence[int]") -> str:
-        """The words that only these tasks have in common, else their names."""
-        common = shared_words(map(self.combinations.__getitem__, numbers)) - self.shared
-        if common:
-            return f"all of them with {' '.join(sorted(common))}"
-        return shortened(", ".join(map(self.name, numbers[:9])), 2 * NAME_WIDTH)
+@functools.lru_cache(maxsize=1)
+def own_words(ledger: Ledger) -> "Dict[int, List[str]]":
+    """The words of each member of a run that not all of them have."""
+    combinations = combinations_of(ledger)
+    shared = shared_words(combinations.values())
+    return {number: [word for word in words if word not in shared]
+            for number, words in combinations.items()}
 
 
-# -- groups of tasks, by state and cause
+def name_of(ledger: Ledger, number: int) -> str:
+    return task_name(number, own_words(ledger).get(number, ()))
+
+
+def members_text(ledger: Ledger, numbers: "Sequence[int]") -> str:
+    """The words that only these tasks have in common, else the name of one."""
+    common = shared_words(map(own_words(ledger).__getitem__, numbers))
+    if common:
+        return f"all of them with {' '.join(sorted(common))}"
+    return f"for example {name_of(ledger, numbers[0])}"
 
 
 def tasks_numbered(numbers: "Sequence[int]") -> str:
@@ -6056,35 +6029,25 @@ def tasks_numbered(numbers: "Sequence[int]") -> str:
     return f"{counted(len(numbers), 'task')} ({shown})"
 
 
-class Group(NamedTuple):
-    """Tasks with the same state and cause; text is for people."""
+def groups_of(found: Survey) -> "Iterator[Tuple[str, str, List[int]]]":
+    """Yield the tasks to report in groups, in the order of STATES: state, title, numbers.
 
-    state: str
-    text: str
-    numbers: "List[int]"
-
-    def title(self, names: Names) -> str:
-        """The first line about the group: 2 tasks (1, 9) failed: ValueError: lr."""
-        if len(self.numbers) == 1:
-            return f"{names.name(self.numbers[0])} {self.text}"
-        return f"{tasks_numbered(self.numbers)} {self.text}"
-
-
-def groups_of(found: Survey) -> "List[Group]":
-    """The tasks to report, grouped by state and text, in the order of STATES.
-
-    Causes that differ only in numbers, addresses and paths are the same.
+    A title is 2 tasks (1, 9) failed: ValueError: lr. Causes that differ only in numbers, addresses
+    and paths are the same.
     """
-    groups: Dict[Tuple[str, int, str], Group] = {}
+    groups: Dict[Tuple[str, int, str], Tuple[str, List[int]]] = {}
     for number, state in sorted(found.members):
         is_usual = state.name in ("queued", "not started") and not state.cause
         if state.name in ("succeeded", "waiting") or is_usual:
             continue
         text = group_text(found, number, state)
         kind = re.sub(r"\S*/\S*|\b0x[0-9a-f]+|\d+", "", text) if state.is_over else text
-        key = state.name, state.status, kind
-        groups.setdefault(key, Group(state.name, text, [])).numbers.append(number)
-    return sorted(groups.values(), key=lambda group: [*STATES].index(group.state))
+        groups.setdefault((state.name, state.status, kind), (text, []))[1].append(number)
+    for key in sorted(groups, key=lambda key: [*STATES].index(key[0])):
+        text, numbers = groups[key]
+        several = len(numbers) > 1
+        lead = tasks_numbered(numbers) if several else name_of(found.ledger, numbers[0])
+        yield key[0], f"{lead} {text}", numbers
 
 
 def group_text(found: Survey, number: int, state: State) -> str:
@@ -6101,18 +6064,14 @@ def group_text(found: Survey, number: int, state: State) -> str:
 
 def say_failures(found: Survey) -> None:
     """Say how tasks of a run failed: of each group an example with the end of its log."""
-    groups = [group for group in groups_of(found) if group.state == "failed"]
-    names = Names(found.ledger)
-    for group in groups[:10]:
-        number = group.numbers[0]
-        log = log_of(found.record, number, found.state(number))
-        say(f"\n{group.title(names)}", group.state)
-        lines = tail_lines(log)
-        for line in lines:
+    groups = [group for group in groups_of(found) if group[0] == "failed"]
+    for state, title, numbers in groups[:10]:
+        log = log_of(found.record, numbers[0], found.state(numbers[0]))
+        say(f"\n{title}", state)
+        for line in tail_lines(log):
             say(f"    {line}")
-        if lines:
-            say(f"  log:   {os.path.relpath(log)}")
-        say(f"  again: {shortened(task_text(found.ledger.task(number)), 2000)}")
+        say(f"  log:   {os.path.relpath(log)}")
+        say(f"  again: {task_text(found.ledger.task(numbers[0]))}")
     if len(groups) > 10:
         say(f"and {len(groups) - 10} more kinds of failure; status shows them")
 
@@ -6128,37 +6087,30 @@ def left_text(took: "Sequence[float]", rest: int, running: int) -> "Iterator[str
 
 class Following:
     """A log that is shown: name of the task, offset of the next byte, end of the task if known."""
+    end: "Optional[Event]" = None
 
     def __init__(self, name: str, log: str, offset: int) -> None:
         self.name = name
         self.log = log
         self.offset = offset
-        self.has_title = False
-        self.end: Optional[Event] = None
 
 
 class Screen:
-    """Shows events of runs as they come: output of the tasks, a progress line, ends of tasks.
-
-    is_live means a progress line; rest are bytes that standard output has not taken yet, is_open
-    tells that a terminal shows an unfinished line, jobs is how many tasks run at once here.
-    """
+    """Shows events of runs as they come: output of the tasks, a progress line, ends of tasks."""
+    rest = b""  # of output, which standard output has not taken yet
+    is_open = False  # whether a terminal shows an unfinished line
+    drawn = ""  # the progress line
+    titled = ""  # the task whose output has a title
+    running = done = 0  # tasks: elsewhere, and ended
 
     def __init__(self, runs: "Sequence[Run]", quiet: bool) -> None:
         self.runs = runs
         self.quiet = quiet
         self.total = sum(run.plan.count for run in runs)
         self.shared = {run.job.key: words_of_all(run.plan) for run in runs}
-        here = [run for run in runs if not all(step.submit for step in run.plan.steps)]
-        self.jobs = max([1, *(run.limits().jobs for run in here)])
-        self.is_terminal = sys.stdout.isatty()
+        self.jobs = max(run.limits().jobs for run in runs)
         self.is_live = is_smart(sys.stderr) and not quiet
         self.following: Dict[Tuple[str, int], Following] = {}
-        self.rest = b""
-        self.is_open = False
-        self.drawn = ""
-        self.running = 0
-        self.done = 0
         self.begun = time.monotonic()
         self.took: List[float] = []
 
@@ -6196,38 +6148,36 @@ class Screen:
 
         Where several tasks run at once, lines are shown when they are whole.
         """
-        is_last = False
-        while not is_last and (waits or not self.rest):
+        while True:
             data = read_log(following.log, following.offset, CHUNK)
             is_last = len(data) < CHUNK
             whole = data.rfind(b"\n") + 1
             if self.jobs == 1 or (following.end if is_last else not whole):
                 whole = len(data)
-            self.output(following, data[:whole], waits)
+            if whole:
+                self.output(following.name, data[:whole], waits)
             following.offset += whole
-            if not waits:
-                break
-        return is_last and not self.rest
+            if is_last or not waits:
+                return is_last and not self.rest
 
-    def output(self, following: Following, data: bytes, waits: bool) -> None:
+    def output(self, name: str, data: bytes, waits: bool) -> None:
         """Write output of a task: as it is, or its lines below the name of the task.
 
         On a terminal, what would move the cursor is left out, and a line's colours end with it.
         """
-        if not data:
-            return
         self.erase()
-        if self.is_terminal:
+        is_terminal = sys.stdout.isatty()
+        if is_terminal:
             data = CONTROLS.sub(rb"\1", data)
             data = data.replace(b"\n", b"\x1b[m\n") if b"\x1b" in data else data
         if self.jobs > 1:
-            lead = f"{following.name} ".encode("utf-8", "replace")
             lines = (data[:-1] if data.endswith(b"\n") else data).split(b"\n")
+            lead = f"{name} ".encode("utf-8", "replace")
             data = b"".join(lead + last_state(line) + b"\n" for line in lines)
-        elif self.is_live and self.total > 1 and not following.has_title:
-            following.has_title = True
-            self.line(f"==> {following.name} <==")
-        self.is_open = self.is_terminal and not data.endswith(b"\n")
+        elif self.is_live and self.total > 1 and self.titled != name:
+            self.titled = name
+            self.line(f"==> {name} <==")
+        self.is_open = is_terminal and not data.endswith(b"\n")
         self.rest = offer(sys.stdout, self.rest + data, waits)
 
     def ended(self, event: Event) -> None:
@@ -6245,7 +6195,8 @@ class Screen:
     def name_of(self, event: Event) -> str:
         assert event.task
         shared = self.shared.get(event.text, set())
-        name = task_name(event.task.number, event.task.combination, shared)
+        words = [word for word in event.task.combination if word not in shared]
+        name = task_name(event.task.number, words)
         return f"{event.text} {name}" if len(self.shared) > 1 else name
 
     def line(self, text: str, state: str = "waiting") -> None:
@@ -6263,20 +6214,18 @@ class Screen:
 
     def draw(self) -> None:
         """Draw the progress line, unless a task has begun a line."""
-        text = self.progress()[:min(window_width(sys.stderr) - 1, 79)]
-        if self.is_live and not self.is_open and not self.rest and text != self.drawn:
-            self.erase()
-            offer(sys.stderr, text.encode())
-            self.drawn = text
-
-    def progress(self) -> str:
+        from shutil import get_terminal_size
         running = self.running or len(self.following)
         failed = sum(run.counts["failed"] for run in self.runs)
         facts = [f"[{'#' * (20 * self.done // max(self.total, 1)):-<20}] {self.done}/{self.total}",
                  f"{running} running", f"{failed} failed" if failed else "",
                  clock_text(time.monotonic() - self.begun),
-                 *left_text(self.took, self.total - self.done, max(self.jobs, running))]
-        return "  ".join(filter(None, facts))
+                 *left_text(self.took, self.total - self.done, running)]
+        text = "  ".join(filter(None, facts))[:min(get_terminal_size().columns - 1, 79)]
+        if self.is_live and not self.is_open and not self.rest and text != self.drawn:
+            self.erase()
+            offer(sys.stderr, text.encode())
+            self.drawn = text
 
     def finish(self) -> None:
         self.show_logs(True)
@@ -6285,10 +6234,7 @@ class Screen:
             counts.update(run.counts)
             counts["not started"] += run.unfinished()
             counts["submitted"] += len(run.open())
-        facts = [counts_text(counts)]
-        for name, text in (("earlier", "had succeeded before"), ("submitted", "submitted")):
-            facts += [f"{counts[name]:,} {text}"] if counts[name] else []
-        ends = ", ".join(filter(None, facts)) or "nothing to do"
+        ends = counts_text(counts) or "nothing to do"
         took = duration_text(time.monotonic() - self.begun)
         state = "failed" if counts["failed"] else "succeeded"
         self.line(f"{counted(self.total, 'task')}: {ends}, {took}", state)
@@ -6334,12 +6280,11 @@ def head_line(found: Survey) -> str:
 
 def where_text(found: Survey) -> str:
     """The places where tasks of a run are running or queued; "" if there is none."""
-    states = [state for _, state in found.members]
-    hosts = {state.host for state in states if state.name == "running"}
+    hosts = {state.host for _, state in found.members if state.name == "running"}
     hosts.update([found.holder.rpartition(" on ")[2]] if found.holder else ())
     names = sorted("here" if host == host_name() else f"on {host}" for host in hosts)
-    parts = [f"running {shortened(', '.join(names), 60)}"] if names else []
-    if any(state.name == "queued" for state in states):
+    parts = [f"running {', '.join(names)}"] if names else []
+    if found.counts()["queued"]:
         schedulers = {submission.scheduler for submission in found.submissions}
         parts.append(f"queued with {', '.join(sorted(schedulers))}")
     return ", ".join(parts)
@@ -6347,10 +6292,8 @@ def where_text(found: Survey) -> str:
 
 def code_of(found: Survey, state: State) -> "Optional[str]":
     """The code that a task ran: a71128d + changes 1f0c, "" for no commit; None if it did not."""
-    for start in found.ledger.starts:
-        if start.number == state.start and not state.origin:
-            return start.code
-    return None
+    codes = {start.number: start.code for start in found.ledger.starts}
+    return None if state.origin else codes.get(state.start)
 
 
 def code_lines(found: Survey) -> "Iterator[str]":
@@ -6372,13 +6315,11 @@ def put_status(found: Survey, command: str) -> None:
     put(f"  {counts_text(found.counts())}")
     for line in code_lines(found):
         put(f"  {line}")
-    groups = groups_of(found)
-    if groups:
-        names = Names(found.ledger)
-    for group in groups[:20]:
-        put(f"  {group.title(names)}", group.state)
-        if len(group.numbers) > 1 and group.state != "queued":
-            put(f"    {names.members_text(group.numbers)}")
+    groups = list(groups_of(found))
+    for state, title, numbers in groups[:20]:
+        put(f"  {title}", state)
+        if len(numbers) > 1 and state != "queued":
+            put(f"    {members_text(found.ledger, numbers)}")
     if len(groups) > 20:
         put(f"  and {len(groups) - 20} more groups")
 
@@ -6388,10 +6329,15 @@ def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
     return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
 
 
-def task_facts(found: Survey, number: int, state: State) -> "Dict[str, Any]":
-    """The outcome of a task: times in seconds and since 1970, None where unknown."""
+def task_facts(found: Survey, number: int) -> "Dict[str, Any]":
+    """What is known of a task: times in seconds and since 1970, None where unknown."""
+    task = found.ledger.task(number)
+    if task is None:
+        raise damaged(found.ledger.path)
+    state = found.state(number)
     log = log_of(found.record, number, state)
     ended = state.ended if state.is_over else 0.0
+    one = found.array_task(number)
     return {
         "task": number,
         "state": state.name,
@@ -6403,22 +6349,20 @@ def task_facts(found: Survey, number: int, state: State) -> "Dict[str, Any]":
         "host": state.host or None,
         "code": code_of(found, state) or None,
         "cause": cause_of(state, log) or None,
-        "log": os.path.relpath(log)}
-
-
-def task_document(found: Survey, number: int, state: State) -> "Dict[str, Any]":
-    task = found.ledger.task(number)
-    _, job_id, index = found.array_task(number) or (None, None, None)
-    return {**task_facts(found, number, state), "step": found.ledger.members[number],
-            "params": task_parameters(task.combination), "argv": list(task.argv),
-            "dir": task.directory, "cwd": task.cwd, "job_id": job_id, "array_index": index}
+        "log": os.path.relpath(log),
+        "step": found.ledger.members.get(number),
+        "params": task_parameters(task.combination),
+        "argv": list(task.argv),
+        "dir": task.directory,
+        "cwd": task.cwd,
+        "job_id": one and one.job_id,
+        "array_index": one and one.index}
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
     start = found.ledger.start
     return {
         "job": start.job,
-        "note": start.note or None,
         "summary": head_line(found),
         "record": os.path.relpath(found.record.path),
         "count": start.count,
@@ -6426,7 +6370,7 @@ def status_document(found: Survey) -> "Dict[str, Any]":
         "scheduler_error": found.unanswered or None,
         "commit": start.commit or None,
         "states": found.counts(),
-        "tasks": [task_document(found, number, state) for number, state in found.members]}
+        "tasks": [task_facts(found, number) for number, _ in found.members]}
 
 
 # ---------------------------------------------------------------------------
@@ -6434,7 +6378,7 @@ def status_document(found: Survey) -> "Dict[str, Any]":
 # ---------------------------------------------------------------------------
 # A row is a task, or one of Hydra's runs of it, and has three kinds of columns: facts, parameters,
 # metrics. Numbers of outputs and files (last_number, json_number, read_metrics); Hydra's runs
-# (hydra_runs, run_outputs); rows of a run (result_rows, results); selection (matching); order and
+# (hydra_runs); rows of a run (result_rows, results); selection (matching); order and
 # means (sorted_rows, over); tables (columns_of, FORMATS); the page (report_page), which is a file:
 # texts of users reach it escaped, or as JSON that SCRIPT inserts as text nodes.
 
@@ -6479,7 +6423,7 @@ def numbers_of(output: bytes, name: str) -> "List[float]":
     names = sorted({f"{match[1].decode('ascii')}{name}" for match in matches if match[1]})
     if len(names) > 1:
         raise Error("several-metrics", f"{name} may be {' or '.join(names)}",
-                    hint=f"name one of them, for example {names[0]}")
+                    hint="name one of them")
     return [float(match[3].replace(b",", b"")) for match in matches]
 
 
@@ -6503,149 +6447,102 @@ def names_in(rows: "Iterable[Row]") -> "List[str]":
     return []
 
 
-def inner_value(value: "Any", key: str) -> "Any":
-    """The value below KEY.KEY in a JSON value; in a list, a key is an index: epochs.-1.loss."""
-    if isinstance(value, dict) and key in value:
-        return value[key]
-    first, _, rest = key.partition(".")
-    inner = value[int(first) if isinstance(value, list) else first]
-    return inner_value(inner, rest) if rest else inner
-
-
 def json_number(path: str, key: str) -> "Optional[float]":
-    """The number below KEY.KEY in a JSON file, or None."""
+    """The number below KEY.KEY in a JSON file, or None; in a list, a key is an index."""
     try:
         with open(path, encoding="utf-8-sig") as file:
-            value = inner_value(json.load(file), key)
+            value = json.load(file)
+        for one in [key] if key in value else key.split("."):
+            value = value[int(one) if isinstance(value, list) else one]
         return None if isinstance(value, bool) else float(value)
-    except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError):
+    except (OSError, ValueError, TypeError, LookupError, OverflowError):
         return None  # not there, not complete yet, no number
 
 
 def read_metrics(names: "Sequence[str]", folder: str, outputs: "Sequence[bytes]",
-                 others: "Set[str]") -> "Dict[str, Optional[float]]":
-    """The metrics of a task or run: from JSON files in its folder, and from its outputs.
+                 owners: "Dict[str, Any]") -> "Dict[str, Optional[float]]":
+    """The metrics of a task or run: from JSON files in its folder, or the first output with one.
 
-    A number that the first output lacks may be in the next one. others are the JSON files of other
-    tasks and runs; those of this one are added.
+    owners maps the JSON files that were looked for to the metrics of their task or run.
     """
-    values = {}
-    paths = set()
+    values: Dict[str, Optional[float]] = {}
     for name in names:
         file, is_file, key = name.rpartition(".json:")
-        if is_file:
-            path = os.path.normpath(os.path.join(folder, f"{file}.json"))
-            values[name] = json_number(path, key)
-            paths.update([path] if os.path.exists(path) else [])
-        else:
-            numbers = (last_number(output, name) for output in outputs)
-            values[name] = next((one for one in numbers if one is not None), None)
-    for path in paths & others:
-        raise Error("shared-file",
-                    f"several tasks write {os.path.basename(path)}, the last one wins",
-                    hint="let each task write into a directory of its own: ${{ task.dir }}")
-    others |= paths
+        path = os.path.normpath(os.path.join(folder, f"{file}.json"))
+        is_shared = is_file and owners.setdefault(path, values) is not values
+        if is_shared and os.path.exists(path):
+            raise Error("shared-file",
+                        f"several tasks write {os.path.basename(path)}, the last one wins",
+                        hint="let each task write into a directory of its own: ${{ task.dir }}")
+        numbers = (json_number(path, key) if is_file else last_number(output, name)
+                   for output in outputs)
+        values[name] = next((one for one in numbers if one is not None), None)
     return values
 
 
-# -- the runs that Hydra makes of one task
-
-class HydraRun(NamedTuple):
-    """One of Hydra's runs of a task; log is the path of its own log, "" for none."""
-
-    number: int
-    params: "Dict[str, str]"
-    log: str
+# -- rows of a run: those of Hydra's runs of a task, or one
 
 
-def hydra_runs(directory: str) -> "List[HydraRun]":
-    """The runs that Hydra made in a sweep directory, by number, each with the parameters that
-    Hydra noted and its newest log."""
-    import glob
-    runs = []
-    for folder in glob.glob(os.path.join(glob.escape(directory), "[0-9]*")):
-        number = os.path.basename(folder)
-        if number.isdigit():
-            logs = glob.glob(os.path.join(glob.escape(folder), "*.log"))
-            log = max(logs, key=os.path.getmtime, default="")
-            runs.append(HydraRun(int(number), hydra_overrides(folder), log))
-    return sorted(runs)
+def hydra_runs(output: bytes) -> "Iterator[Tuple[int, Dict[str, str], bytes]]":
+    """Yield the runs that Hydra announces in an output: number, parameters, what it printed.
 
-
-def hydra_overrides(folder: str) -> "Dict[str, str]":
-    """The parameters of a run as Hydra noted them; none while it has not, or not all."""
-    try:
-        with open(os.path.join(folder, ".hydra", "overrides.yaml"), "rb") as file:
-            node = read_yaml(file.read(), file.name)
-    except (OSError, Error):
-        return {}
-    items = node.value if node.kind == "sequence" else ()
-    return task_parameters(item.value for item in items if item.kind == "scalar")
-
-
-def run_outputs(output: bytes) -> "Dict[int, bytes]":
-    """Map each of Hydra's runs to its part of a task's output, from its words in Hydra's line on.
-
-    Empty where several run at once, as their outputs are mixed: Hydra's own launcher, which runs
-    one after the other, says "Launching 2 jobs locally"; the others say something else.
+    That is nothing where a launcher mixes outputs: Hydra's own says "Launching 2 jobs locally".
     """
-    outputs = {}
     is_serial = True
     parts = re.split(rb"(?m)^\[.*HYDRA[^]\n]*\] (.*)\n?", output)
     for line, printed in zip(parts[1::2], parts[2::2]):
-        number = re.match(rb"\t?#([0-9]{1,9}) : ", line)
-        if not number:
+        match = re.match(rb"\t?#([0-9]{1,9}) : ", line)
+        if match:
+            text = line[match.end():].decode("utf-8", "surrogateescape")
+            words = filter(None, split(tokenize(Source("Hydra", text)), "space"))
+            params = task_parameters(text[word[0].start:word[-1].end] for word in words)
+            yield int(match[1]), params, printed if is_serial else b""
+        else:
             is_serial = b"jobs locally" in line
-        elif is_serial:
-            outputs[int(number[1])] = line[number.end():] + b"\n" + printed
-    return outputs
 
 
-def printed_runs(outputs: "Mapping[int, bytes]") -> "List[HydraRun]":
-    """The runs of these parts of an output, by Hydra's words; a nameless one if there are not
-    several."""
-    runs = []
-    for number, output in outputs.items():
-        text = output.partition(b"\n")[0].decode("utf-8", "surrogateescape")
-        words = filter(None, split(tokenize(Source("Hydra", text)), "space"))
-        params = task_parameters(text[word[0].start:word[-1].end] for word in words)
-        runs.append(HydraRun(number, params, ""))
-    return runs if len(runs) > 1 else [HydraRun(-1, {}, "")]
+def record_named(job: str, end: str = "") -> Record:
+    """The record of the newest run of a job, or of the one whose name ends with end."""
+    records = Record.all(job)
+    if not records:
+        valid = [Ledger(record).start.job for record in Record.newest()]
+        raise Error("not-run", f"job {job} has not been run here",
+                    hint=suggest(job, valid) or "list the jobs: hydraflow show")
+    found = [record for record in records if record.ulid.endswith(end.upper())]
+    if end and len(found) != 1:
+        raise Error("unknown-run", f"{len(found)} runs with a name that ends with {end}",
+                    hint=f"list the runs: hydraflow status {shlex.quote(job)} --all")
+    return found[-1]
 
 
-# -- rows of a run
-
-
-def task_rows(found: Survey, number: int, metrics: "Sequence[str]", others: "Set[str]"
+def task_rows(found: Survey, number: int, metrics: "Sequence[str]", owners: "Dict[str, Any]"
               ) -> "Iterator[Row]":
     """Yield the row of a task, or those of its Hydra runs; a single one has all of its output."""
-    task = found.ledger.task(number)
-    facts = task_facts(found, number, found.state(number))
-    params = task_parameters(task.combination)
-    folder = os.path.join(task.cwd, task.directory)
-    runs = hydra_runs(folder) if task.runs == 1 else []
-    has_output = metrics or (task.runs and not runs)
-    output = last_attempt(read_log(facts["log"])) if has_output else b""
-    printed = run_outputs(output) if task.runs else {}
-    runs = runs or printed_runs(printed)  # where they are somewhere else
+    import glob
+    facts = task_facts(found, number)
+    is_hydra = "--multirun" in facts["argv"]
+    output = last_attempt(read_log(facts["log"])) if metrics or is_hydra else b""
+    runs = list(hydra_runs(output)) if is_hydra else []
     several = len(runs) > 1
-    for run in runs:
-        places = os.path.join(folder, str(run.number)), folder
-        outputs = [read_log(run.log) if metrics else b"",
-                   printed.get(run.number, b"") if several else output]
-        yield Row({**facts, "run": run.number if several else None}, {**params, **run.params},
-                  read_metrics(metrics, next(filter(os.path.isdir, places), task.cwd), outputs,
-                               others))
+    folder = os.path.join(facts["cwd"], facts["dir"])
+    for run, params, printed in runs or [(-1, {}, b"")]:
+        own = os.path.join(folder, str(run))
+        logs = glob.glob(os.path.join(glob.escape(own), "*.log"))
+        outputs = [read_log(max(logs, key=os.path.getmtime, default="")),
+                   printed if several else output]
+        place = next(filter(os.path.isdir, (own, folder)), facts["cwd"])
+        yield Row({"task": number, "run": run if several else None, **facts},
+                  {**facts["params"], **params}, read_metrics(metrics, place, outputs, owners))
 
 
 def result_rows(found: Survey, metrics: "Sequence[str]", numbers: "Iterable[int]",
                 state: "Optional[str]" = None, words: "Sequence[str]" = ()) -> "List[Row]":
     """The rows of tasks of a run: those in a state, and with the parameters of words."""
     rows: List[Row] = []
-    others: Set[str] = set()
+    owners: Dict[str, Any] = {}
     for number in numbers:
         if state in (None, found.state(number).name):
-            rows += task_rows(found, number, metrics, others)
+            rows += task_rows(found, number, metrics, owners)
     return [rows[index] for index in matching([row.params for row in rows], words)]
 
 
@@ -6660,18 +6557,14 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
     >>> results("no-such-job")
     Traceback (most recent call last):
     hydraflow.Error: error: job no-such-job has not been run here
-    hint: run it: hydraflow run no-such-job
+    hint: list the jobs: hydraflow show
     """
-    records = Record.all(job)
-    if not records:
-        raise Error("not-run", f"job {job} has not been run here",
-                    hint=f"run it: hydraflow run {job}")
-    found = survey(records[-1])
+    found = survey(record_named(job))
     rows = result_rows(found, metrics, tasks_with(found.ledger, words), None, words)
     return results_document(rows)
 
 
-# -- selection
+# -- selection, order and means
 
 
 def pair_of(word: str) -> "Tuple[str, str]":
@@ -6701,8 +6594,7 @@ def constants(rows: "Sequence[Row]") -> "Dict[str, str]":
     if len(rows) < 2:
         return {}
     same = frozenset.intersection(*(compared(row.params) for row in rows))
-    keys = dict(same)
-    return {key: value for key, value in rows[0].params.items() if key in keys}
+    return {key: value for key, value in rows[0].params.items() if key in dict(same)}
 
 
 def key_among(keys: "Sequence[str]", name: str) -> str:
@@ -6724,11 +6616,9 @@ def wanted_values(word: str, keys: "Sequence[str]") -> "Set[Tuple[str, str]]":
 
 
 def agrees(params: "Mapping[str, str]", wanted: "Set[Tuple[str, str]]") -> bool:
-    """Whether parameters have a value that is wanted, alone or in a list; what a function of
-    Hydra's makes of itself may be any."""
+    """Whether parameters have a value that is wanted, alone or in a list."""
     for key, value in params.items():
-        pairs = [pair_of(f"{key}={one}") for one in {value, *value.split(",")}]
-        if not wanted.isdisjoint(pairs) or ("(" in value and key in dict(wanted)):
+        if any(pair_of(f"{key}={one}") in wanted for one in {value, *value.split(",")}):
             return True
     return False
 
@@ -6736,7 +6626,7 @@ def agrees(params: "Mapping[str, str]", wanted: "Set[Tuple[str, str]]") -> bool:
 def matching(params: "Sequence[Mapping[str, str]]", words: "Iterable[str]") -> "List[int]":
     """The indexes of those parameters that agree with every word."""
     result = list(range(len(params)))
-    keys = list(dict.fromkeys(chain.from_iterable(params))) if words else []
+    keys = list(dict.fromkeys(chain.from_iterable(params)))
     for word in words if params else ():
         wanted = wanted_values(word, keys)
         before = result
@@ -6759,9 +6649,6 @@ def tasks_with(ledger: Ledger, words: "Sequence[str]") -> "List[int]":
     return [numbers[index] for index in matching(params, words)]
 
 
-# -- order and means
-
-
 def number_of(text: str) -> "Optional[float]":
     number = read_number(text)
     return float(str(number)) if number else None
@@ -6769,34 +6656,31 @@ def number_of(text: str) -> "Optional[float]":
 
 def sorted_rows(rows: "Sequence[Row]", name: str) -> "List[Row]":
     """Rows by a metric, a parameter or a fact, -NAME for descending; without a value last."""
-    def rank(row: Row) -> "Tuple[bool, bool, Any]":
-        value = {**row.facts, **row.params, **row.metrics}.get(name.lstrip("-"))
-        if value is None or value != value:
-            return True, False, 0
-        number = number_of(value) if isinstance(value, str) else value
-        return False, number is None, value if number is None else number
+    def rank(row: Row) -> "Tuple[bool, Any]":
+        value = str({**row.facts, **row.params, **row.metrics}.get(name.lstrip("-")))
+        number = number_of(value)
+        return number is None, value if number is None else number
 
-    ordered = sorted(rows, key=lambda row: rank(row)[1:], reverse=name.startswith("-"))
-    return sorted(ordered, key=lambda row: rank(row)[0])
+    ordered = sorted(rows, key=rank, reverse=name.startswith("-"))
+    return sorted(ordered, key=lambda row: rank(row)[1] in ("None", "nan"))
 
 
-def mean_and_deviation(values: "Iterable[Optional[float]]"
-                       ) -> "Tuple[Optional[float], Optional[float], int]":
-    """Mean and sample standard deviation, None where there are too few values, and their count."""
+def means(name: str, values: "Iterable[Optional[float]]") -> "Dict[str, Optional[float]]":
+    """Mean, sample standard deviation and count of a metric, None where values are too few."""
     known = [value for value in values if value is not None]
     count = len(known)
-    if count < 2:
-        return (known[0] if known else None), None, count
-    mean = sum(known) / count
-    return mean, (sum((value - mean) ** 2 for value in known) / (count - 1)) ** 0.5, count
+    mean = sum(known) / count if known else float("nan")
+    squares = sum((value - mean) ** 2 for value in known)
+    return {name: mean if known else None,
+            f"{name}_std": (squares / (count - 1)) ** 0.5 if count > 1 else None,
+            f"{name}_count": count}
 
 
 def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
     """Merge the rows that differ only in some parameters, as a seed; these parameters go.
 
-    Metrics become mean, sample standard deviation and count, with the number of rows and the mean
-    duration. Rows of different states stay apart: the last numbers of a failed task count in no
-    mean of the others.
+    Metrics become mean, sample standard deviation and count, with the number of rows. Rows of
+    different states stay apart: the last numbers of a failed task count in no mean of the others.
     """
     keys = [key_among(parameters(rows), name) for name in names]
     groups: Dict[Any, List[Row]] = {}
@@ -6805,14 +6689,12 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
         alike = compared(params), row.facts["state"]
         groups.setdefault(alike, []).append(row._replace(params=params))
     merged = []
-    for group in groups.values():
-        duration, _, _ = mean_and_deviation(row.facts["duration"] for row in group)
-        facts = {"state": group[0].facts["state"], "duration": duration, "count": len(group)}
-        values: Dict[str, Optional[float]] = {}
+    for (_, state), group in groups.items():
+        facts = {"task": None, "run": None, "state": state, "count": len(group)}
+        metrics: Dict[str, Optional[float]] = {}
         for name in group[0].metrics:
-            means = mean_and_deviation(row.metrics[name] for row in group)
-            values.update(zip((name, f"{name}_std", f"{name}_count"), means))
-        merged.append(Row(facts, group[0].params, values))
+            metrics.update(means(name, (row.metrics[name] for row in group)))
+        merged.append(Row(facts, group[0].params, metrics))
     return merged
 
 
@@ -6821,56 +6703,57 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
 TABLE_FACTS = ("task", "run", "state", "duration", "count")
 
 
-def columns_of(rows: "Sequence[Row]") -> "List[Column]":
-    """All columns of rows: task, parameters, other facts, metrics; a fact that is unknown
-    everywhere has none."""
-    columns = []
+def columns_of(rows: "Sequence[Row]") -> "Iterator[Tuple[str, List[Any]]]":
+    """Yield the kind and the cells, the first one a name, of each column of rows: task, run,
+    parameters, other facts, metrics. A fact that is unknown everywhere has none."""
     first = rows[0] if rows else Row({}, {}, {})
-    others = [name for name in first.facts if name not in ("task", "run")]
-    for kind, names in (("facts", ["task", "run"]), ("params", parameters(rows)),
-                        ("facts", others), ("metrics", list(first.metrics))):
-        columns += [Column(name, kind, [getattr(row, kind).get(name) for row in rows])
-                    for name in names]
-    return [column for column in columns if column.kind != "facts" or any(
-        cell is not None for cell in column.cells)]
+    facts = list(first.facts)
+    for kind, names in (("facts", facts[:2]), ("params", parameters(rows)),
+                        ("facts", facts[2:]), ("metrics", list(first.metrics))):
+        for name in names:
+            cells = [getattr(row, kind).get(name) for row in rows]
+            if kind != "facts" or any(isinstance(cell, (str, int, float)) for cell in cells):
+                yield kind, [name, *cells]
 
 
-def cell_text(column: Column, cell: "Any") -> str:
+def cell_text(kind: str, name: str, cell: "Any") -> str:
     """A cell for people: a number is whole, or has six digits."""
     if cell is None or isinstance(cell, str):
         return (cell or "").replace("\n", " ")
-    if column.name == "duration" and column.kind == "facts":
+    if (kind, name) == ("facts", "duration"):
         return duration_text(cell)
     return f"{cell:.0f}" if abs(cell) < 1e15 and cell == int(cell) else f"{cell:.6g}"
 
 
-def shown_columns(rows: "Sequence[Row]") -> "List[Column]":
-    """The columns that people see, as texts: parameters that vary, the most important facts,
-    metrics."""
+def shown_columns(rows: "Sequence[Row]") -> "List[Tuple[str, List[str]]]":
+    """The columns that people see, with their alignment: parameters that vary, the most important
+    facts, metrics."""
     same = constants(rows)
     shown = []
-    for column in columns_of(rows):
-        is_shown = column.kind == "metrics" or column.name not in same
-        if column.kind == "facts":
-            is_retried = column.name == "attempts" and max(column.cells) > 1
-            is_shown = is_retried or column.name in TABLE_FACTS
+    for kind, (name, *cells) in columns_of(rows):
+        is_shown = kind == "metrics" or name not in same
+        if kind == "facts":
+            is_shown = name in TABLE_FACTS or (name == "attempts" and max(cells) > 1)
         if is_shown:
-            words = [cell for cell in column.cells if isinstance(cell, str)]
-            kind = "l" if None in map(number_of, words) else "r"
-            texts = [cell_text(column, cell) for cell in column.cells]
-            shown.append(Column(column.name, kind, texts))
+            words = [cell for cell in cells if isinstance(cell, str)]
+            side = "l" if None in map(number_of, words) else "r"
+            shown.append((side, [name, *(cell_text(kind, name, cell) for cell in cells)]))
     return shown
 
 
-def lines_of(columns: "Iterable[Column]") -> "List[Sequence[Any]]":
-    return list(zip(*([column.name, *column.cells] for column in columns)))
+def lines_of(columns: "Iterable[Tuple[str, Sequence[Any]]]") -> "List[Sequence[Any]]":
+    return list(zip(*(cells for _, cells in columns)))
+
+
+def same_text(rows: "Sequence[Row]") -> str:
+    """The parameters that all rows share, or ""."""
+    same = " ".join(f"{key}={value}" for key, value in constants(rows).items())
+    return same and f"the same everywhere: {same}\n"
 
 
 def table_text(rows: "Sequence[Row]") -> str:
     """A table for people: the parameters that all rows share, then a line for each row."""
-    same = " ".join(f"{key}={value}" for key, value in constants(rows).items())
-    lead = f"the same everywhere: {same}\n" if same else ""
-    return lead + aligned(shown_columns(rows))
+    return same_text(rows) + aligned(shown_columns(rows))
 
 
 def csv_text(rows: "Sequence[Row]") -> str:
@@ -6884,7 +6767,7 @@ def csv_text(rows: "Sequence[Row]") -> str:
 
 def markdown_text(rows: "Sequence[Row]") -> str:
     columns = shown_columns(rows)
-    marks = ["---:" if column.kind == "r" else "---" for column in columns]
+    marks = ["---:" if side == "r" else "---" for side, _ in columns]
     lines = [[re.sub(r"([|\\*`<\[~&])", r"\\\1", cell) for cell in line]
              for line in lines_of(columns)]
     return "\n".join(f"| {' | '.join(line)} |" for line in [*lines[:1], marks, *lines[1:]])
@@ -6903,7 +6786,7 @@ def latex_text(rows: "Sequence[Row]") -> str:
         cells = ["".join(LATEX.get(sign, sign) for sign in cell) for cell in line]
         cells = [re.sub("^-(?=[0-9])", "$-$", cell) for cell in cells]
         lines.append(rf"{' & '.join(cells)} \\")
-    form = "".join(column.kind for column in columns)
+    form = "".join(side for side, _ in columns)
     return "\n".join([rf"\begin{{tabular}}{{{form}}}", r"\toprule", *lines[:1], r"\midrule",
                       *lines[1:], r"\bottomrule", r"\end{tabular}"])
 
@@ -6920,8 +6803,10 @@ def plain_value(text: str) -> "Union[str, int, float, None]":
 
 
 def json_value(value: "Optional[float]") -> "Union[str, float, None]":
-    """A number as JSON can have it: "nan", "inf" and "-inf" as texts that float() reads."""
-    return value if value is None or abs(value) < float("inf") else str(value)
+    """A number as JSON can have it: "inf" and "-inf" as texts that float() reads, no nan."""
+    if value is None or abs(value) < float("inf"):
+        return value
+    return str(value) if value == value else None
 
 
 def results_document(rows: "Sequence[Row]") -> "List[Dict[str, Any]]":
@@ -6933,9 +6818,8 @@ def results_document(rows: "Sequence[Row]") -> "List[Dict[str, Any]]":
 def json_text(rows: "Sequence[Row]") -> str:
     document = results_document(rows)
     for entry in document:
-        entry["metrics"] = {name: json_value(value) if value == value else None  # as pandas does
-                            for name, value in entry["metrics"].items()}
-    return json.dumps(document, indent=2, allow_nan=False)
+        entry["metrics"] = {name: json_value(value) for name, value in entry["metrics"].items()}
+    return json.dumps(document, indent=2)
 
 
 FORMATS = {"table": table_text, "csv": csv_text, "json": json_text, "markdown": markdown_text,
@@ -6943,6 +6827,7 @@ FORMATS = {"table": table_text, "csv": csv_text, "json": json_text, "markdown": 
 
 # -- the page
 
+PAGE_FACTS = ("task", "run", "state", "started", "ended", "host", "cause")
 STYLE = """\
 :root { color-scheme: light dark; --ink: #1b1f24; --faint: #59626d; --line: #d5dae0;
   --page: #fff; --soft: #f3f5f7; --succeeded: #077a59; --failed: #b83f0b; --interrupted: #8a5b00;
@@ -6954,23 +6839,17 @@ STYLE = """\
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1500px; padding: 0 16px 40px; background: var(--page);
   color: var(--ink); font: 15px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
-h1, h2 { font-size: 1.2em; margin: 24px 0 4px; }
-h3, p, ol { font-size: 1em; margin: 4px 0; }
+h1, h2 { font-size: 1.2em; margin: 24px 0 4px; } h3, p, ol { font-size: 1em; margin: 4px 0; }
 .faint, footer { color: var(--faint); font-size: .9em; }
-.counts span { margin-right: 14px; white-space: nowrap; }
-.counts i { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
-  margin-right: 5px; background: var(--waiting); }
 button, select, input { font: inherit; color: inherit; background: var(--soft); max-width: 100%;
   padding: 2px 8px; border: 1px solid var(--line); border-radius: 5px; text-align: left; }
-button { cursor: pointer; overflow-wrap: anywhere; }
+button { cursor: pointer; overflow-wrap: anywhere; } #body td { cursor: pointer; }
 :focus-visible { outline: 2px solid var(--running); }
 #bar { position: sticky; top: 0; z-index: 2; background: var(--page); padding: 8px 0;
   display: flex; flex-wrap: wrap; gap: 6px 14px; border-bottom: 1px solid var(--line); }
-#ramp { display: inline-block; width: 100px; height: 12px; border-radius: 3px; }
-#best b { font-size: 1.4em; }
+#ramp { display: inline-block; width: 100px; height: 12px; } #best b { font-size: 1.4em; }
 svg { display: block; width: 100%; font-size: 11px; fill: var(--ink); }
-svg .axis { stroke: var(--line); }
-svg .mean { fill: none; stroke: var(--ink); stroke-width: 1.5; }
+.axis { stroke: var(--line); } .mean { fill: none; stroke: var(--ink); stroke-width: 1.5; }
 #panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); gap: 20px; }
 .wide { overflow: auto; max-height: 75vh; }
 table { border-collapse: collapse; overflow-wrap: normal; }
@@ -6982,7 +6861,6 @@ th { background: var(--soft); position: sticky; top: 0; }
 th button { background: none; border: 0; padding: 0; font-weight: 600; white-space: nowrap; }
 @media (max-width: 600px) { #bar { position: static; } }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
-#body td { cursor: pointer; }
 """
 PAGE = """\
 <!DOCTYPE html>
@@ -6991,14 +6869,14 @@ PAGE = """\
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
 <link rel="icon" href="data:,"><title>{title}</title><style>{style}</style></head><body>
-<h1>{title}</h1><p id="lead">{lead}</p><p class="counts">{counts}</p><p class="faint">{same}</p>
+<h1>{title}</h1><p id="lead">{lead}</p><p>{counts}</p><p class="faint">{same}</p>
 <noscript>This page needs scripts; hydraflow results prints its table.</noscript>
 <main hidden><div id="bar"><label>Measure <select id="measure"></select></label>
 <label>best is <select id="best-is"><option>lowest</option><option>highest</option></select></label>
 <span>averaged over <span id="seeds"></span></span>
 <span><span id="low"></span> <span id="ramp"></span> <span id="high"></span></span>
-<span><input id="search" placeholder="filter: key=value, or any text" aria-label="filter">
-<span id="filters"></span></span></div>
+<span><input id="search" type="search" placeholder="filter: key=value, or any text"
+ aria-label="filter"> <span id="count"></span></span></div>
 <section><h2>Best combination</h2><ol id="best"></ol></section>
 <section><h2>Failures</h2><ul id="causes"></ul></section>
 <section><h2>Two parameters</h2><p><label>down <select id="down"></select></label>
@@ -7006,7 +6884,8 @@ PAGE = """\
 <div class="wide"><table id="cells"></table></div></section>
 <section><h2>Effect of each parameter</h2><p class="faint">share: how much of the measure's
 variance a parameter explains alone; the line joins means</p><div id="panels"></div></section>
-<section><h2>Timeline</h2><p class="faint">hours:minutes:seconds; a row for each place</p>
+<section><h2>Timeline</h2><p class="faint">hours:minutes:seconds; a row for each place
+<span id="legend"></span></p>
 <div id="timeline"></div></section>
 <section><h2>Tasks</h2><div class="wide"><table><thead><tr id="head"></tr></thead>
 <tbody id="body"></tbody></table></div><p><button id="more"></button></p></section></main>
@@ -7015,20 +6894,26 @@ variance a parameter explains alone; the line joins means</p><div id="panels"></
 """
 SCRIPT = r"""
 "use strict";
-// shown are the rows that all filters pass; every view is drawn anew from them. A parameter has its
-// distinct values, and each row the index of its own in codes. Texts become text nodes.
-const data = JSON.parse(document.getElementById("data").textContent), {metrics} = data;
-const rows = data.rows.map(([name, state, began, ended, host, cause, own, values]) => (
-  {name, state, began, ended, host, cause, own, values}));
-const params = data.params.map((name, param) => {
-  const words = [...new Set(rows.map(({own}) => own[param]))].filter((one) => one !== null);
+// The data are columns: kind, name, cells. shown are the rows that the filter lets through; every
+// view is drawn anew from them. A parameter that varies has its distinct values, and each row the
+// index of its own in codes. Texts become text nodes.
+const all = JSON.parse(document.getElementById("data").textContent);
+const every = (kind) => all.filter((one) => one[0] === kind).map((one) => (
+  {name: String(one[1]), cells: one.slice(2)}));
+const facts = Object.fromEntries(every("facts").map(({name, cells}) => [name, cells]));
+const metrics = every("metrics"), rows = (facts.task ?? []).map((task, index) => {
+  const fact = (name) => facts[name]?.[index] ?? null, run = fact("run");
+  return {index, name: run === null ? String(task) : `${task}.${run}`, state: fact("state"),
+    began: fact("started"), ended: fact("ended"), host: String(fact("host") ?? ""),
+    cause: String(fact("cause") ?? "")};
+});
+const params = every("params").map(({name, cells}) => {
+  const words = [...new Set(cells)].filter((one) => one !== null);
   const isNumber = words.every((one) => typeof one === "number");
   if (isNumber) words.sort((one, other) => one - other);
-  return {name, words, isNumber, codes: new Map(words.map((one, code) => [one, code]))};
-});
-for (const row of rows) row.codes = params.map(({codes}, param) => codes.get(row.own[param]) ?? -1);
-const filters = new Map();  // label -> test
-const RAMP = [[94, 60, 153], [62, 74, 137], [38, 130, 142], [53, 183, 121], [253, 231, 37]];
+  return {name, cells, words, isNumber, codes: new Map(words.map((one, code) => [one, code]))};
+}).filter(({cells, words}) => cells.length < 2 || words.length > 1 || cells.includes(null));
+for (const row of rows) row.codes = params.map((one) => one.codes.get(one.cells[row.index]) ?? -1);
 let shown = rows, measure = 0, limit = 200, sorted = null;
 
 const find = (id) => document.getElementById(id);
@@ -7039,18 +6924,27 @@ const squares = (list, middle = mean(list)) => (
 const short = (one) => typeof one === "string" ? one
   : Number.isFinite(one) ? String(Number(one.toPrecision(4))) : "";
 const colour = (state) => `var(--${state.split(" ")[0]}, var(--waiting))`;
+const mixed = (part) => `hsl(${280 - 220 * part} 60% ${30 + 45 * part}%)`;
 const duration = (row) => row.ended === null ? NaN : row.ended - row.began;
 const value = (row) => row.state !== "succeeded" ? NaN
-  : measure < metrics.length ? Number(row.values[measure] ?? NaN) : duration(row);
-const measured = () => metrics[measure] ?? "duration";
+  : measure < metrics.length ? Number(metrics[measure].cells[row.index] ?? NaN) : duration(row);
+const measured = () => metrics[measure]?.name ?? "duration";
 const extent = (list) => list.reduce(([low, high], one) => [Math.min(low, one),
   Math.max(high, one)], [Infinity, -Infinity]);
-const assignments = (row) => params.map(({name}, param) => `${name}=${row.own[param] ?? ""}`);
-const about = (row) => `task ${row.name}: ${row.state}\n${[...assignments(row),
-  ...metrics.map((name, index) => `${name}=${row.values[index] ?? ""}`)].join(" ")}\n${row.cause}`;
+const columns = [
+  {name: "task", get: (row) => row.name, key: (row) => Number(row.name), isNumber: true},
+  {name: "state", get: (row) => row.state},
+  ...params.map(({name, cells, isNumber}, param) => ({name, isNumber,
+    key: (row) => row.codes[param], get: (row) => String(cells[row.index] ?? "")})),
+  ...metrics.map(({name, cells}) => ({name, isNumber: true,
+    key: (row) => Number(cells[row.index] ?? NaN), get: (row) => String(cells[row.index] ?? "")})),
+  {name: "duration", get: (row) => short(duration(row)), key: duration, isNumber: true},
+  {name: "host", get: (row) => row.host}, {name: "cause", get: (row) => row.cause}];
+const assigned = (list, row) => list.map(({name, get}) => `${name}=${get(row)}`).join(" ");
+const about = (row) => `${assigned(columns.slice(0, -1), row)} ${row.cause}`;
 
 function make(tag, attributes, ...children) {
-  const isSvg = ["svg", "path", "rect", "circle", "text", "title", "polyline"].includes(tag);
+  const isSvg = ["svg", "path", "circle", "text", "title", "polyline"].includes(tag);
   const element = isSvg ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
   for (const [name, one] of Object.entries(attributes)) {
@@ -7071,22 +6965,15 @@ function scaled(numbers) {
   return Object.assign(place, {low, high, isLog});
 }
 
-function mixed(part) {
-  const place = Math.max(0, Math.min(part, 1)) * (RAMP.length - 1);
-  const first = Math.min(Math.floor(place), RAMP.length - 2);
-  return `rgb(${RAMP[first].map((one, index) => (
-    Math.round(one + (RAMP[first + 1][index] - one) * (place - first))))})`;
-}
-
 // Values of a parameter in at most 12 groups of neighbours, for a grid and for means.
 function groups(param) {
-  const {words} = params[param], size = Math.ceil(words.length / 12), result = [];
+  const {name: key, words} = params[param], size = Math.ceil(words.length / 12), result = [];
   for (let first = 0; first < words.length; first += size) {
-    const last = Math.min(first + size, words.length) - 1;
-    const name = first === last ? String(words[first])
+    const last = Math.min(first + size, words.length) - 1, isOne = first === last;
+    const name = isOne ? String(words[first])
       : `${short(words[first])} \u2013 ${short(words[last])}`;
     const test = (row) => row.codes[param] >= first && row.codes[param] <= last;
-    result.push({first, last, name, test});
+    result.push({first, last, name, test, query: isOne ? `${key}=${name}` : ""});
   }
   return result;
 }
@@ -7102,46 +6989,38 @@ function byEffect() {
   }).sort((one, other) => other[1] - one[1]);
 }
 
-function toggle(label, test) {
-  if (!filters.delete(label)) filters.set(label, test);
+// Words of a filter are parts of what is said about a row; key=value is a whole word of it.
+function filter(query) {
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  find("search").value = query;
+  shown = rows.filter((row) => {
+    const text = ` ${about(row).toLowerCase()} `;
+    return words.every((one) => text.includes(one.includes("=") ? ` ${one} ` : one));
+  });
   draw();
 }
-
-const pick = (row) => toggle(`task ${row.name}`, (one) => one === row);
-const chooser = (text, test, title) => make("button", {
-  click: () => toggle(title ?? text, test), title: title ?? text}, text);
-
-function drawBar(at) {
-  find("filters").replaceChildren(...Array.from(filters, ([label, test]) => (
-    chooser(`${label} \u00d7`, test, label))),
-  filters.size ? ` ${shown.length} of ${rows.length}` : "");
-  find("ramp").style.background = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map(mixed)})`;
-  find("low").textContent = short(at.low);
-  find("high").textContent = short(at.high) + (at.isLog ? " (log)" : "");
-}
-
-const averaged = () => new Set(Array.from(find("seeds").querySelectorAll("input:checked"),
-  ({value}) => Number(value)));
+const chooser = (text, query) => make("button", {title: query, click: () => filter(query)}, text);
 
 function drawBest() {
-  const seeds = averaged(), sign = find("best-is").value === "lowest" ? 1 : -1;
-  const members = new Map();
+  const seeds = Array.from(find("seeds").querySelectorAll("input:checked"), (one) => +one.value);
+  const sign = find("best-is").value === "lowest" ? 1 : -1, members = new Map();
   for (const row of shown) {
-    const key = row.codes.filter((_, param) => !seeds.has(param)).join();
+    const key = row.codes.filter((_, param) => !seeds.includes(param)).join();
     if (!members.has(key)) members.set(key, []);
     members.get(key).push(row);
   }
-  const every = Array.from(members.values(), (list) => ({list, numbers: finite(list)}));
-  const most = extent(every.map((one) => one.numbers.length))[1];
-  const best = every.filter(({numbers}) => 2 * numbers.length > most)  // one lucky seed is none
+  const means = Array.from(members.values(), (list) => ({list, numbers: finite(list)}));
+  const most = extent(means.map((one) => one.numbers.length))[1];
+  const best = means.filter(({numbers}) => 2 * numbers.length > most)  // one lucky seed is none
     .sort((one, other) => sign * (mean(one.numbers) - mean(other.numbers))).slice(0, 5);
   const title = best.length ? `${find("best-is").value} ${measured()}` : `no ${measured()} yet`;
   find("best").replaceChildren(title, ...best.map(({list, numbers}, index) => {
     const spread = short(Math.sqrt(squares(numbers) / (numbers.length - 1)));
-    const words = assignments(list[0]).filter((_, param) => !seeds.has(param)).join(" ");
+    const kept = columns.slice(2, 2 + params.length).filter((_, param) => !seeds.includes(param));
+    const words = assigned(kept, list[0]) || `task=${list[0].name}`;
     return make("li", {}, make(index ? "span" : "b", {}, short(mean(numbers))),
       list.length === 1 ? " " : ` \u00b1 ${spread}, ${numbers.length} of ${list.length} tasks `,
-      chooser(words || `task ${list[0].name}`, (row) => list.includes(row)));
+      chooser(words, words));
   }));
 }
 
@@ -7150,26 +7029,25 @@ function drawCauses() {
   for (const {cause} of shown) if (cause) counts.set(cause, (counts.get(cause) ?? 0) + 1);
   const order = Array.from(counts).sort((one, other) => other[1] - one[1]).slice(0, 10);
   find("causes").replaceChildren(...order.map(([cause, count]) => make("li", {},
-    chooser(`${count} \u00d7 ${cause}`, (row) => row.cause === cause, cause))));
+    chooser(`${count} \u00d7 ${cause}`, cause))));
   find("causes").parentNode.hidden = !order.length;
 }
 
 function drawGrid(at) {
   const [down, across] = ["down", "across"].map((id) => Number(find(id).value));
+  const seconds = groups(across), head = (text) => make("th", {}, text);
   const cell = (first, second) => {
-    const test = (row) => first.test(row) && second.test(row), list = shown.filter(test);
+    const list = shown.filter((row) => first.test(row) && second.test(row));
     if (!list.length) return make("td", {});
     const bad = list.filter((row) => row.state === "failed").length, result = mean(finite(list));
-    const title = `${params[down].name}=${first.name} ${params[across].name}=${second.name}`;
     const text = short(result) + (bad ? ` \u2717${bad}` : "") || "\u2013";
-    const button = chooser(text, test, title);
+    const button = chooser(text, `${first.query} ${second.query}`.trim());
     if (Number.isFinite(result)) {
       button.style.background = mixed(at(result));
-      button.style.color = at(result) > 0.55 ? "#000" : "#fff";
+      button.style.color = at(result) > 0.33 ? "#000" : "#fff";
     }
     return make("td", {}, button);
   };
-  const seconds = groups(across), head = (text) => make("th", {}, text);
   find("cells").replaceChildren(
     make("tr", {}, head(`${params[down].name} \\ ${params[across].name}`),
       ...seconds.map(({name}) => head(name))),
@@ -7180,26 +7058,22 @@ function drawGrid(at) {
 function panel([param, share], at, good) {
   const {name, words, isNumber} = params[param], along = isNumber ? scaled(words) : null;
   const x = (code) => 45 + 245 * (along ? along(words[code]) : (code + 0.5) / words.length);
-  const y = (one) => 125 - 110 * at(one), every = Math.ceil(good.length / 400), ticks = [];
+  const y = (one) => 125 - 110 * at(one), every = Math.ceil(good.length / 400);
   const dots = good.filter((row, index) => index % every === 0 && row.codes[param] >= 0);
   const line = groups(param).map(({first, last, test}) => [(x(first) + x(last)) / 2,
     y(mean(finite(good.filter(test))))]).filter((point) => Number.isFinite(point[1]));
-  let free = 0;
-  words.forEach((word, code) => {
-    const text = short(word).slice(0, 12), half = 3.5 * text.length;
-    if (x(code) - half < free) return;
-    ticks.push(make("text", {x: x(code), y: 146, "text-anchor": "middle"}, text));
-    free = x(code) + half + 4;
-  });
-  const title = `share ${Math.round(100 * share)} %${along && along.isLog ? ", log axis" : ""}`;
+  const some = words.map((_, code) => code).filter((code) => (
+    code % Math.ceil(words.length / 5) === 0));
+  const title = `share ${Math.round(100 * share)} %${along?.isLog ? ", log axis" : ""}`;
   return make("div", {}, make("h3", {}, `${name} `, make("span", {class: "faint"}, title)),
     make("svg", {viewBox: "0 0 310 150"},
       make("path", {d: "M40 10v120h265", fill: "none", class: "axis"}),
       make("text", {x: 0, y: 18}, short(at.high)), make("text", {x: 0, y: 128}, short(at.low)),
       ...dots.map((row) => make("circle", {cx: x(row.codes[param]), cy: y(value(row)), r: 3,
-        opacity: 0.7, fill: mixed(at(value(row))), click: () => pick(row)},
-      make("title", {}, about(row)))),
-      make("polyline", {class: "mean", points: line.join(" ")}), ...ticks));
+        opacity: 0.7, fill: mixed(at(value(row)))}, make("title", {}, about(row)))),
+      make("polyline", {class: "mean", points: line.join(" ")}),
+      ...some.map((code) => make("text", {x: x(code), y: 146, "text-anchor": "middle"},
+        short(words[code]).slice(0, 12)))));
 }
 
 // A lane is a place that executes one task after the other; the tasks of a state are one path.
@@ -7218,75 +7092,58 @@ function drawTimeline() {
   const width = find("timeline").clientWidth || 900;
   const height = Math.max(3, Math.min(16, 360 / lanes.length)), bottom = lanes.length * height;
   const x = (moment) => 90 + (width - 100) * (moment - start) / (end - start || 1);
-  const until = (row) => x(row.ended ?? end);
   lanes.forEach(({host, rows: members}, index) => {
     if (!index || lanes[index - 1].host !== host) {
       texts.push(make("text", {x: 0, y: index * height + 11}, host.slice(0, 13)));
     }
-    for (const row of members) {
-      const length = Math.max(until(row) - x(row.began) - 0.5, 1).toFixed(1);
-      paths[row.state] = `${paths[row.state] ?? ""}M${x(row.began).toFixed(1)} `
+    for (const {state, began, ended} of members) {
+      const length = Math.max(x(ended ?? end) - x(began) - 0.5, 1).toFixed(1);
+      paths[state] = `${paths[state] ?? ""}M${x(began).toFixed(1)} `
         + `${(index * height).toFixed(1)}h${length}v${(height - 1).toFixed(1)}h-${length}z`;
     }
   });
   for (const part of [0, 0.5, 1]) {
     const seconds = part * (end - start), clock = [seconds / 3600, seconds / 60 % 60, seconds % 60];
-    const text = clock.map((one) => String(Math.floor(one)).padStart(2, "0")).join(":");
     texts.push(make("text", {x: x(start + seconds), y: bottom + 14, "text-anchor":
-      part === 1 ? "end" : "middle"}, end - start < 10 ? `${short(seconds)} s` : text));
+      part === 1 ? "end" : "middle"}, clock.map((one) => (
+      String(Math.floor(one)).padStart(2, "0"))).join(":")));
   }
-  const under = (event) => {
-    const box = event.currentTarget.getBoundingClientRect(), moment = event.clientX - box.left;
-    const lane = lanes[Math.floor((event.clientY - box.top) / height)];
-    return lane && lane.rows.find((row) => x(row.began) <= moment && moment <= until(row) + 1);
-  };
-  const tip = make("title", {});
-  const mousemove = (event) => { tip.textContent = under(event) ? about(under(event)) : ""; };
-  const click = (event) => under(event) && pick(under(event));
-  find("timeline").replaceChildren(make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`, mousemove,
-    click}, tip, ...Object.entries(paths).map(([state, d]) => (
-    make("path", {d, fill: colour(state)}))), ...texts));
+  find("legend").replaceChildren(...Object.keys(paths).map((state) => make("span", {
+    style: `color: ${colour(state)}`}, `\u25a0 ${state} `)));
+  const shapes = Object.entries(paths).map(([state, d]) => make("path", {d, fill: colour(state)}));
+  find("timeline").replaceChildren(
+    make("svg", {viewBox: `0 0 ${width} ${bottom + 20}`}, ...shapes, ...texts));
   find("timeline").parentNode.hidden = !timed.length;
 }
 
-function columns() {
-  const number = (name, key) => ({name, key, get: (row) => short(key(row)), isNumber: true});
-  const text = (name, get) => ({name, key: get, get});
-  return [{...number("task", (row) => Number(row.name)), get: (row) => row.name},
-    text("state", (row) => row.state),
-    ...params.map(({name, isNumber}, param) => ({name, key: (row) => row.codes[param],
-      get: (row) => String(row.own[param] ?? ""), isNumber})),
-    ...metrics.map((name, index) => ({...number(name, (row) => Number(row.values[index] ?? NaN)),
-      get: (row) => String(row.values[index] ?? "")})),
-    number("duration", duration), text("host", (row) => row.host),
-    text("cause", (row) => row.cause)];
-}
-
 function drawTable() {
-  const all = columns(), by = all[sorted.index];
+  const by = columns[sorted.index], key = by.key ?? by.get;
   const order = shown.slice().sort((one, other) => {
-    const [first, second] = [by.key(one), by.key(other)];
+    const [first, second] = [key(one), key(other)];
     if (first !== first || second !== second) return (first !== first) - (second !== second);
     return (sorted.down ? -1 : 1) * (first < second ? -1 : first > second ? 1 : 0);
   });
-  find("head").replaceChildren(...all.map((one, index) => make("th", {}, make("button", {
-    click: () => {
-      sorted = {index, down: sorted.index === index && !sorted.down};
-      drawTable();
-    }}, one.name + (one !== by ? "" : sorted.down ? " \u25be" : " \u25b4")))));
+  const sort = (index) => {
+    sorted = {index, down: sorted.index === index && !sorted.down};
+    drawTable();
+  };
+  const mark = (one) => one !== by ? "" : sorted.down ? " \u25be" : " \u25b4";
+  find("head").replaceChildren(...columns.map((one, index) => make("th", {},
+    make("button", {click: () => sort(index)}, one.name + mark(one)))));
   find("body").replaceChildren(...order.slice(0, limit).map((row) => make("tr", {},
-    ...all.map(({name, get, isNumber}) => make("td", {title: get(row),
+    ...columns.map(({name, get, isNumber}) => make("td", {title: get(row),
       class: isNumber ? "number" : "", style: name === "state" ? `color: ${colour(row.state)}` : "",
-      click: () => toggle(`${name}=${get(row)}`, (other) => get(other) === get(row))},
-    get(row))))));
+      click: () => filter(name === "cause" ? get(row) : `${name}=${get(row)}`)}, get(row))))));
   find("more").textContent = `${order.length - limit} more`;
   find("more").hidden = order.length <= limit;
 }
 
 function draw() {
-  shown = rows.filter((row) => Array.from(filters.values()).every((test) => test(row)));
   const good = shown.filter((row) => Number.isFinite(value(row))), at = scaled(finite(good));
-  drawBar(at);
+  find("count").textContent = shown.length < rows.length ? `${shown.length} of ${rows.length}` : "";
+  find("ramp").style.background = `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map(mixed)})`;
+  find("low").textContent = short(at.low);
+  find("high").textContent = short(at.high) + (at.isLog ? " (log)" : "");
   drawBest();
   drawCauses();
   find("cells").closest("section").hidden = params.length < 2;
@@ -7299,51 +7156,37 @@ function draw() {
 
 // A new measure: its best end, the parameters that look like seeds, the two of largest effect.
 function begin() {
+  measure = find("measure").selectedIndex;
   const order = byEffect();
   const isLow = /loss|err|rmse|mse|mae|perpl|ppl|time|duration|cost|latency/i.test(measured());
   const isSeed = /(^|[._/-])(seed|fold|repeat|replicate|trial)s?$/i;
   const named = params.flatMap(({name}, param) => isSeed.test(name) ? [param] : []);
   const [least, share] = order[order.length - 1] ?? [];
-  find("best-is").value = isLow ? "lowest" : "highest";
   const seeds = named.length || order.length < 2 || share >= 0.01 ? named : [least];
   for (const box of find("seeds").querySelectorAll("input")) {
     box.checked = seeds.includes(Number(box.value));
   }
+  find("best-is").value = isLow ? "lowest" : "highest";
   const rest = order.filter(([param]) => !seeds.includes(param)).concat(order);
   if (params.length > 1) {
     find("down").value = rest[0][0];
     find("across").value = rest.find(([param]) => param !== rest[0][0])[0];
   }
-  sorted = {index: columns().findIndex(({name}) => name === measured()), down: !isLow};
-  draw();
-}
-
-function search() {
-  const words = find("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-  filters.delete("text");
-  if (words.length) {
-    filters.set("text", (row) => {
-      const text = ` ${about(row).toLowerCase().split("\n").join(" ")} `;
-      return words.every((one) => text.includes(one.includes("=") ? ` ${one} ` : one));
-    });
-  }
+  sorted = {index: columns.findIndex(({name}) => name === measured()), down: !isLow};
   draw();
 }
 
 function setUp() {
   const option = (name, value) => make("option", {value}, name);
-  find("measure").append(...[...metrics, "duration"].map(option));
+  find("measure").append(...[...metrics.map(({name}) => name), "duration"].map(option));
   find("seeds").append(...params.map(({name}, value) => make("label", {},
     make("input", {type: "checkbox", value, change: draw}), `${name} `)));
   for (const id of ["down", "across"]) {
     find(id).append(...params.map(({name}, index) => option(name, index)));
   }
-  find("measure").addEventListener("change", () => {
-    measure = Number(find("measure").value);
-    begin();
-  });
   for (const id of ["down", "across", "best-is"]) find(id).addEventListener("change", draw);
-  find("search").addEventListener("input", search);
+  find("measure").addEventListener("change", begin);
+  find("search").addEventListener("input", () => filter(find("search").value));
   find("more").addEventListener("click", () => { limit += 1000; drawTable(); });
   addEventListener("resize", drawTimeline);
   document.querySelector("main").hidden = false;
@@ -7352,41 +7195,28 @@ function setUp() {
 if (rows.length) setUp();
 """
 
-def page_text(text: "Optional[str]", longest: int = 200) -> str:
-    return shortened(" ".join(printable(text or "").split("\n")), longest)
+
+def page_text(text: str, longest: int = 200) -> str:
+    return shortened(" ".join(printable(text).split("\n")), longest)
 
 
-def page_row(row: Row, params: "Sequence[str]") -> "List[Any]":
-    """A row as SCRIPT reads it: facts, then parameters and metrics in their order."""
-    facts, run = row.facts, row.facts["run"]
-    values = [plain_value(row.params[key]) if key in row.params else None for key in params]
-    numbers = [None if value is None else json_value(float(f"{value:.7g}"))
-               for value in row.metrics.values()]
-    return [str(facts["task"]) + (f".{run}" if run is not None else ""), facts["state"],
-            facts["started"], facts["ended"], facts["host"] or "", page_text(facts["cause"]),
-            [page_text(value) if isinstance(value, str) else value for value in values], numbers]
+def page_cell(cell: "Any") -> "Any":
+    return plain_value(page_text(cell)) if isinstance(cell, str) else json_value(cell)
 
 
-def report_page(found: Survey, rows: "Sequence[Row]", metrics: "Sequence[str]", command: str
-                ) -> str:
+def report_page(found: Survey, rows: "Sequence[Row]", command: str) -> str:
     """An HTML page that shows rows of a run and fetches nothing; its counts are those of status."""
     from html import escape
-    same = constants(rows)
-    params = [key for key in parameters(rows) if key not in same]
-    data = {"params": list(map(page_text, params)), "metrics": list(map(page_text, metrics)),
-            "rows": [page_row(row, params) for row in rows]}
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    counts = [f'<span><i style="background: var(--{name.split()[0]}, var(--waiting))"></i>'
-              f"{count:,} {STATES[name].text}</span>"
-              for name, count in found.counts().items() if count]
-    shown = " ".join(f"{key}={value}" for key, value in same.items())
-    head = head_line(found).partition(": ")[2]
+    data = [[kind, *map(page_cell, cells)] for kind, cells in columns_of(rows)
+            if kind != "facts" or cells[0] in PAGE_FACTS]
+    text = json.dumps(data, separators=(",", ":"))
+    texts = {"title": found.ledger.start.job, "command": command, "same": same_text(rows),
+             "lead": "; ".join([head_line(found), *code_lines(found)]),
+             "counts": counts_text(found.counts())}
     return PAGE.format(
-        title=escape(page_text(found.ledger.start.job)), command=escape(page_text(command, 1000)),
-        lead=escape(page_text("; ".join([head, *code_lines(found)]), 1000)),
-        counts=" ".join(counts),
-        same=escape(page_text(shown and f"The same everywhere: {shown}", 2000)), style=STYLE,
-        data=re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04x}", text), script=SCRIPT)
+        style=STYLE, script=SCRIPT,
+        data=re.sub("[<>&]", lambda sign: f"\\u{ord(sign[0]):04x}", text),
+        **{name: escape(page_text(one, 2000)) for name, one in texts.items()})
 
 
 # ---------------------------------------------------------------------------
@@ -7405,7 +7235,7 @@ JOB_FILE_TEMPLATE = """\
 # More is in the README: sweeps, keys of a job, clusters.
 jobs:
   train:
-    run: python {program}
+    run: python train.py
 {hydra}    max-parallel: 2              # how many tasks at once
     # submit: sbatch --time=10   # hand the tasks to Slurm as an array job
     steps:
@@ -7416,9 +7246,7 @@ jobs:
         args: {plus}epochs=3           # a part of every task
         exclude: model=lstm learning_rate=0.1
 """
-NO_HYDRA = """\
-    hydra: false                 # not a Hydra application: add no words of Hydra
-"""
+NO_HYDRA = "    hydra: false                 # not a Hydra application: add no words of Hydra\n"
 TRAIN_TEMPLATE = """\
 import sys
 
@@ -7486,29 +7314,21 @@ complete -c hydraflow -f -a "(_hydraflow)"
 # -- words of the command line
 
 
-def as_typed(text: str, before: "Mapping[str, str]") -> str:
-    """A text whose commands begin as the user's did; before are -f and -C with their values."""
+def as_typed(text: str, directory: "Optional[str]" = None, file: "Optional[str]" = None) -> str:
+    """A text whose commands begin as the user's did, with -C and -f where they have values."""
     words = ["hydraflow"]
     if sys.argv[0].endswith("hydraflow.py"):
-        words = [os.path.basename(sys.executable or "python"), sys.argv[0]]
+        words = [os.path.basename(sys.executable), sys.argv[0]]
         if getattr(sys.modules["__main__"], "__spec__", None):
             words[1:] = ["-m", "hydraflow"]
-    program = shell_text([*words, *chain.from_iterable(before.items())])
+    for name, value in (("-C", directory), ("-f", file)):
+        words += [name, value] if value else []
+    program = shell_text(words)
     return re.sub(r"\bhydraflow (?=[a-z-])", lambda match: f"{program} ", text)
 
 
-def typed(before: "Mapping[str, str]", *words: str) -> str:
-    return as_typed(f"hydraflow {words[0]} ", before) + shell_text(words[1:])
-
-
-def split_before(argv: "Sequence[str]") -> "Tuple[Dict[str, str], List[str]]":
-    """The options -f and -C that precede the command, with their values, and the rest."""
-    before = {}
-    rest = list(argv)
-    while rest and rest[0][:2] in BEFORE:
-        name, value = rest[0][:2], rest.pop(0)[2:]
-        before[name] = value or (rest.pop(0) if rest else "")
-    return before, rest
+def typed(args: "argparse.Namespace", *words: str) -> str:
+    return as_typed(f"hydraflow {words[0]} ", args.directory, args.file) + shell_text(words[1:])
 
 
 def no_job(valid: "Iterable[str]") -> Error:
@@ -7548,13 +7368,12 @@ def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
     path = args.file or find_job_file()
     if args.job is None:
         raise no_job(load(path))
-    if args.name or ":::" in args.words:
-        raise Error("not-for-a-job", "--name and ::: are for a command after --, not for a job",
-                    hint="overrides of a job stand without them: key=1,2")
+    if args.name:
+        raise Error("not-for-a-job", "--name is for a command after --, not for a job",
+                    hint="name: in the job file is the name of a job")
     jobs, bad_jobs = load_for(path, args.job)
     if bad_jobs:
-        verb = "has" if len(bad_jobs) == 1 else "have"
-        say(f"{counted(len(bad_jobs), 'other job')} of the file {verb} mistakes: hydraflow show")
+        say(f"mistakes in {counted(len(bad_jobs), 'other job')} of the file: hydraflow show")
     job = job_named(jobs, args.job)
     if not is_for_handler(job):
         keys = parameter_keys(job)
@@ -7651,15 +7470,13 @@ def say_ends(execution: Execution) -> None:
 
 
 def say_next(execution: Execution, is_bad: bool, args: "argparse.Namespace") -> None:
-    runs = execution.runs
-    if any(run.open() for run in runs):
-        say(f"see progress: {typed(args.before, 'status', args.job)}")
-        return
-    has_begun = any(run.begun for run in runs)
-    if has_begun and is_bad:
-        say(f"run the rest: {typed(args.before, 'run', '--resume', *args.typed)}")
-    if has_begun and execution.is_interrupted or not (is_bad or args.quiet):
-        say(f"see the results: {typed(args.before, 'results', args.job)}")
+    if any(run.open() for run in execution.runs):
+        say(f"see progress: {typed(args, 'status', args.job)}")
+    elif is_bad:
+        if any(run.begun for run in execution.runs):
+            say(f"run the rest: {typed(args, 'run', '--resume', *args.typed)}")
+    elif not args.quiet:
+        say(f"see the results: {typed(args, 'results', args.job)}")
 
 
 # -- run -- COMMAND ::: AXES
@@ -7674,9 +7491,9 @@ CODE = re.compile(  # a command SHELL -c SCRIPT, or with python, its words separ
 PLACEHOLDER = re.compile(r"(?<!\$)\{([^{}\s]+)\}")
 TASK_NAMES = ("task.dir", "task.slot", "task.index")
 AXIS_MISTAKES = (  # pattern, message, hint
-    (r":::.*", "{} is syntax of GNU parallel",
+    (r":::.+", "{} is syntax of GNU parallel",
      "linked keys: 'a,b=(1,2),(3,4)'; lines of a file: 'f=lines(list.txt)'"),
-    (r"[=\d].*|(?!\w+\()[^=]*", "expected key=value, found {}",
+    (r"[=\d].*|(?!\w+\(|:::)[^=]*", "expected key=value, found {}",
      "write {x} in the command and x=1,2 here; '$NAME=1,2' in quotes"),
     (r"[^=]*=[^'\"\[({]*\s\S*[\w)]=.*", "several axes in one word: {}",
      "one word for each axis: ::: a=1:3 b=x,y"))
@@ -7687,31 +7504,26 @@ def spelled_job(args: "argparse.Namespace") -> Job:
 
     The command is taken word for word, as the shell gave it, but for {NAME} of the axes.
     """
-    marks = [index for index, word in enumerate(args.after) if word.startswith(":::")]
-    cut = marks[-1] if marks else len(args.after)
-    words, axes = args.after[:cut], args.after[cut + 1:]
-    check_axes([word for word in args.after[cut:] if word != ":::"])
+    cut = max((index for index, word in enumerate(args.after) if word.startswith(":::")),
+              default=len(args.after))
+    words, mark, axes = args.after[:cut], args.after[cut:cut + 1], args.after[cut + 1:]
+    check_axes([*mark, *axes])
     sweep = Sweep(axes, "command line", PROGRAM)
     raise_all(assigned_twice(sweep.axes, PROGRAM))
     if not words:
         raise Error("no-command", "no command before :::",
                     hint="for example: hydraflow run -- echo ::: --x=1:3")
-    if marks:
-        words, sweep = placed(words, sweep)
+    if mark:
+        words = placed(words, sweep)
     else:
         check_literal(args)
     name = args.name or program_name(words)
-    check_free(name, [args.file] if args.file else JOB_FILES)
-    command = Source("command line", shell_text(words))
-    return Job(name, name, run=command, hydra=False, steps=[Step(batch=sweep)])
-
-
-def check_free(name: str, paths: "Iterable[str]") -> None:
-    """Raise an Error for a name that a job of the job file has."""
-    for path in filter(os.path.exists, paths):
+    for path in filter(os.path.exists, [args.file] if args.file else JOB_FILES):
         if name in read_each_job(read_job_file(path))[0]:
             raise Error("name-of-a-job", f"{name} is a job of the job file",
                         hint=f"choose another name: --name {name}-2")
+    command = Source("command line", shell_text(words))
+    return Job(name, name, run=command, hydra=False, steps=[Step(batch=sweep)])
 
 
 def check_axes(axes: "Sequence[str]") -> None:
@@ -7725,8 +7537,9 @@ def check_axes(axes: "Sequence[str]") -> None:
                 raise Error("invalid-axis", message.format(word), hint=hint)
 
 
-def placed(words: "Sequence[str]", sweep: Sweep) -> "Tuple[List[str], Sweep]":
-    """The words of a command with templates for {NAME}, and the axes without unused columns."""
+def placed(words: "Sequence[str]", sweep: Sweep) -> "List[str]":
+    """The words of a command with templates for {NAME}; an axis must have a place there, be an
+    option or a variable, or a column of rows(FILE) alone."""
     keys, named = keys_in(sweep.axes), set()
 
     def template(match: "Match[str]") -> str:
@@ -7740,26 +7553,12 @@ def placed(words: "Sequence[str]", sweep: Sweep) -> "Tuple[List[str], Sweep]":
     if CODE.findall("\0".join(words)) != CODE.findall("\0".join(result)):
         raise Error("script-placeholder", "a placeholder in a script could become code",
                     hint="use \"$1\" in it, and add two words after it: bash {x}")
-    return result, Sweep.of([used_columns(axis, named) for axis in sweep.axes])
-
-
-def used_columns(axis: Axis, named: "Set[str]") -> Axis:
-    """An axis, whose keys must have a place in the command, or be options or variables.
-
-    Of rows(FILE) alone, columns without a place are not used; without any, all become words.
-    """
-    used = [column for column, name in enumerate(axis.spelled)
-            if axis.keys[column] in named or name.startswith(("-", "$"))]
-    unused = [key for column, key in enumerate(axis.keys) if column not in used]
-    if unused and not axis.text.startswith("rows("):
-        raise Error("unplaced-axis", f"{unused[0]} has no place in the command",
-                    hint=f"write {{{unused[0]}}} in the command, or --{unused[0]}= for an option")
-    if not (used and unused):
-        return axis
-    take = itemgetter(*used)  # of one column a word, of several a tuple
-    rows = Values(axis.count, lambda index: take(axis.at(index)))
-    return Axis(rows, [axis.spelled[column] for column in used], None, axis.source, axis.start,
-                axis.end)
+    for axis in sweep.axes:
+        for key, name in zip(axis.keys, axis.spelled):
+            if not (key in named or name[0] in "-$" or axis.text.startswith("rows(")):
+                raise Error("unplaced-axis", f"{key} has no place in the command",
+                            hint=f"write {{{key}}} in the command, or --{key}= for an option")
+    return result
 
 
 def check_literal(args: "argparse.Namespace") -> None:
@@ -7771,16 +7570,15 @@ def check_literal(args: "argparse.Namespace") -> None:
                         hint="add ::: after the command; it needs no axis")
     command, axes = args.typed[:1 - len(args.after)], []  # type: List[str], List[str]
     for word in args.after[1:]:
-        axis = f"x{len(axes) or ''}={word}" if re.match(r"[\d.]+[:,]", word) else word
-        key, _, value = axis.partition("=")
-        counts = read_each(lambda one: Sweep([one], kind=PROGRAM).count, [axis], [])
+        key = word.partition("=")[0]
+        counts = read_each(lambda one: Sweep([one], kind=PROGRAM).count, [word], [])
         if counts <= [1] or not re.fullmatch(r"-{0,2}[A-Za-z_][\w.-]*", key):
             command.append(word)
             continue
-        axes.append(axis)
-        command += [] if word[0] == "-" else [word.replace(value, f"{{{key}}}")]
+        axes.append(word)
+        command += [] if word[0] == "-" else [f"{key}={{{key}}}"]
     if axes:
-        line = typed(args.before, "run", *command, ":::", *axes)
+        line = typed(args, "run", *command, ":::", *axes)
         say(f"1 task; to sweep over {shell_text(axes)}: {line}")
 
 
@@ -7806,20 +7604,19 @@ def show_command(args: "argparse.Namespace") -> int:
     """List the jobs, or show how HydraFlow reads one of them."""
     jobs = load(args.file or find_job_file())
     if args.job:
-        jobs = {args.job: job_named(jobs, args.job)}
-    width = max(map(len, jobs))
-    for name, job in jobs.items():
-        for line in job_lines(Plan(job)) if args.job else [f"{name:{width}}  {job_text(job)}"]:
-            put(line)
+        put("\n".join(job_lines(Plan(job_named(jobs, args.job)))))
+    else:
+        put(aligned(zip("lrl", zip(*map(job_texts, jobs.values())))))
     return 0
 
 
-def job_text(job: Job) -> str:
+def job_texts(job: Job) -> "Tuple[str, str, str]":
+    """The name, the number of tasks and the command of a job."""
     if not has_command(job):
-        return f"{'template':>10}  no command: it serves other jobs"
+        return job.key, "template", "no command: it serves other jobs"
     sources = [job.run, job.call, job.submit]
     sources += [step.run or step.call or step.submit for step in job.steps]
-    return f"{tasks_text(Plan(job)):>10}  {next(filter(None, sources)).text}"
+    return job.key, tasks_text(Plan(job)), next(filter(None, sources)).text
 
 
 def job_lines(plan: Plan) -> "Iterator[str]":
@@ -7838,7 +7635,7 @@ def job_lines(plan: Plan) -> "Iterator[str]":
         yield f"  step {step.number}{title}: {step_text(step)}"
         task = first_task(step)
         if task:
-            yield f"    {task_text(task)}{'    (the first)' if step.count > 1 else ''}"
+            yield f"    {task_text(task)}"
 
 
 def expand_command(args: "argparse.Namespace") -> int:
@@ -7859,32 +7656,20 @@ def expand_command(args: "argparse.Namespace") -> int:
 def record_of(args: "argparse.Namespace") -> Record:
     """The record of the run that --run picks, else of the newest one; the job file need not name
     the job any more."""
-    records = Record.all(record_key(args.file, args.job)) if args.job else []
-    if not records:
-        valid = [Ledger(record).start.job for record in Record.newest()]
-        if not args.job:
-            raise no_job(valid)
-        raise Error("not-run", f"job {args.job} has not been run here",
-                    hint=suggest(args.job, valid) or no_job(valid).hint)
-    end = vars(args).get("run") or records[-1].ulid
-    found = [record for record in records if record.ulid.endswith(end.upper())]
-    if len(found) != 1:
-        raise Error("unknown-run", f"{len(found)} runs with a name that ends with {end}",
-                    hint=f"list the runs: hydraflow status {shlex.quote(args.job)} --all")
-    return found[0]
-
-
-def status_records(args: "argparse.Namespace") -> "List[Record]":
-    records = [record_of(args)] if args.job or args.all or args.run else Record.newest()
-    if not records:
-        raise Error("not-run", "nothing has been run here", hint="list the jobs: hydraflow show")
-    return Record.all_in(os.path.dirname(records[0].path)) if args.all else records
+    if not args.job:
+        raise no_job(Ledger(record).start.job for record in Record.newest())
+    return record_named(record_key(args.file, args.job), vars(args).get("run") or "")
 
 
 def status_command(args: "argparse.Namespace") -> int:
     """Show the progress of runs, and their failures grouped by cause."""
     errors: List[Error] = []
-    found = read_each(survey, status_records(args), errors)
+    records = [record_of(args)] if args.job or args.all or args.run else Record.newest()
+    if not records:
+        raise Error("not-run", "nothing has been run here", hint="list the jobs: hydraflow show")
+    if args.all:
+        records = Record.all_in(os.path.dirname(records[0].path))
+    found = read_each(survey, records, errors)
     if not found:
         raise_all(errors)
     if args.json:
@@ -7908,22 +7693,21 @@ def runs_table(runs: "Iterable[Survey]") -> str:
         lines.append((found.record.ulid[-8:], moment_text(found.ledger.starts[0].time),
                       shell_text(start.words), start.code, f"{start.count:,}",
                       counts_text(found.counts())))
-    return aligned(Column(name, "l", cells) for name, *cells in zip(*lines))
+    return aligned(("l", cells) for cells in zip(*lines))
 
 
 def next_command(found: Survey, args: "argparse.Namespace") -> str:
     """The command that helps now: follow the run, continue it, see its results."""
     start = found.ledger.start
-    before, words = split_before(start.words)
-    job = start.job[len(record_key(before.get("-f"), "")):]
+    file = start.words[1] if start.words[:1] == ["-f"] else None
+    job = start.job[len(record_key(file, "")):]
     chosen = [job, "--run", args.run] if args.run else [job]
-    command = ["run", "--resume", *(words or [job])]
+    command = ["run", "--resume", *(start.words[2 * bool(file):] or [job])]
     if where_text(found):
         command = ["logs", *chosen, "--follow"]
     elif args.run or count_good(found) == start.count:
         command = ["results", *chosen]
-    place = {name: value for name, value in args.before.items() if name != "-f"}
-    return typed({**place, **before}, *command)
+    return typed(argparse.Namespace(directory=args.directory, file=file), *command)
 
 
 def selected_tasks(args: "argparse.Namespace"
@@ -7958,87 +7742,82 @@ def logs_command(args: "argparse.Namespace") -> int:
     numbers = [number for number in numbers if found.state(number).name in wanted]
     if not numbers:
         say("no matching task; --follow is about those that run, --failed about failures")
-    offsets: Dict[int, int] = {}
-    last = show_logs(found, numbers, offsets, is_titled - 1)
-    while args.follow and any(found.state(number).name in GOING_ON for number in numbers):
+    offsets = dict.fromkeys(numbers, 0)
+    last = 0 if is_titled else None
+    while True:
+        for number in numbers:
+            last = show_log(found, number, offsets, last)
+        if not args.follow or all(found.state(one).name not in GOING_ON for one in numbers):
+            return 0
         time.sleep(2.0 if found.submissions else 0.2)
         found = survey(found.record, numbers)
-        last = show_logs(found, numbers, offsets, last)
-    return 0
 
 
-def show_logs(found: Survey, numbers: "Sequence[int]", offsets: "Dict[int, int]", last: int) -> int:
-    """Print the output of tasks from their offsets; return the task that was printed last.
-
-    There are titles where another task was printed last, unless last is negative.
-    """
-    names = Names(found.ledger)
-    for number in numbers:
-        state = found.state(number)
-        log = log_of(found.record, number, state)
-        is_first = number not in offsets and state.is_over
-        if is_first or read_log(log, offsets.get(number, 0), 1):
-            if last not in (-1, number):
-                put(f"==> {names.name(number)} {state_text(state)} <==")
-                last = number
-            offsets[number] = show_log(log, offsets.get(number, 0))
+def show_log(found: Survey, number: int, offsets: "Dict[int, int]", last: "Optional[int]"
+             ) -> "Optional[int]":
+    """Print the output of a task from its offset, with a title unless last, the task that was
+    printed last, is the same or None; return the task that is the last one now."""
+    state = found.state(number)
+    log = log_of(found.record, number, state)
+    data = read_log(log, offsets[number], CHUNK)
+    if data and last not in (None, number):
+        put(f"==> {name_of(found.ledger, number)} {state_text(state)} <==")
+        last = number
+    while data:
+        offer(sys.stdout, CONTROLS.sub(rb"\1", data) if sys.stdout.isatty() else data, True)
+        offsets[number] += len(data)
+        data = read_log(log, offsets[number], CHUNK)
     return last
 
 
-def show_log(log: str, offset: int) -> int:
-    data = read_log(log, offset, CHUNK)
-    while data:
-        offer(sys.stdout, CONTROLS.sub(rb"\1", data) if sys.stdout.isatty() else data, True)
-        offset += len(data)
-        data = read_log(log, offset, CHUNK)
-    return offset
-
-
-def selected_rows(args: "argparse.Namespace", sort: str = ""
-                  ) -> "Tuple[Survey, List[Row], List[str]]":
-    """The run, rows and metrics of results and report; sort may be a metric that was not named."""
+def selected_rows(args: "argparse.Namespace", sort: str = "") -> "Tuple[Survey, List[Row]]":
+    """The run and the rows of results and report; sort may be a metric that was not named."""
     found, numbers, pairs, metrics = selected_tasks(args)
     rows = result_rows(found, metrics, numbers, args.state, pairs)
     if sort and rows and sort not in [*rows[0].facts, *parameters(rows), *metrics]:
-        metrics.append(sort)
-        rows = result_rows(found, metrics, numbers, args.state, pairs)
+        rows = result_rows(found, [*metrics, sort], numbers, args.state, pairs)
     if args.state and not rows:
-        states = {found.state(number).name for number in numbers}
-        say(f"no task is {args.state}; the states are {', '.join(sorted(states))}")
-    for line in [*code_lines(found), *missing_lines(rows)]:
+        say(f"no task is {args.state}: {counts_text(found.counts())}")
+    for line in [*code_lines(found), *metric_lines(rows)]:
         say(line)
-    return found, rows, metrics
+    return found, rows
 
 
-def missing_lines(rows: "Sequence[Row]") -> "Iterator[str]":
-    for name in rows[0].metrics if rows else ():
+def metric_lines(rows: "Sequence[Row]") -> "Iterator[str]":
+    """Yield lines about metrics that no output has, or about numbers that there are."""
+    names = ", ".join(names_in(rows))
+    metrics = rows[0].metrics if rows else {}
+    for name in metrics:
         if all(row.metrics[name] is None for row in rows):
-            names = ", ".join(names_in(rows)) or "none"
-            yield f"no number follows {name} in the output; numbers there: {names}"
+            yield f"no number follows {name} in the output; numbers there: {names or 'none'}"
+    if names and not metrics:
+        yield f"numbers in the output: {names}"
 
 
 def results_command(args: "argparse.Namespace") -> int:
     """Show parameters, states and metrics of tasks side by side."""
     form = "csv" if args.csv else "json" if args.json else args.format or "table"
-    sort = args.sort or "task"
-    name = sort.lstrip("-")
-    if args.over:
-        name = re.sub("_(std|count)$|^count$", "", name)
-    _, rows, metrics = selected_rows(args, name)
-    names = [] if metrics or form != "table" else names_in(rows)
-    if names:
-        say(f"numbers in the output: {', '.join(names)}")
+    name = re.sub("^-?count$|^-|_(std|count)$", "", args.sort or "")
+    rows: List[Row] = []
+    runs = args.run or [""]
+    for run in runs:
+        args.run = run
+        added = {"run": run} if run else {}
+        for row in selected_rows(args, name)[1]:
+            rows.append(row._replace(params={**added, **row.params}))
+    for key in parameters(rows)[:0:-1] if len(runs) > 1 else ():  # the same tasks side by side
+        rows = sorted_rows(rows, key)
     if args.over:
         rows = over(rows, ",".join(args.over).split(","))
-    put(FORMATS[form](sorted_rows(rows, sort)))
+    put(FORMATS[form](sorted_rows(rows, args.sort) if args.sort else rows))
     return 0
 
 
 def report_command(args: "argparse.Namespace") -> int:
     """Write an HTML page about a run and its results."""
-    found, rows, metrics = selected_rows(args)
-    command = typed(args.before, "report", args.job, *args.words)
-    page = report_page(survey(found.record), rows, metrics, command)  # with the counts of status
+    found, rows = selected_rows(args)
+    command = typed(args, "report", args.job, *args.words)
+    page = report_page(survey(found.record), rows, command)  # with the counts of status
     output = args.output or "report.html"
     with open(native(output), "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(page)
@@ -8071,11 +7850,11 @@ def clean_command(args: "argparse.Namespace") -> int:
     import shutil
     old: List[Record] = []
     for newest in [record_of(args)] if args.job else Record.newest():
-        old += removable(Record.all_in(os.path.dirname(newest.path)), args.keep or 1)
-    sizes = [tree_size(record.path) / 1e6 for record in old]
-    for record, size in zip(old, sizes):
-        say(f"{os.path.relpath(record.path)}: {begin_text(record)}{size:,.1f} MB")
-    text = f"{counted(len(old), 'record')}, {sum(sizes):,.1f} MB"
+        for found in removable(Record.all_in(os.path.dirname(newest.path)), args.keep or 1):
+            size = tree_size(found.record.path) / 1e6
+            say(f"{os.path.relpath(found.record.path)}: {head_line(found)}, {size:,.1f} MB")
+            old.append(found.record)
+    text = counted(len(old), "record")
     if sys.stdin.isatty() and not any([args.dry_run, args.yes, not old]):
         say(f"remove {text}? [y/N]")
         args.dry_run = not sys.stdin.readline().lower().startswith("y")
@@ -8085,28 +7864,17 @@ def clean_command(args: "argparse.Namespace") -> int:
     return 0
 
 
-def begin_text(record: Record) -> str:
-    """The begin of a run and its tasks, as far as its record can be read."""
-    try:
-        start = Ledger(record).starts[0]
-        return f"{moment_text(start.time)}, {counted(start.count, 'task')}, "
-    except Error:
-        return ""
-
-
-def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Record]":
-    """Yield the records of a job that are old, not in use, and not needed by a newer one."""
+def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Survey]":
+    """Yield the runs of a job that are old, not in use, and not needed by a newer one; a record
+    that cannot be read stays."""
     needed: Set[str] = set()
-    for index, record in enumerate(reversed(records)):
-        try:
-            states = [state for _, state in survey(record).members]
-        except Error:  # of another format: nothing executes it any more
-            states = []
+    for index, found in enumerate(read_each(survey, reversed(records), [])):
+        states = [state for _, state in found.members]
         if index < keep:
             needed.update(state.origin.partition("/")[0] for state in states)
-        elif not (record.ulid in needed or Lock(record.path).look()[1]
+        elif not (found.record.ulid in needed or found.holder
                   or any(state.is_alive for state in states)):
-            yield record
+            yield found
 
 
 def tree_size(path: str) -> int:
@@ -8125,38 +7893,16 @@ def init_command(args: "argparse.Namespace") -> int:
         if os.path.lexists(name):
             raise Error("file-exists", f"{name} exists",
                         hint="use another folder: mkdir sub && hydraflow -C sub init")
-    program, words = hydra_application() if args.hydra else ("train.py", [])
-    text = JOB_FILE_TEMPLATE.format(
-        program=shell_text([program]), plus="++" if args.hydra else "",
-        hydra="" if args.hydra else NO_HYDRA)
-    if words:
-        lines = "".join(f"          {word}\n" for word in words)
-        text = re.sub(r"(?<=batch: >-\n)(.*\n)*", lines, text)
-    files = {JOB_FILES[0]: text}
-    if not os.path.lexists(program):
+    files = {JOB_FILES[0]: JOB_FILE_TEMPLATE.format(
+        plus="++" if args.hydra else "", hydra="" if args.hydra else NO_HYDRA)}
+    if not os.path.lexists("train.py"):
         files["train.py"] = HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE
     for name, content in files.items():
         with open(name, "x", encoding="utf-8") as file:
             file.write(content)
     advice = "look at its tasks: hydraflow run train --dry-run"
-    say(as_typed(f"wrote {' and '.join(files)}; {advice}", args.before))
+    say(as_typed(f"wrote {' and '.join(files)}; {advice}", args.directory))
     return 0
-
-
-def hydra_application() -> "Tuple[str, List[str]]":
-    """The Hydra application here, and words that sweep over two groups below its conf/."""
-    import glob
-    scripts = [path for path in sorted(glob.glob("*.py"))
-               if path != "hydraflow.py" and b"@hydra.main" in read_log(path)]
-    groups: Dict[str, List[str]] = {}
-    for path in sorted(glob.glob("conf/*/*.yaml")):
-        _, group, name = path.split(os.sep)
-        groups.setdefault(group, []).append(name[:-5])
-    defaults = b"".join(map(read_log, glob.glob("conf/*.yaml"))).decode("utf-8", "replace")
-    words = [f"{'' if re.search(f'(?m)^ *- (optional )?/?{group}:', defaults) else '+'}"
-             f"{group}={','.join(names[:2])}"
-             for group, names in groups.items() if group != "hydra" and len(names) > 1]
-    return [*scripts, "train.py"][0], words[:2]
 
 
 def schema_command(args: "argparse.Namespace") -> int:
@@ -8185,38 +7931,27 @@ def complete_command(argv: "Sequence[str]") -> int:
     for word in found:
         if word.isprintable() and not (word == last and word.endswith("=")):
             put(word)
-    return 0 if found else 1  # the shell then completes names of files
+    return int(not found)  # with 1 the shell completes names of files
 
 
-def candidates(words: "Sequence[str]") -> "Iterable[str]":
+def candidates(words: "List[str]") -> "Iterable[str]":
     """The words that may follow words of a command line, after the program's name."""
-    before, rest = split_before(words)
-    if "" in before.values():  # a file or a directory follows
-        return []
-    if not rest:
+    args = parse_arguments(words, argparse.Namespace())
+    if not args.command:
         return [*(command.name for command in COMMANDS), *BEFORE, "--version", "--help"]
-    command = command_named(rest[0])
-    if command.words == "SHELL":
+    if args.command.words == "SHELL":
         return COMPLETION
-    options = option_names(command)
-    if "JOB" not in command.words:
+    options = option_names(args.command)
+    if "JOB" not in args.command.words:
         return options
-    os.chdir(before.get("-C", "."))
-    jobs = load(before.get("-f") or find_job_file())
-    for word in rest:
-        if word in jobs:
-            return [*options, *override_words(jobs[word])]
-    return [*jobs, *options]
-
-
-def override_words(job: Job) -> "Iterator[str]":
-    for step in job.steps:
+    os.chdir(args.directory or ".")
+    jobs = load(args.file or find_job_file())
+    if args.job not in jobs:
+        return [*jobs, *options]
+    for step in jobs[args.job].steps:
         for axis in [*step.batch.axes, *step.args.axes]:
-            yield f"{axis.spelled[0]}="
-            yield from map(str, islice(axis, 100))
-
-
-# -- inner commands, which HydraFlow types
+            options += [f"{axis.spelled[0]}=", *map(str, islice(axis, 100))]
+    return options
 
 
 def slot_command(argv: "Sequence[str]") -> int:
@@ -8227,8 +7962,6 @@ def slot_command(argv: "Sequence[str]") -> int:
     for event in drive([stage]):
         if event.kind == "end" and event.state.name != "succeeded":
             status = max(1, min(event.state.status, 255))
-        elif event.kind == "retry" and event.task:
-            say(f"task {event.task.number} failed, retrying")
         elif event.kind in ("note", "interrupt", "error"):
             say(event.text)
             status = status or int(event.kind == "error")
@@ -8262,8 +7995,9 @@ def options_of(command: Command) -> "Iterator[Tuple[List[str], str, str]]":
 
 
 def sample_of(node: Node, kind: str) -> "Any":
-    count, _, seed = str(node.value).partition(":")
-    return read_sample(read_yaml(f"{{count: {count}, seed: {seed or 0}}}", "command line"), kind)
+    count, colon, seed = str(node.value).partition(":")
+    text = f"{{count: {count}, seed: {seed}}}" if colon else count
+    return read_sample(read_yaml(text, "--sample"), kind)
 
 
 RUN = "--run RUN  choose a run by the end of its name\n"
@@ -8303,9 +8037,10 @@ COMMANDS = (
         --failed  show failed tasks only
         --plain   show no headers"""),
     Command("results", "JOB [METRIC | KEY=VALUE ...]", results_command,
-            "hydraflow results train loss --sort loss", RUN + STATE + """
+            "hydraflow results train loss --sort loss", STATE + """
+        --run RUN ...    choose a run by the end of its name, or compare several
         --sort NAME      order by a column or metric; --sort=-NAME descends
-        --over KEY       average over a parameter, or several: seed,fold
+        --over KEY ...   average over a parameter, or several: seed,fold
         --format FORMAT  table, csv, json, markdown or latex
         --csv            same as --format csv
         --json           same as --format json"""),
@@ -8319,7 +8054,7 @@ COMMANDS = (
         --dry-run  list the records and remove nothing
         --yes      remove them without asking"""),
     Command("init", "", init_command, "mkdir sub && hydraflow -C sub init",
-            "--hydra  for a Hydra application, with its config groups"),
+            "--hydra  for a Hydra application"),
     Command("schema", "", schema_command, "hydraflow schema > schema.json"),
     Command("completion", "SHELL", completion_command, 'eval "$(hydraflow completion bash)"'),
 )
@@ -8328,87 +8063,83 @@ BEFORE = {
     "-C": "-C DIR, before the command, names the directory to work in"}
 
 
-def help_text() -> str:
-    lines = ["usage: hydraflow [-f FILE] [-C DIR] COMMAND ...", "",
-             "Compact parameter sweeps, executed here or on a cluster.", ""]
-    for command in COMMANDS:
-        lines.append(f"    {command.name:12}{command.function.__doc__}")
-    return "\n".join([*lines, "", *(f"    {text}" for text in BEFORE.values()), "",
-                      "hydraflow COMMAND --help shows its options and an example."])
-
-
 def option_names(command: Command) -> "List[str]":
     return [name for names, _, _ in options_of(command) for name in names]
-
-
-def command_named(name: str) -> Command:
-    for command in COMMANDS:
-        if command.name == name:
-            return command
-    names = [command.name for command in COMMANDS]
-    lead = "options follow the command: " if name.startswith("-") else "the commands are "
-    raise Error("unknown-command", f"unknown command: {name}",
-                hint=suggest(name, names) or lead + ", ".join(names))
 
 
 def check_options(command: Command, words: "Sequence[str]") -> None:
     for word in words:
         if word.startswith("-"):
             name = word.partition("=")[0]
-            hint = f"list the options: hydraflow {command.name} --help"
-            if command.name == "run":
-                hint = f"to pass it to the command, write it after --: -- {shell_text([word])}"
+            names = option_names(command)
+            hint = BEFORE.get(name) or suggest(name, names)
+            if name in names:
+                hint = f"write it after {command.name}"
             raise Error("unknown-option", f"unknown option of {command.name}: {name}",
-                        hint=BEFORE.get(name) or suggest(name, option_names(command)) or hint)
-
-
-def parser_of(command: Command) -> "argparse.ArgumentParser":
-    class Parser(argparse.ArgumentParser):
-        """A parser that raises Error, and whose help begins with an example."""
-
-        def error(self, message: str) -> "NoReturn":
-            text, _, hint = re.sub("^argument ", "", message).partition("\nhint: ")
-            raise Error("invalid-arguments", text,
                         hint=hint or f"list the options: hydraflow {command.name} --help")
 
-        def format_help(self) -> str:
-            return as_typed(f"example: {command.example}\n\n{super().format_help()}", {})
 
-    parser = Parser(
-        prog=f"hydraflow {command.name}", description=command.function.__doc__, allow_abbrev=False,
-        usage=f"hydraflow {command.name} {command.words}".rstrip(),
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    for names, value, help_words in options_of(command):
-        kind: Dict[str, Any] = {"action": "store_true"}
-        if value:
-            kind = {"metavar": value, "choices": CHOICES.get(names[0]),
-                    "type": functools.partial(option_value, READERS.get(names[0])),
-                    "action": "append" if names[0] == "--over" else "store"}
-        parser.add_argument(*names, help=help_words, **kind)
+class Parser(argparse.ArgumentParser):
+    """A parser that raises Error."""
+
+    def error(self, message: str) -> "NoReturn":
+        text = re.sub("^argument ", "", message)
+        hint = f"list the options: {self.prog} --help"
+        choice = re.match("-*(.+): invalid choice: '(.*)' \\(choose from (.*)\\)", text)
+        if choice:
+            text = f"unknown {choice[1].lower()}: {choice[2]}"
+            names = re.sub("'", "", choice[3])
+            hint = suggest(choice[2], names.split(", ")) or f"choose from {names}"
+        raise Error("invalid-arguments", text, hint=hint)
+
+
+def main_parser() -> Parser:
+    parser = Parser(prog="hydraflow", usage="hydraflow [-f FILE] [-C DIR] COMMAND ...",
+                    description="Compact parameter sweeps, executed here or on a cluster.",
+                    epilog="hydraflow COMMAND --help shows its options and an example.")
+    parser.set_defaults(command=None)
+    parser.add_argument("--version", action="version", version=f"hydraflow {__version__}")
+    for name, dest in (("-f", "file"), ("-C", "directory")):
+        parser.add_argument(name, dest=dest, help=BEFORE[name])
+    parsers = parser.add_subparsers(metavar="COMMAND")
+    for command in COMMANDS:
+        text = command.function.__doc__
+        own = parsers.add_parser(
+            command.name, prog=f"hydraflow {command.name}", help=text, description=text,
+            allow_abbrev=False,
+            usage=f"hydraflow {command.name} {command.words}".rstrip(),
+            epilog=as_typed(f"example: {command.example}"),
+            formatter_class=argparse.RawDescriptionHelpFormatter)
+        own.set_defaults(command=command)
+        for names, value, help_words in options_of(command):
+            kind: Dict[str, Any] = {"action": "store_true"}
+            if value:
+                kind = {"metavar": value.strip(" ."), "choices": CHOICES.get(names[0]),
+                        "action": "append" if value.endswith("...") else "store"}
+            own.add_argument(*names, help=help_words, **kind)
     return parser
 
 
-def option_value(read: "Any", text: str) -> "Any":
-    """The value of an option, by the reader of a job file's value if there is one."""
-    try:
-        return read(read_yaml(text, "command line"), "") if read else text
-    except Error as error:
-        raise argparse.ArgumentTypeError(f"{error.message}\nhint: {error.hint}") from None
-
-
-def parse_arguments(before: "Dict[str, str]", rest: "Sequence[str]") -> "argparse.Namespace":
+def parse_arguments(argv: "List[str]", args: "argparse.Namespace") -> "argparse.Namespace":
     """The options of a command, its job, its other words in their order, and those after --."""
-    command = command_named(rest[0])
-    cut = rest.index("--") if "--" in rest else len(rest)
-    args = argparse.Namespace(
-        command=command, before=before, file=before.get("-f"), after=list(rest[cut + 1:]),
-        typed=[word for word in rest[1:cut] if word != "--resume"] + list(rest[cut:]))
-    words = [re.sub("^-j(?=[0-9])", "--jobs=", word) for word in rest[1:cut]]  # for Python 3.6
-    args, words = parser_of(command).parse_known_args(words, args)
-    has_job = re.match(r"\[?(JOB|SHELL)", command.words) and words and words[0][:1] != "-"
-    args.job = words.pop(0) if has_job else None
-    args.words = words
-    if command.name not in ("run", "expand"):  # they look at their words themselves
+    cut = argv.index("--") if "--" in argv else len(argv)
+    words = [re.sub("^-j(?=[0-9])", "--jobs=", word) for word in argv[:cut]]  # for Python 3.6
+    args, words = main_parser().parse_known_args(words, args)
+    command = args.command
+    for name, read in READERS.items():
+        key = name[2:].replace("-", "_")
+        value = vars(args).get(key)
+        if value is not None:
+            setattr(args, key, read(read_yaml(value, name), ""))
+    start = argv.index(command.name) + 1 if command else 0
+    args.after = argv[cut + 1:]
+    args.typed = [*filter("--resume".__ne__, argv[start:cut]), *argv[cut:]]
+    args.job, args.words = None, words
+    names = [word for word in words if word[:1] != "-"]
+    if names and re.match(r"\[?(JOB|SHELL)", command.words):
+        args.job = names[0]
+        words.remove(args.job)
+    if command and command.name not in ("run", "expand"):  # they look at their words themselves
         check_options(command, words)
         if words + args.after and "..." not in command.words:
             raise Error("unexpected-word", f"unexpected argument: {[*words, *args.after][0]}",
@@ -8416,17 +8147,15 @@ def parse_arguments(before: "Dict[str, str]", rest: "Sequence[str]") -> "argpars
     return args
 
 
-def dispatch(before: "Dict[str, str]", rest: "List[str]") -> int:
+def dispatch(argv: "List[str]", args: "argparse.Namespace") -> int:
     """Execute one command line; raises Error, OSError, SystemExit."""
     inner = {"complete": complete_command, "slot": slot_command}
-    first = rest[0] if rest else "--help"
-    if first in inner:
-        return inner[first](rest[1:])
-    if first in ("-h", "--help", "--version"):
-        put(f"hydraflow {__version__}" if first == "--version" else help_text())
-        return 0
-    args = parse_arguments(before, rest)
-    os.chdir(before.get("-C", "."))
+    if argv and argv[0] in inner:
+        return inner[argv[0]](argv[1:])
+    parse_arguments(argv or ["--help"], args)
+    if not args.command:
+        raise Error("no-command", "no command given", hint="list the commands: hydraflow --help")
+    os.chdir(args.directory or ".")
     status: int = args.command.function(args)
     sys.stdout.flush()
     return status
@@ -8436,16 +8165,14 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     """Execute one command line and return its exit status."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # closed by a caller
     sys.stderr = sys.stderr or open(os.devnull, "w")
-    before, rest = split_before(sys.argv[1:] if argv is None else argv)
+    args = argparse.Namespace(directory=None, file=None)
     try:
-        return dispatch(before, rest)
-    except SystemExit as stop:  # of the help, or of a function that was called
-        if isinstance(stop.code, (int, type(None))):
-            return stop.code or 0
-        say(str(stop.code))
-        return 1
+        return dispatch(list(sys.argv[1:] if argv is None else argv), args)
+    except SystemExit:  # of the help
+        return 0
     except Error as error:
-        say(re.sub("(?m)^hint: .*", lambda hint: as_typed(hint[0], before), str(error)))
+        say(re.sub("(?m)^hint: .*", lambda hint: as_typed(hint[0], args.directory, args.file),
+                   str(error)))
         return error.status
     except BrokenPipeError:  # the reader has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

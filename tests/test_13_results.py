@@ -38,7 +38,7 @@ LOGS = (  # what a program printed, the metric asked for, its value
 )
 JSON_FILE = ('\ufeff{"a": {"b": 1, "c.d": 2.5, "l": [1, {"x": -3}]}, "a.b": 9, "n": NaN, "t": "x", "z": 0, "yes": true, "no": null, '
              '"big": 1%s, "s": "0.5", "1": 7}' % ("0" * 400))
-JSON_NUMBERS = (("m.json:a.b", 9.0), ("m.json:a.c.d", 2.5), ("m.json:a.l.0", 1.0), ("m.json:z", 0.0), ("m.json:a.l.1.x", -3.0), ("m.json:a.l.2", None),
+JSON_NUMBERS = (("m.json:a.b", 9.0), ("m.json:a.c.d", None), ("m.json:a.l.0", 1.0), ("m.json:z", 0.0), ("m.json:a.l.1.x", -3.0), ("m.json:a.l.2", None),
                 ("m.json:n", NAN), ("m.json:t", None), ("m.json:yes", None), ("m.json:no", None), ("m.json:a", None), ("m.json:big", None),
                 ("m.json:s", 0.5), ("m.json:1", 7.0), ("m.json:nothing.x", None), ("broken.json:a", None), ("none.json:a", None))
 HOSTILE = ("<script>alert(1)</script>", "</script x>", "<!--", "]]>", '"><img src=x onerror=alert(1)>', "' x=\'", "&lt;b&gt;", "\u2028\u2029",
@@ -107,14 +107,11 @@ class Results(Program):
                 self.clear(name)
 
     def test_a_row_for_each_run_of_hydra(self) -> None:
-        """What Hydra ran once is the row of its task, with what is in its folder: words of args as well.
-
-        Where the folders are somewhere else, Hydra's own lines tell the runs apart."""
+        """Hydra's own lines tell the runs apart; each has what is in its folder, where that is found."""
         self.write("app.py", "import os, sys\nwords = dict(word.split('=') for word in sys.argv[1:] if '=' in word)\nlead = '[2026-11-25 12:00:00,000][HYDRA] '\n"
                    "values = words['b'].split(',')\nprint(f'{lead}Launching {len(values)} jobs locally')\nfor number, value in enumerate(values):\n"
-                   "    folder = os.path.join(words['hydra.sweep.dir'], str(number))\n    os.makedirs(os.path.join(folder, '.hydra'))\n"
-                   "    for name, text in (('.hydra/overrides.yaml', f'- b={value}\\n'), ('app.log', f'loss={value}\\n')):\n"
-                   "        with open(os.path.join(folder, name), 'w') as file:\n            file.write(text)\n"
+                   "    folder = os.path.join(words['hydra.sweep.dir'], words.get('hydra.sweep.subdir', str(number)))\n    os.makedirs(folder, exist_ok=True)\n"
+                   "    with open(os.path.join(folder, 'app.log'), 'w') as file:\n        file.write(f'loss={value}\\n')\n"
                    "    print(f'{lead}\\t#{number} : b={value}\\nacc={value}')\n")
         self.write("hydraflow.yaml", f"jobs: {{job: {{run: {sys.executable} app.py, steps: [{{batch: a=6, args: b=9}}, {{batch: a=7, args: 'b=1,2'}}, {{batch: a=8, args: 'b=3,4,5'}}, "
                    "{batch: a=9, args: 'b=6,7', with: hydra.sweep.subdir=x}]}}")
@@ -132,7 +129,7 @@ class Results(Program):
         self.sweep()
         for argv, wanted in (((), [1, 2, 3, 4]), (("lr=0.1",), [1, 2]), (("lr=100m",), [1, 2]), (("lr=.10,0.5",), [1, 2]), (("lr=log(0.01:1:3)",), [1, 2, 3, 4]),
                              (("model=cnn", "lr=0.01"), [3]), (("model='cnn'",), [1, 3]),
-                             (("--state", "failed"), [3]), (("--sort", "loss"), [4, 1, 2, 3]), (("--sort=-loss",), [1, 4, 2, 3]), (("--sort", "lr"), [3, 4, 1, 2]),
+                             (("--state", "failed"), [3]), (("--sort", "loss"), [4, 1, 3, 2]), (("--sort=-loss",), [1, 4, 2, 3]), (("--sort", "lr"), [3, 4, 1, 2]),
                              (("--sort", "state"), [3, 1, 2, 4])):
             with self.subTest(argv=argv):
                 names = ["loss"] if "loss" in " ".join(argv) else []
@@ -157,7 +154,9 @@ class Results(Program):
             self.hydraflow("run", *words)
         lines = [re.split("  +", line) for line in self.hydraflow("status", "job", "--all").out.splitlines()]
         self.assertEqual([line[2:] for line in lines], [["words", "code", "tasks", "state"], ["job", "3", "3 succeeded"], ["--note 'new loss' job n=2 -q", "1", "1 succeeded"]])
-        self.assertEqual([len(self.rows("--run", line[0])) for line in lines[1:]], [3, 1])
+        one, two = (line[0] for line in lines[1:])
+        self.assertEqual([len(self.rows("--run", run)) for run in (one, two)], [3, 1])
+        self.assertEqual([tuple(row["params"].values()) for row in self.rows("loss", "--run", one, "--run", two)], [(one, 1), (one, 2), (two, 2), (one, 3)])
 
     def test_tables(self) -> None:
         """What is the same everywhere is said once."""
@@ -218,7 +217,7 @@ class Page(Program):
         harmless = self.page(["x" * len(value) for value in HOSTILE])
         hostile = self.page(list(HOSTILE))
         self.assertEqual(hostile.tags, harmless.tags)
-        self.assertIn("7 failed", hostile.texts)
+        self.assertIn("4 succeeded, 7 failed", hostile.texts)
         text = self.read("page.html")
         self.assertEqual(re.findall("https?:|src=|url\\(|@import", re.sub("src=x|http://www.w3.org/2000/svg", "", text)), [])
         self.assertIn("default-src 'none'", text)
