@@ -6336,8 +6336,8 @@ def task_facts(found: Survey, number: int) -> "Dict[str, Any]":
         raise damaged(found.ledger.path)
     state = found.state(number)
     log = log_of(found.record, number, state)
-    ended = state.ended if state.is_over else 0.0
-    one = found.array_task(number)
+    ended = state.ended * state.is_over
+    _, job_id, index = found.array_task(number) or (None, None, None)
     return {
         "task": number,
         "state": state.name,
@@ -6355,8 +6355,8 @@ def task_facts(found: Survey, number: int) -> "Dict[str, Any]":
         "argv": list(task.argv),
         "dir": task.directory,
         "cwd": task.cwd,
-        "job_id": one and one.job_id,
-        "array_index": one and one.index}
+        "job_id": job_id,
+        "array_index": index}
 
 
 def status_document(found: Survey) -> "Dict[str, Any]":
@@ -7664,7 +7664,7 @@ def record_of(args: "argparse.Namespace") -> Record:
 def status_command(args: "argparse.Namespace") -> int:
     """Show the progress of runs, and their failures grouped by cause."""
     errors: List[Error] = []
-    records = [record_of(args)] if args.job or args.all or args.run else Record.newest()
+    records = [record_of(args)] if any([args.job, args.all, args.run]) else Record.newest()
     if not records:
         raise Error("not-run", "nothing has been run here", hint="list the jobs: hydraflow show")
     if args.all:
@@ -7737,30 +7737,28 @@ def logs_command(args: "argparse.Namespace") -> int:
     """Print the output of tasks."""
     found, numbers, _, _ = selected_tasks(args)
     is_titled = len(numbers) > 1 and not args.plain
-    wanted = GOING_ON if args.follow and is_titled else tuple(STATES)
+    wanted = GOING_ON * args.follow * is_titled or tuple(STATES)
     wanted = ("failed", "interrupted") if args.failed else wanted
     numbers = [number for number in numbers if found.state(number).name in wanted]
     if not numbers:
         say("no matching task; --follow is about those that run, --failed about failures")
     offsets = dict.fromkeys(numbers, 0)
-    last = 0 if is_titled else None
+    last = is_titled - 1
     while True:
         for number in numbers:
             last = show_log(found, number, offsets, last)
-        if not args.follow or all(found.state(one).name not in GOING_ON for one in numbers):
+        if not any(found.state(one).name in GOING_ON * args.follow for one in numbers):
             return 0
         time.sleep(2.0 if found.submissions else 0.2)
         found = survey(found.record, numbers)
 
 
-def show_log(found: Survey, number: int, offsets: "Dict[int, int]", last: "Optional[int]"
-             ) -> "Optional[int]":
-    """Print the output of a task from its offset, with a title unless last, the task that was
-    printed last, is the same or None; return the task that is the last one now."""
+def show_log(found: Survey, number: int, offsets: "Dict[int, int]", last: int) -> int:
+    """Print new output of a task, with a title unless last is this task or -1; return last."""
     state = found.state(number)
     log = log_of(found.record, number, state)
     data = read_log(log, offsets[number], CHUNK)
-    if data and last not in (None, number):
+    if data and last not in (-1, number):
         put(f"==> {name_of(found.ledger, number)} {state_text(state)} <==")
         last = number
     while data:
@@ -7805,7 +7803,7 @@ def results_command(args: "argparse.Namespace") -> int:
         added = {"run": run} if run else {}
         for row in selected_rows(args, name)[1]:
             rows.append(row._replace(params={**added, **row.params}))
-    for key in parameters(rows)[:0:-1] if len(runs) > 1 else ():  # the same tasks side by side
+    for key in parameters(rows)[:0:-1] * (len(runs) > 1):  # the same tasks side by side
         rows = sorted_rows(rows, key)
     if args.over:
         rows = over(rows, ",".join(args.over).split(","))
@@ -8122,16 +8120,18 @@ def main_parser() -> Parser:
 
 def parse_arguments(argv: "List[str]", args: "argparse.Namespace") -> "argparse.Namespace":
     """The options of a command, its job, its other words in their order, and those after --."""
-    cut = argv.index("--") if "--" in argv else len(argv)
+    cut = [*argv, "--"].index("--")
     words = [re.sub("^-j(?=[0-9])", "--jobs=", word) for word in argv[:cut]]  # for Python 3.6
     args, words = main_parser().parse_known_args(words, args)
     command = args.command
+    if not command:
+        return args
     for name, read in READERS.items():
         key = name[2:].replace("-", "_")
         value = vars(args).get(key)
         if value is not None:
             setattr(args, key, read(read_yaml(value, name), ""))
-    start = argv.index(command.name) + 1 if command else 0
+    start = argv.index(command.name) + 1
     args.after = argv[cut + 1:]
     args.typed = [*filter("--resume".__ne__, argv[start:cut]), *argv[cut:]]
     args.job, args.words = None, words
@@ -8139,7 +8139,7 @@ def parse_arguments(argv: "List[str]", args: "argparse.Namespace") -> "argparse.
     if names and re.match(r"\[?(JOB|SHELL)", command.words):
         args.job = names[0]
         words.remove(args.job)
-    if command and command.name not in ("run", "expand"):  # they look at their words themselves
+    if command.name not in ("run", "expand"):  # they look at their words themselves
         check_options(command, words)
         if words + args.after and "..." not in command.words:
             raise Error("unexpected-word", f"unexpected argument: {[*words, *args.after][0]}",
