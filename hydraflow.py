@@ -48,7 +48,7 @@ import subprocess
 import time
 from collections import Counter, namedtuple
 from itertools import accumulate, chain, dropwhile, islice, product, takewhile
-from operator import itemgetter, mul
+from operator import mul
 
 __version__ = "1.0.0"
 __all__ = [
@@ -388,6 +388,7 @@ FOREIGN = (  # functions of other languages
     "linspace", "logspace", "geomspace", "arange", "uniform", "loguniform", "randint", "$")
 AS_TEXT = "quote it to keep it as text: key='...'"
 PREFIX = "+~-"  # of a key: how Hydra or a program takes it
+KEY = re.compile(r"((?:\\.|[^=\s'\"(){}|\\])*)=")
 UNIT_KEY = re.compile(rf"(?s)([^~].*)/({UNIT.pattern})")
 RANGE = re.compile(
     rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
@@ -396,10 +397,10 @@ RANGE = re.compile(
     r"|[+-]?\d+(\.\d+)?\.\.[+-]?\d+(\.\d+)?$")
 NOT_IN_HYDRA = re.compile(  # refused by its lexer outside quotes and interpolations
     r"[^\w/\-\\+.$%*@?|=:,()\[\]{} \t]|[^\x00-\x7f]|(?<!\\)=")
-HYDRA_ACCEPTS = ("quoted", "interpolation", "template", "argument")  # kinds of tokens
+HYDRA_LEXES = ("text", "escape", "equals", "comment", "space")  # the other tokens are right
+LONGEST_LISTED = 65536  # rows of an axis that are kept while a product is streamed
 DEEPEST_BRACKET = 50
 MOST_LISTED = 1000000  # values of one word, combinations that are counted one by one
-LONGEST_LISTED = 65536  # rows of an axis that are kept while a product is streamed
 
 
 class Values:
@@ -424,6 +425,10 @@ class Values:
             return number.times(factor) if number else f"{value}{unit}"
 
         return Values(self.count, at)
+
+    def column(self, place: int, width: int) -> "Values":
+        """The values at a place of rows, which follow each other."""
+        return Values(self.count // width, lambda row: self.at(row * width + place))
 
 
 def listed(values: "Sequence[Any]") -> Values:
@@ -457,8 +462,6 @@ def spaced(start: Number, stop: Number, count: int, is_log: bool) -> Values:
 
 def joined(items: "Sequence[Values]") -> Values:
     """The values of one item after the other."""
-    if len(items) == 1:
-        return items[0]
     starts = [0, *accumulate(item.count for item in items)]
 
     def at(index: int) -> "Any":
@@ -468,69 +471,16 @@ def joined(items: "Sequence[Values]") -> Values:
     return Values(starts[-1], at)
 
 
-def kept(values: "Any", axis: "Axis") -> "Any":
-    """The values of an axis, or of a sweep from it on; raises if they are too many to keep."""
-    if values.count > MOST_LISTED:
-        raise Error("too-many-values", f"over {MOST_LISTED:,} values", axis.mark,
-                    "name fewer; in batch, each value is a task of its own")
-    return values
+def crossed(items: "Sequence[Values]") -> Values:
+    """The combinations of items as lists, the first item fastest."""
+    def at(index: int) -> "List[Any]":
+        values = []
+        for item in items:
+            index, place = divmod(index, item.count)
+            values.append(item.at(place))
+        return values
 
-
-def count_product(parts: "Iterable[Values]") -> int:
-    return functools.reduce(mul, (part.count for part in parts), 1)
-
-
-def combination(parts: "Iterable[Values]", index: int) -> "List[Any]":
-    """The combination at an index, the first part fastest."""
-    values = []
-    for part in parts:
-        index, place = divmod(index, part.count)
-        values.append(part.at(place))
-    return values
-
-
-def assignments(keys: "Sequence[str]", values: Values) -> Values:
-    """The rows of keys, whose values follow each other: words, or tuples of linked words."""
-    width = len(keys)
-    if width == 1:
-        return Values(values.count, lambda index: f"{keys[0]}={values.at(index)}")
-    return Values(values.count // width, lambda index: tuple(
-        f"{key}={values.at(index * width + column)}" for column, key in enumerate(keys)))
-
-
-class Axis(Values):
-    """A word of a sweep; its values are rows: words, or tuples of linked words.
-
-    spelled has the keys as they are written, without a unit that acts; keys the same without
-    their prefix. Options and other words have none. values are those of a single key, None for a
-    word that cannot be joined by commas.
-    """
-    def __init__(self, rows: Values, spelled: "Sequence[str]", values: "Optional[Values]",
-                 source: Source, start: int, end: int) -> None:
-        super().__init__(rows.count, rows.at)
-        self.spelled = tuple(spelled)
-        self.keys = tuple(key.lstrip(PREFIX) for key in spelled)
-        self.values = values
-        self.source, self.start, self.end = source, start, end
-
-    @property
-    def mark(self) -> Mark:
-        return self.source.mark(self.start, self.end)
-
-    @property
-    def text(self) -> str:
-        """The word as it is written in the sweep."""
-        return self.source.text[self.start:self.end]
-
-    def word(self) -> str:
-        """One word, with values joined by commas for Hydra to sweep over."""
-        is_variable = bool(self.keys) and self.text[0] == "$"
-        if self.values is None and (is_variable or self.count > 1 or len(self.keys) > 1):
-            raise Error("tasks-in-words", "|, linked keys and variables create several tasks",
-                        self.mark, "args belongs to one task: move it to batch, or quote it")
-        if self.values is None:
-            return str(self.at(0))
-        return f"{self.spelled[0]}={','.join(map(str, kept(self.values, self)))}"
+    return Values(functools.reduce(mul, (item.count for item in items), 1), at)
 
 
 TOKEN = re.compile(r"""(?sx)
@@ -551,72 +501,134 @@ TOKEN = re.compile(r"""(?sx)
 PARTNERS = {"(": ")", "[": "]", "{": "}"}
 
 
-class Token:
-    """A piece of a sweep; an opening bracket has inner, and ends after its closing one."""
+class Part:
+    """A token of a sweep, or several in a row: the tokens in it are inner, those of a bracket too.
+    The kind of a bracket is its opening sign."""
+    __slots__ = ("kind", "source", "start", "end", "inner")
 
-    def __init__(self, kind: str, text: str, start: int, end: int) -> None:
-        self.kind, self.text, self.start, self.end = kind, text, start, end
-        self.inner: List[Token] = []
+    def __init__(self, kind: str, source: Source, start: int, end: int) -> None:
+        self.kind, self.source, self.start, self.end = kind, source, start, end
+        self.inner: List[Part] = []
 
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start:self.end]
 
-def tokenize(source: Source, has_comments: bool = False) -> "List[Token]":
-    """The tokens of a text. A comment ends with its line; brackets contain none."""
-    opened = [Token("open", "", 0, 0)]
-    at = 0
-    while at < len(source.text):
-        match: Any = TOKEN.match(source.text, at)
-        around, token = opened[-1], Token(match.lastgroup, match.group(), at, match.end())
-        at = token.end
-        if token.kind == "comment" and has_comments and len(opened) == 1:
-            at = source.line_end(token.start)
-            continue
-        if PARTNERS.get(around.text) == token.text:
-            opened.pop().end = at
-            continue
-        around.inner.append(token)
-        if token.kind == "equals" and around.text == "(":
-            token.kind = "argument"
-        if token.kind in ("open", "unmatched"):
-            opened.append(token)
-        if token.kind == "unmatched" or len(opened) > DEEPEST_BRACKET:
-            break
-    if len(opened) > 1:
-        start, sign = opened[-1].start, opened[-1].text[0]
-        raise Error("unmatched-bracket", f"unmatched {sign}", source.mark(start, start + 1),
-                    f"brackets and quotes come in pairs: quote a value that contains {sign}")
-    return opened[0].inner
+    @property
+    def mark(self) -> Mark:
+        return self.source.mark(self.start, self.end)
 
+    def part(self, tokens: "List[Part]") -> "Part":
+        """Some of the inner tokens, without white space at the end."""
+        if tokens and tokens[-1].kind == "space":
+            tokens = tokens[:-1]
+        part = Part("part", self.source, self.start, self.start)
+        if tokens:
+            part.start, part.end, part.inner = tokens[0].start, tokens[-1].end, tokens
+        return part
 
-def split(tokens: "Sequence[Token]", kind: str) -> "List[List[Token]]":
-    """The slices between the tokens of a kind."""
-    slices: List[List[Token]] = [[]]
-    for token in tokens:
-        if token.kind == kind:
-            slices.append([])
-        else:
-            slices[-1].append(token)
-    return slices
+    def split(self, kind: str) -> "List[Part]":
+        """The parts between the inner tokens of a kind, without white space around them."""
+        slices: List[List[Part]] = [[]]
+        for token in self.inner:
+            if token.kind == kind:
+                slices.append([])
+            elif token.kind != "space" or slices[-1]:
+                slices[-1].append(token)
+        return list(map(self.part, slices))
+
+    def called(self) -> "Optional[str]":
+        """The text before a pair of parentheses that is the end, None without one."""
+        is_call = self.inner and self.inner[-1].kind == "("
+        return self.source.text[self.start:self.inner[-1].start] if is_call else None
 
 
-def trim(tokens: "Sequence[Token]") -> "Sequence[Token]":
-    """Tokens without white space at their ends, except after a colon, where Hydra reads it."""
-    if tokens and tokens[0].kind == "space":
-        tokens = tokens[1:]
-    if len(tokens) > 1 and tokens[-1].kind == "space" and tokens[-2].text[-1] != ":":
-        tokens = tokens[:-1]
-    return tokens
-
-
-def flattened(tokens: "Iterable[Token]") -> "Iterator[Token]":
+def flattened(tokens: "Iterable[Part]") -> "Iterator[Part]":
     for token in tokens:
         yield token
         yield from flattened(token.inner)
 
 
-def is_call(tokens: "Sequence[Token]", *names: str) -> bool:
-    """Whether tokens are one of these names and a pair of parentheses; "" stands for no name."""
-    texts = [token.text for token in tokens]
-    return texts[-1:] == ["("] and "".join(texts[:-1]) in names
+def tokenize(source: Source, has_comments: bool = False) -> Part:
+    """A text as one part. A comment ends with its line; brackets contain none."""
+    whole = Part("part", source, 0, len(source.text))
+    opened = [whole]
+    at = 0
+    while at < whole.end:
+        match: Any = TOKEN.match(source.text, at)
+        around, token = opened[-1], Part(match.lastgroup, source, at, match.end())
+        at = token.end
+        if token.kind == "comment" and has_comments and len(opened) == 1:
+            at = source.line_end(token.start)
+            continue
+        if PARTNERS.get(around.kind) == token.text:
+            opened.pop().end = at
+            continue
+        around.inner.append(token)
+        if token.kind == "equals" and around.kind == "(":
+            token.kind = "argument"
+        if token.kind in ("open", "unmatched"):
+            opened.append(token)
+        if token.kind == "unmatched" or len(opened) > DEEPEST_BRACKET:
+            break
+        if token.kind == "open":
+            token.kind = token.text
+    if len(opened) > 1:
+        start = opened[-1].start
+        sign = source.text[start]
+        raise Error("unmatched-bracket", f"unmatched {sign}", source.mark(start, start + 1),
+                    f"brackets and quotes come in pairs: quote a value that contains {sign}")
+    return whole
+
+
+def words_of(source: Source) -> "List[Part]":
+    return [word for word in tokenize(source, True).split("space") if word.inner]
+
+
+def kept(values: "Any", axis: "Axis") -> "Any":
+    """The values of an axis, or of a sweep from it on; raises if they are too many to keep."""
+    if values.count > MOST_LISTED:
+        raise Error("too-many-values", f"over {MOST_LISTED:,} values", axis.mark,
+                    "name fewer; in batch, each value is a task of its own")
+    return values
+
+
+class Axis(Values):
+    """A word of a sweep; its values are rows: words, or tuples of linked words.
+
+    spelled has the keys as they are written, without a unit that acts; keys the same without
+    their prefix. columns have the values of each key. Of alternatives and of words without values
+    there are only rows.
+    """
+    def __init__(self, part: Part, spelled: "Sequence[str]", columns: "Sequence[Values]",
+                 rows: "Optional[Values]" = None) -> None:
+        self.part, self.text = part, part.text
+        self.spelled = tuple(spelled)
+        self.keys = tuple(key.lstrip(PREFIX) for key in spelled)
+        self.columns = columns
+        rows = rows or Values(columns[0].count, self.row)
+        super().__init__(rows.count, rows.at)
+
+    @property
+    def mark(self) -> Mark:
+        return self.part.mark
+
+    def row(self, index: int) -> "Union[str, Tuple[str, ...]]":
+        words = [f"{key}={column.at(index)}" for key, column in zip(self.spelled, self.columns)]
+        return words[0] if len(words) == 1 else tuple(words)
+
+    def is_list(self) -> bool:
+        """Whether commas can join the values: those of one key, which is no variable."""
+        return len(self.columns) == 1 and self.spelled[0][:1] != "$"
+
+    def word(self) -> str:
+        """One word, with values joined by commas for Hydra to sweep over."""
+        if self.is_list():
+            return f"{self.spelled[0]}={','.join(map(str, kept(self.columns[0], self)))}"
+        if self.keys and (self.count > 1 or len(self.keys) > 1 or self.text[0] == "$"):
+            raise Error("tasks-in-words", "|, linked keys and variables create several tasks",
+                        self.mark, "args belongs to one task: move it to batch, or quote it")
+        return str(self.at(0))
 
 
 @functools.lru_cache(1000)
@@ -627,13 +639,11 @@ def key_of(word: str) -> str:
     >>> [key_of(word) for word in words]
     ['a.b', 'db', 'db/engine@pkg', 'items[0]', 'lr', '$A', '']
     """
-    match = re.match(r"((?:\\.|[^=\s'\"(){}\\])*)(=|\Z)", word.lstrip(PREFIX))
-    return match[1] if match and (match[2] or word.startswith("~")) else ""
-
-
-def bare_names(row: "Iterable[str]") -> "List[str]":
-    """Names of columns in the form that is compared."""
-    return [name.lstrip(PREFIX + "$") for name in row]
+    bare = word.lstrip(PREFIX)
+    match = KEY.match(bare)
+    if match:
+        return match[1]
+    return bare if word.startswith("~") else ""
 
 
 def file_rows(name: str, path: str) -> "List[List[str]]":
@@ -668,21 +678,20 @@ def hydra_text(text: str) -> str:
 
 
 def unquoted(word: str) -> str:
-    """A word without the quotes around its values, for programs other than Hydra's.
+    """A word without the quotes around its values, for programs other than Hydra's; brackets, and
+    what follows them, stay.
 
     >>> unquoted("a='x y',\\"it's\\""), unquoted('a={"k": 1}')
     ("a=x y,it's", 'a={"k": 1}')
     """
-    if "'" not in word and '"' not in word:
-        return word
-    texts = []
-    for token in tokenize(Source("word", word)):
-        text = word[token.start:token.end]
-        if token.kind == "quoted":
-            text = re.sub(rf"(?<!\\)(\\+)({text[0]}|\Z)", lambda match: (
-                "\\" * (len(match[1]) // 2) + match[2]), text[1:-1])
-        texts.append(text)
-    return "".join(texts)
+    def content(match: "Match[str]") -> str:
+        text = match[0]
+        if text[0] not in "'\"":
+            return text
+        return re.sub(rf"(?<!\\)(\\+)({text[0]}|\Z)", lambda found: (
+            "\\" * (len(found[1]) // 2) + found[2]), text[1:-1])
+
+    return re.sub(r"""(?s)\\.|[(\[{].*|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", content, word)
 
 
 def plain(number: Number) -> str:
@@ -693,8 +702,8 @@ def plain(number: Number) -> str:
 def same_value(word: str) -> "Tuple[str, str]":
     """Key and value of a word in the form that is compared: equal numbers are equal.
 
-    >>> same_value("+mem=4G") == same_value("--mem=4e9"), same_value("n=0.50")
-    (True, ('n', '0.5'))
+    >>> same_value("+mem=4G") == same_value("--mem=4e9"), same_value("who=it's")
+    (True, ('who', "it's"))
     """
     value = word.partition("=")[2]
     number = read_number(value)
@@ -702,275 +711,241 @@ def same_value(word: str) -> "Tuple[str, str]":
 
 
 class SweepParser:
-    """A recursive parser over tokens; what no rule knows is text and passed on.
+    """A recursive parser of words; what no rule knows is text and passed on.
 
     is_fixed: the words are appended to a command, may have templates, and are not expanded.
     """
 
-    def __init__(self, source: Source, has_comments: bool = False, kind: str = "",
-                 is_fixed: bool = False) -> None:
-        self.source = source
+    def __init__(self, kind: str = "", is_fixed: bool = False) -> None:
         self.kind = kind
         self.is_fixed = is_fixed
         self.literal = str if kind == PROGRAM else literal
-        self.tokens = tokenize(source, has_comments)
-        self.word: Sequence[Token] = self.tokens  # the current one
-        self.keys: Tuple[str, ...] = ()  # of the current segment
-        self.is_override = False  # for the lexer of Hydra
-        self.spelled: Dict[str, str] = {}  # key with a unit -> how the current word spells it
+        self.keys: Sequence[str] = ()  # of the current segment
+        self.units: Dict[str, Set[bool]] = {}  # whether the values of a key with one are numbers
 
-    def span(self, tokens: "Sequence[Token]") -> "Tuple[int, int]":
-        """The offsets of tokens; of none, those of the word."""
-        tokens = tokens or self.word
-        return (tokens[0].start, tokens[-1].end) if tokens else (0, 0)
-
-    def text(self, tokens: "Sequence[Token]") -> str:
-        return self.source.text[slice(*self.span(tokens))] if tokens else ""
-
-    def error(self, code: str, message: str, tokens: "Sequence[Token]", hint: str) -> Error:
-        """An Error about tokens, or without any about the word."""
-        return Error(code, message, self.source.mark(*self.span(tokens)), hint)
-
-    def axis(self, tokens: "Sequence[Token]", rows: Values, spelled: "Sequence[str]" = (),
-             values: "Optional[Values]" = None) -> Axis:
-        return Axis(rows, spelled, values, self.source, *self.span(tokens))
-
-    def parse_sweep(self) -> "List[Axis]":
-        """sweep = { word }"""
-        return read_all(self.parse_word, [word for word in split(self.tokens, "space") if word])
-
-    def keys_end(self, tokens: "Sequence[Token]") -> int:
-        """The index of the equals sign after keys, or -1; a key may have [0] (Hydra 1.4)."""
-        for index, token in enumerate(tokens):
-            if token.kind == "equals":
-                return index
-            if token.kind not in ("text", "comma", "escape") and token.text != "[":
-                break
-        return -1
-
-    def parse_word(self, tokens: "Sequence[Token]") -> Axis:
+    def parse_word(self, word: Part) -> Axis:
         """word = segment { "|" segment } | literal"""
-        self.word, self.keys, self.spelled, self.is_override = tokens, (), {}, False
-        if self.keys_end(tokens) < 0:
-            return self.parse_literal(tokens)
-        parts = [tokens] if self.is_fixed else split(tokens, "pipe")
+        self.keys, self.units = (), {}
+        if not KEY.match(word.text):
+            return self.parse_literal(word)
+        parts = [word] if self.is_fixed else word.split("pipe")
         axes = [self.parse_segment(part, len(parts) == 1) for part in parts]
         if len(axes) == 1:
-            if self.kind and self.text(tokens)[0] == "$":
-                axes[0].values = None  # a variable of a task, no word
             return axes[0]
-        rows = joined([listed([axis.word()]) if axis.values else axis for axis in axes])
-        return self.axis(tokens, rows, [key for axis in axes for key in axis.spelled])
+        rows = joined([listed([axis.word()]) if axis.is_list() else axis for axis in axes])
+        return Axis(word, [key for axis in axes for key in axis.spelled], (), rows)
 
-    def parse_literal(self, tokens: "Sequence[Token]") -> Axis:
+    def parse_literal(self, word: Part) -> Axis:
         """literal = option | "~" key | "rows" "(" path ")" | any other word"""
-        text = self.text(tokens)
-        self.check_value(tokens)
-        if is_call(tokens, "rows") and not self.is_fixed:
-            return self.linked(tokens, self.parse_file("rows", tokens))
-        if len(tokens) == 1 and tokens[0].kind == "quoted" and "=" in text:
-            raise self.error("quoted-word", "the whole word is in quotes", tokens,
-                             "quote only the value, where it has to be: a='x y'")
+        text = word.text
+        self.check_value(word.inner)
+        if word.called() == "rows" and not self.is_fixed:
+            return self.axis(word, self.parse_file("rows", word))
+        if "=" in text and [token.kind for token in word.inner] == ["quoted"]:
+            raise Error("quoted-word", "the whole word is in quotes", word.mark,
+                        "quote only the value, where it has to be: a='x y'")
         if self.kind and text.startswith("|"):
-            raise self.error("pipe-space", "white space around |", tokens,
-                             "write a=1,2|3,4; alternatives of several keys are steps, or include:")
-        return self.axis(tokens, listed([text]), (text,) if text.startswith("~") else ())
+            raise Error("pipe-space", "white space around |", word.mark,
+                        "write a=1,2|3,4; alternatives of several keys are steps, or include:")
+        return Axis(word, [text] if text.startswith("~") else (), (), listed([text]))
 
-    def parse_segment(self, tokens: "Sequence[Token]", is_lone: bool) -> Axis:
+    def parse_segment(self, segment: Part, is_lone: bool) -> Axis:
         """segment = [ key [ "/" unit ] "=" | key "," key { "," key } "=" ] list"""
-        cut = self.keys_end(tokens)
-        if cut >= 0:
-            self.keys = tuple(self.text(key) for key in split(tokens[:cut], "comma"))
-            self.is_override = self.kind == HYDRA and self.keys[0][:1] not in ("-", "$")
-        if self.kind == PROGRAM and cut == 0:
-            raise self.error("missing-key", "no key before =", tokens, "no white space around =")
-        self.check_value(tokens[cut + 1:])
-        value = trim(tokens[cut + 1:])
+        match = KEY.match(segment.text)
+        cut = segment.start + (match.end() if match else 0)
+        self.keys = match[1].split(",") if match else self.keys
+        if self.kind and not self.keys[0]:
+            raise Error("missing-key", "no key before =", segment.mark, "no white space around =")
+        tokens = [token for token in segment.inner if token.start >= cut]
+        value = segment.part(tokens)
+        self.check_value(tokens, self.kind == HYDRA and self.keys[0][:1] not in ("-", "$"))
         if self.is_fixed:
-            return self.axis(tokens, listed([self.text(tokens)]), [self.text(tokens[:cut])])
+            return Axis(segment, [",".join(self.keys)], (), listed([segment.text]))
         if len(self.keys) > 1:
-            return self.linked(tokens, joined([
-                self.parse_row(trim(part)) for part in split(value, "comma")]))
-        text = self.text(value)
-        if is_lone and (not text or read_number(text)):
-            values = listed([text])  # a lone number is passed on as it is
+            values = joined(list(map(self.parse_row, value.split("comma"))))
+        elif is_lone and (not value.inner or read_number(value.text)):
+            values = listed([value.text])  # a lone number is passed on as it is
         else:
             self.check_list(value)
             values = self.parse_list(value)
-        return self.single(tokens, values)
+        return self.axis(segment, values)
 
-    def single(self, tokens: "Sequence[Token]", values: Values) -> Axis:
-        """The axis of a single key; /k after the key is a unit if the values are numbers."""
-        key = self.keys[0]
-        unit = UNIT_KEY.fullmatch(key)
-        if unit:
-            some = [*islice(values, 1000), values.at(values.count - 1)]
-            kinds = {read_number(str(one)) is not None for one in some}
-            if True in kinds:  # otherwise it is a config group
-                key, values = unit[1], values.times(unit[2])
-            if len(kinds) > 1 or self.spelled.setdefault(unit[0], key) != key:
-                raise self.error("mixed-unit", "numbers and texts under one unit", tokens,
-                                 "write numbers only, or quote those of a config group")
-        return self.axis(tokens, assignments([key], values), [key], values)
+    def axis(self, part: Part, values: Values) -> Axis:
+        """The axis of the current keys, whose values follow each other row by row; /k after a key
+        is a unit if its values are numbers."""
+        width = len(self.keys)
+        if width > 1 and len({key.lstrip(PREFIX) for key in self.keys} - {""}) < width:
+            raise Error("linked-keys", "linked keys have names of their own", part.mark,
+                        "write a,b=(1k,x),(2k,y)")
+        spelled, columns = [], []
+        for place, key in enumerate(self.keys):
+            column = values.column(place, width)
+            unit = UNIT_KEY.fullmatch(key)
+            if unit:
+                some = [*islice(column, 1000), column.at(column.count - 1)]
+                kinds = self.units.setdefault(key, set())
+                kinds.update(read_number(str(one)) is not None for one in some)
+                if len(kinds) > 1:
+                    raise Error("mixed-unit", "numbers and texts under one unit", part.mark,
+                                "write numbers only, or quote those of a config group")
+                if True in kinds:  # otherwise it is a config group
+                    key, column = unit[1], column.times(unit[2])
+            spelled.append(key)
+            columns.append(column)
+        return Axis(part, spelled, columns)
 
-    def check_list(self, value: "Sequence[Token]") -> None:
+    def check_list(self, value: Part) -> None:
         """Raise for a list of tuples, and for one in which m may be milli or million."""
-        parts = [trim(part) for part in split(value, "comma")]
-        if self.kind == HYDRA and is_ambiguous(self.text(part) for part in parts):
-            raise self.error("unit-doubt", "ambiguous units", value,
-                             "is m milli or million? write the numbers out, or quote the texts")
-        widths = {is_call(part, "") and len(split(part[0].inner, "comma")) for part in parts}
+        parts = value.split("comma")
+        if self.kind == HYDRA and is_ambiguous(part.text for part in parts):
+            raise Error("unit-doubt", "ambiguous units", value.mark,
+                        "is m milli or million? write the numbers out, or quote the texts")
+        widths = {part.called() == "" and len(part.inner[0].split("comma")) for part in parts}
         if len(parts) > 1 and len(widths) == 1 and max(widths) > 1:
-            raise self.error("tuples-of-one-key", "tuples are for linked keys", value,
-                             "write a,b=(1,2),(3,4), lists [1,2],[3,4], or values (1,2,3,4)")
+            raise Error("tuples-of-one-key", "tuples are for linked keys", value.mark,
+                        "write a,b=(1,2),(3,4), lists [1,2],[3,4], or values (1,2,3,4)")
 
-    def linked(self, tokens: "Sequence[Token]", values: Values) -> Axis:
-        """The axis of linked keys, whose values follow each other row by row."""
-        keys = self.keys
-        names = {key.lstrip(PREFIX) for key in keys} - {""}
-        units = [key for column, key in enumerate(keys)
-                 if UNIT_KEY.fullmatch(key) and read_number(str(values.at(column)))]
-        if len(names) < len(keys) or units:
-            raise self.error("linked-keys", "linked keys have names of their own, and no unit",
-                             tokens, "write a,b=(1k,x),(2k,y)")
-        return self.axis(tokens, assignments(keys, values), keys)
-
-    def parse_row(self, tokens: "Sequence[Token]") -> Values:
+    def parse_row(self, part: Part) -> Values:
         """row = "(" list ")" | "rows" "(" path ")" """
-        if is_call(tokens, "rows"):
-            return self.parse_file("rows", tokens)
-        values = self.parse_list(tokens[0].inner) if is_call(tokens, "") else None
+        if part.called() == "rows":
+            return self.parse_file("rows", part)
+        values = self.parse_list(part.inner[0]) if part.called() == "" else None
         if not values or values.count != len(self.keys):
-            raise self.error("linked-tuple", f"expected a tuple of {len(self.keys)} values", tokens,
-                             "linked keys take tuples: a,b=(1,x),(2,y)")
+            raise Error("linked-tuple", f"expected a tuple of {len(self.keys)} values", part.mark,
+                        "linked keys take tuples: a,b=(1,x),(2,y)")
         return values
 
-    def parse_list(self, tokens: "Sequence[Token]") -> Values:
+    def parse_list(self, part: Part) -> Values:
         """list = item { "," item }"""
-        return joined([self.parse_item(trim(part)) for part in split(tokens, "comma")])
+        items = part.split("comma")
+        if not all(item.inner for item in items):
+            raise Error("missing-value", "a value is missing", part.mark,
+                        "write '' for an empty text, and no space after a comma")
+        return joined(list(map(self.parse_item, items)))
 
-    def parse_item(self, tokens: "Sequence[Token]") -> Values:
+    def parse_item(self, item: Part) -> Values:
         """item = range | spaced | file | group | literal"""
-        text = self.text(tokens)
-        if not text:
-            raise self.error("missing-value", "a value is missing", tokens,
-                             "write '' for an empty text, and no space after a comma")
+        text = item.text
         if RANGE.match(text):
-            return self.parse_range(text, tokens)
+            return self.parse_range(item)
+        kinds = [token.kind for token in item.inner]
         is_call_of_hydra = HYDRA_CALL.match(text)
-        is_for_hydra = is_call_of_hydra or "interpolation" in [token.kind for token in tokens]
-        if is_for_hydra and self.kind == PROGRAM:
-            raise self.error("only-hydra", f"only Hydra expands {text}", tokens,
-                             "write 1:3 or a,b; with hydra: false, nothing else expands a value")
-        if is_call_of_hydra or "(" not in [token.text for token in tokens]:
+        if self.kind == PROGRAM and (is_call_of_hydra or "interpolation" in kinds):
+            raise Error("only-hydra", f"only Hydra expands {text}", item.mark,
+                        "write 1:3 or a,b; with hydra: false, nothing else expands a value")
+        if is_call_of_hydra or "(" not in kinds:
             return listed([self.literal(text)])
-        name = text.partition("(")[0].strip()
-        if name in ("lin", "log"):
-            return self.parse_spaced(name, tokens)
-        if is_call(tokens, "lines", "rows", "files"):
-            return self.parse_file(name, tokens)
-        return self.parse_group(name, tokens)
+        name = item.called()
+        if name in ("lines", "rows", "files"):
+            return self.parse_file(name, item)
+        return self.parse_spaced(item) if text[:4] in ("lin(", "log(") else self.parse_group(item)
 
-    def parse_range(self, text: str, tokens: "Sequence[Token]") -> Values:
+    def parse_range(self, item: Part) -> Values:
         """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
-        fields = text.split(":")
+        fields = item.text.split(":")
         unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
         numbers = read_numbers(fields)
-        sign = '"' if self.source.name == "command line" else ""  # for the shell
+        sign = '"' if item.source.name == "command line" else ""  # for the shell
         hint = range_hint(numbers, unit) + (
-            f"quote it to keep it as text: {sign}{','.join(self.keys)}='{text}'{sign}")
-        if not numbers or len(numbers) > 3 or re.match("[+-]?0[0-9]", text):
-            raise self.error("not-a-number", f"{text} is not a range of numbers", tokens,
-                             f"a range is start:stop:step, its end included; {hint}")
+            f"quote it to keep it as text: {sign}{','.join(self.keys)}='{item.text}'{sign}")
+        if not numbers or len(numbers) > 3 or re.match("[+-]?0[0-9]", item.text):
+            raise Error("not-a-number", f"{item.text} is not a range of numbers", item.mark,
+                        f"a range is start:stop:step, its end included; {hint}")
         start, stop, step = [*numbers[:1], *numbers, ONE][-3:] if len(numbers) < 3 else numbers
         if not step.mantissa:
-            raise self.error("range-step-zero", "range step is zero", tokens, hint)
+            raise Error("range-step-zero", "range step is zero", item.mark, hint)
         steps = count_steps(start, stop, step)
         if steps < 1 and (len(numbers) > 2 or plain(start) != plain(stop)):
-            raise self.error("range-empty", f"no step of {step} leads from {start} to {stop}",
-                             tokens, hint)
+            raise Error("range-empty", f"no step of {step} leads from {start} to {stop}",
+                        item.mark, hint)
         return ranged(start, step, steps + 1).times(unit)
 
-    def parse_spaced(self, name: str, tokens: "Sequence[Token]") -> Values:
+    def parse_spaced(self, item: Part) -> Values:
         """spaced = ( "lin" | "log" ) "(" number ":" number ":" count ")" [ unit ]"""
-        fields = self.text(tokens[1].inner).strip().split(":")
+        name, (body, _, unit) = item.text[:3], item.text[4:].rpartition(")")
+        fields = body.strip().split(":")
         start, stop, last = (read_numbers(fields) if len(fields) == 3 else []) or [ONE, ONE, ONE]
-        unit, count = self.text(tokens[2:]), plain(last)
-        is_right = re.fullmatch("(?!1$)[1-9][0-9]{0,17}", count) and UNIT.fullmatch(unit or "k")
+        is_right = re.fullmatch("(?!1$)[1-9][0-9]{0,17}", plain(last)) and (
+            UNIT.fullmatch(unit or "k"))
         if not is_right or (name == "log" and start.mantissa * stop.mantissa <= 0):
-            raise self.error("invalid-spacing", f"{name} takes start:stop:count, a unit after it",
-                             tokens, "for example lin(1:9:3)k; both ends included; log excludes 0")
-        return spaced(start, stop, int(count), name == "log").times(unit)
+            raise Error("invalid-spacing", f"{name} takes start:stop:count, a unit after it",
+                        item.mark, "for example lin(1:9:3)k; both ends included; log excludes 0")
+        return spaced(start, stop, int(plain(last)), name == "log").times(unit)
 
-    def parse_file(self, name: str, tokens: "Sequence[Token]") -> Values:
+    def parse_file(self, name: str, item: Part) -> Values:
         """file = ( "lines" | "rows" | "files" ) "(" path ")" """
-        path = os.path.join(os.path.dirname(self.source.name),
-                            unquoted(self.text(tokens[-1].inner).strip()))
+        path = os.path.join(os.path.dirname(item.source.name),
+                            unquoted(item.inner[-1].text[1:-1].strip()))
         try:
             rows = file_rows(name, path)
-            if name == "rows" and rows:
-                rows = self.columns(rows, tokens)
         except OSError as error:
-            raise self.error("unreadable-file", f"cannot read {path}: {error.strerror}", tokens,
-                             "the path is relative to the job file") from None
+            raise Error("unreadable-file", f"cannot read {path}: {error.strerror}", item.mark,
+                        "the path is relative to the job file") from None
+        if name == "rows" and rows:
+            rows = self.columns(rows, item)
         if not rows:
-            raise self.error("empty-file", f"{self.text(tokens)} has no values", tokens,
-                             "each path or line is a value, except blank lines and # lines")
+            raise Error("empty-file", f"{item.text} has no values", item.mark,
+                        "each path or line is a value, except blank lines and # lines")
         return listed([cell if NUMBER.fullmatch(cell) else hydra_text(cell)
                        for cell in chain.from_iterable(rows)])
 
-    def columns(self, rows: "List[List[str]]", tokens: "Sequence[Token]") -> "List[List[str]]":
+    def columns(self, rows: "List[List[str]]", item: Part) -> "List[List[str]]":
         """The columns of a CSV file that the keys name, if its first row is a header, or all."""
-        self.keys = self.keys or tuple(rows[0])  # rows(...) alone: every column is a key
-        keys, header = bare_names(self.keys), bare_names(rows[0])
+        self.keys = self.keys or rows[0]  # rows(...) alone: every column is a key
+        keys, header = [[name.lstrip(PREFIX + "$") for name in row] for row in (self.keys, rows[0])]
         numbers = [any(map(read_number, row)) for row in (header, rows[-1])]
         is_header = bool(set(keys) & set(header)) or numbers == [False, True]  # it looks like one
         names = header if is_header else keys
         for row in rows:
             if len(row) != len(names) or not set(keys) <= set(names):
-                raise self.error(
-                    "unknown-columns", f"row {','.join(row)} does not fit the keys", tokens,
-                    f"the keys are {', '.join(keys)}; the first row may name them")
+                raise Error("unknown-columns", f"row {','.join(row)} does not fit the keys",
+                            item.mark,
+                            f"the keys are {', '.join(keys)}; the first row may name them")
         columns = [names.index(key) for key in keys]
         return [[row[column] for column in columns] for row in rows[is_header:]]
 
-    def parse_group(self, name: str, tokens: "Sequence[Token]") -> Values:
+    def parse_group(self, item: Part) -> Values:
         """group = { text | "(" list ")" } [ unit ]"""
         from difflib import get_close_matches
-        unit = tokens[-1].text if UNIT.fullmatch(tokens[-1].text) else ""
-        parts = [self.parse_list(token.inner) if token.text == "(" else listed([self.text([token])])
+        tokens, last = item.inner, item.inner[-1].text
+        unit = last if UNIT.fullmatch(last) else ""
+        parts = [self.parse_list(token) if token.kind == "(" else listed([token.text])
                  for token in (tokens[:-1] if unit else tokens)]
         group = parts[0]
         if len(parts) > 1:
-            group = Values(count_product(parts), lambda index: self.literal(
-                "".join(map(str, combination(parts, index)))))
+            every = crossed(parts)
+            group = Values(every.count, lambda index: self.literal(
+                "".join(map(str, every.at(index)))))
         group = group.times(unit)
         text = str(group.at(0))
         is_text = not read_number(text) and not re.search(r"['\"\[{$]", text)
-        called = is_call(tokens, name) * name.rpartition(".")[2]
+        called = (item.called() or "").rpartition(".")[2]
         close = get_close_matches(called, FUNCTIONS + FOREIGN, 1, 0.8)
         if close or (group.count == 1 and is_text):
             hints = [*(f"{one}(...)" for one in close if one in FUNCTIONS),
                      "lin(0:1:5), log(1:9:3), lines(FILE), choice(a,b), --sample N"]
-            raise self.error("unknown-function", f"unknown function: {name}(...)", tokens,
-                             f"write {hints[0]}; {AS_TEXT}")
+            raise Error("unknown-function",
+                        f"unknown function: {item.text.partition('(')[0]}(...)", item.mark,
+                        f"write {hints[0]}; {AS_TEXT}")
         return group
 
-    def check_value(self, tokens: "Sequence[Token]") -> None:
-        """Raise for variables that nothing replaces, and for what Hydra accepts in quotes only."""
+    def check_value(self, tokens: "List[Part]", is_override: bool = False) -> None:
+        """Raise for variables that nothing replaces, and (is_override) for what Hydra accepts in
+        quotes only."""
         for token in flattened(tokens):
             if token.kind == "backslash":
-                raise self.error("backslash-before-quote", "write ${...} without the backslash",
-                                 [token], "Hydra would keep it in the value")
+                raise Error("backslash-before-quote", "write ${...} without the backslash",
+                            token.mark, "Hydra would keep it in the value")
             is_variable = self.kind and token.kind == "text" and re.search(
                 r"\$[A-Za-z_]", token.text)
             if is_variable or (token.kind == "template" and not self.is_fixed):
-                raise self.error("not-replaced", f"{token.text} is not replaced here", [token],
-                                 f"with: takes it, for example data=${{{{ env.DATA }}}}; {AS_TEXT}")
-            refused = self.is_override and NOT_IN_HYDRA.search(token.text)
-            if refused and token.kind not in HYDRA_ACCEPTS:
-                raise self.error("hydra-needs-quotes", f"Hydra refuses {refused.group()!r}",
-                                 [token], "quote the value: key='...'")
+                raise Error("not-replaced", f"{token.text} is not replaced here", token.mark,
+                            f"with: takes it, for example data=${{{{ env.DATA }}}}; {AS_TEXT}")
+            is_bare = is_override and token.kind in HYDRA_LEXES
+            refused = NOT_IN_HYDRA.search(token.text) if is_bare else None
+            if refused:
+                raise Error("hydra-needs-quotes", f"Hydra refuses {refused.group()!r}",
+                            token.mark, "quote the value: key='...'")
 
 
 def keys_in(axes: "Iterable[Axis]") -> "Set[str]":
@@ -1050,10 +1025,10 @@ class Sweep:
         if isinstance(sweep, str):
             sweep = Source(name, sweep)
         if isinstance(sweep, Source):
-            self.axes = SweepParser(sweep, True, kind).parse_sweep()
+            words = words_of(sweep)
         else:
-            parsers = [SweepParser(Source(name, word), False, kind) for word in sweep]
-            self.axes = read_all(lambda one: one.parse_word(one.tokens), parsers)
+            words = [tokenize(Source(name, word)) for word in sweep]
+        self.axes = read_all(SweepParser(kind).parse_word, words)
         if kind == HYDRA:
             check_bare_words(dropwhile(is_path, self.axes))
 
@@ -1067,16 +1042,14 @@ class Sweep:
     @property
     def count(self) -> int:
         """How many combinations there are."""
-        return count_product(self.axes)
+        return crossed(self.axes).count
 
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: "Any") -> "Any":
-        place = range(self.count)[index]
-        if isinstance(index, slice):
-            return list(map(self.__getitem__, place))
-        return flat(reversed(combination(reversed(self.axes), place)))
+    def __getitem__(self, index: int) -> "Tuple[str, ...]":
+        rows = crossed(self.axes[::-1])
+        return flat(reversed(rows.at(range(rows.count)[index])))
 
     def __iter__(self) -> "Iterator[Tuple[str, ...]]":
         if any(axis.count > LONGEST_LISTED for axis in self.axes):
@@ -1826,9 +1799,9 @@ def read_args(source: Source, kind: str) -> Sweep:
 
 def read_appended(source: Source, kind: str) -> "List[Axis]":
     """Read words that are appended to a command."""
-    axes = SweepParser(source, True, kind, True).parse_sweep()
+    axes = read_all(SweepParser(kind, True).parse_word, words_of(source))
     for axis in axes:
-        check_templates(Source(source.name, axis.word(), source, [(0, axis.start)]))
+        check_templates(Source(source.name, axis.word(), source, [(0, axis.part.start)]))
     return axes
 
 
@@ -2073,7 +2046,7 @@ def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
     job = job._replace(**read_keys("job", node, kind, errors))
     if job.submit and job.with_ and not job.run and not job.call and is_bare(job.with_[0]):
         # up to HydraFlow 0.15, the command of a submitted job was there: with: python train.py
-        job = job._replace(run=job.with_[0].source, with_=[])
+        job = job._replace(run=job.with_[0].part.source, with_=[])
     errors += assigned_twice(job.with_, kind)
     if kind == HYDRA:
         read_each(check_bare_words, [job.with_, *(step.with_ for step in job.steps)], errors)
@@ -2310,11 +2283,9 @@ def respelled(override: Axis, axes: "Iterable[Axis]") -> "Tuple[Axis, List[Axis]
     if keys_in(found) - set(override.keys):
         raise Error("linked-override", f"{', '.join(found[0].keys)} are linked", found[0].mark,
                     "override all of them together")
-    if not found or not override.values or override.text[0] in "+~":
+    if not found or not override.is_list() or override.text[0] in "+~":
         return override, found
-    spelled, values = found[0].spelled[:1], override.values
-    rows, source = assignments(spelled, values), override.source
-    return Axis(rows, spelled, values, source, override.start, override.end), found
+    return Axis(override.part, found[0].spelled[:1], override.columns), found
 
 
 def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
@@ -6880,8 +6851,7 @@ def printed_runs(outputs: "Mapping[int, bytes]") -> "List[HydraRun]":
     runs = []
     for number, output in outputs.items():
         text = output.partition(b"\n")[0].decode("utf-8", "surrogateescape")
-        words = filter(None, split(tokenize(Source("Hydra", text)), "space"))
-        params = task_parameters(text[word[0].start:word[-1].end] for word in words)
+        params = task_parameters(word.text for word in words_of(Source("Hydra", text)))
         runs.append(HydraRun(number, params, ""))
     return runs if len(runs) > 1 else [HydraRun(-1, {}, "")]
 
@@ -6949,21 +6919,9 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
 # -- selection
 
 
-def pair_of(word: str) -> "Tuple[str, str]":
-    """Key and value of KEY=VALUE such that equal numbers are equal, however they are written.
-
-    >>> pair_of("lr=1e-3") == pair_of("lr=0.001"), pair_of("who=it's")
-    (True, ('who', "it's"))
-    """
-    try:
-        return same_value(word)
-    except Error:  # a quote, or a bracket, that is part of a text
-        return key_of(word), word.partition("=")[2]
-
-
 def compared(params: "Mapping[str, str]") -> "FrozenSet[Tuple[str, str]]":
     """Parameters with their values in the form that is compared."""
-    return frozenset(pair_of(f"{key}={value}") for key, value in params.items())
+    return frozenset(same_value(f"{key}={value}") for key, value in params.items())
 
 
 def parameters(rows: "Iterable[Row]") -> "List[str]":
@@ -6994,7 +6952,7 @@ def wanted_values(word: str, keys: "Sequence[str]") -> "Set[Tuple[str, str]]":
     if not key_of(word) or "=" not in word or "," in key_of(word):
         raise Error("expected-key-value", f"expected KEY=VALUE, found {word}",
                     hint="for example seed=1:3")
-    pairs = map(pair_of, chain.from_iterable(kept_rows([Sweep([word], "selection")])))
+    pairs = map(same_value, chain.from_iterable(kept_rows([Sweep([word], "selection")])))
     return {(key_among(keys, key), value) for key, value in pairs}
 
 
@@ -7002,7 +6960,7 @@ def agrees(params: "Mapping[str, str]", wanted: "Set[Tuple[str, str]]") -> bool:
     """Whether parameters have a value that is wanted, alone or in a list; what a function of
     Hydra's makes of itself may be any."""
     for key, value in params.items():
-        pairs = [pair_of(f"{key}={one}") for one in {value, *value.split(",")}]
+        pairs = [same_value(f"{key}={one}") for one in {value, *value.split(",")}]
         if not wanted.isdisjoint(pairs) or ("(" in value and key in dict(wanted)):
             return True
     return False
@@ -8033,10 +7991,8 @@ def used_columns(axis: Axis, named: "Set[str]") -> Axis:
                     hint=f"write {{{unused[0]}}} in the command, or --{unused[0]}= for an option")
     if not (used and unused):
         return axis
-    take = itemgetter(*used)  # of one column a word, of several a tuple
-    rows = Values(axis.count, lambda index: take(axis.at(index)))
-    return Axis(rows, [axis.spelled[column] for column in used], None, axis.source, axis.start,
-                axis.end)
+    spelled, columns = zip(*[(axis.spelled[column], axis.columns[column]) for column in used])
+    return Axis(axis.part, spelled, columns)
 
 
 def check_literal(args: "argparse.Namespace") -> None:
