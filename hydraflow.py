@@ -1133,11 +1133,8 @@ class Node(NamedTuple):
         >>> node.value, node.text_source().mark(4, 7)[1:3]
         ('one two', (3, 3))
         """
-        pieces = []
-        here = 0
-        for text, there in self.parts or [(self.value, self.start)]:
-            pieces.append((here, there))
-            here += len(text)
+        texts, offsets = zip(*self.parts or [(self.value, self.start)])
+        pieces = [*zip(accumulate([0, *map(len, texts)]), offsets)]
         return Source(self.source.name, self.value, self.source, pieces)
 
 
@@ -1183,8 +1180,10 @@ COLON_IN_FLOW = pattern(r":(?=[ \t\n,\]}])")
 ANCHOR = pattern(r"([&*][^ \t\n,\[\]{}\0]+)(?=[ \t\n,\]}])[ \t]*")  # 6.9.2
 FOLD = pattern(r"[ \t]*\n(?:[ \t]*\n)*( *)")
 BLOCK_HEADER = pattern(  # 8.1.1
-    r"[|>](?:([1-9])([+-]?)|([+-]?)([1-9]?))[ \t]*(?:(?<=[ \t])#[^\n]*)?\n"
+    r"[|>]([1-9][+-]|[+-]?[1-9]?)[ \t]*(?:(?<=[ \t])#[^\n]*)?\n"
     r"((?: *\n)*)( *)")
+# Indentation, a line (of text, if it begins with no white space), newlines with empty lines.
+BLOCK_LINE = r" {0,%d}((?=([^ \t\n])?)[^\n]*)(\n(?: {0,%d}\n)*)"
 QUOTED = {  # {%d} is the indentation of other lines; none is a marker (9.1.2)
     '"': r'"(?:[^"\\\n]|\\[^\n]|\\?\n(?:[ \t]*\n)* {%d}(?!(?<=\n)(?:---|\.\.\.)[ \t\n]))*"',
     "'": r"'(?:[^'\n]|''|\n(?:[ \t]*\n)* {%d}(?!(?<=\n)(?:---|\.\.\.)[ \t\n]))*'"}
@@ -1356,12 +1355,12 @@ class YamlParser:
 
     def block_depth(self, header: "Match[str]", indent: int) -> int:
         """The indentation of a block scalar, from its digit or its first line (8.1.1.1)."""
-        digit = header.group(1) or header.group(4)
+        digit = header.group(1).strip("+-")
         if digit:
             return indent - 1 + int(digit)
-        first, blank = len(header.group(6)), max(map(len, header.group(5).split("\n")))
+        first, blank = len(header.group(3)), max(map(len, header.group(2).split("\n")))
         if indent <= first < blank:
-            raise self.error("indentation", header.start(5))
+            raise self.error("indentation", header.start(2))
         return max(first, blank, indent)
 
     def parse_block_scalar(self, indent: int) -> Node:
@@ -1371,26 +1370,32 @@ class YamlParser:
         header = BLOCK_HEADER.match(self.text, start)
         if self.brackets or not indent or not header:
             raise self.error("start", start)
-        at = header.start(5)
-        depth, chomp = self.block_depth(header, indent), header.group(2) or header.group(3)
+        at, chomp = header.start(2), header.group(1).strip("123456789")
+        depth = self.block_depth(header, indent)
         end = pattern(f"(?:{' ' * depth}[^\n]*\n| *\n)*").match(self.text, at).end()
         self.at = end - 1  # the newline, where every other scalar ends
         if TAB.match(self.text, end):
             raise self.error("tab", end)
-        lines = self.text[at:end].splitlines()
-        is_torn = end > len(self.source.text)  # the last line has no newline
-        if is_torn and lines and not lines[-1].strip():
-            raise self.error("torn", end - len(lines[-1]) - 1, end)
-        parts = block_parts(lines, at, depth, "-" if is_torn else chomp)
-        if self.text[start] == ">":
-            parts = folded(parts)
-        value = "".join(part for part, _ in parts)
-        return Node("scalar", value, False, self.source, start, header.start(5) - 1, parts)
+        if end > len(self.source.text):  # the last line has no newline
+            last = self.text.rfind("\n", 0, end - 1) + 1
+            if at < end - 1 and not self.text[last:end].strip():
+                raise self.error("torn", last, end)
+            chomp = "-"
+        lines = [*pattern(BLOCK_LINE.replace("%d", str(depth))).finditer(self.text, at, end)]
+        parts = []
+        for line, below in zip(lines, [*lines[1:], None]):
+            newlines = line.group(3).replace(" ", "")
+            if not below:
+                newlines = {"-": "", "+": newlines}.get(chomp, "\n" if line.group(1) else "")
+            elif self.text[start] == ">" and line.group(2) and below.group(2):
+                newlines = newlines[1:] or " "  # folded, beside no line that begins with a blank
+            parts += [(line.group(1), line.start(1)), (newlines, line.start(3))]
+        value = "".join([part for part, _ in parts])
+        return Node("scalar", value, False, self.source, start, at - 1, parts)
 
     def parse_anchored(self, name: "Match[str]", indent: int,
-                       compact: "Optional[bool]" = None) -> Node:
-        """anchored = "&" name node (6.9.2), or block_node if the name is alone on its line
-        (compact: see there)."""
+                       parse: "Callable[[], Node]") -> Node:
+        """anchored = "&" name node (6.9.2), which is parsed by parse."""
         anchor = name.group(1)[1:]
         self.at = name.end()
         self.anchors[anchor] = None  # inside the node, its alias is undefined
@@ -1399,11 +1404,7 @@ class YamlParser:
             raise self.error("start", below)
         if self.brackets:
             self.step(indent, 0)
-        if compact is None:
-            node = self.parse_node(indent)
-        else:
-            node = self.parse_block_node(indent - 1, compact)
-        self.anchors[anchor] = node
+        node = self.anchors[anchor] = parse()
         return node
 
     def parse_node(self, indent: int) -> Node:
@@ -1412,7 +1413,7 @@ class YamlParser:
         if not name:
             return self.parsers.get(self.text[self.at], self.parse_plain)(indent)
         if self.text[self.at] == "&":
-            return self.parse_anchored(name, indent)
+            return self.parse_anchored(name, indent, lambda: self.parse_node(indent))
         node = self.anchors.get(name.group(1)[1:])
         if not node:
             raise self.error("alias", name.start(), name.end(1))
@@ -1423,25 +1424,24 @@ class YamlParser:
         """flow = "[" [node { "," node } [","]] "]" | "{" [pair { "," pair } [","]] "}" (7.4)."""
         start = self.at
         close = PARTNERS[self.text[start]]
-        is_mapping = close == "}"
-        items: List[Any] = []
+        kind, parse = "sequence", self.parse_node  # type: str, Callable[[int], Any]
+        if close == "}":
+            kind, parse = "mapping", self.parse_pair
+        items = []
         self.brackets.append(start)
         self.step(indent)
         while self.text[self.at] != close:
             if self.text[self.at] in ",]}":
                 raise self.error("start", self.at)
-            if is_mapping:
-                items.append(self.parse_pair(indent))
-            else:
-                items.append(self.parse_node(indent))
-                self.step(indent, 0)
+            items.append(parse(indent))
+            self.step(indent, 0)
             if self.text[self.at] == ",":
                 self.step(indent)
             elif self.text[self.at] != close:
                 raise self.error("text", self.at)
         self.brackets.pop()
         self.at += 1
-        return self.collection("mapping" if is_mapping else "sequence", items, start, self.at)
+        return self.collection(kind, items, start, self.at)
 
     def parse_pair(self, indent: int) -> "Tuple[Node, Node]":
         """pair = node [":" node] (7.4.2)."""
@@ -1455,7 +1455,6 @@ class YamlParser:
         if COLON_IN_FLOW.match(text, self.at) or (touches and text[self.at] == ":"):
             self.step(indent)
             value = self.parse_node(indent)
-            self.step(indent, 0)
         return key, value
 
     def parse_block_sequence(self) -> Node:
@@ -1521,7 +1520,8 @@ class YamlParser:
                 raise self.error("start", start)
             return self.parse_block_sequence()
         if name and text[start] == "&" and LINE_END.match(text, name.end()):
-            return self.parse_anchored(name, parent + 1, compact)
+            return self.parse_anchored(
+                name, 0, lambda: self.parse_block_node(parent, compact))
         node = self.parse_node(parent + 1)
         if not COLON.match(text, self.at):
             self.next_line()
@@ -1546,43 +1546,6 @@ class YamlParser:
         if self.text[self.at] != "\0":
             raise self.error("documents", self.at, self.at + 3)
         return node
-
-
-def block_parts(lines: "Sequence[str]", at: int, depth: int,
-                chomp: str) -> "List[Tuple[str, int]]":
-    """The lines of a block scalar; the newlines at its end are kept (+), dropped (-) or clipped to
-    one (8.1.1.2)."""
-    parts = []
-    for line in lines:
-        parts.append((line[depth:] + "\n", at + min(depth, len(line))))
-        at += len(line) + 1
-    while parts and parts[-1][0] == "\n" and chomp != "+":
-        parts.pop()
-    for last, offset in parts[-1:] if chomp == "-" else ():
-        parts[-1] = last[:-1], offset
-    return parts
-
-
-def folded(parts: "List[Tuple[str, int]]") -> "List[Tuple[str, int]]":
-    """The lines of a folded block scalar (8.1.3).
-
-    Between two lines of text a newline becomes a space, or nothing if empty lines follow it. Beside
-    a line that begins with white space it stays.
-    """
-    result: List[Tuple[str, int]] = []
-    foldable = -1  # the last line of text, whose newline another one folds
-    for line, offset in parts:
-        is_text = line[:1] not in ("", " ", "\t", "\n")
-        if is_text and foldable >= 0:
-            above, place = result[foldable]
-            space = " " if foldable == len(result) - 1 else ""
-            result[foldable] = above[:-1] + space, place
-        if is_text:
-            foldable = len(result)
-        elif line != "\n":
-            foldable = -1
-        result.append((line, offset))
-    return result
 
 
 def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node:
