@@ -1617,7 +1617,7 @@ class Job(NamedTuple):
     submit: "Optional[Source]" = None
     with_: "Sequence[Axis]" = ()
     steps: "Sequence[Step]" = ()
-    hydra: "Optional[bool]" = None
+    hydra: bool = False
     env: "Mapping[str, Optional[Source]]" = {}
     working_directory: "Optional[Source]" = None
     needs: "Sequence[Tuple[str, Mark]]" = ()
@@ -1994,10 +1994,6 @@ def has_command(job: Job) -> bool:
     return has_own_command(job) or (bool(job.steps) and all(map(has_own_command, job.steps)))
 
 
-def is_hydra(job: Job) -> bool:
-    return bool(job.steps) if job.hydra is None else job.hydra
-
-
 def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
     job = Job(key.value, key.value, key.mark)
     if node.kind != "mapping":
@@ -2006,7 +2002,7 @@ def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
     keys = {OLD_SPELLINGS.get(name.value, name.value): value for name, value in node.value}
     hydra = str(keys["hydra"].value if "hydra" in keys else "steps" in keys)
     kind = PROGRAM if hydra.lower() == "false" else HYDRA  # of all its sweeps
-    job = job._replace(**read_keys("job", node, kind, errors))
+    job = job._replace(**{**read_keys("job", node, kind, errors), "hydra": kind == HYDRA})
     if job.submit and job.with_ and not job.run and not job.call and is_bare(job.with_[0]):
         # up to HydraFlow 0.15, the command of a submitted job was there: with: python train.py
         job = job._replace(run=job.with_[0].part.source, with_=[])
@@ -2228,6 +2224,18 @@ class Task(NamedTuple):
     has_directory: bool
 
 
+def replaced(task: Task, template: str, value: str) -> Task:
+    """A task with the value of a template that is known late."""
+    argv = [word.replace(template, value) for word in task.argv]
+    env = {name: text and text.replace(template, value) for name, text in task.env.items()}
+    return task._replace(argv=tuple(argv), env=env, cwd=task.cwd.replace(template, value))
+
+
+def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
+    """The parameters of a combination as a mapping."""
+    return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
+
+
 def program_words(source: Source) -> "List[str]":
     """The words of a command, with the Python that is in PATH."""
     first, *rest = split_command(source, os.environ)
@@ -2280,7 +2288,7 @@ class PlannedStep:
     def __init__(self, job: Job, step: Step, number: int, overrides: "Sequence[Axis]",
                  more: "Sequence[str]", sample: "Optional[Sample]" = None) -> None:
         self.job, self.number, self.name = job, number, step.name
-        self.is_hydra = is_hydra(job)
+        self.written = str if job.hydra else unquoted  # how a program gets a word
         self.setup = step.setup or job.setup
         self.env = {**job.env, **step.env}
         self.cwd = job.working_directory
@@ -2305,9 +2313,9 @@ class PlannedStep:
         source = step.run or step.call or job.run or job.call
         self.mark = source.whole() if source else job.mark
         words = [*program_words(source), *more] if source else list(more)
-        last = list(takewhile(OVERRIDE.match, reversed(words[1:]))) if self.is_hydra else []
-        cut = len(words) - len(last)  # Hydra accepts overrides only after --multirun
-        self.command, self.tail = words[:cut], words[cut:]
+        last = takewhile(OVERRIDE.match, reversed(words[1:])) if job.hydra else ()
+        cut = len(words) - len(list(last))  # Hydra accepts overrides only after --multirun
+        self.command, self.tail = words[:cut], ["--multirun", *words[cut:]] if job.hydra else []
         self.program = []
         if source and source in (step.call, job.call):
             self.program = [*python_of(job), "-c", CALL]
@@ -2323,7 +2331,8 @@ class PlannedStep:
             put_override(override, args, words, sweeps)
         self.sweep, *included = map(Sweep.of, sweeps)
         self.included = kept_rows(included)
-        self.args, self.appended = [read_all(Axis.word, axes) for axes in (args, words)]
+        self.args, self.appended = [
+            list(map(self.written, read_all(Axis.word, axes))) for axes in (args, words)]
         self.excluded = {frozenset(map(same_value, row)) for row in kept_rows(step.exclude)}
         self.excluded_keys = {frozenset(dict(words)) for words in self.excluded}
         texts = "\n".join([*self.command, *self.tail, self.setup.text if self.setup else ""])
@@ -2338,7 +2347,7 @@ class PlannedStep:
                 check_script(self.command, self.mark)
         fixed = [word for word in (*self.tail, *self.args, *self.appended)
                  if key_of(word) == "hydra.sweep.dir" and "$" not in word]
-        if self.is_hydra and fixed and self.count > 1:
+        if self.job.hydra and fixed and self.count > 1:
             raise Error("fixed-sweep-dir", f"{fixed[0]}: several tasks would overwrite each other",
                         self.mark, "leave it out, or write hydra.sweep.dir=DIR/${{ task.index }}")
 
@@ -2378,29 +2387,35 @@ class PlannedStep:
 
     def task(self, combination: "Tuple[str, ...]", index: int) -> Task:
         """The task of a combination, still without number and directory."""
-        values = self.values(combination, index)
+        params = task_parameters(combination)
+        values = self.values(params, index)
         env = self.variables(values)
+        env.update((key[1:], value) for key, value in params.items() if key[:1] == "$")
+
+        def filled(words: "List[str]") -> "List[str]":
+            pairs = [(word, fill(word, values, self.mark)) for word in words]
+            return [text for word, text in pairs if text or not MATRIX.fullmatch(word)]
+
         hidden = [word for word in combination if word[:1] == "$" or key_of(word) in self.named]
-        env.update(unquoted(word[1:]).partition("=")[::2] for word in hidden if word[:1] == "$")
-        argv = self.words([word for word in combination if word not in hidden], values)
+        own = [self.written(word) for word in combination if word not in hidden]
+        argv = [*filled(self.command + self.tail), *own, *self.args, *filled(self.appended)]
         is_moved = any(key_of(word).startswith(("hydra.sweep", "hydra.mode", "hydra.run"))
                        for word in argv)
         return Task(
             number=0, step=self.number, index=index, combination=combination,
             argv=(*self.setup_words(values), *self.program, *argv), key=(*argv, *hidden),
             directory="", cwd=fill(self.cwd.text, values, self.cwd.whole()) if self.cwd else ".",
-            env=env, runs=self.is_hydra * (1 + is_moved), has_directory=False)
+            env=env, runs=self.job.hydra * (1 + is_moved), has_directory=False)
 
-    def values(self, combination: "Sequence[str]", index: int) -> "Dict[str, str]":
+    def values(self, params: "Mapping[str, str]", index: int) -> "Dict[str, str]":
         """The values of a task's templates, without its environment."""
         values = {"job.name": self.job.name, "task.index": str(index)}
-        for word in combination:
-            key, value = f"matrix.{key_of(word)}", unquoted(word).partition("=")[2]
-            values[key] = value
+        for key, value in params.items():
+            values[f"matrix.{key}"] = value
             if self.parts:
                 base = os.path.basename(value)
-                values.setdefault(f"{key}.name", base)
-                values.setdefault(f"{key}.stem", os.path.splitext(base)[0])
+                values.setdefault(f"matrix.{key}.name", base)
+                values.setdefault(f"matrix.{key}.stem", os.path.splitext(base)[0])
         return values
 
     def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
@@ -2418,36 +2433,19 @@ class PlannedStep:
         for name, source in self.env.items():
             env[name] = None
             if source:
-                mark = source.whole()
-                env[name] = names[f"env.{name}"] = fill(source.text, names, mark, by_name=True)
-                values[f"env.{name}"] = fill(source.text, values, mark)
+                text = fill(source.text, names, source.whole(), by_name=True)
+                env[name] = names[f"env.{name}"] = text
+                values[f"env.{name}"] = fill(text, {})
         return env
-
-    def words(self, own: "List[str]", values: "Mapping[str, str]") -> "List[str]":
-        def filled(words: "Iterable[str]") -> "List[str]":
-            pairs = [(word, fill(word, values, self.mark)) for word in words]
-            return [text for word, text in pairs if text or not MATRIX.fullmatch(word)]
-
-        own = own + self.args
-        if self.is_hydra:
-            return [*filled(self.command), "--multirun", *filled(self.tail), *own,
-                    *filled(self.appended)]
-        # quotes are removed first: a value that is filled in may have its own
-        return filled(self.command) + list(map(unquoted, own)) + filled(
-            map(unquoted, self.appended))
 
     def numbered(self, task: Task, number: int, directory: str) -> Task:
         """A task with its number, its directory and the words that Hydra gets for them."""
-        argv = [word.replace(DIRECTORY, directory) for word in task.argv]
-        env = {name: text and text.replace(DIRECTORY, directory) for name, text in task.env.items()}
-        if self.is_hydra:
-            generated = {"hydra.job.name": hydra_text(self.job.name), "hydra.sweep.dir": directory}
-            keys = set(map(key_of, task.argv))
-            argv += [f"{key}={generated[key]}" for key in generated if key not in keys]
-        texts = [*task.argv, task.cwd, *filter(None, task.env.values())]
-        return task._replace(number=number, directory=directory, argv=tuple(argv), env=env,
-                             cwd=task.cwd.replace(DIRECTORY, directory),
-                             has_directory=any(DIRECTORY in text for text in texts))
+        placed = replaced(task, DIRECTORY, directory)
+        generated = {"hydra.job.name": hydra_text(self.job.name), "hydra.sweep.dir": directory}
+        keys = set(map(key_of, task.argv)) if self.job.hydra else generated
+        more = [f"{key}={generated[key]}" for key in generated if key not in keys]
+        return placed._replace(number=number, directory=directory, argv=(*placed.argv, *more),
+                               has_directory=placed != task)
 
 
 def shuffled(count: int, key: bytes) -> "Iterator[int]":
@@ -2526,7 +2524,7 @@ def read_overrides(job: Job, words: "Sequence[str]") -> "Tuple[List[Axis], List[
             raise Error("not-an-override", f"{word} is neither an option of run nor an override",
                         NOWHERE, "an override is key=value; words for the command follow --: -- "
                         + shell_text([word]))
-    axes = Sweep(words[:cut], "command line", HYDRA if is_hydra(job) else PROGRAM).axes
+    axes = Sweep(words[:cut], "command line", HYDRA if job.hydra else PROGRAM).axes
     return axes, list(words[cut + 1:])
 
 
@@ -3884,30 +3882,27 @@ class Local:
 
     def launch(self, process: Process, descriptor: int) -> None:
         """Start the recorder around an attempt."""
-        task = process.task
         slot = str(process.slot)
         if self.devices:  # of those granted, the task takes the one of its slot
             slot = self.devices[process.slot % len(self.devices)]
-        cwd = task.cwd.replace(SLOT, slot)
+        task = replaced(process.task, SLOT, slot)
         variables = {"PYTHONUNBUFFERED": os.environ.get("PYTHONUNBUFFERED", "1"), **task.env}
-        env = environment({name: text and fill(text.replace(SLOT, slot), {})
-                           for name, text in variables.items()})
+        env = environment({name: text and fill(text, {}) for name, text in variables.items()})
         env[ATTEMPT_FILE.encode()] = native_bytes(process.path)
         env[b"HYDRAFLOW_ATTEMPT"] = b"%d" % process.attempt
         if task.has_directory:
-            os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
-            os.makedirs(native(cwd), exist_ok=True)
-        argv = [word.replace(SLOT, slot) for word in task.argv]
-        words = ["/bin/sh", "-c", RECORDER, "hydraflow", *self.prefix, *argv]
+            os.makedirs(native(os.path.join(task.cwd, task.directory)), exist_ok=True)
+            os.makedirs(native(task.cwd), exist_ok=True)
+        words = ["/bin/sh", "-c", RECORDER, "hydraflow", *self.prefix, *task.argv]
         if self.kind == "handler":  # its output is for the terminal
-            process.child = spawn(words, (descriptor, None, None), env, cwd)
+            process.child = spawn(words, (descriptor, None, None), env, task.cwd)
         else:
             process.log = self.record.file("log", task.number)
             with open(process.log, "ab", 0, opener=open_safely) as log:
                 if process.attempt > 1 and log.tell():
                     log.write(b"==> attempt %d <==\n" % process.attempt)
                 process.offset = log.tell()
-                process.child = spawn(words, (descriptor, log, log), env, cwd, self.kills)
+                process.child = spawn(words, (descriptor, log, log), env, task.cwd, self.kills)
         if self.limits.timeout:
             process.deadline = time.monotonic() + self.limits.timeout
 
@@ -5055,9 +5050,10 @@ def task_text(task: Task) -> str:
 
     The shell fills in variables that are kept by name.
     """
-    text = shell_text(word.replace(SLOT, "0") for word in task.argv)
+    task = replaced(task, SLOT, "0")
+    text = shell_text(task.argv)
     if task.env:
-        words = [f"{name}={value}".replace(SLOT, "0") if value is not None else f"--unset={name}"
+        words = [f"{name}={value}" if value is not None else f"--unset={name}"
                  for name, value in sorted(task.env.items(), key=lambda pair: pair[1] is not None)]
         env = re.sub(r"\$\{\{ env\.(\w+) \}\}", "'\"${\\1}\"'", shell_text(words))
         text = f"env {env} {text}"
@@ -6586,11 +6582,6 @@ def put_status(found: Survey, command: str) -> None:
             put(f"    {names.members_text(group.numbers)}")
     if len(groups) > 20:
         put(f"  and {len(groups) - 20} more groups")
-
-
-def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
-    """The parameters of a combination as a mapping."""
-    return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
 
 
 def task_facts(found: Survey, number: int, state: State) -> "Dict[str, Any]":
