@@ -1655,14 +1655,18 @@ SHELL_SCRIPT = re.compile(  # a command SHELL -c SCRIPT [NAME], its words separa
     r"(?s)(?:.*?[\0/])?(?:ba|da|z|k)?sh(?:\0-[oO]\0\w+|\0-[^\0]*)*?\0-[a-z]*c\0([^\0]*)(\0.*)?")
 NO_PROGRAM = re.compile(  # a variable, nothing, what would change the shell itself
     r"[^\W\d]\w*=|\s|\Z|(source|\.|module|cd|export|ulimit|umask|\w+ activate)(\s|\Z)")
-FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+(\s|\Z)")
 TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
 MATRIX = re.compile(r"\$\{\{ *matrix\.([^{}\n]*?) *\}\}")
-TEMPLATE_NAME = re.compile(r"job\.name|task\.(index|dir|slot)|(env|matrix)\..+")
+UNKNOWN_TEMPLATE = (
+    r"\$\{\{(?!\s*(job\.name|task\.(index|dir|slot)|(env|matrix)\.[^{}\n]*[^{}\s])\s*\}\})"
+    r"[^{}\n]*(\}\})?")
+NO_VALUE = (  # code, message, hint
+    "unknown-template", "{} has no value",
+    "there are job.name, task.index, task.dir, task.slot, matrix.KEY, env.NAME if set")
 
 
 def split_command(source: Source,
-                  environment: "Optional[Mapping[str, str]]") -> "List[str]":
+                  environment: "Optional[Mapping[str, str]]" = None) -> "List[str]":
     """The words of a command, split and unquoted as a shell does it.
 
     $NAME is replaced if there is an environment.
@@ -1714,60 +1718,6 @@ def check_script(words: "Sequence[str]", mark: Mark) -> None:
                     mark, "use \"$@\" in it, and a word for $0 after it: bash -c '... \"$@\"' bash")
 
 
-def no_value(text: str, mark: Mark) -> Error:
-    return Error("unknown-template", f"{text} has no value", mark,
-                 "there are job.name, task.index, task.dir, task.slot, matrix.KEY, env.NAME if set")
-
-
-def check_templates(source: Source, kind: str = "") -> Source:
-    """Raise for a template that nothing can replace."""
-    for match in re.finditer(r"\$\{\{(?:([^{}\n]*)\}\})?", source.text):
-        if not TEMPLATE_NAME.fullmatch((match[1] or "").strip()):
-            raise no_value(match[0], source.mark(*match.span()))
-    return source
-
-
-def check_command(source: Source, kind: str = "") -> Source:
-    """Raise for a command that can work in no environment."""
-    split_command(check_templates(source), None)
-    return source
-
-
-def check_submit(source: Source, kind: str = "") -> Source:
-    """Raise for a wrong submission command; all tasks of a step share it."""
-    for template in MATRIX.finditer(check_command(source).text):
-        raise Error("matrix-in-submit", f"{template[0]}: all tasks of a step share submit",
-                    source.mark(*template.span()), "write a step for each size")
-    return source
-
-
-def check_call(source: Source, kind: str = "") -> Source:
-    """Raise unless a text is package.function and words."""
-    check_command(source)
-    if not FUNCTION.match(source.text):
-        raise Error("not-a-function", f"expected a function, found {source.text.strip()}",
-                    source.whole(), "for example call: package.function")
-    return source
-
-
-def read_sweep(source: Source, kind: str) -> Sweep:
-    return Sweep(source, kind=kind)
-
-
-def read_args(source: Source, kind: str) -> Sweep:
-    sweep = Sweep(source, kind=kind)
-    sweep.collect()
-    return sweep
-
-
-def read_appended(source: Source, kind: str) -> "List[Axis]":
-    """Read words that are appended to a command."""
-    axes = read_all(SweepParser(kind, True).parse_word, words_of(source))
-    for axis in axes:
-        check_templates(Source(source.name, axis.word(), source, [(0, axis.part.start)]))
-    return axes
-
-
 KINDS = {  # of nodes: their name, a hint
     "scalar": ("a text", "a command or a sweep is one text: batch: a=1,2 b=x,y"),
     "sequence": ("a list", "for example steps: [{batch: 'a=1,2'}, {batch: a=3}]"),
@@ -1782,16 +1732,60 @@ def expect_kind(node: Node, kind: str) -> "Any":
     return node.value
 
 
-def text(parse: "Callable[[Source, str], Any]",
-         may_be_empty: bool = False) -> "Callable[[Node, str], Any]":
-    """A reader of a text."""
-    def read(node: Node, kind: str) -> "Any":
-        if not expect_kind(node, "scalar").strip() and not may_be_empty:
-            raise Error("missing-text", "expected a text, found nothing", node.mark,
-                        "give a value, or remove the key")
-        return parse(node.text_source(), kind)
+def refusing(pattern: str, code: str, message: str, hint: str) -> "Callable[[Source], None]":
+    """A check of a text, which must have no match of a pattern; message takes the match."""
+    def check(source: Source) -> None:
+        match = re.search(pattern, source.text)
+        if match:
+            raise Error(code, message.format(match[0].strip()), source.mark(*match.span()), hint)
+
+    return check
+
+
+check_text = refusing(r"\A\s*\Z", "missing-text", "expected a text, found nothing",
+                      "give a value, or remove the key")
+check_templates = refusing(UNKNOWN_TEMPLATE, *NO_VALUE)
+check_submit = refusing(
+    MATRIX.pattern, "matrix-in-submit", "{}: all tasks of a step share submit",
+    "write a step for each size")
+check_call = refusing(
+    r"\A(?!\s*[^\W\d]\w*(\.[^\W\d]\w*)+(\s|\Z))(?s:.*)", "not-a-function",
+    "expected a function, found {}", "for example call: package.function")
+
+
+def text_of(node: Node) -> Source:
+    expect_kind(node, "scalar")
+    return node.text_source()
+
+
+def text(*checks: "Callable[[Source], Any]") -> "Callable[[Node, str], Any]":
+    """A reader of a text that is not empty."""
+    def read(node: Node, kind: str) -> Source:
+        source = text_of(node)
+        for check in (check_text, *checks):
+            check(source)
+        return source
 
     return read
+
+
+def read_sweep(node: Node, kind: str) -> Sweep:
+    return Sweep(text_of(node), kind=kind)
+
+
+def read_args(node: Node, kind: str) -> Sweep:
+    sweep = read_sweep(node, kind)
+    sweep.collect()
+    return sweep
+
+
+def read_appended(node: Node, kind: str) -> "List[Axis]":
+    """Read words that are appended to a command."""
+    source = text_of(node)
+    axes = read_all(SweepParser(kind, True).parse_word, words_of(source))
+    for axis in axes:
+        check_templates(Source(source.name, axis.word(), source, [(0, axis.part.start)]))
+    return axes
 
 
 def scalar(parse: "Callable[[str], Any]", expected: str,
@@ -1820,7 +1814,8 @@ def whole(text: str, least: int = 1) -> "Optional[int]":
     return int(text) if re.fullmatch("[0-9]{1,9}", text) and int(text) >= least else None
 
 
-read_command = text(check_command)
+read_text = text()
+read_command = text(check_templates, split_command)
 read_count = scalar(whole, "a whole number of at least 1", "4")
 read_retries = scalar(lambda text: whole(text, 0), "a whole number", "4")
 read_parallel = scalar(lambda text: AUTO if text == "auto" else whole(text),
@@ -1840,7 +1835,8 @@ def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
                         "a name has letters, digits and _, and begins with no digit")
         expect_kind(value, "scalar")
         is_null = value.plain and value.value in ("", "~", "null", "Null", "NULL")
-        return key.value, None if is_null else check_templates(value.text_source())
+        check_templates(value.text_source())
+        return key.value, None if is_null else value.text_source()
 
     return dict(read_all(read, expect_kind(node, "mapping")))
 
@@ -1872,23 +1868,23 @@ STEPS = {"type": "array", "items": {"$ref": "#/$defs/step"}}
 KEYS = (
     Key("run", read_command,
         "the command, executed without a shell; `$NAME` comes from the environment"),
-    Key("call", text(check_call),
+    Key("call", text(check_templates, split_command, check_call),
         "`package.function`, then words: called with one list of strings in a Python of its own"),
     Key("setup", text(check_templates),
         "lines of shell that prepare each task, as `module load cuda`; a line that fails fails it"),
-    Key("submit", text(check_submit),
+    Key("submit", text(check_templates, split_command, check_submit),
         "a submission command: it hands the tasks to a scheduler, or to a handler of your own"),
-    Key("with", text(read_appended),
+    Key("with", read_appended,
         "words appended to every task; those of a step win, key by key"),
     Key("steps", read_steps, "a list of sweeps, executed in order", STEPS),
-    Key("name", text(lambda source, _: source.text),
+    Key("name", lambda node, kind: read_text(node, kind).text,
         "the name to show; of a job, also `hydra.job.name`; its key when absent"),
     Key("hydra", read_flag,
         "`true`, the default with steps: add `--multirun`; `false`: take quotes off values", FLAG),
     Key("env", read_environment,
         "environment variables of the tasks, as they are written; `null` takes one away"),
     Key("working-directory", text(check_templates), "where the tasks are executed"),
-    Key("needs", several(text(lambda source, _: (source.text, source.whole()))),
+    Key("needs", several(lambda node, kind: (read_text(node, kind).text, node.mark)),
         "a job or a list of jobs that must have succeeded before"),
     Key("max-parallel", read_parallel,
         "how many tasks at once; else 1, on a cluster all; `auto`: as there are processors"),
@@ -1901,11 +1897,11 @@ KEYS = (
     Key("pack-parallel", read_count, "how many tasks of a pack run at once"),
     Key("python", read_command,
         "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else HydraFlow's own"),
-    Key("batch", text(read_sweep, True), "a sweep: each combination is a task"),
-    Key("args", text(read_args, True),
+    Key("batch", read_sweep, "a sweep: each combination is a task"),
+    Key("args", read_args,
         "a sweep that is part of every task, for Hydra to sweep over"),
-    Key("exclude", several(text(read_sweep)), "combinations to drop: a sweep, or a list of them"),
-    Key("include", several(text(read_sweep)), "combinations to add: a sweep, or a list of them"),
+    Key("exclude", several(read_sweep), "combinations to drop: a sweep, or a list of them"),
+    Key("include", several(read_sweep), "combinations to add: a sweep, or a list of them"),
     Key("sample", read_sample,
         "how many combinations to take at random: `20`, or `{count: 20, seed: 7}`"),
 )
@@ -1940,12 +1936,11 @@ def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict
                         key.mark, "keep one of them")
         return field_of(name), valid[name].read(value, kind)
 
-    return dict(read_each(read, node.value, errors))
+    return dict(read_each(read, expect_kind(node, "mapping"), errors))
 
 
 def read_step(node: Node, kind: str) -> Step:
     errors: List[Error] = []
-    expect_kind(node, "mapping")
     step = Step(**read_keys("step", node, kind, errors))
     raise_all(errors)
     valid = keys_in(step.batch.axes)
@@ -1995,14 +1990,13 @@ def has_command(job: Job) -> bool:
 
 
 def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
-    job = Job(key.value, key.value, key.mark)
-    if node.kind != "mapping":
-        read_each(lambda one: expect_kind(one, "mapping"), [node], errors)
-        return job
-    keys = {OLD_SPELLINGS.get(name.value, name.value): value for name, value in node.value}
-    hydra = str(keys["hydra"].value if "hydra" in keys else "steps" in keys)
+    fields = dict(node.value) if node.kind == "mapping" else {}
+    given = {OLD_SPELLINGS.get(name.value, name.value): value for name, value in fields.items()}
+    hydra = str(given["hydra"].value if "hydra" in given else "steps" in given)
     kind = PROGRAM if hydra.lower() == "false" else HYDRA  # of all its sweeps
-    job = job._replace(**{**read_keys("job", node, kind, errors), "hydra": kind == HYDRA})
+    job = Job(key.value, key.value, key.mark)
+    for values in read_each(lambda one: read_keys("job", one, kind, errors), [node], errors):
+        job = job._replace(**{**values, "hydra": kind == HYDRA})
     if job.submit and job.with_ and not job.run and not job.call and is_bare(job.with_[0]):
         # up to HydraFlow 0.15, the command of a submitted job was there: with: python train.py
         job = job._replace(run=job.with_[0].part.source, with_=[])
@@ -2012,7 +2006,7 @@ def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
     return job
 
 
-def read_entries(node: Node) -> "List[Tuple[Node, Node]]":
+def read_entries(node: Node) -> "Sequence[Tuple[Node, Node]]":
     """The entries under jobs; raises for other keys of the file."""
     entries = []
     for key, value in expect_kind(node, "mapping"):
@@ -2021,7 +2015,7 @@ def read_entries(node: Node) -> "List[Tuple[Node, Node]]":
         elif not key.value.startswith("x-"):  # for anchors
             raise Error("unknown-key", f"unknown key: {key.value}", key.mark,
                         suggest(key.value, ["jobs"]) or "jobs belong under jobs:")
-    return list(entries)
+    return entries
 
 
 def order_needs(jobs: "Mapping[str, Job]", name: str,
@@ -2041,15 +2035,13 @@ def order_needs(jobs: "Mapping[str, Job]", name: str,
 
 
 def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]":
-    """All jobs of a file by name, and the mistakes of those that have some."""
-    mistakes: Dict[str, List[Error]] = {}
-    jobs = {}
-    for key, value in read_entries(node):
-        mistakes[key.value] = []
-        jobs[key.value] = read_job(key, value, mistakes[key.value])
+    """All jobs of a file by name, and the mistakes of each."""
+    mistakes: Dict[str, List[Error]] = {key.value: [] for key, _ in read_entries(node)}
+    jobs = {key.value: read_job(key, value, mistakes[key.value])
+            for key, value in read_entries(node)}
     for name, errors in mistakes.items():
         read_each(lambda one: order_needs(jobs, one), [name], errors)
-    return jobs, {name: errors for name, errors in mistakes.items() if errors}
+    return jobs, mistakes
 
 
 def raise_in_order(errors: "Iterable[Error]") -> None:
@@ -2083,13 +2075,13 @@ def load(path: str) -> "Dict[str, Job]":
 
 
 def load_for(path: str, name: str) -> "Tuple[Dict[str, Job], List[str]]":
-    """The jobs of a file without mistakes, and the names of the others; raises the mistakes of one
-    job and of those that it needs."""
+    """The jobs of a file, and the names of those with mistakes; raises the mistakes of one job and
+    of those that it needs."""
     jobs, mistakes = read_each_job(read_job_file(path))
     raise_in_order(mistakes.get(name, []))
-    needed = order_needs(jobs, name) if name in jobs else []
-    raise_in_order(chain.from_iterable(mistakes.get(job.key, []) for job in needed))
-    return {key: job for key, job in jobs.items() if key not in mistakes}, list(mistakes)
+    for job in order_needs(jobs, name) if name in jobs else ():
+        raise_in_order(mistakes[job.key])
+    return jobs, [key for key, errors in mistakes.items() if errors]
 
 
 def owner_schema(owner: str) -> "Dict[str, Any]":
@@ -2154,7 +2146,8 @@ def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
         if template in (SLOT, DIRECTORY) or (by_name and is_set):
             return template
         if not is_set:
-            raise no_value(match[0], mark)
+            code, message, hint = NO_VALUE
+            raise Error(code, message.format(match[0]), mark, hint)
         return os.environ[name]
 
     return TEMPLATE.sub(value, text)
@@ -2247,31 +2240,24 @@ def program_words(source: Source) -> "List[str]":
     return [first, *rest]
 
 
-def respelled(override: Axis, axes: "Iterable[Axis]") -> "Tuple[Axis, List[Axis]]":
-    """An override with the prefix of the words that it replaces, unless it adds or deletes; and
-    these words."""
-    found = [axis for axis in axes if not set(override.keys).isdisjoint(axis.keys)]
-    if keys_in(found) - set(override.keys):
-        raise Error("linked-override", f"{', '.join(found[0].keys)} are linked", found[0].mark,
-                    "override all of them together")
-    if not found or not override.is_list() or override.text[0] in "+~":
-        return override, found
-    return Axis(override.part, found[0].spelled[:1], override.columns), found
-
-
 def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
                  sweeps: "Sequence[List[Axis]]") -> None:
     """Replace the words of a step that have the keys of an override, or add it; several values make
-    an axis, the last one, except in args."""
-    keys = set(override.keys)
-    every = [args, *sweeps, words]
-    override, found = respelled(override, chain.from_iterable(every))
+    an axis, the last one, except in args. It gets the prefix of what it replaces, unless it has one
+    that adds or deletes."""
+    keys, every = set(override.keys), [args, *sweeps, words]
+    found = [axis for axis in chain.from_iterable(every) if keys.intersection(axis.keys)]
+    if keys_in(found) - keys:
+        raise Error("linked-override", f"{', '.join(found[0].keys)} are linked", found[0].mark,
+                    "override all of them together")
+    if found and override.is_list() and override.text[0] not in "+~":
+        override = Axis(override.part, found[0].spelled[:1], override.columns)
     is_axis = max(override.count, len(keys)) > 1 or override.text[0] == "$"
     places = [axes for axes in every[:-1] if keys & keys_in(axes)]
     for axes in places or (sweeps if is_axis else [words]):
-        old = list(filter(found.__contains__, axes))
+        old = list(map(axes.index, filter(axes.__contains__, found)))
         is_last = not old or (is_axis and axes is not args)
-        axes.insert(len(axes) if is_last else axes.index(old[0]), override)
+        axes.insert(len(axes) if is_last else old[0], override)
     for axes in every:
         axes[:] = itertools.filterfalse(found.__contains__, axes)
 
