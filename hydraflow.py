@@ -435,31 +435,6 @@ def listed(values: "Sequence[Any]") -> Values:
     return Values(len(values), values.__getitem__)
 
 
-def ranged(start: Number, step: Number, count: int) -> Values:
-    """start, start + step, ... as exact decimals in the notation of start."""
-    exponent = min(start.exponent, step.exponent)
-    first, stride = start.shifted(exponent), step.shifted(exponent)
-    return Values(count, lambda index: Number(
-        first + index * stride, exponent, start.scale, start.kept))
-
-
-def spaced(start: Number, stop: Number, count: int, is_log: bool) -> Values:
-    """count values from start to stop, evenly or (is_log) geometrically spaced."""
-    from decimal import Decimal
-    exponent = min(start.exponent, stop.exponent, 0)
-    first, last, gaps = start.shifted(exponent), stop.shifted(exponent), count - 1
-
-    def at(index: int) -> Number:
-        if is_log:
-            growth = (Decimal(last) / first) ** (Decimal(index) / gaps)
-            value = float(growth * first * Decimal(10) ** exponent)
-        else:
-            value = (first * (gaps - index) + last * index) / (gaps * 10 ** -exponent)
-        return (read_number(repr(value)) or ONE)._replace(kept=False)  # the user wrote no exponent
-
-    return Values(count, at)
-
-
 def joined(items: "Sequence[Values]") -> Values:
     """The values of one item after the other."""
     starts = [0, *accumulate(item.count for item in items)]
@@ -858,19 +833,32 @@ class SweepParser:
         if steps < 1 and (len(numbers) > 2 or plain(start) != plain(stop)):
             raise Error("range-empty", f"no step of {step} leads from {start} to {stop}",
                         item.mark, hint)
-        return ranged(start, step, steps + 1).times(unit)
+        exponent = min(start.exponent, step.exponent)  # exact, in the notation of start
+        first, stride = start.shifted(exponent), step.shifted(exponent)
+        return Values(steps + 1, lambda index: start._replace(
+            mantissa=first + index * stride, exponent=exponent)).times(unit)
 
     def parse_spaced(self, item: Part) -> Values:
         """spaced = ( "lin" | "log" ) "(" number ":" number ":" count ")" [ unit ]"""
+        from decimal import Decimal
         name, (body, _, unit) = item.text[:3], item.text[4:].rpartition(")")
         fields = body.strip().split(":")
-        start, stop, last = (read_numbers(fields) if len(fields) == 3 else []) or [ONE, ONE, ONE]
-        is_right = re.fullmatch("(?!1$)[1-9][0-9]{0,17}", plain(last)) and (
-            UNIT.fullmatch(unit or "k"))
-        if not is_right or (name == "log" and start.mantissa * stop.mantissa <= 0):
+        numbers = (read_numbers(fields) if len(fields) == 3 else []) or [ONE, ONE, ONE]
+        first, last, count = [Decimal(plain(number)) for number in numbers]
+        is_right = count == int(count) and 1 < count < 1e18 and UNIT.fullmatch(unit or "k")
+        if not is_right or (name == "log" and first * last <= 0):
             raise Error("invalid-spacing", f"{name} takes start:stop:count, a unit after it",
                         item.mark, "for example lin(1:9:3)k; both ends included; log excludes 0")
-        return spaced(start, stop, int(plain(last)), name == "log").times(unit)
+
+        def at(index: int) -> Number:
+            part = index / (count - 1)
+            value = first + (last - first) * part
+            if name == "log":
+                value = first * (last / first) ** part
+            number = read_number(repr(float(value))) or ONE
+            return number._replace(kept=False)  # the user wrote no exponent
+
+        return Values(int(count), at).times(unit)
 
     def parse_file(self, name: str, item: Part) -> Values:
         """file = ( "lines" | "rows" | "files" ) "(" path ")" """
@@ -1057,10 +1045,6 @@ class Sweep:
         rows = product(*self.axes)
         return map(flat, rows) if any(len(axis.spelled) > 1 for axis in self.axes) else rows
 
-    def collect(self) -> "List[str]":
-        """One word for each axis, with values joined by commas for Hydra to sweep over."""
-        return read_all(Axis.word, self.axes)
-
 
 def kept_rows(sweeps: "Iterable[Sweep]") -> "List[Any]":
     """The combinations of some sweeps; of one without axes, a comment, none."""
@@ -1082,7 +1066,7 @@ def collect(sweep: "Union[str, Sequence[str]]") -> "List[str]":
     >>> collect("a=1:3 b=(x,y)_1 c='1,2'")
     ['a=1,2,3', 'b=x_1,y_1', "c='1,2'"]
     """
-    return Sweep(sweep).collect()
+    return read_all(Axis.word, Sweep(sweep).axes)
 
 
 # ---------------------------------------------------------------------------
@@ -1616,7 +1600,7 @@ class Job(NamedTuple):
     call: "Optional[Source]" = None
     submit: "Optional[Source]" = None
     with_: "Sequence[Axis]" = ()
-    steps: "Sequence[Step]" = ()
+    steps: "Sequence[Step]" = (Step(),)
     hydra: bool = False
     env: "Mapping[str, Optional[Source]]" = {}
     working_directory: "Optional[Source]" = None
@@ -1637,10 +1621,11 @@ COMMAND_TOKEN = re.compile(rf"""(?sxa)
     (?P<template>  \$\{{\{{[^{{}}\n]*\}}\}} )
   | (?P<single>    '[^']*' )
   | (?P<double>    "(?:[^"\\]|\\.)*" )
+  | (?P<variable>  {VARIABLE} )
+  | (?P<edge>      \A(?:\s|\\\n)+ | (?:\s|\\\n)+\Z )
+  | (?P<space>     (?:\\\n)*[^\S\n](?:[^\S\n]|\\\n)* )
   | (?P<joint>     \\\n )
   | (?P<escape>    \\. )
-  | (?P<variable>  {VARIABLE} )
-  | (?P<space>     \A\s+ | \s+\Z | [^\S\n]+ )
   | (?P<shell>     ['"\\] | [;&|<>*\n]+ | {SUBSTITUTION} | (?<!\S)~/
                    | \{{[^\s{{}}'"\\$]*(?:,|\.\.)[^\s{{}}'"\\$]*\}} )
   | (?P<text>      [^\s'"\\$;&|<>*`{{]+ | [${{] )
@@ -1648,6 +1633,7 @@ COMMAND_TOKEN = re.compile(rf"""(?sxa)
 QUOTED_PART = re.compile(
     rf"(?sa)(?P<template>\$\{{\{{[^{{}}\n]*\}}\}})|(?P<escape>\\[\"\\$`])"
     rf"|(?P<variable>{VARIABLE})|(?P<shell>{SUBSTITUTION})")
+SEPARATORS = {"space": "\0", "edge": "", "joint": ""}
 SHELL_HINT = (
     "run is one command: put more into a script of your own, what goes before into setup:, or write"
     " bash -c '... \"$@\" ...' bash (\"$@\": the parameters); quote what is text, close each quote")
@@ -1674,39 +1660,32 @@ def split_command(source: Source,
     >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
     ['python', 'my train.py', '--home=/home/ann']
     """
-    words = []
-    is_new = True
+    def replaced(token: "Match[str]") -> str:
+        def expanded(part: "Match[str]") -> str:
+            kind, text, mark = part.lastgroup, part.group(), source.mark(*token.span())
+            if kind == "shell":
+                shown = text.strip() or "a line break"
+                raise Error("no-shell", f"run does not use a shell: {shown} would be an argument",
+                            mark, SHELL_HINT)
+            if kind == "escape":
+                return text[1:]
+            if kind != "variable" or environment is None:
+                return text
+            name = text.strip("${}")
+            if name not in environment:
+                raise Error("variable-not-set", f"${name} is not set in the environment", mark,
+                            f"set it, or write \\${name} for the characters themselves")
+            return environment[name]
 
-    def expanded(part: "Match[str]") -> str:
-        kind, text, mark = part.lastgroup, part.group(), source.mark(*token.span())
-        if kind == "shell":
-            shown = text.strip() or "a line break"
-            raise Error("no-shell", f"run does not use a shell: {shown} would be an argument", mark,
-                        SHELL_HINT)
-        if kind == "escape":
-            return text[1:]
-        if kind != "variable" or environment is None:
-            return text
-        name = text.strip("${}")
-        if name not in environment:
-            raise Error("variable-not-set", f"${name} is not set in the environment", mark,
-                        f"set it, or write \\${name} for the characters themselves")
-        return environment[name]
+        if token.lastgroup in SEPARATORS:
+            return SEPARATORS[token.lastgroup]
+        content = token.group()[1:-1]
+        if token.lastgroup == "double":
+            return QUOTED_PART.sub(expanded, content)
+        return content if token.lastgroup == "single" else expanded(token)
 
-    for token in COMMAND_TOKEN.finditer(source.text):
-        kind, text = token.lastgroup, token.group()
-        if kind in ("space", "joint"):
-            is_new = is_new or kind == "space"
-            continue
-        if kind == "double":
-            text = QUOTED_PART.sub(expanded, text[1:-1])
-        else:
-            text = text[1:-1] if kind == "single" else expanded(token)
-        if is_new:
-            words.append("")
-        words[-1] += text
-        is_new = False
-    return words
+    words = COMMAND_TOKEN.sub(replaced, source.text).split("\0")
+    return words if source.text else []
 
 
 def check_script(words: "Sequence[str]", mark: Mark) -> None:
@@ -1746,8 +1725,8 @@ check_text = refusing(r"\A\s*\Z", "missing-text", "expected a text, found nothin
                       "give a value, or remove the key")
 check_templates = refusing(UNKNOWN_TEMPLATE, *NO_VALUE)
 check_submit = refusing(
-    MATRIX.pattern, "matrix-in-submit", "{}: all tasks of a step share submit",
-    "write a step for each size")
+    r"\$\{\{ *(matrix|task)\.[^{}\n]*\}\}", "matrix-in-submit",
+    "{}: all tasks of a step share submit", "write a step for each size")
 check_call = refusing(
     r"\A(?!\s*[^\W\d]\w*(\.[^\W\d]\w*)+(\s|\Z))(?s:.*)", "not-a-function",
     "expected a function, found {}", "for example call: package.function")
@@ -1775,7 +1754,7 @@ def read_sweep(node: Node, kind: str) -> Sweep:
 
 def read_args(node: Node, kind: str) -> Sweep:
     sweep = read_sweep(node, kind)
-    sweep.collect()
+    read_all(Axis.word, sweep.axes)
     return sweep
 
 
@@ -1852,7 +1831,7 @@ def read_sample(node: Node, kind: str) -> Sample:
 
 
 def read_steps(node: Node, kind: str) -> "List[Step]":
-    return read_all(lambda one: read_step(one, kind), expect_kind(node, "sequence"))
+    return read_all(lambda one: read_step(one, kind), expect_kind(node, "sequence")) or [Step()]
 
 
 class Key(NamedTuple):
@@ -1974,9 +1953,8 @@ def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "List[Error]":
     return errors
 
 
-def has_own_command(owner: "Union[Job, Step]") -> bool:
-    """Whether a job, or a step, names its command itself."""
-    return bool(owner.run or owner.call or owner.submit)
+def command_of(job: Job, step: Step) -> "Optional[Source]":
+    return step.run or step.call or job.run or job.call
 
 
 def has_command(job: Job) -> bool:
@@ -1986,13 +1964,18 @@ def has_command(job: Job) -> bool:
     >>> [has_command(job) for job in read_each_job(node)[0].values()]
     [False, True]
     """
-    return has_own_command(job) or (bool(job.steps) and all(map(has_own_command, job.steps)))
+    return all(command_of(job, step) or step.submit or job.submit for step in job.steps)
+
+
+def is_for_handler(job: Job) -> bool:
+    """Whether a job has no command, only a handler that gets the parameters."""
+    return not any(command_of(job, step) for step in job.steps)
 
 
 def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
-    fields = dict(node.value) if node.kind == "mapping" else {}
-    given = {OLD_SPELLINGS.get(name.value, name.value): value for name, value in fields.items()}
-    hydra = str(given["hydra"].value if "hydra" in given else "steps" in given)
+    pairs = node.value if node.kind == "mapping" else ()
+    given = {name.value: value.value for name, value in pairs}
+    hydra = str(given.get("hydra", "steps" in given or "sets" in given))
     kind = PROGRAM if hydra.lower() == "false" else HYDRA  # of all its sweeps
     job = Job(key.value, key.value, key.mark)
     for values in read_each(lambda one: read_keys("job", one, kind, errors), [node], errors):
@@ -2130,25 +2113,21 @@ CALL = (  # a program that calls its first argument, package.function, with the 
     "getattr(importlib.import_module(module), name)(sys.argv[2:])")
 
 
-def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
-         by_name: bool = False, write: "Callable[[str], str]" = str) -> str:
-    """Replace every ${{ NAME }} of a text; task.slot and task.dir are replaced later.
+def environment_values() -> "Dict[str, str]":
+    """The values of templates that a process of ours knows."""
+    return {f"env.{name}": value for name, value in os.environ.items()}
 
-    by_name keeps values of our environment as templates: records and screens show no secret.
-    """
+
+def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
+         write: "Callable[[str], str]" = str) -> str:
+    """Replace every ${{ NAME }} of a text."""
     def value(match: "Match[str]") -> str:
         scope, _, name = match[1].strip().partition(".")
-        name = name.lstrip(PREFIX)
-        template = f"${{{{ {scope}.{name} }}}}"
-        if f"{scope}.{name}" in values:
-            return write(values[f"{scope}.{name}"])
-        is_set = scope == "env" and name in os.environ
-        if template in (SLOT, DIRECTORY) or (by_name and is_set):
-            return template
-        if not is_set:
+        name = f"{scope}.{name.lstrip(PREFIX)}"
+        if name not in values:
             code, message, hint = NO_VALUE
             raise Error(code, message.format(match[0]), mark, hint)
-        return os.environ[name]
+        return write(values[name])
 
     return TEMPLATE.sub(value, text)
 
@@ -2283,7 +2262,10 @@ class PlannedStep:
         self.sample = sample or step.sample
         submit = step.submit or job.submit or Source("", "")
         self.submit_mark = submit.whole()
-        self.submit = [fill(word, {"job.name": job.name}, self.submit_mark)
+        own = environment_values()
+        self.by_name = {name: f"${{{{ {name} }}}}" for name in own}
+        self.known = {**own, "job.name": job.name, "task.slot": SLOT, "task.dir": DIRECTORY}
+        self.submit = [fill(word, self.known, self.submit_mark)
                        for word in split_command(submit, os.environ)]
         paths = list(takewhile(is_path, step.batch.axes))
         self.plan_command(step, [*more, *(axis.text for axis in paths)])
@@ -2296,7 +2278,7 @@ class PlannedStep:
     def plan_command(self, step: Step, more: "Sequence[str]") -> None:
         """Prepare the command, which ends with more."""
         job = self.job
-        source = step.run or step.call or job.run or job.call
+        source = command_of(job, step)
         self.mark = source.whole() if source else job.mark
         words = [*program_words(source), *more] if source else list(more)
         last = takewhile(OVERRIDE.match, reversed(words[1:])) if job.hydra else ()
@@ -2319,8 +2301,7 @@ class PlannedStep:
         self.included = kept_rows(included)
         self.args, self.appended = [
             list(map(self.written, read_all(Axis.word, axes))) for axes in (args, words)]
-        self.excluded = {frozenset(map(same_value, row)) for row in kept_rows(step.exclude)}
-        self.excluded_keys = {frozenset(dict(words)) for words in self.excluded}
+        self.excluded = [list(map(same_value, row)) for row in kept_rows(step.exclude)]
         texts = "\n".join([*self.command, *self.tail, self.setup.text if self.setup else ""])
         used = {name.lstrip(PREFIX) for name in MATRIX.findall(texts)}
         self.parts = used - keys_in(self.sweep.axes)  # f.stem names the key f
@@ -2348,11 +2329,8 @@ class PlannedStep:
 
     def excludes(self, combination: "Sequence[str]") -> bool:
         """Whether an excluded combination agrees with this one in all of its keys."""
-        words = list(map(same_value, combination))
-        for keys in self.excluded_keys:
-            if frozenset(word for word in words if word[0] in keys) in self.excluded:
-                return True
-        return False
+        words = set(map(same_value, combination))
+        return any(map(words.issuperset, self.excluded))
 
     def chosen(self) -> "Iterator[Tuple[str, ...]]":
         """Iterate over the combinations of batch that are not excluded, or a sample of them."""
@@ -2395,7 +2373,7 @@ class PlannedStep:
 
     def values(self, params: "Mapping[str, str]", index: int) -> "Dict[str, str]":
         """The values of a task's templates, without its environment."""
-        values = {"job.name": self.job.name, "task.index": str(index)}
+        values = {**self.known, "task.index": str(index)}
         for key, value in params.items():
             values[f"matrix.{key}"] = value
             if self.parts:
@@ -2413,15 +2391,15 @@ class PlannedStep:
         return [shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow"]
 
     def variables(self, values: "Dict[str, str]") -> "Dict[str, Optional[str]]":
-        """The environment of a task, our own values by name; adds env.NAME to values."""
+        """The environment of a task, and env.NAME in values. Our own variables stay names in it:
+        records and screens show no secret."""
         env: Dict[str, Optional[str]] = {}
-        names = dict(values)
+        names = {**values, **self.by_name}
         for name, source in self.env.items():
             env[name] = None
             if source:
-                text = fill(source.text, names, source.whole(), by_name=True)
-                env[name] = names[f"env.{name}"] = text
-                values[f"env.{name}"] = fill(text, {})
+                env[name] = names[f"env.{name}"] = fill(source.text, names, source.whole())
+                values[f"env.{name}"] = fill(source.text, values, source.whole())
         return env
 
     def numbered(self, task: Task, number: int, directory: str) -> Task:
@@ -2469,7 +2447,7 @@ class Plan:
         keys = parameter_keys(job)
         self.added = [axis for axis in overrides if not keys & set(axis.keys)]
         self.steps = [PlannedStep(job, step, number, overrides, more, sample)
-                      for number, step in enumerate(job.steps or [Step()], 1)]
+                      for number, step in enumerate(job.steps, 1)]
         self.count = sum(step.count for step in self.steps)
         self.is_exact = all(step.is_exact for step in self.steps)
         for planned in self.steps if is_handed_over else ():
@@ -2487,11 +2465,6 @@ class Plan:
                 yield step.numbered(task, number, self.directory(number))
 
 
-def is_for_handler(job: Job) -> bool:
-    """Whether a job has no command, only a handler that gets the parameters."""
-    return not (job.run or job.call or any(step.run or step.call for step in job.steps))
-
-
 def parameter_keys(job: Job) -> "Set[str]":
     """The keys of a job's words, which overrides replace."""
     axes = list(job.with_)
@@ -2504,14 +2477,14 @@ def parameter_keys(job: Job) -> "Set[str]":
 
 def read_overrides(job: Job, words: "Sequence[str]") -> "Tuple[List[Axis], List[str]]":
     """The overrides in words, and the words after "--"."""
-    cut = list(words).index("--") if "--" in words else len(words)
-    for word in words[:cut]:
+    own = list(takewhile("--".__ne__, words))
+    for word in own:
         if not key_of(word):
             raise Error("not-an-override", f"{word} is neither an option of run nor an override",
                         NOWHERE, "an override is key=value; words for the command follow --: -- "
                         + shell_text([word]))
-    axes = Sweep(words[:cut], "command line", HYDRA if job.hydra else PROGRAM).axes
-    return axes, list(words[cut + 1:])
+    axes = Sweep(own, "command line", HYDRA if job.hydra else PROGRAM).axes
+    return axes, list(words[len(own) + 1:])
 
 
 def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
@@ -3873,7 +3846,8 @@ class Local:
             slot = self.devices[process.slot % len(self.devices)]
         task = replaced(process.task, SLOT, slot)
         variables = {"PYTHONUNBUFFERED": os.environ.get("PYTHONUNBUFFERED", "1"), **task.env}
-        env = environment({name: text and fill(text, {}) for name, text in variables.items()})
+        values = environment_values()
+        env = environment({name: text and fill(text, values) for name, text in variables.items()})
         env[ATTEMPT_FILE.encode()] = native_bytes(process.path)
         env[b"HYDRAFLOW_ATTEMPT"] = b"%d" % process.attempt
         if task.has_directory:
@@ -7990,9 +7964,8 @@ def show_command(args: "argparse.Namespace") -> int:
 def job_text(job: Job) -> str:
     if not has_command(job):
         return f"{'template':>10}  no command: it serves other jobs"
-    sources = [job.run, job.call, job.submit]
-    sources += [step.run or step.call or step.submit for step in job.steps]
-    return f"{tasks_text(Plan(job)):>10}  {next(filter(None, sources)).text}"
+    source: Any = command_of(job, job.steps[0]) or job.steps[0].submit or job.submit
+    return f"{tasks_text(Plan(job)):>10}  {source.text}"
 
 
 def job_lines(plan: Plan) -> "Iterator[str]":

@@ -210,7 +210,7 @@ def check_refusal(word):
         axis = hydraflow.Sweep([word]).axes[0]
     except hydraflow.Error:
         return None
-    if len(axis.spelled) != 1 or re.search(r"[(]|[$][A-Za-z_]", word) or axis.spelled[0][:1] in "~-$" or "[" in axis.spelled[0]:
+    if len(axis.spelled) != 1 or re.search(r"[(]|[$][A-Za-z_]|\s$", word) or axis.spelled[0][:1] in "~-$" or "[" in axis.spelled[0]:
         return None
     if parsed(word) is not None:
         assert not is_refused(word), word
