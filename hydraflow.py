@@ -531,23 +531,22 @@ def tokenize(source: Source, has_comments: bool = False) -> Part:
     at = 0
     while at < whole.end:
         match: Any = TOKEN.match(source.text, at)
-        around, token = opened[-1], Part(match.lastgroup, source, at, match.end())
-        at = token.end
-        if token.kind == "comment" and has_comments and len(opened) == 1:
-            at = source.line_end(token.start)
+        kind, text, start, at = match.lastgroup, match.group(), at, match.end()
+        around = opened[-1]
+        if kind == "comment" and has_comments and around is whole:
+            at = source.line_end(start)
             continue
-        if PARTNERS.get(around.kind) == token.text:
+        if PARTNERS.get(around.kind) == text:
             opened.pop().end = at
             continue
+        if kind == "equals" and around.kind == "(":
+            kind = "argument"
+        token = Part(text if kind == "open" else kind, source, start, at)
         around.inner.append(token)
-        if token.kind == "equals" and around.kind == "(":
-            token.kind = "argument"
-        if token.kind in ("open", "unmatched"):
+        if kind in ("open", "unmatched"):
             opened.append(token)
-        if token.kind == "unmatched" or len(opened) > DEEPEST_BRACKET:
+        if kind == "unmatched" or len(opened) > DEEPEST_BRACKET:
             break
-        if token.kind == "open":
-            token.kind = token.text
     if len(opened) > 1:
         start = opened[-1].start
         sign = source.text[start]
@@ -701,19 +700,32 @@ class SweepParser:
     def parse_word(self, word: Part) -> Axis:
         """word = segment { "|" segment } | literal"""
         self.keys, self.units = (), {}
-        if not KEY.match(word.text):
+        if self.is_fixed or not KEY.match(word.text):
             return self.parse_literal(word)
-        parts = [word] if self.is_fixed else word.split("pipe")
+        parts = word.split("pipe")
         axes = [self.parse_segment(part, len(parts) == 1) for part in parts]
         if len(axes) == 1:
             return axes[0]
         rows = joined([listed([axis.word()]) if axis.is_list() else axis for axis in axes])
         return Axis(word, [key for axis in axes for key in axis.spelled], (), rows)
 
+    def parse_keys(self, segment: Part) -> Part:
+        """keys = key [ "/" unit ] | key "," key { "," key }; the value after them is returned."""
+        match = KEY.match(segment.text)
+        cut = segment.start
+        if match:
+            cut += match.end()
+            self.keys = [match[1]] if self.is_fixed else match[1].split(",")
+        if self.kind and match and not match[1]:
+            raise Error("missing-key", "no key before =", segment.mark, "no white space around =")
+        tokens = [token for token in segment.inner if token.start >= cut]
+        self.check_value(tokens)
+        return segment.part(tokens)
+
     def parse_literal(self, word: Part) -> Axis:
         """literal = option | "~" key | "rows" "(" path ")" | any other word"""
         text = word.text
-        self.check_value(word.inner)
+        self.parse_keys(word)
         if word.called() == "rows" and not self.is_fixed:
             return self.axis(word, self.parse_file("rows", word))
         if "=" in text and [token.kind for token in word.inner] == ["quoted"]:
@@ -722,20 +734,12 @@ class SweepParser:
         if self.kind and text.startswith("|"):
             raise Error("pipe-space", "white space around |", word.mark,
                         "write a=1,2|3,4; alternatives of several keys are steps, or include:")
-        return Axis(word, [text] if text.startswith("~") else (), (), listed([text]))
+        keys = [text] if text.startswith("~") else ()
+        return Axis(word, self.keys or keys, (), listed([text]))
 
     def parse_segment(self, segment: Part, is_lone: bool) -> Axis:
-        """segment = [ key [ "/" unit ] "=" | key "," key { "," key } "=" ] list"""
-        match = KEY.match(segment.text)
-        cut = segment.start + (match.end() if match else 0)
-        self.keys = match[1].split(",") if match else self.keys
-        if self.kind and not self.keys[0]:
-            raise Error("missing-key", "no key before =", segment.mark, "no white space around =")
-        tokens = [token for token in segment.inner if token.start >= cut]
-        value = segment.part(tokens)
-        self.check_value(tokens, self.kind == HYDRA and self.keys[0][:1] not in ("-", "$"))
-        if self.is_fixed:
-            return Axis(segment, [",".join(self.keys)], (), listed([segment.text]))
+        """segment = [ keys "=" ] list"""
+        value = self.parse_keys(segment)
         if len(self.keys) > 1:
             values = joined(list(map(self.parse_row, value.split("comma"))))
         elif is_lone and (not value.inner or read_number(value.text)):
@@ -866,18 +870,17 @@ class SweepParser:
                             unquoted(item.inner[-1].text[1:-1].strip()))
         try:
             rows = file_rows(name, path)
+            if not rows:
+                raise OSError(0, "no values")
+            rows = self.columns(rows) if name == "rows" else rows
         except OSError as error:
             raise Error("unreadable-file", f"cannot read {path}: {error.strerror}", item.mark,
-                        "the path is relative to the job file") from None
-        if name == "rows" and rows:
-            rows = self.columns(rows, item)
-        if not rows:
-            raise Error("empty-file", f"{item.text} has no values", item.mark,
-                        "each path or line is a value, except blank lines and # lines")
+                        "the path is relative to the job file; each line, path or row is a value, "
+                        "but a row that names the keys") from None
         return listed([cell if NUMBER.fullmatch(cell) else hydra_text(cell)
                        for cell in chain.from_iterable(rows)])
 
-    def columns(self, rows: "List[List[str]]", item: Part) -> "List[List[str]]":
+    def columns(self, rows: "List[List[str]]") -> "List[List[str]]":
         """The columns of a CSV file that the keys name, if its first row is a header, or all."""
         self.keys = self.keys or rows[0]  # rows(...) alone: every column is a key
         keys, header = [[name.lstrip(PREFIX + "$") for name in row] for row in (self.keys, rows[0])]
@@ -886,9 +889,7 @@ class SweepParser:
         names = header if is_header else keys
         for row in rows:
             if len(row) != len(names) or not set(keys) <= set(names):
-                raise Error("unknown-columns", f"row {','.join(row)} does not fit the keys",
-                            item.mark,
-                            f"the keys are {', '.join(keys)}; the first row may name them")
+                raise OSError(0, f"row {','.join(row)} does not fit the keys {', '.join(keys)}")
         columns = [names.index(key) for key in keys]
         return [[row[column] for column in columns] for row in rows[is_header:]]
 
@@ -910,16 +911,15 @@ class SweepParser:
         called = (item.called() or "").rpartition(".")[2]
         close = get_close_matches(called, FUNCTIONS + FOREIGN, 1, 0.8)
         if close or (group.count == 1 and is_text):
-            hints = [*(f"{one}(...)" for one in close if one in FUNCTIONS),
-                     "lin(0:1:5), log(1:9:3), lines(FILE), choice(a,b), --sample N"]
             raise Error("unknown-function",
                         f"unknown function: {item.text.partition('(')[0]}(...)", item.mark,
-                        f"write {hints[0]}; {AS_TEXT}")
+                        f"there are lin(0:1:5), log(1:9:3), {', '.join(FUNCTIONS)}, --sample N; "
+                        + AS_TEXT)
         return group
 
-    def check_value(self, tokens: "List[Part]", is_override: bool = False) -> None:
-        """Raise for variables that nothing replaces, and (is_override) for what Hydra accepts in
-        quotes only."""
+    def check_value(self, tokens: "List[Part]") -> None:
+        """Raise for variables that nothing replaces, and for what Hydra accepts in quotes only."""
+        is_override = self.kind == HYDRA and self.keys and self.keys[0][:1] not in ("-", "$")
         for token in flattened(tokens):
             if token.kind == "backslash":
                 raise Error("backslash-before-quote", "write ${...} without the backslash",
@@ -1812,10 +1812,10 @@ def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
         if not re.fullmatch(r"(?a)[^\W\d]\w*", key.value):
             raise Error("invalid-variable-name", f"{key.value} is not a variable name", key.mark,
                         "a name has letters, digits and _, and begins with no digit")
-        expect_kind(value, "scalar")
-        is_null = value.plain and value.value in ("", "~", "null", "Null", "NULL")
-        check_templates(value.text_source())
-        return key.value, None if is_null else value.text_source()
+        source = text_of(value)
+        check_templates(source)
+        is_null = value.plain and source.text in ("", "~", "null", "Null", "NULL")
+        return key.value, None if is_null else source
 
     return dict(read_all(read, expect_kind(node, "mapping")))
 
@@ -2019,9 +2019,9 @@ def order_needs(jobs: "Mapping[str, Job]", name: str,
 
 def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]":
     """All jobs of a file by name, and the mistakes of each."""
-    mistakes: Dict[str, List[Error]] = {key.value: [] for key, _ in read_entries(node)}
-    jobs = {key.value: read_job(key, value, mistakes[key.value])
-            for key, value in read_entries(node)}
+    entries = read_entries(node)
+    mistakes: Dict[str, List[Error]] = {key.value: [] for key, _ in entries}
+    jobs = {key.value: read_job(key, value, mistakes[key.value]) for key, value in entries}
     for name, errors in mistakes.items():
         read_each(lambda one: order_needs(jobs, one), [name], errors)
     return jobs, mistakes

@@ -99,7 +99,7 @@ OLD_ORDER = "the order is start:stop:step; if start:step:stop was meant"
 HINTS = (  # a sweep, a part of the hint
     ("t=12:30:00", "t='12:30:00'"), ("a=16:9", "a='16:9'"), ("a=10:20:30", OLD_ORDER), ("a=10:20:30", "a='10:20:30'"),
     ("a=5:-1:1", OLD_ORDER + ", as up to HydraFlow 0.15.0: 5:1:-1"), ("a=0:2:10:k", "0:10:2:k"), ("a=-5:1:0", "-5:0:1"),
-    ("a=1e-3:1e-1", "log(1e-3:1e-1:3)"), ("a=chioce(a,b)", "choice("), ("a=linspace(0,1,5)", "lin(0:1:5)"), ("a=arange(1,3)", "lin(0:1:5)"),
+    ("a=1e-3:1e-1", "log(1e-3:1e-1:3)"), ("a=chioce(a,b)", "choice"), ("a=linspace(0,1,5)", "lin(0:1:5)"), ("a=arange(1,3)", "lin(0:1:5)"),
 )
 
 
@@ -261,8 +261,8 @@ class ValuesFromFiles(EmptyFolder):
         self.write("unclosed.csv", 'a,b\n1,"2\n3,4\n')
         self.write("long.csv", "x" * 200000)
         for text, column, code in (
-                ("o,lr=rows(bad.csv)", 6, "unknown-columns"), ("o,lrr=rows(bad.csv)", 7, "unknown-columns"), ("x,seed=rows(other.csv)", 8, "unknown-columns"),
-                ("a=lines(empty.txt)", 3, "empty-file"), ("a=files(*.no)", 3, "empty-file"), ("a=lines(latin.txt)", 1, "invalid-utf8"),
+                ("o,lr=rows(bad.csv)", 6, "unreadable-file"), ("o,lrr=rows(bad.csv)", 7, "unreadable-file"), ("x,seed=rows(other.csv)", 8, "unreadable-file"),
+                ("a=lines(empty.txt)", 3, "unreadable-file"), ("a=files(*.no)", 3, "unreadable-file"), ("a=lines(latin.txt)", 1, "invalid-utf8"),
                 ("a,b=lines(latin.txt)", 5, "linked-tuple"), ("a=lines(.)", 3, "unreadable-file"), ("rows(no.csv)", 1, "unreadable-file"), ("rows(unclosed.csv)", 1, "unreadable-file"),
                 ("rows(long.csv)", 1, "unreadable-file")):
             with self.subTest(text=text):
