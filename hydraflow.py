@@ -479,8 +479,6 @@ PARTNERS = {"(": ")", "[": "]", "{": "}"}
 class Part:
     """A token of a sweep, or several in a row: the tokens in it are inner, those of a bracket too.
     The kind of a bracket is its opening sign."""
-    __slots__ = ("kind", "source", "start", "end", "inner")
-
     def __init__(self, kind: str, source: Source, start: int, end: int) -> None:
         self.kind, self.source, self.start, self.end = kind, source, start, end
         self.inner: List[Part] = []
@@ -825,7 +823,7 @@ class SweepParser:
         unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
         numbers = read_numbers(fields)
         sign = '"' if item.source.name == "command line" else ""  # for the shell
-        hint = range_hint(numbers, unit) + (
+        hint = order_hint(numbers, unit) + (
             f"quote it to keep it as text: {sign}{','.join(self.keys)}='{item.text}'{sign}")
         if not numbers or len(numbers) > 3 or re.match("[+-]?0[0-9]", item.text):
             raise Error("not-a-number", f"{item.text} is not a range of numbers", item.mark,
@@ -836,7 +834,7 @@ class SweepParser:
         steps = count_steps(start, stop, step)
         if steps < 1 and (len(numbers) > 2 or plain(start) != plain(stop)):
             raise Error("range-empty", f"no step of {step} leads from {start} to {stop}",
-                        item.mark, hint)
+                        item.mark, f"{hint}; with a count: log(1e-3:1e-1:3)")
         exponent = min(start.exponent, step.exponent)  # exact, in the notation of start
         first, stride = start.shifted(exponent), step.shifted(exponent)
         return Values(steps + 1, lambda index: start._replace(
@@ -875,8 +873,8 @@ class SweepParser:
             rows = self.columns(rows) if name == "rows" else rows
         except OSError as error:
             raise Error("unreadable-file", f"cannot read {path}: {error.strerror}", item.mark,
-                        "the path is relative to the job file; each line, path or row is a value, "
-                        "but a row that names the keys") from None
+                        "the path is relative to the job file; a first row may name the keys"
+                        ) from None
         return listed([cell if NUMBER.fullmatch(cell) else hydra_text(cell)
                        for cell in chain.from_iterable(rows)])
 
@@ -981,15 +979,13 @@ def count_steps(start: Number, stop: Number, step: Number) -> int:
     return max(span // stride, 0) if stride else 0
 
 
-def range_hint(numbers: "Sequence[Number]", unit: str) -> str:
-    """Suggest what may be meant by a range without values."""
-    if len(numbers) == 3 and count_steps(numbers[0], numbers[2], numbers[1]) > 0:
-        order = f"{numbers[0]}:{numbers[2]}:{numbers[1]}{':' if unit else ''}{unit}"
-        return ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow"
-                f" 0.15.0: {order}; ")
-    if len(numbers) == 2 and numbers[0].mantissa * numbers[1].mantissa > 0:
-        return f"write log({numbers[0]}:{numbers[1]}:3){unit}, or a step; "
-    return ""
+def order_hint(numbers: "Sequence[Number]", unit: str) -> str:
+    """Suggest the order of today for a range that has the one of HydraFlow 0.15.0."""
+    if len(numbers) < 3 or count_steps(numbers[0], numbers[2], numbers[1]) < 1:
+        return ""
+    order = f"{numbers[0]}:{numbers[2]}:{numbers[1]}{':' if unit else ''}{unit}"
+    return ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow"
+            f" 0.15.0: {order}; ")
 
 
 def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
@@ -1360,11 +1356,11 @@ class YamlParser:
         self.at = end - 1  # the newline, where every other scalar ends
         if TAB.match(self.text, end):
             raise self.error("tab", end)
-        if end > len(self.source.text):  # the last line has no newline
-            last = self.text.rfind("\n", 0, end - 1) + 1
-            if at < end - 1 and not self.text[last:end].strip():
-                raise self.error("torn", last, end)
-            chomp = "-"
+        if end > len(self.source.text):
+            chomp = "-"  # the last line has no newline
+            torn = re.search(r"\n +\Z", self.source.text[at - 1:])
+            if torn:
+                raise self.error("torn", at + torn.start(), end)
         lines = [*pattern(BLOCK_LINE.replace("%d", str(depth))).finditer(self.text, at, end)]
         parts = []
         for line, below in zip(lines, [*lines[1:], None]):
@@ -2308,10 +2304,8 @@ class PlannedStep:
         self.named = used | {name.rpartition(".")[0] for name in self.parts}
 
     def check_tasks(self) -> None:
-        own = len(self.program) + len(self.command) + 4 * bool(self.setup)
         for combination in [self.sweep[0], self.sweep[-1], *self.included]:
-            if len(self.task(combination, 1).argv) > own:
-                check_script(self.command, self.mark)
+            self.task(combination, 1)
         fixed = [word for word in (*self.tail, *self.args, *self.appended)
                  if key_of(word) == "hydra.sweep.dir" and "$" not in word]
         if self.job.hydra and fixed and self.count > 1:
@@ -2363,6 +2357,8 @@ class PlannedStep:
         hidden = [word for word in combination if word[:1] == "$" or key_of(word) in self.named]
         own = [self.written(word) for word in combination if word not in hidden]
         argv = [*filled(self.command + self.tail), *own, *self.args, *filled(self.appended)]
+        if len(argv) > len(self.command):
+            check_script(self.command, self.mark)
         is_moved = any(key_of(word).startswith(("hydra.sweep", "hydra.mode", "hydra.run"))
                        for word in argv)
         return Task(
