@@ -649,6 +649,10 @@ def hydra_text(text: str) -> str:
         match[1] * 2 + match[2].replace("'", "\\'")), text) + "'"
 
 
+QUOTED_TEXT = re.compile(  # or what is no quote, or all from a bracket on
+    r"""(?s)'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\\.|[(\[{].*""")
+
+
 def unquoted(word: str) -> str:
     """A word without the quotes around its values, for programs other than Hydra's; brackets, and
     what follows them, stay.
@@ -663,7 +667,7 @@ def unquoted(word: str) -> str:
         return re.sub(rf"(?<!\\)(\\+)({text[0]}|\Z)", lambda found: (
             "\\" * (len(found[1]) // 2) + found[2]), text[1:-1])
 
-    return re.sub(r"""(?s)\\.|[(\[{].*|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", content, word)
+    return QUOTED_TEXT.sub(content, word)
 
 
 def plain(number: Number) -> str:
@@ -2390,7 +2394,7 @@ class PlannedStep:
         """The environment of a task, and env.NAME in values. Our own variables stay names in it:
         records and screens show no secret."""
         env: Dict[str, Optional[str]] = {}
-        names = {**values, **self.by_name}
+        names = {**values, **self.by_name} if self.env else {}
         for name, source in self.env.items():
             env[name] = None
             if source:
