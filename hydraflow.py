@@ -477,8 +477,7 @@ PARTNERS = {"(": ")", "[": "]", "{": "}"}
 
 
 class Part:
-    """A token of a sweep, or several in a row: the tokens in it are inner, those of a bracket too.
-    The kind of a bracket is its opening sign."""
+    """A token of a sweep, or several in a row, which are inner; a bracket has its sign as kind."""
     def __init__(self, kind: str, source: Source, start: int, end: int) -> None:
         self.kind, self.source, self.start, self.end = kind, source, start, end
         self.inner: List[Part] = []
@@ -569,8 +568,7 @@ class Axis(Values):
     """A word of a sweep; its values are rows: words, or tuples of linked words.
 
     spelled has the keys as they are written, without a unit that acts; keys the same without
-    their prefix. columns have the values of each key. Of alternatives and of words without values
-    there are only rows.
+    their prefix. columns have the values of each key; alternatives and other words have only rows.
     """
     def __init__(self, part: Part, spelled: "Sequence[str]", columns: "Sequence[Values]",
                  rows: "Optional[Values]" = None) -> None:
@@ -687,10 +685,8 @@ def same_value(word: str) -> "Tuple[str, str]":
 
 
 class SweepParser:
-    """A recursive parser of words; what no rule knows is text and passed on.
-
-    is_fixed: the words are appended to a command, may have templates, and are not expanded.
-    """
+    """A recursive parser of words; what no rule knows is text and passed on. is_fixed: the words
+    are appended to a command, may have templates, and are not expanded."""
 
     def __init__(self, kind: str = "", is_fixed: bool = False) -> None:
         self.kind = kind
@@ -752,8 +748,7 @@ class SweepParser:
         return self.axis(segment, values)
 
     def axis(self, part: Part, values: Values) -> Axis:
-        """The axis of the current keys, whose values follow each other row by row; /k after a key
-        is a unit if its values are numbers."""
+        """The axis of the current keys, whose values follow each other row by row."""
         width = len(self.keys)
         if width > 1 and len({key.lstrip(PREFIX) for key in self.keys} - {""}) < width:
             raise Error("linked-keys", "linked keys have names of their own", part.mark,
@@ -776,9 +771,13 @@ class SweepParser:
         return Axis(part, spelled, columns)
 
     def check_list(self, value: Part) -> None:
-        """Raise for a list of tuples, and for one in which m may be milli or million."""
+        """Raise for a list of tuples, and for one that mixes m with a larger unit, or numbers with
+        letters and texts like 30s."""
         parts = value.split("comma")
-        if self.kind == HYDRA and is_ambiguous(part.text for part in parts):
+        sizes = [part.text for part in parts if re.fullmatch(r"[\d.]+[A-Za-z]\w*", part.text)]
+        units = {text[-1] if read_number(text) else "" for text in sizes}
+        if self.kind == HYDRA and (
+                units > {""} or ("m" in units and not units.isdisjoint("kMGT"))):
             raise Error("unit-doubt", "ambiguous units", value.mark,
                         "is m milli or million? write the numbers out, or quote the texts")
         widths = {part.called() == "" and len(part.inner[0].split("comma")) for part in parts}
@@ -960,16 +959,8 @@ def check_bare_words(axes: "Iterable[Axis]") -> None:
                         "no white space around =; the command belongs in run; quote white space")
 
 
-def is_ambiguous(texts: "Iterable[str]") -> bool:
-    """Whether a list mixes m with a larger unit, or numbers with letters and texts like 30s."""
-    sizes = [text for text in texts if re.fullmatch(r"[\d.]+[A-Za-z]\w*", text)]
-    units = {text[-1] if read_number(text) else "" for text in sizes}
-    return units > {""} or ("m" in units and not units.isdisjoint("kMGT"))
-
-
 def read_numbers(fields: "Sequence[str]") -> "List[Any]":
-    """The numbers of a range, or none if a field is no number; a missing start is 0 in the notation
-    of the end."""
+    """The numbers of a range, or none if a field is none; a missing start is 0 like the end."""
     numbers = [read_number(field) for field in fields]
     if not fields[0] and len(fields) > 1 and numbers[1]:
         numbers[0] = numbers[1]._replace(mantissa=0, exponent=0)
@@ -1081,10 +1072,10 @@ def collect(sweep: "Union[str, Sequence[str]]") -> "List[str]":
 class Node(NamedTuple):
     """A part of a YAML document; kind is "scalar", "sequence" or "mapping".
 
-    value is a text, a list of nodes, or a list of pairs (key node, value node). plain is True for
-    an unquoted scalar; a missing value is a plain "". An alias is the node of its anchor. start and
-    end are offsets of its text, of a block collection those of its first key or dash; parts are
-    (text, offset) of a scalar that is rewritten; size counts the nodes in it.
+    value is a text, a list of nodes, or a list of pairs of nodes. plain is True for an unquoted
+    scalar; a missing value is a plain "". start and end are offsets of its text, of a block
+    collection those of its first key or dash; parts are (text, offset) of a scalar that is
+    rewritten; size counts the nodes in it.
     """
     kind: str
     value: "Any"
@@ -1198,11 +1189,9 @@ ESCAPES = {  # 5.7; '' belongs to single quotes
 
 
 class YamlParser:
-    """The parser of one document.
-
-    at is the offset of the next character, brackets those of the open [ and {. In block context,
-    line is the offset of the current line, column its indentation (-1 at the end of the document).
-    """
+    """The parser of one document. at is the offset of the next character, brackets those of the
+    open [ and {; in block context, line is that of the current line, column its indentation (-1 at
+    the end)."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -1237,8 +1226,7 @@ class YamlParser:
             self.column = -1
 
     def step(self, indent: int, length: int = 1) -> None:
-        """separation = { white | comment | newline indentation }, in brackets, after length
-        characters (6.7)."""
+        """separation = { white | comment | newline indentation }, after length characters (6.7)."""
         gap = GAP.match(self.text, self.at + length)
         line = gap.end(1)
         if line > gap.start():
@@ -1260,10 +1248,7 @@ class YamlParser:
         return Node(kind, items, False, self.source, start, end, (), size)
 
     def merge(self, pairs: "List[Tuple[Node, Node]]") -> "List[Tuple[Node, Node]]":
-        """The pairs of a mapping and of its merge key <<.
-
-        Its own keys win, then those of mappings named earlier (yaml.org/type/merge.html).
-        """
+        """The pairs of a mapping and of its merge key <<: its own win, then earlier ones."""
         own: Dict[str, Tuple[Node, Node]] = {}
         for pair in pairs:
             key = pair[0]
@@ -1280,10 +1265,8 @@ class YamlParser:
         return list({**merged, **own}.values())
 
     def scalar(self, start: int, end: int, style: str) -> Node:
-        """The scalar text[start:end] in quotes of a style: { newlines | escape | text }.
-
-        One newline is a space; of several the first is dropped (6.5).
-        """
+        """The scalar text[start:end] in quotes of a style: { newlines | escape | text }. A newline
+        is a space; of several the first is dropped (6.5)."""
         if not style and self.text.find("\n", start, end) < 0:
             return Node("scalar", self.text[start:end], True, self.source, start, end)
         parts = []
@@ -1311,8 +1294,7 @@ class YamlParser:
         return chr(code)
 
     def parse_quoted(self, indent: int) -> Node:
-        """quoted = "'" { text | "''" | newline } "'" | '"' { text | escape | newline } '"' (7.3.1,
-        7.3.2)."""
+        """quoted = quote { text | escape | newline } quote (7.3.1, 7.3.2)."""
         start = self.at
         quote = self.text[start]
         match = pattern(QUOTED[quote].replace("%d", str(indent))).match(self.text, start)
@@ -1348,8 +1330,7 @@ class YamlParser:
         return max(first, blank, indent)
 
     def parse_block_scalar(self, indent: int) -> Node:
-        """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1). The
-        last newline of a file may be missing."""
+        """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1)."""
         start = self.at
         header = BLOCK_HEADER.match(self.text, start)
         if self.brackets or not indent or not header:
@@ -1442,8 +1423,7 @@ class YamlParser:
         return key, value
 
     def parse_block_sequence(self) -> Node:
-        """block_sequence = "-" block_node { newline "-" block_node }, the dashes in one column
-        (8.2.1)."""
+        """block_sequence = "-" block_node { newline "-" block_node }, in one column (8.2.1)."""
         start, column = self.at, self.column
         items = []
         while self.column == column and DASH.match(self.text, self.at):
@@ -1452,8 +1432,7 @@ class YamlParser:
         return self.collection("sequence", items, start, start + 1)
 
     def parse_block_mapping(self, key: Node, start: int) -> Node:
-        """block_mapping = key ":" block_node { newline key ":" block_node }, the keys in one column
-        (8.2.2)."""
+        """block_mapping = key ":" block_node { newline key ":" block_node }, likewise (8.2.2)."""
         first, column = start, self.column
         pairs = []
         while True:
@@ -1471,12 +1450,9 @@ class YamlParser:
         return self.collection("mapping", pairs, first, pairs[0][0].end)
 
     def parse_block_node(self, parent: int, compact: bool) -> Node:
-        """block_node = [newline] (block_sequence | block_mapping | node) | nothing, indented more
-        than its parent.
-
-        compact: the parent is a dash, and a collection may begin on its line (8.2.3). Otherwise it
-        is a key, and dashes may be in its column (8.2.1).
-        """
+        """block_node = [newline] block_value | nothing, indented more than its parent. compact: the
+        parent is a dash, and a collection may begin on its line (8.2.3); otherwise it is a key, and
+        dashes may be in its column (8.2.1)."""
         before = self.at
         is_below = LINE_END.match(self.text, before)
         if is_below:
@@ -1494,8 +1470,8 @@ class YamlParser:
         return node
 
     def parse_block_value(self, parent: int, compact: bool) -> Node:
-        """block_value = block_sequence | block_mapping | node. Only spaces and dashes may precede a
-        collection on its line (6.1)."""
+        """block_value = block_sequence | block_mapping | node; on the line of a collection, only
+        spaces and dashes precede it (6.1)."""
         text, start = self.text, self.at
         indented = INDENT.match(text, self.line).end()
         name = ANCHOR.match(text, start)
@@ -1588,11 +1564,8 @@ class Step(NamedTuple):
 
 
 class Job(NamedTuple):
-    """An entry under jobs: a command and its steps.
-
-    key is its name in the file. max_parallel, pack and pack_parallel are 0 and fail_fast is None if
-    the file has none. A variable of env that is None is removed.
-    """
+    """An entry under jobs: a command and its steps; key is its name in the file. What the file has
+    not is 0, fail_fast None."""
     key: str
     name: str
     mark: Mark = NOWHERE
@@ -1639,8 +1612,6 @@ SHELL_HINT = (
     " bash -c '... \"$@\" ...' bash (\"$@\": the parameters); quote what is text, close each quote")
 SHELL_SCRIPT = re.compile(  # a command SHELL -c SCRIPT [NAME], its words separated by NUL
     r"(?s)(?:.*?[\0/])?(?:ba|da|z|k)?sh(?:\0-[oO]\0\w+|\0-[^\0]*)*?\0-[a-z]*c\0([^\0]*)(\0.*)?")
-NO_PROGRAM = re.compile(  # a variable, nothing, what would change the shell itself
-    r"[^\W\d]\w*=|\s|\Z|(source|\.|module|cd|export|ulimit|umask|\w+ activate)(\s|\Z)")
 TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
 MATRIX = re.compile(r"\$\{\{ *matrix\.([^{}\n]*?) *\}\}")
 UNKNOWN_TEMPLATE = (
@@ -1935,10 +1906,8 @@ def read_step(node: Node, kind: str) -> Step:
 
 
 def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "List[Error]":
-    """The Errors about keys that two words assign.
-
-    For Hydra, deletions and options assign none; a program may repeat options that sweep nothing.
-    """
+    """The Errors about keys that two words assign: for Hydra, deletions and options assign none; a
+    program may repeat options that sweep nothing."""
     errors = []
     firsts: Dict[str, Axis] = {}
     for axis in axes:
@@ -2058,8 +2027,7 @@ def load(path: str) -> "Dict[str, Job]":
 
 
 def load_for(path: str, name: str) -> "Tuple[Dict[str, Job], List[str]]":
-    """The jobs of a file, and the names of those with mistakes; raises the mistakes of one job and
-    of those that it needs."""
+    """The jobs of a file, and the names of wrong ones; raises mistakes of a job and its needs."""
     jobs, mistakes = read_each_job(read_job_file(path))
     raise_in_order(mistakes.get(name, []))
     for job in order_needs(jobs, name) if name in jobs else ():
@@ -2179,9 +2147,9 @@ class Task(NamedTuple):
 
     number counts from 1 within the run, index within the step; combination has the words of batch.
     key identifies the task for --resume: its command line without generated words, and the axes
-    that do not show in it. directory is ${{ task.dir }}, created before the start if
-    has_directory. env keeps our environment's values by name; None removes a variable. runs is 1 if
-    Hydra leaves its runs in directory, 2 if somewhere else, 0 without Hydra.
+    that do not show in it. directory is ${{ task.dir }}, created if has_directory. env keeps our
+    environment's values by name; None removes a variable. runs is 1 if Hydra leaves its runs in
+    directory, 2 if somewhere else, 0 without Hydra.
     """
     number: int
     step: int
@@ -2211,9 +2179,6 @@ def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
 def program_words(source: Source) -> "List[str]":
     """The words of a command, with the Python that is in PATH."""
     first, *rest = split_command(source, os.environ)
-    if NO_PROGRAM.match(" ".join([first, *rest])):
-        raise Error("not-a-program", f"expected a program, found {first or 'nothing'}",
-                    source.whole(), "shell belongs in setup:, or write env NAME=VALUE ./program")
     if first == "python" and not find_program(first) and find_program("python3"):
         first = "python3"  # a new Debian or RHEL has no other one
     return [first, *rest]
@@ -2221,9 +2186,8 @@ def program_words(source: Source) -> "List[str]":
 
 def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
                  sweeps: "Sequence[List[Axis]]") -> None:
-    """Replace the words of a step that have the keys of an override, or add it; several values make
-    an axis, the last one, except in args. It gets the prefix of what it replaces, unless it has one
-    that adds or deletes."""
+    """Replace the words of a step that have the keys of an override, which gets their prefix unless
+    it adds or deletes, or add it; several values make an axis, the last one, except in args."""
     keys, every = set(override.keys), [args, *sweeps, words]
     found = [axis for axis in chain.from_iterable(every) if keys.intersection(axis.keys)]
     if keys_in(found) - keys:
@@ -2244,10 +2208,9 @@ def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
 class PlannedStep:
     """A step, with everything prepared that its tasks share.
 
-    submit has the words of the submission, submit_mark their place. A command line is program
-    (of a call), command, tail (words of Hydra at its end), then the words of a combination, args
-    and appended. sweep, included, excluded and sample make the combinations. Keys in named have
-    their place in the command or in setup.
+    A command line is program (of a call), command, tail (words of Hydra at its end), then the words
+    of a combination, args and appended. sweep, included, excluded and sample make the combinations.
+    Keys in named have their place in the command or in setup.
     """
 
     def __init__(self, job: Job, step: Step, number: int, overrides: "Sequence[Axis]",
@@ -2325,11 +2288,6 @@ class PlannedStep:
             taken = min(taken, self.sample.count)
         return taken + len(self.included)
 
-    def excludes(self, combination: "Sequence[str]") -> bool:
-        """Whether an excluded combination agrees with this one in all of its keys."""
-        words = set(map(same_value, combination))
-        return any(map(words.issuperset, self.excluded))
-
     def chosen(self) -> "Iterator[Tuple[str, ...]]":
         """Iterate over the combinations of batch that are not excluded, or a sample of them."""
         combinations = iter(self.sweep)
@@ -2339,7 +2297,8 @@ class PlannedStep:
             combinations = map(self.sweep.__getitem__,
                                islice(order, self.sample.count + MOST_LISTED))
         if self.excluded:
-            combinations = itertools.filterfalse(self.excludes, combinations)
+            combinations = (words for words in combinations if not any(
+                map(set(map(same_value, words)).issuperset, self.excluded)))
         return islice(combinations, self.sample and self.sample.count)
 
     def tasks(self) -> "Iterator[Task]":
@@ -2363,8 +2322,7 @@ class PlannedStep:
         argv = [*filled(self.command + self.tail), *own, *self.args, *filled(self.appended)]
         if len(argv) > len(self.command):
             check_script(self.command, self.mark)
-        is_moved = any(key_of(word).startswith(("hydra.sweep", "hydra.mode", "hydra.run"))
-                       for word in argv)
+        is_moved = bool(re.search(r"(?m)^[+~]*hydra\.(sweep|mode|run)", "\n".join(argv)))
         return Task(
             number=0, step=self.number, index=index, combination=combination,
             argv=(*self.setup_words(values), *self.program, *argv), key=(*argv, *hidden),
@@ -2391,8 +2349,7 @@ class PlannedStep:
         return [shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow"]
 
     def variables(self, values: "Dict[str, str]") -> "Dict[str, Optional[str]]":
-        """The environment of a task, and env.NAME in values. Our own variables stay names in it:
-        records and screens show no secret."""
+        """The environment of a task, ours by name: no secret is kept; adds env.NAME to values."""
         env: Dict[str, Optional[str]] = {}
         names = {**values, **self.by_name} if self.env else {}
         for name, source in self.env.items():
@@ -2429,11 +2386,8 @@ def shuffled(count: int, key: bytes) -> "Iterator[int]":
 
 
 class Plan:
-    """The tasks of a job, step by step: count of them (not is_exact: at most), made when they are
-    asked for.
-
-    added has the overrides whose keys are not in the job.
-    """
+    """The tasks of a job: count of them (not is_exact: at most), made when they are needed; added
+    has the overrides whose keys are not in the job."""
 
     def __init__(self, job: Job, words: "Sequence[str]" = (),
                  sample: "Optional[Sample]" = None) -> None:
