@@ -536,8 +536,7 @@ def tokenize(source: Source, has_comments: bool = False) -> Part:
         if PARTNERS.get(around.kind) == text:
             opened.pop().end = at
             continue
-        if kind == "equals" and around.kind == "(":
-            kind = "argument"
+        kind = {("(", "equals"): "argument"}.get((around.kind, kind), kind)
         token = Part(text if kind == "open" else kind, source, start, at)
         around.inner.append(token)
         if kind in ("open", "unmatched"):
@@ -591,11 +590,14 @@ class Axis(Values):
         """Whether commas can join the values: those of one key, which is no variable."""
         return len(self.columns) == 1 and self.spelled[0][:1] != "$"
 
+    def makes_tasks(self) -> bool:
+        return max(self.count, len(self.keys)) > 1 or self.text[0] == "$"
+
     def word(self) -> str:
         """One word, with values joined by commas for Hydra to sweep over."""
         if self.is_list():
             return f"{self.spelled[0]}={','.join(map(str, kept(self.columns[0], self)))}"
-        if self.keys and (self.count > 1 or len(self.keys) > 1 or self.text[0] == "$"):
+        if self.keys and self.makes_tasks():
             raise Error("tasks-in-words", "|, linked keys and variables create several tasks",
                         self.mark, "args belongs to one task: move it to batch, or quote it")
         return str(self.at(0))
@@ -771,13 +773,9 @@ class SweepParser:
         return Axis(part, spelled, columns)
 
     def check_list(self, value: Part) -> None:
-        """Raise for a list of tuples, and for one that mixes m with a larger unit, or numbers with
-        letters and texts like 30s."""
+        """Raise for a list of tuples, and for one in which m may be milli or million."""
         parts = value.split("comma")
-        sizes = [part.text for part in parts if re.fullmatch(r"[\d.]+[A-Za-z]\w*", part.text)]
-        units = {text[-1] if read_number(text) else "" for text in sizes}
-        if self.kind == HYDRA and (
-                units > {""} or ("m" in units and not units.isdisjoint("kMGT"))):
+        if self.kind == HYDRA and is_ambiguous(part.text for part in parts):
             raise Error("unit-doubt", "ambiguous units", value.mark,
                         "is m milli or million? write the numbers out, or quote the texts")
         widths = {part.called() == "" and len(part.inner[0].split("comma")) for part in parts}
@@ -887,7 +885,7 @@ class SweepParser:
         keys, header = [[name.lstrip(PREFIX + "$") for name in row] for row in (self.keys, rows[0])]
         numbers = [any(map(read_number, row)) for row in (header, rows[-1])]
         is_header = bool(set(keys) & set(header)) or numbers == [False, True]  # it looks like one
-        names = header if is_header else keys
+        names = (keys, header)[is_header]
         for row in rows:
             if len(row) != len(names) or not set(keys) <= set(names):
                 raise OSError(0, f"row {','.join(row)} does not fit the keys {', '.join(keys)}")
@@ -920,7 +918,7 @@ class SweepParser:
 
     def check_value(self, tokens: "List[Part]") -> None:
         """Raise for variables that nothing replaces, and for what Hydra accepts in quotes only."""
-        is_override = self.kind == HYDRA and self.keys and self.keys[0][:1] not in ("-", "$")
+        is_override = self.kind == HYDRA and "".join(self.keys)[:1] not in ("", "-", "$")
         for token in flattened(tokens):
             if token.kind == "backslash":
                 raise Error("backslash-before-quote", "write ${...} without the backslash",
@@ -957,6 +955,13 @@ def check_bare_words(axes: "Iterable[Axis]") -> None:
         if is_bare(axis):
             raise Error("expected-key-value", f"expected key=value, found {axis.text}", axis.mark,
                         "no white space around =; the command belongs in run; quote white space")
+
+
+def is_ambiguous(texts: "Iterable[str]") -> bool:
+    """Whether a list mixes m with a larger unit, or numbers with letters and texts like 30s."""
+    sizes = [text for text in texts if re.fullmatch(r"[\d.]+[A-Za-z]\w*", text)]
+    units = {text[-1] if read_number(text) else "" for text in sizes}
+    return units > {""} or ("m" in units and not units.isdisjoint("kMGT"))
 
 
 def read_numbers(fields: "Sequence[str]") -> "List[Any]":
@@ -1347,14 +1352,7 @@ class YamlParser:
             if torn:
                 raise self.error("torn", at + torn.start(), end)
         lines = [*pattern(BLOCK_LINE.replace("%d", str(depth))).finditer(self.text, at, end)]
-        parts = []
-        for line, below in zip(lines, [*lines[1:], None]):
-            newlines = line.group(3).replace(" ", "")
-            if not below:
-                newlines = {"-": "", "+": newlines}.get(chomp, "\n" if line.group(1) else "")
-            elif self.text[start] == ">" and line.group(2) and below.group(2):
-                newlines = newlines[1:] or " "  # folded, beside no line that begins with a blank
-            parts += [(line.group(1), line.start(1)), (newlines, line.start(3))]
+        parts = block_parts(lines, self.text[start] == ">", chomp)
         value = "".join([part for part, _ in parts])
         return Node("scalar", value, False, self.source, start, at - 1, parts)
 
@@ -1506,6 +1504,20 @@ class YamlParser:
         if self.text[self.at] != "\0":
             raise self.error("documents", self.at, self.at + 3)
         return node
+
+
+def block_parts(lines: "List[Match[str]]", is_folded: bool,
+                chomp: str) -> "List[Tuple[str, int]]":
+    """The parts of a block scalar; those of its end are kept (+), dropped (-), or one newline."""
+    parts = []
+    for line, below in zip(lines, [*lines[1:], None]):
+        newlines = line.group(3).replace(" ", "")
+        if not below:
+            newlines = {"-": "", "+": newlines}.get(chomp, "\n" if line.group(1) else "")
+        elif is_folded and line.group(2) and below.group(2):
+            newlines = newlines[1:] or " "  # beside no line that begins with white space
+        parts += [(line.group(1), line.start(1)), (newlines, line.start(3))]
+    return parts
 
 
 def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node:
@@ -1949,7 +1961,7 @@ def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
     job = Job(key.value, key.value, key.mark)
     for values in read_each(lambda one: read_keys("job", one, kind, errors), [node], errors):
         job = job._replace(**{**values, "hydra": kind == HYDRA})
-    if job.submit and job.with_ and not job.run and not job.call and is_bare(job.with_[0]):
+    if job.submit and job.with_ and is_for_handler(job) and is_bare(job.with_[0]):
         # up to HydraFlow 0.15, the command of a submitted job was there: with: python train.py
         job = job._replace(run=job.with_[0].part.source, with_=[])
     errors += assigned_twice(job.with_, kind)
@@ -2184,18 +2196,23 @@ def program_words(source: Source) -> "List[str]":
     return [first, *rest]
 
 
-def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
-                 sweeps: "Sequence[List[Axis]]") -> None:
-    """Replace the words of a step that have the keys of an override, which gets their prefix unless
-    it adds or deletes, or add it; several values make an axis, the last one, except in args."""
-    keys, every = set(override.keys), [args, *sweeps, words]
-    found = [axis for axis in chain.from_iterable(every) if keys.intersection(axis.keys)]
-    if keys_in(found) - keys:
+def respelled(override: Axis, found: "Sequence[Axis]") -> Axis:
+    """An override with the prefix of the words that it replaces, unless it adds or deletes."""
+    if keys_in(found) - set(override.keys):
         raise Error("linked-override", f"{', '.join(found[0].keys)} are linked", found[0].mark,
                     "override all of them together")
     if found and override.is_list() and override.text[0] not in "+~":
-        override = Axis(override.part, found[0].spelled[:1], override.columns)
-    is_axis = max(override.count, len(keys)) > 1 or override.text[0] == "$"
+        return Axis(override.part, found[0].spelled[:1], override.columns)
+    return override
+
+
+def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
+                 sweeps: "Sequence[List[Axis]]") -> None:
+    """Replace the words of a step that have the keys of an override, or add it; several values make
+    an axis, the last one, except in args."""
+    keys, every = set(override.keys), [args, *sweeps, words]
+    found = [axis for axis in chain.from_iterable(every) if keys.intersection(axis.keys)]
+    override, is_axis = respelled(override, found), override.makes_tasks()
     places = [axes for axes in every[:-1] if keys & keys_in(axes)]
     for axes in places or (sweeps if is_axis else [words]):
         old = list(map(axes.index, filter(axes.__contains__, found)))
@@ -2233,8 +2250,6 @@ class PlannedStep:
         paths = list(takewhile(is_path, step.batch.axes))
         self.plan_command(step, [*more, *(axis.text for axis in paths)])
         self.plan_words(step, overrides, step.batch.axes[len(paths):])
-        # above MOST_LISTED combinations, nothing counts the excluded ones
-        self.is_exact = bool(self.sample) or not self.excluded or self.sweep.count <= MOST_LISTED
         self.count = self.count_tasks()
         self.check_tasks()
 
@@ -2282,6 +2297,8 @@ class PlannedStep:
     def count_tasks(self) -> int:
         """The number of tasks, or (not is_exact) an upper bound."""
         taken = self.sweep.count
+        # above MOST_LISTED combinations, nothing counts the excluded ones
+        self.is_exact = bool(self.sample) or not self.excluded or taken <= MOST_LISTED
         if self.excluded and self.is_exact:
             taken = sum(1 for _ in self.chosen())
         elif self.sample:
