@@ -2042,8 +2042,8 @@ def load_for(path: str, name: str) -> "Tuple[Dict[str, Job], List[str]]":
     """The jobs of a file, and the names of wrong ones; raises mistakes of a job and its needs."""
     jobs, mistakes = read_each_job(read_job_file(path))
     raise_in_order(mistakes.get(name, []))
-    for job in order_needs(jobs, name) if name in jobs else ():
-        raise_in_order(mistakes[job.key])
+    needed = order_needs(jobs, name) if name in jobs else []
+    raise_in_order(chain.from_iterable(mistakes[job.key] for job in needed))
     return jobs, [key for key, errors in mistakes.items() if errors]
 
 
