@@ -387,6 +387,7 @@ FOREIGN = (  # functions of other languages
     "linspace", "logspace", "geomspace", "arange", "uniform", "loguniform", "randint", "$")
 AS_TEXT = "quote it to keep it as text: key='...'"
 PREFIX = "+~-"  # of a key: how Hydra or a program takes it
+KEY = re.compile(r"((?:\\.|[^=\s'\"(){}|\\])*)=")
 UNIT_KEY = re.compile(rf"(?s)([^~].*)/({UNIT.pattern})")
 RANGE = re.compile(
     rf"(?:{NUMBER_TEXT})?:{NUMBER_TEXT}"
@@ -395,10 +396,10 @@ RANGE = re.compile(
     r"|[+-]?\d+(\.\d+)?\.\.[+-]?\d+(\.\d+)?$")
 NOT_IN_HYDRA = re.compile(  # refused by its lexer outside quotes and interpolations
     r"[^\w/\-\\+.$%*@?|=:,()\[\]{} \t]|[^\x00-\x7f]|(?<!\\)=")
-HYDRA_ACCEPTS = ("quoted", "interpolation", "template", "argument")  # kinds of tokens
+HYDRA_LEXES = ("text", "escape", "equals", "comment", "space")  # the other tokens are right
+LONGEST_LISTED = 65536  # rows of an axis that are kept while a product is streamed
 DEEPEST_BRACKET = 50
 MOST_LISTED = 1000000  # values of one word, combinations that are counted one by one
-LONGEST_LISTED = 65536  # rows of an axis that are kept while a product is streamed
 
 
 class Values:
@@ -424,40 +425,17 @@ class Values:
 
         return Values(self.count, at)
 
+    def column(self, place: int, width: int) -> "Values":
+        """The values at a place of rows, which follow each other."""
+        return Values(self.count // width, lambda row: self.at(row * width + place))
+
 
 def listed(values: "Sequence[Any]") -> Values:
     return Values(len(values), values.__getitem__)
 
 
-def ranged(start: Number, step: Number, count: int) -> Values:
-    """start, start + step, ... as exact decimals in the notation of start."""
-    exponent = min(start.exponent, step.exponent)
-    first, stride = start.shifted(exponent), step.shifted(exponent)
-    return Values(count, lambda index: Number(
-        first + index * stride, exponent, start.scale, start.kept))
-
-
-def spaced(start: Number, stop: Number, count: int, is_log: bool) -> Values:
-    """count values from start to stop, evenly or (is_log) geometrically spaced."""
-    from decimal import Decimal
-    exponent = min(start.exponent, stop.exponent, 0)
-    first, last, gaps = start.shifted(exponent), stop.shifted(exponent), count - 1
-
-    def at(index: int) -> Number:
-        if is_log:
-            growth = (Decimal(last) / first) ** (Decimal(index) / gaps)
-            value = float(growth * first * Decimal(10) ** exponent)
-        else:
-            value = (first * (gaps - index) + last * index) / (gaps * 10 ** -exponent)
-        return (read_number(repr(value)) or ONE)._replace(kept=False)  # the user wrote no exponent
-
-    return Values(count, at)
-
-
 def joined(items: "Sequence[Values]") -> Values:
     """The values of one item after the other."""
-    if len(items) == 1:
-        return items[0]
     starts = [0, *accumulate(item.count for item in items)]
 
     def at(index: int) -> "Any":
@@ -467,69 +445,16 @@ def joined(items: "Sequence[Values]") -> Values:
     return Values(starts[-1], at)
 
 
-def kept(values: "Any", axis: "Axis") -> "Any":
-    """The values of an axis, or of a sweep from it on; raises if they are too many to keep."""
-    if values.count > MOST_LISTED:
-        raise Error("too-many-values", f"over {MOST_LISTED:,} values", axis.mark,
-                    "name fewer; in batch, each value is a task of its own")
-    return values
+def crossed(items: "Sequence[Values]") -> Values:
+    """The combinations of items as lists, the first item fastest."""
+    def at(index: int) -> "List[Any]":
+        values = []
+        for item in items:
+            index, place = divmod(index, item.count)
+            values.append(item.at(place))
+        return values
 
-
-def count_product(parts: "Iterable[Values]") -> int:
-    return functools.reduce(mul, (part.count for part in parts), 1)
-
-
-def combination(parts: "Iterable[Values]", index: int) -> "List[Any]":
-    """The combination at an index, the first part fastest."""
-    values = []
-    for part in parts:
-        index, place = divmod(index, part.count)
-        values.append(part.at(place))
-    return values
-
-
-def assignments(keys: "Sequence[str]", values: Values) -> Values:
-    """The rows of keys, whose values follow each other: words, or tuples of linked words."""
-    width = len(keys)
-    if width == 1:
-        return Values(values.count, lambda index: f"{keys[0]}={values.at(index)}")
-    return Values(values.count // width, lambda index: tuple(
-        f"{key}={values.at(index * width + column)}" for column, key in enumerate(keys)))
-
-
-class Axis(Values):
-    """A word of a sweep; its values are rows: words, or tuples of linked words.
-
-    spelled has the keys as they are written, without a unit that acts; keys the same without
-    their prefix. Options and other words have none. values are those of a single key, None for a
-    word that cannot be joined by commas.
-    """
-    def __init__(self, rows: Values, spelled: "Sequence[str]", values: "Optional[Values]",
-                 source: Source, start: int, end: int) -> None:
-        super().__init__(rows.count, rows.at)
-        self.spelled = tuple(spelled)
-        self.keys = tuple(key.lstrip(PREFIX) for key in spelled)
-        self.values = values
-        self.source, self.start, self.end = source, start, end
-
-    @property
-    def mark(self) -> Mark:
-        return self.source.mark(self.start, self.end)
-
-    @property
-    def text(self) -> str:
-        """The word as it is written in the sweep."""
-        return self.source.text[self.start:self.end]
-
-    def word(self) -> str:
-        """One word, with values joined by commas for Hydra to sweep over."""
-        is_variable = bool(self.keys) and self.text[0] == "$"
-        if self.values is None and (is_variable or self.count > 1 or len(self.keys) > 1):
-            raise Error("tasks-in-words", "|, linked keys and variables create several tasks",
-                        self.mark, "args belongs to one task: move it to batch, or quote it")
-        if self.values is None:
-            return str(self.at(0))
-        return f"{self.spelled[0]}={','.join(map(str, kept(self.values, self)))}"
+    return Values(functools.reduce(mul, (item.count for item in items), 1), at)
 
 
 TOKEN = re.compile(r"""(?sx)
@@ -550,72 +475,131 @@ TOKEN = re.compile(r"""(?sx)
 PARTNERS = {"(": ")", "[": "]", "{": "}"}
 
 
-class Token:
-    """A piece of a sweep; an opening bracket has inner, and ends after its closing one."""
+class Part:
+    """A token of a sweep, or several in a row, which are inner; a bracket has its sign as kind."""
+    def __init__(self, kind: str, source: Source, start: int, end: int) -> None:
+        self.kind, self.source, self.start, self.end = kind, source, start, end
+        self.inner: List[Part] = []
 
-    def __init__(self, kind: str, text: str, start: int, end: int) -> None:
-        self.kind, self.text, self.start, self.end = kind, text, start, end
-        self.inner: List[Token] = []
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start:self.end]
 
+    @property
+    def mark(self) -> Mark:
+        return self.source.mark(self.start, self.end)
 
-def tokenize(source: Source, has_comments: bool = False) -> "List[Token]":
-    """The tokens of a text. A comment ends with its line; brackets contain none."""
-    opened = [Token("open", "", 0, 0)]
-    at = 0
-    while at < len(source.text):
-        match: Any = TOKEN.match(source.text, at)
-        around, token = opened[-1], Token(match.lastgroup, match.group(), at, match.end())
-        at = token.end
-        if token.kind == "comment" and has_comments and len(opened) == 1:
-            at = source.line_end(token.start)
-            continue
-        if PARTNERS.get(around.text) == token.text:
-            opened.pop().end = at
-            continue
-        around.inner.append(token)
-        if token.kind == "equals" and around.text == "(":
-            token.kind = "argument"
-        if token.kind in ("open", "unmatched"):
-            opened.append(token)
-        if token.kind == "unmatched" or len(opened) > DEEPEST_BRACKET:
-            break
-    if len(opened) > 1:
-        start, sign = opened[-1].start, opened[-1].text[0]
-        raise Error("unmatched-bracket", f"unmatched {sign}", source.mark(start, start + 1),
-                    f"brackets and quotes come in pairs: quote a value that contains {sign}")
-    return opened[0].inner
+    def part(self, tokens: "List[Part]") -> "Part":
+        """Some of the inner tokens, without white space at the end."""
+        if tokens and tokens[-1].kind == "space":
+            tokens = tokens[:-1]
+        part = Part("part", self.source, self.start, self.start)
+        if tokens:
+            part.start, part.end, part.inner = tokens[0].start, tokens[-1].end, tokens
+        return part
 
+    def split(self, kind: str) -> "List[Part]":
+        """The parts between the inner tokens of a kind, without white space around them."""
+        slices: List[List[Part]] = [[]]
+        for token in self.inner:
+            if token.kind == kind:
+                slices.append([])
+            elif token.kind != "space" or slices[-1]:
+                slices[-1].append(token)
+        return list(map(self.part, slices))
 
-def split(tokens: "Sequence[Token]", kind: str) -> "List[List[Token]]":
-    """The slices between the tokens of a kind."""
-    slices: List[List[Token]] = [[]]
-    for token in tokens:
-        if token.kind == kind:
-            slices.append([])
-        else:
-            slices[-1].append(token)
-    return slices
+    def called(self) -> "Optional[str]":
+        """The text before a pair of parentheses that is the end, None without one."""
+        is_call = self.inner and self.inner[-1].kind == "("
+        return self.source.text[self.start:self.inner[-1].start] if is_call else None
 
 
-def trim(tokens: "Sequence[Token]") -> "Sequence[Token]":
-    """Tokens without white space at their ends, except after a colon, where Hydra reads it."""
-    if tokens and tokens[0].kind == "space":
-        tokens = tokens[1:]
-    if len(tokens) > 1 and tokens[-1].kind == "space" and tokens[-2].text[-1] != ":":
-        tokens = tokens[:-1]
-    return tokens
-
-
-def flattened(tokens: "Iterable[Token]") -> "Iterator[Token]":
+def flattened(tokens: "Iterable[Part]") -> "Iterator[Part]":
     for token in tokens:
         yield token
         yield from flattened(token.inner)
 
 
-def is_call(tokens: "Sequence[Token]", *names: str) -> bool:
-    """Whether tokens are one of these names and a pair of parentheses; "" stands for no name."""
-    texts = [token.text for token in tokens]
-    return texts[-1:] == ["("] and "".join(texts[:-1]) in names
+def tokenize(source: Source, has_comments: bool = False) -> Part:
+    """A text as one part. A comment ends with its line; brackets contain none."""
+    whole = Part("part", source, 0, len(source.text))
+    opened = [whole]
+    at = 0
+    while at < whole.end:
+        match: Any = TOKEN.match(source.text, at)
+        kind, text, start, at = match.lastgroup, match.group(), at, match.end()
+        around = opened[-1]
+        if kind == "comment" and has_comments and around is whole:
+            at = source.line_end(start)
+            continue
+        if PARTNERS.get(around.kind) == text:
+            opened.pop().end = at
+            continue
+        kind = {("(", "equals"): "argument"}.get((around.kind, kind), kind)
+        token = Part(text if kind == "open" else kind, source, start, at)
+        around.inner.append(token)
+        if kind in ("open", "unmatched"):
+            opened.append(token)
+        if kind == "unmatched" or len(opened) > DEEPEST_BRACKET:
+            break
+    if len(opened) > 1:
+        start = opened[-1].start
+        sign = source.text[start]
+        raise Error("unmatched-bracket", f"unmatched {sign}", source.mark(start, start + 1),
+                    f"brackets and quotes come in pairs: quote a value that contains {sign}")
+    return whole
+
+
+def words_of(source: Source) -> "List[Part]":
+    return [word for word in tokenize(source, True).split("space") if word.inner]
+
+
+def kept(values: "Any", axis: "Axis") -> "Any":
+    """The values of an axis, or of a sweep from it on; raises if they are too many to keep."""
+    if values.count > MOST_LISTED:
+        raise Error("too-many-values", f"over {MOST_LISTED:,} values", axis.mark,
+                    "name fewer; in batch, each value is a task of its own")
+    return values
+
+
+class Axis(Values):
+    """A word of a sweep; its values are rows: words, or tuples of linked words.
+
+    spelled has the keys as they are written, without a unit that acts; keys the same without
+    their prefix. columns have the values of each key; alternatives and other words have only rows.
+    """
+    def __init__(self, part: Part, spelled: "Sequence[str]", columns: "Sequence[Values]",
+                 rows: "Optional[Values]" = None) -> None:
+        self.part, self.text = part, part.text
+        self.spelled = tuple(spelled)
+        self.keys = tuple(key.lstrip(PREFIX) for key in spelled)
+        self.columns = columns
+        rows = rows or Values(columns[0].count, self.row)
+        super().__init__(rows.count, rows.at)
+
+    @property
+    def mark(self) -> Mark:
+        return self.part.mark
+
+    def row(self, index: int) -> "Union[str, Tuple[str, ...]]":
+        words = [f"{key}={column.at(index)}" for key, column in zip(self.spelled, self.columns)]
+        return words[0] if len(words) == 1 else tuple(words)
+
+    def is_list(self) -> bool:
+        """Whether commas can join the values: those of one key, which is no variable."""
+        return len(self.columns) == 1 and self.spelled[0][:1] != "$"
+
+    def makes_tasks(self) -> bool:
+        return max(self.count, len(self.keys)) > 1 or self.text[0] == "$"
+
+    def word(self) -> str:
+        """One word, with values joined by commas for Hydra to sweep over."""
+        if self.is_list():
+            return f"{self.spelled[0]}={','.join(map(str, kept(self.columns[0], self)))}"
+        if self.keys and self.makes_tasks():
+            raise Error("tasks-in-words", "|, linked keys and variables create several tasks",
+                        self.mark, "args belongs to one task: move it to batch, or quote it")
+        return str(self.at(0))
 
 
 @functools.lru_cache(1000)
@@ -626,13 +610,11 @@ def key_of(word: str) -> str:
     >>> [key_of(word) for word in words]
     ['a.b', 'db', 'db/engine@pkg', 'items[0]', 'lr', '$A', '']
     """
-    match = re.match(r"((?:\\.|[^=\s'\"(){}\\])*)(=|\Z)", word.lstrip(PREFIX))
-    return match[1] if match and (match[2] or word.startswith("~")) else ""
-
-
-def bare_names(row: "Iterable[str]") -> "List[str]":
-    """Names of columns in the form that is compared."""
-    return [name.lstrip(PREFIX + "$") for name in row]
+    bare = word.lstrip(PREFIX)
+    match = KEY.match(bare)
+    if match:
+        return match[1]
+    return bare if word.startswith("~") else ""
 
 
 def file_rows(name: str, path: str) -> "List[List[str]]":
@@ -666,22 +648,25 @@ def hydra_text(text: str) -> str:
         match[1] * 2 + match[2].replace("'", "\\'")), text) + "'"
 
 
+QUOTED_TEXT = re.compile(  # or what is no quote, or all from a bracket on
+    r"""(?s)'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\\.|[(\[{].*""")
+
+
 def unquoted(word: str) -> str:
-    """A word without the quotes around its values, for programs other than Hydra's.
+    """A word without the quotes around its values, for programs other than Hydra's; brackets, and
+    what follows them, stay.
 
     >>> unquoted("a='x y',\\"it's\\""), unquoted('a={"k": 1}')
     ("a=x y,it's", 'a={"k": 1}')
     """
-    if "'" not in word and '"' not in word:
-        return word
-    texts = []
-    for token in tokenize(Source("word", word)):
-        text = word[token.start:token.end]
-        if token.kind == "quoted":
-            text = re.sub(rf"(?<!\\)(\\+)({text[0]}|\Z)", lambda match: (
-                "\\" * (len(match[1]) // 2) + match[2]), text[1:-1])
-        texts.append(text)
-    return "".join(texts)
+    def content(match: "Match[str]") -> str:
+        text = match[0]
+        if text[0] not in "'\"":
+            return text
+        return re.sub(rf"(?<!\\)(\\+)({text[0]}|\Z)", lambda found: (
+            "\\" * (len(found[1]) // 2) + found[2]), text[1:-1])
+
+    return QUOTED_TEXT.sub(content, word)
 
 
 def plain(number: Number) -> str:
@@ -692,8 +677,8 @@ def plain(number: Number) -> str:
 def same_value(word: str) -> "Tuple[str, str]":
     """Key and value of a word in the form that is compared: equal numbers are equal.
 
-    >>> same_value("+mem=4G") == same_value("--mem=4e9"), same_value("n=0.50")
-    (True, ('n', '0.5'))
+    >>> same_value("+mem=4G") == same_value("--mem=4e9"), same_value("who=it's")
+    (True, ('who', "it's"))
     """
     value = word.partition("=")[2]
     number = read_number(value)
@@ -701,275 +686,252 @@ def same_value(word: str) -> "Tuple[str, str]":
 
 
 class SweepParser:
-    """A recursive parser over tokens; what no rule knows is text and passed on.
+    """A recursive parser of words; what no rule knows is text and passed on. is_fixed: the words
+    are appended to a command, may have templates, and are not expanded."""
 
-    is_fixed: the words are appended to a command, may have templates, and are not expanded.
-    """
-
-    def __init__(self, source: Source, has_comments: bool = False, kind: str = "",
-                 is_fixed: bool = False) -> None:
-        self.source = source
+    def __init__(self, kind: str = "", is_fixed: bool = False) -> None:
         self.kind = kind
         self.is_fixed = is_fixed
         self.literal = str if kind == PROGRAM else literal
-        self.tokens = tokenize(source, has_comments)
-        self.word: Sequence[Token] = self.tokens  # the current one
-        self.keys: Tuple[str, ...] = ()  # of the current segment
-        self.is_override = False  # for the lexer of Hydra
-        self.spelled: Dict[str, str] = {}  # key with a unit -> how the current word spells it
+        self.keys: Sequence[str] = ()  # of the current segment
+        self.units: Dict[str, Set[bool]] = {}  # whether the values of a key with one are numbers
 
-    def span(self, tokens: "Sequence[Token]") -> "Tuple[int, int]":
-        """The offsets of tokens; of none, those of the word."""
-        tokens = tokens or self.word
-        return (tokens[0].start, tokens[-1].end) if tokens else (0, 0)
-
-    def text(self, tokens: "Sequence[Token]") -> str:
-        return self.source.text[slice(*self.span(tokens))] if tokens else ""
-
-    def error(self, code: str, message: str, tokens: "Sequence[Token]", hint: str) -> Error:
-        """An Error about tokens, or without any about the word."""
-        return Error(code, message, self.source.mark(*self.span(tokens)), hint)
-
-    def axis(self, tokens: "Sequence[Token]", rows: Values, spelled: "Sequence[str]" = (),
-             values: "Optional[Values]" = None) -> Axis:
-        return Axis(rows, spelled, values, self.source, *self.span(tokens))
-
-    def parse_sweep(self) -> "List[Axis]":
-        """sweep = { word }"""
-        return read_all(self.parse_word, [word for word in split(self.tokens, "space") if word])
-
-    def keys_end(self, tokens: "Sequence[Token]") -> int:
-        """The index of the equals sign after keys, or -1; a key may have [0] (Hydra 1.4)."""
-        for index, token in enumerate(tokens):
-            if token.kind == "equals":
-                return index
-            if token.kind not in ("text", "comma", "escape") and token.text != "[":
-                break
-        return -1
-
-    def parse_word(self, tokens: "Sequence[Token]") -> Axis:
+    def parse_word(self, word: Part) -> Axis:
         """word = segment { "|" segment } | literal"""
-        self.word, self.keys, self.spelled, self.is_override = tokens, (), {}, False
-        if self.keys_end(tokens) < 0:
-            return self.parse_literal(tokens)
-        parts = [tokens] if self.is_fixed else split(tokens, "pipe")
+        self.keys, self.units = (), {}
+        if self.is_fixed or not KEY.match(word.text):
+            return self.parse_literal(word)
+        parts = word.split("pipe")
         axes = [self.parse_segment(part, len(parts) == 1) for part in parts]
         if len(axes) == 1:
-            if self.kind and self.text(tokens)[0] == "$":
-                axes[0].values = None  # a variable of a task, no word
             return axes[0]
-        rows = joined([listed([axis.word()]) if axis.values else axis for axis in axes])
-        return self.axis(tokens, rows, [key for axis in axes for key in axis.spelled])
+        rows = joined([listed([axis.word()]) if axis.is_list() else axis for axis in axes])
+        return Axis(word, [key for axis in axes for key in axis.spelled], (), rows)
 
-    def parse_literal(self, tokens: "Sequence[Token]") -> Axis:
-        """literal = option | "~" key | "rows" "(" path ")" | any other word"""
-        text = self.text(tokens)
+    def parse_keys(self, segment: Part) -> Part:
+        """keys = key [ "/" unit ] | key "," key { "," key }; the value after them is returned."""
+        match = KEY.match(segment.text)
+        cut = segment.start
+        if match:
+            cut += match.end()
+            self.keys = [match[1]] if self.is_fixed else match[1].split(",")
+        if self.kind and match and not match[1]:
+            raise Error("missing-key", "no key before =", segment.mark, "no white space around =")
+        tokens = [token for token in segment.inner if token.start >= cut]
         self.check_value(tokens)
-        if is_call(tokens, "rows") and not self.is_fixed:
-            return self.linked(tokens, self.parse_file("rows", tokens))
-        if len(tokens) == 1 and tokens[0].kind == "quoted" and "=" in text:
-            raise self.error("quoted-word", "the whole word is in quotes", tokens,
-                             "quote only the value, where it has to be: a='x y'")
-        if self.kind and text.startswith("|"):
-            raise self.error("pipe-space", "white space around |", tokens,
-                             "write a=1,2|3,4; alternatives of several keys are steps, or include:")
-        return self.axis(tokens, listed([text]), (text,) if text.startswith("~") else ())
+        return segment.part(tokens)
 
-    def parse_segment(self, tokens: "Sequence[Token]", is_lone: bool) -> Axis:
-        """segment = [ key [ "/" unit ] "=" | key "," key { "," key } "=" ] list"""
-        cut = self.keys_end(tokens)
-        if cut >= 0:
-            self.keys = tuple(self.text(key) for key in split(tokens[:cut], "comma"))
-            self.is_override = self.kind == HYDRA and self.keys[0][:1] not in ("-", "$")
-        if self.kind == PROGRAM and cut == 0:
-            raise self.error("missing-key", "no key before =", tokens, "no white space around =")
-        self.check_value(tokens[cut + 1:])
-        value = trim(tokens[cut + 1:])
-        if self.is_fixed:
-            return self.axis(tokens, listed([self.text(tokens)]), [self.text(tokens[:cut])])
+    def parse_literal(self, word: Part) -> Axis:
+        """literal = option | "~" key | "rows" "(" path ")" | any other word"""
+        text = word.text
+        self.parse_keys(word)
+        if word.called() == "rows" and not self.is_fixed:
+            return self.axis(word, self.parse_file("rows", word))
+        if "=" in text and [token.kind for token in word.inner] == ["quoted"]:
+            raise Error("quoted-word", "the whole word is in quotes", word.mark,
+                        "quote only the value, where it has to be: a='x y'")
+        if self.kind and text.startswith("|"):
+            raise Error("pipe-space", "white space around |", word.mark,
+                        "write a=1,2|3,4; alternatives of several keys are steps, or include:")
+        keys = [text] if text.startswith("~") else ()
+        return Axis(word, self.keys or keys, (), listed([text]))
+
+    def parse_segment(self, segment: Part, is_lone: bool) -> Axis:
+        """segment = [ keys "=" ] list"""
+        value = self.parse_keys(segment)
         if len(self.keys) > 1:
-            return self.linked(tokens, joined([
-                self.parse_row(trim(part)) for part in split(value, "comma")]))
-        text = self.text(value)
-        if is_lone and (not text or read_number(text)):
-            values = listed([text])  # a lone number is passed on as it is
+            values = joined(list(map(self.parse_row, value.split("comma"))))
+        elif is_lone and (not value.inner or read_number(value.text)):
+            values = listed([value.text])  # a lone number is passed on as it is
         else:
             self.check_list(value)
             values = self.parse_list(value)
-        return self.single(tokens, values)
+        return self.axis(segment, values)
 
-    def single(self, tokens: "Sequence[Token]", values: Values) -> Axis:
-        """The axis of a single key; /k after the key is a unit if the values are numbers."""
-        key = self.keys[0]
-        unit = UNIT_KEY.fullmatch(key)
-        if unit:
-            some = [*islice(values, 1000), values.at(values.count - 1)]
-            kinds = {read_number(str(one)) is not None for one in some}
-            if True in kinds:  # otherwise it is a config group
-                key, values = unit[1], values.times(unit[2])
-            if len(kinds) > 1 or self.spelled.setdefault(unit[0], key) != key:
-                raise self.error("mixed-unit", "numbers and texts under one unit", tokens,
-                                 "write numbers only, or quote those of a config group")
-        return self.axis(tokens, assignments([key], values), [key], values)
+    def axis(self, part: Part, values: Values) -> Axis:
+        """The axis of the current keys, whose values follow each other row by row."""
+        width = len(self.keys)
+        if width > 1 and len({key.lstrip(PREFIX) for key in self.keys} - {""}) < width:
+            raise Error("linked-keys", "linked keys have names of their own", part.mark,
+                        "write a,b=(1k,x),(2k,y)")
+        spelled, columns = [], []
+        for place, key in enumerate(self.keys):
+            column = values.column(place, width)
+            unit = UNIT_KEY.fullmatch(key)
+            if unit:
+                some = [*islice(column, 1000), column.at(column.count - 1)]
+                kinds = self.units.setdefault(key, set())
+                kinds.update(read_number(str(one)) is not None for one in some)
+                if len(kinds) > 1:
+                    raise Error("mixed-unit", "numbers and texts under one unit", part.mark,
+                                "write numbers only, or quote those of a config group")
+                if True in kinds:  # otherwise it is a config group
+                    key, column = unit[1], column.times(unit[2])
+            spelled.append(key)
+            columns.append(column)
+        return Axis(part, spelled, columns)
 
-    def check_list(self, value: "Sequence[Token]") -> None:
+    def check_list(self, value: Part) -> None:
         """Raise for a list of tuples, and for one in which m may be milli or million."""
-        parts = [trim(part) for part in split(value, "comma")]
-        if self.kind == HYDRA and is_ambiguous(self.text(part) for part in parts):
-            raise self.error("unit-doubt", "ambiguous units", value,
-                             "is m milli or million? write the numbers out, or quote the texts")
-        widths = {is_call(part, "") and len(split(part[0].inner, "comma")) for part in parts}
+        parts = value.split("comma")
+        if self.kind == HYDRA and is_ambiguous(part.text for part in parts):
+            raise Error("unit-doubt", "ambiguous units", value.mark,
+                        "is m milli or million? write the numbers out, or quote the texts")
+        widths = {part.called() == "" and len(part.inner[0].split("comma")) for part in parts}
         if len(parts) > 1 and len(widths) == 1 and max(widths) > 1:
-            raise self.error("tuples-of-one-key", "tuples are for linked keys", value,
-                             "write a,b=(1,2),(3,4), lists [1,2],[3,4], or values (1,2,3,4)")
+            raise Error("tuples-of-one-key", "tuples are for linked keys", value.mark,
+                        "write a,b=(1,2),(3,4), lists [1,2],[3,4], or values (1,2,3,4)")
 
-    def linked(self, tokens: "Sequence[Token]", values: Values) -> Axis:
-        """The axis of linked keys, whose values follow each other row by row."""
-        keys = self.keys
-        names = {key.lstrip(PREFIX) for key in keys} - {""}
-        units = [key for column, key in enumerate(keys)
-                 if UNIT_KEY.fullmatch(key) and read_number(str(values.at(column)))]
-        if len(names) < len(keys) or units:
-            raise self.error("linked-keys", "linked keys have names of their own, and no unit",
-                             tokens, "write a,b=(1k,x),(2k,y)")
-        return self.axis(tokens, assignments(keys, values), keys)
-
-    def parse_row(self, tokens: "Sequence[Token]") -> Values:
+    def parse_row(self, part: Part) -> Values:
         """row = "(" list ")" | "rows" "(" path ")" """
-        if is_call(tokens, "rows"):
-            return self.parse_file("rows", tokens)
-        values = self.parse_list(tokens[0].inner) if is_call(tokens, "") else None
+        if part.called() == "rows":
+            return self.parse_file("rows", part)
+        values = self.parse_list(part.inner[0]) if part.called() == "" else None
         if not values or values.count != len(self.keys):
-            raise self.error("linked-tuple", f"expected a tuple of {len(self.keys)} values", tokens,
-                             "linked keys take tuples: a,b=(1,x),(2,y)")
+            raise Error("linked-tuple", f"expected a tuple of {len(self.keys)} values", part.mark,
+                        "linked keys take tuples: a,b=(1,x),(2,y)")
         return values
 
-    def parse_list(self, tokens: "Sequence[Token]") -> Values:
+    def parse_list(self, part: Part) -> Values:
         """list = item { "," item }"""
-        return joined([self.parse_item(trim(part)) for part in split(tokens, "comma")])
+        items = part.split("comma")
+        if not all(item.inner for item in items):
+            raise Error("missing-value", "a value is missing", part.mark,
+                        "write '' for an empty text, and no space after a comma")
+        return joined(list(map(self.parse_item, items)))
 
-    def parse_item(self, tokens: "Sequence[Token]") -> Values:
+    def parse_item(self, item: Part) -> Values:
         """item = range | spaced | file | group | literal"""
-        text = self.text(tokens)
-        if not text:
-            raise self.error("missing-value", "a value is missing", tokens,
-                             "write '' for an empty text, and no space after a comma")
+        text = item.text
         if RANGE.match(text):
-            return self.parse_range(text, tokens)
+            return self.parse_range(item)
+        kinds = [token.kind for token in item.inner]
         is_call_of_hydra = HYDRA_CALL.match(text)
-        is_for_hydra = is_call_of_hydra or "interpolation" in [token.kind for token in tokens]
-        if is_for_hydra and self.kind == PROGRAM:
-            raise self.error("only-hydra", f"only Hydra expands {text}", tokens,
-                             "write 1:3 or a,b; with hydra: false, nothing else expands a value")
-        if is_call_of_hydra or "(" not in [token.text for token in tokens]:
+        if self.kind == PROGRAM and (is_call_of_hydra or "interpolation" in kinds):
+            raise Error("only-hydra", f"only Hydra expands {text}", item.mark,
+                        "write 1:3 or a,b; with hydra: false, nothing else expands a value")
+        if is_call_of_hydra or "(" not in kinds:
             return listed([self.literal(text)])
-        name = text.partition("(")[0].strip()
-        if name in ("lin", "log"):
-            return self.parse_spaced(name, tokens)
-        if is_call(tokens, "lines", "rows", "files"):
-            return self.parse_file(name, tokens)
-        return self.parse_group(name, tokens)
+        name = item.called()
+        if name in ("lines", "rows", "files"):
+            return self.parse_file(name, item)
+        return self.parse_spaced(item) if text[:4] in ("lin(", "log(") else self.parse_group(item)
 
-    def parse_range(self, text: str, tokens: "Sequence[Token]") -> Values:
+    def parse_range(self, item: Part) -> Values:
         """range = [ number ] ":" number [ ":" number ] [ ":" unit ] | number ":" unit"""
-        fields = text.split(":")
+        fields = item.text.split(":")
         unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
         numbers = read_numbers(fields)
-        sign = '"' if self.source.name == "command line" else ""  # for the shell
-        hint = range_hint(numbers, unit) + (
-            f"quote it to keep it as text: {sign}{','.join(self.keys)}='{text}'{sign}")
-        if not numbers or len(numbers) > 3 or re.match("[+-]?0[0-9]", text):
-            raise self.error("not-a-number", f"{text} is not a range of numbers", tokens,
-                             f"a range is start:stop:step, its end included; {hint}")
+        sign = '"' if item.source.name == "command line" else ""  # for the shell
+        hint = order_hint(numbers, unit) + (
+            f"quote it to keep it as text: {sign}{','.join(self.keys)}='{item.text}'{sign}")
+        if not numbers or len(numbers) > 3 or re.match("[+-]?0[0-9]", item.text):
+            raise Error("not-a-number", f"{item.text} is not a range of numbers", item.mark,
+                        f"a range is start:stop:step, its end included; {hint}")
         start, stop, step = [*numbers[:1], *numbers, ONE][-3:] if len(numbers) < 3 else numbers
         if not step.mantissa:
-            raise self.error("range-step-zero", "range step is zero", tokens, hint)
+            raise Error("range-step-zero", "range step is zero", item.mark, hint)
         steps = count_steps(start, stop, step)
         if steps < 1 and (len(numbers) > 2 or plain(start) != plain(stop)):
-            raise self.error("range-empty", f"no step of {step} leads from {start} to {stop}",
-                             tokens, hint)
-        return ranged(start, step, steps + 1).times(unit)
+            raise Error("range-empty", f"no step of {step} leads from {start} to {stop}",
+                        item.mark, f"{hint}; with a count: log(1e-3:1e-1:3)")
+        exponent = min(start.exponent, step.exponent)  # exact, in the notation of start
+        first, stride = start.shifted(exponent), step.shifted(exponent)
+        return Values(steps + 1, lambda index: start._replace(
+            mantissa=first + index * stride, exponent=exponent)).times(unit)
 
-    def parse_spaced(self, name: str, tokens: "Sequence[Token]") -> Values:
+    def parse_spaced(self, item: Part) -> Values:
         """spaced = ( "lin" | "log" ) "(" number ":" number ":" count ")" [ unit ]"""
-        fields = self.text(tokens[1].inner).strip().split(":")
-        start, stop, last = (read_numbers(fields) if len(fields) == 3 else []) or [ONE, ONE, ONE]
-        unit, count = self.text(tokens[2:]), plain(last)
-        is_right = re.fullmatch("(?!1$)[1-9][0-9]{0,17}", count) and UNIT.fullmatch(unit or "k")
-        if not is_right or (name == "log" and start.mantissa * stop.mantissa <= 0):
-            raise self.error("invalid-spacing", f"{name} takes start:stop:count, a unit after it",
-                             tokens, "for example lin(1:9:3)k; both ends included; log excludes 0")
-        return spaced(start, stop, int(count), name == "log").times(unit)
+        from decimal import Decimal
+        name, (body, _, unit) = item.text[:3], item.text[4:].rpartition(")")
+        fields = body.strip().split(":")
+        numbers = (read_numbers(fields) if len(fields) == 3 else []) or [ONE, ONE, ONE]
+        first, last, count = [Decimal(plain(number)) for number in numbers]
+        is_right = count == int(count) and 1 < count < 1e18 and UNIT.fullmatch(unit or "k")
+        if not is_right or (name == "log" and first * last <= 0):
+            raise Error("invalid-spacing", f"{name} takes start:stop:count, a unit after it",
+                        item.mark, "for example lin(1:9:3)k; both ends included; log excludes 0")
 
-    def parse_file(self, name: str, tokens: "Sequence[Token]") -> Values:
+        def at(index: int) -> Number:
+            part = index / (count - 1)
+            value = first + (last - first) * part
+            if name == "log":
+                value = first * (last / first) ** part
+            number = read_number(repr(float(value))) or ONE
+            return number._replace(kept=False)  # the user wrote no exponent
+
+        return Values(int(count), at).times(unit)
+
+    def parse_file(self, name: str, item: Part) -> Values:
         """file = ( "lines" | "rows" | "files" ) "(" path ")" """
-        path = os.path.join(os.path.dirname(self.source.name),
-                            unquoted(self.text(tokens[-1].inner).strip()))
+        path = os.path.join(os.path.dirname(item.source.name),
+                            unquoted(item.inner[-1].text[1:-1].strip()))
         try:
             rows = file_rows(name, path)
-            if name == "rows" and rows:
-                rows = self.columns(rows, tokens)
+            if not rows:
+                raise OSError(0, "no values")
+            rows = self.columns(rows) if name == "rows" else rows
         except OSError as error:
-            raise self.error("unreadable-file", f"cannot read {path}: {error.strerror}", tokens,
-                             "the path is relative to the job file") from None
-        if not rows:
-            raise self.error("empty-file", f"{self.text(tokens)} has no values", tokens,
-                             "each path or line is a value, except blank lines and # lines")
+            raise Error("unreadable-file", f"cannot read {path}: {error.strerror}", item.mark,
+                        "the path is relative to the job file; a first row may name the keys"
+                        ) from None
         return listed([cell if NUMBER.fullmatch(cell) else hydra_text(cell)
                        for cell in chain.from_iterable(rows)])
 
-    def columns(self, rows: "List[List[str]]", tokens: "Sequence[Token]") -> "List[List[str]]":
+    def columns(self, rows: "List[List[str]]") -> "List[List[str]]":
         """The columns of a CSV file that the keys name, if its first row is a header, or all."""
-        self.keys = self.keys or tuple(rows[0])  # rows(...) alone: every column is a key
-        keys, header = bare_names(self.keys), bare_names(rows[0])
+        self.keys = self.keys or rows[0]  # rows(...) alone: every column is a key
+        keys, header = [[name.lstrip(PREFIX + "$") for name in row] for row in (self.keys, rows[0])]
         numbers = [any(map(read_number, row)) for row in (header, rows[-1])]
         is_header = bool(set(keys) & set(header)) or numbers == [False, True]  # it looks like one
-        names = header if is_header else keys
+        names = (keys, header)[is_header]
         for row in rows:
             if len(row) != len(names) or not set(keys) <= set(names):
-                raise self.error(
-                    "unknown-columns", f"row {','.join(row)} does not fit the keys", tokens,
-                    f"the keys are {', '.join(keys)}; the first row may name them")
+                raise OSError(0, f"row {','.join(row)} does not fit the keys {', '.join(keys)}")
         columns = [names.index(key) for key in keys]
         return [[row[column] for column in columns] for row in rows[is_header:]]
 
-    def parse_group(self, name: str, tokens: "Sequence[Token]") -> Values:
+    def parse_group(self, item: Part) -> Values:
         """group = { text | "(" list ")" } [ unit ]"""
         from difflib import get_close_matches
-        unit = tokens[-1].text if UNIT.fullmatch(tokens[-1].text) else ""
-        parts = [self.parse_list(token.inner) if token.text == "(" else listed([self.text([token])])
+        tokens, last = item.inner, item.inner[-1].text
+        unit = last if UNIT.fullmatch(last) else ""
+        parts = [self.parse_list(token) if token.kind == "(" else listed([token.text])
                  for token in (tokens[:-1] if unit else tokens)]
         group = parts[0]
         if len(parts) > 1:
-            group = Values(count_product(parts), lambda index: self.literal(
-                "".join(map(str, combination(parts, index)))))
+            every = crossed(parts)
+            group = Values(every.count, lambda index: self.literal(
+                "".join(map(str, every.at(index)))))
         group = group.times(unit)
         text = str(group.at(0))
         is_text = not read_number(text) and not re.search(r"['\"\[{$]", text)
-        called = is_call(tokens, name) * name.rpartition(".")[2]
+        called = (item.called() or "").rpartition(".")[2]
         close = get_close_matches(called, FUNCTIONS + FOREIGN, 1, 0.8)
         if close or (group.count == 1 and is_text):
-            hints = [*(f"{one}(...)" for one in close if one in FUNCTIONS),
-                     "lin(0:1:5), log(1:9:3), lines(FILE), choice(a,b), --sample N"]
-            raise self.error("unknown-function", f"unknown function: {name}(...)", tokens,
-                             f"write {hints[0]}; {AS_TEXT}")
+            raise Error("unknown-function",
+                        f"unknown function: {item.text.partition('(')[0]}(...)", item.mark,
+                        f"there are lin(0:1:5), log(1:9:3), {', '.join(FUNCTIONS)}, --sample N; "
+                        + AS_TEXT)
         return group
 
-    def check_value(self, tokens: "Sequence[Token]") -> None:
+    def check_value(self, tokens: "List[Part]") -> None:
         """Raise for variables that nothing replaces, and for what Hydra accepts in quotes only."""
+        is_override = self.kind == HYDRA and "".join(self.keys)[:1] not in ("", "-", "$")
         for token in flattened(tokens):
             if token.kind == "backslash":
-                raise self.error("backslash-before-quote", "write ${...} without the backslash",
-                                 [token], "Hydra would keep it in the value")
+                raise Error("backslash-before-quote", "write ${...} without the backslash",
+                            token.mark, "Hydra would keep it in the value")
             is_variable = self.kind and token.kind == "text" and re.search(
                 r"\$[A-Za-z_]", token.text)
             if is_variable or (token.kind == "template" and not self.is_fixed):
-                raise self.error("not-replaced", f"{token.text} is not replaced here", [token],
-                                 f"with: takes it, for example data=${{{{ env.DATA }}}}; {AS_TEXT}")
-            refused = self.is_override and NOT_IN_HYDRA.search(token.text)
-            if refused and token.kind not in HYDRA_ACCEPTS:
-                raise self.error("hydra-needs-quotes", f"Hydra refuses {refused.group()!r}",
-                                 [token], "quote the value: key='...'")
+                raise Error("not-replaced", f"{token.text} is not replaced here", token.mark,
+                            f"with: takes it, for example data=${{{{ env.DATA }}}}; {AS_TEXT}")
+            is_bare = is_override and token.kind in HYDRA_LEXES
+            refused = NOT_IN_HYDRA.search(token.text) if is_bare else None
+            if refused:
+                raise Error("hydra-needs-quotes", f"Hydra refuses {refused.group()!r}",
+                            token.mark, "quote the value: key='...'")
 
 
 def keys_in(axes: "Iterable[Axis]") -> "Set[str]":
@@ -1002,8 +964,7 @@ def is_ambiguous(texts: "Iterable[str]") -> bool:
 
 
 def read_numbers(fields: "Sequence[str]") -> "List[Any]":
-    """The numbers of a range, or none if a field is no number; a missing start is 0 in the notation
-    of the end."""
+    """The numbers of a range, or none if a field is none; a missing start is 0 like the end."""
     numbers = [read_number(field) for field in fields]
     if not fields[0] and len(fields) > 1 and numbers[1]:
         numbers[0] = numbers[1]._replace(mantissa=0, exponent=0)
@@ -1017,15 +978,13 @@ def count_steps(start: Number, stop: Number, step: Number) -> int:
     return max(span // stride, 0) if stride else 0
 
 
-def range_hint(numbers: "Sequence[Number]", unit: str) -> str:
-    """Suggest what may be meant by a range without values."""
-    if len(numbers) == 3 and count_steps(numbers[0], numbers[2], numbers[1]) > 0:
-        order = f"{numbers[0]}:{numbers[2]}:{numbers[1]}{':' if unit else ''}{unit}"
-        return ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow"
-                f" 0.15.0: {order}; ")
-    if len(numbers) == 2 and numbers[0].mantissa * numbers[1].mantissa > 0:
-        return f"write log({numbers[0]}:{numbers[1]}:3){unit}, or a step; "
-    return ""
+def order_hint(numbers: "Sequence[Number]", unit: str) -> str:
+    """Suggest the order of today for a range that has the one of HydraFlow 0.15.0."""
+    if len(numbers) < 3 or count_steps(numbers[0], numbers[2], numbers[1]) < 1:
+        return ""
+    order = f"{numbers[0]}:{numbers[2]}:{numbers[1]}{':' if unit else ''}{unit}"
+    return ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow"
+            f" 0.15.0: {order}; ")
 
 
 def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
@@ -1049,10 +1008,10 @@ class Sweep:
         if isinstance(sweep, str):
             sweep = Source(name, sweep)
         if isinstance(sweep, Source):
-            self.axes = SweepParser(sweep, True, kind).parse_sweep()
+            words = words_of(sweep)
         else:
-            parsers = [SweepParser(Source(name, word), False, kind) for word in sweep]
-            self.axes = read_all(lambda one: one.parse_word(one.tokens), parsers)
+            words = [tokenize(Source(name, word)) for word in sweep]
+        self.axes = read_all(SweepParser(kind).parse_word, words)
         if kind == HYDRA:
             check_bare_words(dropwhile(is_path, self.axes))
 
@@ -1066,26 +1025,22 @@ class Sweep:
     @property
     def count(self) -> int:
         """How many combinations there are."""
-        return count_product(self.axes)
+        return crossed(self.axes).count
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: "Any") -> "Any":
-        place = range(self.count)[index]
         if isinstance(index, slice):
-            return list(map(self.__getitem__, place))
-        return flat(reversed(combination(reversed(self.axes), place)))
+            return list(map(self.__getitem__, range(self.count)[index]))
+        rows = crossed(self.axes[::-1])
+        return flat(reversed(rows.at(range(rows.count)[index])))
 
     def __iter__(self) -> "Iterator[Tuple[str, ...]]":
         if any(axis.count > LONGEST_LISTED for axis in self.axes):
             return map(self.__getitem__, range(self.count))
         rows = product(*self.axes)
         return map(flat, rows) if any(len(axis.spelled) > 1 for axis in self.axes) else rows
-
-    def collect(self) -> "List[str]":
-        """One word for each axis, with values joined by commas for Hydra to sweep over."""
-        return read_all(Axis.word, self.axes)
 
 
 def kept_rows(sweeps: "Iterable[Sweep]") -> "List[Any]":
@@ -1108,7 +1063,7 @@ def collect(sweep: "Union[str, Sequence[str]]") -> "List[str]":
     >>> collect("a=1:3 b=(x,y)_1 c='1,2'")
     ['a=1,2,3', 'b=x_1,y_1', "c='1,2'"]
     """
-    return Sweep(sweep).collect()
+    return read_all(Axis.word, Sweep(sweep).axes)
 
 
 # ---------------------------------------------------------------------------
@@ -1123,10 +1078,10 @@ def collect(sweep: "Union[str, Sequence[str]]") -> "List[str]":
 class Node(NamedTuple):
     """A part of a YAML document; kind is "scalar", "sequence" or "mapping".
 
-    value is a text, a list of nodes, or a list of pairs (key node, value node). plain is True for
-    an unquoted scalar; a missing value is a plain "". An alias is the node of its anchor. start and
-    end are offsets of its text, of a block collection those of its first key or dash; parts are
-    (text, offset) of a scalar that is rewritten; size counts the nodes in it.
+    value is a text, a list of nodes, or a list of pairs of nodes. plain is True for an unquoted
+    scalar; a missing value is a plain "". start and end are offsets of its text, of a block
+    collection those of its first key or dash; parts are (text, offset) of a scalar that is
+    rewritten; size counts the nodes in it.
     """
     kind: str
     value: "Any"
@@ -1159,11 +1114,8 @@ class Node(NamedTuple):
         >>> node.value, node.text_source().mark(4, 7)[1:3]
         ('one two', (3, 3))
         """
-        pieces = []
-        here = 0
-        for text, there in self.parts or [(self.value, self.start)]:
-            pieces.append((here, there))
-            here += len(text)
+        texts, offsets = zip(*self.parts or [(self.value, self.start)])
+        pieces = [*zip(accumulate([0, *map(len, texts)]), offsets)]
         return Source(self.source.name, self.value, self.source, pieces)
 
 
@@ -1209,8 +1161,10 @@ COLON_IN_FLOW = pattern(r":(?=[ \t\n,\]}])")
 ANCHOR = pattern(r"([&*][^ \t\n,\[\]{}\0]+)(?=[ \t\n,\]}])[ \t]*")  # 6.9.2
 FOLD = pattern(r"[ \t]*\n(?:[ \t]*\n)*( *)")
 BLOCK_HEADER = pattern(  # 8.1.1
-    r"[|>](?:([1-9])([+-]?)|([+-]?)([1-9]?))[ \t]*(?:(?<=[ \t])#[^\n]*)?\n"
+    r"[|>]([1-9][+-]|[+-]?[1-9]?)[ \t]*(?:(?<=[ \t])#[^\n]*)?\n"
     r"((?: *\n)*)( *)")
+# Indentation, a line (of text, if it begins with no white space), newlines with empty lines.
+BLOCK_LINE = r" {0,%d}((?=([^ \t\n])?)[^\n]*)(\n(?: {0,%d}\n)*)"
 QUOTED = {  # {%d} is the indentation of other lines; none is a marker (9.1.2)
     '"': r'"(?:[^"\\\n]|\\[^\n]|\\?\n(?:[ \t]*\n)* {%d}(?!(?<=\n)(?:---|\.\.\.)[ \t\n]))*"',
     "'": r"'(?:[^'\n]|''|\n(?:[ \t]*\n)* {%d}(?!(?<=\n)(?:---|\.\.\.)[ \t\n]))*'"}
@@ -1241,11 +1195,9 @@ ESCAPES = {  # 5.7; '' belongs to single quotes
 
 
 class YamlParser:
-    """The parser of one document.
-
-    at is the offset of the next character, brackets those of the open [ and {. In block context,
-    line is the offset of the current line, column its indentation (-1 at the end of the document).
-    """
+    """The parser of one document. at is the offset of the next character, brackets those of the
+    open [ and {; in block context, line is that of the current line, column its indentation (-1 at
+    the end)."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -1280,8 +1232,7 @@ class YamlParser:
             self.column = -1
 
     def step(self, indent: int, length: int = 1) -> None:
-        """separation = { white | comment | newline indentation }, in brackets, after length
-        characters (6.7)."""
+        """separation = { white | comment | newline indentation }, after length characters (6.7)."""
         gap = GAP.match(self.text, self.at + length)
         line = gap.end(1)
         if line > gap.start():
@@ -1303,10 +1254,7 @@ class YamlParser:
         return Node(kind, items, False, self.source, start, end, (), size)
 
     def merge(self, pairs: "List[Tuple[Node, Node]]") -> "List[Tuple[Node, Node]]":
-        """The pairs of a mapping and of its merge key <<.
-
-        Its own keys win, then those of mappings named earlier (yaml.org/type/merge.html).
-        """
+        """The pairs of a mapping and of its merge key <<: its own win, then earlier ones."""
         own: Dict[str, Tuple[Node, Node]] = {}
         for pair in pairs:
             key = pair[0]
@@ -1323,10 +1271,8 @@ class YamlParser:
         return list({**merged, **own}.values())
 
     def scalar(self, start: int, end: int, style: str) -> Node:
-        """The scalar text[start:end] in quotes of a style: { newlines | escape | text }.
-
-        One newline is a space; of several the first is dropped (6.5).
-        """
+        """The scalar text[start:end] in quotes of a style: { newlines | escape | text }. A newline
+        is a space; of several the first is dropped (6.5)."""
         if not style and self.text.find("\n", start, end) < 0:
             return Node("scalar", self.text[start:end], True, self.source, start, end)
         parts = []
@@ -1354,8 +1300,7 @@ class YamlParser:
         return chr(code)
 
     def parse_quoted(self, indent: int) -> Node:
-        """quoted = "'" { text | "''" | newline } "'" | '"' { text | escape | newline } '"' (7.3.1,
-        7.3.2)."""
+        """quoted = quote { text | escape | newline } quote (7.3.1, 7.3.2)."""
         start = self.at
         quote = self.text[start]
         match = pattern(QUOTED[quote].replace("%d", str(indent))).match(self.text, start)
@@ -1382,41 +1327,39 @@ class YamlParser:
 
     def block_depth(self, header: "Match[str]", indent: int) -> int:
         """The indentation of a block scalar, from its digit or its first line (8.1.1.1)."""
-        digit = header.group(1) or header.group(4)
+        digit = header.group(1).strip("+-")
         if digit:
             return indent - 1 + int(digit)
-        first, blank = len(header.group(6)), max(map(len, header.group(5).split("\n")))
+        first, blank = len(header.group(3)), max(map(len, header.group(2).split("\n")))
         if indent <= first < blank:
-            raise self.error("indentation", header.start(5))
+            raise self.error("indentation", header.start(2))
         return max(first, blank, indent)
 
     def parse_block_scalar(self, indent: int) -> Node:
-        """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1). The
-        last newline of a file may be missing."""
+        """block_scalar = ("|" | ">") [digit] ["+" | "-"] [comment] newline lines (8.1)."""
         start = self.at
         header = BLOCK_HEADER.match(self.text, start)
         if self.brackets or not indent or not header:
             raise self.error("start", start)
-        at = header.start(5)
-        depth, chomp = self.block_depth(header, indent), header.group(2) or header.group(3)
+        at, chomp = header.start(2), header.group(1).strip("123456789")
+        depth = self.block_depth(header, indent)
         end = pattern(f"(?:{' ' * depth}[^\n]*\n| *\n)*").match(self.text, at).end()
         self.at = end - 1  # the newline, where every other scalar ends
         if TAB.match(self.text, end):
             raise self.error("tab", end)
-        lines = self.text[at:end].splitlines()
-        is_torn = end > len(self.source.text)  # the last line has no newline
-        if is_torn and lines and not lines[-1].strip():
-            raise self.error("torn", end - len(lines[-1]) - 1, end)
-        parts = block_parts(lines, at, depth, "-" if is_torn else chomp)
-        if self.text[start] == ">":
-            parts = folded(parts)
-        value = "".join(part for part, _ in parts)
-        return Node("scalar", value, False, self.source, start, header.start(5) - 1, parts)
+        if end > len(self.source.text):
+            chomp = "-"  # the last line has no newline
+            torn = re.search(r"\n +\Z", self.source.text[at - 1:])
+            if torn:
+                raise self.error("torn", at + torn.start(), end)
+        lines = [*pattern(BLOCK_LINE.replace("%d", str(depth))).finditer(self.text, at, end)]
+        parts = block_parts(lines, self.text[start] == ">", chomp)
+        value = "".join([part for part, _ in parts])
+        return Node("scalar", value, False, self.source, start, at - 1, parts)
 
     def parse_anchored(self, name: "Match[str]", indent: int,
-                       compact: "Optional[bool]" = None) -> Node:
-        """anchored = "&" name node (6.9.2), or block_node if the name is alone on its line
-        (compact: see there)."""
+                       parse: "Callable[[], Node]") -> Node:
+        """anchored = "&" name node (6.9.2), which is parsed by parse."""
         anchor = name.group(1)[1:]
         self.at = name.end()
         self.anchors[anchor] = None  # inside the node, its alias is undefined
@@ -1425,11 +1368,7 @@ class YamlParser:
             raise self.error("start", below)
         if self.brackets:
             self.step(indent, 0)
-        if compact is None:
-            node = self.parse_node(indent)
-        else:
-            node = self.parse_block_node(indent - 1, compact)
-        self.anchors[anchor] = node
+        node = self.anchors[anchor] = parse()
         return node
 
     def parse_node(self, indent: int) -> Node:
@@ -1438,7 +1377,7 @@ class YamlParser:
         if not name:
             return self.parsers.get(self.text[self.at], self.parse_plain)(indent)
         if self.text[self.at] == "&":
-            return self.parse_anchored(name, indent)
+            return self.parse_anchored(name, indent, lambda: self.parse_node(indent))
         node = self.anchors.get(name.group(1)[1:])
         if not node:
             raise self.error("alias", name.start(), name.end(1))
@@ -1449,25 +1388,24 @@ class YamlParser:
         """flow = "[" [node { "," node } [","]] "]" | "{" [pair { "," pair } [","]] "}" (7.4)."""
         start = self.at
         close = PARTNERS[self.text[start]]
-        is_mapping = close == "}"
-        items: List[Any] = []
+        kind, parse = "sequence", self.parse_node  # type: str, Callable[[int], Any]
+        if close == "}":
+            kind, parse = "mapping", self.parse_pair
+        items = []
         self.brackets.append(start)
         self.step(indent)
         while self.text[self.at] != close:
             if self.text[self.at] in ",]}":
                 raise self.error("start", self.at)
-            if is_mapping:
-                items.append(self.parse_pair(indent))
-            else:
-                items.append(self.parse_node(indent))
-                self.step(indent, 0)
+            items.append(parse(indent))
+            self.step(indent, 0)
             if self.text[self.at] == ",":
                 self.step(indent)
             elif self.text[self.at] != close:
                 raise self.error("text", self.at)
         self.brackets.pop()
         self.at += 1
-        return self.collection("mapping" if is_mapping else "sequence", items, start, self.at)
+        return self.collection(kind, items, start, self.at)
 
     def parse_pair(self, indent: int) -> "Tuple[Node, Node]":
         """pair = node [":" node] (7.4.2)."""
@@ -1481,12 +1419,10 @@ class YamlParser:
         if COLON_IN_FLOW.match(text, self.at) or (touches and text[self.at] == ":"):
             self.step(indent)
             value = self.parse_node(indent)
-            self.step(indent, 0)
         return key, value
 
     def parse_block_sequence(self) -> Node:
-        """block_sequence = "-" block_node { newline "-" block_node }, the dashes in one column
-        (8.2.1)."""
+        """block_sequence = "-" block_node { newline "-" block_node }, in one column (8.2.1)."""
         start, column = self.at, self.column
         items = []
         while self.column == column and DASH.match(self.text, self.at):
@@ -1495,8 +1431,7 @@ class YamlParser:
         return self.collection("sequence", items, start, start + 1)
 
     def parse_block_mapping(self, key: Node, start: int) -> Node:
-        """block_mapping = key ":" block_node { newline key ":" block_node }, the keys in one column
-        (8.2.2)."""
+        """block_mapping = key ":" block_node { newline key ":" block_node }, likewise (8.2.2)."""
         first, column = start, self.column
         pairs = []
         while True:
@@ -1514,12 +1449,9 @@ class YamlParser:
         return self.collection("mapping", pairs, first, pairs[0][0].end)
 
     def parse_block_node(self, parent: int, compact: bool) -> Node:
-        """block_node = [newline] (block_sequence | block_mapping | node) | nothing, indented more
-        than its parent.
-
-        compact: the parent is a dash, and a collection may begin on its line (8.2.3). Otherwise it
-        is a key, and dashes may be in its column (8.2.1).
-        """
+        """block_node = [newline] block_value | nothing, indented more than its parent. compact: the
+        parent is a dash, and a collection may begin on its line (8.2.3); otherwise it is a key, and
+        dashes may be in its column (8.2.1)."""
         before = self.at
         is_below = LINE_END.match(self.text, before)
         if is_below:
@@ -1537,8 +1469,8 @@ class YamlParser:
         return node
 
     def parse_block_value(self, parent: int, compact: bool) -> Node:
-        """block_value = block_sequence | block_mapping | node. Only spaces and dashes may precede a
-        collection on its line (6.1)."""
+        """block_value = block_sequence | block_mapping | node; on the line of a collection, only
+        spaces and dashes precede it (6.1)."""
         text, start = self.text, self.at
         indented = INDENT.match(text, self.line).end()
         name = ANCHOR.match(text, start)
@@ -1547,7 +1479,8 @@ class YamlParser:
                 raise self.error("start", start)
             return self.parse_block_sequence()
         if name and text[start] == "&" and LINE_END.match(text, name.end()):
-            return self.parse_anchored(name, parent + 1, compact)
+            return self.parse_anchored(
+                name, 0, lambda: self.parse_block_node(parent, compact))
         node = self.parse_node(parent + 1)
         if not COLON.match(text, self.at):
             self.next_line()
@@ -1574,41 +1507,18 @@ class YamlParser:
         return node
 
 
-def block_parts(lines: "Sequence[str]", at: int, depth: int,
+def block_parts(lines: "List[Match[str]]", is_folded: bool,
                 chomp: str) -> "List[Tuple[str, int]]":
-    """The lines of a block scalar; the newlines at its end are kept (+), dropped (-) or clipped to
-    one (8.1.1.2)."""
+    """The parts of a block scalar; those of its end are kept (+), dropped (-), or one newline."""
     parts = []
-    for line in lines:
-        parts.append((line[depth:] + "\n", at + min(depth, len(line))))
-        at += len(line) + 1
-    while parts and parts[-1][0] == "\n" and chomp != "+":
-        parts.pop()
-    for last, offset in parts[-1:] if chomp == "-" else ():
-        parts[-1] = last[:-1], offset
+    for line, below in zip(lines, [*lines[1:], None]):
+        newlines = line.group(3).replace(" ", "")
+        if not below:
+            newlines = {"-": "", "+": newlines}.get(chomp, "\n" if line.group(1) else "")
+        elif is_folded and line.group(2) and below.group(2):
+            newlines = newlines[1:] or " "  # beside no line that begins with white space
+        parts += [(line.group(1), line.start(1)), (newlines, line.start(3))]
     return parts
-
-
-def folded(parts: "List[Tuple[str, int]]") -> "List[Tuple[str, int]]":
-    """The lines of a folded block scalar (8.1.3).
-
-    Between two lines of text a newline becomes a space, or nothing if empty lines follow it. Beside
-    a line that begins with white space it stays.
-    """
-    result: List[Tuple[str, int]] = []
-    foldable = -1  # the last line of text, whose newline another one folds
-    for line, offset in parts:
-        is_text = line[:1] not in ("", " ", "\t", "\n")
-        if is_text and foldable >= 0:
-            above, place = result[foldable]
-            space = " " if foldable == len(result) - 1 else ""
-            result[foldable] = above[:-1] + space, place
-        if is_text:
-            foldable = len(result)
-        elif line != "\n":
-            foldable = -1
-        result.append((line, offset))
-    return result
 
 
 def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node:
@@ -1667,11 +1577,8 @@ class Step(NamedTuple):
 
 
 class Job(NamedTuple):
-    """An entry under jobs: a command and its steps.
-
-    key is its name in the file. max_parallel, pack and pack_parallel are 0 and fail_fast is None if
-    the file has none. A variable of env that is None is removed.
-    """
+    """An entry under jobs: a command and its steps; key is its name in the file. What the file has
+    not is 0, fail_fast None."""
     key: str
     name: str
     mark: Mark = NOWHERE
@@ -1679,8 +1586,8 @@ class Job(NamedTuple):
     call: "Optional[Source]" = None
     submit: "Optional[Source]" = None
     with_: "Sequence[Axis]" = ()
-    steps: "Sequence[Step]" = ()
-    hydra: "Optional[bool]" = None
+    steps: "Sequence[Step]" = (Step(),)
+    hydra: bool = False
     env: "Mapping[str, Optional[Source]]" = {}
     working_directory: "Optional[Source]" = None
     needs: "Sequence[Tuple[str, Mark]]" = ()
@@ -1700,10 +1607,11 @@ COMMAND_TOKEN = re.compile(rf"""(?sxa)
     (?P<template>  \$\{{\{{[^{{}}\n]*\}}\}} )
   | (?P<single>    '[^']*' )
   | (?P<double>    "(?:[^"\\]|\\.)*" )
+  | (?P<variable>  {VARIABLE} )
+  | (?P<edge>      \A(?:\s|\\\n)+ | (?:\s|\\\n)+\Z )
+  | (?P<space>     (?:\\\n)*[^\S\n](?:[^\S\n]|\\\n)* )
   | (?P<joint>     \\\n )
   | (?P<escape>    \\. )
-  | (?P<variable>  {VARIABLE} )
-  | (?P<space>     \A\s+ | \s+\Z | [^\S\n]+ )
   | (?P<shell>     ['"\\] | [;&|<>*\n]+ | {SUBSTITUTION} | (?<!\S)~/
                    | \{{[^\s{{}}'"\\$]*(?:,|\.\.)[^\s{{}}'"\\$]*\}} )
   | (?P<text>      [^\s'"\\$;&|<>*`{{]+ | [${{] )
@@ -1711,21 +1619,24 @@ COMMAND_TOKEN = re.compile(rf"""(?sxa)
 QUOTED_PART = re.compile(
     rf"(?sa)(?P<template>\$\{{\{{[^{{}}\n]*\}}\}})|(?P<escape>\\[\"\\$`])"
     rf"|(?P<variable>{VARIABLE})|(?P<shell>{SUBSTITUTION})")
+SEPARATORS = {"space": "\0", "edge": "", "joint": ""}
 SHELL_HINT = (
     "run is one command: put more into a script of your own, what goes before into setup:, or write"
     " bash -c '... \"$@\" ...' bash (\"$@\": the parameters); quote what is text, close each quote")
 SHELL_SCRIPT = re.compile(  # a command SHELL -c SCRIPT [NAME], its words separated by NUL
     r"(?s)(?:.*?[\0/])?(?:ba|da|z|k)?sh(?:\0-[oO]\0\w+|\0-[^\0]*)*?\0-[a-z]*c\0([^\0]*)(\0.*)?")
-NO_PROGRAM = re.compile(  # a variable, nothing, what would change the shell itself
-    r"[^\W\d]\w*=|\s|\Z|(source|\.|module|cd|export|ulimit|umask|\w+ activate)(\s|\Z)")
-FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+(\s|\Z)")
 TEMPLATE = re.compile(r"\$\{\{([^{}\n]*)\}\}")
 MATRIX = re.compile(r"\$\{\{ *matrix\.([^{}\n]*?) *\}\}")
-TEMPLATE_NAME = re.compile(r"job\.name|task\.(index|dir|slot)|(env|matrix)\..+")
+UNKNOWN_TEMPLATE = (
+    r"\$\{\{(?!\s*(job\.name|task\.(index|dir|slot)|(env|matrix)\.[^{}\n]*[^{}\s])\s*\}\})"
+    r"[^{}\n]*(\}\})?")
+NO_VALUE = (  # code, message, hint
+    "unknown-template", "{} has no value",
+    "there are job.name, task.index, task.dir, task.slot, matrix.KEY, env.NAME if set")
 
 
 def split_command(source: Source,
-                  environment: "Optional[Mapping[str, str]]") -> "List[str]":
+                  environment: "Optional[Mapping[str, str]]" = None) -> "List[str]":
     """The words of a command, split and unquoted as a shell does it.
 
     $NAME is replaced if there is an environment.
@@ -1733,39 +1644,32 @@ def split_command(source: Source,
     >>> split_command(Source("job", "python 'my train.py' --home=$HOME"), {"HOME": "/home/ann"})
     ['python', 'my train.py', '--home=/home/ann']
     """
-    words = []
-    is_new = True
+    def replaced(token: "Match[str]") -> str:
+        def expanded(part: "Match[str]") -> str:
+            kind, text, mark = part.lastgroup, part.group(), source.mark(*token.span())
+            if kind == "shell":
+                shown = text.strip() or "a line break"
+                raise Error("no-shell", f"run does not use a shell: {shown} would be an argument",
+                            mark, SHELL_HINT)
+            if kind == "escape":
+                return text[1:]
+            if kind != "variable" or environment is None:
+                return text
+            name = text.strip("${}")
+            if name not in environment:
+                raise Error("variable-not-set", f"${name} is not set in the environment", mark,
+                            f"set it, or write \\${name} for the characters themselves")
+            return environment[name]
 
-    def expanded(part: "Match[str]") -> str:
-        kind, text, mark = part.lastgroup, part.group(), source.mark(*token.span())
-        if kind == "shell":
-            shown = text.strip() or "a line break"
-            raise Error("no-shell", f"run does not use a shell: {shown} would be an argument", mark,
-                        SHELL_HINT)
-        if kind == "escape":
-            return text[1:]
-        if kind != "variable" or environment is None:
-            return text
-        name = text.strip("${}")
-        if name not in environment:
-            raise Error("variable-not-set", f"${name} is not set in the environment", mark,
-                        f"set it, or write \\${name} for the characters themselves")
-        return environment[name]
+        if token.lastgroup in SEPARATORS:
+            return SEPARATORS[token.lastgroup]
+        content = token.group()[1:-1]
+        if token.lastgroup == "double":
+            return QUOTED_PART.sub(expanded, content)
+        return content if token.lastgroup == "single" else expanded(token)
 
-    for token in COMMAND_TOKEN.finditer(source.text):
-        kind, text = token.lastgroup, token.group()
-        if kind in ("space", "joint"):
-            is_new = is_new or kind == "space"
-            continue
-        if kind == "double":
-            text = QUOTED_PART.sub(expanded, text[1:-1])
-        else:
-            text = text[1:-1] if kind == "single" else expanded(token)
-        if is_new:
-            words.append("")
-        words[-1] += text
-        is_new = False
-    return words
+    words = COMMAND_TOKEN.sub(replaced, source.text).split("\0")
+    return words if source.text else []
 
 
 def check_script(words: "Sequence[str]", mark: Mark) -> None:
@@ -1775,60 +1679,6 @@ def check_script(words: "Sequence[str]", mark: Mark) -> None:
     if found and not re.search(used, found[1]):
         raise Error("script-drops-words", "the script drops the words that are appended to it",
                     mark, "use \"$@\" in it, and a word for $0 after it: bash -c '... \"$@\"' bash")
-
-
-def no_value(text: str, mark: Mark) -> Error:
-    return Error("unknown-template", f"{text} has no value", mark,
-                 "there are job.name, task.index, task.dir, task.slot, matrix.KEY, env.NAME if set")
-
-
-def check_templates(source: Source, kind: str = "") -> Source:
-    """Raise for a template that nothing can replace."""
-    for match in re.finditer(r"\$\{\{(?:([^{}\n]*)\}\})?", source.text):
-        if not TEMPLATE_NAME.fullmatch((match[1] or "").strip()):
-            raise no_value(match[0], source.mark(*match.span()))
-    return source
-
-
-def check_command(source: Source, kind: str = "") -> Source:
-    """Raise for a command that can work in no environment."""
-    split_command(check_templates(source), None)
-    return source
-
-
-def check_submit(source: Source, kind: str = "") -> Source:
-    """Raise for a wrong submission command; all tasks of a step share it."""
-    for template in MATRIX.finditer(check_command(source).text):
-        raise Error("matrix-in-submit", f"{template[0]}: all tasks of a step share submit",
-                    source.mark(*template.span()), "write a step for each size")
-    return source
-
-
-def check_call(source: Source, kind: str = "") -> Source:
-    """Raise unless a text is package.function and words."""
-    check_command(source)
-    if not FUNCTION.match(source.text):
-        raise Error("not-a-function", f"expected a function, found {source.text.strip()}",
-                    source.whole(), "for example call: package.function")
-    return source
-
-
-def read_sweep(source: Source, kind: str) -> Sweep:
-    return Sweep(source, kind=kind)
-
-
-def read_args(source: Source, kind: str) -> Sweep:
-    sweep = Sweep(source, kind=kind)
-    sweep.collect()
-    return sweep
-
-
-def read_appended(source: Source, kind: str) -> "List[Axis]":
-    """Read words that are appended to a command."""
-    axes = SweepParser(source, True, kind, True).parse_sweep()
-    for axis in axes:
-        check_templates(Source(source.name, axis.word(), source, [(0, axis.start)]))
-    return axes
 
 
 KINDS = {  # of nodes: their name, a hint
@@ -1845,16 +1695,60 @@ def expect_kind(node: Node, kind: str) -> "Any":
     return node.value
 
 
-def text(parse: "Callable[[Source, str], Any]",
-         may_be_empty: bool = False) -> "Callable[[Node, str], Any]":
-    """A reader of a text."""
-    def read(node: Node, kind: str) -> "Any":
-        if not expect_kind(node, "scalar").strip() and not may_be_empty:
-            raise Error("missing-text", "expected a text, found nothing", node.mark,
-                        "give a value, or remove the key")
-        return parse(node.text_source(), kind)
+def refusing(pattern: str, code: str, message: str, hint: str) -> "Callable[[Source], None]":
+    """A check of a text, which must have no match of a pattern; message takes the match."""
+    def check(source: Source) -> None:
+        match = re.search(pattern, source.text)
+        if match:
+            raise Error(code, message.format(match[0].strip()), source.mark(*match.span()), hint)
+
+    return check
+
+
+check_text = refusing(r"\A\s*\Z", "missing-text", "expected a text, found nothing",
+                      "give a value, or remove the key")
+check_templates = refusing(UNKNOWN_TEMPLATE, *NO_VALUE)
+check_submit = refusing(
+    r"\$\{\{ *(matrix|task)\.[^{}\n]*\}\}", "matrix-in-submit",
+    "{}: all tasks of a step share submit", "write a step for each size")
+check_call = refusing(
+    r"\A(?!\s*[^\W\d]\w*(\.[^\W\d]\w*)+(\s|\Z))(?s:.*)", "not-a-function",
+    "expected a function, found {}", "for example call: package.function")
+
+
+def text_of(node: Node) -> Source:
+    expect_kind(node, "scalar")
+    return node.text_source()
+
+
+def text(*checks: "Callable[[Source], Any]") -> "Callable[[Node, str], Any]":
+    """A reader of a text that is not empty."""
+    def read(node: Node, kind: str) -> Source:
+        source = text_of(node)
+        for check in (check_text, *checks):
+            check(source)
+        return source
 
     return read
+
+
+def read_sweep(node: Node, kind: str) -> Sweep:
+    return Sweep(text_of(node), kind=kind)
+
+
+def read_args(node: Node, kind: str) -> Sweep:
+    sweep = read_sweep(node, kind)
+    read_all(Axis.word, sweep.axes)
+    return sweep
+
+
+def read_appended(node: Node, kind: str) -> "List[Axis]":
+    """Read words that are appended to a command."""
+    source = text_of(node)
+    axes = read_all(SweepParser(kind, True).parse_word, words_of(source))
+    for axis in axes:
+        check_templates(Source(source.name, axis.word(), source, [(0, axis.part.start)]))
+    return axes
 
 
 def scalar(parse: "Callable[[str], Any]", expected: str,
@@ -1883,7 +1777,8 @@ def whole(text: str, least: int = 1) -> "Optional[int]":
     return int(text) if re.fullmatch("[0-9]{1,9}", text) and int(text) >= least else None
 
 
-read_command = text(check_command)
+read_text = text()
+read_command = text(check_templates, split_command)
 read_count = scalar(whole, "a whole number of at least 1", "4")
 read_retries = scalar(lambda text: whole(text, 0), "a whole number", "4")
 read_parallel = scalar(lambda text: AUTO if text == "auto" else whole(text),
@@ -1901,9 +1796,10 @@ def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
         if not re.fullmatch(r"(?a)[^\W\d]\w*", key.value):
             raise Error("invalid-variable-name", f"{key.value} is not a variable name", key.mark,
                         "a name has letters, digits and _, and begins with no digit")
-        expect_kind(value, "scalar")
-        is_null = value.plain and value.value in ("", "~", "null", "Null", "NULL")
-        return key.value, None if is_null else check_templates(value.text_source())
+        source = text_of(value)
+        check_templates(source)
+        is_null = value.plain and source.text in ("", "~", "null", "Null", "NULL")
+        return key.value, None if is_null else source
 
     return dict(read_all(read, expect_kind(node, "mapping")))
 
@@ -1919,7 +1815,7 @@ def read_sample(node: Node, kind: str) -> Sample:
 
 
 def read_steps(node: Node, kind: str) -> "List[Step]":
-    return read_all(lambda one: read_step(one, kind), expect_kind(node, "sequence"))
+    return read_all(lambda one: read_step(one, kind), expect_kind(node, "sequence")) or [Step()]
 
 
 class Key(NamedTuple):
@@ -1935,23 +1831,23 @@ STEPS = {"type": "array", "items": {"$ref": "#/$defs/step"}}
 KEYS = (
     Key("run", read_command,
         "the command, executed without a shell; `$NAME` comes from the environment"),
-    Key("call", text(check_call),
+    Key("call", text(check_templates, split_command, check_call),
         "`package.function`, then words: called with one list of strings in a Python of its own"),
     Key("setup", text(check_templates),
         "lines of shell that prepare each task, as `module load cuda`; a line that fails fails it"),
-    Key("submit", text(check_submit),
+    Key("submit", text(check_templates, split_command, check_submit),
         "a submission command: it hands the tasks to a scheduler, or to a handler of your own"),
-    Key("with", text(read_appended),
+    Key("with", read_appended,
         "words appended to every task; those of a step win, key by key"),
     Key("steps", read_steps, "a list of sweeps, executed in order", STEPS),
-    Key("name", text(lambda source, _: source.text),
+    Key("name", lambda node, kind: read_text(node, kind).text,
         "the name to show; of a job, also `hydra.job.name`; its key when absent"),
     Key("hydra", read_flag,
         "`true`, the default with steps: add `--multirun`; `false`: take quotes off values", FLAG),
     Key("env", read_environment,
         "environment variables of the tasks, as they are written; `null` takes one away"),
     Key("working-directory", text(check_templates), "where the tasks are executed"),
-    Key("needs", several(text(lambda source, _: (source.text, source.whole()))),
+    Key("needs", several(lambda node, kind: (read_text(node, kind).text, node.mark)),
         "a job or a list of jobs that must have succeeded before"),
     Key("max-parallel", read_parallel,
         "how many tasks at once; else 1, on a cluster all; `auto`: as there are processors"),
@@ -1964,11 +1860,11 @@ KEYS = (
     Key("pack-parallel", read_count, "how many tasks of a pack run at once"),
     Key("python", read_command,
         "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else HydraFlow's own"),
-    Key("batch", text(read_sweep, True), "a sweep: each combination is a task"),
-    Key("args", text(read_args, True),
+    Key("batch", read_sweep, "a sweep: each combination is a task"),
+    Key("args", read_args,
         "a sweep that is part of every task, for Hydra to sweep over"),
-    Key("exclude", several(text(read_sweep)), "combinations to drop: a sweep, or a list of them"),
-    Key("include", several(text(read_sweep)), "combinations to add: a sweep, or a list of them"),
+    Key("exclude", several(read_sweep), "combinations to drop: a sweep, or a list of them"),
+    Key("include", several(read_sweep), "combinations to add: a sweep, or a list of them"),
     Key("sample", read_sample,
         "how many combinations to take at random: `20`, or `{count: 20, seed: 7}`"),
 )
@@ -2003,12 +1899,11 @@ def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict
                         key.mark, "keep one of them")
         return field_of(name), valid[name].read(value, kind)
 
-    return dict(read_each(read, node.value, errors))
+    return dict(read_each(read, expect_kind(node, "mapping"), errors))
 
 
 def read_step(node: Node, kind: str) -> Step:
     errors: List[Error] = []
-    expect_kind(node, "mapping")
     step = Step(**read_keys("step", node, kind, errors))
     raise_all(errors)
     valid = keys_in(step.batch.axes)
@@ -2024,10 +1919,8 @@ def read_step(node: Node, kind: str) -> Step:
 
 
 def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "List[Error]":
-    """The Errors about keys that two words assign.
-
-    For Hydra, deletions and options assign none; a program may repeat options that sweep nothing.
-    """
+    """The Errors about keys that two words assign: for Hydra, deletions and options assign none; a
+    program may repeat options that sweep nothing."""
     errors = []
     firsts: Dict[str, Axis] = {}
     for axis in axes:
@@ -2042,9 +1935,8 @@ def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "List[Error]":
     return errors
 
 
-def has_own_command(owner: "Union[Job, Step]") -> bool:
-    """Whether a job, or a step, names its command itself."""
-    return bool(owner.run or owner.call or owner.submit)
+def command_of(job: Job, step: Step) -> "Optional[Source]":
+    return step.run or step.call or job.run or job.call
 
 
 def has_command(job: Job) -> bool:
@@ -2054,32 +1946,32 @@ def has_command(job: Job) -> bool:
     >>> [has_command(job) for job in read_each_job(node)[0].values()]
     [False, True]
     """
-    return has_own_command(job) or (bool(job.steps) and all(map(has_own_command, job.steps)))
+    return all(command_of(job, step) or step.submit or job.submit for step in job.steps)
 
 
-def is_hydra(job: Job) -> bool:
-    return bool(job.steps) if job.hydra is None else job.hydra
+def is_for_handler(job: Job) -> bool:
+    """Whether a job has no command, only a handler that gets the parameters."""
+    return not any(command_of(job, step) for step in job.steps)
 
 
 def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
-    job = Job(key.value, key.value, key.mark)
-    if node.kind != "mapping":
-        read_each(lambda one: expect_kind(one, "mapping"), [node], errors)
-        return job
-    keys = {OLD_SPELLINGS.get(name.value, name.value): value for name, value in node.value}
-    hydra = str(keys["hydra"].value if "hydra" in keys else "steps" in keys)
+    pairs = node.value if node.kind == "mapping" else ()
+    given = {name.value: value.value for name, value in pairs}
+    hydra = str(given.get("hydra", "steps" in given or "sets" in given))
     kind = PROGRAM if hydra.lower() == "false" else HYDRA  # of all its sweeps
-    job = job._replace(**read_keys("job", node, kind, errors))
-    if job.submit and job.with_ and not job.run and not job.call and is_bare(job.with_[0]):
+    job = Job(key.value, key.value, key.mark)
+    for values in read_each(lambda one: read_keys("job", one, kind, errors), [node], errors):
+        job = job._replace(**{**values, "hydra": kind == HYDRA})
+    if job.submit and job.with_ and is_for_handler(job) and is_bare(job.with_[0]):
         # up to HydraFlow 0.15, the command of a submitted job was there: with: python train.py
-        job = job._replace(run=job.with_[0].source, with_=[])
+        job = job._replace(run=job.with_[0].part.source, with_=[])
     errors += assigned_twice(job.with_, kind)
     if kind == HYDRA:
         read_each(check_bare_words, [job.with_, *(step.with_ for step in job.steps)], errors)
     return job
 
 
-def read_entries(node: Node) -> "List[Tuple[Node, Node]]":
+def read_entries(node: Node) -> "Sequence[Tuple[Node, Node]]":
     """The entries under jobs; raises for other keys of the file."""
     entries = []
     for key, value in expect_kind(node, "mapping"):
@@ -2088,7 +1980,7 @@ def read_entries(node: Node) -> "List[Tuple[Node, Node]]":
         elif not key.value.startswith("x-"):  # for anchors
             raise Error("unknown-key", f"unknown key: {key.value}", key.mark,
                         suggest(key.value, ["jobs"]) or "jobs belong under jobs:")
-    return list(entries)
+    return entries
 
 
 def order_needs(jobs: "Mapping[str, Job]", name: str,
@@ -2108,15 +2000,13 @@ def order_needs(jobs: "Mapping[str, Job]", name: str,
 
 
 def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]":
-    """All jobs of a file by name, and the mistakes of those that have some."""
-    mistakes: Dict[str, List[Error]] = {}
-    jobs = {}
-    for key, value in read_entries(node):
-        mistakes[key.value] = []
-        jobs[key.value] = read_job(key, value, mistakes[key.value])
+    """All jobs of a file by name, and the mistakes of each."""
+    entries = read_entries(node)
+    mistakes: Dict[str, List[Error]] = {key.value: [] for key, _ in entries}
+    jobs = {key.value: read_job(key, value, mistakes[key.value]) for key, value in entries}
     for name, errors in mistakes.items():
         read_each(lambda one: order_needs(jobs, one), [name], errors)
-    return jobs, {name: errors for name, errors in mistakes.items() if errors}
+    return jobs, mistakes
 
 
 def raise_in_order(errors: "Iterable[Error]") -> None:
@@ -2150,13 +2040,12 @@ def load(path: str) -> "Dict[str, Job]":
 
 
 def load_for(path: str, name: str) -> "Tuple[Dict[str, Job], List[str]]":
-    """The jobs of a file without mistakes, and the names of the others; raises the mistakes of one
-    job and of those that it needs."""
+    """The jobs of a file, and the names of wrong ones; raises mistakes of a job and its needs."""
     jobs, mistakes = read_each_job(read_job_file(path))
     raise_in_order(mistakes.get(name, []))
     needed = order_needs(jobs, name) if name in jobs else []
-    raise_in_order(chain.from_iterable(mistakes.get(job.key, []) for job in needed))
-    return {key: job for key, job in jobs.items() if key not in mistakes}, list(mistakes)
+    raise_in_order(chain.from_iterable(mistakes[job.key] for job in needed))
+    return jobs, [key for key, errors in mistakes.items() if errors]
 
 
 def owner_schema(owner: str) -> "Dict[str, Any]":
@@ -2205,24 +2094,21 @@ CALL = (  # a program that calls its first argument, package.function, with the 
     "getattr(importlib.import_module(module), name)(sys.argv[2:])")
 
 
-def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
-         by_name: bool = False, write: "Callable[[str], str]" = str) -> str:
-    """Replace every ${{ NAME }} of a text; task.slot and task.dir are replaced later.
+def environment_values() -> "Dict[str, str]":
+    """The values of templates that a process of ours knows."""
+    return {f"env.{name}": value for name, value in os.environ.items()}
 
-    by_name keeps values of our environment as templates: records and screens show no secret.
-    """
+
+def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
+         write: "Callable[[str], str]" = str) -> str:
+    """Replace every ${{ NAME }} of a text."""
     def value(match: "Match[str]") -> str:
         scope, _, name = match[1].strip().partition(".")
-        name = name.lstrip(PREFIX)
-        template = f"${{{{ {scope}.{name} }}}}"
-        if f"{scope}.{name}" in values:
-            return write(values[f"{scope}.{name}"])
-        is_set = scope == "env" and name in os.environ
-        if template in (SLOT, DIRECTORY) or (by_name and is_set):
-            return template
-        if not is_set:
-            raise no_value(match[0], mark)
-        return os.environ[name]
+        name = f"{scope}.{name.lstrip(PREFIX)}"
+        if name not in values:
+            code, message, hint = NO_VALUE
+            raise Error(code, message.format(match[0]), mark, hint)
+        return write(values[name])
 
     return TEMPLATE.sub(value, text)
 
@@ -2274,9 +2160,9 @@ class Task(NamedTuple):
 
     number counts from 1 within the run, index within the step; combination has the words of batch.
     key identifies the task for --resume: its command line without generated words, and the axes
-    that do not show in it. directory is ${{ task.dir }}, created before the start if
-    has_directory. env keeps our environment's values by name; None removes a variable. runs is 1 if
-    Hydra leaves its runs in directory, 2 if somewhere else, 0 without Hydra.
+    that do not show in it. directory is ${{ task.dir }}, created if has_directory. env keeps our
+    environment's values by name; None removes a variable. runs is 1 if Hydra leaves its runs in
+    directory, 2 if somewhere else, 0 without Hydra.
     """
     number: int
     step: int
@@ -2291,44 +2177,48 @@ class Task(NamedTuple):
     has_directory: bool
 
 
+def replaced(task: Task, template: str, value: str) -> Task:
+    """A task with the value of a template that is known late."""
+    argv = [word.replace(template, value) for word in task.argv]
+    env = {name: text and text.replace(template, value) for name, text in task.env.items()}
+    return task._replace(argv=tuple(argv), env=env, cwd=task.cwd.replace(template, value))
+
+
+def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
+    """The parameters of a combination as a mapping."""
+    return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
+
+
 def program_words(source: Source) -> "List[str]":
     """The words of a command, with the Python that is in PATH."""
     first, *rest = split_command(source, os.environ)
-    if NO_PROGRAM.match(" ".join([first, *rest])):
-        raise Error("not-a-program", f"expected a program, found {first or 'nothing'}",
-                    source.whole(), "shell belongs in setup:, or write env NAME=VALUE ./program")
     if first == "python" and not find_program(first) and find_program("python3"):
         first = "python3"  # a new Debian or RHEL has no other one
     return [first, *rest]
 
 
-def respelled(override: Axis, axes: "Iterable[Axis]") -> "Tuple[Axis, List[Axis]]":
-    """An override with the prefix of the words that it replaces, unless it adds or deletes; and
-    these words."""
-    found = [axis for axis in axes if not set(override.keys).isdisjoint(axis.keys)]
+def respelled(override: Axis, found: "Sequence[Axis]") -> Axis:
+    """An override with the prefix of the words that it replaces, unless it adds or deletes."""
     if keys_in(found) - set(override.keys):
         raise Error("linked-override", f"{', '.join(found[0].keys)} are linked", found[0].mark,
                     "override all of them together")
-    if not found or not override.values or override.text[0] in "+~":
-        return override, found
-    spelled, values = found[0].spelled[:1], override.values
-    rows, source = assignments(spelled, values), override.source
-    return Axis(rows, spelled, values, source, override.start, override.end), found
+    if found and override.is_list() and override.text[0] not in "+~":
+        return Axis(override.part, found[0].spelled[:1], override.columns)
+    return override
 
 
 def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
                  sweeps: "Sequence[List[Axis]]") -> None:
     """Replace the words of a step that have the keys of an override, or add it; several values make
     an axis, the last one, except in args."""
-    keys = set(override.keys)
-    every = [args, *sweeps, words]
-    override, found = respelled(override, chain.from_iterable(every))
-    is_axis = max(override.count, len(keys)) > 1 or override.text[0] == "$"
+    keys, every = set(override.keys), [args, *sweeps, words]
+    found = [axis for axis in chain.from_iterable(every) if keys.intersection(axis.keys)]
+    override, is_axis = respelled(override, found), override.makes_tasks()
     places = [axes for axes in every[:-1] if keys & keys_in(axes)]
     for axes in places or (sweeps if is_axis else [words]):
-        old = list(filter(found.__contains__, axes))
+        old = list(map(axes.index, filter(axes.__contains__, found)))
         is_last = not old or (is_axis and axes is not args)
-        axes.insert(len(axes) if is_last else axes.index(old[0]), override)
+        axes.insert(len(axes) if is_last else old[0], override)
     for axes in every:
         axes[:] = itertools.filterfalse(found.__contains__, axes)
 
@@ -2336,16 +2226,15 @@ def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
 class PlannedStep:
     """A step, with everything prepared that its tasks share.
 
-    submit has the words of the submission, submit_mark their place. A command line is program
-    (of a call), command, tail (words of Hydra at its end), then the words of a combination, args
-    and appended. sweep, included, excluded and sample make the combinations. Keys in named have
-    their place in the command or in setup.
+    A command line is program (of a call), command, tail (words of Hydra at its end), then the words
+    of a combination, args and appended. sweep, included, excluded and sample make the combinations.
+    Keys in named have their place in the command or in setup.
     """
 
     def __init__(self, job: Job, step: Step, number: int, overrides: "Sequence[Axis]",
                  more: "Sequence[str]", sample: "Optional[Sample]" = None) -> None:
         self.job, self.number, self.name = job, number, step.name
-        self.is_hydra = is_hydra(job)
+        self.written = str if job.hydra else unquoted  # how a program gets a word
         self.setup = step.setup or job.setup
         self.env = {**job.env, **step.env}
         self.cwd = job.working_directory
@@ -2354,25 +2243,26 @@ class PlannedStep:
         self.sample = sample or step.sample
         submit = step.submit or job.submit or Source("", "")
         self.submit_mark = submit.whole()
-        self.submit = [fill(word, {"job.name": job.name}, self.submit_mark)
+        own = environment_values()
+        self.by_name = {name: f"${{{{ {name} }}}}" for name in own}
+        self.known = {**own, "job.name": job.name, "task.slot": SLOT, "task.dir": DIRECTORY}
+        self.submit = [fill(word, self.known, self.submit_mark)
                        for word in split_command(submit, os.environ)]
         paths = list(takewhile(is_path, step.batch.axes))
         self.plan_command(step, [*more, *(axis.text for axis in paths)])
         self.plan_words(step, overrides, step.batch.axes[len(paths):])
-        # above MOST_LISTED combinations, nothing counts the excluded ones
-        self.is_exact = bool(self.sample) or not self.excluded or self.sweep.count <= MOST_LISTED
         self.count = self.count_tasks()
         self.check_tasks()
 
     def plan_command(self, step: Step, more: "Sequence[str]") -> None:
         """Prepare the command, which ends with more."""
         job = self.job
-        source = step.run or step.call or job.run or job.call
+        source = command_of(job, step)
         self.mark = source.whole() if source else job.mark
         words = [*program_words(source), *more] if source else list(more)
-        last = list(takewhile(OVERRIDE.match, reversed(words[1:]))) if self.is_hydra else []
-        cut = len(words) - len(last)  # Hydra accepts overrides only after --multirun
-        self.command, self.tail = words[:cut], words[cut:]
+        last = takewhile(OVERRIDE.match, reversed(words[1:])) if job.hydra else ()
+        cut = len(words) - len(list(last))  # Hydra accepts overrides only after --multirun
+        self.command, self.tail = words[:cut], ["--multirun", *words[cut:]] if job.hydra else []
         self.program = []
         if source and source in (step.call, job.call):
             self.program = [*python_of(job), "-c", CALL]
@@ -2388,41 +2278,33 @@ class PlannedStep:
             put_override(override, args, words, sweeps)
         self.sweep, *included = map(Sweep.of, sweeps)
         self.included = kept_rows(included)
-        self.args, self.appended = [read_all(Axis.word, axes) for axes in (args, words)]
-        self.excluded = {frozenset(map(same_value, row)) for row in kept_rows(step.exclude)}
-        self.excluded_keys = {frozenset(dict(words)) for words in self.excluded}
+        self.args, self.appended = [
+            list(map(self.written, read_all(Axis.word, axes))) for axes in (args, words)]
+        self.excluded = [list(map(same_value, row)) for row in kept_rows(step.exclude)]
         texts = "\n".join([*self.command, *self.tail, self.setup.text if self.setup else ""])
         used = {name.lstrip(PREFIX) for name in MATRIX.findall(texts)}
         self.parts = used - keys_in(self.sweep.axes)  # f.stem names the key f
         self.named = used | {name.rpartition(".")[0] for name in self.parts}
 
     def check_tasks(self) -> None:
-        own = len(self.program) + len(self.command) + 4 * bool(self.setup)
         for combination in [self.sweep[0], self.sweep[-1], *self.included]:
-            if len(self.task(combination, 1).argv) > own:
-                check_script(self.command, self.mark)
+            self.task(combination, 1)
         fixed = [word for word in (*self.tail, *self.args, *self.appended)
                  if key_of(word) == "hydra.sweep.dir" and "$" not in word]
-        if self.is_hydra and fixed and self.count > 1:
+        if self.job.hydra and fixed and self.count > 1:
             raise Error("fixed-sweep-dir", f"{fixed[0]}: several tasks would overwrite each other",
                         self.mark, "leave it out, or write hydra.sweep.dir=DIR/${{ task.index }}")
 
     def count_tasks(self) -> int:
         """The number of tasks, or (not is_exact) an upper bound."""
         taken = self.sweep.count
+        # above MOST_LISTED combinations, nothing counts the excluded ones
+        self.is_exact = bool(self.sample) or not self.excluded or taken <= MOST_LISTED
         if self.excluded and self.is_exact:
             taken = sum(1 for _ in self.chosen())
         elif self.sample:
             taken = min(taken, self.sample.count)
         return taken + len(self.included)
-
-    def excludes(self, combination: "Sequence[str]") -> bool:
-        """Whether an excluded combination agrees with this one in all of its keys."""
-        words = list(map(same_value, combination))
-        for keys in self.excluded_keys:
-            if frozenset(word for word in words if word[0] in keys) in self.excluded:
-                return True
-        return False
 
     def chosen(self) -> "Iterator[Tuple[str, ...]]":
         """Iterate over the combinations of batch that are not excluded, or a sample of them."""
@@ -2433,7 +2315,8 @@ class PlannedStep:
             combinations = map(self.sweep.__getitem__,
                                islice(order, self.sample.count + MOST_LISTED))
         if self.excluded:
-            combinations = itertools.filterfalse(self.excludes, combinations)
+            combinations = (words for words in combinations if not any(
+                map(set(map(same_value, words)).issuperset, self.excluded)))
         return islice(combinations, self.sample and self.sample.count)
 
     def tasks(self) -> "Iterator[Task]":
@@ -2443,29 +2326,36 @@ class PlannedStep:
 
     def task(self, combination: "Tuple[str, ...]", index: int) -> Task:
         """The task of a combination, still without number and directory."""
-        values = self.values(combination, index)
+        params = task_parameters(combination)
+        values = self.values(params, index)
         env = self.variables(values)
+        env.update((key[1:], value) for key, value in params.items() if key[:1] == "$")
+
+        def filled(words: "List[str]") -> "List[str]":
+            pairs = [(word, fill(word, values, self.mark)) for word in words]
+            return [text for word, text in pairs if text or not MATRIX.fullmatch(word)]
+
         hidden = [word for word in combination if word[:1] == "$" or key_of(word) in self.named]
-        env.update(unquoted(word[1:]).partition("=")[::2] for word in hidden if word[:1] == "$")
-        argv = self.words([word for word in combination if word not in hidden], values)
-        is_moved = any(key_of(word).startswith(("hydra.sweep", "hydra.mode", "hydra.run"))
-                       for word in argv)
+        own = [self.written(word) for word in combination if word not in hidden]
+        argv = [*filled(self.command + self.tail), *own, *self.args, *filled(self.appended)]
+        if len(argv) > len(self.command):
+            check_script(self.command, self.mark)
+        is_moved = bool(re.search(r"(?m)^[+~]*hydra\.(sweep|mode|run)", "\n".join(argv)))
         return Task(
             number=0, step=self.number, index=index, combination=combination,
             argv=(*self.setup_words(values), *self.program, *argv), key=(*argv, *hidden),
             directory="", cwd=fill(self.cwd.text, values, self.cwd.whole()) if self.cwd else ".",
-            env=env, runs=self.is_hydra * (1 + is_moved), has_directory=False)
+            env=env, runs=self.job.hydra * (1 + is_moved), has_directory=False)
 
-    def values(self, combination: "Sequence[str]", index: int) -> "Dict[str, str]":
+    def values(self, params: "Mapping[str, str]", index: int) -> "Dict[str, str]":
         """The values of a task's templates, without its environment."""
-        values = {"job.name": self.job.name, "task.index": str(index)}
-        for word in combination:
-            key, value = f"matrix.{key_of(word)}", unquoted(word).partition("=")[2]
-            values[key] = value
+        values = {**self.known, "task.index": str(index)}
+        for key, value in params.items():
+            values[f"matrix.{key}"] = value
             if self.parts:
                 base = os.path.basename(value)
-                values.setdefault(f"{key}.name", base)
-                values.setdefault(f"{key}.stem", os.path.splitext(base)[0])
+                values.setdefault(f"matrix.{key}.name", base)
+                values.setdefault(f"matrix.{key}.stem", os.path.splitext(base)[0])
         return values
 
     def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
@@ -2477,42 +2367,24 @@ class PlannedStep:
         return [shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow"]
 
     def variables(self, values: "Dict[str, str]") -> "Dict[str, Optional[str]]":
-        """The environment of a task, our own values by name; adds env.NAME to values."""
+        """The environment of a task, ours by name: no secret is kept; adds env.NAME to values."""
         env: Dict[str, Optional[str]] = {}
-        names = dict(values)
+        names = {**values, **self.by_name} if self.env else {}
         for name, source in self.env.items():
             env[name] = None
             if source:
-                mark = source.whole()
-                env[name] = names[f"env.{name}"] = fill(source.text, names, mark, by_name=True)
-                values[f"env.{name}"] = fill(source.text, values, mark)
+                env[name] = names[f"env.{name}"] = fill(source.text, names, source.whole())
+                values[f"env.{name}"] = fill(source.text, values, source.whole())
         return env
-
-    def words(self, own: "List[str]", values: "Mapping[str, str]") -> "List[str]":
-        def filled(words: "Iterable[str]") -> "List[str]":
-            pairs = [(word, fill(word, values, self.mark)) for word in words]
-            return [text for word, text in pairs if text or not MATRIX.fullmatch(word)]
-
-        own = own + self.args
-        if self.is_hydra:
-            return [*filled(self.command), "--multirun", *filled(self.tail), *own,
-                    *filled(self.appended)]
-        # quotes are removed first: a value that is filled in may have its own
-        return filled(self.command) + list(map(unquoted, own)) + filled(
-            map(unquoted, self.appended))
 
     def numbered(self, task: Task, number: int, directory: str) -> Task:
         """A task with its number, its directory and the words that Hydra gets for them."""
-        argv = [word.replace(DIRECTORY, directory) for word in task.argv]
-        env = {name: text and text.replace(DIRECTORY, directory) for name, text in task.env.items()}
-        if self.is_hydra:
-            generated = {"hydra.job.name": hydra_text(self.job.name), "hydra.sweep.dir": directory}
-            keys = set(map(key_of, task.argv))
-            argv += [f"{key}={generated[key]}" for key in generated if key not in keys]
-        texts = [*task.argv, task.cwd, *filter(None, task.env.values())]
-        return task._replace(number=number, directory=directory, argv=tuple(argv), env=env,
-                             cwd=task.cwd.replace(DIRECTORY, directory),
-                             has_directory=any(DIRECTORY in text for text in texts))
+        placed = replaced(task, DIRECTORY, directory)
+        generated = {"hydra.job.name": hydra_text(self.job.name), "hydra.sweep.dir": directory}
+        keys = set(map(key_of, task.argv)) if self.job.hydra else generated
+        more = [f"{key}={generated[key]}" for key in generated if key not in keys]
+        return placed._replace(number=number, directory=directory, argv=(*placed.argv, *more),
+                               has_directory=placed != task)
 
 
 def shuffled(count: int, key: bytes) -> "Iterator[int]":
@@ -2532,11 +2404,8 @@ def shuffled(count: int, key: bytes) -> "Iterator[int]":
 
 
 class Plan:
-    """The tasks of a job, step by step: count of them (not is_exact: at most), made when they are
-    asked for.
-
-    added has the overrides whose keys are not in the job.
-    """
+    """The tasks of a job: count of them (not is_exact: at most), made when they are needed; added
+    has the overrides whose keys are not in the job."""
 
     def __init__(self, job: Job, words: "Sequence[str]" = (),
                  sample: "Optional[Sample]" = None) -> None:
@@ -2550,7 +2419,7 @@ class Plan:
         keys = parameter_keys(job)
         self.added = [axis for axis in overrides if not keys & set(axis.keys)]
         self.steps = [PlannedStep(job, step, number, overrides, more, sample)
-                      for number, step in enumerate(job.steps or [Step()], 1)]
+                      for number, step in enumerate(job.steps, 1)]
         self.count = sum(step.count for step in self.steps)
         self.is_exact = all(step.is_exact for step in self.steps)
         for planned in self.steps if is_handed_over else ():
@@ -2568,11 +2437,6 @@ class Plan:
                 yield step.numbered(task, number, self.directory(number))
 
 
-def is_for_handler(job: Job) -> bool:
-    """Whether a job has no command, only a handler that gets the parameters."""
-    return not (job.run or job.call or any(step.run or step.call for step in job.steps))
-
-
 def parameter_keys(job: Job) -> "Set[str]":
     """The keys of a job's words, which overrides replace."""
     axes = list(job.with_)
@@ -2585,14 +2449,14 @@ def parameter_keys(job: Job) -> "Set[str]":
 
 def read_overrides(job: Job, words: "Sequence[str]") -> "Tuple[List[Axis], List[str]]":
     """The overrides in words, and the words after "--"."""
-    cut = list(words).index("--") if "--" in words else len(words)
-    for word in words[:cut]:
+    own = list(takewhile("--".__ne__, words))
+    for word in own:
         if not key_of(word):
             raise Error("not-an-override", f"{word} is neither an option of run nor an override",
                         NOWHERE, "an override is key=value; words for the command follow --: -- "
                         + shell_text([word]))
-    axes = Sweep(words[:cut], "command line", HYDRA if is_hydra(job) else PROGRAM).axes
-    return axes, list(words[cut + 1:])
+    axes = Sweep(own, "command line", HYDRA if job.hydra else PROGRAM).axes
+    return axes, list(words[len(own) + 1:])
 
 
 def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
@@ -3870,30 +3734,28 @@ class Local:
 
     def launch(self, process: Process, descriptor: int) -> None:
         """Start the recorder around an attempt."""
-        task = process.task
         slot = str(process.slot)
         if self.devices:  # of those granted, the task takes the one of its slot
             slot = self.devices[process.slot % len(self.devices)]
-        cwd = task.cwd.replace(SLOT, slot)
+        task = replaced(process.task, SLOT, slot)
         variables = {"PYTHONUNBUFFERED": os.environ.get("PYTHONUNBUFFERED", "1"), **task.env}
-        env = environment({name: text and fill(text, {"task.slot": slot})
-                           for name, text in variables.items()})
+        values = environment_values()
+        env = environment({name: text and fill(text, values) for name, text in variables.items()})
         env[ATTEMPT_FILE.encode()] = native_bytes(process.path)
         env[b"HYDRAFLOW_ATTEMPT"] = b"%d" % process.attempt
         if task.has_directory:
-            os.makedirs(native(os.path.join(cwd, task.directory)), exist_ok=True)
-            os.makedirs(native(cwd), exist_ok=True)
-        argv = [word.replace(SLOT, slot) for word in task.argv]
-        words = ["/bin/sh", "-c", RECORDER, "hydraflow", *self.prefix, *argv]
+            os.makedirs(native(os.path.join(task.cwd, task.directory)), exist_ok=True)
+            os.makedirs(native(task.cwd), exist_ok=True)
+        words = ["/bin/sh", "-c", RECORDER, "hydraflow", *self.prefix, *task.argv]
         if self.kind == "handler":  # its output is for the terminal
-            process.child = spawn(words, (descriptor, None, None), env, cwd)
+            process.child = spawn(words, (descriptor, None, None), env, task.cwd)
         else:
             process.log = self.record.file("log", task.number)
             with open(process.log, "ab", 0, opener=open_safely) as log:
                 if process.attempt > 1 and log.tell():
                     log.write(b"==> attempt %d <==\n" % process.attempt)
                 process.offset = log.tell()
-                process.child = spawn(words, (descriptor, log, log), env, cwd, self.kills)
+                process.child = spawn(words, (descriptor, log, log), env, task.cwd, self.kills)
         if self.limits.timeout:
             process.deadline = time.monotonic() + self.limits.timeout
 
@@ -4956,9 +4818,10 @@ def task_text(task: Task) -> str:
 
     The shell fills in variables that are kept by name.
     """
-    text = shell_text(word.replace(SLOT, "0") for word in task.argv)
+    task = replaced(task, SLOT, "0")
+    text = shell_text(task.argv)
     if task.env:
-        words = [f"{name}={value}".replace(SLOT, "0") if value is not None else f"--unset={name}"
+        words = [f"{name}={value}" if value is not None else f"--unset={name}"
                  for name, value in sorted(task.env.items(), key=lambda pair: pair[1] is not None)]
         env = re.sub(r"\$\{\{ env\.(\w+) \}\}", "'\"${\\1}\"'", shell_text(words))
         text = f"env {env} {text}"
@@ -4971,7 +4834,7 @@ def check_executable(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark) 
     if not find_program(name, cwd, env):
         raise Error("no-program", f"there is no program {name}", mark,
                     "a program of PATH, or the path of one (./sim) that is executable (chmod +x); "
-                    "env NAME=VALUE before it sets a variable")
+                    "env NAME=VALUE before it sets a variable; setup: takes lines of shell")
 
 
 def first_task(step: PlannedStep) -> "Optional[Task]":
@@ -6324,16 +6187,9 @@ def put_status(found: Survey, command: str) -> None:
         put(f"  and {len(groups) - 20} more groups")
 
 
-def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
-    """The parameters of a combination as a mapping."""
-    return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
-
-
 def task_facts(found: Survey, number: int) -> "Dict[str, Any]":
     """What is known of a task: times in seconds and since 1970, None where unknown."""
     task = found.ledger.task(number)
-    if task is None:
-        raise damaged(found.ledger.path)
     state = found.state(number)
     log = log_of(found.record, number, state)
     ended = state.ended * state.is_over
@@ -6494,8 +6350,7 @@ def hydra_runs(output: bytes) -> "Iterator[Tuple[int, Dict[str, str], bytes]]":
         match = re.match(rb"\t?#([0-9]{1,9}) : ", line)
         if match:
             text = line[match.end():].decode("utf-8", "surrogateescape")
-            words = filter(None, split(tokenize(Source("Hydra", text)), "space"))
-            params = task_parameters(text[word[0].start:word[-1].end] for word in words)
+            params = task_parameters(word.text for word in words_of(Source("Hydra", text)))
             yield int(match[1]), params, printed if is_serial else b""
         else:
             is_serial = b"jobs locally" in line
@@ -6567,21 +6422,9 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
 # -- selection, order and means
 
 
-def pair_of(word: str) -> "Tuple[str, str]":
-    """Key and value of KEY=VALUE such that equal numbers are equal, however they are written.
-
-    >>> pair_of("lr=1e-3") == pair_of("lr=0.001"), pair_of("who=it's")
-    (True, ('who', "it's"))
-    """
-    try:
-        return same_value(word)
-    except Error:  # a quote, or a bracket, that is part of a text
-        return key_of(word), word.partition("=")[2]
-
-
 def compared(params: "Mapping[str, str]") -> "FrozenSet[Tuple[str, str]]":
     """Parameters with their values in the form that is compared."""
-    return frozenset(pair_of(f"{key}={value}") for key, value in params.items())
+    return frozenset(same_value(f"{key}={value}") for key, value in params.items())
 
 
 def parameters(rows: "Iterable[Row]") -> "List[str]":
@@ -6611,14 +6454,14 @@ def wanted_values(word: str, keys: "Sequence[str]") -> "Set[Tuple[str, str]]":
     if not key_of(word) or "=" not in word or "," in key_of(word):
         raise Error("expected-key-value", f"expected KEY=VALUE, found {word}",
                     hint="for example seed=1:3")
-    pairs = map(pair_of, chain.from_iterable(kept_rows([Sweep([word], "selection")])))
+    pairs = map(same_value, chain.from_iterable(kept_rows([Sweep([word], "selection")])))
     return {(key_among(keys, key), value) for key, value in pairs}
 
 
 def agrees(params: "Mapping[str, str]", wanted: "Set[Tuple[str, str]]") -> bool:
     """Whether parameters have a value that is wanted, alone or in a list."""
     for key, value in params.items():
-        if any(pair_of(f"{key}={one}") in wanted for one in {value, *value.split(",")}):
+        if any(same_value(f"{key}={one}") in wanted for one in {value, *value.split(",")}):
             return True
     return False
 
@@ -7235,7 +7078,7 @@ JOB_FILE_TEMPLATE = """\
 # More is in the README: sweeps, keys of a job, clusters.
 jobs:
   train:
-    run: python train.py
+    run: python {program}
 {hydra}    max-parallel: 2              # how many tasks at once
     # submit: sbatch --time=10   # hand the tasks to Slurm as an array job
     steps:
@@ -7538,8 +7381,7 @@ def check_axes(axes: "Sequence[str]") -> None:
 
 
 def placed(words: "Sequence[str]", sweep: Sweep) -> "List[str]":
-    """The words of a command with templates for {NAME}; an axis must have a place there, be an
-    option or a variable, or a column of rows(FILE) alone."""
+    """The words of a command with templates for {NAME}; unused columns leave the sweep."""
     keys, named = keys_in(sweep.axes), set()
 
     def template(match: "Match[str]") -> str:
@@ -7553,12 +7395,25 @@ def placed(words: "Sequence[str]", sweep: Sweep) -> "List[str]":
     if CODE.findall("\0".join(words)) != CODE.findall("\0".join(result)):
         raise Error("script-placeholder", "a placeholder in a script could become code",
                     hint="use \"$1\" in it, and add two words after it: bash {x}")
-    for axis in sweep.axes:
-        for key, name in zip(axis.keys, axis.spelled):
-            if not (key in named or name[0] in "-$" or axis.text.startswith("rows(")):
-                raise Error("unplaced-axis", f"{key} has no place in the command",
-                            hint=f"write {{{key}}} in the command, or --{key}= for an option")
+    sweep.axes = [used_columns(axis, named) for axis in sweep.axes]
     return result
+
+
+def used_columns(axis: Axis, named: "Set[str]") -> Axis:
+    """An axis, whose keys must have a place in the command, or be options or variables.
+
+    Of rows(FILE) alone, columns without a place are not used; without any, all become words.
+    """
+    used = [column for column, name in enumerate(axis.spelled)
+            if axis.keys[column] in named or name.startswith(("-", "$"))]
+    unused = [key for column, key in enumerate(axis.keys) if column not in used]
+    if unused and not axis.text.startswith("rows("):
+        raise Error("unplaced-axis", f"{unused[0]} has no place in the command",
+                    hint=f"write {{{unused[0]}}} in the command, or --{unused[0]}= for an option")
+    if not (used and unused):
+        return axis
+    spelled, columns = zip(*[(axis.spelled[column], axis.columns[column]) for column in used])
+    return Axis(axis.part, spelled, columns)
 
 
 def check_literal(args: "argparse.Namespace") -> None:
@@ -7570,13 +7425,14 @@ def check_literal(args: "argparse.Namespace") -> None:
                         hint="add ::: after the command; it needs no axis")
     command, axes = args.typed[:1 - len(args.after)], []  # type: List[str], List[str]
     for word in args.after[1:]:
-        key = word.partition("=")[0]
-        counts = read_each(lambda one: Sweep([one], kind=PROGRAM).count, [word], [])
+        axis = f"x{len(axes) or ''}={word}" if re.match(r"[\d.]+[:,]", word) else word
+        key, _, value = axis.partition("=")
+        counts = read_each(lambda one: Sweep([one], kind=PROGRAM).count, [axis], [])
         if counts <= [1] or not re.fullmatch(r"-{0,2}[A-Za-z_][\w.-]*", key):
             command.append(word)
             continue
-        axes.append(word)
-        command += [] if word[0] == "-" else [f"{key}={{{key}}}"]
+        axes.append(axis)
+        command += [] if word[0] == "-" else [word.replace(value, f"{{{key}}}")]
     if axes:
         line = typed(args, "run", *command, ":::", *axes)
         say(f"1 task; to sweep over {shell_text(axes)}: {line}")
@@ -7614,9 +7470,8 @@ def job_texts(job: Job) -> "Tuple[str, str, str]":
     """The name, the number of tasks and the command of a job."""
     if not has_command(job):
         return job.key, "template", "no command: it serves other jobs"
-    sources = [job.run, job.call, job.submit]
-    sources += [step.run or step.call or step.submit for step in job.steps]
-    return job.key, tasks_text(Plan(job)), next(filter(None, sources)).text
+    source: Any = command_of(job, job.steps[0]) or job.steps[0].submit or job.submit
+    return job.key, tasks_text(Plan(job)), source.text
 
 
 def job_lines(plan: Plan) -> "Iterator[str]":
@@ -7891,16 +7746,35 @@ def init_command(args: "argparse.Namespace") -> int:
         if os.path.lexists(name):
             raise Error("file-exists", f"{name} exists",
                         hint="use another folder: mkdir sub && hydraflow -C sub init")
-    files = {JOB_FILES[0]: JOB_FILE_TEMPLATE.format(
-        plus="++" if args.hydra else "", hydra="" if args.hydra else NO_HYDRA)}
-    if not os.path.lexists("train.py"):
-        files["train.py"] = HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE
+    scripts = [path for path in sorted(os.listdir()) if path != "hydraflow.py"
+               and path.endswith(".py") and b"@hydra.main" in read_log(path)]
+    program = (args.hydra and scripts or ["train.py"])[0]
+    text = JOB_FILE_TEMPLATE.format(program=shlex.quote(program), plus="++" if args.hydra else "",
+                                    hydra="" if args.hydra else NO_HYDRA)
+    lines = [f"          {word}\n" for word in islice(group_words(), 2) if args.hydra]
+    if lines:
+        text = re.sub(r"(?<=batch: >-\n)(.*\n)*", "".join(lines), text)
+    files = {JOB_FILES[0]: text}
+    if not os.path.lexists(program):
+        files[program] = HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE
     for name, content in files.items():
         with open(name, "x", encoding="utf-8") as file:
             file.write(content)
     advice = "look at its tasks: hydraflow run train --dry-run"
     say(as_typed(f"wrote {' and '.join(files)}; {advice}", args.directory))
     return 0
+
+
+def group_words() -> "Iterator[str]":
+    """Yield a word for each config group of conf/: + adds it if the defaults do not have it."""
+    import glob
+    defaults = b"".join(map(read_log, glob.glob("conf/*.yaml"))).decode("utf-8", "replace")
+    for folder in sorted(glob.glob("conf/*/")):
+        group = os.path.basename(folder[:-1])
+        names = sorted(name[:-5] for name in os.listdir(folder) if name.endswith(".yaml"))
+        plus = "" if re.search(f"(?m)^ *- (optional )?/?{group}:", defaults) else "+"
+        if len(names) > 1 and group != "hydra":
+            yield f"{plus}{group}={','.join(names[:2])}"
 
 
 def schema_command(args: "argparse.Namespace") -> int:

@@ -278,7 +278,7 @@ class Spelled(Program):
                               (["echo", "-c", "{n}", ":::", "n=1"], ["echo -c 1"]), (["echo", ":::", "$N=1,2"], ["env N=1 echo", "env N=2 echo"]), (["echo", "{task.index}", ":::"], ["echo 1"]),
                               (["echo", "{a}", "{b}", ":::", "a,b=(1,x),(2,y)"], ["echo 1 x", "echo 2 y"]), (["./sim", ":::", "rows(design.csv)"], ["./sim --lr=0.1 --n=1", "./sim --lr=0.2 --n=2"]),
                               (["./sim", ":::", "--mem=4G,8G"], ["./sim --mem=4G", "./sim --mem=8G"]),
-                              (["cp", "{x}", ":::", "x=rows(t.tsv)"], ["cp 1", "cp 2"]), (["cp", "{f.stem}", ":::", "rows(t.tsv)", "--y=5"], ["cp a x=1 --y=5", "cp b x=2 --y=5"]),
+                              (["cp", "{x}", ":::", "rows(t.tsv)"], ["cp 1", "cp 2"]), (["cp", "{f.stem}", "{x}", ":::", "rows(t.tsv)", "--y=5"], ["cp a 1 --y=5", "cp b 2 --y=5"]),
                               (["./sim", ":::", "rows(t.tsv)"], ["./sim x=1 f=a.c", "./sim x=2 f=b.c"])):
             with self.subTest(words=words):
                 self.write("sim", "")
@@ -297,7 +297,7 @@ class Spelled(Program):
 
     def test_what_is_not_swept_is_said(self) -> None:
         """With a line that can be pasted."""
-        for words, swept in ((["echo", "--x=1:3"], 3), (["echo", "x=1,2"], 2)):
+        for words, swept in ((["echo", "--x=1:3"], 3), (["echo", "x=1,2"], 2), (["echo", "1:3", "--x", "1,2"], 6)):
             with self.subTest(words=words):
                 said = self.hydraflow("run", "--", *words).err.splitlines()[0]
                 line = said.partition("hydraflow run ")[2]

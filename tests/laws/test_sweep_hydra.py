@@ -91,10 +91,11 @@ def is_ours(word):
     """Return whether a word that Hydra accepts means something else to us.
 
     Groups, lin, log and linked keys are not among it: Hydra refuses them. What remains is a value that is a range or
-    begins like one, a number with an SI letter, a pipe outside all quotes and brackets, and numbers under a unit key.
+    begins like one, a number with an SI letter, a pipe outside all quotes and brackets, numbers under a unit key, a variable
+    of the environment, and white space behind a last colon, which Hydra keeps.
     """
     key, items, is_piped = split(word)
-    return (is_piped or has_old_escape(word) or any(RANGE.match(item) or len(items) > 1 and SI_NUMBER.fullmatch(item) for item in items)
+    return (is_piped or has_old_escape(word) or key.startswith("$") or bool(re.search(r":\s+([,)\]}]|$)", word)) or any(RANGE.match(item) or len(items) > 1 and SI_NUMBER.fullmatch(item) for item in items)
             or bool(UNIT_KEY.fullmatch(key)) and any(ANY_NUMBER.fullmatch(item) for item in items))
 
 
@@ -123,7 +124,7 @@ def is_passed_through(word):
 
 TABLE = (
     # keys
-    "a=1", "+a=1", "++a=1", "~a", "~a=1", "~a=", "a=", "+a=", "++a=", "a.b.c=1", "a.0.b=1", "a.10=x", "$a=1", "_=1", "a-b=1", "a$b.$c-d.0=1",
+    "a=1", "+a=1", "++a=1", "~a", "~a=1", "~a=", "a=", "+a=", "++a=", "a.b.c=1", "a.0.b=1", "a.10=x", "_=1", "a-b=1", "a$b.$c-d.0=1",
     "db=mysql", "db/engine=innodb", "a/b/c=d", "db@pkg=mysql", "db/engine@pkg.sub=mysql", "+db@pkg=mysql", "~db@pkg", "~db@pkg=mysql", "@p=1", "=1",
     "hydra/launcher=joblib", "hydra.sweep.dir=x/y", "db/m=mysql", "db/m=mysql,sqlite", "db/e3=x", "~db/m=1", "~db/m", "db/m@pkg=1", "db/mm=1",
     # numbers and words of the language
@@ -132,7 +133,7 @@ TABLE = (
     "a=false", "a=null", "a=NULL", "a=nulls", "a=1e400", "a=1e-400", "a=--1", "a=1k", "a=-.5e3m", "a=1kk", "a=k1", "a=1K", "a=1e3x", "a=1 k", "a=true,null,nan,-inf,.5,5.",
     # text
     "a=x/y.z-w+*@?%$", "a=a b  c", "a=a\tb", "a= x ", "a= ", "a=\t", "a=1 2", "a=null x", "a=C:/x", "a=http://h:80/x?y", "a=repo:tag", "a=1:abc",
-    "a=127.0.0.1:80", "a=x: ", "a=x:\t,y", "a=::1", "a=:", "a=::", "a=a:b:c", "a=12:x:30", "a=-:1", "a=x,y", "a= x , y\t,\tz", "a=x,x", "a=/,:,-", "a=lin", "a=log,lin",
+    "a=127.0.0.1:80", "a=::1", "a=:", "a=::", "a=a:b:c", "a=12:x:30", "a=-:1", "a=x,y", "a= x , y\t,\tz", "a=x,x", "a=/,:,-", "a=lin", "a=log,lin",
     # escapes outside quotes
     r"a=x\,y", r"a=x\,y,z", r"a=1\:3", r"a=1:\3", r"a=\(1\,2\)", r"a=x\(1,2\)", r"a=\[1,2\]", r"a=\{x\: 1\}", r"a=x\=y", "a=\\ x\\ ", "a=\\\tx", r"a=\\",
     r"a=\\,\\", r"a=\\\,", r"a=\\\\,x", "a=\\", "a=x\\", r"a=\x", r"a=\|", r"a=\\\|x", r"a=\$", r"a=\-", r"a=\:,\,", "a=x\\ ,y",
@@ -209,7 +210,7 @@ def check_refusal(word):
         axis = hydraflow.Sweep([word]).axes[0]
     except hydraflow.Error:
         return None
-    if len(axis.spelled) != 1 or re.search(r"[(]|[$][A-Za-z_]", word) or axis.spelled[0][:1] in "~-$" or "[" in axis.spelled[0]:
+    if len(axis.spelled) != 1 or re.search(r"[(]|[$][A-Za-z_]|\s$", word) or axis.spelled[0][:1] in "~-$" or "[" in axis.spelled[0]:
         return None
     if parsed(word) is not None:
         assert not is_refused(word), word

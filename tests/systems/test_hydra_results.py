@@ -1,4 +1,5 @@
 """Results of real Hydra: its run directories, its own log files, and what its runs only print."""
+import itertools
 import json
 import os
 import re
@@ -44,6 +45,26 @@ def test_runs_of_one_task(tmp_path, tell, colour):
         out = subprocess.check_output([sys.executable, hydraflow.__file__, *argv], cwd=str(tmp_path), env=env)
     assert [(row["run"], row["params"], row["metrics"]) for row in json.loads(out)] == [
         (run, {"lr": lr, "name": "a, b"}, {"loss": 2 * lr, "starting": lr}) for run, lr in ((0, 0.1), (1, 0.2))]
+
+
+def test_init_beside_an_application(tmp_path):
+    """The job file sweeps over two groups, and runs as it is."""
+    (tmp_path / "app.py").write_text(APP.replace("version_base=None", "version_base=None, config_path='conf', config_name='main'")
+                                     .replace("TELL", "print").replace("config.lr", "0.5"))
+    words = {"model": ["x", "y"], "optimizer": ["adam", "sgd"]}
+    for group, names in {"hydra/help": ["a", "b"], "single": ["one"], **words}.items():
+        (tmp_path / "conf" / group).mkdir(parents=True)
+        for name in names:
+            (tmp_path / "conf" / group / f"{name}.yaml").write_text(f"name: {name}\n")
+    (tmp_path / "conf" / "main.yaml").write_text("defaults:\n  - optimizer: sgd\n  - _self_\n  - override hydra/job_logging: default\n"
+                                                 "hydra:\n  sweep:\n    subdir: ${hydra.job.override_dirname}\n")
+    for argv in (["init", "--hydra"], ["run", "train", "-q", "-j2"]):
+        subprocess.run([sys.executable, hydraflow.__file__, *argv], cwd=str(tmp_path), check=True,
+                       env={**os.environ, "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]})
+    found = json.loads(subprocess.check_output([sys.executable, hydraflow.__file__, "results", "train", "loss", "--json"], cwd=str(tmp_path)))
+    assert sorted(tuple(row["params"].items()) for row in found) == sorted(
+        tuple(zip(words, values)) for values in itertools.product(*words.values()))
+    assert {row["metrics"]["loss"] for row in found} == {1.0} and not (tmp_path / "train.py").exists()
 
 
 def test_an_application_without_a_job_file(tmp_path):
