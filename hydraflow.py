@@ -108,7 +108,6 @@ class Source:
                  pieces: "Sequence[Tuple[int, int]]" = ()) -> None:
         self.name, self.text = name, text
         self.origin, self.pieces = origin, pieces
-        self.starts: List[int] = []  # of its lines, computed for the first mark
 
     def mark(self, start: int, end: int) -> Mark:
         """The place of text[start:end], cut at the end of its first line."""
@@ -116,12 +115,9 @@ class Source:
             first = self.offset(start)
             last = self.offset(end - 1) + 1 if end > start else first
             return self.origin.mark(first, max(first, last))
-        if not self.starts:
-            self.starts = [0, *(match.end() for match in re.finditer("\n", self.text))]
-        line = bisect.bisect_right(self.starts, start)
-        begin = self.starts[line - 1]
-        stop = self.starts[line] - 1 if line < len(self.starts) else len(self.text)
-        text = self.text[begin:stop]
+        begin = self.text.rfind("\n", 0, start) + 1
+        line = self.text.count("\n", 0, start) + 1
+        text = self.text[begin:].partition("\n")[0]
         width = max(1, min(end - begin, len(text)) - (start - begin))
         return Mark(self.name, line, start - begin + 1, text, width)
 
@@ -4047,12 +4043,9 @@ def without_env(words: "Sequence[str]") -> "Sequence[str]":
     >>> without_env(["env", "X=1", "sbatch", "-p", "gpu"])
     ['sbatch', '-p', 'gpu']
     """
-    if not words or os.path.basename(words[0]) != "env":
-        return words
-    start = 1
-    while start < len(words) and re.match(r"[A-Za-z_]\w*=", words[start]):
-        start += 1
-    return words[start:]
+    if os.path.basename([*words, ""][0]) == "env":
+        words = list(dropwhile(re.compile(r"[A-Za-z_]\w*=").match, words[1:]))
+    return words
 
 
 def scheduler_of(words: "Sequence[str]") -> "Optional[Scheduler]":
@@ -4074,10 +4067,8 @@ def scheduler_of(words: "Sequence[str]") -> "Optional[Scheduler]":
 
 def script_word(words: "Sequence[str]") -> int:
     """The index of the user's own script in a submission command, or 0."""
-    for index, word in enumerate(words):
-        if index and (os.path.isfile(word) or re.fullmatch(r"[^-].*\.(sh|sbatch|slurm)", word)):
-            return index
-    return 0
+    return next((index for index, word in enumerate(words) if index and (
+        os.path.isfile(word) or re.fullmatch(r"[^-].*\.(sh|sbatch|slurm)", word))), 0)
 
 
 def outer_environment(scheduler: Scheduler) -> "Dict[bytes, bytes]":
@@ -4145,11 +4136,8 @@ def array_name(job: str, ulid: str, number: int, scheduler: Scheduler) -> str:
     'my_job.9G5FZZ.2'
     """
     tail = f".{ulid[-6:]}.{number}"
-    name = re.sub("[^A-Za-z0-9_]", "_", job)
-    if not name[:1].isalpha():
-        name = f"j{name}"
-    length = scheduler.name_length - len(tail)
-    return name[:max(length, 1)] + tail
+    name = re.sub("^(?![A-Za-z])", "j", re.sub("[^A-Za-z0-9_]", "_", job))
+    return name[:max(scheduler.name_length - len(tail), 1)] + tail
 
 
 def send(words: "Sequence[str]", scheduler: Scheduler, name: str,
@@ -6219,6 +6207,7 @@ def status_document(found: Survey) -> "Dict[str, Any]":
     start = found.ledger.start
     return {
         "job": start.job,
+        "note": start.note or None,
         "summary": head_line(found),
         "record": os.path.relpath(found.record.path),
         "count": start.count,
