@@ -6103,7 +6103,7 @@ def log_of(record: Record, number: int, state: State) -> str:
 
 
 def count_good(found: Survey) -> int:
-    return sum(count for name, count in found.counts().items() if STATES[name].is_good)
+    return sum(state.is_good for _, state in found.members)
 
 
 def head_line(found: Survey) -> str:
