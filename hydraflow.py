@@ -7626,7 +7626,12 @@ def selected_rows(args: "argparse.Namespace", sort: str = "") -> "Tuple[Survey, 
 
 
 def metric_lines(rows: "Sequence[Row]") -> "Iterator[str]":
-    """Yield lines about metrics that no output has, or about numbers that there are."""
+    """Yield lines about metrics that no output has, about numbers that there are, and about tasks
+    with several runs, of which Hydra's lines tell nothing."""
+    mixed = [row.facts["task"] for row in rows if row.facts["run"] is None
+             and re.search(r"(?m) --multirun .*=[^'\"\[({ ]*,", " ".join(row.facts["argv"]))]
+    if mixed:
+        yield f"{tasks_numbered(mixed)}: no line of Hydra's, so its runs cannot be told apart"
     names = ", ".join(names_in(rows))
     metrics = rows[0].metrics if rows else {}
     for name in metrics:

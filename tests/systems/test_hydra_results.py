@@ -47,6 +47,16 @@ def test_runs_of_one_task(tmp_path, tell, colour):
         (run, {"lr": lr, "name": "a, b"}, {"loss": 2 * lr, "starting": lr}) for run, lr in ((0, 0.1), (1, 0.2))]
 
 
+def test_runs_that_hydra_does_not_tell(tmp_path):
+    """Without Hydra's lines the runs of a task cannot be told apart, which is said."""
+    (tmp_path / "app.py").write_text(APP.replace("TELL", "print"), encoding="utf-8")
+    env = {**os.environ, "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]}
+    words = ["--multirun", "+lr=0.1,0.2", "+name=a", f"hydra.sweep.dir={tmp_path}/sweep", "hydra/hydra_logging=disabled"]
+    for argv in (["run", "-q", "--", "python", "app.py", *words], ["results", "app.py", "loss"]):
+        end = subprocess.run([sys.executable, hydraflow.__file__, *argv], cwd=str(tmp_path), env=env, stderr=subprocess.PIPE, check=True)
+    assert b"1 task (1): no line of Hydra's, so its runs cannot be told apart" in end.stderr
+
+
 def test_init_beside_an_application(tmp_path):
     """The job file sweeps over two groups, and runs as it is."""
     (tmp_path / "app.py").write_text(APP.replace("version_base=None", "version_base=None, config_path='conf', config_name='main'")
