@@ -2742,7 +2742,6 @@ FILES = {  # kind -> path in a record; {k} is the first number without its last 
     "plan": "plan.jsonl",  # starts and tasks; a task is planned by the start above it
     "attempt": "attempts/{k}/{0}-{1}",
     "log": "logs/{k}/{0}.log",
-    "changes": "changes-{0}.diff",  # differences from the commit, at a start
     "stop": "stop-{0}",  # begin nothing more of this start, or an earlier one
     "submission": "submissions/{0}.jsonl",  # facts, then later ones
     "script": "submissions/{0}.sh",
@@ -2757,6 +2756,7 @@ REUSED = "reused"  # who has an attempt: nobody, its success in an older run cou
 BARE = "parameters"  # in place of a scheduler: a handler that gets no commands
 HANDLER = "handler"  # in place of a scheduler: a handler whose lines execute tasks
 TIME_LIMIT, GIVEN_UP = "time limit", "given up"  # verdicts of a limit of ours, of cancel --lost
+FINAL = {TIME_LIMIT: "failed", GIVEN_UP: "interrupted"}  # verdicts that no scheduler explains
 ENDING_SIGNALS = (1, 2, 9, 10, 12, 15, 24)  # HUP INT KILL USR1 USR2 TERM XCPU: of schedulers
 PLAN_LINE = (  # of a task, of which no more is read than its number and its step, or of a start
     rb'(?m)^\{(?:"task":([0-9]{1,9}),"step":([0-9]{1,9}),)?.*\}$')
@@ -2859,7 +2859,7 @@ def read_values(path: str) -> "Dict[str, Any]":
 
 def list_folder(path: str) -> "List[str]":
     """The names in a folder of a record in order; none if there is no such folder."""
-    with trying("read", path), contextlib.suppress(FileNotFoundError):
+    with trying("read", path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
         return sorted(os.listdir(path))
     return []
 
@@ -2909,13 +2909,6 @@ class Record:
         """The numbers of the submissions in their order."""
         return numbers_in(f"{self.path}/submissions", r"(\d{1,9})\.jsonl")
 
-    def is_stopped(self, start: int) -> bool:
-        """Whether nothing more of a start is to begin.
-
-        The folder is listed, as a network's file system remembers that a file was not there.
-        """
-        return any(number >= start for number in numbers_in(self.path, r"stop-(\d{1,9})"))
-
     def stop(self, start: int) -> None:
         """Let nothing more of a start begin."""
         write_file(self.file("stop", start), b"")
@@ -2942,12 +2935,16 @@ class Record:
     @classmethod
     def newest(cls) -> "List[Record]":
         folders = [f"{ROOT}/{name}" for name in list_folder(ROOT)]
-        found = [cls.all_in(folder)[-1:] for folder in folders if os.path.isdir(folder)]
-        return list(chain.from_iterable(found))
+        return list(chain.from_iterable(cls.all_in(folder)[-1:] for folder in folders))
 
 
-def is_any_stopped(stops: "Iterable[Tuple[Record, int]]") -> bool:
-    return any(record.is_stopped(start) for record, start in stops)
+def is_stopped(stops: "Iterable[Sequence[Any]]") -> bool:
+    """Whether nothing more is to begin, by pairs of the path of a record and a start.
+
+    The folder is listed, as a network's file system remembers that a file was not there.
+    """
+    return any(max(numbers_in(path, r"stop-(\d{1,9})"), default=-1) >= start
+               for path, start in stops)
 
 
 def try_lock(descriptor: int, is_look: bool) -> "Optional[bool]":
@@ -3176,8 +3173,9 @@ class Attempt(NamedTuple):
 
     @property
     def is_by_signal(self) -> bool:
-        """Whether a signal has ended it, or will have."""
-        return self.stopped or not self.has_ended or self.status - 128 in ENDING_SIGNALS
+        """Whether a signal has ended it, or will have, of which a scheduler may say more."""
+        return self.verdict not in FINAL and (
+            self.stopped or not self.has_ended or self.status - 128 in ENDING_SIGNALS)
 
     def moment(self, up: float) -> float:
         """An uptime of its machine in seconds since 1970, 0.0 where unknown."""
@@ -3188,8 +3186,8 @@ class Attempt(NamedTuple):
         return read_attempt(self.path, self.number, self.attempt)
 
     def signal(self, number: int) -> bool:
-        """Send a signal to all of its processes; return whether one of them got it."""
-        return signal_attempt(self.path, self.leader, number)
+        """Send a signal to its processes on this machine; return whether one of them got it."""
+        return self.boot == boot_id() and signal_attempt(self.path, self.leader, number)
 
 
 NO_ATTEMPT = Attempt()
@@ -3263,15 +3261,12 @@ def read_attempt(path: str, number: int = 0, attempt: int = 1) -> Attempt:
     return Attempt(path, number, attempt, *checked(read_values(path), NO_ATTEMPT)[3:])
 
 
-def attempt_numbers(record: Record) -> "Dict[int, List[int]]":
-    """The attempts of each task that has any, ascending."""
-    found: Dict[int, List[int]] = {}
-    for folder in list_folder(f"{record.path}/attempts"):
-        for name in list_folder(f"{record.path}/attempts/{folder}"):
-            number, _, attempt = name.partition("-")
-            if number.isdigit() and attempt.isdigit():
-                found.setdefault(int(number), []).append(int(attempt))
-    return {number: sorted(attempts) for number, attempts in found.items()}
+def attempt_counts(record: Record) -> "Dict[int, int]":
+    """How many attempts each task has."""
+    folder = f"{record.path}/attempts"
+    names = chain.from_iterable(list_folder(f"{folder}/{name}") for name in list_folder(folder))
+    heads = [name.partition("-")[0] for name in names]
+    return Counter(map(int, filter(str.isdigit, heads)))
 
 
 def is_held(one: Attempt) -> "Optional[bool]":
@@ -3389,7 +3384,6 @@ MEANINGS = (  # words of schedulers for an end, and the plain ones
     (r"^CANCELLED|^REVOKED|TERM_OWNER|TERM_ADMIN", "cancelled"),
     (r"^PREEMPTED|DUE TO PREEMPTION", "preempted"))
 LIMITS_OF_SITE = (TIME_LIMIT, "node failure", "preempted")  # after which a task may begin again
-FINAL = {TIME_LIMIT: "failed", GIVEN_UP: "interrupted"}  # verdicts that no scheduler explains
 SILENT = ("", "COMPLETED", "FAILED", "EXIT", "DONE", "X", "F", "C")  # say no more than an end
 
 
@@ -3397,8 +3391,8 @@ class State(NamedTuple):
     """The state of one task.
 
     name is one of STATES, cause is the reason in words; status is the exit status, 128 and more for
-    a signal; started and ended are seconds since 1970, 0.0 where unknown; attempt is the number of
-    the last one, attempts how many began; origin is RECORD/NUMBER of a task of an older run whose
+    a signal; started and ended are seconds since 1970, 0.0 where unknown; attempts is how many
+    there are; origin is RECORD/NUMBER of a task of an older run whose
     success counts for this one; start is the number of the start that began the last one.
     """
     name: str = "not started"
@@ -3406,7 +3400,6 @@ class State(NamedTuple):
     status: int = 0
     started: float = 0.0
     ended: float = 0.0
-    attempt: int = 0
     attempts: int = 0
     host: str = ""
     origin: str = ""
@@ -3457,51 +3450,54 @@ def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queu
     """
     good = list(filter(is_success, attempts))
     current = [one for one in attempts if (one.start, one.submission) >= since]
-    if current and held is False and not (current[-1].has_started or current[-1].verdict):
-        current.pop()  # a claim alone, of which nothing lives, is no attempt
-    one = [NO_ATTEMPT, *attempts[-1:], *current[-1:], *good[:1]][-1]
-    if good:
-        name, cause = "succeeded", ""
-    elif current:
-        name, cause = name_and_cause(one, held, queued)
+    one = (good or current or [NO_ATTEMPT])[-1]
+    name, cause = "succeeded", ""
+    if not good:
+        name, cause = name_and_cause(one, held, queued) if current else (
+            name_before(queued, since != (0, 0)))
         tries = sum(one.has_started for one in current)
         if name == "failed" and tries <= retries and queued.kind in (PENDING, ACTIVE):
             name, cause = "running", "trying again"
-    else:
-        one = NO_ATTEMPT._replace(attempt=one.attempt)
-        is_queued = queued.kind in (PENDING, ACTIVE) or (since != (0, 0) and not queued.kind)
-        name, cause = ("queued", queued.reason) if is_queued else (
-            "not started", meaning(queued.word))
     return State(
-        name, cause, max(one.status, 0), one.moment(one.began), one.moment(one.ended), one.attempt,
+        name, cause, max(one.status, 0), one.moment(one.began), one.moment(one.ended),
         len(attempts), one.host, one.origin, one.start)
+
+
+def name_before(queued: Queued, was_submitted: bool) -> "Tuple[str, str]":
+    """Name and cause of the state of a task without an attempt since it was submitted, or at all.
+    """
+    if queued.kind in (PENDING, ACTIVE) or (was_submitted and not queued.kind):
+        return "queued", queued.reason
+    return "not started", meaning(queued.word)
 
 
 def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tuple[str, str]":
     """Name and cause of the state in which an attempt without success leaves its task."""
     is_over = one.is_over or held is False
     if is_over and not one.is_by_signal:
-        return "failed", one.detail or one.verdict
-    if one.verdict in FINAL:
-        return FINAL[one.verdict], one.verdict
+        return FINAL.get(one.verdict, "failed"), one.detail + one.verdict  # it has one of them
     if queued.kind == PENDING and not held:
         return "queued", f"requeued {queued.reason}".rstrip()
-    # of a signal that may have come from the scheduler, the queue says more when it has ended
-    if queued.kind != ABSENT and (one.role == ARRAY or not is_over) or held and not is_over:
+    if not is_over and (held or queued.kind != ABSENT):
         return "running", queued.reason if one.has_started else "beginning"
-    return end_by_signal_of(one, is_over, meaning(queued.word) if queued.kind == ABSENT else "")
+    if not (one.is_over or one.has_started):  # a claim alone, of which nothing lives
+        return "not started", meaning(queued.word)
+    return end_by_signal_of(one, is_over, queued)
 
 
-def end_by_signal_of(one: Attempt, is_over: bool, word: str) -> "Tuple[str, str]":
-    """Name and cause of the state of a task whose last attempt a signal has ended, or whose
-    array task is gone; word is that of the queue."""
-    if one.has_ended:
-        is_plain = not (word or one.stopped)
-        return ("failed", one.detail) if is_plain else ("interrupted", word or one.verdict)
-    if one.has_started or is_over:
-        usual = "killed" if is_over else "gone from the queue"
-        return "interrupted", word or one.verdict or usual
-    return "not started", word
+def end_by_signal_of(one: Attempt, is_over: bool, queued: Queued) -> "Tuple[str, str]":
+    """Name and cause of the state of a task whose last attempt a signal has ended, or is gone.
+
+    The signal may have come from its scheduler, which says so when the array task has ended.
+    """
+    is_gone = queued.kind == ABSENT
+    if one.role == ARRAY and not is_gone:
+        return "running", "ended by a signal"
+    word = meaning(queued.word) if is_gone else ""
+    if one.has_ended and not (word or one.stopped):
+        return "failed", one.detail
+    usual = "killed" if is_over else "gone from the queue"
+    return "interrupted", word or one.verdict or usual * (not one.has_ended)
 
 
 # ---------------------------------------------------------------------------
@@ -3574,9 +3570,8 @@ def remove_if_empty(path: str) -> None:
 class Process:
     """An attempt that lives on this machine.
 
-    child is its recorder; tries counts the attempts of this start; deadline is when its time is
-    over, kill_at when it is killed, in seconds of the monotonic clock; offset is where in log its
-    output begins.
+    child is its recorder; deadline is when its time is over, kill_at when it is killed, in seconds
+    of the monotonic clock; offset is where in log its output begins.
     """
 
     child: "subprocess.Popen[bytes]"
@@ -3586,10 +3581,9 @@ class Process:
     deadline = kill_at = NEVER
     is_stopping = False
 
-    def __init__(self, task: Task, slot: int, tries: int) -> None:
+    def __init__(self, task: Task, slot: int) -> None:
         self.task = task
         self.slot = slot
-        self.tries = tries
 
     def signal(self, number: int) -> None:
         """Send a signal to all of its processes."""
@@ -3629,10 +3623,11 @@ class Local:
 
     def __init__(self) -> None:
         self.running: List[Process] = []
-        self.waiting: List[Tuple[Task, int]] = []
+        self.waiting: List[Task] = []
+        self.times = Counter()  # type: Counter[int]
 
     def prepare(self, record: Record, limits: Limits, head: "Dict[str, Any]",
-                stops: "Sequence[Tuple[Record, int]]", key: str) -> None:
+                stops: "Sequence[Sequence[Any]]", key: str) -> None:
         self.record = record
         self.limits = limits
         self.head = head
@@ -3649,12 +3644,13 @@ class Local:
 
     def must_stop(self) -> bool:
         """Look whether nothing more is to begin."""
-        self.is_stopped = self.is_stopped or is_any_stopped(self.stops)
+        self.is_stopped = self.is_stopped or is_stopped(self.stops)
         return self.is_stopped
 
-    def start(self, task: Task, tries: int = 1) -> Event:
+    def start(self, task: Task) -> Event:
         """Begin an attempt of a task, unless another process has it or it has succeeded."""
-        process = Process(task, self.slots[-1], tries)
+        process = Process(task, self.slots[-1])
+        self.times[task.number] += 1
         try:
             descriptor, is_good = self.claim(process)
         except OSError as error:
@@ -3674,9 +3670,8 @@ class Local:
             os.close(descriptor)
         self.slots.pop()
         self.running.append(process)
-        state = NOT_STARTED._replace(
-            name="running", started=time.time(), attempt=process.one.attempt)
-        kind = "retry" if tries > 1 else "start"
+        state = NOT_STARTED._replace(name="running", started=time.time())
+        kind = "retry" if self.times[task.number] > 1 else "start"
         return Event(kind, self.key, process.offset, task, state, process.log)
 
     def claim(self, process: Process) -> "Tuple[int, bool]":
@@ -3704,8 +3699,7 @@ class Local:
             state = state_of([one], held, OVER if is_over else UNKNOWN)
             if state.is_alive or state.is_good:
                 return -1, state.is_good
-            if one.boot == boot_id() and one.leader:
-                one.signal(signal.SIGKILL)
+            one.signal(signal.SIGKILL)
         return descriptor, False
 
     def launch(self, process: Process, descriptor: int) -> None:
@@ -3770,26 +3764,28 @@ class Local:
         if process.child.returncode == 125 and not one.has_started:
             self.fail(system_error(OSError("the start of a task"), "write", one.path))
             return
-        verdict = self.hydra_verdict(process) if is_success(one) else ""
-        if not one.is_over:
-            verdict = "killed"
+        verdict = self.verdict_on(process, one)
         if verdict:
             self.judge(process, verdict)
             one = one._replace(verdict=verdict)
         state = state_of([one], False, OVER)
         remove_if_empty(process.log)
         is_bad = state.name == "failed" or (state.cause == "killed" and not process.is_stopping)
-        if is_bad and process.tries <= self.limits.retries and not self.is_stopped:
-            self.waiting.append((process.task, process.tries + 1))
+        tries = self.times[process.task.number]
+        if is_bad and tries <= self.limits.retries and not self.is_stopped:
+            self.waiting.append(process.task)
         elif self.kind != "handler":  # whose tasks have ends of their own
             if state.name == "failed" and self.limits.fail_fast:
                 self.record.stop(self.head["start"])
             yield Event("end", self.key, process.offset, process.task, state, process.log)
 
-    def hydra_verdict(self, process: Process) -> str:
-        """A verdict on a Hydra task that ended with 0, if its log shows that Hydra did not end."""
+    def verdict_on(self, process: Process, one: Attempt) -> str:
+        """A verdict on an attempt without an end, or on a Hydra task that ended with 0, if its log
+        shows that Hydra did not end."""
         task = process.task
-        if not task.runs:
+        if not one.is_over:
+            return "killed"
+        if not (task.runs and is_success(one)):
             return ""
         lines = HYDRA_LINE.findall(read_bytes(process.log)[process.offset:])
         launched = sum(int(count or 0) for count, _ in lines)
@@ -4260,7 +4256,6 @@ def job_around() -> "Dict[str, Any]":
 
 MOST_SUBMISSIONS = 3  # of a task in one start
 MOST_PLANNED = 10000  # tasks of a run that are all in the plan before the first one begins
-MOST_CHANGES = 1 << 20  # bytes of differences from a commit that are kept
 LONGEST_LOOK = 15.0  # seconds between two questions to a queue
 NOT_SUBMITTED = (NO_SUBMISSION, 0)
 MISSED = Queued("", "missing")  # in one look, which is none
@@ -4326,13 +4321,13 @@ class Survey:
 
     def read(self, numbers: "Optional[Iterable[int]]" = None) -> None:
         """Read the attempts that may have changed, of some tasks or of all."""
-        found = attempt_numbers(self.record)
+        found = attempt_counts(self.record)
         for number in {*found, *self.last} if numbers is None else numbers:
             earlier = self.attempts.setdefault(number, [])
-            for place, attempt in enumerate(found.get(number, ())):
+            for place in range(found[number]):
                 if place == len(earlier) or not earlier[place].has_ended:
-                    path = self.record.file("attempt", number, attempt)
-                    earlier[place:place + 1] = [read_attempt(path, number, attempt)]
+                    path = self.record.file("attempt", number, place + 1)
+                    earlier[place:place + 1] = [read_attempt(path, number, place + 1)]
             self.update(number)
 
     def update(self, number: int) -> None:
@@ -4418,18 +4413,19 @@ class Survey:
                 gone.append(key)
         ends = (yield from account(scheduler, job_id)) if gone else {}
         for key in gone:
-            end = ends.get(key.index, "")
-            word = end if meaning(end) else self.last_line(key) or end
+            word = self.end_word(key, ends.get(key.index, ""))
             self.queues[key] = OVER._replace(word=word)
 
-    def last_line(self, key: ArrayTask) -> str:
-        """The last line that a scheduler wrote for an array task."""
+    def end_word(self, key: ArrayTask, word: str) -> str:
+        """A word of the accounting, or the last line that a scheduler wrote for an array task."""
+        if meaning(word):
+            return word
         data = b""
         for one in self.submissions:
             if one.job_id == key.job_id:
                 data = read_bytes(self.record.file("output", one.number, key.index))
         lines = data[-4096:].decode("utf-8", "replace").strip().split("\n")
-        return lines[-1].strip()[:200]
+        return lines[-1].strip()[:200] or word
 
 
 def states_before(submission: Submission, found: "Optional[Survey]" = None) -> "Iterator[State]":
@@ -4547,7 +4543,7 @@ class Run:
         self.older: Dict[Tuple[str, ...], List[State]] = {}
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
         self.notes: List[str] = []
-        self.stops: List[Tuple[Record, int]] = []
+        self.stops: List[List[Any]] = []
         self.stages = stages_of(self)
 
     def open(self) -> "Set[int]":
@@ -4565,11 +4561,28 @@ class Run:
     def may_follow(self) -> bool:
         """Whether a further stage may begin."""
         is_bad = self.has_failed() or any(stage.left for stage in self.stages)
-        return not (is_any_stopped(self.stops) or self.refused or (is_bad and self.must_succeed))
+        return not (is_stopped(self.stops) or self.refused or (is_bad and self.must_succeed))
 
     def has_succeeded(self) -> bool:
         """Whether jobs that need this one may begin."""
         return self.is_open and not self.has_failed() and not self.unfinished()
+
+    def follow(self, runs: "Sequence[Run]", waits: bool) -> None:
+        """Order the stages behind those of the needed jobs; check them."""
+        self.needed = [run for run in runs if run.job.key in dict(self.job.needs)]
+        before = list(chain.from_iterable(run.stages for run in self.needed))
+        self.check()
+        for stage in self.stages:
+            stage.waits = stage.waits or waits
+            stage.before = list(before)
+            before.append(stage)
+
+    def plan_rest(self) -> None:
+        """Let the plan have the tasks of stages that have not begun, too."""
+        if self.is_open and self.plan.count <= MOST_PLANNED:
+            rest = [stage.todo() for stage in self.stages if not stage.has_begun]
+            for _ in chain.from_iterable(rest):
+                pass
 
     def check(self) -> None:
         """Raise Errors for mistakes that show before the start."""
@@ -4682,8 +4695,8 @@ class Run:
         before = [] if self.is_new else self.found.ledger.starts
         commit = capture(["git", "rev-parse", "--verify", "-q", "HEAD"]).out.strip()
         command = ["git", "--no-optional-locks", "diff", "--binary", "HEAD"]
-        changes = native_bytes(capture(command).out) if commit else b""
-        digest = hashlib.sha1(changes).hexdigest()[:4] if changes else ""
+        changes = capture(command).out if commit else ""
+        digest = hashlib.sha1(native_bytes(changes)).hexdigest()[:4] if changes else ""
         start = Start(
             number=self.number, job=self.job.key, count=self.plan.count, time=time.time(),
             host=host_name(), version=__version__, words=list(self.options.words),
@@ -4693,11 +4706,7 @@ class Run:
                               f"{before[0].code or 'no commit'}, now {start.code}")
         with trying("write the plan"):
             write_file(self.record.file("plan"), plan_line("start", start), "ab")
-        if len(changes) > MOST_CHANGES:
-            self.notes.append("the differences from the commit are not kept: over 1 MB")
-        elif changes and digest not in [one.changes for one in before]:
-            write_file(self.record.file("changes", self.number), changes)
-        self.stops.append((self.record, self.number))
+        self.stops.append([self.record.path, self.number])
 
     def release(self) -> None:
         if self.lock:
@@ -4831,7 +4840,6 @@ class Stage(Local):
         self.run = run
         self.steps = list(steps)
         self.alive: Dict[int, Task] = {}
-        self.times = Counter()  # type: Counter[int]
         self.before: List[Stage] = []
         self.sent: List[Submission] = []
         self.noted: Set[str] = set()
@@ -4942,7 +4950,7 @@ class Stage(Local):
             return
         task = self.alive.pop(number)
         if self.may_begin_again(number, state):
-            self.waiting.append((task, 1))
+            self.waiting.append(task)
         elif state.is_over:
             log = self.run.record.file("log", number)
             yield Event("end", self.run.job.key, 0, task, state, log)
@@ -4962,7 +4970,7 @@ class Stage(Local):
         return Submission(
             number=next(run.submissions), start=run.number, step=self.steps[0].number,
             scheduler=scheduler, name=name, limits=list(run.limits._replace(jobs=jobs)),
-            stops=[[record.path, start] for record, start in run.stops], slots=slots)
+            stops=run.stops, slots=slots)
 
     def note_once(self, key: str, text: str) -> "Iterator[str]":
         if key not in self.noted:
@@ -5041,13 +5049,13 @@ class HereStage(Stage):
         while len(self.running) + len(self.living_here()) < self.limits.jobs and (
                 not self.is_stopped):
             try:
-                task, tries = self.waiting.pop() if self.waiting else (next(todo), 1)
+                task = self.waiting.pop() if self.waiting else next(todo)
             except StopIteration:
                 return False
             except OSError as error:
                 yield self.fail(system_error(error, "plan the next task"))
                 break
-            yield self.start(task, tries)
+            yield self.start(task)
         return not self.is_stopped
 
 
@@ -5109,8 +5117,7 @@ class SlotStage(HereStage):
         role = ARRAY if submission.scheduler in SCHEDULERS else LINE
         head = {**job_around(), "start": submission.start, "submission": submission.number,
                 "role": role, "index": self.index}
-        stops = [(Record(path), start) for path, start in submission.stops]
-        self.prepare(self.record, Limits(*submission.limits), head, stops, "")
+        self.prepare(self.record, Limits(*submission.limits), head, submission.stops, "")
         yield from self.passes(map(Ledger(self.record).task, self.numbers()))
         remove_if_empty(self.record.file("output", submission.number, self.index))
 
@@ -5128,15 +5135,14 @@ class SlotStage(HereStage):
 
     def last_attempt(self, number: int) -> Attempt:
         """The last attempt of a task since it was submitted; NO_ATTEMPT if there is none."""
-        last = NO_ATTEMPT
         since = self.submission.start, self.submission.number
+        last = NO_ATTEMPT
         for attempt in itertools.count(1):
             one = read_attempt(self.record.file("attempt", number, attempt), number, attempt)
             if not one.role:
                 break
-            if (one.start, one.submission) >= since:
-                last = one
-        return last
+            last = one
+        return last if (last.start, last.submission) >= since else NO_ATTEMPT
 
 
 # -- handlers
@@ -5233,9 +5239,8 @@ class HandlerStage(Stage):
 class ArrayStage(Stage):
     """Steps that become array jobs of a scheduler.
 
-    rest are tasks that are not submitted; pack is how many an array task takes, beside how many of
-    them at once; had is how many tasks are known to fit below a limit of submitted jobs, -1 where
-    none was met.
+    pack is how many tasks an array task takes, beside how many of them at once; had is how many
+    tasks are known to fit below a limit of submitted jobs, -1 where none was met.
     """
 
     had = -1
@@ -5246,7 +5251,6 @@ class ArrayStage(Stage):
         super().__init__(run, steps)
         self.scheduler = scheduler
         self.index = f'"${{{scheduler.index}:-1}}"'  # 1 for an array of one that is a plain job
-        self.rest: List[Task] = []
         self.beside = run.options.pack_parallel or steps[0].pack_parallel or 1
         self.pack = max(run.options.pack or steps[0].pack or 1, self.beside)
 
@@ -5310,18 +5314,17 @@ class ArrayStage(Stage):
 
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
         """Submit what fits; with --wait, lost tasks again, and others when some have ended."""
-        self.rest += [*todo, *(task for task, _ in self.waiting)]
-        self.waiting = []
+        self.waiting += todo
         room = self.room()
-        while self.rest and room and not (self.run.refused or self.must_stop()):
+        while self.waiting and room and not (self.run.refused or self.must_stop()):
             room = yield from self.submit(room)
         self.waits = self.waits and not self.run.refused
-        return bool(self.rest) and self.waits
+        return bool(self.waiting) and self.waits
 
     def submit(self, room: int) -> "Generator[Union[Event, str, None], None, int]":
         """Submit an array job of at most room array tasks; return how many may follow at once."""
         run, record = self.run, self.run.record
-        tasks = {task.number: task for task in self.rest[:room * self.pack]}
+        tasks = {task.number: task for task in self.waiting[:room * self.pack]}
         numbers = list(tasks)
         size = -(-len(tasks) // self.pack)
         # strided, as the last axis of a sweep often decides how long a task takes
@@ -5342,7 +5345,7 @@ class ArrayStage(Stage):
                f"job {job_id} of {counted(size, 'array task')}")
         self.times.update(numbers)
         self.alive.update(tasks)
-        del self.rest[:len(tasks)]
+        del self.waiting[:len(tasks)]
         if self.had >= 0:
             self.had = len(self.alive)
         return self.room()
@@ -5423,13 +5426,7 @@ class Execution:
         places = [stage.scheduler for stage in self.stages]
         is_mixed = any(one and one != other for one, other in zip(places, places[1:]))
         for run in self.runs:
-            run.needed = [one for one in self.runs if one.job.key in dict(run.job.needs)]
-            before = list(chain.from_iterable(one.stages for one in run.needed))
-            run.check()
-            for stage in run.stages:
-                stage.waits = stage.waits or options.wait or is_mixed
-                stage.before = list(before)
-                before.append(stage)
+            run.follow(self.runs, options.wait or is_mixed)
         holder = self.current.take_record(options.resume)
         if holder:
             raise Error("being-run", f"job {self.current.job.key} is being run by {holder}",
@@ -5447,10 +5444,10 @@ class Execution:
                 run.counts["earlier"] += event.number
             elif event.kind == "end":
                 run.counts[event.state.name] += 1
-            run.begun = run.begun or event.kind in ("start", "retry")
-            self.is_interrupted = self.is_interrupted or event.kind == "interrupt"
+            run.begun |= event.kind in ("start", "retry")
+            self.is_interrupted |= event.kind == "interrupt"
             yield event
-        if any(is_any_stopped(run.stops) and not (run.refused or run.limits.fail_fast)
+        if any(is_stopped(run.stops) and not (run.refused or run.limits.fail_fast)
                for run in self.runs):
             self.is_interrupted = True
             yield Event("note", "hydraflow cancel has stopped this run")
@@ -5460,10 +5457,7 @@ class Execution:
             yield Event("note", f"no sign of Hydra in {counted(silent, 'task')}: if {program} "
                              "is no Hydra application, write hydra: false")
         for run in self.runs:
-            is_planned = run.is_open and run.plan.count <= MOST_PLANNED
-            rest = [stage for stage in run.stages if is_planned and not stage.has_begun]
-            for _ in chain.from_iterable(stage.todo() for stage in rest):
-                pass  # in the plan, tasks that do not begin are not started
+            run.plan_rest()
 
     def ready(self) -> "Iterator[Stage]":
         """Yield the stages, each when those before it are over and have succeeded."""
@@ -5494,28 +5488,27 @@ def cancel_record(record: Record, is_lost: bool,
 
     Nothing more of the run begins then. With is_lost, give up tasks of machines that are gone.
     """
-    if numbers is None:
+    is_all = numbers is None
+    if is_all:
         record.stop(Ledger(record).start.number)
     found = survey(record)
     wanted = set(found.states if numbers is None else numbers)
     arrays: Dict[Tuple[str, str], List[int]] = {}
-    here: List[Attempt] = []
-    lost: List[Attempt] = []
+    groups: Tuple[List[Attempt], List[Attempt]] = ([], [])
     for number, state in found.states.items():
         key = found.array_task(number)
         if key and state.is_alive:
-            job_id = key.job_id if numbers is None else key.text
+            job_id = key.job_id if is_all else key.text
             arrays.setdefault((key.scheduler, job_id), []).append(number)
         elif number in wanted and state.name == "running":
             one = found.last_attempt(number)
-            (here if one.boot == boot_id() else lost).append(one)
-    handlers = map(found.handler, found.submissions if numbers is None else ())
-    # after their tasks: one that ends these would be ahead of what is said of them
-    here += [one for one in handlers
-             if one.leader and not one.has_ended and one.boot == boot_id()]
-    yield from cancel_arrays(arrays, wanted, "array job" if numbers is None else "array task")
-    yield from stop_attempts(here)
-    yield from give_up(lost, is_lost)
+            groups[one.boot == boot_id()].append(one)
+    # handlers after their tasks: one that ends these would be ahead of what is said of them
+    handlers = map(found.handler, found.submissions if is_all else ())
+    groups[True].extend(one for one in handlers if not one.has_ended)
+    yield from cancel_arrays(arrays, wanted, ("array task", "array job")[is_all])
+    yield from stop_attempts(groups[True])
+    yield from give_up(groups[False], is_lost)
 
 
 def cancel_arrays(arrays: "Mapping[Tuple[str, str], List[int]]", wanted: "Set[int]",
