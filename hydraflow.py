@@ -3095,7 +3095,6 @@ class Submission(NamedTuple):
     stops: "List[List[Any]]" = []
     limits: "List[Any]" = [0, 0, 0, 0]
     job_id: str = ""
-    is_refused: bool = False
     slots: "List[List[int]]" = []
 
     def numbers(self) -> "List[int]":
@@ -3106,7 +3105,7 @@ NO_SUBMISSION = Submission()
 
 
 def note_submission(record: Record, submission: Submission, **facts: "Any") -> Submission:
-    """Write a submission that is not made yet, or facts of one: its id, or that it was refused."""
+    """Write a submission that is not made yet, or facts of one that is: its id."""
     line = line_of(facts or dict(submission._asdict()))
     write_file(record.file("submission", submission.number), line, "ab")
     return submission._replace(**facts)
@@ -3551,15 +3550,6 @@ def grace() -> float:
     return float(text)
 
 
-def granted_devices() -> "List[str]":
-    """The devices that a scheduler granted to this process, as programs read them."""
-    for name in DEVICES:
-        devices = os.environ.get(name, "").replace(",", " ").split()
-        if devices and devices != ["NoDevFiles"]:
-            return devices
-    return []
-
-
 def remove_if_empty(path: str) -> None:
     """Leave no log of a task that printed nothing."""
     with contextlib.suppress(OSError):
@@ -3636,7 +3626,9 @@ class Local:
         self.kind = "handler" if head["role"] == HANDLER else "attempt"
         self.patience = NEVER if head["role"] == ARRAY else grace()
         self.slots = list(range(min(limits.jobs, 32768) - 1, -1, -1))
-        self.devices = granted_devices() if head["role"] == ARRAY else []
+        listed = [os.environ.get(name, "").replace(",", " ").split() for name in DEVICES]
+        granted = [devices for devices in listed if devices and devices != ["NoDevFiles"]]
+        self.devices = granted[0] if granted and head["role"] == ARRAY else []
         # sh drops variables with other names, such as the exported functions of bash
         lost = [f"{name}={value}" for name, value in os.environ.items()
                 if not re.fullmatch("[A-Za-z_][A-Za-z_0-9]*", name)]
@@ -3708,14 +3700,13 @@ class Local:
         if self.devices:  # of those granted, the task takes the one of its slot
             slot = self.devices[process.slot % len(self.devices)]
         task = replaced(process.task, SLOT, slot)
-        variables = {"PYTHONUNBUFFERED": os.environ.get("PYTHONUNBUFFERED", "1"), **task.env}
+        variables = {
+            "PYTHONUNBUFFERED": os.environ.get("PYTHONUNBUFFERED", "1"), **task.env,
+            ATTEMPT_FILE: process.one.path, "HYDRAFLOW_ATTEMPT": str(process.one.attempt)}
         values = environment_values()
         env = environment({name: text and fill(text, values) for name, text in variables.items()})
-        env[ATTEMPT_FILE.encode()] = native_bytes(process.one.path)
-        env[b"HYDRAFLOW_ATTEMPT"] = b"%d" % process.one.attempt
         if task.has_directory:
             os.makedirs(native(os.path.join(task.cwd, task.directory)), exist_ok=True)
-            os.makedirs(native(task.cwd), exist_ok=True)
         words = ["/bin/sh", "-c", RECORDER, "hydraflow", *self.prefix, *task.argv]
         if self.kind == "handler":  # its output is for the terminal
             process.child = spawn(words, (descriptor, None, None), env, task.cwd)
@@ -4283,23 +4274,17 @@ class Survey:
         self.holder = Lock(record.path).look()[1]
         self.submissions: List[Submission] = []
         self.last: Dict[int, Tuple[Submission, int]] = {}
-        self.unfound = set()
         for number in record.submission_numbers():
             one = read_submission(record, number)
-            # without an id where HydraFlow was killed before it was known
-            if one.scheduler in SCHEDULERS and not (one.job_id or one.is_refused):
+            if one.scheduler in SCHEDULERS and not one.job_id:  # HydraFlow was killed before that
                 found = finished(find_array(SCHEDULERS[one.scheduler], one.name))
-                if found is None:
-                    self.unfound.add(number)
-                    self.unanswered = f"{one.scheduler} does not answer"
                 one = one._replace(job_id=found or "")
             self.add(one)
 
     def add(self, one: Submission) -> None:
-        if not one.is_refused:
-            self.submissions.append(one)
-            for index, slot in enumerate(one.slots, 1):
-                self.last.update(dict.fromkeys(slot, (one, index)))
+        self.submissions.append(one)
+        for index, slot in enumerate(one.slots, 1):
+            self.last.update(dict.fromkeys(slot, (one, index)))
 
     @property
     def ledger(self) -> Ledger:
@@ -4377,7 +4362,7 @@ class Survey:
         if key:
             return self.queues.get(key, UNKNOWN)
         submission, _ = self.last.get(number, NOT_SUBMITTED)
-        if submission is NO_SUBMISSION or submission.number in self.unfound:
+        if submission is NO_SUBMISSION:
             return UNKNOWN
         one = self.handler(submission)
         is_alive = one.role and not one.has_ended and is_held(one) is not False
@@ -4475,16 +4460,12 @@ class Options(NamedTuple):
 
 
 def processors() -> int:
-    """How many processors this process may use, by its affinity, the allocation around it, and the
-    quota of its cgroup."""
+    """How many processors this process may use, by its affinity and the allocation around it."""
     counts = [os.cpu_count() or 1]
     if hasattr(os, "sched_getaffinity"):
         counts.append(len(os.sched_getaffinity(0)))
     for name in ("SLURM_CPUS_ON_NODE", "NSLOTS", "PBS_NCPUS", "LSB_DJOB_NUMPROC"):
         counts += map(int, re.findall("^[1-9][0-9]*$", os.environ.get(name, "")))
-    quota = re.match(rb"(\d+) (\d+)", read_system("/sys/fs/cgroup/cpu.max"))
-    if quota:
-        counts.append(max(int(quota[1]) // int(quota[2]), 1))
     return min(counts)
 
 
@@ -4555,12 +4536,12 @@ class Run:
         return max(self.plan.count - sum(self.counts.values()) - len(self.open()), 0)
 
     def has_failed(self) -> bool:
-        bad = [row.name for row in STATES.values() if row.is_over and not row.is_good]
-        return self.refused or any(self.counts[name] for name in bad)
+        return self.refused or any(self.counts[name] for name, row in STATES.items()
+                                   if row.is_over and not row.is_good)
 
     def may_follow(self) -> bool:
         """Whether a further stage may begin."""
-        is_bad = self.has_failed() or any(stage.left for stage in self.stages)
+        is_bad = self.has_failed() or any(stage.left or stage.is_stopped for stage in self.stages)
         return not (is_stopped(self.stops) or self.refused or (is_bad and self.must_succeed))
 
     def has_succeeded(self) -> bool:
@@ -4719,32 +4700,27 @@ class Run:
         path = os.devnull if self.options.dry_run else self.record.file("plan")
         with open(path, "ab", 0, opener=open_safely) as file:
             for draft in step.tasks():
-                task, state = self.identified(step, draft)
+                numbers = self.numbers.get(draft.key)
+                if numbers:
+                    number = numbers.pop(0)
+                    directory = self.found.ledger.task(number).directory
+                else:
+                    number = self.last = self.last + 1
+                    directory = self.plan.directory(number)
+                task = step.numbered(draft, number, directory)
                 planned = task._replace(cwd=os.path.abspath(task.cwd))
                 write_all(file.fileno(), plan_line("task", planned))
+                state = self.found.states.get(number, NOT_STARTED)
+                older = self.older.get(task.key)
+                if older and not (state.is_alive or state.is_good):
+                    state = self.reused(number, state.attempts, older.pop(0))
                 yield task, state
 
-    def identified(self, step: PlannedStep, draft: Task) -> "Tuple[Task, State]":
-        numbers = self.numbers.get(draft.key)
-        if numbers:
-            number = numbers.pop(0)
-            directory = self.found.ledger.task(number).directory
-        else:
-            number = self.last = self.last + 1
-            directory = self.plan.directory(number)
-        task = step.numbered(draft, number, directory)
-        state = self.found.states.get(number, NOT_STARTED)
-        older = self.older.get(task.key)
-        if older and not (state.is_alive or state.is_good):
-            return task, self.reused(task, state, older.pop(0))
-        return task, state
-
-    def reused(self, task: Task, state: State, older: State) -> State:
+    def reused(self, number: int, attempts: int, older: State) -> State:
         """Note an older success that counts for a task, and return that."""
         if not self.options.dry_run:
             head = new_head(self.number, REUSED, origin=older.origin, time=older.started, up=0)
-            path = self.record.file("attempt", task.number, state.attempts + 1)
-            descriptor = claim(path, head)
+            descriptor = claim(self.record.file("attempt", number, attempts + 1), head)
             took = max(older.ended - older.started, 0)
             write_end(descriptor, status=0, began=0, ended=took)
             os.close(descriptor)
@@ -4834,6 +4810,7 @@ class Stage(Local):
     look_at = ask_at = 0.0
     kill_at = NEVER
     ask_delay = 0.5
+    beside = 1  # tasks of an index that are executed at once
 
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
         super().__init__()
@@ -4842,7 +4819,6 @@ class Stage(Local):
         self.alive: Dict[int, Task] = {}
         self.before: List[Stage] = []
         self.sent: List[Submission] = []
-        self.noted: Set[str] = set()
 
     def check(self, step: PlannedStep) -> None:
         """Raise an Error for a mistake that shows before the start, besides those of every place.
@@ -4873,8 +4849,7 @@ class Stage(Local):
         while not (run.is_open or self.is_stopped):
             holder = run.take_record(True)
             if holder:
-                yield from self.note_once(
-                    holder, f"waiting for job {run.job.key}: {holder} executes it")
+                yield f"waiting for job {run.job.key}: {holder} executes it"
                 yield from pause(0.5)
         if not run.is_open:
             return
@@ -4896,19 +4871,13 @@ class Stage(Local):
             if self.done:
                 yield Event("done", "", self.done)
                 self.done = 0
-            if self.is_over(has_more):
+            is_alive = self.living_here() if self.is_stopped else (
+                has_more or (self.waits and self.alive))
+            if not (is_alive or self.running):
                 break
             yield None
         if self.failure:
             yield Event("error", self.failure)
-        self.left = self.left or self.is_stopped
-
-    def is_over(self, has_more: bool) -> bool:
-        if self.running:
-            return False
-        if self.is_stopped:
-            return not self.living_here()
-        return not (has_more or (self.waits and self.alive))
 
     def follow(self) -> "Iterator[Union[Event, str, None]]":
         """Look at tasks that live elsewhere, if it is time; yield events.
@@ -4928,8 +4897,7 @@ class Stage(Local):
         for number in sorted(self.alive):
             yield from self.follow_task(number, self.found.states[number])
         if self.found.unanswered:
-            text = f"the scheduler does not answer, asking again: {self.found.unanswered}"
-            yield from self.note_once(text, text)
+            yield f"the scheduler does not answer, asking again: {self.found.unanswered}"
         names = [self.found.states[number].name for number in self.alive]
         self.elsewhere = names.count("running")
         if now > self.kill_at:
@@ -4939,14 +4907,12 @@ class Stage(Local):
         """Yield the events of a task that lives elsewhere."""
         queued = self.found.queued(number)
         if queued.kind == PENDING and re.search(STUCK, queued.reason):
-            text = f"task {number} does not start: {queued.reason}"
-            yield from self.note_once(queued.reason, text)
+            yield f"tasks do not start: {queued.reason}"
         if state.is_alive:
             one = self.found.last_attempt(number)
             if one.role == HERE and not one.job_id and one.boot != boot_id():
-                yield from self.note_once(one.host, f"task {number} may be running on {one.host}; "
-                                          "hydraflow cancel --lost gives up tasks of a machine "
-                                          "that is gone")
+                yield (f"tasks may be running on {one.host}; "
+                       "hydraflow cancel --lost gives up tasks of a machine that is gone")
             return
         task = self.alive.pop(number)
         if self.may_begin_again(number, state):
@@ -4963,19 +4929,12 @@ class Stage(Local):
         return (is_lost or state.name == "not started") and not (
             self.times[number] >= self.most or self.must_stop())
 
-    def prepared(self, scheduler: str, name: str, jobs: int,
-                 slots: "List[List[int]]") -> Submission:
-        """A submission of the stage; jobs is how many tasks of an index are executed at once."""
+    def prepared(self, slots: "List[List[int]]") -> Submission:
+        """A submission of the stage."""
         run = self.run
         return Submission(
             number=next(run.submissions), start=run.number, step=self.steps[0].number,
-            scheduler=scheduler, name=name, limits=list(run.limits._replace(jobs=jobs)),
-            stops=run.stops, slots=slots)
-
-    def note_once(self, key: str, text: str) -> "Iterator[str]":
-        if key not in self.noted:
-            self.noted.add(key)
-            yield text
+            limits=list(run.limits._replace(jobs=self.beside)), stops=run.stops, slots=slots)
 
     def living_here(self) -> "List[Attempt]":
         """Attempts of alive on this machine that no scheduler has."""
@@ -5009,16 +4968,21 @@ class Stage(Local):
 def drive(stages: "Iterable[Stage]") -> "Iterator[Event]":
     """Execute stages, one after the other: the one loop of HydraFlow.
 
-    A stage is taken from stages when the one before has ended; after a signal no further one.
+    A stage is taken from stages when the one before has ended; after a signal no further one. A
+    text is a note for people, once.
     """
+    noted = set()
     with Signals() as signals:
         is_interrupted = False
         for stage in stages:
             for item in stage.work():
                 if item is None:
                     signals.wait(TICK)
-                else:
-                    yield Event("note", item) if isinstance(item, str) else item
+                elif not isinstance(item, str):
+                    yield item
+                elif item not in noted:
+                    noted.add(item)
+                    yield Event("note", item)
                 while signals.numbers:
                     event = signal_stage(stage, signals.numbers.pop(0), is_interrupted)
                     is_interrupted = is_interrupted or event.kind == "interrupt"
@@ -5052,9 +5016,6 @@ class HereStage(Stage):
                 task = self.waiting.pop() if self.waiting else next(todo)
             except StopIteration:
                 return False
-            except OSError as error:
-                yield self.fail(system_error(error, "plan the next task"))
-                break
             yield self.start(task)
         return not self.is_stopped
 
@@ -5169,12 +5130,12 @@ class HandlerStage(Stage):
         if step.submit[-1] not in options:
             raise Error("not-read", f"{name} would not read the file that is its last argument",
                         step.submit_mark, f"for example {form}")
-        for task in islice(step.tasks(), 1000 if self.run.options.dry_run else None):
-            # the rest of such a value would be a command of its own
-            if re.search("[\r\n]", shell_text(task.argv)):
-                message = "a handler gets one line for each task, and a value has a line break"
-                raise Error("line-break", message, step.mark,
-                            "without submit:, or with a scheduler, it works")
+        # the rest of a value with a line break would be a command of its own
+        tasks = islice(step.tasks(), 1000 if self.run.options.dry_run else None)
+        if any(re.search("[\r\n]", shell_text(task.argv)) for task in tasks):
+            message = "a handler gets one line for each task, and a value has a line break"
+            raise Error("line-break", message, step.mark,
+                        "without submit:, or with a scheduler, it works")
 
     def describe(self) -> "Iterator[str]":
         lines = (shell_text(task.argv) if self.is_bare else task_text(task) for task in self.todo())
@@ -5214,8 +5175,8 @@ class HandlerStage(Stage):
     def hand_over(self, tasks: "Sequence[Task]") -> None:
         run, record, step = self.run, self.run.record, self.steps[0]
         name = re.sub(r"[^\w.-]", "_", submission_program(step)).strip("._-")
-        self.submission = submission = self.prepared(
-            BARE if self.is_bare else HANDLER, name, 1, [[task.number] for task in tasks])
+        self.submission = submission = self.prepared([[task.number] for task in tasks])._replace(
+            scheduler=BARE if self.is_bare else HANDLER, name=name)
         number = submission.number
         note_submission(record, submission)
         lines = [f"{shell_text(task.argv)}\n" for task in tasks]
@@ -5279,19 +5240,24 @@ class ArrayStage(Stage):
 
     def array_job(self, slots: "List[List[int]]") -> Submission:
         run = self.run
-        draft = self.prepared(self.scheduler.name, "", self.beside, slots)
+        draft = self.prepared(slots)
         after = self.arrays_before() if run.must_succeed else []
         return draft._replace(
+            scheduler=self.scheduler.name,
             name=array_name(run.job.name, run.record.ulid, draft.number, self.scheduler),
             after=[[record.path, one.number] for record, one in after])
 
     def words(self, submission: Submission) -> "List[str]":
-        """The submission command."""
-        file = self.run.record.file
+        """The submission command; it depends on the array jobs before it, and with a throttle on
+        the one before it of the same step."""
+        run, file = self.run, self.run.record.file
+        ids = [one.job_id for _, one in self.arrays_before()]
+        if run.throttle:
+            ids += [one.job_id for one in self.sent[-1:]]
         words = submission_words(
             self.scheduler, submission.name, file("script", submission.number),
             file("output", submission.number, "")[:-len(".out")], len(submission.slots),
-            self.run.throttle, self.dependencies())
+            run.throttle, [] if self.waits else ids)
         return [*self.steps[0].submit, *words]
 
     def describe(self) -> "Iterator[str]":
@@ -5334,8 +5300,10 @@ class ArrayStage(Stage):
         try:
             job_id = yield from send(self.words(submission), self.scheduler, submission.name)
         except Refusal as refusal:
-            run.begun = run.begun or refusal.code == "no-job-id"
-            note_submission(record, submission, is_refused=True)
+            if refusal.code == "no-job-id":
+                run.begun = True
+            else:
+                os.unlink(record.file("submission", submission.number))
             return (yield from self.refused(refusal, size))
         run.begun = True
         submission = note_submission(record, submission, job_id=job_id)
@@ -5358,14 +5326,6 @@ class ArrayStage(Stage):
         if self.had < 0 or not self.alive:
             return array_limit(self.scheduler)
         return (self.had - len(self.alive)) // self.pack
-
-    def dependencies(self) -> "List[str]":
-        """The ids of the array jobs that the next one waits for; with a throttle, that of the one
-        before it too."""
-        ids = [one.job_id for _, one in self.arrays_before()]
-        if self.run.throttle:
-            ids += [one.job_id for one in self.sent[-1:]]
-        return [] if self.waits else ids
 
     def refused(self, refusal: Refusal,
                 size: int) -> "Generator[Union[Event, str, None], None, int]":
@@ -5393,18 +5353,16 @@ def stages_of(run: Run) -> "List[Stage]":
     """The steps of a run in the groups that are started together."""
     stages: List[Stage] = []
     for step in run.plan.steps:
+        scheduler = scheduler_of(step.submit)
+        last = stages[-1].steps[0] if stages else step
         if not step.submit:
             stages.append(HereStage(run, [step]))
-            continue
-        scheduler = scheduler_of(step.submit)
-        last = stages[-1] if stages else None
-        if scheduler and (step.command or not script_word(step.submit)):
+        elif scheduler and (step.command or not script_word(step.submit)):
             stages.append(ArrayStage(run, [step], scheduler))
-        elif (isinstance(last, HandlerStage) and last.is_bare and not step.command
-              and last.steps[0].submit == step.submit):
-            last.steps.append(step)  # the handler gets them in one call
-        else:
+        elif last is step or step.command or (last.command, last.submit) != ([], step.submit):
             stages.append(HandlerStage(run, [step]))
+        else:
+            stages[-1].steps.append(step)  # a handler without a command gets them in one call
     return stages
 
 
