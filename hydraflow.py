@@ -2765,7 +2765,6 @@ NO_LINKS = (errno.EMLINK, errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EAC
 
 
 def system_error(error: OSError, action: str, path: str = "") -> Error:
-    """The mistake that a failed system call amounts to."""
     place = path or os.fsdecode(error.filename or "")
     name = f" {os.path.relpath(place)}" if place else ""
     reason = os.strerror(error.errno) if error.errno else error
@@ -2783,7 +2782,6 @@ def trying(action: str, path: str = "") -> "Iterator[None]":
 
 
 def damaged(path: str) -> Error:
-    """The Error about a file of a record that HydraFlow did not write like this."""
     return Error("damaged", f"{os.path.relpath(path)} is damaged", NOWHERE, "run the job anew")
 
 
@@ -2791,7 +2789,6 @@ def damaged(path: str) -> Error:
 
 
 def to_json(value: "Any") -> str:
-    """A value as JSON, in ASCII and without white space."""
     return json.dumps(value, separators=(",", ":"))
 
 
@@ -2834,7 +2831,6 @@ def read_bytes(path: str) -> bytes:
 
 
 def whole_lines(data: bytes) -> "List[Dict[str, Any]]":
-    """The lines of JSON of a text that are whole."""
     return list(filter(None, map(read_line, data.split(b"\n"))))
 
 
@@ -2886,7 +2882,6 @@ class Record:
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
         self.ulid = os.path.basename(self.path)
-        self.job = os.path.basename(os.path.dirname(self.path))
 
     @staticmethod
     def directory(job: str) -> str:
@@ -2901,16 +2896,13 @@ class Record:
         return f"{ROOT}/{re.sub('[^A-Za-z0-9_-]', escaped, job)}"
 
     def file(self, kind: str, *numbers: "Union[int, str]") -> str:
-        """The path of a file of one of FILES."""
         thousand = numbers[0] // 1000 if numbers and isinstance(numbers[0], int) else ""
         return f"{self.path}/{FILES[kind].format(*numbers, k=thousand)}"
 
     def submission_numbers(self) -> "List[int]":
-        """The numbers of the submissions in their order."""
         return numbers_in(f"{self.path}/submissions", r"(\d{1,9})\.jsonl")
 
     def stop(self, start: int) -> None:
-        """Let nothing more of a start begin."""
         write_file(self.file("stop", start), b"")
 
     def make(self) -> None:
@@ -2965,8 +2957,7 @@ def try_lock(descriptor: int, is_look: bool) -> "Optional[bool]":
 class Start(NamedTuple):
     """A start of a run: run JOB, or --resume.
 
-    number counts from 1 within the record; time is in seconds since 1970; commit is that of git,
-    changes a hash of the differences from it, "" for none.
+    time is in seconds since 1970, commit that of git, changes a hash of the differences from it.
     """
     number: int = 0
     job: str = ""
@@ -2991,8 +2982,7 @@ NO_TASK = Task(0, 0, 0, (), (), (), "", "", {}, 0, False)
 
 
 def checked(values: "Mapping[str, Any]", sample: "Any") -> "List[Any]":
-    """The fields of a named tuple from a record: those of sample where a value is missing or has
-    another type. This is the one check of a record's fields."""
+    """The fields of a named tuple from a record; those of sample for other types."""
     found = []
     for name, usual in zip(sample._fields, sample):
         value = values.get(name, usual)
@@ -3025,8 +3015,8 @@ def plan_line(kind: str, entry: "Union[Start, Task]") -> bytes:
 class Ledger:
     """What the plan of a record says.
 
-    starts are all of them; members are the tasks that the last one planned, in its order, each with
-    its step; spans are where in data the last line of every task is.
+    members are the tasks that the last start planned, in its order, each with its step; spans are
+    where in data the last line of every task is.
     """
 
     def __init__(self, record: Record) -> None:
@@ -3080,11 +3070,9 @@ class Ledger:
 class Submission(NamedTuple):
     """What an array job or a handler got.
 
-    number counts from 1 within the record; scheduler is one of SCHEDULERS, or HANDLER or BARE in
-    place of one; after are pairs (path of a record, number of a submission) that have to succeed
-    before; stops are pairs (path of a record, number of a start) whose stop it obeys; limits are
-    those of its tasks; job_id is ""
-    until it is known; slots are the numbers of the tasks of each array index, from 1.
+    scheduler is one of SCHEDULERS, HANDLER or BARE; after are pairs (path of a record, number of a
+    submission) that have to succeed before, stops pairs (path of a record, number of a start) whose
+    stop it obeys; limits are those of its tasks, slots their numbers at each array index, from 1.
     """
     number: int = 0
     start: int = 0
@@ -3159,7 +3147,6 @@ class Attempt(NamedTuple):
 
     @property
     def has_started(self) -> bool:
-        """Whether its command began, or could not be started."""
         return self.began >= 0 or self.status >= 0
 
     @property
@@ -3181,7 +3168,6 @@ class Attempt(NamedTuple):
         return self.time - self.up + up if up >= 0 else 0.0
 
     def again(self) -> "Attempt":
-        """The same attempt, as its file is now."""
         return read_attempt(self.path, self.number, self.attempt)
 
     def signal(self, number: int) -> bool:
@@ -3202,8 +3188,7 @@ def claim(path: str, head: "Dict[str, Any]") -> int:
     """Make the file of an attempt; return its descriptor, or -1 if somebody else has it.
 
     It is locked, and says whose it is, before it gets its name: nobody ever sees it without, but
-    where a file system has no links. What is written to the descriptor next is its start. OSError
-    where it cannot be written.
+    where a file system has no links. What is written to it next is its start. Raises OSError.
     """
     draft = f"{os.path.dirname(path)}/.{os.urandom(8).hex()}"
     descriptor = make_attempt(draft, head)
@@ -3225,8 +3210,7 @@ def claim(path: str, head: "Dict[str, Any]") -> int:
 
 
 def make_attempt(path: str, head: "Dict[str, Any]") -> int:
-    """Make a file for an attempt, locked, with its first line and its blanks; return it, or -1 if
-    there is one."""
+    """Make a file for an attempt, locked, with first line and blanks; -1 if there is one."""
     try:
         descriptor = open_safely(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     except FileExistsError:
@@ -3261,7 +3245,6 @@ def read_attempt(path: str, number: int = 0, attempt: int = 1) -> Attempt:
 
 
 def attempt_counts(record: Record) -> "Dict[int, int]":
-    """How many attempts each task has."""
     folder = f"{record.path}/attempts"
     names = chain.from_iterable(list_folder(f"{folder}/{name}") for name in list_folder(folder))
     heads = [name.partition("-")[0] for name in names]
@@ -3269,10 +3252,7 @@ def attempt_counts(record: Record) -> "Dict[int, int]":
 
 
 def is_held(one: Attempt) -> "Optional[bool]":
-    """Whether something of an attempt lives; None where this machine cannot know.
-
-    Any error of a look means alive.
-    """
+    """Whether something of an attempt lives, as after any error; None where that is unknown."""
     if not one.role:
         return True
     if one.boot != boot_id():
@@ -3290,8 +3270,7 @@ def is_held(one: Attempt) -> "Optional[bool]":
 
 
 class Lock:
-    """Held by one HydraFlow at a time: the last of numbered claims in a folder, while that lives.
-    """
+    """Held by one HydraFlow at a time: the last numbered claim in a folder, while it lives."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -3364,10 +3343,7 @@ PENDING, ACTIVE, ABSENT = "pending", "active", "absent"  # kinds of Queued
 
 
 class Queued(NamedTuple):
-    """A scheduler's answer about an array task: kind in our words, the rest in its own.
-
-    kind is PENDING, ACTIVE, ABSENT, or "" without an answer.
-    """
+    """A scheduler's answer about an array task; kind is PENDING, ACTIVE, ABSENT, "" for none."""
     kind: str = ""
     word: str = ""
     reason: str = ""
@@ -3389,10 +3365,9 @@ SILENT = ("", "COMPLETED", "FAILED", "EXIT", "DONE", "X", "F", "C")  # say no mo
 class State(NamedTuple):
     """The state of one task.
 
-    name is one of STATES, cause is the reason in words; status is the exit status, 128 and more for
-    a signal; started and ended are seconds since 1970, 0.0 where unknown; attempts is how many
-    there are; origin is RECORD/NUMBER of a task of an older run whose
-    success counts for this one; start is the number of the start that began the last one.
+    name is one of STATES; status is 128 and more for a signal; started and ended are seconds since
+    1970, 0.0 where unknown; attempts is how many there are; origin is RECORD/NUMBER of a task of an
+    older run whose success counts; start is that of the last attempt.
     """
     name: str = "not started"
     cause: str = ""
@@ -3463,8 +3438,7 @@ def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queu
 
 
 def name_before(queued: Queued, was_submitted: bool) -> "Tuple[str, str]":
-    """Name and cause of the state of a task without an attempt since it was submitted, or at all.
-    """
+    """Name and cause of the state of a task without an attempt since it was submitted."""
     if queued.kind in (PENDING, ACTIVE) or (was_submitted and not queued.kind):
         return "queued", queued.reason
     return "not started", meaning(queued.word)
@@ -3485,10 +3459,8 @@ def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tup
 
 
 def end_by_signal_of(one: Attempt, is_over: bool, queued: Queued) -> "Tuple[str, str]":
-    """Name and cause of the state of a task whose last attempt a signal has ended, or is gone.
-
-    The signal may have come from its scheduler, which says so when the array task has ended.
-    """
+    """The same of an attempt that is gone, or that a signal has ended: perhaps its scheduler, which
+    says so when the array task has ended."""
     is_gone = queued.kind == ABSENT
     if one.role == ARRAY and not is_gone:
         return "running", "ended by a signal"
@@ -3516,10 +3488,8 @@ HYDRA_LINE = re.compile(rb"HYDRA[^]\n]*\] (?:Launching (\d+) jobs |\t#(\d+) : )?
 
 
 class Limits(NamedTuple):
-    """How many tasks at once, how many more tries, how many seconds a try may take (0.0: any).
-
-    With fail_fast, a failure ends the starting of tasks.
-    """
+    """How many tasks at once, how many more tries, how many seconds a try may take (0.0: any), and
+    whether nothing begins after a failure."""
     jobs: int
     retries: int
     timeout: float
@@ -3529,9 +3499,9 @@ class Limits(NamedTuple):
 class Event(NamedTuple):
     """Something that happened, to a task or not.
 
-    kind is start, retry, end, done (earlier, or by another process), tick (time passed), interrupt,
-    note or error. number is where in the log the output of the attempt begins, how many tasks are
-    done, how many run elsewhere at a tick, or the signal of an interrupt.
+    kind is start, retry, end, done (earlier, or by another process), tick, interrupt, note or
+    error; number is where in log the output begins, how many tasks are done, or run elsewhere at a
+    tick, or a signal.
     """
     kind: str
     text: str = ""
@@ -3542,7 +3512,6 @@ class Event(NamedTuple):
 
 
 def grace() -> float:
-    """How many seconds a task has between the request to stop and the kill."""
     text = os.environ.get("HYDRAFLOW_GRACE") or str(GRACE)
     if not re.fullmatch(r"\d+(\.\d+)?", text):
         message = f"HYDRAFLOW_GRACE is {text}, expected a number of seconds"
@@ -3558,11 +3527,8 @@ def remove_if_empty(path: str) -> None:
 
 
 class Process:
-    """An attempt that lives on this machine.
-
-    child is its recorder; deadline is when its time is over, kill_at when it is killed, in seconds
-    of the monotonic clock; offset is where in log its output begins.
-    """
+    """An attempt of ours: child is its recorder; deadline is when its time is over, kill_at when it
+    is killed, on the monotonic clock; its output begins at offset of log."""
 
     child: "subprocess.Popen[bytes]"
     one: Attempt
@@ -3576,7 +3542,6 @@ class Process:
         self.slot = slot
 
     def signal(self, number: int) -> None:
-        """Send a signal to all of its processes."""
         signal_attempt(self.one.path, self.child.pid, number)
 
     def stop(self, number: int, patience: float) -> None:
@@ -3598,10 +3563,9 @@ class Process:
 class Local:
     """Attempts that this process executes.
 
-    head has the fields of the first line of each; waiting are tasks to be tried again, with the
-    number of tries; slots are those that are free, the lowest at the end; stops are pairs of a
-    record and a start whose stop holds here; is_stopped tells that nothing more begins, failure is
-    why, if that is an error; patience is the time between a request to stop and the kill; silent
+    head has the fields of the first line of each; waiting are tasks to begin again, times is how
+    often each began; slots are those that are free, the lowest at the end; is_stopped tells that
+    nothing more begins, failure is an error that is why; patience is the time before a kill; silent
     counts Hydra tasks without a sign of Hydra; key is that of the job, for events.
     """
 
@@ -3635,7 +3599,6 @@ class Local:
         self.prefix = ["/usr/bin/env", *lost] if lost else []
 
     def must_stop(self) -> bool:
-        """Look whether nothing more is to begin."""
         self.is_stopped = self.is_stopped or is_stopped(self.stops)
         return self.is_stopped
 
@@ -3667,11 +3630,8 @@ class Local:
         return Event(kind, self.key, process.offset, task, state, process.log)
 
     def claim(self, process: Process) -> "Tuple[int, bool]":
-        """Claim the next attempt of a task; return its open file, or -1 if another process has the
-        task, and whether it has succeeded.
-
-        The remains of an attempt before it are killed: two never work at once.
-        """
+        """Claim the next attempt of a task, and kill the remains of earlier ones; return its open
+        file, or -1 if another process has the task, and whether it has succeeded."""
         number = process.task.number
         for attempt in itertools.count(1):
             path = self.record.file(self.kind, number, attempt)
@@ -3695,7 +3655,6 @@ class Local:
         return descriptor, False
 
     def launch(self, process: Process, descriptor: int) -> None:
-        """Start the recorder around an attempt."""
         slot = str(process.slot)
         if self.devices:  # of those granted, the task takes the one of its slot
             slot = self.devices[process.slot % len(self.devices)]
@@ -3728,8 +3687,7 @@ class Local:
         return Event("tick")
 
     def look(self) -> "Iterator[Event]":
-        """Yield which tasks have ended; stop those that run too long, kill those that do not stop.
-        """
+        """Yield which tasks have ended; stop or kill those whose time is over."""
         now = time.monotonic()
         for process in list(self.running):
             if process.is_over():
@@ -3771,8 +3729,7 @@ class Local:
             yield Event("end", self.key, process.offset, process.task, state, process.log)
 
     def verdict_on(self, process: Process, one: Attempt) -> str:
-        """A verdict on an attempt without an end, or on a Hydra task that ended with 0, if its log
-        shows that Hydra did not end."""
+        """A verdict on an attempt without an end, or without all runs of Hydra."""
         task = process.task
         if not one.is_over:
             return "killed"
@@ -4255,12 +4212,9 @@ MISSED = Queued("", "missing")  # in one look, which is none
 class Survey:
     """A record, brought up to date by look.
 
-    last is the last submission of each task, and its index there; attempts are those on record,
-    states those of the tasks; queues are answers about array tasks; unanswered is the message of a
-    scheduler that does not answer, unfound are numbers of submissions whose id it could not say, so
-    that their tasks may be there; holder is the HydraFlow that executes the run now; members are
-    the tasks that the last start planned, in its order, with their states; plan is that of the
-    record, once it was read.
+    last is the last submission of each task, and its index there; queues are answers about array
+    tasks, unanswered is the message of a scheduler that does not answer; holder is the HydraFlow
+    that executes the run; members are the tasks of the last start in its order, with their states.
     """
 
     def __init__(self, record: Record, ledger: "Optional[Ledger]" = None) -> None:
@@ -4274,10 +4228,14 @@ class Survey:
         self.holder = Lock(record.path).look()[1]
         self.submissions: List[Submission] = []
         self.last: Dict[int, Tuple[Submission, int]] = {}
+        self.unfound = set()
         for number in record.submission_numbers():
             one = read_submission(record, number)
             if one.scheduler in SCHEDULERS and not one.job_id:  # HydraFlow was killed before that
                 found = finished(find_array(SCHEDULERS[one.scheduler], one.name))
+                if found is None:  # its tasks may be there
+                    self.unfound.add(number)
+                    self.unanswered = f"{one.scheduler} does not answer"
                 one = one._replace(job_id=found or "")
             self.add(one)
 
@@ -4298,7 +4256,6 @@ class Survey:
         return state._replace(name="waiting") if is_waiting else state
 
     def counts(self) -> "Dict[str, int]":
-        """How many tasks of the last start are in each state, in the order of STATES."""
         found = Counter(state.name for _, state in self.members)
         rest = self.ledger.start.count - len(self.members)
         found["waiting" if self.holder else "not started"] += max(rest, 0)
@@ -4362,7 +4319,7 @@ class Survey:
         if key:
             return self.queues.get(key, UNKNOWN)
         submission, _ = self.last.get(number, NOT_SUBMITTED)
-        if submission is NO_SUBMISSION:
+        if submission is NO_SUBMISSION or submission.number in self.unfound:
             return UNKNOWN
         one = self.handler(submission)
         is_alive = one.role and not one.has_ended and is_held(one) is not False
@@ -4381,8 +4338,8 @@ class Survey:
             self.read(wanted)
 
     def ask_queue(self, keys: "Sequence[ArrayTask]") -> "Generator[None, None, None]":
-        """Ask the queue about array tasks of an array job, and the accounting about those that are
-        gone without a word. They have to be missing twice: one look is none."""
+        """Ask the queue about array tasks of an array job, and the accounting about those that were
+        missing twice."""
         scheduler, job_id = SCHEDULERS[keys[0].scheduler], keys[0].job_id
         found, failure = yield from query(scheduler, job_id)
         self.unanswered = failure or self.unanswered
@@ -4427,8 +4384,7 @@ def states_before(submission: Submission, found: "Optional[Survey]" = None) -> "
 
 def survey(record: Record, numbers: "Optional[Sequence[int]]" = None,
            ledger: "Optional[Ledger]" = None) -> Survey:
-    """A record at this moment, or some of its tasks; a queue that misses an array task is asked
-    twice. ledger is its plan, where that is read already."""
+    """A record at this moment, or some of its tasks; ledger is its plan, if that is read."""
     found = Survey(record, ledger)
     finished(found.look(numbers))
     if found.unanswered or MISSED in found.queues.values():
@@ -4441,10 +4397,7 @@ def survey(record: Record, numbers: "Optional[Sequence[int]]" = None,
 
 
 class Options(NamedTuple):
-    """The options of the command line about a run; 0, and -1 for retries, where it has none.
-
-    timeout is in minutes; jobs is AUTO for as many tasks as there are processors.
-    """
+    """The options about a run; 0, or -1 retries, for none; timeout in minutes; jobs may be AUTO."""
     jobs: int = 0
     keep_going: bool = False
     resume: bool = False
@@ -4470,8 +4423,7 @@ def processors() -> int:
 
 
 def older_successes(records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[State]]":
-    """The states of tasks that have succeeded in records, with their origins, by their keys; the
-    newest last."""
+    """The states of tasks that have succeeded in records, with origins, by keys; newest last."""
     older: Dict[Tuple[str, ...], List[State]] = {}
     for record in records:
         try:
@@ -4490,11 +4442,10 @@ def older_successes(records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[
 class Run:
     """A start of a run: its record, and the ends of its tasks since then.
 
-    found is the record, brought up to date by the stages; numbers are those of tasks in it by their
-    keys, older are successes of older runs by their keys; last is the number of the last task;
-    counts are ends of tasks by state, seen by this start; begun is whether something was executed
-    or submitted, refused whether a submission was not taken; submissions are the numbers of the
-    next ones; stops are pairs of a record and a start whose stop holds for this run.
+    numbers are those of tasks in the record by their keys, older are successes of older runs by
+    their keys; last is the number of the last task; counts are ends of tasks in this start; begun is
+    whether something was executed or submitted, refused whether a submission was refused; stops are
+    pairs (path of a record, number of a start) whose stop holds for this run.
     """
 
     found: Survey
@@ -4528,7 +4479,6 @@ class Run:
         self.stages = stages_of(self)
 
     def open(self) -> "Set[int]":
-        """The tasks that are with a scheduler or another process."""
         return set(chain.from_iterable(stage.alive for stage in self.stages))
 
     def unfinished(self) -> int:
@@ -4540,15 +4490,13 @@ class Run:
                                    if row.is_over and not row.is_good)
 
     def may_follow(self) -> bool:
-        """Whether a further stage may begin."""
         is_bad = self.has_failed() or any(stage.left or stage.is_stopped for stage in self.stages)
         return not (is_stopped(self.stops) or self.refused or (is_bad and self.must_succeed))
 
     def has_succeeded(self) -> bool:
-        """Whether jobs that need this one may begin."""
         return self.is_open and not self.has_failed() and not self.unfinished()
 
-    def follow(self, runs: "Sequence[Run]", waits: bool) -> None:
+    def order(self, runs: "Sequence[Run]", waits: bool) -> None:
         """Order the stages behind those of the needed jobs; check them."""
         self.needed = [run for run in runs if run.job.key in dict(self.job.needs)]
         before = list(chain.from_iterable(run.stages for run in self.needed))
@@ -4566,7 +4514,6 @@ class Run:
                 pass
 
     def check(self) -> None:
-        """Raise Errors for mistakes that show before the start."""
         is_dry = self.options.dry_run
         for stage in self.stages:
             for step in stage.steps:
@@ -4579,10 +4526,7 @@ class Run:
     # -- its beginning
 
     def take_record(self, is_resume: bool) -> str:
-        """Choose the record, and take its lock; return its holder if another HydraFlow has it.
-
-        The job's lock is held meanwhile: of two commands one makes a record.
-        """
+        """Choose the record, and take its lock; return its holder if another HydraFlow has it."""
         guard = Lock(Record.directory(self.job.key))
         holder = "" if self.options.dry_run else guard.take(30.0)
         try:
@@ -4731,10 +4675,7 @@ class Run:
 
 
 def task_text(task: Task) -> str:
-    """A command line that executes a task in a shell, where it would be executed.
-
-    The shell fills in variables that are kept by name.
-    """
+    """A command line for a shell, which fills in variables that are kept by name."""
     task = replaced(task, SLOT, "0")
     text = shell_text(task.argv)
     if task.env:
@@ -4790,12 +4731,11 @@ FILE_READERS = {  # handlers that read no file but one that these options name, 
 class Stage(Local):
     """Steps of a run that a place executes together.
 
-    alive are tasks that live elsewhere or since an earlier start; times counts how often each task
-    was submitted, most is how often it may be, sent are submissions; found is the record; before
-    are stages that have to be over first; waits tells whether the stage lasts until alive is empty;
-    done counts tasks that were done before; left tells that it gave up tasks; noted are notes that
-    were yielded; elsewhere is how many of alive run; look_at and ask_at are when the record is read
-    and queues are asked next, kill_at is when those that live here are killed.
+    alive are tasks that live elsewhere or since an earlier start, elsewhere of them run; most is how
+    often a task may be submitted, sent are submissions; before are stages that have to be over
+    first; waits tells whether the stage lasts until alive is empty; done counts tasks that were done
+    before; left tells that it gave up tasks; look_at and ask_at are when the record is read and
+    queues are asked next, kill_at is when those that live here are killed.
     """
 
     role = ARRAY
@@ -4821,8 +4761,7 @@ class Stage(Local):
         self.sent: List[Submission] = []
 
     def check(self, step: PlannedStep) -> None:
-        """Raise an Error for a mistake that shows before the start, besides those of every place.
-        """
+        pass  # no mistakes besides those of every place
 
     def describe(self) -> "Iterator[str]":
         """Yield the lines of a dry run: one for each task, all else as comments."""
@@ -4880,10 +4819,7 @@ class Stage(Local):
             yield Event("error", self.failure)
 
     def follow(self) -> "Iterator[Union[Event, str, None]]":
-        """Look at tasks that live elsewhere, if it is time; yield events.
-
-        Those that are over leave alive; those that may begin again wait for their place.
-        """
+        """Look at alive, if it is time; those that are over leave it."""
         now = time.monotonic()
         if not (self.waits and self.alive) or now < self.look_at:
             return
@@ -4904,7 +4840,6 @@ class Stage(Local):
             self.kill()
 
     def follow_task(self, number: int, state: State) -> "Iterator[Union[Event, str]]":
-        """Yield the events of a task that lives elsewhere."""
         queued = self.found.queued(number)
         if queued.kind == PENDING and re.search(STUCK, queued.reason):
             yield f"tasks do not start: {queued.reason}"
@@ -4922,15 +4857,14 @@ class Stage(Local):
             yield Event("end", self.run.job.key, 0, task, state, log)
 
     def may_begin_again(self, number: int, state: State) -> bool:
-        """Whether to begin a task again that was lost by the site or never began, or lived since an
-        earlier start and was interrupted."""
+        """Whether to begin a task again that the site lost, or that was interrupted or not started
+        since an earlier start."""
         is_of_site = state.cause.partition(" (")[0] in LIMITS_OF_SITE
         is_lost = state.name == "interrupted" and (is_of_site or not self.times[number])
         return (is_lost or state.name == "not started") and not (
             self.times[number] >= self.most or self.must_stop())
 
     def prepared(self, slots: "List[List[int]]") -> Submission:
-        """A submission of the stage."""
         run = self.run
         return Submission(
             number=next(run.submissions), start=run.number, step=self.steps[0].number,
@@ -4968,8 +4902,7 @@ class Stage(Local):
 def drive(stages: "Iterable[Stage]") -> "Iterator[Event]":
     """Execute stages, one after the other: the one loop of HydraFlow.
 
-    A stage is taken from stages when the one before has ended; after a signal no further one. A
-    text is a note for people, once.
+    After a signal, no further one is taken from stages. A text is a note for people, once.
     """
     noted = set()
     with Signals() as signals:
@@ -4992,7 +4925,6 @@ def drive(stages: "Iterable[Stage]") -> "Iterator[Event]":
 
 
 def signal_stage(stage: Stage, number: int, is_second: bool) -> Event:
-    """Pass a signal on to a stage; return the event about it."""
     name = signal_name(number)
     if number in Signals.PASSED_ON:
         for process in stage.running:
@@ -5033,10 +4965,7 @@ ARRAY_TASK = (
 
 
 def slot_script(record: Record, number: int, python: "Sequence[str]", index: str) -> str:
-    """The script of a submission; index, in the words of sh, is all that comes from outside.
-
-    No text of a parameter is in it. Programs are found by the PATH of the submission.
-    """
+    """The script of a submission, without parameters; index is in the words of sh."""
     words = [*python, *ISOLATED, "-c", ARRAY_TASK, record.path, str(number)]
     path = shlex.quote(os.environ.get("PATH", ""))
     return (
@@ -5047,11 +4976,7 @@ def slot_script(record: Record, number: int, python: "Sequence[str]", index: str
 
 
 def write_script(record: Record, number: int, python: "Sequence[str]", index: str) -> None:
-    """Keep in a record the script of an array index and, once, this program.
-
-    What is edited later changes nothing that is queued. The byte code is that of the Python that is
-    to execute it, if that is here.
-    """
+    """Keep in a record the script of an array index and, once, this program with its byte code."""
     program = record.file("program")
     if not os.path.exists(program):
         with open(__file__, "rb") as source:
@@ -5083,8 +5008,7 @@ class SlotStage(HereStage):
         remove_if_empty(self.record.file("output", submission.number, self.index))
 
     def numbers(self) -> "Iterator[int]":
-        """Yield the tasks: those of the index that no neighbour has ended, then, from their ends,
-        those of others that nobody has begun."""
+        """Yield the tasks: those of the index, then, from their ends, those of others."""
         slots, own = self.submission.slots, self.index - 1
         for number in slots[own]:
             if self.last_attempt(number).is_by_signal:
@@ -5248,8 +5172,7 @@ class ArrayStage(Stage):
             after=[[record.path, one.number] for record, one in after])
 
     def words(self, submission: Submission) -> "List[str]":
-        """The submission command; it depends on the array jobs before it, and with a throttle on
-        the one before it of the same step."""
+        """The submission command, after array jobs before, with a throttle also of this step."""
         run, file = self.run, self.run.record.file
         ids = [one.job_id for _, one in self.arrays_before()]
         if run.throttle:
@@ -5319,8 +5242,7 @@ class ArrayStage(Stage):
         return self.room()
 
     def room(self) -> int:
-        """How many array tasks to submit now: with --wait and a throttle one array job after the
-        other, below a limit of submitted jobs as many as have ended since."""
+        """How many array tasks to submit now; below a limit as many as have ended since."""
         if self.waits and self.run.throttle and self.alive:
             return 0
         if self.had < 0 or not self.alive:
@@ -5329,8 +5251,7 @@ class ArrayStage(Stage):
 
     def refused(self, refusal: Refusal,
                 size: int) -> "Generator[Union[Event, str, None], None, int]":
-        """Return how many array tasks of an array job may fit, now or later. If none do, say so,
-        and cancel the submissions of this command."""
+        """Return how many array tasks may fit; else cancel the submissions of this command."""
         if self.waits and refusal.code == "too-many-jobs" and (size > 1 or self.alive):
             self.had = len(self.alive)
             return size // 2
@@ -5367,10 +5288,7 @@ def stages_of(run: Run) -> "List[Stage]":
 
 
 class Execution:
-    """A job and, before it, those that it needs: plans in their order.
-
-    current is the run of the stage that began last.
-    """
+    """A job after those that it needs; current is the run of the stage that began last."""
 
     is_interrupted = False
 
@@ -5384,7 +5302,7 @@ class Execution:
         places = [stage.scheduler for stage in self.stages]
         is_mixed = any(one and one != other for one, other in zip(places, places[1:]))
         for run in self.runs:
-            run.follow(self.runs, options.wait or is_mixed)
+            run.order(self.runs, options.wait or is_mixed)
         holder = self.current.take_record(options.resume)
         if holder:
             raise Error("being-run", f"job {self.current.job.key} is being run by {holder}",
@@ -5418,7 +5336,6 @@ class Execution:
             run.plan_rest()
 
     def ready(self) -> "Iterator[Stage]":
-        """Yield the stages, each when those before it are over and have succeeded."""
         for run in self.runs:
             if not all(map(Run.has_succeeded, run.needed)):
                 return
@@ -5442,10 +5359,8 @@ def describe(execution: Execution) -> "Iterator[str]":
 
 def cancel_record(record: Record, is_lost: bool,
                   numbers: "Optional[Sequence[int]]" = None) -> "Iterator[Event]":
-    """Stop all that lives of a run, or tasks of it alone; yield notes and errors about it.
-
-    Nothing more of the run begins then. With is_lost, give up tasks of machines that are gone.
-    """
+    """Stop all that lives of a run, and what begins, or tasks of it alone; with is_lost, give up
+    those of machines that are gone."""
     is_all = numbers is None
     if is_all:
         record.stop(Ledger(record).start.number)
