@@ -2909,9 +2909,8 @@ class Record:
         with trying("make", self.path):
             if not os.path.lexists(f"{ROOT}/.gitignore"):
                 write_file(f"{ROOT}/.gitignore", b"*\n")
-            os.mkdir(self.path)
-            for folder in ("attempts", "logs", "submissions"):
-                os.mkdir(f"{self.path}/{folder}")
+            for folder in ("", "/attempts", "/logs", "/submissions"):
+                os.mkdir(self.path + folder)
 
     @classmethod
     def all(cls, job: str) -> "List[Record]":
@@ -4443,18 +4442,16 @@ class Run:
     """A start of a run: its record, and the ends of its tasks since then.
 
     numbers are those of tasks in the record by their keys, older are successes of older runs by
-    their keys; last is the number of the last task; counts are ends of tasks in this start; begun is
-    whether something was executed or submitted, refused whether a submission was refused; stops are
-    pairs (path of a record, number of a start) whose stop holds for this run.
+    their keys; last is the number of the last task; counts are ends of tasks in this start; refused
+    is whether a submission was refused; stops are pairs (path of a record, number of a start) whose
+    stop holds for this run.
     """
 
     found: Survey
-    lock: "Optional[Lock]" = None
     last = 0
     number = 1
     is_open = False
     is_new = True
-    begun = False
     refused = False
     needed: "Sequence[Run]" = ()
 
@@ -4463,6 +4460,7 @@ class Run:
         self.job = job = plan.job
         self.options = options
         self.record = Record(f"{Record.directory(job.key)}/{ulid_text(plan.ulid)}")
+        self.lock = Lock(self.record.path)
         self.throttle = max(options.jobs or job.max_parallel, 0)  # of array tasks; 0: any
         self.must_succeed = job.fail_fast is not False and not options.keep_going
         jobs = options.jobs or job.max_parallel or 1
@@ -4477,6 +4475,11 @@ class Run:
         self.notes: List[str] = []
         self.stops: List[List[Any]] = []
         self.stages = stages_of(self)
+
+    @property
+    def begun(self) -> bool:
+        """Whether something was executed or submitted, or counts."""
+        return bool(attempt_counts(self.record) or self.record.submission_numbers())
 
     def open(self) -> "Set[int]":
         return set(chain.from_iterable(stage.alive for stage in self.stages))
@@ -4509,9 +4512,8 @@ class Run:
     def plan_rest(self) -> None:
         """Let the plan have the tasks of stages that have not begun, too."""
         if self.is_open and self.plan.count <= MOST_PLANNED:
-            rest = [stage.todo() for stage in self.stages if not stage.has_begun]
-            for _ in chain.from_iterable(rest):
-                pass
+            list(chain.from_iterable(
+                stage.todo() for stage in self.stages if not stage.has_begun))
 
     def check(self) -> None:
         is_dry = self.options.dry_run
@@ -4594,7 +4596,7 @@ class Run:
         self.last = max(found.ledger.spans, default=0)
         self.number = found.ledger.start.number + 1
         if self.options.resume and self.numbers and not any(map(self.numbers.get, self.keys())):
-            self.release()
+            self.lock.release()
             words = found.ledger.starts[0].words
             words = words[2 * (words[:1] == ["-f"]):]
             raise Error("another-run",
@@ -4632,10 +4634,6 @@ class Run:
         with trying("write the plan"):
             write_file(self.record.file("plan"), plan_line("start", start), "ab")
         self.stops.append([self.record.path, self.number])
-
-    def release(self) -> None:
-        if self.lock:
-            self.lock.release()
 
     # -- its tasks
 
@@ -4731,11 +4729,11 @@ FILE_READERS = {  # handlers that read no file but one that these options name, 
 class Stage(Local):
     """Steps of a run that a place executes together.
 
-    alive are tasks that live elsewhere or since an earlier start, elsewhere of them run; most is how
-    often a task may be submitted, sent are submissions; before are stages that have to be over
-    first; waits tells whether the stage lasts until alive is empty; done counts tasks that were done
-    before; left tells that it gave up tasks; look_at and ask_at are when the record is read and
-    queues are asked next, kill_at is when those that live here are killed.
+    alive are tasks that live elsewhere or since an earlier start, elsewhere of them run; most is
+    how often a task may be submitted, sent are submissions; before are stages that have to be over
+    first; waits tells whether the stage lasts until alive is empty; done counts tasks that were
+    done before; left tells that it gave up tasks; look_at and ask_at are when the record is read
+    and queues are asked next, kill_at is when those that live here are killed.
     """
 
     role = ARRAY
@@ -4807,9 +4805,8 @@ class Stage(Local):
             yield from self.look()
             yield Event("tick", "", self.elsewhere)
             has_more = yield from self.begin(todo)
-            if self.done:
-                yield Event("done", "", self.done)
-                self.done = 0
+            yield Event("done", "", self.done)
+            self.done = 0
             is_alive = self.living_here() if self.is_stopped else (
                 has_more or (self.waits and self.alive))
             if not (is_alive or self.running):
@@ -5111,7 +5108,6 @@ class HandlerStage(Stage):
         write_file(record.file("lines", number), native_bytes("".join(lines)))
         self.alive.update((task.number, task) for task in tasks)
         self.found.add(submission)
-        run.begun = True
         self.limits = Limits(1, 0, 0.0, False)
         self.head["submission"] = number
         words = (*step.submit, record.file("lines", number))
@@ -5223,12 +5219,9 @@ class ArrayStage(Stage):
         try:
             job_id = yield from send(self.words(submission), self.scheduler, submission.name)
         except Refusal as refusal:
-            if refusal.code == "no-job-id":
-                run.begun = True
-            else:
+            if refusal.code != "no-job-id":
                 os.unlink(record.file("submission", submission.number))
             return (yield from self.refused(refusal, size))
-        run.begun = True
         submission = note_submission(record, submission, job_id=job_id)
         self.found.add(submission)
         self.sent.append(submission)
@@ -5320,7 +5313,6 @@ class Execution:
                 run.counts["earlier"] += event.number
             elif event.kind == "end":
                 run.counts[event.state.name] += 1
-            run.begun |= event.kind in ("start", "retry")
             self.is_interrupted |= event.kind == "interrupt"
             yield event
         if any(is_stopped(run.stops) and not (run.refused or run.limits.fail_fast)
@@ -5346,7 +5338,7 @@ class Execution:
                 stage.has_begun = True
                 yield stage
             if run is not self.runs[-1]:
-                run.release()
+                run.lock.release()
 
 
 def describe(execution: Execution) -> "Iterator[str]":
@@ -7035,7 +7027,7 @@ def run_command(args: "argparse.Namespace") -> int:
         return show_execution(execution, args)
     finally:
         for run in execution.runs:
-            run.release()
+            run.lock.release()
             if run.is_open and run.is_new and not run.begun:
                 shutil.rmtree(run.record.path, ignore_errors=True)
 
