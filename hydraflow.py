@@ -2925,8 +2925,8 @@ class Record:
 
     @classmethod
     def newest(cls) -> "List[Record]":
-        folders = [f"{ROOT}/{name}" for name in list_folder(ROOT)]
-        return list(chain.from_iterable(cls.all_in(folder)[-1:] for folder in folders))
+        found = [cls.all_in(f"{ROOT}/{name}")[-1:] for name in list_folder(ROOT)]
+        return list(chain.from_iterable(found))
 
 
 def is_stopped(stops: "Iterable[Sequence[Any]]") -> bool:
@@ -3474,8 +3474,8 @@ def end_by_signal_of(one: Attempt, is_over: bool, queued: Queued) -> "Tuple[str,
 # 9. Local execution: Task, Task, ... -> Event, Event, ...
 # ---------------------------------------------------------------------------
 # Limits and Event; Process is an attempt that this process began; Local begins, watches, asks and
-# kills attempts. Local has no loop: the pass of chapter 11 calls begin and look. It yields events
-# and shows nothing.
+# kills attempts. It has no loop: the pass of chapter 11, whose stages are places of this kind,
+# calls start and look. It yields events and shows nothing.
 
 NEVER = float("inf")
 GRACE = 10.0  # seconds between asking a task to stop and killing it
@@ -3709,9 +3709,6 @@ class Local:
 
     def ended(self, process: Process) -> "Iterator[Event]":
         one = process.one.again()
-        if process.child.returncode == 125 and not one.has_started:
-            self.fail(system_error(OSError("the start of a task"), "write", one.path))
-            return
         verdict = self.verdict_on(process, one)
         if verdict:
             self.judge(process, verdict)
@@ -4194,7 +4191,7 @@ def job_around() -> "Dict[str, Any]":
 # Survey is a record with its attempts, queues and states; Run is a start of a run: its record, and
 # which tasks are done, alive or to be executed. Stage executes steps at a place: HereStage,
 # SlotStage (an array index), HandlerStage, ArrayStage. drive is the one loop. Execution orders
-# stages, describe is its dry run, cancel_record stops a run.
+# stages, cancel_record stops a run.
 #
 # The pass: a stage is a generator that follows tasks that live elsewhere, looks at those that live
 # here, begins tasks where others have ended, yields events, and yields None when it has to wait.
@@ -4503,27 +4500,23 @@ class Run:
         """Order the stages behind those of the needed jobs; check them."""
         self.needed = [run for run in runs if run.job.key in dict(self.job.needs)]
         before = list(chain.from_iterable(run.stages for run in self.needed))
-        self.check()
+        is_dry = self.options.dry_run
         for stage in self.stages:
             stage.waits = stage.waits or waits
             stage.before = list(before)
             before.append(stage)
-
-    def plan_rest(self) -> None:
-        """Let the plan have the tasks of stages that have not begun, too."""
-        if self.is_open and self.plan.count <= MOST_PLANNED:
-            list(chain.from_iterable(
-                stage.todo() for stage in self.stages if not stage.has_begun))
-
-    def check(self) -> None:
-        is_dry = self.options.dry_run
-        for stage in self.stages:
             for step in stage.steps:
                 stage.check(step)
                 if step.submit and not is_dry:
                     check_executable(submission_program(step), ".", os.environ, step.submit_mark)
                 if step.command:
                     check_first_task(step, is_dry)
+
+    def plan_rest(self) -> None:
+        """Let the plan have the tasks of stages that have not begun, too."""
+        if self.is_open and self.plan.count <= MOST_PLANNED:
+            list(chain.from_iterable(
+                stage.todo() for stage in self.stages if not stage.has_begun))
 
     # -- its beginning
 
@@ -4589,9 +4582,6 @@ class Run:
 
     def continue_record(self) -> None:
         found = self.found
-        if found.unanswered:
-            self.notes.append(f"the scheduler does not answer ({found.unanswered}): "
-                              "its tasks count as queued")
         self.numbers = found.ledger.keys()
         self.last = max(found.ledger.spans, default=0)
         self.number = found.ledger.start.number + 1
@@ -4663,8 +4653,7 @@ class Run:
         if not self.options.dry_run:
             head = new_head(self.number, REUSED, origin=older.origin, time=older.started, up=0)
             descriptor = claim(self.record.file("attempt", number, attempts + 1), head)
-            took = max(older.ended - older.started, 0)
-            write_end(descriptor, status=0, began=0, ended=took)
+            write_end(descriptor, status=0, began=0, ended=max(older.ended - older.started, 0))
             os.close(descriptor)
         return older
 
@@ -4790,8 +4779,7 @@ class Stage(Local):
                 yield from pause(0.5)
         if not run.is_open:
             return
-        while run.notes:
-            yield run.notes.pop(0)
+        yield from run.notes
         head = {**job_around(), "start": run.number, "role": self.role, "submission": 0}
         self.prepare(run.record, run.limits, head, run.stops, run.job.key)
         self.found = run.found
@@ -4820,18 +4808,18 @@ class Stage(Local):
         now = time.monotonic()
         if not (self.waits and self.alive) or now < self.look_at:
             return
-        asks = now >= self.ask_at
-        yield from self.found.look(self.alive, asks)
+        found, asks = self.found, now >= self.ask_at
+        yield from found.look(self.alive, asks)
         now = time.monotonic()
         if asks:
             self.ask_at = now + self.ask_delay
             self.ask_delay = min(self.ask_delay * 1.3, LONGEST_LOOK)
         self.look_at = now + min(self.ask_delay / 10, 1.0)
         for number in sorted(self.alive):
-            yield from self.follow_task(number, self.found.states[number])
-        if self.found.unanswered:
-            yield f"the scheduler does not answer, asking again: {self.found.unanswered}"
-        names = [self.found.states[number].name for number in self.alive]
+            yield from self.follow_task(number, found.states[number])
+        if found.unanswered:
+            yield f"the scheduler does not answer, asking again: {found.unanswered}"
+        names = [found.states[number].name for number in self.alive]
         self.elsewhere = names.count("running")
         if now > self.kill_at:
             self.kill()
@@ -4850,8 +4838,7 @@ class Stage(Local):
         if self.may_begin_again(number, state):
             self.waiting.append(task)
         elif state.is_over:
-            log = self.run.record.file("log", number)
-            yield Event("end", self.run.job.key, 0, task, state, log)
+            yield Event("end", self.key, 0, task, state, self.record.file("log", number))
 
     def may_begin_again(self, number: int, state: State) -> bool:
         """Whether to begin a task again that the site lost, or that was interrupted or not started
@@ -4915,7 +4902,7 @@ def drive(stages: "Iterable[Stage]") -> "Iterator[Event]":
                     yield Event("note", item)
                 while signals.numbers:
                     event = signal_stage(stage, signals.numbers.pop(0), is_interrupted)
-                    is_interrupted = is_interrupted or event.kind == "interrupt"
+                    is_interrupted |= event.kind == "interrupt"
                     yield event
             if is_interrupted or signals.numbers:
                 return
@@ -4941,9 +4928,8 @@ class HereStage(Stage):
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
         while len(self.running) + len(self.living_here()) < self.limits.jobs and (
                 not self.is_stopped):
-            try:
-                task = self.waiting.pop() if self.waiting else next(todo)
-            except StopIteration:
+            task = self.waiting.pop() if self.waiting else next(todo, None)
+            if task is None:
                 return False
             yield self.start(task)
         return not self.is_stopped
@@ -5094,7 +5080,7 @@ class HandlerStage(Stage):
         return False
 
     def hand_over(self, tasks: "Sequence[Task]") -> None:
-        run, record, step = self.run, self.run.record, self.steps[0]
+        run, record, step = self.run, self.record, self.steps[0]
         name = re.sub(r"[^\w.-]", "_", submission_program(step)).strip("._-")
         self.submission = submission = self.prepared([[task.number] for task in tasks])._replace(
             scheduler=BARE if self.is_bare else HANDLER, name=name)
@@ -5171,8 +5157,7 @@ class ArrayStage(Stage):
         """The submission command, after array jobs before, with a throttle also of this step."""
         run, file = self.run, self.run.record.file
         ids = [one.job_id for _, one in self.arrays_before()]
-        if run.throttle:
-            ids += [one.job_id for one in self.sent[-1:]]
+        ids += [one.job_id for one in self.sent[-1:] if run.throttle]
         words = submission_words(
             self.scheduler, submission.name, file("script", submission.number),
             file("output", submission.number, "")[:-len(".out")], len(submission.slots),
@@ -5208,7 +5193,7 @@ class ArrayStage(Stage):
 
     def submit(self, room: int) -> "Generator[Union[Event, str, None], None, int]":
         """Submit an array job of at most room array tasks; return how many may follow at once."""
-        run, record = self.run, self.run.record
+        run, record = self.run, self.record
         tasks = {task.number: task for task in self.waiting[:room * self.pack]}
         numbers = list(tasks)
         size = -(-len(tasks) // self.pack)
@@ -5250,13 +5235,12 @@ class ArrayStage(Stage):
             return size // 2
         self.run.refused = True
         yield Event("error", str(refusal))
-        own = [(self.run.record, one) for one in self.sent]
-        for record, submission in [] if self.waits else [*self.arrays_before(), *own]:
-            record.stop(submission.start)
-            failure = yield from cancel_array(self.scheduler, submission.job_id)
-            yield Event("error", failure or (
-                f"cancelled array job {submission.job_id} of step {submission.step}, "
-                "so that nothing is half submitted"))
+        for stage in () if self.waits else (*self.before, self):
+            for one in stage.sent:
+                stage.run.record.stop(one.start)
+                failure = yield from cancel_array(self.scheduler, one.job_id)
+                yield Event("error", failure or (f"cancelled array job {one.job_id} of step "
+                                                 f"{one.step}, so that nothing is half submitted"))
         return 0
 
 
@@ -5287,7 +5271,7 @@ class Execution:
 
     def __init__(self, plans: "Sequence[Plan]", options: Options) -> None:
         needed = options._replace(resume=False, reuse=False)
-        self.runs = [*(Run(plan, needed) for plan in plans[:-1]), Run(plans[-1], options)]
+        self.runs = [Run(plan, options if plan is plans[-1] else needed) for plan in plans]
         self.current = self.runs[-1]
         self.stages = list(chain.from_iterable(run.stages for run in self.runs))
         grace()
@@ -5339,11 +5323,6 @@ class Execution:
                 yield stage
             if run is not self.runs[-1]:
                 run.lock.release()
-
-
-def describe(execution: Execution) -> "Iterator[str]":
-    """The lines of a dry run: commands, all else as comments."""
-    return chain.from_iterable(stage.describe() for stage in execution.stages)
 
 
 # -- stopping
@@ -7034,7 +7013,7 @@ def run_command(args: "argparse.Namespace") -> int:
 
 def print_dry(execution: Execution) -> int:
     """Print commands, one per line; on a terminal the first ones, and how many there are."""
-    lines = describe(execution)
+    lines = chain.from_iterable(stage.describe() for stage in execution.stages)
     for line in islice(lines, 50 if sys.stdout.isatty() else None):
         put(line)
     if next(lines, None) is not None:
