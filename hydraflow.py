@@ -2733,14 +2733,14 @@ class Signals:
 # Nothing is ever rewritten but blanks; a line is written by one system call.
 
 ROOT = ".hydraflow"
-FORMAT = 3  # of the record
+FORMAT = 4  # of the record
 FILES = {  # kind -> path in a record; {k} is the first number without its last three digits
     "plan": "plan.jsonl",  # starts and tasks; a task is planned by the start above it
     "attempt": "attempts/{k}/{0}-{1}",
     "log": "logs/{k}/{0}.log",
     "changes": "changes-{0}.diff",  # differences from the commit, at a start
     "stop": "stop-{0}",  # begin nothing more of this start, or an earlier one
-    "submission": "submissions/{0}.jsonl",  # facts, tasks of each array index, later facts
+    "submission": "submissions/{0}.jsonl",  # facts, then later ones
     "script": "submissions/{0}.sh",
     "lines": "submissions/{0}.txt",  # the input of a handler
     "handler": "submissions/{0}.handler",  # the attempt to execute a handler
@@ -2753,6 +2753,7 @@ REUSED = "reused"  # who has an attempt: nobody, its success in an older run cou
 BARE = "parameters"  # in place of a scheduler: a handler that gets no commands
 HANDLER = "handler"  # in place of a scheduler: a handler whose lines execute tasks
 TIME_LIMIT, GIVEN_UP = "time limit", "given up"  # verdicts of a limit of ours, of cancel --lost
+FINAL = {TIME_LIMIT: "failed", GIVEN_UP: "interrupted"}  # verdicts that no scheduler explains
 ENDING_SIGNALS = (1, 2, 9, 10, 12, 15, 24)  # HUP INT KILL USR1 USR2 TERM XCPU: of schedulers
 PLAN_LINE = (  # of a task, of which no more is read than its number and its step, or of a start
     rb'(?m)^\{(?:"task":([0-9]{1,9}),"step":([0-9]{1,9}),)?.*\}$')
@@ -2761,7 +2762,6 @@ NO_LINKS = (errno.EMLINK, errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EAC
 
 
 def system_error(error: OSError, action: str, path: str = "") -> Error:
-    """The mistake that a failed system call amounts to."""
     place = path or os.fsdecode(error.filename or "")
     name = f" {os.path.relpath(place)}" if place else ""
     reason = os.strerror(error.errno) if error.errno else error
@@ -2779,7 +2779,6 @@ def trying(action: str, path: str = "") -> "Iterator[None]":
 
 
 def damaged(path: str) -> Error:
-    """The Error about a file of a record that HydraFlow did not write like this."""
     return Error("damaged", f"{os.path.relpath(path)} is damaged", NOWHERE, "run the job anew")
 
 
@@ -2787,7 +2786,6 @@ def damaged(path: str) -> Error:
 
 
 def to_json(value: "Any") -> str:
-    """A value as JSON, in ASCII and without white space."""
     return json.dumps(value, separators=(",", ":"))
 
 
@@ -2814,11 +2812,9 @@ def write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data):]
 
 
-def append_lines(path: str, lines: "Iterable[Dict[str, Any]]") -> None:
-    # The line break comes first: were the line before torn by a full disk or a kill, this one
-    # would still be whole. One write on O_APPEND, as several processes append to one file.
-    data = "".join(f"\n{to_json(values)}" for values in lines)
-    write_file(path, data.encode("ascii"), "ab")
+def line_of(values: "Dict[str, Any]") -> bytes:
+    """A line of JSON to append: whole also after one that a full disk or a kill tore."""
+    return f"\n{to_json(values)}".encode("ascii")
 
 
 def read_bytes(path: str) -> bytes:
@@ -2832,7 +2828,6 @@ def read_bytes(path: str) -> bytes:
 
 
 def whole_lines(data: bytes) -> "List[Dict[str, Any]]":
-    """The lines of JSON of a text that are whole."""
     return list(filter(None, map(read_line, data.split(b"\n"))))
 
 
@@ -2847,9 +2842,17 @@ def read_line(line: bytes) -> "Dict[str, Any]":
     return values if isinstance(values, dict) else {}
 
 
+def read_values(path: str) -> "Dict[str, Any]":
+    """The values of all whole lines of a file, the last ones of each name."""
+    values = {}
+    for line in whole_lines(read_bytes(path)):
+        values.update(line)
+    return values
+
+
 def list_folder(path: str) -> "List[str]":
     """The names in a folder of a record in order; none if there is no such folder."""
-    with trying("read", path), contextlib.suppress(FileNotFoundError):
+    with trying("read", path), contextlib.suppress(FileNotFoundError, NotADirectoryError):
         return sorted(os.listdir(path))
     return []
 
@@ -2876,7 +2879,6 @@ class Record:
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
         self.ulid = os.path.basename(self.path)
-        self.job = os.path.basename(os.path.dirname(self.path))
 
     @staticmethod
     def directory(job: str) -> str:
@@ -2891,32 +2893,21 @@ class Record:
         return f"{ROOT}/{re.sub('[^A-Za-z0-9_-]', escaped, job)}"
 
     def file(self, kind: str, *numbers: "Union[int, str]") -> str:
-        """The path of a file of one of FILES."""
         thousand = numbers[0] // 1000 if numbers and isinstance(numbers[0], int) else ""
         return f"{self.path}/{FILES[kind].format(*numbers, k=thousand)}"
 
     def submission_numbers(self) -> "List[int]":
-        """The numbers of the submissions in their order."""
         return numbers_in(f"{self.path}/submissions", r"(\d{1,9})\.jsonl")
 
-    def is_stopped(self, start: int) -> bool:
-        """Whether nothing more of a start is to begin.
-
-        The folder is listed, as a network's file system remembers that a file was not there.
-        """
-        return any(number >= start for number in numbers_in(self.path, r"stop-(\d{1,9})"))
-
     def stop(self, start: int) -> None:
-        """Let nothing more of a start begin."""
         write_file(self.file("stop", start), b"")
 
     def make(self) -> None:
         with trying("make", self.path):
             if not os.path.lexists(f"{ROOT}/.gitignore"):
                 write_file(f"{ROOT}/.gitignore", b"*\n")
-            os.mkdir(self.path)
-            for folder in ("attempts", "logs", "submissions"):
-                os.mkdir(f"{self.path}/{folder}")
+            for folder in ("", "/attempts", "/logs", "/submissions"):
+                os.mkdir(self.path + folder)
 
     @classmethod
     def all(cls, job: str) -> "List[Record]":
@@ -2931,9 +2922,17 @@ class Record:
 
     @classmethod
     def newest(cls) -> "List[Record]":
-        folders = [f"{ROOT}/{name}" for name in list_folder(ROOT)]
-        found = [cls.all_in(folder)[-1:] for folder in folders if os.path.isdir(folder)]
+        found = [cls.all_in(f"{ROOT}/{name}")[-1:] for name in list_folder(ROOT)]
         return list(chain.from_iterable(found))
+
+
+def is_stopped(stops: "Iterable[Sequence[Any]]") -> bool:
+    """Whether nothing more is to begin, by pairs of the path of a record and a start.
+
+    The folder is listed, as a network's file system remembers that a file was not there.
+    """
+    return any(max(numbers_in(path, r"stop-(\d{1,9})"), default=-1) >= start
+               for path, start in stops)
 
 
 def try_lock(descriptor: int, is_look: bool) -> "Optional[bool]":
@@ -2954,8 +2953,7 @@ def try_lock(descriptor: int, is_look: bool) -> "Optional[bool]":
 class Start(NamedTuple):
     """A start of a run: run JOB, or --resume.
 
-    number counts from 1 within the record; time is in seconds since 1970; commit is that of git,
-    changes a hash of the differences from it, "" for none.
+    time is in seconds since 1970, commit that of git, changes a hash of the differences from it.
     """
     number: int = 0
     job: str = ""
@@ -2980,8 +2978,7 @@ NO_TASK = Task(0, 0, 0, (), (), (), "", "", {}, 0, False)
 
 
 def checked(values: "Mapping[str, Any]", sample: "Any") -> "List[Any]":
-    """The fields of a named tuple from a record: those of sample where a value is missing or has
-    another type. This is the one check of a record's fields."""
+    """The fields of a named tuple from a record; those of sample for other types."""
     found = []
     for name, usual in zip(sample._fields, sample):
         value = values.get(name, usual)
@@ -3005,17 +3002,17 @@ def read_start(values: "Dict[str, Any]", path: str) -> Start:
     return start
 
 
-def plan_line(kind: str, entry: "Union[Start, Task]") -> "Dict[str, Any]":
+def plan_line(kind: str, entry: "Union[Start, Task]") -> bytes:
     """The line of a plan about a start or a task, which begins with its number."""
     values = dict(entry._asdict())
-    return {kind: values.pop("number"), **values}
+    return line_of({kind: values.pop("number"), **values})
 
 
 class Ledger:
     """What the plan of a record says.
 
-    starts are all of them; members are the tasks that the last one planned, in its order, each with
-    its step; spans are where in data the last line of every task is.
+    members are the tasks that the last start planned, in its order, each with its step; spans are
+    where in data the last line of every task is.
     """
 
     def __init__(self, record: Record) -> None:
@@ -3069,11 +3066,9 @@ class Ledger:
 class Submission(NamedTuple):
     """What an array job or a handler got.
 
-    number counts from 1 within the record; scheduler is one of SCHEDULERS, or HANDLER or BARE in
-    place of one; after are pairs (path of a record, number of a submission) that have to succeed
-    before; stops are pairs (path of a record, number of a start) whose stop it obeys; limits are
-    those of its tasks; job_id is ""
-    until it is known; slots are the numbers of the tasks of each array index, from 1.
+    scheduler is one of SCHEDULERS, HANDLER or BARE; after are pairs (path of a record, number of a
+    submission) that have to succeed before, stops pairs (path of a record, number of a start) whose
+    stop it obeys; limits are those of its tasks, slots their numbers at each array index, from 1.
     """
     number: int = 0
     start: int = 0
@@ -3084,7 +3079,6 @@ class Submission(NamedTuple):
     stops: "List[List[Any]]" = []
     limits: "List[Any]" = [0, 0, 0, 0]
     job_id: str = ""
-    is_refused: bool = False
     slots: "List[List[int]]" = []
 
     def numbers(self) -> "List[int]":
@@ -3094,31 +3088,19 @@ class Submission(NamedTuple):
 NO_SUBMISSION = Submission()
 
 
-def write_submission(record: Record, submission: Submission) -> None:
-    """Write a submission that is not made yet: its facts, then a line for each array index."""
-    facts = dict(submission._asdict())
-    lines = list(map(to_json, facts.pop("slots")))
-    data = "\n".join([to_json(facts), *lines, ""]).encode("ascii")
-    write_file(record.file("submission", submission.number), data)
-
-
 def note_submission(record: Record, submission: Submission, **facts: "Any") -> Submission:
-    """Note the id by which a scheduler knows a submission, or that it was refused."""
-    append_lines(record.file("submission", submission.number), [facts])
+    """Write a submission that is not made yet, or facts of one that is: its id."""
+    line = line_of(facts or dict(submission._asdict()))
+    write_file(record.file("submission", submission.number), line, "ab")
     return submission._replace(**facts)
 
 
 def read_submission(record: Record, number: int) -> Submission:
     path = record.file("submission", number)
-    data = read_bytes(path)
-    facts = {}
-    for values in whole_lines(data):
-        facts.update(values)
-    facts["slots"] = [list(map(int, re.findall(rb"\d+", line)))
-                      for line in re.findall(rb"(?m)^\[[\d,]*\]$", data)]
-    submission = Submission(*checked(facts, Submission(number=-1)))
+    submission = Submission(*checked(read_values(path), Submission(number=-1)))
     words = f"{submission.name} {submission.job_id}"  # of commands
     if not (re.fullmatch(r"[\w. ;:,\[\]-]*", words) and submission.number == number
+            and re.fullmatch(r"\[(\[[\d,]*\],?)*\]", to_json(submission.slots))
             and len(submission.limits) == 4):
         raise damaged(path)
     return submission
@@ -3128,16 +3110,15 @@ def read_submission(record: Record, number: int) -> Submission:
 
 
 class Attempt(NamedTuple):
-    """The content of the file of an attempt; attempt counts from 1 within the task of that number.
+    """What the file of an attempt says; number is that of its task, attempt counts from 1 in it.
 
-    start is that of the run, role HERE or another one of those names, submission and index those of
-    the array task or line; host, boot and pid are those of the executor,
-    time and up when it claimed the attempt, in seconds since 1970 and of uptime(); scheduler and
-    job_id are those of a job around it; origin is RECORD/NUMBER of a task of an older run whose
-    success counts; verdict says why it is over without an end; leader is the recorder, began and
-    ended are its uptimes, status is -1 before the end, stopped tells that a signal came before it,
-    detail why it could not be started.
+    role is HERE or another one of those names; submission and index are those of its array task or
+    line; time and up are when host, boot and pid claimed it, in seconds since 1970 and of uptime();
+    scheduler and job_id are those of a job around it; origin is RECORD/NUMBER of a task of an older
+    run whose success counts; leader is the recorder, began and ended are uptimes, status is -1
+    before the end, stopped tells that a signal came before it, detail why it could not start.
     """
+    path: str = ""
     number: int = 0
     attempt: int = 0
     start: int = 0
@@ -3162,7 +3143,6 @@ class Attempt(NamedTuple):
 
     @property
     def has_started(self) -> bool:
-        """Whether its command began, or could not be started."""
         return self.began >= 0 or self.status >= 0
 
     @property
@@ -3175,12 +3155,20 @@ class Attempt(NamedTuple):
 
     @property
     def is_by_signal(self) -> bool:
-        """Whether a signal has ended it, or will have."""
-        return self.stopped or not self.has_ended or self.status - 128 in ENDING_SIGNALS
+        """Whether a signal has ended it, or will have, of which a scheduler may say more."""
+        return self.verdict not in FINAL and (
+            self.stopped or not self.has_ended or self.status - 128 in ENDING_SIGNALS)
 
     def moment(self, up: float) -> float:
         """An uptime of its machine in seconds since 1970, 0.0 where unknown."""
         return self.time - self.up + up if up >= 0 else 0.0
+
+    def again(self) -> "Attempt":
+        return read_attempt(self.path, self.number, self.attempt)
+
+    def signal(self, number: int) -> bool:
+        """Send a signal to its processes on this machine; return whether one of them got it."""
+        return self.boot == boot_id() and signal_attempt(self.path, self.leader, number)
 
 
 NO_ATTEMPT = Attempt()
@@ -3196,8 +3184,7 @@ def claim(path: str, head: "Dict[str, Any]") -> int:
     """Make the file of an attempt; return its descriptor, or -1 if somebody else has it.
 
     It is locked, and says whose it is, before it gets its name: nobody ever sees it without, but
-    where a file system has no links. What is written to the descriptor next is its start. OSError
-    where it cannot be written.
+    where a file system has no links. What is written to it next is its start. Raises OSError.
     """
     draft = f"{os.path.dirname(path)}/.{os.urandom(8).hex()}"
     descriptor = make_attempt(draft, head)
@@ -3219,8 +3206,7 @@ def claim(path: str, head: "Dict[str, Any]") -> int:
 
 
 def make_attempt(path: str, head: "Dict[str, Any]") -> int:
-    """Make a file for an attempt, locked, with its first line and its blanks; return it, or -1 if
-    there is one."""
+    """Make a file for an attempt, locked, with first line and blanks; -1 if there is one."""
     try:
         descriptor = open_safely(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     except FileExistsError:
@@ -3250,48 +3236,37 @@ def write_verdict(path: str, verdict: str) -> None:
         os.pwrite(file.fileno(), line.ljust(VERDICT - 1), HEAD)
 
 
-def read_attempt(path: str, number: int, attempt: int) -> Attempt:
-    values = {}
-    for line in whole_lines(read_bytes(path)):
-        values.update(line)
-    return Attempt(number, attempt, *checked(values, NO_ATTEMPT)[2:])
+def read_attempt(path: str, number: int = 0, attempt: int = 1) -> Attempt:
+    return Attempt(path, number, attempt, *checked(read_values(path), NO_ATTEMPT)[3:])
 
 
-def attempt_numbers(record: Record) -> "Dict[int, List[int]]":
-    """The attempts of each task that has any, ascending."""
-    found: Dict[int, List[int]] = {}
-    for folder in list_folder(f"{record.path}/attempts"):
-        for name in list_folder(f"{record.path}/attempts/{folder}"):
-            number, _, attempt = name.partition("-")
-            if number.isdigit() and attempt.isdigit():
-                found.setdefault(int(number), []).append(int(attempt))
-    return {number: sorted(attempts) for number, attempts in found.items()}
+def attempt_counts(record: Record) -> "Dict[int, int]":
+    folder = f"{record.path}/attempts"
+    names = chain.from_iterable(list_folder(f"{folder}/{name}") for name in list_folder(folder))
+    heads = [name.partition("-")[0] for name in names]
+    return Counter(map(int, filter(str.isdigit, heads)))
 
 
-def is_held(path: str, one: Attempt) -> "Optional[bool]":
-    """Whether something of an attempt lives; None where this machine cannot know.
-
-    Any error of a look means alive.
-    """
+def is_held(one: Attempt) -> "Optional[bool]":
+    """Whether something of an attempt lives, as after any error; None where that is unknown."""
     if not one.role:
         return True
     if one.boot != boot_id():
         return False if one.host == host_name() else None  # rebooted, or another machine
     try:
-        with open(path, "rb", 0, opener=open_safely) as file:
+        with open(one.path, "rb", 0, opener=open_safely) as file:
             if try_lock(file.fileno(), True) is False:
                 return True
     except OSError:
         return True
     # A program may have closed the file, and a file system may have no locks.
     if one.leader:
-        return bool(processes_of(path, one.leader))
+        return bool(processes_of(one.path, one.leader))
     return one.pid != os.getpid() and is_hydraflow(one.pid)
 
 
 class Lock:
-    """Held by one HydraFlow at a time: the last of numbered claims in a folder, while that lives.
-    """
+    """Held by one HydraFlow at a time: the last numbered claim in a folder, while it lives."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -3300,9 +3275,8 @@ class Lock:
     def look(self) -> "Tuple[int, str]":
         """The number of the last claim, and its holder: process 7 on node3; "" for none."""
         number = max(numbers_in(self.folder, r"lock-(\d{1,9})"), default=0)
-        path = f"{self.folder}/lock-{number}"
-        one = read_attempt(path, 0, number)
-        if not number or one.has_ended or not is_held(path, one._replace(boot=boot_id())):
+        one = read_attempt(f"{self.folder}/lock-{number}")
+        if not number or one.has_ended or not is_held(one._replace(boot=boot_id())):
             return number, ""
         return number, f"process {one.pid} on {one.host}" if one.pid else "another process"
 
@@ -3365,10 +3339,7 @@ PENDING, ACTIVE, ABSENT = "pending", "active", "absent"  # kinds of Queued
 
 
 class Queued(NamedTuple):
-    """A scheduler's answer about an array task: kind in our words, the rest in its own.
-
-    kind is PENDING, ACTIVE, ABSENT, or "" without an answer.
-    """
+    """A scheduler's answer about an array task; kind is PENDING, ACTIVE, ABSENT, "" for none."""
     kind: str = ""
     word: str = ""
     reason: str = ""
@@ -3384,24 +3355,21 @@ MEANINGS = (  # words of schedulers for an end, and the plain ones
     (r"^CANCELLED|^REVOKED|TERM_OWNER|TERM_ADMIN", "cancelled"),
     (r"^PREEMPTED|DUE TO PREEMPTION", "preempted"))
 LIMITS_OF_SITE = (TIME_LIMIT, "node failure", "preempted")  # after which a task may begin again
-FINAL = {TIME_LIMIT: "failed", GIVEN_UP: "interrupted"}  # verdicts that no scheduler explains
 SILENT = ("", "COMPLETED", "FAILED", "EXIT", "DONE", "X", "F", "C")  # say no more than an end
 
 
 class State(NamedTuple):
     """The state of one task.
 
-    name is one of STATES, cause is the reason in words; status is the exit status, 128 and more for
-    a signal; started and ended are seconds since 1970, 0.0 where unknown; attempt is the number of
-    the last one, attempts how many began; origin is RECORD/NUMBER of a task of an older run whose
-    success counts for this one; start is the number of the start that began the last one.
+    name is one of STATES; status is 128 and more for a signal; started and ended are seconds since
+    1970, 0.0 where unknown; attempts is how many there are; origin is RECORD/NUMBER of a task of an
+    older run whose success counts; start is that of the last attempt.
     """
     name: str = "not started"
     cause: str = ""
     status: int = 0
     started: float = 0.0
     ended: float = 0.0
-    attempt: int = 0
     attempts: int = 0
     host: str = ""
     origin: str = ""
@@ -3442,92 +3410,71 @@ def is_success(one: Attempt) -> bool:
     return one.status == 0 and not one.stopped and not one.verdict.startswith(HYDRA_BEGAN)
 
 
-def attempt_state(one: Attempt, name: str, cause: str = "", attempts: int = 0) -> State:
-    started = one.time if one.origin else one.moment(one.began)
-    return State(
-        name, cause, max(one.status, 0), started, one.moment(one.ended), one.attempt, attempts,
-        one.host, one.origin, one.start)
-
-
 def state_of(attempts: "Sequence[Attempt]", held: "Optional[bool]", queued: Queued = UNKNOWN,
              since: "Tuple[int, int]" = (0, 0), retries: int = 0) -> State:
     """The state of a task.
 
-    attempts are ascending; held tells whether something of the last one lives, None where that is
-    unknown; queued is the answer of the queue about the array task that has the task, or had it
-    last; since are start and number of the last submission of the task; retries is how many more
-    attempts follow a failure.
+    attempts are ascending; held tells whether something of the last one lives, None for unknown;
+    queued is the answer about the array task that has the task, or had it last; since are start and
+    number of its last submission; retries is how many more attempts follow a failure.
     """
     good = list(filter(is_success, attempts))
-    if good:
-        return attempt_state(good[0], "succeeded", "", len(attempts))
     current = [one for one in attempts if (one.start, one.submission) >= since]
-    if current and held is False and not (current[-1].has_started or current[-1].verdict):
-        current.pop()  # a claim alone, of which nothing lives, is no attempt
-    if current:
-        name, cause = name_and_cause(current[-1], held, queued)
+    one = (good or current or [NO_ATTEMPT])[-1]
+    name, cause = "succeeded", ""
+    if not good:
+        name, cause = name_and_cause(one, held, queued) if current else (
+            name_before(queued, since != (0, 0)))
         tries = sum(one.has_started for one in current)
         if name == "failed" and tries <= retries and queued.kind in (PENDING, ACTIVE):
             name, cause = "running", "trying again"
-        return attempt_state(current[-1], name, cause, len(attempts))
-    return state_before(attempts, queued, since != (0, 0))
+    return State(
+        name, cause, max(one.status, 0), one.moment(one.began), one.moment(one.ended),
+        len(attempts), one.host, one.origin, one.start)
 
 
-def state_before(attempts: "Sequence[Attempt]", queued: Queued, was_submitted: bool) -> State:
-    """The state of a task that has no attempt since it was submitted, or at all."""
-    state = NOT_STARTED._replace(attempts=len(attempts))
-    if attempts:
-        state = state._replace(attempt=attempts[-1].attempt)
+def name_before(queued: Queued, was_submitted: bool) -> "Tuple[str, str]":
+    """Name and cause of the state of a task without an attempt since it was submitted."""
     if queued.kind in (PENDING, ACTIVE) or (was_submitted and not queued.kind):
-        return state._replace(name="queued", cause=queued.reason)
-    return state._replace(cause=meaning(queued.word))
+        return "queued", queued.reason
+    return "not started", meaning(queued.word)
 
 
 def name_and_cause(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tuple[str, str]":
-    """Name and cause of the state in which an attempt without success leaves its task.
-
-    A signal may have come from its scheduler, which says so when the array task has ended.
-    """
+    """Name and cause of the state in which an attempt without success leaves its task."""
     is_over = one.is_over or held is False
     if is_over and not one.is_by_signal:
-        return "failed", one.detail or one.verdict
-    if one.verdict in FINAL:
-        return FINAL[one.verdict], one.verdict
+        return FINAL.get(one.verdict, "failed"), one.detail + one.verdict  # it has one of them
     if queued.kind == PENDING and not held:
         return "queued", f"requeued {queued.reason}".rstrip()
-    if is_over:
-        return end_by_signal_of(one, queued)
-    return state_without_end(one, held, queued)
-
-
-def state_without_end(one: Attempt, held: "Optional[bool]", queued: Queued) -> "Tuple[str, str]":
-    """Name and cause of the state of a task without an end, by its queue."""
-    if queued.kind != ABSENT or held:
+    if not is_over and (held or queued.kind != ABSENT):
         return "running", queued.reason if one.has_started else "beginning"
-    word = meaning(queued.word)
-    if one.has_started:
-        return "interrupted", word or queued.word or "gone from the queue"
-    return "not started", word
+    if not (one.is_over or one.has_started):  # a claim alone, of which nothing lives
+        return "not started", meaning(queued.word)
+    return end_by_signal_of(one, is_over, queued)
 
 
-def end_by_signal_of(one: Attempt, queued: Queued) -> "Tuple[str, str]":
-    """Name and cause of the state of a task whose last attempt a signal has ended."""
+def end_by_signal_of(one: Attempt, is_over: bool, queued: Queued) -> "Tuple[str, str]":
+    """The same of an attempt that is gone, or that a signal has ended: perhaps its scheduler, which
+    says so when the array task has ended."""
     is_gone = queued.kind == ABSENT
     if one.role == ARRAY and not is_gone:
         return "running", "ended by a signal"
     word = meaning(queued.word) if is_gone else ""
     if one.has_ended and not (word or one.stopped):
         return "failed", one.detail
-    return "interrupted", word or one.verdict or ("" if one.has_ended else "killed")
+    usual = "killed" if is_over else "gone from the queue"
+    return "interrupted", word or one.verdict or usual * (not one.has_ended)
 
 
 # ---------------------------------------------------------------------------
 # 9. Local execution: Task, Task, ... -> Event, Event, ...
 # ---------------------------------------------------------------------------
 # Limits and Event; Process is an attempt that this process began; Local begins, watches, asks and
-# kills attempts. Local has no loop: the pass of chapter 11 calls begin and look. It yields events
-# and shows nothing.
+# kills attempts. It has no loop: the pass of chapter 11, whose stages are places of this kind,
+# calls start and look. It yields events and shows nothing.
 
+NEVER = float("inf")
 GRACE = 10.0  # seconds between asking a task to stop and killing it
 TICK = 0.05  # seconds between two looks at processes
 DEVICES = (  # variables that list granted devices: of CUDA, ROCm, oneAPI, Slurm
@@ -3537,10 +3484,8 @@ HYDRA_LINE = re.compile(rb"HYDRA[^]\n]*\] (?:Launching (\d+) jobs |\t#(\d+) : )?
 
 
 class Limits(NamedTuple):
-    """How many tasks at once, how many more tries, how many seconds a try may take (0.0: any).
-
-    With fail_fast, a failure ends the starting of tasks.
-    """
+    """How many tasks at once, how many more tries, how many seconds a try may take (0.0: any), and
+    whether nothing begins after a failure."""
     jobs: int
     retries: int
     timeout: float
@@ -3550,9 +3495,9 @@ class Limits(NamedTuple):
 class Event(NamedTuple):
     """Something that happened, to a task or not.
 
-    kind is start, retry, end, done (earlier, or by another process), tick (time passed), interrupt,
-    note or error. number is where in the log the output of the attempt begins, how many tasks are
-    done, how many run elsewhere at a tick, or the signal of an interrupt.
+    kind is start, retry, end, done (earlier, or by another process), tick, interrupt, note or
+    error; number is where in log the output begins, how many tasks are done, or run elsewhere at a
+    tick, or a signal.
     """
     kind: str
     text: str = ""
@@ -3563,21 +3508,11 @@ class Event(NamedTuple):
 
 
 def grace() -> float:
-    """How many seconds a task has between the request to stop and the kill."""
     text = os.environ.get("HYDRAFLOW_GRACE") or str(GRACE)
     if not re.fullmatch(r"\d+(\.\d+)?", text):
         message = f"HYDRAFLOW_GRACE is {text}, expected a number of seconds"
         raise Error("bad-grace", message, NOWHERE, f"for example HYDRAFLOW_GRACE={GRACE:g}")
     return float(text)
-
-
-def granted_devices() -> "List[str]":
-    """The devices that a scheduler granted to this process, as programs read them."""
-    for name in DEVICES:
-        devices = os.environ.get(name, "").replace(",", " ").split()
-        if devices and devices != ["NoDevFiles"]:
-            return devices
-    return []
 
 
 def remove_if_empty(path: str) -> None:
@@ -3588,37 +3523,28 @@ def remove_if_empty(path: str) -> None:
 
 
 class Process:
-    """An attempt that lives on this machine.
-
-    child is its recorder; tries counts the attempts of this start; deadline is when its time is
-    over, kill_at when it is killed after a request to stop, in seconds of the monotonic clock, 0.0
-    for never; offset is where in log its output begins.
-    """
+    """An attempt of ours: child is its recorder; deadline is when its time is over, kill_at when it
+    is killed, on the monotonic clock; its output begins at offset of log."""
 
     child: "subprocess.Popen[bytes]"
-    attempt = 0
-    path = ""
+    one: Attempt
     log = ""
     offset = 0
-    deadline = 0.0
+    deadline = kill_at = NEVER
     is_stopping = False
-    kill_at = 0.0
 
-    def __init__(self, task: Task, slot: int, tries: int) -> None:
+    def __init__(self, task: Task, slot: int) -> None:
         self.task = task
         self.slot = slot
-        self.tries = tries
-
-    def read(self) -> Attempt:
-        return read_attempt(self.path, self.task.number, self.attempt)
 
     def signal(self, number: int) -> None:
-        """Send a signal to all of its processes."""
-        signal_attempt(self.path, self.child.pid, number)
+        signal_attempt(self.one.path, self.child.pid, number)
 
-    def kill(self) -> None:
-        self.kill_at = 0.0
-        self.signal(signal.SIGKILL)
+    def stop(self, number: int, patience: float) -> None:
+        """Ask it to stop; after some seconds it is killed."""
+        self.is_stopping = True
+        self.kill_at = time.monotonic() + patience
+        self.signal(number)
 
     def is_over(self) -> bool:
         """Whether it has ended: all of it, after a request to stop or the death of its recorder."""
@@ -3626,143 +3552,138 @@ class Process:
         if status is None or (status >= 0 and not self.is_stopping):
             return status is not None
         if status < 0:
-            self.kill()
-        return not processes_of(self.path, 0)
+            self.signal(signal.SIGKILL)
+        return not processes_of(self.one.path, 0)
 
 
 class Local:
-    """The place where attempts are executed by this process.
+    """Attempts that this process executes.
 
-    head has the fields of the first line of each attempt; waiting are tasks to be tried again, with
-    the number of tries; slots are those that are free, the lowest at the end; failure is an error
-    of the system that concerns all tasks; kills tells whether it kills a task that does not stop;
-    adopted is how many tasks of an earlier start live here; silent counts Hydra tasks without a
-    sign of Hydra; stops are pairs of a record and a start whose stop holds here; key is that of the
-    job, for events.
+    head has the fields of the first line of each; waiting are tasks to begin again, times is how
+    often each began; slots are those that are free, the lowest at the end; is_stopped tells that
+    nothing more begins, failure is an error that is why; patience is the time before a kill; silent
+    counts Hydra tasks without a sign of Hydra; key is that of the job, for events.
     """
 
-    adopted = 0
     failure = ""
     silent = 0
     is_stopped = False
+    record: Record
+    limits: Limits
 
-    def __init__(self, record: Record, limits: Limits, head: "Dict[str, Any]",
-                 stops: "Sequence[Tuple[Record, int]]", key: str) -> None:
+    def __init__(self) -> None:
+        self.running: List[Process] = []
+        self.waiting: List[Task] = []
+        self.times = Counter()  # type: Counter[int]
+
+    def prepare(self, record: Record, limits: Limits, head: "Dict[str, Any]",
+                stops: "Sequence[Sequence[Any]]", key: str) -> None:
         self.record = record
         self.limits = limits
         self.head = head
+        self.stops = stops
+        self.key = key
         self.kind = "handler" if head["role"] == HANDLER else "attempt"
-        self.kills = head["role"] != ARRAY
-        self.running: List[Process] = []
-        self.waiting: List[Tuple[Task, int]] = []
+        self.patience = NEVER if head["role"] == ARRAY else grace()
         self.slots = list(range(min(limits.jobs, 32768) - 1, -1, -1))
-        self.devices = [] if self.kills else granted_devices()
+        listed = [os.environ.get(name, "").replace(",", " ").split() for name in DEVICES]
+        granted = [devices for devices in listed if devices and devices != ["NoDevFiles"]]
+        self.devices = granted[0] if granted and head["role"] == ARRAY else []
         # sh drops variables with other names, such as the exported functions of bash
         lost = [f"{name}={value}" for name, value in os.environ.items()
                 if not re.fullmatch("[A-Za-z_][A-Za-z_0-9]*", name)]
         self.prefix = ["/usr/bin/env", *lost] if lost else []
-        self.stops = stops
-        self.key = key
 
-    def begin(self, task: Task, tries: int = 1) -> Event:
-        process = Process(task, self.slots[-1], tries)
+    def must_stop(self) -> bool:
+        self.is_stopped = self.is_stopped or is_stopped(self.stops)
+        return self.is_stopped
+
+    def start(self, task: Task) -> Event:
+        """Begin an attempt of a task, unless another process has it or it has succeeded."""
+        process = Process(task, self.slots[-1])
+        self.times[task.number] += 1
         try:
-            descriptor = self.claim(process)
+            descriptor, is_good = self.claim(process)
         except OSError as error:
-            return self.fail(error, f"begin task {task.number}")
+            return self.fail(system_error(error, f"begin task {task.number}"))
         if descriptor < 0:
-            return Event("done", "", int(not process.attempt), task)
+            return Event("done", "", int(is_good), task)
         try:
-            self.is_stopped = any(record.is_stopped(start) for record, start in self.stops)
-            if self.is_stopped:
+            if self.must_stop():
                 return Event("tick")
             self.launch(process, descriptor)
         except (OSError, Error) as error:
             known = error if isinstance(error, Error) else system_error(error, "start")
             write_end(descriptor, status=126, ended=uptime(), detail=known.message[:100])
-            return Event("end", self.key, 0, task, state_of([process.read()], False, OVER))
+            state = state_of([process.one.again()], False, OVER)
+            return Event("end", self.key, 0, task, state)
         finally:
             os.close(descriptor)
         self.slots.pop()
         self.running.append(process)
-        state = NOT_STARTED._replace(
-            name="running", started=time.time(), attempt=process.attempt)
-        kind = "retry" if tries > 1 else "start"
+        state = NOT_STARTED._replace(name="running", started=time.time())
+        kind = "retry" if self.times[task.number] > 1 else "start"
         return Event(kind, self.key, process.offset, task, state, process.log)
 
-    def claim(self, process: Process) -> int:
-        """Claim the next attempt of a task; return its open file, or -1 if another process has the
-        task; then the attempt is 0 if the task has succeeded.
-
-        The remains of an attempt before it are killed: two never work at once.
-        """
+    def claim(self, process: Process) -> "Tuple[int, bool]":
+        """Claim the next attempt of a task, and kill the remains of earlier ones; return its open
+        file, or -1 if another process has the task, and whether it has succeeded."""
         number = process.task.number
         for attempt in itertools.count(1):
-            process.attempt = attempt
-            process.path = self.record.file(self.kind, number, attempt)
-            descriptor = claim(process.path, new_head(slot=process.slot, **self.head))
+            path = self.record.file(self.kind, number, attempt)
+            process.one = Attempt(path, number, attempt)
+            descriptor = claim(path, new_head(slot=process.slot, **self.head))
             if descriptor >= 0:
-                return descriptor
-            one = process.read()
-            held = self.is_held(process.path, one)
-            one = process.read()  # its end may have come before it let go
+                break
+            one = process.one.again()
+            held = is_held(one)
+            own = self.head["submission"], self.head["index"]
+            if held is None and own[0] and (one.submission, one.index) == own:
+                # a scheduler that starts an array index again has given up its earlier array task
+                write_verdict(path, "requeued")
+                held = False
+            one = one.again()  # its end may have come before it let go
             is_over = one.is_over or held is False
             state = state_of([one], held, OVER if is_over else UNKNOWN)
             if state.is_alive or state.is_good:
-                break
-            if one.boot == boot_id() and one.leader:
-                signal_attempt(process.path, one.leader, signal.SIGKILL)
-        if state.is_good:
-            process.attempt = 0
-        return -1
-
-    def is_held(self, path: str, one: Attempt) -> "Optional[bool]":
-        """Whether something of an attempt lives.
-
-        A scheduler that starts our array index again has given up its earlier array task.
-        """
-        held = is_held(path, one)
-        own = self.head["submission"], self.head["index"]
-        if held is None and own[0] and (one.submission, one.index) == own:
-            write_verdict(path, "requeued")
-            return False
-        return held
+                return -1, state.is_good
+            one.signal(signal.SIGKILL)
+        return descriptor, False
 
     def launch(self, process: Process, descriptor: int) -> None:
-        """Start the recorder around an attempt."""
         slot = str(process.slot)
         if self.devices:  # of those granted, the task takes the one of its slot
             slot = self.devices[process.slot % len(self.devices)]
         task = replaced(process.task, SLOT, slot)
-        variables = {"PYTHONUNBUFFERED": os.environ.get("PYTHONUNBUFFERED", "1"), **task.env}
+        variables = {
+            "PYTHONUNBUFFERED": os.environ.get("PYTHONUNBUFFERED", "1"), **task.env,
+            ATTEMPT_FILE: process.one.path, "HYDRAFLOW_ATTEMPT": str(process.one.attempt)}
         values = environment_values()
         env = environment({name: text and fill(text, values) for name, text in variables.items()})
-        env[ATTEMPT_FILE.encode()] = native_bytes(process.path)
-        env[b"HYDRAFLOW_ATTEMPT"] = b"%d" % process.attempt
         if task.has_directory:
             os.makedirs(native(os.path.join(task.cwd, task.directory)), exist_ok=True)
-            os.makedirs(native(task.cwd), exist_ok=True)
         words = ["/bin/sh", "-c", RECORDER, "hydraflow", *self.prefix, *task.argv]
         if self.kind == "handler":  # its output is for the terminal
             process.child = spawn(words, (descriptor, None, None), env, task.cwd)
         else:
             process.log = self.record.file("log", task.number)
+            is_session = self.head["role"] != ARRAY
             with open(process.log, "ab", 0, opener=open_safely) as log:
-                if process.attempt > 1 and log.tell():
-                    log.write(b"==> attempt %d <==\n" % process.attempt)
+                if process.one.attempt > 1 and log.tell():
+                    log.write(b"==> attempt %d <==\n" % process.one.attempt)
                 process.offset = log.tell()
-                process.child = spawn(words, (descriptor, log, log), env, task.cwd, self.kills)
+                process.child = spawn(words, (descriptor, log, log), env, task.cwd, is_session)
         if self.limits.timeout:
             process.deadline = time.monotonic() + self.limits.timeout
 
-    def fail(self, error: OSError, action: str) -> Event:
+    def fail(self, error: Error) -> Event:
         """Begin nothing more, as an error concerns all tasks."""
-        self.failure = self.failure or str(system_error(error, action))
+        self.failure = self.failure or str(error)
+        self.is_stopped = True
         return Event("tick")
 
     def look(self) -> "Iterator[Event]":
-        """Yield which tasks have ended; stop those that run too long, kill those that do not stop.
-        """
+        """Yield which tasks have ended; stop or kill those whose time is over."""
         now = time.monotonic()
         for process in list(self.running):
             if process.is_over():
@@ -3770,57 +3691,49 @@ class Local:
                 self.slots.append(process.slot)
                 self.slots.sort(reverse=True)
                 yield from self.ended(process)
-            elif process.kill_at and now >= process.kill_at:
-                process.kill()
-            elif process.deadline and now >= process.deadline and not process.is_stopping:
+            elif now >= process.kill_at:
+                process.signal(signal.SIGKILL)
+                process.kill_at = NEVER
+            elif now >= process.deadline and not process.is_stopping:
                 self.judge(process, TIME_LIMIT)
-                self.stop(process, signal.SIGTERM)
-                process.kill_at = now + grace()
+                process.stop(signal.SIGTERM, grace())
 
     def judge(self, process: Process, verdict: str) -> None:
         try:
-            write_verdict(process.path, verdict)
+            write_verdict(process.one.path, verdict)
         except OSError as error:
-            self.fail(error, "write into the record")
+            self.fail(system_error(error, "write into the record"))
 
     def ended(self, process: Process) -> "Iterator[Event]":
-        one = process.read()
-        if process.child.returncode == 125 and not one.has_started:
-            self.failure = self.failure or f"error: cannot write {os.path.relpath(process.path)}"
-            return
-        verdict = self.hydra_verdict(process) if is_success(one) else ""
-        if not one.is_over:
-            verdict = "killed"
+        one = process.one.again()
+        verdict = self.verdict_on(process, one)
         if verdict:
             self.judge(process, verdict)
             one = one._replace(verdict=verdict)
         state = state_of([one], False, OVER)
         remove_if_empty(process.log)
         is_bad = state.name == "failed" or (state.cause == "killed" and not process.is_stopping)
-        if is_bad and process.tries <= self.limits.retries and not self.is_stopped:
-            self.waiting.append((process.task, process.tries + 1))
+        tries = self.times[process.task.number]
+        if is_bad and tries <= self.limits.retries and not self.is_stopped:
+            self.waiting.append(process.task)
         elif self.kind != "handler":  # whose tasks have ends of their own
             if state.name == "failed" and self.limits.fail_fast:
                 self.record.stop(self.head["start"])
             yield Event("end", self.key, process.offset, process.task, state, process.log)
 
-    def hydra_verdict(self, process: Process) -> str:
-        """A verdict on a Hydra task that ended with 0, if its log shows that Hydra did not end."""
-        if not process.task.runs:
+    def verdict_on(self, process: Process, one: Attempt) -> str:
+        """A verdict on an attempt without an end, or without all runs of Hydra."""
+        task = process.task
+        if not one.is_over:
+            return "killed"
+        if not (task.runs and is_success(one)):
             return ""
         lines = HYDRA_LINE.findall(read_bytes(process.log)[process.offset:])
         launched = sum(int(count or 0) for count, _ in lines)
         began = sum(bool(number) for _, number in lines)
-        folder = os.path.join(process.task.cwd, process.task.directory)
-        has_spoken = bool(lines) or process.task.runs > 1
-        self.silent += not (has_spoken or os.path.exists(native(folder)))
+        folder = os.path.join(task.cwd, task.directory)
+        self.silent += not (lines or task.runs > 1 or os.path.exists(native(folder)))
         return f"{HYDRA_BEGAN}{began} of {launched} runs" if began < launched else ""
-
-    def stop(self, process: Process, number: int) -> None:
-        process.is_stopping = True
-        process.signal(number)
-        if self.kills:
-            process.kill_at = time.monotonic() + grace()
 
 
 # ---------------------------------------------------------------------------
@@ -4267,7 +4180,7 @@ def job_around() -> "Dict[str, Any]":
 # Survey is a record with its attempts, queues and states; Run is a start of a run: its record, and
 # which tasks are done, alive or to be executed. Stage executes steps at a place: HereStage,
 # SlotStage (an array index), HandlerStage, ArrayStage. drive is the one loop. Execution orders
-# stages, describe is its dry run, cancel_record stops a run.
+# stages, cancel_record stops a run.
 #
 # The pass: a stage is a generator that follows tasks that live elsewhere, looks at those that live
 # here, begins tasks where others have ended, yields events, and yields None when it has to wait.
@@ -4275,7 +4188,8 @@ def job_around() -> "Dict[str, Any]":
 # signals on.
 
 MOST_SUBMISSIONS = 3  # of a task in one start
-MOST_CHANGES = 1 << 20  # bytes of differences from a commit that are kept
+MOST_CHANGES = 1 << 20  # characters of differences from a commit that are kept
+MOST_PLANNED = 10000  # tasks of a run that are all in the plan before the first one begins
 LONGEST_LOOK = 15.0  # seconds between two questions to a queue
 NOT_SUBMITTED = (NO_SUBMISSION, 0)
 MISSED = Queued("", "missing")  # in one look, which is none
@@ -4284,12 +4198,9 @@ MISSED = Queued("", "missing")  # in one look, which is none
 class Survey:
     """A record, brought up to date by look.
 
-    last is the last submission of each task, and its index there; attempts are those on record,
-    states those of the tasks; queues are answers about array tasks; unanswered is the message of a
-    scheduler that does not answer, unfound are numbers of submissions whose id it could not say, so
-    that their tasks may be there; holder is the HydraFlow that executes the run now; members are
-    the tasks that the last start planned, in its order, with their states; plan is that of the
-    record, once it was read.
+    last is the last submission of each task, and its index there; queues are answers about array
+    tasks, unanswered is the message of a scheduler that does not answer; holder is the HydraFlow
+    that executes the run; members are the tasks of the last start in its order, with their states.
     """
 
     def __init__(self, record: Record, ledger: "Optional[Ledger]" = None) -> None:
@@ -4301,22 +4212,23 @@ class Survey:
         self.members: List[Tuple[int, State]] = []
         self.unanswered = ""
         self.holder = Lock(record.path).look()[1]
-        self.submissions = []
+        self.submissions: List[Submission] = []
+        self.last: Dict[int, Tuple[Submission, int]] = {}
         self.unfound = set()
-        self.last = {}
         for number in record.submission_numbers():
             one = read_submission(record, number)
-            if one.is_refused:
-                continue
             if one.scheduler in SCHEDULERS and not one.job_id:  # HydraFlow was killed before that
                 found = finished(find_array(SCHEDULERS[one.scheduler], one.name))
-                if found is None:
+                if found is None:  # its tasks may be there
                     self.unfound.add(number)
                     self.unanswered = f"{one.scheduler} does not answer"
                 one = one._replace(job_id=found or "")
-            self.submissions.append(one)
-            for index, slot in enumerate(one.slots, 1):
-                self.last.update(dict.fromkeys(slot, (one, index)))
+            self.add(one)
+
+    def add(self, one: Submission) -> None:
+        self.submissions.append(one)
+        for index, slot in enumerate(one.slots, 1):
+            self.last.update(dict.fromkeys(slot, (one, index)))
 
     @property
     def ledger(self) -> Ledger:
@@ -4330,7 +4242,6 @@ class Survey:
         return state._replace(name="waiting") if is_waiting else state
 
     def counts(self) -> "Dict[str, int]":
-        """How many tasks of the last start are in each state, in the order of STATES."""
         found = Counter(state.name for _, state in self.members)
         rest = self.ledger.start.count - len(self.members)
         found["waiting" if self.holder else "not started"] += max(rest, 0)
@@ -4338,24 +4249,22 @@ class Survey:
 
     def read(self, numbers: "Optional[Iterable[int]]" = None) -> None:
         """Read the attempts that may have changed, of some tasks or of all."""
-        found = attempt_numbers(self.record)
+        found = attempt_counts(self.record)
         for number in {*found, *self.last} if numbers is None else numbers:
             earlier = self.attempts.setdefault(number, [])
-            for place, attempt in enumerate(found.get(number, ())):
+            for place in range(found[number]):
                 if place == len(earlier) or not earlier[place].has_ended:
-                    path = self.record.file("attempt", number, attempt)
-                    earlier[place:place + 1] = [read_attempt(path, number, attempt)]
+                    path = self.record.file("attempt", number, place + 1)
+                    earlier[place:place + 1] = [read_attempt(path, number, place + 1)]
             self.update(number)
 
     def update(self, number: int) -> None:
-        attempts = self.attempts.get(number, [])
+        attempts, last = self.attempts[number], self.last_attempt(number)
         submission, _ = self.last.get(number, NOT_SUBMITTED)
         held = None
-        path = ""
-        if attempts and not attempts[-1].is_over:
-            path = self.record.file("attempt", number, attempts[-1].attempt)
-            held = is_held(path, attempts[-1])
-            attempts[-1] = read_attempt(path, number, attempts[-1].attempt)  # it may end meanwhile
+        if attempts and not last.is_over:
+            held = is_held(last)
+            attempts[-1] = last.again()  # it may end meanwhile
         since = submission.start, submission.number
         state = state_of(attempts, held, self.queued(number), since, submission.limits[1])
         if submission.scheduler == BARE and state.name != "succeeded":
@@ -4365,26 +4274,25 @@ class Survey:
         elif state.name == "not started" and any(
                 one.is_over and not one.is_good for one in states_before(submission, self)):
             state = state._replace(name="skipped", cause="a step before it did not succeed")
-        elif state.name == "interrupted" and path:
+        elif state.name == "interrupted" and not last.is_over:
             with contextlib.suppress(OSError):  # of another user's record
-                write_verdict(path, state.cause)  # which a scheduler forgets in minutes
+                write_verdict(last.path, state.cause)  # which a scheduler forgets in minutes
         self.states[number] = state
 
     def last_attempt(self, number: int) -> Attempt:
         return (self.attempts.get(number) or [NO_ATTEMPT])[-1]
 
     def handler(self, submission: Submission) -> Attempt:
-        return read_attempt(self.record.file("handler", submission.number), 0, 1)
+        return read_attempt(self.record.file("handler", submission.number))
 
     def key(self, number: int) -> "Optional[ArrayTask]":
         """The array task that has a task, or had its last attempt, also around this HydraFlow."""
         one = self.last_attempt(number)
         submission, index = self.last.get(number, NOT_SUBMITTED)
-        key = ArrayTask(one.scheduler, one.job_id, one.index)
-        if one.start <= submission.start:
-            if one.submission == submission.number:
-                index = one.index  # of a pack, another array task may have it
-            key = ArrayTask(submission.scheduler, submission.job_id, index)
+        owner: Union[Attempt, Submission] = one if one.start > submission.start else submission
+        if owner is one or one.submission == submission.number:
+            index = one.index  # of a pack, another array task may have it
+        key = ArrayTask(owner.scheduler, owner.job_id, index)
         return key if key.scheduler in SCHEDULERS and key.job_id else None
 
     def array_task(self, number: int) -> "Optional[ArrayTask]":
@@ -4399,11 +4307,8 @@ class Survey:
         submission, _ = self.last.get(number, NOT_SUBMITTED)
         if submission is NO_SUBMISSION or submission.number in self.unfound:
             return UNKNOWN
-        is_alive = bool(self.holder) and submission.scheduler not in SCHEDULERS
         one = self.handler(submission)
-        if one.role:
-            path = self.record.file("handler", submission.number)
-            is_alive = not one.has_ended and is_held(path, one) is not False
+        is_alive = one.role and not one.has_ended and is_held(one) is not False
         return Queued(ACTIVE if is_alive else ABSENT, "", "at the handler")
 
     def look(self, numbers: "Optional[Iterable[int]]" = None,
@@ -4419,39 +4324,36 @@ class Survey:
             self.read(wanted)
 
     def ask_queue(self, keys: "Sequence[ArrayTask]") -> "Generator[None, None, None]":
-        """Ask the queue about array tasks of an array job, and the accounting about those that are
-        gone without a word."""
+        """Ask the queue about array tasks of an array job, and the accounting about those that were
+        missing twice."""
         scheduler, job_id = SCHEDULERS[keys[0].scheduler], keys[0].job_id
         found, failure = yield from query(scheduler, job_id)
         self.unanswered = failure or self.unanswered
-        gone = [key for key in keys if (key.index in found or not failure)
-                and self.is_gone(key, found.get(key.index, OVER))]
+        gone = []
+        for key in keys:
+            before = self.queues.get(key, UNKNOWN)
+            queued = found.get(key.index, before if failure else OVER)
+            if queued.kind == before.kind == ABSENT:
+                continue
+            is_gone = queued.kind == ABSENT and before == MISSED
+            self.queues[key] = queued if is_gone or queued.kind != ABSENT else MISSED
+            if is_gone and not meaning(queued.word):
+                gone.append(key)
         ends = (yield from account(scheduler, job_id)) if gone else {}
         for key in gone:
-            end = ends.get(key.index, "")
-            word = end if meaning(end) else self.last_line(key) or end
+            word = self.end_word(key, ends.get(key.index, ""))
             self.queues[key] = OVER._replace(word=word)
 
-    def is_gone(self, key: ArrayTask, queued: Queued) -> bool:
-        """Note an answer; return whether an array task is gone now without a word about its end.
-
-        It has to be missing twice: one look is none.
-        """
-        before, is_absent = self.queues.get(key, UNKNOWN), queued.kind == ABSENT
-        if is_absent and before.kind == ABSENT:
-            return False
-        is_gone = is_absent and before == MISSED
-        self.queues[key] = queued if is_gone or not is_absent else MISSED
-        return is_gone and not meaning(queued.word)
-
-    def last_line(self, key: ArrayTask) -> str:
-        """The last line that a scheduler wrote for an array task."""
+    def end_word(self, key: ArrayTask, word: str) -> str:
+        """A word of the accounting, or the last line that a scheduler wrote for an array task."""
+        if meaning(word):
+            return word
         data = b""
         for one in self.submissions:
             if one.job_id == key.job_id:
                 data = read_bytes(self.record.file("output", one.number, key.index))
         lines = data[-4096:].decode("utf-8", "replace").strip().split("\n")
-        return lines[-1].strip()[:200]
+        return lines[-1].strip()[:200] or word
 
 
 def states_before(submission: Submission, found: "Optional[Survey]" = None) -> "Iterator[State]":
@@ -4468,8 +4370,7 @@ def states_before(submission: Submission, found: "Optional[Survey]" = None) -> "
 
 def survey(record: Record, numbers: "Optional[Sequence[int]]" = None,
            ledger: "Optional[Ledger]" = None) -> Survey:
-    """A record at this moment, or some of its tasks; a queue that misses an array task is asked
-    twice. ledger is its plan, where that is read already."""
+    """A record at this moment, or some of its tasks; ledger is its plan, if that is read."""
     found = Survey(record, ledger)
     finished(found.look(numbers))
     if found.unanswered or MISSED in found.queues.values():
@@ -4482,10 +4383,7 @@ def survey(record: Record, numbers: "Optional[Sequence[int]]" = None,
 
 
 class Options(NamedTuple):
-    """The options of the command line about a run; 0, and -1 for retries, where it has none.
-
-    timeout is in minutes; jobs is AUTO for as many tasks as there are processors.
-    """
+    """The options about a run; 0, or -1 retries, for none; timeout in minutes; jobs may be AUTO."""
     jobs: int = 0
     keep_going: bool = False
     resume: bool = False
@@ -4501,22 +4399,17 @@ class Options(NamedTuple):
 
 
 def processors() -> int:
-    """How many processors this process may use, by its affinity, the allocation around it, and the
-    quota of its cgroup."""
+    """How many processors this process may use, by its affinity and the allocation around it."""
     counts = [os.cpu_count() or 1]
     if hasattr(os, "sched_getaffinity"):
         counts.append(len(os.sched_getaffinity(0)))
     for name in ("SLURM_CPUS_ON_NODE", "NSLOTS", "PBS_NCPUS", "LSB_DJOB_NUMPROC"):
         counts += map(int, re.findall("^[1-9][0-9]*$", os.environ.get(name, "")))
-    quota = re.match(rb"(\d+) (\d+)", read_system("/sys/fs/cgroup/cpu.max"))
-    if quota:
-        counts.append(max(int(quota[1]) // int(quota[2]), 1))
     return min(counts)
 
 
 def older_successes(records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[State]]":
-    """The states of tasks that have succeeded in records, with their origins, by their keys; the
-    newest last."""
+    """The states of tasks that have succeeded in records, with origins, by keys; newest last."""
     older: Dict[Tuple[str, ...], List[State]] = {}
     for record in records:
         try:
@@ -4535,87 +4428,73 @@ def older_successes(records: "Sequence[Record]") -> "Dict[Tuple[str, ...], List[
 class Run:
     """A start of a run: its record, and the ends of its tasks since then.
 
-    found is the record that it continues, as it was; numbers are those of planned tasks by
-    their keys, the next one last; older are successes of older runs by their keys; last is the
-    number of the last task; counts are ends of tasks by state, seen by this start; begun is
-    whether something was executed or submitted, refused whether a submission was not taken;
-    described counts the submissions that a dry run has shown; silent counts Hydra tasks without a
-    sign of Hydra; stops are pairs of a record and a start whose stop holds for this run.
+    numbers are those of tasks in the record by their keys, older are successes of older runs by
+    their keys; last is the number of the last task; counts are ends of tasks in this start; refused
+    is whether a submission was refused; stops are pairs (path of a record, number of a start) whose
+    stop holds for this run.
     """
 
-    lock: "Optional[Lock]" = None
-    found: "Optional[Survey]" = None
+    found: Survey
     last = 0
     number = 1
-    described = 0
-    silent = 0
     is_open = False
     is_new = True
-    begun = False
     refused = False
-
     needed: "Sequence[Run]" = ()
 
     def __init__(self, plan: Plan, options: Options) -> None:
         self.plan = plan
-        self.job = plan.job
+        self.job = job = plan.job
         self.options = options
-        self.record = Record(f"{Record.directory(plan.job.key)}/{ulid_text(plan.ulid)}")
+        self.record = Record(f"{Record.directory(job.key)}/{ulid_text(plan.ulid)}")
+        self.lock = Lock(self.record.path)
+        self.throttle = max(options.jobs or job.max_parallel, 0)  # of array tasks; 0: any
+        self.must_succeed = job.fail_fast is not False and not options.keep_going
+        jobs = options.jobs or job.max_parallel or 1
+        self.limits = Limits(
+            jobs=processors() if jobs == AUTO else jobs,
+            retries=job.retries if options.retries < 0 else options.retries,
+            timeout=60 * (options.timeout or job.timeout_minutes),
+            fail_fast=job.fail_fast is True and not options.keep_going)
         self.numbers: Dict[Tuple[str, ...], List[int]] = {}
         self.older: Dict[Tuple[str, ...], List[State]] = {}
         self.counts = dict.fromkeys([*STATES, "earlier"], 0)
         self.notes: List[str] = []
+        self.stops: List[List[Any]] = []
         self.stages = stages_of(self)
-        self.stops: List[Tuple[Record, int]] = []
+
+    @property
+    def begun(self) -> bool:
+        """Whether something was executed or submitted, or counts."""
+        return bool(attempt_counts(self.record) or self.record.submission_numbers())
 
     def open(self) -> "Set[int]":
-        """The tasks that are with a scheduler or another process."""
         return set(chain.from_iterable(stage.alive for stage in self.stages))
 
     def unfinished(self) -> int:
         """How many tasks have neither ended nor are with a scheduler."""
         return max(self.plan.count - sum(self.counts.values()) - len(self.open()), 0)
 
-    def limits(self) -> Limits:
-        job, options = self.job, self.options
-        jobs = options.jobs or job.max_parallel or 1
-        return Limits(
-            jobs=processors() if jobs == AUTO else jobs,
-            retries=job.retries if options.retries < 0 else options.retries,
-            timeout=60 * (options.timeout or job.timeout_minutes),
-            fail_fast=job.fail_fast is True and not options.keep_going)
-
-    def throttle(self) -> int:
-        """How many array tasks may run at once, 0 for any."""
-        return max(self.options.jobs or self.job.max_parallel, 0)
-
-    def pack(self, step: PlannedStep) -> "Tuple[int, int]":
-        beside = self.options.pack_parallel or step.pack_parallel or 1
-        return max(self.options.pack or step.pack or 1, beside), beside
-
-    def must_succeed(self) -> bool:
-        return self.job.fail_fast is not False and not self.options.keep_going
-
-    def is_stopped(self) -> bool:
-        return any(record.is_stopped(start) for record, start in self.stops)
-
     def has_failed(self) -> bool:
-        bad = [row.name for row in STATES.values() if row.is_over and not row.is_good]
-        return self.refused or any(self.counts[name] for name in bad)
+        return self.refused or any(self.counts[name] for name, row in STATES.items()
+                                   if row.is_over and not row.is_good)
 
     def may_follow(self) -> bool:
-        """Whether a further stage may begin."""
-        is_bad = self.has_failed() or any(stage.left for stage in self.stages)
-        return not (self.is_stopped() or self.refused or (is_bad and self.must_succeed()))
+        is_bad = self.has_failed() or any(stage.left or stage.is_stopped for stage in self.stages)
+        return not (is_stopped(self.stops) or self.refused or (is_bad and self.must_succeed))
 
     def has_succeeded(self) -> bool:
-        """Whether jobs that need this one may begin."""
         return self.is_open and not self.has_failed() and not self.unfinished()
 
-    def check(self) -> None:
-        """Raise Errors for mistakes that show before the start."""
+    def order(self, runs: "Sequence[Run]", waits: bool) -> None:
+        """Order the stages behind those of the needed jobs; check them."""
+        self.needed = [run for run in runs if run.job.key in dict(self.job.needs)]
+        before = list(chain.from_iterable(run.stages for run in self.needed))
         is_dry = self.options.dry_run
         for stage in self.stages:
+            stage.waits = stage.waits or waits
+            stage.before = list(before)
+            before.append(stage)
             for step in stage.steps:
                 stage.check(step)
                 if step.submit and not is_dry:
@@ -4623,20 +4502,16 @@ class Run:
                 if step.command:
                     check_first_task(step, is_dry)
 
-    def see(self, event: Event) -> None:
-        self.begun = self.begun or event.kind in ("start", "retry")
-        if event.kind == "done":
-            self.counts["earlier"] += event.number
-        elif event.kind == "end":
-            self.counts[event.state.name] += 1
+    def plan_rest(self) -> None:
+        """Let the plan have the tasks of stages that have not begun, too."""
+        if self.is_open and self.plan.count <= MOST_PLANNED:
+            list(chain.from_iterable(
+                stage.todo() for stage in self.stages if not stage.has_begun))
 
     # -- its beginning
 
     def take_record(self, is_resume: bool) -> str:
-        """Choose the record, and take its lock; return its holder if another HydraFlow has it.
-
-        The job's lock is held meanwhile: of two commands one makes a record.
-        """
+        """Choose the record, and take its lock; return its holder if another HydraFlow has it."""
         guard = Lock(Record.directory(self.job.key))
         holder = "" if self.options.dry_run else guard.take(30.0)
         try:
@@ -4658,10 +4533,14 @@ class Run:
             holder = self.lock.take()
             if holder:
                 return holder
+        self.found = Survey(self.record) if self.is_new else survey(self.record)
+        self.submissions = itertools.count(max(self.record.submission_numbers(), default=0) + 1)
         if not self.is_new:
-            self.continue_record(survey(self.record))
-        if self.options.reuse or not self.is_new:
+            self.continue_record()
+        if self.options.reuse:
             self.older = older_successes(records)
+        elif not self.is_new:
+            self.note_reusable(older_successes(records))
         self.write_start()
         return ""
 
@@ -4691,45 +4570,40 @@ class Run:
             for task in step.tasks():
                 yield task.key
 
-    def continue_record(self, found: Survey) -> None:
-        self.found = found
-        if found.unanswered:
-            self.notes.append(f"the scheduler does not answer ({found.unanswered}): "
-                              "its tasks count as queued")
-        self.numbers = {key: numbers[::-1] for key, numbers in found.ledger.keys().items()}
+    def continue_record(self) -> None:
+        found = self.found
+        self.numbers = found.ledger.keys()
         self.last = max(found.ledger.spans, default=0)
         self.number = found.ledger.start.number + 1
         if self.options.resume and self.numbers and not any(map(self.numbers.get, self.keys())):
-            self.release()
+            self.lock.release()
             words = found.ledger.starts[0].words
             words = words[2 * (words[:1] == ["-f"]):]
             raise Error("another-run",
                         f"no task of this sweep belongs to the last run of {self.job.key}", NOWHERE,
                         f"begun with: hydraflow run {shell_text(words or [self.job.key])}")
 
-    def note_reusable(self) -> None:
+    def note_reusable(self, older: "Mapping[Tuple[str, ...], Sequence[State]]") -> None:
         """Note how many of the tasks to execute have succeeded in an older run."""
-        if self.found and self.older and not self.options.reuse:
-            count = 0
-            for key in self.keys():
-                states = [self.found.state(number) for number in self.numbers.get(key, ())]
-                is_done = any(state.is_good or state.is_alive for state in states)
-                count += bool(self.older.get(key)) and not is_done
-            if count:
-                self.notes.append(f"{counted(count, 'task')} succeeded in an older run; --reuse "
-                                  "counts them as done")
+        count = 0
+        for key in self.keys():
+            states = [self.found.state(number) for number in self.numbers.get(key, ())]
+            is_done = any(state.is_good or state.is_alive for state in states)
+            count += bool(older.get(key)) and not is_done
+        if count:
+            self.notes.append(
+                f"{counted(count, 'task')} succeeded in an older run; --reuse counts them as done")
 
     def write_start(self) -> None:
         self.is_open = True
-        self.note_reusable()
         if self.options.dry_run:
             return
         import hashlib  # 3 ms, which a dry run need not wait for
-        before = self.found.ledger.starts if self.found else []
+        before = [] if self.is_new else self.found.ledger.starts
         commit = capture(["git", "rev-parse", "--verify", "-q", "HEAD"]).out.strip()
         command = ["git", "--no-optional-locks", "diff", "--binary", "HEAD"]
-        changes = native_bytes(capture(command).out) if commit else b""
-        digest = hashlib.sha1(changes).hexdigest()[:4] if changes else ""
+        changes = capture(command).out if commit else ""
+        digest = hashlib.sha1(native_bytes(changes)).hexdigest()[:4] if changes else ""
         start = Start(
             number=self.number, job=self.job.key, count=self.plan.count, time=time.time(),
             host=host_name(), version=__version__, words=list(self.options.words),
@@ -4738,63 +4612,43 @@ class Run:
             self.notes.append(f"the run of {self.job.key} began with other code: "
                               f"{before[0].code or 'no commit'}, now {start.code}")
         with trying("write the plan"):
-            append_lines(self.record.file("plan"), [plan_line("start", start)])
+            write_file(self.record.file("plan"), plan_line("start", start), "ab")
         if len(changes) > MOST_CHANGES:
             self.notes.append("the differences from the commit are not kept: over 1 MB")
         elif changes and digest not in [one.changes for one in before]:
-            write_file(self.record.file("changes", self.number), changes)
-        self.stops.append((self.record, self.number))
-
-    def next_submission(self) -> int:
-        """The number of the next submission; a dry run counts those that it has shown."""
-        self.described += self.options.dry_run
-        return max(self.record.submission_numbers(), default=0) + max(self.described, 1)
-
-    def release(self) -> None:
-        if self.lock:
-            self.lock.release()
+            write_file(self.record.file("changes", self.number), native_bytes(changes))
+        self.stops.append([self.record.path, self.number])
 
     # -- its tasks
 
     def assigned(self, step: PlannedStep) -> "Iterator[Tuple[Task, State]]":
-        drafts = step.tasks()
-        size = 1 if self.options.dry_run else 256  # a dry run shows each task at once
-        while True:
-            block = [self.identified(step, draft) for draft in islice(drafts, size)]
-            if not block:
-                return
-            if not self.options.dry_run:
-                tasks = [task._replace(cwd=os.path.abspath(task.cwd)) for task, _ in block]
-                append_lines(self.record.file("plan"),
-                             [plan_line("task", task) for task in tasks])
-            yield from block
+        """Yield the tasks of a step, once they are in the plan, and their states."""
+        path = os.devnull if self.options.dry_run else self.record.file("plan")
+        with open(path, "ab", 0, opener=open_safely) as file:
+            for draft in step.tasks():
+                numbers = self.numbers.get(draft.key)
+                if numbers:
+                    number = numbers.pop(0)
+                    directory = self.found.ledger.task(number).directory
+                else:
+                    number = self.last = self.last + 1
+                    directory = self.plan.directory(number)
+                task = step.numbered(draft, number, directory)
+                planned = task._replace(cwd=os.path.abspath(task.cwd))
+                write_all(file.fileno(), plan_line("task", planned))
+                state = self.found.states.get(number, NOT_STARTED)
+                older = self.older.get(task.key)
+                if older and not (state.is_alive or state.is_good):
+                    state = self.reused(number, state.attempts, older.pop(0))
+                yield task, state
 
-    def identified(self, step: PlannedStep, draft: Task) -> "Tuple[Task, State]":
-        numbers = self.numbers.get(draft.key)
-        state = NOT_STARTED
-        if numbers and self.found:
-            number = numbers.pop()
-            state = self.found.states.get(number, state)
-            directory = self.found.ledger.task(number).directory
-        else:
-            number = self.last = self.last + 1
-            directory = self.plan.directory(number)
-        task = step.numbered(draft, number, directory)
-        older = self.older.get(task.key)
-        if older and self.options.reuse and not (state.is_alive or state.is_good):
-            return task, self.reused(task, state, older.pop(0))
-        return task, state
-
-    def reused(self, task: Task, state: State, older: State) -> State:
+    def reused(self, number: int, attempts: int, older: State) -> State:
         """Note an older success that counts for a task, and return that."""
         if not self.options.dry_run:
-            head = new_head(start=self.number, role=REUSED, origin=older.origin)
-            head.update(time=older.started, up=0)
-            path = self.record.file("attempt", task.number, state.attempt + 1)
-            descriptor = claim(path, head)
-            if descriptor >= 0:
-                write_end(descriptor, status=0, ended=max(older.ended - older.started, 0))
-                os.close(descriptor)
+            head = new_head(self.number, REUSED, origin=older.origin, time=older.started, up=0)
+            descriptor = claim(self.record.file("attempt", number, attempts + 1), head)
+            write_end(descriptor, status=0, began=0, ended=max(older.ended - older.started, 0))
+            os.close(descriptor)
         return older
 
 
@@ -4802,10 +4656,7 @@ class Run:
 
 
 def task_text(task: Task) -> str:
-    """A command line that executes a task in a shell, where it would be executed.
-
-    The shell fills in variables that are kept by name.
-    """
+    """A command line for a shell, which fills in variables that are kept by name."""
     task = replaced(task, SLOT, "0")
     text = shell_text(task.argv)
     if task.env:
@@ -4858,41 +4709,40 @@ FILE_READERS = {  # handlers that read no file but one that these options name, 
 # -- the pass
 
 
-class Stage:
+class Stage(Local):
     """Steps of a run that a place executes together.
 
-    alive are tasks that live elsewhere or since an earlier start; times counts how often each task
-    was submitted, most is how often it may be; local is the place of processes of this machine,
-    found the record as it was when alive was looked at; before are stages that have to be over
+    alive are tasks that live elsewhere or since an earlier start, elsewhere of them run; most is
+    how often a task may be submitted, sent are submissions; before are stages that have to be over
     first; waits tells whether the stage lasts until alive is empty; done counts tasks that were
-    done before; left tells that it gave up tasks; noted are notes that were yielded; elsewhere is
-    how many of alive run; look_at and ask_at are when the record is read and queues are asked next.
+    done before; left tells that it gave up tasks; look_at and ask_at are when the record is read
+    and queues are asked next, kill_at is when those that live here are killed.
     """
 
     role = ARRAY
     most = MOST_SUBMISSIONS
-    local: Local
+    scheduler: "Optional[Scheduler]" = None
     found: Survey
     waits = True
     has_begun = False
     done = 0
     left = False
-    is_stopped = False
     elsewhere = 0
-    look_at = ask_at = kill_at = 0.0
+    look_at = ask_at = 0.0
+    kill_at = NEVER
     ask_delay = 0.5
+    beside = 1  # tasks of an index that are executed at once
 
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
+        super().__init__()
         self.run = run
         self.steps = list(steps)
         self.alive: Dict[int, Task] = {}
-        self.times = Counter()  # type: Counter[int]
         self.before: List[Stage] = []
-        self.noted: Set[str] = set()
+        self.sent: List[Submission] = []
 
     def check(self, step: PlannedStep) -> None:
-        """Raise an Error for a mistake that shows before the start, besides those of every place.
-        """
+        pass  # no mistakes besides those of every place
 
     def describe(self) -> "Iterator[str]":
         """Yield the lines of a dry run: one for each task, all else as comments."""
@@ -4916,105 +4766,87 @@ class Stage:
     def work(self) -> "Iterator[Union[Event, str, None]]":
         """Execute the tasks: yield events, and None where nothing happens for now."""
         run, todo = self.run, self.todo()
+        while not (run.is_open or self.is_stopped):
+            holder = run.take_record(True)
+            if holder:
+                yield f"waiting for job {run.job.key}: {holder} executes it"
+                yield from pause(0.5)
+        if not run.is_open:
+            return
+        yield from run.notes
         head = {**job_around(), "start": run.number, "role": self.role, "submission": 0}
-        self.local = Local(run.record, run.limits(), head, run.stops, run.job.key)
-        self.found = Survey(run.record)
-        if run.found:  # first find the tasks that live
+        self.prepare(run.record, run.limits, head, run.stops, run.job.key)
+        self.found = run.found
+        if run.plan.count <= MOST_PLANNED or not run.is_new:  # first find those that live
             todo = iter(list(todo))
         yield from self.passes(todo)
-        run.silent += self.local.silent
 
     def passes(self, todo: "Iterator[Task]") -> "Iterator[Union[Event, str, None]]":
         while True:
             yield from self.follow()
-            yield from self.local.look()
+            yield from self.look()
             yield Event("tick", "", self.elsewhere)
             has_more = yield from self.begin(todo)
-            if self.done:
-                yield Event("done", "", self.done)
-                self.done = 0
-            if self.is_over(has_more):
+            yield Event("done", "", self.done)
+            self.done = 0
+            is_alive = self.living_here() if self.is_stopped else (
+                has_more or (self.waits and self.alive))
+            if not (is_alive or self.running):
                 break
             yield None
-        if self.local.failure:
-            yield Event("error", self.local.failure)
-        is_cut = self.is_stopped or self.local.is_stopped or self.local.failure
-        self.left = self.left or bool(is_cut)
-
-    def is_over(self, has_more: bool) -> bool:
-        if self.local.running:
-            return False
-        if self.is_stopped:
-            return not self.living_here()
-        return not (has_more or (self.waits and self.alive))
+        if self.failure:
+            yield Event("error", self.failure)
 
     def follow(self) -> "Iterator[Union[Event, str, None]]":
-        """Look at tasks that live elsewhere, if it is time; yield events.
-
-        Those that are over leave alive; those that may begin again wait for their place.
-        """
+        """Look at alive, if it is time; those that are over leave it."""
         now = time.monotonic()
-        if not self.alive or now < self.look_at:
+        if not (self.waits and self.alive) or now < self.look_at:
             return
-        asks = now >= self.ask_at
-        yield from self.found.look(self.alive, asks)
+        found, asks = self.found, now >= self.ask_at
+        yield from found.look(self.alive, asks)
         now = time.monotonic()
         if asks:
             self.ask_at = now + self.ask_delay
             self.ask_delay = min(self.ask_delay * 1.3, LONGEST_LOOK)
         self.look_at = now + min(self.ask_delay / 10, 1.0)
         for number in sorted(self.alive):
-            yield from self.follow_task(number, self.found.states[number])
-        if self.found.unanswered:
-            text = f"the scheduler does not answer, asking again: {self.found.unanswered}"
-            yield from self.note_once(text, text)
-        names = [self.found.states[number].name for number in self.alive]
+            yield from self.follow_task(number, found.states[number])
+        if found.unanswered:
+            yield f"the scheduler does not answer, asking again: {found.unanswered}"
+        names = [found.states[number].name for number in self.alive]
         self.elsewhere = names.count("running")
-        self.local.adopted = len(self.living_here())
-        if self.is_stopped and now > self.kill_at:
+        if now > self.kill_at:
             self.kill()
 
     def follow_task(self, number: int, state: State) -> "Iterator[Union[Event, str]]":
-        """Yield the events of a task that lives elsewhere."""
         queued = self.found.queued(number)
         if queued.kind == PENDING and re.search(STUCK, queued.reason):
-            text = f"task {number} does not start: {queued.reason}"
-            yield from self.note_once(queued.reason, text)
+            yield f"tasks do not start: {queued.reason}"
         if state.is_alive:
             one = self.found.last_attempt(number)
             if one.role == HERE and not one.job_id and one.boot != boot_id():
-                yield from self.note_once(one.host, f"task {number} may be running on {one.host}; "
-                                          "hydraflow cancel --lost gives up tasks of a machine "
-                                          "that is gone")
+                yield (f"tasks may be running on {one.host}; "
+                       "hydraflow cancel --lost gives up tasks of a machine that is gone")
             return
         task = self.alive.pop(number)
         if self.may_begin_again(number, state):
-            self.local.waiting.append((task, 1))
+            self.waiting.append(task)
         elif state.is_over:
-            log = self.run.record.file("log", number)
-            yield Event("end", self.run.job.key, 0, task, state, log)
+            yield Event("end", self.key, 0, task, state, self.record.file("log", number))
 
     def may_begin_again(self, number: int, state: State) -> bool:
-        """Whether to begin a task again that was lost by the site or never began, or lived since an
-        earlier start and was interrupted."""
+        """Whether to begin a task again that the site lost, or that was interrupted or not started
+        since an earlier start."""
         is_of_site = state.cause.partition(" (")[0] in LIMITS_OF_SITE
         is_lost = state.name == "interrupted" and (is_of_site or not self.times[number])
         return (is_lost or state.name == "not started") and not (
-            self.times[number] >= self.most or self.is_stopped or self.run.is_stopped())
+            self.times[number] >= self.most or self.must_stop())
 
-    def prepared(self, scheduler: str, name: str, jobs: int,
-                 slots: "List[List[int]]") -> Submission:
-        """A submission of the stage; jobs is how many tasks of an index are executed at once."""
+    def prepared(self, slots: "List[List[int]]") -> Submission:
         run = self.run
         return Submission(
-            number=run.next_submission(), start=run.number, step=self.steps[0].number,
-            scheduler=scheduler, name=name, limits=list(run.limits()._replace(jobs=jobs)),
-            stops=[[record.path, start] for record, start in run.stops], slots=slots)
-
-    def note_once(self, key: str, text: str) -> "Iterator[str]":
-        if key not in self.noted:
-            self.noted.add(key)
-            yield text
+            number=next(run.submissions), start=run.number, step=self.steps[0].number,
+            limits=list(run.limits._replace(jobs=self.beside)), stops=run.stops, slots=slots)
 
     def living_here(self) -> "List[Attempt]":
         """Attempts of alive on this machine that no scheduler has."""
@@ -5025,14 +4857,14 @@ class Stage:
         """Begin nothing more, and stop the tasks of this machine; return a text about that."""
         self.is_stopped = True
         self.kill_at = time.monotonic() + grace()
+        self.waiting = []
         here = self.living_here()
         for one in here:
-            stop_attempt(self.run.record, one, number)
-        self.local.waiting = []
-        for process in self.local.running:
-            self.local.stop(process, number)
-        count = max(len(here), len(self.local.running))
-        again = "; press Ctrl-C again to kill" if self.local.kills else ""
+            one.signal(number)
+        for process in self.running:
+            process.stop(number, self.patience)
+        count = max(len(here), len(self.running))
+        again = "; press Ctrl-C again to kill" if self.patience < NEVER else ""
         if count:
             return f"stopping {counted(count, 'task')}{again}"
         return "the tasks go on" if self.alive else ""
@@ -5040,42 +4872,40 @@ class Stage:
     def kill(self) -> None:
         """Kill the tasks of this machine that no scheduler kills."""
         for one in self.living_here():
-            stop_attempt(self.run.record, one, signal.SIGKILL)
-        if self.local.kills:
-            for process in self.local.running:
-                process.kill()
-
-
-def stop_attempt(record: Record, one: Attempt, number: int) -> bool:
-    return signal_attempt(record.file("attempt", one.number, one.attempt), one.leader, number)
+            one.signal(signal.SIGKILL)
+        for process in self.running if self.patience < NEVER else ():
+            process.signal(signal.SIGKILL)
 
 
 def drive(stages: "Iterable[Stage]") -> "Iterator[Event]":
     """Execute stages, one after the other: the one loop of HydraFlow.
 
-    A stage is taken from stages when the one before has ended; after a signal no further one.
+    After a signal, no further one is taken from stages. A text is a note for people, once.
     """
+    noted = set()
     with Signals() as signals:
         is_interrupted = False
         for stage in stages:
             for item in stage.work():
                 if item is None:
                     signals.wait(TICK)
-                else:
-                    yield Event("note", item) if isinstance(item, str) else item
+                elif not isinstance(item, str):
+                    yield item
+                elif item not in noted:
+                    noted.add(item)
+                    yield Event("note", item)
                 while signals.numbers:
                     event = signal_stage(stage, signals.numbers.pop(0), is_interrupted)
-                    is_interrupted = is_interrupted or event.kind == "interrupt"
+                    is_interrupted |= event.kind == "interrupt"
                     yield event
             if is_interrupted or signals.numbers:
                 return
 
 
 def signal_stage(stage: Stage, number: int, is_second: bool) -> Event:
-    """Pass a signal on to a stage; return the event about it."""
     name = signal_name(number)
     if number in Signals.PASSED_ON:
-        for process in stage.local.running:
+        for process in stage.running:
             process.signal(number)
         return Event("note", f"passed {name} on to the tasks")
     if is_second:
@@ -5090,18 +4920,13 @@ class HereStage(Stage):
     role = HERE
 
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
-        local = self.local
-        while len(local.running) + local.adopted < local.limits.jobs and not (
-                local.failure or local.is_stopped or self.is_stopped):
-            try:
-                task, tries = local.waiting.pop() if local.waiting else (next(todo), 1)
-            except StopIteration:
+        while len(self.running) + len(self.living_here()) < self.limits.jobs and (
+                not self.is_stopped):
+            task = self.waiting.pop() if self.waiting else next(todo, None)
+            if task is None:
                 return False
-            except OSError as error:
-                yield local.fail(error, "plan the next task")
-                break
-            yield local.begin(task, tries)
-        return not (local.failure or local.is_stopped)
+            yield self.start(task)
+        return not self.is_stopped
 
 
 # -- an array task, or a line of a handler
@@ -5117,10 +4942,7 @@ ARRAY_TASK = (
 
 
 def slot_script(record: Record, number: int, python: "Sequence[str]", index: str) -> str:
-    """The script of a submission; index, in the words of sh, is all that comes from outside.
-
-    No text of a parameter is in it. Programs are found by the PATH of the submission.
-    """
+    """The script of a submission, without parameters; index is in the words of sh."""
     words = [*python, *ISOLATED, "-c", ARRAY_TASK, record.path, str(number)]
     path = shlex.quote(os.environ.get("PATH", ""))
     return (
@@ -5131,11 +4953,7 @@ def slot_script(record: Record, number: int, python: "Sequence[str]", index: str
 
 
 def write_script(record: Record, number: int, python: "Sequence[str]", index: str) -> None:
-    """Keep in a record the script of an array index and, once, this program.
-
-    What is edited later changes nothing that is queued. The byte code is that of the Python that is
-    to execute it, if that is here.
-    """
+    """Keep in a record the script of an array index and, once, this program with its byte code."""
     program = record.file("program")
     if not os.path.exists(program):
         with open(__file__, "rb") as source:
@@ -5162,18 +4980,15 @@ class SlotStage(HereStage):
         role = ARRAY if submission.scheduler in SCHEDULERS else LINE
         head = {**job_around(), "start": submission.start, "submission": submission.number,
                 "role": role, "index": self.index}
-        stops = [(Record(path), start) for path, start in submission.stops]
-        self.local = Local(self.record, Limits(*submission.limits), head, stops, "")
+        self.prepare(self.record, Limits(*submission.limits), head, submission.stops, "")
         yield from self.passes(map(Ledger(self.record).task, self.numbers()))
         remove_if_empty(self.record.file("output", submission.number, self.index))
 
     def numbers(self) -> "Iterator[int]":
-        """Yield the tasks: those of the index that no neighbour has ended, then, from their ends,
-        those of others that nobody has begun."""
+        """Yield the tasks: those of the index, then, from their ends, those of others."""
         slots, own = self.submission.slots, self.index - 1
         for number in slots[own]:
-            one = self.last_attempt(number)
-            if not one.has_ended or one.stopped or one.status > 128:
+            if self.last_attempt(number).is_by_signal:
                 yield number
         others = slots[own + 1:] + slots[:own] if max(map(len, slots)) > 1 else []
         for number in chain.from_iterable(itertools.zip_longest(*map(reversed, others))):
@@ -5182,15 +4997,14 @@ class SlotStage(HereStage):
 
     def last_attempt(self, number: int) -> Attempt:
         """The last attempt of a task since it was submitted; NO_ATTEMPT if there is none."""
-        last = NO_ATTEMPT
         since = self.submission.start, self.submission.number
+        last = NO_ATTEMPT
         for attempt in itertools.count(1):
             one = read_attempt(self.record.file("attempt", number, attempt), number, attempt)
             if not one.role:
                 break
-            if (one.start, one.submission) >= since:
-                last = one
-        return last
+            last = one
+        return last if (last.start, last.submission) >= since else NO_ATTEMPT
 
 
 # -- handlers
@@ -5207,9 +5021,9 @@ class HandlerStage(Stage):
     most = 0
     submission = NO_SUBMISSION
 
-    def __init__(self, run: Run, steps: "Sequence[PlannedStep]") -> None:
-        super().__init__(run, steps)
-        self.is_bare = not steps[0].command
+    @property
+    def is_bare(self) -> bool:
+        return not self.steps[0].command
 
     def check(self, step: PlannedStep) -> None:
         name = os.path.basename(submission_program(step))
@@ -5217,17 +5031,17 @@ class HandlerStage(Stage):
         if step.submit[-1] not in options:
             raise Error("not-read", f"{name} would not read the file that is its last argument",
                         step.submit_mark, f"for example {form}")
-        for task in islice(step.tasks(), 1000 if self.run.options.dry_run else None):
-            # the rest of such a value would be a command of its own
-            if re.search("[\r\n]", shell_text(task.argv)):
-                message = "a handler gets one line for each task, and a value has a line break"
-                raise Error("line-break", message, step.mark,
-                            "without submit:, or with a scheduler, it works")
+        # the rest of a value with a line break would be a command of its own
+        tasks = islice(step.tasks(), 1000 if self.run.options.dry_run else None)
+        if any(re.search("[\r\n]", shell_text(task.argv)) for task in tasks):
+            message = "a handler gets one line for each task, and a value has a line break"
+            raise Error("line-break", message, step.mark,
+                        "without submit:, or with a scheduler, it works")
 
     def describe(self) -> "Iterator[str]":
         lines = (shell_text(task.argv) if self.is_bare else task_text(task) for task in self.todo())
         for first in islice(lines, 1):
-            path = os.path.relpath(self.run.record.file("lines", self.run.next_submission()))
+            path = os.path.relpath(self.run.record.file("lines", next(self.run.submissions)))
             yield (f"# {shell_text([*self.steps[0].submit, path])} gets a line for each of these "
                    "tasks:")
             yield first
@@ -5237,11 +5051,10 @@ class HandlerStage(Stage):
         run = self.run
         if self.submission is NO_SUBMISSION:
             tasks = list(todo)
-            if not tasks or run.is_stopped():
+            if not tasks or self.must_stop():
                 return False
             self.hand_over(tasks)
-            run.begun = True
-        if self.local.running:
+        if self.running:
             return True
         self.look_at = 0.0
         yield from self.follow()
@@ -5249,11 +5062,10 @@ class HandlerStage(Stage):
         name = self.steps[0].submit[0]
         states = [self.found.states[number].name for number in self.submission.numbers()]
         rest = states.count("not started")
-        if rest:
-            self.left = True
-            yield f"{name} has ended, and {counted(rest, 'task')} did not start"
-        if self.alive:
-            yield f"{name} has ended, and {counted(len(self.alive), 'task')} may be running"
+        self.left = rest > 0
+        for count, text in ((rest, "did not start"), (len(self.alive), "may be running")):
+            if count:
+                yield f"{name} has ended, and {counted(count, 'task')} {text}"
         end = self.found.handler(self.submission)
         if end.status != 0:
             run.refused = not run.has_failed()  # else it may say no more than that tasks have
@@ -5262,12 +5074,12 @@ class HandlerStage(Stage):
         return False
 
     def hand_over(self, tasks: "Sequence[Task]") -> None:
-        run, record, step = self.run, self.run.record, self.steps[0]
+        run, record, step = self.run, self.record, self.steps[0]
         name = re.sub(r"[^\w.-]", "_", submission_program(step)).strip("._-")
-        self.submission = submission = self.prepared(
-            BARE if self.is_bare else HANDLER, name, 1, [[task.number] for task in tasks])
+        self.submission = submission = self.prepared([[task.number] for task in tasks])._replace(
+            scheduler=BARE if self.is_bare else HANDLER, name=name)
         number = submission.number
-        write_submission(record, submission)
+        note_submission(record, submission)
         lines = [f"{shell_text(task.argv)}\n" for task in tasks]
         if not self.is_bare:
             write_script(record, number, python_of(run.job), '"$1" status')
@@ -5275,11 +5087,12 @@ class HandlerStage(Stage):
             lines = [f"sh {script} {index} -- {line}" for index, line in enumerate(lines, 1)]
         write_file(record.file("lines", number), native_bytes("".join(lines)))
         self.alive.update((task.number, task) for task in tasks)
-        self.found = Survey(record)
-        self.local.limits = Limits(1, 0, 0.0, False)
-        self.local.head["submission"] = number
+        self.found.add(submission)
+        self.limits = Limits(1, 0, 0.0, False)
+        self.head["submission"] = number
         words = (*step.submit, record.file("lines", number))
-        self.local.begin(NO_TASK._replace(number=number, argv=words, cwd="."))
+        self.start(NO_TASK._replace(number=number, argv=words, cwd="."))
+
 
 # -- array jobs
 
@@ -5287,19 +5100,20 @@ class HandlerStage(Stage):
 class ArrayStage(Stage):
     """Steps that become array jobs of a scheduler.
 
-    rest are tasks that are not submitted, sent the submissions of this start; had is how many tasks
-    are known to fit below a limit of submitted jobs, -1 where none was met.
+    pack is how many tasks an array task takes, beside how many of them at once; had is how many
+    tasks are known to fit below a limit of submitted jobs, -1 where none was met.
     """
 
     had = -1
     waits = False
+    scheduler: Scheduler
 
     def __init__(self, run: Run, steps: "Sequence[PlannedStep]", scheduler: Scheduler) -> None:
         super().__init__(run, steps)
         self.scheduler = scheduler
         self.index = f'"${{{scheduler.index}:-1}}"'  # 1 for an array of one that is a plain job
-        self.rest: List[Task] = []
-        self.sent: List[Submission] = []
+        self.beside = run.options.pack_parallel or steps[0].pack_parallel or 1
+        self.pack = max(run.options.pack or steps[0].pack or 1, self.beside)
 
     def check(self, step: PlannedStep) -> None:
         words = step.submit
@@ -5322,34 +5136,36 @@ class ArrayStage(Stage):
 
     def arrays_before(self) -> "List[Tuple[Record, Submission]]":
         """The submissions of this start that the step depends on."""
-        return [(stage.run.record, one) for stage in self.before
-                if isinstance(stage, ArrayStage) for one in stage.sent]
+        return [(stage.run.record, one) for stage in self.before for one in stage.sent]
 
     def array_job(self, slots: "List[List[int]]") -> Submission:
         run = self.run
-        draft = self.prepared(self.scheduler.name, "", run.pack(self.steps[0])[1], slots)
-        after = self.arrays_before() if run.must_succeed() else []
+        draft = self.prepared(slots)
+        after = self.arrays_before() if run.must_succeed else []
         return draft._replace(
+            scheduler=self.scheduler.name,
             name=array_name(run.job.name, run.record.ulid, draft.number, self.scheduler),
             after=[[record.path, one.number] for record, one in after])
 
     def words(self, submission: Submission) -> "List[str]":
-        """The submission command."""
-        file = self.run.record.file
+        """The submission command, after array jobs before, with a throttle also of this step."""
+        run, file = self.run, self.run.record.file
+        ids = [one.job_id for _, one in self.arrays_before()]
+        ids += [one.job_id for one in self.sent[-1:] if run.throttle]
         words = submission_words(
             self.scheduler, submission.name, file("script", submission.number),
             file("output", submission.number, "")[:-len(".out")], len(submission.slots),
-            self.run.throttle(), self.dependencies())
+            run.throttle, [] if self.waits else ids)
         return [*self.steps[0].submit, *words]
 
     def describe(self) -> "Iterator[str]":
         run, step = self.run, self.steps[0]
         todo: Iterable[Task] = self.todo()
         rest = step.count
-        if run.found or run.older:  # otherwise a dry run streams
+        if run.older or not run.is_new:  # otherwise a dry run streams
             todo = list(todo)
             rest = len(todo)
-        rest = -(-rest // run.pack(step)[0])
+        rest = -(-rest // self.pack)
         most = array_limit(self.scheduler)
         for first in range(0, rest, most):
             submission = self.array_job([[]] * min(rest - first, most))
@@ -5360,87 +5176,65 @@ class ArrayStage(Stage):
             self.sent.append(submission._replace(job_id=f"<id of {submission.name}>"))
         yield from map(task_text, todo)
 
-    def follow(self) -> "Iterator[Union[Event, str, None]]":
-        """Look at tasks that were submitted, with --wait."""
-        return super().follow() if self.waits else iter(())
-
     def begin(self, todo: "Iterator[Task]") -> "Generator[Union[Event, str, None], None, bool]":
         """Submit what fits; with --wait, lost tasks again, and others when some have ended."""
-        self.rest += [*todo, *(task for task, _ in self.local.waiting)]
-        self.local.waiting = []
+        self.waiting += todo
         room = self.room()
-        while self.rest and room and not self.run.refused:
-            if self.is_stopped or self.run.is_stopped():
-                self.left = True
-                self.rest, self.waits = [], False
-                break
+        while self.waiting and room and not (self.run.refused or self.must_stop()):
             room = yield from self.submit(room)
         self.waits = self.waits and not self.run.refused
-        return bool(self.rest) and self.waits
+        return bool(self.waiting) and self.waits
 
     def submit(self, room: int) -> "Generator[Union[Event, str, None], None, int]":
         """Submit an array job of at most room array tasks; return how many may follow at once."""
-        numbers = [task.number for task in self.rest]
-        size = -(-len(numbers) // self.run.pack(self.steps[0])[0])
+        run, record = self.run, self.record
+        tasks = {task.number: task for task in self.waiting[:room * self.pack]}
+        numbers = list(tasks)
+        size = -(-len(tasks) // self.pack)
         # strided, as the last axis of a sweep often decides how long a task takes
-        slots = [numbers[start::size] for start in range(min(size, room))]
-        run, record = self.run, self.run.record
-        submission = self.array_job(slots)
-        write_submission(record, submission)
+        submission = self.array_job([numbers[start::size] for start in range(size)])
+        note_submission(record, submission)
         write_script(record, submission.number, python_of(run.job), self.index)
         try:
             job_id = yield from send(self.words(submission), self.scheduler, submission.name)
         except Refusal as refusal:
-            run.begun = run.begun or refusal.code == "no-job-id"
-            note_submission(record, submission, is_refused=True)
-            return (yield from self.refused(refusal, len(slots)))
-        run.begun = True
+            if refusal.code != "no-job-id":
+                os.unlink(record.file("submission", submission.number))
+            return (yield from self.refused(refusal, size))
         submission = note_submission(record, submission, job_id=job_id)
-        self.found = Survey(record)
+        self.found.add(submission)
         self.sent.append(submission)
-        yield (f"step {submission.step}: {counted(len(submission.numbers()), 'task')} as array "
-               f"job {job_id} of {counted(len(slots), 'array task')}")
-        sent = set(submission.numbers())
-        self.times.update(sent)
-        self.alive.update((task.number, task) for task in self.rest if task.number in sent)
-        self.rest = [task for task in self.rest if task.number not in sent]
+        yield (f"step {submission.step}: {counted(len(tasks), 'task')} as array "
+               f"job {job_id} of {counted(size, 'array task')}")
+        self.times.update(numbers)
+        self.alive.update(tasks)
+        del self.waiting[:len(tasks)]
         if self.had >= 0:
             self.had = len(self.alive)
         return self.room()
 
     def room(self) -> int:
-        """How many array tasks to submit now: with --wait and a throttle one array job after the
-        other, below a limit of submitted jobs as many as have ended since."""
-        if self.waits and self.run.throttle() and self.alive:
+        """How many array tasks to submit now; below a limit as many as have ended since."""
+        if self.waits and self.run.throttle and self.alive:
             return 0
         if self.had < 0 or not self.alive:
             return array_limit(self.scheduler)
-        return (self.had - len(self.alive)) // self.run.pack(self.steps[0])[0]
-
-    def dependencies(self) -> "List[str]":
-        """The ids of the array jobs that the next one waits for; with a throttle, that of the one
-        before it too."""
-        ids = [one.job_id for _, one in self.arrays_before()]
-        if self.run.throttle():
-            ids += [one.job_id for one in self.sent[-1:]]
-        return [] if self.waits else ids
+        return (self.had - len(self.alive)) // self.pack
 
     def refused(self, refusal: Refusal,
                 size: int) -> "Generator[Union[Event, str, None], None, int]":
-        """Return how many array tasks of an array job may fit, now or later. If none do, say so,
-        and cancel the submissions of this command."""
+        """Return how many array tasks may fit; else cancel the submissions of this command."""
         if self.waits and refusal.code == "too-many-jobs" and (size > 1 or self.alive):
             self.had = len(self.alive)
             return size // 2
         self.run.refused = True
         yield Event("error", str(refusal))
-        own = [(self.run.record, one) for one in self.sent]
-        for record, submission in [] if self.waits else [*self.arrays_before(), *own]:
-            record.stop(submission.start)
-            failure = yield from cancel_array(self.scheduler, submission.job_id)
-            yield Event("error", failure or (
-                f"cancelled array job {submission.job_id} of step {submission.step}, "
-                "so that nothing is half submitted"))
+        for stage in () if self.waits else (*self.before, self):
+            for one in stage.sent:
+                stage.run.record.stop(one.start)
+                failure = yield from cancel_array(self.scheduler, one.job_id)
+                yield Event("error", failure or (f"cancelled array job {one.job_id} of step "
+                                                 f"{one.step}, so that nothing is half submitted"))
         return 0
 
 
@@ -5451,63 +5245,35 @@ def stages_of(run: Run) -> "List[Stage]":
     """The steps of a run in the groups that are started together."""
     stages: List[Stage] = []
     for step in run.plan.steps:
+        scheduler = scheduler_of(step.submit)
+        last = stages[-1].steps[0] if stages else step
         if not step.submit:
             stages.append(HereStage(run, [step]))
-            continue
-        scheduler = scheduler_of(step.submit)
-        last = stages[-1] if stages else None
-        if scheduler and (step.command or not script_word(step.submit)):
+        elif scheduler and (step.command or not script_word(step.submit)):
             stages.append(ArrayStage(run, [step], scheduler))
-        elif (isinstance(last, HandlerStage) and last.is_bare and not step.command
-              and last.steps[0].submit == step.submit):
-            last.steps.append(step)  # the handler gets them in one call
-        else:
+        elif last is step or step.command or (last.command, last.submit) != ([], step.submit):
             stages.append(HandlerStage(run, [step]))
+        else:
+            stages[-1].steps.append(step)  # a handler without a command gets them in one call
     return stages
 
 
-class Opening(Stage):
-    """The beginning of a run, which waits where another HydraFlow executes the run."""
-
-    def work(self) -> "Iterator[Union[Event, str, None]]":
-        run = self.run
-        self.local = Local(run.record, run.limits(), {"role": ARRAY}, [], "")
-        while not (run.is_open or self.is_stopped):
-            holder = run.take_record(True)
-            if holder:
-                yield from self.note_once(
-                    holder, f"waiting for job {run.job.key}: {holder} executes it")
-                yield from pause(0.5)
-        yield from run.notes
-
-
 class Execution:
-    """A job and, before it, those that it needs: plans in their order.
-
-    current is the run of the stage that began last.
-    """
+    """A job after those that it needs; current is the run of the stage that began last."""
 
     is_interrupted = False
 
     def __init__(self, plans: "Sequence[Plan]", options: Options) -> None:
         needed = options._replace(resume=False, reuse=False)
-        self.runs = [Run(plan, needed) for plan in plans[:-1]]
-        self.runs.append(Run(plans[-1], options))
+        self.runs = [Run(plan, options if plan is plans[-1] else needed) for plan in plans]
         self.current = self.runs[-1]
+        self.stages = list(chain.from_iterable(run.stages for run in self.runs))
         grace()
-        places = [getattr(stage, "scheduler", None) for run in self.runs for stage in run.stages]
-        first = next(filter(None, places), None)
         # an array job cannot depend on what another place executes
-        is_mixed = first is not None and set(places[places.index(first):]) != {first}
+        places = [stage.scheduler for stage in self.stages]
+        is_mixed = any(one and one != other for one, other in zip(places, places[1:]))
         for run in self.runs:
-            names = {name for name, _ in run.job.needs}
-            run.needed = [one for one in self.runs if one.job.key in names]
-            before = list(chain.from_iterable(one.stages for one in run.needed))
-            run.check()
-            for stage in run.stages:
-                stage.waits = stage.waits or options.wait or is_mixed
-                stage.before = list(before)
-                before.append(stage)
+            run.order(self.runs, options.wait or is_mixed)
         holder = self.current.take_record(options.resume)
         if holder:
             raise Error("being-run", f"job {self.current.job.key} is being run by {holder}",
@@ -5520,44 +5286,37 @@ class Execution:
     def execute(self) -> "Iterator[Event]":
         """Yield events until everything is over or submitted, or something failed."""
         for event in drive(self.ready()):
-            self.is_interrupted = self.is_interrupted or event.kind == "interrupt"
-            self.current.see(event)
+            run = self.current
+            if event.kind == "done":
+                run.counts["earlier"] += event.number
+            elif event.kind == "end":
+                run.counts[event.state.name] += 1
+            self.is_interrupted |= event.kind == "interrupt"
             yield event
-        if any(run.is_stopped() and not (run.refused or run.limits().fail_fast)
+        if any(is_stopped(run.stops) and not (run.refused or run.limits.fail_fast)
                for run in self.runs):
             self.is_interrupted = True
             yield Event("note", "hydraflow cancel has stopped this run")
-        silent = sum(run.silent for run in self.runs)
+        silent = sum(stage.silent for stage in self.stages)
         if silent:
             program = shell_text(self.runs[-1].plan.steps[0].command[:2])
             yield Event("note", f"no sign of Hydra in {counted(silent, 'task')}: if {program} "
                              "is no Hydra application, write hydra: false")
         for run in self.runs:
-            is_planned = run.is_open and run.plan.count <= 100000
-            rest = [stage for stage in run.stages if is_planned and not stage.has_begun]
-            for _ in chain.from_iterable(stage.todo() for stage in rest):
-                pass  # in the plan, tasks that do not begin are not started
+            run.plan_rest()
 
     def ready(self) -> "Iterator[Stage]":
-        """Yield the stages, each when those before it are over and have succeeded."""
         for run in self.runs:
             if not all(map(Run.has_succeeded, run.needed)):
                 return
             self.current = run
-            yield Opening(run, [])
             for stage in run.stages:
                 if not run.may_follow():
                     break
                 stage.has_begun = True
                 yield stage
             if run is not self.runs[-1]:
-                run.release()
-
-
-def describe(execution: Execution) -> "Iterator[str]":
-    """The lines of a dry run: commands, all else as comments."""
-    stages = chain.from_iterable(run.stages for run in execution.runs)
-    return chain.from_iterable(stage.describe() for stage in stages)
+                run.lock.release()
 
 
 # -- stopping
@@ -5565,11 +5324,10 @@ def describe(execution: Execution) -> "Iterator[str]":
 
 def cancel_record(record: Record, is_lost: bool,
                   numbers: "Optional[Sequence[int]]" = None) -> "Iterator[Event]":
-    """Stop all that lives of a run, or tasks of it alone; yield notes and errors about it.
-
-    Nothing more of the run begins then. With is_lost, give up tasks of machines that are gone.
-    """
-    if numbers is None:
+    """Stop all that lives of a run, and what begins, or tasks of it alone; with is_lost, give up
+    those of machines that are gone."""
+    is_all = numbers is None
+    if is_all:
         record.stop(Ledger(record).start.number)
     found = survey(record)
     wanted = set(found.states if numbers is None else numbers)
@@ -5578,16 +5336,17 @@ def cancel_record(record: Record, is_lost: bool,
     for number, state in found.states.items():
         key = found.array_task(number)
         if key and state.is_alive:
-            job_id = key.job_id if numbers is None else key.text
+            job_id = key.job_id if is_all else key.text
             arrays.setdefault((key.scheduler, job_id), []).append(number)
         elif number in wanted and state.name == "running":
             one = found.last_attempt(number)
             groups[one.boot == boot_id()].append(one)
-    yield from cancel_arrays(arrays, wanted, "array job" if numbers is None else "array task")
-    yield from stop_tasks(record, groups[True])
-    if numbers is None:
-        stop_handlers(found)  # one that ends its tasks would be ahead of what is said of them
-    yield from give_up(record, groups[False], is_lost)
+    # handlers after their tasks: one that ends these would be ahead of what is said of them
+    handlers = map(found.handler, found.submissions if is_all else ())
+    groups[True].extend(one for one in handlers if not one.has_ended)
+    yield from cancel_arrays(arrays, wanted, ("array task", "array job")[is_all])
+    yield from stop_attempts(groups[True])
+    yield from give_up(groups[False], is_lost)
 
 
 def cancel_arrays(arrays: "Mapping[Tuple[str, str], List[int]]", wanted: "Set[int]",
@@ -5603,42 +5362,34 @@ def cancel_arrays(arrays: "Mapping[Tuple[str, str], List[int]]", wanted: "Set[in
         yield Event("error", error) if error else Event("note", f"cancelled {kind} {job_id}")
 
 
-def stop_tasks(record: Record, attempts: "Sequence[Attempt]") -> "Iterator[Event]":
-    """Ask attempts of this machine to stop, and kill those that do not."""
+def stop_attempts(attempts: "Sequence[Attempt]") -> "Iterator[Event]":
+    """Ask attempts of this machine to stop, tasks and then handlers, and kill those that do not."""
     rest = []
     for one in attempts:
-        if stop_attempt(record, one, signal.SIGTERM):
+        if one.signal(signal.SIGTERM):
             rest.append(one)
-        elif is_held(record.file("attempt", one.number, one.attempt), one):
+        elif one.number and is_held(one):
             yield Event("error", f"task {one.number} cannot be stopped: "
                                  "another user or container has it")
-    if rest:
-        yield Event("note", f"stopping {counted(len(rest), 'task')}")
+    count = sum(one.number > 0 for one in rest)
+    if count:
+        yield Event("note", f"stopping {counted(count, 'task')}")
     limit = time.monotonic() + grace()
     while rest and time.monotonic() < limit:
         time.sleep(TICK)
-        rest = [one for one in rest if processes_of(
-            record.file("attempt", one.number, one.attempt), one.leader)]
+        rest = [one for one in rest if processes_of(one.path, one.leader)]
     for one in rest:
-        stop_attempt(record, one, signal.SIGKILL)
+        one.signal(signal.SIGKILL)
 
 
-def stop_handlers(found: Survey) -> None:
-    for submission in found.submissions:
-        one = found.handler(submission)
-        if one.leader and not one.has_ended and one.boot == boot_id():
-            path = found.record.file("handler", submission.number)
-            signal_attempt(path, one.leader, signal.SIGTERM)
-
-
-def give_up(record: Record, lost: "Sequence[Attempt]", is_lost: bool) -> "Iterator[Event]":
+def give_up(lost: "Sequence[Attempt]", is_lost: bool) -> "Iterator[Event]":
     """Say which attempts are of other machines; they are over if the user says so."""
     if lost:
         tasks = f"{counted(len(lost), 'task')} on {', '.join(sorted({one.host for one in lost}))}"
         yield Event("note", f"gave up {tasks}: --resume executes them again" if is_lost else (
             f"cannot reach {tasks}: cancel them there, or with --lost if they are gone"))
     for one in lost if is_lost else ():
-        write_verdict(record.file("attempt", one.number, one.attempt), GIVEN_UP)
+        write_verdict(one.path, GIVEN_UP)
 
 
 # ---------------------------------------------------------------------------
@@ -5959,7 +5710,7 @@ class Screen:
         self.quiet = quiet
         self.total = sum(run.plan.count for run in runs)
         self.shared = {run.job.key: words_of_all(run.plan) for run in runs}
-        self.jobs = max(run.limits().jobs for run in runs)
+        self.jobs = max(run.limits.jobs for run in runs)
         self.is_live = is_smart(sys.stderr) and not quiet
         self.following: Dict[Tuple[str, int], Following] = {}
         self.begun = time.monotonic()
@@ -7250,14 +7001,14 @@ def run_command(args: "argparse.Namespace") -> int:
         return show_execution(execution, args)
     finally:
         for run in execution.runs:
-            run.release()
+            run.lock.release()
             if run.is_open and run.is_new and not run.begun:
                 shutil.rmtree(run.record.path, ignore_errors=True)
 
 
 def print_dry(execution: Execution) -> int:
     """Print commands, one per line; on a terminal the first ones, and how many there are."""
-    lines = describe(execution)
+    lines = chain.from_iterable(stage.describe() for stage in execution.stages)
     for line in islice(lines, 50 if sys.stdout.isatty() else None):
         put(line)
     if next(lines, None) is not None:
