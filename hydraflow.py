@@ -4399,12 +4399,15 @@ class Options(NamedTuple):
 
 
 def processors() -> int:
-    """How many processors this process may use, by its affinity and the allocation around it."""
+    """How many processors this process may use, by its affinity, the allocation around it, and the
+    quota of its cgroup."""
     counts = [os.cpu_count() or 1]
     if hasattr(os, "sched_getaffinity"):
         counts.append(len(os.sched_getaffinity(0)))
     for name in ("SLURM_CPUS_ON_NODE", "NSLOTS", "PBS_NCPUS", "LSB_DJOB_NUMPROC"):
         counts += map(int, re.findall("^[1-9][0-9]*$", os.environ.get(name, "")))
+    for quota in re.findall(rb"^(\d+) (\d+)", read_system("/sys/fs/cgroup/cpu.max")):
+        counts.append(max(int(quota[0]) // int(quota[1]), 1))
     return min(counts)
 
 
