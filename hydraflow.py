@@ -1540,10 +1540,10 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # 4. Job file: Node -> Job
 # ---------------------------------------------------------------------------
 # split_command splits a command as a shell does, and refuses what only a shell would understand. A
-# reader makes a value of a node, for a kind of step. KEYS is the one table of keys: owners, reader,
-# schema, meaning; job_schema and the README's table are made from it. read_each_job keeps the
-# mistakes of each job apart. Texts stay Sources, so that mistakes that are found later still have
-# their place.
+# reader makes a value of a node, for a kind of step. KEYS is the one table of keys, from which
+# job_schema and the README's table are made. A job has its own mistakes, a step all
+# that its job says about steps. Texts stay Sources, so that mistakes that are found later still
+# have their place.
 
 OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
     "sets": "steps", "each": "batch", "all": "args", "add": "with",
@@ -1559,36 +1559,31 @@ class Sample(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A parameter sweep of a job; pack and pack_parallel are 0 if the file has none."""
+    """A parameter sweep of a job, with all that the job says about its steps; pack and
+    pack_parallel are 0 if the file has none."""
     name: str = ""
     batch: Sweep = Sweep()
     args: Sweep = Sweep()
-    with_: "Sequence[Axis]" = ()
-    env: "Mapping[str, Optional[Source]]" = {}
-    run: "Optional[Source]" = None
-    call: "Optional[Source]" = None
-    submit: "Optional[Source]" = None
     exclude: "Sequence[Sweep]" = ()
     include: "Sequence[Sweep]" = ()
-    setup: "Optional[Source]" = None
     sample: "Optional[Sample]" = None
+    run: "Optional[Source]" = None
+    submit: "Optional[Source]" = None
+    setup: "Optional[Source]" = None
+    with_: "Sequence[Axis]" = ()
+    env: "Mapping[str, Optional[Source]]" = {}
     pack: int = 0
     pack_parallel: int = 0
 
 
 class Job(NamedTuple):
-    """An entry under jobs: a command and its steps; key is its name in the file. What the file has
-    not is 0, fail_fast None."""
+    """An entry under jobs: its steps; key is its name in the file. What the file has not is 0,
+    fail_fast None."""
     key: str
     name: str
     mark: Mark = NOWHERE
-    run: "Optional[Source]" = None
-    call: "Optional[Source]" = None
-    submit: "Optional[Source]" = None
-    with_: "Sequence[Axis]" = ()
     steps: "Sequence[Step]" = (Step(),)
     hydra: bool = False
-    env: "Mapping[str, Optional[Source]]" = {}
     working_directory: "Optional[Source]" = None
     needs: "Sequence[Tuple[str, Mark]]" = ()
     max_parallel: int = 0
@@ -1596,9 +1591,11 @@ class Job(NamedTuple):
     retries: int = 0
     timeout_minutes: float = 0.0
     python: "Optional[Source]" = None
-    setup: "Optional[Source]" = None
-    pack: int = 0
-    pack_parallel: int = 0
+    errors: "List[Error]" = []
+
+
+class Call(Source):
+    """The text of call:, a function and its words."""
 
 
 VARIABLE = r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})"
@@ -1814,12 +1811,14 @@ def read_sample(node: Node, kind: str) -> Sample:
     return Sample(**values)
 
 
-def read_steps(node: Node, kind: str) -> "List[Step]":
-    return read_all(lambda one: read_step(one, kind), expect_kind(node, "sequence")) or [Step()]
+def read_call(node: Node, kind: str) -> Source:
+    source = read_command(node, kind)
+    check_call(source)
+    return Call(source.name, source.text, source, [(0, 0)])
 
 
 class Key(NamedTuple):
-    """A key of a job, or a step, that has a field for it; schema is that of its values."""
+    """A key of a job or a step; schema is that of its values."""
     name: str
     read: "Callable[[Node, str], Any]"
     meaning: str
@@ -1828,10 +1827,10 @@ class Key(NamedTuple):
 
 FLAG = {"type": "boolean"}
 STEPS = {"type": "array", "items": {"$ref": "#/$defs/step"}}
-KEYS = (
+SHARED_KEYS = (  # a step has its own values, or those of the job
     Key("run", read_command,
         "the command, executed without a shell; `$NAME` comes from the environment"),
-    Key("call", text(check_templates, split_command, check_call),
+    Key("call", read_call,
         "`package.function`, then words: called with one list of strings in a Python of its own"),
     Key("setup", text(check_templates),
         "lines of shell that prepare each task, as `module load cuda`; a line that fails fails it"),
@@ -1839,89 +1838,75 @@ KEYS = (
         "a submission command: it hands the tasks to a scheduler, or to a handler of your own"),
     Key("with", read_appended,
         "words appended to every task; those of a step win, key by key"),
-    Key("steps", read_steps, "a list of sweeps, executed in order", STEPS),
     Key("name", lambda node, kind: read_text(node, kind).text,
         "the name to show; of a job, also `hydra.job.name`; its key when absent"),
-    Key("hydra", read_flag,
-        "`true`, the default with steps: add `--multirun`; `false`: take quotes off values", FLAG),
     Key("env", read_environment,
         "environment variables of the tasks, as they are written; `null` takes one away"),
-    Key("working-directory", text(check_templates), "where the tasks are executed"),
-    Key("needs", several(lambda node, kind: (read_text(node, kind).text, node.mark)),
-        "a job or a list of jobs that must have succeeded before"),
-    Key("max-parallel", read_parallel,
-        "how many tasks at once; else 1, on a cluster all; `auto`: as there are processors"),
-    Key("fail-fast", read_flag,
-        "after a failure: `true`, no new task; `false`, later steps too; else this step", FLAG),
-    Key("retries", read_retries, "how often a failed task is tried again"),
-    Key("timeout-minutes", read_minutes,
-        "a task's time limit: `90`, `5s`, `2h`; then it gets SIGTERM, ten seconds later SIGKILL"),
     Key("pack", read_count, "how many tasks an array task takes"),
     Key("pack-parallel", read_count, "how many tasks of a pack run at once"),
-    Key("python", read_command,
-        "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else HydraFlow's own"),
-    Key("batch", read_sweep, "a sweep: each combination is a task"),
-    Key("args", read_args,
-        "a sweep that is part of every task, for Hydra to sweep over"),
-    Key("exclude", several(read_sweep), "combinations to drop: a sweep, or a list of them"),
-    Key("include", several(read_sweep), "combinations to add: a sweep, or a list of them"),
-    Key("sample", read_sample,
-        "how many combinations to take at random: `20`, or `{count: 20, seed: 7}`"),
 )
-
-
-def field_of(key: str) -> str:
-    """The field of a Job or Step that holds the value of a key."""
-    return "with_" if key == "with" else key.replace("-", "_")
-
-
-def keys_of(owner: str) -> "Dict[str, Key]":
-    """The keys of a job or of a step, by name."""
-    fields = Step._fields if owner == "step" else Job._fields
-    return {key.name: key for key in KEYS if field_of(key.name) in fields}
+KEYS = {
+    "job": (
+        *SHARED_KEYS,
+        Key("steps", lambda node, kind: expect_kind(node, "sequence"),
+            "a list of sweeps, executed in order", STEPS),
+        Key("hydra", read_flag,
+            "`true`, the default with steps: add `--multirun`; `false`: take quotes off values",
+            FLAG),
+        Key("working-directory", text(check_templates), "where the tasks are executed"),
+        Key("needs", several(lambda node, kind: (read_text(node, kind).text, node.mark)),
+            "a job or a list of jobs that must have succeeded before"),
+        Key("max-parallel", read_parallel,
+            "how many tasks at once; else 1, on a cluster all; `auto`: as there are processors"),
+        Key("fail-fast", read_flag,
+            "after a failure: `true`, no new task; `false`, later steps too; else this step", FLAG),
+        Key("retries", read_retries, "how often a failed task is tried again"),
+        Key("timeout-minutes", read_minutes,
+            "a task's time limit: `90`, `5s`, `2h`; then it gets SIGTERM, ten seconds later"
+            " SIGKILL"),
+        Key("python", read_command,
+            "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else HydraFlow's"
+            " own"),
+    ),
+    "step": (
+        *SHARED_KEYS,
+        Key("batch", read_sweep, "a sweep: each combination is a task"),
+        Key("args", read_args, "a sweep that is part of every task, for Hydra to sweep over"),
+        Key("exclude", several(read_sweep), "combinations to drop: a sweep, or a list of them"),
+        Key("include", several(read_sweep), "combinations to add: a sweep, or a list of them"),
+        Key("sample", read_sample,
+            "how many combinations to take at random: `20`, or `{count: 20, seed: 7}`"),
+    )}
+FIELDS = {"call": "run", "with": "with_"}  # other keys have a field of their own
+NOTHING: "Mapping[str, Any]" = {"env": {}, "with_": ()}
 
 
 def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict[str, Any]":
-    """The right values of a Job or Step, by field; adds the Errors of the others."""
-    valid = keys_of(owner)
+    """The right values of a job or a step, by field; adds the Errors of the others."""
+    valid = {key.name: key for key in KEYS[owner]}
     firsts: Dict[str, Node] = {}
 
     def read(pair: "Tuple[Node, Node]") -> "Tuple[str, Any]":
         key, value = pair
         name = OLD_SPELLINGS.get(key.value, key.value)
+        field = FIELDS.get(name, name.replace("-", "_"))
         if name not in valid:
-            close = "" if field_of(name) in Job._fields + Step._fields else suggest(name, valid)
+            close = "" if field in Job._fields + Step._fields else suggest(name, valid)
             raise Error("unknown-key", f"unknown key: {key.value}", key.mark, close or (
                 f"the keys of a {owner} are {', '.join(valid)}; quote commas: {{batch: 'a=1,2'}}"))
-        first = firsts.setdefault("run" if name == "call" else name, key)
+        first = firsts.setdefault(field, key)
         if first is not key:
             raise Error("duplicate-key", f"{key.value} and {first.value} exclude each other",
                         key.mark, "keep one of them")
-        return field_of(name), valid[name].read(value, kind)
+        return field, valid[name].read(value, kind)
 
-    return dict(read_each(read, expect_kind(node, "mapping"), errors))
-
-
-def read_step(node: Node, kind: str) -> Step:
-    errors: List[Error] = []
-    step = Step(**read_keys("step", node, kind, errors))
-    raise_all(errors)
-    valid = keys_in(step.batch.axes)
-    for axis in chain.from_iterable(sweep.axes for sweep in step.exclude):
-        if not axis.keys or set(axis.keys) - valid:
-            errors.append(Error(
-                "exclude-unknown-axis", f"exclude: {axis.text} names no axis of batch",
-                axis.mark, f"the axes of batch are {', '.join(sorted(valid))}"))
-    for sweep in (step.batch, *step.include):
-        errors += assigned_twice([*sweep.axes, *step.args.axes, *step.with_], kind)
-    raise_all(errors)
-    return step
+    pairs = read_each(lambda one: expect_kind(one, "mapping"), [node], errors)
+    return dict(read_each(read, chain.from_iterable(pairs), errors))
 
 
-def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "List[Error]":
+def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "Iterator[Error]":
     """The Errors about keys that two words assign: for Hydra, deletions and options assign none; a
     program may repeat options that sweep nothing."""
-    errors = []
     firsts: Dict[str, Axis] = {}
     for axis in axes:
         for key, spelled in zip(axis.keys, axis.spelled):
@@ -1929,58 +1914,77 @@ def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "List[Error]":
                 continue
             first = firsts.setdefault(key, axis)
             if first is not axis and (kind == HYDRA or first.count * axis.count > 1):
-                errors.append(Error(
+                yield Error(
                     "assigned-twice", f"{key} is assigned twice", axis.mark,
-                    f"keep one; it is in line {first.mark.line}, column {first.mark.column}, too"))
-    return errors
+                    f"keep one; it is in line {first.mark.line}, column {first.mark.column}, too")
 
 
-def command_of(job: Job, step: Step) -> "Optional[Source]":
-    return step.run or step.call or job.run or job.call
+def read_step(node: "Optional[Node]", kind: str, shared: "Mapping[str, Any]") -> Step:
+    """Read a step, with what its job says about all steps; its own words and variables win."""
+    errors: List[Error] = []
+    own = {**NOTHING, **(read_keys("step", node, kind, errors) if node else {})}
+    raise_all(errors)
+    step = Step(**{**shared, **own, "env": {**shared["env"], **own["env"]}})
+    valid = keys_in(step.batch.axes)
+    for axis in chain.from_iterable(sweep.axes for sweep in step.exclude):
+        if not axis.keys or set(axis.keys) - valid:
+            errors.append(Error(
+                "exclude-unknown-axis", f"exclude: {axis.text} names no axis of batch",
+                axis.mark, f"the axes of batch are {', '.join(sorted(valid))}"))
+    keys = valid | keys_in([*step.args.axes, *step.with_])
+    words = [axis for axis in shared["with_"] if not keys.intersection(axis.keys)]
+    words.extend(step.with_)
+    if step.submit and not step.run and words and is_bare(words[0]):
+        # up to HydraFlow 0.15, the command of a submitted job was there: with: python train.py
+        command = words[0].part.source
+        step = step._replace(run=command)
+        words = [axis for axis in words if axis.part.source is not command]
+    for sweep in (step.batch, *step.include):
+        errors.extend(assigned_twice([*sweep.axes, *step.args.axes, *words], kind))
+    if kind == HYDRA:
+        read_each(check_bare_words, [words], errors)
+    raise_all(errors)
+    return step._replace(with_=words)
 
 
 def has_command(job: Job) -> bool:
     """Whether each step of a job has a command; otherwise the job is a template for others.
 
-    >>> node = read_yaml("jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh}}")
-    >>> [has_command(job) for job in read_each_job(node)[0].values()]
+    >>> jobs = read_jobs(read_yaml("jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh}}"))
+    >>> [has_command(job) for job in jobs.values()]
     [False, True]
     """
-    return all(command_of(job, step) or step.submit or job.submit for step in job.steps)
+    return all(step.run or step.submit for step in job.steps)
 
 
 def is_for_handler(job: Job) -> bool:
     """Whether a job has no command, only a handler that gets the parameters."""
-    return not any(command_of(job, step) for step in job.steps)
+    return not any(step.run for step in job.steps)
 
 
-def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
+def read_job(pair: "Tuple[Node, Node]") -> Job:
+    """Read a job, with its mistakes."""
+    key, node = pair
+    errors: List[Error] = []
     pairs = node.value if node.kind == "mapping" else ()
     given = {name.value: value.value for name, value in pairs}
     hydra = str(given.get("hydra", "steps" in given or "sets" in given))
     kind = PROGRAM if hydra.lower() == "false" else HYDRA  # of all its sweeps
-    job = Job(key.value, key.value, key.mark)
-    for values in read_each(lambda one: read_keys("job", one, kind, errors), [node], errors):
-        job = job._replace(**{**values, "hydra": kind == HYDRA})
-    if job.submit and job.with_ and is_for_handler(job) and is_bare(job.with_[0]):
-        # up to HydraFlow 0.15, the command of a submitted job was there: with: python train.py
-        job = job._replace(run=job.with_[0].part.source, with_=[])
-    errors += assigned_twice(job.with_, kind)
-    if kind == HYDRA:
-        read_each(check_bare_words, [job.with_, *(step.with_ for step in job.steps)], errors)
-    return job
+    values = {"name": key.value, **read_keys("job", node, kind, errors)}
+    nodes = values.pop("steps", ()) or [None]
+    shared = {field: values.pop(field) for field in Step._fields[1:] if field in values}
+    steps = read_each(lambda one: read_step(one, kind, {**NOTHING, **shared}), nodes, errors)
+    return Job(**{**values, "key": key.value, "mark": key.mark, "hydra": kind == HYDRA,
+                  "steps": steps, "errors": errors})
 
 
-def read_entries(node: Node) -> "Sequence[Tuple[Node, Node]]":
-    """The entries under jobs; raises for other keys of the file."""
-    entries = []
-    for key, value in expect_kind(node, "mapping"):
-        if key.value == "jobs":
-            entries = expect_kind(value, "mapping")
-        elif not key.value.startswith("x-"):  # for anchors
-            raise Error("unknown-key", f"unknown key: {key.value}", key.mark,
-                        suggest(key.value, ["jobs"]) or "jobs belong under jobs:")
-    return entries
+def expect_name(what: str, name: str, valid: "Iterable[str]", mark: Mark = NOWHERE) -> str:
+    """A name, of a job for example; raises unless it is valid."""
+    if name not in valid:
+        names = f"the {what}s are {', '.join(valid)}"
+        raise Error(f"unknown-{what}", f"unknown {what}: {name}", mark, suggest(name, valid) or (
+            f"{names}; run -- COMMAND needs none" if what == "job" else names))
+    return name
 
 
 def order_needs(jobs: "Mapping[str, Job]", name: str,
@@ -1992,70 +1996,65 @@ def order_needs(jobs: "Mapping[str, Job]", name: str,
         if need in path:
             raise Error("circular-needs", f"needs form a cycle: {' -> '.join([*path, need])}",
                         jobs[need].mark, "remove one of them")
-        if need not in jobs:
-            raise Error("unknown-need", f"needs: {need} is not a job", mark,
-                        suggest(need, jobs) or f"the jobs are {', '.join(jobs)}")
+        expect_name("job", need, jobs, mark)
         order.update((job.key, job) for job in order_needs(jobs, need, path))
     return [*order.values(), jobs[name]]
 
 
-def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]":
-    """All jobs of a file by name, and the mistakes of each."""
-    entries = read_entries(node)
-    mistakes: Dict[str, List[Error]] = {key.value: [] for key, _ in entries}
-    jobs = {key.value: read_job(key, value, mistakes[key.value]) for key, value in entries}
-    for name, errors in mistakes.items():
-        read_each(lambda one: order_needs(jobs, one), [name], errors)
-    return jobs, mistakes
+def read_jobs(node: Node) -> "Dict[str, Job]":
+    """The jobs of a file by name, each with its mistakes."""
+    entries = []
+    for key, value in expect_kind(node, "mapping"):
+        if key.value == "jobs":
+            entries = expect_kind(value, "mapping")
+        elif not key.value.startswith("x-"):  # for anchors
+            raise Error("unknown-key", f"unknown key: {key.value}", key.mark,
+                        suggest(key.value, ["jobs"]) or "jobs belong under jobs:")
+    jobs = {job.key: job for job in map(read_job, entries)}
+    for job in jobs.values():
+        read_each(lambda name: order_needs(jobs, name), [job.key], job.errors)
+    return jobs
 
 
-def raise_in_order(errors: "Iterable[Error]") -> None:
-    """Raise mistakes in the order of the file; an alias repeats none."""
+def raise_in_order(jobs: "Iterable[Job]") -> None:
+    """Raise the mistakes of jobs in the order of the file; an alias repeats none."""
+    errors = chain.from_iterable(job.errors for job in jobs)
     different = {str(error): error for error in errors}
     raise_all(sorted(different.values(), key=lambda error: (error.line, error.column)))
 
 
-def find_job_file() -> str:
-    for name in JOB_FILES:
-        if os.path.lexists(name):
-            return name
-    raise Error("no-job-file", f"there is no {' or '.join(JOB_FILES)} in {os.getcwd()}", NOWHERE,
-                "hydraflow init writes one; -f FILE names another, -C DIR another directory")
-
-
-def read_job_file(path: str) -> Node:
+def read_job_file(path: "Optional[str]") -> Node:
+    """Read a job file, or the one of the current directory."""
+    path = path or next(filter(os.path.lexists, JOB_FILES), None)
+    if not path:
+        raise Error("no-job-file", f"there is no {' or '.join(JOB_FILES)} in {os.getcwd()}",
+                    hint="hydraflow init writes one; -f FILE names another, -C DIR another "
+                    "directory")
     try:
         with open(path, "rb") as file:
             return read_yaml(file.read(), path)
     except OSError as error:
-        raise Error("unreadable-file", f"cannot read {path}: {error.strerror}", NOWHERE,
-                    "-f FILE names the job file, -C DIR its directory") from None
+        raise Error("unreadable-file", f"cannot read {path}: {error.strerror}",
+                    hint="-f FILE names the job file, -C DIR its directory") from None
 
 
-def load(path: str) -> "Dict[str, Job]":
-    """Read the jobs of a job file, by name; raises Error, or Errors with all mistakes."""
-    jobs, mistakes = read_each_job(read_job_file(path))
-    raise_in_order(chain.from_iterable(mistakes.values()))
+def load(path: "Optional[str]" = None, name: str = "") -> "Dict[str, Job]":
+    """Read the jobs of a job file, by name; raises Error, or Errors with all mistakes: of the file,
+    or of the job of a name and those that it needs."""
+    jobs = read_jobs(read_job_file(path))
+    if name:
+        raise_in_order([jobs[expect_name("job", name, jobs)]])
+    raise_in_order(order_needs(jobs, name) if name else jobs.values())
     return jobs
 
 
-def load_for(path: str, name: str) -> "Tuple[Dict[str, Job], List[str]]":
-    """The jobs of a file, and the names of wrong ones; raises mistakes of a job and its needs."""
-    jobs, mistakes = read_each_job(read_job_file(path))
-    raise_in_order(mistakes.get(name, []))
-    needed = order_needs(jobs, name) if name in jobs else []
-    raise_in_order(chain.from_iterable(mistakes[job.key] for job in needed))
-    return jobs, [key for key, errors in mistakes.items() if errors]
-
-
 def owner_schema(owner: str) -> "Dict[str, Any]":
-    valid = keys_of(owner)
     properties = {}
-    for spelling in [*valid, *OLD_SPELLINGS]:
-        key = valid.get(OLD_SPELLINGS.get(spelling, spelling))
-        if key:
-            properties[spelling] = {"description": key.meaning, "deprecated": spelling != key.name,
-                                    **key.schema}
+    for key in KEYS[owner]:
+        for spelling in (key.name, *OLD_SPELLINGS):
+            if OLD_SPELLINGS.get(spelling, key.name) == key.name:
+                properties[spelling] = {"description": key.meaning,
+                                        "deprecated": spelling != key.name, **key.schema}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
@@ -2087,8 +2086,11 @@ def job_schema() -> "Dict[str, Any]":
 SLOT = "${{ task.slot }}"  # known only when a task starts
 DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
 OVERRIDE = re.compile(r"[^-~\s'\"(){}=][^\s'\"(){}=]*=")
+MOVED = re.compile(r"hydra\.(sweep|mode|run)")  # keys that tell Hydra where runs go
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID_LENGTH = 26  # digits of CROCKFORD
+PATH_PARTS: "Dict[str, Callable[[str], str]]" = {
+    "name": os.path.basename, "stem": lambda path: os.path.splitext(os.path.basename(path))[0]}
 CALL = (  # a program that calls its first argument, package.function, with the list of the others
     "import importlib, sys; module, _, name = sys.argv[1].rpartition('.'); "
     "getattr(importlib.import_module(module), name)(sys.argv[2:])")
@@ -2105,10 +2107,13 @@ def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
     def value(match: "Match[str]") -> str:
         scope, _, name = match[1].strip().partition(".")
         name = f"{scope}.{name.lstrip(PREFIX)}"
-        if name not in values:
-            code, message, hint = NO_VALUE
-            raise Error(code, message.format(match[0]), mark, hint)
-        return write(values[name])
+        whole, _, part = name.rpartition(".")
+        if name in values:
+            return write(values[name])
+        if whole in values and part in PATH_PARTS:
+            return write(PATH_PARTS[part](values[whole]))
+        code, message, hint = NO_VALUE
+        raise Error(code, message.format(match[0]), mark, hint)
 
     return TEMPLATE.sub(value, text)
 
@@ -2184,39 +2189,31 @@ def replaced(task: Task, template: str, value: str) -> Task:
     return task._replace(argv=tuple(argv), env=env, cwd=task.cwd.replace(template, value))
 
 
+def numbered(task: Task, number: int, directory: str) -> Task:
+    """A task with its number and its directory."""
+    return replaced(task, DIRECTORY, directory)._replace(number=number, directory=directory)
+
+
 def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
     """The parameters of a combination as a mapping."""
     return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
 
 
-def program_words(source: Source) -> "List[str]":
-    """The words of a command, with the Python that is in PATH."""
-    first, *rest = split_command(source, os.environ)
-    if first == "python" and not find_program(first) and find_program("python3"):
-        first = "python3"  # a new Debian or RHEL has no other one
-    return [first, *rest]
-
-
-def respelled(override: Axis, found: "Sequence[Axis]") -> Axis:
-    """An override with the prefix of the words that it replaces, unless it adds or deletes."""
-    if keys_in(found) - set(override.keys):
+def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
+                 sweeps: "Sequence[List[Axis]]") -> None:
+    """Replace the words of a step that have the keys of an override, or add it with their prefix;
+    several values make an axis, the last one, except in args."""
+    keys, every = set(override.keys), [args, *sweeps, words]
+    found = [axis for axis in chain.from_iterable(every) if keys.intersection(axis.keys)]
+    if keys_in(found) - keys:
         raise Error("linked-override", f"{', '.join(found[0].keys)} are linked", found[0].mark,
                     "override all of them together")
     if found and override.is_list() and override.text[0] not in "+~":
-        return Axis(override.part, found[0].spelled[:1], override.columns)
-    return override
-
-
-def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
-                 sweeps: "Sequence[List[Axis]]") -> None:
-    """Replace the words of a step that have the keys of an override, or add it; several values make
-    an axis, the last one, except in args."""
-    keys, every = set(override.keys), [args, *sweeps, words]
-    found = [axis for axis in chain.from_iterable(every) if keys.intersection(axis.keys)]
-    override, is_axis = respelled(override, found), override.makes_tasks()
+        override = Axis(override.part, found[0].spelled[:1], override.columns)
+    is_axis = override.makes_tasks()
     places = [axes for axes in every[:-1] if keys & keys_in(axes)]
     for axes in places or (sweeps if is_axis else [words]):
-        old = list(map(axes.index, filter(axes.__contains__, found)))
+        old = [axes.index(axis) for axis in axes if axis in found]
         is_last = not old or (is_axis and axes is not args)
         axes.insert(len(axes) if is_last else old[0], override)
     for axes in every:
@@ -2227,64 +2224,63 @@ class PlannedStep:
     """A step, with everything prepared that its tasks share.
 
     A command line is program (of a call), command, tail (words of Hydra at its end), then the words
-    of a combination, args and appended. sweep, included, excluded and sample make the combinations.
-    Keys in named have their place in the command or in setup.
+    of a combination, args, appended and generated. sweep, included, excluded and sample make the
+    combinations. Keys in named have their place in the command or in setup. There are count tasks,
+    or (not is_exact) at most.
     """
 
     def __init__(self, job: Job, step: Step, number: int, overrides: "Sequence[Axis]",
                  more: "Sequence[str]", sample: "Optional[Sample]" = None) -> None:
-        self.job, self.number, self.name = job, number, step.name
-        self.written = str if job.hydra else unquoted  # how a program gets a word
-        self.setup = step.setup or job.setup
-        self.env = {**job.env, **step.env}
-        self.cwd = job.working_directory
-        self.pack = step.pack or job.pack
-        self.pack_parallel = step.pack_parallel or job.pack_parallel
+        self.job, self.given, self.number = job, step, number
         self.sample = sample or step.sample
-        submit = step.submit or job.submit or Source("", "")
-        self.submit_mark = submit.whole()
         own = environment_values()
         self.by_name = {name: f"${{{{ {name} }}}}" for name in own}
         self.known = {**own, "job.name": job.name, "task.slot": SLOT, "task.dir": DIRECTORY}
+        self.submit_mark, self.mark = [
+            source.whole() if source else job.mark for source in (step.submit, step.run)]
         self.submit = [fill(word, self.known, self.submit_mark)
-                       for word in split_command(submit, os.environ)]
-        paths = list(takewhile(is_path, step.batch.axes))
-        self.plan_command(step, [*more, *(axis.text for axis in paths)])
-        self.plan_words(step, overrides, step.batch.axes[len(paths):])
-        self.count = self.count_tasks()
+                       for word in split_command(step.submit or Source("", ""), os.environ)]
+        self.shell = "bash" if find_program("bash") else "sh"
+        paths = [axis.text for axis in takewhile(is_path, step.batch.axes)]
+        self.plan_command([*more, *paths])
+        self.plan_words(overrides, step.batch.axes[len(paths):])
+        self.is_exact = bool(self.sample) or not self.excluded or self.sweep.count <= MOST_LISTED
+        taken = min(self.sweep.count, self.sample.count) if self.sample else self.sweep.count
+        if self.excluded and self.is_exact:
+            taken = sum(1 for _ in self.chosen())
+        self.count = taken + len(self.included)
         self.check_tasks()
 
-    def plan_command(self, step: Step, more: "Sequence[str]") -> None:
+    def plan_command(self, more: "Sequence[str]") -> None:
         """Prepare the command, which ends with more."""
-        job = self.job
-        source = command_of(job, step)
-        self.mark = source.whole() if source else job.mark
-        words = [*program_words(source), *more] if source else list(more)
-        last = takewhile(OVERRIDE.match, reversed(words[1:])) if job.hydra else ()
+        source, is_hydra = self.given.run, self.job.hydra
+        words = [*split_command(source or Source("", ""), os.environ), *more]
+        if words[:1] == ["python"] and not find_program("python") and find_program("python3"):
+            words[0] = "python3"  # a new Debian or RHEL has no other one
+        last = takewhile(OVERRIDE.match, reversed(words[1:])) if is_hydra else ()
         cut = len(words) - len(list(last))  # Hydra accepts overrides only after --multirun
-        self.command, self.tail = words[:cut], ["--multirun", *words[cut:]] if job.hydra else []
-        self.program = []
-        if source and source in (step.call, job.call):
-            self.program = [*python_of(job), "-c", CALL]
+        self.command, self.tail = words[:cut], ["--multirun", *words[cut:]] if is_hydra else []
+        self.program = [*python_of(self.job), "-c", CALL] if isinstance(source, Call) else []
+        self.generated = [f"hydra.job.name={hydra_text(self.job.name)}",
+                          f"hydra.sweep.dir={DIRECTORY}"] if is_hydra else []
 
-    def plan_words(self, step: Step, overrides: "Sequence[Axis]", batch: "List[Axis]") -> None:
+    def plan_words(self, overrides: "Sequence[Axis]", batch: "List[Axis]") -> None:
         """Prepare the combinations and the words after them, with the overrides."""
-        args = list(step.args.axes)
-        own = keys_in([*batch, *args, *step.with_])
-        words = [axis for axis in self.job.with_ if not own & set(axis.keys)]
-        words.extend(step.with_)
-        sweeps = [list(axes) for axes in (batch, *(sweep.axes for sweep in step.include))]
+        given = self.given
+        args, words = list(given.args.axes), list(given.with_)
+        sweeps = [list(axes) for axes in (batch, *(sweep.axes for sweep in given.include))]
         for override in overrides:
             put_override(override, args, words, sweeps)
         self.sweep, *included = map(Sweep.of, sweeps)
         self.included = kept_rows(included)
+        self.written = str if self.job.hydra else unquoted  # how a program gets a word
         self.args, self.appended = [
             list(map(self.written, read_all(Axis.word, axes))) for axes in (args, words)]
-        self.excluded = [list(map(same_value, row)) for row in kept_rows(step.exclude)]
-        texts = "\n".join([*self.command, *self.tail, self.setup.text if self.setup else ""])
+        self.excluded = [list(map(same_value, row)) for row in kept_rows(given.exclude)]
+        texts = "\n".join([*self.command, *self.tail, given.setup.text if given.setup else ""])
         used = {name.lstrip(PREFIX) for name in MATRIX.findall(texts)}
-        self.parts = used - keys_in(self.sweep.axes)  # f.stem names the key f
-        self.named = used | {name.rpartition(".")[0] for name in self.parts}
+        parts = used - keys_in(self.sweep.axes)  # f.stem names the key f
+        self.named = used | {name.rpartition(".")[0] for name in parts}
 
     def check_tasks(self) -> None:
         for combination in [self.sweep[0], self.sweep[-1], *self.included]:
@@ -2294,17 +2290,6 @@ class PlannedStep:
         if self.job.hydra and fixed and self.count > 1:
             raise Error("fixed-sweep-dir", f"{fixed[0]}: several tasks would overwrite each other",
                         self.mark, "leave it out, or write hydra.sweep.dir=DIR/${{ task.index }}")
-
-    def count_tasks(self) -> int:
-        """The number of tasks, or (not is_exact) an upper bound."""
-        taken = self.sweep.count
-        # above MOST_LISTED combinations, nothing counts the excluded ones
-        self.is_exact = bool(self.sample) or not self.excluded or taken <= MOST_LISTED
-        if self.excluded and self.is_exact:
-            taken = sum(1 for _ in self.chosen())
-        elif self.sample:
-            taken = min(taken, self.sample.count)
-        return taken + len(self.included)
 
     def chosen(self) -> "Iterator[Tuple[str, ...]]":
         """Iterate over the combinations of batch that are not excluded, or a sample of them."""
@@ -2320,14 +2305,15 @@ class PlannedStep:
         return islice(combinations, self.sample and self.sample.count)
 
     def tasks(self) -> "Iterator[Task]":
-        """Yield the tasks of the step, not numbered yet."""
-        for index, combination in enumerate(chain(self.chosen(), self.included), 1):
-            yield self.task(combination, index)
+        """Iterate over the tasks of the step, not numbered yet."""
+        return map(self.task, chain(self.chosen(), self.included), itertools.count(1))
 
     def task(self, combination: "Tuple[str, ...]", index: int) -> Task:
         """The task of a combination, still without number and directory."""
+        setup, cwd = self.given.setup, self.job.working_directory
         params = task_parameters(combination)
-        values = self.values(params, index)
+        values = {**self.known, "task.index": str(index)}
+        values.update((f"matrix.{key}", value) for key, value in params.items())
         env = self.variables(values)
         env.update((key[1:], value) for key, value in params.items() if key[:1] == "$")
 
@@ -2340,51 +2326,29 @@ class PlannedStep:
         argv = [*filled(self.command + self.tail), *own, *self.args, *filled(self.appended)]
         if len(argv) > len(self.command):
             check_script(self.command, self.mark)
-        is_moved = bool(re.search(r"(?m)^[+~]*hydra\.(sweep|mode|run)", "\n".join(argv)))
+        keys = set(map(key_of, argv))
+        runs = 1 + any(map(MOVED.match, keys)) if self.job.hydra else 0
+        words = [*self.program, *argv,
+                 *(word for word in self.generated if key_of(word) not in keys)]
+        if setup:
+            lines = fill(setup.text, values, setup.whole(), write=shlex.quote).rstrip()
+            words = [self.shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow", *words]
+        folder = fill(cwd.text, values, cwd.whole()) if cwd else "."
         return Task(
-            number=0, step=self.number, index=index, combination=combination,
-            argv=(*self.setup_words(values), *self.program, *argv), key=(*argv, *hidden),
-            directory="", cwd=fill(self.cwd.text, values, self.cwd.whole()) if self.cwd else ".",
-            env=env, runs=self.job.hydra * (1 + is_moved), has_directory=False)
-
-    def values(self, params: "Mapping[str, str]", index: int) -> "Dict[str, str]":
-        """The values of a task's templates, without its environment."""
-        values = {**self.known, "task.index": str(index)}
-        for key, value in params.items():
-            values[f"matrix.{key}"] = value
-            if self.parts:
-                base = os.path.basename(value)
-                values.setdefault(f"matrix.{key}.name", base)
-                values.setdefault(f"matrix.{key}.stem", os.path.splitext(base)[0])
-        return values
-
-    def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
-        """The shell that prepares the environment; the command is appended to it."""
-        if self.setup is None:
-            return []
-        lines = fill(self.setup.text, values, self.setup.whole(), write=shlex.quote).rstrip()
-        shell = "bash" if find_program("bash") else "sh"
-        return [shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow"]
+            number=0, step=self.number, index=index, combination=combination, argv=tuple(words),
+            key=(*argv, *hidden), directory="", cwd=folder, env=env, runs=runs,
+            has_directory=DIRECTORY in str((words, env, folder)))
 
     def variables(self, values: "Dict[str, str]") -> "Dict[str, Optional[str]]":
         """The environment of a task, ours by name: no secret is kept; adds env.NAME to values."""
         env: Dict[str, Optional[str]] = {}
-        names = {**values, **self.by_name} if self.env else {}
-        for name, source in self.env.items():
+        names = {**values, **self.by_name} if self.given.env else {}
+        for name, source in self.given.env.items():
             env[name] = None
             if source:
                 env[name] = names[f"env.{name}"] = fill(source.text, names, source.whole())
                 values[f"env.{name}"] = fill(source.text, values, source.whole())
         return env
-
-    def numbered(self, task: Task, number: int, directory: str) -> Task:
-        """A task with its number, its directory and the words that Hydra gets for them."""
-        placed = replaced(task, DIRECTORY, directory)
-        generated = {"hydra.job.name": hydra_text(self.job.name), "hydra.sweep.dir": directory}
-        keys = set(map(key_of, task.argv)) if self.job.hydra else generated
-        more = [f"{key}={generated[key]}" for key in generated if key not in keys]
-        return placed._replace(number=number, directory=directory, argv=(*placed.argv, *more),
-                               has_directory=placed != task)
 
 
 def shuffled(count: int, key: bytes) -> "Iterator[int]":
@@ -2415,9 +2379,17 @@ class Plan:
         self.job = job
         self.ulid = new_ulid()
         is_handed_over = is_for_handler(job)
-        overrides, more = read_overrides(job, [] if is_handed_over else words)
+        own = [] if is_handed_over else list(takewhile("--".__ne__, words))
+        for word in own:
+            if not key_of(word):
+                message = f"{word} is neither an option of run nor an override"
+                raise Error("not-an-override", message,
+                            hint="an override is key=value; words for the command follow --: -- "
+                            + shell_text([word]))
+        overrides = Sweep(own, "command line", HYDRA if job.hydra else PROGRAM).axes
         keys = parameter_keys(job)
         self.added = [axis for axis in overrides if not keys & set(axis.keys)]
+        more = [] if is_handed_over else words[len(own) + 1:]
         self.steps = [PlannedStep(job, step, number, overrides, more, sample)
                       for number, step in enumerate(job.steps, 1)]
         self.count = sum(step.count for step in self.steps)
@@ -2434,29 +2406,17 @@ class Plan:
         for step in self.steps:
             for task in step.tasks():
                 number += 1
-                yield step.numbered(task, number, self.directory(number))
+                yield numbered(task, number, self.directory(number))
 
 
 def parameter_keys(job: Job) -> "Set[str]":
     """The keys of a job's words, which overrides replace."""
-    axes = list(job.with_)
+    axes: List[Axis] = []
     for step in job.steps:
         axes += step.with_
         for sweep in (step.batch, step.args, *step.include):
             axes += sweep.axes
     return keys_in(axes)
-
-
-def read_overrides(job: Job, words: "Sequence[str]") -> "Tuple[List[Axis], List[str]]":
-    """The overrides in words, and the words after "--"."""
-    own = list(takewhile("--".__ne__, words))
-    for word in own:
-        if not key_of(word):
-            raise Error("not-an-override", f"{word} is neither an option of run nor an override",
-                        NOWHERE, "an override is key=value; words for the command follow --: -- "
-                        + shell_text([word]))
-    axes = Sweep(own, "command line", HYDRA if job.hydra else PROGRAM).axes
-    return axes, list(words[len(own) + 1:])
 
 
 def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
@@ -2465,8 +2425,7 @@ def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
     Raises Error.
 
     >>> text = "jobs: {fit: {run: fit.sh, hydra: false, steps: [{batch: a=1:2}]}}"
-    >>> job = read_each_job(read_yaml(text))[0]["fit"]
-    >>> [task.argv for task in plan(job, ["b=x"])]
+    >>> [task.argv for task in plan(read_jobs(read_yaml(text))["fit"], ["b=x"])]
     [('fit.sh', 'a=1', 'b=x'), ('fit.sh', 'a=2', 'b=x')]
     """
     return Plan(job, words)
@@ -4602,8 +4561,8 @@ class Run:
         return max(self.options.jobs or self.job.max_parallel, 0)
 
     def pack(self, step: PlannedStep) -> "Tuple[int, int]":
-        beside = self.options.pack_parallel or step.pack_parallel or 1
-        return max(self.options.pack or step.pack or 1, beside), beside
+        beside = self.options.pack_parallel or step.given.pack_parallel or 1
+        return max(self.options.pack or step.given.pack or 1, beside), beside
 
     def must_succeed(self) -> bool:
         return self.job.fail_fast is not False and not self.options.keep_going
@@ -4791,7 +4750,7 @@ class Run:
         else:
             number = self.last = self.last + 1
             directory = self.plan.directory(number)
-        task = step.numbered(draft, number, directory)
+        task = numbered(draft, number, directory)
         older = self.older.get(task.key)
         if older and self.options.reuse and not (state.is_alive or state.is_good):
             return task, self.reused(task, state, older.pop(0))
@@ -4839,7 +4798,7 @@ def check_executable(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark) 
 
 def first_task(step: PlannedStep) -> "Optional[Task]":
     for task in step.tasks():
-        return step.numbered(task, 1, "multirun/1")
+        return numbered(task, 1, "multirun/1")
     return None
 
 
@@ -4850,10 +4809,10 @@ def check_first_task(step: PlannedStep, is_dry: bool) -> None:
         return
     is_made = SLOT in task.cwd or task.directory in task.cwd
     if not is_made and not os.path.isdir(native(task.cwd)):
-        mark = step.cwd.whole() if step.cwd else NOWHERE
+        mark = step.job.working_directory.whole() if step.job.working_directory else NOWHERE
         raise Error("no-directory", f"there is no directory {task.cwd}", mark,
                     f"make it first; it is relative to {os.getcwd()}")
-    if not (step.setup or is_dry):
+    if not (step.given.setup or is_dry):
         check_executable(task.argv[0], task.cwd, task.env, step.mark)
 
 
@@ -7192,13 +7151,6 @@ def record_key(file: "Optional[str]", job: str) -> str:
     return job if path in JOB_FILES else f"{path}:{job}"
 
 
-def job_named(jobs: "Mapping[str, Job]", name: str) -> Job:
-    if name not in jobs:
-        hint = suggest(name, jobs) or f"{no_job(jobs).hint}; a command follows --"
-        raise Error("unknown-job", f"unknown job: {name}", hint=hint)
-    return jobs[name]
-
-
 # -- run
 
 
@@ -7208,16 +7160,16 @@ def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
         job = spelled_job(args)
         args.job, args.after = job.key, []
         return {job.key: job}
-    path = args.file or find_job_file()
     if args.job is None:
-        raise no_job(load(path))
+        raise no_job(load(args.file))
     if args.name:
         raise Error("not-for-a-job", "--name is for a command after --, not for a job",
                     hint="name: in the job file is the name of a job")
-    jobs, bad_jobs = load_for(path, args.job)
+    jobs = load(args.file, args.job)
+    bad_jobs = [job for job in jobs.values() if job.errors]
     if bad_jobs:
         say(f"mistakes in {counted(len(bad_jobs), 'other job')} of the file: hydraflow show")
-    job = job_named(jobs, args.job)
+    job = jobs[args.job]
     if not is_for_handler(job):
         keys = parameter_keys(job)
         check_options(args.command, [word for word in args.words if key_of(word) not in keys])
@@ -7229,13 +7181,10 @@ def plans_of(args: "argparse.Namespace") -> "List[Plan]":
     jobs = jobs_to_run(args)
     plans = []
     for job in order_needs(jobs, args.job):
-        words, sample = (), None  # type: Sequence[str], Optional[Sample]
-        if job.key == args.job:
-            words = [*args.words, "--", *args.after]
-            sample = args.sample
+        given = [[*args.words, "--", *args.after], args.sample] if job.key == args.job else []
         kept = job._replace(key=record_key(args.file, job.key), needs=[
             (record_key(args.file, name), mark) for name, mark in job.needs])
-        plan = Plan(kept, words, sample)
+        plan = Plan(kept, *given)
         for axis in plan.added:
             say(f"{', '.join(axis.keys)} is not in the job: added ({counted(axis.count, 'value')})")
         if plan.is_exact and not plan.count:
@@ -7296,30 +7245,20 @@ def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
             screen.show(event)
     finally:
         screen.finish()
-    say_ends(execution)
-    is_bad = any(run.refused or run.has_failed() or run.unfinished() > 0 for run in runs)
-    say_next(execution, is_bad, args)
-    return 130 if execution.is_interrupted else int(is_bad)
-
-
-def say_ends(execution: Execution) -> None:
-    runs = execution.runs
     for run in runs:
         if run.counts["failed"]:
             say_failures(survey(run.record))
     failed = [run.job.key for run in runs[:-1] if not run.has_succeeded()]
     if failed and not execution.is_interrupted:
-        say(f"{runs[-1].job.key} was not started: job {failed[0]} has not succeeded")
-
-
-def say_next(execution: Execution, is_bad: bool, args: "argparse.Namespace") -> None:
-    if any(run.open() for run in execution.runs):
+        say(f"{plan.job.key} was not started: job {failed[0]} has not succeeded")
+    is_bad = any(run.refused or run.has_failed() or run.unfinished() > 0 for run in runs)
+    if any(run.open() for run in runs):
         say(f"see progress: {typed(args, 'status', args.job)}")
-    elif is_bad:
-        if any(run.begun for run in execution.runs):
-            say(f"run the rest: {typed(args, 'run', '--resume', *args.typed)}")
-    elif not args.quiet:
+    elif is_bad and any(run.begun for run in runs):
+        say(f"run the rest: {typed(args, 'run', '--resume', *args.typed)}")
+    elif not (is_bad or args.quiet):
         say(f"see the results: {typed(args, 'results', args.job)}")
+    return 130 if execution.is_interrupted else int(is_bad)
 
 
 # -- run -- COMMAND ::: AXES
@@ -7352,7 +7291,7 @@ def spelled_job(args: "argparse.Namespace") -> Job:
     words, mark, axes = args.after[:cut], args.after[cut:cut + 1], args.after[cut + 1:]
     check_axes([*mark, *axes])
     sweep = Sweep(axes, "command line", PROGRAM)
-    raise_all(assigned_twice(sweep.axes, PROGRAM))
+    raise_all(list(assigned_twice(sweep.axes, PROGRAM)))
     if not words:
         raise Error("no-command", "no command before :::",
                     hint="for example: hydraflow run -- echo ::: --x=1:3")
@@ -7362,11 +7301,11 @@ def spelled_job(args: "argparse.Namespace") -> Job:
         check_literal(args)
     name = args.name or program_name(words)
     for path in filter(os.path.exists, [args.file] if args.file else JOB_FILES):
-        if name in read_each_job(read_job_file(path))[0]:
+        if name in read_jobs(read_job_file(path)):
             raise Error("name-of-a-job", f"{name} is a job of the job file",
                         hint=f"choose another name: --name {name}-2")
     command = Source("command line", shell_text(words))
-    return Job(name, name, run=command, hydra=False, steps=[Step(batch=sweep)])
+    return Job(name, name, steps=[Step(batch=sweep, run=command)])
 
 
 def check_axes(axes: "Sequence[str]") -> None:
@@ -7404,25 +7343,26 @@ def used_columns(axis: Axis, named: "Set[str]") -> Axis:
 
     Of rows(FILE) alone, columns without a place are not used; without any, all become words.
     """
-    used = [column for column, name in enumerate(axis.spelled)
-            if axis.keys[column] in named or name.startswith(("-", "$"))]
-    unused = [key for column, key in enumerate(axis.keys) if column not in used]
-    if unused and not axis.text.startswith("rows("):
-        raise Error("unplaced-axis", f"{unused[0]} has no place in the command",
-                    hint=f"write {{{unused[0]}}} in the command, or --{unused[0]}= for an option")
-    if not (used and unused):
+    used = [key in named or name.startswith(("-", "$"))
+            for key, name in zip(axis.keys, axis.spelled)]
+    if all(used):
         return axis
-    spelled, columns = zip(*[(axis.spelled[column], axis.columns[column]) for column in used])
-    return Axis(axis.part, spelled, columns)
+    if not axis.text.startswith("rows("):
+        key = axis.keys[used.index(False)]
+        raise Error("unplaced-axis", f"{key} has no place in the command",
+                    hint=f"write {{{key}}} in the command, or --{key}= for an option")
+    if not any(used):
+        return axis
+    columns = list(itertools.compress(axis.columns, used))
+    return Axis(axis.part, list(itertools.compress(axis.spelled, used)), columns)
 
 
 def check_literal(args: "argparse.Namespace") -> None:
     """Raise an Error for a placeholder of a command without axes; name the words that look like a
     sweep, and the line that would sweep."""
-    for name in PLACEHOLDER.findall(" ".join(args.after)):
-        if name in TASK_NAMES:
-            raise Error("no-axes", f"{{{name}}} needs ::: after the command",
-                        hint="add ::: after the command; it needs no axis")
+    for name in set(TASK_NAMES).intersection(PLACEHOLDER.findall(" ".join(args.after))):
+        raise Error("no-axes", f"{{{name}}} needs ::: after the command",
+                    hint="add ::: after the command; it needs no axis")
     command, axes = args.typed[:1 - len(args.after)], []  # type: List[str], List[str]
     for word in args.after[1:]:
         axis = f"x{len(axes) or ''}={word}" if re.match(r"[\d.]+[:,]", word) else word
@@ -7458,20 +7398,17 @@ def program_name(words: "Sequence[str]") -> str:
 
 def show_command(args: "argparse.Namespace") -> int:
     """List the jobs, or show how HydraFlow reads one of them."""
-    jobs = load(args.file or find_job_file())
+    jobs = load(args.file)
     if args.job:
-        put("\n".join(job_lines(Plan(job_named(jobs, args.job)))))
-    else:
-        put(aligned(zip("lrl", zip(*map(job_texts, jobs.values())))))
+        put("\n".join(job_lines(Plan(jobs[expect_name("job", args.job, jobs)]))))
+        return 0
+    rows = []
+    for job in jobs.values():
+        source = job.steps[0].run or job.steps[0].submit
+        count = tasks_text(Plan(job)) if has_command(job) else "template"
+        rows.append((job.key, count, source.text if source else ""))
+    put(aligned(zip("lrl", zip(*rows))))
     return 0
-
-
-def job_texts(job: Job) -> "Tuple[str, str, str]":
-    """The name, the number of tasks and the command of a job."""
-    if not has_command(job):
-        return job.key, "template", "no command: it serves other jobs"
-    source: Any = command_of(job, job.steps[0]) or job.steps[0].submit or job.submit
-    return job.key, tasks_text(Plan(job)), source.text
 
 
 def job_lines(plan: Plan) -> "Iterator[str]":
@@ -7486,7 +7423,7 @@ def job_lines(plan: Plan) -> "Iterator[str]":
         if value or value is False:
             yield f"  {name}: {str(value).lower() if isinstance(value, bool) else value}"
     for step in plan.steps:
-        title = f" ({step.name})" if step.name else ""
+        title = f" ({step.given.name})" if step.given.name else ""
         yield f"  step {step.number}{title}: {step_text(step)}"
         task = first_task(step)
         if task:
@@ -7703,10 +7640,17 @@ def clean_command(args: "argparse.Namespace") -> int:
     import shutil
     old: List[Record] = []
     for newest in [record_of(args)] if args.job else Record.newest():
-        for found in removable(Record.all_in(os.path.dirname(newest.path)), args.keep or 1):
-            size = tree_size(found.record.path) / 1e6
-            say(f"{os.path.relpath(found.record.path)}: {head_line(found)}, {size:,.1f} MB")
-            old.append(found.record)
+        records = Record.all_in(os.path.dirname(newest.path))[::-1]
+        needed: Set[str] = set()  # runs whose tasks a newer one reuses
+        for index, found in enumerate(read_each(survey, records, [])):
+            states = [state for _, state in found.members]
+            if index < (args.keep or 1):
+                needed.update(state.origin.partition("/")[0] for state in states)
+            elif not (found.record.ulid in needed or found.holder
+                      or any(state.is_alive for state in states)):
+                size = tree_size(found.record.path) / 1e6
+                say(f"{os.path.relpath(found.record.path)}: {head_line(found)}, {size:,.1f} MB")
+                old.append(found.record)
     text = counted(len(old), "record")
     if sys.stdin.isatty() and not any([args.dry_run, args.yes, not old]):
         say(f"remove {text}? [y/N]")
@@ -7715,19 +7659,6 @@ def clean_command(args: "argparse.Namespace") -> int:
         shutil.rmtree(record.path, ignore_errors=True)
     say(text if args.dry_run else f"removed {text}")
     return 0
-
-
-def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Survey]":
-    """Yield the runs of a job that are old, not in use, and not needed by a newer one; a record
-    that cannot be read stays."""
-    needed: Set[str] = set()
-    for index, found in enumerate(read_each(survey, reversed(records), [])):
-        states = [state for _, state in found.members]
-        if index < keep:
-            needed.update(state.origin.partition("/")[0] for state in states)
-        elif not (found.record.ulid in needed or found.holder
-                  or any(state.is_alive for state in states)):
-            yield found
 
 
 def tree_size(path: str) -> int:
@@ -7746,14 +7677,23 @@ def init_command(args: "argparse.Namespace") -> int:
         if os.path.lexists(name):
             raise Error("file-exists", f"{name} exists",
                         hint="use another folder: mkdir sub && hydraflow -C sub init")
-    scripts = [path for path in sorted(os.listdir()) if path != "hydraflow.py"
-               and path.endswith(".py") and b"@hydra.main" in read_log(path)]
-    program = (args.hydra and scripts or ["train.py"])[0]
+    from glob import glob
+    scripts = [path for path in sorted(glob("*.py")) if args.hydra and path != "hydraflow.py"
+               and b"@hydra.main" in read_log(path)]
+    program = [*scripts, "train.py"][0]
     text = JOB_FILE_TEMPLATE.format(program=shlex.quote(program), plus="++" if args.hydra else "",
                                     hydra="" if args.hydra else NO_HYDRA)
-    lines = [f"          {word}\n" for word in islice(group_words(), 2) if args.hydra]
-    if lines:
-        text = re.sub(r"(?<=batch: >-\n)(.*\n)*", "".join(lines), text)
+    groups = []
+    defaults = b"".join(map(read_log, glob("conf/*.yaml"))).decode("utf-8", "replace")
+    for folder in sorted(glob("conf/*/")) if args.hydra else ():
+        group = os.path.basename(folder[:-1])
+        names = [os.path.basename(path)[:-5] for path in sorted(glob(f"{folder}*.yaml"))]
+        if len(names) > 1 and group != "hydra":
+            is_default = re.search(f"(?m)^ *- (optional )?/?{group}:", defaults)
+            groups.append(f"{'' if is_default else '+'}{group}={','.join(names[:2])}")
+    if groups:
+        text = text.partition(">-\n")[0] + ">-\n" + "".join(
+            f"          {word}\n" for word in groups[:2])
     files = {JOB_FILES[0]: text}
     if not os.path.lexists(program):
         files[program] = HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE
@@ -7765,18 +7705,6 @@ def init_command(args: "argparse.Namespace") -> int:
     return 0
 
 
-def group_words() -> "Iterator[str]":
-    """Yield a word for each config group of conf/: + adds it if the defaults do not have it."""
-    import glob
-    defaults = b"".join(map(read_log, glob.glob("conf/*.yaml"))).decode("utf-8", "replace")
-    for folder in sorted(glob.glob("conf/*/")):
-        group = os.path.basename(folder[:-1])
-        names = sorted(name[:-5] for name in os.listdir(folder) if name.endswith(".yaml"))
-        plus = "" if re.search(f"(?m)^ *- (optional )?/?{group}:", defaults) else "+"
-        if len(names) > 1 and group != "hydra":
-            yield f"{plus}{group}={','.join(names[:2])}"
-
-
 def schema_command(args: "argparse.Namespace") -> int:
     """Print the JSON Schema of the job file, for editors."""
     put(json.dumps(job_schema(), indent=1))
@@ -7785,10 +7713,7 @@ def schema_command(args: "argparse.Namespace") -> int:
 
 def completion_command(args: "argparse.Namespace") -> int:
     """Print a script that makes a shell complete command lines."""
-    if args.job not in COMPLETION:
-        raise Error("unknown-shell", f"unknown shell: {args.job}" if args.job else "no shell given",
-                    hint=f"the shells are {', '.join(COMPLETION)}")
-    put(COMPLETION[args.job].rstrip())
+    put(COMPLETION[expect_name("shell", args.job or "", COMPLETION)].rstrip())
     return 0
 
 
@@ -7809,15 +7734,15 @@ def complete_command(argv: "Sequence[str]") -> int:
 def candidates(words: "List[str]") -> "Iterable[str]":
     """The words that may follow words of a command line, after the program's name."""
     args = parse_arguments(words, argparse.Namespace())
-    if not args.command:
-        return [*(command.name for command in COMMANDS), *BEFORE, "--version", "--help"]
+    if args.command is MAIN:
+        return [*(command.name for command in COMMANDS), *option_names(MAIN), "--help"]
     if args.command.words == "SHELL":
         return COMPLETION
     options = option_names(args.command)
     if "JOB" not in args.command.words:
         return options
     os.chdir(args.directory or ".")
-    jobs = load(args.file or find_job_file())
+    jobs = load(args.file)
     if args.job not in jobs:
         return [*jobs, *options]
     for step in jobs[args.job].steps:
@@ -7862,7 +7787,7 @@ class Command(NamedTuple):
 def options_of(command: Command) -> "Iterator[Tuple[List[str], str, str]]":
     """Yield the names, the help's word for the value ("" for none), and the help of options."""
     for left, help_words in re.findall("(?m)^ *(-.+?)  +(.*)$", command.options):
-        names = re.findall("-[a-z-]+", left)
+        names = re.findall("-[A-Za-z-]+", left)
         yield names, " ".join(left.split()[len(names):]), help_words
 
 
@@ -7877,8 +7802,9 @@ STATE = "--state STATE  select tasks in this state\n"
 READERS: "Dict[str, Any]" = {  # of the values of options; others are texts
     "--jobs": read_parallel, "--retries": read_retries, "--timeout": read_minutes,
     "--pack": read_count, "--pack-parallel": read_count, "--keep": read_count,
-    "--sample": sample_of}
-CHOICES: "Dict[str, Any]" = {"--state": STATES, "--format": FORMATS}
+    "--sample": sample_of,
+    "--state": lambda node, kind: expect_name("state", node.value, STATES),
+    "--format": lambda node, kind: expect_name("format", node.value, FORMATS)}
 COMMANDS = (
     Command("run", "JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
             "       hydraflow run [options] -- COMMAND WORD ... [::: AXIS ...]",
@@ -7930,9 +7856,22 @@ COMMANDS = (
     Command("schema", "", schema_command, "hydraflow schema > schema.json"),
     Command("completion", "SHELL", completion_command, 'eval "$(hydraflow completion bash)"'),
 )
-BEFORE = {
-    "-f": "-f FILE, before the command, names the job file",
-    "-C": "-C DIR, before the command, names the directory to work in"}
+
+
+def main_command(args: "argparse.Namespace") -> int:
+    """Compact parameter sweeps, executed here or on a cluster."""
+    if not args.version:
+        raise Error("no-command", "no command given", hint="list the commands: hydraflow --help")
+    put(f"hydraflow {__version__}")
+    return 0
+
+
+MAIN = Command("", "[-f FILE] [-C DIR] COMMAND ...\n\n" + "\n".join(
+    f"    {command.name:11} {command.function.__doc__}" for command in COMMANDS),
+    main_command, "hydraflow run --help", """
+        --file -f FILE      the job file
+        --directory -C DIR  the directory to work in
+        --version           show the version""")
 
 
 def option_names(command: Command) -> "List[str]":
@@ -7943,10 +7882,9 @@ def check_options(command: Command, words: "Sequence[str]") -> None:
     for word in words:
         if word.startswith("-"):
             name = word.partition("=")[0]
-            names = option_names(command)
-            hint = BEFORE.get(name) or suggest(name, names)
-            if name in names:
-                hint = f"write it after {command.name}"
+            hint = suggest(name, option_names(command))
+            if name in option_names(MAIN):
+                hint = "write it before the command"
             raise Error("unknown-option", f"unknown option of {command.name}: {name}",
                         hint=hint or f"list the options: hydraflow {command.name} --help")
 
@@ -7955,59 +7893,46 @@ class Parser(argparse.ArgumentParser):
     """A parser that raises Error."""
 
     def error(self, message: str) -> "NoReturn":
-        text = re.sub("^argument ", "", message)
-        hint = f"list the options: {self.prog} --help"
-        choice = re.match("-*(.+): invalid choice: '(.*)' \\(choose from (.*)\\)", text)
-        if choice:
-            text = f"unknown {choice[1].lower()}: {choice[2]}"
-            names = re.sub("'", "", choice[3])
-            hint = suggest(choice[2], names.split(", ")) or f"choose from {names}"
-        raise Error("invalid-arguments", text, hint=hint)
+        raise Error("invalid-arguments", re.sub("^argument ", "", message),
+                    hint=f"list the options: {self.prog} --help")
 
 
-def main_parser() -> Parser:
-    parser = Parser(prog="hydraflow", usage="hydraflow [-f FILE] [-C DIR] COMMAND ...",
-                    description="Compact parameter sweeps, executed here or on a cluster.",
-                    epilog="hydraflow COMMAND --help shows its options and an example.")
-    parser.set_defaults(command=None)
-    parser.add_argument("--version", action="version", version=f"hydraflow {__version__}")
-    for name, dest in (("-f", "file"), ("-C", "directory")):
-        parser.add_argument(name, dest=dest, help=BEFORE[name])
-    parsers = parser.add_subparsers(metavar="COMMAND")
-    for command in COMMANDS:
-        text = command.function.__doc__
-        own = parsers.add_parser(
-            command.name, prog=f"hydraflow {command.name}", help=text, description=text,
-            allow_abbrev=False,
-            usage=f"hydraflow {command.name} {command.words}".rstrip(),
-            epilog=as_typed(f"example: {command.example}"),
-            formatter_class=argparse.RawDescriptionHelpFormatter)
-        own.set_defaults(command=command)
-        for names, value, help_words in options_of(command):
-            kind: Dict[str, Any] = {"action": "store_true"}
-            if value:
-                kind = {"metavar": value.strip(" ."), "choices": CHOICES.get(names[0]),
-                        "action": "append" if value.endswith("...") else "store"}
-            own.add_argument(*names, help=help_words, **kind)
+def parser_of(command: Command) -> Parser:
+    name = f"hydraflow {command.name}".rstrip()
+    parser = Parser(
+        prog=name, description=command.function.__doc__, usage=f"{name} {command.words}".rstrip(),
+        epilog=as_typed(f"example: {command.example}"), allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    for names, value, help_words in options_of(command):
+        kind: Dict[str, Any] = {"action": "store_true"}
+        if value:
+            kind = {"action": "append" if value.endswith("...") else "store",
+                    "metavar": value.strip(" .")}
+        parser.add_argument(*names, help=help_words, **kind)
     return parser
 
 
 def parse_arguments(argv: "List[str]", args: "argparse.Namespace") -> "argparse.Namespace":
     """The options of a command, its job, its other words in their order, and those after --."""
     cut = [*argv, "--"].index("--")
-    words = [re.sub("^-j(?=[0-9])", "--jobs=", word) for word in argv[:cut]]  # for Python 3.6
-    args, words = main_parser().parse_known_args(words, args)
-    command = args.command
-    if not command:
+    main = parser_of(MAIN)
+    main.add_argument("words", nargs="...", help=argparse.SUPPRESS)
+    args.command = MAIN
+    main.parse_args(argv[:cut], args)
+    if not args.words:
         return args
+    name, *words = args.words
+    commands = {command.name: command for command in COMMANDS}
+    args.command = command = commands[expect_name("command", name, commands)]
+    args.after = argv[cut + 1:]
+    args.typed = [*filter("--resume".__ne__, words), *argv[cut:]]
+    words = [re.sub("^-j(?=[0-9])", "--jobs=", word) for word in words]  # for Python 3.6
+    args, words = parser_of(command).parse_known_args(words, args)
     for name, read in READERS.items():
         key = name[2:].replace("-", "_")
         value = vars(args).get(key)
         if value is not None:
             setattr(args, key, read(read_yaml(value, name), ""))
-    start = argv.index(command.name) + 1
-    args.after = argv[cut + 1:]
-    args.typed = [*filter("--resume".__ne__, argv[start:cut]), *argv[cut:]]
     args.job, args.words = None, words
     names = [word for word in words if word[:1] != "-"]
     if names and re.match(r"\[?(JOB|SHELL)", command.words):
@@ -8027,8 +7952,6 @@ def dispatch(argv: "List[str]", args: "argparse.Namespace") -> int:
     if argv and argv[0] in inner:
         return inner[argv[0]](argv[1:])
     parse_arguments(argv or ["--help"], args)
-    if not args.command:
-        raise Error("no-command", "no command given", hint="list the commands: hydraflow --help")
     os.chdir(args.directory or ".")
     status: int = args.command.function(args)
     sys.stdout.flush()
