@@ -694,11 +694,10 @@ class SweepParser:
         self.is_fixed = is_fixed
         self.literal = str if kind == PROGRAM else literal
         self.keys: Sequence[str] = ()  # of the current segment
-        self.units: Dict[str, Set[bool]] = {}  # whether the values of a key with one are numbers
 
     def parse_word(self, word: Part) -> Axis:
         """word = segment { "|" segment } | literal"""
-        self.keys, self.units = (), {}
+        self.keys = ()
         if self.is_fixed or not KEY.match(word.text):
             return self.parse_literal(word)
         parts = word.split("pipe")
@@ -760,8 +759,7 @@ class SweepParser:
             unit = UNIT_KEY.fullmatch(key)
             if unit:
                 some = [*islice(column, 1000), column.at(column.count - 1)]
-                kinds = self.units.setdefault(key, set())
-                kinds.update(read_number(str(one)) is not None for one in some)
+                kinds = {read_number(str(one)) is not None for one in some}
                 if len(kinds) > 1:
                     raise Error("mixed-unit", "numbers and texts under one unit", part.mark,
                                 "write numbers only, or quote those of a config group")
@@ -823,8 +821,11 @@ class SweepParser:
         unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
         numbers = read_numbers(fields)
         sign = '"' if item.source.name == "command line" else ""  # for the shell
-        hint = order_hint(numbers, unit) + (
-            f"quote it to keep it as text: {sign}{','.join(self.keys)}='{item.text}'{sign}")
+        hint = f"quote it to keep it as text: {sign}{','.join(self.keys)}='{item.text}'{sign}"
+        if len(numbers) > 2 and count_steps(numbers[0], numbers[2], numbers[1]) > 0:
+            order = ":".join([*(str(numbers[place]) for place in (0, 2, 1)), *unit.split()])
+            hint = ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow"
+                    f" 0.15.0: {order}; {hint}")
         if not numbers or len(numbers) > 3 or re.match("[+-]?0[0-9]", item.text):
             raise Error("not-a-number", f"{item.text} is not a range of numbers", item.mark,
                         f"a range is start:stop:step, its end included; {hint}")
@@ -976,15 +977,6 @@ def count_steps(start: Number, stop: Number, step: Number) -> int:
     exponent = min(start.exponent, stop.exponent, step.exponent)
     span, stride = stop.shifted(exponent) - start.shifted(exponent), step.shifted(exponent)
     return max(span // stride, 0) if stride else 0
-
-
-def order_hint(numbers: "Sequence[Number]", unit: str) -> str:
-    """Suggest the order of today for a range that has the one of HydraFlow 0.15.0."""
-    if len(numbers) < 3 or count_steps(numbers[0], numbers[2], numbers[1]) < 1:
-        return ""
-    order = f"{numbers[0]}:{numbers[2]}:{numbers[1]}{':' if unit else ''}{unit}"
-    return ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow"
-            f" 0.15.0: {order}; ")
 
 
 def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
@@ -1802,10 +1794,12 @@ def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
 
 
 def read_sample(node: Node, kind: str) -> Sample:
-    if node.kind != "mapping":
-        return Sample(read_count(node, kind))
-    values = {key.value: read_retries(value, kind) for key, value in node.value}
-    if not values.get("count") or not {"count", "seed"}.issuperset(values):
+    """Read N, N:SEED, or a mapping of count and seed."""
+    pairs: Iterable[Tuple[str, Any]] = zip(("count", "seed"), str(node.value).split(":", 1))
+    if node.kind == "mapping":
+        pairs = [(key.value, value.value) for key, value in node.value]
+    values: Any = {name: whole(str(text), name == "count") for name, text in pairs}
+    if None in values.values() or not {"count"} <= set(values) <= {"count", "seed"}:
         raise Error("wrong-value", "expected a count, or count and seed", node.mark,
                     "for example sample: {count: 20, seed: 7}")
     return Sample(**values)
@@ -7416,7 +7410,7 @@ def job_lines(plan: Plan) -> "Iterator[str]":
     job = plan.job
     yield f"{job.key}: {tasks_text(plan)}"
     for name, value in (
-            ("name", job.name), ("needs", ", ".join(name for name, _ in job.needs)),
+            ("name", job.name), ("needs", ", ".join(dict(job.needs))),
             ("max-parallel", "auto" if job.max_parallel == AUTO else job.max_parallel),
             ("fail-fast", job.fail_fast), ("retries", job.retries),
             ("timeout-minutes", job.timeout_minutes)):
@@ -7791,18 +7785,12 @@ def options_of(command: Command) -> "Iterator[Tuple[List[str], str, str]]":
         yield names, " ".join(left.split()[len(names):]), help_words
 
 
-def sample_of(node: Node, kind: str) -> "Any":
-    count, colon, seed = str(node.value).partition(":")
-    text = f"{{count: {count}, seed: {seed}}}" if colon else count
-    return read_sample(read_yaml(text, "--sample"), kind)
-
-
 RUN = "--run RUN  choose a run by the end of its name\n"
 STATE = "--state STATE  select tasks in this state\n"
 READERS: "Dict[str, Any]" = {  # of the values of options; others are texts
     "--jobs": read_parallel, "--retries": read_retries, "--timeout": read_minutes,
     "--pack": read_count, "--pack-parallel": read_count, "--keep": read_count,
-    "--sample": sample_of,
+    "--sample": read_sample,
     "--state": lambda node, kind: expect_name("state", node.value, STATES),
     "--format": lambda node, kind: expect_name("format", node.value, FORMATS)}
 COMMANDS = (
@@ -7946,25 +7934,21 @@ def parse_arguments(argv: "List[str]", args: "argparse.Namespace") -> "argparse.
     return args
 
 
-def dispatch(argv: "List[str]", args: "argparse.Namespace") -> int:
-    """Execute one command line; raises Error, OSError, SystemExit."""
-    inner = {"complete": complete_command, "slot": slot_command}
-    if argv and argv[0] in inner:
-        return inner[argv[0]](argv[1:])
-    parse_arguments(argv or ["--help"], args)
-    os.chdir(args.directory or ".")
-    status: int = args.command.function(args)
-    sys.stdout.flush()
-    return status
-
-
 def main(argv: "Optional[Sequence[str]]" = None) -> int:
     """Execute one command line and return its exit status."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # closed by a caller
     sys.stderr = sys.stderr or open(os.devnull, "w")
     args = argparse.Namespace(directory=None, file=None)
     try:
-        return dispatch(list(sys.argv[1:] if argv is None else argv), args)
+        words = list(sys.argv[1:] if argv is None else argv)
+        inner = {"complete": complete_command, "slot": slot_command}.get("".join(words[:1]))
+        if inner:
+            return inner(words[1:])
+        parse_arguments(words or ["--help"], args)
+        os.chdir(args.directory or ".")
+        status: int = args.command.function(args)
+        sys.stdout.flush()
+        return status
     except SystemExit:  # of the help
         return 0
     except Error as error:
