@@ -694,10 +694,11 @@ class SweepParser:
         self.is_fixed = is_fixed
         self.literal = str if kind == PROGRAM else literal
         self.keys: Sequence[str] = ()  # of the current segment
+        self.units: Dict[str, Set[bool]] = {}  # whether the values of a key with one are numbers
 
     def parse_word(self, word: Part) -> Axis:
         """word = segment { "|" segment } | literal"""
-        self.keys = ()
+        self.keys, self.units = (), {}
         if self.is_fixed or not KEY.match(word.text):
             return self.parse_literal(word)
         parts = word.split("pipe")
@@ -759,7 +760,8 @@ class SweepParser:
             unit = UNIT_KEY.fullmatch(key)
             if unit:
                 some = [*islice(column, 1000), column.at(column.count - 1)]
-                kinds = {read_number(str(one)) is not None for one in some}
+                kinds = self.units.setdefault(key, set())
+                kinds.update(read_number(str(one)) is not None for one in some)
                 if len(kinds) > 1:
                     raise Error("mixed-unit", "numbers and texts under one unit", part.mark,
                                 "write numbers only, or quote those of a config group")
@@ -2080,7 +2082,7 @@ def job_schema() -> "Dict[str, Any]":
 SLOT = "${{ task.slot }}"  # known only when a task starts
 DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
 OVERRIDE = re.compile(r"[^-~\s'\"(){}=][^\s'\"(){}=]*=")
-MOVED = re.compile(r"hydra\.(sweep|mode|run)")  # keys that tell Hydra where runs go
+MOVED = re.compile(r"(?m)^hydra\.(sweep|mode|run)")  # keys that tell Hydra where runs go
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID_LENGTH = 26  # digits of CROCKFORD
 PATH_PARTS: "Dict[str, Callable[[str], str]]" = {
@@ -2255,8 +2257,9 @@ class PlannedStep:
         cut = len(words) - len(list(last))  # Hydra accepts overrides only after --multirun
         self.command, self.tail = words[:cut], ["--multirun", *words[cut:]] if is_hydra else []
         self.program = [*python_of(self.job), "-c", CALL] if isinstance(source, Call) else []
-        self.generated = [f"hydra.job.name={hydra_text(self.job.name)}",
-                          f"hydra.sweep.dir={DIRECTORY}"] if is_hydra else []
+        self.generated = {
+            "hydra.job.name": f"hydra.job.name={hydra_text(self.job.name)}",
+            "hydra.sweep.dir": f"hydra.sweep.dir={DIRECTORY}"} if is_hydra else {}
 
     def plan_words(self, overrides: "Sequence[Axis]", batch: "List[Axis]") -> None:
         """Prepare the combinations and the words after them, with the overrides."""
@@ -2321,17 +2324,17 @@ class PlannedStep:
         if len(argv) > len(self.command):
             check_script(self.command, self.mark)
         keys = set(map(key_of, argv))
-        runs = 1 + any(map(MOVED.match, keys)) if self.job.hydra else 0
-        words = [*self.program, *argv,
-                 *(word for word in self.generated if key_of(word) not in keys)]
+        runs = 1 + bool(MOVED.search("\n".join(keys))) if self.job.hydra else 0
+        more = [word for key, word in self.generated.items() if key not in keys]
+        words = [*self.program, *argv]
         if setup:
             lines = fill(setup.text, values, setup.whole(), write=shlex.quote).rstrip()
             words = [self.shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow", *words]
         folder = fill(cwd.text, values, cwd.whole()) if cwd else "."
         return Task(
-            number=0, step=self.number, index=index, combination=combination, argv=tuple(words),
+            number=0, step=self.number, index=index, combination=combination, argv=(*words, *more),
             key=(*argv, *hidden), directory="", cwd=folder, env=env, runs=runs,
-            has_directory=DIRECTORY in str((words, env, folder)))
+            has_directory=DIRECTORY in "\n".join([*words, folder, *filter(None, env.values())]))
 
     def variables(self, values: "Dict[str, str]") -> "Dict[str, Optional[str]]":
         """The environment of a task, ours by name: no secret is kept; adds env.NAME to values."""
@@ -7239,20 +7242,29 @@ def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
             screen.show(event)
     finally:
         screen.finish()
-    for run in runs:
+    say_ends(execution)
+    is_bad = any(run.refused or run.has_failed() or run.unfinished() > 0 for run in runs)
+    say_next(execution, is_bad, args)
+    return 130 if execution.is_interrupted else int(is_bad)
+
+
+def say_ends(execution: Execution) -> None:
+    *needed, last = execution.runs
+    for run in execution.runs:
         if run.counts["failed"]:
             say_failures(survey(run.record))
-    failed = [run.job.key for run in runs[:-1] if not run.has_succeeded()]
+    failed = [run.job.key for run in needed if not run.has_succeeded()]
     if failed and not execution.is_interrupted:
-        say(f"{plan.job.key} was not started: job {failed[0]} has not succeeded")
-    is_bad = any(run.refused or run.has_failed() or run.unfinished() > 0 for run in runs)
-    if any(run.open() for run in runs):
+        say(f"{last.job.key} was not started: job {failed[0]} has not succeeded")
+
+
+def say_next(execution: Execution, is_bad: bool, args: "argparse.Namespace") -> None:
+    if any(run.open() for run in execution.runs):
         say(f"see progress: {typed(args, 'status', args.job)}")
-    elif is_bad and any(run.begun for run in runs):
+    elif is_bad and any(run.begun for run in execution.runs):
         say(f"run the rest: {typed(args, 'run', '--resume', *args.typed)}")
     elif not (is_bad or args.quiet):
         say(f"see the results: {typed(args, 'results', args.job)}")
-    return 130 if execution.is_interrupted else int(is_bad)
 
 
 # -- run -- COMMAND ::: AXES
@@ -7634,17 +7646,10 @@ def clean_command(args: "argparse.Namespace") -> int:
     import shutil
     old: List[Record] = []
     for newest in [record_of(args)] if args.job else Record.newest():
-        records = Record.all_in(os.path.dirname(newest.path))[::-1]
-        needed: Set[str] = set()  # runs whose tasks a newer one reuses
-        for index, found in enumerate(read_each(survey, records, [])):
-            states = [state for _, state in found.members]
-            if index < (args.keep or 1):
-                needed.update(state.origin.partition("/")[0] for state in states)
-            elif not (found.record.ulid in needed or found.holder
-                      or any(state.is_alive for state in states)):
-                size = tree_size(found.record.path) / 1e6
-                say(f"{os.path.relpath(found.record.path)}: {head_line(found)}, {size:,.1f} MB")
-                old.append(found.record)
+        for found in removable(Record.all_in(os.path.dirname(newest.path)), args.keep or 1):
+            size = tree_size(found.record.path) / 1e6
+            say(f"{os.path.relpath(found.record.path)}: {head_line(found)}, {size:,.1f} MB")
+            old.append(found.record)
     text = counted(len(old), "record")
     if sys.stdin.isatty() and not any([args.dry_run, args.yes, not old]):
         say(f"remove {text}? [y/N]")
@@ -7653,6 +7658,19 @@ def clean_command(args: "argparse.Namespace") -> int:
         shutil.rmtree(record.path, ignore_errors=True)
     say(text if args.dry_run else f"removed {text}")
     return 0
+
+
+def removable(records: "Sequence[Record]", keep: int) -> "Iterator[Survey]":
+    """Yield the runs of a job that are old, not in use, and not needed by a newer one; a record
+    that cannot be read stays."""
+    needed: Set[str] = set()
+    for index, found in enumerate(read_each(survey, reversed(records), [])):
+        states = [state for _, state in found.members]
+        if index < keep:
+            needed.update(state.origin.partition("/")[0] for state in states)
+        elif not (found.record.ulid in needed or found.holder
+                  or any(state.is_alive for state in states)):
+            yield found
 
 
 def tree_size(path: str) -> int:
@@ -7667,27 +7685,18 @@ def tree_size(path: str) -> int:
 
 def init_command(args: "argparse.Namespace") -> int:
     """Write a commented hydraflow.yaml, and a train.py unless there is one."""
-    for name in JOB_FILES:
-        if os.path.lexists(name):
-            raise Error("file-exists", f"{name} exists",
-                        hint="use another folder: mkdir sub && hydraflow -C sub init")
+    for name in filter(os.path.lexists, JOB_FILES):
+        raise Error("file-exists", f"{name} exists",
+                    hint="use another folder: mkdir sub && hydraflow -C sub init")
     from glob import glob
     scripts = [path for path in sorted(glob("*.py")) if args.hydra and path != "hydraflow.py"
                and b"@hydra.main" in read_log(path)]
     program = [*scripts, "train.py"][0]
-    text = JOB_FILE_TEMPLATE.format(program=shlex.quote(program), plus="++" if args.hydra else "",
-                                    hydra="" if args.hydra else NO_HYDRA)
-    groups = []
-    defaults = b"".join(map(read_log, glob("conf/*.yaml"))).decode("utf-8", "replace")
-    for folder in sorted(glob("conf/*/")) if args.hydra else ():
-        group = os.path.basename(folder[:-1])
-        names = [os.path.basename(path)[:-5] for path in sorted(glob(f"{folder}*.yaml"))]
-        if len(names) > 1 and group != "hydra":
-            is_default = re.search(f"(?m)^ *- (optional )?/?{group}:", defaults)
-            groups.append(f"{'' if is_default else '+'}{group}={','.join(names[:2])}")
+    plus, no_hydra = ("++", "") if args.hydra else ("", NO_HYDRA)
+    text = JOB_FILE_TEMPLATE.format(program=shlex.quote(program), plus=plus, hydra=no_hydra)
+    groups = list(islice(group_words(), 2)) if args.hydra else []
     if groups:
-        text = text.partition(">-\n")[0] + ">-\n" + "".join(
-            f"          {word}\n" for word in groups[:2])
+        text = re.sub(r"(?<=batch: >-\n)(.*\n)*", "          " + " ".join(groups) + "\n", text)
     files = {JOB_FILES[0]: text}
     if not os.path.lexists(program):
         files[program] = HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE
@@ -7697,6 +7706,18 @@ def init_command(args: "argparse.Namespace") -> int:
     advice = "look at its tasks: hydraflow run train --dry-run"
     say(as_typed(f"wrote {' and '.join(files)}; {advice}", args.directory))
     return 0
+
+
+def group_words() -> "Iterator[str]":
+    """Yield a word for each config group of conf/: + adds it if the defaults do not have it."""
+    from glob import glob
+    defaults = b"".join(map(read_log, glob("conf/*.yaml"))).decode("utf-8", "replace")
+    for folder in sorted(glob("conf/*/")):
+        group = os.path.basename(folder[:-1])
+        names = [os.path.basename(path)[:-5] for path in sorted(glob(f"{folder}*.yaml"))]
+        plus = "" if re.search(f"(?m)^ *- (optional )?/?{group}:", defaults) else "+"
+        if len(names) > 1 and group != "hydra":
+            yield f"{plus}{group}={','.join(names[:2])}"
 
 
 def schema_command(args: "argparse.Namespace") -> int:
@@ -7877,6 +7898,12 @@ def check_options(command: Command, words: "Sequence[str]") -> None:
                         hint=hint or f"list the options: hydraflow {command.name} --help")
 
 
+def check_words(command: Command, words: "Sequence[str]") -> None:
+    if words and "..." not in command.words:
+        raise Error("unexpected-word", f"unexpected argument: {words[0]}",
+                    hint=f"see its usage: hydraflow {command.name} --help")
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that raises Error."""
 
@@ -7928,10 +7955,20 @@ def parse_arguments(argv: "List[str]", args: "argparse.Namespace") -> "argparse.
         words.remove(args.job)
     if command.name not in ("run", "expand"):  # they look at their words themselves
         check_options(command, words)
-        if words + args.after and "..." not in command.words:
-            raise Error("unexpected-word", f"unexpected argument: {[*words, *args.after][0]}",
-                        hint=f"see its usage: hydraflow {command.name} --help")
+        check_words(command, words + args.after)
     return args
+
+
+def dispatch(argv: "List[str]", args: "argparse.Namespace") -> int:
+    """Execute one command line; raises Error, OSError, SystemExit."""
+    inner = {"complete": complete_command, "slot": slot_command}
+    if argv and argv[0] in inner:
+        return inner[argv[0]](argv[1:])
+    parse_arguments(argv or ["--help"], args)
+    os.chdir(args.directory or ".")
+    status: int = args.command.function(args)
+    sys.stdout.flush()
+    return status
 
 
 def main(argv: "Optional[Sequence[str]]" = None) -> int:
@@ -7940,15 +7977,7 @@ def main(argv: "Optional[Sequence[str]]" = None) -> int:
     sys.stderr = sys.stderr or open(os.devnull, "w")
     args = argparse.Namespace(directory=None, file=None)
     try:
-        words = list(sys.argv[1:] if argv is None else argv)
-        inner = {"complete": complete_command, "slot": slot_command}.get("".join(words[:1]))
-        if inner:
-            return inner(words[1:])
-        parse_arguments(words or ["--help"], args)
-        os.chdir(args.directory or ".")
-        status: int = args.command.function(args)
-        sys.stdout.flush()
-        return status
+        return dispatch(list(sys.argv[1:] if argv is None else argv), args)
     except SystemExit:  # of the help
         return 0
     except Error as error:

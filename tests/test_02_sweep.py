@@ -56,7 +56,7 @@ MISTAKES = (  # sweep, column, what the carets mark, code
     ('a=1,', 3, '1,', 'missing-value'), ('a=1,,2', 3, '1,,2', 'missing-value'), ('a=()', 3, '()', 'missing-value'), ('a=1|', 1, 'a', 'missing-value'),
     ("'a=x y'", 1, "'a=x y'", 'quoted-word'), ('db/m=mysql,1', 1, 'db/m=mysql,1', 'mixed-unit'), ('a/k=1:2000,x', 1, 'a/k=1:2000,x', 'mixed-unit'),
     ('a/k=(1:2000,x)|2', 1, 'a/k=(1:2000,x)', 'mixed-unit'),
-    ('a,b=1,2', 5, '1', 'linked-tuple'), ('a,b=(1,2),(3)', 11, '(3)', 'linked-tuple'), ('a,=(1,2)', 1, 'a,=(1,2)', 'linked-keys'),
+    ('a/k=1|b=x|a/k=x', 11, 'a/k=x', 'mixed-unit'), ('a,b=1,2', 5, '1', 'linked-tuple'), ('a,b=(1,2),(3)', 11, '(3)', 'linked-tuple'), ('a,=(1,2)', 1, 'a,=(1,2)', 'linked-keys'),
     ('a=lin(1:2)', 3, 'lin(1:2)', 'invalid-spacing'),
     ('a=log(0:1:3)', 3, 'log(0:1:3)', 'invalid-spacing'), ('a=lin(1:2:1)', 3, 'lin(1:2:1)', 'invalid-spacing'),
     ('a=5:-1:1', 3, '5:-1:1', 'range-empty'), ('a=-5:1:0', 3, '-5:1:0', 'range-step-zero'),
