@@ -124,13 +124,6 @@ class Source:
     def whole(self) -> Mark:
         return self.mark(0, len(self.text))
 
-    def line_end(self, position: int) -> int:
-        """The end of the line of the file in which a character is; folded text has fewer lines."""
-        line = self.mark(position, position).line
-        while position < len(self.text) and self.mark(position, position).line == line:
-            position += 1
-        return position
-
     def offset(self, position: int) -> int:
         """The offset in the origin of the character at a position."""
         piece = bisect.bisect_right(self.pieces, (position, sys.maxsize)) - 1
@@ -147,7 +140,7 @@ class Error(ValueError):
     a close name. source, line and column are those of the mark.
 
     >>> mark = Source("job.yaml", "t=1:2:0").mark(2, 7)
-    >>> print(Error("range-step-zero", "range step is zero", mark, "quote it"))
+    >>> print(Error("range-step-zero", "range step is zero", "quote it", mark))
     job.yaml:1:3: error: range step is zero
         t=1:2:0
           ^^^^^
@@ -156,7 +149,7 @@ class Error(ValueError):
 
     status = 2
 
-    def __init__(self, code: str, message: str, mark: Mark = NOWHERE, hint: str = "") -> None:
+    def __init__(self, code: str, message: str, hint: str = "", mark: Mark = NOWHERE) -> None:
         self.code = code
         self.message = printable(message)
         self.mark = mark
@@ -178,7 +171,7 @@ class Errors(Error):
 
     def __init__(self, errors: "Sequence[Error]") -> None:
         first = errors[0]
-        super().__init__(first.code, first.message, first.mark, first.hint)
+        super().__init__(first.code, first.message, first.hint, first.mark)
         self.errors = tuple(errors)
 
     def __str__(self) -> str:
@@ -261,10 +254,10 @@ def read_source(text: "Union[str, bytes]", name: str) -> Source:
         code = ord(found.group())
         mark = source.mark(*found.span())
         if 0xDC80 <= code <= 0xDCFF:
-            raise Error("invalid-utf8", f"invalid UTF-8: byte 0x{code & 0xFF:02x}", mark,
-                        "save the file as UTF-8")
-        raise Error("unread-character", f"character U+{code:04X} is not allowed", mark,
-                    "remove it, or escape it in double quotes")
+            raise Error("invalid-utf8", f"invalid UTF-8: byte 0x{code & 0xFF:02x}",
+                        "save the file as UTF-8", mark)
+        raise Error("unread-character", f"character U+{code:04X} is not allowed",
+                    "remove it, or escape it in double quotes", mark)
     return source
 
 
@@ -431,7 +424,6 @@ def listed(values: "Sequence[Any]") -> Values:
 
 
 def joined(items: "Sequence[Values]") -> Values:
-    """The values of one item after the other."""
     starts = [0, *accumulate(item.count for item in items)]
 
     def at(index: int) -> "Any":
@@ -526,7 +518,9 @@ def tokenize(source: Source, has_comments: bool = False) -> Part:
         kind, text, start, at = match.lastgroup, match.group(), at, match.end()
         around = opened[-1]
         if kind == "comment" and has_comments and around is whole:
-            at = source.line_end(start)
+            line = source.mark(start, start).line  # of the file; folded text has fewer lines
+            while at < whole.end and source.mark(at, at).line == line:
+                at += 1
             continue
         if PARTNERS.get(around.kind) == text:
             opened.pop().end = at
@@ -541,8 +535,9 @@ def tokenize(source: Source, has_comments: bool = False) -> Part:
     if len(opened) > 1:
         start = opened[-1].start
         sign = source.text[start]
-        raise Error("unmatched-bracket", f"unmatched {sign}", source.mark(start, start + 1),
-                    f"brackets and quotes come in pairs: quote a value that contains {sign}")
+        raise Error("unmatched-bracket", f"unmatched {sign}",
+                    f"brackets and quotes come in pairs: quote a value that contains {sign}",
+                    source.mark(start, start + 1))
     return whole
 
 
@@ -553,8 +548,8 @@ def words_of(source: Source) -> "List[Part]":
 def kept(values: "Any", axis: "Axis") -> "Any":
     """The values of an axis, or of a sweep from it on; raises if they are too many to keep."""
     if values.count > MOST_LISTED:
-        raise Error("too-many-values", f"over {MOST_LISTED:,} values", axis.mark,
-                    "name fewer; in batch, each value is a task of its own")
+        raise Error("too-many-values", f"over {MOST_LISTED:,} values",
+                    "name fewer; in batch, each value is a task of its own", axis.mark)
     return values
 
 
@@ -594,7 +589,7 @@ class Axis(Values):
             return f"{self.spelled[0]}={','.join(map(str, kept(self.columns[0], self)))}"
         if self.keys and self.makes_tasks():
             raise Error("tasks-in-words", "|, linked keys and variables create several tasks",
-                        self.mark, "args belongs to one task: move it to batch, or quote it")
+                        "args belongs to one task: move it to batch, or quote it", self.mark)
         return str(self.at(0))
 
 
@@ -712,7 +707,7 @@ class SweepParser:
             cut += match.end()
             self.keys = [match[1]] if self.is_fixed else match[1].split(",")
         if self.kind and match and not match[1]:
-            raise Error("missing-key", "no key before =", segment.mark, "no white space around =")
+            raise Error("missing-key", "no key before =", "no white space around =", segment.mark)
         tokens = [token for token in segment.inner if token.start >= cut]
         self.check_value(tokens)
         return segment.part(tokens)
@@ -724,11 +719,12 @@ class SweepParser:
         if word.called() == "rows" and not self.is_fixed:
             return self.axis(word, self.parse_file("rows", word))
         if "=" in text and [token.kind for token in word.inner] == ["quoted"]:
-            raise Error("quoted-word", "the whole word is in quotes", word.mark,
-                        "quote only the value, where it has to be: a='x y'")
+            raise Error("quoted-word", "the whole word is in quotes",
+                        "quote only the value, where it has to be: a='x y'", word.mark)
         if self.kind and text.startswith("|"):
-            raise Error("pipe-space", "white space around |", word.mark,
-                        "write a=1,2|3,4; alternatives of several keys are steps, or include:")
+            raise Error("pipe-space", "white space around |",
+                        "write a=1,2|3,4; alternatives of several keys are steps, or include:",
+                        word.mark)
         keys = [text] if text.startswith("~") else ()
         return Axis(word, self.keys or keys, (), listed([text]))
 
@@ -748,8 +744,8 @@ class SweepParser:
         """The axis of the current keys, whose values follow each other row by row."""
         width = len(self.keys)
         if width > 1 and len({key.lstrip(PREFIX) for key in self.keys} - {""}) < width:
-            raise Error("linked-keys", "linked keys have names of their own", part.mark,
-                        "write a,b=(1k,x),(2k,y)")
+            raise Error("linked-keys", "linked keys have names of their own",
+                        "write a,b=(1k,x),(2k,y)", part.mark)
         spelled, columns = [], []
         for place, key in enumerate(self.keys):
             column = values.column(place, width)
@@ -759,8 +755,8 @@ class SweepParser:
                 kinds = self.units.setdefault(key, set())
                 kinds.update(read_number(str(one)) is not None for one in some)
                 if len(kinds) > 1:
-                    raise Error("mixed-unit", "numbers and texts under one unit", part.mark,
-                                "write numbers only, or quote those of a config group")
+                    raise Error("mixed-unit", "numbers and texts under one unit",
+                                "write numbers only, or quote those of a config group", part.mark)
                 if True in kinds:  # otherwise it is a config group
                     key, column = unit[1], column.times(unit[2])
             spelled.append(key)
@@ -771,12 +767,13 @@ class SweepParser:
         """Raise for a list of tuples, and for one in which m may be milli or million."""
         parts = value.split("comma")
         if self.kind == HYDRA and is_ambiguous(part.text for part in parts):
-            raise Error("unit-doubt", "ambiguous units", value.mark,
-                        "is m milli or million? write the numbers out, or quote the texts")
+            raise Error("unit-doubt", "ambiguous units",
+                        "is m milli or million? write the numbers out, or quote the texts",
+                        value.mark)
         widths = {part.called() == "" and len(part.inner[0].split("comma")) for part in parts}
         if len(parts) > 1 and len(widths) == 1 and max(widths) > 1:
-            raise Error("tuples-of-one-key", "tuples are for linked keys", value.mark,
-                        "write a,b=(1,2),(3,4), lists [1,2],[3,4], or values (1,2,3,4)")
+            raise Error("tuples-of-one-key", "tuples are for linked keys",
+                        "write a,b=(1,2),(3,4), lists [1,2],[3,4], or values (1,2,3,4)", value.mark)
 
     def parse_row(self, part: Part) -> Values:
         """row = "(" list ")" | "rows" "(" path ")" """
@@ -784,16 +781,16 @@ class SweepParser:
             return self.parse_file("rows", part)
         values = self.parse_list(part.inner[0]) if part.called() == "" else None
         if not values or values.count != len(self.keys):
-            raise Error("linked-tuple", f"expected a tuple of {len(self.keys)} values", part.mark,
-                        "linked keys take tuples: a,b=(1,x),(2,y)")
+            raise Error("linked-tuple", f"expected a tuple of {len(self.keys)} values",
+                        "linked keys take tuples: a,b=(1,x),(2,y)", part.mark)
         return values
 
     def parse_list(self, part: Part) -> Values:
         """list = item { "," item }"""
         items = part.split("comma")
         if not all(item.inner for item in items):
-            raise Error("missing-value", "a value is missing", part.mark,
-                        "write '' for an empty text, and no space after a comma")
+            raise Error("missing-value", "a value is missing",
+                        "write '' for an empty text, and no space after a comma", part.mark)
         return joined(list(map(self.parse_item, items)))
 
     def parse_item(self, item: Part) -> Values:
@@ -804,8 +801,9 @@ class SweepParser:
         kinds = [token.kind for token in item.inner]
         is_call_of_hydra = HYDRA_CALL.match(text)
         if self.kind == PROGRAM and (is_call_of_hydra or "interpolation" in kinds):
-            raise Error("only-hydra", f"only Hydra expands {text}", item.mark,
-                        "write 1:3 or a,b; with hydra: false, nothing else expands a value")
+            raise Error("only-hydra", f"only Hydra expands {text}",
+                        "write 1:3 or a,b; with hydra: false, nothing else expands a value",
+                        item.mark)
         if is_call_of_hydra or "(" not in kinds:
             return listed([self.literal(text)])
         name = item.called()
@@ -819,18 +817,21 @@ class SweepParser:
         unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
         numbers = read_numbers(fields)
         sign = '"' if item.source.name == "command line" else ""  # for the shell
-        hint = order_hint(numbers, unit) + (
-            f"quote it to keep it as text: {sign}{','.join(self.keys)}='{item.text}'{sign}")
+        hint = f"quote it to keep it as text: {sign}{','.join(self.keys)}='{item.text}'{sign}"
+        if len(numbers) > 2 and count_steps(numbers[0], numbers[2], numbers[1]) > 0:
+            order = ":".join([*(str(numbers[place]) for place in (0, 2, 1)), *unit.split()])
+            hint = ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow"
+                    f" 0.15.0: {order}; {hint}")
         if not numbers or len(numbers) > 3 or re.match("[+-]?0[0-9]", item.text):
-            raise Error("not-a-number", f"{item.text} is not a range of numbers", item.mark,
-                        f"a range is start:stop:step, its end included; {hint}")
+            raise Error("not-a-number", f"{item.text} is not a range of numbers",
+                        f"a range is start:stop:step, its end included; {hint}", item.mark)
         start, stop, step = [*numbers[:1], *numbers, ONE][-3:] if len(numbers) < 3 else numbers
         if not step.mantissa:
-            raise Error("range-step-zero", "range step is zero", item.mark, hint)
+            raise Error("range-step-zero", "range step is zero", hint, item.mark)
         steps = count_steps(start, stop, step)
         if steps < 1 and (len(numbers) > 2 or plain(start) != plain(stop)):
             raise Error("range-empty", f"no step of {step} leads from {start} to {stop}",
-                        item.mark, f"{hint}; with a count: log(1e-3:1e-1:3)")
+                        f"{hint}; with a count: log(1e-3:1e-1:3)", item.mark)
         exponent = min(start.exponent, step.exponent)  # exact, in the notation of start
         first, stride = start.shifted(exponent), step.shifted(exponent)
         return Values(steps + 1, lambda index: start._replace(
@@ -846,7 +847,7 @@ class SweepParser:
         is_right = count == int(count) and 1 < count < 1e18 and UNIT.fullmatch(unit or "k")
         if not is_right or (name == "log" and first * last <= 0):
             raise Error("invalid-spacing", f"{name} takes start:stop:count, a unit after it",
-                        item.mark, "for example lin(1:9:3)k; both ends included; log excludes 0")
+                        "for example lin(1:9:3)k; both ends included; log excludes 0", item.mark)
 
         def at(index: int) -> Number:
             part = index / (count - 1)
@@ -868,9 +869,9 @@ class SweepParser:
                 raise OSError(0, "no values")
             rows = self.columns(rows) if name == "rows" else rows
         except OSError as error:
-            raise Error("unreadable-file", f"cannot read {path}: {error.strerror}", item.mark,
-                        "the path is relative to the job file; a first row may name the keys"
-                        ) from None
+            raise Error("unreadable-file", f"cannot read {path}: {error.strerror}",
+                        "the path is relative to the job file; a first row may name the keys",
+                        item.mark) from None
         return listed([cell if NUMBER.fullmatch(cell) else hydra_text(cell)
                        for cell in chain.from_iterable(rows)])
 
@@ -905,10 +906,9 @@ class SweepParser:
         called = (item.called() or "").rpartition(".")[2]
         close = get_close_matches(called, FUNCTIONS + FOREIGN, 1, 0.8)
         if close or (group.count == 1 and is_text):
-            raise Error("unknown-function",
-                        f"unknown function: {item.text.partition('(')[0]}(...)", item.mark,
+            raise Error("unknown-function", f"unknown function: {item.text.partition('(')[0]}(...)",
                         f"there are lin(0:1:5), log(1:9:3), {', '.join(FUNCTIONS)}, --sample N; "
-                        + AS_TEXT)
+                        + AS_TEXT, item.mark)
         return group
 
     def check_value(self, tokens: "List[Part]") -> None:
@@ -917,17 +917,18 @@ class SweepParser:
         for token in flattened(tokens):
             if token.kind == "backslash":
                 raise Error("backslash-before-quote", "write ${...} without the backslash",
-                            token.mark, "Hydra would keep it in the value")
+                            "Hydra would keep it in the value", token.mark)
             is_variable = self.kind and token.kind == "text" and re.search(
                 r"\$[A-Za-z_]", token.text)
             if is_variable or (token.kind == "template" and not self.is_fixed):
-                raise Error("not-replaced", f"{token.text} is not replaced here", token.mark,
-                            f"with: takes it, for example data=${{{{ env.DATA }}}}; {AS_TEXT}")
+                raise Error("not-replaced", f"{token.text} is not replaced here",
+                            f"with: takes it, for example data=${{{{ env.DATA }}}}; {AS_TEXT}",
+                            token.mark)
             is_bare = is_override and token.kind in HYDRA_LEXES
             refused = NOT_IN_HYDRA.search(token.text) if is_bare else None
             if refused:
                 raise Error("hydra-needs-quotes", f"Hydra refuses {refused.group()!r}",
-                            token.mark, "quote the value: key='...'")
+                            "quote the value: key='...'", token.mark)
 
 
 def keys_in(axes: "Iterable[Axis]") -> "Set[str]":
@@ -948,8 +949,9 @@ def check_bare_words(axes: "Iterable[Axis]") -> None:
     """Raise for a word that is neither an override nor an option for Hydra."""
     for axis in axes:
         if is_bare(axis):
-            raise Error("expected-key-value", f"expected key=value, found {axis.text}", axis.mark,
-                        "no white space around =; the command belongs in run; quote white space")
+            raise Error("expected-key-value", f"expected key=value, found {axis.text}",
+                        "no white space around =; the command belongs in run; quote white space",
+                        axis.mark)
 
 
 def is_ambiguous(texts: "Iterable[str]") -> bool:
@@ -972,15 +974,6 @@ def count_steps(start: Number, stop: Number, step: Number) -> int:
     exponent = min(start.exponent, stop.exponent, step.exponent)
     span, stride = stop.shifted(exponent) - start.shifted(exponent), step.shifted(exponent)
     return max(span // stride, 0) if stride else 0
-
-
-def order_hint(numbers: "Sequence[Number]", unit: str) -> str:
-    """Suggest the order of today for a range that has the one of HydraFlow 0.15.0."""
-    if len(numbers) < 3 or count_steps(numbers[0], numbers[2], numbers[1]) < 1:
-        return ""
-    order = f"{numbers[0]}:{numbers[2]}:{numbers[1]}{':' if unit else ''}{unit}"
-    return ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow"
-            f" 0.15.0: {order}; ")
 
 
 def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
@@ -1013,7 +1006,6 @@ class Sweep:
 
     @classmethod
     def of(cls, axes: "List[Axis]") -> "Sweep":
-        """The sweep of some axes."""
         sweep = cls()
         sweep.axes = axes
         return sweep
@@ -1212,8 +1204,8 @@ class YamlParser:
         """An Error about text[start:end], at least one character."""
         message, hint = REFUSED[construct]
         end = max(end, start + 1)
-        return Error(f"yaml-{construct}", message.format(self.text[start:end]),
-                     self.source.mark(start, end), hint)
+        return Error(f"yaml-{construct}", message.format(self.text[start:end]), hint,
+                     self.source.mark(start, end))
 
     def next_line(self) -> None:
         """gap = { [white] [comment] newline } indentation (6.6, 6.1)."""
@@ -1536,10 +1528,10 @@ def read_yaml(text: "Union[str, bytes]", source: str = "hydraflow.yaml") -> Node
 # 4. Job file: Node -> Job
 # ---------------------------------------------------------------------------
 # split_command splits a command as a shell does, and refuses what only a shell would understand. A
-# reader makes a value of a node, for a kind of step. KEYS is the one table of keys: owners, reader,
-# schema, meaning; job_schema and the README's table are made from it. read_each_job keeps the
-# mistakes of each job apart. Texts stay Sources, so that mistakes that are found later still have
-# their place.
+# reader makes a value of a node, for a kind of step. KEYS is the one table of keys, from which
+# job_schema and the README's table are made. A job has its own mistakes, a step all
+# that its job says about steps. Texts stay Sources, so that mistakes that are found later still
+# have their place.
 
 OLD_SPELLINGS = {  # of HydraFlow 0.15.1 and later; of 0.11; of 0.9 and 0.10
     "sets": "steps", "each": "batch", "all": "args", "add": "with",
@@ -1555,36 +1547,31 @@ class Sample(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A parameter sweep of a job; pack and pack_parallel are 0 if the file has none."""
+    """A parameter sweep of a job, with all that the job says about its steps; pack and
+    pack_parallel are 0 if the file has none."""
     name: str = ""
     batch: Sweep = Sweep()
     args: Sweep = Sweep()
-    with_: "Sequence[Axis]" = ()
-    env: "Mapping[str, Optional[Source]]" = {}
-    run: "Optional[Source]" = None
-    call: "Optional[Source]" = None
-    submit: "Optional[Source]" = None
     exclude: "Sequence[Sweep]" = ()
     include: "Sequence[Sweep]" = ()
-    setup: "Optional[Source]" = None
     sample: "Optional[Sample]" = None
+    run: "Optional[Source]" = None
+    submit: "Optional[Source]" = None
+    setup: "Optional[Source]" = None
+    with_: "Sequence[Axis]" = ()
+    env: "Mapping[str, Optional[Source]]" = {}
     pack: int = 0
     pack_parallel: int = 0
 
 
 class Job(NamedTuple):
-    """An entry under jobs: a command and its steps; key is its name in the file. What the file has
-    not is 0, fail_fast None."""
+    """An entry under jobs: its steps; key is its name in the file. What the file has not is 0,
+    fail_fast None."""
     key: str
     name: str
     mark: Mark = NOWHERE
-    run: "Optional[Source]" = None
-    call: "Optional[Source]" = None
-    submit: "Optional[Source]" = None
-    with_: "Sequence[Axis]" = ()
     steps: "Sequence[Step]" = (Step(),)
     hydra: bool = False
-    env: "Mapping[str, Optional[Source]]" = {}
     working_directory: "Optional[Source]" = None
     needs: "Sequence[Tuple[str, Mark]]" = ()
     max_parallel: int = 0
@@ -1592,9 +1579,11 @@ class Job(NamedTuple):
     retries: int = 0
     timeout_minutes: float = 0.0
     python: "Optional[Source]" = None
-    setup: "Optional[Source]" = None
-    pack: int = 0
-    pack_parallel: int = 0
+    errors: "List[Error]" = []
+
+
+class Call(Source):
+    """The text of call:, a function and its words."""
 
 
 VARIABLE = r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\})"
@@ -1646,15 +1635,15 @@ def split_command(source: Source,
             if kind == "shell":
                 shown = text.strip() or "a line break"
                 raise Error("no-shell", f"run does not use a shell: {shown} would be an argument",
-                            mark, SHELL_HINT)
+                            SHELL_HINT, mark)
             if kind == "escape":
                 return text[1:]
             if kind != "variable" or environment is None:
                 return text
             name = text.strip("${}")
             if name not in environment:
-                raise Error("variable-not-set", f"${name} is not set in the environment", mark,
-                            f"set it, or write \\${name} for the characters themselves")
+                raise Error("variable-not-set", f"${name} is not set in the environment",
+                            f"set it, or write \\${name} for the characters themselves", mark)
             return environment[name]
 
         if token.lastgroup in SEPARATORS:
@@ -1674,7 +1663,7 @@ def check_script(words: "Sequence[str]", mark: Mark) -> None:
     used = r"\$\{?[@*0-9]" if found and found[2] else r"\$\{?0"  # the first word becomes $0
     if found and not re.search(used, found[1]):
         raise Error("script-drops-words", "the script drops the words that are appended to it",
-                    mark, "use \"$@\" in it, and a word for $0 after it: bash -c '... \"$@\"' bash")
+                    "use \"$@\" in it, and a word for $0 after it: bash -c '... \"$@\"' bash", mark)
 
 
 KINDS = {  # of nodes: their name, a hint
@@ -1687,7 +1676,7 @@ def expect_kind(node: Node, kind: str) -> "Any":
     """The value of a node; raises unless it is a scalar, a sequence or a mapping."""
     if node.kind != kind:
         raise Error("wrong-kind", f"expected {KINDS[kind][0]}, found {KINDS[node.kind][0]}",
-                    node.mark, KINDS[kind][1])
+                    KINDS[kind][1], node.mark)
     return node.value
 
 
@@ -1696,7 +1685,7 @@ def refusing(pattern: str, code: str, message: str, hint: str) -> "Callable[[Sou
     def check(source: Source) -> None:
         match = re.search(pattern, source.text)
         if match:
-            raise Error(code, message.format(match[0].strip()), source.mark(*match.span()), hint)
+            raise Error(code, message.format(match[0].strip()), hint, source.mark(*match.span()))
 
     return check
 
@@ -1739,7 +1728,6 @@ def read_args(node: Node, kind: str) -> Sweep:
 
 
 def read_appended(node: Node, kind: str) -> "List[Axis]":
-    """Read words that are appended to a command."""
     source = text_of(node)
     axes = read_all(SweepParser(kind, True).parse_word, words_of(source))
     for axis in axes:
@@ -1753,7 +1741,7 @@ def scalar(parse: "Callable[[str], Any]", expected: str,
     def read(node: Node, kind: str) -> "Any":
         value = parse(node.value) if node.kind == "scalar" else None
         if value is None:
-            raise Error("wrong-value", f"expected {expected}", node.mark, f"for example {example}")
+            raise Error("wrong-value", f"expected {expected}", f"for example {example}", node.mark)
         return value
 
     return read
@@ -1786,12 +1774,11 @@ read_minutes = scalar(lambda text: read_duration(text) or None,
 
 
 def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
-    """Read environment variables; null removes one."""
     def read(pair: "Tuple[Node, Node]") -> "Tuple[str, Optional[Source]]":
         key, value = pair
         if not re.fullmatch(r"(?a)[^\W\d]\w*", key.value):
-            raise Error("invalid-variable-name", f"{key.value} is not a variable name", key.mark,
-                        "a name has letters, digits and _, and begins with no digit")
+            raise Error("invalid-variable-name", f"{key.value} is not a variable name",
+                        "a name has letters, digits and _, and begins with no digit", key.mark)
         source = text_of(value)
         check_templates(source)
         is_null = value.plain and source.text in ("", "~", "null", "Null", "NULL")
@@ -1801,21 +1788,25 @@ def read_environment(node: Node, kind: str) -> "Dict[str, Optional[Source]]":
 
 
 def read_sample(node: Node, kind: str) -> Sample:
-    if node.kind != "mapping":
-        return Sample(read_count(node, kind))
-    values = {key.value: read_retries(value, kind) for key, value in node.value}
-    if not values.get("count") or not {"count", "seed"}.issuperset(values):
-        raise Error("wrong-value", "expected a count, or count and seed", node.mark,
-                    "for example sample: {count: 20, seed: 7}")
+    """Read N, N:SEED, or a mapping of count and seed."""
+    pairs: Iterable[Tuple[str, Any]] = zip(("count", "seed"), str(node.value).split(":", 1))
+    if node.kind == "mapping":
+        pairs = [(key.value, value.value) for key, value in node.value]
+    values: Any = {name: whole(str(text), name == "count") for name, text in pairs}
+    if None in values.values() or not {"count"} <= set(values) <= {"count", "seed"}:
+        raise Error("wrong-value", "expected a count, or count and seed",
+                    "for example sample: {count: 20, seed: 7}", node.mark)
     return Sample(**values)
 
 
-def read_steps(node: Node, kind: str) -> "List[Step]":
-    return read_all(lambda one: read_step(one, kind), expect_kind(node, "sequence")) or [Step()]
+def read_call(node: Node, kind: str) -> Source:
+    source = read_command(node, kind)
+    check_call(source)
+    return Call(source.name, source.text, source, [(0, 0)])
 
 
 class Key(NamedTuple):
-    """A key of a job, or a step, that has a field for it; schema is that of its values."""
+    """A key of a job or a step; schema is that of its values."""
     name: str
     read: "Callable[[Node, str], Any]"
     meaning: str
@@ -1824,10 +1815,10 @@ class Key(NamedTuple):
 
 FLAG = {"type": "boolean"}
 STEPS = {"type": "array", "items": {"$ref": "#/$defs/step"}}
-KEYS = (
+SHARED_KEYS = (  # a step has its own values, or those of the job
     Key("run", read_command,
         "the command, executed without a shell; `$NAME` comes from the environment"),
-    Key("call", text(check_templates, split_command, check_call),
+    Key("call", read_call,
         "`package.function`, then words: called with one list of strings in a Python of its own"),
     Key("setup", text(check_templates),
         "lines of shell that prepare each task, as `module load cuda`; a line that fails fails it"),
@@ -1835,89 +1826,77 @@ KEYS = (
         "a submission command: it hands the tasks to a scheduler, or to a handler of your own"),
     Key("with", read_appended,
         "words appended to every task; those of a step win, key by key"),
-    Key("steps", read_steps, "a list of sweeps, executed in order", STEPS),
     Key("name", lambda node, kind: read_text(node, kind).text,
         "the name to show; of a job, also `hydra.job.name`; its key when absent"),
-    Key("hydra", read_flag,
-        "`true`, the default with steps: add `--multirun`; `false`: take quotes off values", FLAG),
     Key("env", read_environment,
         "environment variables of the tasks, as they are written; `null` takes one away"),
-    Key("working-directory", text(check_templates), "where the tasks are executed"),
-    Key("needs", several(lambda node, kind: (read_text(node, kind).text, node.mark)),
-        "a job or a list of jobs that must have succeeded before"),
-    Key("max-parallel", read_parallel,
-        "how many tasks at once; else 1, on a cluster all; `auto`: as there are processors"),
-    Key("fail-fast", read_flag,
-        "after a failure: `true`, no new task; `false`, later steps too; else this step", FLAG),
-    Key("retries", read_retries, "how often a failed task is tried again"),
-    Key("timeout-minutes", read_minutes,
-        "a task's time limit: `90`, `5s`, `2h`; then it gets SIGTERM, ten seconds later SIGKILL"),
     Key("pack", read_count, "how many tasks an array task takes"),
     Key("pack-parallel", read_count, "how many tasks of a pack run at once"),
-    Key("python", read_command,
-        "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else HydraFlow's own"),
-    Key("batch", read_sweep, "a sweep: each combination is a task"),
-    Key("args", read_args,
-        "a sweep that is part of every task, for Hydra to sweep over"),
-    Key("exclude", several(read_sweep), "combinations to drop: a sweep, or a list of them"),
-    Key("include", several(read_sweep), "combinations to add: a sweep, or a list of them"),
-    Key("sample", read_sample,
-        "how many combinations to take at random: `20`, or `{count: 20, seed: 7}`"),
 )
-
-
-def field_of(key: str) -> str:
-    """The field of a Job or Step that holds the value of a key."""
-    return "with_" if key == "with" else key.replace("-", "_")
-
-
-def keys_of(owner: str) -> "Dict[str, Key]":
-    """The keys of a job or of a step, by name."""
-    fields = Step._fields if owner == "step" else Job._fields
-    return {key.name: key for key in KEYS if field_of(key.name) in fields}
+KEYS = {
+    "job": (
+        *SHARED_KEYS,
+        Key("steps", lambda node, kind: expect_kind(node, "sequence"),
+            "a list of sweeps, executed in order", STEPS),
+        Key("hydra", read_flag,
+            "`true`, the default with steps: add `--multirun`; `false`: take quotes off values",
+            FLAG),
+        Key("working-directory", text(check_templates), "where the tasks are executed"),
+        Key("needs", several(lambda node, kind: (read_text(node, kind).text, node.mark)),
+            "a job or a list of jobs that must have succeeded before"),
+        Key("max-parallel", read_parallel,
+            "how many tasks at once; else 1, on a cluster all; `auto`: as there are processors"),
+        Key("fail-fast", read_flag,
+            "after a failure: `true`, no new task; `false`, later steps too; else this step", FLAG),
+        Key("retries", read_retries, "how often a failed task is tried again"),
+        Key("timeout-minutes", read_minutes,
+            "a task's time limit: `90`, `5s`, `2h`; then it gets SIGTERM, ten seconds later"
+            " SIGKILL"),
+        Key("python", read_command,
+            "the Python of `call` and of array tasks; else `HYDRAFLOW_PYTHON`, else HydraFlow's"
+            " own"),
+    ),
+    "step": (
+        *SHARED_KEYS,
+        Key("batch", read_sweep, "a sweep: each combination is a task"),
+        Key("args", read_args, "a sweep that is part of every task, for Hydra to sweep over"),
+        Key("exclude", several(read_sweep), "combinations to drop: a sweep, or a list of them"),
+        Key("include", several(read_sweep), "combinations to add: a sweep, or a list of them"),
+        Key("sample", read_sample,
+            "how many combinations to take at random: `20`, or `{count: 20, seed: 7}`"),
+    )}
+FIELDS = {"call": "run", "with": "with_"}  # other keys have a field of their own
+NOTHING: "Mapping[str, Any]" = {"env": {}, "with_": ()}
 
 
 def read_keys(owner: str, node: Node, kind: str, errors: "List[Error]") -> "Dict[str, Any]":
-    """The right values of a Job or Step, by field; adds the Errors of the others."""
-    valid = keys_of(owner)
+    """The right values of a job or a step, by field; adds the Errors of the others."""
+    valid = {key.name: key for key in KEYS[owner]}
     firsts: Dict[str, Node] = {}
 
     def read(pair: "Tuple[Node, Node]") -> "Tuple[str, Any]":
         key, value = pair
         name = OLD_SPELLINGS.get(key.value, key.value)
+        field = FIELDS.get(name, name.replace("-", "_"))
         if name not in valid:
-            close = "" if field_of(name) in Job._fields + Step._fields else suggest(name, valid)
-            raise Error("unknown-key", f"unknown key: {key.value}", key.mark, close or (
-                f"the keys of a {owner} are {', '.join(valid)}; quote commas: {{batch: 'a=1,2'}}"))
-        first = firsts.setdefault("run" if name == "call" else name, key)
+            close = "" if field in Job._fields + Step._fields else suggest(name, valid)
+            raise Error("unknown-key", f"unknown key: {key.value}",
+                        close or (
+                f"the keys of a {owner} are {', '.join(valid)}; quote commas: {{batch: 'a=1,2'}}"),
+                        key.mark)
+        first = firsts.setdefault(field, key)
         if first is not key:
             raise Error("duplicate-key", f"{key.value} and {first.value} exclude each other",
-                        key.mark, "keep one of them")
-        return field_of(name), valid[name].read(value, kind)
+                        "keep one of them", key.mark)
+        return field, valid[name].read(value, kind)
 
-    return dict(read_each(read, expect_kind(node, "mapping"), errors))
-
-
-def read_step(node: Node, kind: str) -> Step:
-    errors: List[Error] = []
-    step = Step(**read_keys("step", node, kind, errors))
-    raise_all(errors)
-    valid = keys_in(step.batch.axes)
-    for axis in chain.from_iterable(sweep.axes for sweep in step.exclude):
-        if not axis.keys or set(axis.keys) - valid:
-            errors.append(Error(
-                "exclude-unknown-axis", f"exclude: {axis.text} names no axis of batch",
-                axis.mark, f"the axes of batch are {', '.join(sorted(valid))}"))
-    for sweep in (step.batch, *step.include):
-        errors += assigned_twice([*sweep.axes, *step.args.axes, *step.with_], kind)
-    raise_all(errors)
-    return step
+    pairs = read_each(lambda one: expect_kind(one, "mapping"), [node], errors)
+    return dict(read_each(read, chain.from_iterable(pairs), errors))
 
 
-def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "List[Error]":
+def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "Iterator[Error]":
     """The Errors about keys that two words assign: for Hydra, deletions and options assign none; a
     program may repeat options that sweep nothing."""
-    errors = []
     firsts: Dict[str, Axis] = {}
     for axis in axes:
         for key, spelled in zip(axis.keys, axis.spelled):
@@ -1925,58 +1904,77 @@ def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "List[Error]":
                 continue
             first = firsts.setdefault(key, axis)
             if first is not axis and (kind == HYDRA or first.count * axis.count > 1):
-                errors.append(Error(
-                    "assigned-twice", f"{key} is assigned twice", axis.mark,
-                    f"keep one; it is in line {first.mark.line}, column {first.mark.column}, too"))
-    return errors
+                place = f"line {first.mark.line}, column {first.mark.column}"
+                yield Error("assigned-twice", f"{key} is assigned twice",
+                            f"keep one; it is in {place}, too", axis.mark)
 
 
-def command_of(job: Job, step: Step) -> "Optional[Source]":
-    return step.run or step.call or job.run or job.call
+def read_step(node: "Optional[Node]", kind: str, shared: "Mapping[str, Any]") -> Step:
+    """Read a step, with what its job says about all steps; its own words and variables win."""
+    errors: List[Error] = []
+    own = {**NOTHING, **(read_keys("step", node, kind, errors) if node else {})}
+    raise_all(errors)
+    step = Step(**{**shared, **own, "env": {**shared["env"], **own["env"]}})
+    valid = keys_in(step.batch.axes)
+    for axis in chain.from_iterable(sweep.axes for sweep in step.exclude):
+        if not axis.keys or set(axis.keys) - valid:
+            errors.append(Error("exclude-unknown-axis",
+                                f"exclude: {axis.text} names no axis of batch",
+                                f"the axes of batch are {', '.join(sorted(valid))}", axis.mark))
+    keys = valid | keys_in([*step.args.axes, *step.with_])
+    words = [axis for axis in shared["with_"] if not keys.intersection(axis.keys)]
+    words.extend(step.with_)
+    if step.submit and not step.run and words and is_bare(words[0]):
+        # up to HydraFlow 0.15, the command of a submitted job was there: with: python train.py
+        command = words[0].part.source
+        step = step._replace(run=command)
+        words = [axis for axis in words if axis.part.source is not command]
+    for sweep in (step.batch, *step.include):
+        errors.extend(assigned_twice([*sweep.axes, *step.args.axes, *words], kind))
+    if kind == HYDRA:
+        read_each(check_bare_words, [words], errors)
+    raise_all(errors)
+    return step._replace(with_=words)
 
 
 def has_command(job: Job) -> bool:
     """Whether each step of a job has a command; otherwise the job is a template for others.
 
-    >>> node = read_yaml("jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh}}")
-    >>> [has_command(job) for job in read_each_job(node)[0].values()]
+    >>> jobs = read_jobs(read_yaml("jobs: {base: &base {retries: 1}, a: {<<: *base, run: a.sh}}"))
+    >>> [has_command(job) for job in jobs.values()]
     [False, True]
     """
-    return all(command_of(job, step) or step.submit or job.submit for step in job.steps)
+    return all(step.run or step.submit for step in job.steps)
 
 
 def is_for_handler(job: Job) -> bool:
     """Whether a job has no command, only a handler that gets the parameters."""
-    return not any(command_of(job, step) for step in job.steps)
+    return not any(step.run for step in job.steps)
 
 
-def read_job(key: Node, node: Node, errors: "List[Error]") -> Job:
+def read_job(pair: "Tuple[Node, Node]") -> Job:
+    key, node = pair
+    errors: List[Error] = []
     pairs = node.value if node.kind == "mapping" else ()
     given = {name.value: value.value for name, value in pairs}
     hydra = str(given.get("hydra", "steps" in given or "sets" in given))
     kind = PROGRAM if hydra.lower() == "false" else HYDRA  # of all its sweeps
-    job = Job(key.value, key.value, key.mark)
-    for values in read_each(lambda one: read_keys("job", one, kind, errors), [node], errors):
-        job = job._replace(**{**values, "hydra": kind == HYDRA})
-    if job.submit and job.with_ and is_for_handler(job) and is_bare(job.with_[0]):
-        # up to HydraFlow 0.15, the command of a submitted job was there: with: python train.py
-        job = job._replace(run=job.with_[0].part.source, with_=[])
-    errors += assigned_twice(job.with_, kind)
-    if kind == HYDRA:
-        read_each(check_bare_words, [job.with_, *(step.with_ for step in job.steps)], errors)
-    return job
+    values = {"name": key.value, **read_keys("job", node, kind, errors)}
+    nodes = values.pop("steps", ()) or [None]
+    shared = {field: values.pop(field) for field in Step._fields[1:] if field in values}
+    steps = read_each(lambda one: read_step(one, kind, {**NOTHING, **shared}), nodes, errors)
+    return Job(**{**values, "key": key.value, "mark": key.mark, "hydra": kind == HYDRA,
+                  "steps": steps, "errors": errors})
 
 
-def read_entries(node: Node) -> "Sequence[Tuple[Node, Node]]":
-    """The entries under jobs; raises for other keys of the file."""
-    entries = []
-    for key, value in expect_kind(node, "mapping"):
-        if key.value == "jobs":
-            entries = expect_kind(value, "mapping")
-        elif not key.value.startswith("x-"):  # for anchors
-            raise Error("unknown-key", f"unknown key: {key.value}", key.mark,
-                        suggest(key.value, ["jobs"]) or "jobs belong under jobs:")
-    return entries
+def expect_name(what: str, name: str, valid: "Iterable[str]", mark: Mark = NOWHERE) -> str:
+    """A name, of a job for example; raises unless it is valid."""
+    if name not in valid:
+        names = f"the {what}s are {', '.join(valid)}"
+        raise Error(f"unknown-{what}", f"unknown {what}: {name}",
+                    suggest(name, valid) or (
+            f"{names}; run -- COMMAND needs none" if what == "job" else names), mark)
+    return name
 
 
 def order_needs(jobs: "Mapping[str, Job]", name: str,
@@ -1987,71 +1985,66 @@ def order_needs(jobs: "Mapping[str, Job]", name: str,
     for need, mark in jobs[name].needs:
         if need in path:
             raise Error("circular-needs", f"needs form a cycle: {' -> '.join([*path, need])}",
-                        jobs[need].mark, "remove one of them")
-        if need not in jobs:
-            raise Error("unknown-need", f"needs: {need} is not a job", mark,
-                        suggest(need, jobs) or f"the jobs are {', '.join(jobs)}")
+                        "remove one of them", jobs[need].mark)
+        expect_name("job", need, jobs, mark)
         order.update((job.key, job) for job in order_needs(jobs, need, path))
     return [*order.values(), jobs[name]]
 
 
-def read_each_job(node: Node) -> "Tuple[Dict[str, Job], Dict[str, List[Error]]]":
-    """All jobs of a file by name, and the mistakes of each."""
-    entries = read_entries(node)
-    mistakes: Dict[str, List[Error]] = {key.value: [] for key, _ in entries}
-    jobs = {key.value: read_job(key, value, mistakes[key.value]) for key, value in entries}
-    for name, errors in mistakes.items():
-        read_each(lambda one: order_needs(jobs, one), [name], errors)
-    return jobs, mistakes
+def read_jobs(node: Node) -> "Dict[str, Job]":
+    """The jobs of a file by name, each with its mistakes."""
+    entries = []
+    for key, value in expect_kind(node, "mapping"):
+        if key.value == "jobs":
+            entries = expect_kind(value, "mapping")
+        elif not key.value.startswith("x-"):  # for anchors
+            raise Error("unknown-key", f"unknown key: {key.value}",
+                        suggest(key.value, ["jobs"]) or "jobs belong under jobs:", key.mark)
+    jobs = {job.key: job for job in map(read_job, entries)}
+    for job in jobs.values():
+        read_each(lambda name: order_needs(jobs, name), [job.key], job.errors)
+    return jobs
 
 
-def raise_in_order(errors: "Iterable[Error]") -> None:
-    """Raise mistakes in the order of the file; an alias repeats none."""
+def raise_in_order(jobs: "Iterable[Job]") -> None:
+    """Raise the mistakes of jobs in the order of the file; an alias repeats none."""
+    errors = chain.from_iterable(job.errors for job in jobs)
     different = {str(error): error for error in errors}
     raise_all(sorted(different.values(), key=lambda error: (error.line, error.column)))
 
 
-def find_job_file() -> str:
-    for name in JOB_FILES:
-        if os.path.lexists(name):
-            return name
-    raise Error("no-job-file", f"there is no {' or '.join(JOB_FILES)} in {os.getcwd()}", NOWHERE,
-                "hydraflow init writes one; -f FILE names another, -C DIR another directory")
-
-
-def read_job_file(path: str) -> Node:
+def read_job_file(path: "Optional[str]") -> Node:
+    """Read a job file, or the one of the current directory."""
+    path = path or next(filter(os.path.lexists, JOB_FILES), None)
+    if not path:
+        raise Error("no-job-file", f"there is no {' or '.join(JOB_FILES)} in {os.getcwd()}",
+                    "hydraflow init writes one; -f FILE names another, -C DIR another "
+                    "directory")
     try:
         with open(path, "rb") as file:
             return read_yaml(file.read(), path)
     except OSError as error:
-        raise Error("unreadable-file", f"cannot read {path}: {error.strerror}", NOWHERE,
+        raise Error("unreadable-file", f"cannot read {path}: {error.strerror}",
                     "-f FILE names the job file, -C DIR its directory") from None
 
 
-def load(path: str) -> "Dict[str, Job]":
-    """Read the jobs of a job file, by name; raises Error, or Errors with all mistakes."""
-    jobs, mistakes = read_each_job(read_job_file(path))
-    raise_in_order(chain.from_iterable(mistakes.values()))
+def load(path: "Optional[str]" = None, name: str = "") -> "Dict[str, Job]":
+    """Read the jobs of a job file, by name; raises Error, or Errors with all mistakes: of the file,
+    or of the job of a name and those that it needs."""
+    jobs = read_jobs(read_job_file(path))
+    if name:
+        raise_in_order([jobs[expect_name("job", name, jobs)]])
+    raise_in_order(order_needs(jobs, name) if name else jobs.values())
     return jobs
 
 
-def load_for(path: str, name: str) -> "Tuple[Dict[str, Job], List[str]]":
-    """The jobs of a file, and the names of wrong ones; raises mistakes of a job and its needs."""
-    jobs, mistakes = read_each_job(read_job_file(path))
-    raise_in_order(mistakes.get(name, []))
-    needed = order_needs(jobs, name) if name in jobs else []
-    raise_in_order(chain.from_iterable(mistakes[job.key] for job in needed))
-    return jobs, [key for key, errors in mistakes.items() if errors]
-
-
 def owner_schema(owner: str) -> "Dict[str, Any]":
-    valid = keys_of(owner)
     properties = {}
-    for spelling in [*valid, *OLD_SPELLINGS]:
-        key = valid.get(OLD_SPELLINGS.get(spelling, spelling))
-        if key:
-            properties[spelling] = {"description": key.meaning, "deprecated": spelling != key.name,
-                                    **key.schema}
+    for key in KEYS[owner]:
+        for spelling in (key.name, *OLD_SPELLINGS):
+            if OLD_SPELLINGS.get(spelling, key.name) == key.name:
+                properties[spelling] = {"description": key.meaning,
+                                        "deprecated": spelling != key.name, **key.schema}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
@@ -2083,15 +2076,17 @@ def job_schema() -> "Dict[str, Any]":
 SLOT = "${{ task.slot }}"  # known only when a task starts
 DIRECTORY = "${{ task.dir }}"  # known only when a task has its number
 OVERRIDE = re.compile(r"[^-~\s'\"(){}=][^\s'\"(){}=]*=")
+MOVED = re.compile(r"(?m)^hydra\.(sweep|mode|run)")  # keys that tell Hydra where runs go
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID_LENGTH = 26  # digits of CROCKFORD
+PATH_PARTS: "Dict[str, Callable[[str], str]]" = {
+    "name": os.path.basename, "stem": lambda path: os.path.splitext(os.path.basename(path))[0]}
 CALL = (  # a program that calls its first argument, package.function, with the list of the others
     "import importlib, sys; module, _, name = sys.argv[1].rpartition('.'); "
     "getattr(importlib.import_module(module), name)(sys.argv[2:])")
 
 
 def environment_values() -> "Dict[str, str]":
-    """The values of templates that a process of ours knows."""
     return {f"env.{name}": value for name, value in os.environ.items()}
 
 
@@ -2101,10 +2096,13 @@ def fill(text: str, values: "Mapping[str, str]", mark: Mark = NOWHERE,
     def value(match: "Match[str]") -> str:
         scope, _, name = match[1].strip().partition(".")
         name = f"{scope}.{name.lstrip(PREFIX)}"
-        if name not in values:
-            code, message, hint = NO_VALUE
-            raise Error(code, message.format(match[0]), mark, hint)
-        return write(values[name])
+        whole, _, part = name.rpartition(".")
+        if name in values:
+            return write(values[name])
+        if whole in values and part in PATH_PARTS:
+            return write(PATH_PARTS[part](values[whole]))
+        code, message, hint = NO_VALUE
+        raise Error(code, message.format(match[0]), hint, mark)
 
     return TEMPLATE.sub(value, text)
 
@@ -2145,7 +2143,6 @@ def find_program(name: str, cwd: str = ".", env: "Mapping[str, Any]" = os.enviro
 
 
 def python_of(job: Job) -> "List[str]":
-    """The Python that calls functions and executes array tasks."""
     if job.python:
         return split_command(job.python, os.environ)
     return [os.environ.get("HYDRAFLOW_PYTHON") or sys.executable]
@@ -2180,39 +2177,29 @@ def replaced(task: Task, template: str, value: str) -> Task:
     return task._replace(argv=tuple(argv), env=env, cwd=task.cwd.replace(template, value))
 
 
+def numbered(task: Task, number: int, directory: str) -> Task:
+    return replaced(task, DIRECTORY, directory)._replace(number=number, directory=directory)
+
+
 def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
-    """The parameters of a combination as a mapping."""
     return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
-
-
-def program_words(source: Source) -> "List[str]":
-    """The words of a command, with the Python that is in PATH."""
-    first, *rest = split_command(source, os.environ)
-    if first == "python" and not find_program(first) and find_program("python3"):
-        first = "python3"  # a new Debian or RHEL has no other one
-    return [first, *rest]
-
-
-def respelled(override: Axis, found: "Sequence[Axis]") -> Axis:
-    """An override with the prefix of the words that it replaces, unless it adds or deletes."""
-    if keys_in(found) - set(override.keys):
-        raise Error("linked-override", f"{', '.join(found[0].keys)} are linked", found[0].mark,
-                    "override all of them together")
-    if found and override.is_list() and override.text[0] not in "+~":
-        return Axis(override.part, found[0].spelled[:1], override.columns)
-    return override
 
 
 def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
                  sweeps: "Sequence[List[Axis]]") -> None:
-    """Replace the words of a step that have the keys of an override, or add it; several values make
-    an axis, the last one, except in args."""
+    """Replace the words of a step that have the keys of an override, or add it with their prefix;
+    several values make an axis, the last one, except in args."""
     keys, every = set(override.keys), [args, *sweeps, words]
     found = [axis for axis in chain.from_iterable(every) if keys.intersection(axis.keys)]
-    override, is_axis = respelled(override, found), override.makes_tasks()
+    if keys_in(found) - keys:
+        raise Error("linked-override", f"{', '.join(found[0].keys)} are linked",
+                    "override all of them together", found[0].mark)
+    if found and override.is_list() and override.text[0] not in "+~":
+        override = Axis(override.part, found[0].spelled[:1], override.columns)
+    is_axis = override.makes_tasks()
     places = [axes for axes in every[:-1] if keys & keys_in(axes)]
     for axes in places or (sweeps if is_axis else [words]):
-        old = list(map(axes.index, filter(axes.__contains__, found)))
+        old = [axes.index(axis) for axis in axes if axis in found]
         is_last = not old or (is_axis and axes is not args)
         axes.insert(len(axes) if is_last else old[0], override)
     for axes in every:
@@ -2223,64 +2210,62 @@ class PlannedStep:
     """A step, with everything prepared that its tasks share.
 
     A command line is program (of a call), command, tail (words of Hydra at its end), then the words
-    of a combination, args and appended. sweep, included, excluded and sample make the combinations.
-    Keys in named have their place in the command or in setup.
+    of a combination, args, appended and generated. sweep, included, excluded and sample make the
+    combinations. Keys in named have their place in the command or in setup. There are count tasks,
+    or (not is_exact) at most.
     """
 
     def __init__(self, job: Job, step: Step, number: int, overrides: "Sequence[Axis]",
                  more: "Sequence[str]", sample: "Optional[Sample]" = None) -> None:
-        self.job, self.number, self.name = job, number, step.name
-        self.written = str if job.hydra else unquoted  # how a program gets a word
-        self.setup = step.setup or job.setup
-        self.env = {**job.env, **step.env}
-        self.cwd = job.working_directory
-        self.pack = step.pack or job.pack
-        self.pack_parallel = step.pack_parallel or job.pack_parallel
+        self.job, self.given, self.number = job, step, number
         self.sample = sample or step.sample
-        submit = step.submit or job.submit or Source("", "")
-        self.submit_mark = submit.whole()
         own = environment_values()
         self.by_name = {name: f"${{{{ {name} }}}}" for name in own}
         self.known = {**own, "job.name": job.name, "task.slot": SLOT, "task.dir": DIRECTORY}
+        self.submit_mark, self.mark = [
+            source.whole() if source else job.mark for source in (step.submit, step.run)]
         self.submit = [fill(word, self.known, self.submit_mark)
-                       for word in split_command(submit, os.environ)]
-        paths = list(takewhile(is_path, step.batch.axes))
-        self.plan_command(step, [*more, *(axis.text for axis in paths)])
-        self.plan_words(step, overrides, step.batch.axes[len(paths):])
-        self.count = self.count_tasks()
+                       for word in split_command(step.submit or Source("", ""), os.environ)]
+        self.shell = "bash" if find_program("bash") else "sh"
+        paths = [axis.text for axis in takewhile(is_path, step.batch.axes)]
+        self.plan_command([*more, *paths])
+        self.plan_words(overrides, step.batch.axes[len(paths):])
+        self.is_exact = bool(self.sample) or not self.excluded or self.sweep.count <= MOST_LISTED
+        taken = min(self.sweep.count, self.sample.count) if self.sample else self.sweep.count
+        if self.excluded and self.is_exact:
+            taken = sum(1 for _ in self.chosen())
+        self.count = taken + len(self.included)
         self.check_tasks()
 
-    def plan_command(self, step: Step, more: "Sequence[str]") -> None:
-        """Prepare the command, which ends with more."""
-        job = self.job
-        source = command_of(job, step)
-        self.mark = source.whole() if source else job.mark
-        words = [*program_words(source), *more] if source else list(more)
-        last = takewhile(OVERRIDE.match, reversed(words[1:])) if job.hydra else ()
+    def plan_command(self, more: "Sequence[str]") -> None:
+        source, is_hydra = self.given.run, self.job.hydra
+        words = [*split_command(source or Source("", ""), os.environ), *more]
+        if words[:1] == ["python"] and not find_program("python") and find_program("python3"):
+            words[0] = "python3"  # a new Debian or RHEL has no other one
+        last = takewhile(OVERRIDE.match, reversed(words[1:])) if is_hydra else ()
         cut = len(words) - len(list(last))  # Hydra accepts overrides only after --multirun
-        self.command, self.tail = words[:cut], ["--multirun", *words[cut:]] if job.hydra else []
-        self.program = []
-        if source and source in (step.call, job.call):
-            self.program = [*python_of(job), "-c", CALL]
+        self.command, self.tail = words[:cut], ["--multirun", *words[cut:]] if is_hydra else []
+        self.program = [*python_of(self.job), "-c", CALL] if isinstance(source, Call) else []
+        self.generated = {
+            "hydra.job.name": f"hydra.job.name={hydra_text(self.job.name)}",
+            "hydra.sweep.dir": f"hydra.sweep.dir={DIRECTORY}"} if is_hydra else {}
 
-    def plan_words(self, step: Step, overrides: "Sequence[Axis]", batch: "List[Axis]") -> None:
-        """Prepare the combinations and the words after them, with the overrides."""
-        args = list(step.args.axes)
-        own = keys_in([*batch, *args, *step.with_])
-        words = [axis for axis in self.job.with_ if not own & set(axis.keys)]
-        words.extend(step.with_)
-        sweeps = [list(axes) for axes in (batch, *(sweep.axes for sweep in step.include))]
+    def plan_words(self, overrides: "Sequence[Axis]", batch: "List[Axis]") -> None:
+        given = self.given
+        args, words = list(given.args.axes), list(given.with_)
+        sweeps = [list(axes) for axes in (batch, *(sweep.axes for sweep in given.include))]
         for override in overrides:
             put_override(override, args, words, sweeps)
         self.sweep, *included = map(Sweep.of, sweeps)
         self.included = kept_rows(included)
+        self.written = str if self.job.hydra else unquoted  # how a program gets a word
         self.args, self.appended = [
             list(map(self.written, read_all(Axis.word, axes))) for axes in (args, words)]
-        self.excluded = [list(map(same_value, row)) for row in kept_rows(step.exclude)]
-        texts = "\n".join([*self.command, *self.tail, self.setup.text if self.setup else ""])
+        self.excluded = [list(map(same_value, row)) for row in kept_rows(given.exclude)]
+        texts = "\n".join([*self.command, *self.tail, given.setup.text if given.setup else ""])
         used = {name.lstrip(PREFIX) for name in MATRIX.findall(texts)}
-        self.parts = used - keys_in(self.sweep.axes)  # f.stem names the key f
-        self.named = used | {name.rpartition(".")[0] for name in self.parts}
+        parts = used - keys_in(self.sweep.axes)  # f.stem names the key f
+        self.named = used | {name.rpartition(".")[0] for name in parts}
 
     def check_tasks(self) -> None:
         for combination in [self.sweep[0], self.sweep[-1], *self.included]:
@@ -2289,18 +2274,7 @@ class PlannedStep:
                  if key_of(word) == "hydra.sweep.dir" and "$" not in word]
         if self.job.hydra and fixed and self.count > 1:
             raise Error("fixed-sweep-dir", f"{fixed[0]}: several tasks would overwrite each other",
-                        self.mark, "leave it out, or write hydra.sweep.dir=DIR/${{ task.index }}")
-
-    def count_tasks(self) -> int:
-        """The number of tasks, or (not is_exact) an upper bound."""
-        taken = self.sweep.count
-        # above MOST_LISTED combinations, nothing counts the excluded ones
-        self.is_exact = bool(self.sample) or not self.excluded or taken <= MOST_LISTED
-        if self.excluded and self.is_exact:
-            taken = sum(1 for _ in self.chosen())
-        elif self.sample:
-            taken = min(taken, self.sample.count)
-        return taken + len(self.included)
+                        "leave it out, or write hydra.sweep.dir=DIR/${{ task.index }}", self.mark)
 
     def chosen(self) -> "Iterator[Tuple[str, ...]]":
         """Iterate over the combinations of batch that are not excluded, or a sample of them."""
@@ -2316,14 +2290,15 @@ class PlannedStep:
         return islice(combinations, self.sample and self.sample.count)
 
     def tasks(self) -> "Iterator[Task]":
-        """Yield the tasks of the step, not numbered yet."""
-        for index, combination in enumerate(chain(self.chosen(), self.included), 1):
-            yield self.task(combination, index)
+        """Iterate over the tasks of the step, not numbered yet."""
+        return map(self.task, chain(self.chosen(), self.included), itertools.count(1))
 
     def task(self, combination: "Tuple[str, ...]", index: int) -> Task:
         """The task of a combination, still without number and directory."""
+        setup, cwd = self.given.setup, self.job.working_directory
         params = task_parameters(combination)
-        values = self.values(params, index)
+        values = {**self.known, "task.index": str(index)}
+        values.update((f"matrix.{key}", value) for key, value in params.items())
         env = self.variables(values)
         env.update((key[1:], value) for key, value in params.items() if key[:1] == "$")
 
@@ -2336,51 +2311,29 @@ class PlannedStep:
         argv = [*filled(self.command + self.tail), *own, *self.args, *filled(self.appended)]
         if len(argv) > len(self.command):
             check_script(self.command, self.mark)
-        is_moved = bool(re.search(r"(?m)^[+~]*hydra\.(sweep|mode|run)", "\n".join(argv)))
+        keys = set(map(key_of, argv))
+        runs = 1 + bool(MOVED.search("\n".join(keys))) if self.job.hydra else 0
+        more = [word for key, word in self.generated.items() if key not in keys]
+        words = [*self.program, *argv]
+        if setup:
+            lines = fill(setup.text, values, setup.whole(), write=shlex.quote).rstrip()
+            words = [self.shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow", *words]
+        folder = fill(cwd.text, values, cwd.whole()) if cwd else "."
         return Task(
-            number=0, step=self.number, index=index, combination=combination,
-            argv=(*self.setup_words(values), *self.program, *argv), key=(*argv, *hidden),
-            directory="", cwd=fill(self.cwd.text, values, self.cwd.whole()) if self.cwd else ".",
-            env=env, runs=self.job.hydra * (1 + is_moved), has_directory=False)
-
-    def values(self, params: "Mapping[str, str]", index: int) -> "Dict[str, str]":
-        """The values of a task's templates, without its environment."""
-        values = {**self.known, "task.index": str(index)}
-        for key, value in params.items():
-            values[f"matrix.{key}"] = value
-            if self.parts:
-                base = os.path.basename(value)
-                values.setdefault(f"matrix.{key}.name", base)
-                values.setdefault(f"matrix.{key}.stem", os.path.splitext(base)[0])
-        return values
-
-    def setup_words(self, values: "Mapping[str, str]") -> "List[str]":
-        """The shell that prepares the environment; the command is appended to it."""
-        if self.setup is None:
-            return []
-        lines = fill(self.setup.text, values, self.setup.whole(), write=shlex.quote).rstrip()
-        shell = "bash" if find_program("bash") else "sh"
-        return [shell, "-c", f'set -e\n{lines}\nexec "$@"', "hydraflow"]
+            number=0, step=self.number, index=index, combination=combination, argv=(*words, *more),
+            key=(*argv, *hidden), directory="", cwd=folder, env=env, runs=runs,
+            has_directory=DIRECTORY in "\n".join([*words, folder, *filter(None, env.values())]))
 
     def variables(self, values: "Dict[str, str]") -> "Dict[str, Optional[str]]":
         """The environment of a task, ours by name: no secret is kept; adds env.NAME to values."""
         env: Dict[str, Optional[str]] = {}
-        names = {**values, **self.by_name} if self.env else {}
-        for name, source in self.env.items():
+        names = {**values, **self.by_name} if self.given.env else {}
+        for name, source in self.given.env.items():
             env[name] = None
             if source:
                 env[name] = names[f"env.{name}"] = fill(source.text, names, source.whole())
                 values[f"env.{name}"] = fill(source.text, values, source.whole())
         return env
-
-    def numbered(self, task: Task, number: int, directory: str) -> Task:
-        """A task with its number, its directory and the words that Hydra gets for them."""
-        placed = replaced(task, DIRECTORY, directory)
-        generated = {"hydra.job.name": hydra_text(self.job.name), "hydra.sweep.dir": directory}
-        keys = set(map(key_of, task.argv)) if self.job.hydra else generated
-        more = [f"{key}={generated[key]}" for key in generated if key not in keys]
-        return placed._replace(number=number, directory=directory, argv=(*placed.argv, *more),
-                               has_directory=placed != task)
 
 
 def shuffled(count: int, key: bytes) -> "Iterator[int]":
@@ -2406,14 +2359,22 @@ class Plan:
     def __init__(self, job: Job, words: "Sequence[str]" = (),
                  sample: "Optional[Sample]" = None) -> None:
         if not has_command(job):
-            raise Error("no-command", f"job {job.key} has no command", job.mark,
-                        "it is a template for other jobs; add run: to execute it")
+            raise Error("no-command", f"job {job.key} has no command",
+                        "it is a template for other jobs; add run: to execute it", job.mark)
         self.job = job
         self.ulid = new_ulid()
         is_handed_over = is_for_handler(job)
-        overrides, more = read_overrides(job, [] if is_handed_over else words)
+        own = [] if is_handed_over else list(takewhile("--".__ne__, words))
+        for word in own:
+            if not key_of(word):
+                message = f"{word} is neither an option of run nor an override"
+                raise Error("not-an-override", message,
+                            "an override is key=value; words for the command follow --: -- "
+                            + shell_text([word]))
+        overrides = Sweep(own, "command line", HYDRA if job.hydra else PROGRAM).axes
         keys = parameter_keys(job)
         self.added = [axis for axis in overrides if not keys & set(axis.keys)]
+        more = [] if is_handed_over else words[len(own) + 1:]
         self.steps = [PlannedStep(job, step, number, overrides, more, sample)
                       for number, step in enumerate(job.steps, 1)]
         self.count = sum(step.count for step in self.steps)
@@ -2430,29 +2391,16 @@ class Plan:
         for step in self.steps:
             for task in step.tasks():
                 number += 1
-                yield step.numbered(task, number, self.directory(number))
+                yield numbered(task, number, self.directory(number))
 
 
 def parameter_keys(job: Job) -> "Set[str]":
-    """The keys of a job's words, which overrides replace."""
-    axes = list(job.with_)
+    axes: List[Axis] = []
     for step in job.steps:
         axes += step.with_
         for sweep in (step.batch, step.args, *step.include):
             axes += sweep.axes
     return keys_in(axes)
-
-
-def read_overrides(job: Job, words: "Sequence[str]") -> "Tuple[List[Axis], List[str]]":
-    """The overrides in words, and the words after "--"."""
-    own = list(takewhile("--".__ne__, words))
-    for word in own:
-        if not key_of(word):
-            raise Error("not-an-override", f"{word} is neither an option of run nor an override",
-                        NOWHERE, "an override is key=value; words for the command follow --: -- "
-                        + shell_text([word]))
-    axes = Sweep(own, "command line", HYDRA if job.hydra else PROGRAM).axes
-    return axes, list(words[len(own) + 1:])
 
 
 def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
@@ -2461,8 +2409,7 @@ def plan(job: Job, words: "Sequence[str]" = ()) -> Plan:
     Raises Error.
 
     >>> text = "jobs: {fit: {run: fit.sh, hydra: false, steps: [{batch: a=1:2}]}}"
-    >>> job = read_each_job(read_yaml(text))[0]["fit"]
-    >>> [task.argv for task in plan(job, ["b=x"])]
+    >>> [task.argv for task in plan(read_jobs(read_yaml(text))["fit"], ["b=x"])]
     [('fit.sh', 'a=1', 'b=x'), ('fit.sh', 'a=2', 'b=x')]
     """
     return Plan(job, words)
@@ -2660,7 +2607,6 @@ def send_signal(pid: int, number: int) -> bool:
 
 
 def signal_name(number: int) -> str:
-    """The name of a signal."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -2733,7 +2679,7 @@ class Signals:
 # Nothing is ever rewritten but blanks; a line is written by one system call.
 
 ROOT = ".hydraflow"
-FORMAT = 4  # of the record
+FORMAT = 3  # of the record
 FILES = {  # kind -> path in a record; {k} is the first number without its last three digits
     "plan": "plan.jsonl",  # starts and tasks; a task is planned by the start above it
     "attempt": "attempts/{k}/{0}-{1}",
@@ -2765,7 +2711,7 @@ def system_error(error: OSError, action: str, path: str = "") -> Error:
     place = path or os.fsdecode(error.filename or "")
     name = f" {os.path.relpath(place)}" if place else ""
     reason = os.strerror(error.errno) if error.errno else error
-    return Error("system", f"cannot {action}{name}: {reason}", NOWHERE,
+    return Error("system", f"cannot {action}{name}: {reason}",
                  "free what is in the way, or choose another place")
 
 
@@ -2779,7 +2725,7 @@ def trying(action: str, path: str = "") -> "Iterator[None]":
 
 
 def damaged(path: str) -> Error:
-    return Error("damaged", f"{os.path.relpath(path)} is damaged", NOWHERE, "run the job anew")
+    return Error("damaged", f"{os.path.relpath(path)} is damaged", "run the job anew")
 
 
 # -- files
@@ -2995,7 +2941,7 @@ def read_start(values: "Dict[str, Any]", path: str) -> Start:
     if start.format != FORMAT:
         version = start.version or "of another version"
         message = f"HydraFlow {version} wrote {os.path.relpath(path)} in another format"
-        raise Error("other-format", message, NOWHERE,
+        raise Error("other-format", message,
                     "run the job anew; that version still reads the record")
     if not (start.number and start.job):
         raise damaged(path)
@@ -3050,7 +2996,6 @@ class Ledger:
         return task
 
     def keys(self) -> "Dict[Tuple[str, ...], List[int]]":
-        """The numbers of the tasks of each key, in their order."""
         numbers: Dict[Tuple[str, ...], List[int]] = {}
         for number in sorted(self.spans):
             key = read_line(self.line(number)).get("key")
@@ -3511,7 +3456,7 @@ def grace() -> float:
     text = os.environ.get("HYDRAFLOW_GRACE") or str(GRACE)
     if not re.fullmatch(r"\d+(\.\d+)?", text):
         message = f"HYDRAFLOW_GRACE is {text}, expected a number of seconds"
-        raise Error("bad-grace", message, NOWHERE, f"for example HYDRAFLOW_GRACE={GRACE:g}")
+        raise Error("bad-grace", message, f"for example HYDRAFLOW_GRACE={GRACE:g}")
     return float(text)
 
 
@@ -3944,12 +3889,6 @@ SCHEDULERS = {row.name: row for row in (
 )}
 
 
-@functools.lru_cache(maxsize=None)
-def version_text(program: str) -> str:
-    answer = capture([program, "--version"])
-    return answer.out + answer.errors
-
-
 def without_env(words: "Sequence[str]") -> "Sequence[str]":
     """A command without the env and the variables before it.
 
@@ -3961,19 +3900,21 @@ def without_env(words: "Sequence[str]") -> "Sequence[str]":
     return words
 
 
-def scheduler_of(words: "Sequence[str]") -> "Optional[Scheduler]":
+@functools.lru_cache(maxsize=None)
+def scheduler_of(command: "Tuple[str, ...]") -> "Optional[Scheduler]":
     """The scheduler of a submission command, None for a handler.
 
     Two with a program of the same name differ in the output of its --version; where that is not
     here, it is the one that needs no such output.
     """
-    words = without_env(words)
+    words = without_env(command)
     program = os.path.basename(words[0]) if words else ""
     rows = [row for row in SCHEDULERS.values() if row.program == program]
-    said = version_text(words[0]) if len(rows) > 1 else ""
+    answer = capture([words[0], "--version"]) if len(rows) > 1 else Answer(0, "", "")
+    said = answer.out + answer.errors
     if re.search(r"(?i)torque|^Version: \d", said):
         raise Error("torque", f"{program} belongs to Torque, which HydraFlow does not support",
-                    NOWHERE, "a handler does: submit: ./submit.sh gets a file with a line per task")
+                    "a handler does: submit: ./submit.sh gets a file with a line per task")
     rows.sort(key=lambda row: not row.version)
     return next((row for row in rows if re.search(row.version, said)), None)
 
@@ -4073,12 +4014,13 @@ def send(words: "Sequence[str]", scheduler: Scheduler, name: str,
             return found
         if not answer.status:
             said = " ".join(answer.out.split())[:200] or "nothing"
-            raise Refusal("no-job-id", f"{words[0]} accepted the submission, but gave no job id: "
-                          f"{said}", NOWHERE, f"look for {name} in the queue, and cancel it")
+            raise Refusal("no-job-id",
+                          f"{words[0]} accepted the submission, but gave no job id: "
+                          f"{said}", f"look for {name} in the queue, and cancel it")
         yield f"{words[0]} does not answer, trying again: {answer.text}"
     is_crowded = re.search(scheduler.crowded, answer.text)
     raise Refusal("too-many-jobs" if is_crowded else "refused",
-                  f"{words[0]} refused: {answer.text}", NOWHERE,
+                  f"{words[0]} refused: {answer.text}",
                   "--wait submits what fits now, and the rest later; "
                   "--pack N puts N tasks into each array task" if is_crowded else "")
 
@@ -4560,7 +4502,8 @@ class Run:
         keys = last.ledger.keys() if alive else {}
         if alive and any(not alive.isdisjoint(keys.get(key, ())) for key in self.keys()):
             message = f"tasks of job {self.job.key} are running or queued since {when}"
-            raise Error("already-running", message, NOWHERE, "--resume continues it, "
+            raise Error("already-running", message,
+                        "--resume continues it, "
                         "hydraflow cancel stops it; or run other parameters")
         good = sum(state.is_good for _, state in last.members)
         count = last.ledger.start.count
@@ -4581,9 +4524,8 @@ class Run:
         if self.options.resume and self.numbers and not any(map(self.numbers.get, self.keys())):
             self.lock.release()
             words = found.ledger.starts[0].words
-            words = words[2 * (words[:1] == ["-f"]):]
             raise Error("another-run",
-                        f"no task of this sweep belongs to the last run of {self.job.key}", NOWHERE,
+                        f"no task of this sweep belongs to the last run of {self.job.key}",
                         f"begun with: hydraflow run {shell_text(words or [self.job.key])}")
 
     def note_reusable(self, older: "Mapping[Tuple[str, ...], Sequence[State]]") -> None:
@@ -4636,7 +4578,7 @@ class Run:
                 else:
                     number = self.last = self.last + 1
                     directory = self.plan.directory(number)
-                task = step.numbered(draft, number, directory)
+                task = numbered(draft, number, directory)
                 planned = task._replace(cwd=os.path.abspath(task.cwd))
                 write_all(file.fileno(), plan_line("task", planned))
                 state = self.found.states.get(number, NOT_STARTED)
@@ -4674,14 +4616,14 @@ def task_text(task: Task) -> str:
 
 def check_executable(name: str, cwd: str, env: "Mapping[str, Any]", mark: Mark) -> None:
     if not find_program(name, cwd, env):
-        raise Error("no-program", f"there is no program {name}", mark,
+        raise Error("no-program", f"there is no program {name}",
                     "a program of PATH, or the path of one (./sim) that is executable (chmod +x); "
-                    "env NAME=VALUE before it sets a variable; setup: takes lines of shell")
+                    "env NAME=VALUE before it sets a variable; setup: takes lines of shell", mark)
 
 
 def first_task(step: PlannedStep) -> "Optional[Task]":
     for task in step.tasks():
-        return step.numbered(task, 1, "multirun/1")
+        return numbered(task, 1, "multirun/1")
     return None
 
 
@@ -4692,10 +4634,10 @@ def check_first_task(step: PlannedStep, is_dry: bool) -> None:
         return
     is_made = SLOT in task.cwd or task.directory in task.cwd
     if not is_made and not os.path.isdir(native(task.cwd)):
-        mark = step.cwd.whole() if step.cwd else NOWHERE
-        raise Error("no-directory", f"there is no directory {task.cwd}", mark,
-                    f"make it first; it is relative to {os.getcwd()}")
-    if not (step.setup or is_dry):
+        mark = step.job.working_directory.whole() if step.job.working_directory else NOWHERE
+        raise Error("no-directory", f"there is no directory {task.cwd}",
+                    f"make it first; it is relative to {os.getcwd()}", mark)
+    if not (step.given.setup or is_dry):
         check_executable(task.argv[0], task.cwd, task.env, step.mark)
 
 
@@ -5033,13 +4975,13 @@ class HandlerStage(Stage):
         options, form = FILE_READERS.get(name, (step.submit[-1:], ""))
         if step.submit[-1] not in options:
             raise Error("not-read", f"{name} would not read the file that is its last argument",
-                        step.submit_mark, f"for example {form}")
+                        f"for example {form}", step.submit_mark)
         # the rest of a value with a line break would be a command of its own
         tasks = islice(step.tasks(), 1000 if self.run.options.dry_run else None)
         if any(re.search("[\r\n]", shell_text(task.argv)) for task in tasks):
             message = "a handler gets one line for each task, and a value has a line break"
-            raise Error("line-break", message, step.mark,
-                        "without submit:, or with a scheduler, it works")
+            raise Error("line-break", message, "without submit:, or with a scheduler, it works",
+                        step.mark)
 
     def describe(self) -> "Iterator[str]":
         lines = (shell_text(task.argv) if self.is_bare else task_text(task) for task in self.todo())
@@ -5115,8 +5057,8 @@ class ArrayStage(Stage):
         super().__init__(run, steps)
         self.scheduler = scheduler
         self.index = f'"${{{scheduler.index}:-1}}"'  # 1 for an array of one that is a plain job
-        self.beside = run.options.pack_parallel or steps[0].pack_parallel or 1
-        self.pack = max(run.options.pack or steps[0].pack or 1, self.beside)
+        self.beside = run.options.pack_parallel or steps[0].given.pack_parallel or 1
+        self.pack = max(run.options.pack or steps[0].given.pack or 1, self.beside)
 
     def check(self, step: PlannedStep) -> None:
         words = step.submit
@@ -5127,15 +5069,15 @@ class ArrayStage(Stage):
             for hint, pattern in self.scheduler.ours:
                 if re.fullmatch(pattern, word) and (waits or hint != OURS_AFTER):
                     errors.append(Error("own-option", f"HydraFlow sets {word} itself: remove it",
-                                        step.submit_mark, hint))
+                                        hint, step.submit_mark))
         raise_all(errors)
         if script:
             message = f"{words[0]} would execute {words[script]}, and not the command of this job"
-            raise Error("script-and-command", message, step.submit_mark,
-                        "leave it out: setup: has the lines that prepare a task")
+            raise Error("script-and-command", message,
+                        "leave it out: setup: has the lines that prepare a task", step.submit_mark)
         if not step.command:
-            raise Error("no-command", f"{words[0]} has nothing to execute", step.submit_mark,
-                        "write the command of the tasks into run:")
+            raise Error("no-command", f"{words[0]} has nothing to execute",
+                        "write the command of the tasks into run:", step.submit_mark)
 
     def arrays_before(self) -> "List[Tuple[Record, Submission]]":
         """The submissions of this start that the step depends on."""
@@ -5248,7 +5190,7 @@ def stages_of(run: Run) -> "List[Stage]":
     """The steps of a run in the groups that are started together."""
     stages: List[Stage] = []
     for step in run.plan.steps:
-        scheduler = scheduler_of(step.submit)
+        scheduler = scheduler_of(tuple(step.submit))
         last = stages[-1].steps[0] if stages else step
         if not step.submit:
             stages.append(HereStage(run, [step]))
@@ -5280,7 +5222,7 @@ class Execution:
         holder = self.current.take_record(options.resume)
         if holder:
             raise Error("being-run", f"job {self.current.job.key} is being run by {holder}",
-                        NOWHERE, "wait for it, or cancel it; status shows how far it is")
+                        "wait for it, or cancel it; status shows how far it is")
         for run in self.runs[:-1]:
             run.stops += self.current.stops
             if options.dry_run:
@@ -5620,16 +5562,7 @@ def name_of(ledger: Ledger, number: int) -> str:
     return task_name(number, own_words(ledger).get(number, ()))
 
 
-def members_text(ledger: Ledger, numbers: "Sequence[int]") -> str:
-    """The words that only these tasks have in common, else the name of one."""
-    common = shared_words(map(own_words(ledger).__getitem__, numbers))
-    if common:
-        return f"all of them with {' '.join(sorted(common))}"
-    return f"for example {name_of(ledger, numbers[0])}"
-
-
 def tasks_numbered(numbers: "Sequence[int]") -> str:
-    """Tasks by their numbers."""
     shown = shortened(", ".join(map(str, numbers)), NAME_WIDTH)
     return f"{counted(len(numbers), 'task')} ({shown})"
 
@@ -5818,7 +5751,6 @@ class Screen:
         self.drawn = ""
 
     def draw(self) -> None:
-        """Draw the progress line, unless a task has begun a line."""
         from shutil import get_terminal_size
         running = self.running or len(self.following)
         failed = sum(run.counts["failed"] for run in self.runs)
@@ -5924,7 +5856,9 @@ def put_status(found: Survey, command: str) -> None:
     for state, title, numbers in groups[:20]:
         put(f"  {title}", state)
         if len(numbers) > 1 and state != "queued":
-            put(f"    {members_text(found.ledger, numbers)}")
+            common = sorted(shared_words(map(own_words(found.ledger).__getitem__, numbers)))
+            put(f"    all of them with {' '.join(common)}" if common
+                else f"    for example {name_of(found.ledger, numbers[0])}")
     if len(groups) > 20:
         put(f"  and {len(groups) - 20} more groups")
 
@@ -6021,8 +5955,7 @@ def numbers_of(output: bytes, name: str) -> "List[float]":
     matches = metric_matches(lines, re.escape(text))
     names = sorted({f"{match[1].decode('ascii')}{name}" for match in matches if match[1]})
     if len(names) > 1:
-        raise Error("several-metrics", f"{name} may be {' or '.join(names)}",
-                    hint="name one of them")
+        raise Error("several-metrics", f"{name} may be {' or '.join(names)}", "name one of them")
     return [float(match[3].replace(b",", b"")) for match in matches]
 
 
@@ -6072,7 +6005,7 @@ def read_metrics(names: "Sequence[str]", folder: str, outputs: "Sequence[bytes]"
         if is_shared and os.path.exists(path):
             raise Error("shared-file",
                         f"several tasks write {os.path.basename(path)}, the last one wins",
-                        hint="let each task write into a directory of its own: ${{ task.dir }}")
+                        "let each task write into a directory of its own: ${{ task.dir }}")
         numbers = (json_number(path, key) if is_file else last_number(output, name)
                    for output in outputs)
         values[name] = next((one for one in numbers if one is not None), None)
@@ -6105,11 +6038,11 @@ def record_named(job: str, end: str = "") -> Record:
     if not records:
         valid = [Ledger(record).start.job for record in Record.newest()]
         raise Error("not-run", f"job {job} has not been run here",
-                    hint=suggest(job, valid) or "list the jobs: hydraflow show")
+                    suggest(job, valid) or "list the jobs: hydraflow show")
     found = [record for record in records if record.ulid.endswith(end.upper())]
     if end and len(found) != 1:
         raise Error("unknown-run", f"{len(found)} runs with a name that ends with {end}",
-                    hint=f"list the runs: hydraflow status {shlex.quote(job)} --all")
+                    f"list the runs: hydraflow status {shlex.quote(job)} --all")
     return found[-1]
 
 
@@ -6166,7 +6099,6 @@ def results(job: str, metrics: "Sequence[str]" = (), *words: str) -> "List[Dict[
 
 
 def compared(params: "Mapping[str, str]") -> "FrozenSet[Tuple[str, str]]":
-    """Parameters with their values in the form that is compared."""
     return frozenset(same_value(f"{key}={value}") for key, value in params.items())
 
 
@@ -6189,14 +6121,14 @@ def key_among(keys: "Sequence[str]", name: str) -> str:
         if name in (key, key.lstrip("$")):
             return key
     raise Error("unknown-parameter", f"no task has a parameter {name}",
-                hint=suggest(name, keys) or f"the parameters are {', '.join(keys) or 'none'}")
+                suggest(name, keys) or f"the parameters are {', '.join(keys) or 'none'}")
 
 
 def wanted_values(word: str, keys: "Sequence[str]") -> "Set[Tuple[str, str]]":
     """The keys and values that a word, KEY=VALUE, selects; the value may be a sweep: seed=1:3."""
     if not key_of(word) or "=" not in word or "," in key_of(word):
         raise Error("expected-key-value", f"expected KEY=VALUE, found {word}",
-                    hint="for example seed=1:3")
+                    "for example seed=1:3")
     pairs = map(same_value, chain.from_iterable(kept_rows([Sweep([word], "selection")])))
     return {(key_among(keys, key), value) for key, value in pairs}
 
@@ -6210,7 +6142,6 @@ def agrees(params: "Mapping[str, str]", wanted: "Set[Tuple[str, str]]") -> bool:
 
 
 def matching(params: "Sequence[Mapping[str, str]]", words: "Iterable[str]") -> "List[int]":
-    """The indexes of those parameters that agree with every word."""
     result = list(range(len(params)))
     keys = list(dict.fromkeys(chain.from_iterable(params)))
     for word in words if params else ():
@@ -6221,7 +6152,7 @@ def matching(params: "Sequence[Mapping[str, str]]", words: "Iterable[str]") -> "
             key = min(wanted)[0]
             values = ", ".join(dict.fromkeys(params[index].get(key, "") for index in before))
             raise Error("no-match", f"no task has {word}",
-                        hint=f"the values of {key} are {shortened(values, 200)}")
+                        f"the values of {key} are {shortened(values, 200)}")
     return result
 
 
@@ -6786,15 +6717,14 @@ def page_text(text: str, longest: int = 200) -> str:
     return shortened(" ".join(printable(text).split("\n")), longest)
 
 
-def page_cell(cell: "Any") -> "Any":
-    return plain_value(page_text(cell)) if isinstance(cell, str) else json_value(cell)
-
-
 def report_page(found: Survey, rows: "Sequence[Row]", command: str) -> str:
     """An HTML page that shows rows of a run and fetches nothing; its counts are those of status."""
     from html import escape
-    data = [[kind, *map(page_cell, cells)] for kind, cells in columns_of(rows)
-            if kind != "facts" or cells[0] in PAGE_FACTS]
+    data = []
+    for kind, cells in columns_of(rows):
+        if kind != "facts" or cells[0] in PAGE_FACTS:
+            data.append([kind, *(plain_value(page_text(cell)) if isinstance(cell, str)
+                                 else json_value(cell) for cell in cells)])
     text = json.dumps(data, separators=(",", ":"))
     texts = {"title": found.ledger.start.job, "command": command, "same": same_text(rows),
              "lead": "; ".join([head_line(found), *code_lines(found)]),
@@ -6920,7 +6850,7 @@ def typed(args: "argparse.Namespace", *words: str) -> str:
 def no_job(valid: "Iterable[str]") -> Error:
     names = ", ".join(valid)
     hint = f"the jobs are {names}" if names else "list the jobs: hydraflow show"
-    return Error("no-job", "no job given", hint=hint)
+    return Error("no-job", "no job given", hint)
 
 
 def record_key(file: "Optional[str]", job: str) -> str:
@@ -6935,13 +6865,6 @@ def record_key(file: "Optional[str]", job: str) -> str:
     return job if path in JOB_FILES else f"{path}:{job}"
 
 
-def job_named(jobs: "Mapping[str, Job]", name: str) -> Job:
-    if name not in jobs:
-        hint = suggest(name, jobs) or f"{no_job(jobs).hint}; a command follows --"
-        raise Error("unknown-job", f"unknown job: {name}", hint=hint)
-    return jobs[name]
-
-
 # -- run
 
 
@@ -6951,16 +6874,16 @@ def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
         job = spelled_job(args)
         args.job, args.after = job.key, []
         return {job.key: job}
-    path = args.file or find_job_file()
     if args.job is None:
-        raise no_job(load(path))
+        raise no_job(load(args.file))
     if args.name:
         raise Error("not-for-a-job", "--name is for a command after --, not for a job",
-                    hint="name: in the job file is the name of a job")
-    jobs, bad_jobs = load_for(path, args.job)
+                    "name: in the job file is the name of a job")
+    jobs = load(args.file, args.job)
+    bad_jobs = [job for job in jobs.values() if job.errors]
     if bad_jobs:
         say(f"mistakes in {counted(len(bad_jobs), 'other job')} of the file: hydraflow show")
-    job = job_named(jobs, args.job)
+    job = jobs[args.job]
     if not is_for_handler(job):
         keys = parameter_keys(job)
         check_options(args.command, [word for word in args.words if key_of(word) not in keys])
@@ -6972,18 +6895,16 @@ def plans_of(args: "argparse.Namespace") -> "List[Plan]":
     jobs = jobs_to_run(args)
     plans = []
     for job in order_needs(jobs, args.job):
-        words, sample = (), None  # type: Sequence[str], Optional[Sample]
-        if job.key == args.job:
-            words = [*args.words, "--", *args.after]
-            sample = args.sample
+        given = [[*args.words, "--", *args.after], args.sample] if job.key == args.job else []
         kept = job._replace(key=record_key(args.file, job.key), needs=[
             (record_key(args.file, name), mark) for name, mark in job.needs])
-        plan = Plan(kept, words, sample)
+        plan = Plan(kept, *given)
         for axis in plan.added:
             say(f"{', '.join(axis.keys)} is not in the job: added ({counted(axis.count, 'value')})")
         if plan.is_exact and not plan.count:
-            raise Error("no-tasks", f"job {job.key} has no tasks", job.mark,
-                        "exclude: drops all of its combinations, or an axis has no values")
+            raise Error("no-tasks", f"job {job.key} has no tasks",
+                        "exclude: drops all of its combinations, or an axis has no values",
+                        job.mark)
         plans.append(plan)
     return plans
 
@@ -6993,13 +6914,12 @@ def run_command(args: "argparse.Namespace") -> int:
     import shutil
     given = {name: value for name, value in vars(args).items()
              if name in Options._fields and value is not None}
-    words = ["-f", args.file] * bool(args.file) + args.typed
-    execution = Execution(plans_of(args), Options(**{**given, "words": words}))
+    execution = Execution(plans_of(args), Options(**{**given, "words": args.typed}))
     if args.dry_run:
         return print_dry(execution)
     if os.name != "posix":
         raise Error("not-posix", "tasks need Linux, macOS or another POSIX system",
-                    hint="--dry-run works here")
+                    "--dry-run works here")
     try:
         return show_execution(execution, args)
     finally:
@@ -7028,7 +6948,6 @@ def step_text(step: PlannedStep) -> str:
 
 
 def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
-    """Show the events of an execution; return the exit status."""
     runs, plan = execution.runs, execution.runs[-1].plan
     screen = Screen(runs, args.quiet)
     if not args.quiet and plan.count > 1:
@@ -7046,22 +6965,21 @@ def show_execution(execution: Execution, args: "argparse.Namespace") -> int:
 
 
 def say_ends(execution: Execution) -> None:
-    runs = execution.runs
-    for run in runs:
+    *needed, last = execution.runs
+    for run in execution.runs:
         if run.counts["failed"]:
             say_failures(survey(run.record))
-    failed = [run.job.key for run in runs[:-1] if not run.has_succeeded()]
+    failed = [run.job.key for run in needed if not run.has_succeeded()]
     if failed and not execution.is_interrupted:
-        say(f"{runs[-1].job.key} was not started: job {failed[0]} has not succeeded")
+        say(f"{last.job.key} was not started: job {failed[0]} has not succeeded")
 
 
 def say_next(execution: Execution, is_bad: bool, args: "argparse.Namespace") -> None:
     if any(run.open() for run in execution.runs):
         say(f"see progress: {typed(args, 'status', args.job)}")
-    elif is_bad:
-        if any(run.begun for run in execution.runs):
-            say(f"run the rest: {typed(args, 'run', '--resume', *args.typed)}")
-    elif not args.quiet:
+    elif is_bad and any(run.begun for run in execution.runs):
+        say(f"run the rest: {typed(args, 'run', '--resume', *args.typed)}")
+    elif not (is_bad or args.quiet):
         say(f"see the results: {typed(args, 'results', args.job)}")
 
 
@@ -7095,21 +7013,21 @@ def spelled_job(args: "argparse.Namespace") -> Job:
     words, mark, axes = args.after[:cut], args.after[cut:cut + 1], args.after[cut + 1:]
     check_axes([*mark, *axes])
     sweep = Sweep(axes, "command line", PROGRAM)
-    raise_all(assigned_twice(sweep.axes, PROGRAM))
+    raise_all(list(assigned_twice(sweep.axes, PROGRAM)))
     if not words:
         raise Error("no-command", "no command before :::",
-                    hint="for example: hydraflow run -- echo ::: --x=1:3")
+                    "for example: hydraflow run -- echo ::: --x=1:3")
     if mark:
         words = placed(words, sweep)
     else:
         check_literal(args)
     name = args.name or program_name(words)
     for path in filter(os.path.exists, [args.file] if args.file else JOB_FILES):
-        if name in read_each_job(read_job_file(path))[0]:
+        if name in read_jobs(read_job_file(path)):
             raise Error("name-of-a-job", f"{name} is a job of the job file",
-                        hint=f"choose another name: --name {name}-2")
+                        f"choose another name: --name {name}-2")
     command = Source("command line", shell_text(words))
-    return Job(name, name, run=command, hydra=False, steps=[Step(batch=sweep)])
+    return Job(name, name, steps=[Step(batch=sweep, run=command)])
 
 
 def check_axes(axes: "Sequence[str]") -> None:
@@ -7117,10 +7035,10 @@ def check_axes(axes: "Sequence[str]") -> None:
     for word in axes:
         if word.partition("=")[0] in option_names(COMMANDS[0]):
             raise Error("option-as-axis", f"{word} is an option of run",
-                        hint=f"write it before --: {word}")
+                        f"write it before --: {word}")
         for pattern, message, hint in AXIS_MISTAKES:
             if re.fullmatch(pattern, word, re.DOTALL):
-                raise Error("invalid-axis", message.format(word), hint=hint)
+                raise Error("invalid-axis", message.format(word), hint)
 
 
 def placed(words: "Sequence[str]", sweep: Sweep) -> "List[str]":
@@ -7137,7 +7055,7 @@ def placed(words: "Sequence[str]", sweep: Sweep) -> "List[str]":
     result = [PLACEHOLDER.sub(template, word) for word in words]
     if CODE.findall("\0".join(words)) != CODE.findall("\0".join(result)):
         raise Error("script-placeholder", "a placeholder in a script could become code",
-                    hint="use \"$1\" in it, and add two words after it: bash {x}")
+                    "use \"$1\" in it, and add two words after it: bash {x}")
     sweep.axes = [used_columns(axis, named) for axis in sweep.axes]
     return result
 
@@ -7147,25 +7065,26 @@ def used_columns(axis: Axis, named: "Set[str]") -> Axis:
 
     Of rows(FILE) alone, columns without a place are not used; without any, all become words.
     """
-    used = [column for column, name in enumerate(axis.spelled)
-            if axis.keys[column] in named or name.startswith(("-", "$"))]
-    unused = [key for column, key in enumerate(axis.keys) if column not in used]
-    if unused and not axis.text.startswith("rows("):
-        raise Error("unplaced-axis", f"{unused[0]} has no place in the command",
-                    hint=f"write {{{unused[0]}}} in the command, or --{unused[0]}= for an option")
-    if not (used and unused):
+    used = [key in named or name.startswith(("-", "$"))
+            for key, name in zip(axis.keys, axis.spelled)]
+    if all(used):
         return axis
-    spelled, columns = zip(*[(axis.spelled[column], axis.columns[column]) for column in used])
-    return Axis(axis.part, spelled, columns)
+    if not axis.text.startswith("rows("):
+        key = axis.keys[used.index(False)]
+        raise Error("unplaced-axis", f"{key} has no place in the command",
+                    f"write {{{key}}} in the command, or --{key}= for an option")
+    if not any(used):
+        return axis
+    columns = list(itertools.compress(axis.columns, used))
+    return Axis(axis.part, list(itertools.compress(axis.spelled, used)), columns)
 
 
 def check_literal(args: "argparse.Namespace") -> None:
     """Raise an Error for a placeholder of a command without axes; name the words that look like a
     sweep, and the line that would sweep."""
-    for name in PLACEHOLDER.findall(" ".join(args.after)):
-        if name in TASK_NAMES:
-            raise Error("no-axes", f"{{{name}}} needs ::: after the command",
-                        hint="add ::: after the command; it needs no axis")
+    for name in set(TASK_NAMES).intersection(PLACEHOLDER.findall(" ".join(args.after))):
+        raise Error("no-axes", f"{{{name}}} needs ::: after the command",
+                    "add ::: after the command; it needs no axis")
     command, axes = args.typed[:1 - len(args.after)], []  # type: List[str], List[str]
     for word in args.after[1:]:
         axis = f"x{len(axes) or ''}={word}" if re.match(r"[\d.]+[:,]", word) else word
@@ -7201,20 +7120,17 @@ def program_name(words: "Sequence[str]") -> str:
 
 def show_command(args: "argparse.Namespace") -> int:
     """List the jobs, or show how HydraFlow reads one of them."""
-    jobs = load(args.file or find_job_file())
+    jobs = load(args.file)
     if args.job:
-        put("\n".join(job_lines(Plan(job_named(jobs, args.job)))))
-    else:
-        put(aligned(zip("lrl", zip(*map(job_texts, jobs.values())))))
+        put("\n".join(job_lines(Plan(jobs[expect_name("job", args.job, jobs)]))))
+        return 0
+    rows = []
+    for job in jobs.values():
+        source = job.steps[0].run or job.steps[0].submit
+        count = tasks_text(Plan(job)) if has_command(job) else "template"
+        rows.append((job.key, count, source.text if source else ""))
+    put(aligned(zip("lrl", zip(*rows))))
     return 0
-
-
-def job_texts(job: Job) -> "Tuple[str, str, str]":
-    """The name, the number of tasks and the command of a job."""
-    if not has_command(job):
-        return job.key, "template", "no command: it serves other jobs"
-    source: Any = command_of(job, job.steps[0]) or job.steps[0].submit or job.submit
-    return job.key, tasks_text(Plan(job)), source.text
 
 
 def job_lines(plan: Plan) -> "Iterator[str]":
@@ -7222,14 +7138,14 @@ def job_lines(plan: Plan) -> "Iterator[str]":
     job = plan.job
     yield f"{job.key}: {tasks_text(plan)}"
     for name, value in (
-            ("name", job.name), ("needs", ", ".join(name for name, _ in job.needs)),
+            ("name", job.name), ("needs", ", ".join(dict(job.needs))),
             ("max-parallel", "auto" if job.max_parallel == AUTO else job.max_parallel),
             ("fail-fast", job.fail_fast), ("retries", job.retries),
             ("timeout-minutes", job.timeout_minutes)):
         if value or value is False:
             yield f"  {name}: {str(value).lower() if isinstance(value, bool) else value}"
     for step in plan.steps:
-        title = f" ({step.name})" if step.name else ""
+        title = f" ({step.given.name})" if step.given.name else ""
         yield f"  step {step.number}{title}: {step_text(step)}"
         task = first_task(step)
         if task:
@@ -7240,7 +7156,7 @@ def expand_command(args: "argparse.Namespace") -> int:
     """Show the combinations of a sweep, and how many there are."""
     words = [*args.words, *args.after]
     if not words:
-        raise Error("no-sweep", "no sweep given", hint="for example: hydraflow expand a=1:3")
+        raise Error("no-sweep", "no sweep given", "for example: hydraflow expand a=1:3")
     sweep = Sweep(" ".join(words))
     say(counted(sweep.count, "combination"))
     for combination in sweep:
@@ -7264,7 +7180,7 @@ def status_command(args: "argparse.Namespace") -> int:
     errors: List[Error] = []
     records = [record_of(args)] if any([args.job, args.all, args.run]) else Record.newest()
     if not records:
-        raise Error("not-run", "nothing has been run here", hint="list the jobs: hydraflow show")
+        raise Error("not-run", "nothing has been run here", "list the jobs: hydraflow show")
     if args.all:
         records = Record.all_in(os.path.dirname(records[0].path))
     found = read_each(survey, records, errors)
@@ -7297,10 +7213,11 @@ def runs_table(runs: "Iterable[Survey]") -> str:
 def next_command(found: Survey, args: "argparse.Namespace") -> str:
     """The command that helps now: follow the run, continue it, see its results."""
     start = found.ledger.start
-    file = start.words[1] if start.words[:1] == ["-f"] else None
-    job = start.job[len(record_key(file, "")):]
+    file, _, job = start.job.partition(":")
+    if not os.path.isfile(file):
+        file, job = "", start.job
     chosen = [job, "--run", args.run] if args.run else [job]
-    command = ["run", "--resume", *(start.words[2 * bool(file):] or [job])]
+    command = ["run", "--resume", *(start.words or [job])]
     if where_text(found):
         command = ["logs", *chosen, "--follow"]
     elif args.run or count_good(found) == start.count:
@@ -7321,7 +7238,7 @@ def selected_tasks(args: "argparse.Namespace"
     unknown += metrics if "METRIC" not in args.command.words else []
     if unknown:
         raise Error("unknown-task", f"unknown task: {unknown[0]}",
-                    hint=f"list the tasks: hydraflow results {shlex.quote(args.job)}")
+                    f"list the tasks: hydraflow results {shlex.quote(args.job)}")
     numbers = set(map(int, digits)) or set(ledger.members)
     order = sorted(numbers.intersection(tasks_with(ledger, pairs)) if pairs else numbers)
     found = survey(record, order if pairs or digits else None, ledger)
@@ -7490,18 +7407,18 @@ def tree_size(path: str) -> int:
 
 def init_command(args: "argparse.Namespace") -> int:
     """Write a commented hydraflow.yaml, and a train.py unless there is one."""
-    for name in JOB_FILES:
-        if os.path.lexists(name):
-            raise Error("file-exists", f"{name} exists",
-                        hint="use another folder: mkdir sub && hydraflow -C sub init")
-    scripts = [path for path in sorted(os.listdir()) if path != "hydraflow.py"
-               and path.endswith(".py") and b"@hydra.main" in read_log(path)]
-    program = (args.hydra and scripts or ["train.py"])[0]
-    text = JOB_FILE_TEMPLATE.format(program=shlex.quote(program), plus="++" if args.hydra else "",
-                                    hydra="" if args.hydra else NO_HYDRA)
-    lines = [f"          {word}\n" for word in islice(group_words(), 2) if args.hydra]
-    if lines:
-        text = re.sub(r"(?<=batch: >-\n)(.*\n)*", "".join(lines), text)
+    for name in filter(os.path.lexists, JOB_FILES):
+        raise Error("file-exists", f"{name} exists",
+                    "use another folder: mkdir sub && hydraflow -C sub init")
+    from glob import glob
+    scripts = [path for path in sorted(glob("*.py")) if args.hydra and path != "hydraflow.py"
+               and b"@hydra.main" in read_log(path)]
+    program = [*scripts, "train.py"][0]
+    plus, no_hydra = ("++", "") if args.hydra else ("", NO_HYDRA)
+    text = JOB_FILE_TEMPLATE.format(program=shlex.quote(program), plus=plus, hydra=no_hydra)
+    groups = list(islice(group_words(), 2)) if args.hydra else []
+    if groups:
+        text = re.sub(r"(?<=batch: >-\n)(.*\n)*", "          " + " ".join(groups) + "\n", text)
     files = {JOB_FILES[0]: text}
     if not os.path.lexists(program):
         files[program] = HYDRA_TRAIN_TEMPLATE if args.hydra else TRAIN_TEMPLATE
@@ -7515,11 +7432,11 @@ def init_command(args: "argparse.Namespace") -> int:
 
 def group_words() -> "Iterator[str]":
     """Yield a word for each config group of conf/: + adds it if the defaults do not have it."""
-    import glob
-    defaults = b"".join(map(read_log, glob.glob("conf/*.yaml"))).decode("utf-8", "replace")
-    for folder in sorted(glob.glob("conf/*/")):
+    from glob import glob
+    defaults = b"".join(map(read_log, glob("conf/*.yaml"))).decode("utf-8", "replace")
+    for folder in sorted(glob("conf/*/")):
         group = os.path.basename(folder[:-1])
-        names = sorted(name[:-5] for name in os.listdir(folder) if name.endswith(".yaml"))
+        names = [os.path.basename(path)[:-5] for path in sorted(glob(f"{folder}*.yaml"))]
         plus = "" if re.search(f"(?m)^ *- (optional )?/?{group}:", defaults) else "+"
         if len(names) > 1 and group != "hydra":
             yield f"{plus}{group}={','.join(names[:2])}"
@@ -7533,10 +7450,7 @@ def schema_command(args: "argparse.Namespace") -> int:
 
 def completion_command(args: "argparse.Namespace") -> int:
     """Print a script that makes a shell complete command lines."""
-    if args.job not in COMPLETION:
-        raise Error("unknown-shell", f"unknown shell: {args.job}" if args.job else "no shell given",
-                    hint=f"the shells are {', '.join(COMPLETION)}")
-    put(COMPLETION[args.job].rstrip())
+    put(COMPLETION[expect_name("shell", args.job or "", COMPLETION)].rstrip())
     return 0
 
 
@@ -7557,15 +7471,15 @@ def complete_command(argv: "Sequence[str]") -> int:
 def candidates(words: "List[str]") -> "Iterable[str]":
     """The words that may follow words of a command line, after the program's name."""
     args = parse_arguments(words, argparse.Namespace())
-    if not args.command:
-        return [*(command.name for command in COMMANDS), *BEFORE, "--version", "--help"]
+    if args.command is MAIN:
+        return [*(command.name for command in COMMANDS), *option_names(MAIN), "--help"]
     if args.command.words == "SHELL":
         return COMPLETION
     options = option_names(args.command)
     if "JOB" not in args.command.words:
         return options
     os.chdir(args.directory or ".")
-    jobs = load(args.file or find_job_file())
+    jobs = load(args.file)
     if args.job not in jobs:
         return [*jobs, *options]
     for step in jobs[args.job].steps:
@@ -7610,14 +7524,8 @@ class Command(NamedTuple):
 def options_of(command: Command) -> "Iterator[Tuple[List[str], str, str]]":
     """Yield the names, the help's word for the value ("" for none), and the help of options."""
     for left, help_words in re.findall("(?m)^ *(-.+?)  +(.*)$", command.options):
-        names = re.findall("-[a-z-]+", left)
+        names = re.findall("-[A-Za-z-]+", left)
         yield names, " ".join(left.split()[len(names):]), help_words
-
-
-def sample_of(node: Node, kind: str) -> "Any":
-    count, colon, seed = str(node.value).partition(":")
-    text = f"{{count: {count}, seed: {seed}}}" if colon else count
-    return read_sample(read_yaml(text, "--sample"), kind)
 
 
 RUN = "--run RUN  choose a run by the end of its name\n"
@@ -7625,8 +7533,9 @@ STATE = "--state STATE  select tasks in this state\n"
 READERS: "Dict[str, Any]" = {  # of the values of options; others are texts
     "--jobs": read_parallel, "--retries": read_retries, "--timeout": read_minutes,
     "--pack": read_count, "--pack-parallel": read_count, "--keep": read_count,
-    "--sample": sample_of}
-CHOICES: "Dict[str, Any]" = {"--state": STATES, "--format": FORMATS}
+    "--sample": read_sample,
+    "--state": lambda node, kind: expect_name("state", node.value, STATES),
+    "--format": lambda node, kind: expect_name("format", node.value, FORMATS)}
 COMMANDS = (
     Command("run", "JOB [OVERRIDE ...] [options] [-- WORD ...]\n"
             "       hydraflow run [options] -- COMMAND WORD ... [::: AXIS ...]",
@@ -7678,9 +7587,22 @@ COMMANDS = (
     Command("schema", "", schema_command, "hydraflow schema > schema.json"),
     Command("completion", "SHELL", completion_command, 'eval "$(hydraflow completion bash)"'),
 )
-BEFORE = {
-    "-f": "-f FILE, before the command, names the job file",
-    "-C": "-C DIR, before the command, names the directory to work in"}
+
+
+def main_command(args: "argparse.Namespace") -> int:
+    """Compact parameter sweeps, executed here or on a cluster."""
+    if not args.version:
+        raise Error("no-command", "no command given", "list the commands: hydraflow --help")
+    put(f"hydraflow {__version__}")
+    return 0
+
+
+MAIN = Command("", "[-f FILE] [-C DIR] COMMAND ...\n\n" + "\n".join(
+    f"    {command.name:11} {command.function.__doc__}" for command in COMMANDS),
+    main_command, "hydraflow run --help", """
+        --file -f FILE      the job file
+        --directory -C DIR  the directory to work in
+        --version           show the version""")
 
 
 def option_names(command: Command) -> "List[str]":
@@ -7691,71 +7613,63 @@ def check_options(command: Command, words: "Sequence[str]") -> None:
     for word in words:
         if word.startswith("-"):
             name = word.partition("=")[0]
-            names = option_names(command)
-            hint = BEFORE.get(name) or suggest(name, names)
-            if name in names:
-                hint = f"write it after {command.name}"
+            hint = suggest(name, option_names(command))
+            if name in option_names(MAIN):
+                hint = "write it before the command"
             raise Error("unknown-option", f"unknown option of {command.name}: {name}",
-                        hint=hint or f"list the options: hydraflow {command.name} --help")
+                        hint or f"list the options: hydraflow {command.name} --help")
+
+
+def check_words(command: Command, words: "Sequence[str]") -> None:
+    if words and "..." not in command.words:
+        raise Error("unexpected-word", f"unexpected argument: {words[0]}",
+                    f"see its usage: hydraflow {command.name} --help")
 
 
 class Parser(argparse.ArgumentParser):
     """A parser that raises Error."""
 
     def error(self, message: str) -> "NoReturn":
-        text = re.sub("^argument ", "", message)
-        hint = f"list the options: {self.prog} --help"
-        choice = re.match("-*(.+): invalid choice: '(.*)' \\(choose from (.*)\\)", text)
-        if choice:
-            text = f"unknown {choice[1].lower()}: {choice[2]}"
-            names = re.sub("'", "", choice[3])
-            hint = suggest(choice[2], names.split(", ")) or f"choose from {names}"
-        raise Error("invalid-arguments", text, hint=hint)
+        raise Error("invalid-arguments", re.sub("^argument ", "", message),
+                    f"list the options: {self.prog} --help")
 
 
-def main_parser() -> Parser:
-    parser = Parser(prog="hydraflow", usage="hydraflow [-f FILE] [-C DIR] COMMAND ...",
-                    description="Compact parameter sweeps, executed here or on a cluster.",
-                    epilog="hydraflow COMMAND --help shows its options and an example.")
-    parser.set_defaults(command=None)
-    parser.add_argument("--version", action="version", version=f"hydraflow {__version__}")
-    for name, dest in (("-f", "file"), ("-C", "directory")):
-        parser.add_argument(name, dest=dest, help=BEFORE[name])
-    parsers = parser.add_subparsers(metavar="COMMAND")
-    for command in COMMANDS:
-        text = command.function.__doc__
-        own = parsers.add_parser(
-            command.name, prog=f"hydraflow {command.name}", help=text, description=text,
-            allow_abbrev=False,
-            usage=f"hydraflow {command.name} {command.words}".rstrip(),
-            epilog=as_typed(f"example: {command.example}"),
-            formatter_class=argparse.RawDescriptionHelpFormatter)
-        own.set_defaults(command=command)
-        for names, value, help_words in options_of(command):
-            kind: Dict[str, Any] = {"action": "store_true"}
-            if value:
-                kind = {"metavar": value.strip(" ."), "choices": CHOICES.get(names[0]),
-                        "action": "append" if value.endswith("...") else "store"}
-            own.add_argument(*names, help=help_words, **kind)
+def parser_of(command: Command) -> Parser:
+    name = f"hydraflow {command.name}".rstrip()
+    parser = Parser(
+        prog=name, description=command.function.__doc__, usage=f"{name} {command.words}".rstrip(),
+        epilog=as_typed(f"example: {command.example}"), allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    for names, value, help_words in options_of(command):
+        kind: Dict[str, Any] = {"action": "store_true"}
+        if value:
+            kind = {"action": "append" if value.endswith("...") else "store",
+                    "metavar": value.strip(" .")}
+        parser.add_argument(*names, help=help_words, **kind)
     return parser
 
 
 def parse_arguments(argv: "List[str]", args: "argparse.Namespace") -> "argparse.Namespace":
     """The options of a command, its job, its other words in their order, and those after --."""
     cut = [*argv, "--"].index("--")
-    words = [re.sub("^-j(?=[0-9])", "--jobs=", word) for word in argv[:cut]]  # for Python 3.6
-    args, words = main_parser().parse_known_args(words, args)
-    command = args.command
-    if not command:
+    main = parser_of(MAIN)
+    main.add_argument("words", nargs="...", help=argparse.SUPPRESS)
+    args.command = MAIN
+    main.parse_args(argv[:cut], args)
+    if not args.words:
         return args
+    name, *words = args.words
+    commands = {command.name: command for command in COMMANDS}
+    args.command = command = commands[expect_name("command", name, commands)]
+    args.after = argv[cut + 1:]
+    args.typed = [*filter("--resume".__ne__, words), *argv[cut:]]
+    words = [re.sub("^-j(?=[0-9])", "--jobs=", word) for word in words]  # for Python 3.6
+    args, words = parser_of(command).parse_known_args(words, args)
     for name, read in READERS.items():
         key = name[2:].replace("-", "_")
         value = vars(args).get(key)
         if value is not None:
             setattr(args, key, read(read_yaml(value, name), ""))
-    start = argv.index(command.name) + 1
-    args.after = argv[cut + 1:]
-    args.typed = [*filter("--resume".__ne__, argv[start:cut]), *argv[cut:]]
     args.job, args.words = None, words
     names = [word for word in words if word[:1] != "-"]
     if names and re.match(r"\[?(JOB|SHELL)", command.words):
@@ -7763,9 +7677,7 @@ def parse_arguments(argv: "List[str]", args: "argparse.Namespace") -> "argparse.
         words.remove(args.job)
     if command.name not in ("run", "expand"):  # they look at their words themselves
         check_options(command, words)
-        if words + args.after and "..." not in command.words:
-            raise Error("unexpected-word", f"unexpected argument: {[*words, *args.after][0]}",
-                        hint=f"see its usage: hydraflow {command.name} --help")
+        check_words(command, words + args.after)
     return args
 
 
@@ -7775,8 +7687,6 @@ def dispatch(argv: "List[str]", args: "argparse.Namespace") -> int:
     if argv and argv[0] in inner:
         return inner[argv[0]](argv[1:])
     parse_arguments(argv or ["--help"], args)
-    if not args.command:
-        raise Error("no-command", "no command given", hint="list the commands: hydraflow --help")
     os.chdir(args.directory or ".")
     status: int = args.command.function(args)
     sys.stdout.flush()

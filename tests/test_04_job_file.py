@@ -17,7 +17,7 @@ MISTAKES = (  # a job file, then for each of its mistakes the place and the code
     ('jobs:\n  a:\n    run: x\n    hydra: yes\n', [(4, 12, 'wrong-value')]),
     ('jobs:\n  a:\n    run: x\n    timeout-minutes: 0\n', [(4, 22, 'wrong-value')]),
     ('jobs:\n  a:\n    run: x\n    env: [A]\n', [(4, 10, 'wrong-kind')]), ('jobs:\n  a:\n    run: x\n    env: {1A: x}\n', [(4, 11, 'invalid-variable-name')]),
-    ('jobs:\n  a:\n    run: x\n    needs: b\n', [(4, 12, 'unknown-need')]),
+    ('jobs:\n  a:\n    run: x\n    needs: b\n', [(4, 12, 'unknown-job')]),
     ('jobs:\n  a:\n    run: x\n    steps: [{batch: a=1}]\n    sets: [{each: a=1}]\n', [(5, 5, 'duplicate-key')]),
     ('jobs:\n  a:\n    run: x\n    steps:\n      - args: a=1|2\n', [(5, 15, 'tasks-in-words')]),
     ('jobs:\n  a:\n    run: x\n    steps:\n      - batch: a=1:2\n        exclude: b=1\n', [(6, 18, 'exclude-unknown-axis')]),
@@ -33,9 +33,9 @@ MISTAKES = (  # a job file, then for each of its mistakes the place and the code
      [(3, 5, 'unknown-key'), (5, 9, 'unknown-key'), (7, 18, 'range-empty')]),
     ('jobs:\n  train:\n    run: python train.py\n    steps:\n      - batch: >-\n          learning_rate=0.1 t=12:30:00\n', [(6, 31, 'range-step-zero')]),
     ('jobs:\n  a:\n    rum: x\n    steps:\n      - batch: a=1:2:0\n        bacth: x\n  b:\n    run: x\n    retries: -1\n    needs: c\n',
-     [(3, 5, 'unknown-key'), (5, 18, 'range-step-zero'), (6, 9, 'unknown-key'), (9, 14, 'wrong-value'), (10, 12, 'unknown-need')]),
+     [(3, 5, 'unknown-key'), (5, 18, 'range-step-zero'), (6, 9, 'unknown-key'), (9, 14, 'wrong-value'), (10, 12, 'unknown-job')]),
     ("jobs:\n  a:\n    run: python 'x\n    with: b=[1\n    working-directory: ${{ job.nmae }}\n    env: {1A: x, B: [y], C: '${{ env.X'}\n    needs: [b, c, d]\n    steps:\n      - batch: a=1:2:0 b=x c=5:1\n        args: d=1|2 e=x,y f=3|4\n        include: [a=9:1, a=1, 'b=[']\n      - batch: a=1\n        exclude: [b=1 c=2, a=1]\n  b:\n    call: train\n    submit: X=1 sbatch\n  c: {call: p.f, run: x | y}\n",
-     [(3, 17, 'no-shell'), (4, 13, 'unmatched-bracket'), (5, 24, 'unknown-template'), (6, 11, 'invalid-variable-name'), (6, 21, 'wrong-kind'), (6, 30, 'unknown-template'), (7, 19, 'unknown-need'), (9, 18, 'range-step-zero'), (9, 30, 'range-empty'), (10, 15, 'tasks-in-words'), (10, 27, 'tasks-in-words'), (11, 21, 'range-empty'), (11, 34, 'unmatched-bracket'), (13, 19, 'exclude-unknown-axis'), (13, 23, 'exclude-unknown-axis'), (15, 11, 'not-a-function'), (17, 18, 'duplicate-key')]),
+     [(3, 17, 'no-shell'), (4, 13, 'unmatched-bracket'), (5, 24, 'unknown-template'), (6, 11, 'invalid-variable-name'), (6, 21, 'wrong-kind'), (6, 30, 'unknown-template'), (7, 19, 'unknown-job'), (9, 18, 'range-step-zero'), (9, 30, 'range-empty'), (10, 15, 'tasks-in-words'), (10, 27, 'tasks-in-words'), (11, 21, 'range-empty'), (11, 34, 'unmatched-bracket'), (13, 19, 'exclude-unknown-axis'), (13, 23, 'exclude-unknown-axis'), (15, 11, 'not-a-function'), (17, 18, 'duplicate-key')]),
     ('jobs: {a: {run: x, steps: [{batch: a=1,2}]}}\n', [(1, 40, 'unknown-key')]),
     ('jobs:\n  a:\n    run: x\n    steps: [{batch: a=1, exclude: [{a: 1}]}]\n', [(4, 36, 'wrong-kind')]),
     ('jobs:\n  a:\n    run: x\n    sample: 3\n', [(4, 5, 'unknown-key')]),
@@ -181,18 +181,18 @@ class Reading(EmptyFolder):
         job = self.load(EVERY_KEY)["train"]
         self.assertEqual((job.name, job.hydra, job.max_parallel, job.fail_fast, job.retries, job.timeout_minutes),
                          ("my train", False, -1, False, 2, 90.0))
-        self.assertEqual((job.pack, job.pack_parallel, job.setup.text.count("\n")), (4, 2, 2))
-        env = {name: source and source.text for name, source in job.env.items()}
+        first, second = job.steps
+        self.assertEqual((second.pack, second.pack_parallel, second.setup.text.count("\n")), (4, 2, 2))
+        env = {name: source and source.text for name, source in second.env.items()}
         self.assertEqual(env, {"PY": "3.10", "ANSWER": "no", "EMPTY": None})
         self.assertEqual([name for name, _ in job.needs], ["prepare"])
-        step = job.steps[0]
-        self.assertEqual((step.name, step.batch.count, len(step.exclude), len(step.include)), ("first", 6, 1, 2))
-        self.assertEqual((step.sample, step.pack, step.pack_parallel, step.setup.text), ((2, 7), 1, 1, "ulimit -n 10"))
-        self.assertEqual((job.steps[1].sample, job.steps[1].pack, job.steps[1].setup), ((3, 0), 0, None))
+        self.assertEqual((first.name, first.batch.count, len(first.exclude), len(first.include)), ("first", 6, 1, 2))
+        self.assertEqual((first.sample, first.pack, first.pack_parallel, first.setup.text), ((2, 7), 1, 1, "ulimit -n 10"))
+        self.assertEqual(second.sample, (3, 0))
 
     def test_comments_and_templates_of_words(self) -> None:
         job = self.load(RIGHT[-1])["a"]
-        self.assertEqual([axis.text for axis in job.with_], ["a=1", "${{ env.MORE }}", "b=${{ job.name }}"])
+        self.assertEqual([axis.text for axis in job.steps[0].with_], ["a=1", "${{ env.MORE }}", "b=${{ job.name }}"])
         self.assertEqual([axis.text for axis in job.steps[0].batch.axes], ["c=1,2", "e=2"])
 
     def test_old_spellings(self) -> None:
@@ -200,11 +200,11 @@ class Reading(EmptyFolder):
         old = self.load("jobs: {a: {run: x, add: w=1, sets: [{each: b=1:2, all: c=3, add: v=2}]}}")["a"]
         self.assertEqual([task.argv[:-1] for task in plan(new)], [task.argv[:-1] for task in plan(old)])
         moved = self.load("jobs: {a: {submit: sbatch, with: python x.py, steps: [{batch: b=1:2}]}}")["a"]
-        self.assertEqual((moved.run.text, moved.with_), ("python x.py", []))
+        self.assertEqual((moved.steps[0].run.text, moved.steps[0].with_), ("python x.py", []))
 
     def test_anchors_have_a_place(self) -> None:
         jobs = self.load("x-common: &common\n  run: python train.py\njobs:\n  a:\n    <<: *common\n")
-        self.assertEqual(jobs["a"].run.text, "python train.py")
+        self.assertEqual(jobs["a"].steps[0].run.text, "python train.py")
 
 
 class Files(EmptyFolder):

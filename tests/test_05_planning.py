@@ -187,7 +187,7 @@ class Plans(unittest.TestCase):
         for task in tasks:
             self.assertEqual(task.argv[-2:], ("hydra.job.name=job", f"hydra.sweep.dir={task.directory}"))
             self.assertRegex(task.directory, "^multirun/[0-9A-HJKMNP-TV-Z]{26}$")
-            self.assertEqual(task.key, task.argv[:-2])
+            self.assertEqual((task.key, task.has_directory), (task.argv[:-2], False))
 
     def test_a_generated_directory_is_no_part_of_the_key(self) -> None:
         first, second = (next(iter(plan(job_of("run: t --out ${{ task.dir }}")))) for _ in range(2))

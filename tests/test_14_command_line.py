@@ -66,7 +66,7 @@ class Asked(Program):
     def test_show_names_a_job_without_a_command_as_a_template(self) -> None:
         self.write("hydraflow.yaml", "jobs:\n  base: &base {retries: 1}\n  train: {<<: *base, run: echo e}\n")
         result = self.hydraflow("show")
-        self.assertEqual((result.status, result.out), (0, "base   template  no command: it serves other jobs\ntrain    1 task  echo e\n"))
+        self.assertEqual((result.status, result.out), (0, "base   template\ntrain    1 task  echo e\n"))
 
     def test_show_a_job(self) -> None:
         """As HydraFlow understands it: its keys, of each step how many tasks there are, its axes, and the first command."""
