@@ -46,7 +46,7 @@ import re
 import shlex
 import subprocess
 import time
-from collections import Counter, namedtuple
+from collections import Counter, defaultdict, namedtuple
 from itertools import accumulate, chain, dropwhile, islice, product, takewhile
 from operator import mul
 
@@ -124,8 +124,14 @@ class Source:
     def whole(self) -> Mark:
         return self.mark(0, len(self.text))
 
+    def line_end(self, position: int) -> int:
+        """The end of the line of the file in which a character is; folded text has fewer lines."""
+        line = self.mark(position, position).line
+        while position < len(self.text) and self.mark(position, position).line == line:
+            position += 1
+        return position
+
     def offset(self, position: int) -> int:
-        """The offset in the origin of the character at a position."""
         piece = bisect.bisect_right(self.pieces, (position, sys.maxsize)) - 1
         if piece < 0:
             return 0
@@ -206,7 +212,6 @@ def read_all(read: "Callable[[Any], Any]", items: "Iterable[Any]") -> "List[Any]
 
 
 def printable(text: str) -> str:
-    """A text without control characters, which a terminal would obey."""
     shown = [char if char.isprintable() or char in "\t\n" else "\ufffd" for char in text]
     return "".join(shown)
 
@@ -215,8 +220,7 @@ def text_width(text: str) -> int:
     from unicodedata import combining, east_asian_width
     if len(text) == len(text.encode("utf-8", "surrogateescape")):
         return len(text)
-    wide = sum(east_asian_width(char) in "WF" for char in text)
-    return len(text) + wide - sum(1 for char in text if combining(char))
+    return sum((east_asian_width(char) in "WF") + (not combining(char)) for char in text)
 
 
 def drawn(mark: Mark) -> "List[str]":
@@ -316,7 +320,6 @@ class Number(NamedTuple):
                       self.scale + unit.scale, self.kept or unit.kept)
 
     def shifted(self, exponent: int) -> int:
-        """The mantissa of the same number with a smaller exponent."""
         return int(self.mantissa * 10 ** (self.exponent - exponent))
 
 
@@ -518,9 +521,7 @@ def tokenize(source: Source, has_comments: bool = False) -> Part:
         kind, text, start, at = match.lastgroup, match.group(), at, match.end()
         around = opened[-1]
         if kind == "comment" and has_comments and around is whole:
-            line = source.mark(start, start).line  # of the file; folded text has fewer lines
-            while at < whole.end and source.mark(at, at).line == line:
-                at += 1
+            at = source.line_end(start)
             continue
         if PARTNERS.get(around.kind) == text:
             opened.pop().end = at
@@ -817,11 +818,8 @@ class SweepParser:
         unit = fields.pop() if UNIT.fullmatch(fields[-1]) else ""
         numbers = read_numbers(fields)
         sign = '"' if item.source.name == "command line" else ""  # for the shell
-        hint = f"quote it to keep it as text: {sign}{','.join(self.keys)}='{item.text}'{sign}"
-        if len(numbers) > 2 and count_steps(numbers[0], numbers[2], numbers[1]) > 0:
-            order = ":".join([*(str(numbers[place]) for place in (0, 2, 1)), *unit.split()])
-            hint = ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow"
-                    f" 0.15.0: {order}; {hint}")
+        hint = old_order(numbers, unit) + (
+            f"quote it to keep it as text: {sign}{','.join(self.keys)}='{item.text}'{sign}")
         if not numbers or len(numbers) > 3 or re.match("[+-]?0[0-9]", item.text):
             raise Error("not-a-number", f"{item.text} is not a range of numbers",
                         f"a range is start:stop:step, its end included; {hint}", item.mark)
@@ -969,6 +967,15 @@ def read_numbers(fields: "Sequence[str]") -> "List[Any]":
     return [] if None in numbers else numbers
 
 
+def old_order(numbers: "Sequence[Number]", unit: str) -> str:
+    """A hint for numbers that make sense in the order of HydraFlow up to 0.15.0."""
+    if len(numbers) < 3 or count_steps(numbers[0], numbers[2], numbers[1]) < 1:
+        return ""
+    order = ":".join(filter(None, [str(numbers[0]), str(numbers[2]), str(numbers[1]), unit]))
+    return ("the order is start:stop:step; if start:step:stop was meant, as up to HydraFlow 0.15.0:"
+            f" {order}; ")
+
+
 def count_steps(start: Number, stop: Number, step: Number) -> int:
     """The number of steps from start to stop, 0 if they lead elsewhere or beyond."""
     exponent = min(start.exponent, stop.exponent, step.exponent)
@@ -977,7 +984,6 @@ def count_steps(start: Number, stop: Number, step: Number) -> int:
 
 
 def flat(rows: "Iterable[Union[str, Tuple[str, ...]]]") -> "Tuple[str, ...]":
-    """The words of rows, those of linked keys one by one."""
     return tuple(chain.from_iterable([row] if isinstance(row, str) else row for row in rows))
 
 
@@ -1748,7 +1754,6 @@ def scalar(parse: "Callable[[str], Any]", expected: str,
 
 
 def several(item: "Callable[[Node, str], Any]") -> "Callable[[Node, str], Any]":
-    """A reader of one item, or a list of them."""
     def read(node: Node, kind: str) -> "List[Any]":
         nodes = node.value if node.kind == "sequence" else [node]
         return read_all(lambda one: item(one, kind), nodes)
@@ -1909,6 +1914,14 @@ def assigned_twice(axes: "Iterable[Axis]", kind: str) -> "Iterator[Error]":
                             f"keep one; it is in {place}, too", axis.mark)
 
 
+def unknown_axes(sweeps: "Iterable[Sweep]", valid: "Set[str]") -> "Iterator[Error]":
+    """Yield the mistakes of words of exclude: that are no axes of batch:."""
+    for axis in chain.from_iterable(sweep.axes for sweep in sweeps):
+        if not axis.keys or set(axis.keys) - valid:
+            yield Error("exclude-unknown-axis", f"exclude: {axis.text} names no axis of batch",
+                        f"the axes of batch are {', '.join(sorted(valid))}", axis.mark)
+
+
 def read_step(node: "Optional[Node]", kind: str, shared: "Mapping[str, Any]") -> Step:
     """Read a step, with what its job says about all steps; its own words and variables win."""
     errors: List[Error] = []
@@ -1916,11 +1929,7 @@ def read_step(node: "Optional[Node]", kind: str, shared: "Mapping[str, Any]") ->
     raise_all(errors)
     step = Step(**{**shared, **own, "env": {**shared["env"], **own["env"]}})
     valid = keys_in(step.batch.axes)
-    for axis in chain.from_iterable(sweep.axes for sweep in step.exclude):
-        if not axis.keys or set(axis.keys) - valid:
-            errors.append(Error("exclude-unknown-axis",
-                                f"exclude: {axis.text} names no axis of batch",
-                                f"the axes of batch are {', '.join(sorted(valid))}", axis.mark))
+    errors.extend(unknown_axes(step.exclude, valid))
     keys = valid | keys_in([*step.args.axes, *step.with_])
     words = [axis for axis in shared["with_"] if not keys.intersection(axis.keys)]
     words.extend(step.with_)
@@ -2185,23 +2194,29 @@ def task_parameters(combination: "Iterable[str]") -> "Dict[str, str]":
     return {key_of(word) or word: unquoted(word).partition("=")[2] for word in combination}
 
 
+def respelled(override: Axis, found: "Sequence[Axis]") -> Axis:
+    """An override with the prefix of the words that it replaces, unless it adds or deletes."""
+    if keys_in(found) - set(override.keys):
+        raise Error("linked-override", f"{', '.join(found[0].keys)} are linked",
+                    "override all of them together", found[0].mark)
+    if found and override.is_list() and override.text[0] not in "+~":
+        return Axis(override.part, found[0].spelled[:1], override.columns)
+    return override
+
+
 def put_override(override: Axis, args: "List[Axis]", words: "List[Axis]",
                  sweeps: "Sequence[List[Axis]]") -> None:
     """Replace the words of a step that have the keys of an override, or add it with their prefix;
     several values make an axis, the last one, except in args."""
     keys, every = set(override.keys), [args, *sweeps, words]
     found = [axis for axis in chain.from_iterable(every) if keys.intersection(axis.keys)]
-    if keys_in(found) - keys:
-        raise Error("linked-override", f"{', '.join(found[0].keys)} are linked",
-                    "override all of them together", found[0].mark)
-    if found and override.is_list() and override.text[0] not in "+~":
-        override = Axis(override.part, found[0].spelled[:1], override.columns)
+    override = respelled(override, found)
     is_axis = override.makes_tasks()
-    places = [axes for axes in every[:-1] if keys & keys_in(axes)]
+    places = list(filter(lambda axes: keys & keys_in(axes), every[:-1]))
     for axes in places or (sweeps if is_axis else [words]):
-        old = [axes.index(axis) for axis in axes if axis in found]
-        is_last = not old or (is_axis and axes is not args)
-        axes.insert(len(axes) if is_last else old[0], override)
+        place = min((axes.index(axis) for axis in axes if axis in found), default=len(axes))
+        is_last = is_axis and axes is not args
+        axes.insert(len(axes) if is_last else place, override)
     for axes in every:
         axes[:] = itertools.filterfalse(found.__contains__, axes)
 
@@ -2231,10 +2246,7 @@ class PlannedStep:
         self.plan_command([*more, *paths])
         self.plan_words(overrides, step.batch.axes[len(paths):])
         self.is_exact = bool(self.sample) or not self.excluded or self.sweep.count <= MOST_LISTED
-        taken = min(self.sweep.count, self.sample.count) if self.sample else self.sweep.count
-        if self.excluded and self.is_exact:
-            taken = sum(1 for _ in self.chosen())
-        self.count = taken + len(self.included)
+        self.count = self.count_chosen() + len(self.included)
         self.check_tasks()
 
     def plan_command(self, more: "Sequence[str]") -> None:
@@ -2276,6 +2288,11 @@ class PlannedStep:
             raise Error("fixed-sweep-dir", f"{fixed[0]}: several tasks would overwrite each other",
                         "leave it out, or write hydra.sweep.dir=DIR/${{ task.index }}", self.mark)
 
+    def count_chosen(self) -> int:
+        if self.excluded and self.is_exact:
+            return sum(1 for _ in self.chosen())
+        return min(self.sweep.count, self.sample.count) if self.sample else self.sweep.count
+
     def chosen(self) -> "Iterator[Tuple[str, ...]]":
         """Iterate over the combinations of batch that are not excluded, or a sample of them."""
         combinations = iter(self.sweep)
@@ -2290,7 +2307,6 @@ class PlannedStep:
         return islice(combinations, self.sample and self.sample.count)
 
     def tasks(self) -> "Iterator[Task]":
-        """Iterate over the tasks of the step, not numbered yet."""
         return map(self.task, chain(self.chosen(), self.included), itertools.count(1))
 
     def task(self, combination: "Tuple[str, ...]", index: int) -> Task:
@@ -2302,17 +2318,14 @@ class PlannedStep:
         env = self.variables(values)
         env.update((key[1:], value) for key, value in params.items() if key[:1] == "$")
 
-        def filled(words: "List[str]") -> "List[str]":
-            pairs = [(word, fill(word, values, self.mark)) for word in words]
-            return [text for word, text in pairs if text or not MATRIX.fullmatch(word)]
-
         hidden = [word for word in combination if word[:1] == "$" or key_of(word) in self.named]
-        own = [self.written(word) for word in combination if word not in hidden]
-        argv = [*filled(self.command + self.tail), *own, *self.args, *filled(self.appended)]
+        own = map(self.written, itertools.filterfalse(hidden.__contains__, combination))
+        argv = [*self.filled(self.command + self.tail, values), *own, *self.args,
+                *self.filled(self.appended, values)]
         if len(argv) > len(self.command):
             check_script(self.command, self.mark)
         keys = set(map(key_of, argv))
-        runs = 1 + bool(MOVED.search("\n".join(keys))) if self.job.hydra else 0
+        runs = self.job.hydra * (1 + bool(MOVED.search("\n".join(keys))))
         more = [word for key, word in self.generated.items() if key not in keys]
         words = [*self.program, *argv]
         if setup:
@@ -2323,6 +2336,10 @@ class PlannedStep:
             number=0, step=self.number, index=index, combination=combination, argv=(*words, *more),
             key=(*argv, *hidden), directory="", cwd=folder, env=env, runs=runs,
             has_directory=DIRECTORY in "\n".join([*words, folder, *filter(None, env.values())]))
+
+    def filled(self, words: "List[str]", values: "Mapping[str, str]") -> "List[str]":
+        pairs = [(word, fill(word, values, self.mark)) for word in words]
+        return [text for word, text in pairs if text or not MATRIX.fullmatch(word)]
 
     def variables(self, values: "Dict[str, str]") -> "Dict[str, Optional[str]]":
         """The environment of a task, ours by name: no secret is kept; adds env.NAME to values."""
@@ -2352,6 +2369,14 @@ def shuffled(count: int, key: bytes) -> "Iterator[int]":
         moved[other] = moved.get(place, place)
 
 
+def read_overrides(job: Job, words: "Sequence[str]") -> "List[Axis]":
+    for word in itertools.filterfalse(key_of, words):
+        raise Error("not-an-override", f"{word} is neither an option of run nor an override",
+                    "an override is key=value; words for the command follow --: -- "
+                    + shell_text([word]))
+    return Sweep(words, "command line", HYDRA if job.hydra else PROGRAM).axes
+
+
 class Plan:
     """The tasks of a job: count of them (not is_exact: at most), made when they are needed; added
     has the overrides whose keys are not in the job."""
@@ -2365,13 +2390,7 @@ class Plan:
         self.ulid = new_ulid()
         is_handed_over = is_for_handler(job)
         own = [] if is_handed_over else list(takewhile("--".__ne__, words))
-        for word in own:
-            if not key_of(word):
-                message = f"{word} is neither an option of run nor an override"
-                raise Error("not-an-override", message,
-                            "an override is key=value; words for the command follow --: -- "
-                            + shell_text([word]))
-        overrides = Sweep(own, "command line", HYDRA if job.hydra else PROGRAM).axes
+        overrides = read_overrides(job, own)
         keys = parameter_keys(job)
         self.added = [axis for axis in overrides if not keys & set(axis.keys)]
         more = [] if is_handed_over else words[len(own) + 1:]
@@ -2383,7 +2402,6 @@ class Plan:
             planned.submit.extend(filter("--".__ne__, words))
 
     def directory(self, number: int) -> str:
-        """The directory of a task that gets its number now."""
         return f"multirun/{ulid_text(self.ulid + number)}"
 
     def __iter__(self) -> "Iterator[Task]":
@@ -2704,7 +2722,6 @@ ENDING_SIGNALS = (1, 2, 9, 10, 12, 15, 24)  # HUP INT KILL USR1 USR2 TERM XCPU: 
 PLAN_LINE = (  # of a task, of which no more is read than its number and its step, or of a start
     rb'(?m)^\{(?:"task":([0-9]{1,9}),"step":([0-9]{1,9}),)?.*\}$')
 SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, no waiting for a FIFO
-NO_LINKS = (errno.EMLINK, errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, errno.EINVAL)
 
 
 def system_error(error: OSError, action: str, path: str = "") -> Error:
@@ -2996,12 +3013,12 @@ class Ledger:
         return task
 
     def keys(self) -> "Dict[Tuple[str, ...], List[int]]":
-        numbers: Dict[Tuple[str, ...], List[int]] = {}
+        numbers = defaultdict(list)
         for number in sorted(self.spans):
             key = read_line(self.line(number)).get("key")
             if not isinstance(key, list):
                 raise damaged(self.path)
-            numbers.setdefault(tuple(key), []).append(number)
+            numbers[tuple(key)].append(number)
         return numbers
 
 
@@ -3140,11 +3157,7 @@ def claim(path: str, head: "Dict[str, Any]") -> int:
         if os.fstat(descriptor).st_nlink == 2:
             return descriptor
         os.close(descriptor)
-        if error.errno in NO_LINKS:
-            return make_attempt(path, head)
-        if error.errno != errno.EEXIST:
-            raise
-        return -1
+        return -1 if error.errno == errno.EEXIST else make_attempt(path, head)
     finally:
         os.unlink(draft)
     return descriptor
@@ -3170,7 +3183,6 @@ def make_attempt(path: str, head: "Dict[str, Any]") -> int:
 
 
 def write_end(descriptor: int, **end: "Any") -> None:
-    """Write the end of an attempt whose command did not start."""
     write_all(descriptor, to_json(end).encode("ascii")[:ROOM - 1] + b"\n")
 
 
@@ -3486,7 +3498,6 @@ class Process:
         signal_attempt(self.one.path, self.child.pid, number)
 
     def stop(self, number: int, patience: float) -> None:
-        """Ask it to stop; after some seconds it is killed."""
         self.is_stopping = True
         self.kill_at = time.monotonic() + patience
         self.signal(number)
@@ -3622,7 +3633,6 @@ class Local:
             process.deadline = time.monotonic() + self.limits.timeout
 
     def fail(self, error: Error) -> Event:
-        """Begin nothing more, as an error concerns all tasks."""
         self.failure = self.failure or str(error)
         self.is_stopped = True
         return Event("tick")
@@ -3910,8 +3920,7 @@ def scheduler_of(command: "Tuple[str, ...]") -> "Optional[Scheduler]":
     words = without_env(command)
     program = os.path.basename(words[0]) if words else ""
     rows = [row for row in SCHEDULERS.values() if row.program == program]
-    answer = capture([words[0], "--version"]) if len(rows) > 1 else Answer(0, "", "")
-    said = answer.out + answer.errors
+    said = "".join(capture([words[0], "--version"])[1:]) if len(rows) > 1 else ""
     if re.search(r"(?i)torque|^Version: \d", said):
         raise Error("torque", f"{program} belongs to Torque, which HydraFlow does not support",
                     "a handler does: submit: ./submit.sh gets a file with a line per task")
@@ -4231,7 +4240,7 @@ class Survey:
         """The array task that has a task, or had its last attempt, also around this HydraFlow."""
         one = self.last_attempt(number)
         submission, index = self.last.get(number, NOT_SUBMITTED)
-        owner: Union[Attempt, Submission] = one if one.start > submission.start else submission
+        owner = one if one.start > submission.start else submission
         if owner is one or one.submission == submission.number:
             index = one.index  # of a pack, another array task may have it
         key = ArrayTask(owner.scheduler, owner.job_id, index)
@@ -4410,14 +4419,12 @@ class Run:
 
     @property
     def begun(self) -> bool:
-        """Whether something was executed or submitted, or counts."""
         return bool(attempt_counts(self.record) or self.record.submission_numbers())
 
     def open(self) -> "Set[int]":
         return set(chain.from_iterable(stage.alive for stage in self.stages))
 
     def unfinished(self) -> int:
-        """How many tasks have neither ended nor are with a scheduler."""
         return max(self.plan.count - sum(self.counts.values()) - len(self.open()), 0)
 
     def has_failed(self) -> bool:
@@ -4432,7 +4439,6 @@ class Run:
         return self.is_open and not self.has_failed() and not self.unfinished()
 
     def order(self, runs: "Sequence[Run]", waits: bool) -> None:
-        """Order the stages behind those of the needed jobs; check them."""
         self.needed = [run for run in runs if run.job.key in dict(self.job.needs)]
         before = list(chain.from_iterable(run.stages for run in self.needed))
         is_dry = self.options.dry_run
@@ -4547,7 +4553,7 @@ class Run:
         before = [] if self.is_new else self.found.ledger.starts
         commit = capture(["git", "rev-parse", "--verify", "-q", "HEAD"]).out.strip()
         command = ["git", "--no-optional-locks", "diff", "--binary", "HEAD"]
-        changes = capture(command).out if commit else ""
+        changes = capture(command).out
         digest = hashlib.sha1(native_bytes(changes)).hexdigest()[:4] if changes else ""
         start = Start(
             number=self.number, job=self.job.key, count=self.plan.count, time=time.time(),
@@ -4794,12 +4800,10 @@ class Stage(Local):
             limits=list(run.limits._replace(jobs=self.beside)), stops=run.stops, slots=slots)
 
     def living_here(self) -> "List[Attempt]":
-        """Attempts of alive on this machine that no scheduler has."""
         last = [self.found.last_attempt(number) for number in self.alive]
         return [one for one in last if one.boot == boot_id() and one.role != ARRAY]
 
     def stop(self, number: int) -> str:
-        """Begin nothing more, and stop the tasks of this machine; return a text about that."""
         self.is_stopped = True
         self.kill_at = time.monotonic() + grace()
         self.waiting = []
@@ -4815,7 +4819,6 @@ class Stage(Local):
         return "the tasks go on" if self.alive else ""
 
     def kill(self) -> None:
-        """Kill the tasks of this machine that no scheduler kills."""
         for one in self.living_here():
             one.signal(signal.SIGKILL)
         for process in self.running if self.patience < NEVER else ():
@@ -5080,7 +5083,6 @@ class ArrayStage(Stage):
                         "write the command of the tasks into run:", step.submit_mark)
 
     def arrays_before(self) -> "List[Tuple[Record, Submission]]":
-        """The submissions of this start that the step depends on."""
         return [(stage.run.record, one) for stage in self.before for one in stage.sent]
 
     def array_job(self, slots: "List[List[int]]") -> Submission:
@@ -5229,7 +5231,6 @@ class Execution:
                 run.take_record(True)
 
     def execute(self) -> "Iterator[Event]":
-        """Yield events until everything is over or submitted, or something failed."""
         for event in drive(self.ready()):
             run = self.current
             if event.kind == "done":
@@ -5276,13 +5277,13 @@ def cancel_record(record: Record, is_lost: bool,
         record.stop(Ledger(record).start.number)
     found = survey(record)
     wanted = set(found.states if numbers is None else numbers)
-    arrays: Dict[Tuple[str, str], List[int]] = {}
+    arrays = defaultdict(list)
     groups: Tuple[List[Attempt], List[Attempt]] = ([], [])
     for number, state in found.states.items():
         key = found.array_task(number)
         if key and state.is_alive:
             job_id = key.job_id if is_all else key.text
-            arrays.setdefault((key.scheduler, job_id), []).append(number)
+            arrays[key.scheduler, job_id].append(number)
         elif number in wanted and state.name == "running":
             one = found.last_attempt(number)
             groups[one.boot == boot_id()].append(one)
@@ -5395,7 +5396,6 @@ def put(text: str, state: str = "waiting") -> None:
 
 
 def is_smart(stream: "IO[str]") -> bool:
-    """Whether a stream is a terminal that obeys commands."""
     return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
@@ -6200,15 +6200,15 @@ def over(rows: "Sequence[Row]", names: "Sequence[str]") -> "List[Row]":
     different states stay apart: the last numbers of a failed task count in no mean of the others.
     """
     keys = [key_among(parameters(rows), name) for name in names]
-    groups: Dict[Any, List[Row]] = {}
+    groups = defaultdict(list)
     for row in rows:
         params = {key: value for key, value in row.params.items() if key not in keys}
         alike = compared(params), row.facts["state"]
-        groups.setdefault(alike, []).append(row._replace(params=params))
+        groups[alike].append(row._replace(params=params))
     merged = []
     for (_, state), group in groups.items():
         facts = {"task": None, "run": None, "state": state, "count": len(group)}
-        metrics: Dict[str, Optional[float]] = {}
+        metrics = {}
         for name in group[0].metrics:
             metrics.update(means(name, (row.metrics[name] for row in group)))
         merged.append(Row(facts, group[0].params, metrics))
@@ -7316,7 +7316,7 @@ def results_command(args: "argparse.Namespace") -> int:
     """Show parameters, states and metrics of tasks side by side."""
     form = "csv" if args.csv else "json" if args.json else args.format or "table"
     name = re.sub("^-?count$|^-|_(std|count)$", "", args.sort or "")
-    rows: List[Row] = []
+    rows = []
     runs = args.run or [""]
     for run in runs:
         args.run = run
@@ -7366,7 +7366,7 @@ def cancel_command(args: "argparse.Namespace") -> int:
 def clean_command(args: "argparse.Namespace") -> int:
     """Remove old records, never the newest or a running one."""
     import shutil
-    old: List[Record] = []
+    old = []
     for newest in [record_of(args)] if args.job else Record.newest():
         for found in removable(Record.all_in(os.path.dirname(newest.path)), args.keep or 1):
             size = tree_size(found.record.path) / 1e6

@@ -18,11 +18,11 @@ class Places(unittest.TestCase):
     def test_error_is_drawn_below_its_line(self) -> None:
         for text, start, end, drawn in DRAWN:
             with self.subTest(text=text):
-                lines = str(Error("code", "wrong", Source("f", text).mark(start, end))).split("\n", 1)
+                lines = str(Error("code", "wrong", "", Source("f", text).mark(start, end))).split("\n", 1)
                 self.assertEqual(lines[1], drawn)
 
     def test_long_line_is_cut_around_the_mark(self) -> None:
-        error = Error("code", "wrong", Source("f", "x" * 100000 + "!" + "y" * 100000).mark(100000, 100001))
+        error = Error("code", "wrong", "", Source("f", "x" * 100000 + "!" + "y" * 100000).mark(100000, 100001))
         _, shown, caret = str(error).split("\n")
         self.assertLess(len(shown), 120)
         self.assertEqual(shown[caret.index("^")], "!")
@@ -35,7 +35,7 @@ class Places(unittest.TestCase):
         self.assertEqual(value.mark(5, 9), origin.mark(12, 16))
 
     def test_error_has_the_documented_attributes(self) -> None:
-        error = Error("code", "wrong", Source("f", "a b").mark(2, 3), "mend it")
+        error = Error("code", "wrong", "mend it", Source("f", "a b").mark(2, 3))
         self.assertIsInstance(error, ValueError)
         self.assertEqual((error.source, error.line, error.column, error.message, error.hint), ("f", 1, 3, "wrong", "mend it"))
         self.assertEqual(str(error), "f:1:3: error: wrong\n    a b\n      ^\nhint: mend it")
@@ -43,7 +43,7 @@ class Places(unittest.TestCase):
 
     def test_several_errors_are_told_together(self) -> None:
         source = Source("f", "a b")
-        several = Errors([Error("code", "one", source.mark(0, 1)), Error("code", "two", source.mark(2, 3))])
+        several = Errors([Error("code", "one", "", source.mark(0, 1)), Error("code", "two", "", source.mark(2, 3))])
         self.assertEqual((several.message, several.column, len(several.errors)), ("one", 1, 2))
         self.assertIn("f:1:3: error: two", str(several))
 

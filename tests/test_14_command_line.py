@@ -202,7 +202,7 @@ class Known(Program):
         heads = [line for line in self.hydraflow("status").out.splitlines() if line[0] != " "]
         self.assertEqual([(line.partition(": ")[0], line.partition("; next: ")[2]) for line in heads], [
             ("other.yaml:prep", f"{program} -f other.yaml results prep"), ("other.yaml:short", f"{program} -f other.yaml run --resume short --keep-going -q"),
-            ("short", f"{program} -f ./hydraflow.yaml run --resume short --keep-going -q")])
+            ("short", f"{program} run --resume short --keep-going -q")])
         for argv, wanted in ((("logs", "short", "2"), "b=2 other\n"), (("status", "short"), "other.yaml:short: "), (("results", "short", "b=3", "--csv"), "task,b,"), (("status", "short", "--all"), "run ")):
             self.assertTrue(self.hydraflow(*other, *argv).out.startswith(wanted), argv)
         self.assertEqual(self.hydraflow("-f", "nosuch.yaml", "status", "short").status, 2)
