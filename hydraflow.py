@@ -6510,7 +6510,7 @@ function byEffect() {
 function filter(query) {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   find("search").value = query;
-  shown = rows.filter((row) => {
+  shown = !words.length ? rows : rows.filter((row) => {
     const text = ` ${about(row).toLowerCase()} `;
     return words.every((one) => text.includes(one.includes("=") ? ` ${one} ` : one));
   });
@@ -6598,12 +6598,14 @@ function drawTimeline() {
   const timed = shown.filter((row) => row.began !== null)
     .sort((one, other) => one.began - other.began);
   const [start, end] = extent(timed.flatMap((row) => [row.began, row.ended ?? row.began + 0.01]));
-  const lanes = [], paths = {}, texts = [];
+  const lanes = [], paths = {}, texts = [], first = new Map();  // host -> its first end
   for (const row of timed) {
-    let lane = lanes.find((one) => one.host === row.host && one.end <= row.began);
-    if (!lane) lanes.push(lane = {host: row.host, end: 0, rows: []});
+    const {host, began} = row, isFree = (one) => one.host === host && one.end <= began;
+    let lane = first.get(host) <= began && lanes.find(isFree);
+    if (!lane) lanes.push(lane = {host, end: 0, rows: []});
     lane.rows.push(row);
     lane.end = row.ended ?? Infinity;
+    first.set(host, Math.min(first.get(host) ?? Infinity, lane.end));
   }
   lanes.sort((one, other) => one.host < other.host ? -1 : one.host > other.host ? 1 : 0);
   const width = find("timeline").clientWidth || 900;
