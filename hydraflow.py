@@ -6624,8 +6624,8 @@ function drawTimeline() {
   for (const part of [0, 0.5, 1]) {
     const seconds = part * (end - start), clock = [seconds / 3600, seconds / 60 % 60, seconds % 60];
     texts.push(make("text", {x: x(start + seconds), y: bottom + 14, "text-anchor":
-      part === 1 ? "end" : "middle"}, clock.map((one) => (
-      String(Math.floor(one)).padStart(2, "0"))).join(":")));
+      part === 1 ? "end" : "middle"}, end - start < 10 ? `${short(seconds)} s` : clock.map(
+      (one) => String(Math.floor(one)).padStart(2, "0")).join(":")));
   }
   find("legend").replaceChildren(...Object.keys(paths).map((state) => make("span", {
     style: `color: ${colour(state)}`}, `\u25a0 ${state} `)));
