@@ -239,7 +239,3 @@ class HowFar(Program):
         self.assertIn(line, self.read("page.html"))
         codes = [task["code"] for task in self.tasks().values()]
         self.assertRegex(" ".join(codes), f"^{first} {first} ({first} \\+ changes [0-9a-f]{{4}}) \\1$")
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -221,7 +221,3 @@ class Page(Program):
         text = self.read("page.html")
         self.assertEqual(re.findall("https?:|src=|url\\(|@import", re.sub("src=x|http://www.w3.org/2000/svg", "", text)), [])
         self.assertIn("default-src 'none'", text)
-
-
-if __name__ == "__main__":
-    unittest.main()

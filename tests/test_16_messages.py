@@ -60,7 +60,3 @@ class Messages(unittest.TestCase):
         for command, row in found.items():
             with self.subTest(command=command):
                 self.assertNotEqual(messages.pasted(row, command), 2)
-
-
-if __name__ == "__main__":
-    unittest.main()

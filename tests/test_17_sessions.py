@@ -55,7 +55,3 @@ def session(path: str) -> "object":
 
 for found in sorted(glob.glob(os.path.join(FOLDER, "*.txt"))):
     setattr(Sessions, "test_" + os.path.basename(found)[:-len(".txt")].replace("-", "_"), session(found))
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -258,7 +258,3 @@ class Schedulers(StandIns):
         self.assertEqual(self.states(), ["not started"] * 2)
         self.assertEqual(self.hydraflow("run", "job", "--resume").status, -9)
         self.assertEqual(len([line for line in self.lines("asked") if line.startswith("sbatch")]), 2)
-
-
-if __name__ == "__main__":
-    unittest.main()
