@@ -9,7 +9,6 @@ import re
 import socket
 import subprocess
 import sys
-import unittest
 
 from support import ROOT, StandIns
 
