@@ -6884,7 +6884,8 @@ def jobs_to_run(args: "argparse.Namespace") -> "Dict[str, Job]":
     jobs = load(args.file, args.job)
     bad_jobs = [job for job in jobs.values() if job.errors]
     if bad_jobs:
-        say(f"mistakes in {counted(len(bad_jobs), 'other job')} of the file: hydraflow show")
+        verb = "have" if len(bad_jobs) > 1 else "has"
+        say(f"{counted(len(bad_jobs), 'other job')} of the file {verb} mistakes: hydraflow show")
     job = jobs[args.job]
     if not is_for_handler(job):
         keys = parameter_keys(job)
@@ -7215,9 +7216,7 @@ def runs_table(runs: "Iterable[Survey]") -> str:
 def next_command(found: Survey, args: "argparse.Namespace") -> str:
     """The command that helps now: follow the run, continue it, see its results."""
     start = found.ledger.start
-    file, _, job = start.job.partition(":")
-    if not os.path.isfile(file):
-        file, job = "", start.job
+    file, _, job = start.job.rpartition(":")
     chosen = [job, "--run", args.run] if args.run else [job]
     command = ["run", "--resume", *(start.words or [job])]
     if where_text(found):
@@ -7254,7 +7253,7 @@ def logs_command(args: "argparse.Namespace") -> int:
     """Print the output of tasks."""
     found, numbers, _, _ = selected_tasks(args)
     is_titled = len(numbers) > 1 and not args.plain
-    wanted = GOING_ON * args.follow * is_titled or tuple(STATES)
+    wanted = GOING_ON if args.follow and is_titled else tuple(STATES)
     wanted = ("failed", "interrupted") if args.failed else wanted
     numbers = [number for number in numbers if found.state(number).name in wanted]
     if not numbers:

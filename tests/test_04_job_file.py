@@ -224,7 +224,7 @@ class Files(EmptyFolder):
         self.write("hydraflow.yaml", "jobs:\n  a: {run: echo a}\n  b: {rum: x}\n  c: {run: x, needs: b}\n  d: {run: x | y}\n")
         result = self.hydraflow("run", "a", "--dry-run")
         self.assertEqual((result.status, result.out), (0, "echo a\n"), result.err)
-        self.assertIn("2 other jobs of the file: hydraflow show", result.err)
+        self.assertIn("2 other jobs of the file have mistakes: hydraflow show", result.err)
         self.mistake("hydraflow.yaml:3:7: error:", "run", "c")
         self.mistake("hydraflow.yaml:5:14: error:", "show")
 

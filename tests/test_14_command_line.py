@@ -269,6 +269,7 @@ class Spelled(Program):
                 self.assertEqual(self.dry(*words), [hydraflow.shell_text(words)])
                 self.assertEqual(self.dry(*words, ":::"), [hydraflow.shell_text(words)])
         self.assertEqual(self.hydraflow("run", "--", "printf", "<%s>", "a b", "$x", "it's").out, "<a b><$x><it's>")
+        self.assertIn("next: " + os.path.basename(sys.executable) + " -m hydraflow results printf", self.hydraflow("status").out)
 
     def test_axes(self) -> None:
         self.write("design.csv", "--lr,--n\n0.1,1\n0.2,2\n")
