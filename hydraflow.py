@@ -7253,7 +7253,7 @@ def logs_command(args: "argparse.Namespace") -> int:
     """Print the output of tasks."""
     found, numbers, _, _ = selected_tasks(args)
     is_titled = len(numbers) > 1 and not args.plain
-    wanted = GOING_ON if args.follow and is_titled else tuple(STATES)
+    wanted = GOING_ON * args.follow * is_titled or tuple(STATES)
     wanted = ("failed", "interrupted") if args.failed else wanted
     numbers = [number for number in numbers if found.state(number).name in wanted]
     if not numbers:
